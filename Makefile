@@ -1,0 +1,38 @@
+# The five verbs: setup, check, test, repro, status. `make repro` on a fresh clone sets up first.
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: setup check test test-slow repro status bench plan clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	touch .venv/ready
+
+check: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest -q tests/test_pipeline.py
+
+test: setup
+	python -m pytest -q -m "not slow and not gpu"
+
+test-slow: setup
+	python -m pytest -q -m slow
+
+repro: setup
+	python -m stages.check
+	dvc repro
+	python -m stages.verdict data/results
+
+status: setup
+	dvc status
+
+bench: setup
+	python -m tests.bench

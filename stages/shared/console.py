@@ -1,0 +1,87 @@
+"""What a stage says to the person who runs it: errors, progress, and one closing line."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+PLAIN_LINE_SECONDS = 15.0
+
+
+class UserError(Exception):
+    """Something that the user can mend: the message names the thing, what must hold, what was found and the remedy."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names resemble a wrong one: `did you mean 'nmi'? (known: ami, nmi)`."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = "did you mean " + " or ".join(repr(c) for c in close) + "? " if close else ""
+    return f"{hint}(known: {_shortened(names)})"
+
+
+def _shortened(names: list[str], limit: int = 30) -> str:
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")
+
+
+def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it") -> Iterator[T]:
+    """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=what, unit=unit, leave=False)
+        return
+    began = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= PLAIN_LINE_SECONDS and done < total:
+            print(f"{what}: {done}/{total} {unit}, {now - began:.0f} s", file=sys.stderr, flush=True)
+            last = now
+
+
+def add_log_argument(parser: argparse.ArgumentParser) -> None:
+    """Give a door the flag that names the log of durations, which no stage depends on."""
+    parser.add_argument("--log", type=Path, help="append this run's duration to this JSON-lines file")
+
+
+class Stopwatch:
+    """Times a stage from its construction and prints its closing line."""
+
+    def __init__(self, stage: str, cell: str, log: Path | None) -> None:
+        self.stage, self.cell, self.log = stage, cell, log
+        self.began = time.monotonic()
+
+    def done(self, message: str) -> None:
+        """Print `stage cell: message, 1.2 s` and append the duration to the log, if there is one.
+
+        Args:
+            message: what was written and how many items it holds.
+        """
+        seconds = time.monotonic() - self.began
+        print(f"{self.stage} {self.cell}: {message}, {seconds:.1f} s", flush=True)
+        if self.log is not None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}
+            with self.log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def run_door(main: Callable[[], None]) -> NoReturn:
+    """Run a door's main function: a `UserError` becomes one message and exit status 2.
+
+    Other errors keep their traceback.
+    """
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+    sys.exit(0)

@@ -1,0 +1,173 @@
+"""params.yaml -> frozen, validated models, and every configuration error message.
+
+Each room owns the model of its section (`stages/<room>/params.py`), so that a change to one stage's
+parameters invalidates that stage alone; what they share is here: the base class, the grid, and how a
+wrong value is reported.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from stages.shared.console import UserError, nearest
+
+SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class Params(BaseModel):
+    """Base of every parameter model: frozen, no unknown keys, no silent conversion between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+P = TypeVar("P", bound=Params)
+
+
+class RunParams(Params):
+    """The grid: every dataset is combined with every model and every seed."""
+
+    datasets: Annotated[list[Id], Field(min_length=1)]
+    models: Annotated[list[Id], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> Self:
+        for name in ("datasets", "models", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must not repeat an entry, found {values}")
+        return self
+
+
+def read_section(path: Path, section: str, model: type[P]) -> P:
+    """Read and validate one section of params.yaml.
+
+    Args:
+        path: the params file.
+        section: a top-level key, for example `measure`.
+        model: the section's parameter model.
+
+    Raises:
+        UserError: the file cannot be read, or a value is unknown, missing or impossible.
+    """
+    return parse(_load(path)[section], model, where=section)
+
+
+def read_row(path: Path, table: str, key: str, model: type[P], *, half: str | None = None) -> P:
+    """Read and validate one entry of `datasets` or `models`.
+
+    Args:
+        path: the params file.
+        table: `datasets` or `models`.
+        key: the entry's id.
+        model: the parameter model of the entry, or of its half.
+        half: of a model's entry, `network` or `taps`.
+
+    Raises:
+        UserError: the entry does not exist (nearest names listed), or a value in it is wrong.
+    """
+    rows = _load(path)[table]
+    if key not in rows:
+        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, rows)}")
+    where, values = f"{table}.{key}", rows[key]
+    if half is None:
+        return parse(values, model, where=where)
+    if not isinstance(values, Mapping) or half not in values:
+        raise UserError(f"{path}: {where}.{half} is missing: a model needs both `network` and `taps`")
+    return parse(values[half], model, where=f"{where}.{half}")
+
+
+def read_run(path: Path) -> RunParams:
+    """Read the grid, and check that its datasets and models exist.
+
+    Raises:
+        UserError: naming the entry that does not exist and the nearest that do.
+    """
+    run = read_section(path, "run", RunParams)
+    tables = _load(path)
+    for table in ("datasets", "models"):
+        for key in getattr(run, table):
+            if key not in tables[table]:
+                raise UserError(
+                    f"{path}: run.{table} names {key!r}, which is no entry of `{table}`: {nearest(key, tables[table])}"
+                )
+    return run
+
+
+def row_ids(path: Path, table: str) -> list[str]:
+    """List the ids of all entries of `datasets` or `models`."""
+    return list(_load(path)[table])
+
+
+def parse(values: Any, model: type[P], *, where: str) -> P:
+    """Validate plain values into a parameter model.
+
+    Raises:
+        UserError: one line per wrong value: its dotted name, what must hold, what was found.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(dict(e), where, model) for e in error.errors(include_url=False)]
+        raise UserError("params: " + "\n  ".join(lines)) from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = YAML(typ="safe", pure=True).load(path)  # the parser DVC uses: both see the same values
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
+    for key in content:
+        if key not in SECTIONS:
+            raise UserError(f"{path}: unknown section {key!r}: {nearest(str(key), SECTIONS)}")
+    for key in SECTIONS:
+        if not isinstance(content.get(key), dict):
+            raise UserError(f"{path}: section `{key}` is missing or not a mapping")
+    return content
+
+
+def _explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
+    location = ".".join([where, *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        return f"{location} is not a parameter: {nearest(str(error['loc'][-1]), _fields_at(model, error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        return f"{location} is missing"
+    found = error["input"]
+    return f"{location}: {error['msg']}; found {found!r} ({type(found).__name__})"
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """Follow an error's location down to the model whose field is unknown, and list that model's fields."""
+    schema = model.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in loc:
+        node = _resolve(node, schema)
+        options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
+        nested = [o for o in [node, *options] if part in o.get("properties", {})]
+        tagged = [o for o in options if part in (o.get("title"), *_tags(o))]
+        if nested:
+            node = nested[0]["properties"][part]
+        elif tagged:
+            node = tagged[0]
+    node = _resolve(node, schema)
+    options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
+    return sorted({name for o in [node, *options] for name in o.get("properties", {})})
+
+
+def _tags(option: dict[str, Any]) -> list[str]:
+    return [str(p["const"]) for p in option.get("properties", {}).values() if "const" in p]
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node
