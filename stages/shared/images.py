@@ -25,7 +25,8 @@ SPLITS = ("train", "test", "unseen")
 MANIFEST_COLUMNS = ("sample_id", "split", "label", "source", "sha256")
 
 IMAGES_PER_CHUNK = 8
-IMAGES_PER_SHARD = 2048
+MAX_IMAGES_PER_SHARD = 2048
+MAX_SHARD_BYTES = 64 << 20  # a shard is buffered while it is written
 
 Pixels = NDArray[np.uint8]  # (B, S, S, 3), RGB
 Rows = NDArray[np.int64]  # (B,)
@@ -48,18 +49,18 @@ def write_images(path: Path, images: Iterable[Pixels], manifest: pd.DataFrame, *
     _check_manifest(manifest)
     path.mkdir(parents=True, exist_ok=True)
     group = zarr.create_group(path / "images.zarr")
-    count = len(manifest)
+    count, per_shard = len(manifest), images_per_shard(size)
     array = group.create_array(
         "pixels",
         shape=(count, size, size, 3),
         dtype="uint8",
         chunks=(IMAGES_PER_CHUNK, size, size, 3),
-        shards=(IMAGES_PER_SHARD, size, size, 3),
+        shards=(per_shard, size, size, 3),
         compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
         dimension_names=("sample", "height", "width", "channel"),
     )
     written = 0
-    for block in _blocks(images, IMAGES_PER_SHARD):
+    for block in _blocks(images, per_shard):
         array[written : written + len(block)] = np.stack(block)
         written += len(block)
     if written != count:
@@ -68,6 +69,12 @@ def write_images(path: Path, images: Iterable[Pixels], manifest: pd.DataFrame, *
     seen = sorted(manifest.loc[manifest.split != "unseen", "label"].unique())
     unseen = sorted(manifest.loc[manifest.split == "unseen", "label"].unique())
     group.attrs.update(format=FORMAT, size=size, fill=fill, seen=seen, unseen=unseen, complete=True)
+
+
+def images_per_shard(size: int) -> int:
+    """How many images of size x size one shard file holds: whole chunks, within `MAX_SHARD_BYTES`."""
+    fitting = MAX_SHARD_BYTES // (size * size * 3) // IMAGES_PER_CHUNK * IMAGES_PER_CHUNK
+    return max(IMAGES_PER_CHUNK, min(MAX_IMAGES_PER_SHARD, fitting))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""Prepare one dataset: choose its splits, decode its images once, pack them.
+
+Reads the raw folder and, for downloaded datasets, a checksummed cache; writes a folder: `images.zarr` (uint8 RGB),
+`manifest.csv` (id, split, class, source, SHA-256 of every image) and `report.json` (counts, and what was left out).
+
+    python -m stages.prepare --dataset hands --raw data/raw/hands --out data/prepared/hands
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.prepare.packing import prepare_dataset
+from stages.prepare.params import PrepareParams, read_dataset
+from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.params import read_section
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", required=True, help="id of an entry of `datasets`")
+    parser.add_argument("--raw", type=Path, required=True, help="the raw folder or archive, read only")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to create")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
+    add_log_argument(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the stage."""
+    args = parse_args()
+    watch = Stopwatch("prepare", args.dataset, args.log)
+    seed = read_section(args.params, "prepare", PrepareParams).seed
+    params = read_dataset(args.params, args.dataset)
+    report = prepare_dataset(args.raw, args.out, params, params.root_seed(seed), args.dataset)
+    for note in report.notes():
+        print(f"prepare {args.dataset}: {note}", file=sys.stderr, flush=True)
+    watch.done(f"{report.summary()} in {args.out}")
+
+
+if __name__ == "__main__":
+    run_door(main)

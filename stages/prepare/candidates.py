@@ -1,0 +1,43 @@
+"""What a source gives: the images that a dataset could use, none of them read yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image
+
+Split = Literal["train", "test", "unseen"]
+Content = bytes | Image.Image
+"""An encoded image file, or an image that was generated or unpacked."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One image that a dataset could use.
+
+    Attributes:
+        sample_id: unique and stable: the path below the dataset's root, with forward slashes.
+        label: its class.
+        split: the split it comes with, if the data have splits.
+        source: where it lies: the path relative to the raw folder, or what it was generated from.
+        content: reads it; called at most once, in the order in which the source lists its candidates.
+    """
+
+    sample_id: str
+    label: str
+    split: Split | None
+    source: str
+    content: Callable[[], Content]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A source's answer.
+
+    Attributes:
+        candidates: in the order in which their contents are read fastest.
+        ignored: files that belong to no class, relative to the raw folder.
+    """
+
+    candidates: list[Candidate]
+    ignored: tuple[str, ...] = ()

@@ -1,0 +1,100 @@
+"""An image file of any kind that Pillow reads -> (S, S, 3) uint8 RGB: upright, opaque, square."""
+
+import hashlib
+import io
+import struct
+import zlib
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from stages.prepare.candidates import Content
+
+Fit = Literal["crop", "pad", "squash"]
+BROKEN_IMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError),
+    *(OverflowError, MemoryError, Image.DecompressionBombError),
+)
+"""What Pillow's readers raise on damaged files."""
+
+
+class BadImageError(Exception):
+    """An image that cannot be decoded, and why."""
+
+
+def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8]:
+    """Decode one image.
+
+    Args:
+        content: an encoded file or a Pillow image; of an animation the first frame counts.
+        size: height and width in pixels of the result.
+        fit: how it becomes square (`DatasetParams.fit`).
+        fill: grey level 0 to 255 behind transparent pixels and of padding.
+
+    Returns:
+        (size, size, 3) uint8, RGB.
+
+    Raises:
+        BadImageError: it is no image, truncated, or of a kind without a defined range.
+    """
+    try:
+        image = _open(content, size)
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
+    except UnidentifiedImageError:
+        raise BadImageError("not an image that Pillow reads") from None
+    except BROKEN_IMAGE as error:
+        raise BadImageError(f"damaged or unusual: {error}") from None
+
+
+def digest(content: Content) -> str:
+    """SHA-256 of an encoded file's bytes, or of an image's mode, size and pixels."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    header = f"{content.mode} {content.width} {content.height}\n".encode()
+    return hashlib.sha256(header + content.tobytes()).hexdigest()
+
+
+def to_rgb(image: Image.Image, fill: int) -> Image.Image:
+    """Convert any mode to RGB: 16-bit scaled to 8, transparent pixels laid over `fill`.
+
+    Raises:
+        ValueError: floating-point or 32-bit values, whose range is not defined.
+    """
+    if image.mode.startswith("I;16") or image.mode == "I":
+        image = _from_16_bit(image)
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no defined range; save it with 8 or 16 bits")
+    if image.has_transparency_data:
+        layer = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        background = Image.new("RGBA", layer.size, (fill, fill, fill, 255))
+        image = Image.alpha_composite(background, layer)
+    return image.convert("RGB")
+
+
+def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
+    """Make an RGB image square by bilinear, antialiased resampling."""
+    if image.size == (size, size):
+        return image
+    if fit == "squash":
+        return image.resize((size, size), Image.Resampling.BILINEAR)
+    if fit == "crop":
+        return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color=(fill, fill, fill))
+
+
+def _open(content: Content, size: int) -> Image.Image:
+    if isinstance(content, Image.Image):
+        return content
+    image = Image.open(io.BytesIO(content))
+    image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours at least
+    return image
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("32-bit pixels have no defined range; save it with 8 or 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65535 = 255 x 257: rounded to the nearest

@@ -1,0 +1,116 @@
+"""Downloads into a cache outside the DAG: resumed where they were cut, checked, moved into place only when whole."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import platformdirs
+import requests
+
+from stages.shared.console import UserError, progress
+
+CACHE_VARIABLE = "WHICHLAYER_CACHE"
+BLOCK = 1 << 16  # bytes; a cut loses at most one block
+ATTEMPTS = 4
+TIMEOUT = (10, 60)  # seconds to connect, and without a byte
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `$WHICHLAYER_CACHE`, else the user's cache folder of this system."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen) if chosen else platformdirs.user_cache_path("whichlayer")
+
+
+def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause: float = 1.0) -> Path:
+    """Download a file unless it is there; what a cut connection left behind is continued.
+
+    Args:
+        url: where it is.
+        path: where it goes; until it is whole and checked it is called `<name>.part`.
+        sha256: of the whole file, hexadecimal.
+        size: of the whole file in bytes.
+        advice: what to do without a network, for the message.
+        pause: seconds before the second attempt; doubled for each further one.
+
+    Returns:
+        The path of the whole, checked file.
+
+    Raises:
+        UserError: the server cannot be reached, the file is not there, or it is not what it should be.
+    """
+    if path.exists():
+        return verified(path, sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    _fetch(url, part, size, advice, pause)
+    found = file_sha256(part)
+    if found != sha256:
+        part.unlink()
+        raise UserError(
+            f"{url}: must have the SHA-256 {sha256}, found {found}; it was discarded. Try again; "
+            f"if that does not help, the file on the server has changed: {advice}"
+        )
+    part.replace(path)
+    return path
+
+
+def verified(path: Path, sha256: str) -> Path:
+    """Return the path of a file that has this SHA-256.
+
+    Raises:
+        UserError: it has another.
+    """
+    found = file_sha256(path)
+    if found != sha256:
+        raise UserError(
+            f"{path}: must have the SHA-256 {sha256}, found {found}; it is damaged or another version: remove it"
+        )
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(url: str, part: Path, size: int, advice: str, pause: float) -> None:
+    last: Exception | None = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(pause * 2 ** (attempt - 1))
+        try:
+            _continue(url, part, size)
+        except requests.HTTPError as error:
+            if error.response.status_code < requests.codes.server_error:
+                raise UserError(f"{url}: the server answers {error.response.status_code}; {advice}") from None
+            last = error
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            last = error
+        if _length(part) >= size:
+            return
+    found = f"{_length(part)} of {size} bytes arrived after {ATTEMPTS} attempts" + (f" ({last})" if last else "")
+    raise UserError(f"{url}: cannot be downloaded: {found}. Run it again to continue, or without a network: {advice}")
+
+
+def _continue(url: str, part: Path, size: int) -> None:
+    have = _length(part)
+    if have >= size:
+        return
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers["Accept-Encoding"] = "identity"  # lengths and ranges count the file's own bytes
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # another file was begun under this name
+            return
+        response.raise_for_status()
+        resumed = response.status_code == requests.codes.partial_content
+        with part.open("ab" if resumed else "wb") as file:
+            total = (size - (have if resumed else 0)) // BLOCK + 1
+            for block in progress(response.iter_content(BLOCK), total=total, what=part.stem, unit="x 64 KiB"):
+                file.write(block)
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

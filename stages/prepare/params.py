@@ -1,0 +1,194 @@
+"""Parameters of the prepare stage: section `prepare`, and an entry of `datasets`, whose fields depend on its source."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from stages.shared.console import UserError, nearest
+from stages.shared.params import Params, read_row
+
+Count = Annotated[int, Field(ge=1)]
+Label = Annotated[str, Field(min_length=1)]
+Labels = Annotated[list[Label], Field(min_length=1)]
+Keywords = dict[str, str | bool | int | float]
+
+CALLIGRAPHY_UNSEEN = ("csl", "hy", "mf", "shz", "wzm")
+CIFAR100_UNSEEN = ("orchid", "poppy", "rose", "sunflower", "tulip")
+CIFAR100_SEEN = (  # fine labels 0 to 19
+    *("apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle"),
+    *("bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle"),
+)
+
+
+class PrepareParams(Params):
+    """Section `prepare`.
+
+    Attributes:
+        seed: root seed of every random choice of images and classes (a dataset's own `seed` goes first).
+    """
+
+    seed: Annotated[int, Field(ge=0)]
+
+
+class DrawnClasses(Params):
+    """Unseen classes drawn at random.
+
+    Attributes:
+        count: how many.
+        seed: of this draw alone; by default the dataset's.
+    """
+
+    count: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
+class DatasetParams(Params):
+    """What every entry of `datasets` has; each source adds its own fields and defaults.
+
+    Attributes:
+        source: where the images come from: a key of `DATASET_PARAMS`.
+        image_size: height and width of the packed images in pixels.
+        fit: how an image becomes square: `crop` (the shorter side becomes image_size, then the centre), `pad` (the
+            longer side does; the rest is `fill`) or `squash` (both do).
+        fill: grey level 0 to 255 behind transparent pixels, of padding, and of what later transforms uncover.
+        on_bad_image: a file that cannot be decoded is an `error`, or is left out, counted and listed (`skip`).
+        on_duplicate: exact copies that falsify a score (one image in two splits or classes): `error`; `drop`: copies
+            with two classes all go, of others one stays; `keep`: only count them. Copies within a split and class are
+            always kept and counted, except under `drop`.
+        on_short_class: a class with fewer images than a limit asks for is an `error`, or gives what it has (`keep`).
+        train, test: images per seen class; none: all.
+        unseen: images per unseen class; none: all.
+        train_total, test_total: images over all seen classes together, drawn at random; instead of `train`, `test`.
+        test_fraction: share of each seen class that becomes test images, for data without a test split.
+        unseen_classes: names, or how many to draw.
+        seen_classes: names; none: all other classes.
+        seed: root seed of this dataset; by default `prepare.seed`.
+    """
+
+    source: str
+    image_size: Annotated[int, Field(ge=8, le=2048)]
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    fill: Annotated[int, Field(ge=0, le=255)] = 255
+    on_bad_image: Literal["error", "skip"] = "error"
+    on_duplicate: Literal["error", "drop", "keep"] = "error"
+    on_short_class: Literal["error", "keep"] = "error"
+    train: Count | None = None
+    test: Annotated[int, Field(ge=2)] | None = None
+    unseen: Annotated[int, Field(ge=2)] | None = None
+    train_total: Count | None = None
+    test_total: Count | None = None
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    unseen_classes: Labels | DrawnClasses | None = None
+    seen_classes: Labels | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for split in ("train", "test"):
+            if getattr(self, split) is not None and getattr(self, f"{split}_total") is not None:
+                raise ValueError(f"give `{split}` (per class) or `{split}_total` (over all classes), not both")
+        for name in ("unseen_classes", "seen_classes"):
+            names = getattr(self, name)
+            if isinstance(names, list) and len(set(names)) < len(names):
+                raise ValueError(f"`{name}` must not repeat a class, found {names}")
+        if isinstance(self.unseen_classes, list):
+            overlap = sorted(set(self.unseen_classes) & set(self.seen_classes or ()))
+            if overlap:
+                raise ValueError(f"a class must be seen or unseen, not both; found in both lists: {', '.join(overlap)}")
+        return self
+
+    def root_seed(self, default: int) -> int:
+        """Return this dataset's own root seed, or else the default."""
+        return default if self.seed is None else self.seed
+
+
+class HandsParams(DatasetParams):
+    """Words rendered in fonts after a written or drawn hand; the numbers of images must be given."""
+
+    source: Literal["hands"]
+    train: Count
+    test: Annotated[int, Field(ge=2)]
+    unseen: Annotated[int, Field(ge=2)]
+
+
+class FolderParams(DatasetParams):
+    """A folder or archive with one folder per class, below split folders or not."""
+
+    source: Literal["folder"]
+
+
+class TableParams(DatasetParams):
+    """Images listed in a CSV.
+
+    Attributes:
+        table: the CSV's name, relative to the raw folder: columns path, label and, if wanted, split.
+    """
+
+    source: Literal["table"]
+    table: Annotated[str, Field(min_length=1)]
+
+
+class CalligraphyParams(DatasetParams):
+    """The paper's calligraphers, from a local folder or from GitHub at a pinned commit."""
+
+    source: Literal["calligraphy"]
+    on_duplicate: Literal["error", "drop", "keep"] = "keep"
+    unseen_classes: Labels | DrawnClasses | None = Field(default=list(CALLIGRAPHY_UNSEEN))
+
+
+class Cifar100Params(DatasetParams):
+    """CIFAR-100 with the paper's 25 classes by default, from a local folder or downloaded."""
+
+    source: Literal["cifar100"]
+    on_duplicate: Literal["error", "drop", "keep"] = "keep"
+    unseen_classes: Labels | DrawnClasses | None = Field(default=list(CIFAR100_UNSEEN))
+    seen_classes: Labels | None = Field(default=list(CIFAR100_SEEN))
+
+
+class TorchvisionParams(DatasetParams):
+    """A classification dataset of torchvision.
+
+    Attributes:
+        name: the class's name in `torchvision.datasets`.
+        kwargs: further arguments of its constructor.
+        train_kwargs, test_kwargs: arguments that choose its train and its test images; by default `train=True/False` or
+            `split="train"/"test"`, whichever the class has. Empty `train_kwargs` alone: it has no splits.
+    """
+
+    source: Literal["torchvision"]
+    name: str
+    on_duplicate: Literal["error", "drop", "keep"] = "keep"
+    kwargs: Keywords = Field(default_factory=dict)
+    train_kwargs: Keywords | None = None
+    test_kwargs: Keywords | None = None
+
+
+DATASET_PARAMS: dict[str, type[DatasetParams]] = {
+    "hands": HandsParams,
+    "folder": FolderParams,
+    "table": TableParams,
+    "calligraphy": CalligraphyParams,
+    "cifar100": Cifar100Params,
+    "torchvision": TorchvisionParams,
+}
+
+
+class _SourceOnly(Params):
+    model_config = ConfigDict(extra="ignore")
+
+    source: str
+
+
+def read_dataset(path: Path, dataset: str) -> DatasetParams:
+    """Read and validate one entry of `datasets`, as the parameters of its source.
+
+    Raises:
+        UserError: the entry or its source does not exist (nearest names listed), or a value in it is wrong.
+    """
+    source = read_row(path, "datasets", dataset, _SourceOnly).source
+    if source not in DATASET_PARAMS:
+        raise UserError(
+            f"params: datasets.{dataset}.source: {source!r} is no source: {nearest(source, DATASET_PARAMS)}"
+        )
+    return read_row(path, "datasets", dataset, DATASET_PARAMS[source])

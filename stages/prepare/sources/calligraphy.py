@@ -1,0 +1,84 @@
+"""The paper's calligraphers: a local folder or archive, or the authors' repository at a pinned commit.
+
+Source: https://github.com/evgerritz/calligraphy_data, used in arXiv 2405.01524. Git verifies every file: a commit's
+hash covers its content.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from stages.prepare.candidates import Listing
+from stages.prepare.download import cache_folder
+from stages.prepare.layout import list_classes
+from stages.prepare.params import CalligraphyParams
+from stages.prepare.raw_files import FolderFiles, open_raw
+from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
+from stages.shared.console import UserError
+
+
+class CalligraphyFile(SourceFile):
+    """What `source.json` says: the repository and the commit."""
+
+    repository: str
+    commit: str
+
+
+def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources: ExitStack) -> Listing:
+    """List the images of `{train,test}/<artist>/*` from the raw folder if they are there, else from the repository.
+
+    Folders beside `train` and `test` are ignored: the repository has some that only link to them.
+
+    Raises:
+        UserError: the repository cannot be fetched, or the local folder has another layout.
+    """
+    if not has_only_source_file(raw):
+        return list_classes(open_raw(raw, resources), others="ignore")
+    source = read_source_file(raw, CalligraphyFile)
+    folder = cache_folder() / f"calligraphy-{source.commit[:12]}"
+    if not folder.exists():
+        fetch_commit(source.repository, source.commit, folder, raw)
+    return list_classes(FolderFiles(folder), others="ignore")
+
+
+def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
+    """Fetch one commit's files; the folder appears only when they are whole.
+
+    Args:
+        repository: its URL.
+        commit: 40 hexadecimal digits.
+        folder: where the files go.
+        raw: the raw folder, for the advice.
+
+    Raises:
+        UserError: git is not installed, or the commit cannot be fetched.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=folder.name, dir=folder.parent) as scratch:
+        work = Path(scratch) / "files"
+        advice = (
+            f"without a network: elsewhere, `git clone {repository}` and `git checkout {commit}`, "
+            f"then copy its train and test folders (or a tar of them) into {raw}"
+        )
+        for arguments in (
+            ["init", "--quiet", str(work)],
+            ["-C", str(work), "fetch", "--quiet", "--depth", "1", repository, commit],
+            ["-C", str(work), "-c", "core.autocrlf=false", "checkout", "--quiet", commit],
+        ):
+            _git(arguments, f"{repository} at {commit}", advice)
+        shutil.rmtree(work / ".git")
+        work.replace(folder)
+
+
+def _git(arguments: list[str], what: str, advice: str) -> None:
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, env=environment)
+    except FileNotFoundError:
+        raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or [f"git exits {error.returncode}"])[-1]
+        raise UserError(f"{what}: cannot be fetched ({last}). Run it again, or {advice}") from None

@@ -1,0 +1,82 @@
+"""CIFAR-100: a local folder or archive of images by class, or the authors' archive, downloaded once.
+
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. Ids are the same either way:
+`train/<class>/<file>.png`.
+"""
+
+import pickle
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.prepare.candidates import Candidate, Listing, Split
+from stages.prepare.download import cache_folder, download, verified
+from stages.prepare.layout import list_classes
+from stages.prepare.params import Cifar100Params
+from stages.prepare.raw_files import open_raw
+from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
+
+SIDE = 32  # pixels
+FOLDER = "cifar-100-python"
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+class Cifar100File(SourceFile):
+    """What `source.json` says: where the authors' archive is, its SHA-256 and its size in bytes."""
+
+    url: str
+    sha256: str
+    size: int
+
+
+def list_cifar100(raw: Path, params: Cifar100Params, seed: int, resources: ExitStack) -> Listing:
+    """List CIFAR-100's images from the raw folder if they are there, else from the download.
+
+    Raises:
+        UserError: the download fails or is not what it should be, or the local folder has another layout.
+    """
+    own = raw / f"{FOLDER}.tar.gz"
+    if not own.exists() and not has_only_source_file(raw):
+        return list_classes(open_raw(raw, resources))
+    source = read_source_file(raw, Cifar100File)
+    if own.exists():
+        archive = verified(own, source.sha256)
+    else:
+        archive = cache_folder() / f"{FOLDER}.tar.gz"
+        advice = f"download {source.url} elsewhere and put it at {own}"
+        download(source.url, archive, sha256=source.sha256, size=source.size, advice=advice)
+    return Listing(list(read_batches(archive)))
+
+
+def read_batches(archive: Path) -> Iterator[Candidate]:
+    """Read the authors' archive, whose checksum was verified (it is pickled: never read another).
+
+    Yields:
+        One candidate per image, train before test.
+    """
+    with tarfile.open(archive) as tar:
+        names = _unpickle(tar, "meta")["fine_label_names"]
+        for split in SPLITS:
+            batch = _unpickle(tar, split)
+            pixels = np.asarray(batch["data"]).reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+            for image, label, file in zip(pixels, batch["fine_labels"], batch["filenames"], strict=True):
+                path = f"{split}/{names[label]}/{file}"
+                yield Candidate(path, names[label], split, f"{FOLDER}/{path}", partial(_image, image))
+
+
+def _unpickle(tar: tarfile.TarFile, name: str) -> dict[str, Any]:
+    file = tar.extractfile(f"{FOLDER}/{name}")
+    assert file is not None
+    content: dict[str, Any] = pickle.load(file, encoding="latin1")
+    return content
+
+
+def _image(pixels: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,0 +1,18 @@
+"""A user's own images: a folder or one archive, with one folder per class, below split folders or not."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from stages.prepare.candidates import Listing
+from stages.prepare.layout import list_classes
+from stages.prepare.params import FolderParams
+from stages.prepare.raw_files import open_raw
+
+
+def list_folder(raw: Path, params: FolderParams, seed: int, resources: ExitStack) -> Listing:
+    """List the images of `<class>/*` or `{train,test,unseen}/<class>/*`.
+
+    Raises:
+        UserError: the folder or archive is missing, empty or damaged, or its folders have another layout.
+    """
+    return list_classes(open_raw(raw, resources))

@@ -1,0 +1,139 @@
+"""Any classification dataset of torchvision, by the name of its class; torchvision downloads and checks it.
+
+The one place of this room that needs torch: it is imported only when such a dataset is prepared.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from stages.prepare.candidates import Candidate, Listing, Split
+from stages.prepare.download import cache_folder
+from stages.prepare.params import Keywords, TorchvisionParams
+from stages.shared.console import UserError, nearest
+
+OWN_ARGUMENTS = ("root", "download", "transform", "target_transform", "transforms")
+CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
+    "train": ({"train": True}, {"train": False}),
+    "split": ({"split": "train"}, {"split": "test"}),
+}
+"""How torchvision's classes choose their train and test images."""
+
+
+def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: ExitStack) -> Listing:
+    """List a torchvision dataset's images.
+
+    Raises:
+        UserError: there is no such dataset, its arguments are wrong, it cannot be downloaded, or it has no classes.
+    """
+    factory = find_dataset(params.name)
+    candidates: list[Candidate] = []
+    for split, arguments in split_arguments(factory, params).items():
+        dataset = _build(factory, {**params.kwargs, **arguments}, params.name)
+        candidates += _candidates(dataset, None if split == "all" else split, params.name)  # type: ignore[arg-type]
+    return Listing(candidates)
+
+
+def find_dataset(name: str) -> type:
+    """Find a dataset class by name.
+
+    Raises:
+        UserError: there is none; the nearest are listed.
+    """
+    from torchvision import datasets
+
+    known = {n: c for n in datasets.__all__ if isinstance(c := getattr(datasets, n), type)}
+    if name not in known:
+        raise UserError(f"torchvision has no dataset {name!r}: {nearest(name, known)}")
+    found: type = known[name]
+    return found
+
+
+def split_arguments(factory: type, params: TorchvisionParams) -> dict[str, Keywords]:
+    """Arguments for the splits `train` and `test`, or for `all` where a dataset has no splits.
+
+    Raises:
+        UserError: test arguments are given without train arguments.
+    """
+    if params.train_kwargs is None and params.test_kwargs is not None:
+        raise UserError("datasets: `test_kwargs` needs `train_kwargs` beside it")
+    if params.train_kwargs is not None and params.test_kwargs is not None:
+        return {"train": params.train_kwargs, "test": params.test_kwargs}
+    if params.train_kwargs is not None:
+        return {"all": params.train_kwargs}
+    accepted = _accepted(factory)
+    for argument, (train, test) in CONVENTIONS.items():
+        if argument in accepted and argument not in params.kwargs:
+            return {"train": train, "test": test}
+    return {"all": {}}
+
+
+def _accepted(factory: type) -> set[str]:
+    accepted = set(inspect.signature(factory).parameters)
+    if "kwargs" in accepted:  # passed on to the class it extends
+        accepted |= _accepted(factory.__mro__[1])
+    return accepted - {"kwargs"}
+
+
+def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
+    accepted = _accepted(factory)
+    own: dict[str, Any] = {}
+    if "root" in accepted:
+        own["root"] = str(cache_folder() / "torchvision" / name)
+        Path(own["root"]).mkdir(parents=True, exist_ok=True)
+    if "download" in accepted:
+        own["download"] = True
+    try:
+        return factory(**own, **arguments)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"torchvision dataset {name}: cannot be loaded or downloaded ({error}); with a network run it again, "
+            f"without one put its files into {own.get('root')}, as torchvision lays them out"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"torchvision dataset {name}: wrong arguments {dict(arguments)} ({error}); it takes "
+            f"{', '.join(sorted(accepted - set(OWN_ARGUMENTS))) or 'none'}: set `kwargs`, `train_kwargs`, `test_kwargs`"
+        ) from None
+
+
+def _candidates(dataset: Any, split: Split | None, name: str) -> Iterator[Candidate]:
+    folder = split or "all"
+    labels = _class_names(dataset)
+    for index, target in enumerate(_targets(dataset, name)):
+        label = labels[target] if labels else str(target)
+        sample_id = f"{folder}/{index:06d}"
+        yield Candidate(sample_id, label, split, f"torchvision/{name}/{sample_id}", partial(_image, dataset, index))
+
+
+def _targets(dataset: Any, name: str) -> list[int]:
+    """Every image's class, from a list that the dataset keeps, else by reading it item by item."""
+    for attribute in ("targets", "labels", "_labels", "y"):
+        kept = getattr(dataset, attribute, None)
+        if kept is not None and len(kept) == len(dataset):
+            break
+    else:
+        kept = [dataset[i][1] for i in range(len(dataset))]
+    try:
+        return [int(target) for target in kept]
+    except (TypeError, ValueError, RuntimeError):
+        raise UserError(
+            f"torchvision dataset {name}: must be a classification dataset, found the target {kept[0]!r}"
+        ) from None
+
+
+def _class_names(dataset: Any) -> list[str]:
+    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None) or []
+    return [name if isinstance(name, str) else " ".join(map(str, name)) for name in names]
+
+
+def _image(dataset: Any, index: int) -> Image.Image:
+    image = dataset[index][0]
+    if not isinstance(image, Image.Image):
+        raise OSError(f"torchvision gives {type(image).__name__}, not an image")
+    return image

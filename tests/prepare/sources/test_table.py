@@ -1,0 +1,80 @@
+import zipfile
+
+import pytest
+
+from stages.prepare.packing import prepare_dataset
+from stages.prepare.params import TableParams
+from stages.prepare.sources.table import list_table
+from stages.shared.console import UserError
+
+
+def params(**values):
+    return TableParams(source="table", image_size=8, table="labels.csv", **values)
+
+
+@pytest.fixture
+def raw(make_folder):
+    return make_folder({"images": 12})
+
+
+def write_table(raw, text):
+    (raw / "labels.csv").write_text(text)
+    return raw
+
+
+def test_labels_and_splits_come_from_the_table(raw, resources):
+    write_table(raw, "path,label,split\nimages/00.png,1,train\n./images/01.png, NA ,unseen\n")
+    listing = list_table(raw, params(), 0, resources)
+    assert [(c.sample_id, c.label, c.split) for c in listing.candidates] == [
+        ("images/00.png", "1", "train"),
+        ("images/01.png", "NA", "unseen"),
+    ]
+    assert len(listing.ignored) == 10
+
+
+def test_a_table_without_splits_is_prepared(raw, tmp_path):
+    rows = "\n".join(f"images/{i:02d}.png,{'abcd'[i % 4]}" for i in range(12))
+    write_table(raw, "path,label\n" + rows)
+    wanted = params(test_fraction=0.67, unseen_classes=["c", "d"])
+    report = prepare_dataset(raw, tmp_path / "out", wanted, 0, "mine")
+    assert report.classes == {"train": {"a": 1, "b": 1}, "test": {"a": 2, "b": 2}, "unseen": {"c": 3, "d": 3}}
+
+
+def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    with zipfile.ZipFile(packed / "images.zip", "w") as archive:
+        archive.write(raw / "images/00.png", "images/00.png")
+    write_table(packed, "path,label\nimages/00.png,a\n")
+    listing = list_table(packed, params(), 0, resources)
+    assert listing.candidates[0].content() == (raw / "images/00.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,class\nimages/00.png,a\n", "must have the columns path, label.*lacks label; found path, class"),
+        ("path,label\n", "found no row"),
+        ("", "not a CSV"),
+        ("path,label\nimages/00.png,a\nimages/99.png,a\n", "line 3: file 'images/99.png' is not there: did you mean"),
+        ("path,label\n../secret.png,a\n", "line 2: path must be relative .* found '../secret.png'"),
+        ("path,label\n/etc/passwd,a\n", "line 2: path must be relative"),
+        ("path,label\nimages/00.png,\n", "line 2: label must not be empty"),
+        ("path,label,split\nimages/00.png,a,val\n", "line 2: split must be one of train, test, unseen; found 'val'"),
+    ],
+)
+def test_a_wrong_table_is_explained(raw, resources, text, message):
+    with pytest.raises(UserError, match=message):
+        list_table(write_table(raw, text), params(), 0, resources)
+
+
+def test_a_missing_table_lists_the_nearest(raw, resources):
+    (raw / "label.csv").write_text("path,label\n")
+    with pytest.raises(UserError, match=r"no table 'labels.csv': did you mean 'label.csv'"):
+        list_table(raw, params(), 0, resources)
+
+
+def test_an_image_listed_twice_is_refused(raw, tmp_path):
+    write_table(raw, "path,label\nimages/00.png,a\nimages/00.png,b\n")
+    with pytest.raises(UserError, match=r"'images/00.png' stands for both"):
+        prepare_dataset(raw, tmp_path / "out", params(unseen_classes=["a", "b"]), 0, "mine")

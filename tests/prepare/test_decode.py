@@ -1,0 +1,151 @@
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.prepare.decode import BadImageError, decode, digest
+
+
+def encode(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def noise(height, width, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def test_an_image_of_the_right_size_is_untouched():
+    pixels = noise(8, 8)
+    decoded = decode(encode(Image.fromarray(pixels)), 8, "crop", 255)
+    assert decoded.dtype == np.uint8
+    assert np.array_equal(decoded, pixels)
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = noise(8, 8)[..., 0]
+    assert np.array_equal(decode(encode(Image.fromarray(grey)), 8, "crop", 255), np.stack([grey] * 3, -1))
+
+
+def test_one_bit_becomes_black_and_white():
+    bits = noise(8, 8)[..., 0] > 127
+    assert np.array_equal(decode(encode(Image.fromarray(bits)), 8, "crop", 255)[..., 0], np.where(bits, 255, 0))
+
+
+@pytest.mark.parametrize("fill", [0, 200, 255])
+def test_transparent_pixels_lie_over_the_fill(fill):
+    rgba = np.concatenate([noise(8, 8), noise(8, 8, 1, seed=1)], axis=2)
+    alpha = rgba[..., 3:] / 255
+    expected = rgba[..., :3] * alpha + fill * (1 - alpha)
+    assert np.abs(decode(encode(Image.fromarray(rgba)), 8, "crop", fill) - expected).max() <= 1
+
+
+def test_grey_with_alpha_lies_over_the_fill():
+    image = Image.merge("LA", [Image.new("L", (8, 8), 10), Image.new("L", (8, 8), 0)])
+    assert (decode(encode(image), 8, "crop", 77) == 77).all()
+
+
+def test_a_palettes_colours_and_transparency_are_kept():
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.paste(1, (4, 0, 8, 8))
+    decoded = decode(encode(image, transparency=0), 8, "crop", 9)
+    assert (decoded[:, :4] == 9).all()
+    assert (decoded[:, 4:] == (0, 0, 255)).all()
+
+
+def test_a_palette_with_an_alpha_for_each_colour():
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    assert (decode(encode(image, transparency=b"\x00\xff"), 8, "crop", 9) == (0, 0, 255)).all()
+
+
+def test_16_bits_are_scaled_to_8():
+    values = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    expected = np.round(values / 257)
+    for kind in ("PNG", "TIFF"):
+        assert np.array_equal(decode(encode(Image.fromarray(values), kind), 8, "crop", 255)[..., 0], expected)
+
+
+def test_cmyk_becomes_rgb():
+    image = Image.new("CMYK", (8, 8), (255, 0, 0, 0))  # cyan
+    assert (decode(encode(image, "TIFF"), 8, "crop", 255) == (0, 255, 255)).all()
+    decoded = decode(encode(image, "JPEG", quality=95), 8, "crop", 255).astype(int)
+    assert np.abs(decoded - (0, 255, 255)).max() < 8
+
+
+@pytest.mark.parametrize(("orientation", "turned"), [(3, 2), (6, -1), (8, 1)])
+def test_exif_turns_the_image_upright(orientation, turned):
+    pixels = noise(8, 8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode(encode(Image.fromarray(pixels), exif=exif), 8, "crop", 255)
+    assert np.array_equal(decoded, np.rot90(pixels, turned))
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [Image.new("L", (8, 8), level) for level in (50, 200)]
+    assert (decode(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]), 8, "crop", 255) == 50).all()
+
+
+def stripes():
+    """16 x 32: left quarter red, middle green, right quarter blue."""
+    image = Image.new("RGB", (32, 16), (0, 255, 0))
+    image.paste((255, 0, 0), (0, 0, 8, 16))
+    image.paste((0, 0, 255), (24, 0, 32, 16))
+    return encode(image)
+
+
+def test_crop_keeps_the_centre():
+    assert (decode(stripes(), 16, "crop", 255) == (0, 255, 0)).all()
+
+
+def test_pad_keeps_everything_between_bars_of_fill():
+    decoded = decode(stripes(), 16, "pad", 99)
+    assert (decoded[:4] == 99).all()
+    assert (decoded[12:] == 99).all()
+    assert (decoded[4:12, 0] == (255, 0, 0)).all()
+    assert (decoded[4:12, -1] == (0, 0, 255)).all()
+
+
+def test_squash_keeps_everything_narrower():
+    decoded = decode(stripes(), 16, "squash", 255)
+    assert (decoded[:, 0] == (255, 0, 0)).all()
+    assert (decoded[:, 8] == (0, 255, 0)).all()
+    assert (decoded[:, -1] == (0, 0, 255)).all()
+
+
+def test_a_large_jpeg_decoded_at_a_fraction_looks_the_same():
+    gradient = np.tile(np.linspace(0, 255, 640).astype(np.uint8), (640, 1))
+    image = Image.fromarray(gradient).convert("RGB")
+    small = decode(encode(image, "JPEG", quality=95), 16, "crop", 255).astype(int)
+    exact = np.asarray(image.resize((16, 16), Image.Resampling.BOX)).astype(int)
+    assert np.abs(small - exact).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not an image"),
+        (b"hello, I am text", "not an image"),
+        (encode(Image.fromarray(noise(64, 64)))[:2000], "truncated"),
+        (encode(Image.fromarray(noise(64, 64)), "JPEG")[:1500], "truncated"),
+        (encode(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "floating-point"),
+        (encode(Image.fromarray(np.full((8, 8), 1 << 20, np.int32)), "TIFF"), "32-bit"),
+    ],
+)
+def test_what_cannot_be_decoded_is_named(content, reason):
+    with pytest.raises(BadImageError, match=reason):
+        decode(content, 8, "crop", 255)
+
+
+def test_digests_tell_contents_apart():
+    content = encode(Image.fromarray(noise(8, 8)))
+    assert digest(content) == hashlib.sha256(content).hexdigest()
+    wide, high = Image.new("L", (8, 4)), Image.new("L", (4, 8))
+    assert wide.tobytes() == high.tobytes()
+    assert digest(wide) != digest(high)
+    assert digest(wide) == digest(wide.copy())

@@ -1,0 +1,47 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from stages.shared.images import open_images
+
+ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
+
+
+@pytest.fixture
+def run(tmp_path):
+    def stage(raw, params, dataset="mine"):
+        arguments = ["--dataset", dataset, "--raw", raw, "--out", tmp_path / "out", "--log", tmp_path / "log.jsonl"]
+        command = [sys.executable, "-m", "stages.prepare", *map(str, arguments), "--params", str(params)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return stage
+
+
+def test_the_door_packs_and_says_so(run, five_classes, write_params, tmp_path):
+    done = run(five_classes, write_params(ROW))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "prepare mine: 40 images (18 train, 6 test, 16 unseen) of 3 seen and 2 unseen classes in"
+    )
+    assert "fewer than 10 images" in done.stderr
+    assert len(open_images(tmp_path / "out").manifest) == 40
+    assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "mine"
+
+
+def test_an_error_is_one_message_and_leaves_nothing(run, five_classes, write_params, tmp_path):
+    done = run(five_classes, write_params(ROW.replace("[d, e]", "[d, x]")))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: datasets.mine.unseen_classes: class 'x' is not in the data")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_torch_is_not_imported():
+    code = "import sys, stages.prepare.__main__; print({'torch', 'torchvision'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,154 @@
+import filecmp
+import hashlib
+import json
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.prepare.packing import prepare_dataset
+from stages.prepare.params import FolderParams
+from stages.shared.console import UserError
+from stages.shared.images import SPLITS, open_images
+
+
+def params(**values):
+    defaults = {"image_size": 8, "test_fraction": 0.25, "unseen_classes": ["d", "e"], "fit": "squash"}
+    return FolderParams(source="folder", **{**defaults, **values})
+
+
+def same_files(left, right):
+    paths = sorted(p.relative_to(left) for p in left.rglob("*") if p.is_file())
+    assert paths == sorted(p.relative_to(right) for p in right.rglob("*") if p.is_file())
+    _, different, unreadable = filecmp.cmpfiles(left, right, paths, shallow=False)
+    return not different and not unreadable
+
+
+def test_packs_each_image_in_its_row(five_classes, tmp_path):
+    report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    images = open_images(tmp_path / "out")
+    assert report.images == {"train": 18, "test": 6, "unseen": 16}
+    assert (images.seen, images.unseen, images.size, images.fill) == (("a", "b", "c"), ("d", "e"), 8, 255)
+    pixels = images.read(np.arange(40))
+    for row, sample in enumerate(images.manifest.to_dict("records")):
+        file = five_classes / sample["source"]
+        assert sample["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        expected = np.asarray(Image.open(file).resize((8, 8), Image.Resampling.BILINEAR))
+        assert np.array_equal(pixels[row], expected)
+
+
+def test_rows_are_ordered_by_split_label_and_id(five_classes, tmp_path):
+    prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    manifest = open_images(tmp_path / "out").manifest
+    keys = [
+        (SPLITS.index(s), label, name)
+        for s, label, name in manifest[["split", "label", "sample_id"]].itertuples(index=False)
+    ]
+    assert keys == sorted(keys)
+    assert manifest["sample_id"].is_unique
+
+
+def test_a_second_run_writes_the_same_bytes(five_classes, tmp_path):
+    for name in ("one", "two"):
+        prepare_dataset(five_classes, tmp_path / name, params(train=4), 3, "mine")
+    assert same_files(tmp_path / "one", tmp_path / "two")
+    prepare_dataset(five_classes, tmp_path / "other", params(train=4), 4, "mine")
+    assert not same_files(tmp_path / "one", tmp_path / "other")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_an_archive_gives_what_its_folder_gives(five_classes, tmp_path, mode):
+    archive = tmp_path / "images.tar.gz"
+    with tarfile.open(archive, mode) as tar:
+        for path in sorted(five_classes.rglob("*.png"), reverse=True):
+            tar.add(path, path.relative_to(five_classes))
+    prepare_dataset(five_classes, tmp_path / "folder", params(), 0, "mine")
+    prepare_dataset(archive, tmp_path / "archive", params(), 0, "mine")
+    assert same_files(tmp_path / "folder", tmp_path / "archive")
+
+
+def test_the_report_says_what_is_there_and_no_more_than_that(five_classes, tmp_path):
+    (five_classes / "notes.txt").write_text("about")
+    report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    content = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert content["classes"]["unseen"] == {"d": 8, "e": 8}
+    assert content["ignored"] == ["notes.txt"]
+    assert content["small_classes"] == {"test": {"a": 2, "b": 2, "c": 2}, "unseen": {"d": 8, "e": 8}}
+    assert str(tmp_path) not in json.dumps(content)
+    assert len(report.notes()) == 3
+    assert report.summary() == "40 images (18 train, 6 test, 16 unseen) of 3 seen and 2 unseen classes"
+
+
+@pytest.fixture
+def with_bad_files(five_classes):
+    whole = (five_classes / "d" / "00.png").read_bytes()
+    (five_classes / "d" / "bad.png").write_bytes(whole[: len(whole) // 2])
+    (five_classes / "e" / "text.jpg").write_text("not an image")
+    return five_classes
+
+
+def test_a_bad_image_is_named(with_bad_files, tmp_path):
+    with pytest.raises(UserError, match=r"datasets.mine: d/bad.png cannot be decoded: .*truncated.*on_bad_image: skip"):
+        prepare_dataset(with_bad_files, tmp_path / "out", params(), 0, "mine")
+    assert not (tmp_path / "out").exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"raw"}
+
+
+def test_skipped_images_are_counted_and_listed(with_bad_files, tmp_path):
+    report = prepare_dataset(with_bad_files, tmp_path / "out", params(on_bad_image="skip"), 0, "mine")
+    assert [s.source for s in report.skipped] == ["d/bad.png", "e/text.jpg"]
+    assert report.classes["unseen"] == {"d": 8, "e": 8}
+    assert any("2 file(s) cannot be decoded" in note and "e/text.jpg" in note for note in report.notes())
+    assert len(open_images(tmp_path / "out").manifest) == 40
+
+
+def test_a_file_that_cannot_be_read_is_a_bad_image(five_classes, tmp_path):
+    (five_classes / "d" / "gone.png").symlink_to(five_classes / "nowhere.png")
+    with pytest.raises(UserError, match=r"d/gone.png cannot be decoded: cannot be read .No such file"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+
+
+def test_a_class_whose_images_were_all_skipped_is_refused(five_classes, tmp_path):
+    for path in (five_classes / "e").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"class 'e' must have at least 2 unseen image.*found 0"):
+        prepare_dataset(five_classes, tmp_path / "out", params(on_bad_image="skip"), 0, "mine")
+
+
+def test_copies_in_another_format_are_found(five_classes, tmp_path):
+    Image.open(five_classes / "a" / "00.png").save(five_classes / "d" / "copy.bmp")
+    with pytest.raises(UserError, match=r"same image in two classes: a/00.png \(.*, a\) and d/copy.bmp \(unseen, d\)"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    report = prepare_dataset(five_classes, tmp_path / "out", params(on_duplicate="drop", test_fraction=0.5), 0, "mine")
+    assert report.duplicates.dropped == 2
+    assert sum(report.images.values()) == 39
+    manifest = open_images(tmp_path / "out").manifest
+    assert not set(manifest["source"]) & {"a/00.png", "d/copy.bmp"}
+
+
+def test_an_existing_output_is_left_alone(five_classes, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious").write_text("x")
+    with pytest.raises(UserError, match="out: must not exist yet"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+def test_raw_data_are_never_written_to(five_classes, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in [five_classes, *five_classes.rglob("*")]}
+    prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    assert {p: p.stat().st_mtime_ns for p in [five_classes, *five_classes.rglob("*")]} == before
+
+
+def test_more_images_than_a_block_or_a_shard(make_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.prepare.packing.IMAGES_PER_BLOCK", 3)
+    monkeypatch.setattr("stages.shared.images.MAX_IMAGES_PER_SHARD", 16)
+    raw = make_folder(dict.fromkeys("abcde", 8))
+    prepare_dataset(raw, tmp_path / "small", params(), 0, "mine")
+    monkeypatch.undo()
+    prepare_dataset(raw, tmp_path / "large", params(), 0, "mine")
+    small, large = (open_images(tmp_path / name).read(np.arange(40)) for name in ("small", "large"))
+    assert np.array_equal(small, large)
+    shutil.rmtree(tmp_path / "small")

@@ -1,0 +1,150 @@
+import io
+import os
+import tarfile
+import zipfile
+
+import pytest
+
+from stages.prepare.raw_files import open_raw
+from stages.shared.console import UserError
+
+FILES = {"a/1.png": b"one", "a/2.png": b"two", "b/3.png": b"three" * 1000}
+
+
+def write_files(root):
+    for path, content in FILES.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return root
+
+
+def write_tar(path, mode="w", files=FILES, links=()):
+    with tarfile.open(path, mode) as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for kind, name, target in links:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    return path
+
+
+def write_zip(path, files=FILES):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def contents(files):
+    return {path: files.content(path)() for path in files.paths}
+
+
+def test_reads_a_folder(tmp_path, resources):
+    assert contents(open_raw(write_files(tmp_path), resources)) == FILES
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("x.tar", "w"), ("x.tar.gz", "w:gz"), ("x.tgz", "w:gz"), ("x.tar.bz2", "w:bz2"), ("x.tar.xz", "w:xz")],
+)
+def test_reads_a_tar(tmp_path, resources, name, mode):
+    assert contents(open_raw(write_tar(tmp_path / name, mode), resources)) == FILES
+
+
+def test_reads_a_zip(tmp_path, resources):
+    assert contents(open_raw(write_zip(tmp_path / "x.zip"), resources)) == FILES
+
+
+def test_reads_the_one_archive_of_a_folder(tmp_path, resources):
+    write_tar(tmp_path / "x.tar")
+    (tmp_path / "source.json").write_text("{}")
+    (tmp_path / "README.md").write_text("about")
+    assert contents(open_raw(tmp_path, resources)) == FILES
+
+
+def test_follows_links_to_a_folder_an_archive_and_within(tmp_path, resources):
+    write_files(tmp_path / "data")
+    write_zip(tmp_path / "x.zip")
+    for name, target in (("folder", "data"), ("archive", "x.zip")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        assert contents(open_raw(tmp_path / name, resources)) == FILES
+    (tmp_path / "data" / "c").symlink_to(tmp_path / "data" / "a")
+    assert open_raw(tmp_path / "data", resources).paths == ("a/1.png", "a/2.png", "b/3.png", "c/1.png", "c/2.png")
+
+
+def test_hidden_files_and_clutter_are_left_out(tmp_path, resources):
+    write_files(tmp_path)
+    for name in (".DS_Store", "a/._1.png", "a/Thumbs.db", "source.json"):
+        (tmp_path / name).write_bytes(b"x")
+    assert open_raw(tmp_path, resources).paths == tuple(FILES)
+    clutter = {**FILES, "__MACOSX/a/1.png": b"x", "a/.hidden": b"x", "./b/4.png": b"four"}
+    assert contents(open_raw(write_zip(tmp_path / "x.zip", clutter), resources)) == {**FILES, "b/4.png": b"four"}
+
+
+def test_links_inside_a_tar_are_read(tmp_path, resources):
+    links = [(tarfile.SYMTYPE, "b/4.png", "../a/1.png"), (tarfile.LNKTYPE, "b/5.png", "a/2.png")]
+    files = open_raw(write_tar(tmp_path / "x.tar", links=links), resources)
+    assert files.content("b/4.png")() == b"one"
+    assert files.content("b/5.png")() == b"two"
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "C:\\evil.png", "..\\evil.png"])
+def test_members_that_point_outside_are_refused(tmp_path, resources, name):
+    for archive in (write_tar(tmp_path / "x.tar", files={name: b"x"}), write_zip(tmp_path / "x.zip", {name: b"x"})):
+        with pytest.raises(UserError, match=r"x\.(tar|zip): member .*evil.* points outside"):
+            open_raw(archive, resources)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [(tarfile.SYMTYPE, "../../etc/passwd"), (tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "../x")],
+)
+def test_links_that_point_outside_are_refused(tmp_path, resources, kind, target):
+    with pytest.raises(UserError, match="points outside"):
+        open_raw(write_tar(tmp_path / "x.tar", links=[(kind, "a/link.png", target)]), resources)
+
+
+def test_devices_are_refused(tmp_path, resources):
+    with pytest.raises(UserError, match="'pipe' is neither a file"):
+        open_raw(write_tar(tmp_path / "x.tar", links=[(tarfile.FIFOTYPE, "pipe", "")]), resources)
+
+
+@pytest.mark.parametrize("keep", [100, 512, 900, 1024, 2000, 5000])
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.zip"])
+def test_a_truncated_archive_is_named(tmp_path, resources, name, keep):
+    files = {path: os.urandom(3000) for path in FILES}
+    path = tmp_path / name
+    write_zip(path, files) if name == "x.zip" else write_tar(path, "w:gz" if name.endswith("gz") else "w", files)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=rf"{name}: the archive cannot be read"):
+        contents(open_raw(path, resources))
+
+
+def test_what_is_missing_or_empty_is_named(tmp_path, resources):
+    with pytest.raises(UserError, match=r"nowhere: no such folder or archive.*ln -s"):
+        open_raw(tmp_path / "nowhere", resources)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: must hold images, found no file"):
+        open_raw(tmp_path / "empty", resources)
+    with pytest.raises(UserError, match=r"x\.tar: must hold images, found no file"):
+        open_raw(write_tar(tmp_path / "x.tar", files={}), resources)
+    (tmp_path / "file.txt").write_text("x")
+    with pytest.raises(UserError, match="must be a folder or an archive"):
+        open_raw(tmp_path / "file.txt", resources)
+
+
+def test_several_archives_are_refused(tmp_path, resources):
+    write_tar(tmp_path / "x.tar")
+    write_zip(tmp_path / "y.zip")
+    with pytest.raises(UserError, match=r"must hold one archive, found x\.tar, y\.zip"):
+        open_raw(tmp_path, resources)
+
+
+def test_a_link_in_a_circle_is_refused(tmp_path, resources):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="a link to a folder above itself"):
+        open_raw(tmp_path, resources)
