@@ -1,0 +1,67 @@
+"""A built network: the library's own module tree, and what callers need to know to feed and fine-tune it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from stages.shared.networks.params import NetworkParams
+
+Triple = tuple[float, float, float]
+
+IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier of one of the four libraries.
+
+    Attributes:
+        module: the library's own module; the paths of its taps and of its checkpoints are those of this tree.
+        mean, std: normalization of RGB in [0, 1].
+        convolutional: whether channels_last memory is worth having.
+        head: prefixes of the names of the classification head's parameters.
+    """
+
+    module: nn.Module
+    mean: Triple
+    std: Triple
+    convolutional: bool
+    head: tuple[str, ...]
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Classify a batch.
+
+        Args:
+            images: (B, 3, H, W) float, normalized with `mean` and `std`.
+
+        Returns:
+            (B, K) float, one column per class.
+        """
+        output = self.module(images)
+        return cast(Tensor, output if isinstance(output, Tensor) else output.logits)
+
+
+def assemble(
+    module: nn.Module, params: NetworkParams, *, mean: Sequence[float], std: Sequence[float], head: Sequence[str]
+) -> Network:
+    """Wrap a library's module; the entry's own mean and std win over the library's."""
+    red, green, blue = params.mean or mean
+    red_std, green_std, blue_std = params.std or std
+    return Network(
+        module=module,
+        mean=(red, green, blue),
+        std=(red_std, green_std, blue_std),
+        convolutional=_convolutional(module),
+        head=tuple(head),
+    )
+
+
+def _convolutional(module: nn.Module) -> bool:
+    """Tell whether a network convolves throughout: several spatial convolutions, no attention but in its pooling."""
+    spatial = sum(isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1 for m in module.modules())
+    names = {type(m).__name__ for m in module.modules()}
+    attention = any("Attention" in name and "Pool" not in name and "Squeeze" not in name for name in names)
+    return spatial >= 4 and not attention

@@ -1,0 +1,89 @@
+"""Visual towers of open_clip (CLIP and its kin), with a linear head on the image embedding."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import open_clip
+from open_clip.model import _build_vision_tower
+from torch import Tensor, nn
+
+from stages.shared.console import UserError, nearest
+from stages.shared.networks.hub import hub_access
+from stages.shared.networks.network import Network, assemble
+from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import load_state, read_file
+
+
+class VisualClassifier(nn.Module):
+    """A visual tower, under the name it has in open_clip's own models (`visual`), and a linear head."""
+
+    def __init__(self, visual: nn.Module, width: int, classes: int) -> None:
+        super().__init__()
+        self.visual = visual
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Classify images (B, 3, H, W) by their embedding; returns (B, K)."""
+        embedding = self.visual(images)
+        return cast(Tensor, self.head(embedding if isinstance(embedding, Tensor) else embedding[0]))
+
+
+def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+    """Build a visual tower; `config` overrides fields of the architecture's `vision_cfg`, such as layers or width.
+
+    With weights from the hub the activation is the one they were trained with (OpenAI's: QuickGELU).
+    """
+    config = open_clip.get_model_config(params.name)
+    if config is None:
+        raise UserError(
+            f"network.name: open_clip has no {params.name!r}: {nearest(params.name, open_clip.list_models())}"
+        )
+    if params.weights.source == "package":
+        raise UserError("weights.source: no package carries open_clip's weights; use hub, file or none")
+    tag = _tag(params)
+    pretrained = open_clip.get_pretrained_cfg(params.name, tag) if tag else {}
+    quick = bool(pretrained.get("quick_gelu", config.get("quick_gelu", False)))
+    module = VisualClassifier(_tower(config, params, quick), config["embed_dim"], classes)
+    if load_weights and params.weights.source != "none":
+        _load(module, params, tag, quick)
+    mean = pretrained.get("mean", open_clip.OPENAI_DATASET_MEAN)
+    std = pretrained.get("std", open_clip.OPENAI_DATASET_STD)
+    return assemble(module, params, mean=mean, std=std, head=("head",))
+
+
+def _tag(params: NetworkParams) -> str | None:
+    if params.weights.source != "hub":
+        return None
+    tags = open_clip.list_pretrained_tags_by_model(params.name)
+    tag = params.weights.name or (tags[0] if len(tags) == 1 else None)
+    if tag is None:
+        raise UserError(f"weights.name is missing: open_clip has several weights of {params.name}: {', '.join(tags)}")
+    if tag not in tags:
+        raise UserError(f"weights.name: open_clip has no weights {tag!r} of {params.name}: {nearest(tag, tags)}")
+    return tag
+
+
+def _tower(config: dict[str, Any], params: NetworkParams, quick_gelu: bool) -> nn.Module:
+    vision = {**config["vision_cfg"], "image_size": params.image_size, **(params.config or {})}
+    if "timm_model_name" in vision:
+        vision["timm_model_pretrained"] = False
+    tower = _build_vision_tower(config["embed_dim"], vision, quick_gelu)
+    if "timm_model_name" in vision and hasattr(tower, "set_input_size"):
+        tower.set_input_size(params.image_size)
+    return cast(nn.Module, tower)
+
+
+def _load(module: nn.Module, params: NetworkParams, tag: str | None, quick_gelu: bool) -> None:
+    """Load the visual half of a CLIP model's weights, or a classifier's that was saved from here."""
+    if tag is not None:
+        where = f"open_clip's {params.name} {tag}"
+        with hub_access(where):
+            full = open_clip.create_model(
+                params.name, pretrained=tag, force_image_size=params.image_size, force_quick_gelu=quick_gelu
+            )
+        state = {f"visual.{name}": tensor for name, tensor in full.visual.state_dict().items()}
+    else:
+        where = f"weights.path: {params.weights.path}"
+        content = read_file(Path(str(params.weights.path)))
+        state = {name: tensor for name, tensor in content.items() if name.startswith(("visual.", "head."))}
+    load_state(module, state, head=("head",), keep_head=tag is None, where=where)

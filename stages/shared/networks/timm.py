@@ -1,0 +1,64 @@
+"""Networks of timm (PyTorch Image Models)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+from torch import nn
+
+from stages.shared.console import UserError, nearest
+from stages.shared.networks.hub import hub_access
+from stages.shared.networks.network import Network, assemble
+from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import load_state, read_file, read_package, rename_by_order
+
+
+def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+    """Build a timm network; `config` holds further arguments of `timm.create_model`."""
+    name = _full_name(params)
+    arguments = {**_size_argument(name, params), **(params.config or {})}
+    module = timm.create_model(name, pretrained=False, num_classes=classes, **arguments)
+    cfg = cast(dict[str, Any], module.pretrained_cfg)
+    head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
+    if load_weights:
+        _load(module, params, head, lambda: timm.create_model(name, pretrained=True, num_classes=classes, **arguments))
+    return assemble(module, params, mean=cfg["mean"], std=cfg["std"], head=head)
+
+
+def _full_name(params: NetworkParams) -> str:
+    """Join architecture and tag as timm does, `resnet18.a1_in1k`; both must exist."""
+    architecture, _, tag = params.name.partition(".")
+    if not timm.is_model(architecture):
+        raise UserError(f"network.name: timm has no {architecture!r}: {nearest(architecture, timm.list_models())}")
+    hub = params.weights.source == "hub"
+    tag = (params.weights.name if hub else None) or tag
+    names = [name.partition(".") for name in timm.list_pretrained(f"{architecture}*")]
+    known = [found_tag for found, _, found_tag in names if found == architecture]
+    if tag and tag not in known:
+        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {nearest(tag, known)}")
+    if hub and not known:
+        raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
+    return f"{architecture}.{tag}" if tag else architecture
+
+
+def _size_argument(name: str, params: NetworkParams) -> dict[str, int]:
+    """Name the image size where the architecture is built for one size; position embeddings follow it."""
+    return {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+
+
+def _load(module: nn.Module, params: NetworkParams, head: tuple[str, ...], download: Callable[[], nn.Module]) -> None:
+    match params.weights.source:
+        case "hub":
+            where = f"timm's {params.name} {params.weights.name or ''}".rstrip()
+            with hub_access(where):
+                state = dict(download().state_dict())
+        case "package":
+            where = str(params.weights.name)
+            state = rename_by_order(read_package(where, params.name), module.state_dict())
+        case "file":
+            where = f"weights.path: {params.weights.path}"
+            state = read_file(Path(str(params.weights.path)))
+        case "none":
+            return
+    load_state(module, state, head=head, keep_head=params.weights.source == "file", where=where)

@@ -1,0 +1,187 @@
+"""Image classifiers of Hugging Face transformers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+from transformers.models.auto import modeling_auto
+
+from stages.shared.console import UserError, nearest
+from stages.shared.networks.hub import hub_access
+from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
+from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import load_state, read_file
+
+HALF: Triple = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a hub repository's config.json and preprocessor_config.json say, so that it builds offline.
+
+    Attributes:
+        config: name of the configuration class.
+        overrides: fields in which the repository differs from the class's defaults.
+        mean, std: normalization of RGB in [0, 1].
+    """
+
+    config: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+
+
+ARCHITECTURES = {
+    "microsoft/resnet-50": Architecture("ResNetConfig"),
+    "google/vit-base-patch16-224-in21k": Architecture("ViTConfig", mean=HALF, std=HALF),
+    "microsoft/swin-tiny-patch4-window7-224": Architecture("SwinConfig"),
+    "Zetatech/pvt-tiny-224": Architecture("PvtConfig"),
+    "microsoft/cvt-21": Architecture("CvtConfig", {"depth": [1, 4, 16]}),
+    "sail/poolformer_s12": Architecture("PoolFormerConfig"),
+    "facebook/convnextv2-tiny-1k-224": Architecture("ConvNextV2Config"),
+}
+"""The paper's seven networks. Other repositories need the hub, or its cache, for their configuration."""
+
+NOT_COMPUTED = {
+    "architectures",
+    "dtype",
+    "torch_dtype",
+    "encoder_stride",
+    "id2label",
+    "label2id",
+    "num_labels",
+    "image_size",
+    "model_type",
+    "out_features",
+    "out_indices",
+    "problem_type",
+    "return_dict",
+    "stage_names",
+    "transformers_version",
+    "_name_or_path",
+    "_attn_implementation",
+}
+"""Fields of a configuration that do not change what the network computes, or are set or derived here."""
+
+
+def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+    """Build an image classifier; `config` overrides fields of its configuration.
+
+    `name` is a hub repository or, with weights from a file or none, a model type (`swin`) with its default fields.
+    """
+    if params.weights.source == "package":
+        raise UserError("weights.source: no package carries weights for transformers; use hub, file or none")
+    described = _describe(params)
+    config = _configured(described, params, classes)
+    module = transformers.AutoModelForImageClassification.from_config(config)
+    head = tuple(name for name, _ in module.named_children() if "classifier" in name)
+    if load_weights and params.weights.source == "hub":
+        state = _downloaded(params, config)
+        load_state(module, _fitted(state, module), head=head, keep_head=False, where=f"the hub's {params.name}")
+    elif load_weights and params.weights.source == "file":
+        path = Path(str(params.weights.path))
+        state = _renamed(read_file(path), module)
+        load_state(module, state, head=head, keep_head=True, where=f"weights.path: {path}")
+    return assemble(module, params, mean=described.mean, std=described.std, head=head)
+
+
+def _describe(params: NetworkParams) -> Architecture:
+    """Find the configuration's class and fields, and the normalization."""
+    if params.name in ARCHITECTURES:
+        return ARCHITECTURES[params.name]
+    types = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+    if params.name in types and params.weights.source != "hub":
+        return Architecture(type(transformers.AutoConfig.for_model(params.name)).__name__)
+    if "/" not in params.name:
+        raise UserError(
+            "network.name: transformers needs a hub repository (owner/name) or, with weights from a file or none, "
+            f"a model type, found {params.name!r}: {nearest(params.name, [*ARCHITECTURES, *types])}"
+        )
+    with hub_access(f"the configuration of {params.name}"):
+        config = transformers.AutoConfig.from_pretrained(params.name)
+        fields, _ = type(config).get_config_dict(params.name)
+        processor = transformers.AutoImageProcessor.from_pretrained(params.name)
+    kept = {name: value for name, value in fields.items() if name not in NOT_COMPUTED}
+    return Architecture(type(config).__name__, kept, tuple(processor.image_mean), tuple(processor.image_std))
+
+
+def _configured(described: Architecture, params: NetworkParams, classes: int) -> Any:
+    """Make the configuration, with the entry's overrides, the number of classes, and the image size if it has one."""
+    class_ = getattr(transformers, described.config)
+    defaults = class_().to_dict()
+    for name in params.config or {}:
+        if name not in defaults:
+            raise UserError(f"network.config: {described.config} has no field {name!r}: {nearest(name, defaults)}")
+    fields = {**described.overrides, **(params.config or {}), "num_labels": classes}
+    if "image_size" in defaults:
+        pair = isinstance(defaults["image_size"], (list, tuple))
+        fields["image_size"] = [params.image_size] * 2 if pair else params.image_size
+    try:
+        config = class_(**fields)
+    except StrictDataclassError as error:
+        raise UserError(f"network.config: {described.config}: {error}") from None
+    config.architectures = []  # from_config reads them where a model type has several classifiers, and trips over None
+    return config
+
+
+def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
+    """Let transformers load the repository's weights into the repository's own classifier.
+
+    Raises:
+        UserError: the network built here is not the one that the weights were made for.
+    """
+    transformers.utils.logging.set_verbosity_error()  # it warns of a fresh head, which is meant
+    with hub_access(f"the hub's {params.name}"):
+        model = transformers.AutoModelForImageClassification.from_pretrained(params.name)
+    ours, hub = config.to_dict(), model.config.to_dict()
+    for name in sorted(ours.keys() & hub.keys() - NOT_COMPUTED - set(params.config or {})):
+        if ours[name] != hub[name]:
+            raise UserError(
+                f"{params.name}: the hub's configuration has {name} = {hub[name]!r}, the one built here "
+                f"{ours[name]!r}; set it in the entry: config: {{{name}: {hub[name]!r}}}"
+            )
+    return dict(model.state_dict())
+
+
+def _fitted(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Interpolate position embeddings (1, tokens, width) to the number of tokens of this image size."""
+    own = module.state_dict()
+    return {
+        name: _interpolated(tensor, own[name].shape[1])
+        if "position_embeddings" in name and name in own and tensor.shape != own[name].shape
+        else tensor
+        for name, tensor in state.items()
+    }
+
+
+def _interpolated(embeddings: Tensor, tokens: int) -> Tensor:
+    """Resample a square grid of position embeddings; the class and register tokens before it stay as they are."""
+    for prefix in (0, 1, 2, 5):
+        old, new = math.isqrt(max(embeddings.shape[1] - prefix, 0)), math.isqrt(max(tokens - prefix, 0))
+        if old * old + prefix == embeddings.shape[1] and new * new + prefix == tokens:
+            fitted = resample_abs_pos_embed(embeddings, [new, new], [old, old], num_prefix_tokens=prefix)
+            return cast(Tensor, fitted)
+    return embeddings
+
+
+def _renamed(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
+    """Translate the names of files that `save_pretrained` wrote, which differ from the module's in some versions."""
+    own = module.state_dict()
+    if set(own) <= set(state):
+        return state
+    transformers.utils.logging.set_verbosity_error()  # what does not fit is reported by load_state
+    transformers.utils.logging.disable_progress_bar()
+    model, report = type(module).from_pretrained(
+        None, config=module.config, state_dict=dict(state), ignore_mismatched_sizes=True, output_loading_info=True
+    )
+    absent = set(report["missing_keys"])
+    shapes = {name: own[name].new_empty(theirs) for name, theirs, _ in report["mismatched_keys"]}
+    strangers = {name: state[name] for name in report["unexpected_keys"] if name in state}
+    found = {name: tensor for name, tensor in model.state_dict().items() if name not in absent}
+    return {**found, **strangers, **shapes}

