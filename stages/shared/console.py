@@ -66,7 +66,7 @@ class Stopwatch:
             message: what was written and how many items it holds.
         """
         seconds = time.monotonic() - self.began
-        print(f"{self.stage} {self.cell}: {message}, {seconds:.1f} s", flush=True)
+        print(f"{self.stage} {self.cell}".strip() + f": {message}, {seconds:.1f} s", flush=True)
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}

@@ -25,7 +25,7 @@ HEAD = "head"
 
 
 def write_records(path: Path, records: pd.DataFrame) -> None:
-    """Write a metric table: `COLUMNS` in order, then any further columns, sorted by the keys, floats in full precision.
+    """Write a metric table: `COLUMNS` in order, then any further columns; rows as given, floats in full precision.
 
     Raises:
         ValueError: a contract column is missing, or two rows have the same keys.
@@ -51,7 +51,8 @@ def read_records(path: Path) -> pd.DataFrame:
         records = pd.read_csv(
             path,
             dtype=dict.fromkeys(("dataset", "model", "layer", "pooling", "metric", "split"), "string"),
-            keep_default_na=True,
+            keep_default_na=False,  # an id may be `NA`
+            na_values=[""],
         )
     except FileNotFoundError:
         raise UserError(f"{path}: no metric table there; run the measure stage (`dvc repro`)") from None

@@ -44,6 +44,24 @@ class Network:
         return cast(Tensor, output if isinstance(output, Tensor) else output.logits)
 
 
+HEAD_STD = 0.02
+"""Standard deviation of a fresh head's weights: what transformers draws the paper's networks' classifiers from."""
+
+
+def refresh_head(module: nn.Module, head: Sequence[str]) -> None:
+    """Draw a fresh classification head for a library other than transformers: weights from N(0, 0.02), biases 0.
+
+    The libraries' own rules differ, and some of them (EfficientNet's in timm: uniform within 1 / sqrt(classes)) start
+    with logits so large that a short fine-tuning does not recover from them.
+    """
+    for path, child in module.named_modules():
+        inside = any(path == prefix or path.startswith(f"{prefix}.") for prefix in head)
+        if inside and isinstance(child, nn.Linear | nn.Conv2d):
+            nn.init.normal_(child.weight, std=HEAD_STD)
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)
+
+
 def assemble(
     module: nn.Module, params: NetworkParams, *, mean: Sequence[float], std: Sequence[float], head: Sequence[str]
 ) -> Network:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
-from stages.shared.networks.network import Network, assemble
+from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import load_state, read_file
 
@@ -44,6 +44,7 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     pretrained = open_clip.get_pretrained_cfg(params.name, tag) if tag else {}
     quick = bool(pretrained.get("quick_gelu", config.get("quick_gelu", False)))
     module = VisualClassifier(_tower(config, params, quick), config["embed_dim"], classes)
+    refresh_head(module, ("head",))
     if load_weights and params.weights.source != "none":
         _load(module, params, tag, quick)
     mean = pretrained.get("mean", open_clip.OPENAI_DATASET_MEAN)

@@ -9,7 +9,7 @@ from torch import nn
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
-from stages.shared.networks.network import Network, assemble
+from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import load_state, read_file, read_package, rename_by_order
 
@@ -21,6 +21,7 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     module = timm.create_model(name, pretrained=False, num_classes=classes, **arguments)
     cfg = cast(dict[str, Any], module.pretrained_cfg)
     head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
+    refresh_head(module, head)
     if load_weights:
         _load(module, params, head, lambda: timm.create_model(name, pretrained=True, num_classes=classes, **arguments))
     return assemble(module, params, mean=cfg["mean"], std=cfg["std"], head=head)

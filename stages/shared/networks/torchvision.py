@@ -12,7 +12,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import TORCH_HUB, hub_access, require_answer
-from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble
+from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import load_state, read_file
 
@@ -35,6 +35,7 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     module = library.get_model(params.name, num_classes=classes, **_arguments(params, hub))
     _check_overrides(module, params)
     head = _head(module, classes)
+    refresh_head(module, head)
     if load_weights and hub:
         state = _downloaded(module, params, weights)
         load_state(module, state, head=head, keep_head=False, where=f"torchvision's {weights}")

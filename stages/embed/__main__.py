@@ -1,0 +1,68 @@
+"""Embed the images of one prepared dataset at every layer of one fine-tuned network, at each of its checkpoints.
+
+Reads packed images and checkpoints; writes one Zarr group: an array per layer, (step, sample, feature), beside the
+head's logits and a raw-pixel baseline.
+
+    python -m stages.embed --dataset hands --model efficientnet_lite0 --seed 0 \\
+        --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS
+"""
+
+import argparse
+from pathlib import Path
+
+from stages.embed.cell import library_versions, open_cell
+from stages.embed.params import EmbedParams
+from stages.embed.taps.params import TapsParams
+from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, run_door
+from stages.shared.images import PackedImages, open_images
+from stages.shared.networks.params import NetworkParams
+from stages.shared.params import read_row, read_section
+
+
+def main() -> None:
+    """Parse, check, embed, write."""
+    args = parse_args()
+    watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.seed}", args.log)
+    params = read_section(args.params, "embed", EmbedParams)
+    network = read_row(args.params, "models", args.model, NetworkParams, half="network")
+    taps = read_row(args.params, "models", args.model, TapsParams, half="taps")
+    images = open_images(args.prepared)
+    check_splits(images, params)
+    if args.out.exists():
+        raise UserError(f"{args.out}: must not exist; delete it, or run through `dvc repro`")
+    cell = open_cell(images, network, taps, params, weights=args.weights, seed=args.seed)
+    names = {"dataset": args.dataset, "model": args.model, "seed": args.seed}
+    layers = cell.write(args.out, {**names, "versions": library_versions(network.library)})
+    watch.done(f"{len(cell.rows)} images at {layers} layers and {len(cell.checkpoints)} checkpoints")
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="entry of `datasets`")
+    parser.add_argument("--model", required=True, help="entry of `models`")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
+    parser.add_argument("--weights", required=True, type=Path, help="folder of the network's checkpoints")
+    parser.add_argument("--out", required=True, type=Path, help="Zarr group to create")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    add_log_argument(parser)
+    return parser.parse_args()
+
+
+def check_splits(images: PackedImages, params: EmbedParams) -> None:
+    """Check that every split to embed has images.
+
+    Raises:
+        UserError: naming the one that has none.
+    """
+    present = list(images.manifest["split"].unique())
+    for split in params.splits:
+        if split not in present:
+            raise UserError(
+                f"embed.splits names {split!r}, of which this dataset has no images: {nearest(split, present)}"
+            )
+
+
+if __name__ == "__main__":
+    run_door(main)

@@ -1,0 +1,65 @@
+"""How a layer's output becomes one vector per image.
+
+requested   on tokens (B, T, D)                         on maps (B, D, H, W) or (B, H, W, D)
+auto        class token where there is one, else mean   mean
+mean        mean over patch tokens                      mean over space
+max         maximum over patch tokens                   maximum over space
+token0      token 0: the class token, or a corner       the corner at row 0, column 0
+paper       token 0                                     channels first: mean; channels last: the corner
+
+`paper` is the authors' rule, which goes by the family of the network: token 0 for transformers (ViT, Swin, PVT), the
+spatial mean for convolutional networks and hybrids with maps (ResNet, CvT, PoolFormer, ConvNeXtV2). With the
+transformers library, the former put out tokens and the latter maps; channels-last maps are Swin's in other libraries.
+Class and register tokens are not patch tokens. An output that is a vector already is taken as it is.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stages.embed.params import Pooling
+from stages.embed.taps.find import Tap
+
+Resolved = Literal["none", "class_token", "token0", "mean", "max"]
+SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}
+
+
+def resolve(tap: Tap, pooling: Pooling) -> Resolved:
+    """Say what a requested pooling means for one layer; token 0 is called `class_token` where it is one."""
+    if tap.layout == "vector":
+        return "none"
+    if pooling == "auto":
+        return "class_token" if tap.class_token else "mean"
+    if pooling == "paper":
+        pooling = "mean" if tap.layout == "nchw" else "token0"
+    if pooling == "token0":
+        return "class_token" if tap.class_token else "token0"
+    return pooling
+
+
+def pool(output: Tensor, tap: Tap, pooling: Resolved) -> Tensor:
+    """Reduce a layer's output to one vector per image.
+
+    Args:
+        output: a batch's output in the tap's layout.
+        tap: the layer.
+        pooling: as `resolve` gave it.
+
+    Returns:
+        (B, D) float32 on the same device, sharing no memory with `output`, which a later module may overwrite.
+    """
+    if pooling == "none":
+        return output.to(torch.float32, copy=True)
+    if pooling in ("class_token", "token0"):
+        return _first(output, tap).to(torch.float32, copy=True)
+    patches = output[:, tap.prefix_tokens :] if tap.layout == "tokens" else output
+    if pooling == "max":
+        return patches.amax(SPACE[tap.layout]).to(torch.float32)
+    return patches.mean(SPACE[tap.layout], dtype=torch.float32)
+
+
+def _first(output: Tensor, tap: Tap) -> Tensor:
+    if tap.layout == "tokens":
+        return output[:, 0]
+    return output[:, :, 0, 0] if tap.layout == "nchw" else output[:, 0, 0]

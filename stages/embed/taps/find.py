@@ -1,0 +1,84 @@
+"""Which modules of a network are its layers, and how each one's output is laid out."""
+
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from stages.embed.taps.dry import BATCH, Trace, count_parameters, run_dry, tensors
+from stages.embed.taps.layout import find_layout, has_class_token, is_layer, known_prefix, prefix_at
+from stages.embed.taps.params import TapsParams
+from stages.embed.taps.tap import Layout, Tap
+from stages.shared.console import UserError, nearest
+from stages.shared.networks.build import Network
+from stages.shared.networks.params import NetworkParams
+
+__all__ = ["Layout", "Tap", "TapsParams", "find_taps"]
+
+
+def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:
+    """Find a network's layers by one dry forward pass, in order of execution.
+
+    Args:
+        network: built from `params`; it may be on the meta device.
+        params: the `network` half of a model's entry.
+        taps: the other half.
+
+    Raises:
+        UserError: a module path is not in the network, or its output is no layer.
+    """
+    module, library = network.module, import_module(f"stages.embed.taps.{params.library}")
+    if taps.layers != "default":
+        _check_paths(module, taps.layers)
+    trace = run_dry(module, params.image_size, **library.ARGUMENTS)
+    layers = library.default_layers(module, trace) if taps.layers == "default" else dict.fromkeys(taps.layers)
+    if not layers:
+        raise UserError(f"{params.library} does not say what the layers of {params.name} are; {_REMEDY}")
+    for path in layers:
+        _check_run(trace, path)
+    ordered = sorted(layers, key=lambda path: trace.ended[path])
+    return [_tap(module, trace, path, depth, layers[path], library) for depth, path in enumerate(ordered)]
+
+
+_REMEDY = "name them: taps: {layers: [module paths]}"
+
+
+def _check_paths(module: nn.Module, paths: list[str]) -> None:
+    known = {path for path, _ in module.named_modules() if path}
+    for path in paths:
+        if path not in known:
+            raise UserError(f"taps.layers: {path!r} is no module of the network: {nearest(path, known)}")
+
+
+def _check_run(trace: Trace, path: str) -> None:
+    runs = trace.runs.get(path, 0)
+    if runs != 1:
+        raise UserError(
+            f"taps.layers: {path} must run once in a forward pass, runs {runs} times "
+            f"(a container of modules often never runs by itself); {_REMEDY}"
+        )
+
+
+def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | None, library: Any) -> Tap:
+    """Describe one layer: of several tensors that a module returns, the given one or the first that can be a layer."""
+    found = {index: tensor for index, tensor in tensors(trace.outputs[path]) if is_layer(tensor)}
+    if not found or (item is not None and item not in found):
+        shapes = [tuple(tensor.shape) for _, tensor in tensors(trace.outputs[path])]
+        raise UserError(
+            f"taps.layers: the output of {path} for B = {BATCH} images must be (B, D), (B, T, D), (B, D, H, W) or "
+            f"(B, H, W, D), found {shapes}; choose another module"
+        )
+    index = item if item is not None else next(iter(found))
+    output = found[index]
+    layout = find_layout(output, channels_last=library.channels_last(module))
+    prefix = prefix_at(output.shape[1], known_prefix(module)) if layout == "tokens" else 0
+    return Tap(
+        path=path,
+        depth=depth,
+        layout=layout,
+        class_token=prefix > 0 and has_class_token(module),
+        prefix_tokens=prefix,
+        width=output.shape[1] if layout in ("vector", "nchw") else output.shape[-1],
+        parameters=count_parameters(module, trace, path),
+        item=index,
+    )

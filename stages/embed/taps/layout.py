@@ -1,0 +1,60 @@
+"""How a layer's output is laid out, from its shape and what is known of the network."""
+
+import math
+
+from torch import Tensor, nn
+
+from stages.embed.taps.dry import BATCH
+from stages.embed.taps.tap import Layout
+
+CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
+OTHER_TOKENS = ("dist_token", "distillation_token", "reg_token", "register_tokens")
+"""Names of the parameters that the four libraries put before the patch tokens: the class token first."""
+
+
+def is_layer(output: Tensor) -> bool:
+    """Tell whether an output has one row per image of the dry pass and an embedding's number of dimensions."""
+    return output.ndim in (2, 3, 4) and output.shape[0] == BATCH and output.is_floating_point()
+
+
+def find_layout(output: Tensor, *, channels_last: bool) -> Layout:
+    """Find the layout of an output for square images.
+
+    A map's two equal sides are its height and width; only where all three sides are equal does `channels_last`, what is
+    known of the network, decide.
+    """
+    if output.ndim == 2:
+        return "vector"
+    if output.ndim == 3:
+        return "tokens"
+    _, first, second, third = output.shape
+    if first == second and second != third:
+        return "nhwc"
+    if second == third and first != second:
+        return "nchw"
+    return "nhwc" if channels_last else "nchw"
+
+
+def known_prefix(module: nn.Module) -> int:
+    """Count a network's class, distillation and register tokens."""
+    names = (*CLASS_TOKENS, *OTHER_TOKENS)
+    tokens = [p for name, p in module.named_parameters() if name.rpartition(".")[2] in names]
+    return sum(token.shape[1] if token.ndim == 3 else 1 for token in tokens)
+
+
+def has_class_token(module: nn.Module) -> bool:
+    """Tell whether a network has a class token, at whatever layer it enters."""
+    return any(name.rpartition(".")[2] in CLASS_TOKENS for name, _ in module.named_parameters())
+
+
+def prefix_at(tokens: int, known: int) -> int:
+    """Count the tokens before the patch tokens at one layer: `known`, unless all its tokens are a square grid.
+
+    A network may add its class token late (PVT at its last stage, CaiT after its blocks): square images have a square
+    number of patches, so that 50 tokens are 1 + 7 x 7, and 49 are 7 x 7.
+    """
+    return known if _is_square(tokens - known) or not _is_square(tokens) else 0
+
+
+def _is_square(number: int) -> bool:
+    return number > 0 and math.isqrt(number) ** 2 == number

@@ -1,0 +1,29 @@
+"""Layers of open_clip's visual towers: the stem, then every block or stage; of towers from timm, timm's layers."""
+
+from typing import Any
+
+from torch import nn
+
+from stages.embed.taps import timm
+from stages.embed.taps.dry import Trace
+from stages.embed.taps.patterns import expand
+
+ARGUMENTS: dict[str, Any] = {}
+
+PATTERNS: dict[str, tuple[str, ...]] = {
+    "ModifiedResNet": ("avgpool", "layer1", "layer2", "layer3", "layer4"),
+    "VisionTransformer": ("ln_pre", "transformer.resblocks.*"),
+}
+
+
+def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
+    """Name a visual tower's layers: paths, each with None, as the module returns one tensor."""
+    kind = type(module.visual).__name__
+    if kind == "TimmModel":
+        return timm.default_layers(module, trace, "visual.trunk.")
+    return dict.fromkeys(expand(module, PATTERNS.get(kind, ()), "visual."))
+
+
+def channels_last(module: nn.Module) -> bool:
+    """Tell whether maps are (B, H, W, C)."""
+    return timm.channels_last(getattr(module.visual, "trunk", module))

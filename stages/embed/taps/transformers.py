@@ -1,0 +1,50 @@
+"""Layers of transformers' image classifiers: every entry of `hidden_states`, at the module that puts it out.
+
+A hidden state and some module's output are one tensor: the dry pass finds which by identity. Swin's are after
+downsampling; PVT's start after the first block and end after the final norm; CvT's stages return (map, class token), of
+which the map is the hidden state.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from stages.embed.taps.dry import Trace, tensors
+from stages.shared.console import UserError
+
+ARGUMENTS: dict[str, Any] = {"output_hidden_states": True}
+
+
+def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
+    """Find the module of each hidden state: its path, and the tensor's index if the module returns several.
+
+    Raises:
+        UserError: the network gives no hidden states, or one that no module puts out.
+    """
+    hidden_states = getattr(trace.result, "hidden_states", None)
+    if hidden_states is None:
+        raise UserError(f"{type(module).__name__} gives no hidden_states; name its layers: taps: {{layers: [...]}}")
+    return dict(_source(trace, state, f"hidden state {i}") for i, state in enumerate(hidden_states))
+
+
+def _source(trace: Trace, state: Tensor, name: str) -> tuple[str, int | None]:
+    """Take the module that returned a tensor first, or rather the outermost module around it that returns it too.
+
+    The whole encoder and network also return the last one, in a mapping: they are no layers.
+    """
+    found: dict[str, int | None] = {}
+    for path, output in trace.outputs.items():
+        places = [index for index, tensor in tensors(output) if tensor is state and not isinstance(output, Mapping)]
+        if places:
+            found[path] = places[0]
+    if not found:
+        raise UserError(f"no module puts out {name}; name the layers: taps: {{layers: [...]}}")
+    first = next(iter(found))
+    path = min((path for path in found if path == first or first.startswith(f"{path}.")), key=len)
+    return path, found[path]
+
+
+def channels_last(module: nn.Module) -> bool:
+    """Tell whether maps are (B, H, W, C)."""
+    return False

@@ -1,0 +1,72 @@
+"""Fine-tune one network on the seen classes of one prepared dataset, with one seed.
+
+Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
+loss and test accuracy (training.csv).
+
+    python -m stages.finetune --dataset hands --model efficientnet_lite0 --seed 0 \\
+        --prepared PREPARED --weights WEIGHTS --history TRAINING/training.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from stages.finetune.params import FinetuneParams, schedule_length
+from stages.shared.console import Stopwatch, UserError, add_log_argument, run_door
+from stages.shared.images import PackedImages, open_images
+from stages.shared.networks.params import NetworkParams
+from stages.shared.params import read_row, read_section
+
+
+def main() -> None:
+    """Parse, check, train, write."""
+    args = parse_args()
+    watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.seed}", args.log)
+    params = read_section(args.params, "finetune", FinetuneParams)
+    network = read_row(args.params, "models", args.model, NetworkParams, half="network")
+    images = open_images(args.prepared)
+    check_images(images, args.prepared)
+    length = schedule_length(params, len(images.rows("train")), epochs=network.epochs)
+    if any(args.weights.glob("*")):
+        raise UserError(f"{args.weights}: must be empty or absent, holds files; delete it, or run through `dvc repro`")
+
+    from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
+
+    history = run_cell(images, network, params, length=length, seed=args.seed, weights=args.weights)
+    history.write(args.history, dataset=args.dataset, model=args.model, seed=args.seed)
+    kept = len(params.steps) if params.keep == "all" else 1
+    skipped = f" ({history.skipped} without an update: fp16 overflow)" if history.skipped else ""
+    watch.done(
+        f"{kept} checkpoints, {params.steps[-1]} optimizer steps{skipped}, "
+        f"test accuracy {history.rows[-1]['accuracy']:.3f} on {len(images.rows('test'))} images"
+    )
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="entry of `datasets`")
+    parser.add_argument("--model", required=True, help="entry of `models`")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
+    parser.add_argument("--weights", required=True, type=Path, help="folder to write checkpoints to")
+    parser.add_argument("--history", required=True, type=Path, help="CSV table to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    add_log_argument(parser)
+    return parser.parse_args()
+
+
+def check_images(images: PackedImages, path: Path) -> None:
+    """Check that there is something to learn and something to test.
+
+    Raises:
+        UserError: fewer than two seen classes, or no train or test images.
+    """
+    if len(images.seen) < 2:
+        raise UserError(f"{path}: fine-tuning needs at least 2 seen classes, found {len(images.seen)}: {images.seen}")
+    for split in ("train", "test"):
+        if not len(images.rows(split)):
+            raise UserError(f"{path}: fine-tuning needs {split} images, found none; give the dataset some (`datasets`)")
+
+
+if __name__ == "__main__":
+    run_door(main)

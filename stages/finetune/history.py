@@ -1,0 +1,66 @@
+"""The table of one training run: loss, test accuracy and learning rate against the step."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stages.shared.console import UserError
+
+COLUMNS = ("dataset", "model", "seed", "step", "loss", "accuracy", "learning_rate")
+
+
+@dataclass
+class History:
+    """Collects losses on the device and turns them into rows.
+
+    Attributes:
+        rows: step, loss (mean since the row before; NaN at step 0), accuracy (NaN unless tested), learning_rate (of the
+            step to come).
+        skipped: optimizer steps without an update, because fp16 gradients overflowed (the loss scale then shrinks).
+    """
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    skipped: int = 0
+    _losses: list[Tensor] = field(default_factory=list)
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Note one step's loss, a scalar on any device, without waiting for it."""
+        self._losses.append(loss.detach())
+
+    def add_row(self, step: int, *, learning_rate: float, accuracy: float = math.nan) -> None:
+        """Close a row after `step` optimizer steps. `check_losses` must come first."""
+        loss = float(torch.stack(self._losses).double().mean()) if self._losses else math.nan
+        self._losses.clear()
+        self.rows.append({"step": step, "loss": loss, "accuracy": accuracy, "learning_rate": learning_rate})
+
+    def check_losses(self, step: int) -> None:
+        """Check the losses since the last row.
+
+        Args:
+            step: optimizer steps taken so far.
+
+        Raises:
+            UserError: one is NaN or infinite: names the first such step and the likely remedies.
+        """
+        losses = torch.stack(self._losses).tolist() if self._losses else []
+        for number, loss in enumerate(losses, start=step - len(losses) + 1):
+            if not math.isfinite(loss):
+                raise diverged(f"the training loss at optimizer step {number} is {loss}")
+
+    def write(self, path: Path, *, dataset: str, model: str, seed: int) -> None:
+        """Write the rows with the cell's names, columns `COLUMNS`, empty where undefined."""
+        table = pd.DataFrame(self.rows).assign(dataset=dataset, model=model, seed=seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table[list(COLUMNS)].to_csv(path, index=False)
+
+
+def diverged(what: str) -> UserError:
+    """Make the error of a training run that left the finite numbers."""
+    return UserError(
+        f"training diverged: {what}, which must be finite. Lower finetune.learning_rate; on a GPU, train without fp16 "
+        "(ACCELERATE_MIXED_PRECISION=bf16, or no); check the dataset's images and the network's initial weights"
+    )

@@ -1,0 +1,176 @@
+"""Fine-tune all weights of a network on the seen classes, as Dyballa et al. 2024 do with the transformers Trainer.
+
+Cross-entropy; AdamW; learning rate falling linearly to 0 without warm-up; gradient norm clipped; every epoch a new
+order, its last and smaller batch kept.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW, Optimizer
+
+from stages.finetune.history import History, diverged
+from stages.finetune.params import FinetuneParams
+from stages.shared.console import UserError, progress
+from stages.shared.images import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.networks.build import Network
+from stages.shared.seeding import child_seed
+from stages.shared.transforms import Transform, draw_angles
+
+ROW_EVERY = 10
+"""Optimizer steps between two rows of the history."""
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """One network's fine-tuning on one dataset; `run` carries it out.
+
+    Attributes:
+        network: trained in place.
+        images: the dataset; train rows are trained on, test rows are tested on.
+        params: the `finetune` section.
+        transform: the network's input.
+        length: of the learning-rate schedule, in optimizer steps.
+        seed: root seed of the order of images, their rotation, and dropout.
+        accelerator: device and precision.
+    """
+
+    network: Network
+    images: PackedImages
+    params: FinetuneParams
+    transform: Transform
+    length: int
+    seed: int
+    accelerator: Accelerator
+
+    def run(self, save: Callable[[int], None]) -> History:
+        """Train up to the last of `params.steps`.
+
+        Args:
+            save: called with the step whenever one of `params.steps` is reached.
+
+        Returns:
+            The rows of the training table: one per checkpoint and every `ROW_EVERY` steps.
+
+        Raises:
+            UserError: loss or logits became NaN or infinite, or the network cannot train on a last batch of one image.
+        """
+        self._check_last_batch()
+        self._to_device()
+        history = History()
+        last = self.params.steps[-1]
+        if 0 in self.params.steps:
+            self._checkpoint(0, history, save)
+        optimizer = self.accelerator.prepare(make_optimizer(self.network.module, self.params))
+        torch.manual_seed(child_seed(self.seed, "finetune", "dropout"))
+        angles = torch.Generator().manual_seed(child_seed(self.seed, "finetune", "rotation"))
+        batches = training_batches(self.images.rows("train"), self.params.batch_size, self.seed, last)
+        read = progress(self.images.batches(batches), total=last, what="finetune", unit="step")
+        for step, (rows, pixels) in enumerate(read, start=1):
+            set_learning_rate(optimizer, self._learning_rate(step - 1))
+            history.add_loss(self._update(optimizer, rows, pixels, angles))
+            history.skipped += bool(self.accelerator.optimizer_step_was_skipped)
+            if step in self.params.steps:
+                self._checkpoint(step, history, save)
+            elif step % ROW_EVERY == 0:
+                history.check_losses(step)
+                history.add_row(step, learning_rate=self._learning_rate(step))
+        return history
+
+    def accuracy(self) -> float:
+        """Test the network in evaluation mode: the share of test images whose largest logit is their class's.
+
+        Raises:
+            UserError: a logit is NaN or infinite.
+        """
+        self.network.module.eval()
+        rows = batch_rows(self.images.rows("test"), self.params.batch_size)
+        correct = total = 0
+        with torch.no_grad():  # not inference_mode: training may use what a module caches
+            for batch, pixels in self.images.batches(rows):
+                inputs = self.transform.evaluation(self._on_device(pixels))
+                with self.accelerator.autocast():
+                    logits = self.network.logits(inputs)
+                if not bool(logits.isfinite().all()):
+                    raise diverged("the network's logits of test images are NaN or infinite")
+                correct += int((logits.argmax(1) == self._on_device(self.images.targets(batch))).sum())
+                total += len(batch)
+        return correct / total
+
+    def _check_last_batch(self) -> None:
+        rows = self.images.rows("train")
+        batches = batch_rows(rows, self.params.batch_size)
+        if len(batches[-1]) > 1 or self.params.steps[-1] < len(batches):
+            return
+        trial = replace(self.network, module=copy.deepcopy(self.network.module).train())
+        try:
+            with torch.no_grad():
+                trial.logits(torch.zeros(1, 3, self.transform.size, self.transform.size))
+        except ValueError as error:  # raised by batch normalization over one value per channel
+            raise UserError(
+                f"the last batch of every epoch holds one image ({len(rows)} train images in batches of "
+                f"{self.params.batch_size}), on which this network cannot train ({error}); change finetune.batch_size"
+            ) from None
+
+    def _to_device(self) -> None:
+        channels_last = torch.channels_last if self.network.convolutional else torch.preserve_format
+        self.network.module.requires_grad_(True).to(self.accelerator.device).to(memory_format=channels_last)  # type: ignore[call-overload]
+
+    def _on_device(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.accelerator.device, non_blocking=True)
+
+    def _learning_rate(self, step: int) -> float:
+        return self.params.learning_rate * (1 - step / self.length)
+
+    def _checkpoint(self, step: int, history: History, save: Callable[[int], None]) -> None:
+        history.check_losses(step)
+        accuracy = self.accuracy()
+        history.add_row(step, learning_rate=self._learning_rate(step), accuracy=accuracy)
+        save(step)
+
+    def _update(self, optimizer: Optimizer, rows: Rows, pixels: Pixels, generator: torch.Generator) -> Tensor:
+        self.network.module.train()
+        augment = self.params.augment
+        angles = draw_angles(len(rows), augment.degrees, generator)
+        inputs = self.transform.training(
+            self._on_device(pixels), angles, padding=augment.padding, fill=self.images.fill
+        )
+        with self.accelerator.autocast():
+            logits = self.network.logits(inputs)
+        loss = functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows)))
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.network.module.parameters(), self.params.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+
+def training_batches(rows: Rows, batch_size: int, seed: int, steps: int) -> Iterator[Rows]:
+    """Yield the rows of `steps` batches: epoch after epoch, each in an order of its own, its last batch kept."""
+    epochs = (np.random.default_rng(child_seed(seed, "finetune", "shuffle", e)).permutation(rows) for e in count())
+    return islice((batch for order in epochs for batch in batch_rows(order, batch_size)), steps)
+
+
+def make_optimizer(module: nn.Module, params: FinetuneParams) -> Optimizer:
+    """AdamW over all weights; weight decay spares biases and normalization (tensors of one dimension)."""
+    weights = list(module.parameters())
+    groups = [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": params.weight_decay},
+        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.999), eps=1e-8)
+
+
+def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """Set the learning rate of every group of weights."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate

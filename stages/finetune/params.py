@@ -1,0 +1,95 @@
+"""The `finetune` section of params.yaml."""
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from stages.shared.console import UserError
+from stages.shared.params import Params
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ScheduleParams(Params):
+    """Over how many optimizer steps the learning rate decays to 0: so many epochs, or a number of steps."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("must be either {epochs: N} or {steps: N}")
+        return self
+
+
+class AugmentParams(Params):
+    """The training transform; {degrees: 0, padding: 0} turns it off.
+
+    Attributes:
+        degrees: every image is rotated by an angle uniform in [-degrees, degrees].
+        padding: width in pixels, at 224 px, of the border that a rotation uncovers: 20 px suffice for 10 degrees. What
+            lies beyond it is black.
+    """
+
+    degrees: Annotated[float, Field(ge=0, le=180)]
+    padding: Annotated[int, Field(ge=0, le=224)]
+
+
+class FinetuneParams(Params):
+    """How a network is fine-tuned on the seen classes.
+
+    Attributes:
+        steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.
+        keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
+        schedule: length of the linear decay of the learning rate.
+        learning_rate: at the first step.
+        batch_size: images per optimizer step.
+        weight_decay: of AdamW, for weights of at least two dimensions (not biases, not normalization).
+        clip_norm: largest norm of the gradient of all weights together.
+        augment: the training transform.
+    """
+
+    steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    keep: Literal["all", "last"]
+    schedule: ScheduleParams
+    learning_rate: Positive
+    batch_size: Annotated[int, Field(ge=1)]
+    weight_decay: NotNegative
+    clip_norm: Positive
+    augment: AugmentParams
+
+    @field_validator("steps")
+    @classmethod
+    def _ascending(cls, steps: list[int]) -> list[int]:
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            raise ValueError("must ascend, without repeats")
+        return steps
+
+
+def schedule_length(params: FinetuneParams, train_images: int, *, epochs: int | None = None) -> int:
+    """Compute the schedule's length in optimizer steps; the last, smaller batch of an epoch counts as one.
+
+    Args:
+        params: the section.
+        train_images: number of train images N, >= 1.
+        epochs: the network's own number of epochs, in place of `schedule.epochs`; a schedule given in steps stands.
+
+    Raises:
+        UserError: the last of `params.steps` lies beyond it.
+    """
+    if params.schedule.steps is not None:
+        length, how = params.schedule.steps, "finetune.schedule.steps"
+    else:
+        per_epoch = -(-train_images // params.batch_size)
+        count = epochs or params.schedule.epochs or 0
+        length = count * per_epoch
+        how = f"{count} epochs of {per_epoch} batches, from {train_images} train images by {params.batch_size}"
+    if params.steps[-1] > length:
+        raise UserError(
+            f"finetune.steps: the last must be at most the schedule's length of {length} optimizer steps ({how}), "
+            f"found {params.steps[-1]}; lower the steps or lengthen finetune.schedule"
+        )
+    return length

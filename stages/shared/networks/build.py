@@ -1,0 +1,75 @@
+"""Networks of four libraries, built from a params entry. Importing this imports torch, but no network library."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import cast
+
+import torch
+
+from stages.shared.console import UserError
+from stages.shared.networks.network import Network
+from stages.shared.networks.params import NetworkParams
+from stages.shared.seeding import child_seed
+
+__all__ = ["Network", "NetworkParams", "build_network", "build_skeleton", "explain_failure"]
+
+
+def build_network(params: NetworkParams, classes: int, *, seed: int, load_weights: bool = True) -> Network:
+    """Build a network with a fresh head, in evaluation mode; the same for the same arguments.
+
+    Args:
+        params: the `network` half of a model's entry.
+        classes: number of outputs K, >= 1.
+        seed: root seed of the random weights (the head's, and all of them with `weights: {source: none}`). The global
+            random state is left as it was.
+        load_weights: False leaves the random weights and downloads none: a checkpoint is loaded into it afterwards.
+
+    Raises:
+        UserError: the name is unknown, the weights cannot be had or do not fit, or the architecture does not take this
+            image size or `config`.
+    """
+    library = import_module(f"stages.shared.networks.{params.library}")
+    with torch.random.fork_rng(devices=[]), explain_failure(params):
+        torch.default_generator.manual_seed(child_seed(seed, "weights"))
+        network = cast(Network, library.build(params, classes, load_weights=load_weights))
+        network.module.eval()
+        _check_output(network, params, classes)
+    return network
+
+
+def build_skeleton(params: NetworkParams, classes: int) -> Network:
+    """Build a network without memory for its weights (PyTorch's meta device): to count parameters and find layers.
+
+    The few architectures that compute with tensors while they are built (torchvision's RegNets) get real weights.
+    """
+    try:
+        with torch.device("meta"):
+            return build_network(params, classes, seed=0, load_weights=False)
+    except UserError as error:
+        if not isinstance(error.__cause__, NotImplementedError):
+            raise
+    return build_network(params, classes, seed=0, load_weights=False)
+
+
+@contextmanager
+def explain_failure(params: NetworkParams) -> Iterator[None]:
+    """Turn what a library raises for an architecture that cannot be into a UserError with the library's own words."""
+    try:
+        yield
+    except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        overrides = f" with config {params.config}" if params.config else ""
+        raise UserError(
+            f"network {params.name!r} of {params.library} cannot be built and run on images of {params.image_size} px"
+            f"{overrides}: {type(error).__name__}: {error}; change image_size or config"
+        ) from error
+
+
+def _check_output(network: Network, params: NetworkParams, classes: int) -> None:
+    """Pass one black image through, so that an impossible image size fails here and not in the middle of a stage."""
+    with torch.inference_mode():
+        shape = tuple(network.logits(torch.zeros(1, 3, params.image_size, params.image_size)).shape)
+    if shape != (1, classes):
+        raise UserError(
+            f"network {params.name!r} of {params.library} must give (1, {classes}) logits for one image, found {shape}"
+        )

@@ -1,0 +1,43 @@
+"""Synthetic cells for the benchmarks: random images and a network of random weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.embed.params import EmbedParams
+from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.images import MANIFEST_COLUMNS, PackedImages, open_images, write_images
+from stages.shared.networks.build import build_network
+from stages.shared.networks.params import NetworkParams, WeightsParams
+
+CLASSES = 10
+PARAMS = EmbedParams(
+    splits=["test", "unseen"], pooling=["auto"], augment=False, baseline_size=8, dtype="float32", batch_size=128
+)
+
+
+def network_params(size: int) -> NetworkParams:
+    """The default grid's network, on images of `size` px."""
+    return NetworkParams(
+        library="timm", name="tf_efficientnet_lite0", weights=WeightsParams(source="none"), image_size=size
+    )
+
+
+def pack_random(path: Path, count: int, size: int) -> PackedImages:
+    """Write `count` images of noise, half of them seen test images, half unseen."""
+    random = np.random.default_rng(0)
+    splits = ["test"] * (count // 2) + ["unseen"] * (count - count // 2)
+    labels = [f"{'seen' if s == 'test' else 'new'}{i % CLASSES}" for i, s in enumerate(splits)]
+    rows = [(f"id{i}", s, label, "", "") for i, (s, label) in enumerate(zip(splits, labels, strict=True))]
+    images = (random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in rows)
+    write_images(path, images, pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)), size=size, fill=255)
+    return open_images(path)
+
+
+def write_random_checkpoint(folder: Path, images: PackedImages) -> None:
+    """Write one checkpoint of the network with random weights."""
+    params = network_params(images.size)
+    network = build_network(params, len(images.seen), seed=0)
+    info = CheckpointInfo(0, images.seen, params.model_dump(), {"degrees": 10.0, "padding": 20})
+    write_checkpoint(folder, network.module.state_dict(), info)

@@ -1,0 +1,60 @@
+import pytest
+
+from stages.embed.layers import baseline_layers, pooled_layers
+from stages.embed.params import EmbedParams
+from stages.embed.taps.find import Tap
+from stages.shared.console import UserError
+from stages.shared.embeddings import Layer
+from stages.shared.params import parse
+
+TAPS = [
+    Tap("stem", 0, "nchw", False, 0, 8, 100),
+    Tap("blocks.0", 1, "tokens", True, 1, 16, 300),
+    Tap("head", 2, "vector", False, 0, 32, 700),
+]
+VALUES = {
+    "splits": ["test", "unseen"], "pooling": ["auto"], "augment": False, "baseline_size": 8, "dtype": "float32",
+    "batch_size": 128,
+}  # fmt: skip
+
+
+def test_the_first_pooling_keeps_the_modules_name_and_a_further_one_is_named_after_it():
+    layers = [p.layer for p in pooled_layers(TAPS, ["auto", "mean", "max"])]
+    assert layers == [
+        Layer("stem", "stem", 0, "mean", 8, 100),
+        Layer("stem@max", "stem", 0, "max", 8, 100),
+        Layer("blocks.0", "blocks.0", 1, "class_token", 16, 300),
+        Layer("blocks.0@mean", "blocks.0", 1, "mean", 16, 300),
+        Layer("blocks.0@max", "blocks.0", 1, "max", 16, 300),
+        Layer("head", "head", 2, "none", 32, 700),
+    ]
+
+
+def test_poolings_that_mean_the_same_are_kept_once():
+    names = [p.layer.name for p in pooled_layers(TAPS, ["paper", "auto", "token0"])]
+    assert names == ["stem", "stem@token0", "blocks.0", "head"]
+
+
+def test_the_baseline_is_a_layer_before_the_first():
+    assert baseline_layers(8) == [Layer("pixels", "", -1, "none", 192, 0)]
+    assert baseline_layers(0) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"splits": ["tests"]}, "embed.splits.0: Input should be 'train', 'test' or 'unseen'; found 'tests'"),
+        ({"splits": []}, "embed.splits: List should have at least 1 item"),
+        ({"splits": ["test", "test"]}, "embed.splits: Value error, must not repeat an entry"),
+        ({"pooling": "auto"}, "embed.pooling: Input should be a valid list; found 'auto'"),
+        ({"pooling": ["avg"]}, "embed.pooling.0: Input should be 'auto', 'mean', 'token0', 'max' or 'paper'"),
+        ({"augment": "no"}, "embed.augment: Input should be a valid boolean; found 'no'"),
+        ({"baseline_size": -1}, "embed.baseline_size: Input should be greater than or equal to 0"),
+        ({"dtype": "float64"}, "embed.dtype: Input should be 'float32' or 'float16'"),
+        ({"batchsize": 3}, "embed.batchsize is not a parameter: did you mean 'batch_size' or 'baseline_size'?"),
+    ],
+)
+def test_a_wrong_value_says_why(changes: dict[str, object], expected: str):
+    with pytest.raises(UserError) as error:
+        parse({**VALUES, **changes}, EmbedParams, where="embed")
+    assert expected in str(error.value)

@@ -1,0 +1,162 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from stages.finetune import cell
+from stages.finetune.__main__ import main
+from stages.shared.checkpoints import list_checkpoints, read_info, read_state
+from stages.shared.console import UserError
+from stages.shared.networks.build import Network, build_network
+from stages.shared.networks.params import NetworkParams
+from tests.packed import SEEN, pack
+
+ROOT = Path(__file__).parents[2]
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
+FINETUNE = {
+    "steps": [0, 2, 5], "keep": "all", "schedule": {"epochs": 4}, "learning_rate": 0.002, "batch_size": 7,
+    "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
+}  # fmt: skip
+
+
+def setup(folder: Path, model: dict[str, Any] | None = None, /, **changes: Any) -> list[str]:
+    """Write params and images; return the door's arguments."""
+    params: dict[str, Any] = {key: {} for key in ("run", "datasets", "prepare", "embed", "measure", "aggregate")}
+    params["finetune"] = {**FINETUNE, **changes}
+    params["models"] = {"tiny": {"network": {**TINY, **(model or {})}, "taps": {"layers": "default"}}}
+    YAML(typ="safe").dump(params, folder / "params.yaml")
+    if not (folder / "prepared").exists():
+        pack(folder / "prepared")
+    cell = ["--dataset", "trees", "--model", "tiny", "--seed", "3", "--params", str(folder / "params.yaml")]
+    return [*cell, "--prepared", str(folder / "prepared"), *outputs(folder, "out")]
+
+
+def outputs(folder: Path, name: str) -> list[str]:
+    return ["--weights", str(folder / name / "weights"), "--history", str(folder / name / "training" / "training.csv")]
+
+
+def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["finetune", *arguments])
+    main()
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path):
+    arguments = setup(tmp_path)[:-4]
+    command = [sys.executable, "-m", "stages.finetune", *arguments]
+    processes = [
+        subprocess.Popen(
+            [*command, *outputs(tmp_path, name)], cwd=ROOT, env=ONE_THREAD, stdout=subprocess.PIPE, text=True
+        )
+        for name in "ab"
+    ]
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    files = [
+        {p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in "ab"
+    ]
+    assert files[0] == files[1]
+    assert sorted(map(str, files[0])) == [
+        "training/training.csv",
+        *(f"weights/step_{step:06}.safetensors" for step in (0, 2, 5)),
+    ]
+    assert said[0].startswith("finetune trees-tiny-3: 3 checkpoints, 5 optimizer steps, test accuracy ")
+
+
+def test_checkpoints_say_what_is_needed_to_build_and_feed_their_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run([*setup(tmp_path), "--log", str(tmp_path / "log.jsonl")], monkeypatch)
+    paths = list_checkpoints(tmp_path / "out" / "weights")
+    infos = [read_info(path) for path in paths]
+    assert [info.step for info in infos] == [0, 2, 5]
+    assert infos[1].classes == SEEN
+    assert infos[1].augment == {"degrees": 10.0, "padding": 20}
+    params = NetworkParams.model_validate(infos[1].network)
+    network = build_network(params, len(SEEN), seed=3, load_weights=False)
+    first = read_state(paths[0])
+    assert all(torch.equal(tensor, first[name]) for name, tensor in network.module.state_dict().items())
+    assert network.module.load_state_dict(read_state(paths[2]))
+    table = pd.read_csv(tmp_path / "out" / "training" / "training.csv")
+    assert table.step.tolist() == [0, 2, 5]
+    assert set(table.seed) == {3}
+    assert table.accuracy.between(0, 1).all()
+    assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "trees-tiny-3"
+
+
+def test_keeping_the_last_checkpoint_keeps_all_accuracies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(setup(tmp_path, keep="last"), monkeypatch)
+    assert [read_info(p).step for p in list_checkpoints(tmp_path / "out" / "weights")] == [5]
+    assert pd.read_csv(tmp_path / "out" / "training" / "training.csv").accuracy.notna().tolist() == [True, True, True]
+
+
+def test_another_seed_is_another_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    arguments = setup(tmp_path, steps=[0])
+    run(arguments, monkeypatch)
+    other = [*arguments[:-4], *outputs(tmp_path, "other")]
+    other[other.index("--seed") + 1] = "4"
+    run(other, monkeypatch)
+    a, b = (read_state(list_checkpoints(tmp_path / name / "weights")[0]) for name in ("out", "other"))
+    assert not torch.equal(a["fc.weight"], b["fc.weight"])
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "expected"),
+    [
+        (
+            {},
+            {"steps": [0, 17]},
+            r"schedule's length of 16 optimizer steps \(4 epochs of 4 batches, from 24 train images by 7\)",
+        ),
+        ({"epochs": 1}, {}, r"schedule's length of 4 optimizer steps .* found 5"),
+        ({}, {"stepz": [0]}, r"finetune\.stepz is not a parameter: did you mean 'steps'"),
+        ({"image_size": 3}, {}, r"models\.tiny\.network\.image_size: Input should be greater than or equal to 8"),
+    ],
+)
+def test_wrong_params_fail_before_a_network_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: dict[str, Any], changes: dict[str, Any], expected: str
+):
+    monkeypatch.setattr(cell, "build_network", lambda *_, **__: pytest.fail("a network was built"))
+    with pytest.raises(UserError, match=expected):
+        run(setup(tmp_path, model, **changes), monkeypatch)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    arguments = setup(tmp_path)
+    arguments[arguments.index("tiny")] = "tinny"
+    with pytest.raises(UserError, match=r"models\.tinny does not exist: did you mean 'tiny'"):
+        run(arguments, monkeypatch)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_images_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str):
+    pack(tmp_path / "prepared", **{split: 0})
+    with pytest.raises(UserError, match=f"fine-tuning needs {split} images, found none"):
+        run(setup(tmp_path), monkeypatch)
+
+
+def test_left_over_checkpoints_are_not_mixed_with_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "out" / "weights").mkdir(parents=True)
+    (tmp_path / "out" / "weights" / "step_000900.safetensors").touch()
+    with pytest.raises(UserError, match="must be empty or absent, holds files; delete it"):
+        run(setup(tmp_path), monkeypatch)
+
+
+def test_weights_that_are_nan_stop_before_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def poisoned(*args: Any, **kwargs: Any) -> Network:
+        network = build_network(*args, **kwargs)
+        next(network.module.parameters()).data.fill_(float("nan"))
+        return network
+
+    monkeypatch.setattr(cell, "build_network", poisoned)
+    with pytest.raises(UserError, match="training diverged: the network's logits of test images are NaN"):
+        run(setup(tmp_path), monkeypatch)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,75 @@
+from typing import Any
+
+import pytest
+
+from stages.finetune.params import FinetuneParams, schedule_length
+from stages.shared.console import UserError
+from stages.shared.params import parse
+
+VALUES = {
+    "steps": [0, 50, 100], "keep": "all", "schedule": {"epochs": 4}, "learning_rate": 2e-4, "batch_size": 72,
+    "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
+}  # fmt: skip
+
+
+def params(**changes: Any) -> FinetuneParams:
+    return parse({**VALUES, **changes}, FinetuneParams, where="finetune")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"steps": [0, 100, 50]}, "finetune.steps: Value error, must ascend, without repeats; found [0, 100, 50]"),
+        ({"steps": [0, 0]}, "finetune.steps: Value error, must ascend, without repeats"),
+        ({"steps": []}, "finetune.steps: List should have at least 1 item"),
+        ({"steps": [-1]}, "finetune.steps.0: Input should be greater than or equal to 0"),
+        ({"steps": 100}, "finetune.steps: Input should be a valid list; found 100 (int)"),
+        ({"keep": "first"}, "finetune.keep: Input should be 'all' or 'last'"),
+        ({"schedule": {}}, "finetune.schedule: Value error, must be either {epochs: N} or {steps: N}"),
+        ({"schedule": {"epochs": 4, "steps": 9}}, "finetune.schedule: Value error, must be either"),
+        ({"schedule": {"epoch": 4}}, "finetune.schedule.epoch is not a parameter: did you mean 'epochs'?"),
+        ({"schedule": {"epochs": 0}}, "finetune.schedule.epochs: Input should be greater than or equal to 1"),
+        ({"learning_rate": 0}, "finetune.learning_rate: Input should be greater than 0"),
+        ({"learning_rate": float("inf")}, "finetune.learning_rate: Input should be a finite number"),
+        ({"learning_rate": "2e-4"}, "finetune.learning_rate: Input should be a valid number; found '2e-4' (str)"),
+        ({"batch_size": 0}, "finetune.batch_size: Input should be greater than or equal to 1"),
+        ({"weight_decay": -0.1}, "finetune.weight_decay: Input should be greater than or equal to 0"),
+        ({"clip_norm": 0}, "finetune.clip_norm: Input should be greater than 0"),
+        ({"augment": {"degrees": 10.0}}, "finetune.augment.padding is missing"),
+        (
+            {"augment": {"degrees": 200, "padding": 0}},
+            "finetune.augment.degrees: Input should be less than or equal to 180",
+        ),
+    ],
+)
+def test_a_wrong_value_says_why(changes: dict[str, Any], expected: str):
+    with pytest.raises(UserError) as error:
+        params(**changes)
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "images", "length"),
+    [
+        ({"epochs": 4}, None, 9100, 508),  # the paper's calligraphy
+        ({"epochs": 4}, None, 10000, 556),  # its CIFAR-100
+        ({"epochs": 4}, 5, 9100, 635),  # its ResNet
+        ({"epochs": 4}, None, 1800, 100),
+        ({"steps": 508}, None, 10, 508),
+        ({"steps": 508}, 5, 10, 508),
+    ],
+)
+def test_the_schedule_counts_last_batches(schedule: dict[str, int], epochs: int | None, images: int, length: int):
+    assert schedule_length(params(schedule=schedule), images, epochs=epochs) == length
+
+
+def test_steps_beyond_the_schedule_are_an_error_that_says_its_length():
+    with pytest.raises(
+        UserError, match=r"at most the schedule's length of 100 optimizer steps \(4 epochs of 25 batches, from 1800"
+    ):
+        schedule_length(params(steps=[0, 101]), 1800)
+    with pytest.raises(
+        UserError, match=r"length of 99 optimizer steps \(finetune.schedule.steps\), found 100; lower the steps"
+    ):
+        schedule_length(params(schedule={"steps": 99}), 1800)
+    assert schedule_length(params(steps=[0]), 1) == 4

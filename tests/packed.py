@@ -1,0 +1,29 @@
+"""A tiny packed dataset: noise around a colour of its class's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.shared.images import MANIFEST_COLUMNS, PackedImages, Pixels, open_images, write_images
+
+SEEN, UNSEEN = ("ash", "birch", "cedar"), ("date", "elm")
+
+
+def pack(
+    path: Path, *, train: int = 8, test: int = 4, unseen: int = 5, size: int = 32, fill: int = 255, seed: int = 0
+) -> PackedImages:
+    """Write `train`, `test` and `unseen` images per class and open them."""
+    counts = [("train", SEEN, train), ("test", SEEN, test), ("unseen", UNSEEN, unseen)]
+    samples = [(split, label) for split, labels, n in counts for label in labels for _ in range(n)]
+    rows = [(f"{split}-{i:03}", split, label, f"{label}/{i}.png", "") for i, (split, label) in enumerate(samples)]
+    manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
+    write_images(path, picture(manifest, size, seed), manifest, size=size, fill=fill)
+    return open_images(path)
+
+
+def picture(manifest: pd.DataFrame, size: int, seed: int) -> list[Pixels]:
+    random = np.random.default_rng(seed)
+    colours = {label: random.integers(40, 216, 3) for label in (*SEEN, *UNSEEN)}
+    noise = random.normal(0, 15, (len(manifest), size, size, 3))
+    return [(colours[label] + n).clip(0, 255).astype(np.uint8) for label, n in zip(manifest.label, noise, strict=True)]

@@ -1,0 +1,88 @@
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.shared import console
+from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, progress, run_door
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nmii", "did you mean 'nmi' or 'ami'? (known: ami, ari, nmi)"),
+        ("am", "did you mean 'ami'? (known: ami, ari, nmi)"),
+        ("probe", "(known: ami, ari, nmi)"),
+    ],
+)
+def test_nearest_offers_what_resembles_the_name_and_lists_the_known(name: str, message: str):
+    assert nearest(name, ["nmi", "ari", "ami"]) == message
+
+
+def test_nearest_shortens_a_long_list():
+    message = nearest("zzz", [f"blocks.{i:03}" for i in range(100)])
+    assert "blocks.029" in message
+    assert "blocks.030" not in message
+    assert message.endswith("and 70 more)")
+
+
+class Clock:
+    def __init__(self, *seconds: float) -> None:
+        self.seconds = iter(seconds)
+
+    def monotonic(self) -> float:
+        return next(self.seconds)
+
+
+def test_progress_prints_a_plain_line_every_15_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(console, "time", Clock(0, 10, 20, 30, 36, 60))
+    assert list(progress("abcde", total=5, what="embed", unit="batch")) == list("abcde")
+    assert capsys.readouterr().err.splitlines() == ["embed: 2/5 batch, 20 s", "embed: 4/5 batch, 36 s"]
+
+
+def test_progress_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert list(progress(range(3), total=3, what="finetune", unit="step")) == [0, 1, 2]
+    assert "finetune:   0%|" in capsys.readouterr().err
+
+
+def test_the_stopwatch_prints_one_line_and_logs_the_duration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(console, "time", Clock(100.0, 101.26))
+    log = tmp_path / "new" / "durations.jsonl"
+    Stopwatch("embed", "hands-lite0-0", log).done("12 images")
+    assert capsys.readouterr().out == "embed hands-lite0-0: 12 images, 1.3 s\n"
+    assert json.loads(log.read_text()) == {"stage": "embed", "cell": "hands-lite0-0", "seconds": 1.26}
+
+
+def test_the_log_is_optional(capsys: pytest.CaptureFixture[str]):
+    parser = argparse.ArgumentParser()
+    add_log_argument(parser)
+    Stopwatch("embed", "cell", parser.parse_args([]).log).done("1 image")
+    assert capsys.readouterr().out.startswith("embed cell: 1 image, 0.")
+
+
+def test_a_door_turns_a_user_error_into_one_message_and_status_2(capsys: pytest.CaptureFixture[str]):
+    def main() -> None:
+        raise UserError("data: must exist")
+
+    with pytest.raises(SystemExit) as exit_:
+        run_door(main)
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "error: data: must exist\n"
+
+
+def test_a_door_that_ends_well_exits_with_0():
+    with pytest.raises(SystemExit) as exit_:
+        run_door(lambda: None)
+    assert exit_.value.code == 0
+
+
+def test_a_door_leaves_other_errors_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_door(lambda: print(1 / 0))

@@ -1,0 +1,197 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from stages.shared.console import UserError
+from stages.shared.networks.params import NetworkParams
+from stages.shared.params import Params, read_row, read_run, read_section, row_ids
+
+TEXT = """\
+run: {datasets: [hands], models: [lite0], seeds: [0, 1]}
+datasets: {hands: {source: hands, size: 64}, flowers: {source: folder, size: 32}}
+models:
+  lite0: {network: {library: timm, name: tf_efficientnet_lite0, weights: {source: none}, image_size: 64}, taps: {}}
+  half: {taps: {}}
+prepare: {}
+finetune: {}
+embed: {}
+measure: {metrics: [nmi], probe: {folds: 5, rate: 0.1}}
+aggregate: {}
+"""
+
+
+class ProbeParams(Params):
+    folds: Annotated[int, Field(ge=2)]
+    rate: float
+
+
+class MeasureParams(Params):
+    metrics: list[Literal["nmi", "ami"]]
+    probe: ProbeParams
+
+
+class DatasetParams(Params):
+    source: str
+    size: int
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(TEXT)
+    return tmp_path / "params.yaml"
+
+
+def changed(path: Path, old: str, new: str) -> Path:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    return path
+
+
+def message(path: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read_section(path, "measure", MeasureParams)
+    return str(error.value)
+
+
+def test_a_section_becomes_a_frozen_model(path: Path):
+    params = read_section(path, "measure", MeasureParams)
+    assert params == MeasureParams(metrics=["nmi"], probe=ProbeParams(folds=5, rate=0.1))
+    with pytest.raises(ValueError, match="frozen"):
+        params.probe = ProbeParams(folds=3, rate=1)
+
+
+def test_a_float_may_be_written_as_an_integer_or_with_an_exponent(path: Path):
+    assert read_section(changed(path, "0.1", "1"), "measure", MeasureParams).probe.rate == 1.0
+    assert read_section(changed(path, "rate: 1", "rate: 2e-4"), "measure", MeasureParams).probe.rate == 0.0002
+
+
+def test_a_misspelt_parameter_is_named_with_the_nearest(path: Path):
+    found = message(changed(path, "folds", "fold"))
+    assert "measure.probe.fold is not a parameter: did you mean 'folds'? (known: folds, rate)" in found
+    assert "measure.probe.folds is missing" in found
+
+
+def test_an_unknown_parameter_of_the_section_lists_the_known(path: Path):
+    found = message(changed(path, "metrics: [nmi]", "metrics: [nmi], zeal: 1"))
+    assert found == "params: measure.zeal is not a parameter: (known: metrics, probe)"
+
+
+def test_a_misspelt_parameter_of_an_optional_part_is_named_with_the_nearest(path: Path):
+    class Outer(Params):
+        metrics: list[str]
+        probe: ProbeParams | None = None
+
+    with pytest.raises(UserError, match=r"measure\.probe\.fold is not a parameter: did you mean 'folds'\?"):
+        read_section(changed(path, "folds", "fold"), "measure", Outer)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("folds: 5", "folds: five", "measure.probe.folds: Input should be a valid integer; found 'five' (str)"),
+        ("folds: 5", "folds: 5.0", "measure.probe.folds: Input should be a valid integer; found 5.0 (float)"),
+        ("folds: 5", "folds: '5'", "measure.probe.folds: Input should be a valid integer; found '5' (str)"),
+        ("folds: 5", "folds: true", "measure.probe.folds: Input should be a valid integer; found True (bool)"),
+        ("folds: 5", "folds: 1", "measure.probe.folds: Input should be greater than or equal to 2; found 1 (int)"),
+        ("[nmi]", "[nmj]", "measure.metrics.0: Input should be 'nmi' or 'ami'; found 'nmj' (str)"),
+        ("[nmi]", "nmi", "measure.metrics: Input should be a valid list; found 'nmi' (str)"),
+        (", rate: 0.1", "", "measure.probe.rate is missing"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_must_hold_and_what_was_found(path: Path, old: str, new: str, expected: str):
+    assert message(changed(path, old, new)) == f"params: {expected}"
+
+
+def test_every_wrong_value_has_a_line(path: Path):
+    lines = message(changed(path, "folds: 5, rate: 0.1", "folds: 1, rate: x")).splitlines()
+    assert [line.removeprefix("params:").split(":")[0].strip() for line in lines] == [
+        "measure.probe.folds",
+        "measure.probe.rate",
+    ]
+
+
+def test_a_missing_row_is_named_with_the_nearest(path: Path):
+    with pytest.raises(
+        UserError, match=r"datasets\.hand does not exist: did you mean 'hands'\? \(known: flowers, hands\)"
+    ):
+        read_row(path, "datasets", "hand", DatasetParams)
+
+
+def test_a_row_and_the_half_of_a_row_are_read(path: Path):
+    assert read_row(path, "datasets", "flowers", DatasetParams) == DatasetParams(source="folder", size=32)
+    network = read_row(path, "models", "lite0", NetworkParams, half="network")
+    assert (network.library, network.image_size, network.weights.source) == ("timm", 64, "none")
+    with pytest.raises(UserError, match=r"models\.half\.network is missing"):
+        read_row(path, "models", "half", NetworkParams, half="network")
+    assert row_ids(path, "models") == ["lite0", "half"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "{source: none}",
+            "{source: hubb}",
+            "network.weights.source: Input should be 'hub', 'package', 'file' or 'none'",
+        ),
+        ("{source: none}", "{source: package}", "network.weights: Value error, weights from a package need `name`"),
+        ("{source: none}", "{source: file}", "network.weights: Value error, `path` goes with `source: file`"),
+        ("image_size: 64", "image_size: 4", "network.image_size: Input should be greater than or equal to 8; found 4"),
+        ("library: timm", "library: tim", "network.library: Input should be 'timm', 'torchvision', 'open_clip' or"),
+        ("image_size", "imagesize", "network.imagesize is not a parameter: did you mean 'image_size'?"),
+    ],
+)
+def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str):
+    with pytest.raises(UserError) as error:
+        read_row(changed(path, old, new), "models", "lite0", NetworkParams, half="network")
+    assert f"models.lite0.{expected}" in str(error.value)
+
+
+def test_the_grid_is_read(path: Path):
+    run = read_run(path)
+    assert (run.datasets, run.models, run.seeds) == (["hands"], ["lite0"], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "models: [lite0]",
+            "models: [lite1]",
+            "run.models names 'lite1', which is no entry of `models`: did you mean 'lite0'",
+        ),
+        ("seeds: [0, 1]", "seeds: [0, 0]", "seeds must not repeat an entry, found [0, 0]"),
+        ("seeds: [0, 1]", "seeds: []", "run.seeds: List should have at least 1 item"),
+        ("seeds: [0, 1]", "seeds: [-1]", "run.seeds.0: Input should be greater than or equal to 0; found -1"),
+        ("models: [lite0]", "models: [vit.b]", "run.models.0: String should match pattern"),
+    ],
+)
+def test_a_wrong_grid_says_why(path: Path, old: str, new: str, expected: str):
+    with pytest.raises(UserError) as error:
+        read_run(changed(path, old, new))
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("measure:", "mesure:", "unknown section 'mesure': did you mean 'measure'"),
+        ("embed: {}\n", "", "section `embed` is missing or not a mapping"),
+        ("embed: {}\n", "embed: 3\n", "section `embed` is missing or not a mapping"),
+        ("embed: {}\n", "embed: {\n", "not valid YAML"),
+    ],
+)
+def test_a_wrong_file_says_why(path: Path, old: str, new: str, expected: str):
+    with pytest.raises(UserError) as error:
+        read_section(changed(path, old, new), "measure", MeasureParams)
+    assert expected in str(error.value)
+
+
+def test_a_missing_file_and_one_without_sections_say_why(tmp_path: Path):
+    with pytest.raises(UserError, match="no such file; run from the repository's root"):
+        read_run(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("- run\n")
+    with pytest.raises(UserError, match=r"must hold the sections run, datasets, .*, found list"):
+        read_run(tmp_path / "params.yaml")

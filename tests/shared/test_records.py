@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.shared.console import UserError
+from stages.shared.records import COLUMNS, KEYS, concat_records, read_records, write_records
+
+
+def table() -> pd.DataFrame:
+    rows = [
+        ("hands", "lite0", 0, 50, "unseen", "blocks.0", 1, "mean", "nmi", 1 / 3, 0.02, 1.0, 0.01, 40, 5, 3000, 16),
+        ("hands", "lite0", 0, 50, "test", "head", None, None, "accuracy", 0.1, 0.07, 1.0, None, 60, 15, None, None),
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_a_table_comes_back_with_its_types(tmp_path: Path):
+    write_records(tmp_path / "new" / "layers.csv", table())
+    found = read_records(tmp_path / "new" / "layers.csv")
+    assert tuple(found.columns) == COLUMNS
+    assert found.value.tolist() == [1 / 3, 0.1]
+    assert found.depth.tolist() == [1, pd.NA]
+    assert str(found.depth.dtype) == "Int64"
+    assert found.pooling.tolist() == ["mean", ""]
+    assert np.isnan(found.start_sd[1])
+    pd.testing.assert_frame_equal(found, concat_records([table()]))
+
+
+def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table())
+    write_records(tmp_path / "b.csv", read_records(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert (tmp_path / "a.csv").read_text().splitlines()[2].startswith("hands,lite0,0,50,test,head,,,accuracy,0.1,")
+
+
+def test_further_columns_come_after_the_contracts(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(ci_low=[0.1, 0.2])[["ci_low", *COLUMNS]])
+    found = read_records(tmp_path / "a.csv")
+    assert tuple(found.columns) == (*COLUMNS, "ci_low")
+    assert found.ci_low.tolist() == [0.1, 0.2]
+
+
+def test_the_contract_begins_with_the_keys_and_the_value():
+    assert ",".join(COLUMNS).startswith("dataset,model,seed,step,split,layer,depth,pooling,metric,value,")
+    assert COLUMNS[: len(KEYS)] == KEYS
+
+
+def test_a_label_that_looks_like_a_missing_value_stays_a_text(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(dataset=["NA", "null"]))
+    assert read_records(tmp_path / "a.csv").dataset.tolist() == ["NA", "null"]
+
+
+def test_a_missing_column_and_repeated_keys_are_errors(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"needs the columns \['chance'\]"):
+        write_records(tmp_path / "a.csv", table().drop(columns="chance"))
+    with pytest.raises(ValueError, match=r"two rows have the same keys: .*'blocks.0'"):
+        write_records(tmp_path / "a.csv", pd.concat([table(), table()]))
+
+
+def test_rows_keep_their_order(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table()[::-1])
+    assert read_records(tmp_path / "a.csv").layer.tolist() == ["head", "blocks.0"]
+
+
+def test_a_missing_table_and_one_of_another_version_say_what_to_run(tmp_path: Path):
+    with pytest.raises(UserError, match="no metric table there; run the measure stage"):
+        read_records(tmp_path / "a.csv")
+    table().drop(columns=["chance", "ceiling"]).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="lacks chance, ceiling: it was written by another version"):
+        read_records(tmp_path / "a.csv")

@@ -1,0 +1,94 @@
+"""The check before `dvc repro`: every wrong value is named before anything runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.check import check_params, check_raw
+from stages.shared.console import UserError
+from stages.shared.params import RunParams
+
+ROOT = Path(__file__).parents[1]
+yaml = YAML()
+
+
+def edited(folder: Path, dotted: str, value: object) -> Path:
+    params = yaml.load(ROOT / "params.yaml")
+    *parents, last = dotted.split(".")
+    node = params
+    for part in parents:
+        node = node[part]
+    node[last] = value
+    path = folder / "params.yaml"
+    yaml.dump(params, path)
+    return path
+
+
+def test_the_committed_params_are_valid():
+    run = check_params(ROOT / "params.yaml")
+    assert run.datasets == ["hands"]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "message"),
+    [
+        ("run.datasets", ["hand"], "run.datasets names 'hand', which is no entry of `datasets`: did you mean 'hands'?"),
+        ("run.models", ["efficientnet_lite_0"], "did you mean 'efficientnet_lite0'"),
+        ("run.seeds", [-1], "run.seeds.0: Input should be greater than or equal to 0; found -1"),
+        ("run.seeds", [0, 0], "must not repeat"),
+        ("mesure", {}, "unknown section 'mesure': did you mean 'measure'?"),
+        ("finetune.learning_rat", 1.0, "finetune.learning_rat is not a parameter: did you mean 'learning_rate'?"),
+        (
+            "finetune.learning_rate",
+            "fast",
+            "finetune.learning_rate: Input should be a valid number; found 'fast' (str)",
+        ),
+        ("finetune.learning_rate", -1.0, "finetune.learning_rate: Input should be greater than 0; found -1.0"),
+        ("finetune.steps", [0, 50, 50], "finetune.steps"),
+        ("embed.pooling", ["middle"], "embed.pooling.0"),
+        ("measure.metrics", ["nmii"], "did you mean 'nmi'?"),
+        (
+            "aggregate.main_metric",
+            "nmi_",
+            "aggregate.main_metric: 'nmi_' must be in measure.metrics: did you mean 'nmi'?",
+        ),
+        ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
+        ("datasets.hands.source", "hand", "'hand' is no source: did you mean 'hands'?"),
+        ("datasets.hands.imagesize", 3, "datasets.hands.imagesize is not a parameter: did you mean 'image_size'?"),
+        ("models.efficientnet_lite0.network.library", "tim", "models.efficientnet_lite0.network.library"),
+        ("models.efficientnet_lite0.network.weights.sourc", "x", "did you mean 'source'?"),
+        ("models.efficientnet_lite0.taps.layers", "all", "models.efficientnet_lite0.taps.layers"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, dotted: str, value: object, message: str):
+    with pytest.raises(UserError) as caught:
+        check_params(edited(tmp_path, dotted, value))
+    assert message in str(caught.value)
+
+
+def test_a_missing_raw_folder_says_how_to_provide_it(tmp_path: Path):
+    run = RunParams(datasets=["mine"], models=["m"], seeds=[0])
+    with pytest.raises(UserError, match=r"run.datasets names 'mine'; copy your images there, or link to them: ln -s"):
+        check_raw(tmp_path, run)
+
+
+def test_a_dangling_link_is_named(tmp_path: Path):
+    (tmp_path / "mine").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"is a link to .*gone, which does not exist"):
+        check_raw(tmp_path, RunParams(datasets=["mine"], models=["m"], seeds=[0]))
+
+
+def test_the_command_imports_no_network_library_and_exits_with_2(tmp_path: Path):
+    code = (
+        "import sys, runpy\n"
+        f"sys.argv = ['check', '--params', {str(edited(tmp_path, 'measure.knn_k', 'all'))!r}]\n"
+        "try:\n    runpy.run_module('stages.check', run_name='__main__')\n"
+        "except SystemExit as stop:\n    assert stop.code == 2, stop.code\n"
+        "assert not {'torch', 'timm', 'transformers', 'sklearn'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "measure.knn_k" in done.stderr
