@@ -1,0 +1,69 @@
+"""Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
+
+Reads the metric tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
+training.csv, metrics.json and figures/ (docs/results.md describes each), and prints the verdict.
+
+    python -m stages.aggregate --measures data/measures --training data/training --out data/results
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from stages.aggregate.cells import read_layers, read_training
+from stages.aggregate.documents import latex, markdown
+from stages.aggregate.figures import draw_figures
+from stages.aggregate.params import AggregateParams
+from stages.aggregate.scores import average
+from stages.aggregate.tables import follow_steps, headline, last_step, summarize, write_table
+from stages.aggregate.verdict import verdict
+from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.params import read_run, read_section
+from stages.shared.records import write_records
+
+NO_VERDICT = "WHICHLAYER_NO_VERDICT"
+"""Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
+
+
+def main() -> None:
+    """Parse, read, sum up, write, report."""
+    args = parse_args()
+    params = read_section(args.params, "aggregate", AggregateParams)
+    run = read_run(args.params)
+    watch = Stopwatch("aggregate", "", args.log)
+    layers = read_layers(args.measures, run)
+    training = read_training(args.training, run)
+    scores = average(layers, run)
+    summary = summarize(scores, params.main_metric)
+
+    write_records(args.out / "layers.csv", layers)
+    write_table(args.out / "summary.csv", summary)
+    write_table(args.out / "steps.csv", follow_steps(scores))
+    write_table(args.out / "depth.csv", last_step(scores))
+    write_table(args.out / "training.csv", training)
+    (args.out / "summary.md").write_text(markdown(summary))
+    (args.out / "summary.tex").write_text(latex(summary))
+    (args.out / "metrics.json").write_text(json.dumps(headline(summary), indent=2) + "\n")
+    figures = draw_figures(args.out / "figures", scores, params.main_metric, run.models)
+
+    watch.done(
+        f"wrote {len(layers)} scores of {len(run.datasets) * len(run.models) * len(run.seeds)} cells, {figures} figures"
+    )
+    if not os.environ.get(NO_VERDICT):
+        print(f"\n{verdict(args.out)}\n", flush=True)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.aggregate", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--measures", type=Path, required=True, help="holds <dataset>/<model>/<seed>/layers.csv")
+    parser.add_argument("--training", type=Path, required=True, help="holds <dataset>/<model>/<seed>/training.csv")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: %(default)s")
+    add_log_argument(parser)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_door(main)

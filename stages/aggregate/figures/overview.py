@@ -1,0 +1,59 @@
+"""All networks of a dataset: the main score on unseen classes against relative depth, best layers ringed."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.aggregate.figures import style
+from stages.aggregate.names import metric_name, shorten
+from stages.aggregate.scores import UNSEEN
+
+LEVELS: tuple[tuple[str, str, style.Dashes], ...] = (
+    ("raw pixels", style.BASELINE, style.BASELINE_DASHES),
+    ("chance", style.CHANCE, style.CHANCE_DASHES),
+)
+
+
+def overview_figure(points: pd.DataFrame, levels: Mapping[str, float], models: list[str], n_seeds: int) -> Figure:
+    """Draw a line per network.
+
+    Args:
+        points: one dataset's rows of depth.csv, of one score and of the main pooling.
+        levels: `raw pixels` and `chance` on unseen classes, those that were measured.
+        models: every model of the grid, in order, which fixes its colour.
+        n_seeds: number of seeds behind every mean.
+    """
+    figure = Figure(figsize=(style.WIDTH, 3.3))
+    ax = figure.subplots()
+    unseen = points[points["split"] == UNSEEN]
+    values = [*unseen["value"].dropna().astype(float), *levels.values()]
+    ax.set_xlim(-0.02, 1.02)
+    style.score_axis(ax, min(values), max(values))
+    labels = style.EndLabels(ax)
+    for model, line in unseen.groupby("model", sort=False):
+        _line(ax, labels, str(model), line.sort_values("depth"), models)
+    for text, color, dashes in LEVELS:
+        if text in levels:
+            ax.axhline(levels[text], color=color, linewidth=0.9, linestyle=dashes, zorder=1)
+            labels.add(levels[text], text, color)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["first layer", "0.25", "0.5", "0.75", "last layer"])
+    ax.set_xlabel("depth relative to the last layer")
+    ax.set_title(f"{metric_name(str(points.iloc[0]['metric']))} on unseen classes")
+    spread = f"mean of {n_seeds} seeds, bar ± 1 standard deviation at the best layer" if n_seeds > 1 else "one seed"
+    style.caption(figure, f"{points.iloc[0]['dataset']} · step {points['step'].max()} · best layers ringed · {spread}")
+    style.settle(figure, [labels])
+    return figure
+
+
+def _line(ax: Axes, labels: style.EndLabels, model: str, line: pd.DataFrame, models: list[str]) -> None:
+    look = style.model_style(models.index(model))
+    x, y, sd = (line[name].to_numpy(dtype=float) for name in ("relative_depth", "value", "sd"))
+    top = int(line["value"].argmax())
+    ax.plot(x, y, marker="o", markersize=2.6, markeredgewidth=0.0, **look)
+    ax.errorbar(
+        x[top], y[top], yerr=None if pd.isna(sd[top]) else sd[top], color=look["color"], marker="o", markersize=7.5,
+        markerfacecolor="none", markeredgewidth=1.4, elinewidth=0.9, capsize=2, zorder=4,
+    )  # fmt: skip
+    labels.add(float(y[-1]), shorten(model, 30), look["color"], x=float(x[-1]))

@@ -1,0 +1,91 @@
+"""Generalization and accuracy against training step, a panel per network of a dataset: the paper's second figure."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.aggregate.figures import style
+from stages.aggregate.names import metric_name, shorten
+
+LINES: tuple[tuple[str, str, str, style.Dashes], ...] = (
+    ("accuracy", "accuracy", style.ACCURACY, (0, (3, 1.2))),
+    ("seen", "g seen", style.SEEN, "-"),
+    ("unseen", "g unseen", style.UNSEEN, "-"),
+)
+FIXED = ("unseen_fixed", style.FIRST)
+
+
+def steps_figure(rows: pd.DataFrame, n_seeds: int) -> Figure:
+    """Draw accuracy, g on seen and on unseen classes, and g unseen of the layer that was best at the first step.
+
+    Args:
+        rows: one dataset's rows of steps.csv, of one score and of the main pooling, models in the order of the grid.
+        n_seeds: number of seeds behind every mean.
+    """
+    models = list(rows["model"].unique())
+    columns = min(len(models), 3 if len(models) != 4 else 2)
+    lines = -(-len(models) // columns)
+    figure = Figure(figsize=((0, 4.4, style.WIDTH, style.WIDTH)[columns], 1.9 * lines + 0.55))
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    labels = []
+    for i, ax in enumerate(grid.flat):
+        if i >= len(models):
+            ax.set_visible(False)
+            continue
+        last = i % columns == columns - 1 or i == len(models) - 1
+        labels += _panel(ax, rows[rows["model"] == models[i]], labelled=last, bottom=i + columns >= len(models))
+    _scale(grid.flat[0], rows)
+    metric = metric_name(str(rows.iloc[0]["metric"]))
+    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation" if n_seeds > 1 else "one seed"
+    title = f"{rows.iloc[0]['dataset']} · g: highest {metric} of any layer · {spread}"
+    style.caption(figure, title)
+    style.settle(figure, labels)
+    return figure
+
+
+def _panel(ax: Axes, rows: pd.DataFrame, *, labelled: bool, bottom: bool) -> list[style.EndLabels]:
+    rows = rows.sort_values("step")
+    labels = style.EndLabels(ax)
+    steps = rows["step"].astype(float)
+    width = max(float(steps.max() - steps.min()), 1.0)
+    ax.set_xlim(float(steps.min()) - 0.04 * width, float(steps.max()) + 0.04 * width)
+    first = rows.iloc[0]["step"]
+    ends = [(rows[FIXED[0]].iloc[-1], f"g unseen, layer of step {first}", FIXED[1])] if len(rows) > 1 else []
+    if len(rows) > 1:
+        _line(ax, rows, FIXED[0], FIXED[1], "-", light=True)
+    for column, text, color, dashes in LINES:
+        known = rows[rows[column].notna()]
+        if len(known):
+            _line(ax, known, column, color, dashes)
+            ends.append((known[column].iloc[-1], text, color))
+    if labelled:
+        for y, text, color in ends:
+            labels.add(float(y), text, color, x=float(steps.iloc[-1]))
+    ax.set_title(shorten(str(rows.iloc[0]["model"]), 30))
+    ax.set_xticks(_ticks(list(steps)))
+    if bottom:
+        ax.set_xlabel("optimizer step")
+    return [labels] if labelled else []
+
+
+def _line(ax: Axes, rows: pd.DataFrame, column: str, color: str, dashes: style.Dashes, *, light: bool = False) -> None:
+    sd = rows[f"{column}_sd"]
+    ax.errorbar(
+        rows["step"].astype(float), rows[column], yerr=None if light or sd.isna().all() else sd.fillna(0.0),
+        color=color, linestyle=dashes, marker="o", markersize=2.2 if light else 3.2, markeredgewidth=0.0,
+        linewidth=1.0 if light else 1.5, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=2 if light else 3,
+    )  # fmt: skip
+
+
+def _scale(ax: Axes, rows: pd.DataFrame) -> None:
+    columns = [FIXED[0], *(name for name, *_ in LINES)]
+    highest = max((rows[c] + rows[f"{c}_sd"].fillna(0.0)).max() for c in columns if rows[c].notna().any())
+    style.score_axis(ax, float(rows[columns].min().min()), float(highest))
+    for other in ax.figure.axes:
+        other.grid(axis="y", color="#E6E6E6", linewidth=0.5)
+        other.set_axisbelow(True)
+
+
+def _ticks(steps: list[float]) -> list[float]:
+    stride = -(-len(steps) // 7)
+    return steps[::stride]

@@ -1,0 +1,129 @@
+"""Metric rows of many cells -> the curves that tables and figures show: a score against depth, averaged over seeds.
+
+A curve holds one embedding per depth. A layer has one main pooling and may have further ones (`<layer>@<pooling>`), and
+under `auto` the main pooling may differ from layer to layer, so that curves are put together like this:
+
+- The main curve is every layer under its main pooling. Its name joins the poolings it uses in the order of depth:
+  `mean`, or `class_token+mean`. `none` (the layer's output already is a vector) is named only if there is nothing else.
+- A further pooling gives a curve of its own name. Where a layer has no embedding of that pooling because its main one
+  already is the same (the same pooling, or `none`), the main one stands in; other depths are left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from stages.aggregate.names import metric_rank
+from stages.shared.console import UserError
+from stages.shared.params import RunParams
+from stages.shared.records import HEAD
+
+SEEN, UNSEEN = "test", "unseen"
+"""The splits that scores are reported on: other images of the seen classes; classes that training never saw."""
+
+CURVE = ["dataset", "model", "pooling", "metric"]
+POINT = ["dataset", "model", "main", "pooling", "metric", "split", "step", "depth", "layer"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over seeds.
+
+    Attributes:
+        curves: one row per curve (dataset, model, pooling, metric; `main` marks the main pooling), split, step and
+            depth: layer, value, sd (over seeds, ddof = 1; NaN for one seed), chance, ceiling, parameters. In the grid's
+            order.
+        baseline: the same for the raw-pixel baseline: dataset, model, metric, split, step, value.
+        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd.
+        n_seeds: how many seeds every mean is over.
+    """
+
+    curves: pd.DataFrame
+    baseline: pd.DataFrame
+    accuracy: pd.DataFrame
+    n_seeds: int
+
+
+def average(layers: pd.DataFrame, run: RunParams) -> Scores:
+    """Average every score over the seeds of the grid.
+
+    Args:
+        layers: metric rows of all cells (stages.shared.records).
+        run: the grid.
+
+    Raises:
+        UserError: a seed lacks a row that another one has, or a score was not measured on unseen classes.
+    """
+    embedded = layers[(layers["depth"] >= 0).fillna(False)]  # a tap may be named like HEAD: only its depth tells
+    _check_unseen(embedded)
+    groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model"], sort=False)]
+    head = layers[
+        (layers["layer"] == HEAD)
+        & layers["depth"].isna()
+        & (layers["metric"] == "accuracy")
+        & (layers["split"] == SEEN)
+    ]
+    pixels = layers[(layers["depth"] == -1).fillna(False)]
+    return Scores(
+        curves=_means(pd.concat(groups, ignore_index=True), POINT, run),
+        baseline=_means(pixels, ["dataset", "model", "metric", "split", "step"], run),
+        accuracy=_means(head, ["dataset", "model", "step"], run),
+        n_seeds=len(run.seeds),
+    )
+
+
+def _check_unseen(embedded: pd.DataFrame) -> None:
+    if embedded.empty:
+        raise UserError("no layer was scored; measure.metrics must list a score of embeddings, for example nmi")
+    for (dataset, model, metric), rows in embedded.groupby(["dataset", "model", "metric"], sort=False):
+        if not (rows["split"] == UNSEEN).any():
+            raise UserError(
+                f"{dataset}, {model}: {metric} was not measured on unseen classes, found it on "
+                f"{', '.join(rows['split'].unique())}; embed.splits must list {UNSEEN!r}"
+            )
+
+
+def _curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Arrange one network's rows by curve: `pooling` becomes the curve's name, `main` marks the main one."""
+    further = rows["layer"].str.contains("@", regex=False)
+    main = rows[~further]
+    curves = [main.assign(pooling=_main_name(main), main=True)]
+    for pooling in rows.loc[further, "pooling"].unique():
+        own = rows[further & (rows["pooling"] == pooling)]
+        same = main["pooling"].isin([pooling, "none"]) & ~main["depth"].isin(own["depth"])
+        curves.append(pd.concat([own, main[same]]).assign(pooling=pooling, main=False))
+    return pd.concat(curves, ignore_index=True)
+
+
+def _main_name(main: pd.DataFrame) -> str:
+    poolings = list(dict.fromkeys(main.sort_values("depth")["pooling"]))
+    return "+".join([p for p in poolings if p != "none"] or poolings)
+
+
+def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFrame:
+    groups = rows.groupby(list(keys), sort=False)
+    means = groups.agg(
+        value=("value", lambda values: values.mean(skipna=False)),
+        sd=("value", "std"),
+        n=("seed", "nunique"),
+        chance=("chance", "mean"),
+        ceiling=("ceiling", "mean"),
+        parameters=("parameters", "max"),
+    ).reset_index()
+    short = means[means["n"] != len(run.seeds)]
+    if len(short):
+        where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")
+        raise UserError(
+            f"every seed must have been measured alike, but {where} is there for {short.iloc[0]['n']} "
+            f"of {len(run.seeds)} seeds; run the measure stage again (`dvc repro --force`)"
+        )
+    return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
+
+
+def _order(column: Any, run: RunParams) -> Any:
+    order = {"dataset": run.datasets, "model": run.models, "metric": sorted(column.unique(), key=metric_rank)}
+    if column.name in order:
+        return column.map({name: i for i, name in enumerate(order[column.name])})
+    return ~column if column.name == "main" else column

@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+
+from stages.shared.params import RunParams
+from tests.aggregate.synthetic import write_cells, write_params
+
+DATASETS, MODELS, SEEDS = ["hands"], ["small", "small_scratch"], [0, 1]
+
+
+@pytest.fixture
+def run() -> RunParams:
+    return RunParams(datasets=DATASETS, models=MODELS, seeds=SEEDS)
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """A folder with measures/, training/ and params.yaml of one dataset, two models and two seeds."""
+    write_cells(tmp_path, DATASETS, MODELS, SEEDS, layers=("stem", "blocks.0", "blocks.1", "head_conv"))
+    write_params(tmp_path / "params.yaml", DATASETS, MODELS, SEEDS)
+    return tmp_path

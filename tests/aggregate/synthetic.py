@@ -1,0 +1,116 @@
+"""Metric tables and training curves as the measure and finetune stages write them, from formulas."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.shared.records import HEAD, write_records
+
+METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
+NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")
+
+
+def metric_rows(
+    dataset: str,
+    model: str,
+    seed: int,
+    *,
+    steps: Sequence[int] = (0, 50, 100),
+    layers: Sequence[str] = NAMES,
+    poolings: Sequence[str] | None = None,
+    metrics: Sequence[str] = METRICS,
+    height: float = 0.5,
+    peak: float = 0.6,
+) -> pd.DataFrame:
+    """Unseen scores peak at the relative depth `peak`, seen ones at the end; both grow with the step."""
+    noise = np.random.default_rng([seed, len(model), len(dataset)])
+    rows = []
+    for step in steps:
+        growth = 1 - 0.4 * np.exp(-step / 40)
+        for metric in metrics:
+            if metric == "probe_accuracy" and step not in (steps[0], steps[-1]):
+                continue
+            lift, chance = {"nmi": (0, 0.01)}.get(metric, (0.25, 0.2))
+            for split in ("test", "unseen"):
+                common = {
+                    "dataset": dataset,
+                    "model": model,
+                    "seed": seed,
+                    "step": step,
+                    "split": split,
+                    "metric": metric,
+                }
+                common |= {
+                    "n_images": 500,
+                    "n_classes": 5,
+                    "chance": chance if split == "unseen" else chance / 3,
+                    "ceiling": 1.0,
+                }
+                rows.append(
+                    dict(common, layer="pixels", depth=-1, pooling="none", value=lift + 0.12, parameters=0, width=192)
+                )
+                for depth, layer in enumerate(layers):
+                    x = depth / max(len(layers) - 1, 1)
+                    shape = 0.35 + 0.65 * x if split == "test" else 1 - 2.2 * (x - peak * growth) ** 2
+                    value = lift + height * growth * max(shape, 0.1) + noise.normal(0, 0.012)
+                    pooling = poolings[depth] if poolings else "mean"
+                    rows.append(dict(common, layer=layer, depth=depth, pooling=pooling, value=value))
+                    rows[-1] |= {"parameters": 1000 * (depth + 1) ** 3, "width": 16 * (depth + 1)}
+        head = {
+            "dataset": dataset,
+            "model": model,
+            "seed": seed,
+            "step": step,
+            "split": "test",
+            "metric": "accuracy",
+            "layer": HEAD,
+        }
+        rows.append(
+            dict(head, value=0.05 + 0.8 * (1 - np.exp(-step / 40)) + noise.normal(0, 0.01), chance=1 / 15, ceiling=1.0)
+        )
+    table = pd.DataFrame(rows)
+    return table.assign(start_sd=np.where(table["metric"] == "nmi", 0.01, np.nan))
+
+
+def training_rows(dataset: str, model: str, seed: int, *, steps: Sequence[int] = (0, 50, 100)) -> pd.DataFrame:
+    """A loss at every tenth step, an accuracy at the checkpoints."""
+    every = np.arange(0, steps[-1] + 1, 10)
+    return pd.DataFrame(
+        {
+            "dataset": dataset,
+            "model": model,
+            "seed": seed,
+            "step": every,
+            "loss": 2.7 * np.exp(-every / (40 + len(model)) - seed / 20),
+        }
+        | {"accuracy": [0.9 - 0.8 * np.exp(-s / 60) if s in steps else np.nan for s in every], "learning_rate": 2e-4}
+    )
+
+
+def write_cells(
+    root: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int], **shape: object
+) -> None:
+    """Write root/measures and root/training for a whole grid."""
+    for dataset in datasets:
+        for model in models:
+            for seed in seeds:
+                cell = Path(dataset) / model / str(seed)
+                write_records(root / "measures" / cell / "layers.csv", metric_rows(dataset, model, seed, **shape))
+                path = root / "training" / cell / "training.csv"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                training_rows(dataset, model, seed, steps=shape.get("steps", (0, 50, 100))).to_csv(path, index=False)
+
+
+def write_params(
+    path: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int], metric: str = "nmi"
+) -> None:
+    """Write a params file whose grid is this one."""
+    path.write_text(
+        f"run: {{datasets: {list(datasets)}, models: {list(models)}, seeds: {list(seeds)}}}\n"
+        + "".join(f"{section}: {{}}\n" for section in ("prepare", "finetune", "embed", "measure"))
+        + f"aggregate: {{main_metric: {metric}}}\n"
+        + f"datasets: {{{', '.join(f'{d}: {{}}' for d in datasets)}}}\n"
+        + f"models: {{{', '.join(f'{m}: {{}}' for m in models)}}}\n"
+    )

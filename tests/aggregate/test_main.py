@@ -1,0 +1,130 @@
+import json
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages.aggregate.__main__ import main
+from stages.aggregate.verdict import verdict
+from stages.shared.console import UserError
+from stages.shared.records import COLUMNS
+from tests.aggregate.synthetic import write_cells, write_params
+
+ROOT = Path(__file__).parents[2]
+PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
+OUTS, METRICS = (PIPELINE["stages"]["aggregate"][key] for key in ("outs", "metrics"))
+MODELS = ["small", "small_scratch"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A small grid with its results, written twice: `results` and `again`, and what was printed."""
+    root = tmp_path_factory.mktemp("whole")
+    write_cells(
+        root, ["hands"], MODELS, [0, 1], layers=("stem", "blocks.0", "head_conv"), metrics=("nmi", "knn_purity")
+    )
+    write_params(root / "params.yaml", ["hands"], MODELS, [0, 1])
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
+        aggregate(patch, root)
+        aggregate(patch, root, "again")
+    return root, printed.getvalue()
+
+
+@pytest.fixture
+def results(whole):
+    return whole[0] / "results"
+
+
+def aggregate(monkeypatch, root, out="results"):
+    argv = ["--measures", root / "measures", "--training", root / "training", "--out", root / out]
+    argv += ["--params", root / "params.yaml", "--log", root / "durations.jsonl"]
+    monkeypatch.setattr(sys, "argv", ["aggregate", *map(str, argv)])
+    main()
+
+
+def files(folder):
+    return sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+
+
+def test_two_runs_write_identical_bytes(whole):
+    first, second = whole[0] / "results", whole[0] / "again"
+    assert files(first) == files(second)
+    assert [f for f in files(first) if (first / f).read_bytes() != (second / f).read_bytes()] == []
+
+
+def test_what_is_written_is_what_dvc_expects(results):
+    assert {f.parts[0] for f in files(results)} == {Path(p).name for p in [*OUTS, *METRICS]}
+    names = ["overview_hands", "steps_hands", "depth_hands_small", "depth_hands_small_scratch"]
+    assert {f.name for f in files(results / "figures")} == {f"{n}.{kind}" for n in names for kind in ("png", "svg")}
+
+
+def test_the_verdict_ends_the_stage(whole):
+    root, printed = whole
+    assert "aggregate: wrote 204 scores of 4 cells, 4 figures" in printed
+    assert verdict(root / "results") in printed
+
+
+def test_nothing_written_holds_a_time_or_an_absolute_path(whole):
+    root, _ = whole
+    for file in files(root / "results"):
+        content = (root / "results" / file).read_bytes()
+        assert str(root).encode() not in content, file
+        assert not re.search(rb"20\d\d-\d\d-\d\dT|<dc:date>|tIME", content), file
+
+
+def test_tables_have_the_contracts_columns_and_agree(whole):
+    root, _ = whole
+    layers, summary, steps = (pd.read_csv(root / "results" / f"{name}.csv") for name in ("layers", "summary", "steps"))
+    assert tuple(layers.columns[: len(COLUMNS)]) == COLUMNS
+    assert len(layers) == sum(len(pd.read_csv(p)) for p in (root / "measures").rglob("layers.csv"))
+    nmi = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["depth"] >= 0)]
+    nmi = nmi[(nmi["step"] == 100) & (nmi["model"] == "small")].groupby("layer")["value"].mean()
+    row = summary[(summary["model"] == "small") & (summary["metric"] == "nmi")].iloc[0]
+    assert (row["unseen"], row["best_layer"]) == (pytest.approx(nmi.max()), nmi.idxmax())
+    metrics = json.loads((root / "results/metrics.json").read_text())
+    assert metrics["hands"]["small"]["g_unseen"] == pytest.approx(nmi.max(), abs=1e-6)
+    last = steps[(steps["model"] == "small") & (steps["metric"] == "nmi") & (steps["step"] == 100)].iloc[0]
+    assert (last["unseen"], last["seen"]) == (pytest.approx(row["unseen"]), pytest.approx(row["seen"]))
+
+
+def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):
+    write_params(grid / "params.yaml", ["hands"], ["small"], [0], metric="knn_purty")
+    with pytest.raises(UserError, match="did you mean 'knn_purity'"):
+        aggregate(monkeypatch, grid)
+    assert not (grid / "results").exists()
+
+
+def test_a_wrong_section_is_an_error_before_anything_is_read(grid, monkeypatch):
+    text = (grid / "params.yaml").read_text()
+    (grid / "params.yaml").write_text(text.replace("main_metric: nmi", "main_metric: 3"))
+    (grid / "measures/hands/small/0/layers.csv").unlink()
+    with pytest.raises(UserError, match=r"aggregate\.main_metric: .*found 3 \(int\)"):
+        aggregate(monkeypatch, grid)
+
+
+@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.verdict"])
+def test_torch_is_not_imported(module):
+    code = f"import {module}, sys; print('torch' in sys.modules, 'zarr' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("plot", PIPELINE["plots"], ids=lambda plot: next(iter(plot)))
+def test_every_dvc_plot_draws_columns_that_its_file_has(results, plot):
+    """The template exists, and every field that it names is a column of the file, computed in it, or given by DVC."""
+    ((_, properties),) = plot.items()
+    ((file, y),) = properties["y"].items()
+    assert file in OUTS
+    template = (ROOT / f".dvc/plots/{properties['template']}.json").read_text()
+    columns = set(pd.read_csv(results / Path(file).name).columns)
+    assert {properties["x"], y} <= columns
+    fields = {f for f in re.findall(r'"fields?": \[?\s*"([^"]+)"', template) if not f.startswith("<DVC_METRIC_")}
+    computed = set(re.findall(r'"as": "([^"]+)"', template))
+    assert fields <= columns | computed | {"rev"}
+    assert "<DVC_METRIC_DATA>" in template

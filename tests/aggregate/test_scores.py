@@ -1,0 +1,87 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.scores import average
+from stages.shared.console import UserError
+from stages.shared.params import RunParams
+from stages.shared.records import HEAD, typed
+
+ONE = RunParams(datasets=["d"], models=["m"], seeds=[0])
+TWO = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+
+
+def point(layer, depth, pooling, value, *, seed=0, split="unseen", step=0, metric="nmi", parameters=0):
+    keys = {"dataset": "d", "model": "m", "seed": seed, "step": step, "split": split, "layer": layer, "depth": depth}
+    keys |= {"pooling": pooling, "metric": metric, "value": value, "parameters": parameters}
+    return keys | {"chance": 0.1, "ceiling": 1.0, "start_sd": np.nan, "n_images": 10, "n_classes": 2, "width": 4}
+
+
+def names(scores, pooling):
+    curve = scores.curves[scores.curves["pooling"] == pooling]
+    return list(zip(curve["depth"], curve["layer"], strict=True))
+
+
+def test_the_main_curve_joins_the_poolings_it_uses_in_order_of_depth():
+    rows = [point("a", 0, "mean", 0.1), point("b", 1, "class_token", 0.2), point("c", 2, "none", 0.3)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert set(scores.curves["pooling"]) == {"mean+class_token"}
+    assert names(scores, "mean+class_token") == [(0, "a"), (1, "b"), (2, "c")]
+    assert scores.curves["main"].all()
+
+
+def test_vectors_alone_are_named_none():
+    scores = average(typed(pd.DataFrame([point("a", 0, "none", 0.1)])), ONE)
+    assert names(scores, "none") == [(0, "a")]
+
+
+def test_a_further_pooling_borrows_only_identical_embeddings():
+    rows = [point("a", 0, "max", 0.1), point("b", 1, "class_token", 0.2), point("b@mean", 1, "mean", 0.3)]
+    rows += [point("c", 2, "mean", 0.4), point("d", 3, "none", 0.5)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert names(scores, "mean") == [(1, "b@mean"), (2, "c"), (3, "d")]
+    assert names(scores, "max+class_token+mean") == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
+    assert list(scores.curves["main"]) == [True] * 4 + [False] * 3
+
+
+def test_means_and_standard_deviations_over_seeds():
+    rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, 0.5])]
+    curve = average(typed(pd.DataFrame(rows)), TWO).curves.iloc[0]
+    assert curve["value"] == pytest.approx(0.35)
+    assert curve["sd"] == pytest.approx(0.3 / 2**0.5)  # ddof = 1: sqrt(2 * 0.15 ** 2)
+
+
+def test_one_seed_has_no_standard_deviation():
+    assert average(typed(pd.DataFrame([point("a", 0, "mean", 0.2)])), ONE).curves["sd"].isna().all()
+
+
+def test_a_value_undefined_for_one_seed_leaves_the_mean_undefined():
+    rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, np.nan])]
+    assert average(typed(pd.DataFrame(rows)), TWO).curves["value"].isna().all()
+
+
+def test_baseline_and_head_are_kept_apart_from_the_curves():
+    rows = [point("pixels", -1, "none", 0.9), point("a", 0, "mean", 0.2), point(HEAD, 1, "none", 0.3)]
+    rows.append(point(HEAD, None, "", 0.7, split="test", metric="accuracy"))
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert list(scores.curves["layer"]) == ["a", HEAD]
+    assert list(scores.baseline["value"]) == [0.9]
+    assert list(scores.accuracy["value"]) == [0.7]
+
+
+def test_seeds_measured_differently_are_an_error():
+    rows = [point("a", 0, "mean", 0.2, seed=0), point("a", 0, "mean", 0.2, seed=1), point("b", 1, "mean", 0.3, seed=1)]
+    with pytest.raises(UserError, match="layer b is there for 1 of 2 seeds"):
+        average(typed(pd.DataFrame(rows)), TWO)
+
+
+def test_scores_on_seen_classes_alone_are_an_error():
+    with pytest.raises(
+        UserError, match=r"d, m: nmi was not measured on unseen classes, found it on test; embed\.splits"
+    ):
+        average(typed(pd.DataFrame([point("a", 0, "mean", 0.2, split="test")])), ONE)
+
+
+def test_no_score_of_layers_is_an_error():
+    with pytest.raises(UserError, match=r"measure\.metrics must list a score"):
+        average(typed(pd.DataFrame([point(HEAD, None, "", 0.7, split="test", metric="accuracy")])), ONE)

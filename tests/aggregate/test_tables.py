@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.scores import average
+from stages.aggregate.tables import STEPS_COLUMNS, SUMMARY_COLUMNS, follow_steps, headline, last_step, summarize
+from stages.shared.console import UserError
+from stages.shared.params import RunParams
+from stages.shared.records import HEAD, typed
+from tests.aggregate.test_scores import point
+
+CONTRACT = (
+    "dataset, model, pooling, step, n_seeds, metric, seen, unseen, best_layer, best_depth, last_depth, last_value, "
+    "accuracy"
+)
+RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+
+UNSEEN = {  # step -> layer -> value of each seed
+    0: {"a": (0.5, 0.7), "b": (0.3, 0.4), "c": (0.1, 0.1)},
+    10: {"a": (0.2, 0.4), "b": (0.6, 0.5), "c": (0.7, 0.4)},  # means .3 .55 .55: a tie
+}
+SEEN = {0: {"a": (0.2, 0.2), "b": (0.1, 0.1), "c": (0.0, 0.1)}, 10: {"a": (0.4, 0.4), "b": (0.5, 0.6), "c": (0.8, 1.0)}}
+ACCURACY = {0: (0.1, 0.1), 10: (0.7, 0.9)}
+
+
+@pytest.fixture
+def scores():
+    rows = []
+    for split, values in (("unseen", UNSEEN), ("test", SEEN)):
+        for step, layers in values.items():
+            for seed in (0, 1):
+                rows.append(point("pixels", -1, "none", 0.95, seed=seed, split=split, step=step))
+                rows += [
+                    point(
+                        layer,
+                        depth,
+                        "mean",
+                        layers[layer][seed],
+                        seed=seed,
+                        split=split,
+                        step=step,
+                        parameters=10 * (depth + 1),
+                    )
+                    for depth, layer in enumerate("abc")
+                ]
+    rows += [
+        point(HEAD, None, "", value, seed=seed, split="test", step=step, metric="accuracy")
+        for step, values in ACCURACY.items()
+        for seed, value in enumerate(values)
+    ]
+    return average(typed(pd.DataFrame(rows)), RUN)
+
+
+def test_the_summary_starts_with_the_contracts_columns(scores):
+    assert ", ".join(SUMMARY_COLUMNS).startswith(CONTRACT)
+    assert list(summarize(scores, "nmi").columns) == list(SUMMARY_COLUMNS)
+
+
+def test_the_best_layer_is_the_shallower_maximum_of_the_seeds_mean(scores):
+    (row,) = [row for _, row in summarize(scores, "nmi").iterrows()]
+    assert (row["step"], row["n_seeds"], row["best_layer"], row["best_depth"]) == (10, 2, "b", 1)
+    assert row["unseen"] == pytest.approx(0.55)
+    assert row["unseen_sd"] == pytest.approx(0.1 / 2**0.5)
+
+
+def test_seen_is_the_maximum_of_the_seen_curve_and_last_is_unseen_at_the_last_layer(scores):
+    row = summarize(scores, "nmi").iloc[0]
+    assert (row["seen"], row["seen_layer"], row["seen_depth"]) == (pytest.approx(0.9), "c", 2)
+    assert (row["last_layer"], row["last_depth"], row["last_value"]) == ("c", 2, pytest.approx(0.55))
+    assert row["last_value_sd"] == pytest.approx(0.3 / 2**0.5)
+    assert (row["accuracy"], row["accuracy_sd"]) == (pytest.approx(0.8), pytest.approx(0.2 / 2**0.5))
+
+
+def test_the_baseline_stands_beside_and_is_never_the_best_layer(scores):
+    row = summarize(scores, "nmi").iloc[0]
+    assert (row["baseline"], row["chance"]) == (0.95, 0.1)
+    assert (row["best_parameters"], row["total_parameters"]) == (20, 30)
+
+
+def test_a_baseline_of_another_step_serves_where_there_is_no_own(scores):
+    first = replace(scores, baseline=scores.baseline[scores.baseline["step"] == 0])
+    assert summarize(first, "nmi").iloc[0]["baseline"] == 0.95
+
+
+def test_an_unmeasured_main_metric_is_named_with_the_nearest(scores):
+    with pytest.raises(UserError, match=r"aggregate\.main_metric: 'nmy' was not measured .*did you mean 'nmi'"):
+        summarize(scores, "nmy")
+
+
+def test_a_curve_without_any_finite_value_is_an_error():
+    rows = [point("a", 0, "mean", np.nan, seed=seed) for seed in (0, 1)]
+    with pytest.raises(UserError, match="d, m: nmi at step 0 has no finite value"):
+        summarize(average(typed(pd.DataFrame(rows)), RUN), "nmi")
+
+
+def test_an_undefined_layer_is_not_chosen():
+    rows = [
+        point(layer, depth, "mean", value, seed=seed)
+        for layer, depth, value in (("a", 0, np.nan), ("b", 1, 0.1))
+        for seed in (0, 1)
+    ]
+    assert summarize(average(typed(pd.DataFrame(rows)), RUN), "nmi").iloc[0]["best_layer"] == "b"
+
+
+def test_without_seen_images_the_seen_columns_are_empty():
+    rows = [point("a", 0, "mean", 0.3, seed=seed) for seed in (0, 1)]
+    row = summarize(average(typed(pd.DataFrame(rows)), RUN), "nmi").iloc[0]
+    assert row[["seen", "seen_sd", "seen_layer", "accuracy", "baseline"]].isna().all()
+    assert row["unseen"] == pytest.approx(0.3)
+
+
+def test_both_published_ways_of_choosing_a_layer_over_steps(scores):
+    steps = follow_steps(scores)
+    assert list(steps.columns) == list(STEPS_COLUMNS)
+    assert list(steps["best_layer"]) == ["a", "b"]
+    assert list(steps["unseen"]) == pytest.approx([0.6, 0.55])
+    assert list(steps["fixed_layer"]) == ["a", "a"]
+    assert list(steps["unseen_fixed"]) == pytest.approx([0.6, 0.3])
+    assert list(steps["seen"]) == pytest.approx([0.2, 0.9])
+    assert list(steps["seen_fixed"]) == pytest.approx([0.2, 0.4])
+    assert list(steps["accuracy"]) == pytest.approx([0.1, 0.8])
+
+
+def test_the_last_step_of_every_curve_with_relative_depth(scores):
+    points = last_step(scores)
+    assert set(points["step"]) == {10}
+    unseen = points[points["split"] == "unseen"]
+    assert list(unseen["relative_depth"]) == [0.0, 0.5, 1.0]
+    assert list(unseen["value"]) == pytest.approx([0.3, 0.55, 0.55])
+
+
+def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
+    assert headline(summarize(scores, "nmi")) == {
+        "d": {"m": {"accuracy": 0.8, "g_unseen": 0.55, "g_seen": 0.9, "best_depth": 1, "last_value": 0.55}}
+    }
+
+
+def test_only_the_main_metric_and_pooling_make_the_headline():
+    rows = [point("a", 0, "mean", 0.3, seed=s, metric=m) for s in (0, 1) for m in ("nmi", "ami")]
+    rows += [point("a@max", 0, "max", 0.9, seed=s, metric=m) for s in (0, 1) for m in ("nmi", "ami")]
+    summary = summarize(average(typed(pd.DataFrame(rows)), RUN), "ami")
+    assert list(zip(summary["metric"], summary["pooling"], summary["main"], strict=True)) == [
+        ("nmi", "mean", False),
+        ("ami", "mean", True),
+        ("nmi", "max", False),
+        ("ami", "max", False),
+    ]
