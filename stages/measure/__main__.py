@@ -1,0 +1,57 @@
+"""Score every layer of one cell by how well classes separate in its embedding.
+
+Reads one embedding store; writes layers.csv (a row per step, split, layer and score), images.parquet (every image's
+contribution and cluster), starts.csv and clusters.parquet (every k-means start).
+
+    python -m stages.measure --dataset hands --model efficientnet_lite0 --seed 0 --embeddings EMBEDDINGS --out MEASURES
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.measure.notes import notes
+from stages.measure.params import MeasureParams
+from stages.measure.plan import check_cell, check_finite, check_params, plan_jobs
+from stages.measure.scoring import score_head, score_jobs, spread_baseline, worker_count
+from stages.measure.tables import write_tables
+from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.embeddings import open_embeddings
+from stages.shared.params import read_section
+
+
+def main() -> None:
+    """Parse, check, score, write."""
+    args = parse_args()
+    watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.seed}", args.log)
+    params = read_section(args.params, "measure", MeasureParams)
+    store = open_embeddings(args.embeddings)
+    workers = worker_count(args.workers)
+    check_cell(store, args.dataset, args.model, args.seed)
+    check_params(store, params)
+    jobs = plan_jobs(store, params)
+    check_finite(store, jobs)
+    heads = score_head(store, params)
+    results = spread_baseline(score_jobs(args.embeddings, params, jobs, workers=workers), store, params)
+    rows = write_tables(args.out, store, results, heads)
+    for note in notes(store, params, results):
+        print(f"measure: {note}", file=sys.stderr)
+    watch.done(f"{rows} scores of {len(jobs)} embeddings")
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="entry of `datasets`")
+    parser.add_argument("--model", required=True, help="entry of `models`")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--embeddings", required=True, type=Path, help="the cell's embedding store")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--workers", help="number of processes (or WHICHLAYER_WORKERS; by default one per processor)")
+    add_log_argument(parser)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_door(main)

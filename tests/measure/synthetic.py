@@ -1,0 +1,97 @@
+"""Small embeddings with classes in them, and stores and params files made of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+
+from stages.measure.layer import EmbeddedSplit, Settings
+from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings import Layer
+
+SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
+DEFAULT = {
+    "metrics": ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"],
+    "normalize": "none",
+    "kmeans": {"starts": 3, "seed": 0},
+    "knn_k": "split",
+    "probe": {"C": 1.0, "folds": 3, "steps": "ends"},
+}
+
+
+def blobs(sizes: Sequence[int], width: int, *, spread: float = 1.0, seed: int = 0) -> tuple[Any, Any]:
+    """Gaussian classes of the given sizes, (N, width) float32 with scales that differ by feature, in random order."""
+    random = np.random.default_rng(seed)
+    y = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    centres = random.normal(size=(len(sizes), width))
+    X = centres[y] + spread * random.normal(size=(len(y), width))
+    return (X * random.uniform(0.5, 2, width) + 3).astype(np.float32), y
+
+
+def settings(y: Any, **changes: Any) -> Settings:
+    k = int(min(np.bincount(y).max(), len(y) - 1))
+    default = {"normalize": "none", "neighbours": k, "starts": 3, "kmeans_seed": 0}
+    return Settings(**{**default, "C": 1.0, "folds": 3, "probe_seed": 0, **changes})
+
+
+def embedded(X: Any, y: Any, **changes: Any) -> EmbeddedSplit:
+    return EmbeddedSplit(X, y, settings(y, **changes))
+
+
+def write_params(path: Path, **changes: Any) -> Path:
+    """Write a params file whose `measure` section is the default with some keys changed."""
+    yaml = YAML(typ="safe")
+    yaml.dump({section: {} for section in SECTIONS} | {"measure": DEFAULT | changes}, path)
+    return path
+
+
+LAYERS = (
+    Layer("pixels", "", -1, "none", 12, 0),
+    Layer("stem", "stem", 0, "mean", 4, 10),
+    Layer("stem@max", "stem", 0, "max", 4, 10),
+    Layer("blocks.0", "blocks.0", 1, "mean", 9, 300),
+)
+
+
+def write_store(
+    path: Path,
+    *,
+    steps: Sequence[int] = (0, 5, 10),
+    sizes: dict[str, Sequence[int]] | None = None,
+    layers: Sequence[Layer] = LAYERS,
+    spoil: dict[tuple[str, int], Any] | None = None,
+    classes: Sequence[str] = ("test0", "test1", "test2"),
+) -> dict[tuple[str, int], Any]:
+    """Write a store of Gaussian classes; returns its arrays by (layer, step).
+
+    Args:
+        sizes: images per class of every split; class names are the split's name and a number.
+        spoil: (layer, step) -> function that changes the array before it is written.
+    """
+    sizes = sizes or {"test": (8, 8, 8), "unseen": (9, 11)}
+    names = [f"{split}{c}" for split, counts in sizes.items() for c, n in enumerate(counts) for _ in range(n)]
+    splits = [split for split, counts in sizes.items() for n in counts for _ in range(n)]
+    samples = pd.DataFrame({"sample_id": [f"i{n:03}" for n in range(len(names))], "split": splits, "label": names})
+    codes = np.unique(names, return_inverse=True)[1]
+    arrays: dict[tuple[str, int], Any] = {}
+    cell = {"dataset": "toy", "model": "net", "seed": 7}
+    with EmbeddingWriter(
+        path, samples=samples, steps=steps, layers=layers, classes=classes, dtype="float32", attributes=cell
+    ) as writer:
+        for number, layer in enumerate(layers):
+            for step in [steps[0]] if layer.depth < 0 else steps:
+                random = np.random.default_rng([number, step])
+                X = random.normal(size=(codes.max() + 1, layer.width))[codes]
+                X = (X + random.normal(size=X.shape)).astype(np.float32)
+                X = (spoil or {}).get((layer.name, step), lambda a: a)(X)
+                arrays[layer.name, step] = X
+                writer.write(layer.name, step, X)
+        for step in steps if classes else ():
+            arrays["logits", step] = (
+                np.random.default_rng(step).normal(size=(len(names), len(classes))).astype(np.float32)
+            )
+            writer.write("logits", step, arrays["logits", step])
+    return arrays

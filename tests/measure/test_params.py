@@ -1,0 +1,57 @@
+import subprocess
+import sys
+
+import pytest
+
+from stages.measure.params import MeasureParams
+from stages.shared.console import UserError
+from stages.shared.params import read_section
+from tests.measure.synthetic import write_params
+
+
+def read(tmp_path, **changes):
+    return read_section(write_params(tmp_path / "params.yaml", **changes), "measure", MeasureParams)
+
+
+def test_the_default_section_is_read(tmp_path):
+    params = read(tmp_path)
+    assert params.metrics == ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"]
+    assert (params.kmeans.starts, params.kmeans.seed, params.probe.C, params.probe.folds) == (3, 0, 1.0, 3)
+
+
+@pytest.mark.parametrize("steps", ["ends", "all", [0, 100]])
+def test_probe_steps_are_a_word_or_a_list(tmp_path, steps):
+    assert read(tmp_path, probe={"C": 1, "folds": 2, "steps": steps}).probe.steps == steps
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": ["nmj"]}, r"measure\.metrics\.0: .*'nmj' is no score: did you mean 'nmi'\?"),
+        ({"metrics": ["knn_purty"]}, "did you mean 'knn_purity'"),
+        ({"metrics": []}, r"measure\.metrics: .*at least 1 item"),
+        ({"metrics": ["nmi", "nmi"]}, "must not repeat a name"),
+        ({"normalize": "l1"}, r"measure\.normalize: Input should be 'none' or 'l2'; found 'l1'"),
+        ({"kmeans": {"starts": 0, "seed": 0}}, r"measure\.kmeans\.starts: .*greater than or equal to 1; found 0"),
+        ({"kmeans": {"starts": 1, "seed": -1}}, r"measure\.kmeans\.seed: .*found -1"),
+        ({"kmeans": {"starts": 1, "seed": 2**32}}, r"measure\.kmeans\.seed: .*less than 4294967296"),
+        ({"kmeans": {"start": 1, "seed": 0}}, r"measure\.kmeans\.start is not a parameter: did you mean 'starts'"),
+        ({"knn_k": 5}, r"measure\.knn_k: Input should be 'split' or 'paper'; found 5"),
+        ({"probe": {"C": 0.0, "folds": 5, "steps": "ends"}}, r"measure\.probe\.C: .*greater than 0; found 0\.0"),
+        ({"probe": {"C": 1.0, "folds": 1, "steps": "ends"}}, r"measure\.probe\.folds: .*found 1"),
+        ({"probe": {"C": 1.0, "folds": 5, "steps": "end"}}, r"measure\.probe\.steps.*found 'end'"),
+        ({"probe": {"C": 1.0, "folds": 5, "steps": []}}, r"measure\.probe\.steps.*at least 1 item"),
+        ({"probe": {"C": 1.0, "folds": 5, "steps": [-1]}}, r"measure\.probe\.steps.*found -1"),
+        ({"nmi": 1}, r"measure\.nmi is not a parameter"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path, changes, message):
+    with pytest.raises(UserError, match=r"(?s)" + message):
+        read(tmp_path, **changes)
+
+
+def test_reading_the_parameters_imports_no_numerical_library():
+    slow = {"sklearn", "scipy", "torch", "pandas", "zarr"}
+    code = f"import sys, stages.measure.params; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
