@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup check test test-slow repro status bench plan clean
+.PHONY: setup check test test-slow repro status bench plan
 
 setup: .venv/ready
 
@@ -28,11 +28,14 @@ test-slow: setup
 
 repro: setup
 	python -m stages.check
-	dvc repro
+	WHICHLAYER_NO_VERDICT=1 dvc repro
 	python -m stages.verdict data/results
 
 status: setup
 	dvc status
+
+plan: setup
+	python -m stages.plan data/raw
 
 bench: setup
 	python -m tests.bench

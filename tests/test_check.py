@@ -39,7 +39,7 @@ def test_the_committed_params_are_valid():
         ("run.models", ["efficientnet_lite_0"], "did you mean 'efficientnet_lite0'"),
         ("run.seeds", [-1], "run.seeds.0: Input should be greater than or equal to 0; found -1"),
         ("run.seeds", [0, 0], "must not repeat"),
-        ("mesure", {}, "unknown section 'mesure': did you mean 'measure'?"),
+        ("mesure", {}, "unknown section 'mesure': did you mean 'measure'"),
         ("finetune.learning_rat", 1.0, "finetune.learning_rat is not a parameter: did you mean 'learning_rate'?"),
         (
             "finetune.learning_rate",

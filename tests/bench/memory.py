@@ -47,7 +47,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     paths = {name: str(folder / name) for name in ("images", "weights", "embeddings", "measures")}
     embed = ["--prepared", paths["images"], "--weights", paths["weights"], "--out", paths["embeddings"]]
     score = ["--embeddings", paths["embeddings"], "--out", paths["measures"]]
-    return {"embed": peak_mib("embed", *cell, *embed), "measure": peak_mib("measure", *cell, *score)}
+    return {"embed": peak_mib("embed", *cell, *embed), "measure": peak_mib("measure", *cell, *score, "--workers", "1")}
 
 
 def write_params(path: Path) -> None:

@@ -1,0 +1,167 @@
+"""The real workflow on a tiny grid: what comes out, and that only what changed runs again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.workflow import TINY_NETWORK, Workflow, tiny_images, tiny_params
+
+pytestmark = pytest.mark.slow
+
+DATASETS, MODELS = ("left", "right"), ("first", "second")
+CELLS = {f"{d}-{m}-0" for d in DATASETS for m in MODELS}
+
+
+def stages(*names: str, cells: set[str] = CELLS) -> set[str]:
+    return {f"{name}@{cell}" for name in names for cell in cells}
+
+
+def cells_of(name: str) -> set[str]:
+    return {cell for cell in CELLS if name in cell.split("-")}
+
+
+AGGREGATE = {"aggregate"}
+EVERYTHING = {f"prepare@{d}" for d in DATASETS} | stages("finetune", "embed", "measure") | AGGREGATE
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    workflow = Workflow(tmp_path_factory.mktemp("project"))
+    tiny_params(workflow, DATASETS, MODELS)
+    workflow.edit_params({"models.second.network.name": "test_vit.r160_in1k"})
+    for seed, dataset in enumerate(DATASETS):
+        tiny_images(workflow.folder / "data" / "raw" / dataset, seed=seed)
+    workflow.start_repository()
+    assert workflow.repro() == EVERYTHING
+    return workflow
+
+
+@pytest.fixture
+def reverting(project: Workflow, tmp_path: Path):
+    """Give the project to a test, then put params, code and raw data back: no cell may be computed on the way back."""
+    kept = {name: project.text(name) for name in ("params.yaml",)}
+    tables = results(project)
+    shutil.copytree(project.folder / "stages", tmp_path / "stages")
+    shutil.copytree(project.folder / "data" / "raw", tmp_path / "raw")
+    yield project
+    for name, text in kept.items():
+        (project.folder / name).write_text(text)
+    for source, target in ((tmp_path / "stages", "stages"), (tmp_path / "raw", "data/raw")):
+        shutil.rmtree(project.folder / target)
+        shutil.copytree(source, project.folder / target)
+    project.computed()
+    assert project.repro() <= AGGREGATE
+    assert results(project) == tables
+
+
+def results(project: Workflow) -> dict[str, bytes]:
+    folder = project.folder / "data" / "results"
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_tables_hold_the_grid(project: Workflow):
+    layers = pd.read_csv(project.folder / "data/results/layers.csv")
+    summary = pd.read_csv(project.folder / "data/results/summary.csv")
+    contract = ["dataset", "model", "seed", "step", "split", "layer", "depth", "pooling", "metric", "value"]
+    assert list(layers.columns[: len(contract)]) == contract
+    assert set(layers.groupby(["dataset", "model", "seed"]).groups) == {(d, m, 0) for d in DATASETS for m in MODELS}
+    assert set(layers.metric) == {"nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"}
+    assert layers.value.between(0, 1).all()
+    best = layers[(layers.split == "unseen") & (layers.step == 2) & (layers.metric == "nmi") & (layers.depth >= 0)]
+    expected = best.groupby(["dataset", "model"]).value.max()
+    got = summary[summary.metric == "nmi"].set_index(["dataset", "model"]).unseen
+    pd.testing.assert_series_equal(got.sort_index(), expected, check_names=False)
+    assert json.loads(project.text("data/results/metrics.json"))
+
+
+def test_nothing_runs_twice(project: Workflow):
+    assert project.repro() == set()
+
+
+def test_readme_docs_and_tests_concern_no_stage(reverting: Workflow):
+    for name in ("README.md", "docs/page.md", "tests/test_new.py"):
+        (reverting.folder / name).parent.mkdir(exist_ok=True)
+        (reverting.folder / name).write_text("new\n")
+    assert reverting.repro() == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "computed"),
+    [
+        ({"measure.kmeans.starts": 3}, stages("measure") | AGGREGATE),
+        ({"embed.baseline_size": 4}, stages("embed", "measure") | AGGREGATE),
+        ({"finetune.learning_rate": 0.002}, stages("finetune", "embed", "measure") | AGGREGATE),
+        (
+            {"models.first.network.mean": [0.4, 0.4, 0.4]},
+            stages("finetune", "embed", "measure", cells=cells_of("first")) | AGGREGATE,
+        ),
+        ({"models.first.taps.layers": ["layer4"]}, stages("embed", "measure", cells=cells_of("first")) | AGGREGATE),
+        (
+            {"datasets.left.test": 7},
+            {"prepare@left"} | stages("finetune", "embed", "measure", cells=cells_of("left")) | AGGREGATE,
+        ),
+    ],
+    ids=["measure", "embed", "finetune", "network", "taps", "dataset"],
+)
+def test_a_parameter_reruns_what_reads_it(reverting: Workflow, change: dict[str, object], computed: set[str]):
+    reverting.edit_params(change)
+    assert reverting.repro() == computed
+
+
+def test_an_added_model_computes_its_cells_and_a_removed_one_leaves_the_tables(reverting: Workflow):
+    third = {"network": {**TINY_NETWORK, "name": "test_resnet.r160_in1k"}, "taps": {"layers": "default"}}
+    reverting.edit_params({"models.third": third, "run.models": [*MODELS, "third"]})
+    added = {f"{d}-third-0" for d in DATASETS}
+    assert reverting.repro() == stages("finetune", "embed", "measure", cells=added) | AGGREGATE
+    assert "third" in reverting.text("data/results/summary.csv")
+    reverting.edit_params({"run.models": list(MODELS)})
+    assert reverting.repro() == AGGREGATE
+    for table in ("layers.csv", "summary.csv", "summary.md", "summary.tex", "metrics.json", "training.csv"):
+        assert "third" not in reverting.text(f"data/results/{table}")
+
+
+def test_a_raw_image_reruns_its_dataset(reverting: Workflow):
+    image = reverting.folder / "data/raw/right/dots/000.png"
+    Image.open(image).rotate(90).save(image)
+    expected = {"prepare@right"} | stages("finetune", "embed", "measure", cells=cells_of("right")) | AGGREGATE
+    assert reverting.repro() == expected
+
+
+@pytest.mark.parametrize(
+    ("room", "computed"),
+    [("measure", stages("measure") | AGGREGATE), ("aggregate", AGGREGATE)],
+    ids=["measure", "aggregate"],
+)
+def test_code_reruns_its_stage(reverting: Workflow, room: str, computed: set[str]):
+    door = reverting.folder / "stages" / room / "__main__.py"
+    door.write_text(door.read_text() + "\n# changed\n")
+    assert reverting.repro() == computed
+
+
+def test_an_experiment_varies_a_parameter_and_adds_a_model(project: Workflow):
+    network = "{library:timm,name:test_resnet.r160_in1k,weights:{source:none},image_size:16}"
+    model = f"+models.mine={{network:{network},taps:{{layers:default}}}}"
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "Results")
+    project.run("dvc", "exp", "run", "-n", "mine", "-S", model, "-S", "run.models=[mine]", "-S", "run.datasets=[left]")
+    assert project.computed() == stages("finetune", "embed", "measure", cells={"left-mine-0"}) | AGGREGATE
+    assert set(pd.read_csv(project.folder / "data/results/summary.csv").model) == {"mine"}
+    shown = project.run("dvc", "exp", "show", "--csv").stdout
+    assert "mine" in shown
+    project.run("git", "checkout", "params.yaml", "dvc.lock")
+    project.run("dvc", "checkout")
+    assert project.repro() == set()
+
+
+def test_a_wrong_value_fails_before_long_work_and_keeps_earlier_results(reverting: Workflow):
+    before = results(reverting)
+    reverting.edit_params({"measure.kmeans.start": 3})
+    done = reverting.run("dvc", "repro", ok=False)
+    assert done.returncode != 0
+    assert "measure.kmeans.start is not a parameter: did you mean 'starts'?" in done.stderr + done.stdout
+    assert reverting.computed() == set()
+    assert results(reverting) == before

@@ -1,0 +1,222 @@
+"""The laws of the house: dvc.yaml and the imports of the stages agree. Reads text only: no stage is imported or run."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+STAGES = ROOT / "stages"
+YAML_SAFE = YAML(typ="safe", pure=True)
+PIPELINE = YAML_SAFE.load(ROOT / "dvc.yaml")["stages"]
+PARAMS = YAML_SAFE.load(ROOT / "params.yaml")
+ROOMS = ("prepare", "finetune", "embed", "measure", "aggregate")
+SOURCES = sorted(STAGES.rglob("*.py"))
+MAX_DOOR, MAX_MODULE, MAX_FUNCTION = 80, 250, 40
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def local_imports(path: Path) -> frozenset[Path]:
+    """Files under stages/ that a file imports anywhere, also inside functions, with the packages they sit in."""
+    found: set[Path] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write `from stages...`"
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            found |= files_of(name)
+    return frozenset(found)
+
+
+def files_of(dotted: str) -> set[Path]:
+    parts = dotted.split(".")
+    if parts[0] != "stages":
+        return set()
+    files = {ROOT.joinpath(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)}
+    files.add(ROOT.joinpath(*parts).with_suffix(".py"))
+    return {f for f in files if f.is_file()}
+
+
+def closure(path: Path) -> set[Path]:
+    reached, todo = {path}, [path]
+    while todo:
+        for file in local_imports(todo.pop()):
+            if file not in reached:
+                reached.add(file)
+                todo.append(file)
+    return reached
+
+
+def covered(file: Path, deps: list[str]) -> bool:
+    return any(file == ROOT / d or (ROOT / d) in file.parents for d in deps)
+
+
+def code_deps(stage: str) -> list[str]:
+    return [d for d in PIPELINE[stage]["deps"] if d.startswith("stages/")]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(STAGES).parts[0]
+
+
+def test_every_stage_is_a_room_a_section_and_a_tests_folder():
+    assert tuple(PIPELINE) == ROOMS
+    for room in ROOMS:
+        assert (STAGES / room / "__main__.py").is_file()
+        assert isinstance(PARAMS[room], dict)
+        assert (ROOT / "tests" / room).is_dir()
+
+
+@pytest.mark.parametrize("stage", ROOMS)
+def test_deps_cover_the_import_closure_of_the_door(stage):
+    reached = closure(STAGES / stage / "__main__.py")
+    missing = [f for f in reached if f.read_text() and not covered(f, code_deps(stage))]
+    assert not missing, f"{stage}: dvc.yaml's deps lack {[str(f.relative_to(ROOT)) for f in missing]}"
+
+
+@pytest.mark.parametrize("stage", ROOMS)
+def test_no_dep_is_superfluous(stage):
+    reached = closure(STAGES / stage / "__main__.py")
+    idle = [d for d in code_deps(stage) if not any(covered(f, [d]) for f in reached)]
+    assert not idle, f"{stage}: reaches nothing in {idle}"
+
+
+@pytest.mark.parametrize("stage", ROOMS)
+def test_shared_files_are_listed_singly(stage):
+    listed = [d for d in code_deps(stage) if d.startswith("stages/shared")]
+    assert "stages/shared" not in listed
+    assert all(d.endswith(".py") or d == "stages/shared/networks" for d in listed)
+
+
+def test_empty_packages_stay_empty_where_no_stage_depends_on_them():
+    assert (STAGES / "__init__.py").read_text() == ""
+    assert (STAGES / "shared" / "__init__.py").read_text() == ""
+
+
+def test_rooms_import_only_themselves_and_the_ground_floor():
+    for path in SOURCES:
+        room = room_of(path)
+        if room not in (*ROOMS, "shared"):
+            continue  # a command that is not a stage may import rooms
+        allowed = {room, "shared", "__init__.py"}
+        wrong = [str(f.relative_to(ROOT)) for f in local_imports(path) if room_of(f) not in allowed]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_nothing_imports_a_command_and_commands_stand_in_no_deps():
+    commands = [p for p in STAGES.glob("*.py") if p.name != "__init__.py"]
+    for path in SOURCES:
+        assert not local_imports(path) & set(commands), f"{path.relative_to(ROOT)} imports a command"
+    for stage in ROOMS:
+        assert not [c for c in commands if covered(c, code_deps(stage))]
+
+
+@pytest.mark.parametrize("stage", ROOMS)
+def test_stages_run_as_modules_with_paths_from_dvc_yaml(stage):
+    command = PIPELINE[stage]["cmd"]
+    assert command.startswith(f"python -m stages.{stage} ")
+    assert not re.search(r"[|;&]", command), "no pipes or lists: a failure must not be swallowed"
+
+
+def test_no_artifact_path_is_spelled_in_code():
+    spelled = re.compile(r"\bdata/(prepared|checkpoints|training|embeddings|measures|results)\b")
+    for path in SOURCES:
+        docs = docstrings(path)
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docs:
+                assert not spelled.search(node.value), f"{path.relative_to(ROOT)}:{node.lineno} spells {node.value!r}"
+
+
+def docstrings(path: Path) -> set[str]:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return {ast.get_docstring(n, clean=False) or "" for n in ast.walk(tree(path)) if isinstance(n, documented)}
+
+
+@pytest.mark.parametrize("stage", ROOMS)
+def test_params_keys_exist_and_are_the_stages_own(stage):
+    rows = {"dataset": PARAMS["run"]["datasets"], "model": PARAMS["run"]["models"]}
+    for key in PIPELINE[stage]["params"]:
+        owner = key.split(".")[0]
+        assert owner in {stage, "datasets", "models"} | ({"run"} if stage == "aggregate" else set())
+        for cell in [dict(zip(rows, pair, strict=True)) for pair in zip(*rows.values(), strict=False)]:
+            node = PARAMS
+            for part in re.sub(r"\$\{item\.(\w+)\}", lambda m, c=cell: c[m[1]], key).split("."):
+                assert part in node, f"{stage}: params.yaml has no {key}"
+                node = node[part]
+
+
+def test_each_stage_reads_only_the_half_of_a_model_it_needs():
+    halves = {s: sorted(k.rsplit(".", 1)[1] for k in PIPELINE[s]["params"] if k.startswith("models.")) for s in ROOMS}
+    assert halves == {
+        "prepare": [],
+        "finetune": ["network"],
+        "embed": ["network", "taps"],
+        "measure": [],
+        "aggregate": [],
+    }
+
+
+def test_outputs_use_the_run_cache():
+    for stage in ROOMS:
+        for out in PIPELINE[stage]["outs"]:
+            options = {} if isinstance(out, str) else next(iter(out.values()))
+            assert not options.get("persist")
+            assert options.get("cache", True)
+
+
+def test_ids_fit_dvc_keys():
+    for table in ("datasets", "models"):
+        for key in PARAMS[table]:
+            assert re.fullmatch(r"[A-Za-z0-9_]+", key)
+
+
+def test_sizes():
+    for path in SOURCES:
+        lines = len(path.read_text().splitlines())
+        limit = MAX_DOOR if path.name == "__main__.py" else MAX_MODULE
+        assert lines <= limit, f"{path.relative_to(ROOT)}: {lines} lines, at most {limit}"
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or 0) - node.body[0].lineno + 1 - docstring_lines(node)
+                assert length <= MAX_FUNCTION, f"{path.relative_to(ROOT)}: {node.name} has {length} lines"
+
+
+def docstring_lines(node: ast.FunctionDef) -> int:
+    first = node.body[0]
+    is_text = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+    return (first.end_lineno or 0) - first.lineno + 1 if is_text else 0
+
+
+@pytest.mark.parametrize("room", ["prepare", "aggregate"])
+def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(room):
+    heavy = {"torch", "torchvision", "timm", "transformers", "open_clip", "accelerate"}
+    for path in closure(STAGES / room / "__main__.py"):
+        lazy_source = path == STAGES / "prepare" / "sources" / "torchvision.py"
+        nodes = tree(path).body if lazy_source else ast.walk(tree(path))
+        for node in nodes:
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [n for n in names if n.split(".")[0] in heavy], f"{path.relative_to(ROOT)} imports {names}"
+
+
+def test_top_level_holds_nothing_else():
+    allowed = {
+        "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "data", "docs", "dvc.lock", "dvc.yaml",
+        "params.yaml", "pyproject.toml", "stages", "tests",
+    }  # fmt: skip
+    visible = {p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.name != "dvc_plots"}
+    assert visible <= allowed, f"unexpected: {sorted(visible - allowed)}"
