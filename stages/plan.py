@@ -81,7 +81,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     run = read_run(args.params)
-    print(stages_to_run(run))
+    if args.params == Path("params.yaml"):  # the one that DVC reads
+        print(stages_to_run(run))
     images = {name: images_of(args.params, args.raw, name) for name in run.datasets}
     rows = [(d, m, images[d], cost(args.params, m, images[d])) for d in run.datasets for m in run.models]
     print(table(rows, len(run.seeds)))

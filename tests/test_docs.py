@@ -1,0 +1,51 @@
+"""The documents name every stage and parameter, and nothing that does not exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.check import check_params
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+SECTIONS = ("run", "prepare", "finetune", "embed", "measure", "aggregate")
+
+
+def test_every_parameter_is_documented():
+    text = (ROOT / "docs" / "parameters.md").read_text()
+    for section in SECTIONS:
+        for key in PARAMS[section]:
+            assert f"`{section}.{key}`" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_parameter_named_exists(page: Path):
+    for section, key in re.findall(rf"`({'|'.join(SECTIONS)})\.(\w+)", page.read_text()):
+        if (section, key) != ("finetune", "py"):
+            assert key in PARAMS[section], f"{page.name} names {section}.{key}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_make_target_and_module_exists(page: Path):
+    text = page.read_text()
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    for target in re.findall(r"\bmake ([a-z-]+)\b(?=`|\s+#|$)", text, flags=re.M):
+        assert target in targets, f"{page.name} names make {target}"
+    for module in re.findall(r"python -m (stages[.\w]*|tests[.\w]*)", text):
+        path = ROOT.joinpath(*module.rstrip(".").split("."))
+        assert path.is_dir() or path.with_suffix(".py").exists() or module == "stages.NAME", f"{page.name}: {module}"
+
+
+def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
+    yaml = YAML(typ="safe", pure=True)
+    path = ROOT / "docs" / "presets" / "paper.yaml"
+    check_params(path)
+    preset = yaml.load(path)
+    different = {f"{s}.{k}" for s in PARAMS for k in PARAMS[s] if preset[s].get(k) != PARAMS[s][k]}
+    expected = {"run.datasets", "run.models", "run.seeds", "finetune.steps", "embed.pooling", "embed.augment"}
+    assert different == expected | {"measure.kmeans", "measure.knn_k"}
