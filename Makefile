@@ -21,7 +21,7 @@ check: setup
 	python -m pytest -q tests/test_pipeline.py
 
 test: setup
-	python -m pytest -q -m "not slow and not gpu"
+	python -m pytest -q -n auto -m "not slow and not gpu"
 
 test-slow: setup
 	python -m pytest -q -m slow

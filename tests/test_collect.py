@@ -1,0 +1,39 @@
+"""Collecting a study: finished cells are copied, others are named."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages.collect import main
+from stages.shared.records import COLUMNS, read_records, write_records
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_finished_cells_are_collected_and_missing_ones_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    params = YAML().load(ROOT / "params.yaml")
+    params["run"]["seeds"] = [0, 1]
+    YAML().dump(params, tmp_path / "params.yaml")
+    cell = tmp_path / "measures" / "hands" / "efficientnet_lite0" / "1"
+    row = {"dataset": "hands", "model": "efficientnet_lite0", "seed": 1, "step": 9, "split": "unseen", "layer": "l",
+           "depth": 0, "pooling": "mean", "metric": "nmi", "value": 0.25}  # fmt: skip
+    write_records(cell / "layers.csv", pd.DataFrame([row]).reindex(columns=list(COLUMNS)))
+    pd.DataFrame({"step": [0, 9, 9], "sample_id": ["a", "a", "b"], "nn1_accuracy": [0.0, 1.0, 0.0]}).to_parquet(
+        cell / "images.parquet"
+    )
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["collect", str(tmp_path / "measures"), str(tmp_path / "study"), "--params", str(tmp_path / "params.yaml")],
+    )
+    main()
+    assert "1 of 4 cells" in (printed := capsys.readouterr().out)
+    assert "missing: hands-efficientnet_lite0-0, hands-efficientnet_lite0_scratch-0" in printed
+    assert read_records(tmp_path / "study/cells/hands-efficientnet_lite0-1.csv")["value"].tolist() == [0.25]
+    images = pd.read_parquet(tmp_path / "study/images/hands-efficientnet_lite0-1.parquet")
+    assert images.to_dict("list") == {"sample_id": ["a", "b"], "nn1_accuracy": [1.0, 0.0]}
