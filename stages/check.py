@@ -1,12 +1,15 @@
 """Check params.yaml and the raw data of the grid before `dvc repro`, in a second, importing no network library.
 
 DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone; this
-says what must hold and what to do.
+says what must hold and what to do. What one section asks of another, and layers that are named, are checked here as
+well, since their own stage would find out only after training. Named layers alone take longer: their networks are
+built, without weights.
 
     python -m stages.check
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.aggregate.params import AggregateParams
@@ -29,13 +32,14 @@ SECTIONS: dict[str, type[Params]] = {
 
 
 def main() -> None:
-    """Validate every section and entry, then look for the raw folder of every dataset in the grid."""
+    """Validate every section and entry, then look for the grid's raw folders and for the layers that it names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--raw", type=Path, default=Path("data/raw"), help="the folder that holds data/raw/<dataset>")
     args = parser.parse_args()
     run = check_params(args.params)
     check_raw(args.raw, run)
+    check_layers(args.params, run)
     cells = len(run.datasets) * len(run.models) * len(run.seeds)
     print(
         f"check: {args.params} is valid; {cells} cells: datasets {', '.join(run.datasets)}; "
@@ -61,6 +65,9 @@ def check_params(path: Path) -> RunParams:
     for name in row_ids(path, "models"):
         read_row(path, "models", name, NetworkParams, half="network")
         read_row(path, "models", name, TapsParams, half="taps")
+    check_checkpoints(path)
+    check_splits(path)
+    check_folds(path, run)
     return run
 
 
@@ -76,8 +83,80 @@ def check_main_metric(path: Path) -> None:
         raise UserError(f"aggregate.main_metric: {wanted!r} must be in measure.metrics: {nearest(wanted, measured)}")
 
 
+def check_checkpoints(path: Path) -> None:
+    """Check that the probe is asked for at checkpoints that will be there.
+
+    Raises:
+        UserError: naming the steps that will not.
+    """
+    finetune = read_section(path, "finetune", FinetuneParams)
+    wanted = read_section(path, "measure", MeasureParams).probe.steps
+    kept = finetune.steps if finetune.keep == "all" else finetune.steps[-1:]
+    absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
+    if absent:
+        raise UserError(
+            f"measure.probe.steps: must name checkpoints, found {_joined(absent)}; finetune.steps and finetune.keep "
+            f"give {_joined(kept)}: choose of these, or add steps there"
+        )
+
+
+def check_splits(path: Path) -> None:
+    """Check that unseen images are embedded, by whose scores a layer is chosen.
+
+    Raises:
+        UserError: they are not.
+    """
+    splits = read_section(path, "embed", EmbedParams).splits
+    if "unseen" not in splits:
+        raise UserError(
+            f"embed.splits: must list 'unseen', found {_joined(splits)}: a layer is chosen by its score on unseen "
+            "classes; add it"
+        )
+
+
+def check_folds(path: Path, run: RunParams) -> None:
+    """Check that limits of the grid's datasets leave every class an image for each of the probe's folds.
+
+    Raises:
+        UserError: naming the limit that is too small.
+    """
+    measure = read_section(path, "measure", MeasureParams)
+    if "probe_accuracy" not in measure.metrics:
+        return
+    for dataset in run.datasets:
+        entry, folds = read_dataset(path, dataset), measure.probe.folds
+        for split in read_section(path, "embed", EmbedParams).splits:
+            limit = getattr(entry, split)
+            if limit is not None and limit < folds:
+                raise UserError(
+                    f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
+                    "fold needs an image of every class; raise it, lower the folds, or take probe_accuracy out of "
+                    "measure.metrics"
+                )
+
+
+def check_layers(path: Path, run: RunParams) -> None:
+    """Check that the layers that the grid's models name are layers of their networks.
+
+    Raises:
+        UserError: naming the model, the module path and the nearest.
+    """
+    for name in run.models:
+        taps = read_row(path, "models", name, TapsParams, half="taps")
+        if taps.layers == "default":
+            continue
+        from stages.embed.taps.find import find_taps  # torch takes seconds to import, and few grids name layers
+        from stages.shared.networks.build import build_skeleton
+
+        network = read_row(path, "models", name, NetworkParams, half="network")
+        try:
+            find_taps(build_skeleton(network, 2), network, taps)
+        except UserError as error:
+            raise UserError(f"models.{name}: {error}") from None
+
+
 def check_raw(raw: Path, run: RunParams) -> None:
-    """Check that every dataset of the grid has its raw folder (or a link to one).
+    """Check that every dataset of the grid has its raw folder (or a link to one), and that it is not empty.
 
     Raises:
         UserError: naming the dataset and how to provide it.
@@ -93,6 +172,12 @@ def check_raw(raw: Path, run: RunParams) -> None:
                 f"{folder}: must exist, since run.datasets names {dataset!r}; copy your images there, or link to them: "
                 f"ln -s /path/to/images {folder}"
             )
+        if folder.is_dir() and not any(folder.iterdir()):
+            raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
+
+
+def _joined(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 if __name__ == "__main__":

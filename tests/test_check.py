@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.check import check_params, check_raw
+from stages.check import check_layers, check_params, check_raw
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 
@@ -61,12 +61,53 @@ def test_the_committed_params_are_valid():
         ("models.efficientnet_lite0.network.library", "tim", "models.efficientnet_lite0.network.library"),
         ("models.efficientnet_lite0.network.weights.sourc", "x", "did you mean 'source'?"),
         ("models.efficientnet_lite0.taps.layers", "all", "models.efficientnet_lite0.taps.layers"),
+        (
+            "measure.probe.steps",
+            [0, 60],
+            "measure.probe.steps: must name checkpoints, found 60; finetune.steps and finetune.keep give 0, 50, 100",
+        ),
+        ("embed.splits", ["test"], "embed.splits: must list 'unseen', found test"),
+        ("datasets.hands.test", 4, "datasets.hands.test: must be at least measure.probe.folds, 5, found 4"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, dotted: str, value: object, message: str):
     with pytest.raises(UserError) as caught:
         check_params(edited(tmp_path, dotted, value))
     assert message in str(caught.value)
+
+
+def test_the_probe_is_asked_for_at_checkpoints_that_are_kept(tmp_path: Path):
+    path = edited(tmp_path, "measure.probe.steps", [100])
+    params = yaml.load(path)
+    params["finetune"]["keep"] = "last"
+    yaml.dump(params, path)
+    assert check_params(path)
+    params["measure"]["probe"]["steps"] = [0, 100]
+    yaml.dump(params, path)
+    with pytest.raises(UserError, match=r"found 0; finetune\.steps and finetune\.keep give 100"):
+        check_params(path)
+
+
+def test_small_classes_are_accepted_without_the_probe(tmp_path: Path):
+    path = edited(tmp_path, "datasets.hands.test", 4)
+    params = yaml.load(path)
+    params["measure"]["metrics"].remove("probe_accuracy")
+    yaml.dump(params, path)
+    assert check_params(path)
+
+
+def test_a_layer_that_is_not_in_its_network_is_named_before_training(tmp_path: Path):
+    path = edited(tmp_path, "models.efficientnet_lite0.taps.layers", ["blocks.6", "block.3"])
+    run = RunParams(datasets=["hands"], models=["efficientnet_lite0_scratch", "efficientnet_lite0"], seeds=[0])
+    with pytest.raises(UserError, match=r"models\.efficientnet_lite0: .*'block\.3' is no module .* mean .*'blocks\.3'"):
+        check_layers(path, run)
+    check_layers(edited(tmp_path, "models.efficientnet_lite0.taps.layers", ["blocks.6", "blocks.3"]), run)
+
+
+def test_an_empty_raw_folder_is_named(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match=r"mine: must hold images, found nothing"):
+        check_raw(tmp_path, RunParams(datasets=["mine"], models=["m"], seeds=[0]))
 
 
 def test_a_missing_raw_folder_says_how_to_provide_it(tmp_path: Path):

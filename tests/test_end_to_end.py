@@ -78,6 +78,18 @@ def test_tables_hold_the_grid(project: Workflow):
     assert json.loads(project.text("data/results/metrics.json"))
 
 
+def test_dvc_shows_metrics_and_plots(project: Workflow):
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)
+    metrics = json.loads(project.text("data/results/metrics.json"))
+    assert shown[""]["data"]["data/results/metrics.json"]["data"] == metrics
+    assert {dataset: set(models) for dataset, models in metrics.items()} == {d: set(MODELS) for d in DATASETS}
+    project.run("dvc", "plots", "show", "--out", "plots")
+    page = project.text("plots/index.html")
+    assert all(f'"{name}"' in page for name in (*DATASETS, *MODELS))
+    assert all(title in page for title in ("Every score against depth", "Training loss", "Accuracy on test images"))
+    shutil.rmtree(project.folder / "plots")
+
+
 def test_nothing_runs_twice(project: Workflow):
     assert project.repro() == set()
 

@@ -48,6 +48,9 @@ class Workflow:
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q", "-f")
         shutil.copy(ROOT / ".dvc" / "config", self.folder / ".dvc" / "config")
+        shutil.copytree(
+            ROOT / ".dvc" / "plots", self.folder / ".dvc" / "plots", dirs_exist_ok=True
+        )  # init -f clears .dvc
         self.run("git", "add", "-A")
         self.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "Start")
 

@@ -1,14 +1,17 @@
 """The default taps of the four libraries put out what an independent computation gives."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from stages.embed.extract import LayerEmbeddings
+from stages.embed.layers import pooled_layers
+from stages.embed.params import Pooling
 from stages.embed.taps.find import Tap, TapsParams, find_taps
 from stages.shared.networks.build import Network, build_network
 from stages.shared.networks.params import NetworkParams
@@ -54,30 +57,76 @@ def assert_equal(found: list[Tensor], expected: list[Tensor]) -> None:
 # --- transformers: every hidden state of the paper's seven networks, at full size
 
 
-@pytest.mark.parametrize(
-    ("name", "count", "layout", "class_tokens"),
-    [
-        ("microsoft/resnet-50", 5, "nchw", ()),
-        ("google/vit-base-patch16-224-in21k", 13, "tokens", tuple(range(13))),
-        ("microsoft/swin-tiny-patch4-window7-224", 5, "tokens", ()),
-        ("Zetatech/pvt-tiny-224", 9, "tokens", (6, 7, 8)),
-        ("microsoft/cvt-21", 3, "nchw", ()),
-        ("sail/poolformer_s12", 4, "nchw", ()),
-        ("facebook/convnextv2-tiny-1k-224", 5, "nchw", ()),
+class Paper(NamedTuple):
+    """One of the paper's networks with random weights, and what it says itself of two images."""
+
+    network: Network
+    taps: list[Tap]
+    images: Tensor
+    logits: Tensor
+    hidden_states: tuple[Tensor, ...]
+    count: int
+    convolutional: bool
+    class_tokens: tuple[int, ...]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("microsoft/resnet-50", 5, True, ()),
+        ("google/vit-base-patch16-224-in21k", 13, False, tuple(range(13))),
+        ("microsoft/swin-tiny-patch4-window7-224", 5, False, ()),
+        ("Zetatech/pvt-tiny-224", 9, False, (6, 7, 8)),
+        ("microsoft/cvt-21", 3, True, ()),
+        ("sail/poolformer_s12", 4, True, ()),
+        ("facebook/convnextv2-tiny-1k-224", 5, True, ()),
     ],
+    ids=lambda row: row[0].split("/")[1],
 )
-def test_transformers_taps_are_the_hidden_states(
-    name: str, count: int, layout: str, class_tokens: tuple[int, ...]
-) -> None:
+def paper(request: pytest.FixtureRequest) -> Paper:
+    name, *facts = request.param
     network, taps = build("transformers", name, 224)
-    images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    with captured(network.module, taps) as outputs, torch.inference_mode():
-        hidden_states = network.module(images, output_hidden_states=True).hidden_states
-    assert [tap.depth for tap in taps] == list(range(count))
-    assert_equal([outputs[tap.path] for tap in taps], list(hidden_states))
-    assert {tap.layout for tap in taps} == {layout}
-    assert tuple(tap.depth for tap in taps if tap.class_token) == class_tokens
-    assert [tap.prefix_tokens for tap in taps] == [int(depth in class_tokens) for depth in range(count)]
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        result = network.module(images, output_hidden_states=True)
+    return Paper(network, taps, images, result.logits, result.hidden_states, *facts)
+
+
+def test_transformers_taps_are_the_hidden_states(paper: Paper) -> None:
+    assert [tap.depth for tap in paper.taps] == list(range(paper.count))
+    assert_equal(run(paper.network, paper.taps, paper.images), list(paper.hidden_states))
+    assert {tap.layout for tap in paper.taps} == {"nchw" if paper.convolutional else "tokens"}
+    assert tuple(tap.depth for tap in paper.taps if tap.class_token) == paper.class_tokens
+    assert [tap.prefix_tokens for tap in paper.taps] == [int(i in paper.class_tokens) for i in range(paper.count)]
+
+
+def as_the_authors_pool(paper: Paper) -> list[Tensor]:
+    """Their rule goes by the family: the spatial mean for "CNN", token 0 for "Transformer"."""
+    return [state.mean((2, 3)) if paper.convolutional else state[:, 0] for state in paper.hidden_states]
+
+
+def mean_over_patches(paper: Paper) -> list[Tensor]:
+    if paper.convolutional:
+        return as_the_authors_pool(paper)
+    return [
+        state[:, 1:].mean(1) if i in paper.class_tokens else state.mean(1)
+        for i, state in enumerate(paper.hidden_states)
+    ]
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("paper", as_the_authors_pool), ("mean", mean_over_patches)])
+def test_embeddings_of_the_paper_s_networks_are_its_hidden_states_pooled(
+    paper: Paper, pooling: Pooling, pooled: Callable[[Paper], list[Tensor]]
+) -> None:
+    expected = pooled(paper)
+    layers = pooled_layers(paper.taps, [pooling])
+    with LayerEmbeddings(paper.network, layers) as embed, torch.inference_mode():
+        found = embed(paper.images)  # without output_hidden_states
+    assert list(found) == [*(tap.path for tap in paper.taps), "logits"]
+    assert len(expected) == paper.count
+    assert [layer.layer.width for layer in layers] == [rows.shape[1] for rows in expected]
+    for name, rows in zip(found, [*expected, paper.logits], strict=True):
+        torch.testing.assert_close(found[name], rows, msg=lambda text, name=name: f"{name}: {text}")
 
 
 # --- timm: forward_intermediates, and by hand what it leaves out

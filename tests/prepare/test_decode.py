@@ -1,5 +1,7 @@
 import hashlib
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -68,6 +70,34 @@ def test_16_bits_are_scaled_to_8():
     expected = np.round(values / 257)
     for kind in ("PNG", "TIFF"):
         assert np.array_equal(decode(encode(Image.fromarray(values), kind), 8, "crop", 255)[..., 0], expected)
+
+
+def png_16_bit(values):
+    """Write a PNG of (H, W, 2, 3 or 4) uint16 by hand: Pillow writes no such file."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = values.shape
+    colour_type = {2: 4, 3: 2, 4: 6}[channels]
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_16_bit_colour_is_scaled_to_8():
+    values = np.random.default_rng(0).integers(0, 65536, (8, 8, 3), dtype=np.uint16)
+    decoded = decode(png_16_bit(values), 8, "crop", 255)
+    assert np.abs(decoded - values / 257).max() <= 1
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_16_bit_transparency_lies_over_the_fill(colours):
+    values = np.random.default_rng(colours).integers(0, 65536, (8, 8, colours + 1), dtype=np.uint16)
+    alpha = values[..., -1:] / 65535
+    expected = values[..., :-1] / 257 * alpha + 40 * (1 - alpha)
+    assert np.abs(decode(png_16_bit(values), 8, "crop", 40) - expected).max() <= 2
 
 
 def test_cmyk_becomes_rgb():
