@@ -161,8 +161,8 @@ def cost(path: Path, model: str, images: Images) -> Cost:
     schedule_length(finetune, images.train, epochs=entry.epochs)
     steps, saved = finetune.steps, finetune.steps if finetune.keep == "all" else finetune.steps[-1:]
     trained = min(steps[-1] * finetune.batch_size, steps[-1] * images.train)
-    embedded = sum(getattr(images, split) for split in embed.splits)
-    passed = len(steps) * images.test + len(saved) * embedded
+    embedded, extra = sum(getattr(images, split) for split in embed.splits), last_step_images(embed, images)
+    passed = len(steps) * images.test + len(saved) * embedded + extra
     weights = sum(t.numel() * t.element_size() for t in network.module.state_dict().values())
     parameters = sum(p.numel() for p in network.module.parameters())
     row = sum(widths) * BYTES[embed.dtype] + images.classes * 4
@@ -173,10 +173,17 @@ def cost(path: Path, model: str, images: Images) -> Cost:
         passed=passed,
         flops=forward_flops(network.logits, entry.image_size) * (3 * trained + passed),
         checkpoints=weights * len(saved),
-        embeddings=embedded * (row * len(saved) + pixels),
+        embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
         training_memory=4 * 4 * parameters,
-        embed_memory=min(embedded, SAMPLES_PER_SHARD) * row,
+        embed_memory=min(max(embedded, extra), SAMPLES_PER_SHARD) * row,
     )
+
+
+def last_step_images(embed: EmbedParams, images: Images) -> int:
+    """Count the images that pass at the last checkpoint alone; fewer do if some classes have less than is asked for."""
+    train = min(images.train, images.classes * embed.train_per_class)
+    test = min(images.test, images.classes * embed.corruptions.per_class)
+    return train + test * len(embed.corruptions.kinds) * len(embed.corruptions.severities)
 
 
 def forward_flops(forward: Callable[[Tensor], Tensor], size: int) -> float:

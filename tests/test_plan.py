@@ -33,9 +33,12 @@ def test_cost_of_a_network_equals_an_independent_count():
     assert found.parameters == sum(p.numel() for p in network.parameters())
     assert found.checkpoints == 3 * state
     assert found.trained == 100 * 72
-    assert found.passed == 3 * 600 + 3 * (600 + 500)
+    extra = 15 * 100 + 12 * 15 * 20
+    assert found.passed == 3 * 600 + 3 * (600 + 500) + extra
     widths = 32 + 16 + 24 + 40 + 80 + 112 + 192 + 320 + 1280
-    assert found.embeddings == 1100 * (3 * (widths * 4 + 15 * 4) + 8 * 8 * 3 * 4)
+    row, pixels = widths * 4 + 15 * 4, 8 * 8 * 3 * 4
+    assert found.embeddings == 1100 * (3 * row + pixels) + extra * (row + pixels)
+    assert found.embed_memory == 4096 * row
 
 
 def test_operations_of_a_convolution_and_a_product():

@@ -1,7 +1,8 @@
 """Embed the images of one prepared dataset at every layer of one fine-tuned network, at each of its checkpoints.
 
 Reads packed images and checkpoints; writes one Zarr group: an array per layer, (step, sample, feature), beside the
-head's logits and a raw-pixel baseline.
+head's logits and a raw-pixel baseline. A group inside it holds more images at the last checkpoint: training images, and
+test images made worse on purpose.
 
     python -m stages.embed --dataset hands --model efficientnet_lite0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS
@@ -33,7 +34,10 @@ def main() -> None:
     cell = open_cell(images, network, taps, params, weights=args.weights, seed=args.seed)
     names = {"dataset": args.dataset, "model": args.model, "seed": args.seed}
     layers = cell.write(args.out, {**names, "versions": library_versions(network.library)})
-    watch.done(f"{len(cell.rows)} images at {layers} layers and {len(cell.checkpoints)} checkpoints")
+    watch.done(
+        f"{len(cell.rows)} images at {layers} layers and {len(cell.checkpoints)} checkpoints, "
+        f"{sum(len(part.rows) for part in cell.extra)} more at the last"
+    )
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,10 +61,12 @@ def check_splits(images: PackedImages, params: EmbedParams) -> None:
         UserError: naming the one that has none.
     """
     present = list(images.manifest["split"].unique())
-    for split in params.splits:
+    asked = [("splits", split) for split in params.splits]
+    asked += [("train_per_class", "train")] if params.train_per_class else []
+    for name, split in asked:
         if split not in present:
             raise UserError(
-                f"embed.splits names {split!r}, of which this dataset has no images: {nearest(split, present)}"
+                f"embed.{name} asks for {split!r}, of which this dataset has no images: {nearest(split, present)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""One cell of the grid: every image at every layer of every checkpoint of one network."""
+"""One cell of the grid: every image at every layer of every checkpoint of one network, and more at the last."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,14 @@ from stages.embed.extract import LayerEmbeddings
 from stages.embed.layers import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.loading import checked_info, load_checkpoint, prepare_module
 from stages.embed.params import EmbedParams
+from stages.embed.parts import Part, last_step_parts, part_pixels, part_samples
 from stages.embed.taps.find import TapsParams, find_taps
 from stages.shared.checkpoints import CheckpointInfo, list_checkpoints, read_info
 from stages.shared.console import UserError, progress
 from stages.shared.devices import choose_device
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.embeddings import BASELINE, LOGITS
-from stages.shared.images import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.embeddings import BASELINE, LAST_STEP, LOGITS
+from stages.shared.images import MAX_SHARD_BYTES, PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.build import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.seeding import child_seed
@@ -39,6 +40,7 @@ class Cell:
     Attributes:
         images: the dataset.
         params: the `embed` section.
+        extra: what is embedded at the last checkpoint alone, in a store inside the store.
         network: in evaluation mode, on the device; each checkpoint is loaded into it in turn.
         layers: what is taken from it.
         transform: the network's input.
@@ -50,6 +52,7 @@ class Cell:
 
     images: PackedImages
     params: EmbedParams
+    extra: Sequence[Part]
     network: Network
     layers: Sequence[PooledLayer]
     transform: Transform
@@ -64,7 +67,7 @@ class Cell:
         return self.images.rows(*self.params.splits)
 
     def write(self, out: Path, attributes: Mapping[str, Any]) -> int:
-        """Embed into a new store: at each checkpoint one forward pass per image.
+        """Embed into a new store: at each checkpoint one forward pass per image, and per image of `extra` at the last.
 
         Args:
             out: the store to create.
@@ -76,18 +79,13 @@ class Cell:
         Raises:
             UserError: a layer's embedding is NaN or infinite, or a checkpoint does not fit the network.
         """
-        arrays = baseline_layers(self.params.baseline_size) + [layer.layer for layer in self.layers]
-        with EmbeddingWriter(
-            out,
-            samples=self.images.manifest.iloc[self.rows],
-            steps=list(self.checkpoints),
-            layers=arrays,
-            classes=self.info.classes,
-            dtype=self.params.dtype,
-            attributes=attributes,
-        ) as writer:
-            self._fill(writer)
-        return len(arrays)
+        whole, steps = [Part(self.rows)], list(self.checkpoints)
+        with self._writer(out, whole, steps, attributes) as writer:
+            self._fill(writer, whole, "embed")
+            if self.extra:  # finished before the store around it
+                with self._writer(out / LAST_STEP, self.extra, steps[-1:], attributes) as inner:
+                    self._fill(inner, self.extra, "embed, last step")
+        return len(writer.layers)
 
     def inputs(self, rows: Rows, pixels: Pixels) -> Tensor:
         """Transform one batch: (B, S, S, 3) uint8 -> (B, 3, size, size) float32 on the device."""
@@ -97,11 +95,24 @@ class Cell:
         padding = self.info.augment["padding"]
         return self.transform.training(batch, self.angles[rows], padding=padding, fill=self.images.fill)
 
-    def _fill(self, writer: EmbeddingWriter) -> None:
+    def _writer(
+        self, path: Path, parts: Sequence[Part], steps: Sequence[int], attributes: Mapping[str, Any]
+    ) -> EmbeddingWriter:
+        return EmbeddingWriter(
+            path,
+            samples=part_samples(self.images, parts),
+            steps=steps,
+            layers=baseline_layers(self.params.baseline_size) + [layer.layer for layer in self.layers],
+            classes=self.info.classes,
+            dtype=self.params.dtype,
+            attributes=attributes,
+        )
+
+    def _fill(self, writer: EmbeddingWriter, parts: Sequence[Part], what: str) -> None:
         size = self.params.baseline_size
         with torch.inference_mode(), LayerEmbeddings(self.network, self.layers) as embed:
-            for step, rows, pixels in self._passes():
-                if size and step == min(self.checkpoints):
+            for step, rows, pixels in self._passes(parts, writer.steps, what):
+                if size and step == writer.steps[0]:
                     writer.write(BASELINE, step, raw_pixels(torch.from_numpy(pixels), size))
                 inputs = self.inputs(rows, pixels)
                 with self.accelerator.autocast():
@@ -109,18 +120,17 @@ class Cell:
                 for name, values in to_arrays(embeddings).items():
                     writer.write(name, step, self._checked(values, name, step))
 
-    def _passes(self) -> Iterator[tuple[int, Rows, Pixels]]:
-        batches = batch_rows(self.rows, self.params.batch_size)
-        steps = [step for step in self.checkpoints for _ in batches]
-        read = progress(
-            self.images.batches(batches * len(self.checkpoints)), total=len(steps), what="embed", unit="batch"
-        )
+    def _passes(self, parts: Sequence[Part], steps: Sequence[int], what: str) -> Iterator[tuple[int, Rows, Pixels]]:
+        batches = [(part, rows) for part in parts for rows in batch_rows(part.rows, self.params.batch_size)]
+        order = [(step, part) for step in steps for part, _ in batches]
+        rows_of_batches = [rows for _, rows in batches] * len(steps)
+        read = progress(self.images.batches(rows_of_batches), total=len(order), what=what, unit="batch")
         loaded = None
-        for step, (rows, pixels) in zip(steps, read, strict=True):
+        for (step, part), (rows, pixels) in zip(order, read, strict=True):
             if step != loaded:
                 load_checkpoint(self.network, self.checkpoints[step])
                 loaded = step
-            yield step, rows, pixels
+            yield step, rows, part_pixels(self.images, part, rows, pixels)
 
     def _checked(self, values: NDArray[np.float32], name: str, step: int) -> NDArray[Any]:
         with np.errstate(over="ignore"):  # what overflows is reported below
@@ -162,8 +172,9 @@ def open_cell(
     accelerator = choose_device()
     prepare_module(network, accelerator)
     return Cell(
-        images=images,
+        images=images.in_memory(MAX_SHARD_BYTES),  # if no more than a shard: samples' rows are scattered
         params=params,
+        extra=last_step_parts(images, params),
         network=network,
         layers=pooled_layers(taps, params.pooling),
         transform=Transform(network_params.image_size, network.mean, network.std, network.convolutional),

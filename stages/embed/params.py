@@ -2,12 +2,37 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from stages.shared.params import Params
 
 Pooling = Literal["auto", "mean", "token0", "max", "paper"]
+Kind = Literal["blur", "noise", "contrast", "rotation"]
+Severity = Literal[1, 2, 3]
 T = TypeVar("T")
+
+
+def without_repeats(values: list[T]) -> list[T]:
+    """Return the values as they are, if none of them comes twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("must not repeat an entry")
+    return values
+
+
+class CorruptionsParams(Params):
+    """Copies of seen test images, made worse on purpose (`corruptions.py` defines each).
+
+    Attributes:
+        kinds: which corruptions; none: no copies.
+        severities: how much of each; every kind is made at every severity.
+        per_class: how many images per class at most, the same in every kind and severity.
+    """
+
+    kinds: list[Kind]
+    severities: Annotated[list[Severity], Field(min_length=1)]
+    per_class: Annotated[int, Field(ge=1)]
+
+    _no_repeats = field_validator("kinds", "severities")(without_repeats)
 
 
 class EmbedParams(Params):
@@ -20,6 +45,8 @@ class EmbedParams(Params):
         baseline_size: height and width to which images are reduced for the raw-pixel baseline; 0: no baseline.
         dtype: of the stored embeddings.
         batch_size: images per forward pass.
+        train_per_class: how many training images per class, at most, are embedded at the last checkpoint; 0: none.
+        corruptions: the copies made worse on purpose, embedded at the last checkpoint.
     """
 
     splits: Annotated[list[Literal["train", "test", "unseen"]], Field(min_length=1)]
@@ -28,10 +55,16 @@ class EmbedParams(Params):
     baseline_size: Annotated[int, Field(ge=0, le=64)]
     dtype: Literal["float32", "float16"]
     batch_size: Annotated[int, Field(ge=1)]
+    train_per_class: Annotated[int, Field(ge=0)]
+    corruptions: CorruptionsParams
 
-    @field_validator("splits", "pooling")
+    _no_repeats = field_validator("splits", "pooling")(without_repeats)
+
+    @field_validator("corruptions")
     @classmethod
-    def _no_repeats(cls, values: list[T]) -> list[T]:
-        if len(set(values)) < len(values):
-            raise ValueError("must not repeat an entry")
-        return values
+    def _beside_their_originals(cls, corruptions: CorruptionsParams, info: ValidationInfo) -> CorruptionsParams:
+        if corruptions.kinds and "test" not in info.data.get("splits", ["test"]):
+            raise ValueError(
+                "kinds must be [] unless embed.splits lists 'test': copies are compared with their originals"
+            )
+        return corruptions

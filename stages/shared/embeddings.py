@@ -7,12 +7,15 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
     logits             (step, sample, class) float32: the network's own head
     step, sample_id, split, label, class_name    coordinates
 
+    last_step/         another such store, of the last step alone (absent if it would be empty): the splits `train`
+                       (some seen training images) and `<kind>_<severity>` (some seen test images, made worse)
+
 Samples of one split are contiguous. Arrays are filled with NaN until written, and `complete` is the last attribute to
-be set, so that neither a lost shard nor an interrupted run passes for data.
+be set, the outer store's after the inner one's, so that neither a lost shard nor an interrupted run passes for data.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,7 @@ from stages.shared.console import UserError, nearest
 FORMAT = "whichlayer.embeddings/1"
 BASELINE = "pixels"
 LOGITS = "logits"
+LAST_STEP = "last_step"
 
 ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
 """How stores are read: as fast as with zarr's own pool, whose threads each keep memory for a shard."""
@@ -64,6 +68,7 @@ class Embeddings:
         layers: in order of depth, the raw-pixel baseline (depth -1) first if present.
         samples: sample_id, split, label, in row order.
         classes: names of the head's classes.
+        last_step: what was embedded at the last step alone; None if nothing was.
     """
 
     dataset: str
@@ -74,6 +79,7 @@ class Embeddings:
     samples: pd.DataFrame
     classes: tuple[str, ...]
     _group: zarr.Group
+    last_step: "Embeddings | None" = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -122,12 +128,18 @@ class Embeddings:
 
 
 def open_embeddings(path: Path) -> Embeddings:
-    """Open one cell's embeddings.
+    """Open one cell's embeddings, with those of its last step alone.
 
     Raises:
         UserError: they are missing, unfinished, or of another version.
     """
     zarr.config.set(ONE_THREAD)
+    store = _open(path)
+    inner = path / LAST_STEP
+    return replace(store, last_step=_open(inner)) if inner.exists() else store
+
+
+def _open(path: Path) -> Embeddings:
     try:
         group = zarr.open_group(path, mode="r")
     except FileNotFoundError:

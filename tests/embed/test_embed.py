@@ -12,9 +12,11 @@ import xarray
 from torch import nn
 
 from stages.embed import cell
+from stages.embed.corruptions import corrupt
 from stages.embed.extract import LayerEmbeddings
 from stages.embed.layers import pooled_layers
 from stages.embed.params import EmbedParams
+from stages.embed.parts import sample_rows
 from stages.embed.taps.find import Tap, TapsParams
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.console import UserError
@@ -36,8 +38,9 @@ TAPS = [
 ]
 VALUES = {
     "splits": ["test", "unseen"], "pooling": ["auto", "max"], "augment": False, "baseline_size": 4, "dtype": "float32",
-    "batch_size": 5,
+    "batch_size": 5, "train_per_class": 0, "corruptions": {"kinds": [], "severities": [1], "per_class": 1},
 }  # fmt: skip
+LAST = {"train_per_class": 5, "corruptions": {"kinds": ["noise", "rotation"], "severities": [1, 3], "per_class": 3}}
 
 
 class Tiny(nn.Module):
@@ -90,8 +93,12 @@ def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -
 
 
 def expected(module: Tiny, images: PackedImages, split: str) -> dict[str, np.ndarray]:
+    return expected_of(module, images.read(images.rows(split)))
+
+
+def expected_of(module: Tiny, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """Layer by layer, without hooks, all images at once."""
-    inputs = Transform(SIZE, MEAN, STD, False).evaluation(torch.from_numpy(images.read(images.rows(split))))
+    inputs = Transform(SIZE, MEAN, STD, False).evaluation(torch.from_numpy(pixels))
     with torch.no_grad():
         stem = module.stem(inputs)
         block = module.stages(stem.relu())
@@ -232,6 +239,102 @@ def test_a_checkpoint_that_does_not_fit_is_named(run: Callable[..., Embeddings])
     other.head = nn.Linear(6, 4)
     with pytest.raises(UserError, match=r"(?s)step_000000\.safetensors: does not fit .*size mismatch for head"):
         run(other)
+
+
+def test_the_last_step_holds_training_images_and_copies_made_worse(
+    run: Callable[..., Embeddings], images: PackedImages, tmp_path: Path
+):
+    first, last = tiny(1), tiny(2)
+    store = run(first, last, **LAST)
+    inner = store.last_step
+    assert inner is not None
+    assert (inner.steps, inner.layers, inner.classes) == ((50,), store.layers, store.classes)
+    assert inner.splits == ("train", "noise_1", "noise_3", "rotation_1", "rotation_3")
+    train, clean = sample_rows(images, "train", 5), sample_rows(images, "test", 3)
+    pixels = {"train": images.read(train)}
+    ids = images.manifest.sample_id[clean].tolist()
+    for kind in ("noise", "rotation"):
+        for severity in (1, 3):
+            pixels[f"{kind}_{severity}"] = corrupt(images.read(clean), ids, kind, severity, fill=images.fill)
+    for split, found in pixels.items():
+        values = expected_of(last, found)
+        for layer in inner.layers[1:]:
+            np.testing.assert_allclose(inner.features(layer, 50, split), values[layer.name], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(inner.logits(50, split), values["head"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(
+            inner.features(inner.layers[0], 50, split), cell.raw_pixels(torch.from_numpy(found), 4)
+        )
+        samples = inner.samples[inner.samples.split == split]
+        rows = images.manifest.iloc[train if split == "train" else clean]
+        assert samples.sample_id.tolist() == rows.sample_id.tolist()
+        assert samples.label.tolist() == rows.label.tolist()
+    with xarray.open_zarr(tmp_path / "e", group="last_step", consolidated=False) as data:
+        assert data["stem"].sizes == {"step": 1, "sample": 15 + 4 * 9, "feature_stem": 4}
+        assert (data.step.values.tolist(), data.attrs["complete"], data.attrs["seed"]) == ([50], True, SEED)
+
+
+def test_the_last_step_changes_nothing_around_it(run: Callable[..., Embeddings], tmp_path: Path):
+    assert run(tiny(1), tiny(2), out="without").last_step is None
+    run(tiny(1), tiny(2), out="with", **LAST)
+    run(tiny(1), tiny(2), out="again", **LAST)
+
+    def files(name: str) -> dict[Path, bytes]:
+        return {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
+
+    assert files("with") == files("again")
+    outside = {path: content for path, content in files("with").items() if path.parts[0] != "last_step"}
+    assert outside == files("without")
+
+
+def test_copies_made_worse_do_not_depend_on_the_batch_nor_on_what_else_is_asked_for(run: Callable[..., Embeddings]):
+    corruptions = {"kinds": ["noise", "rotation"], "severities": [1, 3], "per_class": 3}
+    inner = run(tiny(1), **LAST).last_step
+    alone = {**corruptions, "kinds": ["rotation"], "severities": [3]}
+    other = run(tiny(1), out="other", batch_size=2, train_per_class=0, corruptions=alone).last_step
+    assert inner is not None
+    assert other is not None
+    assert other.splits == ("rotation_3",)
+    stem = inner.layers[1]
+    np.testing.assert_allclose(
+        other.features(stem, 0, "rotation_3"), inner.features(stem, 0, "rotation_3"), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_with_augment_a_copy_is_turned_by_the_angle_of_its_original(
+    run: Callable[..., Embeddings], images: PackedImages
+):
+    gentle = {"kinds": ["contrast"], "severities": [1], "per_class": 4}
+    inner = run(tiny(1), augment=True, train_per_class=2, corruptions=gentle).last_step
+    assert inner is not None
+    rows = images.rows("test")
+    ids = images.manifest.sample_id[rows].tolist()
+    angles = cell.all_angles(len(images.manifest), CheckpointInfo(0, (), {}, AUGMENT), SEED)
+    for split, found, taken in (
+        ("contrast_1", corrupt(images.read(rows), ids, "contrast", 1, fill=255), rows),
+        ("train", images.read(sample_rows(images, "train", 2)), sample_rows(images, "train", 2)),
+    ):
+        turned = Transform(SIZE, MEAN, STD, False).training(
+            torch.from_numpy(found), angles[taken], padding=AUGMENT["padding"], fill=255
+        )
+        with torch.no_grad():
+            stem = tiny(1).stem(turned).mean((2, 3)).numpy()
+        np.testing.assert_allclose(inner.features(inner.layers[1], 0, split), stem, rtol=1e-4, atol=1e-5)
+
+
+def test_a_copy_that_is_not_finite_leaves_the_whole_store_unfinished(
+    run: Callable[..., Embeddings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written = cell.Cell._checked
+
+    def checked(self: cell.Cell, values: np.ndarray, name: str, step: int) -> np.ndarray:
+        inside = (tmp_path / "e" / "last_step").exists()
+        return written(self, values * np.nan if inside else values, name, step)
+
+    monkeypatch.setattr(cell.Cell, "_checked", checked)
+    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be finite"):
+        run(tiny(1), **LAST)
+    with pytest.raises(UserError, match="must be a finished store"):
+        open_embeddings(tmp_path / "e")
 
 
 def hooks(module: nn.Module) -> int:

@@ -12,9 +12,11 @@ TAPS = [
     Tap("blocks.0", 1, "tokens", True, 1, 16, 300),
     Tap("head", 2, "vector", False, 0, 32, 700),
 ]
+WORSE = {"kinds": ["blur"], "severities": [1, 2], "per_class": 2}
 VALUES = {
     "splits": ["test", "unseen"], "pooling": ["auto"], "augment": False, "baseline_size": 8, "dtype": "float32",
     "batch_size": 128,
+    "train_per_class": 0, "corruptions": WORSE,
 }  # fmt: skip
 
 
@@ -51,6 +53,17 @@ def test_the_baseline_is_a_layer_before_the_first():
         ({"augment": "no"}, "embed.augment: Input should be a valid boolean; found 'no'"),
         ({"baseline_size": -1}, "embed.baseline_size: Input should be greater than or equal to 0"),
         ({"dtype": "float64"}, "embed.dtype: Input should be 'float32' or 'float16'"),
+        ({"train_per_class": -1}, "embed.train_per_class: Input should be greater than or equal to 0"),
+        ({"corruptions": {**WORSE, "kinds": ["fog"]}}, "embed.corruptions.kinds.0: Input should be 'blur', 'noise', "),
+        ({"corruptions": {**WORSE, "severities": [4]}}, "embed.corruptions.severities.0: Input should be 1, 2 or 3"),
+        ({"corruptions": {**WORSE, "severities": []}}, "embed.corruptions.severities: List should have at least 1"),
+        ({"corruptions": {**WORSE, "severities": [1, 1]}}, "severities: Value error, must not repeat an entry"),
+        ({"corruptions": {**WORSE, "per_class": 0}}, "embed.corruptions.per_class: Input should be greater than or"),
+        ({"corruptions": {**WORSE, "kind": []}}, "embed.corruptions.kind is not a parameter: did you mean 'kinds'"),
+        (
+            {"splits": ["unseen"]},
+            "embed.corruptions: Value error, kinds must be [] unless embed.splits lists 'test'",
+        ),
         ({"batchsize": 3}, "embed.batchsize is not a parameter: did you mean 'batch_size' or 'baseline_size'?"),
     ],
 )

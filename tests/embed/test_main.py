@@ -22,7 +22,8 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 TINY = {"library": "timm", "name": "test_vit.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {
     "splits": ["test", "unseen"], "pooling": ["auto", "mean"], "augment": False, "baseline_size": 4, "dtype": "float32",
-    "batch_size": 5,
+    "batch_size": 5, "train_per_class": 3,
+    "corruptions": {"kinds": ["blur", "contrast"], "severities": [2], "per_class": 2},
 }  # fmt: skip
 
 
@@ -51,7 +52,11 @@ def test_a_cell_is_embedded(tmp_path: Path):
     command = [sys.executable, "-m", "stages.embed", *setup(tmp_path)]
     said = subprocess.run(command, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True, check=True).stdout
     store = open_embeddings(tmp_path / "embeddings")
-    assert said.startswith(f"embed trees-tiny-3: 22 images at {len(store.layers)} layers and 2 checkpoints, ")
+    assert said.startswith(
+        f"embed trees-tiny-3: 22 images at {len(store.layers)} layers and 2 checkpoints, 21 more at the last, "
+    )
+    assert store.last_step is not None
+    assert store.last_step.samples.split.value_counts().to_dict() == {"train": 9, "blur_2": 6, "contrast_2": 6}
     assert [layer.depth for layer in store.layers] == sorted(layer.depth for layer in store.layers)
     assert {layer.pooling for layer in store.layers} == {"none", "class_token", "mean"}
     assert store.layers[1].parameters < store.layers[-1].parameters
@@ -63,6 +68,8 @@ def test_a_cell_is_embedded(tmp_path: Path):
     with xarray.open_zarr(tmp_path / "embeddings", consolidated=False) as data:
         assert data[store.layers[-1].name].sizes["step"] == 2
         assert data.logits.sizes == {"step": 2, "sample": 22, "class": 3}
+    with xarray.open_zarr(tmp_path / "embeddings", group="last_step", consolidated=False) as data:
+        assert data.logits.sizes == {"step": 1, "sample": 21, "class": 3}
 
 
 @pytest.mark.parametrize(
@@ -88,8 +95,12 @@ def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, mon
     arguments = setup(tmp_path)
     pack(tmp_path / "few", unseen=0)
     few = [str(tmp_path / "few") if part.endswith("prepared") and part != "--prepared" else part for part in arguments]
-    with pytest.raises(UserError, match=r"embed\.splits names 'unseen', of which this dataset has no images"):
+    with pytest.raises(UserError, match=r"embed\.splits asks for 'unseen', of which this dataset has no images"):
         run(few, monkeypatch)
+    pack(tmp_path / "untrained", train=0)
+    untrained = [str(tmp_path / "untrained") if p.endswith("prepared") and p != "--prepared" else p for p in arguments]
+    with pytest.raises(UserError, match=r"embed\.train_per_class asks for 'train', of which this dataset has no"):
+        run(untrained, monkeypatch)
     nowhere = [str(tmp_path / "nowhere") if part == str(tmp_path / "weights") else part for part in arguments]
     with pytest.raises(UserError, match=r"must hold step_\*\.safetensors, found none; run the finetune stage"):
         run(nowhere, monkeypatch)

@@ -27,6 +27,7 @@ SAMPLES = pd.DataFrame(
         "label": ["ash"] * 9 + ["date", "elm"] * 7,
     }
 )
+INNER = SAMPLES.assign(split=["train"] * 15 + ["blur_1"] * 8)
 
 
 @pytest.fixture(autouse=True)
@@ -53,13 +54,19 @@ def writer(path: Path, **changes: Any) -> EmbeddingWriter:
 
 def write(path: Path, values: dict[tuple[str, int], np.ndarray], batch: int = 5, **changes: Any) -> None:
     with writer(path, **changes) as store:
+        fill(store, values, STEPS, batch)
+
+
+def fill(
+    store: EmbeddingWriter, values: dict[tuple[str, int], np.ndarray], steps: tuple[int, ...], batch: int = 5
+) -> None:
+    for start in range(0, COUNT, batch):
+        store.write("pixels", -1, values["pixels", -1][start : start + batch])
+    for step in steps:
         for start in range(0, COUNT, batch):
-            store.write("pixels", -1, values["pixels", -1][start : start + batch])
-        for step in STEPS:
-            for start in range(0, COUNT, batch):
-                for (name, s), rows in values.items():
-                    if s == step:
-                        store.write(name, step, rows[start : start + batch])
+            for (name, s), rows in values.items():
+                if s == step:
+                    store.write(name, step, rows[start : start + batch])
 
 
 @pytest.mark.parametrize("batch", [1, 5, 8, 16, 23, 100])
@@ -107,6 +114,47 @@ def test_xarray_opens_it(tmp_path: Path):
         unseen = data["stem"].sel(step=50).isel(sample=(data.split == "unseen").values)
         np.testing.assert_array_equal(unseen.values, values["stem", 50][9:])
         assert data.label.values.tolist() == SAMPLES.label.tolist()
+
+
+def test_the_store_inside_is_read_with_its_own_splits_and_steps(tmp_path: Path):
+    values = arrays()
+    with writer(tmp_path / "e") as outer:
+        fill(outer, values, STEPS)
+        with writer(tmp_path / "e" / "last_step", samples=INNER, steps=STEPS[-1:]) as inner:
+            fill(inner, values, STEPS[-1:])
+    store = open_embeddings(tmp_path / "e")
+    assert store.last_step is not None
+    assert (store.last_step.splits, store.last_step.steps, store.splits) == (
+        ("train", "blur_1"),
+        (50,),
+        ("test", "unseen"),
+    )
+    np.testing.assert_array_equal(store.last_step.features(LAYERS[2], 50, "train"), values["blocks.0", 50][:15])
+    np.testing.assert_array_equal(store.last_step.features(LAYERS[0], 50, "blur_1"), values["pixels", -1][15:])
+    with xarray.open_zarr(tmp_path / "e", group="last_step", consolidated=False) as data:
+        np.testing.assert_array_equal(data["stem"].sel(step=50).values, values["stem", 50])
+    with xarray.open_zarr(tmp_path / "e", consolidated=False) as data:
+        assert data["stem"].sizes["step"] == 2
+    write(tmp_path / "alone", values)
+    assert open_embeddings(tmp_path / "alone").last_step is None
+
+
+def test_a_store_whose_inner_store_is_unfinished_is_unfinished(tmp_path: Path):
+    values = arrays()
+
+    def interrupted() -> None:
+        with writer(tmp_path / "e") as outer:
+            fill(outer, values, STEPS)
+            with writer(tmp_path / "e" / "last_step", samples=INNER, steps=STEPS[-1:]):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(UserError, match=r"e: must be a finished store .* complete: false"):
+        open_embeddings(tmp_path / "e")
+    zarr.open_group(tmp_path / "e").attrs["complete"] = True
+    with pytest.raises(UserError, match=r"last_step: must be a finished store .* complete: false"):
+        open_embeddings(tmp_path / "e")
 
 
 def test_two_stores_of_the_same_values_are_the_same_files(tmp_path: Path):
