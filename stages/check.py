@@ -16,6 +16,7 @@ from stages.aggregate.params import AggregateParams
 from stages.embed.params import EmbedParams
 from stages.embed.taps.params import TapsParams
 from stages.finetune.params import FinetuneParams
+from stages.measure.catalogue import METRICS
 from stages.measure.params import MeasureParams
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.shared.console import UserError, nearest, run_door
@@ -67,37 +68,49 @@ def check_params(path: Path) -> RunParams:
         read_row(path, "models", name, TapsParams, half="taps")
     check_checkpoints(path)
     check_splits(path)
+    check_last_step(path)
     check_folds(path, run)
     return run
 
 
 def check_main_metric(path: Path) -> None:
-    """Check that the score of the verdict is among those that are measured.
+    """Check that the score of the verdict is among those that are measured, at the last checkpoint.
 
     Raises:
         UserError: it is not; the nearest that are.
     """
     wanted = read_section(path, "aggregate", AggregateParams).main_metric
-    measured = read_section(path, "measure", MeasureParams).metrics
-    if wanted not in measured:
-        raise UserError(f"aggregate.main_metric: {wanted!r} must be in measure.metrics: {nearest(wanted, measured)}")
+    measure = read_section(path, "measure", MeasureParams)
+    if wanted not in measure.all_metrics:
+        raise UserError(
+            f"aggregate.main_metric: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
+            f"{nearest(wanted, measure.all_metrics)}"
+        )
+    if wanted in METRICS and METRICS[wanted].better == "neither":
+        raise UserError(f"aggregate.main_metric: must be a score by which a layer is better, found {wanted!r}; try nmi")
+    steps, last = measure.extra.steps, read_section(path, "finetune", FinetuneParams).steps[-1]
+    if wanted in measure.extra.metrics and isinstance(steps, list) and last not in steps:
+        raise UserError(
+            f"aggregate.main_metric: {wanted!r} must be measured at the last checkpoint, {last}, found "
+            f"measure.extra.steps {_joined(steps)}; add {last} there, or name {wanted} in measure.metrics"
+        )
 
 
 def check_checkpoints(path: Path) -> None:
-    """Check that the probe is asked for at checkpoints that will be there.
+    """Check that the probe and the further scores are asked for at checkpoints that will be there.
 
     Raises:
         UserError: naming the steps that will not.
     """
-    finetune = read_section(path, "finetune", FinetuneParams)
-    wanted = read_section(path, "measure", MeasureParams).probe.steps
+    finetune, measure = read_section(path, "finetune", FinetuneParams), read_section(path, "measure", MeasureParams)
     kept = finetune.steps if finetune.keep == "all" else finetune.steps[-1:]
-    absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
-    if absent:
-        raise UserError(
-            f"measure.probe.steps: must name checkpoints, found {_joined(absent)}; finetune.steps and finetune.keep "
-            f"give {_joined(kept)}: choose of these, or add steps there"
-        )
+    for name, wanted in (("probe", measure.probe.steps), ("extra", measure.extra.steps)):
+        absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
+        if absent:
+            raise UserError(
+                f"measure.{name}.steps: must name checkpoints, found {_joined(absent)}; finetune.steps and "
+                f"finetune.keep give {_joined(kept)}: choose of these, or add steps there"
+            )
 
 
 def check_splits(path: Path) -> None:
@@ -114,6 +127,28 @@ def check_splits(path: Path) -> None:
         )
 
 
+def check_last_step(path: Path) -> None:
+    """Check that what the analyses of the last checkpoint look at is embedded.
+
+    Raises:
+        UserError: naming the analysis and both remedies.
+    """
+    embed = read_section(path, "embed", EmbedParams)
+    needs = {
+        "ood": [("embed.splits to list 'test'", "test" in embed.splits)],
+        "seen_matched": [("embed.splits to list 'test'", "test" in embed.splits)],
+        "corruptions": [("embed.corruptions.kinds to name some", bool(embed.corruptions.kinds))],
+    }
+    needs["ood"] += [("embed.train_per_class to be more than 0", embed.train_per_class > 0)]
+    for name in read_section(path, "measure", MeasureParams).last_step:
+        missing = [need for need, met in needs.get(name, []) if not met]
+        if missing:
+            raise UserError(
+                f"measure.last_step: {name!r} needs {missing[0]}; change it there, or take {name} out of "
+                "measure.last_step"
+            )
+
+
 def check_folds(path: Path, run: RunParams) -> None:
     """Check that limits of the grid's datasets leave every class an image for each of the probe's folds.
 
@@ -121,17 +156,20 @@ def check_folds(path: Path, run: RunParams) -> None:
         UserError: naming the limit that is too small.
     """
     measure = read_section(path, "measure", MeasureParams)
-    if "probe_accuracy" not in measure.metrics:
-        return
+    splits: Sequence[str] = read_section(path, "embed", EmbedParams).splits
+    user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
+    if "corruptions" in measure.last_step:
+        user += ", and corruptions out of measure.last_step"
+    if "probe_accuracy" not in measure.all_metrics:
+        splits = ["test"] if "corruptions" in measure.last_step else []
     for dataset in run.datasets:
         entry, folds = read_dataset(path, dataset), measure.probe.folds
-        for split in read_section(path, "embed", EmbedParams).splits:
+        for split in splits:
             limit = getattr(entry, split)
             if limit is not None and limit < folds:
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
-                    "fold needs an image of every class; raise it, lower the folds, or take probe_accuracy out of "
-                    "measure.metrics"
+                    f"fold needs an image of every class; raise it, lower the folds, or take {user}"
                 )
 
 

@@ -49,12 +49,19 @@ def test_the_committed_params_are_valid():
         ("finetune.learning_rate", -1.0, "finetune.learning_rate: Input should be greater than 0; found -1.0"),
         ("finetune.steps", [0, 50, 50], "finetune.steps"),
         ("embed.pooling", ["middle"], "embed.pooling.0"),
-        ("measure.metrics", ["nmii"], "did you mean 'nmi'?"),
+        ("measure.metrics", ["nmii"], "did you mean 'nmi' or 'ami'?"),
         (
             "aggregate.main_metric",
             "nmi_",
-            "aggregate.main_metric: 'nmi_' must be in measure.metrics: did you mean 'nmi'?",
+            "aggregate.main_metric: 'nmi_' must be in measure.metrics or measure.extra.metrics: did you mean 'nmi'",
         ),
+        (
+            "aggregate.main_metric",
+            "intrinsic_dimension",
+            "a score by which a layer is better, found 'intrinsic_dimension'",
+        ),
+        ("measure.extra.metrics", ["nmi"], "extra.metrics must not repeat a name of metrics, found ['nmi']"),
+        ("measure.last_step", ["odd"], "measure.last_step.0: Value error, 'odd' is no analysis: did you mean 'ood'?"),
         ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
         ("datasets.hands.source", "hand", "'hand' is no source: did you mean 'hands'?"),
         ("datasets.hands.imagesize", 3, "datasets.hands.imagesize is not a parameter: did you mean 'image_size'?"),
@@ -65,6 +72,18 @@ def test_the_committed_params_are_valid():
             "measure.probe.steps",
             [0, 60],
             "measure.probe.steps: must name checkpoints, found 60; finetune.steps and finetune.keep give 0, 50, 100",
+        ),
+        ("measure.extra.steps", [0, 70], "measure.extra.steps: must name checkpoints, found 70; finetune.steps and"),
+        (
+            "embed.train_per_class",
+            0,
+            "measure.last_step: 'ood' needs embed.train_per_class to be more than 0; change it",
+        ),
+        ("embed.corruptions.kinds", [], "measure.last_step: 'corruptions' needs embed.corruptions.kinds to name some;"),
+        (
+            "embed.splits",
+            ["unseen"],
+            "embed.corruptions: Value error, kinds must be [] unless embed.splits lists 'test'",
         ),
         ("embed.splits", ["test"], "embed.splits: must list 'unseen', found test"),
         ("datasets.hands.test", 4, "datasets.hands.test: must be at least measure.probe.folds, 5, found 4"),
@@ -88,10 +107,38 @@ def test_the_probe_is_asked_for_at_checkpoints_that_are_kept(tmp_path: Path):
         check_params(path)
 
 
+def test_the_main_metric_may_be_a_further_score_of_the_last_checkpoint(tmp_path: Path):
+    path = edited(tmp_path, "aggregate.main_metric", "map_at_r")
+    assert check_params(path)
+    params = yaml.load(path)
+    params["measure"]["extra"]["steps"] = [0, 50]
+    yaml.dump(params, path)
+    with pytest.raises(UserError, match=r"'map_at_r' must be measured at the last checkpoint, 100, found .* 0, 50;"):
+        check_params(path)
+
+
+@pytest.mark.parametrize("name", ["seen_matched", "ood"])
+def test_analyses_of_seen_images_need_them(tmp_path: Path, name: str):
+    path = edited(tmp_path, "embed.splits", ["unseen"])
+    params = yaml.load(path)
+    params["embed"]["corruptions"]["kinds"] = []
+    params["measure"]["last_step"] = ["layer_pairs"]
+    yaml.dump(params, path)
+    assert check_params(path)
+    params["measure"]["last_step"] = [name]
+    yaml.dump(params, path)
+    with pytest.raises(UserError, match=rf"measure\.last_step: '{name}' needs embed\.splits to list 'test'"):
+        check_params(path)
+
+
 def test_small_classes_are_accepted_without_the_probe(tmp_path: Path):
     path = edited(tmp_path, "datasets.hands.test", 4)
     params = yaml.load(path)
     params["measure"]["metrics"].remove("probe_accuracy")
+    yaml.dump(params, path)
+    with pytest.raises(UserError, match=r"datasets\.hands\.test: must be at least .* and corruptions out of"):
+        check_params(path)
+    params["measure"]["last_step"].remove("corruptions")
     yaml.dump(params, path)
     assert check_params(path)
 

@@ -1,7 +1,8 @@
 """Score every layer of one cell by how well classes separate in its embedding.
 
 Reads one embedding store; writes layers.csv (a row per step, split, layer and score), images.parquet (every image's
-contribution and cluster), starts.csv and clusters.parquet (every k-means start).
+contribution and cluster), starts.csv and clusters.parquet (every k-means start), and of the last step, as asked for,
+subsets.csv, k_sensitivity.csv and layer_pairs.csv.
 
     python -m stages.measure --dataset hands --model efficientnet_lite0 --seed 0 --embeddings EMBEDDINGS --out MEASURES
 """
@@ -10,10 +11,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.notes import notes
 from stages.measure.params import MeasureParams
-from stages.measure.plan import check_cell, check_finite, check_params, plan_jobs
-from stages.measure.scoring import score_head, score_jobs, spread_baseline, worker_count
+from stages.measure.plan import plan_jobs
+from stages.measure.scoring import measure, worker_count
 from stages.measure.tables import write_tables
 from stages.shared.console import Stopwatch, add_log_argument, run_door
 from stages.shared.embeddings import open_embeddings
@@ -30,11 +32,10 @@ def main() -> None:
     check_cell(store, args.dataset, args.model, args.seed)
     check_params(store, params)
     jobs = plan_jobs(store, params)
-    check_finite(store, jobs)
-    heads = score_head(store, params)
-    results = spread_baseline(score_jobs(args.embeddings, params, jobs, workers=workers), store, params)
-    rows = write_tables(args.out, store, results, heads)
-    for note in notes(store, params, results):
+    check_finite(store, jobs, params)
+    measured = measure(args.embeddings, store, params, jobs, workers=workers)
+    rows = write_tables(args.out, store, measured, params.last_step)
+    for note in notes(store, params, measured.results):
         print(f"measure: {note}", file=sys.stderr)
     watch.done(f"{rows} scores of {len(jobs)} embeddings")
 

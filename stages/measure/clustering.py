@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from stages.shared.seeding import child_seed
 
+RANDOM_TABLES = 200
+"""Random deals of clusters whose mean is the chance level of the best assignment."""
+
 
 @dataclass(frozen=True)
 class Clustering:
@@ -62,9 +65,10 @@ def _fit(X: NDArray[np.float32], clusters: int, seed: int) -> Clustering:
 
 def normalized_mutual_information(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
     """Mutual information of classes and clusters over the mean of their entropies; 0 if there is one cluster only."""
-    from sklearn.metrics import normalized_mutual_info_score
+    from sklearn.metrics import mutual_info_score
 
-    return float(normalized_mutual_info_score(y, labels, average_method="arithmetic"))
+    table = contingency(y, labels)
+    return float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table))
 
 
 def chance_of_nmi(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
@@ -73,11 +77,62 @@ def chance_of_nmi(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
     Returns:
         Expected mutual information under the permutation model over the mean entropy; 0 if there is one cluster only.
     """
-    from scipy.stats import entropy
-    from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
+    from sklearn.metrics.cluster import expected_mutual_information
 
-    mean_entropy = (entropy(np.bincount(y)) + entropy(np.bincount(labels))) / 2
-    if len(np.unique(labels)) == 1:
+    table = contingency(y, labels)
+    table = table[:, table.any(axis=0)]
+    if table.shape[1] == 1:
         return 0.0
-    contingency = contingency_matrix(y, labels, sparse=True).astype(np.int64)
-    return float(expected_mutual_information(contingency, len(y)) / mean_entropy)
+    return float(expected_mutual_information(table, len(y)) / _mean_entropy(table))
+
+
+def contingency(y: NDArray[np.int64], labels: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Count the images of every class in every cluster, (K, C)."""
+    table = np.zeros((y.max() + 1, labels.max() + 1), dtype=np.int64)
+    np.add.at(table, (y, labels), 1)
+    return table
+
+
+def _mean_entropy(table: NDArray[np.int64]) -> float:
+    """Mean of the entropies of the rows' and of the columns' sums."""
+    from scipy.stats import entropy
+
+    return float(entropy(table.sum(axis=1)) + entropy(table.sum(axis=0))) / 2
+
+
+def assigned_classes(y: NDArray[np.int64], labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Give every image the class of its cluster, under the one-to-one assignment that is right most often.
+
+    Args:
+        y: (N,) classes 0 ... K - 1, each occurring.
+        labels: (N,) clusters.
+
+    Returns:
+        (N,) classes; -1 in a cluster that got no class.
+    """
+    clusters, codes = np.unique(labels, return_inverse=True)
+    classes, columns = _best_assignment(contingency(y, codes))
+    class_of = np.full(len(clusters), -1)
+    class_of[columns] = classes
+    return class_of[codes]
+
+
+def chance_of_assignment(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
+    """Share of images that the best assignment gets right when these cluster sizes are dealt to the images at random.
+
+    Returns:
+        Mean over 200 random contingency tables with these margins, the same ones whenever the margins are.
+    """
+    from scipy.stats import random_table
+
+    sizes, clusters = np.bincount(y), np.unique(labels, return_counts=True)[1]
+    tables = random_table(sizes, clusters).rvs(RANDOM_TABLES, random_state=np.random.default_rng(0))
+    return float(np.mean([table[_best_assignment(table)].sum() for table in tables]) / len(y))
+
+
+def _best_assignment(table: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns, one of each, whose cells have the largest sum."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    return rows, columns

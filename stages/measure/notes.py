@@ -1,27 +1,43 @@
 """What a measurement left out or met on its way, in words: nothing is skipped in silence."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from stages.measure.catalogue import HEAD_METRICS
 from stages.measure.params import MeasureParams
-from stages.measure.plan import HEAD_SPLIT, head_metrics
+from stages.measure.plan import SEEN, UNSEEN
 from stages.measure.scoring import Result
 from stages.shared.embeddings import Embeddings
 
 
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:
     """List what a user should know about the scores."""
-    return [*left_out(store, params), *single_images(store), *few_clusters(results)]
+    return [
+        *left_out(store, params),
+        *too_few_classes(store, params),
+        *single_images(store),
+        *few_clusters(results),
+        *unusable_images(results),
+    ]
 
 
 def left_out(store: Embeddings, params: MeasureParams) -> Iterator[str]:
     """Name the scores of the head that were asked for and not computed."""
-    for name in params.metrics:
-        if name in HEAD_METRICS and name not in head_metrics(store, params):
+    for name in params.all_metrics:
+        if name in HEAD_METRICS and not (SEEN in store.splits and store.classes):
             yield (
-                f"{name} left out: it needs the head's logits of the split {HEAD_SPLIT!r}; embedded were "
+                f"{name} left out: it needs the head's logits of the split {SEEN!r}; embedded were "
                 f"{', '.join(store.splits)}, with {len(store.classes)} outputs of the head"
             )
+
+
+def too_few_classes(store: Embeddings, params: MeasureParams) -> Iterator[str]:
+    """Say where no class can be left out, since two are needed."""
+    count = len(np.unique(store.labels(UNSEEN))) if UNSEEN in store.splits else 0
+    if "class_subsets" in params.last_step and count == 2:
+        yield f"class_subsets: the split {UNSEEN!r} has 2 classes, so that none can be left out; only all are scored"
 
 
 def single_images(store: Embeddings) -> Iterator[str]:
@@ -43,3 +59,14 @@ def few_clusters(results: Sequence[Result]) -> Iterator[str]:
                 f"layer {job.layer.name!r}, step {job.step}, split {job.split!r}: k-means found {found} clusters where "
                 f"{result.classes} were asked for: there are only so many distinct embeddings"
             )
+
+
+def unusable_images(results: Sequence[Result]) -> Iterator[str]:
+    """Count the images that a score could not use, by score and split."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for result in results:
+        for name, score in result.scores.items():
+            if score.left_out:
+                counts[name, result.job.split].append(score.left_out)
+    for (name, split), left_out in counts.items():
+        yield f"{name}, split {split!r}: up to {max(left_out)} images could not be used, in {len(left_out)} embeddings"

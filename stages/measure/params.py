@@ -8,11 +8,37 @@ from stages.measure.catalogue import NAMES
 from stages.shared.console import nearest
 from stages.shared.params import Params
 
+ANALYSES = ("class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions")
+"""What may be computed at the last checkpoint beside the scores of `metrics`; docs/scores.md defines each."""
 
-def _known(name: str) -> str:
+
+def _known_score(name: str) -> str:
     if name not in NAMES:
         raise ValueError(f"{name!r} is no score: {nearest(name, NAMES)}")
     return name
+
+
+def _known_analysis(name: str) -> str:
+    if name not in ANALYSES:
+        raise ValueError(f"{name!r} is no analysis: {nearest(name, ANALYSES)}")
+    return name
+
+
+ScoreName = Annotated[str, AfterValidator(_known_score)]
+AnalysisName = Annotated[str, AfterValidator(_known_analysis)]
+Steps = Literal["ends", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
+class ExtraParams(Params):
+    """Further scores, at some checkpoints only.
+
+    Attributes:
+        metrics: names of scores, from the catalogue; none of them in `measure.metrics`.
+        steps: where they are computed: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
+    """
+
+    metrics: list[ScoreName]
+    steps: Steps
 
 
 class KMeansParams(Params):
@@ -38,29 +64,43 @@ class ProbeParams(Params):
 
     C: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     folds: Annotated[int, Field(ge=2)]
-    steps: Literal["ends", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    steps: Steps
 
 
 class MeasureParams(Params):
     """What to measure, and how.
 
     Attributes:
-        metrics: names of scores, from the catalogue.
+        metrics: names of scores, from the catalogue, computed at every checkpoint.
+        extra: further scores, at some checkpoints only.
+        last_step: analyses of the last checkpoint, of `ANALYSES`; may be empty.
         normalize: `l2` scales every embedding to length 1 before any score; `none` takes it as it is.
-        kmeans: the clustering behind `nmi`.
+        kmeans: the clustering behind `nmi` and its like.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
             split for both (`paper`).
-        probe: the classifier behind `probe_accuracy`.
+        probe: the classifier behind `probe_accuracy`, which is fitted at its own steps only.
     """
 
-    metrics: Annotated[list[Annotated[str, AfterValidator(_known)]], Field(min_length=1)]
+    metrics: Annotated[list[ScoreName], Field(min_length=1)]
+    extra: ExtraParams
+    last_step: list[AnalysisName]
     normalize: Literal["none", "l2"]
     kmeans: KMeansParams
     knn_k: Literal["split", "paper"]
     probe: ProbeParams
 
+    @property
+    def all_metrics(self) -> list[str]:
+        """Names of all scores, those of every checkpoint first."""
+        return [*self.metrics, *self.extra.metrics]
+
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
-        if len(set(self.metrics)) < len(self.metrics):
-            raise ValueError(f"metrics must not repeat a name, found {self.metrics}")
+        lists = {"metrics": self.metrics, "extra.metrics": self.extra.metrics, "last_step": self.last_step}
+        for where, names in lists.items():
+            if len(set(names)) < len(names):
+                raise ValueError(f"{where} must not repeat a name, found {names}")
+        both = [name for name in self.extra.metrics if name in self.metrics]
+        if both:
+            raise ValueError(f"extra.metrics must not repeat a name of metrics, found {both}; leave it in one of them")
         return self

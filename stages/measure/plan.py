@@ -1,4 +1,4 @@
-"""What one cell's measurement consists of: its jobs, the settings of each split, and what must hold beforehand."""
+"""What one cell's measurement consists of: its jobs, and the settings of each split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,33 +7,43 @@ import numpy as np
 
 from stages.measure.catalogue import HEAD_METRICS, METRICS
 from stages.measure.layer import Settings
-from stages.measure.params import MeasureParams
-from stages.shared.console import UserError
+from stages.measure.params import MeasureParams, Steps
 from stages.shared.embeddings import Embeddings, Layer
 from stages.shared.seeding import child_seed
 
-HEAD_SPLIT = "test"
+SEEN = "test"
 """The split of the seen classes' images, on which the network's own head is scored."""
 
 UNSEEN = "unseen"
+TRAIN = "train"
+"""The split, embedded at the last step only, that holds training images of the seen classes."""
+
 PROBE = "probe_accuracy"
+
+HOMES = {"class_subsets": UNSEEN, "seen_matched": UNSEEN, "ood": UNSEEN, "corruptions": SEEN}
+"""The split whose job carries out an analysis; the others of `LAYER_ANALYSES` are made of every split."""
+
+LAYER_ANALYSES = (*HOMES, "k_sensitivity")
+"""The analyses that look at one layer at a time."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One layer of one split at one step, and the scores to compute of it.
+    """One layer of one split at one step, and what to compute of it.
 
     Attributes:
         step: the checkpoint's step; for the raw-pixel baseline, which is the same at every step, the first.
         split: the split's name.
         layer: the layer.
         metrics: names from `METRICS`.
+        analyses: names from `LAYER_ANALYSES`; at the last step, and of the baseline.
     """
 
     step: int
     split: str
     layer: Layer
     metrics: tuple[str, ...]
+    analyses: tuple[str, ...] = ()
 
 
 def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
@@ -42,11 +52,13 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
     for step in store.steps:
         for split in store.splits:
             for layer in store.layers:
+                analyses = analyses_of(split, params) if is_baseline(layer) or step == store.steps[-1] else ()
                 if not is_baseline(layer):
-                    jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params)))
+                    jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses))
                 elif step == store.steps[0]:
-                    jobs.append(Job(step, split, layer, tuple(m for m in params.metrics if m in METRICS)))
-    return [job for job in jobs if job.metrics]
+                    metrics = tuple(name for name in params.all_metrics if name in METRICS)
+                    jobs.append(Job(step, split, layer, metrics, analyses))
+    return [job for job in jobs if job.metrics or job.analyses]
 
 
 def is_baseline(layer: Layer) -> bool:
@@ -56,22 +68,43 @@ def is_baseline(layer: Layer) -> bool:
 
 def metrics_at(step: int, steps: Sequence[int], params: MeasureParams) -> tuple[str, ...]:
     """Names of the scores that are computed of every layer at one step: the probe only at its own steps."""
-    chosen = tuple(name for name in params.metrics if name in METRICS)
-    return chosen if step in probe_steps(steps, params) else tuple(name for name in chosen if name != PROBE)
+    probed = step in chosen_steps(params.probe.steps, steps)
+    names = wanted_at(step, steps, params)
+    return tuple(name for name in names if name in METRICS and (probed or name != PROBE))
 
 
-def probe_steps(steps: Sequence[int], params: MeasureParams) -> tuple[int, ...]:
-    """Steps at which the probe is fitted."""
-    wanted = params.probe.steps
+def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
+    """Names of the scores that are asked for at one step."""
+    return params.all_metrics if step in chosen_steps(params.extra.steps, steps) else params.metrics
+
+
+def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
+    """Checkpoints' steps that `ends`, `all` or a list stands for."""
     if wanted == "ends":
         return (steps[0], steps[-1])
     return tuple(steps) if wanted == "all" else tuple(wanted)
 
 
-def head_metrics(store: Embeddings, params: MeasureParams) -> tuple[str, ...]:
-    """Names of the scores of the network's own head; none where there are no logits of its images."""
-    chosen = tuple(name for name in params.metrics if name in HEAD_METRICS)
-    return chosen if HEAD_SPLIT in store.splits and store.classes else ()
+def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
+    """Names of the analyses that a layer's job on one split carries out."""
+    return tuple(name for name in params.last_step if name in LAYER_ANALYSES and HOMES.get(name, split) == split)
+
+
+def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:
+    """Names of the scores of the network's own head at one step; none where there are no logits of its images."""
+    if SEEN not in store.splits or not store.classes:
+        return ()
+    return tuple(name for name in wanted_at(step, store.steps, params) if name in HEAD_METRICS)
+
+
+def last_step_splits(store: Embeddings) -> tuple[str, ...]:
+    """Splits that were embedded at the last step only."""
+    return store.last_step.splits if store.last_step else ()
+
+
+def corrupted_splits(store: Embeddings) -> tuple[str, ...]:
+    """Splits of corrupted copies of test images, `<kind>_<severity>`."""
+    return tuple(split for split in last_step_splits(store) if split != TRAIN)
 
 
 def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:
@@ -86,71 +119,5 @@ def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Setting
         C=params.probe.C,
         folds=params.probe.folds,
         probe_seed=child_seed(store.seed, "probe folds"),
+        few_shot_seed=child_seed(store.seed, "few-shot episodes"),
     )
-
-
-def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:
-    """Check that the embeddings are those of the cell asked for.
-
-    Raises:
-        UserError: naming both.
-    """
-    found, wanted = (store.dataset, store.model, store.seed), (dataset, model, seed)
-    if found != wanted:
-        raise UserError(
-            f"--embeddings must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, found))}; "
-            "run through `dvc repro`, or name the cell's own folder"
-        )
-
-
-def check_params(store: Embeddings, params: MeasureParams) -> None:
-    """Check the parameters that depend on what was embedded.
-
-    Raises:
-        UserError: naming the parameter, what must hold and what was found.
-    """
-    unknown = [step for step in probe_steps(store.steps, params) if step not in store.steps]
-    if unknown:
-        raise UserError(
-            f"measure.probe.steps must name checkpoints, found {', '.join(map(str, unknown))}; "
-            f"the steps of finetune.steps are {', '.join(map(str, store.steps))}"
-        )
-    if params.knn_k == "paper" and UNSEEN not in store.splits:
-        raise UserError(
-            f"measure.knn_k: paper takes k from the split `unseen`, found only {', '.join(store.splits)}; "
-            "add it to embed.splits, or use `measure.knn_k: split`"
-        )
-    if not plan_jobs(store, params) and not head_metrics(store, params):
-        raise UserError(
-            f"measure.metrics must name a score of what was embedded, found only {', '.join(params.metrics)}, which "
-            f"needs the split {HEAD_SPLIT!r}; add it to embed.splits, or name a score of layers: {', '.join(METRICS)}"
-        )
-    for split in store.splits:
-        check_classes(store, split, params)
-
-
-def check_classes(store: Embeddings, split: str, params: MeasureParams) -> None:
-    """Check that a split has classes to separate, of enough images for the probe's folds.
-
-    Raises:
-        UserError: naming the split and the class.
-    """
-    names, sizes = np.unique(store.labels(split), return_counts=True)
-    if len(names) < 2:
-        raise UserError(f"split {split!r} must have at least 2 classes to separate, found only {str(names[0])!r}")
-    if PROBE in params.metrics and sizes.min() < params.probe.folds:
-        raise UserError(
-            f"measure.probe.folds: {params.probe.folds} needs as many images of every class; split {split!r} has "
-            f"{sizes.min()} of class {str(names[sizes.argmin()])!r}; lower it, embed more "
-            f"images, or take {PROBE} out of measure.metrics"
-        )
-
-
-def check_finite(store: Embeddings, jobs: Sequence[Job]) -> None:
-    """Read every embedding once, a layer of a split at a time, so that a broken one stops the stage before the work.
-
-    Raises:
-        UserError: an embedding holds NaN or infinity; names layer, step, split and count.
-    """
-    for job in jobs:
-        store.features(job.layer, job.step, job.split)

@@ -12,11 +12,16 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from stages.measure.analyses.catalogue import LAYER_ANALYSES
+from stages.measure.analyses.corruptions import head_on_corruptions
+from stages.measure.analyses.found import Found, ScoreRow, merged
+from stages.measure.analyses.layer_pairs import Pair, layer_pairs
 from stages.measure.catalogue import HEAD_METRICS, METRICS
+from stages.measure.cell import Cell
 from stages.measure.clustering import Clustering
-from stages.measure.layer import EmbeddedSplit, Score
+from stages.measure.layer import Score
 from stages.measure.params import MeasureParams
-from stages.measure.plan import HEAD_SPLIT, Job, head_metrics, is_baseline, metrics_at, settings_of
+from stages.measure.plan import SEEN, Job, head_metrics, is_baseline, metrics_at
 from stages.shared.console import UserError, progress
 from stages.shared.embeddings import Embeddings, open_embeddings
 
@@ -35,6 +40,7 @@ class Result:
         clusterings: every k-means start; empty if no score needs them.
         start_nmi: normalized mutual information of the classes with every start.
         best_start: index of the start of least inertia.
+        found: what the analyses of the last step found.
     """
 
     job: Job
@@ -43,24 +49,47 @@ class Result:
     clusterings: list[Clustering]
     start_nmi: list[float]
     best_start: int
+    found: Found
 
 
-class Scorer:
-    """Computes the scores of one cell's jobs, holding one layer of one split at a time."""
+@dataclass(frozen=True)
+class Measured:
+    """What was computed of one cell.
 
-    def __init__(self, path: Path, params: MeasureParams) -> None:
-        """Open the embeddings at `path`."""
-        self.store = open_embeddings(path)
-        self.settings = {split: settings_of(self.store, split, params) for split in self.store.splits}
-        self.classes = {s: np.unique(self.store.labels(s), return_inverse=True)[1] for s in self.store.splits}
+    Attributes:
+        results: of every layer, split and step, in the order of the tables.
+        heads: scores of the network's own head, by step and name.
+        corrupted_heads: the same on corrupted images; empty if not asked for.
+        pairs: comparisons of layers; None if not asked for.
+    """
 
-    def score(self, job: Job) -> Result:
-        """Read one layer of one split and compute its scores."""
-        X = self.store.features(job.layer, job.step, job.split)
-        split = EmbeddedSplit(X, self.classes[job.split], self.settings[job.split])
-        scores = {name: METRICS[name](split) for name in job.metrics}
-        starts = (split.clusterings, split.start_nmi, split.best_start) if split.clustered else ([], [], 0)
-        return Result(job, scores, len(split.class_sizes), *starts)
+    results: list[Result]
+    heads: dict[int, dict[str, Score]]
+    corrupted_heads: list[ScoreRow]
+    pairs: list[Pair] | None
+
+
+def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> Measured:
+    """Compute all that is asked for of one cell: its jobs in processes, what looks at all layers at once in this one.
+
+    Raises:
+        UserError: an embedding is not finite, or a process was killed.
+    """
+    results = spread_baseline(score_jobs(path, params, jobs, workers=workers), store, params)
+    cell = Cell(store, params)
+    with one_thread():
+        corrupted = head_on_corruptions(cell) if "corruptions" in params.last_step else []
+        pairs = layer_pairs(cell) if "layer_pairs" in params.last_step else None
+    return Measured(results, score_head(store, params), corrupted, pairs)
+
+
+def score(cell: Cell, job: Job) -> Result:
+    """Read one layer of one split and compute its scores; the analyses first, since one leaves the probe's fits."""
+    split = cell.embedded(job.layer, job.step, job.split, wanted=job.metrics)
+    found = merged(LAYER_ANALYSES[name](cell, job.layer, split) for name in job.analyses)
+    scores = {name: METRICS[name].score(split) for name in job.metrics}
+    starts = (split.clusterings, split.start_nmi, split.best_start) if split.clustered else ([], [], 0)
+    return Result(job, scores, len(split.class_sizes), *starts, found)
 
 
 def worker_count(flag: str | None) -> int:
@@ -92,17 +121,17 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
     """
     if not jobs:
         return []
-    widest_first = sorted(range(len(jobs)), key=lambda i: -jobs[i].layer.width)
-    ordered = [jobs[i] for i in widest_first]
+    longest_first = sorted(range(len(jobs)), key=lambda i: (-len(jobs[i].analyses), -jobs[i].layer.width))
+    ordered = [jobs[i] for i in longest_first]
     computed = _in_processes(path, params, ordered, workers) if workers > 1 else _here(path, params, ordered)
-    results = dict(zip(widest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
+    results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
     return [results[i] for i in range(len(jobs))]
 
 
 def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
-    _import_libraries()
-    with threadpool_limits(1):
-        yield from map(Scorer(path, params).score, jobs)
+    cell = Cell(open_embeddings(path), params)
+    with one_thread():
+        yield from (score(cell, job) for job in jobs)
 
 
 def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], workers: int) -> Iterator[Result]:
@@ -121,16 +150,15 @@ def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], worker
         pool.shutdown(cancel_futures=True)
 
 
-_scorer: Scorer
-"""The scorer of a worker process, made once when it starts."""
+_cell: Cell
+"""The cell of a worker process, opened once when it starts."""
 
 
 def _start(path: Path, params: MeasureParams) -> None:
-    global _scorer
+    global _cell
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _import_libraries()
-    threadpool_limits(1)
-    _scorer = Scorer(path, params)
+    one_thread()
+    _cell = Cell(open_embeddings(path), params)
 
 
 def _end_with_parent() -> None:
@@ -142,32 +170,38 @@ def _end_with_parent() -> None:
 
 
 def _score(job: Job) -> Result:
-    return _scorer.score(job)
+    return score(_cell, job)
 
 
-def _import_libraries() -> None:
-    """Load the numerical libraries: a limit on their threads reaches only those that are loaded."""
+def one_thread() -> threadpool_limits:
+    """Limit the numerical libraries to one thread, for good or until the context ends; it reaches only those loaded."""
     for name in LIBRARIES:
         __import__(name)
+    return threadpool_limits(1)
 
 
 def spread_baseline(results: Sequence[Result], store: Embeddings, params: MeasureParams) -> list[Result]:
-    """Repeat the baseline's results at every step, with the scores computed there, in the order of the tables."""
+    """Repeat the baseline's results at every step, with what is computed there, in the order of the tables."""
     spread = []
     for number, result in enumerate(results):
         steps = store.steps if is_baseline(result.job.layer) else (result.job.step,)
         for step in steps:
-            job = replace(result.job, step=step, metrics=metrics_at(step, store.steps, params))
-            if job.metrics:
-                at_step = replace(result, job=job, scores={name: result.scores[name] for name in job.metrics})
+            metrics = metrics_at(step, store.steps, params)
+            analyses, found = (result.job.analyses, result.found) if step == store.steps[-1] else ((), Found())
+            if metrics or analyses:
+                job = replace(result.job, step=step, metrics=metrics, analyses=analyses)
+                at_step = replace(result, job=job, scores={n: result.scores[n] for n in metrics}, found=found)
                 spread.append((step, store.splits.index(job.split), number, at_step))
     return [at_step for *_, at_step in sorted(spread, key=lambda row: row[:3])]
 
 
 def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, Score]]:
-    """Compute the scores of the network's own head on the seen classes, by step and name; empty if none is wanted."""
-    names = head_metrics(store, params)
-    if not names:
+    """Compute the scores of the network's own head on the seen classes, by step and name, at steps that have any."""
+    wanted = {step: names for step in store.steps if (names := head_metrics(step, store, params))}
+    if not wanted:
         return {}
-    heads, labels = np.array(store.classes, dtype=str), store.labels(HEAD_SPLIT)
-    return {s: {n: HEAD_METRICS[n](store.logits(s, HEAD_SPLIT), heads, labels) for n in names} for s in store.steps}
+    heads, labels = np.array(store.classes, dtype=str), store.labels(SEEN)
+    return {
+        step: {name: HEAD_METRICS[name].score(store.logits(step, SEEN), heads, labels) for name in names}
+        for step, names in wanted.items()
+    }

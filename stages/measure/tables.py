@@ -1,9 +1,11 @@
 """The files that a cell's measurement leaves, as tables.
 
-layers.csv        one row per step, split, layer, pooling and metric
-images.parquet    one row per step, split, layer, pooling and image: its contribution to every score, its cluster
-starts.csv        one row per step, split, layer, pooling and k-means start
-clusters.parquet  the rows of images.parquet with the image's cluster in every start, a column each
+layers.csv         one row per step, split, layer, pooling and metric
+starts.csv         one row per step, split, layer, pooling and k-means start
+subsets.csv        one row per layer, score and set of unseen classes left out, at the last step
+k_sensitivity.csv  one row per split, layer and number of clusters, at the last step
+layer_pairs.csv    one row per split and pair of layers, at the last step
+`image_tables` has those of images. The last three are written if `measure.last_step` asks for them.
 """
 
 from collections.abc import Sequence
@@ -12,75 +14,99 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from stages.measure.catalogue import NAMES
-from stages.measure.layer import Score
-from stages.measure.plan import HEAD_SPLIT
-from stages.measure.scoring import Result
-from stages.shared.embeddings import Embeddings, Layer
-from stages.shared.records import HEAD, write_records
+from stages.measure.analyses.found import ScoreRow
+from stages.measure.analyses.layer_pairs import Pair
+from stages.measure.catalogue import HEAD_METRICS, METRICS
+from stages.measure.image_tables import place, write_image_tables
+from stages.measure.plan import SEEN
+from stages.measure.scoring import Measured, Result
+from stages.shared.embeddings import Embeddings
+from stages.shared.records import write_records
 
-Heads = dict[int, dict[str, Score]]
+PLACE = ("step", "split", "layer", "depth", "pooling")
+FOUND_TABLES = {
+    "class_subsets": ("subsets", (*PLACE, "metric", "left_out", "n_classes", "value")),
+    "k_sensitivity": ("k_sensitivity", (*PLACE, "clusters", "nmi", "ami")),
+}
+"""The table that each analysis fills, and its columns."""
+
+BETTER = {n: metric.better for n, metric in METRICS.items()} | {n: metric.better for n, metric in HEAD_METRICS.items()}
 
 
-def write_tables(out: Path, store: Embeddings, results: Sequence[Result], heads: Heads) -> int:
+def write_tables(out: Path, store: Embeddings, measured: Measured, last_step: Sequence[str]) -> int:
     """Write a cell's files.
 
     Args:
         out: folder to write into.
         store: the embeddings that were measured.
-        results: of every layer, split and step, in the order of the rows.
-        heads: scores of the network's own head, by step and name.
+        measured: what was computed.
+        last_step: names of the analyses that were asked for.
 
     Returns:
         Number of rows of layers.csv.
     """
-    records = layer_records(store, results, heads)
+    records = layer_records(store, measured)
     write_records(out / "layers.csv", records)
-    write_parquet(out / "images.parquet", image_table(store, results, heads))
-    if any(result.clusterings for result in results):
-        start_records(results).to_csv(out / "starts.csv", index=False)
-        write_parquet(out / "clusters.parquet", cluster_table(store, results))
+    write_image_tables(out, store, measured)
+    if any(result.clusterings for result in measured.results):
+        start_records(measured.results).to_csv(out / "starts.csv", index=False)
+    for name, columns in (FOUND_TABLES[analysis] for analysis in last_step if analysis in FOUND_TABLES):
+        found_records(measured.results, name, columns).to_csv(out / f"{name}.csv", index=False)
+    if measured.pairs is not None:
+        pair_records(measured.pairs, store.steps[-1]).to_csv(out / "layer_pairs.csv", index=False)
     return len(records)
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table; the same bytes for the same table and library version."""
-    pq.write_table(table, path, compression="zstd")
+def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
+    """Tabulate every score of every layer and of the head, in the columns of `stages.shared.records` and two more.
 
-
-def layer_records(store: Embeddings, results: Sequence[Result], heads: Heads) -> pd.DataFrame:
-    """Tabulate every score of every layer and of the head, in the columns of `stages.shared.records`."""
-    rows = []
-    for result in results:
-        layer = result.job.layer
-        where = place(result.job.step, result.job.split, layer) | {"parameters": layer.parameters, "width": layer.width}
-        rows += [where | score_columns(name, score) for name, score in result.scores.items()]
-    for step, scores in heads.items():
-        where = place(step, HEAD_SPLIT, None) | {"parameters": None, "width": len(store.classes)}
-        rows += [where | score_columns(name, score) for name, score in scores.items()]
+    better    which values are: `higher`, `lower` or `neither`
+    relative  of corrupted images: the value over that of clean copies of the same images; NaN elsewhere
+    """
     sizes = {split: (len(labels), len(np.unique(labels))) for split in store.splits for labels in [store.labels(split)]}
+    head = {"parameters": None, "width": len(store.classes)}
+    rows = []
+    for result in measured.results:
+        job, about = result.job, {"parameters": result.job.layer.parameters, "width": result.job.layer.width}
+        scored = [ScoreRow(job.split, n, s, BETTER[n], *sizes[job.split]) for n, s in result.scores.items()]
+        rows += [
+            place(job.step, row.split, job.layer) | columns_of(row) | about for row in scored + result.found.scores
+        ]
+    for step, scores in measured.heads.items():
+        scored = [ScoreRow(SEEN, n, s, BETTER[n], *sizes[SEEN]) for n, s in scores.items()]
+        rows += [place(step, SEEN, None) | columns_of(row) | head for row in scored]
+    rows += [place(store.steps[-1], row.split, None) | columns_of(row) | head for row in measured.corrupted_heads]
     cell = {"dataset": store.dataset, "model": store.model, "seed": store.seed}
-    records = pd.DataFrame([cell | row for row in rows])
-    records["n_images"] = [sizes[split][0] for split in records["split"]]
-    records["n_classes"] = [sizes[split][1] for split in records["split"]]
-    return records.sort_values("step", kind="stable")
+    return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
 
 
-def place(step: int, split: str, layer: Layer | None) -> dict[str, Any]:
-    """Say which rows of a table are meant: a layer's, or (None) the head's."""
-    if layer is None:
-        return {"step": step, "split": split, "layer": HEAD, "depth": None, "pooling": ""}
-    name = layer.module or layer.name
-    return {"step": step, "split": split, "layer": name, "depth": layer.depth, "pooling": layer.pooling}
-
-
-def score_columns(name: str, score: Score) -> dict[str, Any]:
+def columns_of(row: ScoreRow) -> dict[str, Any]:
     """Columns of one score."""
+    score = row.score
     columns = {"value": score.value, "chance": score.chance, "ceiling": score.ceiling, "start_sd": score.start_sd}
-    return {"metric": name} | columns
+    sizes = {"n_images": row.n_images, "n_classes": row.n_classes}
+    return {"metric": row.metric} | columns | sizes | {"better": row.better, "relative": row.relative}
+
+
+def found_records(results: Sequence[Result], table: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Tabulate what an analysis found of every layer."""
+    rows = [
+        place(result.job.step, result.job.split, result.job.layer) | row
+        for result in results
+        for row in result.found.tables.get(table, [])
+    ]
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def pair_records(pairs: Sequence[Pair], step: int) -> pd.DataFrame:
+    """Tabulate comparisons of layers; `layer_a` is the shallower one."""
+    rows = []
+    for pair in pairs:
+        sides = {side: place(step, pair.split, layer) for side, layer in (("a", pair.a), ("b", pair.b))}
+        names = {f"{name}_{side}": at[name] for side, at in sides.items() for name in ("layer", "depth", "pooling")}
+        rows.append({"step": step, "split": pair.split} | names | {"cka": pair.cka})
+    return pd.DataFrame(rows)
 
 
 def start_records(results: Sequence[Result]) -> pd.DataFrame:
@@ -92,72 +118,3 @@ def start_records(results: Sequence[Result]) -> pd.DataFrame:
             row = {"start": start, "seed": clustering.seed, "inertia": clustering.inertia, "nmi": value}
             rows.append(where | row | {"clusters": clustering.found})
     return pd.DataFrame(rows)
-
-
-def image_table(store: Embeddings, results: Sequence[Result], heads: Heads) -> pa.Table:
-    """Tabulate every image's contribution to every score (null where a score has none), and its cluster."""
-    blocks = []
-    contributing = contributing_metrics([*(r.scores for r in results), *heads.values()])
-    for result in results:
-        place_columns = image_columns(store, result.job.step, result.job.split, result.job.layer)
-        best = result.clusterings[result.best_start].labels if result.clusterings else None
-        blocks.append(place_columns | contributions(result.scores, contributing) | {"cluster": best})
-    for step, scores in heads.items():
-        place_columns = image_columns(store, step, HEAD_SPLIT, None)
-        blocks.append(place_columns | contributions(scores, contributing) | {"cluster": None})
-    return stack(blocks, dict.fromkeys(contributing, pa.float32()) | {"cluster": pa.int16()})
-
-
-def contributing_metrics(scores: Sequence[dict[str, Score]]) -> list[str]:
-    """Names of the scores that images contribute to, in the catalogue's order."""
-    found = {name for each in scores for name, score in each.items() if score.per_image is not None}
-    return [name for name in NAMES if name in found]
-
-
-def contributions(scores: dict[str, Score], names: Sequence[str]) -> dict[str, Any]:
-    """Contributions of every image by score, None for a score that was not computed here."""
-    return {name: scores[name].per_image if name in scores else None for name in names}
-
-
-def cluster_table(store: Embeddings, results: Sequence[Result]) -> pa.Table:
-    """Tabulate every image's cluster in every start."""
-    blocks: list[dict[str, Any]] = []
-    types: dict[str, pa.DataType] = {}
-    for result in results:
-        labels = {f"cluster_{start}": c.labels for start, c in enumerate(result.clusterings)}
-        types |= dict.fromkeys(labels, pa.int16())
-        blocks.append(image_columns(store, result.job.step, result.job.split, result.job.layer) | labels)
-    return stack(blocks, types)
-
-
-def image_columns(store: Embeddings, step: int, split: str, layer: Layer | None) -> dict[str, Any]:
-    """Columns that name the rows of one block: step, split, layer, depth, pooling, and every image's id and class."""
-    samples = store.samples[store.samples["split"] == split]
-    ids = {"sample_id": samples["sample_id"].to_numpy(), "label": samples["label"].to_numpy()}
-    return place(step, split, layer) | ids
-
-
-def stack(blocks: Sequence[dict[str, Any]], types: dict[str, pa.DataType]) -> pa.Table:
-    """Stack blocks of columns; a single value is repeated for the block's images, texts are dictionary-encoded.
-
-    Args:
-        blocks: columns of each block; `sample_id` gives its length.
-        types: types of the columns after those of `image_columns`.
-    """
-    text = pa.dictionary(pa.int32(), pa.string())
-    fixed = {"step": pa.int32(), "split": text, "layer": text, "depth": pa.int16(), "pooling": text}
-    schema = fixed | {"sample_id": text, "label": text} | types
-    tables = [
-        pa.table({name: column(block[name], len(block["sample_id"]), type_) for name, type_ in schema.items()})
-        for block in blocks
-    ]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-
-
-def column(values: Any, length: int, type_: pa.DataType) -> pa.Array:
-    """Make one column of a block from an array, or by repeating a single value (None: null)."""
-    plain = type_.value_type if pa.types.is_dictionary(type_) else type_
-    array = (
-        pa.array(values).cast(plain) if isinstance(values, np.ndarray) else pa.repeat(pa.scalar(values, plain), length)
-    )
-    return array.dictionary_encode() if plain is not type_ else array

@@ -12,7 +12,7 @@ COLUMNS = (*KEYS, "value", "chance", "ceiling", "start_sd", "n_images", "n_class
 """The contract's columns (the keys and `value`), then what stands beside a value:
 
 chance      the value expected when embedding and class are unrelated
-ceiling     the largest value that these class sizes allow
+ceiling     the best value that these class sizes allow
 start_sd    standard deviation (ddof = 1) over k-means starts; empty where the score has no random start
 n_images, n_classes   what the value was computed on
 parameters  parameters of the network up to this layer
@@ -20,6 +20,10 @@ width       the layer's number of features
 """
 
 INTEGERS = ("seed", "step", "depth", "n_images", "n_classes", "parameters", "width")
+TEXTS = ("dataset", "model", "split", "layer", "pooling", "metric")
+BETTER = "better"
+"""A further column: which values of the score are better, `higher`, `lower` or `neither`."""
+
 HEAD = "head"
 """The `layer` of the network's own accuracy; its depth and pooling are empty."""
 
@@ -44,13 +48,15 @@ def write_records(path: Path, records: pd.DataFrame) -> None:
 def read_records(path: Path) -> pd.DataFrame:
     """Read a metric table; integer columns are nullable integers, texts are never NaN.
 
+    A table without the column `better` was written when all scores were better higher: it is filled with that.
+
     Raises:
         UserError: it is missing, or lacks a column (written by another version).
     """
     try:
         records = pd.read_csv(
             path,
-            dtype=dict.fromkeys(("dataset", "model", "layer", "pooling", "metric", "split"), "string"),
+            dtype=dict.fromkeys((*TEXTS, BETTER), "string"),
             keep_default_na=False,  # an id may be `NA`
             na_values=[""],
         )
@@ -62,7 +68,7 @@ def read_records(path: Path) -> pd.DataFrame:
             f"{path}: must have the columns {', '.join(COLUMNS)}; lacks {', '.join(missing)}: it was written by "
             "another version; run the measure stage again (`dvc repro --force`)"
         )
-    return typed(records)
+    return typed(records if BETTER in records.columns else records.assign(**{BETTER: "higher"}))
 
 
 def typed(records: pd.DataFrame) -> pd.DataFrame:
@@ -70,8 +76,9 @@ def typed(records: pd.DataFrame) -> pd.DataFrame:
     records = records.copy()
     for name in INTEGERS:
         records[name] = records[name].astype("Int64")
-    for name in ("dataset", "model", "split", "layer", "pooling", "metric"):
-        records[name] = records[name].fillna("").astype(str)
+    for name in (*TEXTS, BETTER):
+        if name in records.columns:
+            records[name] = records[name].fillna("").astype(str)
     return records
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.embed.params import EmbedParams
+from stages.embed.params import CorruptionsParams, EmbedParams
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.images import MANIFEST_COLUMNS, PackedImages, open_images, write_images
 from stages.shared.networks.build import build_network
@@ -13,7 +13,14 @@ from stages.shared.networks.params import NetworkParams, WeightsParams
 
 CLASSES = 10
 PARAMS = EmbedParams(
-    splits=["test", "unseen"], pooling=["auto"], augment=False, baseline_size=8, dtype="float32", batch_size=128
+    splits=["test", "unseen"],
+    pooling=["auto"],
+    augment=False,
+    baseline_size=8,
+    dtype="float32",
+    batch_size=128,
+    train_per_class=0,
+    corruptions=CorruptionsParams(kinds=[], severities=[1], per_class=1),
 )
 
 

@@ -1,7 +1,8 @@
 """What each score costs on one cell of nine layers: CPU seconds, and the peak memory of measure at N and 4 N images.
 
 The embeddings are synthetic: classes on a low-dimensional manifold with correlated features, as a network's are. A
-score is charged with all that it computes; in the stage neighbour scores share one pass, so that they cost less.
+score is charged with all that it computes; in the stage scores share clusterings and the pass over distances, so that
+they cost less: what all cost together, and what those of every checkpoint do, stands below them.
 
     python -m tests.bench.measure_cost --images 2500
 """
@@ -22,14 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from stages.measure.catalogue import METRICS
 from stages.measure.layer import EmbeddedSplit, Settings
+from stages.measure.scoring import LIBRARIES
 from stages.shared.embedding_writer import EmbeddingWriter
 from stages.shared.embeddings import Layer
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
+EVERY_CHECKPOINT = ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"]
 MEASURE = {
-    "metrics": list(METRICS), "normalize": "none", "kmeans": {"starts": 10, "seed": 0},
-    "knn_k": "split", "probe": {"C": 1.0, "folds": 5, "steps": "ends"},
+    "metrics": list(METRICS), "extra": {"metrics": [], "steps": "ends"}, "last_step": [], "normalize": "none",
+    "kmeans": {"starts": 10, "seed": 0}, "knn_k": "split", "probe": {"C": 1.0, "folds": 5, "steps": "ends"},
 }  # fmt: skip
 LAUNCHER = """
 import resource, subprocess, sys
@@ -67,20 +70,25 @@ def correlated(count: int, classes: int, width: int, seed: int) -> tuple[Any, An
 
 
 def print_seconds(count: int) -> None:
-    """Time every score on every layer of both splits, each from nothing, on one thread."""
-    __import__("sklearn.linear_model"), __import__("sklearn.cluster")
+    """Time every score on every layer of both splits, each from nothing, then together, on one thread."""
+    for module in LIBRARIES:
+        __import__(module)
     print(f"CPU seconds on one thread, {len(WIDTHS)} layers, {count} images, 10 k-means starts; in brackets the widest")
+    together = {"all": list(METRICS), "every checkpoint": EVERY_CHECKPOINT}
     for classes in CLASSES.values():
-        for name in METRICS:
+        for label, names in ({name: [name] for name in METRICS} | together).items():
             with threadpool_limits(1):
-                seconds = [seconds_of(name, *correlated(count, classes, width, 0)) for width in WIDTHS]
-            print(f"  K = {classes:2d}  {name:15s} {sum(seconds):6.2f}  ({seconds[-1]:.2f})", flush=True)
+                seconds = [seconds_of(names, *correlated(count, classes, width, 0)) for width in WIDTHS]
+            print(f"  K = {classes:2d}  {label:19s} {sum(seconds):6.2f}  ({seconds[-1]:.2f})", flush=True)
 
 
-def seconds_of(name: str, X: Any, y: Any) -> float:
-    settings = Settings("none", int(np.bincount(y).max()), 10, 0, 1.0, 5, 0)
+def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
+    """CPU seconds of some scores of one layer, sharing what they can."""
+    settings = Settings("none", int(np.bincount(y).max()), 10, 0, 1.0, 5, 0, 0)
     began = time.process_time()
-    METRICS[name](EmbeddedSplit(X, y, settings))
+    split = EmbeddedSplit(X, y, settings, wanted=names)
+    for name in names:
+        METRICS[name].score(split)
     return time.process_time() - began
 
 

@@ -10,11 +10,13 @@ from ruamel.yaml import YAML
 
 from stages.measure.layer import EmbeddedSplit, Settings
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.embeddings import Layer
+from stages.shared.embeddings import LAST_STEP, Layer
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
 DEFAULT = {
     "metrics": ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"],
+    "extra": {"metrics": [], "steps": "ends"},
+    "last_step": [],
     "normalize": "none",
     "kmeans": {"starts": 3, "seed": 0},
     "knn_k": "split",
@@ -34,7 +36,7 @@ def blobs(sizes: Sequence[int], width: int, *, spread: float = 1.0, seed: int = 
 def settings(y: Any, **changes: Any) -> Settings:
     k = int(min(np.bincount(y).max(), len(y) - 1))
     default = {"normalize": "none", "neighbours": k, "starts": 3, "kmeans_seed": 0}
-    return Settings(**{**default, "C": 1.0, "folds": 3, "probe_seed": 0, **changes})
+    return Settings(**{**default, "C": 1.0, "folds": 3, "probe_seed": 0, "few_shot_seed": 0, **changes})
 
 
 def embedded(X: Any, y: Any, **changes: Any) -> EmbeddedSplit:
@@ -94,4 +96,56 @@ def write_store(
                 np.random.default_rng(step).normal(size=(len(names), len(classes))).astype(np.float32)
             )
             writer.write("logits", step, arrays["logits", step])
+    return arrays
+
+
+def write_last_step(
+    path: Path,
+    *,
+    step: int = 10,
+    train: Sequence[int] = (5, 4, 6),
+    corrupted: Sequence[str] = ("blur_1", "noise_3"),
+    layers: Sequence[Layer] = LAYERS,
+    classes: Sequence[str] = ("test0", "test1", "test2"),
+    per_class: int = 4,
+    sizes: Sequence[int] = (8, 8, 8),
+    spoil: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Add what is embedded at the last step alone to a store of `write_store`; returns its arrays by layer.
+
+    Args:
+        train: training images per seen class.
+        corrupted: splits of copies of the first `per_class` test images of every class; the higher the
+            severity, the farther from their class.
+        sizes: test images per class in the store.
+        spoil: layer -> function that changes the array before it is written.
+    """
+    names, n_train = [f"test{c}" for c, n in enumerate(train) for _ in range(n)], sum(train)
+    rows = [start + i for start in np.cumsum([0, *sizes[:-1]]) for i in range(per_class)]
+    ids = [f"t{n:03}" for n in range(n_train)] + [f"i{row:03}" for _ in corrupted for row in rows]
+    labels = names + [f"test{c}" for _ in corrupted for c in range(len(sizes)) for _ in range(per_class)]
+    splits = ["train"] * n_train + [split for split in corrupted for _ in rows]
+    samples = pd.DataFrame({"sample_id": ids, "split": splits, "label": labels})
+    codes = np.unique(labels, return_inverse=True)[1]
+    noise = np.array([0.5] * n_train + [float(split[-1]) for split in corrupted for _ in rows])[:, None]
+    arrays: dict[str, Any] = {}
+    cell = {"dataset": "toy", "model": "net", "seed": 7}
+    with EmbeddingWriter(
+        path / LAST_STEP,
+        samples=samples,
+        steps=[step],
+        layers=layers,
+        classes=classes,
+        dtype="float32",
+        attributes=cell,
+    ) as writer:
+        for number, layer in enumerate(layers):
+            random = np.random.default_rng([number, 0 if layer.depth < 0 else step])
+            centres = random.normal(size=(5, layer.width))
+            X = (centres[codes] + noise * random.normal(size=(len(codes), layer.width))).astype(np.float32)
+            arrays[layer.name] = (spoil or {}).get(layer.name, lambda a: a)(X)
+            writer.write(layer.name, step, arrays[layer.name])
+        if classes:
+            arrays["logits"] = np.random.default_rng(99).normal(size=(len(ids), len(classes))).astype(np.float32)
+            writer.write("logits", step, arrays["logits"])
     return arrays

@@ -1,9 +1,17 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
-from stages.measure.clustering import chance_of_nmi, cluster, normalized_mutual_information
+from stages.measure.clustering import (
+    assigned_classes,
+    chance_of_assignment,
+    chance_of_nmi,
+    cluster,
+    normalized_mutual_information,
+)
 from stages.shared.seeding import child_seed
 from tests.measure.synthetic import blobs
 
@@ -61,3 +69,39 @@ def test_chance_and_nmi_together_give_the_adjusted_score():
 
 def test_chance_of_a_single_cluster_is_zero():
     assert chance_of_nmi(np.array([0, 1, 1]), np.zeros(3, np.int32)) == 0
+
+
+@pytest.mark.parametrize("clusters", [3, 4, 5])
+def test_the_assignment_is_the_best_of_all(clusters):
+    random = np.random.default_rng(clusters)
+    y, labels = random.permutation(np.arange(50) % 4), random.integers(0, clusters, 50).astype(np.int32)
+    targets = [*range(4), -1]
+    slow = max(np.mean(np.array(given)[labels] == y) for given in permutations(targets, clusters))
+    assert (assigned_classes(y, labels) == y).mean() == pytest.approx(slow)
+
+
+def test_an_assignment_by_hand():
+    y, labels = np.array([0, 0, 0, 1, 1, 2]), np.array([7, 7, 4, 4, 4, 7], np.int32)
+    assert assigned_classes(y, labels).tolist() == [0, 0, 1, 1, 1, 0]  # class 2 gets no cluster
+    y, labels = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 1, 2, 2, 2], np.int32)
+    assert assigned_classes(y, labels).tolist() == [-1, 0, 0, 1, 1, 1]  # cluster 0 gets no class
+
+
+def test_chance_of_the_assignment_is_the_mean_over_shuffled_labels():
+    random = np.random.default_rng(0)
+    y, labels = random.integers(0, 4, 60), random.integers(0, 4, 60).astype(np.int32)
+    shuffled = [(assigned_classes(y, s) == y).mean() for s in (random.permutation(labels) for _ in range(1000))]
+    chance = chance_of_assignment(y, labels)
+    assert chance == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled) / np.sqrt(200))
+    assert chance > 0.3
+    assert chance_of_assignment(y, random.permutation(labels)) == chance
+    assert chance_of_assignment(y, np.zeros(60, np.int32)) == np.bincount(y).max() / 60
+
+
+def test_empty_clusters_change_neither_nmi_nor_chance():
+    y, labels = np.repeat([0, 1, 2], 8), np.tile([0, 1], 12).astype(np.int32)
+    labels[:6] = 0
+    gap = np.where(labels == 1, 4, labels).astype(np.int32)
+    assert normalized_mutual_info_score(y, labels) > 0
+    assert normalized_mutual_information(y, gap) == pytest.approx(normalized_mutual_info_score(y, labels))
+    assert chance_of_nmi(y, gap) == chance_of_nmi(y, labels) > 0

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.measure.catalogue import METRICS
+from stages.measure.catalogue import METRICS, NAMES
 from stages.measure.layer import EmbeddedSplit
-from stages.measure.params import MeasureParams
+from stages.measure.params import ANALYSES, MeasureParams
 from stages.measure.plan import settings_of
 from stages.shared.embeddings import open_embeddings
 from stages.shared.params import read_section
 from stages.shared.records import COLUMNS, read_records
-from tests.measure.synthetic import write_params, write_store
+from tests.measure.synthetic import DEFAULT, write_last_step, write_params, write_store
 
 ROOT = Path(__file__).parents[2]
+PROBE = "probe_accuracy"
 CELL = ["--dataset", "toy", "--model", "net", "--seed", "7"]
 
 
@@ -77,7 +78,9 @@ def test_the_closing_line_and_the_log(cell):
 
 
 def test_the_table_has_the_contracts_columns_and_order(records):
-    assert tuple(records.columns) == COLUMNS
+    assert tuple(records.columns) == (*COLUMNS, "better", "relative")
+    assert set(records["better"]) == {"higher"}
+    assert records["relative"].isna().all()
     assert len(records) == 91
     assert records["step"].is_monotonic_increasing
     first = records[records["step"] == 0]
@@ -97,12 +100,12 @@ def test_values_are_those_of_the_catalogue(cell, records):
         embedded = EmbeddedSplit(arrays["blocks.0", 10][rows], y, settings_of(store, split, params))
         found = records[(records["layer"] == "blocks.0") & (records["step"] == 10) & (records["split"] == split)]
         for row in found.itertuples():
-            score = METRICS[row.metric](embedded)
+            score = METRICS[row.metric].score(embedded)
             assert (row.value, row.chance, row.ceiling) == pytest.approx(
                 (score.value, score.chance, score.ceiling), abs=1e-12
             )
             assert np.isnan(row.start_sd) == (row.metric != "nmi")
-        assert set(found["metric"]) == set(METRICS)
+        assert set(found["metric"]) == {"nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"}
         assert set(found["n_images"]) == {len(y)}
         assert set(found["n_classes"]) == {3 if split == "test" else 2}
 
@@ -171,6 +174,132 @@ def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(c
     for path in (folder / "out").iterdir():
         other = folder / "again" / path.name
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), path.name
+
+
+EXTRA = [name for name in NAMES if name not in DEFAULT["metrics"]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A cell with every score and every analysis, measured by one process and by two."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_store(folder / "store", sizes={"test": (8, 8, 8), "unseen": (9, 11, 10)})
+    write_last_step(folder / "store")
+    write_params(folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, last_step=list(ANALYSES))
+    for out, workers in (("out", "2"), ("again", "1")):
+        done = measure(folder, "--workers", workers, out=out)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def read_last(whole, **where):
+    rows = read_records(whole / "out" / "layers.csv")
+    for name, value in where.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(whole):
+    names = sorted(path.name for path in (whole / "out").iterdir())
+    assert names == [
+        "clusters.parquet",
+        "images.parquet",
+        "k_sensitivity.csv",
+        "layer_pairs.csv",
+        "layers.csv",
+        "starts.csv",
+        "subsets.csv",
+    ]
+    assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
+
+
+def test_scores_of_the_last_step_alone_stand_in_the_table_of_layers(whole):
+    rows = read_last(whole)
+    own = rows[~rows["split"].isin(["test", "unseen"])]
+    assert set(own["step"]) == {10}
+    assert set(own["split"]) == {"seen_matched", "unseen_matched", "blur_1", "noise_3"}
+    counts = own.groupby(["split", "metric"]).size().to_dict()
+    matched = {(f"{s}_matched", m): 4 for s in ("seen", "unseen") for m in ("nmi", "knn_purity", "nn1_accuracy")}
+    copies = {(c, m): 1 if m == "accuracy" else 4 for c in ("blur_1", "noise_3") for m in ("accuracy", "nmi", PROBE)}
+    assert counts == matched | copies
+    ood = rows[rows["metric"].str.startswith("ood_")]
+    assert len(ood) == 4 * 4
+    assert set(zip(ood["step"], ood["split"], strict=True)) == {(10, "unseen")}
+    assert set(ood.loc[ood["better"] == "lower", "metric"]) == {"ood_fpr95_knn", "ood_fpr95_mahalanobis"}
+    better = dict(zip(rows["metric"], rows["better"], strict=True))
+    assert (better["collapse"], better["intrinsic_dimension"], better["ami"]) == ("lower", "neither", "higher")
+
+
+def test_relative_is_the_share_of_the_clean_score_and_of_corruptions_only(whole):
+    rows = read_last(whole)
+    corrupted = rows["split"].isin(["blur_1", "noise_3"])
+    assert rows.loc[~corrupted, "relative"].isna().all()
+    head = rows[corrupted & (rows["layer"] == "head")]
+    store = open_embeddings(whole / "store")
+    clean = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]
+    right = (store.logits(10, "test")[clean].argmax(axis=1) == np.repeat([0, 1, 2], 4)).mean()
+    assert (head["value"] / right).tolist() == pytest.approx(head["relative"].tolist())
+    assert set(rows.loc[corrupted, "n_images"]) == {12}
+
+
+def test_further_scores_are_at_their_steps_only(whole):
+    steps = read_last(whole, layer="stem").groupby("metric")["step"].agg(set)
+    assert all(steps[name] == {0, 10} for name in EXTRA)
+    assert steps["nmi"] == {0, 5, 10}
+    assert read_last(whole, layer="pixels").groupby("metric")["step"].agg(set)["ami"] == {0, 10}
+
+
+def test_images_hold_contributions_of_further_scores_and_distances_of_the_last_step(whole):
+    images = pd.read_parquet(whole / "out" / "images.parquet")
+    assert not {"nmi", "ami", "ari"} & set(images.columns)
+    far = images[images["ood_knn"].notna()]
+    assert set(far["step"]) == {10}
+    assert set(far["layer"]) == {"pixels", "stem", "blocks.0"}
+    assert len(far) == 4 * (24 + 30) == images["ood_mahalanobis"].notna().sum()
+    layer = far[far["layer"] == "blocks.0"]
+    near, unseen = (layer.loc[layer["split"] == split, "ood_knn"].to_numpy() for split in ("test", "unseen"))
+    auroc = ((unseen[:, None] > near).mean() + (unseen[:, None] >= near).mean()) / 2
+    found = read_last(whole, layer="blocks.0", metric="ood_auroc_knn")["value"].item()
+    assert found == pytest.approx(auroc)
+    assert images["silhouette"].notna().sum() == 2 * 4 * (24 + 30)
+
+
+def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
+    subsets = pd.read_csv(whole / "out" / "subsets.csv", keep_default_na=False)
+    assert subsets.columns.tolist() == [
+        *("step", "split", "layer", "depth", "pooling", "metric", "left_out", "n_classes", "value"),
+    ]
+    assert set(zip(subsets["step"], subsets["split"], strict=True)) == {(10, "unseen")}
+    assert len(subsets) == 4 * 4 * (len(METRICS))  # layers, sets, scores
+    clusters = pd.read_csv(whole / "out" / "k_sensitivity.csv")
+    assert clusters.columns.tolist() == ["step", "split", "layer", "depth", "pooling", "clusters", "nmi", "ami"]
+    for _, rows in clusters.groupby(["split", "layer", "pooling"]):
+        assert rows["clusters"].tolist() == [2, 3, 4, 5, 6]
+    assert len(clusters) == 2 * 4 * 5
+    pairs = pd.read_csv(whole / "out" / "layer_pairs.csv")
+    sides = [f"{name}_{side}" for side in "ab" for name in ("layer", "depth", "pooling")]
+    assert pairs.columns.tolist() == ["step", "split", *sides, "cka"]
+    assert len(pairs) == 2 * 10
+    assert (pairs["depth_a"] <= pairs["depth_b"]).all()
+    assert set(pairs["step"]) == {10}
+
+
+def test_analyses_need_what_they_look_at_before_any_work(tmp_path):
+    write_store(tmp_path / "store")
+    write_params(tmp_path / "params.yaml", last_step=["ood"])
+    done = measure(tmp_path)
+    assert done.returncode == 2
+    assert "set embed.train_per_class to more than 0, or take ood out of measure.last_step" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_unseen_classes_are_said_to_be_too_few_to_leave_one_out(tmp_path):
+    write_store(tmp_path / "store", steps=(0,))
+    write_params(tmp_path / "params.yaml", metrics=["nn1_accuracy", "few_shot_accuracy_1"], last_step=["class_subsets"])
+    done = measure(tmp_path, "--workers", "1")
+    assert done.returncode == 0
+    assert "class_subsets: the split 'unseen' has 2 classes, so that none can be left out" in done.stderr
+    assert pd.read_csv(tmp_path / "out" / "subsets.csv")["left_out"].isna().all()
 
 
 def spoil(X):

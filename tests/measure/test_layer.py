@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
-from stages.measure.layer import unit_rows
-from tests.measure.synthetic import blobs, embedded
+from stages.measure import layer
+from stages.measure.catalogue import METRICS
+from stages.measure.layer import CLASS_DISTANCE_SCORES, NEIGHBOUR_SCORES, EmbeddedSplit, centred, unit_rows
+from tests.measure.synthetic import blobs, embedded, settings
 
 
 def test_rows_get_length_one_and_zeros_stay():
@@ -23,3 +26,52 @@ def test_shared_results_are_computed_once():
     assert split.clustered
     assert split.matches is split.matches
     assert split.peers.tolist() == [8 if c == 0 else 6 for c in y]
+
+
+def test_neighbours_reach_as_far_as_retrieval_needs():
+    X, y = blobs([9, 7], 3)
+    assert embedded(X, y, neighbours=2).matches.shape == (16, 8)
+    assert embedded(X, y, neighbours=12).matches.shape == (16, 12)
+    assert embedded(X[:3], y[:3] * 0, neighbours=1).nearest.shape == (3, 2)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Names of the passes over all distances, as they are made."""
+    made = []
+    for name in ("scan", "distance_sums"):
+        inner = getattr(layer, name)
+        monkeypatch.setattr(layer, name, lambda *a, name=name, inner=inner, **k: made.append(name) or inner(*a, **k))
+    return made
+
+
+def test_scores_from_distances_share_one_pass(passes):
+    X, y = blobs([9, 7], 3)
+    split = EmbeddedSplit(X, y, settings(y), wanted=METRICS)
+    values = {name: metric.score(split).value for name, metric in METRICS.items()}
+    assert passes == ["scan"]
+    assert values["silhouette"] == METRICS["silhouette"].score(embedded(X, y)).value
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_score_computes_the_distances_it_needs_and_no_others(name, passes):
+    X, y = blobs([9, 7], 3)
+    split = EmbeddedSplit(X, y, settings(y), wanted=[name])
+    METRICS[name].score(split)
+    expected = ["scan"] if name in NEIGHBOUR_SCORES else ["distance_sums"] if name in CLASS_DISTANCE_SCORES else []
+    assert passes == expected
+    if name in NEIGHBOUR_SCORES:
+        assert split.scan.sums is None
+
+
+def test_rows_at_the_mean_are_zero_and_others_keep_their_difference():
+    X = np.array([[4096.5, 1], [4096, 1], [4095.5, 1]], np.float32)
+    assert centred(X).tolist() == [[0.5, 0], [0, 0], [-0.5, 0]]
+    constant = np.full((7, 3), 0.1, np.float32)
+    assert np.array_equal(embedded(constant, np.array([0, 0, 0, 1, 1, 1, 1])).centred_directions, np.zeros((7, 3)))
+
+
+def test_centring_by_blocks_of_rows_equals_centring_at_once(monkeypatch):
+    X, _ = blobs([10, 12], 5)
+    monkeypatch.setattr(layer, "ROWS_PER_BLOCK", 7)
+    assert np.allclose(centred(X), X - X.mean(axis=0, dtype=np.float64), atol=1e-6)

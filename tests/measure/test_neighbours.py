@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from stages.measure.neighbours import nearest_neighbours, neighbour_matches
+from stages.measure.neighbours import distance_sums, scan, squared_distance_blocks
 from tests.measure.synthetic import blobs
 
 
 def gathered(X, k, **options):
-    return np.concatenate([nearest for _, nearest in nearest_neighbours(X, k, **options)])
+    return scan(X, np.zeros(len(X), np.int64), k, kept=k, **options).nearest
 
 
 def slow_neighbours(X, k):
@@ -59,7 +59,7 @@ def test_a_large_offset_does_not_blur_the_distances():
 @pytest.mark.parametrize("block_bytes", [1, 32 * 30 * 7, 32 * 30 * 30])
 def test_blocks_do_not_change_the_result(block_bytes):
     X, _ = blobs([10, 12, 8], 5)
-    sizes = [rows.stop - rows.start for rows, _ in nearest_neighbours(X, 3, block_bytes=block_bytes)]
+    sizes = [rows.stop - rows.start for rows, _ in squared_distance_blocks(X, block_bytes=block_bytes)]
     assert sum(sizes) == 30
     assert max(sizes) == {1: 1, 32 * 30 * 7: 7, 32 * 30 * 30: 30}[block_bytes]
     assert np.array_equal(gathered(X, 12, block_bytes=block_bytes), gathered(X, 12))
@@ -67,9 +67,25 @@ def test_blocks_do_not_change_the_result(block_bytes):
 
 def test_matches_compare_classes_nearest_first():
     X = np.array([[0], [1], [3], [7]], np.float32)
-    assert neighbour_matches(X, np.array([0, 0, 1, 0]), 3).tolist() == [
+    found = scan(X, np.array([0, 0, 1, 0]), 3, kept=2)
+    assert found.nearest.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert found.sums is None
+    assert found.matches.tolist() == [
         [True, False, True],
         [True, False, True],
         [False, False, False],
         [False, True, True],
     ]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 32 * 30 * 7, 2**26])
+def test_sums_of_distances_equal_a_slow_sum(block_bytes):
+    X, y = blobs([10, 12, 8], 5)
+    groups = np.random.default_rng(0).uniform(size=(30, 2))
+    slow = [
+        [sum(groups[j, g] * np.linalg.norm(a.astype(float) - b) for j, b in enumerate(X)) for g in (0, 1)] for a in X
+    ]
+    found = scan(X, y, 3, groups=groups, block_bytes=block_bytes)
+    assert np.allclose(found.sums, slow, rtol=1e-12)
+    assert np.array_equal(found.matches, scan(X, y, 3).matches)
+    assert np.array_equal(distance_sums(X, groups, block_bytes=block_bytes), found.sums)

@@ -19,6 +19,14 @@ def test_the_default_section_is_read(tmp_path):
     assert (params.kmeans.starts, params.kmeans.seed, params.probe.C, params.probe.folds) == (3, 0, 1.0, 3)
 
 
+def test_further_scores_and_analyses_may_be_none_or_many(tmp_path):
+    none = read(tmp_path)
+    assert (none.extra.metrics, none.last_step, none.all_metrics) == ([], [], none.metrics)
+    many = read(tmp_path, extra={"metrics": ["ami", "collapse"], "steps": [5]}, last_step=["ood", "layer_pairs"])
+    assert many.all_metrics == [*none.metrics, "ami", "collapse"]
+    assert many.last_step == ["ood", "layer_pairs"]
+
+
 @pytest.mark.parametrize("steps", ["ends", "all", [0, 100]])
 def test_probe_steps_are_a_word_or_a_list(tmp_path, steps):
     assert read(tmp_path, probe={"C": 1, "folds": 2, "steps": steps}).probe.steps == steps
@@ -27,7 +35,21 @@ def test_probe_steps_are_a_word_or_a_list(tmp_path, steps):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"metrics": ["nmj"]}, r"measure\.metrics\.0: .*'nmj' is no score: did you mean 'nmi'\?"),
+        ({"metrics": ["nmj"]}, r"measure\.metrics\.0: .*'nmj' is no score: did you mean 'nmi'"),
+        (
+            {"extra": {"metrics": ["sillhouette"], "steps": "ends"}},
+            r"measure\.extra\.metrics\.0: .*'silhouette'\?",
+        ),
+        ({"extra": {"metrics": ["ami", "ami"], "steps": "ends"}}, r"extra\.metrics must not repeat a name, found"),
+        (
+            {"extra": {"metrics": ["ami", "nmi"], "steps": "ends"}},
+            r"must not repeat a name of metrics, .*'nmi'",
+        ),
+        ({"extra": {"metrics": [], "steps": "last"}}, r"measure\.extra\.steps.*found 'last'"),
+        ({"extra": {"metrics": []}}, r"measure\.extra\.steps is missing"),
+        ({"last_step": ["class_subset"]}, r"measure\.last_step\.0: .*is no analysis: did you mean 'class_subsets'"),
+        ({"last_step": ["ood", "ood"]}, r"last_step must not repeat a name"),
+        ({"last_step": None}, r"measure\.last_step: Input should be a valid list"),
         ({"metrics": ["knn_purty"]}, "did you mean 'knn_purity'"),
         ({"metrics": []}, r"measure\.metrics: .*at least 1 item"),
         ({"metrics": ["nmi", "nmi"]}, "must not repeat a name"),

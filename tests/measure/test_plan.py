@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from stages.measure.params import MeasureParams
-from stages.measure.plan import check_cell, check_params, head_metrics, plan_jobs, probe_steps, settings_of
-from stages.shared.console import UserError
+from stages.measure.plan import analyses_of, chosen_steps, head_metrics, plan_jobs, settings_of
 from stages.shared.embeddings import open_embeddings
 from stages.shared.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
@@ -30,8 +29,8 @@ def probe(steps, folds=3):
 
 
 @pytest.mark.parametrize(("steps", "expected"), [("ends", (0, 10)), ("all", (0, 5, 10)), ([5], (5,))])
-def test_probe_steps(steps, expected):
-    assert probe_steps((0, 5, 10), params(probe=probe(steps))) == expected
+def test_steps_are_chosen_by_word_or_list(steps, expected):
+    assert chosen_steps(steps, (0, 5, 10)) == expected
 
 
 def test_every_layer_of_every_split_at_every_step_and_the_baseline_once(store):
@@ -51,6 +50,36 @@ def test_a_step_without_scores_has_no_job(store):
     assert {job.step for job in jobs} == {0, 10}
 
 
+def extra(metrics, steps):
+    return {"metrics": metrics, "steps": steps}
+
+
+def test_further_scores_are_computed_at_their_own_steps(store):
+    jobs = plan_jobs(store, params(metrics=["nmi"], extra=extra(["silhouette", "probe_accuracy"], [0, 5])))
+    at = {job.step: job.metrics for job in jobs if job.layer.name == "stem"}
+    assert at == {0: ("nmi", "silhouette", "probe_accuracy"), 5: ("nmi", "silhouette"), 10: ("nmi",)}
+    baseline = [job for job in jobs if job.layer.name == "pixels"]
+    assert {job.metrics for job in baseline} == {("nmi", "silhouette", "probe_accuracy")}
+
+
+def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
+    every = ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"]
+    assert analyses_of("test", params(last_step=every)) == ("k_sensitivity", "corruptions")
+    assert analyses_of("unseen", params(last_step=every)) == ("class_subsets", "seen_matched", "k_sensitivity", "ood")
+    jobs = plan_jobs(store, params(last_step=every))
+    with_analyses = {(job.step, job.layer.name) for job in jobs if job.analyses}
+    assert with_analyses == {(0, "pixels"), (10, "stem"), (10, "stem@max"), (10, "blocks.0")}
+    assert all(job.analyses == analyses_of(job.split, params(last_step=every)) for job in jobs if job.analyses)
+
+
+def test_an_analysis_needs_no_score_of_the_same_layer(store):
+    jobs = plan_jobs(store, params(metrics=["accuracy"], last_step=["ood"]))
+    assert {(job.step, job.split, job.layer.name) for job in jobs} == {
+        (0, "unseen", "pixels"),
+        *((10, "unseen", name) for name in ("stem", "stem@max", "blocks.0")),
+    }
+
+
 @pytest.mark.parametrize(("knn_k", "expected"), [("split", (8, 14)), ("paper", (14, 14))])
 def test_k_is_the_splits_own_largest_class_or_the_unseen_ones(store, knn_k, expected):
     assert tuple(settings_of(store, s, params(knn_k=knn_k)).neighbours for s in ("test", "unseen")) == expected
@@ -67,35 +96,14 @@ def test_folds_depend_on_the_cells_seed_and_kmeans_on_its_own(store):
     assert found.probe_seed == settings_of(store, "unseen", params()).probe_seed
 
 
-def test_the_cell_must_be_the_one_asked_for(store):
-    check_cell(store, "toy", "net", 7)
-    with pytest.raises(UserError, match="must hold the cell toy-net-8, found toy-net-7"):
-        check_cell(store, "toy", "net", 8)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "changes", "message"),
-    [
-        (None, {"probe": probe([0, 7])}, r"measure\.probe\.steps must name checkpoints, found 7; .* are 0, 5, 10"),
-        ({"test": (5, 5)}, {"knn_k": "paper"}, "knn_k: paper takes k from the split `unseen`, found only test"),
-        ({"test": (5, 5), "unseen": (9,)}, {}, "split 'unseen' must have at least 2 classes .* found only 'unseen0'"),
-        (None, {"probe": probe("all", folds=9)}, "folds: 9 needs .* split 'test' has 8 of class 'test0'"),
-        ({"unseen": (5, 5)}, {"metrics": ["accuracy"]}, "found only accuracy, which needs the split 'test'"),
-    ],
-)
-def test_parameters_that_do_not_fit_the_embeddings(tmp_path, sizes, changes, message):
-    with pytest.raises(UserError, match=message):
-        check_params(small_store(tmp_path, sizes=sizes), params(**changes))
-
-
-def test_small_classes_are_accepted_without_the_probe(tmp_path):
-    store = small_store(tmp_path, sizes={"test": (2, 5), "unseen": (1, 4)})
-    check_params(store, params(metrics=["nmi", "knn_purity"]))
-
-
 def test_the_head_is_scored_on_seen_classes_only(tmp_path, store):
-    assert head_metrics(store, params()) == ("accuracy",)
-    assert head_metrics(small_store(tmp_path, sizes={"unseen": (5, 5)}), params()) == ()
+    assert head_metrics(5, store, params()) == ("accuracy",)
+    assert head_metrics(5, small_store(tmp_path, sizes={"unseen": (5, 5)}), params()) == ()
+
+
+def test_the_head_may_be_scored_at_some_steps_only(store):
+    chosen = params(metrics=["nmi"], extra=extra(["accuracy"], "ends"))
+    assert [head_metrics(step, store, chosen) for step in (0, 5, 10)] == [("accuracy",), (), ("accuracy",)]
 
 
 def test_settings_are_plain_numbers(store):

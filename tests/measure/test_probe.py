@@ -8,7 +8,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stages.measure import probe
-from stages.measure.probe import fit_and_predict, held_out_predictions, span_coordinates, standardize
+from stages.measure.probe import (
+    fit_and_predict,
+    held_out_predictions,
+    held_out_predictions_of_copies,
+    span_coordinates,
+    standardize,
+)
 from tests.measure.synthetic import blobs
 
 
@@ -96,17 +102,17 @@ def test_narrow_data_are_not_rotated():
 def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypatch):
     tried = []
 
-    def solve(train, y, held_out, C):
-        tried.append(train.dtype)
+    def solve(train, y, others, C):
+        tried.append((train.dtype, *(other.dtype for other in others)))
         if train.dtype == np.float32:
             warnings.warn("Line Search failed", UserWarning, stacklevel=1)
-        return np.array([len(tried)])
+        return [np.array([len(tried)])] * len(others)
 
     monkeypatch.setattr(probe, "_solve", solve)
-    assert fit_and_predict(
-        np.ones((2, 1), np.float32), np.array([0, 1]), np.ones((1, 1), np.float32), C=1.0
-    ).tolist() == [2]
-    assert tried == [np.float32, np.float64]
+    one = np.ones((1, 1), np.float32)
+    found = fit_and_predict(np.ones((2, 1), np.float32), np.array([0, 1]), one, one, C=1.0)
+    assert [classes.tolist() for classes in found] == [[2], [2]]
+    assert tried == [(np.float32,) * 3, (np.float64,) * 3]
 
 
 def test_the_seed_chooses_the_folds():
@@ -114,3 +120,66 @@ def test_the_seed_chooses_the_folds():
     runs = [held_out_predictions(X, y, C=1.0, folds=3, seed=seed) for seed in (0, 0, 1)]
     assert np.array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
+
+
+def copies_of(X, seed=5):
+    """Two kinds of disturbed copies of some images, in an order of their own, one of them twice."""
+    random = np.random.default_rng(seed)
+    rows = random.permutation(len(X))[: len(X) // 2]
+    rows[-1] = rows[0]
+    noise = random.normal(size=(2, len(rows), X.shape[1]))
+    return {
+        "weak": (rows, (X[rows] + noise[0]).astype(np.float32)),
+        "strong": (rows, (5 * noise[1]).astype(np.float32)),
+    }
+
+
+@pytest.mark.parametrize(("sizes", "width"), [([40, 30, 40], 10), ([20, 20, 20], 150)])
+def test_copies_are_predicted_by_the_classifier_that_never_saw_their_original(sizes, width):
+    X, y = blobs(sizes, width, spread=0.5 * width**0.5)
+    copies = copies_of(X)
+    _, found = held_out_predictions_of_copies(X, y, C=1.0, folds=4, seed=3, copies=copies)
+    models = {}
+    for train, held_out in StratifiedKFold(4, shuffle=True, random_state=3).split(X, y):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, tol=1e-8, max_iter=10000, solver="newton-cg"))
+        models |= dict.fromkeys(held_out.tolist(), model.fit(X[train].astype(float), y[train]))
+    for name, (rows, copied) in copies.items():
+        expected = [models[row].predict(x[None].astype(float))[0] for row, x in zip(rows, copied, strict=True)]
+        assert found[name].tolist() == expected
+    assert (found["weak"] == y[copies["weak"][0]]).mean() > (found["strong"] == y[copies["strong"][0]]).mean()
+
+
+@pytest.mark.parametrize("width", [4, 90, 200])
+def test_copies_do_not_change_the_predictions_of_the_images(width):
+    X, y = blobs([20, 25, 20], width, spread=1.5 * width**0.5)
+    X[:, 2] = 0.1
+    plain = held_out_predictions(X, y, C=1.0, folds=3, seed=1)
+    with_copies, _ = held_out_predictions_of_copies(X, y, C=1.0, folds=3, seed=1, copies=copies_of(X))
+    assert np.array_equal(with_copies, plain)
+    rows = np.arange(0, 65, 3)
+    same = held_out_predictions_of_copies(X, y, C=1.0, folds=3, seed=1, copies={"same": (rows, X[rows])})[1]
+    assert np.array_equal(same["same"], plain[rows])
+
+
+def test_copies_may_be_missing_from_a_fold():
+    X, y = blobs([12, 12], 5)
+    nothing = (np.empty(0, np.int64), np.empty((0, 5), np.float32))
+    copies = {"one": (np.array([7]), X[[7]]), "none": nothing}
+    predictions, found = held_out_predictions_of_copies(X, y, C=1.0, folds=3, seed=0, copies=copies)
+    assert found["one"].tolist() == [predictions[7]]
+    assert found["none"].shape == (0,)
+
+
+def test_copies_that_vary_where_the_training_images_are_constant():
+    X, y = blobs([20, 20], 5, spread=3)
+    rows = np.arange(0, 40, 2)
+    wider = np.insert(X, 2, np.float32(0.1), axis=1)
+    disturbed = wider[rows] + np.array([0, 0, 100, 0, 0, 0], np.float32)
+    predictions, found = held_out_predictions_of_copies(
+        wider, y, C=1.0, folds=3, seed=0, copies={"disturbed": (rows, disturbed)}
+    )
+    assert np.array_equal(found["disturbed"], predictions[rows])
+    constant = held_out_predictions_of_copies(
+        np.ones_like(X), y, C=1.0, folds=4, seed=0, copies={"disturbed": (rows, X[rows])}
+    )
+    assert np.array_equal(constant[1]["disturbed"], constant[0][rows])

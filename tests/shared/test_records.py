@@ -19,17 +19,17 @@ def table() -> pd.DataFrame:
 def test_a_table_comes_back_with_its_types(tmp_path: Path):
     write_records(tmp_path / "new" / "layers.csv", table())
     found = read_records(tmp_path / "new" / "layers.csv")
-    assert tuple(found.columns) == COLUMNS
+    assert tuple(found.columns) == (*COLUMNS, "better")
     assert found.value.tolist() == [1 / 3, 0.1]
     assert found.depth.tolist() == [1, pd.NA]
     assert str(found.depth.dtype) == "Int64"
     assert found.pooling.tolist() == ["mean", ""]
     assert np.isnan(found.start_sd[1])
-    pd.testing.assert_frame_equal(found, concat_records([table()]))
+    pd.testing.assert_frame_equal(found[list(COLUMNS)], concat_records([table()]))
 
 
 def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
-    write_records(tmp_path / "a.csv", table())
+    write_records(tmp_path / "a.csv", table().assign(better=["higher", "lower"]))
     write_records(tmp_path / "b.csv", read_records(tmp_path / "a.csv"))
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert (tmp_path / "a.csv").read_text().splitlines()[2].startswith("hands,lite0,0,50,test,head,,,accuracy,0.1,")
@@ -38,8 +38,15 @@ def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
 def test_further_columns_come_after_the_contracts(tmp_path: Path):
     write_records(tmp_path / "a.csv", table().assign(ci_low=[0.1, 0.2])[["ci_low", *COLUMNS]])
     found = read_records(tmp_path / "a.csv")
-    assert tuple(found.columns) == (*COLUMNS, "ci_low")
+    assert tuple(found.columns) == (*COLUMNS, "ci_low", "better")
     assert found.ci_low.tolist() == [0.1, 0.2]
+
+
+def test_a_table_without_the_direction_of_its_scores_has_scores_that_are_better_higher(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table())
+    assert read_records(tmp_path / "a.csv").better.tolist() == ["higher", "higher"]
+    write_records(tmp_path / "a.csv", table().assign(better=["neither", "lower"]))
+    assert read_records(tmp_path / "a.csv").better.tolist() == ["neither", "lower"]
 
 
 def test_the_contract_begins_with_the_keys_and_the_value():

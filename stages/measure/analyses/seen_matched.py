@@ -1,0 +1,58 @@
+"""Seen and unseen classes on equal terms: as many classes, as many images of each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from stages.measure.analyses.found import Found, ScoreRow
+from stages.measure.catalogue import METRICS
+from stages.measure.cell import Cell, Rows, part_of
+from stages.measure.layer import Classes, EmbeddedSplit, Score
+from stages.measure.plan import SEEN
+from stages.shared.embeddings import Layer
+from stages.shared.seeding import child_seed
+
+DRAWS = 50
+"""Number of random selections."""
+
+SCORES = ("nmi", "knn_purity", "nn1_accuracy")
+
+
+def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
+    """Mean scores of one layer over random selections of test images, and of unseen images of equal numbers.
+
+    A selection holds as many classes as the split of fewer classes has (the unseen one, as a rule), and of each class
+    as many images as the smallest class of either split has.
+    """
+    splits = {"seen": cell.embedded(layer, cell.step, SEEN), "unseen": split}
+    K = min(len(each.class_sizes) for each in splits.values())
+    n = int(min(each.class_sizes.min() for each in splits.values()))
+    scores = []
+    for name, each in splits.items():
+        seed = child_seed(cell.store.seed, "matched selections", name)
+        rows = list(selections(each.y, K, n, seed))
+        scores += [ScoreRow(f"{name}_matched", m, s, METRICS[m].better, K * n, K) for m, s in means(each, rows)]
+    return Found(scores=scores)
+
+
+def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
+    """Draw `DRAWS` selections of n images of each of K classes, without replacement.
+
+    Yields:
+        (K * n,) indices, ascending; one selection only where there is no choice.
+    """
+    random = np.random.default_rng(seed)
+    sizes = np.bincount(y)
+    no_choice = len(sizes) == K and bool((sizes == n).all())
+    for _ in range(1 if no_choice else DRAWS):
+        classes = random.choice(len(sizes), K, replace=False)
+        yield np.sort(np.concatenate([random.choice(np.flatnonzero(y == c), n, replace=False) for c in classes]))
+
+
+def means(split: EmbeddedSplit, selected: list[Rows]) -> Iterator[tuple[str, Score]]:
+    """Mean value, chance and ceiling of every score over selections, k-means with one start."""
+    parts = [part_of(split, rows, starts=1, wanted=SCORES) for rows in selected]
+    for name in SCORES:
+        found = [METRICS[name].score(part) for part in parts]
+        value, chance, ceiling = np.mean([(score.value, score.chance, score.ceiling) for score in found], axis=0)
+        yield name, Score(float(value), float(chance), float(ceiling))

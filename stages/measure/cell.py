@@ -1,0 +1,87 @@
+"""One cell's embeddings as the scores see them: classes as integers, features scaled as asked for."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.measure.layer import EmbeddedSplit, Floats, unit_rows
+from stages.measure.params import MeasureParams
+from stages.measure.plan import SEEN, corrupted_splits, settings_of
+from stages.shared.embeddings import Embeddings, Layer
+
+Rows = NDArray[np.int64]
+
+
+class Cell:
+    """One cell's embeddings, with the classes and settings of every split."""
+
+    def __init__(self, store: Embeddings, params: MeasureParams) -> None:
+        """Take opened embeddings and the stage's parameters."""
+        self.store, self.params = store, params
+        self.settings = {split: settings_of(store, split, params) for split in store.splits}
+        self.names = {split: np.unique(store.labels(split)) for split in store.splits}
+        self.classes = {split: np.searchsorted(self.names[split], store.labels(split)) for split in store.splits}
+
+    @property
+    def step(self) -> int:
+        """The last checkpoint's step."""
+        return self.store.steps[-1]
+
+    @property
+    def last(self) -> Embeddings:
+        """What was embedded at the last step only; asked for where `checks` found that it is there."""
+        if self.store.last_step is None:
+            raise ValueError("this cell has no embeddings of the last step alone")
+        return self.store.last_step
+
+    def embedded(self, layer: Layer, step: int, split: str, *, wanted: Collection[str] = ()) -> EmbeddedSplit:
+        """Read one layer of one split; `wanted` names the scores that will be asked for."""
+        X = self.store.features(layer, step, split)
+        return EmbeddedSplit(X, self.classes[split], self.settings[split], wanted=wanted)
+
+    def features_of_last(self, layer: Layer, split: str) -> Floats:
+        """One layer's embedding of a split that was embedded at the last step only, scaled as asked for, (M, D)."""
+        X = self.last.features(layer, self.step, split)
+        return unit_rows(X) if self.params.normalize == "l2" else X
+
+    @property
+    def corruptions(self) -> tuple[str, ...]:
+        """Splits of corrupted copies of seen test images."""
+        return corrupted_splits(self.store)
+
+    def rows_of_copies(self, split: str) -> Rows:
+        """For every corrupted copy of one split, the index of its clean image among the seen test images, (M,)."""
+        clean, copies = sample_ids(self.store, SEEN), sample_ids(self.last, split)
+        index = {sample: row for row, sample in enumerate(clean)}
+        return np.array([index[sample] for sample in copies], dtype=np.int64)
+
+
+def sample_ids(store: Embeddings, split: str) -> list[str]:
+    """Names of one split's images, in row order."""
+    return store.samples.loc[store.samples["split"] == split, "sample_id"].tolist()
+
+
+def part_of(
+    split: EmbeddedSplit, rows: Rows, *, starts: int, folds: int | None = None, wanted: Collection[str] = ()
+) -> EmbeddedSplit:
+    """Take some images of a split as a split of their own, with k the size of their largest class.
+
+    Args:
+        split: the whole.
+        rows: (M,) indices.
+        starts: largest number of k-means starts.
+        folds: largest number of the probe's folds; None: as many as of the whole.
+        wanted: names of the scores that will be asked for.
+    """
+    y = np.unique(split.y[rows], return_inverse=True)[1]
+    whole = split.settings
+    settings = replace(
+        whole,
+        normalize="none",  # done
+        neighbours=int(min(np.bincount(y).max(), len(y) - 1)),
+        starts=min(starts, whole.starts),
+        folds=min(folds or whole.folds, whole.folds),
+    )
+    return EmbeddedSplit(split.X[rows], y, settings, wanted=wanted)

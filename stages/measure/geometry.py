@@ -1,0 +1,133 @@
+"""The shape of an embedding: how many dimensions its images fill, and how far its classes have collapsed to points."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+DISCARDED = 0.1
+"""Share of the largest distance ratios that TwoNN leaves out."""
+
+FEATURES_PER_BLOCK = 128
+"""Features that are in double precision at once."""
+
+ROWS_PER_BLOCK = 1024
+"""Rows that are in double precision at once."""
+
+ROUNDING = 2.0**-46
+"""A variance between class means below this share of the mean squared length is rounding."""
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+def two_nearest_dimension(X: Floats, nearest: Indices) -> tuple[float, Doubles, int]:
+    """Estimate the intrinsic dimension from the ratios of the distances to second and first neighbour.
+
+    Where density is constant on the scale of two neighbours, log ratios are exponential with the dimension as their
+    rate. Source: Facco, d'Errico, Rodriguez and Laio 2017, the linear fit.
+
+    Args:
+        X: (N, D) float32.
+        nearest: (N, >= 2) indices of the nearest neighbours, nearest first; fewer than 2 only where N < 3.
+
+    Returns:
+        The dimension; every image's contribution to it, (N,): the dimension plus the influence of its ratio, scaled for
+        the correlation between neighbours' ratios; and the number of images dropped for a distance of 0, which
+        contribute the dimension itself. All NaN if fewer than two ratios are left, or all are 1.
+    """
+    if nearest.shape[1] < 2:
+        return np.nan, np.full(len(X), np.nan), 0
+    first, second = np.sort(distances_to(X, nearest[:, :2]), axis=1).T
+    usable = first > 0
+    logs = np.log(second[usable] / first[usable])
+    value, influences = fitted_rate(logs), np.zeros(len(X))
+    if np.isnan(value):
+        return value, np.full(len(X), np.nan), int((~usable).sum())
+    influences[usable] = rate_influences(logs, value) * len(X) / len(logs)
+    return value, value + influences * spread_factor(influences, nearest[:, :2]), int((~usable).sum())
+
+
+def spread_factor(influences: Doubles, nearest: Indices) -> float:
+    """Factor by which neighbours' correlation widens the spread of a mean of influences, at least 1.
+
+    An image and its neighbours share distances. The variance of the mean is estimated with the products of images that
+    are linked, one among the other's two nearest neighbours, and set in proportion to that of independent images.
+    """
+    images = np.arange(len(nearest))
+    pairs = np.concatenate([np.stack([images, other], axis=1) for other in nearest.T])
+    left, right = np.unique(np.sort(pairs, axis=1), axis=0).T
+    alone, shared = float(influences @ influences), 2 * float(influences[left] @ influences[right])
+    return float(np.sqrt(max(1.0, 1 + shared / alone))) if alone > 0 else 1.0
+
+
+def distances_to(X: Floats, neighbours: Indices) -> Doubles:
+    """Euclidean distances, in double precision, from every row to some others, (N, k)."""
+    distances = np.empty(neighbours.shape)
+    for start in range(0, len(X), ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        doubles = X[rows].astype(np.float64)
+        for rank, other in enumerate(neighbours[rows].T):
+            distances[rows, rank] = np.linalg.norm(X[other] - doubles, axis=1)
+    return distances
+
+
+def fitted_rate(logs: Doubles) -> float:
+    """Slope through the origin of -log(1 - F) on log ratios, the top tenth left out; NaN of fewer than 2."""
+    logs, kept = np.sort(logs), kept_count(len(logs))
+    squares = float(logs[:kept] @ logs[:kept])
+    if kept < 2 or squares == 0:
+        return np.nan
+    return float(logs[:kept] @ -np.log1p(-np.arange(1, kept + 1) / len(logs)) / squares)
+
+
+def kept_count(count: int) -> int:
+    """Number of ratios that are fitted."""
+    return int(count * (1 - DISCARDED))
+
+
+def rate_influences(logs: Doubles, rate: float) -> Doubles:
+    """Influence of every log ratio on the fitted rate, (M,); their sum is 0.
+
+    The rate is A / B with A the integral of -log(1 - u) Q(u) and B that of Q(u)^2, u from 0 to 0.9 and Q the quantile
+    function: both are L-statistics, and the influence of a value x on the rate is the integral over t, up to
+    Q(0.9), of (-log(1 - F(t)) - 2 rate t) (F(t) - [x <= t]), over B.
+    """
+    order, kept = np.argsort(logs, kind="stable"), kept_count(len(logs))
+    ordered = np.concatenate([[0.0], logs[order[:kept]]])
+    below = np.arange(kept) / len(logs)  # F between one value and the next
+    gaps = -np.log1p(-below) * np.diff(ordered) - rate * np.diff(ordered**2)
+    above = np.zeros(len(logs))
+    above[order[: max(kept - 1, 0)]] = np.cumsum(gaps[:0:-1])[::-1]  # integral from a value to the last kept one
+    centre, squares = float(gaps @ below), float(ordered @ ordered)
+    return (centre - above) * (len(logs) / squares)
+
+
+def class_collapse(X: Floats, y: Indices) -> tuple[float, Doubles]:
+    """Divide the trace of the covariance within classes by that of the covariance between class means.
+
+    Both are averages over images: within, of the squared distance to the class mean; between, of the class means'
+    squared distance to the mean. Compare the variability collapse of Papyan, Han and Donoho 2020.
+
+    Args:
+        X: (N, D) float32.
+        y: (N,) classes 0 ... K - 1, each occurring.
+
+    Returns:
+        The ratio W / B; and every image's contribution to it, (N,): with an image's squared distances a to its class
+        mean and t to the mean, the ratio plus its influence (a - (t - a) W / B) / B. All NaN where the class means
+        coincide.
+    """
+    within, total, length = np.zeros(len(X)), np.zeros(len(X)), 0.0
+    members = np.eye(y.max() + 1)[y]  # (N, K)
+    for start in range(0, X.shape[1], FEATURES_PER_BLOCK):
+        doubles = X[:, start : start + FEATURES_PER_BLOCK].astype(np.float64)
+        length += float(np.einsum("ij,ij->", doubles, doubles)) / len(X)
+        doubles -= doubles.mean(axis=0)
+        total += np.einsum("ij,ij->i", doubles, doubles)
+        doubles -= ((members.T @ doubles) / members.sum(axis=0)[:, None])[y]
+        within += np.einsum("ij,ij->i", doubles, doubles)
+    between = float((total - within).mean())
+    if between <= ROUNDING * length:
+        return np.nan, np.full(len(X), np.nan)
+    ratio = float(within.mean()) / between
+    return ratio, ratio + (within - (total - within) * ratio) / between

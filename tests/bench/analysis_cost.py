@@ -1,0 +1,103 @@
+"""What each analysis of the last step costs on one cell, in CPU seconds on one thread, beside the scores themselves.
+
+The cell is synthetic, as in `measure_cost`: nine layers and the raw-pixel baseline, 15 seen and 5 unseen classes, 100
+training images per class, and 20 images per class in 12 corruptions. Corruptions are charged with the probe's fits,
+which the score `probe_accuracy` shares in the stage.
+
+    python -m tests.bench.analysis_cost --seen 600 --unseen 500
+"""
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.measure.analyses.catalogue import LAYER_ANALYSES
+from stages.measure.analyses.layer_pairs import layer_pairs
+from stages.measure.catalogue import METRICS
+from stages.measure.cell import Cell
+from stages.measure.params import ANALYSES, MeasureParams
+from stages.measure.plan import plan_jobs
+from stages.measure.scoring import one_thread, score
+from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings import LAST_STEP, Layer, open_embeddings
+from stages.shared.params import parse
+from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
+
+LAYERS = [Layer("pixels", "", -1, "none", 192, 0)]
+LAYERS += [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0) for i, width in enumerate(WIDTHS)]
+CORRUPTIONS = [f"{kind}_{severity}" for kind in ("blur", "noise", "contrast", "rotation") for severity in (1, 2, 3)]
+SEEN, UNSEEN, PER_CLASS, TRAIN_PER_CLASS = 15, 5, 20, 100
+PARAMS = {"metrics": list(METRICS), "last_step": list(ANALYSES)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seen", type=int, default=600, help="test images of the seen classes")
+    parser.add_argument("--unseen", type=int, default=500)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store"
+        write_store(path, args.seen, args.unseen)
+        seconds = time_cell(path, parse(MEASURE | PARAMS, MeasureParams, where="measure"))
+    print(f"CPU seconds on one thread, {len(LAYERS)} layers, {args.seen} seen and {args.unseen} unseen images")
+    for name, spent in seconds.items():
+        print(f"  {name:15s} {spent:7.2f}")
+    print(f"  {'together':15s} {sum(seconds.values()):7.2f}", flush=True)
+
+
+def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
+    """Compute one cell at one step, timing every analysis from nothing."""
+    spent: dict[str, float] = defaultdict(float)
+    cell = Cell(open_embeddings(path), params)
+    with one_thread():
+        for job in plan_jobs(cell.store, params):
+            spent["scores"] += seconds_of(score, cell, replace(job, analyses=()))
+            for name in job.analyses:
+                split = cell.embedded(job.layer, job.step, job.split)
+                spent[name] += seconds_of(LAYER_ANALYSES[name], cell, job.layer, split)
+        spent["layer_pairs"] = seconds_of(layer_pairs, cell)
+    return spent
+
+
+def seconds_of(function: Callable[..., Any], *arguments: Any) -> float:
+    began = time.process_time()
+    function(*arguments)
+    return time.process_time() - began
+
+
+def write_store(path: Path, seen: int, unseen: int) -> None:
+    """Write a store of one step with its training and corrupted images."""
+    main = [("test", seen, SEEN), ("unseen", unseen, UNSEEN)]
+    last = [("train", SEEN * TRAIN_PER_CLASS, SEEN), *((name, SEEN * PER_CLASS, SEEN) for name in CORRUPTIONS)]
+    write_part(path, main)
+    write_part(path / LAST_STEP, last)
+
+
+def write_part(path: Path, splits: list[tuple[str, int, int]]) -> None:
+    """Write one store; images of a split are numbered, so that those of a corruption are the first test images."""
+    parts = []
+    for split, count, classes in splits:
+        names = [f"{'unseen' if split == 'unseen' else 'seen'}{c}" for c in np.arange(count) % classes]
+        family = split if split in ("train", "unseen") else "test"
+        ids = [f"{family}{i}" for i in range(count)]
+        parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names}))
+    cell = {"dataset": "synthetic", "model": "nine", "seed": 0}
+    with EmbeddingWriter(
+        path, samples=pd.concat(parts, ignore_index=True), steps=[0], layers=LAYERS, classes=[], dtype="float32",
+        attributes=cell,
+    ) as writer:  # fmt: skip
+        for layer in LAYERS:
+            for number, (_, count, classes) in enumerate(splits):
+                writer.write(layer.name, 0, correlated(count, classes, layer.width, number)[0])
+
+
+if __name__ == "__main__":
+    main()

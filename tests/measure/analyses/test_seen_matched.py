@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from stages.measure.analyses.seen_matched import DRAWS, seen_matched, selections
+from stages.measure.catalogue import METRICS
+from stages.measure.layer import EmbeddedSplit
+from stages.shared.seeding import child_seed
+from tests.measure.analyses.synthetic import toy_cell
+from tests.measure.synthetic import settings
+
+
+def test_selections_are_balanced_random_and_without_repetition():
+    y = np.random.default_rng(0).permutation(np.repeat(np.arange(6), [5, 7, 9, 6, 5, 8]))
+    found = list(selections(y, 3, 5, seed=1))
+    assert len(found) == DRAWS
+    classes = set()
+    for rows in found:
+        assert len(set(rows)) == 15
+        chosen, counts = np.unique(y[rows], return_counts=True)
+        assert counts.tolist() == [5, 5, 5]
+        classes.add(tuple(chosen))
+    assert len(classes) > 10
+    assert all(np.array_equal(a, b) for a, b in zip(found, selections(y, 3, 5, seed=1), strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(found, selections(y, 3, 5, seed=2), strict=True))
+
+
+def test_one_selection_where_there_is_no_choice():
+    found = list(selections(np.array([1, 0, 1, 0]), 2, 2, seed=0))
+    assert [rows.tolist() for rows in found] == [[0, 1, 2, 3]]
+
+
+def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
+    cell, layer, split = toy_cell(tmp_path, "unseen", sizes={"test": (8, 9, 8, 8), "unseen": (10, 8)})
+    rows = {(row.split, row.metric): row for row in seen_matched(cell, layer, split).scores}
+    assert len(rows) == 6
+    assert {(row.n_images, row.n_classes, row.better) for row in rows.values()} == {(16, 2, "higher")}
+    seen = cell.embedded(layer, cell.step, "test")
+    seed = child_seed(7, "matched selections", "seen")
+    parts = []
+    for chosen in selections(seen.y, 2, 8, seed):
+        y = np.unique(seen.y[chosen], return_inverse=True)[1]
+        parts.append(EmbeddedSplit(seen.X[chosen], y, settings(y, starts=1)))
+    for name in ("nmi", "knn_purity", "nn1_accuracy"):
+        scores = [METRICS[name].score(part) for part in parts]
+        found = rows["seen_matched", name].score
+        assert found.value == pytest.approx(np.mean([score.value for score in scores]))
+        assert found.chance == pytest.approx(np.mean([score.chance for score in scores]))
+        assert found.start_sd is None
+    purity = rows["unseen_matched", "knn_purity"].score
+    assert (purity.chance, purity.ceiling) == (pytest.approx(7 / 15), pytest.approx(7 / 8))
+
+
+def test_fewer_seen_than_unseen_classes_are_matched_the_other_way_round(tmp_path):
+    cell, layer, split = toy_cell(tmp_path, "unseen", sizes={"test": (6, 6), "unseen": (7, 7, 7)})
+    assert {(r.n_images, r.n_classes) for r in seen_matched(cell, layer, split).scores} == {(12, 2)}

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from stages.measure.checks import check_cell, check_finite, check_params
+from stages.measure.params import ANALYSES, MeasureParams
+from stages.measure.plan import plan_jobs
+from stages.shared.console import UserError
+from stages.shared.embeddings import open_embeddings
+from stages.shared.params import parse
+from tests.measure.synthetic import DEFAULT, write_last_step, write_store
+
+
+def params(**changes):
+    return parse(DEFAULT | changes, MeasureParams, where="measure")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checks") / "store"
+    write_store(path)
+    return open_embeddings(path)
+
+
+def small_store(tmp_path, **changes):
+    write_store(tmp_path / "store", **changes)
+    return open_embeddings(tmp_path / "store")
+
+
+def probe(steps, folds=3):
+    return {"C": 1.0, "folds": folds, "steps": steps}
+
+
+def test_the_cell_must_be_the_one_asked_for(store):
+    check_cell(store, "toy", "net", 7)
+    with pytest.raises(UserError, match="must hold the cell toy-net-8, found toy-net-7"):
+        check_cell(store, "toy", "net", 8)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "changes", "message"),
+    [
+        (None, {"extra": {"metrics": [], "steps": [3]}}, r"measure\.extra\.steps must name checkpoints, found 3; "),
+        (None, {"probe": probe([0, 7])}, r"measure\.probe\.steps must name checkpoints, found 7; .* are 0, 5, 10"),
+        ({"test": (5, 5)}, {"knn_k": "paper"}, "knn_k: paper takes k from the split `unseen`, found only test"),
+        ({"test": (5, 5), "unseen": (9,)}, {}, "split 'unseen' must have at least 2 classes .* found only 'unseen0'"),
+        (None, {"probe": probe("all", folds=9)}, "folds: 9 needs .* split 'test' has 8 of class 'test0'"),
+        ({"unseen": (5, 5)}, {"metrics": ["accuracy"]}, "found only accuracy, which needs the split 'test'"),
+    ],
+)
+def test_parameters_that_do_not_fit_the_embeddings(tmp_path, sizes, changes, message):
+    with pytest.raises(UserError, match=message):
+        check_params(small_store(tmp_path, sizes=sizes), params(**changes))
+
+
+def test_small_classes_are_accepted_without_the_probe(tmp_path):
+    store = small_store(tmp_path, sizes={"test": (2, 5), "unseen": (1, 4)})
+    check_params(store, params(metrics=["nmi", "knn_purity"]))
+
+
+@pytest.mark.parametrize(
+    ("train", "corrupted", "message"),
+    [
+        (
+            (),
+            ("blur_1",),
+            r"ood needs .* set embed\.train_per_class to more than 0, or take ood out of measure\.",
+        ),
+        (
+            (3, 3, 3),
+            (),
+            r"corruptions needs .* name kinds in embed\.corruptions\.kinds, or take corruptions out",
+        ),
+    ],
+)
+def test_analyses_of_what_was_not_embedded_name_both_remedies(tmp_path, train, corrupted, message):
+    write_store(tmp_path / "store")
+    write_last_step(tmp_path / "store", train=train, corrupted=corrupted)
+    with pytest.raises(UserError, match=message):
+        check_params(open_embeddings(tmp_path / "store"), params(last_step=list(ANALYSES)))
+
+
+def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyses(store):
+    check_params(store, params(last_step=["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs"]))
+    with pytest.raises(UserError, match="ood needs training images embedded at the last step, found none"):
+        check_params(store, params(last_step=["ood"]))
+
+
+@pytest.mark.parametrize(
+    ("split", "name"),
+    [("test", "class_subsets"), ("test", "ood"), ("unseen", "seen_matched"), ("unseen", "corruptions")],
+)
+def test_analyses_need_their_splits(tmp_path, split, name):
+    store = small_store(tmp_path, sizes={split: (5, 5)})
+    with pytest.raises(UserError, match=f"measure.last_step: {name} needs the split .* found only {split}; add it to"):
+        check_params(store, params(last_step=[name]))
+
+
+def test_corruptions_need_images_for_the_folds_even_without_the_probes_score(tmp_path):
+    write_store(tmp_path / "store", sizes={"test": (2, 5), "unseen": (1, 4)})
+    write_last_step(tmp_path / "store")
+    with pytest.raises(UserError, match=r"split 'test' has 2 .* images, or take corruptions out of measure\.last_step"):
+        check_params(open_embeddings(tmp_path / "store"), params(metrics=["nmi"], last_step=["corruptions"]))
+
+
+@pytest.mark.parametrize(("name", "stops"), [("ood", True), ("corruptions", False), ("layer_pairs", False)])
+def test_what_an_analysis_looks_at_must_be_finite(tmp_path, name, stops):
+    def spoil(X):
+        X[2, 1] = np.nan  # a training image
+        return X
+
+    write_store(tmp_path / "store")
+    write_last_step(tmp_path / "store", spoil={"blocks.0": spoil})
+    store, chosen = open_embeddings(tmp_path / "store"), params(last_step=[name])
+    if stops:
+        with pytest.raises(UserError, match=r"layer 'blocks\.0' at step 10 must be finite, .* 1 of 15 train images"):
+            check_finite(store, plan_jobs(store, chosen), chosen)
+    else:
+        check_finite(store, plan_jobs(store, chosen), chosen)
