@@ -1,7 +1,8 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
-Reads the metric tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
-training.csv, metrics.json and figures/ (docs/results.md describes each), and prints the verdict.
+Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
+classes.csv, subsets.csv, k_sensitivity.csv, layer_pairs.csv, robustness.csv, training.csv, metrics.json and figures/
+(docs/results.md describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training --out data/results
 """
@@ -11,12 +12,15 @@ import json
 import os
 from pathlib import Path
 
-from stages.aggregate.cells import read_layers, read_training
+from stages.aggregate.cells import ANALYSES, read_analysis, read_layers, read_training
 from stages.aggregate.documents import latex, markdown
+from stages.aggregate.evidence import weigh
+from stages.aggregate.extras import robustness
 from stages.aggregate.figures import draw_figures
+from stages.aggregate.findings import find
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.scores import average
-from stages.aggregate.tables import follow_steps, headline, last_step, summarize, write_table
+from stages.aggregate.tables import follow_steps, headline, last_step, summarize, without_best, write_table
 from stages.aggregate.verdict import verdict
 from stages.shared.console import Stopwatch, add_log_argument, run_door
 from stages.shared.params import read_run, read_section
@@ -33,23 +37,25 @@ def main() -> None:
     run = read_run(args.params)
     watch = Stopwatch("aggregate", "", args.log)
     layers = read_layers(args.measures, run)
-    training = read_training(args.training, run)
-    scores = average(layers, run)
+    tables = {"training.csv": read_training(args.training, run)}
+    tables |= {file: read_analysis(args.measures, run, file) for file in ANALYSES}
+    evidence = weigh(args.measures, layers, average(layers, run), tables["subsets.csv"], run, params)
+    scores = evidence.scores
     summary = summarize(scores, params.main_metric)
+    tables |= {"summary.csv": summary, "steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
+    tables |= {"classes.csv": evidence.classes, "robustness.csv": robustness(layers)}
 
-    write_records(args.out / "layers.csv", layers)
-    write_table(args.out / "summary.csv", summary)
-    write_table(args.out / "steps.csv", follow_steps(scores))
-    write_table(args.out / "depth.csv", last_step(scores))
-    write_table(args.out / "training.csv", training)
-    (args.out / "summary.md").write_text(markdown(summary))
+    write_records(args.out / "layers.csv", evidence.layers)
+    for file, table in tables.items():
+        write_table(args.out / file, table)
+    (args.out / "summary.md").write_text(markdown(summary, find(summary, tables["steps.csv"])))
     (args.out / "summary.tex").write_text(latex(summary))
     (args.out / "metrics.json").write_text(json.dumps(headline(summary), indent=2) + "\n")
-    figures = draw_figures(args.out / "figures", scores, params.main_metric, run.models)
+    drawn = {"robustness": tables["robustness.csv"], "pairs": tables["layer_pairs.csv"]}
+    figures = draw_figures(args.out / "figures", scores, params.main_metric, run.models, **drawn)
 
-    watch.done(
-        f"wrote {len(layers)} scores of {len(run.datasets) * len(run.models) * len(run.seeds)} cells, {figures} figures"
-    )
+    cells = len(run.datasets) * len(run.models) * len(run.seeds)
+    watch.done(f"wrote {len(layers)} scores of {cells} cells, {figures} figures{evidence.note(without_best(scores))}")
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(args.out)}\n", flush=True)
 

@@ -1,15 +1,23 @@
-"""summary.csv for readers: one table per dataset in Markdown and in LaTeX."""
+"""summary.csv for readers: the findings, then a table per dataset and score, in Markdown; the tables in LaTeX."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 
+from stages.aggregate.findings import Finding
 from stages.aggregate.names import metric_name
+from stages.aggregate.words import interval, lower_is_better, number, with_interval
 
-HEADER = ("Model", "Pooling", "Accuracy", "Seen", "Unseen", "Best layer", "Depth", "Last layer", "Pixels", "Chance")
+HEADER = (
+    *("Model", "Pooling", "Accuracy", "Seen", "Unseen", "Interval", "Best layer", "Depth", "Last layer"),
+    *("Lead", "Pixels", "Chance"),
+)
 
 LATEX_PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[a4paper,landscape,margin=1.5cm]{geometry}
 \usepackage{booktabs}
 \usepackage{longtable}
+\setlength{\tabcolsep}{4pt}
 \begin{document}
 \footnotesize
 """
@@ -24,15 +32,17 @@ LATEX_SPECIAL = {
 }
 
 
-def markdown(summary: pd.DataFrame) -> str:
-    """The summary as Markdown: a section per dataset, a table per score."""
+def markdown(summary: pd.DataFrame, findings: Sequence[Finding] = ()) -> str:
+    """The findings and the summary as Markdown: a section per dataset, a table per score."""
     parts = [f"# Which layer separates unseen classes best?\n\n{explain(summary)}\n"]
+    if findings:
+        parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
     for dataset, rows in summary.groupby("dataset", sort=False):
         parts.append(f"## {dataset}\n")
         for metric, table in _by_metric(rows):
-            lines = [_markdown_row(HEADER), _markdown_row(["---", "---", *["---:"] * 3, "---", *["---:"] * 4])]
+            lines = [_markdown_row(HEADER), _markdown_row(["---", "---", *["---:"] * 4, "---", *["---:"] * 5])]
             lines += [_markdown_row(_row(row, "`{}`".format, "{:.3f} ± {:.3f}")) for _, row in table.iterrows()]
-            parts.append(f"### {metric_name(metric)}\n\n" + "\n".join(lines) + "\n")
+            parts.append(f"### {_heading(metric, table)}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
@@ -50,11 +60,13 @@ def explain(summary: pd.DataFrame) -> str:
     after = f"at step {steps[0]}" if len(steps) == 1 else f"at the last step measured ({', '.join(map(str, steps))})"
     values = f"mean ± standard deviation over {seeds} seeds (ddof = 1)" if seeds > 1 else "values of one seed"
     return (
-        f"Scores {after}: {values}. *Seen* and *unseen* are the maxima over layers on test images of the seen classes "
-        "and on images of the unseen classes; *best layer* is the one that reaches the unseen maximum (of the mean "
-        "over seeds), chosen and scored on the same images. *Depth* is its place, counted from 0 at the input, and the "
-        "last layer's. "
-        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. "
+        f"Scores {after}: {values}. *Seen* and *unseen* are the best of any layer on test images of the seen classes "
+        "and on images of the unseen classes; *best layer* is the one that is best on unseen (of the mean "
+        "over seeds), chosen and scored on the same images. *Interval* is that of *unseen* over images of these "
+        "classes. *Depth* is the best layer's place, counted from 0 at the input, and the last layer's. "
+        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is the best "
+        "layer's over the last without that choice's bias (chosen on one half of the images, compared on the other), "
+        "and its interval; above 0 the best layer is better. "
         "Seen and unseen scores have different numbers of classes: compare layers, not the two splits."
     )
 
@@ -64,11 +76,17 @@ def escape(text: str) -> str:
     return "".join(LATEX_SPECIAL.get(c, c) for c in text)
 
 
-def number(value: float, sd: float = float("nan"), form: str = "{:.3f} ± {:.3f}") -> str:
-    """Write a value with three decimals and its standard deviation, if there is one; an en dash for a missing value."""
-    if pd.isna(value):
-        return "–"
-    return f"{value:.3f}" if pd.isna(sd) else form.format(value, sd)
+def _finding(finding: Finding) -> str:
+    lines = ["", f"### {finding.claim}", ""]
+    for dataset, ruling in finding.rulings.items():
+        lines.append(f"**{dataset}**: {ruling}\n")
+        lines += [f"- {detail}" for detail in finding.details[dataset]]
+        lines += [""] if finding.details[dataset] else []
+    return "\n".join([*lines, finding.caution])
+
+
+def _heading(metric: str, table: pd.DataFrame) -> str:
+    return f"{metric_name(metric)}{' (lower is better)' if lower_is_better(table.iloc[0]) else ''}"
 
 
 def _by_metric(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -80,8 +98,11 @@ def _row(row: "pd.Series[float]", code: object, form: str) -> list[str]:
     return [
         *(wrap(str(row["model"])), str(row["pooling"])),
         *(number(row[name], row[f"{name}_sd"], form) for name in ("accuracy", "seen", "unseen")),
+        interval(row, "ci_images") or "–",
         *(wrap(str(row["best_layer"])), f"{row['best_depth']} of {row['last_depth']}"),
-        *(number(row["last_value"], row["last_value_sd"], form), number(row["baseline"]), number(row["chance"])),
+        number(row["last_value"], row["last_value_sd"], form),
+        with_interval(row, "lead", "lead", sign=True),
+        *(number(row["baseline"]), number(row["chance"])),
     ]
 
 
@@ -90,7 +111,7 @@ def _markdown_row(cells: "list[str] | tuple[str, ...]") -> str:
 
 
 def _longtable(rows: pd.DataFrame) -> str:
-    columns = r"p{4.6cm}lrrrp{4.2cm}crrr"
+    columns = r"p{3.9cm}lrrrcp{2.9cm}crrrr"
     heads = " & ".join(HEADER) + r" \\"
     lines = [
         rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
@@ -103,7 +124,7 @@ def _longtable(rows: pd.DataFrame) -> str:
     ]
     for i, (metric, table) in enumerate(_by_metric(rows)):
         lines += [r"\addlinespace"] if i else []
-        lines.append(rf"\multicolumn{{{len(HEADER)}}}{{@{{}}l}}{{\textit{{{escape(metric_name(metric))}}}}} \\*")
+        lines.append(rf"\multicolumn{{{len(HEADER)}}}{{@{{}}l}}{{\textit{{{escape(_heading(metric, table))}}}}} \\*")
         lines += [" & ".join(_latex_cells(row)) + r" \\" for _, row in table.iterrows()]
     return "\n".join([*lines, r"\end{longtable}", ""])
 

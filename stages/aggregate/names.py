@@ -9,6 +9,18 @@ METRIC_NAMES = {
     "knn_purity": "k-NN purity",
     "nn1_accuracy": "1-NN accuracy",
     "probe_accuracy": "linear probe accuracy",
+    "cluster_accuracy": "cluster accuracy",
+    "silhouette": "silhouette",
+    "r_precision": "R-precision",
+    "map_at_r": "MAP@R",
+    "few_shot_accuracy_1": "1-shot accuracy",
+    "few_shot_accuracy_5": "5-shot accuracy",
+    "ood_auroc_knn": "OOD AUROC (k-NN)",
+    "ood_fpr95_knn": "OOD FPR95 (k-NN)",
+    "ood_auroc_mahalanobis": "OOD AUROC (Mahalanobis)",
+    "ood_fpr95_mahalanobis": "OOD FPR95 (Mahalanobis)",
+    "intrinsic_dimension": "intrinsic dimension",
+    "collapse": "collapse",
 }
 
 

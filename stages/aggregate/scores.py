@@ -1,7 +1,7 @@
 """Metric rows of many cells -> the curves that tables and figures show: a score against depth, averaged over seeds.
 
-A curve holds one embedding per depth. A layer has one main pooling and may have further ones (`<layer>@<pooling>`), and
-under `auto` the main pooling may differ from layer to layer, so that curves are put together like this:
+A curve holds one embedding per depth. A layer has one main pooling, whose rows come first, and may have further ones,
+and under `auto` the main pooling may differ from layer to layer, so that curves are put together like this:
 
 - The main curve is every layer under its main pooling. Its name joins the poolings it uses in the order of depth:
   `mean`, or `class_token+mean`. `none` (the layer's output already is a vector) is named only if there is nothing else.
@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.aggregate.names import metric_rank
 from stages.shared.console import UserError
@@ -23,8 +25,17 @@ from stages.shared.records import HEAD
 SEEN, UNSEEN = "test", "unseen"
 """The splits that scores are reported on: other images of the seen classes; classes that training never saw."""
 
+SEEN_MATCHED, UNSEEN_MATCHED = "seen_matched", "unseen_matched"
+"""The same on as many classes and images per class in both, so that the two may be compared."""
+
 CURVE = ["dataset", "model", "pooling", "metric"]
 POINT = ["dataset", "model", "main", "pooling", "metric", "split", "step", "depth", "layer"]
+
+INTERVALS = ["ci_images_low", "ci_images_high", "range_classes_low", "range_classes_high"]
+LEADS = ["lead", "lead_low", "lead_high", "subset_agreement"]
+EVIDENCE = [*INTERVALS, "selection_frequency", "in_best_set", *LEADS]
+"""How sure a point is (docs/results.md), empty until `stages.aggregate.uncertainty` fills it; `LEADS` are the whole
+curve's, repeated at each of its unseen points."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +44,10 @@ class Scores:
 
     Attributes:
         curves: one row per curve (dataset, model, pooling, metric; `main` marks the main pooling), split, step and
-            depth: layer, value, sd (over seeds, ddof = 1; NaN for one seed), chance, ceiling, parameters. In the grid's
-            order.
+            depth: layer, value, sd (over seeds, ddof = 1; NaN for one seed), chance, ceiling, start_sd, parameters,
+            better, embedding (the layer's own pooling) and `EVIDENCE`. In the grid's order.
         baseline: the same for the raw-pixel baseline: dataset, model, metric, split, step, value.
-        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd.
+        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd, `INTERVALS`.
         n_seeds: how many seeds every mean is over.
     """
 
@@ -50,12 +61,14 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
     """Average every score over the seeds of the grid.
 
     Args:
-        layers: metric rows of all cells (stages.shared.records).
+        layers: metric rows of all cells (stages.shared.records). Where they do not say `better`, it is the higher.
         run: the grid.
 
     Raises:
         UserError: a seed lacks a row that another one has, or a score was not measured on unseen classes.
     """
+    layers = layers if "better" in layers else layers.assign(better="higher")
+    layers = layers[layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])]
     embedded = layers[(layers["depth"] >= 0).fillna(False)]  # a tap may be named like HEAD: only its depth tells
     _check_unseen(embedded)
     groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model"], sort=False)]
@@ -74,6 +87,18 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
     )
 
 
+def best_index(values: NDArray[np.float64], better: str) -> int | None:
+    """Index of the best of (L,) values, the first of equal ones; None where none is finite or nothing is better.
+
+    Args:
+        values: NaN where there is none.
+        better: `higher`, `lower` or `neither`.
+    """
+    if better == "neither" or np.isnan(values).all():
+        return None
+    return int(np.nanargmax(values if better == "higher" else -values))
+
+
 def _check_unseen(embedded: pd.DataFrame) -> None:
     if embedded.empty:
         raise UserError("no layer was scored; measure.metrics must list a score of embeddings, for example nmi")
@@ -87,7 +112,9 @@ def _check_unseen(embedded: pd.DataFrame) -> None:
 
 def _curves(rows: pd.DataFrame) -> pd.DataFrame:
     """Arrange one network's rows by curve: `pooling` becomes the curve's name, `main` marks the main one."""
-    further = rows["layer"].str.contains("@", regex=False)
+    rows = rows.assign(embedding=rows["pooling"])
+    first = rows.groupby("depth")["pooling"].transform("first")
+    further = rows["layer"].str.contains("@", regex=False) | (rows["pooling"] != first)
     main = rows[~further]
     curves = [main.assign(pooling=_main_name(main), main=True)]
     for pooling in rows.loc[further, "pooling"].unique():
@@ -110,8 +137,13 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFr
         n=("seed", "nunique"),
         chance=("chance", "mean"),
         ceiling=("ceiling", "mean"),
+        start_sd=("start_sd", "mean"),
         parameters=("parameters", "max"),
+        better=("better", "first"),
+        embedding=("embedding" if "embedding" in rows else "pooling", "first"),
     ).reset_index()
+    means[EVIDENCE] = np.nan
+    means["in_best_set"] = pd.array([pd.NA] * len(means), dtype="boolean")
     short = means[means["n"] != len(run.seeds)]
     if len(short):
         where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")

@@ -7,7 +7,8 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.scores import CURVE, SEEN, UNSEEN, Scores
+from stages.aggregate.curves import Row, accuracy_at, at_layer, baseline_at, best, best_of, curves, last_measured, ranks
+from stages.aggregate.scores import CURVE, INTERVALS, LEADS, SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED, Scores
 from stages.shared.console import UserError, nearest
 
 SUMMARY_COLUMNS = (
@@ -15,8 +16,17 @@ SUMMARY_COLUMNS = (
     *("best_layer", "best_depth", "last_depth", "last_value", "accuracy"),
     *("seen_sd", "unseen_sd", "last_value_sd", "accuracy_sd", "baseline", "chance", "ceiling"),
     *("last_layer", "best_parameters", "total_parameters", "seen_layer", "seen_depth", "main"),
+    *("better", *INTERVALS, "start_sd", "lead", "lead_low", "lead_high", "selection_frequency"),
+    *("best_set", "shallowest_layer", "shallowest_depth", "subset_agreement", "rank_correlation"),
+    *("accuracy_ci_low", "accuracy_ci_high", "seen_matched", "unseen_matched"),
 )
-"""The contract's columns, standard deviations (ddof = 1, at the chosen layer), and what helps to read them."""
+"""The contract's columns, standard deviations (ddof = 1, at the chosen layer), what helps to read them, and how sure
+they are."""
+
+DEPTH_COLUMNS = (
+    *(*CURVE, "split", "step", "depth", "relative_depth", "layer", "value", "sd"),
+    *(*INTERVALS, "selection_frequency", "in_best_set", "start_sd", "better"),
+)
 
 STEPS_COLUMNS = (
     *("dataset", "model", "pooling", "metric", "step", "n_seeds", "accuracy", "accuracy_sd"),
@@ -26,21 +36,20 @@ STEPS_COLUMNS = (
     *("seen_fixed", "seen_fixed_sd", "seen_fixed_layer", "seen_fixed_depth"),
 )
 
-Row = pd.Series  # one point of a curve
-
 
 def summarize(scores: Scores, main_metric: str) -> pd.DataFrame:
-    """Sum up every curve at the last step at which its score was measured.
+    """Sum up every curve that has a best layer, at the last step at which its score was measured.
 
     Args:
         scores: curves averaged over seeds.
         main_metric: `main` marks, for each dataset and model, the row of this score and of the main pooling.
 
     Returns:
-        `SUMMARY_COLUMNS`, one row per dataset, model, pooling and metric; empty where there is no such value.
+        `SUMMARY_COLUMNS`, one row per dataset, model, pooling and metric; empty where there is no such value. A score
+        of which neither higher nor lower is better has no row, nor has one without any finite value on unseen classes.
 
     Raises:
-        UserError: the main metric was not measured, or a curve has no finite value on unseen classes.
+        UserError: the main metric was not measured, has no finite value on unseen classes, or chooses no layer.
     """
     known = sorted(scores.curves["metric"].unique())
     if main_metric not in known:
@@ -48,18 +57,36 @@ def summarize(scores: Scores, main_metric: str) -> pd.DataFrame:
             f"aggregate.main_metric: {main_metric!r} was not measured on any layer: {nearest(main_metric, known)}; "
             "choose one of these, or add it to measure.metrics"
         )
-    rows = [_summary_row(curve, scores, main_metric) for curve in curves(scores.curves)]
-    return _typed(pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)))
+    rows = []
+    for curve in curves(scores.curves):
+        points = curve[(curve["split"] == UNSEEN) & (curve["step"] == last_measured(curve))].sort_values("depth")
+        chosen = best(curve, UNSEEN, last_measured(curve))
+        if chosen is not None:
+            rows.append(_summary_row(curve, points, chosen, scores) | {"main": _is_main(chosen, main_metric)})
+        elif _is_main(curve.iloc[0], main_metric):
+            raise UserError(_no_layer(points.iloc[0]))
+    summary = _typed(pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)))
+    return summary.assign(rank_correlation=_rank_correlations(summary, scores, main_metric))
+
+
+def without_best(scores: Scores) -> list[str]:
+    """Name the curves that should have a best layer but have no finite value on unseen classes."""
+    return [
+        "/".join(str(curve.iloc[0][key]) for key in CURVE)
+        for curve in curves(scores.curves)
+        if curve.iloc[0]["better"] != "neither" and best(curve, UNSEEN, last_measured(curve)) is None
+    ]
 
 
 def follow_steps(scores: Scores) -> pd.DataFrame:
-    """Give every curve's best score at every step, with the best layer chosen in both published ways.
+    """Give the best score of every curve that has one at every step, the layer chosen in both published ways.
 
     Returns:
         `STEPS_COLUMNS`. `unseen` and `seen` are the maxima over layers at that step; `unseen_fixed` and `seen_fixed`
         the scores, at that step, of the layers that were best at the first step. Each split chooses its own layers.
     """
-    rows = [row for curve in curves(scores.curves) for row in _step_rows(curve, scores)]
+    chosen_from = scores.curves[scores.curves["better"] != "neither"]
+    rows = [row for curve in curves(chosen_from) for row in _step_rows(curve, scores)]
     return _typed(pd.DataFrame(rows, columns=list(STEPS_COLUMNS)))
 
 
@@ -67,20 +94,18 @@ def last_step(scores: Scores) -> pd.DataFrame:
     """Give every curve's points at its last step.
 
     Returns:
-        dataset, model, pooling, metric, split, step, depth, relative_depth, layer, value, sd. relative_depth is
-        0 at the first layer and 1 at the last.
+        `DEPTH_COLUMNS`. relative_depth is 0 at the first layer and 1 at the last.
     """
     tables = []
     for curve in curves(scores.curves):
         points = curve[(curve["step"] == curve["step"].max()) & curve["split"].isin([SEEN, UNSEEN])]
         deepest = max(int(points["depth"].max()), 1)
         tables.append(points.assign(relative_depth=(points["depth"] / deepest).astype(float).round(6)))
-    columns = [*CURVE, "split", "step", "depth", "relative_depth", "layer", "value", "sd"]
-    return cast(pd.DataFrame, pd.concat(tables, ignore_index=True)[columns])
+    return cast(pd.DataFrame, pd.concat(tables, ignore_index=True)[list(DEPTH_COLUMNS)])
 
 
 def headline(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int | None]]]:
-    """The content of metrics.json: dataset -> model -> accuracy, g_unseen, g_seen, best_depth, last_value."""
+    """The content of metrics.json: dataset -> model -> the numbers of its main row (docs/results.md)."""
     tree: dict[str, dict[str, dict[str, float | int | None]]] = {}
     for _, row in summary[summary["main"]].iterrows():
         tree.setdefault(row["dataset"], {})[row["model"]] = {
@@ -89,56 +114,11 @@ def headline(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int
             "g_seen": _rounded(row["seen"]),
             "best_depth": int(row["best_depth"]),
             "last_value": _rounded(row["last_value"]),
+            "ci_low": _rounded(row["ci_images_low"]),
+            "ci_high": _rounded(row["ci_images_high"]),
+            "lead": _rounded(row["lead"]),
         }
     return tree
-
-
-def curves(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the points of one curve after the other: all splits and steps of a dataset, model, pooling and metric."""
-    for _, curve in points.groupby([*CURVE, "main"], sort=False):
-        yield curve
-
-
-def best(curve: pd.DataFrame, split: str, step: int) -> Row | None:
-    """The highest point on one split at one step; the shallower of equal ones; None where nothing was measured.
-
-    Raises:
-        UserError: there are values, but none is finite.
-    """
-    points = curve[(curve["split"] == split) & (curve["step"] == step)].sort_values("depth")
-    if points.empty:
-        return None
-    if points["value"].isna().all():
-        name = points.iloc[0]
-        raise UserError(
-            f"{name['dataset']}, {name['model']}: {name['metric']} at step {step} has no finite value at any layer "
-            f"on the split {split!r}, so that no layer can be chosen; take {name['metric']} out of measure.metrics, "
-            "or look at the embeddings"
-        )
-    return points.iloc[int(np.nanargmax(points["value"].to_numpy(dtype=float)))]
-
-
-def at_layer(curve: pd.DataFrame, split: str, step: int, layer: str) -> Row | None:
-    """One layer's point on one split at one step, or None."""
-    points = curve[(curve["split"] == split) & (curve["step"] == step) & (curve["layer"] == layer)]
-    return None if points.empty else points.iloc[0]
-
-
-def baseline_at(scores: Scores, curve: pd.DataFrame, split: str, step: int) -> float | None:
-    """The raw-pixel baseline of a curve's score; images do not change with training, so any step's value serves."""
-    name, rows = curve.iloc[0], scores.baseline
-    rows = rows[(rows["dataset"] == name["dataset"]) & (rows["model"] == name["model"])]
-    rows = rows[(rows["metric"] == name["metric"]) & (rows["split"] == split)]
-    exact = rows[rows["step"] == step]
-    chosen = exact if len(exact) else rows
-    return None if chosen.empty else float(chosen.iloc[0]["value"])
-
-
-def accuracy_at(scores: Scores, dataset: str, model: str, step: int) -> Row | None:
-    """The network's own accuracy at one step, or None where it was not measured."""
-    rows = scores.accuracy
-    rows = rows[(rows["dataset"] == dataset) & (rows["model"] == model) & (rows["step"] == step)]
-    return None if rows.empty else rows.iloc[0]
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -147,44 +127,87 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     table.to_csv(path, index=False, lineterminator="\n")
 
 
-def _summary_row(curve: pd.DataFrame, scores: Scores, main_metric: str) -> dict[str, Any]:
-    step = int(curve.loc[curve["split"] == UNSEEN, "step"].max())
-    chosen, seen = best(curve, UNSEEN, step), best(curve, SEEN, step)
-    assert chosen is not None  # average() guarantees the unseen split
-    points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)]
-    last = points.sort_values("depth").iloc[-1]
+def _summary_row(curve: pd.DataFrame, points: pd.DataFrame, chosen: Row, scores: Scores) -> dict[str, Any]:
+    """One row from a curve, its unseen points at its last step in order of depth, and the best of them."""
+    step, last = int(chosen["step"]), points.iloc[-1]
+    accuracy = accuracy_at(scores, chosen["dataset"], chosen["model"], step)
+    matched = {name: best(curve, name, step) for name in (SEEN_MATCHED, UNSEEN_MATCHED)}
     return {
         **{key: chosen[key] for key in CURVE},
         "step": step,
         "n_seeds": scores.n_seeds,
-        "main": bool(chosen["main"]) and chosen["metric"] == main_metric,
         **_point("unseen", chosen, layer="best_layer", depth="best_depth"),
-        **_point("seen", seen, layer="seen_layer", depth="seen_depth"),
+        **_point("seen", best(curve, SEEN, step), layer="seen_layer", depth="seen_depth"),
         **_point("last_value", last, layer="last_layer", depth="last_depth"),
-        **_point("accuracy", accuracy_at(scores, chosen["dataset"], chosen["model"], step)),
+        **_point("accuracy", accuracy, ci_images_low="accuracy_ci_low", ci_images_high="accuracy_ci_high"),
         "baseline": baseline_at(scores, curve, UNSEEN, step),
-        **{name: chosen[name] for name in ("chance", "ceiling")},
+        **{name: chosen[name] for name in ("chance", "ceiling", "better", "start_sd", *INTERVALS, *LEADS)},
         "best_parameters": chosen["parameters"],
         "total_parameters": last["parameters"],
+        "selection_frequency": chosen["selection_frequency"],
+        **_best_set(points),
+        **{name: row["value"] for name, row in matched.items() if row is not None},
     }
 
 
+def _best_set(points: pd.DataFrame) -> dict[str, Any]:
+    """The layers that cannot be told from the best: all depths, and the shallowest."""
+    kept = points[points["in_best_set"].fillna(False).astype(bool)]
+    if kept.empty:
+        return {}
+    first = kept.iloc[0]
+    depths = ";".join(str(depth) for depth in kept["depth"])
+    return {"best_set": depths, "shallowest_layer": first["layer"], "shallowest_depth": first["depth"]}
+
+
+def _is_main(point: Row, main_metric: str) -> bool:
+    return bool(point["main"]) and point["metric"] == main_metric
+
+
+def _no_layer(point: Row) -> str:
+    where = f"{point['dataset']}, {point['model']}: {point['metric']}"
+    if point["better"] == "neither":
+        return f"aggregate.main_metric: {where} is neither better high nor better low, so that it chooses no layer"
+    return (
+        f"{where} at step {point['step']} has no finite value at any layer on the split {UNSEEN!r}, so that no layer "
+        "can be chosen; choose another aggregate.main_metric, or look at the embeddings"
+    )
+
+
+def _rank_correlations(summary: pd.DataFrame, scores: Scores, main_metric: str) -> list[float]:
+    """Spearman's correlation over layers of every row's unseen curve with the main score's, their better ends up."""
+    names = ["dataset", "model", "pooling"]
+    ranked = {tuple(curve.iloc[0][[*names, "metric"]]): ranks(curve) for curve in curves(scores.curves)}
+    found = []
+    for *curve, metric in summary[[*names, "metric"]].to_numpy():
+        main = ranked.get((*curve, main_metric))
+        found.append(np.nan if main is None else _spearman(ranked[(*curve, metric)], main))
+    return found
+
+
+def _spearman(first: pd.Series, second: pd.Series) -> float:
+    both = pd.concat([first, second], axis=1, join="inner").dropna().rank()
+    varied = len(both) > 1 and (both.nunique() > 1).all()
+    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else np.nan
+
+
 def _step_rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:
-    steps = sorted(curve["step"].unique())
-    first = {split: best(curve, split, steps[0]) for split in (SEEN, UNSEEN)}
+    groups = curve.groupby(["split", "step"])
+    points = {cast(tuple[str, int], where): rows for where, rows in groups}
+    steps, nothing, name = sorted({step for _, step in points}), curve.head(0), curve.iloc[0]
+    first = {split: best_of(points.get((split, steps[0]), nothing)) for split in (SEEN, UNSEEN)}
     for step in steps:
-        name = curve.iloc[0]
-        fixed = {
-            split: row if row is None else at_layer(curve, split, step, row["layer"]) for split, row in first.items()
-        }
+        now = {split: points.get((split, step), nothing) for split in first}
+        chosen = {split: best_of(rows) for split, rows in now.items()}
+        fixed = {split: None if row is None else at_layer(now[split], row["layer"]) for split, row in first.items()}
         yield {
             **{key: name[key] for key in CURVE},
             "step": step,
             "n_seeds": scores.n_seeds,
             **_point("accuracy", accuracy_at(scores, name["dataset"], name["model"], step)),
-            **_point("unseen", best(curve, UNSEEN, step), layer="best_layer", depth="best_depth"),
+            **_point("unseen", chosen[UNSEEN], layer="best_layer", depth="best_depth"),
             **_point("unseen_fixed", fixed[UNSEEN], layer="fixed_layer", depth="fixed_depth"),
-            **_point("seen", best(curve, SEEN, step), layer="seen_layer", depth="seen_depth"),
+            **_point("seen", chosen[SEEN], layer="seen_layer", depth="seen_depth"),
             **_point("seen_fixed", fixed[SEEN], layer="seen_fixed_layer", depth="seen_fixed_depth"),
         }
 
@@ -203,7 +226,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _texts(columns: Sequence[str]) -> list[str]:
-    return [c for c in columns if c.endswith("layer") or c in (*CURVE, "main")]
+    return [c for c in columns if c.endswith("layer") or c in (*CURVE, "main", "better", "best_set")]
 
 
 def _rounded(value: float) -> float | None:

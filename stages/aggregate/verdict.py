@@ -1,18 +1,20 @@
-"""The verdict in words: a table of the main score, one sentence per dataset and model, and where the figures are.
+"""The verdict in words: a table of the main score, advice for every dataset and model, the findings, and the figures.
 
-Every sentence is about these images of these unseen classes: a maximum over layers is chosen and scored on the same
-images, so that the difference to the last layer is no unbiased estimate.
+Every sentence is about these images of these unseen classes. A maximum over layers is chosen and scored on the same
+images, so that whether a layer beats the last one is judged by its lead, which is not (docs/uncertainty.md).
 """
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.documents import number
+from stages.aggregate.findings import Finding, depth, find
 from stages.aggregate.names import metric_name, shorten
 from stages.aggregate.tables import SUMMARY_COLUMNS
+from stages.aggregate.words import beaten_by, number
 from stages.shared.console import UserError
 
 WIDTH = 120
@@ -37,7 +39,10 @@ def verdict(results: Path) -> str:
     rows = summary[summary["main"]]
     table = _table([HEADER, *(_cells(row) for _, row in rows.iterrows())])
     sentences = [_wrapped(sentence(row)) for _, row in rows.iterrows()]
-    return "\n\n".join([_title(rows), table, "\n".join(sentences), _wrapped(_scope(rows)), _figures(results)])
+    findings = [_finding(finding) for finding in find(summary, _read(results / "steps.csv"))]
+    return "\n\n".join(
+        [_title(rows), table, "\n".join(sentences), *findings, _wrapped(_scope(rows)), _figures(results)]
+    )
 
 
 def sentence(row: "pd.Series[float]") -> str:
@@ -47,20 +52,23 @@ def sentence(row: "pd.Series[float]") -> str:
     reached = f"{score} {number(row['unseen'], row['unseen_sd'])}"
     place = f"{row['best_layer']} (depth {row['best_depth']} of {row['last_depth']}, {reached})"
     share = f"{_percent(row['best_parameters'], row['total_parameters'])} of the parameters up to the last layer"
+    end = f"{row['last_layer']} ({number(row['last_value'], row['last_value_sd'])})"
     if row["best_depth"] == row["last_depth"]:
-        advice = f"take features from the last layer, {place}: no earlier layer scores higher."
+        advice = f"take features from the last layer, {place}: no earlier layer scores better."
+    elif depth.judge(row) in ("open", "fails"):
+        advice = f"{place} scores best, but no lead over the last layer, {end}, is shown; computing it takes {share}."
     else:
-        end = f"{row['last_layer']} ({number(row['last_value'], row['last_value_sd'])})"
         advice = f"take features from {place} rather than from the last layer, {end}; computing it takes {share}."
-    return f"{subject} {advice}{_caution(row)}"
+    level = beaten_by(row)
+    return f"{subject} {advice}" + (f" But no layer beats {level}." if level else "")
 
 
-def _caution(row: "pd.Series[float]") -> str:
-    if row["unseen"] <= row["baseline"]:
-        return f" But no layer beats raw pixels ({number(row['baseline'])})."
-    if row["unseen"] <= row["chance"]:
-        return f" But no layer beats chance ({number(row['chance'])})."
-    return ""
+def _finding(finding: Finding) -> str:
+    lines = [f"Finding {finding.claim}"]
+    for dataset, ruling in finding.rulings.items():
+        lines.append(_wrapped(f"{dataset}: {ruling}"))
+        lines += [_wrapped(f"- {detail}", "  ") for detail in finding.details[dataset]]
+    return "\n".join([*lines, _wrapped(finding.caution)])
 
 
 def _percent(part: float, whole: float) -> str:
@@ -80,8 +88,8 @@ def _scope(rows: pd.DataFrame) -> str:
     seeds = int(rows["n_seeds"].max())
     spread = "one seed, so no spread is known" if seeds == 1 else f"mean ± standard deviation over {seeds} seeds"
     return (
-        f"These are point estimates on these images of these unseen classes ({spread}). The best layer is chosen and "
-        "scored on the same images, so that its lead over the last layer is somewhat flattered."
+        f"All of it is about these images of these unseen classes ({spread}). In the table the best layer is chosen "
+        "and scored on the same images, so that g is somewhat flattered."
     )
 
 
@@ -128,16 +136,18 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return GAP.join(f"{cell:<{w}}" if name in TEXTS else f"{cell:>{w}}" for name, cell, w in pairs).rstrip()
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, indent: str = "") -> str:
+    whole = re.sub(r"(\[\S+,) ", "\\1\N{NO-BREAK SPACE}", text)  # no line break within an interval
+    filled = textwrap.fill(
+        whole, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    return filled.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _read_summary(results: Path) -> pd.DataFrame:
     path = results / "summary.csv"
-    try:
-        summary = pd.read_csv(path, dtype={"dataset": str, "model": str}, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no results there; run the workflow first (`make repro` or `dvc repro`)") from None
+    summary = _read(path)
     missing = [c for c in SUMMARY_COLUMNS if c not in summary.columns]
     if missing:
         raise UserError(
@@ -145,3 +155,10 @@ def _read_summary(results: Path) -> pd.DataFrame:
             "written by another version; run the aggregate stage again (`dvc repro --single-item --force aggregate`)"
         )
     return summary
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"dataset": str, "model": str}, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no results there; run the workflow first (`make repro` or `dvc repro`)") from None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import normalized_mutual_info_score
 
 from stages.shared.records import HEAD, write_records
 
@@ -90,17 +91,82 @@ def training_rows(dataset: str, model: str, seed: int, *, steps: Sequence[int] =
 
 
 def write_cells(
-    root: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int], **shape: object
+    root: Path,
+    datasets: Sequence[str],
+    models: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    analyses: bool = False,
+    **shape: object,
 ) -> None:
-    """Write root/measures and root/training for a whole grid."""
+    """Write root/measures and root/training for a whole grid; `analyses`: with everything a cell may hold."""
     for dataset in datasets:
         for model in models:
             for seed in seeds:
                 cell = Path(dataset) / model / str(seed)
-                write_records(root / "measures" / cell / "layers.csv", metric_rows(dataset, model, seed, **shape))
+                rows = metric_rows(dataset, model, seed, **shape)
+                if analyses:
+                    rows = with_analyses(root / "measures" / cell, rows, seed)
+                write_records(root / "measures" / cell / "layers.csv", rows)
                 path = root / "training" / cell / "training.csv"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 training_rows(dataset, model, seed, steps=shape.get("steps", (0, 50, 100))).to_csv(path, index=False)
+
+
+def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Write the further files of one cell; returns its rows with the NMI of the clusters, and corrupted copies."""
+    folder.mkdir(parents=True)
+    last = rows[rows["step"] == rows["step"].max()]
+    images = image_rows(last, seed)
+    images.to_parquet(folder / "images.parquet", index=False)
+    of = {
+        where: normalized_mutual_info_score(block["label"], block["cluster"])
+        for where, block in images.dropna(subset="cluster").groupby(["split", "layer"])
+    }
+    at = last[last["metric"] == "nmi"].index
+    rows.loc[at, "value"] = [of[where] for where in zip(rows.loc[at, "split"], rows.loc[at, "layer"], strict=True)]
+    places = last[(last["split"] == "unseen") & (last["depth"] >= 0)]
+    left = places.merge(pd.DataFrame({"left_out": ["", "class 0", "class 1;class 2"]}), how="cross")
+    left = left.assign(value=left["value"] - 0.02 * left["left_out"].str.len() / 7, n_classes=3)
+    columns = ["step", "split", "layer", "depth", "pooling"]
+    left[[*columns, "metric", "left_out", "n_classes", "value"]].to_csv(folder / "subsets.csv", index=False)
+    nmi = last[(last["metric"] == "nmi") & (last["depth"] >= 0)]
+    around = nmi.merge(pd.DataFrame({"clusters": [3, 5, 10]}), how="cross").assign(nmi=0.5, ami=0.4)
+    around[[*columns, "clusters", "nmi", "ami"]].to_csv(folder / "k_sensitivity.csv", index=False)
+    write_pairs(folder / "layer_pairs.csv", nmi[nmi["split"] == "unseen"][columns])
+    clean = last[(last["split"] == "test") & last["metric"].isin(["nmi", "probe_accuracy"])]
+    corrupted = [clean.assign(split=f"blur_{severity}", relative=1 - 0.1 * severity) for severity in (1, 2, 3)]
+    return pd.concat([rows, *corrupted]).assign(better="higher")
+
+
+def image_rows(last: pd.DataFrame, seed: int, each: int = 8) -> pd.DataFrame:
+    """Contributions whose mean is the score, and clusters that follow the classes the more, the higher the NMI."""
+    noise, blocks = np.random.default_rng(seed), []
+    labels = np.repeat([f"class {i}" for i in range(5)], each)
+    for (split, layer), rows in last.groupby(["split", "layer"], sort=False):
+        first = rows.iloc[0]
+        pooling = first["pooling"] if layer != HEAD else ""
+        place = {"step": first["step"], "split": split, "layer": layer, "depth": first["depth"], "pooling": pooling}
+        block = pd.DataFrame({"sample_id": [f"{split}/{i}" for i in range(40)], "label": labels}).assign(**place)
+        for metric, value in zip(rows["metric"], rows["value"], strict=True):
+            if metric == "nmi":
+                strays = noise.random(len(labels)) > value
+                block["cluster"] = np.where(strays, noise.integers(5, size=40), np.repeat(range(5), each))
+            else:
+                deviations = noise.normal(0, 0.1, 40)
+                block[metric] = value + deviations - deviations.mean()
+        blocks.append(block)
+    return pd.concat(blocks, ignore_index=True)
+
+
+def write_pairs(path: Path, places: pd.DataFrame) -> None:
+    """Write a CKA that falls with the distance in depth, for all pairs a <= b."""
+    pairs = places.merge(places, on=["step", "split"], suffixes=("_a", "_b"))
+    pairs = pairs[pairs["depth_a"] <= pairs["depth_b"]]
+    ends = [f"{name}_{end}" for end in "ab" for name in ("layer", "depth", "pooling")]
+    pairs.assign(cka=1 / (1 + pairs["depth_b"] - pairs["depth_a"]))[["step", "split", *ends, "cka"]].to_csv(
+        path, index=False
+    )
 
 
 def write_params(
@@ -110,7 +176,7 @@ def write_params(
     path.write_text(
         f"run: {{datasets: {list(datasets)}, models: {list(models)}, seeds: {list(seeds)}}}\n"
         + "".join(f"{section}: {{}}\n" for section in ("prepare", "finetune", "embed", "measure"))
-        + f"aggregate: {{main_metric: {metric}}}\n"
+        + f"aggregate: {{main_metric: {metric}, resamples: 100, seed: 0}}\n"
         + f"datasets: {{{', '.join(f'{d}: {{}}' for d in datasets)}}}\n"
         + f"models: {{{', '.join(f'{m}: {{}}' for m in models)}}}\n"
     )

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.cells import read_layers, read_training
+from stages.aggregate.cells import ANALYSES, read_analysis, read_layers, read_training
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 
@@ -69,3 +69,37 @@ def test_a_table_of_another_cell_is_named(grid, run):
     (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
     with pytest.raises(UserError, match="must hold the cell hands/small/1, found rows of hands/small/0"):
         read_layers(grid / "measures", run)
+
+
+def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
+    path = grid / "measures/hands/small/1/layers.csv"
+    pd.read_csv(path).assign(better="lower", relative=0.5).to_csv(path, index=False)
+    layers = read_layers(grid / "measures", run)
+    own = (layers["model"] == "small") & (layers["seed"] == 1)
+    assert set(layers.loc[own, "better"]) == {"lower"}
+    assert set(layers.loc[~own, "better"]) == {"higher"}
+    assert layers.loc[~own, "relative"].isna().all()
+
+
+def test_further_tables_are_stacked_where_they_are_and_named_by_their_cell(grid, run):
+    folder = grid / "measures/hands/small"
+    columns = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
+    (folder / "0/subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,,5,0.5\n")
+    (folder / "1/subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,NA;x,3,0.25\n")
+    subsets = read_analysis(grid / "measures", run, "subsets.csv")
+    assert subsets[["model", "seed", "left_out", "value"]].to_numpy().tolist() == [
+        ["small", 0, "", 0.5],
+        ["small", 1, "NA;x", 0.25],
+    ]
+
+
+@pytest.mark.parametrize("file", ANALYSES)
+def test_without_a_further_table_there_are_its_columns(grid, run, file):
+    table = read_analysis(grid / "measures", run, file)
+    assert (len(table), tuple(table.columns)) == (0, ("dataset", "model", "seed", *ANALYSES[file]))
+
+
+def test_a_further_table_of_another_version_is_named(grid, run):
+    (grid / "measures/hands/small/0/layer_pairs.csv").write_text("step,split\n")
+    with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
+        read_analysis(grid / "measures", run, "layer_pairs.csv")

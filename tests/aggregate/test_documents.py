@@ -3,20 +3,21 @@ import re
 import pytest
 
 from stages.aggregate.cells import read_layers
-from stages.aggregate.documents import escape, latex, markdown, number
+from stages.aggregate.documents import escape, latex, markdown
+from stages.aggregate.findings import find
 from stages.aggregate.scores import average
-from stages.aggregate.tables import summarize
+from stages.aggregate.tables import follow_steps, summarize
 
 
 @pytest.fixture
-def summary(grid, run):
-    return summarize(average(read_layers(grid / "measures", run), run), "nmi")
+def scores(grid, run):
+    return average(read_layers(grid / "measures", run), run)
 
 
-def test_numbers_carry_their_standard_deviation_where_there_is_one():
-    assert number(0.12345, 0.01) == "0.123 ± 0.010"
-    assert number(0.12345) == "0.123"
-    assert number(float("nan"), 0.1) == "–"
+@pytest.fixture
+def summary(scores):
+    sure = {"ci_images_low": 0.3712, "ci_images_high": 0.41, "lead": -0.01, "lead_low": -0.05, "lead_high": 0.03}
+    return summarize(scores, "nmi").assign(**sure)
 
 
 def test_latex_escapes_what_it_would_take_for_commands():
@@ -39,8 +40,35 @@ def test_markdown_has_a_row_per_model_in_a_table_per_score(summary):
     cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
     assert cells[0] == "`small`"
     assert cells[4] == f"{first['unseen']:.3f} ± {first['unseen_sd']:.3f}"
-    assert cells[5:7] == [f"`{first['best_layer']}`", f"{first['best_depth']} of 3"]
+    assert cells[5:8] == ["[0.371, 0.410]", f"`{first['best_layer']}`", f"{first['best_depth']} of 3"]
+    assert cells[9] == "-0.010 [-0.050, 0.030]"
     assert "over 2 seeds (ddof = 1)" in text
+
+
+def test_markdown_tells_the_findings_before_the_tables(summary, scores):
+    text = markdown(summary, find(summary, follow_steps(scores)))
+    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE)[:5] == [
+        "Findings",
+        "(i) High accuracy on seen classes does not imply generalization",
+        "(ii) Deeper is not always better",
+        "hands",
+        "NMI",
+    ]
+    assert "**hands**: open in 2 of 2 (the lead's interval covers 0: small, small_scratch)." in text
+    assert len(re.findall(r"^- small", text, re.MULTILINE)) == 2
+    assert "\n\n\n" not in text
+
+
+def test_a_score_that_is_better_low_says_so(summary):
+    table = summary.assign(better="lower")
+    assert "### NMI (lower is better)" in markdown(table)
+    assert r"\textit{NMI (lower is better)}" in latex(table)
+
+
+def test_scores_without_intervals_leave_dashes(summary):
+    empty = summary.assign(**dict.fromkeys(["ci_images_low", "lead", "lead_low"], float("nan")))
+    rows = [line for line in markdown(empty).splitlines() if line.startswith("| `")]
+    assert {tuple(row.split(" | ")[i] for i in (5, 9)) for row in rows} == {("–", "–")}
 
 
 def test_latex_is_a_whole_document_of_aligned_booktabs_tables(summary):
@@ -51,7 +79,7 @@ def test_latex_is_a_whole_document_of_aligned_booktabs_tables(summary):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
     rows = [line for line in text.splitlines() if line.startswith(r"\texttt{")]
     assert len(rows) == 8
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {9}
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {11}
     assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
     assert r"small\_\allowbreak{}scratch" in text
     assert text.isascii()

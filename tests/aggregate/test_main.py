@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
 OUTS, METRICS = (PIPELINE["stages"]["aggregate"][key] for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
+FURTHER = ("classes", "subsets", "k_sensitivity", "layer_pairs", "robustness")
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,9 @@ def whole(tmp_path_factory):
     """A small grid with its results, written twice: `results` and `again`, and what was printed."""
     root = tmp_path_factory.mktemp("whole")
     write_cells(
-        root, ["hands"], MODELS, [0, 1], layers=("stem", "blocks.0", "head_conv"), metrics=("nmi", "knn_purity")
-    )
+        root, ["hands"], MODELS, [0, 1], analyses=True, layers=("stem", "blocks.0", "head_conv"),
+        metrics=("nmi", "knn_purity", "probe_accuracy"),
+    )  # fmt: skip
     write_params(root / "params.yaml", ["hands"], MODELS, [0, 1])
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         aggregate(patch, root)
@@ -60,13 +62,14 @@ def test_two_runs_write_identical_bytes(whole):
 
 def test_what_is_written_is_what_dvc_expects(results):
     assert {f.parts[0] for f in files(results)} == {Path(p).name for p in [*OUTS, *METRICS]}
-    names = ["overview_hands", "steps_hands", "depth_hands_small", "depth_hands_small_scratch"]
+    names = ["overview_hands", "steps_hands", "robustness_hands"]
+    names += [f"{figure}_hands_{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
     assert {f.name for f in files(results / "figures")} == {f"{n}.{kind}" for n in names for kind in ("png", "svg")}
 
 
 def test_the_verdict_ends_the_stage(whole):
     root, printed = whole
-    assert "aggregate: wrote 204 scores of 4 cells, 4 figures" in printed
+    assert "aggregate: wrote 364 scores of 4 cells, 7 figures, " in printed
     assert verdict(root / "results") in printed
 
 
@@ -91,6 +94,50 @@ def test_tables_have_the_contracts_columns_and_agree(whole):
     assert metrics["hands"]["small"]["g_unseen"] == pytest.approx(nmi.max(), abs=1e-6)
     last = steps[(steps["model"] == "small") & (steps["metric"] == "nmi") & (steps["step"] == 100)].iloc[0]
     assert (last["unseen"], last["seen"]) == (pytest.approx(row["unseen"]), pytest.approx(row["seen"]))
+
+
+def test_every_score_at_its_last_step_says_how_sure_it_is(results):
+    layers, depth, summary = (pd.read_csv(results / f"{name}.csv") for name in ("layers", "depth", "summary"))
+    sure = layers["ci_images_low"].notna()
+    expected = (layers["step"] == 100) & layers["split"].isin(["test", "unseen"])
+    assert sure.equals(expected)
+    ranged = layers["range_classes_low"].notna()
+    assert ranged.equals(expected & (layers["split"] == "unseen") & (layers["depth"] >= 0))
+    for table in (layers[sure], depth):
+        assert (table["ci_images_low"] < table["ci_images_high"]).all()
+    means = layers[sure & ~layers["metric"].isin(["nmi"])]
+    assert ((means["ci_images_low"] < means["value"]) & (means["value"] < means["ci_images_high"])).all()
+    unseen = depth[depth["split"] == "unseen"]
+    frequency = unseen.groupby(["model", "metric"])["selection_frequency"].sum()
+    assert frequency.to_list() == pytest.approx([1] * 6)
+    assert (summary["lead_low"] <= summary["lead"]).all()
+    assert (summary["lead"] <= summary["lead_high"]).all()
+    assert summary["subset_agreement"].between(0, 1).all()
+    best = unseen.merge(summary, left_on=["model", "metric", "layer"], right_on=["model", "metric", "best_layer"])
+    assert best["in_best_set"].astype(bool).all()
+    assert (best["ci_images_low_x"] == best["ci_images_low_y"]).all()
+
+
+def test_tables_of_further_analyses_hold_every_cell(results):
+    tables = {name: pd.read_csv(results / f"{name}.csv") for name in FURTHER}
+    assert {name: len(table) for name, table in tables.items()} == {
+        "classes": 2 * (2 * 2 * 4 * 5 + 5),  # models; scores, splits, layers and pixels, classes; the head
+        "subsets": 4 * 3 * 3 * 3,  # cells, scores, layers, subsets
+        "k_sensitivity": 4 * 2 * 3 * 3,  # cells, splits, layers, numbers of clusters
+        "layer_pairs": 4 * 6,
+        "robustness": 2 * 2 * 4 * 3,  # models, scores, layers with the baseline, severities
+    }
+    assert tables["robustness"]["relative"].unique().tolist() == pytest.approx([0.9, 0.8, 0.7])
+
+
+def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, monkeypatch, capsys):
+    write_params(grid / "params.yaml", ["hands"], ["small"], [0])
+    aggregate(monkeypatch, grid)
+    assert "3 figures (no images.parquet, so no intervals: hands/small), " in capsys.readouterr().out
+    summary = pd.read_csv(grid / "results/summary.csv")
+    assert summary["unseen"].notna().all()
+    assert summary[["ci_images_low", "lead", "best_set", "selection_frequency"]].isna().all(axis=None)
+    assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 5
 
 
 def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):

@@ -3,6 +3,7 @@ from stages.aggregate.names import metric_name, metric_rank, short_names, shorte
 
 def test_scores_are_spelled_out_and_unlisted_ones_keep_their_name():
     assert metric_name("nn1_accuracy") == "1-NN accuracy"
+    assert metric_name("ood_fpr95_knn") == "OOD FPR95 (k-NN)"
     assert metric_name("seen_matched") == "seen matched"
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.scores import average
+from stages.aggregate.scores import average, best_index
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 from stages.shared.records import HEAD, typed
@@ -42,6 +42,44 @@ def test_a_further_pooling_borrows_only_identical_embeddings():
     assert names(scores, "mean") == [(1, "b@mean"), (2, "c"), (3, "d")]
     assert names(scores, "max+class_token+mean") == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
     assert list(scores.curves["main"]) == [True] * 4 + [False] * 3
+
+
+def test_a_further_pooling_is_known_by_its_place_after_the_main_one():
+    """The measure stage names every pooling of a layer by the module's path."""
+    rows = [point(layer, depth, pooling, 0.1) for depth, layer in enumerate("ab") for pooling in ("mean", "max")]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert names(scores, "mean") == names(scores, "max") == [(0, "a"), (1, "b")]
+    assert list(scores.curves["main"]) == [True, True, False, False]
+
+
+def test_a_curve_tells_the_pooling_of_every_layer():
+    rows = [point("a", 0, "mean", 0.1), point("a", 0, "max", 0.2), point("b", 1, "none", 0.3)]
+    curves = average(typed(pd.DataFrame(rows)), ONE).curves
+    assert list(zip(curves["pooling"], curves["embedding"], strict=True)) == [
+        ("mean", "mean"),
+        ("mean", "none"),
+        ("max", "max"),
+        ("max", "none"),
+    ]
+
+
+def test_corrupted_copies_are_no_curve():
+    rows = [point("a", 0, "mean", 0.1), point("a", 0, "mean", 0.9, split="blur_3")]
+    assert set(average(typed(pd.DataFrame(rows)), ONE).curves["split"]) == {"unseen"}
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "index"),
+    [
+        ([1, 3, 3], "higher", 1),
+        ([2, 1, 1], "lower", 1),
+        ([np.nan, 0, 1], "lower", 1),
+        ([1, 2], "neither", None),
+        ([np.nan] * 2, "higher", None),
+    ],
+)
+def test_the_first_of_the_best_values(values, better, index):
+    assert best_index(np.array(values, dtype=float), better) == index
 
 
 def test_means_and_standard_deviations_over_seeds():

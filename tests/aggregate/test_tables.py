@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.scores import average
-from stages.aggregate.tables import STEPS_COLUMNS, SUMMARY_COLUMNS, follow_steps, headline, last_step, summarize
+from stages.aggregate.tables import (
+    DEPTH_COLUMNS,
+    STEPS_COLUMNS,
+    SUMMARY_COLUMNS,
+    follow_steps,
+    headline,
+    last_step,
+    summarize,
+    without_best,
+)
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 from stages.shared.records import HEAD, typed
@@ -22,6 +31,7 @@ UNSEEN = {  # step -> layer -> value of each seed
     10: {"a": (0.2, 0.4), "b": (0.6, 0.5), "c": (0.7, 0.4)},  # means .3 .55 .55: a tie
 }
 SEEN = {0: {"a": (0.2, 0.2), "b": (0.1, 0.1), "c": (0.0, 0.1)}, 10: {"a": (0.4, 0.4), "b": (0.5, 0.6), "c": (0.8, 1.0)}}
+MIXED = (("nmi", 0.3), ("ami", np.nan))
 ACCURACY = {0: (0.1, 0.1), 10: (0.7, 0.9)}
 
 
@@ -95,6 +105,14 @@ def test_a_curve_without_any_finite_value_is_an_error():
         summarize(average(typed(pd.DataFrame(rows)), RUN), "nmi")
 
 
+def test_another_score_without_any_finite_value_has_no_row_and_is_named():
+    rows = [point("a", 0, "mean", value, seed=s, metric=m) for s in (0, 1) for m, value in MIXED]
+    scores = average(typed(pd.DataFrame(rows)), RUN)
+    assert list(summarize(scores, "nmi")["metric"]) == ["nmi"]
+    assert without_best(scores) == ["d/m/mean/ami"]
+    assert follow_steps(scores).set_index("metric").loc["ami", ["unseen", "best_layer"]].isna().all()
+
+
 def test_an_undefined_layer_is_not_chosen():
     rows = [
         point(layer, depth, "mean", value, seed=seed)
@@ -132,9 +150,12 @@ def test_the_last_step_of_every_curve_with_relative_depth(scores):
 
 
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
-    assert headline(summarize(scores, "nmi")) == {
-        "d": {"m": {"accuracy": 0.8, "g_unseen": 0.55, "g_seen": 0.9, "best_depth": 1, "last_value": 0.55}}
-    }
+    curves = scores.curves.assign(ci_images_low=0.5, ci_images_high=0.6123456789, lead=-0.1)
+    summary = summarize(replace(scores, curves=curves), "nmi")
+    expected = {"accuracy": 0.8, "g_unseen": 0.55, "g_seen": 0.9, "best_depth": 1, "last_value": 0.55}
+    expected |= {"ci_low": 0.5, "ci_high": 0.612346, "lead": -0.1}
+    assert headline(summary) == {"d": {"m": expected}}
+    assert headline(summarize(scores, "nmi"))["d"]["m"]["lead"] is None
 
 
 def test_only_the_main_metric_and_pooling_make_the_headline():
@@ -147,3 +168,63 @@ def test_only_the_main_metric_and_pooling_make_the_headline():
         ("nmi", "max", False),
         ("ami", "max", False),
     ]
+
+
+def scored(metric, values, better="higher", **columns):
+    """One network's unseen curve, the same for both seeds."""
+    rows = [
+        point("abcd"[depth], depth, "mean", value, seed=s, metric=metric)
+        for depth, value in enumerate(values)
+        for s in (0, 1)
+    ]
+    return typed(pd.DataFrame(rows)).assign(better=better, **columns)
+
+
+def averaged(*tables):
+    return average(pd.concat(tables, ignore_index=True), RUN)
+
+
+def test_where_lower_is_better_the_minimum_is_chosen_at_every_step():
+    scores = averaged(scored("nmi", [0.1, 0.2]), scored("collapse", [3.0, 2.0, 5.0], "lower"))
+    row = summarize(scores, "nmi").iloc[1]
+    assert (row["best_layer"], row["unseen"], row["better"]) == ("b", 2.0, "lower")
+    assert follow_steps(scores).iloc[1]["best_layer"] == "b"
+
+
+def test_where_neither_is_better_there_is_a_curve_and_no_summary():
+    scores = averaged(scored("nmi", [0.1, 0.2]), scored("intrinsic_dimension", [3.0, 2.0], "neither"))
+    assert list(summarize(scores, "nmi")["metric"]) == ["nmi"]
+    assert without_best(scores) == []
+    assert list(last_step(scores)["metric"]) == ["nmi", "nmi", "intrinsic_dimension", "intrinsic_dimension"]
+    with pytest.raises(UserError, match="intrinsic_dimension is neither better high nor better low"):
+        summarize(scores, "intrinsic_dimension")
+
+
+def test_scores_are_correlated_over_layers_with_the_main_one():
+    tables = [scored("nmi", [0.1, 0.3, 0.2, 0.4]), scored("ami", [1, 2, 4, 3])]
+    tables.append(scored("collapse", [9, 7, 8, 6], "lower"))
+    summary = summarize(averaged(*tables, scored("ari", [0.5, np.nan, np.nan, np.nan])), "nmi")
+    correlations = dict(zip(summary["metric"], summary["rank_correlation"], strict=True))
+    assert (correlations["nmi"], correlations["collapse"]) == (pytest.approx(1), pytest.approx(1))
+    assert correlations["ami"] == pytest.approx(1 - 6 * (0 + 1 + 4 + 1) / (4 * 15))  # by the differences of the ranks
+    assert np.isnan(correlations["ari"])
+
+
+def test_the_summary_tells_the_evidence_of_the_best_layer_and_the_set_of_layers_like_it():
+    scores = averaged(scored("nmi", [0.1, 0.3, 0.25, 0.2]))
+    evidence = {"ci_images_low": [0.0, 0.2, 0.1, 0.1], "selection_frequency": [0, 0.7, 0.3, 0], "lead": 0.05}
+    evidence |= {"in_best_set": pd.array([False, True, True, False], dtype="boolean"), "start_sd": [0.1, 0.2, 0.3, 0.4]}
+    row = summarize(replace(scores, curves=scores.curves.assign(**evidence)), "nmi").iloc[0]
+    assert (row["ci_images_low"], row["selection_frequency"], row["lead"], row["start_sd"]) == (0.2, 0.7, 0.05, 0.2)
+    assert (row["best_set"], row["shallowest_layer"], row["shallowest_depth"]) == ("1;2", "b", 1)
+    assert summarize(scores, "nmi").iloc[0][["best_set", "shallowest_layer", "lead"]].isna().all()
+
+
+def test_matched_splits_stand_beside_and_make_no_points():
+    seen, unseen = scored("nmi", [0.6, 0.7]), scored("nmi", [0.5])
+    matched = [seen.assign(split="seen_matched"), unseen.assign(split="unseen_matched")]
+    scores = averaged(scored("nmi", [0.1, 0.3]), *matched)
+    row = summarize(scores, "nmi").iloc[0]
+    assert (row["seen_matched"], row["unseen_matched"]) == (0.7, 0.5)
+    assert set(last_step(scores)["split"]) == {"unseen"}
+    assert tuple(last_step(scores).columns) == DEPTH_COLUMNS

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -8,17 +9,47 @@ from stages.aggregate.tables import SUMMARY_COLUMNS
 from stages.aggregate.verdict import sentence, verdict
 from stages.shared.console import UserError
 
-ROW = dict(
-    zip(
-        SUMMARY_COLUMNS,
-        [
-            *("hands", "small", "mean", 100, 1, "nmi", 0.8, 0.391, "blocks.3", 4, 8, 0.241, 0.76),  # the contract's
-            *(None, None, None, None, 0.1, 0.01, 1.0),  # standard deviations, baseline, chance, ceiling
-            *("bn2", 170, 1000, "bn2", 8, True),
-        ],
-        strict=True,
-    )
-)
+ROW = {
+    "dataset": "hands",
+    "model": "small",
+    "pooling": "mean",
+    "step": 100,
+    "n_seeds": 1,
+    "metric": "nmi",
+    "seen": 0.8,
+    "unseen": 0.391,
+    "best_layer": "blocks.3",
+    "best_depth": 4,
+    "last_depth": 8,
+    "last_value": 0.241,
+    "accuracy": 0.76,
+    "baseline": 0.1,
+    "chance": 0.01,
+    "ceiling": 1.0,
+    "last_layer": "bn2",
+    "best_parameters": 170,
+    "total_parameters": 1000,
+    "seen_layer": "bn2",
+    "seen_depth": 8,
+    "main": True,
+    "better": "higher",
+}
+SURE = {
+    "ci_images_low": 0.37,
+    "ci_images_high": 0.41,
+    "lead": 0.14,
+    "lead_low": 0.1,
+    "lead_high": 0.18,
+    "best_set": "3;4",
+    "shallowest_layer": "blocks.2",
+    "range_classes_low": 0.31,
+    "range_classes_high": 0.45,
+}
+WORSE = {"ci_images_low": 0.28, "ci_images_high": 0.32}
+STEPS = [
+    {"dataset": "hands", "model": "small", "pooling": "mean", "metric": "nmi", "step": step, "unseen": g, "accuracy": a}
+    for step, g, a in ((0, 0.35, 0.05), (100, 0.391, 0.76))
+]
 
 
 @pytest.fixture
@@ -28,6 +59,7 @@ def row():
 
 def write(folder, *rows):
     pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)).to_csv(folder / "summary.csv", index=False)
+    pd.DataFrame(STEPS).to_csv(folder / "steps.csv", index=False)
 
 
 def test_the_sentence_names_the_layer_its_depth_score_and_share(row):
@@ -39,7 +71,15 @@ def test_the_sentence_names_the_layer_its_depth_score_and_share(row):
 
 def test_the_sentence_says_when_the_last_layer_is_the_best(row):
     row[["best_layer", "best_depth", "last_value"]] = "bn2", 8, 0.391
-    assert sentence(row).endswith("from the last layer, bn2 (depth 8 of 8, NMI 0.391): no earlier layer scores higher.")
+    assert sentence(row).endswith("from the last layer, bn2 (depth 8 of 8, NMI 0.391): no earlier layer scores better.")
+
+
+@pytest.mark.parametrize(("low", "shown"), [(0.05, True), (-0.05, False)])
+def test_the_sentence_advises_an_earlier_layer_only_where_its_lead_is_not_in_doubt(row, low, shown):
+    row[["lead", "lead_low", "lead_high"]] = 0.1, low, 0.2
+    doubt = "blocks.3 (depth 4 of 8, NMI 0.391) scores best, but no lead over the last layer, bn2 (0.241), is shown;"
+    assert ("take features from blocks.3" in sentence(row)) is shown
+    assert (doubt in sentence(row)) is not shown
 
 
 @pytest.mark.parametrize(
@@ -58,7 +98,7 @@ def test_the_verdict_fits_120_columns_whatever_the_names(tmp_path):
         "best_layer": "vit.encoder.layer.10.attention.output",
     }
     spread = {"seen_sd": 0.01, "unseen_sd": 0.02, "last_value_sd": 0.03, "accuracy_sd": 0.04, "n_seeds": 3}
-    write(tmp_path, {**ROW, **spread}, {**long, **spread}, {**ROW, "metric": "ami", "main": False})
+    write(tmp_path, {**ROW, **spread}, {**long, **spread, **SURE}, {**ROW, "metric": "ami", "main": False})
     lines = verdict(tmp_path).splitlines()
     assert max(map(len, lines)) <= 120
     table = [line for line in lines if line.startswith("hands  ")]
@@ -66,6 +106,12 @@ def test_the_verdict_fits_120_columns_whatever_the_names(tmp_path):
     words = "hands small 0.760 ± 0.040 0.800 ± 0.010 0.391 ± 0.020 blocks.3 4 of 8 0.241 ± 0.030"
     assert " ".join(table[0].split()) == words
     assert table[0].index("±") == table[1].index("±")
+
+
+@pytest.mark.parametrize("length", range(1, 60, 3))
+def test_no_line_breaks_within_an_interval(tmp_path, length):
+    write(tmp_path, {**ROW, **SURE, "model": "m" * length})
+    assert not any(re.search(r"\[[^\]]*$", line) for line in verdict(tmp_path).splitlines())
 
 
 def test_the_verdict_says_how_sure_it_is_and_where_the_figures_are(tmp_path):
@@ -76,6 +122,20 @@ def test_the_verdict_says_how_sure_it_is_and_where_the_figures_are(tmp_path):
     assert "one seed, so no spread is known" in text
     assert "chosen and scored on the same images" in text
     assert f"{tmp_path.as_posix()}/figures/: overview_hands.png" in text
+
+
+def test_the_verdict_tells_both_findings_with_numbers_and_cautions(tmp_path):
+    write(tmp_path, {**ROW, **SURE}, {**ROW, **SURE, "model": "large", "accuracy": 0.8, "unseen": 0.3} | WORSE)
+    text = " ".join(verdict(tmp_path).split())
+    assert "Finding (i) High accuracy on seen classes does not imply generalization hands: supported." in text
+    assert "large is at least as accurate as small (0.800 against 0.760), yet has g 0.300 against 0.391." in text
+    assert "Over training, steps 0 to 100: small accuracy 0.050 to 0.760, g 0.350 to 0.391." in text
+    assert (
+        "Finding (ii) Deeper is not always better hands: holds in 2 of 2 (the lead is above 0: small, large)." in text
+    )
+    assert "NMI 0.391 [0.370, 0.410]; lead +0.140 [0.100, 0.180]. Not told apart from it: depth 3." in text
+    assert "training is described here, not tested" in text
+    assert "it may be negative" in text
 
 
 def test_missing_and_old_results_are_errors(tmp_path):

@@ -3,12 +3,14 @@
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import matplotlib.ticker
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Okabe and Ito's colours, told apart with every common kind of colour blindness.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
@@ -17,7 +19,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
 UNSEEN, SEEN, FIRST, ACCURACY = BLUE, VERMILION, "#85B9DB", BLACK
 BASELINE, CHANCE = "#666666", "#8C8C8C"
 
-Dashes = str | tuple[float, tuple[float, ...]]
+Dashes = Literal["-"] | tuple[float, tuple[float, ...]]
 BASELINE_DASHES: Dashes = (0, (4, 2))
 CHANCE_DASHES: Dashes = (0, (1, 1.5))
 MODELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
@@ -29,6 +31,8 @@ WIDTH = 7.0
 
 TEXT = 7.0
 """Points: every label; titles are one point larger."""
+
+BAND_ALPHA = 0.22
 
 RC: Any = {
     "svg.hashsalt": "whichlayer",
@@ -61,6 +65,7 @@ def draw(folder: Path, name: str, make: Callable[[], Figure]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(RC):
         figure = make()
+        lay_out(figure)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
         figure.savefig(folder / f"{name}.png", metadata={"Software": None})
 
@@ -71,12 +76,28 @@ def model_style(index: int) -> dict[str, Any]:
 
 
 def score_axis(ax: Axes, low: float, high: float) -> None:
-    """Start a score's axis at 0 (below it if scores are negative) and leave some room above the highest point."""
+    """Start a score's axis at 0 (below it if scores are negative) and leave some room above the highest point.
+
+    A score that is no share (above 2) and spans a factor of 30 gets a logarithmic axis.
+    """
+    if high > 2 and low > 0 and high / low > 30:
+        ax.set_yscale("log")
+        ax.set_ylim(low / 1.3, high * 1.5)
+        ax.grid(axis="y", color="#E6E6E6", linewidth=0.5)
+        ax.set_axisbelow(True)
+        return
     bottom = 0.0 if low >= 0 else low * 1.15
     ax.set_ylim(bottom, bottom + (high - bottom) * 1.14 if high > bottom else bottom + 1)
     ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     ax.grid(axis="y", color="#E6E6E6", linewidth=0.5)
     ax.set_axisbelow(True)
+
+
+def band(ax: Axes, x: Any, low: Any, high: Any, color: str) -> None:
+    """Shade between two curves where both are known."""
+    known = ~(pd.isna(low) | pd.isna(high))
+    if known.any():
+        ax.fill_between(x, low, high, where=known, color=color, alpha=BAND_ALPHA, linewidth=0.0, zorder=1)
 
 
 def caption(figure: Figure, text: str) -> None:
@@ -88,15 +109,18 @@ def caption(figure: Figure, text: str) -> None:
 class EndLabels:
     """Labels at the right end of an axes' lines, moved apart where they would overlap.
 
-    Add labels while drawing, then `settle` once the figure is laid out.
+    Add labels while drawing, then `settle` once the figure is laid out. Nothing is written unless `shown`.
     """
 
-    def __init__(self, ax: Axes) -> None:
+    def __init__(self, ax: Axes, *, shown: bool = True) -> None:
         self.ax = ax
+        self.shown = shown
         self.texts: list[tuple[float, Any]] = []
 
     def add(self, y: float, text: str, color: str, x: float | None = None) -> None:
         """Label the line that ends at height y (in data units), at x if it ends before the right edge."""
+        if not self.shown:
+            return
         ends_at = (self.ax.get_xlim()[1], y) if x is None else (x, y)
         label = self.ax.annotate(
             text, ends_at, xytext=(1.03, y), textcoords=("axes fraction", "data"), color=color, va="center", ha="left",
@@ -120,9 +144,16 @@ class EndLabels:
             )  # fmt: skip
 
 
+def lay_out(figure: Figure) -> None:
+    """Place everything once and for all: left to itself, a figure is laid out again for each file it is written to."""
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
 def settle(figure: Figure, labels: list[EndLabels]) -> None:
     """Lay the figure out, then move every axes' labels apart."""
-    figure.draw_without_rendering()
+    lay_out(figure)
     for each in labels:
         each.settle()
 

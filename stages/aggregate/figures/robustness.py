@@ -1,0 +1,91 @@
+"""How much of a score each layer keeps when images are corrupted: a row of panels per network of one dataset."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.aggregate.figures import style
+from stages.aggregate.figures.panel import tilt_names
+from stages.aggregate.names import metric_name, short_names, shorten
+from stages.shared.records import HEAD
+
+SHADES = ("#8DC3E8", style.BLUE, "#00304D")
+"""From mild to strong; severities beyond three repeat the strongest."""
+
+MOST_NAMES = 14
+"""Layer names under one panel; deeper networks show every second, third, ... name."""
+
+
+def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, n_seeds: int) -> Figure:
+    """Draw the score on corrupted images relative to clean ones, against depth; a line per severity.
+
+    Args:
+        rows: one dataset's rows of robustness.csv, of one score and of one embedding per depth, models in the order of
+            the grid.
+        head: the same of the networks' own accuracy, drawn as a diamond after the last layer; may be empty.
+        n_seeds: number of seeds behind every mean.
+    """
+    models, kinds = list(rows["model"].unique()), list(rows["corruption"].unique())
+    severities = sorted(rows["severity"].unique())
+    figure = Figure(figsize=(style.WIDTH, 1.55 * len(models) + 1.0))
+    grid = figure.subplots(len(models), len(kinds), squeeze=False, sharey=True, sharex="row")
+    labels = []
+    for i, model in enumerate(models):
+        for j, kind in enumerate(kinds):
+            cell, own = (t[(t["model"] == model) & (t["corruption"] == kind)] for t in (rows, head))
+            end = _panel(grid[i, j], cell, own, severities, labelled=j == len(kinds) - 1)
+            labels.append(end)
+            if i == 0:
+                grid[i, j].set_title(str(kind))
+        grid[i, 0].set_ylabel(shorten(str(model), 26))
+    _scale(figure, grid[0, 0], pd.concat([rows["relative"], head["relative"]]))
+    metric = metric_name(str(rows.iloc[0]["metric"]))
+    spread = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
+    own = " · diamonds: the network's own accuracy" if len(head) else ""
+    style.caption(
+        figure, f"{rows.iloc[0]['dataset']} · {metric} on corrupted seen images relative to clean ones · {spread}{own}"
+    )
+    style.settle(figure, labels)
+    return figure
+
+
+def _panel(
+    ax: Axes, rows: pd.DataFrame, head: pd.DataFrame, severities: list[int], *, labelled: bool
+) -> style.EndLabels:
+    deepest = int(rows["depth"].max())
+    beyond = deepest + 1 if len(head) else deepest
+    ax.set_xlim(-0.4, beyond + 0.4)
+    labels = style.EndLabels(ax, shown=labelled)
+    ax.axhline(1.0, color=style.CHANCE, linewidth=0.6, zorder=1)
+    for i, severity in enumerate(severities):
+        color = SHADES[min(i, len(SHADES) - 1)]
+        line = rows[rows["severity"] == severity].sort_values("depth")
+        ax.plot(
+            line["depth"].astype(float), line["relative"], color=color, marker="o", markersize=2.6, markeredgewidth=0.0
+        )
+        own = head[head["severity"] == severity]["relative"]
+        ax.plot(
+            [beyond] * len(own), own, color=color, marker="D", markersize=3.2, linestyle="none", markeredgewidth=0.0
+        )
+        ends = own if len(own) else line["relative"]
+        if len(ends):
+            labels.add(float(ends.iloc[-1]), f"severity {severity}", color, x=float(beyond))
+    _name_layers(ax, rows, [(beyond, HEAD)] if len(head) else [])
+    return labels
+
+
+def _name_layers(ax: Axes, rows: pd.DataFrame, further: list[tuple[int, str]]) -> None:
+    names = rows.drop_duplicates("depth").sort_values("depth")
+    ticks = [*zip(names["depth"].astype(int), short_names(names["layer"], 12), strict=True)]
+    ticks = [*ticks[:: -(-len(ticks) // MOST_NAMES)], *further]
+    ax.set_xticks([depth for depth, _ in ticks], [name for _, name in ticks])
+    tilt_names(ax, 99)
+
+
+def _scale(figure: Figure, ax: Axes, values: pd.Series) -> None:
+    known = [1.0, *values[np.isfinite(values.astype(float))]]  # relative to a clean score of 0 it is undefined
+    style.score_axis(ax, min(known), max(known))
+    for other in figure.axes:
+        other.grid(axis="y", color="#E6E6E6", linewidth=0.5)
+        other.set_axisbelow(True)

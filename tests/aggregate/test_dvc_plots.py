@@ -1,0 +1,17 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stages.aggregate.names import METRIC_NAMES
+
+TEMPLATES = Path(__file__).parents[2] / ".dvc" / "plots"
+
+
+@pytest.mark.parametrize("template", ["depth", "steps"])
+def test_plots_spell_and_order_the_scores_as_tables_and_figures_do(template):
+    plot = json.loads((TEMPLATES / f"{template}.json").read_text())
+    (names,) = [t["calculate"] for t in plot["transform"] if t["as"] == "metric_name"]
+    assert json.loads(re.match(r"(\{.*\})\[datum\.metric\]", names)[1]) == METRIC_NAMES
+    assert plot["facet"]["row"]["sort"] == list(METRIC_NAMES.values())
