@@ -1,7 +1,8 @@
 """Collect the small results of finished cells into a folder that can be committed: a study to be kept.
 
-Of each cell of the grid whose measures exist: its metric table as `cells/<dataset>-<model>-<seed>.csv`, and its last
-step's per-image contributions as `images/<dataset>-<model>-<seed>.parquet`. Cells that are not there are named.
+Of each cell of the grid whose measures exist: its metric table as `cells/<dataset>-<model>-<seed>.csv`, its last
+step's per-image contributions as `images/<dataset>-<model>-<seed>.parquet`, and the tables of its last step's analyses,
+where it has them, as `<analysis>/<dataset>-<model>-<seed>.csv`. Cells that are not there are named.
 
     python -m stages.collect data/measures docs/study
 """
@@ -16,6 +17,9 @@ import pandas as pd
 from stages.shared.console import run_door
 from stages.shared.params import read_run
 from stages.shared.records import read_records
+
+ANALYSES = ("subsets", "k_sensitivity", "layer_pairs")
+"""Further tables of a cell, `<analysis>.csv`, and the folders that they are collected into."""
 
 
 def main() -> None:
@@ -39,7 +43,7 @@ def main() -> None:
 
 
 def collect_cell(source: Path, study: Path, name: str) -> None:
-    """Copy one cell's metric table, and the last step of its per-image contributions.
+    """Copy one cell's tables, and the last step of its per-image contributions.
 
     Raises:
         UserError: the metric table is of another version.
@@ -49,6 +53,13 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
         (study / folder).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "layers.csv", study / "cells" / f"{name}.csv")
     images = pd.read_parquet(source / "images.parquet")
+    for analysis in ANALYSES:
+        table, kept = source / f"{analysis}.csv", study / analysis / f"{name}.csv"
+        if table.exists():
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(table, kept)
+        else:
+            kept.unlink(missing_ok=True)  # of an earlier measurement
     last = images[images["step"] == images["step"].max()].drop(columns="step")
     last.to_parquet(study / "images" / f"{name}.parquet", index=False, compression="zstd", compression_level=19)
 
