@@ -117,6 +117,10 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "finetune.learning_rate": 0.001,
             "measure.kmeans.starts": 2,
             "measure.probe.folds": 2,
+            "measure.extra.metrics": ["ami", "few_shot_accuracy_1", "collapse"],
+            "measure.last_step": ["class_subsets", "layer_pairs", "ood", "corruptions"],
+            "embed.corruptions.kinds": ["noise"],
+            "aggregate.resamples": 50,
         }
     )
 

@@ -12,7 +12,19 @@ from stages.aggregate.scores import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
 CLASS_COLUMNS = ("dataset", "model", "split", "layer", "depth", "pooling", "metric", "label", "n_images", "value")
 ROBUSTNESS_COLUMNS = (
-    *("dataset", "model", "layer", "depth", "pooling", "metric", "corruption", "severity", "value", "relative"),
+    *(
+        "dataset",
+        "model",
+        "layer",
+        "depth",
+        "pooling",
+        "metric",
+        "corruption",
+        "severity",
+        "value",
+        "chance",
+        "relative",
+    ),
 )
 CORRUPTED = re.compile(r"(?P<corruption>.+)_(?P<severity>\d+)")
 """The name of a split of corrupted copies."""
@@ -64,7 +76,7 @@ def robustness(layers: pd.DataFrame) -> pd.DataFrame:
     plain = layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])
     parts = layers["split"].str.extract(CORRUPTED)
     rows = layers.assign(corruption=parts["corruption"], severity=parts["severity"])[~plain & parts["severity"].notna()]
-    means = rows.groupby(list(ROBUSTNESS_COLUMNS[:8]), sort=False, dropna=False)[["value", "relative"]].mean(
+    means = rows.groupby(list(ROBUSTNESS_COLUMNS[:8]), sort=False, dropna=False)[["value", "chance", "relative"]].mean(
         skipna=False
     )
     return means.reset_index().astype({"severity": "int64"})[list(ROBUSTNESS_COLUMNS)]

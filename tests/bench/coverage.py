@@ -63,7 +63,10 @@ MIXTURES = {
     "weak": Mixture((2.0,)),
     "strong": Mixture((4.0,)),
     "wide": Mixture((4.0,), D=64),
+    "other": Mixture((3.0,), D=16, n=30, K=10),
 }
+"""The last one had no part in finding `WIDTHS`."""
+
 LAYERS = {"alike": Mixture((2.5,) * 5), "apart": Mixture((2.0, 2.8, 3.2, 3.0, 2.4))}
 
 

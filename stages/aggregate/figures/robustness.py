@@ -1,5 +1,7 @@
 """How much of a score each layer keeps when images are corrupted: a row of panels per network of one dataset."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,6 +14,9 @@ from stages.shared.records import HEAD
 
 SHADES = ("#8DC3E8", style.BLUE, "#00304D")
 """From mild to strong; severities beyond three repeat the strongest."""
+
+NEAR_CHANCE = 2.0
+"""A clean score of less than so many times chance says little, and what of it is left says less."""
 
 MOST_NAMES = 14
 """Layer names under one panel; deeper networks show every second, third, ... name."""
@@ -39,10 +44,12 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, n_seeds: int) -> F
             if i == 0:
                 grid[i, j].set_title(str(kind))
         grid[i, 0].set_ylabel(shorten(str(model), 26))
-    _scale(figure, grid[0, 0], pd.concat([rows["relative"], head["relative"]]))
+    faint = pd.concat([_near_chance(rows), _near_chance(head)])
+    _scale(figure, grid[0, 0], pd.concat([rows["relative"], head["relative"]])[~faint])
     metric = metric_name(str(rows.iloc[0]["metric"]))
     spread = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
     own = " · diamonds: the network's own accuracy" if len(head) else ""
+    own += f" · hollow: the clean score is below {NEAR_CHANCE:.0f} times chance" if faint.any() else ""
     style.caption(
         figure, f"{rows.iloc[0]['dataset']} · {metric} on corrupted seen images relative to clean ones · {spread}{own}"
     )
@@ -61,18 +68,26 @@ def _panel(
     for i, severity in enumerate(severities):
         color = SHADES[min(i, len(SHADES) - 1)]
         line = rows[rows["severity"] == severity].sort_values("depth")
-        ax.plot(
-            line["depth"].astype(float), line["relative"], color=color, marker="o", markersize=2.6, markeredgewidth=0.0
-        )
-        own = head[head["severity"] == severity]["relative"]
-        ax.plot(
-            [beyond] * len(own), own, color=color, marker="D", markersize=3.2, linestyle="none", markeredgewidth=0.0
-        )
-        ends = own if len(own) else line["relative"]
+        _markers(ax, line["depth"].astype(float), line, color, marker="o", markersize=2.6, linestyle="-")
+        own = head[head["severity"] == severity]
+        _markers(ax, pd.Series(float(beyond), own.index), own, color, marker="D", markersize=3.2, linestyle="none")
+        ends = own["relative"] if len(own) else line["relative"]
         if len(ends):
             labels.add(float(ends.iloc[-1]), f"severity {severity}", color, x=float(beyond))
     _name_layers(ax, rows, [(beyond, HEAD)] if len(head) else [])
     return labels
+
+
+def _markers(ax: Axes, x: pd.Series, rows: pd.DataFrame, color: str, **style_of_line: Any) -> None:
+    """Draw a line with full markers, and over it hollow ones where the clean score is near chance."""
+    ax.plot(x, rows["relative"], color=color, markeredgewidth=0.0, **style_of_line)
+    faint, hollow = _near_chance(rows), style_of_line | {"linestyle": "none"}
+    if faint.any():
+        ax.plot(x[faint], rows["relative"][faint], color=color, markerfacecolor="white", markeredgewidth=0.6, **hollow)
+
+
+def _near_chance(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return rows["value"] / rows["relative"] < NEAR_CHANCE * rows["chance"]
 
 
 def _name_layers(ax: Axes, rows: pd.DataFrame, further: list[tuple[int, str]]) -> None:
@@ -84,6 +99,7 @@ def _name_layers(ax: Axes, rows: pd.DataFrame, further: list[tuple[int, str]]) -
 
 
 def _scale(figure: Figure, ax: Axes, values: pd.Series) -> None:
+    """From 0 to the highest of these values; lines of others may leave the panel."""
     known = [1.0, *values[np.isfinite(values.astype(float))]]  # relative to a clean score of 0 it is undefined
     style.score_axis(ax, min(known), max(known))
     for other in figure.axes:
