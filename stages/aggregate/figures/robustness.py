@@ -39,7 +39,7 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, n_seeds: int) -> F
     for i, model in enumerate(models):
         for j, kind in enumerate(kinds):
             cell, own = (t[(t["model"] == model) & (t["corruption"] == kind)] for t in (rows, head))
-            end = _panel(grid[i, j], cell, own, severities, labelled=j == len(kinds) - 1)
+            end = _panel(grid[i, j], cell, own, severities, labelled=i == 0 and j == len(kinds) - 1)
             labels.append(end)
             if i == 0:
                 grid[i, j].set_title(str(kind))
@@ -79,9 +79,9 @@ def _panel(
 
 
 def _markers(ax: Axes, x: pd.Series, rows: pd.DataFrame, color: str, **style_of_line: Any) -> None:
-    """Draw a line with full markers, and over it hollow ones where the clean score is near chance."""
-    ax.plot(x, rows["relative"], color=color, markeredgewidth=0.0, **style_of_line)
+    """Draw a line, and beside it hollow markers where the clean score is near chance."""
     faint, hollow = _near_chance(rows), style_of_line | {"linestyle": "none"}
+    ax.plot(x, rows["relative"].mask(faint), color=color, markeredgewidth=0.0, **style_of_line)
     if faint.any():
         ax.plot(x[faint], rows["relative"][faint], color=color, markerfacecolor="white", markeredgewidth=0.6, **hollow)
 
@@ -99,7 +99,7 @@ def _name_layers(ax: Axes, rows: pd.DataFrame, further: list[tuple[int, str]]) -
 
 
 def _scale(figure: Figure, ax: Axes, values: pd.Series) -> None:
-    """From 0 to the highest of these values; lines of others may leave the panel."""
+    """From 0 to the highest of these values; others may lie outside."""
     known = [1.0, *values[np.isfinite(values.astype(float))]]  # relative to a clean score of 0 it is undefined
     style.score_axis(ax, min(known), max(known))
     for other in figure.axes:

@@ -136,10 +136,10 @@ class EndLabels:
         self.texts.sort(key=lambda item: item[0])
         for (y, label), moved in zip(self.texts, spread([y for y, _ in self.texts], gap, low, high), strict=True):
             label.set_y(moved)
-            x = label.xy[0]
+            x, shown = label.xy[0], min(max(y, low), high)
             edge = self.ax.transData.inverted().transform(self.ax.transAxes.transform((1.02, 0)))[0]
             self.ax.plot(
-                [x, edge], [y, moved], color=label.get_color(), linewidth=0.4, clip_on=False, scalex=False,
+                [x, edge], [shown, moved], color=label.get_color(), linewidth=0.4, clip_on=False, scalex=False,
                 scaley=False, solid_capstyle="butt", zorder=1,
             )  # fmt: skip
 
