@@ -1,4 +1,4 @@
-# The five verbs: setup, check, test, repro, status. `make repro` on a fresh clone sets up first.
+# setup, check, test, repro, status and more. `make repro` on a fresh clone sets up first.
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
