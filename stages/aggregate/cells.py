@@ -65,7 +65,7 @@ def read_analysis(measures: Path, run: RunParams, file: str) -> pd.DataFrame:
         path = measures.joinpath(*map(str, cell), file)
         if not path.is_file():
             continue
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
         missing = [c for c in columns if c not in table.columns]
         if missing:
             raise UserError(

@@ -48,12 +48,13 @@ def _agreed(curves: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """Say for every curve in which share of the subsets its best layer is the best one."""
     keys = [*WHERE, "embedding"]
     unseen = curves[(curves["split"] == UNSEEN) & (curves["better"] != "neither")].sort_values("depth")
-    by_subset = unseen[keys].join(means.set_index([*keys, "left_out"])["value"].unstack(), on=keys)
+    table = means.set_index([*keys, "left_out"])["value"].unstack()
+    by_subset = table.reindex(pd.MultiIndex.from_frame(unseen[keys])).set_axis(unseen.index)
     shares = curves["subset_agreement"].copy()
     for _, points in unseen.groupby([*CURVE, "main", "step"], sort=False):
         better = points.iloc[0]["better"]
         best = best_index(points["value"].to_numpy(dtype=float), better)
-        values = by_subset.loc[points.index].drop(columns=keys).dropna(axis=1, how="all").to_numpy(dtype=float)
+        values = by_subset.loc[points.index].dropna(axis=1, how="all").to_numpy(dtype=float)
         if best is not None and values.size:
             chosen = [best_index(column, better) for column in values.T]
             shares[points.index] = np.mean([layer == best for layer in chosen])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.aggregate.curve_scores import CurveScorer
-from stages.aggregate.resampling import LEVEL, TAILS, Floats, Weights, stratified_weights, stretch
+from stages.aggregate.resampling import LEVEL, START_FACTOR, TAILS, Floats, Weights, stratified_weights, stretch
 
 Better = Literal["higher", "lower"]
 
@@ -108,7 +108,7 @@ def split_half_lead(scorer: CurveScorer, better: Better, rng: np.random.Generato
     apart = _noise(scorer, splits, rng)
     value = leads(scorer, np.ones(halves.shape, np.float32), halves, apart, better).mean()
     weights = stratified_weights(scorer.y, LEAD_RESAMPLES, rng)
-    starts = _noise(scorer, LEAD_RESAMPLES, rng)
+    starts = START_FACTOR * _noise(scorer, LEAD_RESAMPLES, rng)
     some = list(zip(halves[:LEAD_SPLITS, None], apart[:LEAD_SPLITS], strict=True))
     resampled = np.mean([leads(scorer, weights, *split, better, starts) for split in some], axis=0)
     low, high = np.quantile(stretch(value, resampled, scorer.width), TAILS)

@@ -62,11 +62,11 @@ class _Scorer:
         return np.asarray(self.per_seed(weights).mean(axis=1))
 
     def noise(self, count: int, rng: np.random.Generator) -> Floats:
-        return np.asarray(rng.normal(size=(count, *self._shape)) * START_FACTOR * self._start_sd)
+        return np.asarray(rng.normal(size=(count, *self._shape)) * self._start_sd)
 
     def replicates(self, weights: Weights, rng: np.random.Generator) -> Floats:
         values = self.per_seed(np.ones((1, len(self.y)), np.float32))[0]
-        return stretch(values, self.per_seed(weights), self.width, self.noise(len(weights), rng))
+        return stretch(values, self.per_seed(weights), self.width, START_FACTOR * self.noise(len(weights), rng))
 
 
 class MeanScorer(_Scorer):

@@ -41,7 +41,7 @@ def markdown(summary: pd.DataFrame, findings: Sequence[Finding] = ()) -> str:
         parts.append(f"## {dataset}\n")
         for metric, table in _by_metric(rows):
             lines = [_markdown_row(HEADER), _markdown_row(["---", "---", *["---:"] * 4, "---", *["---:"] * 5])]
-            lines += [_markdown_row(_row(row, "`{}`".format, "{:.3f} ± {:.3f}")) for _, row in table.iterrows()]
+            lines += [_markdown_row(_row(row, "`{}`".format, "{} ± {}")) for _, row in table.iterrows()]
             parts.append(f"### {_heading(metric, table)}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -130,7 +130,7 @@ def _longtable(rows: pd.DataFrame) -> str:
 
 
 def _latex_cells(row: "pd.Series[float]") -> list[str]:
-    cells = _row(row, lambda text: rf"\texttt{{{escape(text)}}}", r"${:.3f} \pm {:.3f}$")
+    cells = _row(row, lambda text: rf"\texttt{{{escape(text)}}}", r"${} \pm {}$")
     pooling = escape(cells[1])
     return [cells[0], pooling, *(c.replace("–", "--") for c in cells[2:])]
 

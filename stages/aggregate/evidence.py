@@ -13,7 +13,7 @@ from stages.aggregate.extras import CLASS_COLUMNS, class_scores
 from stages.aggregate.images import read_images
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.scorers import contributing_columns
-from stages.aggregate.scores import INTERVALS, Scores
+from stages.aggregate.scores import INTERVALS, Scores, last_rows
 from stages.aggregate.uncertainty import Resamples, add_intervals
 from stages.shared.params import RunParams
 
@@ -59,7 +59,7 @@ def weigh(
     layers = layers.assign(**dict.fromkeys(INTERVALS, np.nan))
     classes, without, weighed = [pd.DataFrame(columns=list(CLASS_COLUMNS))], [], []
     for (dataset, model), rows in layers.groupby(["dataset", "model"], sort=False):
-        steps = sorted({int(step) for step in rows.groupby("metric")["step"].max()})
+        steps = sorted({int(step) for step in last_rows(rows)["step"]})
         paths = image_paths(measures, str(dataset), str(model), run)
         images = read_images(paths, steps, contributing_columns(rows["metric"].unique()))
         if images is None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.aggregate.images import Images, Key
 from stages.aggregate.scorers import CLUSTER_SCORES, LINEARIZED, OOD_SCORES
-from stages.aggregate.scores import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.aggregate.scores import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED, last_rows
 
 CLASS_COLUMNS = ("dataset", "model", "split", "layer", "depth", "pooling", "metric", "label", "n_images", "value")
 ROBUSTNESS_COLUMNS = (
@@ -40,10 +40,10 @@ def class_scores(layers: pd.DataFrame, images: Images) -> pd.DataFrame:
     Returns:
         `CLASS_COLUMNS`, the mean over seeds; the raw-pixel baseline and the head among the layers.
     """
-    means = ~layers["metric"].isin([*CLUSTER_SCORES, *OOD_SCORES, *LINEARIZED]) & layers["split"].isin([SEEN, UNSEEN])
-    last = layers["step"] == layers.groupby("metric")["step"].transform("max")
+    last = last_rows(layers)
+    means = last[~last["metric"].isin([*CLUSTER_SCORES, *OOD_SCORES, *LINEARIZED])]
     tables = [pd.DataFrame(columns=list(CLASS_COLUMNS))]
-    for (metric, split), rows in layers[means & last].groupby(["metric", "split"], sort=False):
+    for (metric, split), rows in means.groupby(["metric", "split"], sort=False):
         places = rows.drop_duplicates(["layer", "pooling"])
         keys: list[Key] = list(zip(places["layer"], places["pooling"], strict=True))
         values = images.stack(str(metric), int(rows.iloc[0]["step"]), str(split), keys)

@@ -58,7 +58,8 @@ DETECTION_WIDTHS = {"auroc": Width(1.05, 0, 1), "fpr95": PROPORTION}
 """Of scores that tell unseen images from seen ones."""
 
 START_FACTOR = 1.15
-"""Of the spread over k-means starts: it is known from few starts, and Student's t of ten is wider by so much."""
+"""Of the spread over k-means starts in intervals: it is known from few starts, and Student's t of ten is wider by so
+much."""
 
 
 def stratified_weights(y: NDArray[np.int64], count: int, rng: np.random.Generator) -> Weights:

@@ -68,7 +68,9 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
         UserError: a seed lacks a row that another one has, or a score was not measured on unseen classes.
     """
     layers = layers if "better" in layers else layers.assign(better="higher")
+    asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
     layers = layers[layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])]
+    layers = layers[layers["metric"].isin(asked_for)]
     embedded = layers[(layers["depth"] >= 0).fillna(False)]  # a tap may be named like HEAD: only its depth tells
     _check_unseen(embedded)
     groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model"], sort=False)]
@@ -85,6 +87,18 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
         accuracy=_means(head, ["dataset", "model", "step"], run),
         n_seeds=len(run.seeds),
     )
+
+
+def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the seen and the unseen split at the last step at which their score was measured there.
+
+    Analyses of the last checkpoint may have scored other splits later than that.
+
+    Args:
+        layers: metric rows of one dataset and model.
+    """
+    rows = layers[layers["split"].isin([SEEN, UNSEEN])]
+    return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
 
 
 def best_index(values: NDArray[np.float64], better: str) -> int | None:

@@ -98,10 +98,10 @@ def last_step(scores: Scores) -> pd.DataFrame:
     """
     tables = []
     for curve in curves(scores.curves):
-        points = curve[(curve["step"] == curve["step"].max()) & curve["split"].isin([SEEN, UNSEEN])]
+        points = curve[(curve["step"] == last_measured(curve)) & curve["split"].isin([SEEN, UNSEEN])]
         deepest = max(int(points["depth"].max()), 1)
         tables.append(points.assign(relative_depth=(points["depth"] / deepest).astype(float).round(6)))
-    return cast(pd.DataFrame, pd.concat(tables, ignore_index=True)[list(DEPTH_COLUMNS)])
+    return pd.concat(tables, ignore_index=True)[list(DEPTH_COLUMNS)]
 
 
 def headline(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int | None]]]:
@@ -192,7 +192,7 @@ def _spearman(first: pd.Series, second: pd.Series) -> float:
 
 
 def _step_rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:
-    groups = curve.groupby(["split", "step"])
+    groups = curve[curve["split"].isin([SEEN, UNSEEN])].groupby(["split", "step"])
     points = {cast(tuple[str, int], where): rows for where, rows in groups}
     steps, nothing, name = sorted({step for _, step in points}), curve.head(0), curve.iloc[0]
     first = {split: best_of(points.get((split, steps[0]), nothing)) for split in (SEEN, UNSEEN)}

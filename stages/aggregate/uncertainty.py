@@ -18,7 +18,7 @@ from stages.aggregate.images import Images, Key
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.resampling import Weights, interval, stratified_weights
 from stages.aggregate.scorers import build_scorer, splits_of, strata
-from stages.aggregate.scores import SEEN, UNSEEN, Scores
+from stages.aggregate.scores import UNSEEN, Scores, last_rows
 from stages.shared.seeding import child_seed
 
 Floats = NDArray[np.float64]
@@ -119,9 +119,7 @@ def add_intervals(
 
 def _sampled(layers: pd.DataFrame, images: Images, seeds: list[int], resamples: Resamples) -> Iterator[_Sampled]:
     """Resample every score of every split, all seeds and embeddings at once, where the images allow it."""
-    last = layers["step"] == layers.groupby("metric")["step"].transform("max")
-    rows_of = layers[last & layers["split"].isin([SEEN, UNSEEN])].groupby(["metric", "split"], sort=False)
-    for (metric, split), rows in rows_of:
+    for (metric, split), rows in last_rows(layers).groupby(["metric", "split"], sort=False):
         keys: list[Key] = list(dict.fromkeys(zip(rows["layer"], rows["pooling"], strict=True)))
         where = int(rows.iloc[0]["step"]), str(split)
         scorer = build_scorer(images, str(metric), *where, keys, _start_sd(rows, keys, seeds))

@@ -14,7 +14,7 @@ import pandas as pd
 from stages.aggregate.findings import Finding, depth, find
 from stages.aggregate.names import metric_name, shorten
 from stages.aggregate.tables import SUMMARY_COLUMNS
-from stages.aggregate.words import beaten_by, number
+from stages.aggregate.words import beaten_by, lower_is_better, number
 from stages.shared.console import UserError
 
 WIDTH = 120
@@ -57,6 +57,10 @@ def sentence(row: "pd.Series[float]") -> str:
         advice = f"take features from the last layer, {place}: no earlier layer scores better."
     elif depth.judge(row) in ("open", "fails"):
         advice = f"{place} scores best, but no lead over the last layer, {end}, is shown; computing it takes {share}."
+    elif depth.judge(row) == "not tested":
+        advice = (
+            f"{place} scores best; its lead over the last layer, {end}, was not tested; computing it takes {share}."
+        )
     else:
         advice = f"take features from {place} rather than from the last layer, {end}; computing it takes {share}."
     level = beaten_by(row)
@@ -80,7 +84,8 @@ def _title(rows: pd.DataFrame) -> str:
     steps = sorted(rows["step"].unique())
     return (
         f"Which layer separates unseen classes best? Score: {metric_name(str(rows.iloc[0]['metric']))} "
-        f"at step {', '.join(map(str, steps))}; g is the maximum over layers."
+        f"at step {', '.join(map(str, steps))}; g is the "
+        f"{'minimum' if lower_is_better(rows.iloc[0]) else 'maximum'} over layers."
     )
 
 

@@ -7,23 +7,33 @@ import pandas as pd
 Row = pd.Series  # one row of summary.csv
 
 
-def number(value: float, sd: float = float("nan"), form: str = "{:.3f} ± {:.3f}") -> str:
+def number(value: float, sd: float = float("nan"), form: str = "{} ± {}") -> str:
     """Write a value with three decimals and its standard deviation, if there is one; an en dash for a missing value."""
     if pd.isna(value):
         return "–"
-    return f"{value:.3f}" if pd.isna(sd) else form.format(value, sd)
+    return decimals(value) if pd.isna(sd) else form.format(decimals(value), decimals(sd))
+
+
+def decimals(value: float, *, sign: bool = False) -> str:
+    """Write three decimals, and no minus before zero."""
+    rounded = round(float(value), 3) + 0.0
+    return f"{rounded:+.3f}" if sign else f"{rounded:.3f}"
 
 
 def interval(row: Row, name: str) -> str:
     """Write the columns `<name>_low` and `<name>_high` as `[low, high]`; nothing where they are missing or empty."""
     low, high = known(row, f"{name}_low"), known(row, f"{name}_high")
-    return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+    return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
 
 
-def with_interval(row: Row, value: str, limits: str, *, sign: bool = False) -> str:
-    """Write one column's value and the interval of the columns `<limits>_low`, `<limits>_high`, if there is one."""
-    written = known(row, value)
-    text = "–" if written is None else f"{written:+.3f}" if sign else f"{written:.3f}"
+def with_interval(row: Row, value: str, limits: str, *, sd: str = "", sign: bool = False) -> str:
+    """Write one column's value, the standard deviation of another, and the interval of `<limits>_low`, `<limits>_high`.
+
+    What is missing is left out; a missing value is an en dash.
+    """
+    written, spread = known(row, value), known(row, sd)
+    text = "–" if written is None else decimals(written, sign=sign)
+    text += "" if spread is None else f" ± {decimals(spread)}"
     return f"{text} {interval(row, limits)}".rstrip()
 
 

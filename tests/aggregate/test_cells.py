@@ -93,6 +93,13 @@ def test_further_tables_are_stacked_where_they_are_and_named_by_their_cell(grid,
     ]
 
 
+def test_classes_named_by_numbers_keep_their_names(grid, run):
+    columns = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
+    rows = "9,unseen,a,0,mean,nmi,,3,0.5\n9,unseen,a,0,mean,nmi,007,2,0.4\n"
+    (grid / "measures/hands/small/0/subsets.csv").write_text(columns + rows)
+    assert read_analysis(grid / "measures", run, "subsets.csv")["left_out"].tolist() == ["", "007"]
+
+
 @pytest.mark.parametrize("file", ANALYSES)
 def test_without_a_further_table_there_are_its_columns(grid, run, file):
     table = read_analysis(grid / "measures", run, file)

@@ -66,6 +66,13 @@ def test_the_best_layer_agrees_with_those_of_the_subsets(better, share):
         assert unseen["subset_agreement"].tolist() == pytest.approx([share] * 2)
 
 
+def test_a_class_may_be_named_like_a_column():
+    subsets = subset_rows().replace({"left_out": {"k": "layer", "l": "step"}})
+    _, scores = ranged(subsets=subsets)
+    unseen = scores.curves[scores.curves["split"] == "unseen"]
+    assert unseen["subset_agreement"].tolist() == pytest.approx([2 / 3] * 2)
+
+
 def test_without_subsets_or_with_those_of_another_pooling_nothing_is_filled():
     for subsets in (subset_rows().head(0), subset_rows("max")):
         layers, scores = ranged(subsets=subsets)

@@ -139,9 +139,7 @@ def test_what_images_do_not_show_sets_the_halves_apart(hidden):
         contributions = 0.5 + error[..., None] + rng.normal(0, 1e-6, (1, 6, 200))
         if hidden == "width":  # all of the error is in the contributions, and half of its spread shows in them
             contributions = 0.5 + (lambda c: c + c.mean(axis=-1, keepdims=True))(rng.normal(size=(1, 6, 200)))
-        scorer = MeanScorer(
-            Y, contributions, Width(2), None if hidden == "width" else np.full((1, 6), 0.05 / START_FACTOR)
-        )
+        scorer = MeanScorer(Y, contributions, Width(2), None if hidden == "width" else np.full((1, 6), 0.05))
         leads.append(split_half_lead(scorer, "higher", rng, splits=20).value)
         values = contributions[0].mean(axis=-1)
         naive.append(values.max() - values[-1])

@@ -54,7 +54,7 @@ def test_markdown_tells_the_findings_before_the_tables(summary, scores):
         "hands",
         "NMI",
     ]
-    assert "**hands**: open in 2 of 2 (the lead's interval covers 0: small, small_scratch)." in text
+    assert "**hands**: open in 2 of 2 (the lead is not told from 0: small, small_scratch)." in text
     assert len(re.findall(r"^- small", text, re.MULTILINE)) == 2
     assert "\n\n\n" not in text
 

@@ -28,7 +28,9 @@ def network(model="a", **columns):
 
 
 def rival(model, accuracy, g, half=0.02):
-    return network(model, accuracy=accuracy, unseen=g, ci_images_low=g - half, ci_images_high=g + half)
+    limits = {"ci_images_low": g - half, "ci_images_high": g + half}
+    limits |= {"accuracy_ci_low": accuracy - half, "accuracy_ci_high": accuracy + half}
+    return network(model, accuracy=accuracy, unseen=g, **limits)
 
 
 def table(*rows):
@@ -53,8 +55,8 @@ def test_the_leads_interval_decides_whether_deeper_is_better(low, high, verdict)
 def test_networks_are_counted_by_what_their_lead_says():
     rows = table(network("a"), network("b", lead_low=-0.1), network("c"), network("d", lead_low=0.0, lead_high=0.0))
     assert depth.ruling(rows) == (
-        "holds in 2 of 4 (the lead is above 0: a, c); open in 1 of 4 (the lead's interval covers 0: b); "
-        "fails in 1 of 4 (no layer leads: d)."
+        "holds in 2 of 4 (the lead is above 0: a, c); open in 1 of 4 (the lead is not told from 0: b); "
+        "fails in 1 of 4 (no earlier layer leads: d)."
     )
 
 
@@ -99,31 +101,40 @@ def test_one_network_is_followed_over_training_alone():
 def test_every_pair_of_networks_agrees_contradicts_or_is_open():
     rows = table(rival("a", 0.9, 0.3), rival("b", 0.8, 0.5), rival("c", 0.2, 0.1), rival("d", 0.1, 0.11))
     assert accuracy.ruling(rows) == (
-        "supported. Of 6 pairs of networks, the more accurate one has the lower g in 1 and the higher g in 4, beyond "
-        "both intervals; 1 open."
+        "supported. Of 6 pairs of networks, the more accurate one has the lower g in 1 and the higher g in 4; in 0 g "
+        "differs where the accuracies cannot be told apart; 1 open. (Only intervals that do not overlap count.)"
     )
     assert accuracy.ruling(rows.iloc[1:3]).startswith("not supported. Of 1 pair of networks")
     assert accuracy.ruling(rows.iloc[2:]).startswith("open. ")
 
 
-def test_a_counter_example_says_how_sure_its_accuracy_is():
+def test_a_counter_example_is_spelled_out():
     rows = table(rival("a", 0.9, 0.3), rival("b", 0.8, 0.5))
-    expected = "(0.900 against 0.800), yet has g 0.300 against 0.500."
-    assert f"Counter-examples: a is at least as accurate as b {expected}" in accuracy.details(rows, STEPS[:0])
-    sure = rows.assign(accuracy_ci_low=[0.88, 0.78], accuracy_ci_high=[0.92, 0.82])
-    assert f"Counter-examples: a is more accurate than b {expected}" in accuracy.details(sure, STEPS[:0])
+    expected = "More accurate, yet with a worse g: a than b (accuracy 0.900 and 0.800, g 0.300 and 0.500)."
+    assert expected in accuracy.details(rows, STEPS[:0])
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_equally_accurate_networks_either_may_be_the_counter_example(order):
-    rows = table(rival("a", 0.9, 0.3), rival("b", 0.9, 0.5)).iloc[list(order)]
-    assert any("a is at least as accurate as b" in text for text in accuracy.details(rows, STEPS[:0]))
+@pytest.mark.parametrize("accuracies", [(0.9, 0.9), (0.91, 0.9), (0.9, 0.91)])
+def test_accuracies_that_cannot_be_told_apart_support_the_claim_in_part(accuracies):
+    rows = table(rival("a", accuracies[0], 0.3), rival("b", accuracies[1], 0.5))
+    ruled = "supported in part. Of 1 pair of networks, the more accurate one has the lower g in 0 and the higher g in 0"
+    assert accuracy.ruling(rows).startswith(
+        f"{ruled}; in 1 g differs where the accuracies cannot be told apart; 0 open"
+    )
+    (text,) = [t for t in accuracy.details(rows, STEPS[:0]) if t.startswith("As accurate")]
+    assert text.startswith("As accurate as far as can be told, yet with a worse g: a than b (accuracy ")
+
+
+def test_of_several_seeds_the_spread_is_told_beside_the_interval():
+    rows = table(rival("a", 0.9, 0.3), rival("b", 0.8, 0.5)).assign(accuracy_sd=0.01, unseen_sd=0.02)
+    expected = "Accuracy and g (NMI): a 0.900 ± 0.010, 0.300 ± 0.020 [0.280, 0.320]; b 0.800 ± 0.010, "
+    assert accuracy.details(rows, STEPS[:0])[0].startswith(expected)
 
 
 def test_more_counter_examples_than_are_shown_are_counted_and_the_largest_come_first():
     rows = table(*(rival(name, 0.9 - i / 10, 0.1 + i / 10) for i, name in enumerate("abcd")))
-    (text,) = [t for t in accuracy.details(rows, STEPS[:0]) if t.startswith("Counter-examples")]
-    assert text.startswith("Counter-examples: a is at least as accurate as d")
+    (text,) = [t for t in accuracy.details(rows, STEPS[:0]) if t.startswith("More accurate")]
+    assert text.startswith("More accurate, yet with a worse g: a than d")
     assert text.endswith("; and 3 more.")
 
 
@@ -132,9 +143,22 @@ def test_where_lower_is_better_a_worse_g_is_a_higher_one():
     assert "the higher g in 1 and the lower g in 0" in accuracy.ruling(rows)
 
 
+def test_where_the_last_layer_is_best_the_claim_never_holds():
+    assert depth.judge(pd.Series(network(best_depth=8, best_layer="bn2"))) == "open"
+
+
 def test_without_intervals_no_networks_are_told_apart():
     rows = table(network("a"), network("b")).drop(columns=["ci_images_low", "ci_images_high"])
     assert accuracy.ruling(rows).startswith("open. Without intervals")
+
+
+def test_a_network_without_an_interval_leaves_its_own_pairs_open():
+    bare = network("c", accuracy=0.1, ci_images_low=np.nan, ci_images_high=np.nan)
+    rows = table(rival("a", 0.9, 0.3), rival("b", 0.8, 0.5), bare)
+    assert accuracy.ruling(rows) == (
+        "supported. Of 3 pairs of networks, the more accurate one has the lower g in 1 and the higher g in 0; in 0 g "
+        "differs where the accuracies cannot be told apart; 2 open. (Only intervals that do not overlap count.)"
+    )
 
 
 def test_few_networks_get_a_rank_correlation_without_an_interval():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.scores import average, best_index
+from stages.aggregate.scores import average, best_index, last_rows
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 from stages.shared.records import HEAD, typed
@@ -118,6 +118,25 @@ def test_scores_on_seen_classes_alone_are_an_error():
         UserError, match=r"d, m: nmi was not measured on unseen classes, found it on test; embed\.splits"
     ):
         average(typed(pd.DataFrame([point("a", 0, "mean", 0.2, split="test")])), ONE)
+
+
+def test_scores_of_matched_splits_alone_are_no_curve():
+    """The analysis measures scores of its own, whether or not they were asked for."""
+    matched = [point("a", 0, "mean", 0.5, split=split) for split in ("seen_matched", "unseen_matched")]
+    scores = average(typed(pd.DataFrame([*matched, point("a", 0, "mean", 0.4, metric="ami")])), ONE)
+    assert set(scores.curves["metric"]) == {"ami"}
+
+
+def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
+    rows = [point("a", 0, "mean", 0.1, split=split, step=step) for split in ("unseen", "test") for step in (0, 5)]
+    rows += [point("a", 0, "mean", 0.2, split=split, step=9) for split in ("unseen_matched", "blur_1")]
+    rows += [point("a", 0, "mean", 0.3, metric="ami")]
+    found = last_rows(typed(pd.DataFrame(rows)))
+    assert found[["metric", "split", "step"]].to_numpy().tolist() == [
+        ["nmi", "unseen", 5],
+        ["nmi", "test", 5],
+        ["ami", "unseen", 0],
+    ]
 
 
 def test_no_score_of_layers_is_an_error():

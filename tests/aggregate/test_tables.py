@@ -228,3 +228,11 @@ def test_matched_splits_stand_beside_and_make_no_points():
     assert (row["seen_matched"], row["unseen_matched"]) == (0.7, 0.5)
     assert set(last_step(scores)["split"]) == {"unseen"}
     assert tuple(last_step(scores).columns) == DEPTH_COLUMNS
+
+
+def test_matched_splits_of_a_later_step_make_no_steps_and_no_last_points():
+    seen, unseen = scored("nmi", [0.3, 0.7]), scored("nmi", [0.5, 0.1])
+    matched = [seen.assign(split="seen_matched", step=10), unseen.assign(split="unseen_matched", step=10)]
+    scores = averaged(scored("nmi", [0.1, 0.3]), *matched)
+    assert follow_steps(scores)["step"].tolist() == [0]
+    assert last_step(scores)["value"].tolist() == [0.1, 0.3]

@@ -37,6 +37,8 @@ ROW = {
 SURE = {
     "ci_images_low": 0.37,
     "ci_images_high": 0.41,
+    "accuracy_ci_low": 0.74,
+    "accuracy_ci_high": 0.78,
     "lead": 0.14,
     "lead_low": 0.1,
     "lead_high": 0.18,
@@ -45,7 +47,8 @@ SURE = {
     "range_classes_low": 0.31,
     "range_classes_high": 0.45,
 }
-WORSE = {"ci_images_low": 0.28, "ci_images_high": 0.32}
+WORSE = {"unseen": 0.3, "ci_images_low": 0.28, "ci_images_high": 0.32}
+WORSE |= {"accuracy": 0.8, "accuracy_ci_low": 0.79, "accuracy_ci_high": 0.81}
 STEPS = [
     {"dataset": "hands", "model": "small", "pooling": "mean", "metric": "nmi", "step": step, "unseen": g, "accuracy": a}
     for step, g, a in ((0, 0.35, 0.05), (100, 0.391, 0.76))
@@ -63,10 +66,15 @@ def write(folder, *rows):
 
 
 def test_the_sentence_names_the_layer_its_depth_score_and_share(row):
+    row[["lead", "lead_low", "lead_high"]] = 0.14, 0.1, 0.18
     assert sentence(row) == (
         "hands, small: take features from blocks.3 (depth 4 of 8, NMI 0.391) rather than from the last layer, bn2 "
         "(0.241); computing it takes 17 % of the parameters up to the last layer."
     )
+
+
+def test_the_sentence_says_when_the_lead_was_not_tested(row):
+    assert "scores best; its lead over the last layer, bn2 (0.241), was not tested; computing it" in sentence(row)
 
 
 def test_the_sentence_says_when_the_last_layer_is_the_best(row):
@@ -125,10 +133,10 @@ def test_the_verdict_says_how_sure_it_is_and_where_the_figures_are(tmp_path):
 
 
 def test_the_verdict_tells_both_findings_with_numbers_and_cautions(tmp_path):
-    write(tmp_path, {**ROW, **SURE}, {**ROW, **SURE, "model": "large", "accuracy": 0.8, "unseen": 0.3} | WORSE)
+    write(tmp_path, {**ROW, **SURE}, {**ROW, **SURE, **WORSE, "model": "large"})
     text = " ".join(verdict(tmp_path).split())
     assert "Finding (i) High accuracy on seen classes does not imply generalization hands: supported." in text
-    assert "large is at least as accurate as small (0.800 against 0.760), yet has g 0.300 against 0.391." in text
+    assert "a worse g: large than small (accuracy 0.800 and 0.760, g 0.300 and 0.391)." in text
     assert "Over training, steps 0 to 100: small accuracy 0.050 to 0.760, g 0.350 to 0.391." in text
     assert (
         "Finding (ii) Deeper is not always better hands: holds in 2 of 2 (the lead is above 0: small, large)." in text
@@ -136,6 +144,12 @@ def test_the_verdict_tells_both_findings_with_numbers_and_cautions(tmp_path):
     assert "NMI 0.391 [0.370, 0.410]; lead +0.140 [0.100, 0.180]. Not told apart from it: depth 3." in text
     assert "training is described here, not tested" in text
     assert "it may be negative" in text
+
+
+@pytest.mark.parametrize(("better", "extreme"), [("higher", "maximum"), ("lower", "minimum")])
+def test_the_title_says_which_end_of_the_layers_g_is(tmp_path, better, extreme):
+    write(tmp_path, {**ROW, "better": better})
+    assert verdict(tmp_path).splitlines()[0].endswith(f"; g is the {extreme} over layers.")
 
 
 def test_missing_and_old_results_are_errors(tmp_path):

@@ -1,5 +1,6 @@
 """Finding (i), "high accuracy does not imply generalization": do accuracy and g order networks alike?"""
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -10,15 +11,16 @@ from stages.aggregate.words import Row, beaten_by, interval, joined, known, lowe
 
 CLAIM = "(i) High accuracy on seen classes does not imply generalization"
 CAUTION = (
-    "g is the best layer's score on unseen classes. Networks that someone chose are no sample of all networks. "
-    "Checkpoints of one run share its history, so that training is described here, not tested."
+    "g is the best layer's score on unseen classes. Brackets: intervals over images, the trained networks as they are; "
+    "training again may change more. Networks that someone chose are no sample of all networks. Checkpoints of one run "
+    "share its history, so that training is described here, not tested."
 )
 
 ENOUGH = 10
 """Networks below which a rank correlation gets no interval."""
 
 SHOWN = 3
-"""Counter-examples that are spelled out; the others are counted."""
+"""Counter-examples of a kind that are spelled out; the others are counted."""
 
 TRAINED = (("accuracy", "accuracy"), ("unseen", "g"))
 """Columns of steps.csv that are followed over training, and their names in the sentence."""
@@ -29,15 +31,21 @@ def ruling(rows: pd.DataFrame) -> str:
     rows = _by_accuracy(rows)
     if len(rows) < 2:
         return "cannot be judged over networks, which takes at least two with an accuracy."
-    if not rows.apply(interval, axis=1, name="ci_images").all():
+    if (rows.apply(interval, axis=1, name="ci_images") != "").sum() < 2:
         return "open. Without intervals no networks can be told apart by their g."
-    against, agreeing, pairs = _compare(rows)
+    pairs = _compare(rows)
     better, worse = ("lower", "higher") if lower_is_better(rows.iloc[0]) else ("higher", "lower")
-    word = "supported" if against else "not supported" if agreeing else "open"
+    words = {
+        "supported": pairs.against,
+        "supported in part": pairs.alike,
+        "not supported": pairs.agreeing,
+        "open": [()],
+    }
     return (
-        f"{word}. Of {pairs} {'pair' if pairs == 1 else 'pairs'} of networks, the more accurate one has the {worse} g "
-        f"in {len(against)} and the {better} g in {agreeing}, beyond both intervals; "
-        f"{pairs - len(against) - agreeing} open."
+        f"{next(word for word, found in words.items() if found)}. Of {pairs.count} "
+        f"{'pair' if pairs.count == 1 else 'pairs'} of networks, the more accurate one has the {worse} g in "
+        f"{len(pairs.against)} and the {better} g in {len(pairs.agreeing)}; in {len(pairs.alike)} g differs where the "
+        f"accuracies cannot be told apart; {pairs.open} open. (Only intervals that do not overlap count.)"
     )
 
 
@@ -46,7 +54,7 @@ def details(rows: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
     networks = _by_accuracy(rows)
     parts = []
     if len(networks) >= 2:
-        shown = (f"{row['model']} {number(row['accuracy'])}, {_g(row)}" for _, row in networks.iterrows())
+        shown = (f"{row['model']} {_both(row)}" for _, row in networks.iterrows())
         parts.append(f"Accuracy and g ({metric_name(str(rows.iloc[0]['metric']))}): {'; '.join(shown)}.")
         parts += _counter_examples(networks)
         parts += _rank_correlation(networks)
@@ -73,23 +81,39 @@ def _by_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
     return known_rows.sort_values("accuracy", ascending=False, kind="stable")
 
 
-def _compare(rows: pd.DataFrame) -> tuple[list[tuple[Row, Row]], int, int]:
-    """Compare g within every pair of networks, the more accurate first.
+@dataclass(frozen=True)
+class _Pairs:
+    """The pairs of networks whose g differs beyond both intervals over images, the largest difference first.
 
-    Returns:
-        The pairs in which the more accurate network (or one of two equally accurate ones) has the worse g, the largest
-        difference first; in how many it has the better one; the number of pairs. A difference counts where the
-        intervals over images do not overlap.
+    Attributes:
+        against: the first is more accurate beyond both intervals, and has the worse g.
+        agreeing: the first is more accurate beyond both intervals, and has the better g.
+        alike: the intervals of the accuracies overlap; the first has the worse g.
+        count: of all pairs.
     """
+
+    against: list[tuple[Row, Row]]
+    agreeing: list[tuple[Row, Row]]
+    alike: list[tuple[Row, Row]]
+    count: int
+
+    @property
+    def open(self) -> int:
+        """Pairs of which nothing can be said."""
+        return self.count - len(self.against) - len(self.agreeing) - len(self.alike)
+
+
+def _compare(rows: pd.DataFrame) -> _Pairs:
     pairs = list(combinations([row for _, row in rows.iterrows()], 2))
-    pairs = [pair[::-1] if _equal(*pair) and _worse(pair[1], pair[0]) else pair for pair in pairs]
-    against = [pair for pair in pairs if _worse(*pair)]
-    against.sort(key=lambda pair: -abs(pair[0]["unseen"] - pair[1]["unseen"]))
-    return against, sum(_worse(second, first) for first, second in pairs), len(pairs)
-
-
-def _equal(row: Row, other: Row) -> bool:
-    return bool(row["accuracy"] == other["accuracy"])
+    known_pairs = [pair for pair in pairs if all(interval(row, "accuracy_ci") for row in pair)]
+    known_pairs.sort(key=lambda pair: -abs(pair[0]["unseen"] - pair[1]["unseen"]))
+    differing = [pair if _worse(*pair) else pair[::-1] for pair in known_pairs if _worse(*pair) or _worse(*pair[::-1])]
+    return _Pairs(
+        against=[pair for pair in differing if _more_accurate(*pair)],
+        agreeing=[pair[::-1] for pair in differing if _more_accurate(*pair[::-1])],
+        alike=[pair for pair in differing if not _more_accurate(*pair) and not _more_accurate(*pair[::-1])],
+        count=len(pairs),
+    )
 
 
 def _worse(row: Row, other: Row) -> bool:
@@ -101,21 +125,26 @@ def _worse(row: Row, other: Row) -> bool:
     return own > others if lower_is_better(row) else own < others
 
 
+def _more_accurate(row: Row, other: Row) -> bool:
+    return bool(row["accuracy_ci_low"] > other["accuracy_ci_high"])
+
+
 def _counter_examples(rows: pd.DataFrame) -> list[str]:
-    against, _, _ = _compare(rows)
-    texts = []
-    for first, second in against[:SHOWN]:
-        than = "more accurate than" if _surely_more_accurate(first, second) else "at least as accurate as"
-        accuracies = f"{number(first['accuracy'])} against {number(second['accuracy'])}"
-        g = f"{number(first['unseen'])} against {number(second['unseen'])}"
-        texts.append(f"{first['model']} is {than} {second['model']} ({accuracies}), yet has g {g}")
-    more = f"; and {len(against) - SHOWN} more" if len(against) > SHOWN else ""
-    return [f"Counter-examples: {'; '.join(texts)}{more}."] if texts else []
+    pairs = _compare(rows)
+    return [
+        *_spelled("More accurate, yet with a worse g", pairs.against),
+        *_spelled("As accurate as far as can be told, yet with a worse g", pairs.alike),
+    ]
 
 
-def _surely_more_accurate(row: Row, other: Row) -> bool:
-    low, high = known(row, "accuracy_ci_low"), known(other, "accuracy_ci_high")
-    return low is not None and high is not None and low > high
+def _spelled(what: str, pairs: list[tuple[Row, Row]]) -> list[str]:
+    texts = [
+        f"{first['model']} than {second['model']} (accuracy {number(first['accuracy'])} and "
+        f"{number(second['accuracy'])}, g {number(first['unseen'])} and {number(second['unseen'])})"
+        for first, second in pairs[:SHOWN]
+    ]
+    more = f"; and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+    return [f"{what}: {'; '.join(texts)}{more}."] if texts else []
 
 
 def _rank_correlation(rows: pd.DataFrame) -> list[str]:
@@ -147,5 +176,6 @@ def _over_training(rows: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
     return [f"Over training, {span}: {'; '.join(text for text, s in texts if s == span)}." for span in sorted(spans)]
 
 
-def _g(row: Row) -> str:
-    return with_interval(row, "unseen", "ci_images")
+def _both(row: Row) -> str:
+    accuracy = number(row["accuracy"], row.get("accuracy_sd", float("nan")))
+    return f"{accuracy}, {with_interval(row, 'unseen', 'ci_images', sd='unseen_sd')}"

@@ -15,8 +15,8 @@ CAUTION = (
 
 MEANINGS = {
     "holds": "the lead is above 0",
-    "open": "the lead's interval covers 0",
-    "fails": "no layer leads",
+    "open": "the lead is not told from 0",
+    "fails": "no earlier layer leads",
     "not tested": "the lead was not computed",
 }
 
@@ -27,7 +27,7 @@ def judge(row: Row) -> str:
     if low is None or high is None:
         return "not tested"
     if low > 0:
-        return "holds"
+        return "open" if row["best_depth"] == row["last_depth"] else "holds"
     return "fails" if high <= 0 else "open"
 
 
@@ -59,7 +59,7 @@ def _weak(rows: pd.DataFrame) -> str:
 def _best(row: Row) -> str:
     last = ", the last layer" if row["best_depth"] == row["last_depth"] else ""
     place = f"{row['best_layer']} (depth {row['best_depth']} of {row['last_depth']}{last})"
-    score = f"{metric_name(str(row['metric']))} {with_interval(row, 'unseen', 'ci_images')}"
+    score = f"{metric_name(str(row['metric']))} {with_interval(row, 'unseen', 'ci_images', sd='unseen_sd')}"
     return f"{row['model']}: best at {place}, {score}; {_lead(row)}."
 
 
@@ -74,7 +74,7 @@ def _lead(row: Row) -> str:
 def _best_set(row: Row) -> str:
     depths = depths_of(row.get("best_set"))
     others = [depth for depth in depths if depth != int(row["best_depth"])]
-    if not depths:
+    if not depths or row["last_depth"] == 0:
         return ""
     if not others:
         return "Every other layer can be told apart from it."
