@@ -35,17 +35,18 @@ def ruling(rows: pd.DataFrame) -> str:
         return "open. Without intervals no networks can be told apart by their g."
     pairs = _compare(rows)
     better, worse = ("lower", "higher") if lower_is_better(rows.iloc[0]) else ("higher", "lower")
-    words = {
-        "supported": pairs.against,
-        "supported in part": pairs.alike,
-        "not supported": pairs.agreeing,
-        "open": [()],
+    words = {"supported": pairs.against, "supported in part": pairs.alike, "not supported": pairs.agreeing}
+    word = next((word for word, found in words.items() if found), "open")
+    counts = {
+        f"the more accurate one has the {worse} g": len(pairs.against),
+        f"the more accurate one has the {better} g": len(pairs.agreeing),
+        "g differs though the accuracies cannot be told apart": len(pairs.alike),
+        "neither can be said": pairs.open,
     }
     return (
-        f"{next(word for word, found in words.items() if found)}. Of {pairs.count} "
-        f"{'pair' if pairs.count == 1 else 'pairs'} of networks, the more accurate one has the {worse} g in "
-        f"{len(pairs.against)} and the {better} g in {len(pairs.agreeing)}; in {len(pairs.alike)} g differs where the "
-        f"accuracies cannot be told apart; {pairs.open} open. (Only intervals that do not overlap count.)"
+        f"{word}. Of {pairs.count} {'pair' if pairs.count == 1 else 'pairs'} of networks: "
+        f"{'; '.join(f'{what} in {count}' for what, count in counts.items() if count)}. (Told apart is what has "
+        "intervals that do not overlap.)"
     )
 
 
