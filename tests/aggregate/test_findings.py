@@ -154,8 +154,8 @@ def test_a_network_without_an_interval_leaves_its_own_pairs_open():
     bare = network("c", accuracy=0.1, ci_images_low=np.nan, ci_images_high=np.nan)
     rows = table(rival("a", 0.9, 0.3), rival("b", 0.8, 0.5), bare)
     assert accuracy.ruling(rows) == (
-        "supported. Of 3 pairs of networks: the more accurate one has the lower g in 1; neither can be said in 2. (Told "
-        "apart is what has intervals that do not overlap.)"
+        "supported. Of 3 pairs of networks: the more accurate one has the lower g in 1; neither can be said in 2. "
+        "(Told apart is what has intervals that do not overlap.)"
     )
 
 
