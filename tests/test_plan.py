@@ -33,7 +33,7 @@ def test_cost_of_a_network_equals_an_independent_count():
     assert found.parameters == sum(p.numel() for p in network.parameters())
     assert found.checkpoints == 3 * state
     assert found.trained == 100 * 72
-    extra = 15 * 100 + 12 * 15 * 20
+    extra = 15 * 100 + 12 * 15 * 10
     assert found.passed == 3 * 600 + 3 * (600 + 500) + extra
     widths = 32 + 16 + 24 + 40 + 80 + 112 + 192 + 320 + 1280
     row, pixels = widths * 4 + 15 * 4, 8 * 8 * 3 * 4
