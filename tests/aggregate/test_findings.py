@@ -75,10 +75,10 @@ def test_a_networks_evidence_in_one_line():
 def test_a_best_layer_that_stands_alone_or_is_the_last():
     (alone,) = depth.details(table(network(best_set=4)))
     assert "Every other layer can be told apart from it." in alone
-    (last,) = depth.details(table(network(best_layer="bn2", best_depth=8, best_set="8")))
+    (last,) = depth.details(table(network(best_layer="bn2", best_depth=8, best_set="7;8")))
     assert "best at bn2 (depth 8 of 8, the last layer), NMI 0.390 [0.370, 0.410]; lead +0.140 [0.100, 0.180]." in last
-    (unled,) = depth.details(table(network(best_layer="bn2", best_depth=8, lead=0.0, lead_low=0.0, lead_high=0.0)))
-    assert "NMI 0.390 [0.370, 0.410]; no earlier layer leads it." in unled
+    (unled,) = depth.details(table(network(best_layer="bn2", best_depth=8, best_set="8")))
+    assert "NMI 0.390 [0.370, 0.410]; no earlier layer leads it. Every other layer" in unled
 
 
 def test_without_intervals_only_the_scores_are_told():
@@ -141,8 +141,10 @@ def test_where_lower_is_better_a_worse_g_is_a_higher_one():
     assert "the more accurate one has the higher g in 1." in accuracy.ruling(rows)
 
 
-def test_where_the_last_layer_is_best_the_claim_never_holds():
-    assert depth.judge(pd.Series(network(best_depth=8, best_layer="bn2"))) == "open"
+@pytest.mark.parametrize(("best_set", "verdict"), [("7;8", "open"), ("8", "fails"), (8.0, "fails"), (np.nan, "open")])
+def test_where_the_last_layer_is_best_the_claim_never_holds(best_set, verdict):
+    row = network(best_depth=8, best_layer="bn2", best_set=best_set)
+    assert depth.judge(pd.Series(row)) == verdict
 
 
 def test_without_intervals_no_networks_are_told_apart():

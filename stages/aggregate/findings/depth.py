@@ -26,9 +26,10 @@ def judge(row: Row) -> str:
     low, high = known(row, "lead_low"), known(row, "lead_high")
     if low is None or high is None:
         return "not tested"
-    if low > 0:
-        return "open" if row["best_depth"] == row["last_depth"] else "holds"
-    return "fails" if high <= 0 else "open"
+    if row["best_depth"] == row["last_depth"]:
+        alone = depths_of(row.get("best_set")) == [int(row["last_depth"])]
+        return "fails" if alone or high <= 0 else "open"
+    return "holds" if low > 0 else "fails" if high <= 0 else "open"
 
 
 def ruling(rows: pd.DataFrame) -> str:
