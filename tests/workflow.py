@@ -120,7 +120,7 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "measure.extra.metrics": ["ami", "few_shot_accuracy_1", "collapse"],
             "measure.last_step": ["class_subsets", "layer_pairs", "ood", "corruptions"],
             "embed.corruptions.kinds": ["noise"],
-            "aggregate.resamples": 50,
+            "aggregate.resamples": 100,
         }
     )
 

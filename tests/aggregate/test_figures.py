@@ -190,6 +190,12 @@ def test_many_scores_share_a_legend(scores, one_score):
     assert not any(text.get_text() == "seen" for text in figure.axes[0].texts)
 
 
+def test_a_single_checkpoint_has_no_first_one_in_the_legend(scores, one_score):
+    last = one_score[one_score["step"] == one_score["step"].max()]
+    figure = drawn(depth_figure, scores, [last.assign(metric=f"score_{i}") for i in range(MOST_LABELLED + 1)])
+    assert "unseen, step" not in " ".join(text.get_text() for text in figure.legends[0].get_texts())
+
+
 @pytest.mark.parametrize(("high", "scale"), [(1.0, "linear"), (90.0, "log"), (20.0, "linear")])
 def test_only_a_score_that_is_no_share_and_spans_far_gets_a_logarithmic_axis(high, scale):
     with rc_context(style.RC):

@@ -60,15 +60,17 @@ def _has(points: pd.DataFrame, column: str) -> bool:
 
 
 def _legend(points: pd.DataFrame) -> list[Any]:
-    first = int(points.loc[points["split"] == UNSEEN, "step"].min())
+    steps = points.loc[points["split"] == UNSEEN, "step"]
     line: dict[str, Any] = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0.0}
     handles = [
         Line2D([], [], color=style.UNSEEN, label="unseen", **line),
         Line2D([], [], color=style.SEEN, label="seen", **line),
-        Line2D([], [], color=style.FIRST, label=f"unseen, step {first}", **{**line, "markersize": 2.2}),
         Line2D([], [], color=style.BASELINE, linestyle=style.BASELINE_DASHES, linewidth=0.9, label="raw pixels"),
         Line2D([], [], color=style.CHANCE, linestyle=style.CHANCE_DASHES, linewidth=0.9, label="chance"),
     ]
+    if steps.nunique() > 1:
+        first = Line2D([], [], color=style.FIRST, label=f"unseen, step {steps.min()}", **{**line, "markersize": 2.2})
+        handles.insert(2, first)
     bands = (
         [Patch(color=style.UNSEEN, alpha=style.BAND_ALPHA, linewidth=0.0, label="interval")]
         if _has(points, BAND[0])

@@ -37,7 +37,8 @@ def layer_pairs_figure(rows: pd.DataFrame) -> Figure:
     figure.colorbar(image, ax=list(grid), shrink=0.6, pad=0.02, label="linear CKA, debiased")
     name, seeds = rows.iloc[0], rows["seed"].nunique()
     spread = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-    style.caption(figure, f"{name['dataset']} · {name['model']} · step {name['step']} · likeness of layers · {spread}")
+    where = f"{name['dataset']} · {name['model']} · step {name['step']}"
+    style.caption(figure, f"{where} · similarity of layers · {spread}")
     return figure
 
 
