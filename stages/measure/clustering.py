@@ -68,7 +68,7 @@ def normalized_mutual_information(y: NDArray[np.int64], labels: NDArray[np.int32
     from sklearn.metrics import mutual_info_score
 
     table = contingency(y, labels)
-    return float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table))
+    return min(1.0, float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table)))  # 1, not 1 + 2e-16
 
 
 def chance_of_nmi(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:

@@ -9,7 +9,7 @@ from stages.shared.console import nearest
 from stages.shared.params import Params
 
 ANALYSES = ("class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions")
-"""What may be computed at the last checkpoint beside the scores of `metrics`; docs/scores.md defines each."""
+"""What may be computed at the last checkpoint beside the scores of `metrics`; docs/analyses.md defines each."""
 
 
 def _known_score(name: str) -> str:

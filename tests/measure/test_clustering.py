@@ -51,6 +51,13 @@ def test_nmi_of_hand_worked_cases():
     assert normalized_mutual_information(classes, np.array([0, 1, 1, 1], np.int32)) == pytest.approx(expected)
 
 
+def test_nmi_of_clusters_that_are_the_classes_is_one_and_no_more():
+    for sizes in ([8, 8, 8, 8], [10, 10], [3, 5, 7], [20] * 15, [1, 2, 97]):
+        y = np.repeat(np.arange(len(sizes)), sizes)
+        found = normalized_mutual_information(y, y.astype(np.int32))
+        assert 1 - 1e-12 < found <= 1
+
+
 def test_chance_is_the_mean_nmi_of_shuffled_labels():
     random = np.random.default_rng(0)
     y, labels = random.integers(0, 4, 60), random.integers(0, 4, 60).astype(np.int32)
