@@ -1,8 +1,10 @@
-"""Downloads from the libraries' hubs: fail within seconds, with what to do, where there is no network."""
+"""Downloads from the libraries' hubs: verified, and where there is no network failing at once, with what to do."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import requests
 
@@ -21,7 +23,7 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
         url: the server; by default the Hugging Face hub.
 
     Raises:
-        UserError: what is neither in the cache nor can be downloaded.
+        UserError: what is neither in the cache nor can be downloaded, or arrived damaged.
     """
     from huggingface_hub import constants
 
@@ -30,8 +32,9 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
     constants.HF_HUB_OFFLINE = not reachable
     logging.disable(logging.NOTSET if reachable else logging.CRITICAL)  # the libraries' reports of what is said below
     try:
-        yield
-    except (OSError, RuntimeError) as error:
+        with _verified():
+            yield
+    except _download_errors() as error:
         raise UserError(_advice(what, str(error) if reachable else _silent(server))) from error
     finally:
         constants.HF_HUB_OFFLINE = before
@@ -46,6 +49,52 @@ def require_answer(what: str, url: str) -> None:
     """
     if not _answers(url):
         raise UserError(_advice(what, _silent(url)))
+
+
+def _download_errors() -> tuple[type[Exception], ...]:
+    """What downloads raise: the base of the hub's own error is that of whichever HTTP client it uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return OSError, RuntimeError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
+
+
+@contextmanager
+def _verified() -> Iterator[None]:
+    """Compare what meanwhile comes into the Hugging Face hub's cache with its hash: the hub's client compares sizes.
+
+    torchvision's client compares hashes itself.
+
+    Raises:
+        OSError: a file is damaged; it is deleted, and asking again downloads it again.
+    """
+    before = set(_cached_files())
+    try:
+        yield
+    finally:
+        damaged = [path for path in set(_cached_files()) - before if not _has_hash(path)]
+        for path in damaged:
+            path.unlink(missing_ok=True)
+        if damaged:
+            raise OSError(f"{len(damaged)} downloaded file(s) differ from their hash and were deleted; run it again")
+
+
+def _cached_files() -> Iterator[Path]:
+    from huggingface_hub import constants
+
+    return (path for path in Path(constants.HF_HUB_CACHE).glob("*/blobs/*") if path.suffix != ".incomplete")
+
+
+def _has_hash(path: Path) -> bool:
+    """Whether a file of the cache has the hash that is its name: SHA-256 of large files, git's SHA-1 of small ones.
+
+    A name that is neither, as other servers than the hub may give, says nothing.
+    """
+    from huggingface_hub.utils import sha
+
+    if re.fullmatch("[0-9a-f]{64}", path.name):
+        with path.open("rb") as file:
+            return sha.sha_fileobj(file).hex() == path.name
+    return not re.fullmatch("[0-9a-f]{40}", path.name) or sha.git_hash(path.read_bytes()) == path.name
 
 
 def _answers(url: str) -> bool:

@@ -1,5 +1,10 @@
+"""The calligraphers: fetched by commit, from a folder or over HTTP, whole or not at all; or from the raw folder."""
+
 import json
+import os
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -81,4 +86,66 @@ def test_local_images_are_used_first(raw, repository, resources):
     folder = raw(repository="file:///nowhere")
     for split in ("train", "test"):
         (repository / split).rename(folder / split)
+    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
+
+
+# --- over HTTP
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the repositories of a folder through git's own back end; what it answers passes the server's `spoil`."""
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        environment = {
+            **os.environ, "GIT_PROJECT_ROOT": str(self.server.folder), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
+            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+        }  # fmt: skip
+        asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        done = subprocess.run(["git", "http-backend"], input=asked, env=environment, capture_output=True, check=True)
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n" + head + b"\r\nContent-Length: %d\r\n\r\n" % len(body))
+        self.wfile.write(self.server.spoil(body) if b"PACK" in body else body)
+
+    def do_POST(self):
+        self.do_GET()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(repository):
+    """A server of the repository, which may spoil the packed files on the way."""
+    git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.folder, server.spoil = repository.parent, lambda body: body
+        server.url = f"http://127.0.0.1:{server.server_port}/{repository.name}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_commit_is_fetched_over_http(server, raw, resources):
+    assert ids(list_calligraphy(raw(repository=server.url), PARAMS, 0, resources)) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda body: body[: len(body) // 2], id="cut"),
+        pytest.param(lambda body: body[:-100] + bytes([body[-100] ^ 1]) + body[-99:], id="damaged"),
+    ],
+)
+def test_a_spoiled_transfer_leaves_nothing_and_is_made_good_by_another(spoil, server, raw, resources, tmp_path):
+    folder = raw(repository=server.url)
+    server.spoil = spoil
+    with pytest.raises(UserError, match=r"cannot be fetched \(.+\)\. Run it again, or without a network"):
+        list_calligraphy(folder, PARAMS, 0, resources)
+    assert list((tmp_path / "cache").iterdir()) == []
+    server.spoil = lambda body: body
     assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED

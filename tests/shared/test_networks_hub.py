@@ -1,0 +1,150 @@
+"""Downloads from the Hugging Face hub, over HTTP from a server on this machine: whole, cut, damaged."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from huggingface_hub import constants
+from safetensors.torch import save
+
+from stages.shared.console import UserError
+from stages.shared.networks import hub as hub_module
+from stages.shared.networks.build import build_network
+from stages.shared.networks.params import NetworkParams
+
+torch.set_num_threads(1)
+
+PUBLISHED = timm.create_model("resnet10t").state_dict()
+WEIGHTS = save(PUBLISHED)
+SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
+CHUNK = 10 << 20  # the client writes so much at a time
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves WEIGHTS, whatever file is asked for, as the hub does: damaged, or cut the first `cuts` times."""
+
+    server: "Hub"
+
+    def do_HEAD(self) -> None:
+        self._head(0)
+
+    def do_GET(self) -> None:
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        if not self._head(start):
+            return
+        self.server.starts.append(start)
+        cut = len(self.server.starts) <= self.server.cuts
+        self.wfile.write(self.server.content[start : start + self.server.cut_after if cut else None])
+
+    def _head(self, start: int) -> bool:
+        if "/resolve/" not in self.path:  # other questions to the hub, whose answers its client can do without
+            self.send_error(404)
+            return False
+        self.send_response(206 if start else 200)
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("X-Linked-Etag", f'"{SHA256}"')
+        self.send_header("X-Linked-Size", str(len(WEIGHTS)))
+        self.send_header("Content-Length", str(len(WEIGHTS) - start))
+        self.end_headers()
+        return True
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+class Hub(ThreadingHTTPServer):
+    """The server, what it serves, and from which byte on it was asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.cuts, self.cut_after = WEIGHTS, 0, 0
+        self.starts: list[int] = []
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on this machine, an empty cache, and no pauses between tries."""
+    with Hub() as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Any:
+    """What the cache holds: the content of every file, half-written ones among them."""
+    return lambda: [path.read_bytes() for path in (tmp_path / "hub").glob("*/blobs/*")]
+
+
+def load() -> torch.Tensor:
+    entry = {"library": "timm", "name": "resnet10t", "image_size": 32, "weights": {"source": "hub"}}
+    network = build_network(NetworkParams.model_validate(entry), 3, seed=0)
+    return network.module.state_dict()["layer4.0.conv1.weight"]
+
+
+def test_a_whole_file_is_downloaded_once(hub: Hub, cached: Any) -> None:
+    for _ in range(2):
+        assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+    assert hub.starts == [0]
+    assert cached() == [WEIGHTS]
+
+
+def test_a_download_cut_in_the_middle_is_resumed(hub: Hub, cached: Any) -> None:
+    hub.cuts, hub.cut_after = 1, CHUNK + 1000
+    assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+    assert hub.starts == [0, CHUNK]
+    assert cached() == [WEIGHTS]
+
+
+def test_a_download_that_is_cut_again_and_again_leaves_nothing(hub: Hub, cached: Any) -> None:
+    hub.cuts, hub.cut_after = 1000, 1000
+    with pytest.raises(UserError, match=r"(?s)timm's resnet10t cannot be loaded: .*offline: run this cell once"):
+        load()
+    assert cached() == []
+    hub.cuts = 0
+    assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+
+
+def test_a_damaged_file_of_the_right_size_is_refused_and_deleted(hub: Hub, cached: Any) -> None:
+    hub.content = WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1])
+    with pytest.raises(UserError, match=r"resnet10t cannot be loaded: 1 downloaded file\(s\) differ from their hash"):
+        load()
+    assert cached() == []
+    hub.content = WEIGHTS
+    assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+
+
+def test_a_file_too_damaged_to_be_read_is_refused_and_deleted(hub: Hub, cached: Any) -> None:
+    hub.content = bytes(len(WEIGHTS))
+    with pytest.raises(UserError, match="differ from their hash"):
+        load()
+    assert cached() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("b45ef6fec89518d314f546fd6c3025367b721684", True),  # git's hash of the content
+        (hashlib.sha256(b"Hello, World!").hexdigest(), True),
+        ("0" * 40, False),
+        ("0" * 64, False),
+        ("an-etag-of-another-server", True),
+    ],
+)
+def test_a_cached_file_s_name_is_its_hash(name: str, whole: bool, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"Hello, World!")
+    assert hub_module._has_hash(tmp_path / name) is whole
