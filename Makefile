@@ -35,7 +35,7 @@ status: setup
 	dvc status
 
 plan: setup
-	python -m stages.plan data/raw
+	python -m stages.plan
 
 bench: setup
 	python -m tests.bench

@@ -2,7 +2,7 @@
 
 Networks are built without weights or memory, so that a plan needs neither downloads nor a GPU.
 
-    python -m stages.plan data/raw
+    python -m stages.plan
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
     """Print the plan."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("raw", type=Path, help="folder of the raw datasets")
+    parser.add_argument("raw", type=Path, nargs="?", default=Path("data/raw"), help="the folder of the raw datasets")
     parser.add_argument(
         "--tflops", type=float, default=15.0, help="what the GPU is assumed to sustain, in 1e12 operations/s"
     )
