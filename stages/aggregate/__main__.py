@@ -18,6 +18,7 @@ from stages.aggregate.evidence import weigh
 from stages.aggregate.extras import robustness
 from stages.aggregate.figures import draw_figures
 from stages.aggregate.findings import find
+from stages.aggregate.main_score import check_main_score
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.scores import average
 from stages.aggregate.tables import follow_steps, headline, last_step, summarize, without_best, write_table
@@ -37,10 +38,12 @@ def main() -> None:
     run = read_run(args.params)
     watch = Stopwatch("aggregate", "", args.log)
     layers = read_layers(args.measures, run)
+    scores = average(layers, run)
+    check_main_score(scores, params.main_metric)
     tables = {"training.csv": read_training(args.training, run)}
     tables |= {file: read_analysis(args.measures, run, file) for file in ANALYSES}
-    evidence = weigh(args.measures, layers, average(layers, run), tables["subsets.csv"], run, params)
-    scores = evidence.scores
+    evidence = weigh(args.measures, layers, scores, tables["subsets.csv"], run, params)
+    scores, tables["subsets.csv"] = evidence.scores, evidence.subsets
     summary = summarize(scores, params.main_metric)
     tables |= {"summary.csv": summary, "steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
     tables |= {"classes.csv": evidence.classes, "robustness.csv": robustness(layers)}

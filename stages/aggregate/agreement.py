@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from stages.aggregate.resampling import Floats
 
+ROUNDING = 1e-12
+
 
 def mutual_information_score(tables: NDArray[np.int64], expected: Floats) -> Floats:
     """(I - E) / (mean entropy - E) of contingency tables (B, M, K, C) with expected informations (M,): (B, M)."""
@@ -18,8 +20,11 @@ def mutual_information_score(tables: NDArray[np.int64], expected: Floats) -> Flo
     base = xlogx[total]
     information = (joint - classes - clusters + base) / total
     mean_entropy = (2 * base - classes - clusters) / (2 * total)
-    one_cluster = clusters == base  # no information, as in scikit-learn
-    return np.where(one_cluster, 0.0, (information - expected) / np.where(one_cluster, 1.0, mean_entropy - expected))
+    # As in scikit-learn: one cluster has no information, but of a single class all there is; 1 where chance gives all.
+    most = mean_entropy - expected
+    undefined = (clusters == base) | (most < ROUNDING)
+    limits = np.where(clusters == base, classes == base, 1.0)
+    return np.where(undefined, limits, (information - expected) / np.where(undefined, 1.0, most))
 
 
 def adjusted_rand_index(tables: NDArray[np.int64]) -> Floats:
@@ -29,5 +34,9 @@ def adjusted_rand_index(tables: NDArray[np.int64]) -> Floats:
         for counts in (tables.reshape(*tables.shape[:2], -1), tables.sum(3), tables.sum(2))
     )
     total = tables.sum(axis=(2, 3))
-    expected = classes * clusters / (total * (total - 1) / 2)
-    return np.asarray((pairs - expected) / ((classes + clusters) / 2 - expected))
+    most = total * (total - 1) / 2
+    expected = classes * clusters / np.maximum(most, 1)
+    largest = (classes + clusters) / 2
+    # One class in one cluster, or every image on its own: 1, as in scikit-learn.
+    trivial = (classes == clusters) & ((classes == most) | (classes == 0))
+    return np.asarray(np.where(trivial, 1.0, pairs - expected) / np.where(trivial, 1.0, largest - expected))

@@ -1,11 +1,15 @@
 """Other unseen classes: how far scores range, and whether the best layer stays, over subsets of the unseen classes."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.scores import CURVE, UNSEEN, Scores, best_index
+from stages.aggregate.images import Images, Key
+from stages.aggregate.scorers import OOD_SCORES, build_scorer
+from stages.aggregate.scores import CURVE, SEEN, TIE, UNSEEN, Scores, best_index, last_rows
 
 RANGE = ["range_classes_low", "range_classes_high"]
 WHERE = ["dataset", "model", "metric", "step", "layer"]
@@ -35,6 +39,47 @@ def add_ranges(layers: pd.DataFrame, scores: Scores, subsets: pd.DataFrame) -> t
     return layers, replace(scores, curves=_agreed(curves, means))
 
 
+def detection_subsets(
+    layers: pd.DataFrame, images: Images, seeds: Sequence[int], subsets: pd.DataFrame
+) -> pd.DataFrame:
+    """Score detection on the subsets that other scores were measured on: an image's distance is the same on each.
+
+    Args:
+        layers: metric rows of one dataset and model.
+        images: what its networks made of its images, by seed.
+        seeds: of the blocks of `images`.
+        subsets: scores on subsets of the unseen classes, of all cells.
+
+    Returns:
+        Further rows of `subsets`, all classes (`left_out` empty) among them.
+    """
+    rows = last_rows(layers)
+    rows = rows[rows["metric"].isin(OOD_SCORES) & (rows["split"] == UNSEEN)]
+    own = subsets[(subsets["dataset"] == layers.iloc[0]["dataset"]) & (subsets["model"] == layers.iloc[0]["model"])]
+    which = own[["left_out", "n_classes"]].drop_duplicates().reset_index(drop=True)
+    tables = [subsets.head(0)]
+    for metric, scored in rows.groupby("metric", sort=False) if len(which) else ():
+        places = scored.drop_duplicates(["layer", "pooling"])
+        keys: list[Key] = list(zip(places["layer"], places["pooling"], strict=True))
+        scorer = build_scorer(images, str(metric), int(places.iloc[0]["step"]), UNSEEN, keys)
+        if scorer is None:
+            continue
+        kept = [~np.isin(images.labels[UNSEEN], _names(left_out)) for left_out in which["left_out"]]
+        seen = np.ones((len(kept), len(images.labels[SEEN])), np.float32)
+        values = scorer.per_seed(np.concatenate([seen, np.asarray(kept, np.float32)], axis=1))  # (subsets, S, L)
+        tables += [
+            places.assign(seed=seed, **of_subset, value=scores)[list(subsets.columns)]
+            for of_subset, by_seed in zip(which.to_dict("records"), values, strict=True)
+            for seed, scores in zip(seeds, by_seed, strict=True)
+        ]
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _names(left_out: str) -> list[str]:
+    """The classes of a `left_out`, which joins them by `;`; a backslash makes what follows part of a name."""
+    return [re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[^\\;])+", left_out)]
+
+
 def _ranged(rows: pd.DataFrame, subsets: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Put the least and the greatest value of the rows' keys beside the rows of the unseen split."""
     bounds = subsets.groupby(keys)["value"].agg(["min", "max"])
@@ -45,7 +90,7 @@ def _ranged(rows: pd.DataFrame, subsets: pd.DataFrame, keys: list[str]) -> pd.Da
 
 
 def _agreed(curves: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
-    """Say for every curve in which share of the subsets its best layer is the best one."""
+    """Say for every curve in which share of the subsets no layer is better than its best layer."""
     keys = [*WHERE, "embedding"]
     unseen = curves[(curves["split"] == UNSEEN) & (curves["better"] != "neither")].sort_values("depth")
     table = means.set_index([*keys, "left_out"])["value"].unstack()
@@ -56,6 +101,6 @@ def _agreed(curves: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
         best = best_index(points["value"].to_numpy(dtype=float), better)
         values = by_subset.loc[points.index].dropna(axis=1, how="all").to_numpy(dtype=float)
         if best is not None and values.size:
-            chosen = [best_index(column, better) for column in values.T]
-            shares[points.index] = np.mean([layer == best for layer in chosen])
+            signed = values if better == "higher" else -values  # (layers, subsets)
+            shares[points.index] = np.mean(signed[best] >= np.nanmax(signed, axis=0) - TIE)
     return curves.assign(subset_agreement=shares)

@@ -15,6 +15,9 @@ LEAD_RESAMPLES = 200
 LEAD_SPLITS = 10
 """Splits per resample of the lead's interval."""
 
+ROUNDING = 1e-6
+"""Relative; of scores of resamples, which are summed in single precision."""
+
 
 @dataclass(frozen=True)
 class Lead:
@@ -84,7 +87,9 @@ def selection_frequency(replicates: Floats, better: Better) -> Floats:
 def best_layers(scores: Floats, better: Better) -> NDArray[np.int64]:
     """Index of the best of every row's finite scores, the first of equal ones: (B, L) -> (B,)."""
     signed = scores if better == "higher" else -scores
-    return np.asarray(np.where(np.isnan(signed), -np.inf, signed).argmax(axis=1), dtype=np.int64)
+    signed = np.where(np.isnan(signed), -np.inf, signed)
+    best = signed.max(axis=1, keepdims=True)
+    return np.asarray((signed >= best - ROUNDING * np.maximum(1, abs(best))).argmax(axis=1), dtype=np.int64)
 
 
 def split_half_lead(scorer: CurveScorer, better: Better, rng: np.random.Generator, splits: int = 50) -> Lead:
@@ -106,13 +111,21 @@ def split_half_lead(scorer: CurveScorer, better: Better, rng: np.random.Generato
     """
     halves = stratified_halves(scorer.y, splits, rng)
     apart = _noise(scorer, splits, rng)
-    value = leads(scorer, np.ones(halves.shape, np.float32), halves, apart, better).mean()
+    value = _mean(leads(scorer, np.ones(halves.shape, np.float32), halves, apart, better))
     weights = stratified_weights(scorer.y, LEAD_RESAMPLES, rng)
     starts = START_FACTOR * _noise(scorer, LEAD_RESAMPLES, rng)
     some = list(zip(halves[:LEAD_SPLITS, None], apart[:LEAD_SPLITS], strict=True))
-    resampled = np.mean([leads(scorer, weights, *split, better, starts) for split in some], axis=0)
+    resampled = _mean(np.stack([leads(scorer, weights, *split, better, starts) for split in some]))
     low, high = np.quantile(stretch(value, resampled, scorer.width), TAILS)
-    return Lead(float(value), float(low), float(high))
+    most = scorer.width.high - scorer.width.low
+    return Lead(*(float(np.clip(end, -most, most)) for end in (value, low, high)))
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over the first axis, of what is defined: a half of few images may lack a whole class."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    return np.asarray(np.where(known, values, 0).sum(axis=0) / np.where(count > 0, count, np.nan))
 
 
 def _noise(scorer: CurveScorer, count: int, rng: np.random.Generator) -> Floats:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from stages.aggregate.scores import CURVE, UNSEEN, Scores, best_index
@@ -66,3 +67,10 @@ def ranks(curve: pd.DataFrame) -> "pd.Series[float]":
     """Rank a curve's layers by their unseen score at its last step: the best has the highest rank; by layer's name."""
     points = curve[(curve["split"] == UNSEEN) & (curve["step"] == last_measured(curve))].set_index("layer")
     return points["value"].astype(float).rank(ascending=points.iloc[0]["better"] != "lower")
+
+
+def spearman(x: pd.Series, y: pd.Series) -> float:
+    """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
+    both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
+    varied = len(both) > 1 and (both.nunique() > 1).all()
+    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")

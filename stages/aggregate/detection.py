@@ -32,7 +32,7 @@ def reweighted_auroc(seen: Weights, unseen: Weights, of_seen: Floats, of_unseen:
         of_seen, of_unseen: `placements`.
     """
     parts = ((seen, of_seen), (unseen, of_unseen))
-    means = [weights @ placement / weights.sum(axis=1, dtype=np.float64) for weights, placement in parts]
+    means = [weights @ placement / _totals(weights) for weights, placement in parts]
     return np.asarray(np.clip(means[0] + means[1] - of_seen.mean(), 0, 1))
 
 
@@ -51,7 +51,13 @@ def false_positive_rate(
     doubtful = np.flatnonzero(~surely & (of_unseen <= levels[-1]))
     within = unseen[:, doubtful] @ (of_unseen[doubtful, None] <= levels).astype(np.float32)  # (B, levels)
     accepted += within[np.arange(len(within)), level]
-    return np.asarray(accepted / unseen.sum(axis=1, dtype=np.float64))
+    return np.asarray(accepted / _totals(unseen))
+
+
+def _totals(weights: Weights) -> Floats:
+    """Number of images of each reweighting, (B,); NaN where there is none."""
+    totals = weights.sum(axis=1, dtype=np.float64)
+    return np.where(totals > 0, totals, np.nan)
 
 
 def _thresholds(seen: Weights, of_seen: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -6,7 +6,8 @@ import pandas as pd
 
 from stages.aggregate.findings import Finding
 from stages.aggregate.names import metric_name
-from stages.aggregate.words import interval, lower_is_better, number, with_interval
+from stages.aggregate.resampling import UNPROVEN
+from stages.aggregate.words import interval, joined, lower_is_better, number, with_interval
 
 HEADER = (
     *("Model", "Pooling", "Accuracy", "Seen", "Unseen", "Interval", "Best layer", "Depth", "Last layer"),
@@ -63,7 +64,8 @@ def explain(summary: pd.DataFrame) -> str:
         f"Scores {after}: {values}. *Seen* and *unseen* are the best of any layer on test images of the seen classes "
         "and on images of the unseen classes; *best layer* is the one that is best on unseen (of the mean "
         "over seeds), chosen and scored on the same images. *Interval* is that of *unseen* over images of these "
-        "classes. *Depth* is the best layer's place, counted from 0 at the input, and the last layer's. "
+        f"classes, of 95 % but for {joined([metric_name(name) for name in UNPROVEN])}, which have no proven level. "
+        "*Depth* is the best layer's place, counted from 0 at the input, and the last layer's. "
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is the best "
         "layer's over the last without that choice's bias (chosen on one half of the images, compared on the other), "
         "and its interval; above 0 the best layer is better. "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.cells import image_paths
-from stages.aggregate.class_subsets import add_ranges
+from stages.aggregate.class_subsets import add_ranges, detection_subsets
 from stages.aggregate.extras import CLASS_COLUMNS, class_scores
 from stages.aggregate.images import read_images
 from stages.aggregate.params import AggregateParams
@@ -26,12 +26,14 @@ class Evidence:
         layers: the metric rows of all cells, with `INTERVALS`.
         scores: the means over seeds, with `EVIDENCE`.
         classes: `CLASS_COLUMNS`.
+        subsets: scores on subsets of the unseen classes, those of detection among them.
         without: datasets and models of which a cell has no images.parquet, as `<dataset>/<model>`.
     """
 
     layers: pd.DataFrame
     scores: Scores
     classes: pd.DataFrame
+    subsets: pd.DataFrame
     without: list[str]
 
     def note(self, without_best: Sequence[str]) -> str:
@@ -57,7 +59,7 @@ def weigh(
         UserError: the cells of one dataset and model hold different images.
     """
     layers = layers.assign(**dict.fromkeys(INTERVALS, np.nan))
-    classes, without, weighed = [pd.DataFrame(columns=list(CLASS_COLUMNS))], [], []
+    classes, without, weighed, all_subsets = [pd.DataFrame(columns=list(CLASS_COLUMNS))], [], [], [subsets]
     for (dataset, model), rows in layers.groupby(["dataset", "model"], sort=False):
         steps = sorted({int(step) for step in last_rows(rows)["step"]})
         paths = image_paths(measures, str(dataset), str(model), run)
@@ -70,5 +72,7 @@ def weigh(
         rows, scores = add_intervals(rows, scores, images, run.seeds, resamples)
         weighed.append(rows)
         classes.append(class_scores(rows, images))
+        all_subsets.append(detection_subsets(rows, images, run.seeds, subsets))
+    subsets = pd.concat([table for table in all_subsets if len(table)] or [subsets], ignore_index=True)
     layers, scores = add_ranges(pd.concat(weighed).sort_index(), scores, subsets)
-    return Evidence(layers, scores, pd.concat(classes[1:] or classes, ignore_index=True), without)
+    return Evidence(layers, scores, pd.concat(classes[1:] or classes, ignore_index=True), subsets, without)

@@ -12,19 +12,8 @@ from stages.aggregate.scores import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED, 
 
 CLASS_COLUMNS = ("dataset", "model", "split", "layer", "depth", "pooling", "metric", "label", "n_images", "value")
 ROBUSTNESS_COLUMNS = (
-    *(
-        "dataset",
-        "model",
-        "layer",
-        "depth",
-        "pooling",
-        "metric",
-        "corruption",
-        "severity",
-        "value",
-        "chance",
-        "relative",
-    ),
+    *("dataset", "model", "layer", "depth", "pooling", "metric"),
+    *("corruption", "severity", "value", "chance", "relative"),
 )
 CORRUPTED = re.compile(r"(?P<corruption>.+)_(?P<severity>\d+)")
 """The name of a split of corrupted copies."""

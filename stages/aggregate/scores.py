@@ -101,6 +101,10 @@ def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
 
 
+TIE = 1e-12
+"""Scores as close as this are equal: the same clusters in another order differ by rounding."""
+
+
 def best_index(values: NDArray[np.float64], better: str) -> int | None:
     """Index of the best of (L,) values, the first of equal ones; None where none is finite or nothing is better.
 
@@ -110,7 +114,8 @@ def best_index(values: NDArray[np.float64], better: str) -> int | None:
     """
     if better == "neither" or np.isnan(values).all():
         return None
-    return int(np.nanargmax(values if better == "higher" else -values))
+    signed = values if better == "higher" else -values
+    return int(np.argmax(signed >= np.nanmax(signed) - TIE))
 
 
 def _check_unseen(embedded: pd.DataFrame) -> None:

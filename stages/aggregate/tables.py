@@ -7,9 +7,19 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import Row, accuracy_at, at_layer, baseline_at, best, best_of, curves, last_measured, ranks
+from stages.aggregate.curves import (
+    Row,
+    accuracy_at,
+    at_layer,
+    baseline_at,
+    best,
+    best_of,
+    curves,
+    last_measured,
+    ranks,
+    spearman,
+)
 from stages.aggregate.scores import CURVE, INTERVALS, LEADS, SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED, Scores
-from stages.shared.console import UserError, nearest
 
 SUMMARY_COLUMNS = (
     *("dataset", "model", "pooling", "step", "n_seeds", "metric", "seen", "unseen"),
@@ -18,10 +28,17 @@ SUMMARY_COLUMNS = (
     *("last_layer", "best_parameters", "total_parameters", "seen_layer", "seen_depth", "main"),
     *("better", *INTERVALS, "start_sd", "lead", "lead_low", "lead_high", "selection_frequency"),
     *("best_set", "shallowest_layer", "shallowest_depth", "subset_agreement", "rank_correlation"),
-    *("accuracy_ci_low", "accuracy_ci_high", "seen_matched", "unseen_matched"),
+    *("accuracy_ci_low", "accuracy_ci_high", "seen_matched", "unseen_matched", "accuracy_chance"),
 )
 """The contract's columns, standard deviations (ddof = 1, at the chosen layer), what helps to read them, and how sure
 they are."""
+
+ACCURACY_COLUMNS = {
+    "ci_images_low": "accuracy_ci_low",
+    "ci_images_high": "accuracy_ci_high",
+    "chance": "accuracy_chance",
+}
+"""Further columns of the network's own accuracy -> what they are called here."""
 
 DEPTH_COLUMNS = (
     *(*CURVE, "split", "step", "depth", "relative_depth", "layer", "value", "sd"),
@@ -47,24 +64,14 @@ def summarize(scores: Scores, main_metric: str) -> pd.DataFrame:
     Returns:
         `SUMMARY_COLUMNS`, one row per dataset, model, pooling and metric; empty where there is no such value. A score
         of which neither higher nor lower is better has no row, nor has one without any finite value on unseen classes.
-
-    Raises:
-        UserError: the main metric was not measured, has no finite value on unseen classes, or chooses no layer.
     """
-    known = sorted(scores.curves["metric"].unique())
-    if main_metric not in known:
-        raise UserError(
-            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: {nearest(main_metric, known)}; "
-            "choose one of these, or add it to measure.metrics"
-        )
     rows = []
     for curve in curves(scores.curves):
         points = curve[(curve["split"] == UNSEEN) & (curve["step"] == last_measured(curve))].sort_values("depth")
         chosen = best(curve, UNSEEN, last_measured(curve))
         if chosen is not None:
-            rows.append(_summary_row(curve, points, chosen, scores) | {"main": _is_main(chosen, main_metric)})
-        elif _is_main(curve.iloc[0], main_metric):
-            raise UserError(_no_layer(points.iloc[0]))
+            is_main = bool(chosen["main"]) and chosen["metric"] == main_metric
+            rows.append(_summary_row(curve, points, chosen, scores) | {"main": is_main})
     summary = _typed(pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)))
     return summary.assign(rank_correlation=_rank_correlations(summary, scores, main_metric))
 
@@ -139,7 +146,7 @@ def _summary_row(curve: pd.DataFrame, points: pd.DataFrame, chosen: Row, scores:
         **_point("unseen", chosen, layer="best_layer", depth="best_depth"),
         **_point("seen", best(curve, SEEN, step), layer="seen_layer", depth="seen_depth"),
         **_point("last_value", last, layer="last_layer", depth="last_depth"),
-        **_point("accuracy", accuracy, ci_images_low="accuracy_ci_low", ci_images_high="accuracy_ci_high"),
+        **_point("accuracy", accuracy, **ACCURACY_COLUMNS),
         "baseline": baseline_at(scores, curve, UNSEEN, step),
         **{name: chosen[name] for name in ("chance", "ceiling", "better", "start_sd", *INTERVALS, *LEADS)},
         "best_parameters": chosen["parameters"],
@@ -160,20 +167,6 @@ def _best_set(points: pd.DataFrame) -> dict[str, Any]:
     return {"best_set": depths, "shallowest_layer": first["layer"], "shallowest_depth": first["depth"]}
 
 
-def _is_main(point: Row, main_metric: str) -> bool:
-    return bool(point["main"]) and point["metric"] == main_metric
-
-
-def _no_layer(point: Row) -> str:
-    where = f"{point['dataset']}, {point['model']}: {point['metric']}"
-    if point["better"] == "neither":
-        return f"aggregate.main_metric: {where} is neither better high nor better low, so that it chooses no layer"
-    return (
-        f"{where} at step {point['step']} has no finite value at any layer on the split {UNSEEN!r}, so that no layer "
-        "can be chosen; choose another aggregate.main_metric, or look at the embeddings"
-    )
-
-
 def _rank_correlations(summary: pd.DataFrame, scores: Scores, main_metric: str) -> list[float]:
     """Spearman's correlation over layers of every row's unseen curve with the main score's, their better ends up."""
     names = ["dataset", "model", "pooling"]
@@ -181,14 +174,8 @@ def _rank_correlations(summary: pd.DataFrame, scores: Scores, main_metric: str) 
     found = []
     for *curve, metric in summary[[*names, "metric"]].to_numpy():
         main = ranked.get((*curve, main_metric))
-        found.append(np.nan if main is None else _spearman(ranked[(*curve, metric)], main))
+        found.append(np.nan if main is None else spearman(ranked[(*curve, metric)], main))
     return found
-
-
-def _spearman(first: pd.Series, second: pd.Series) -> float:
-    both = pd.concat([first, second], axis=1, join="inner").dropna().rank()
-    varied = len(both) > 1 and (both.nunique() > 1).all()
-    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else np.nan
 
 
 def _step_rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:

@@ -167,7 +167,8 @@ def _compare(
     """Fill `COMPARISON` of a curve's unseen points and `LEAD` of the whole curve, in place."""
     first, replicates = points.iloc[0], _replicates(sampled, points)
     values = points["value"].to_numpy(dtype=float)
-    curves.loc[points.index, COMPARISON[0]] = selection_frequency(replicates, first["better"])
+    possible = np.clip(replicates, sampled.scorer.width.low, sampled.scorer.width.high)
+    curves.loc[points.index, COMPARISON[0]] = selection_frequency(possible, first["better"])
     curves.loc[points.index, COMPARISON[1]] = best_set(values, replicates, first["better"])
     keys = _keys(points)
     start_sd = _start_sd(sampled.rows, keys, sampled.seeds)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from stages.aggregate.findings import Finding, depth, find
 from stages.aggregate.names import metric_name, shorten
+from stages.aggregate.scores import CURVE
 from stages.aggregate.tables import SUMMARY_COLUMNS
 from stages.aggregate.words import beaten_by, lower_is_better, number
 from stages.shared.console import UserError
@@ -20,6 +21,18 @@ from stages.shared.console import UserError
 WIDTH = 120
 HEADER = ("dataset", "model", "accuracy", "g seen", "g unseen", "best layer", "depth", "last layer")
 TEXTS = ("dataset", "model", "best layer")
+NAMES = (
+    *CURVE,
+    "best_layer",
+    "last_layer",
+    "seen_layer",
+    "shallowest_layer",
+    "fixed_layer",
+    "seen_fixed_layer",
+    "best_set",
+)
+"""Columns of the tables that stay as they are written, also where they look like numbers."""
+
 GAP = "  "
 
 
@@ -100,8 +113,8 @@ def _scope(rows: pd.DataFrame) -> str:
 
 def _figures(results: Path) -> str:
     names = sorted(path.name for path in (results / "figures").glob("*.png"))
-    shown = [name for name in names if name.startswith("overview_")] + [
-        n for n in names if not n.startswith("overview_")
+    shown = [name for name in names if name.startswith("overview-")] + [
+        n for n in names if not n.startswith("overview-")
     ]
     rest = f", and {len(shown) - 4} more" if len(shown) > 4 else ""
     return _wrapped(
@@ -164,6 +177,6 @@ def _read_summary(results: Path) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype={"dataset": str, "model": str}, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise UserError(f"{path}: no results there; run the workflow first (`make repro` or `dvc repro`)") from None

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from stages.aggregate.resampling import LEVEL, UNPROVEN, WIDTHS
+
 Row = pd.Series  # one row of summary.csv
 
 
@@ -24,6 +26,12 @@ def interval(row: Row, name: str) -> str:
     """Write the columns `<name>_low` and `<name>_high` as `[low, high]`; nothing where they are missing or empty."""
     low, high = known(row, f"{name}_low"), known(row, f"{name}_high")
     return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
+
+
+def intervals_of(metric: str) -> str:
+    """Name a score's intervals, with their level where simulation bears it out."""
+    proven = (metric in WIDTHS and metric not in UNPROVEN) or metric.startswith("ood_")
+    return f"{100 * LEVEL:.0f} % intervals" if proven else "intervals of no proven level"
 
 
 def with_interval(row: Row, value: str, limits: str, *, sd: str = "", sign: bool = False) -> str:

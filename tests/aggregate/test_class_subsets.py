@@ -1,7 +1,10 @@
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from stages.aggregate.class_subsets import add_ranges
+from stages.aggregate.class_subsets import add_ranges, detection_subsets
+from stages.aggregate.images import Images
 from stages.aggregate.scores import INTERVALS, average
 from stages.shared.params import RunParams
 from stages.shared.records import typed
@@ -78,3 +81,42 @@ def test_without_subsets_or_with_those_of_another_pooling_nothing_is_filled():
         layers, scores = ranged(subsets=subsets)
         assert layers["range_classes_low"].isna().all()
         assert scores.curves["subset_agreement"].isna().all()
+
+
+def test_a_layer_that_ties_with_the_best_agrees():
+    subsets = subset_rows()
+    tied = subsets.assign(value=np.where(subsets["layer"] == "b", 0.5 + 1e-15, 0.5))
+    _, scores = ranged(subsets=tied)
+    unseen = scores.curves[scores.curves["split"] == "unseen"]
+    assert unseen["subset_agreement"].tolist() == [1.0, 1.0]
+
+
+def test_detection_is_scored_on_the_same_subsets():
+    """Left out: `k`, and the class whose name is `l;\\`; against scikit-learn on the images that are left."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["k", "l;\\", "o"], [10, 5, 12])
+    images = Images({"test": np.repeat(["s", "t"], 20), "unseen": labels}, [
+        {(5, split, layer, "mean"): {"ood_knn": rng.normal(shift, 1, size)}
+         for split, size, shift in (("test", 40, 0), ("unseen", 27, 1)) for layer in "ab"}
+        for _ in (0, 1)
+    ])  # fmt: skip
+    layers = pd.DataFrame(
+        [point(x, i, "mean", 0.5, seed=s, step=5, metric="ood_auroc_knn") for i, x in enumerate("ab") for s in (0, 1)]
+    )
+    subsets = subset_rows().replace({"left_out": {"l": r"l\;\\", "k;l": r"k;l\;\\"}})
+    found = detection_subsets(layers, images, [0, 1], subsets)
+    assert list(found.columns) == list(subsets.columns)
+    assert len(found) == 4 * 2 * 2
+    for row in found.itertuples():
+        block = images.blocks[row.seed]
+        gone = {"": [], "k": ["k"], r"l\;\\": ["l;\\"], r"k;l\;\\": ["k", "l;\\"]}[row.left_out]
+        values = [block[5, "test", row.layer, "mean"]["ood_knn"], block[5, "unseen", row.layer, "mean"]["ood_knn"]]
+        values[1] = values[1][~np.isin(labels, gone)]
+        truth = np.repeat([0, 1], [len(v) for v in values])
+        assert row.value == pytest.approx(roc_auc_score(truth, np.concatenate(values)), abs=1e-6)
+
+
+def test_without_subsets_detection_has_none():
+    layers = pd.DataFrame([point("a", 0, "mean", 0.5, metric="ood_auroc_knn", step=5)])
+    none = subset_rows().iloc[:0]
+    assert detection_subsets(layers, Images({}, []), [0], none).empty

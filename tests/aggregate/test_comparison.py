@@ -153,3 +153,34 @@ def test_a_last_layer_without_a_score_gives_no_lead():
     contributions[0, 1] = np.nan
     lead = split_half_lead(MeanScorer(Y, contributions), "higher", np.random.default_rng(0))
     assert np.isnan([lead.value, lead.low, lead.high]).all()
+
+
+def test_a_layer_that_is_never_better_is_never_selected():
+    """All right against one wrong: on a resample without that image both are right, and the first of equals counts."""
+    contributions = np.ones((1, 2, len(Y)), np.float32)
+    contributions[0, 1, 0] = 0
+    scorer = MeanScorer(Y, contributions, Width(1.25, 0, 1))
+    rng = np.random.default_rng(0)
+    replicates = scorer.replicates(stratified_weights(Y, 500, rng), rng).mean(axis=1)
+    assert selection_frequency(np.clip(replicates, 0, 1), "higher").tolist() == [1.0, 0.0]
+
+
+def test_differences_of_rounding_choose_the_first():
+    assert best_layers(np.array([[0.5, 0.5 + 1e-8, 0.4]]), "higher").tolist() == [0]
+    assert best_layers(np.array([[900.0001, 900.0, 901.0]]), "lower").tolist() == [0]
+
+
+@pytest.mark.parametrize("score", ["nmi", "ami", "ari"])
+def test_halves_that_hold_a_single_class_leave_a_lead(score):
+    y = np.repeat([0, 1], [1, 30])
+    rng = np.random.default_rng(0)
+    scorer = ClusterScorer(y, rng.integers(0, 2, (1, 3, 31)), score)
+    lead = split_half_lead(scorer, "higher", rng)
+    assert -1 <= lead.low <= lead.value <= lead.high <= 1
+
+
+def test_a_lead_is_within_what_the_score_allows():
+    rng = np.random.default_rng(0)
+    contributions = np.stack([np.ones(len(Y)), rng.random(len(Y)) < 0.02]).astype(np.float32)[None]
+    lead = split_half_lead(MeanScorer(Y, contributions, Width(40, 0, 1)), "higher", rng)
+    assert lead.high == 1.0

@@ -85,6 +85,15 @@ def test_the_expected_information_is_that_of_the_images_themselves(y, clusters, 
 
 
 @pytest.mark.parametrize("score", ["nmi", "ami", "ari"])
+@pytest.mark.parametrize(
+    ("classes", "clusters"), [([0] * 6, [1] * 6), ([0] * 6, [0, 0, 0, 1, 1, 1]), ([0, 1, 2], [2, 0, 1]), ([0], [0])]
+)
+def test_limits_are_those_of_scikit_learn(classes, clusters, score):
+    scorer = ClusterScorer(np.array(classes), np.array(clusters)[None, None], score)
+    assert once(scorer) == pytest.approx(SKLEARN[score](classes, clusters))
+
+
+@pytest.mark.parametrize("score", ["nmi", "ami", "ari"])
 def test_one_cluster_scores_nothing_and_a_layer_without_clusters_is_unscored(y, clusters, weights, score):
     clusters[0, 1], clusters[1, 2, 3] = 0, -1
     scores = ClusterScorer(y, clusters, score).per_seed(weights)

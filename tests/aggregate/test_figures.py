@@ -212,7 +212,7 @@ def test_the_overviews_bar_is_the_best_layers_interval(scores, one_score):
     ((low, high),) = [segment[:, 1] for segment in bar.get_segments()]
     top = points[points["split"] == "unseen"]["value"].max()
     assert (low, high) == pytest.approx((top - 0.05, top + 0.05))
-    assert "interval over images" in figure.get_suptitle()
+    assert "bars: 95 % intervals over images" in figure.get_suptitle().replace("\n", " ")
 
 
 def corrupted(depths=(0, 1), severities=(1, 2), kinds=("blur", "noise"), models=("small",)):
@@ -292,6 +292,33 @@ def test_layer_pairs_have_a_matrix_per_split_with_names_and_numbers():
     assert "mean of 2 seeds" in figure.get_suptitle()
 
 
+def test_no_two_figures_share_a_name(scores, monkeypatch, tmp_path):
+    """A model `m_max` beside the pooling `max` of a model `m`, datasets `a_b` and `a` with models `c` and `b_c`."""
+    names = []
+    monkeypatch.setattr("stages.aggregate.figures.draw", lambda folder, name, make: names.append(name))
+    one = scores.curves[scores.curves["model"] == "small"]
+    grids = [one, one.assign(pooling="max", main=False), one.assign(model="small_max"), one.assign(model="hands_small")]
+    grids += [one.assign(dataset="d_hands"), one.assign(dataset="d", model="hands_small")]
+    curves = pd.concat(grids, ignore_index=True)
+    count = draw_figures(
+        tmp_path, replace(scores, curves=curves), "nmi", list(curves["model"].unique()), corrupted().iloc[:0],
+        layer_pairs().iloc[:0],
+    )  # fmt: skip
+    assert len(set(names)) == count == 2 * 3 + 6
+
+
+@pytest.mark.parametrize(("better", "extreme"), [("higher", "highest"), ("lower", "lowest")])
+def test_the_steps_figure_says_which_end_g_is(scores, monkeypatch, tmp_path, better, extreme):
+    titles = []
+    monkeypatch.setattr(
+        "stages.aggregate.figures.draw", lambda folder, name, make: titles.append(make().get_suptitle())
+    )
+    curves = scores.curves[scores.curves["metric"] == "nmi"].assign(better=better)
+    draw_figures(tmp_path, replace(scores, curves=curves), "nmi", ["small", "small_scratch"], corrupted().iloc[:0],
+                 layer_pairs().iloc[:0])  # fmt: skip
+    assert f"g: {extreme} NMI of any layer" in titles[1]
+
+
 def test_which_figures_are_drawn(scores, monkeypatch, tmp_path):
     names = []
     monkeypatch.setattr("stages.aggregate.figures.draw", lambda folder, name, make: names.append(name))
@@ -303,17 +330,17 @@ def test_which_figures_are_drawn(scores, monkeypatch, tmp_path):
     empty = corrupted().iloc[:0]
     assert draw_figures(tmp_path, more, "nmi", models, empty, pairs.iloc[:0]) == len(names) == 5
     assert names == [
-        "overview_hands",
-        "steps_hands",
-        "depth_hands_small",
-        "depth_more_hands_small",
-        "depth_hands_small_scratch",
+        "overview-hands",
+        "steps-hands",
+        "depth-hands-small",
+        "depth_more-hands-small",
+        "depth-hands-small_scratch",
     ]
     names.clear()
     robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
     assert draw_figures(tmp_path, more, "ami", models[:1], robust, pairs) == len(names)
     assert [name for name in names if "small_scratch" not in name][2:] == [
-        "depth_hands_small",
-        "robustness_hands",
-        "layer_pairs_hands_small",
+        "depth-hands-small",
+        "robustness-hands",
+        "layer_pairs-hands-small",
     ]

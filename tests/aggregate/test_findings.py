@@ -86,7 +86,7 @@ def test_without_intervals_only_the_scores_are_told():
     bare |= {"range_classes_low": np.nan, "range_classes_high": np.nan}
     for rows in (table(network(**bare)), table(network()).drop(columns=list(bare))):
         assert depth.details(rows) == ["a: best at blocks.3 (depth 4 of 8), NMI 0.390; 0.240 at the last layer."]
-        assert depth.ruling(rows) == "not tested in 1 of 1 (the lead was not computed: a)."
+        assert depth.ruling(rows) == "not tested in 1 of 1 (no lead was computed: a)."
 
 
 def test_one_network_is_followed_over_training_alone():
@@ -189,3 +189,38 @@ def test_both_claims_are_judged_for_every_dataset_from_main_rows_alone():
     assert list(first.rulings) == list(second.details) == ["hands", "flowers"]
     assert second.rulings["flowers"] == "holds in 1 of 1 (the lead is above 0: a)."
     assert [len(lines) for lines in second.details.values()] == [2, 1]
+
+
+def test_networks_no_more_accurate_than_chance_are_set_aside():
+    chance = {"accuracy_chance": 0.1}
+    rows = table(rival("a", 0.9, 0.3) | chance, rival("b", 0.8, 0.5) | chance, rival("c", 0.11, 0.1) | chance)
+    ruled = accuracy.ruling(rows)
+    assert ruled.startswith("supported. Of 1 pair of networks: ")
+    assert ruled.endswith(" Set aside, as no more accurate than chance: c (0.110).")
+    assert accuracy.ruling(rows.iloc[1:]) == (
+        "cannot be judged over networks, which takes at least two that are more accurate than chance. "
+        "Set aside, as no more accurate than chance: c (0.110)."
+    )
+    assert not any(text.startswith("Rank correlation") for text in accuracy.details(rows, STEPS[:0]))
+
+
+def test_a_perfect_order_of_ten_networks_has_no_interval():
+    rows = table(*(rival(str(i), i / 10, i / 10) for i in range(10)))
+    (text,) = [t for t in accuracy.details(rows, STEPS[:0]) if t.startswith("Rank correlation")]
+    assert text == "Rank correlation over 10 networks: +1.00; the approximate interval is not defined for it."
+
+
+def test_without_accuracies_training_is_told_by_g_alone():
+    expected = "Over training, steps 0 to 100: a g 0.350 to 0.390."
+    assert accuracy.details(table(network("a")), STEPS.assign(accuracy=np.nan)) == [expected]
+
+
+def test_a_network_of_one_layer_has_nothing_to_lead():
+    row = network(best_depth=0, last_depth=0, best_set="0", lead=0.0, lead_low=0.0, lead_high=0.0)
+    assert depth.judge(pd.Series(row)) == "not tested"
+
+
+@pytest.mark.parametrize(("metric", "named"), [("nmi", "95 % intervals"), ("ari", "intervals of no proven level")])
+def test_intervals_are_named_by_the_level_that_they_hold(metric, named):
+    for finding in find(table(network("a", metric=metric)), STEPS):
+        assert f"Brackets: {named} over images" in finding.caution

@@ -62,8 +62,8 @@ def test_two_runs_write_identical_bytes(whole):
 
 def test_what_is_written_is_what_dvc_expects(results):
     assert {f.parts[0] for f in files(results)} == {Path(p).name for p in [*OUTS, *METRICS]}
-    names = ["overview_hands", "steps_hands", "robustness_hands"]
-    names += [f"{figure}_hands_{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
+    names = ["overview-hands", "steps-hands", "robustness-hands"]
+    names += [f"{figure}-hands-{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
     assert {f.name for f in files(results / "figures")} == {f"{n}.{kind}" for n in names for kind in ("png", "svg")}
 
 

@@ -142,3 +142,14 @@ def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
 def test_no_score_of_layers_is_an_error():
     with pytest.raises(UserError, match=r"measure\.metrics must list a score"):
         average(typed(pd.DataFrame([point(HEAD, None, "", 0.7, split="test", metric="accuracy")])), ONE)
+
+
+@pytest.mark.parametrize(("values", "better", "index"), [
+    ([0.3, 0.5, 0.5 + 1e-16], "higher", 1),
+    ([np.nan, 0.9999999999999996, 0.9999999999999997, 0.2], "higher", 1),
+    ([2.0, 1.0, np.nan, 1.0], "lower", 1),
+    ([np.nan], "higher", None),
+    ([1.0], "neither", None),
+])  # fmt: skip
+def test_of_equal_layers_the_first_is_best_whatever_the_rounding(values, better, index):
+    assert best_index(np.array(values), better) == index

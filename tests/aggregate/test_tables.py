@@ -15,7 +15,6 @@ from stages.aggregate.tables import (
     summarize,
     without_best,
 )
-from stages.shared.console import UserError
 from stages.shared.params import RunParams
 from stages.shared.records import HEAD, typed
 from tests.aggregate.test_scores import point
@@ -92,17 +91,6 @@ def test_the_baseline_stands_beside_and_is_never_the_best_layer(scores):
 def test_a_baseline_of_another_step_serves_where_there_is_no_own(scores):
     first = replace(scores, baseline=scores.baseline[scores.baseline["step"] == 0])
     assert summarize(first, "nmi").iloc[0]["baseline"] == 0.95
-
-
-def test_an_unmeasured_main_metric_is_named_with_the_nearest(scores):
-    with pytest.raises(UserError, match=r"aggregate\.main_metric: 'nmy' was not measured .*did you mean 'nmi'"):
-        summarize(scores, "nmy")
-
-
-def test_a_curve_without_any_finite_value_is_an_error():
-    rows = [point("a", 0, "mean", np.nan, seed=seed) for seed in (0, 1)]
-    with pytest.raises(UserError, match="d, m: nmi at step 0 has no finite value"):
-        summarize(average(typed(pd.DataFrame(rows)), RUN), "nmi")
 
 
 def test_another_score_without_any_finite_value_has_no_row_and_is_named():
@@ -196,8 +184,6 @@ def test_where_neither_is_better_there_is_a_curve_and_no_summary():
     assert list(summarize(scores, "nmi")["metric"]) == ["nmi"]
     assert without_best(scores) == []
     assert list(last_step(scores)["metric"]) == ["nmi", "nmi", "intrinsic_dimension", "intrinsic_dimension"]
-    with pytest.raises(UserError, match="intrinsic_dimension is neither better high nor better low"):
-        summarize(scores, "intrinsic_dimension")
 
 
 def test_scores_are_correlated_over_layers_with_the_main_one():

@@ -125,11 +125,11 @@ def test_no_line_breaks_within_an_interval(tmp_path, length):
 def test_the_verdict_says_how_sure_it_is_and_where_the_figures_are(tmp_path):
     write(tmp_path, ROW)
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures/overview_hands.png").touch()
+    (tmp_path / "figures/overview-hands.png").touch()
     text = " ".join(verdict(tmp_path).split())
     assert "one seed, so no spread is known" in text
     assert "chosen and scored on the same images" in text
-    assert f"{tmp_path.as_posix()}/figures/: overview_hands.png" in text
+    assert f"{tmp_path.as_posix()}/figures/: overview-hands.png" in text
 
 
 def test_the_verdict_tells_both_findings_with_numbers_and_cautions(tmp_path):

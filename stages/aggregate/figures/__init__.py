@@ -35,7 +35,7 @@ def draw_figures(
     Args:
         folder: where; made if missing.
         scores: curves averaged over seeds; their intervals and best sets are shown where they have them.
-        main_metric: the score of `overview_<dataset>` and `steps_<dataset>`.
+        main_metric: the score of `overview-<dataset>` and `steps-<dataset>`.
         models: every model of the grid, in order.
         robustness: robustness.csv; no figure for a dataset that has no rows in it.
         pairs: layer_pairs.csv; no figure for a dataset and model that have no rows in it.
@@ -58,18 +58,19 @@ def _of_datasets(scores: Scores, main_metric: str, models: list[str]) -> Jobs:
         main = points[points["main"] & (points["metric"] == main_metric)]
         of_main = Scores(main, scores.baseline, scores.accuracy, scores.n_seeds)
         points_of = partial(overview_figure, last_step(of_main), _levels(of_main), models, scores.n_seeds)
-        yield f"overview_{dataset}", points_of
-        yield f"steps_{dataset}", partial(steps_figure, follow_steps(of_main), scores.n_seeds)
+        yield f"overview-{dataset}", points_of
+        best = "lowest" if main.iloc[0]["better"] == "lower" else "highest"
+        yield f"steps-{dataset}", partial(steps_figure, follow_steps(of_main), scores.n_seeds, best)
 
 
 def _of_networks(scores: Scores, main_metric: str) -> Jobs:
     groups = scores.curves.groupby(["dataset", "model", "pooling", "main"], sort=False)
     for (dataset, model, pooling, is_main), rows in groups:
         first = rows["metric"].isin([*FIRST_SCORES, main_metric])
-        suffix = "" if is_main else f"_{pooling}"
+        suffix = "" if is_main else f"-{pooling}"
         for name, chosen in (("depth", rows[first]), ("depth_more", rows[~first])):
             if len(chosen):
-                yield f"{name}_{dataset}_{model}{suffix}", partial(depth_figure, scores, list(curves(chosen)))
+                yield f"{name}-{dataset}-{model}{suffix}", partial(depth_figure, scores, list(curves(chosen)))
 
 
 def _of_robustness(rows: pd.DataFrame, scores: Scores, models: list[str]) -> Jobs:
@@ -80,14 +81,14 @@ def _of_robustness(rows: pd.DataFrame, scores: Scores, models: list[str]) -> Job
         layers = layers[_is_main(layers, "", scores)]
         if len(layers):
             head = own[(own["layer"] == HEAD) & own["depth"].isna()]
-            yield f"robustness_{dataset}", partial(robustness_figure, layers, head, scores.n_seeds)
+            yield f"robustness-{dataset}", partial(robustness_figure, layers, head, scores.n_seeds)
 
 
 def _of_pairs(rows: pd.DataFrame, scores: Scores) -> Jobs:
     for (dataset, model), own in rows.groupby(["dataset", "model"], sort=False):
         own = own[_is_main(own, "_a", scores) & _is_main(own, "_b", scores)]
         if len(own):
-            yield f"layer_pairs_{dataset}_{model}", partial(layer_pairs_figure, own)
+            yield f"layer_pairs-{dataset}-{model}", partial(layer_pairs_figure, own)
 
 
 def _is_main(rows: pd.DataFrame, end: str, scores: Scores) -> "pd.Series[bool]":
@@ -100,7 +101,7 @@ def _is_main(rows: pd.DataFrame, end: str, scores: Scores) -> "pd.Series[bool]":
 
 
 def _levels(scores: Scores) -> dict[str, float]:
-    """The first network's raw-pixel baseline and chance at its last step; both depend on the images alone."""
+    """The raw-pixel baseline, and chance of the first network: the mean over its layers, where it differs by layer."""
     curve = next(curves(scores.curves))
     unseen = curve[curve["split"] == UNSEEN]
     at_last = unseen[unseen["step"] == unseen["step"].max()]

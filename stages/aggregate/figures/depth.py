@@ -46,7 +46,7 @@ def depth_figure(scores: Scores, curves: Sequence[pd.DataFrame]) -> Figure:
 
 def _title(points: pd.DataFrame, step: int, n_seeds: int) -> str:
     name = points.iloc[0]
-    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation" if n_seeds > 1 else "one seed"
+    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation (ddof = 1)" if n_seeds > 1 else "one seed"
     parts = [name["dataset"], name["model"], f"step {step}", f"pooling {name['pooling']}", spread]
     if _has(points, BAND[0]):
         parts.append("bands: intervals over images")

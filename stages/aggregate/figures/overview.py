@@ -10,7 +10,7 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.panel import BAND
 from stages.aggregate.names import metric_name, shorten
 from stages.aggregate.scores import UNSEEN, best_index
-from stages.aggregate.words import known
+from stages.aggregate.words import intervals_of, known
 
 LEVELS: tuple[tuple[str, str, style.Dashes], ...] = (
     ("raw pixels", style.BASELINE, style.BASELINE_DASHES),
@@ -45,12 +45,12 @@ def overview_figure(points: pd.DataFrame, levels: Mapping[str, float], models: l
     ax.set_xlabel("depth relative to the last layer")
     lower = " (lower is better)" if points.iloc[0]["better"] == "lower" else ""
     ax.set_title(f"{metric_name(str(points.iloc[0]['metric']))} on unseen classes{lower}")
-    caption = [points.iloc[0]["dataset"], f"step {points['step'].max()}", "best layers ringed"]
+    caption = [points.iloc[0]["dataset"], f"step {points['step'].max()}", "best layers ringed and named"]
     caption.append(f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed")
     if unseen[BAND[0]].notna().any():
-        caption.append("bar: the best layer's interval over images")
+        caption.append(f"bars: {intervals_of(str(points.iloc[0]['metric']))} over images")
     elif n_seeds > 1:
-        caption.append("bar: ± 1 standard deviation at the best layer")
+        caption.append("bar: ± 1 standard deviation (ddof = 1) at the best layer")
     style.caption(figure, " · ".join(caption))
     style.settle(figure, [labels])
     return figure
@@ -60,13 +60,14 @@ def _line(ax: Axes, labels: style.EndLabels, model: str, line: pd.DataFrame, mod
     look = style.model_style(models.index(model))
     x, y = (line[name].to_numpy(dtype=float) for name in ("relative_depth", "value"))
     top = best_index(y, str(line.iloc[0]["better"]))
-    assert top is not None  # summarize() guarantees a best layer of the main score
+    assert top is not None  # check_main_score() guarantees a best layer
     ax.plot(x, y, marker="o", markersize=2.6, markeredgewidth=0.0, **look)
     ax.errorbar(
         x[top], y[top], yerr=_bar(line.iloc[top]), color=look["color"], marker="o", markersize=7.5,
         markerfacecolor="none", markeredgewidth=1.4, elinewidth=0.9, capsize=2, zorder=4,
     )  # fmt: skip
-    labels.add(float(y[-1]), shorten(model, 30), look["color"], x=float(x[-1]))
+    layer = shorten(str(line.iloc[top]["layer"]).partition("@")[0], 18)
+    labels.add(float(y[-1]), f"{shorten(model, 30)}: {layer}", look["color"], x=float(x[-1]))
 
 
 def _bar(point: "pd.Series[float]") -> list[list[float]] | None:

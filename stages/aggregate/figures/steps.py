@@ -15,12 +15,13 @@ LINES: tuple[tuple[str, str, str, style.Dashes], ...] = (
 FIXED = ("unseen_fixed", style.FIRST)
 
 
-def steps_figure(rows: pd.DataFrame, n_seeds: int) -> Figure:
+def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Figure:
     """Draw accuracy, g on seen and on unseen classes, and g unseen of the layer that was best at the first step.
 
     Args:
         rows: one dataset's rows of steps.csv, of one score and of the main pooling, models in the order of the grid.
         n_seeds: number of seeds behind every mean.
+        best: which score of any layer g is, `highest` or `lowest`.
     """
     models = list(rows["model"].unique())
     columns = min(len(models), 3 if len(models) != 4 else 2)
@@ -36,8 +37,8 @@ def steps_figure(rows: pd.DataFrame, n_seeds: int) -> Figure:
         labels += _panel(ax, rows[rows["model"] == models[i]], labelled=last, bottom=i + columns >= len(models))
     _scale(grid.flat[0], rows)
     metric = metric_name(str(rows.iloc[0]["metric"]))
-    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation" if n_seeds > 1 else "one seed"
-    title = f"{rows.iloc[0]['dataset']} · g: highest {metric} of any layer · {spread}"
+    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation (ddof = 1)" if n_seeds > 1 else "one seed"
+    title = f"{rows.iloc[0]['dataset']} · g: {best} {metric} of any layer · {spread}"
     style.caption(figure, title)
     style.settle(figure, labels)
     return figure

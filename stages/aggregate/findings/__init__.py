@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from stages.aggregate.findings import accuracy, depth
+from stages.aggregate.words import intervals_of
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,19 @@ def find(summary: pd.DataFrame, steps: pd.DataFrame) -> list[Finding]:
         steps: steps.csv, for accuracy and g over training; may be empty.
     """
     main = summary[summary["main"]]
+    intervals = intervals_of(str(main["metric"].iloc[0]))
     datasets = {str(name): rows for name, rows in main.groupby("dataset", sort=False)}
     return [
         Finding(
             accuracy.CLAIM,
             {name: accuracy.ruling(rows) for name, rows in datasets.items()},
             {name: accuracy.details(rows, steps) for name, rows in datasets.items()},
-            accuracy.CAUTION,
+            accuracy.CAUTION.format(intervals=intervals),
         ),
         Finding(
             depth.CLAIM,
             {name: depth.ruling(rows) for name, rows in datasets.items()},
             {name: depth.details(rows) for name, rows in datasets.items()},
-            depth.CAUTION,
+            depth.CAUTION.format(intervals=intervals),
         ),
     ]

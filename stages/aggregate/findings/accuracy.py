@@ -6,14 +6,15 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.curves import spearman
 from stages.aggregate.names import metric_name
 from stages.aggregate.words import Row, beaten_by, interval, joined, known, lower_is_better, number, with_interval
 
 CLAIM = "(i) High accuracy on seen classes does not imply generalization"
 CAUTION = (
-    "g is the best layer's score on unseen classes. Brackets: intervals over images, the trained networks as they are; "
-    "training again may change more. Networks that someone chose are no sample of all networks. Checkpoints of one run "
-    "share its history, so that training is described here, not tested."
+    "g is the best layer's score on unseen classes. Brackets: {intervals} over images, the trained networks as they "
+    "are; training again may change more. Networks that someone chose are no sample of all networks. Checkpoints of "
+    "one run share its history, so that training is described here, not tested."
 )
 
 ENOUGH = 10
@@ -27,12 +28,15 @@ TRAINED = (("accuracy", "accuracy"), ("unseen", "g"))
 
 
 def ruling(rows: pd.DataFrame) -> str:
-    """Say whether accuracy and g order the networks of one dataset (main rows of summary.csv) alike."""
-    rows = _by_accuracy(rows)
+    """Say whether accuracy and g order the networks of one dataset (main rows of summary.csv) alike.
+
+    The claim is about accurate networks: those whose accuracy cannot be told from chance are set aside.
+    """
+    rows, aside = _above_chance(_by_accuracy(rows))
     if len(rows) < 2:
-        return "cannot be judged over networks, which takes at least two with an accuracy."
+        return f"cannot be judged over networks, which takes at least two that are more accurate than chance.{aside}"
     if (rows.apply(interval, axis=1, name="ci_images") != "").sum() < 2:
-        return "open. Without intervals no networks can be told apart by their g."
+        return f"open. Without intervals no networks can be told apart by their g.{aside}"
     pairs = _compare(rows)
     better, worse = ("lower", "higher") if lower_is_better(rows.iloc[0]) else ("higher", "lower")
     words = {"supported": pairs.against, "supported in part": pairs.alike, "not supported": pairs.agreeing}
@@ -46,7 +50,7 @@ def ruling(rows: pd.DataFrame) -> str:
     return (
         f"{word}. Of {pairs.count} {'pair' if pairs.count == 1 else 'pairs'} of networks: "
         f"{'; '.join(f'{what} in {count}' for what, count in counts.items() if count)}. (Told apart is what has "
-        "intervals that do not overlap.)"
+        f"intervals that do not overlap.){aside}"
     )
 
 
@@ -57,17 +61,12 @@ def details(rows: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
     if len(networks) >= 2:
         shown = (f"{row['model']} {_both(row)}" for _, row in networks.iterrows())
         parts.append(f"Accuracy and g ({metric_name(str(rows.iloc[0]['metric']))}): {'; '.join(shown)}.")
-        parts += _counter_examples(networks)
-        parts += _rank_correlation(networks)
+        accurate, _ = _above_chance(networks)
+        parts += _counter_examples(accurate)
+        parts += _rank_correlation(accurate)
         weak = [str(row["model"]) for _, row in networks.iterrows() if beaten_by(row)]
         parts += [f"Learnt little (no layer beats raw pixels or chance): {joined(weak)}."] if weak else []
     return [*parts, *_over_training(rows, steps)]
-
-
-def spearman(x: pd.Series, y: pd.Series) -> float:
-    """Spearman's rank correlation; NaN where one of them is constant."""
-    ranks = np.stack([x.rank().to_numpy(dtype=float), y.rank().to_numpy(dtype=float)])
-    return float(np.corrcoef(ranks)[0, 1]) if (np.ptp(ranks, axis=1) > 0).all() else float("nan")
 
 
 def spearman_interval(r: float, n: int) -> tuple[float, float]:
@@ -80,6 +79,19 @@ def spearman_interval(r: float, n: int) -> tuple[float, float]:
 def _by_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
     known_rows = rows[rows["accuracy"].notna() & rows["unseen"].notna()]
     return known_rows.sort_values("accuracy", ascending=False, kind="stable")
+
+
+def _above_chance(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Set aside the networks whose accuracy cannot be told from chance, and name them in a sentence."""
+    reached = [_reaches_chance(row) for _, row in rows.iterrows()]
+    names = [f"{row['model']} ({number(row['accuracy'])})" for _, row in rows[reached].iterrows()]
+    aside = f" Set aside, as no more accurate than chance: {joined(names)}." if names else ""
+    return rows[[not out for out in reached]], aside
+
+
+def _reaches_chance(row: Row) -> bool:
+    low, chance = known(row, "accuracy_ci_low"), known(row, "accuracy_chance")
+    return low is not None and chance is not None and low <= chance
 
 
 @dataclass(frozen=True)
@@ -157,6 +169,8 @@ def _rank_correlation(rows: pd.DataFrame) -> list[str]:
     if n < ENOUGH:
         return [f"Rank correlation over {n} networks: {r:+.2f}; descriptive, so few give no useful interval."]
     low, high = spearman_interval(r, n)
+    if np.isclose(low, high):  # a perfect order: the approximation has no width there
+        return [f"Rank correlation over {n} networks: {r:+.2f}; the approximate interval is not defined for it."]
     return [
         f"Rank correlation over {n} networks: {r:+.2f} [{low:+.2f}, {high:+.2f}], as if they had been drawn at random."
     ]
@@ -171,7 +185,8 @@ def _over_training(rows: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
         own = own.sort_values("step") if len(own) else own
         if len(own) > 1:
             first, last = own.iloc[0], own.iloc[-1]
-            change = (f"{name} {number(first[c])} to {number(last[c])}" for c, name in TRAINED)
+            known_there = ((c, name) for c, name in TRAINED if pd.notna(first[c]) and pd.notna(last[c]))
+            change = (f"{name} {number(first[c])} to {number(last[c])}" for c, name in known_there)
             texts.append((f"{row['model']} {', '.join(change)}", f"steps {first['step']} to {last['step']}"))
     spans = {span for _, span in texts}
     return [f"Over training, {span}: {'; '.join(text for text, s in texts if s == span)}." for span in sorted(spans)]

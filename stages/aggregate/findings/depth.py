@@ -8,7 +8,7 @@ from stages.aggregate.words import Row, beaten_by, depths_of, joined, known, num
 CLAIM = "(ii) Deeper is not always better"
 CAUTION = (
     "A lead is the best layer's over the last: chosen on one half of the images, compared on the other, mean over many "
-    "splits; it may be negative. Brackets: intervals over images of these classes, the trained networks, clusters, "
+    "splits; it may be negative. Brackets: {intervals} over images of these classes, the trained networks, clusters, "
     "neighbours and folds as they are. Class subsets leave some of these classes out; other classes, or training "
     "again, may change more."
 )
@@ -17,14 +17,14 @@ MEANINGS = {
     "holds": "the lead is above 0",
     "open": "the lead is not told from 0",
     "fails": "no earlier layer leads",
-    "not tested": "the lead was not computed",
+    "not tested": "no lead was computed",
 }
 
 
 def judge(row: Row) -> str:
     """Say of one network whether an earlier layer is better than the last: one of `MEANINGS`."""
     low, high = known(row, "lead_low"), known(row, "lead_high")
-    if low is None or high is None:
+    if low is None or high is None or row["last_depth"] == 0:
         return "not tested"
     if row["best_depth"] == row["last_depth"]:
         alone = depths_of(row.get("best_set")) == [int(row["last_depth"])]
