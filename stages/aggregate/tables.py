@@ -111,14 +111,15 @@ def last_step(scores: Scores) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[list(DEPTH_COLUMNS)]
 
 
-def headline(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int | None]]]:
+def headline(summary: pd.DataFrame) -> dict[str, dict[str, dict[str, float | int | str | None]]]:
     """The content of metrics.json: dataset -> model -> the numbers of its main row (docs/results.md)."""
-    tree: dict[str, dict[str, dict[str, float | int | None]]] = {}
+    tree: dict[str, dict[str, dict[str, float | int | str | None]]] = {}
     for _, row in summary[summary["main"]].iterrows():
         tree.setdefault(row["dataset"], {})[row["model"]] = {
             "accuracy": _rounded(row["accuracy"]),
             "g_unseen": _rounded(row["unseen"]),
             "g_seen": _rounded(row["seen"]),
+            "best_layer": str(row["best_layer"]),
             "best_depth": int(row["best_depth"]),
             "last_value": _rounded(row["last_value"]),
             "ci_low": _rounded(row["ci_images_low"]),

@@ -140,7 +140,14 @@ def test_the_last_step_of_every_curve_with_relative_depth(scores):
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
     curves = scores.curves.assign(ci_images_low=0.5, ci_images_high=0.6123456789, lead=-0.1)
     summary = summarize(replace(scores, curves=curves), "nmi")
-    expected = {"accuracy": 0.8, "g_unseen": 0.55, "g_seen": 0.9, "best_depth": 1, "last_value": 0.55}
+    expected = {
+        "accuracy": 0.8,
+        "g_unseen": 0.55,
+        "g_seen": 0.9,
+        "best_layer": "b",
+        "best_depth": 1,
+        "last_value": 0.55,
+    }
     expected |= {"ci_low": 0.5, "ci_high": 0.612346, "lead": -0.1}
     assert headline(summary) == {"d": {"m": expected}}
     assert headline(summarize(scores, "nmi"))["d"]["m"]["lead"] is None
