@@ -16,7 +16,7 @@ from stages.measure.clustering import assigned_classes, chance_of_assignment, ch
 from stages.measure.few_shot import WAYS, mean_correctness
 from stages.measure.geometry import class_collapse, two_nearest_dimension
 from stages.measure.layer import EmbeddedSplit, Score
-from stages.measure.retrieval import average_precisions, chance_of_average_precision, precisions
+from stages.measure.retrieval import chance_of_average_precision
 from stages.measure.silhouette import silhouettes
 
 P = ParamSpec("P")
@@ -77,26 +77,26 @@ def silhouette(split: EmbeddedSplit) -> Score:
 def knn_purity(split: EmbeddedSplit) -> Score:
     """Mean share of the k nearest neighbours that have the image's class."""
     k = split.settings.neighbours
-    share = split.matches[:, :k].sum(axis=1) / k
+    share = split.scan.hits / k
     ceiling = float(np.minimum(split.peers, k).mean() / k)
     return Score(float(share.mean()), chance_of_neighbours(split), ceiling, per_image=share)
 
 
 def nn1_accuracy(split: EmbeddedSplit) -> Score:
     """Share of images whose nearest neighbour has their class."""
-    match = split.matches[:, 0]
+    match = split.y[split.nearest[:, 0]] == split.y
     return Score(float(match.mean()), chance_of_neighbours(split), share_with_peers(split), per_image=match)
 
 
 def r_precision(split: EmbeddedSplit) -> Score:
     """Mean share of an image's n_c - 1 nearest neighbours that have its class."""
-    each = precisions(split.matches, split.y)
+    each = split.scan.precisions
     return Score(float(each.mean()), chance_of_neighbours(split), share_with_peers(split), per_image=each)
 
 
 def map_at_r(split: EmbeddedSplit) -> Score:
     """The same, with the order of neighbours: mean average precision at R = n_c - 1."""
-    each = average_precisions(split.matches, split.y)
+    each = split.scan.average_precisions
     chance = float(chance_of_average_precision(split.peers, len(split.y)).mean())
     return Score(float(each.mean()), chance, share_with_peers(split), per_image=each)
 

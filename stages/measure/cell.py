@@ -4,14 +4,12 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stages.measure.layer import EmbeddedSplit, Floats, unit_rows
+from stages.measure.arrays import Floats, Rows
+from stages.measure.layer import EmbeddedSplit, unit_rows
 from stages.measure.params import MeasureParams
 from stages.measure.plan import SEEN, corrupted_splits, settings_of
 from stages.shared.embeddings import Embeddings, Layer
-
-Rows = NDArray[np.int64]
 
 
 class Cell:

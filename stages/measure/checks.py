@@ -9,6 +9,7 @@ from stages.measure.params import MeasureParams
 from stages.measure.plan import (
     PROBE,
     SEEN,
+    SPLITS,
     TRAIN,
     UNSEEN,
     Job,
@@ -20,9 +21,6 @@ from stages.measure.plan import (
 )
 from stages.shared.console import UserError
 from stages.shared.embeddings import Embeddings
-
-SPLITS = {"class_subsets": (UNSEEN,), "seen_matched": (SEEN, UNSEEN), "ood": (SEEN, UNSEEN), "corruptions": (SEEN,)}
-"""Splits that an analysis needs."""
 
 
 def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:

@@ -1,7 +1,8 @@
 """Similarity of layers: debiased linear centred kernel alignment."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stages.measure.arrays import Doubles, Floats
 
 FEATURES_PER_BLOCK = 1024
 """Features that are in double precision at once."""
@@ -9,10 +10,8 @@ FEATURES_PER_BLOCK = 1024
 FEWEST_IMAGES = 4
 """Below this the unbiased estimate does not exist."""
 
-Doubles = NDArray[np.float64]
 
-
-def centred_gram(X: NDArray[np.float32]) -> Doubles:
+def centred_gram(X: Floats) -> Doubles:
     """Compute the inner products of N images in one layer, centred so that the estimate of HSIC has no bias.
 
     The diagonal is left out (0), and every row and column sums to 0: U-centring (Székely and Rizzo 2014). The mean of

@@ -1,12 +1,16 @@
 """K-means clusterings of one embedding, and how well one agrees with the classes."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.shared.seeding import child_seed
+
+FEW_STARTS = 3
+"""Largest number of starts where many embeddings or numbers of clusters are clustered."""
 
 RANDOM_TABLES = 200
 """Random deals of clusters whose mean is the chance level of the best assignment."""
@@ -49,6 +53,17 @@ def cluster(X: NDArray[np.float32], clusters: int, *, starts: int, seed: int) ->
         One clustering for each start. Of fewer distinct rows than `clusters`, as many clusters as distinct rows.
     """
     return [_fit(X, clusters, seed if start == 0 else child_seed(seed, "kmeans", start)) for start in range(starts)]
+
+
+def least_inertia(clusterings: Sequence[Clustering]) -> int:
+    """Index of the start of least inertia; the first of equal ones."""
+    return int(np.argmin([clustering.inertia for clustering in clusterings]))
+
+
+def best_of_few(X: NDArray[np.float32], clusters: int, *, starts: int, seed: int) -> Clustering:
+    """Cluster an embedding, with at most `FEW_STARTS` starts, and keep the one of least inertia."""
+    clusterings = cluster(X, clusters, starts=min(starts, FEW_STARTS), seed=seed)
+    return clusterings[least_inertia(clusterings)]
 
 
 def _fit(X: NDArray[np.float32], clusters: int, seed: int) -> Clustering:

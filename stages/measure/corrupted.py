@@ -4,15 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stages.measure.clustering import cluster, normalized_mutual_information
-
-MOST_STARTS = 3
-"""K-means starts; a clustering of every layer and corruption takes few."""
-
-Floats = NDArray[np.float32]
-Classes = NDArray[np.int64]
+from stages.measure.arrays import Classes, Floats
+from stages.measure.clustering import best_of_few, normalized_mutual_information
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,5 @@ def nmi_of_least_inertia(X: Floats, y: Classes, *, starts: int, seed: int) -> fl
         seed: of the first start.
     """
     codes = np.unique(y, return_inverse=True)[1]
-    clusterings = cluster(X, int(codes.max()) + 1, starts=min(starts, MOST_STARTS), seed=seed)
-    best = min(clusterings, key=lambda clustering: clustering.inertia)
+    best = best_of_few(X, int(codes.max()) + 1, starts=starts, seed=seed)
     return normalized_mutual_information(codes, best.labels)

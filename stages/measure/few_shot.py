@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.measure.arrays import Classes, Doubles, Floats, Rows
 from stages.shared.seeding import child_seed
 
 EPISODES = 600
+"""Number of episodes; more where there are many classes."""
+
+APPEARANCES = 30
+"""Least number of episodes that a class takes part in, on average."""
+
 WAYS = 5
 QUERIES = 15
 """Images of each class that are classified in an episode."""
@@ -16,17 +22,13 @@ QUERIES = 15
 BATCH_BYTES = 8 * 2**20
 """Memory for the embeddings of a batch of episodes."""
 
-Floats = NDArray[np.float32]
-Classes = NDArray[np.int64]
-Indices = NDArray[np.int64]
-Doubles = NDArray[np.float64]
-
 
 def mean_correctness(F: Floats, y: Classes, *, shots: int, seed: int) -> Doubles:
     """Say for every image in which share of its episodes it is nearest to the mean of its own class's support.
 
-    An episode draws min(5, K) classes, and of each `shots` images of support and 15 queries. Episodes depend on the
-    classes and the seed alone, so that all layers are measured in the same.
+    An episode draws min(5, K) classes, and of each `shots` images of support and 15 queries. There are 600, of more
+    than 100 classes 6 K: every class is drawn, all but certainly. Episodes depend on the classes and the seed alone, so
+    that all layers are measured in the same.
 
     Args:
         F: (N, D) float32, centred, of length 1.
@@ -49,7 +51,7 @@ def mean_correctness(F: Floats, y: Classes, *, shots: int, seed: int) -> Doubles
     return _shares(right, asked, members)
 
 
-def _shares(right: Doubles, asked: Doubles, members: list[Indices]) -> Doubles:
+def _shares(right: Doubles, asked: Doubles, members: list[Rows]) -> Doubles:
     shares = np.full(len(asked), np.nan)
     for rows in members:
         share = right[rows] / np.maximum(asked[rows], 1)
@@ -57,7 +59,7 @@ def _shares(right: Doubles, asked: Doubles, members: list[Indices]) -> Doubles:
     return shares
 
 
-def usable_classes(y: Classes, shots: int) -> list[Indices]:
+def usable_classes(y: Classes, shots: int) -> list[Rows]:
     """Rows of every class of more than `shots` images, in the order in which the classes first appear."""
     classes, first = np.unique(y, return_index=True)
     members = [np.flatnonzero(y == c) for c in classes[np.argsort(first)]]
@@ -73,11 +75,11 @@ class Episodes:
         queries: (E, W, Q) rows of the images that are classified; -1 where a class has fewer.
     """
 
-    support: Indices
-    queries: Indices
+    support: Rows
+    queries: Rows
 
 
-def draw_episodes(members: list[Indices], *, shots: int, seed: int, episodes: int = EPISODES) -> Episodes:
+def draw_episodes(members: list[Rows], *, shots: int, seed: int) -> Episodes:
     """Draw classes at random, and images of each class from shuffled decks, so that all are drawn about equally often.
 
     Within an episode no image is drawn twice. A class of fewer than `shots` + 15 images has fewer queries.
@@ -86,11 +88,11 @@ def draw_episodes(members: list[Indices], *, shots: int, seed: int, episodes: in
         members: rows of every class, more than `shots` each.
         shots: images of support of each class.
         seed: of the draws.
-        episodes: their number, E.
     """
     rng = np.random.default_rng(child_seed(seed, "few-shot episodes", shots))
     ways = min(WAYS, len(members))
-    chosen = rng.random((episodes, len(members))).argsort(axis=1)[:, :ways]  # (E, W)
+    episodes = max(EPISODES, -(-APPEARANCES * len(members) // ways))
+    chosen = np.stack([rng.random(len(members)).argsort()[:ways] for _ in range(episodes)])  # (E, W)
     support = np.empty((episodes, ways, shots), dtype=np.int64)
     queries = np.full((episodes, ways, QUERIES), -1)
     for number, rows in enumerate(members):
@@ -102,14 +104,14 @@ def draw_episodes(members: list[Indices], *, shots: int, seed: int, episodes: in
     return Episodes(support, queries)
 
 
-def _deal(rows: Indices, hands: int, size: int, rng: np.random.Generator) -> Indices:
+def _deal(rows: Rows, hands: int, size: int, rng: np.random.Generator) -> Rows:
     """Deal hands of different rows from as many shuffled decks as it takes, (hands, size)."""
     per_deck = len(rows) // size
     decks = rng.permuted(np.tile(rows, (-(-hands // per_deck), 1)), axis=1)
     return decks[:, : per_deck * size].reshape(-1, size)[:hands]
 
 
-def classify(F: Floats, episodes: Episodes) -> Iterator[tuple[Indices, NDArray[np.bool_]]]:
+def classify(F: Floats, episodes: Episodes) -> Iterator[tuple[Rows, NDArray[np.bool_]]]:
     """Classify every query by the nearest of its episode's class means, the first of equally near ones.
 
     The means are those of vectors of length 1 and are not scaled again, as in SimpleShot.

@@ -1,7 +1,8 @@
 """The shape of an embedding: how many dimensions its images fill, and how far its classes have collapsed to points."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stages.measure.arrays import Classes, Doubles, Floats, Rows
 
 DISCARDED = 0.1
 """Share of the largest distance ratios that TwoNN leaves out."""
@@ -15,12 +16,8 @@ ROWS_PER_BLOCK = 1024
 ROUNDING = 2.0**-46
 """A variance between class means below this share of the mean squared length is rounding."""
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
-
-def two_nearest_dimension(X: Floats, nearest: Indices) -> tuple[float, Doubles, int]:
+def two_nearest_dimension(X: Floats, nearest: Rows) -> tuple[float, Doubles, int]:
     """Estimate the intrinsic dimension from the ratios of the distances to second and first neighbour.
 
     Where density is constant on the scale of two neighbours, log ratios are exponential with the dimension as their
@@ -47,7 +44,7 @@ def two_nearest_dimension(X: Floats, nearest: Indices) -> tuple[float, Doubles, 
     return value, value + influences * spread_factor(influences, nearest[:, :2]), int((~usable).sum())
 
 
-def spread_factor(influences: Doubles, nearest: Indices) -> float:
+def spread_factor(influences: Doubles, nearest: Rows) -> float:
     """Factor by which neighbours' correlation widens the spread of a mean of influences, at least 1.
 
     An image and its neighbours share distances. The variance of the mean is estimated with the products of images that
@@ -60,7 +57,7 @@ def spread_factor(influences: Doubles, nearest: Indices) -> float:
     return float(np.sqrt(max(1.0, 1 + shared / alone))) if alone > 0 else 1.0
 
 
-def distances_to(X: Floats, neighbours: Indices) -> Doubles:
+def distances_to(X: Floats, neighbours: Rows) -> Doubles:
     """Euclidean distances, in double precision, from every row to some others, (N, k)."""
     distances = np.empty(neighbours.shape)
     for start in range(0, len(X), ROWS_PER_BLOCK):
@@ -102,7 +99,7 @@ def rate_influences(logs: Doubles, rate: float) -> Doubles:
     return (centre - above) * (len(logs) / squares)
 
 
-def class_collapse(X: Floats, y: Indices) -> tuple[float, Doubles]:
+def class_collapse(X: Floats, y: Classes) -> tuple[float, Doubles]:
     """Divide the trace of the covariance within classes by that of the covariance between class means.
 
     Both are averages over images: within, of the squared distance to the class mean; between, of the class means'

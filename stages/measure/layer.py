@@ -8,13 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.clustering import Clustering, cluster, normalized_mutual_information
+from stages.measure.arrays import Classes, Counts, Doubles, Floats, Rows
+from stages.measure.clustering import Clustering, cluster, least_inertia, normalized_mutual_information
 from stages.measure.neighbours import Scan, distance_sums, scan
 from stages.measure.probe import held_out_predictions
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Classes = NDArray[np.int64]
 
 NEAREST = 3
 """Neighbours that are kept by index."""
@@ -92,12 +89,12 @@ class EmbeddedSplit:
         self.wanted = frozenset(wanted)
 
     @cached_property
-    def class_sizes(self) -> Classes:
+    def class_sizes(self) -> Counts:
         """n_c of every class, (K,)."""
         return np.bincount(self.y)
 
     @cached_property
-    def peers(self) -> Classes:
+    def peers(self) -> Counts:
         """For every image, how many others share its class, n_c - 1; (N,)."""
         return self.class_sizes[self.y] - 1
 
@@ -110,7 +107,7 @@ class EmbeddedSplit:
     @cached_property
     def best_start(self) -> int:
         """Index of the start of least inertia; the first of equal ones."""
-        return int(np.argmin([clustering.inertia for clustering in self.clusterings]))
+        return least_inertia(self.clusterings)
 
     @cached_property
     def start_nmi(self) -> list[float]:
@@ -120,17 +117,11 @@ class EmbeddedSplit:
     @cached_property
     def scan(self) -> Scan:
         """What one pass over all distances gives."""
-        k = max(self.settings.neighbours, int(self.class_sizes.max()) - 1, NEAREST)
         groups = self._class_indicators() if self.wanted & CLASS_DISTANCE_SCORES else None
-        return scan(self.X, self.y, min(k, len(self.y) - 1), kept=NEAREST, groups=groups)
+        return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=groups)
 
     @property
-    def matches(self) -> NDArray[np.bool_]:
-        """Whether the r-th nearest neighbour has the image's class, (N, k or more), nearest first."""
-        return self.scan.matches
-
-    @property
-    def nearest(self) -> Classes:
+    def nearest(self) -> Rows:
         """Indices of the three nearest neighbours (all others of fewer), (N, 3), nearest first."""
         return self.scan.nearest
 

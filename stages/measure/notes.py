@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.measure.catalogue import HEAD_METRICS
 from stages.measure.params import MeasureParams
-from stages.measure.plan import SEEN, UNSEEN
+from stages.measure.plan import SEEN, SPLITS, UNSEEN
 from stages.measure.scoring import Result
 from stages.shared.embeddings import Embeddings
 
@@ -18,6 +18,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
         *left_out(store, params),
         *too_few_classes(store, params),
         *single_images(store),
+        *unmatched_images(store, params),
         *few_clusters(results),
         *unusable_images(results),
     ]
@@ -43,10 +44,25 @@ def too_few_classes(store: Embeddings, params: MeasureParams) -> Iterator[str]:
 def single_images(store: Embeddings) -> Iterator[str]:
     """Count the classes of one image, which has no neighbour of its class and counts as wrong in neighbour scores."""
     for split in store.splits:
-        sizes = store.samples.loc[store.samples["split"] == split, "label"].value_counts()
-        alone = int((sizes == 1).sum())
+        alone = classes_of_one(store, split)
         if alone:
             yield f"split {split!r} has {alone} classes of one image, which no neighbour can match (column `ceiling`)"
+
+
+def unmatched_images(store: Embeddings, params: MeasureParams) -> Iterator[str]:
+    """Say where matched selections hold one image of each class, which has no scores."""
+    splits = SPLITS["seen_matched"] if "seen_matched" in params.last_step else ()
+    alone = [split for split in splits if classes_of_one(store, split)]
+    if alone:
+        yield (
+            f"seen_matched: the split {alone[0]!r} has a class of one image, so that selections hold one of every "
+            "class; the scores need two and are empty"
+        )
+
+
+def classes_of_one(store: Embeddings, split: str) -> int:
+    """Number of a split's classes that have one image."""
+    return int((np.unique(store.labels(split), return_counts=True)[1] == 1).sum())
 
 
 def few_clusters(results: Sequence[Result]) -> Iterator[str]:

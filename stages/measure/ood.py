@@ -6,8 +6,8 @@ Memory is bounded by a block of images and the training images.
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stages.measure.arrays import Classes, Doubles, Floats
 from stages.measure.layer import unit_rows
 
 NEIGHBOURS = 50
@@ -23,10 +23,6 @@ ROUNDING = 2.0**-46
 VARIANCE_FLOOR = 2.0**-40
 """Smallest variance of the shared covariance, as a share of the training features' mean square: some roundings of
 float32, so that features that do not vary are not measured in units of their rounding error."""
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Classes = NDArray[np.int64]
 
 
 def knn_distances(train: Floats, X: Floats, *, k: int = NEIGHBOURS, block_bytes: int = BLOCK_BYTES) -> Doubles:

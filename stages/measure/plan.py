@@ -20,11 +20,14 @@ TRAIN = "train"
 
 PROBE = "probe_accuracy"
 
-HOMES = {"class_subsets": UNSEEN, "seen_matched": UNSEEN, "ood": UNSEEN, "corruptions": SEEN}
-"""The split whose job carries out an analysis; the others of `LAYER_ANALYSES` are made of every split."""
-
-LAYER_ANALYSES = (*HOMES, "k_sensitivity")
-"""The analyses that look at one layer at a time."""
+SPLITS: dict[str, tuple[str, ...]] = {
+    "class_subsets": (UNSEEN,),
+    "seen_matched": (UNSEEN, SEEN),
+    "k_sensitivity": (),
+    "ood": (UNSEEN, SEEN),
+    "corruptions": (SEEN,),
+}
+"""Splits that an analysis of one layer needs. The job of the first carries it out; without any, every job."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Job:
         split: the split's name.
         layer: the layer.
         metrics: names from `METRICS`.
-        analyses: names from `LAYER_ANALYSES`; at the last step, and of the baseline.
+        analyses: names from `SPLITS`; at the last step, and of the baseline.
     """
 
     step: int
@@ -87,7 +90,7 @@ def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
 
 def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
     """Names of the analyses that a layer's job on one split carries out."""
-    return tuple(name for name in params.last_step if name in LAYER_ANALYSES and HOMES.get(name, split) == split)
+    return tuple(name for name in params.last_step if name in SPLITS and (*SPLITS[name], split)[0] == split)
 
 
 def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:

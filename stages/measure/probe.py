@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.measure.arrays import Classes, Floats, Rows
+
 TOLERANCE = 1e-6
 """The solver stops when no component of the mean loss's gradient is larger; see docs/scores.md for what that means."""
 
 MAX_ITERATIONS = 1000
 
+UNSOLVED = (UserWarning, RuntimeWarning)
+"""Warnings of a fit that failed: a ConvergenceWarning is a UserWarning, as is a failed line search."""
+
 FEATURES_PER_BLOCK = 128
 """Features that are in double precision at once."""
-
-Floats = NDArray[np.float32]
-Classes = NDArray[np.int64]
-Rows = NDArray[np.int64]
 
 
 def held_out_predictions(X: Floats, y: Classes, *, C: float, folds: int, seed: int) -> Classes:
@@ -134,9 +135,10 @@ def fit_and_predict(train: Floats, y: Classes, *others: Floats, C: float) -> lis
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            for category in UNSOLVED:
+                warnings.simplefilter("error", category)
             return _solve(train, y, others, C)
-    except (UserWarning, RuntimeWarning):  # ConvergenceWarning is a UserWarning, as is a failed line search
+    except UNSOLVED:
         return _solve(train.astype(np.float64), y, [other.astype(np.float64) for other in others], C)
 
 

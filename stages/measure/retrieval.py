@@ -1,50 +1,47 @@
 """Retrieval: how purely, and in which order, an image's class comes first among its neighbours."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Matches = NDArray[np.bool_]
-Classes = NDArray[np.int64]
-Doubles = NDArray[np.float64]
+from stages.measure.arrays import Counts, Doubles, Matches, Rows
 
 
-def precisions(matches: Matches, y: Classes) -> Doubles:
+def precisions(matches: Matches, peers: Counts) -> Doubles:
     """Share of each image's R nearest neighbours that have its class, R = n_c - 1.
 
     Args:
         matches: (N, k) whether the r-th nearest neighbour has the image's class; k at least the largest R.
-        y: (N,) classes 0 ... K - 1, each occurring.
+        peers: (N,) R of every image.
 
     Returns:
         (N,); 0 of an image that is alone in its class.
     """
-    shares = np.zeros(len(y))
-    for rows, R in _classes(y):
+    shares = np.zeros(len(peers))
+    for rows, R in _equal_depths(peers):
         shares[rows] = matches[rows, :R].mean(axis=1)
     return shares
 
 
-def average_precisions(matches: Matches, y: Classes) -> Doubles:
+def average_precisions(matches: Matches, peers: Counts) -> Doubles:
     """Mean over ranks r = 1 ... R of the precision among the r nearest, counted 0 where the r-th is of another class.
 
     Source: MAP@R of Musgrave, Belongie and Lim 2020.
 
     Args:
         matches: (N, k) whether the r-th nearest neighbour has the image's class; k at least the largest R.
-        y: (N,) classes 0 ... K - 1, each occurring.
+        peers: (N,) R of every image.
 
     Returns:
         (N,); 0 of an image that is alone in its class.
     """
-    averages = np.zeros(len(y))
-    for rows, R in _classes(y):
+    averages = np.zeros(len(peers))
+    for rows, R in _equal_depths(peers):
         relevant = matches[rows, :R]
         precision = np.cumsum(relevant, axis=1, dtype=np.float64) / np.arange(1, R + 1)
         averages[rows] = (precision * relevant).mean(axis=1)
     return averages
 
 
-def chance_of_average_precision(peers: Classes, count: int) -> Doubles:
+def chance_of_average_precision(peers: Counts, count: int) -> Doubles:
     """Expected average precision at R when all orders of the other images are equally likely.
 
     The r-th neighbour matches with p = R / (N - 1), and each earlier one then with q = (R - 1) / (N - 2), so that the
@@ -62,7 +59,6 @@ def chance_of_average_precision(peers: Classes, count: int) -> Doubles:
     return np.asarray(p * (q + (1 - q) * harmonic / np.maximum(peers, 1)))
 
 
-def _classes(y: Classes) -> list[tuple[NDArray[np.int64], int]]:
-    """Rows of every class of more than one image, and its R."""
-    members = [np.flatnonzero(y == c) for c in range(y.max() + 1)]
-    return [(rows, len(rows) - 1) for rows in members if len(rows) > 1]
+def _equal_depths(peers: Counts) -> list[tuple[Rows, int]]:
+    """Indices of the images of every R but 0, and that R."""
+    return [(np.flatnonzero(peers == R), int(R)) for R in np.unique(peers[peers > 0])]

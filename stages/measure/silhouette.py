@@ -1,10 +1,11 @@
 """Silhouettes: how much nearer each image is to its own class than to the nearest other class."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stages.measure.arrays import Classes, Doubles
 
 
-def silhouettes(sums: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
+def silhouettes(sums: Doubles, y: Classes) -> Doubles:
     """Compare an image's mean distance a to its own class with b, the least to another: (b - a) / max(a, b).
 
     Source: Rousseeuw 1987.

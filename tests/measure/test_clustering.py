@@ -6,10 +6,13 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from stages.measure.clustering import (
+    Clustering,
     assigned_classes,
+    best_of_few,
     chance_of_assignment,
     chance_of_nmi,
     cluster,
+    least_inertia,
     normalized_mutual_information,
 )
 from stages.shared.seeding import child_seed
@@ -31,6 +34,18 @@ def test_more_starts_leave_the_earlier_ones_as_they_are():
     two, five = cluster(X, 3, starts=2, seed=1), cluster(X, 3, starts=5, seed=1)
     assert [c.inertia for c in five[:2]] == [c.inertia for c in two]
     assert len({c.inertia for c in five}) > 1
+
+
+def test_of_equal_inertias_the_first_start_counts():
+    starts = [Clustering(seed, inertia, np.zeros(1, np.int32)) for seed, inertia in enumerate([3.0, 1.0, 1.0])]
+    assert least_inertia(starts) == 1
+
+
+@pytest.mark.parametrize(("starts", "used"), [(1, 1), (2, 2), (9, 3)])
+def test_of_few_starts_the_best_is_kept(starts, used):
+    X, _ = blobs([15, 15, 15], 6, spread=3)
+    found = best_of_few(X, 4, starts=starts, seed=1)
+    assert found.inertia == min(start.inertia for start in cluster(X, 4, starts=used, seed=1))
 
 
 @pytest.mark.parametrize(("distinct", "asked"), [(1, 3), (2, 3)])

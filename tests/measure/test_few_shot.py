@@ -68,6 +68,21 @@ def test_classes_and_images_are_drawn_about_equally_often():
     assert 0 < support.min() < support.max() < 40
 
 
+@pytest.mark.parametrize(("K", "expected"), [(2, 600), (3, 600), (100, 600), (101, 606), (1000, 6000)])
+def test_there_are_more_episodes_of_many_classes(K, expected):
+    rows = np.arange(2 * K).reshape(K, 2)
+    assert len(draw_episodes(list(rows), shots=1, seed=0).support) == expected
+
+
+def test_of_many_small_classes_every_image_is_asked():
+    X, y = blobs([8] * 1000, 3)
+    found = METRICS["few_shot_accuracy_1"].score(embedded(X, y))
+    assert not np.isnan(found.per_image).any()
+    assert found.left_out == 0
+    queries = draw_episodes(usable_classes(y, 1), shots=1, seed=0).queries
+    assert np.bincount(y[queries[queries >= 0]]).min() > 5 * 7  # more than five episodes of each class
+
+
 def test_episodes_depend_on_the_seed_and_the_shots_and_not_on_the_names_of_classes():
     y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], 30))
     first = draw_episodes(usable_classes(y, 1), shots=1, seed=0)

@@ -24,14 +24,16 @@ def test_shared_results_are_computed_once():
     assert not split.clustered
     assert split.clusterings is split.clusterings
     assert split.clustered
-    assert split.matches is split.matches
+    assert split.scan is split.scan
     assert split.peers.tolist() == [8 if c == 0 else 6 for c in y]
 
 
 def test_neighbours_reach_as_far_as_retrieval_needs():
     X, y = blobs([9, 7], 3)
-    assert embedded(X, y, neighbours=2).matches.shape == (16, 8)
-    assert embedded(X, y, neighbours=12).matches.shape == (16, 12)
+    shallow, deep = embedded(X, y, neighbours=2), embedded(X, y, neighbours=12)
+    assert shallow.scan.hits.max() == 2 < deep.scan.hits.max()
+    assert np.array_equal(shallow.scan.average_precisions, deep.scan.average_precisions)
+    assert shallow.nearest.shape == (16, 3)
     assert embedded(X[:3], y[:3] * 0, neighbours=1).nearest.shape == (3, 2)
 
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from tests.measure.synthetic import blobs
 
 
 def gathered(X, k, **options):
-    return scan(X, np.zeros(len(X), np.int64), k, kept=k, **options).nearest
+    return scan(X, np.arange(len(X)), k, kept=k, **options).nearest
 
 
 def slow_neighbours(X, k):
@@ -65,17 +67,50 @@ def test_blocks_do_not_change_the_result(block_bytes):
     assert np.array_equal(gathered(X, 12, block_bytes=block_bytes), gathered(X, 12))
 
 
-def test_matches_compare_classes_nearest_first():
+@pytest.mark.parametrize("factor", [1e3, 1e6, 1e7, 1e9])
+@pytest.mark.parametrize("k", [1, 29, 58])
+def test_an_image_far_away_does_not_blur_the_others(factor, k):
+    X, _ = blobs([20, 20, 20], 4)
+    X[7] *= np.float32(factor)
+    X[30:33] = X[50]
+    assert np.array_equal(gathered(X, k), slow_neighbours(X, k))
+
+
+def test_duplicates_come_before_images_near_them_however_far_others_are():
+    X = np.array([[1.001], [1], [1], [1], [1e15]], np.float32)
+    assert gathered(X, 2).tolist() == [[1, 2], [2, 3], [1, 3], [1, 2], [0, 1]]
+
+
+def test_neighbours_in_reach_are_compared_nearest_first():
     X = np.array([[0], [1], [3], [7]], np.float32)
-    found = scan(X, np.array([0, 0, 1, 0]), 3, kept=2)
+    found = scan(X, np.array([0, 0, 1, 0]), 2, kept=2)
+    # of the same class: [yes, no, yes], [yes, no, yes], [no, no, no], [no, yes, yes]
     assert found.nearest.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert found.hits.tolist() == [1, 1, 0, 1]
+    assert found.precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 2]  # R = 2, and 0 of the third
+    assert found.average_precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 4]
     assert found.sums is None
-    assert found.matches.tolist() == [
-        [True, False, True],
-        [True, False, True],
-        [False, False, False],
-        [False, True, True],
-    ]
+
+
+@pytest.mark.parametrize("k", [1, 11, 29])
+def test_comparisons_equal_a_slow_loop(k):
+    X, y = blobs([10, 12, 7, 1], 5, spread=2)
+    found, neighbours = scan(X, y, k, block_bytes=32 * 30 * 7), slow_neighbours(X, 29)
+    for i, others in enumerate(neighbours):
+        same, R = (y[others] == y[i]).tolist(), int((y == y[i]).sum()) - 1
+        assert found.hits[i] == sum(same[:k])
+        assert found.precisions[i] == pytest.approx(sum(same[:R]) / max(R, 1))
+        ranks = [sum(same[: r + 1]) / (r + 1) for r in range(R) if same[r]]
+        assert found.average_precisions[i] == pytest.approx(sum(ranks) / max(R, 1))
+
+
+def test_memory_grows_with_images_and_not_with_their_neighbours():
+    X, y = blobs([1500, 1500], 2)
+    tracemalloc.start()
+    scan(X, y, 1500, block_bytes=2**19)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 2**20  # 3000 x 1500 matches would be 4.3 MiB
 
 
 @pytest.mark.parametrize("block_bytes", [1, 32 * 30 * 7, 2**26])
@@ -87,5 +122,5 @@ def test_sums_of_distances_equal_a_slow_sum(block_bytes):
     ]
     found = scan(X, y, 3, groups=groups, block_bytes=block_bytes)
     assert np.allclose(found.sums, slow, rtol=1e-12)
-    assert np.array_equal(found.matches, scan(X, y, 3).matches)
+    assert np.array_equal(found.hits, scan(X, y, 3).hits)
     assert np.array_equal(distance_sums(X, groups, block_bytes=block_bytes), found.sums)

@@ -115,6 +115,22 @@ def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypat
     assert tried == [(np.float32,) * 3, (np.float64,) * 3]
 
 
+def test_a_warning_about_scikit_learns_future_does_not_concern_the_fit(monkeypatch):
+    tried = []
+
+    def solve(train, y, others, C):
+        tried.append(train.dtype)
+        warnings.warn("'penalty' was deprecated", FutureWarning, stacklevel=1)
+        return [y] * len(others)
+
+    monkeypatch.setattr(probe, "_solve", solve)
+    one = np.ones((2, 1), np.float32)
+    with pytest.warns(FutureWarning, match="was deprecated"):
+        found = fit_and_predict(one, np.array([0, 1]), one, C=1.0)
+    assert [classes.tolist() for classes in found] == [[0, 1]]
+    assert tried == [np.float32]
+
+
 def test_the_seed_chooses_the_folds():
     X, y = blobs([30, 30, 30], 4, spread=4)
     runs = [held_out_predictions(X, y, C=1.0, folds=3, seed=seed) for seed in (0, 0, 1)]

@@ -21,6 +21,10 @@ def test_workers_come_from_the_flag_then_the_environment_then_the_machine(monkey
     assert worker_count("3") == 3
     assert worker_count(None) == 5
     monkeypatch.delenv("WHICHLAYER_WORKERS")
+    assert worker_count(None) == len(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5})  # of a taskset, or a scheduler's share
+    assert worker_count(None) == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
     assert worker_count(None) == os.cpu_count()
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from stages.measure.analyses.found import Found, ScoreRow
+from stages.measure.arrays import Classes, Floats, Rows
 from stages.measure.catalogue import HEAD_METRICS, METRICS, largest_share
-from stages.measure.cell import Cell, Rows
+from stages.measure.cell import Cell
 from stages.measure.corrupted import CopyScore, accuracy_of_copies, nmi_of_copies, relative
-from stages.measure.layer import Classes, EmbeddedSplit, Floats, Score
+from stages.measure.layer import EmbeddedSplit, Score
 from stages.measure.plan import PROBE, SEEN
 from stages.measure.probe import held_out_predictions_of_copies
 from stages.shared.embeddings import Layer

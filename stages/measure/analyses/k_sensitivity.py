@@ -1,15 +1,10 @@
 """K-means into other numbers of clusters than there are classes: how much hangs on knowing that number."""
 
-import numpy as np
-
 from stages.measure.analyses.found import Found
 from stages.measure.cell import Cell
-from stages.measure.clustering import chance_of_nmi, cluster, normalized_mutual_information
+from stages.measure.clustering import best_of_few, chance_of_nmi, normalized_mutual_information
 from stages.measure.layer import EmbeddedSplit
 from stages.shared.embeddings import Layer
-
-STARTS = 3
-"""Largest number of k-means starts for each number of clusters; the one of least inertia counts."""
 
 
 def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
@@ -17,8 +12,7 @@ def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
     settings = split.settings
     rows = []
     for clusters in cluster_counts(len(split.class_sizes), len(split.y)):
-        starts = cluster(split.X, clusters, starts=min(STARTS, settings.starts), seed=settings.kmeans_seed)
-        labels = starts[int(np.argmin([start.inertia for start in starts]))].labels
+        labels = best_of_few(split.X, clusters, starts=settings.starts, seed=settings.kmeans_seed).labels
         value, chance = normalized_mutual_information(split.y, labels), chance_of_nmi(split.y, labels)
         rows.append({"clusters": clusters, "nmi": value, "ami": (value - chance) / (1 - chance)})
     return Found(tables={"k_sensitivity": rows})

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.measure.cell import Cell, Rows
+from stages.measure.arrays import Classes, Rows
+from stages.measure.cell import Cell
 from stages.measure.cka import centred_gram, cka
-from stages.measure.layer import Classes
 from stages.shared.embeddings import Layer
 from stages.shared.seeding import child_seed
 

@@ -1,13 +1,14 @@
 """Seen and unseen classes on equal terms: as many classes, as many images of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from stages.measure.analyses.found import Found, ScoreRow
+from stages.measure.arrays import Classes, Rows
 from stages.measure.catalogue import METRICS
-from stages.measure.cell import Cell, Rows, part_of
-from stages.measure.layer import Classes, EmbeddedSplit, Score
+from stages.measure.cell import Cell, part_of
+from stages.measure.layer import EmbeddedSplit, Score
 from stages.measure.plan import SEEN
 from stages.shared.embeddings import Layer
 from stages.shared.seeding import child_seed
@@ -16,13 +17,14 @@ DRAWS = 50
 """Number of random selections."""
 
 SCORES = ("nmi", "knn_purity", "nn1_accuracy")
+NO_SCORE = Score(np.nan, np.nan, np.nan)
 
 
 def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
     """Mean scores of one layer over random selections of test images, and of unseen images of equal numbers.
 
     A selection holds as many classes as the split of fewer classes has (the unseen one, as a rule), and of each class
-    as many images as the smallest class of either split has.
+    as many images as the smallest class of either split has. Where that is one, no two images share a class: all NaN.
     """
     splits = {"seen": cell.embedded(layer, cell.step, SEEN), "unseen": split}
     K = min(len(each.class_sizes) for each in splits.values())
@@ -30,8 +32,8 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
     scores = []
     for name, each in splits.items():
         seed = child_seed(cell.store.seed, "matched selections", name)
-        rows = list(selections(each.y, K, n, seed))
-        scores += [ScoreRow(f"{name}_matched", m, s, METRICS[m].better, K * n, K) for m, s in means(each, rows)]
+        found = means(each, selections(each.y, K, n, seed)) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
+        scores += [ScoreRow(f"{name}_matched", m, s, METRICS[m].better, K * n, K) for m, s in found.items()]
     return Found(scores=scores)
 
 
@@ -49,10 +51,14 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
         yield np.sort(np.concatenate([random.choice(np.flatnonzero(y == c), n, replace=False) for c in classes]))
 
 
-def means(split: EmbeddedSplit, selected: list[Rows]) -> Iterator[tuple[str, Score]]:
-    """Mean value, chance and ceiling of every score over selections, k-means with one start."""
-    parts = [part_of(split, rows, starts=1, wanted=SCORES) for rows in selected]
-    for name in SCORES:
-        found = [METRICS[name].score(part) for part in parts]
-        value, chance, ceiling = np.mean([(score.value, score.chance, score.ceiling) for score in found], axis=0)
-        yield name, Score(float(value), float(chance), float(ceiling))
+def means(split: EmbeddedSplit, selected: Iterable[Rows]) -> dict[str, Score]:
+    """Mean value, chance and ceiling of every score over selections, one of which is held at a time."""
+    found = [levels(part_of(split, rows, starts=1, wanted=SCORES)) for rows in selected]
+    mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
+    return {name: Score(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
+
+
+def levels(part: EmbeddedSplit) -> list[tuple[float, float, float]]:
+    """Value, chance and ceiling of every score."""
+    scores = (METRICS[name].score(part) for name in SCORES)
+    return [(score.value, score.chance, score.ceiling) for score in scores]

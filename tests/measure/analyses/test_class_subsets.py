@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from stages.measure.analyses.class_subsets import class_subsets, subsets
+from stages.measure.analyses.class_subsets import class_subsets, joined, subsets
 from stages.measure.catalogue import METRICS
 from stages.measure.layer import EmbeddedSplit, Settings
 from tests.measure.analyses.synthetic import toy_cell
@@ -47,6 +47,14 @@ def test_several_classes_left_out_are_joined_in_order(tmp_path):
     cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes, metrics=["nn1_accuracy"])
     rows = class_subsets(cell, layer, split).tables["subsets"]
     assert [row["left_out"] for row in rows][-2:] == ["unseen1;unseen3", "unseen2;unseen3"]
+
+
+def test_names_with_the_separator_do_not_look_like_two_names():
+    assert joined(["a", "b c"]) == "a;b c"
+    assert joined(["a;b"]) == r"a\;b"
+    names = ["a", "b", "a;b", "a\\", "\\", ";", "a\\;b", "b;", "\\;"]
+    sets = [some for count in range(4) for some in combinations(names, count)]
+    assert len({joined(some) for some in sets}) == len(sets)
 
 
 def test_embeddings_of_unit_length_stay_so(tmp_path):

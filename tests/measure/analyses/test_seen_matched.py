@@ -1,12 +1,14 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from stages.measure.analyses.seen_matched import DRAWS, seen_matched, selections
+from stages.measure.analyses.seen_matched import DRAWS, means, seen_matched, selections
 from stages.measure.catalogue import METRICS
 from stages.measure.layer import EmbeddedSplit
 from stages.shared.seeding import child_seed
 from tests.measure.analyses.synthetic import toy_cell
-from tests.measure.synthetic import settings
+from tests.measure.synthetic import blobs, embedded, settings
 
 
 def test_selections_are_balanced_random_and_without_repetition():
@@ -48,6 +50,26 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
         assert found.start_sd is None
     purity = rows["unseen_matched", "knn_purity"].score
     assert (purity.chance, purity.ceiling) == (pytest.approx(7 / 15), pytest.approx(7 / 8))
+
+
+@pytest.mark.parametrize("sizes", [{"test": (1, 6, 5), "unseen": (7, 7)}, {"test": (6, 5), "unseen": (7, 1)}])
+def test_one_image_of_each_class_has_no_scores(tmp_path, sizes):
+    cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes, last={"per_class": 1})
+    rows = seen_matched(cell, layer, split).scores
+    assert [(row.split, row.n_images) for row in rows] == [("seen_matched", 2)] * 3 + [("unseen_matched", 2)] * 3
+    assert np.isnan([(row.score.value, row.score.chance, row.score.ceiling) for row in rows]).all()
+
+
+def test_selections_are_held_one_at_a_time():
+    X, y = blobs([60] * 4, 500)
+    split, rows = embedded(X, y), list(selections(y, 3, 50, seed=0))
+    peaks = []
+    for selected in (rows[:3], rows[:3], rows):  # the first imports
+        tracemalloc.start()
+        means(split, selected)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < peaks[1] + X.nbytes  # 47 more selections, 0.6 of X each
 
 
 def test_fewer_seen_than_unseen_classes_are_matched_the_other_way_round(tmp_path):

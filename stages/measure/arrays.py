@@ -1,0 +1,21 @@
+"""Names of the arrays that scores are computed from."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+"""Embeddings, as they are stored."""
+
+Doubles = NDArray[np.float64]
+
+Classes = NDArray[np.int64]
+"""Classes of images, 0 ... K - 1."""
+
+Counts = NDArray[np.int64]
+"""Numbers of images."""
+
+Rows = NDArray[np.int64]
+"""Indices of images."""
+
+Matches = NDArray[np.bool_]
+"""Whether the r-th nearest neighbour of an image has its class, (N, k), nearest first."""
