@@ -1,7 +1,7 @@
 """Set a study beside the published results, as Markdown tables: accuracy, g, best depth, rank correlations.
 
 Reads the metric tables of a study's cells (`<study>/<dataset>-<model>-<seed>.csv`, each a cell's layers.csv) and the
-published numbers; prints to standard output.
+published numbers; prints to standard output. A layer with several poolings counts under its main one.
 
     python -m stages.compare docs/study/cells docs/paper.json
 """
@@ -10,15 +10,19 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
-from scipy.stats import spearmanr
 
+from stages.aggregate.curves import spearman
 from stages.shared.console import UserError, run_door
 from stages.shared.records import concat_records, read_records
 
 SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "probe_accuracy": "linear probe"}
+COLUMNS = {"accuracy": "accuracy"} | {
+    f"{metric} {name}": f"{title} {name}" for metric, title in SCORES.items() for name in ("seen", "unseen")
+}
+"""What a row may hold, and its title in the table."""
 
 
 def main() -> None:
@@ -32,9 +36,17 @@ def main() -> None:
     for dataset in sorted(records["dataset"].unique()):
         ours = study_rows(records[records["dataset"] == dataset])
         theirs = published_rows(published, dataset)
-        print(f"\n### {dataset}\n")
-        print(markdown([*theirs, *ours]))
-        print(f"\n{correlations(theirs, 'published')}\n{correlations(ours, 'this study')}")
+        print(f"\n### {dataset}\n\n{side_by_side(ours, theirs)}")
+
+
+def side_by_side(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out one dataset: the table of what the study measured, what it did not, and the rank correlations."""
+    measured = [column for column in COLUMNS if any(column in row for row in ours)]
+    absent = [title for column, title in COLUMNS.items() if column not in measured]
+    parts = [markdown([*theirs, *ours], measured)]
+    parts += [f"Not measured in this study: {', '.join(absent)}."] if absent else []
+    parts += [f"{correlations(theirs, 'published')}\n" if theirs else "No published numbers for this dataset.\n"]
+    return "\n\n".join(parts) + correlations(ours, "this study")
 
 
 def read_study(folder: Path) -> pd.DataFrame:
@@ -54,29 +66,43 @@ def study_rows(records: pd.DataFrame) -> list[dict[str, Any]]:
 
     Returns:
         One mapping per model: model, n, accuracy, and per score seen, unseen (maxima over layers of the seeds' means),
-        their `_sd` at the chosen layer (ddof = 1), best and last depth.
+        their `_sd` at the chosen layer (ddof = 1), the layer's name, its and the last depth. What was not measured is
+        not in it.
     """
     return [_study_row(str(model), rows) for model, rows in records.groupby("model")]
 
 
 def _study_row(model: str, rows: pd.DataFrame) -> dict[str, Any]:
     last = rows[rows["step"] == rows["step"].max()]
-    accuracy = last.loc[last["metric"] == "accuracy", "value"]
+    accuracy = last.loc[(last["metric"] == "accuracy") & (last["split"] == "test"), "value"]
     row: dict[str, Any] = {"model": model, "n": last["seed"].nunique()}
-    row |= {"accuracy": accuracy.mean(), "accuracy_sd": accuracy.std(ddof=1)}
-    layers = last[(last["depth"] >= 0).fillna(value=False)]
+    row |= {"accuracy": accuracy.mean(), "accuracy_sd": accuracy.std(ddof=1)} if len(accuracy) else {}
+    layers = _main_poolings(last)
+    names = layers.groupby("depth")["layer"].first()
     for metric in SCORES:
         for split, name in (("test", "seen"), ("unseen", "unseen")):
-            curve = layers[(layers["metric"] == metric) & (layers["split"] == split)].groupby("depth")["value"]
-            best = int(curve.mean().idxmax())
+            scored = layers[(layers["metric"] == metric) & (layers["split"] == split)]
+            if scored.empty:
+                continue
+            curve = scored.groupby("depth")["value"]
+            best = cast(int, curve.mean().idxmax())
             row |= {f"{metric} {name}": curve.mean()[best], f"{metric} {name}_sd": curve.std(ddof=1)[best]}
-            row |= {f"{metric} {name} depth": f"{best} of {int(layers['depth'].max())}"}
+            row |= {f"{metric} {name} depth": f"{names[best]} ({best} of {names.index.max()})"}
     return row
 
 
+def _main_poolings(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of every layer under its main pooling, whose rows come first (see `stages.aggregate.scores`)."""
+    layers = rows[(rows["depth"] >= 0).fillna(value=False)]
+    further = layers["layer"].str.contains("@", regex=False)
+    return layers[~further & (layers["pooling"] == layers.groupby("depth")["pooling"].transform("first"))]
+
+
 def published_rows(published: Mapping[str, Any], dataset: str) -> list[dict[str, Any]]:
-    """Bring the published numbers of one dataset into the form of `study_rows`."""
-    depths = published["best_depth_read_off_the_figure_unseen_nmi"][dataset]
+    """Bring the published numbers of one dataset into the form of `study_rows`; none if it is not among them."""
+    depths = published["best_depth_read_off_the_figure_unseen_nmi"].get(dataset)
+    if depths is None:
+        return []
     rows = []
     for model, accuracies in published["accuracy"].items():
         last = pd.Series(accuracies[dataset][-1])
@@ -94,14 +120,20 @@ def published_rows(published: Mapping[str, Any], dataset: str) -> list[dict[str,
     return rows
 
 
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay rows out as a Markdown table, mean ± standard deviation where there is one."""
-    columns = ["accuracy", *(f"{metric} {name}" for metric in SCORES for name in ("seen", "unseen"))]
-    titles = ["accuracy", *(f"{title} {name}" for title in SCORES.values() for name in ("seen", "unseen"))]
-    lines = [f"| network | n | {' | '.join(titles)} | best depth (NMI) |", "|---|--:|" + "--:|" * len(titles) + "--:|"]
+def markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = tuple(COLUMNS)) -> str:
+    """Lay rows out as a Markdown table, mean ± standard deviation where there is one, a dash where there is nothing.
+
+    Args:
+        rows: as `study_rows` gives them.
+        columns: which of `COLUMNS`; the best depth goes with `nmi unseen`.
+    """
+    depth = "nmi unseen" in columns
+    titles = [*(COLUMNS[c] for c in columns), *(["best depth (NMI)"] if depth else [])]
+    lines = [f"| network | n | {' | '.join(titles)} |", "|---|--:|" + "--:|" * len(titles)]
     for row in rows:
-        cells = [_number(row[c], row.get(f"{c}_sd")) for c in columns]
-        lines.append(f"| {row['model']} | {row['n']} | {' | '.join(cells)} | {row['nmi unseen depth']} |")
+        cells = [_number(row[c], row.get(f"{c}_sd")) if c in row else "–" for c in columns]
+        cells += [row.get("nmi unseen depth", "–")] if depth else []
+        lines.append(f"| {row['model']} | {row['n']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -119,11 +151,10 @@ def correlations(rows: Sequence[Mapping[str, Any]], whose: str) -> str:
 
 def _rhos(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for metric, title in SCORES.items():
-        if len(rows) < 3:
-            yield f"{title} undefined"
-            continue
-        rho = spearmanr([r["accuracy"] for r in rows], [r[f"{metric} unseen"] for r in rows]).statistic
-        yield f"{title} {rho:+.2f}"
+        both = [(r["accuracy"], r[f"{metric} unseen"]) for r in rows if {"accuracy", f"{metric} unseen"} <= r.keys()]
+        rho = spearman(*map(pd.Series, zip(*both, strict=True))) if len(both) > 2 else float("nan")
+        of = f" (over {len(both)})" if len(both) < len(rows) else ""
+        yield f"{title} undefined" if pd.isna(rho) else f"{title} {rho:+.2f}{of}"
 
 
 if __name__ == "__main__":

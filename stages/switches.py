@@ -1,17 +1,25 @@
 """What each of the paper's choices does to g: embed and measure finished checkpoints again, changing one at a time.
 
-Reads every cell of the grid at its last checkpoint; writes one row per cell, choice, score, split and layer, and prints
-the tables. What was done before is kept in the scratch folder and not done again.
+Reads every cell of the grid at its last checkpoint, every layer under its main pooling; writes one row per cell,
+choice, score, split and layer, and prints the tables. Layers are given by depth: their names stand beside it in the
+cells' own metric tables (layers.csv).
+
+What was finished before is kept in the scratch folder, by cell, parameters and checkpoint, and not done again; what
+changed is. The code and the prepared images are not looked at: when they change, empty that folder.
 
     python -m stages.switches data/prepared data/checkpoints --scratch /tmp/switches --out docs/study/switches.csv
 """
 
 import argparse
+import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -60,50 +68,67 @@ class Bench:
             The folder of its tables; None where the choice changes nothing: a network without tokens under `token0`.
         """
         _, embed, measure = CHOICES[choice]
-        store = self._embedded(cell, choice if embed else "default", embed)
-        if (
-            embed == TOKEN0
-            and open_embeddings(store).layers == open_embeddings(self._embedded(cell, "default", {})).layers
-        ):
+        store = self._embedded(cell, embed)
+        if embed == TOKEN0 and open_embeddings(store).layers == open_embeddings(self._embedded(cell, {})).layers:
             return None
-        out = self._place("measures", choice, cell)
-        if not out.exists():
-            self._run("measure", cell, {"--embeddings": store, "--out": out}, self._params(choice, embed, measure))
-        return out
+        params = self._params(embed, measure)
+        done = self._place("measure", cell, {"measure": params["measure"], "embedded": store.parent.name})
+        if not done.exists():
+            with unfinished(done) as work:
+                self._run("measure", cell, {"--embeddings": store, "--out": work / "out"}, params)
+        return done / "out"
 
-    def _embedded(self, cell: Cell, name: str, changes: Mapping[str, Any]) -> Path:
-        out = self._place("embeddings", name, cell)
-        if not out.exists():
-            weights = self._place("weights", "last", cell)
-            weights.mkdir(parents=True, exist_ok=True)
-            last = list_checkpoints(self.checkpoints.joinpath(*map(str, cell), "weights"))[-1].resolve()
-            if not (weights / last.name).exists():
-                (weights / last.name).symlink_to(last)
-            paths = {"--prepared": self.prepared / cell[0], "--weights": weights, "--out": out}
-            self._run("embed", cell, paths, self._params(name, changes, {}))
-        return out
+    def _embedded(self, cell: Cell, changes: Mapping[str, Any]) -> Path:
+        last = list_checkpoints(self.checkpoints.joinpath(*map(str, cell), "weights"))[-1]
+        params, file = self._params(changes, {}), last.stat()
+        rows = {"dataset": params["datasets"].get(cell[0]), "model": params["models"].get(cell[1])}
+        checkpoint = [last.name, file.st_size, file.st_mtime_ns]
+        done = self._place("embed", cell, {"embed": params["embed"], **rows, "checkpoint": checkpoint})
+        if not done.exists():
+            with unfinished(done) as work:
+                weights = work / "weights"
+                weights.mkdir()
+                (weights / last.name).symlink_to(last.resolve())
+                paths = {"--prepared": self.prepared / cell[0], "--weights": weights, "--out": work / "out"}
+                self._run("embed", cell, paths, params)
+        return done / "out"
 
-    def _place(self, kind: str, name: str, cell: Cell) -> Path:
-        return self.scratch / kind / name / "-".join(map(str, cell))
+    def _place(self, stage: str, cell: Cell, key: Mapping[str, Any]) -> Path:
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        return self.scratch / stage / "-".join([*map(str, cell), digest[:16]])
 
-    def _params(self, name: str, embed: Mapping[str, Any], measure: Mapping[str, Any]) -> Path:
+    def _params(self, embed: Mapping[str, Any], measure: Mapping[str, Any]) -> dict[str, Any]:
         bare = {"metrics": METRICS, "extra": {"metrics": [], "steps": "ends"}, "last_step": []}
         probe = self.params["measure"]["probe"] | {"steps": "ends"}
+        main = {"pooling": self.params["embed"]["pooling"][:1]}
         changed = {
-            "embed": {**self.params["embed"], "train_per_class": 0, **embed},
+            "embed": {**self.params["embed"], **main, "train_per_class": 0, **embed},
             "measure": {**self.params["measure"], **bare, "probe": probe, **measure},
         }
         changed["embed"]["corruptions"] = {**changed["embed"]["corruptions"], "kinds": []}
-        path = self.scratch / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        YAML(typ="safe").dump({**self.params, **changed}, path)
-        return path
+        return {**self.params, **changed}
 
-    def _run(self, stage: str, cell: Cell, paths: Mapping[str, Path], params: Path) -> None:
+    def _run(self, stage: str, cell: Cell, paths: Mapping[str, Path], params: Mapping[str, Any]) -> None:
+        written = paths["--out"].with_name("params.yaml")
+        YAML(typ="safe").dump(params, written)
         names = zip(("--dataset", "--model", "--seed"), map(str, cell), strict=True)
-        options = [*names, *((name, str(path)) for name, path in paths.items()), ("--params", str(params))]
+        options = [*names, *((name, str(path)) for name, path in paths.items()), ("--params", str(written))]
         command = [sys.executable, "-m", f"stages.{stage}", *(word for option in options for word in option)]
         subprocess.run(command, check=True, env={"OMP_NUM_THREADS": "1", "WHICHLAYER_WORKERS": "1", **os.environ})
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to work in, which takes the name of `folder` if the work is finished.
+
+    What an interrupted try left is removed.
+    """
+    work = folder.with_name(f"{folder.name}.unfinished")
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    yield work
+    work.rename(folder)
 
 
 def main() -> None:

@@ -1,7 +1,20 @@
+"""The table of choices, and what is kept in the scratch folder; the stages themselves are stood in for."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
-from stages.switches import CHOICES, METRICS, markdown
+from stages.switches import CHOICES, METRICS, NEIGHBOURS, Bench, markdown
+
+PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")
+CELL, OTHER = ("hands", "efficientnet_lite0", 0), ("hands", "efficientnet_lite0", 1)
 
 
 def rows(values, choice="default", seeds=(0,)):
@@ -45,3 +58,129 @@ def test_choices_change_parameters_that_exist(choice):
     _, embed, measure = CHOICES[choice]
     assert set(embed) <= set(EmbedParams.model_fields)
     assert set(measure) <= set(MeasureParams.model_fields)
+
+
+class Stages:
+    """Stands in for the stages: notes what each is given and leaves its folder.
+
+    Attributes:
+        ran: per run: stage, seed, weights (names of the checkpoints), embed, measure (the sections it read).
+        interrupt: called when a stage has begun, with its name and seed; what it raises interrupts the stage.
+    """
+
+    def __init__(self) -> None:
+        self.ran: list[dict[str, Any]] = []
+        self.interrupt: Callable[[str, str], None] = lambda stage, seed: None
+
+    def run(self, command: list[str], **_: Any) -> None:
+        stage = command[2].removeprefix("stages.")
+        options = dict(zip(command[3::2], command[4::2], strict=True))
+        Path(options["--out"]).mkdir(parents=True)
+        self.interrupt(stage, options["--seed"])
+        params = YAML(typ="safe").load(Path(options["--params"]))
+        weights = sorted(path.name for path in Path(options.get("--weights", "none")).glob("*"))
+        row = {"stage": stage, "seed": options["--seed"], "weights": weights}
+        self.ran.append(row | {name: params[name] for name in ("embed", "measure")})
+        (Path(options["--out"]) / "number").write_text(str(len(self.ran)))
+
+    def names(self) -> list[str]:
+        """Stages that ran since the last call."""
+        names, self.ran = [row["stage"] for row in self.ran], []
+        return names
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
+    stages = Stages()
+    monkeypatch.setattr(subprocess, "run", stages.run)
+    monkeypatch.setattr("stages.switches.open_embeddings", lambda store: SimpleNamespace(layers=store))
+    return stages
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Path:
+    for cell in (CELL, OTHER):
+        save(tmp_path / "checkpoints", 0, cell)
+        save(tmp_path / "checkpoints", 100, cell)
+    return tmp_path / "checkpoints"
+
+
+def save(checkpoints: Path, step: int, cell: tuple[str, str, int] = CELL, seconds: int = 0) -> None:
+    path = checkpoints.joinpath(*map(str, cell), "weights", f"step_{step:06d}.safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"weights")
+    os.utime(path, (seconds, seconds))
+
+
+def bench(checkpoints: Path, **changed: dict[str, Any]) -> Bench:
+    params = PARAMS | {section: PARAMS[section] | values for section, values in changed.items()}
+    return Bench(Path("prepared"), checkpoints, checkpoints.parent / "scratch", params)
+
+
+def test_every_choice_is_measured_once_and_what_they_share_embedded_once(stages: Stages, checkpoints: Path):
+    found = [bench(checkpoints).measures(CELL, choice) for choice in CHOICES]
+    assert len(set(found)) == len(CHOICES)
+    assert stages.names().count("embed") == 4  # default, augment, token0, all
+    assert [bench(checkpoints).measures(CELL, choice) for choice in CHOICES] == found
+    assert stages.names() == []
+
+
+def test_a_cell_embedded_beside_another_leaves_its_parameters_alone(stages: Stages, checkpoints: Path):
+    def embed_another(stage: str, seed: str) -> None:
+        if (stage, seed) == ("measure", "0"):
+            with pytest.raises(KeyboardInterrupt):
+                bench(checkpoints).measures(OTHER, "all")
+        if (stage, seed) == ("embed", "1"):
+            raise KeyboardInterrupt
+
+    stages.interrupt = embed_another
+    bench(checkpoints).measures(CELL, "all")
+    assert stages.ran[-1]["measure"]["knn_k"] == NEIGHBOURS["knn_k"]
+
+
+@pytest.mark.parametrize("killed", ["embed", "measure"])
+def test_what_was_killed_is_done_again(stages: Stages, checkpoints: Path, killed: str):
+    def kill(stage: str, _: str) -> None:
+        if stage == killed:
+            raise KeyboardInterrupt
+
+    stages.interrupt = kill
+    with pytest.raises(KeyboardInterrupt):
+        bench(checkpoints).measures(CELL, "default")
+    stages.names()
+    stages.interrupt = lambda stage, seed: None
+    bench(checkpoints).measures(CELL, "default")
+    assert stages.names() == (["embed", "measure"] if killed == "embed" else ["measure"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ({"embed": {"dtype": "float16"}}, ["embed", "measure"]),
+        ({"models": {"efficientnet_lite0": {"taps": {"layers": ["blocks.3"]}}}}, ["embed", "measure"]),
+        ({"measure": {"kmeans": {"starts": 2, "seed": 0}}}, ["measure"]),
+        ({"aggregate": {"resamples": 10}, "run": {"seeds": [0, 1]}}, []),
+    ],
+)
+def test_what_other_parameters_made_is_done_again(stages: Stages, checkpoints: Path, changed, again):
+    before = bench(checkpoints).measures(CELL, "default")
+    stages.names()
+    assert (bench(checkpoints, **changed).measures(CELL, "default") == before) == (not again)
+    assert stages.names() == again
+
+
+def test_another_last_checkpoint_is_embedded_alone(stages: Stages, checkpoints: Path):
+    bench(checkpoints).measures(CELL, "default")
+    assert stages.ran[0]["weights"] == ["step_000100.safetensors"]
+    stages.names()
+    save(checkpoints, 100, seconds=60)
+    bench(checkpoints).measures(CELL, "default")
+    assert stages.names() == ["embed", "measure"]
+    save(checkpoints, 200)
+    bench(checkpoints).measures(CELL, "default")
+    assert stages.ran[0]["weights"] == ["step_000200.safetensors"]
+
+
+def test_only_the_main_pooling_is_embedded(stages: Stages, checkpoints: Path):
+    bench(checkpoints, embed={"pooling": ["max", "mean"]}).measures(CELL, "default")
+    assert stages.ran[0]["embed"]["pooling"] == ["max"]
