@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from stages.aggregate.cells import image_paths
 from stages.aggregate.class_subsets import add_ranges, detection_subsets
@@ -69,7 +70,8 @@ def weigh(
             weighed.append(rows)
             continue
         resamples = Resamples(str(dataset), images, params)
-        rows, scores = add_intervals(rows, scores, images, run.seeds, resamples)
+        with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
+            rows, scores = add_intervals(rows, scores, images, run.seeds, resamples)
         weighed.append(rows)
         classes.append(class_scores(rows, images))
         all_subsets.append(detection_subsets(rows, images, run.seeds, subsets))
