@@ -33,8 +33,8 @@ def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Fig
         if i >= len(models):
             ax.set_visible(False)
             continue
-        last = i % columns == columns - 1 or i == len(models) - 1
-        labels += _panel(ax, rows[rows["model"] == models[i]], labelled=last, bottom=i + columns >= len(models))
+        edge = i % columns == columns - 1  # where there is room for names
+        labels += _panel(ax, rows[rows["model"] == models[i]], labelled=edge, bottom=i + columns >= len(models))
     _scale(grid.flat[0], rows)
     metric = metric_name(str(rows.iloc[0]["metric"]))
     spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation (ddof = 1)" if n_seeds > 1 else "one seed"
