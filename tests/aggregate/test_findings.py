@@ -204,6 +204,12 @@ def test_networks_no_more_accurate_than_chance_are_set_aside():
     assert not any(text.startswith("Rank correlation") for text in accuracy.details(rows, STEPS[:0]))
 
 
+def test_where_every_network_is_set_aside_their_numbers_are_still_told():
+    rows = table(*(rival(name, 0.1, 0.3) | {"accuracy_chance": 0.1} for name in "ab"))
+    assert accuracy.ruling(rows).endswith(" Set aside, as no more accurate than chance: a (0.100) and b (0.100).")
+    assert len(accuracy.details(rows, STEPS[:0])) == 1
+
+
 def test_a_perfect_order_of_ten_networks_has_no_interval():
     rows = table(*(rival(str(i), i / 10, i / 10) for i in range(10)))
     (text,) = [t for t in accuracy.details(rows, STEPS[:0]) if t.startswith("Rank correlation")]

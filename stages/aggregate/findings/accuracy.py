@@ -162,8 +162,10 @@ def _spelled(what: str, pairs: list[tuple[Row, Row]]) -> list[str]:
 
 def _rank_correlation(rows: pd.DataFrame) -> list[str]:
     n = len(rows)
+    if n < 3:
+        return []
     g = -rows["unseen"] if lower_is_better(rows.iloc[0]) else rows["unseen"]
-    r = spearman(rows["accuracy"], g) if n >= 3 else float("nan")
+    r = spearman(rows["accuracy"], g)
     if np.isnan(r):
         return []
     if n < ENOUGH:
