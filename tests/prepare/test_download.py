@@ -1,12 +1,12 @@
 import hashlib
 import os
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from stages.prepare.download import cache_folder, download
 from stages.shared.console import UserError
+from tests.serving import serving
 
 CONTENT = os.urandom(3_000_000)
 SIZE = len(CONTENT)
@@ -42,14 +42,11 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.behaviour, server.ranges = {}, []
-        server.url = f"http://127.0.0.1:{server.server_port}/file.bin"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.behaviour, server.ranges = {}, []
+    with serving(server) as url:
+        server.url = f"{url}/file.bin"
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Downloads from the Hugging Face hub, over HTTP from a server on this machine: whole, cut, damaged."""
 
 import hashlib
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from stages.shared.console import UserError
 from stages.shared.networks import hub as hub_module
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
+from tests.serving import serving
 
 torch.set_num_threads(1)
 
@@ -71,17 +71,13 @@ class Hub(ThreadingHTTPServer):
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub on this machine, an empty cache, and no pauses between tries."""
-    with Hub() as server:
-        url = f"http://127.0.0.1:{server.server_port}"
+    server = Hub()
+    with serving(server) as url:
         monkeypatch.setattr(constants, "ENDPOINT", url)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

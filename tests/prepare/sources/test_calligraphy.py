@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.sources.calligraphy import list_calligraphy
 from stages.shared.console import UserError
+from tests.serving import serving
 
 PARAMS = CalligraphyParams(source="calligraphy", image_size=64)
 
@@ -120,14 +120,11 @@ class Handler(BaseHTTPRequestHandler):
 def server(repository):
     """A server of the repository, which may spoil the packed files on the way."""
     git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.folder, server.spoil = repository.parent, lambda body: body
-        server.url = f"http://127.0.0.1:{server.server_port}/{repository.name}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.folder, server.spoil = repository.parent, lambda body: body
+    with serving(server) as url:
+        server.url = f"{url}/{repository.name}"
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_a_commit_is_fetched_over_http(server, raw, resources):
