@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from stages.measure.probe import TOLERANCE
 from tests.bench.__main__ import MODULES
+from tests.bench.probe_solver import differences
+from tests.measure.synthetic import write_store
 
 SMALL = {
     "embed_throughput": ["--images", "64", "--rounds", "1"],
@@ -16,10 +20,34 @@ SMALL = {
 }
 
 
+ON_EMBEDDINGS = {
+    "half_samples": ["--draws", "2", "--depths", "1"],
+    "probe_solver": ["--tolerances", "1e-6"],
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_runs(module: str) -> None:
-    command = [sys.executable, "-m", f"tests.bench.{module}", *SMALL[module]]
+    assert output(module, *SMALL[module])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ON_EMBEDDINGS)
+def test_runs_on_embeddings(module: str, tmp_path: Path) -> None:
+    write_store(tmp_path / "store", sizes={"test": (40, 40, 40), "unseen": (40, 50)})
+    assert output(module, str(tmp_path / "store"), *ON_EMBEDDINGS[module])
+
+
+def test_the_probe_predicts_as_its_optimum_does(tmp_path: Path) -> None:
+    write_store(tmp_path / "store", sizes={"test": (20, 20, 20), "unseen": (20, 25)})
+    counted, differ = differences(tmp_path / "store", [0, 1], [TOLERANCE])
+    assert counted == 3 * (60 + 45)
+    assert differ[TOLERANCE] == 0
+
+
+def output(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    return done.stdout
