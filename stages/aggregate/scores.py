@@ -7,6 +7,7 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
   `mean`, or `class_token+mean`. `none` (the layer's output already is a vector) is named only if there is nothing else.
 - A further pooling gives a curve of its own name. Where a layer has no embedding of that pooling because its main one
   already is the same (the same pooling, or `none`), the main one stands in; other depths are left out.
+- A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
 from collections.abc import Sequence
@@ -134,12 +135,14 @@ def _curves(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(embedding=rows["pooling"])
     first = rows.groupby("depth")["pooling"].transform("first")
     further = rows["layer"].str.contains("@", regex=False) | (rows["pooling"] != first)
-    main = rows[~further]
+    main, others = rows[~further], rows[further]
     curves = [main.assign(pooling=_main_name(main), main=True)]
-    for pooling in rows.loc[further, "pooling"].unique():
-        own = rows[further & (rows["pooling"] == pooling)]
-        same = main["pooling"].isin([pooling, "none"]) & ~main["depth"].isin(own["depth"])
-        curves.append(pd.concat([own, main[same]]).assign(pooling=pooling, main=False))
+    names = list(others["pooling"].unique())
+    for name in (n for n in names if n != "class_token" or "token0" not in names):
+        poolings = ["token0", "class_token"] if name == "token0" else [name]
+        own = others[others["pooling"].isin(poolings)]
+        same = main["pooling"].isin([*poolings, "none"]) & ~main["depth"].isin(own["depth"])
+        curves.append(pd.concat([own, main[same]]).assign(pooling=name, main=False))
     return pd.concat(curves, ignore_index=True)
 
 
@@ -152,7 +155,7 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFr
     groups = rows.groupby(list(keys), sort=False)
     means = groups.agg(
         value=("value", lambda values: values.mean(skipna=False)),
-        sd=("value", "std"),
+        sd=("value", lambda values: values.std(skipna=False)),
         n=("seed", "nunique"),
         chance=("chance", "mean"),
         ceiling=("ceiling", "mean"),

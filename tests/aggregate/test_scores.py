@@ -9,6 +9,7 @@ from stages.shared.records import HEAD, typed
 
 ONE = RunParams(datasets=["d"], models=["m"], seeds=[0])
 TWO = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+THREE = RunParams(datasets=["d"], models=["m"], seeds=[0, 1, 2])
 
 
 def point(layer, depth, pooling, value, *, seed=0, split="unseen", step=0, metric="nmi", parameters=0):
@@ -50,6 +51,29 @@ def test_a_further_pooling_is_known_by_its_place_after_the_main_one():
     scores = average(typed(pd.DataFrame(rows)), ONE)
     assert names(scores, "mean") == names(scores, "max") == [(0, "a"), (1, "b")]
     assert list(scores.curves["main"]) == [True, True, False, False]
+
+
+def test_the_curve_of_token_0_goes_on_in_the_class_tokens_of_the_main_curve():
+    """As with `embed.pooling: [auto, token0]` on PVT, which adds its class token late."""
+    rows = [point("a", 0, "mean", 0.1), point("a@token0", 0, "token0", 0.2), point("b", 1, "class_token", 0.3)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert set(scores.curves["pooling"]) == {"mean+class_token", "token0"}
+    assert names(scores, "token0") == [(0, "a@token0"), (1, "b")]
+
+
+def test_token_0_is_one_curve_where_it_becomes_a_class_token():
+    """As with `embed.pooling: [mean, token0]`."""
+    rows = [point("a", 0, "mean", 0.1), point("a@token0", 0, "token0", 0.2)]
+    rows += [point("b", 1, "mean", 0.3), point("b@token0", 1, "class_token", 0.4)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert set(scores.curves["pooling"]) == {"mean", "token0"}
+    assert names(scores, "token0") == [(0, "a@token0"), (1, "b@token0")]
+
+
+def test_a_class_token_beside_means_keeps_its_name():
+    rows = [point("a", 0, "mean", 0.1), point("b", 1, "mean", 0.3), point("b@auto", 1, "class_token", 0.4)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert names(scores, "class_token") == [(1, "b@auto")]
 
 
 def test_a_curve_tells_the_pooling_of_every_layer():
@@ -94,8 +118,8 @@ def test_one_seed_has_no_standard_deviation():
 
 
 def test_a_value_undefined_for_one_seed_leaves_the_mean_undefined():
-    rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, np.nan])]
-    assert average(typed(pd.DataFrame(rows)), TWO).curves["value"].isna().all()
+    rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, np.nan, 0.5])]
+    assert average(typed(pd.DataFrame(rows)), THREE).curves[["value", "sd"]].isna().all(axis=None)
 
 
 def test_baseline_and_head_are_kept_apart_from_the_curves():
