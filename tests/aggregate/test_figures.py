@@ -254,6 +254,16 @@ def test_robustness_near_chance_is_hollow_and_does_not_set_the_scale():
     assert "chance" not in drawn(robustness_figure, corrupted(), rows.iloc[:0], 1).get_suptitle()
 
 
+def test_robustness_labels_of_a_head_far_outside_the_axes_leave_room_for_the_panels():
+    rows = corrupted()
+    head = rows[rows["depth"] == 0].assign(layer="head", metric="accuracy", relative=6.0, value=0.12)  # clean: 0.02
+    figure = drawn(robustness_figure, rows, head, 1)
+    low, high = figure.axes[1].get_ylim()
+    assert all(low <= text.xyann[1] <= high for text in figure.axes[1].texts)
+    alone = drawn(robustness_figure, rows, head.assign(relative=0.4), 1)
+    assert figure.axes[1].get_position().height == pytest.approx(alone.axes[1].get_position().height, rel=0.1)
+
+
 def test_robustness_without_any_defined_value_is_an_empty_figure():
     rows = corrupted().assign(relative=np.nan)
     figure = drawn(robustness_figure, rows, rows.iloc[:0], 1)

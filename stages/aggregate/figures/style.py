@@ -128,6 +128,12 @@ class EndLabels:
         )  # fmt: skip
         self.texts.append((y, label))
 
+    def confine(self) -> None:
+        """Put labels of lines that end outside the axes at its edge, else the layout would make room for them there."""
+        low, high = self.ax.get_ylim()
+        for y, label in self.texts:
+            label.set_y(min(max(y, low), high))
+
     def settle(self) -> None:
         """Move labels apart, and join those that moved to their line's end with a hairline."""
         low, high = self.ax.get_ylim()
@@ -153,6 +159,8 @@ def lay_out(figure: Figure) -> None:
 
 def settle(figure: Figure, labels: list[EndLabels]) -> None:
     """Lay the figure out, then move every axes' labels apart."""
+    for each in labels:
+        each.confine()
     lay_out(figure)
     for each in labels:
         each.settle()
