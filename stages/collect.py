@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.console import run_door
+from stages.shared.console import UserError, run_door
 from stages.shared.params import read_run
-from stages.shared.records import read_records
+from stages.shared.records import MEASURE_AGAIN, read_records
 
 ANALYSES = ("subsets", "k_sensitivity", "layer_pairs")
 """Further tables of a cell, `<analysis>.csv`, and the folders that they are collected into."""
@@ -46,13 +46,18 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
     """Copy one cell's tables, and the last step of its per-image contributions.
 
     Raises:
-        UserError: the metric table is of another version.
+        UserError: the metric table is of another version, or the per-image contributions are missing or damaged.
     """
     read_records(source / "layers.csv")
+    try:
+        images = pd.read_parquet(source / "images.parquet")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{source / 'images.parquet'}: must be a Parquet table, found {error}; {MEASURE_AGAIN}"
+        ) from None
     for folder in ("cells", "images"):
         (study / folder).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "layers.csv", study / "cells" / f"{name}.csv")
-    images = pd.read_parquet(source / "images.parquet")
     for analysis in ANALYSES:
         table, kept = source / f"{analysis}.csv", study / analysis / f"{name}.csv"
         if table.exists():

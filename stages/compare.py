@@ -24,6 +24,11 @@ COLUMNS = {"accuracy": "accuracy"} | {
 }
 """What a row may hold, and its title in the table."""
 
+PAPER = "docs/paper.json"
+BEST_DEPTHS = "best_depth_read_off_the_figure_unseen_nmi"
+PUBLISHED = ("accuracy", "g", BEST_DEPTHS)
+"""What is read of the published numbers."""
+
 
 def main() -> None:
     """Print every table."""
@@ -32,7 +37,7 @@ def main() -> None:
     parser.add_argument("published", type=Path, help="the published numbers")
     args = parser.parse_args()
     records = read_study(args.study)
-    published = json.loads(args.published.read_text())
+    published = read_published(args.published)
     for dataset in sorted(records["dataset"].unique()):
         ours = study_rows(records[records["dataset"] == dataset])
         theirs = published_rows(published, dataset)
@@ -59,6 +64,26 @@ def read_study(folder: Path) -> pd.DataFrame:
     if not paths:
         raise UserError(f"{folder}: must hold metric tables named <dataset>-<model>-<seed>.csv, found none")
     return concat_records([read_records(path) for path in paths])
+
+
+def read_published(path: Path) -> dict[str, Any]:
+    """Read the published numbers.
+
+    Raises:
+        UserError: there are none, or the file is no such table.
+    """
+    try:
+        published = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: must hold the published numbers, found no file; those of the paper: {PAPER}"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: must be JSON, found {error}; see {PAPER}") from None
+    missing = [key for key in PUBLISHED if not isinstance(published, dict) or key not in published]
+    if missing:
+        raise UserError(f"{path}: must have the keys {', '.join(PUBLISHED)}; lacks {', '.join(missing)}; see {PAPER}")
+    return dict(published)
 
 
 def study_rows(records: pd.DataFrame) -> list[dict[str, Any]]:
@@ -100,7 +125,7 @@ def _main_poolings(rows: pd.DataFrame) -> pd.DataFrame:
 
 def published_rows(published: Mapping[str, Any], dataset: str) -> list[dict[str, Any]]:
     """Bring the published numbers of one dataset into the form of `study_rows`; none if it is not among them."""
-    depths = published["best_depth_read_off_the_figure_unseen_nmi"].get(dataset)
+    depths = published[BEST_DEPTHS].get(dataset)
     if depths is None:
         return []
     rows = []

@@ -29,7 +29,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.shared.checkpoints import list_checkpoints
-from stages.shared.console import run_door
+from stages.shared.console import UserError, run_door
 from stages.shared.embeddings import open_embeddings
 from stages.shared.params import read_run
 from stages.shared.records import read_records
@@ -114,7 +114,12 @@ class Bench:
         names = zip(("--dataset", "--model", "--seed"), map(str, cell), strict=True)
         options = [*names, *((name, str(path)) for name, path in paths.items()), ("--params", str(written))]
         command = [sys.executable, "-m", f"stages.{stage}", *(word for option in options for word in option)]
-        subprocess.run(command, check=True, env={"OMP_NUM_THREADS": "1", "WHICHLAYER_WORKERS": "1", **os.environ})
+        one_thread = {"OMP_NUM_THREADS": "1", "WHICHLAYER_WORKERS": "1", **os.environ}
+        if subprocess.run(command, check=False, env=one_thread).returncode:
+            raise UserError(
+                f"{stage} of {'-'.join(map(str, cell))}: ended with an error, said above, under the parameters of "
+                f"{written}; mend it and run again: what was finished is kept"
+            )
 
 
 @contextmanager
@@ -164,7 +169,7 @@ def curves(bench: Bench, cell: Cell) -> Iterator[pd.DataFrame]:
 
 def markdown(rows: pd.DataFrame) -> str:
     """Lay out g (the maximum over layers of the seeds' mean), its sd over seeds and its depth, a line per choice."""
-    columns = list(product(METRICS, ("test", "unseen")))
+    columns = [c for c in product(METRICS, ("test", "unseen")) if c[1] in set(rows["split"])]
     titles = [f"`{metric}` {'seen' if split == 'test' else 'unseen'}" for metric, split in columns]
     lines = ["| choice | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(columns)]
     for choice in (name for name in CHOICES if name in set(rows["choice"])):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages.collect import main
+from stages.collect import collect_cell, main
+from stages.shared.console import UserError
 from stages.shared.records import COLUMNS, read_records, write_records
 
 ROOT = Path(__file__).parents[1]
@@ -45,3 +46,10 @@ def test_finished_cells_are_collected_and_missing_ones_named(
     assert collected.read_text() == "left_out,value\na;b,0.5\n"
     assert not (tmp_path / "study/k_sensitivity").exists()
     assert not outdated.exists()
+
+
+def test_a_cell_without_its_images_is_an_error(tmp_path: Path):
+    write_records(tmp_path / "layers.csv", pd.DataFrame(columns=list(COLUMNS)))
+    with pytest.raises(UserError, match=r"images.parquet: must be a Parquet table, .* run the measure stage again"):
+        collect_cell(tmp_path, tmp_path / "study", "a-b-0")
+    assert not (tmp_path / "study").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.compare import correlations, main, markdown, published_rows, read_study, study_rows
+from stages.compare import correlations, main, markdown, published_rows, read_published, read_study, study_rows
 from stages.shared.console import UserError
 from stages.shared.records import COLUMNS, read_records, write_records
 
@@ -72,6 +72,22 @@ def test_the_table_and_the_correlation(study: Path):
 def test_an_empty_study_is_an_error(tmp_path: Path):
     with pytest.raises(UserError, match="must hold metric tables"):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (None, "found no file"),
+        ("{", "must be JSON"),
+        ('{"g": {}}', "lacks accuracy, best_depth"),
+        ("[]", "lacks accuracy"),
+    ],
+)
+def test_published_numbers_that_are_none_are_an_error(tmp_path: Path, text: str | None, found: str):
+    if text is not None:
+        (tmp_path / "p.json").write_text(text)
+    with pytest.raises(UserError, match=found):
+        read_published(tmp_path / "p.json")
 
 
 def test_only_the_main_pooling_of_a_layer_counts(study: Path):

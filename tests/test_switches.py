@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from stages.shared.console import UserError
 from stages.switches import CHOICES, METRICS, NEIGHBOURS, Bench, markdown
 
 PARAMS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")
@@ -50,6 +51,11 @@ def test_the_layer_is_chosen_by_the_mean_over_seeds():
     assert "| 0.350 ± 0.071 (1) |" in markdown(table)
 
 
+def test_a_split_that_was_not_embedded_has_no_column():
+    table = rows([0.1, 0.3])
+    assert "seen" not in markdown(table[table["split"] == "unseen"]).splitlines()[0].replace("unseen", "")
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_choices_change_parameters_that_exist(choice):
     from stages.embed.params import EmbedParams
@@ -66,13 +72,15 @@ class Stages:
     Attributes:
         ran: per run: stage, seed, weights (names of the checkpoints), embed, measure (the sections it read).
         interrupt: called when a stage has begun, with its name and seed; what it raises interrupts the stage.
+        fails: the stage that ends with an error.
     """
 
     def __init__(self) -> None:
         self.ran: list[dict[str, Any]] = []
         self.interrupt: Callable[[str, str], None] = lambda stage, seed: None
+        self.fails = ""
 
-    def run(self, command: list[str], **_: Any) -> None:
+    def run(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         stage = command[2].removeprefix("stages.")
         options = dict(zip(command[3::2], command[4::2], strict=True))
         Path(options["--out"]).mkdir(parents=True)
@@ -82,6 +90,7 @@ class Stages:
         row = {"stage": stage, "seed": options["--seed"], "weights": weights}
         self.ran.append(row | {name: params[name] for name in ("embed", "measure")})
         (Path(options["--out"]) / "number").write_text(str(len(self.ran)))
+        return subprocess.CompletedProcess(command, 2 if stage == self.fails else 0)
 
     def names(self) -> list[str]:
         """Stages that ran since the last call."""
@@ -136,6 +145,16 @@ def test_a_cell_embedded_beside_another_leaves_its_parameters_alone(stages: Stag
     stages.interrupt = embed_another
     bench(checkpoints).measures(CELL, "all")
     assert stages.ran[-1]["measure"]["knn_k"] == NEIGHBOURS["knn_k"]
+
+
+def test_a_stage_that_failed_is_named_and_done_again(stages: Stages, checkpoints: Path):
+    stages.fails = "measure"
+    with pytest.raises(UserError, match=r"measure of hands-efficientnet_lite0-0: ended with an error"):
+        bench(checkpoints).measures(CELL, "default")
+    stages.fails = ""
+    stages.names()
+    bench(checkpoints).measures(CELL, "default")
+    assert stages.names() == ["measure"]
 
 
 @pytest.mark.parametrize("killed", ["embed", "measure"])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
-from stages.shared.records import concat_records, read_records
+from stages.shared.records import MEASURE_AGAIN, concat_records, read_records
 
 CELL = ("dataset", "model", "seed")
 _LAYER = ("step", "split", "layer", "depth", "pooling")
@@ -70,7 +70,7 @@ def read_analysis(measures: Path, run: RunParams, file: str) -> pd.DataFrame:
         if missing:
             raise UserError(
                 f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by "
-                "another version; run the measure stage again (`dvc repro --force`)"
+                f"another version; {MEASURE_AGAIN}"
             )
         dataset, model, seed = cell
         tables.append(table[list(columns)].assign(dataset=dataset, model=model, seed=seed)[[*CELL, *columns]])

@@ -7,11 +7,13 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.aggregate.scores import SEEN, UNSEEN
 from stages.shared.console import UserError
+from stages.shared.records import MEASURE_AGAIN
 
 Key = tuple[str, str]
 """An embedding's `layer` and `pooling`; the head's pooling is empty."""
@@ -69,8 +71,8 @@ def read_images(paths: Sequence[Path], steps: Sequence[int], columns: Iterable[s
             if not np.array_equal(ids.setdefault(split, block_ids), block_ids):
                 raise UserError(
                     f"{path}: layer {place[2]} must hold the same {len(ids[split])} {split} images as every layer and "
-                    f"seed of this dataset and model, found {len(block_ids)}, others or in another order; run the "
-                    "measure stage again (`dvc repro --force`)"
+                    f"seed of this dataset and model, found {len(block_ids)}, others or in another order; "
+                    f"{MEASURE_AGAIN}"
                 )
             blocks[-1][place] = {name: rows[name].to_numpy(dtype=np.float32) for name in rows.columns[2:]}
     return Images(labels, blocks)
@@ -78,8 +80,10 @@ def read_images(paths: Sequence[Path], steps: Sequence[int], columns: Iterable[s
 
 def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> Iterator[tuple[Place, pd.DataFrame]]:
     """Read one file's rows, grouped by step, split, layer and pooling."""
-    with pq.ParquetFile(path) as file:
-        present = set(file.schema_arrow.names)
+    try:
+        present = set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: must be a Parquet table, found it damaged ({error}); {MEASURE_AGAIN}") from None
     wanted = [name for name in dict.fromkeys(columns) if name in present]
     places = [name for name in ("step", "split", "layer", "pooling") if name in present]
     filters: list[tuple[str, str, list[Any]]] = [("split", "in", [SEEN, UNSEEN])]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stages.aggregate.names import metric_rank
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
-from stages.shared.records import HEAD
+from stages.shared.records import HEAD, MEASURE_AGAIN
 
 SEEN, UNSEEN = "test", "unseen"
 """The splits that scores are reported on: other images of the seen classes; classes that training never saw."""
@@ -171,7 +171,7 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFr
         where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")
         raise UserError(
             f"every seed must have been measured alike, but {where} is there for {short.iloc[0]['n']} "
-            f"of {len(run.seeds)} seeds; run the measure stage again (`dvc repro --force`)"
+            f"of {len(run.seeds)} seeds; {MEASURE_AGAIN}"
         )
     return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
 

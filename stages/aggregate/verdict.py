@@ -34,6 +34,7 @@ NAMES = (
 """Columns of the tables that stay as they are written, also where they look like numbers."""
 
 GAP = "  "
+AGAIN = "run the aggregate stage again (`dvc repro --single-item --force aggregate`)"
 
 
 def verdict(results: Path) -> str:
@@ -170,7 +171,7 @@ def _read_summary(results: Path) -> pd.DataFrame:
     if missing:
         raise UserError(
             f"{path}: must have the columns {', '.join(SUMMARY_COLUMNS)}; lacks {', '.join(missing)}: it was "
-            "written by another version; run the aggregate stage again (`dvc repro --single-item --force aggregate`)"
+            f"written by another version; {AGAIN}"
         )
     return summary
 
@@ -180,3 +181,5 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise UserError(f"{path}: no results there; run the workflow first (`make repro` or `dvc repro`)") from None
+    except ValueError as error:  # of pandas, where it is empty, cut or no text
+        raise UserError(f"{path}: must be a table, found it damaged ({error}); {AGAIN}") from None

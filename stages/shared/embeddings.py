@@ -30,6 +30,8 @@ BASELINE = "pixels"
 LOGITS = "logits"
 LAST_STEP = "last_step"
 
+AGAIN = "run the embed stage again (`dvc repro --force`)"
+
 ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
 """How stores are read: as fast as with zarr's own pool, whose threads each keep memory for a shard."""
 
@@ -94,7 +96,7 @@ class Embeddings:
         """One layer's embedding of one split at one step, (N, width) float32.
 
         Raises:
-            UserError: it holds NaN or infinity; names the layer, step and how many images.
+            UserError: it holds NaN or infinity, or is damaged; names the layer, step and how many images.
         """
         return self._read(layer.name, step, split)
 
@@ -102,21 +104,24 @@ class Embeddings:
         """The head's logits for one split at one step, (N, classes) float32.
 
         Raises:
-            UserError: they hold NaN or infinity.
+            UserError: they hold NaN or infinity, or are damaged.
         """
         return self._read(LOGITS, step, split)
 
     def _read(self, name: str, step: int, split: str) -> Floats:
         rows = self._rows(split)
         index = () if name == BASELINE else (self.steps.index(step),)
-        values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
+        where = f"embeddings of {self.dataset}, {self.model}, seed {self.seed}: layer {name!r} at step {step}"
+        try:
+            values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
+        except (KeyError, OSError, RuntimeError, ValueError) as error:  # zarr's own, and its codecs'
+            raise UserError(f"{where} must be readable, found it damaged ({error}); {AGAIN}") from None
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         if bad:
             raise UserError(
-                f"embeddings of {self.dataset}, {self.model}, seed {self.seed}: layer {name!r} at "
-                f"step {step} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
-                "if training diverged, lower finetune.learning_rate; "
-                "if embed.dtype is float16 the values may exceed its range: use float32"
+                f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
+                "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "
+                f"its range: use float32; if files of the store were lost, {AGAIN}"
             )
         return values
 
@@ -148,7 +153,7 @@ def _open(path: Path) -> Embeddings:
     if attrs.get("format") != FORMAT or not attrs.get("complete"):
         raise UserError(
             f"{path}: must be a finished store of format {FORMAT}, found {attrs.get('format')!r}, "
-            f"complete: {json.dumps(attrs.get('complete', False))}; run the embed stage again (`dvc repro --force`)"
+            f"complete: {json.dumps(attrs.get('complete', False))}; {AGAIN}"
         )
     samples = pd.DataFrame({name: group[name][:].tolist() for name in ("sample_id", "split", "label")})
     return Embeddings(

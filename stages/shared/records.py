@@ -27,6 +27,9 @@ BETTER = "better"
 HEAD = "head"
 """The `layer` of the network's own accuracy; its depth and pooling are empty."""
 
+MEASURE_AGAIN = "run the measure stage again (`dvc repro --force`)"
+"""The remedy for a table that is not as it should be."""
+
 
 def write_records(path: Path, records: pd.DataFrame) -> None:
     """Write a metric table: `COLUMNS` in order, then any further columns; rows as given, floats in full precision.
@@ -51,7 +54,7 @@ def read_records(path: Path) -> pd.DataFrame:
     A table without the column `better` was written when all scores were better higher: it is filled with that.
 
     Raises:
-        UserError: it is missing, or lacks a column (written by another version).
+        UserError: it is missing, is no table, or lacks a column (written by another version).
     """
     try:
         records = pd.read_csv(
@@ -62,11 +65,13 @@ def read_records(path: Path) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise UserError(f"{path}: no metric table there; run the measure stage (`dvc repro`)") from None
+    except ValueError as error:  # of pandas, where it is empty, cut or no text
+        raise UserError(f"{path}: must be a metric table, found it damaged ({error}); {MEASURE_AGAIN}") from None
     missing = [c for c in COLUMNS if c not in records.columns]
     if missing:
         raise UserError(
             f"{path}: must have the columns {', '.join(COLUMNS)}; lacks {', '.join(missing)}: it was written by "
-            "another version; run the measure stage again (`dvc repro --force`)"
+            f"another version; {MEASURE_AGAIN}"
         )
     return typed(records if BETTER in records.columns else records.assign(**{BETTER: "higher"}))
 

@@ -59,3 +59,9 @@ def test_seeds_with_other_images_are_an_error(paths, ids):
     block("x", np.ones(len(ids)), ids=ids).to_parquet(paths[1])
     with pytest.raises(UserError, match=r"1\.parquet: layer x must hold the same 2 unseen images"):
         read_images(paths, [9], ["nn1_accuracy"])
+
+
+def test_a_cut_table_is_an_error(paths):
+    paths[1].write_bytes(paths[1].read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"1.parquet: must be a Parquet table, found it damaged"):
+        read_images(paths, [9], ["nn1_accuracy"])

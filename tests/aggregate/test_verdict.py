@@ -152,8 +152,11 @@ def test_the_title_says_which_end_of_the_layers_g_is(tmp_path, better, extreme):
     assert verdict(tmp_path).splitlines()[0].endswith(f"; g is the {extreme} over layers.")
 
 
-def test_missing_and_old_results_are_errors(tmp_path):
+def test_missing_damaged_and_old_results_are_errors(tmp_path):
     with pytest.raises(UserError, match=r"summary\.csv: no results there; run the workflow first"):
+        verdict(tmp_path)
+    (tmp_path / "summary.csv").touch()
+    with pytest.raises(UserError, match=r"summary\.csv: must be a table, found it damaged"):
         verdict(tmp_path)
     pd.DataFrame([ROW]).drop(columns="main").to_csv(tmp_path / "summary.csv", index=False)
     with pytest.raises(UserError, match="written by another version"):

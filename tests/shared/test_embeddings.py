@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,14 @@ def test_a_flipped_bit_is_no_embedding(tmp_path: Path):
     content = bytearray(shard.read_bytes())
     content[10] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be readable, found it damaged .*checksum"):
+        open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
+
+
+def test_a_lost_array_is_no_embedding(tmp_path: Path):
+    write(tmp_path / "e", arrays())
+    shutil.rmtree(tmp_path / "e" / "stem")
+    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be readable, .* run the embed stage again"):
         open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
 
 

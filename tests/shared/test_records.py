@@ -77,3 +77,12 @@ def test_a_missing_table_and_one_of_another_version_say_what_to_run(tmp_path: Pa
     table().drop(columns=["chance", "ceiling"]).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(UserError, match="lacks chance, ceiling: it was written by another version"):
         read_records(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b'dataset,model\n"a', b"\xff\xfe\x00"])
+def test_a_damaged_table_says_what_to_run(tmp_path: Path, content: bytes):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"a.csv: must be a metric table, found it damaged .* run the measure stage again"
+    ):
+        read_records(tmp_path / "a.csv")
