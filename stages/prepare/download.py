@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import platformdirs
 import requests
+from filelock import FileLock, Timeout
 
 from stages.shared.console import UserError, progress
 
@@ -25,9 +28,11 @@ def cache_folder() -> Path:
 def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause: float = 1.0) -> Path:
     """Download a file unless it is there; what a cut connection left behind is continued.
 
+    One process at a time does so; others wait, and take what it has brought.
+
     Args:
         url: where it is.
-        path: where it goes; until it is whole and checked it is called `<name>.part`.
+        path: where it goes; until it is whole and checked it is called `<name>.part`. Beside it, `<name>.lock` stays.
         sha256: of the whole file, hexadecimal.
         size: of the whole file in bytes.
         advice: what to do without a network, for the message.
@@ -39,20 +44,12 @@ def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause
     Raises:
         UserError: the server cannot be reached, the file is not there, or it is not what it should be.
     """
-    if path.exists():
-        return verified(path, sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    _fetch(url, part, size, advice, pause)
-    found = file_sha256(part)
-    if found != sha256:
-        part.unlink()
-        raise UserError(
-            f"{url}: must have the SHA-256 {sha256}, found {found}; it was discarded. Try again; "
-            f"if that does not help, the file on the server has changed: {advice}"
-        )
-    part.replace(path)
-    return path
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(path):
+            if not path.exists():
+                _fetch(url, path, sha256, size, advice, pause)
+    return verified(path, sha256)
 
 
 def verified(path: Path, sha256: str) -> Path:
@@ -75,7 +72,29 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch(url: str, part: Path, size: int, advice: str, pause: float) -> None:
+def _lock(path: Path) -> AbstractContextManager[object]:
+    lock = FileLock(f"{path}.lock")
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{path}: another process is downloading it; waiting for that", file=sys.stderr, flush=True)
+        return lock.acquire()
+
+
+def _fetch(url: str, path: Path, sha256: str, size: int, advice: str, pause: float) -> None:
+    part = path.with_name(path.name + ".part")
+    _fetch_part(url, part, size, advice, pause)
+    found = file_sha256(part)
+    if found != sha256:
+        part.unlink()
+        raise UserError(
+            f"{url}: must have the SHA-256 {sha256}, found {found}; it was discarded. Try again; "
+            f"if that does not help, the file on the server has changed: {advice}"
+        )
+    part.replace(path)
+
+
+def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> None:
     last: Exception | None = None
     for attempt in range(ATTEMPTS):
         if attempt:

@@ -1,5 +1,7 @@
 import hashlib
 import os
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -30,6 +32,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
         end = start + behaviour["cut_after"] if len(self.server.ranges) <= behaviour.get("cuts", 0) else None
+        if "midway" in behaviour:
+            self.wfile.write(CONTENT[start : start + SIZE // 2])
+            start += SIZE // 2
+            behaviour.pop("midway")()
         self.wfile.write(CONTENT[start:end])
 
     def _start(self):
@@ -62,7 +68,28 @@ def test_a_whole_file_is_fetched_once(server, fetch, tmp_path):
     assert fetch().read_bytes() == CONTENT
     assert fetch() == tmp_path / "cache" / "file.bin"
     assert server.ranges == [None]
-    assert [p.name for p in (tmp_path / "cache").iterdir()] == ["file.bin"]
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["file.bin", "file.bin.lock"]
+
+
+def test_another_process_waits_for_the_file_and_takes_it(server, fetch, tmp_path):
+    path = tmp_path / "cache" / "file.bin"
+    code = (
+        "from pathlib import Path\n"
+        "from stages.prepare.download import download\n"
+        f"download({server.url!r}, Path({str(path)!r}), sha256={SHA256!r}, size={SIZE}, advice='')\n"
+    )
+    others, said = [], []
+
+    def start_another():
+        others.append(subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True))
+        said.append(others[0].stderr.readline())
+
+    server.behaviour["midway"] = start_another
+    assert fetch().read_bytes() == CONTENT
+    assert others[0].communicate(timeout=60) == (None, "")
+    assert others[0].returncode == 0
+    assert said == [f"{path}: another process is downloading it; waiting for that\n"]
+    assert server.ranges == [None]
 
 
 def test_a_cut_connection_is_continued(server, fetch):
@@ -95,7 +122,7 @@ def test_a_server_that_ignores_ranges_starts_over(server, fetch):
 def test_a_wrong_checksum_is_refused_and_leaves_nothing(fetch, tmp_path):
     with pytest.raises(UserError, match=rf"must have the SHA-256 {'0' * 64}, found {SHA256}.*put it at"):
         fetch(sha256="0" * 64)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == ["file.bin.lock"]
 
 
 def test_a_foreign_part_is_refused_then_replaced(fetch, tmp_path):
@@ -137,7 +164,7 @@ def test_without_a_network_it_says_what_to_do(tmp_path):
         download(
             "http://127.0.0.1:9/x", tmp_path / "x", sha256="", size=5, advice="put it there", pause=0.001
         )  # nothing listens on the discard port
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["x.lock"]
 
 
 def test_the_cache_can_be_moved(tmp_path, monkeypatch):
