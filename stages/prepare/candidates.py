@@ -1,10 +1,15 @@
 """What a source gives: the images that a dataset could use, none of them read yet."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from PIL import Image
+
+from stages.shared.console import UserError
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image
@@ -41,3 +46,18 @@ class Listing:
 
     candidates: list[Candidate]
     ignored: tuple[str, ...] = ()
+
+
+def check_names(candidates: Sequence[Candidate], dataset: str) -> None:
+    """Check that no name has a control character: a carriage return would shift the rows of every table that holds it.
+
+    Raises:
+        UserError: naming the class or the file.
+    """
+    for candidate in candidates:
+        for kind, name in (("class", candidate.label), ("file", candidate.source)):
+            if CONTROL.search(name):
+                raise UserError(
+                    f"datasets.{dataset}: the name of a {kind} must not have control characters, found {name!r} "
+                    f"({candidate.source!r}); rename it"
+                )

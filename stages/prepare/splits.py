@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from stages.prepare.candidates import Candidate, Split
+from stages.prepare.candidates import Candidate, Split, check_names
 from stages.prepare.params import DatasetParams, DrawnClasses
 from stages.shared.console import UserError, nearest
 from stages.shared.images import SPLITS
@@ -40,8 +40,10 @@ def assign_splits(
         For train, test and unseen the chosen candidates, sorted by label and id.
 
     Raises:
-        UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need.
+        UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need; or a name has
+            control characters.
     """
+    check_names(candidates, dataset)
     ordered = sorted(candidates, key=lambda c: c.sample_id)
     unseen = choose_unseen(ordered, params, seed, dataset)
     seen = _seen_classes(ordered, params, unseen, dataset)

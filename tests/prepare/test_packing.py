@@ -128,12 +128,30 @@ def test_copies_in_another_format_are_found(five_classes, tmp_path):
     assert not set(manifest["source"]) & {"a/00.png", "d/copy.bmp"}
 
 
+def test_an_output_that_is_a_file_is_left_alone(five_classes, tmp_path):
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(UserError, match="out: must not exist yet"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    assert (tmp_path / "out").read_text() == "x"
+
+
 def test_an_existing_output_is_left_alone(five_classes, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious").write_text("x")
     with pytest.raises(UserError, match="out: must not exist yet"):
         prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+def test_a_carriage_return_in_a_name_is_refused(five_classes, tmp_path):
+    """In a manifest it would end a row."""
+    (five_classes / "b" / "03.png").rename(five_classes / "b" / "0\r3.png")
+    with pytest.raises(UserError, match=r"name of a file must not have control characters, found 'b/0\\r3.png'"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    (five_classes / "b").rename(five_classes / "b\rx")
+    with pytest.raises(UserError, match=r"name of a class must not have control characters, found 'b\\rx'"):
+        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
+    assert not (tmp_path / "out").exists()
 
 
 def test_raw_data_are_never_written_to(five_classes, tmp_path):
