@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from stages.prepare.raw_files import inside
 from stages.shared.console import UserError, nearest
 from stages.shared.params import Params, read_row
 
@@ -127,6 +128,14 @@ class TableParams(DatasetParams):
 
     source: Literal["table"]
     table: Annotated[str, Field(min_length=1)]
+
+    @field_validator("table")
+    @classmethod
+    def _inside(cls, table: str) -> str:
+        path = inside(table)
+        if path is None:
+            raise ValueError("must be relative to the raw folder and inside it: DVC notices changes there alone")
+        return path
 
 
 class CalligraphyParams(DatasetParams):

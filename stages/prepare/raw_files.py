@@ -29,22 +29,30 @@ class RawFiles(Protocol):
         """Return a function that reads one file."""
 
 
-def open_raw(raw: Path, resources: ExitStack) -> RawFiles:
+def every_link(path: str) -> bool:
+    """Refuse every symlink to a folder."""
+    return True
+
+
+def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] = every_link) -> RawFiles:
     """List the files of a raw folder, or of the one archive that it holds or is. Hidden files are left out.
 
     Args:
         raw: a folder, an archive, or a symlink to one.
         resources: closes the archive.
+        refused: says of a symlink to a folder, by its path below a raw folder, whether it is an error; others are
+            passed over.
 
     Raises:
-        UserError: it is missing, empty or unreadable, holds several archives, or has a member that points outside.
+        UserError: it is missing, empty or unreadable, holds several archives or a refused link, or has a member
+            that points outside.
     """
     if not raw.exists():
         raise UserError(
             f"{raw}: no such folder or archive; put the images there, or link to them: ln -s /any/path {raw}"
         )
     archive = raw if raw.is_file() else find_archive(raw)
-    files = open_archive(archive, resources) if archive else FolderFiles(raw)
+    files = open_archive(archive, resources) if archive else FolderFiles(raw, refused=refused)
     if not files.paths:
         raise UserError(f"{files.where}: must hold images, found no file; put the images there, or link to them")
     return files
@@ -71,28 +79,51 @@ def is_archive(name: str) -> bool:
 
 
 class FolderFiles:
-    """The files below a folder, symlinks followed."""
+    """The files below a folder. It may be a symlink, and so may they.
 
-    def __init__(self, where: Path) -> None:
-        self.where = where
-        self.paths = tuple(sorted(self._walk(where, "", frozenset())))
+    Args:
+        where: the folder.
+        refused: says of a symlink to a folder, by its path below this one, whether it is an error; others are passed
+            over. None is followed: DVC does not follow them either, and would not notice what changes behind them.
+
+    Raises:
+        UserError: there is a refused link or a DVC repository below it, or a file's name is not valid UTF-8.
+    """
+
+    def __init__(self, where: Path, *, refused: Callable[[str], bool] = every_link) -> None:
+        self.where, self._refused = where, refused
+        self.paths = tuple(sorted(self._walk(where, "")))
 
     def content(self, path: str) -> Callable[[], bytes]:
         """Return a function that reads one file."""
         return (self.where / path).read_bytes
 
-    def _walk(self, folder: Path, prefix: str, above: frozenset[str]) -> Iterator[str]:
-        real = os.path.realpath(folder)
-        if real in above:
-            raise UserError(f"{folder}: a link to a folder above itself; remove it")
+    def _walk(self, folder: Path, prefix: str) -> Iterator[str]:
         with os.scandir(folder) as entries:
             for entry in entries:
+                if prefix and entry.name == ".dvc":
+                    raise UserError(
+                        f"{folder}: must not be a DVC repository of its own, found {entry.name} in it: DVC does not "
+                        "look into one, and would not notice changes there; copy its images, or link "
+                        f"{self.where} as a whole to it"
+                    )
                 if _is_clutter(entry.name) or (not prefix and entry.name == SOURCE_FILE):
                     continue
-                if entry.is_dir():
-                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
+                elif entry.is_symlink() and Path(entry.path).is_dir():
+                    self._pass_over(prefix + entry.name)
                 else:
                     yield _utf8(prefix + entry.name, self.where)
+
+    def _pass_over(self, path: str) -> None:
+        if self._refused(path):
+            link = self.where / path
+            raise UserError(
+                f"{link}: must not be a link to a folder, found one to {link.readlink()}: DVC does not look behind it, "
+                f"and would not notice changes there; copy the images there, or link {self.where} as a whole to a "
+                "folder that holds them"
+            )
 
 
 def open_archive(path: Path, resources: ExitStack) -> RawFiles:
@@ -173,9 +204,15 @@ class ZipFiles:
             raise _broken(self.where, error) from None
 
 
-def _inside(name: str, archive: Path) -> str:
+def inside(name: str) -> str | None:
+    """Normalize a relative path, with forward slashes; none if it is absolute or leads out by `..`."""
     path = posixpath.normpath(name.replace("\\", "/"))
-    if path.startswith(("/", "../")) or path == ".." or path[1:2] == ":":
+    return None if path.startswith(("/", "../")) or path == ".." else path
+
+
+def _inside(name: str, archive: Path) -> str:
+    path = inside(name)
+    if path is None or path[1:2] == ":":
         raise UserError(f"{archive}: member {name!r} points outside the archive; pack it again with relative paths")
     return _utf8(path, archive)
 

@@ -57,6 +57,9 @@ def test_a_datasets_own_seed_goes_first():
         ("{source: folder, image_size: 64, unseen_classes: {count: 1}}", ["unseen_classes", "count", "2"]),
         ("{source: hands, image_size: 64}", ["datasets.mine.train is missing", "test is missing"]),
         ("{source: table, image_size: 64}", ["datasets.mine.table is missing"]),
+        ("{source: table, image_size: 64, table: /x/l.csv}", ["datasets.mine.table", "inside", "found '/x/l.csv'"]),
+        ("{source: table, image_size: 64, table: a/../../l.csv}", ["table", "relative to the raw folder", "a/../../l"]),
+        ("{source: table, image_size: 64, table: ..}", ["table", "relative to the raw folder", "'..'"]),
         ("{image_size: 64}", ["datasets.mine.source is missing"]),
     ],
 )
@@ -64,6 +67,11 @@ def test_a_wrong_entry_is_explained(write_params, row, words):
     with pytest.raises(UserError) as error:
         read_dataset(write_params(row), "mine")
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_a_tables_path_is_normalized(write_params):
+    path = write_params(r"{source: table, image_size: 64, table: './sub\labels.csv'}")
+    assert read_dataset(path, "mine").table == "sub/labels.csv"
 
 
 def test_a_missing_entry_lists_the_nearest(write_params):

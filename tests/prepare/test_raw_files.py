@@ -65,14 +65,44 @@ def test_reads_the_one_archive_of_a_folder(tmp_path, resources):
     assert contents(open_raw(tmp_path, resources)) == FILES
 
 
-def test_follows_links_to_a_folder_an_archive_and_within(tmp_path, resources):
+def test_follows_links_to_a_folder_an_archive_and_files_within(tmp_path, resources):
     write_files(tmp_path / "data")
     write_zip(tmp_path / "x.zip")
-    for name, target in (("folder", "data"), ("archive", "x.zip")):
+    for name, target in (("folder", "data"), ("link", "folder"), ("archive", "x.zip")):
         (tmp_path / name).symlink_to(tmp_path / target)
         assert contents(open_raw(tmp_path / name, resources)) == FILES
-    (tmp_path / "data" / "c").symlink_to(tmp_path / "data" / "a")
-    assert open_raw(tmp_path / "data", resources).paths == ("a/1.png", "a/2.png", "b/3.png", "c/1.png", "c/2.png")
+    (tmp_path / "data" / "b" / "4.png").symlink_to(tmp_path / "data" / "a" / "1.png")
+    assert contents(open_raw(tmp_path / "folder", resources)) == {**FILES, "b/4.png": b"one"}
+
+
+@pytest.mark.parametrize("link", ["c", "b/deep", "b/back"])
+def test_links_to_folders_within_are_refused(tmp_path, resources, link):
+    """DVC records nothing of what lies behind them."""
+    write_files(tmp_path / "data")
+    (tmp_path / "mine").symlink_to(tmp_path / "data")
+    target = tmp_path / "data" if link == "b/back" else tmp_path / "data" / "a"
+    (tmp_path / "data" / link).symlink_to(target)
+    for raw in (tmp_path / "data", tmp_path / "mine"):
+        with pytest.raises(UserError) as error:
+            open_raw(raw, resources)
+        assert f"{raw}/{link}: must not be a link to a folder, found one to {target}:" in str(error.value)
+        assert f"link {raw} as a whole" in str(error.value)
+
+
+def test_a_repository_of_dvc_within_is_refused(tmp_path, resources):
+    write_files(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    open_raw(tmp_path, resources)
+    (tmp_path / "a" / ".dvc").mkdir()
+    with pytest.raises(UserError, match=r"/a: must not be a DVC repository of its own"):
+        open_raw(tmp_path, resources)
+
+
+def test_a_link_to_itself_or_to_nothing_is_no_link_to_a_folder(tmp_path, resources):
+    write_files(tmp_path)
+    (tmp_path / "a" / "loop.png").symlink_to("loop.png")
+    (tmp_path / "a" / "gone.png").symlink_to("nowhere.png")
+    assert set(open_raw(tmp_path, resources).paths) == {*FILES, "a/loop.png", "a/gone.png"}
 
 
 def test_hidden_files_and_clutter_are_left_out(tmp_path, resources):
@@ -140,11 +170,4 @@ def test_several_archives_are_refused(tmp_path, resources):
     write_tar(tmp_path / "x.tar")
     write_zip(tmp_path / "y.zip")
     with pytest.raises(UserError, match=r"must hold one archive, found x\.tar, y\.zip"):
-        open_raw(tmp_path, resources)
-
-
-def test_a_link_in_a_circle_is_refused(tmp_path, resources):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "back").symlink_to(tmp_path)
-    with pytest.raises(UserError, match="a link to a folder above itself"):
         open_raw(tmp_path, resources)

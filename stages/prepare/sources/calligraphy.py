@@ -36,16 +36,21 @@ def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources:
         UserError: the repository cannot be fetched, or the local folder has another layout.
     """
     if not has_only_source_file(raw):
-        return list_classes(open_raw(raw, resources), others="ignore")
+        return list_classes(open_raw(raw, resources, refused=in_split), others="ignore")
     source = read_source_file(raw, CalligraphyFile)
     folder = cache_folder() / f"calligraphy-{source.commit[:12]}"
     if not folder.exists():
         fetch_commit(source.repository, source.commit, folder, raw)
-    return list_classes(FolderFiles(folder), others="ignore")
+    return list_classes(FolderFiles(folder, refused=in_split), others="ignore")
+
+
+def in_split(path: str) -> bool:
+    """Tell whether a path lies in `train` or `test`, or is one of them."""
+    return not {"train", "test"}.isdisjoint(path.split("/"))
 
 
 def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
-    """Fetch one commit's files; the folder appears only when they are whole.
+    """Fetch one commit's files; the folder appears only when they are whole, be it by another process.
 
     Args:
         repository: its URL.
@@ -70,7 +75,11 @@ def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
         ):
             _git(arguments, f"{repository} at {commit}", advice)
         shutil.rmtree(work / ".git")
-        work.replace(folder)
+        try:
+            work.replace(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was first: the same commit, the same files
+                raise
 
 
 def _git(arguments: list[str], what: str, advice: str) -> None:

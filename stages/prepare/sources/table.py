@@ -1,18 +1,20 @@
 """Images listed in a CSV with the columns path, label and, if wanted, split."""
 
+import csv
 import posixpath
+from collections.abc import Iterator
 from contextlib import ExitStack
-from io import BytesIO
+from io import StringIO
 from pathlib import Path
 from typing import cast
 
-import pandas as pd
-
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.params import TableParams
-from stages.prepare.raw_files import RawFiles, open_raw
+from stages.prepare.raw_files import RawFiles, inside, open_raw
 from stages.shared.console import UserError, nearest
 from stages.shared.images import SPLITS
+
+COLUMNS = ("path", "label", "split")
 
 
 def list_table(raw: Path, params: TableParams, seed: int, resources: ExitStack) -> Listing:
@@ -23,15 +25,17 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: ExitStack) 
             file that is not there.
     """
     files = open_raw(raw, resources)
-    table = _read_table(raw, files, params.table)
     where = f"{raw}/{params.table}"
     known = set(files.paths)
-    candidates = [_candidate(row, line, where, files, known) for line, row in enumerate(_rows(table), start=2)]
+    rows = _rows(_read_table(raw, files, params.table), where)
+    candidates = [_candidate(row, line, where, files, known) for line, row in rows]
+    if not candidates:
+        raise UserError(f"{where}: must list images, found no row")
     listed = {c.source for c in candidates} | {params.table}
     return Listing(candidates, tuple(path for path in files.paths if path not in listed))
 
 
-def _read_table(raw: Path, files: RawFiles, name: str) -> pd.DataFrame:
+def _read_table(raw: Path, files: RawFiles, name: str) -> str:
     if (raw / name).is_file():
         content = (raw / name).read_bytes()
     elif name in files.paths:
@@ -40,27 +44,46 @@ def _read_table(raw: Path, files: RawFiles, name: str) -> pd.DataFrame:
         tables = [path for path in files.paths if path.lower().endswith(".csv")]
         raise UserError(f"{raw}: has no table {name!r}: {nearest(name, tables)}")
     try:
-        table = pd.read_csv(BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise UserError(f"{raw}/{name}: not a CSV in UTF-8 with commas: {error}") from None
-    missing = [column for column in ("path", "label") if column not in table.columns]
+
+
+def _rows(text: str, where: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield of each row the line where it begins and its cells by column."""
+    lines = _lines(text, where)
+    _, header = next(lines, (1, []))
+    missing = [column for column in COLUMNS[:2] if column not in header]
     if missing:
         raise UserError(
-            f"{raw}/{name}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
-            f"found {', '.join(table.columns)}"
+            f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
+            f"found {', '.join(header) or 'none'}"
         )
-    if table.empty:
-        raise UserError(f"{raw}/{name}: must list images, found no row")
-    return table
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise UserError(
+                f"{where}, line {line}: must have {len(header)} cells, as the header has, found {len(cells)}; "
+                "quote a cell that holds a comma, and take away a comma at the end"
+            )
+        yield line, {column: cells[header.index(column)] for column in COLUMNS if column in header}
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
-    return [{str(column): cell for column, cell in row.items()} for row in table.to_dict("records")]
+def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row that is not blank, with the line where it begins, from 1."""
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 
 def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, known: set[str]) -> Candidate:
-    path = posixpath.normpath(row["path"].replace("\\", "/"))
-    if path.startswith(("/", "../")):
+    path = inside(row["path"])
+    if path is None:
         raise UserError(
             f"{where}, line {line}: path must be relative to the raw folder and inside it, found {row['path']!r}"
         )

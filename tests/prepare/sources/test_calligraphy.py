@@ -82,6 +82,26 @@ def test_without_git_it_says_so(raw, resources, monkeypatch):
         list_calligraphy(folder, PARAMS, 0, resources)
 
 
+@pytest.mark.parametrize("below", ["", "clone"])
+def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, below):
+    folder = raw(repository="file:///nowhere")
+    (folder / below).mkdir(exist_ok=True)
+    for name in ("train", "test", "train_20"):
+        (repository / name).rename(folder / below / name)
+    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
+
+
+@pytest.mark.parametrize("path", ["train/csl", "test"])
+def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path):
+    folder = raw(repository="file:///nowhere")
+    for name in ("train", "test"):
+        (repository / name).rename(folder / name)
+    (folder / path).rename(folder.parent / "elsewhere")
+    (folder / path).symlink_to(folder.parent / "elsewhere")
+    with pytest.raises(UserError, match=rf"{path}: must not be a link to a folder"):
+        list_calligraphy(folder, PARAMS, 0, resources)
+
+
 def test_local_images_are_used_first(raw, repository, resources):
     folder = raw(repository="file:///nowhere")
     for split in ("train", "test"):
@@ -129,6 +149,21 @@ def server(repository):
 
 def test_a_commit_is_fetched_over_http(server, raw, resources):
     assert ids(list_calligraphy(raw(repository=server.url), PARAMS, 0, resources)) == EXPECTED
+
+
+def test_a_folder_that_another_process_finished_meanwhile_is_used(server, raw, resources, tmp_path):
+    folder = raw(repository=server.url)
+    others = []
+
+    def overtake(body):
+        server.spoil = lambda body: body
+        others.append(list_calligraphy(folder, PARAMS, 0, resources))
+        return body
+
+    server.spoil = overtake
+    assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
+    assert [ids(listing) for listing in others] == [EXPECTED]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def raw(make_folder):
 
 
 def write_table(raw, text):
-    (raw / "labels.csv").write_text(text)
+    (raw / "labels.csv").write_bytes(text.encode("latin-1"))
     return raw
 
 
@@ -55,8 +55,18 @@ def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
     [
         ("path,class\nimages/00.png,a\n", "must have the columns path, label.*lacks label; found path, class"),
         ("path,label\n", "found no row"),
-        ("", "not a CSV"),
+        ("", "must have the columns path, label.*lacks path, label; found none"),
+        ('path,label\nimages/00.png,"a\nimages/01.png,a\n', "line 2: not a CSV .*unexpected end of data"),
+        ("path,label\nimages/00.png,\xe9\n", "not a CSV in UTF-8"),
+        (
+            "path,label\nimages/00.png,a,\nimages/01.png,a,\n",
+            "line 2: must have 2 cells, as the header has, found 3; quote",
+        ),
+        ("path,label,split\nimages/00.png,a\n", "line 2: must have 3 cells, as the header has, found 2"),
         ("path,label\nimages/00.png,a\nimages/99.png,a\n", "line 3: file 'images/99.png' is not there: did you mean"),
+        ("path,label\n\nimages/00.png,a\n\n\nimages/99.png,a\n", "line 6: file 'images/99.png' is not there"),
+        ("path,label\r\n\r\nimages/99.png,a\r\n", "line 3: file 'images/99.png' is not there"),
+        ('path,label\nimages/00.png,"a\nb"\nimages/99.png,"\na"\n', "line 4: file 'images/99.png' is not there"),
         ("path,label\n../secret.png,a\n", "line 2: path must be relative .* found '../secret.png'"),
         ("path,label\n/etc/passwd,a\n", "line 2: path must be relative"),
         ("path,label\nimages/00.png,\n", "line 2: label must not be empty"),
@@ -66,6 +76,12 @@ def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
 def test_a_wrong_table_is_explained(raw, resources, text, message):
     with pytest.raises(UserError, match=message):
         list_table(write_table(raw, text), params(), 0, resources)
+
+
+def test_a_carriage_return_in_a_label_is_refused(raw, tmp_path):
+    write_table(raw, 'path,label\nimages/00.png,a\nimages/01.png,"b\rx"\n')
+    with pytest.raises(UserError, match=r"of a class must not have control characters, found 'b\\rx' .'images/01.png'"):
+        prepare_dataset(raw, tmp_path / "out", params(test_fraction=0.5), 0, "mine")
 
 
 def test_a_missing_table_lists_the_nearest(raw, resources):
