@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from stages.shared.console import UserError
 from stages.shared.params import Params
@@ -44,7 +44,7 @@ class FinetuneParams(Params):
     Attributes:
         steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.
         keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
-        schedule: length of the linear decay of the learning rate.
+        schedule: length of the linear decay of the learning rate; not shorter than the training.
         learning_rate: at the first step.
         batch_size: images per optimizer step.
         weight_decay: of AdamW, for weights of at least two dimensions (not biases, not normalization).
@@ -68,6 +68,14 @@ class FinetuneParams(Params):
             raise ValueError("must ascend, without repeats")
         return steps
 
+    @field_validator("schedule")
+    @classmethod
+    def _outlasts_training(cls, schedule: ScheduleParams, info: ValidationInfo) -> ScheduleParams:
+        last = info.data.get("steps", [0])[-1]
+        if schedule.steps is not None and schedule.steps < last:
+            raise ValueError(f"steps must be at least the last of finetune.steps, {last}; lengthen it or lower those")
+        return schedule
+
 
 def schedule_length(params: FinetuneParams, train_images: int, *, epochs: int | None = None) -> int:
     """Compute the schedule's length in optimizer steps; the last, smaller batch of an epoch counts as one.
@@ -81,15 +89,14 @@ def schedule_length(params: FinetuneParams, train_images: int, *, epochs: int | 
         UserError: the last of `params.steps` lies beyond it.
     """
     if params.schedule.steps is not None:
-        length, how = params.schedule.steps, "finetune.schedule.steps"
-    else:
-        per_epoch = -(-train_images // params.batch_size)
-        count = epochs or params.schedule.epochs or 0
-        length = count * per_epoch
-        how = f"{count} epochs of {per_epoch} batches, from {train_images} train images by {params.batch_size}"
+        return params.schedule.steps
+    per_epoch = -(-train_images // params.batch_size)
+    count = epochs or params.schedule.epochs or 0
+    length = count * per_epoch
     if params.steps[-1] > length:
         raise UserError(
-            f"finetune.steps: the last must be at most the schedule's length of {length} optimizer steps ({how}), "
+            f"finetune.steps: the last must be at most the schedule's length of {length} optimizer steps ({count} "
+            f"epochs of {per_epoch} batches, from {train_images} train images by {params.batch_size}), "
             f"found {params.steps[-1]}; lower the steps or lengthen finetune.schedule"
         )
     return length

@@ -5,7 +5,6 @@ parameters invalidates that stage alone; what they share is here: the base class
 wrong value is reported.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -33,7 +32,7 @@ class RunParams(Params):
 
     datasets: Annotated[list[Id], Field(min_length=1)]
     models: Annotated[list[Id], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]  # tables hold int64
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
@@ -42,6 +41,13 @@ class RunParams(Params):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must not repeat an entry, found {values}")
         return self
+
+
+class ModelEntry(Params):
+    """An entry of `models`, whose halves have models of their own."""
+
+    network: Any = None
+    taps: Any = None
 
 
 def read_section(path: Path, section: str, model: type[P]) -> P:
@@ -69,7 +75,7 @@ def read_row(path: Path, table: str, key: str, model: type[P], *, half: str | No
         half: of a model's entry, `network` or `taps`.
 
     Raises:
-        UserError: the entry does not exist (nearest names listed), or a value in it is wrong.
+        UserError: the entry does not exist (nearest names listed), holds an unknown key, or a value in it is wrong.
     """
     rows = _load(path)[table]
     if key not in rows:
@@ -77,7 +83,8 @@ def read_row(path: Path, table: str, key: str, model: type[P], *, half: str | No
     where, values = f"{table}.{key}", rows[key]
     if half is None:
         return parse(values, model, where=where)
-    if not isinstance(values, Mapping) or half not in values:
+    parse(values, ModelEntry, where=where)
+    if half not in values:
         raise UserError(f"{path}: {where}.{half} is missing: a model needs both `network` and `taps`")
     return parse(values[half], model, where=f"{where}.{half}")
 
@@ -122,6 +129,10 @@ def _load(path: Path) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(path)  # the parser DVC uses: both see the same values
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
+        ) from None
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
@@ -132,6 +143,12 @@ def _load(path: Path) -> dict[str, Any]:
     for key in SECTIONS:
         if not isinstance(content.get(key), dict):
             raise UserError(f"{path}: section `{key}` is missing or not a mapping")
+    for table in ("datasets", "models"):
+        for key in content[table]:
+            if not isinstance(key, str):
+                raise UserError(
+                    f"{path}: an id in `{table}` must be text, found {key!r} ({type(key).__name__}); quote it"
+                )
     return content
 
 

@@ -141,6 +141,24 @@ def test_a_row_and_the_half_of_a_row_are_read(path: Path):
         ("image_size: 64", "image_size: 4", "network.image_size: Input should be greater than or equal to 8; found 4"),
         ("library: timm", "library: tim", "network.library: Input should be 'timm', 'torchvision', 'open_clip' or"),
         ("image_size", "imagesize", "network.imagesize is not a parameter: did you mean 'image_size'?"),
+        (
+            "image_size: 64",
+            "image_size: 64, std: [0.0, 0.2, 0.2]",
+            "network.std.0: Input should be greater than 0; found",
+        ),
+        (
+            "image_size: 64",
+            "image_size: 64, std: [.inf, 1, 1]",
+            "network.std.0: Input should be a finite number; found",
+        ),
+        (
+            "image_size: 64",
+            "image_size: 64, mean: [0, .nan, 0]",
+            "network.mean.1: Input should be a finite number; found",
+        ),
+        ("image_size: 64", "image_size: 64, mean: [0, 0]", "network.mean: List should have at least 3 items"),
+        ("taps: {}", "taps: {}, epochs: 3", "epochs is not a parameter: (known: network, taps)"),
+        ("taps: {}", "tabs: {}", "tabs is not a parameter: did you mean 'taps'?"),
     ],
 )
 def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str):
@@ -152,6 +170,14 @@ def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str)
 def test_the_grid_is_read(path: Path):
     run = read_run(path)
     assert (run.datasets, run.models, run.seeds) == (["hands"], ["lite0"], [0, 1])
+    assert read_run(changed(path, "seeds: [0, 1]", f"seeds: [{2**63 - 1}]")).seeds == [2**63 - 1]
+
+
+def test_an_id_of_digits_is_quoted(path: Path):
+    changed(path, "datasets: [hands]", "datasets: ['2024']")
+    with pytest.raises(UserError, match=r"an id in `datasets` must be text, found 2024 \(int\); quote it"):
+        read_run(changed(path, "flowers:", "2024:"))
+    assert read_run(changed(path, "2024:", "'2024':")).datasets == ["2024"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +191,11 @@ def test_the_grid_is_read(path: Path):
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds must not repeat an entry, found [0, 0]"),
         ("seeds: [0, 1]", "seeds: []", "run.seeds: List should have at least 1 item"),
         ("seeds: [0, 1]", "seeds: [-1]", "run.seeds.0: Input should be greater than or equal to 0; found -1"),
+        (
+            "seeds: [0, 1]",
+            f"seeds: [{10**20}]",
+            "run.seeds.0: Input should be less than 9223372036854775808; found 1000",
+        ),
         ("models: [lite0]", "models: [vit.b]", "run.models.0: String should match pattern"),
     ],
 )
@@ -187,6 +218,13 @@ def test_a_wrong_file_says_why(path: Path, old: str, new: str, expected: str):
     with pytest.raises(UserError) as error:
         read_section(changed(path, old, new), "measure", MeasureParams)
     assert expected in str(error.value)
+
+
+def test_a_folder_is_no_file_of_parameters(tmp_path: Path):
+    with pytest.raises(
+        UserError, match="must be a file that can be read, found: Is a directory; name it with --params"
+    ):
+        read_run(tmp_path)
 
 
 def test_a_missing_file_and_one_without_sections_say_why(tmp_path: Path):

@@ -32,8 +32,9 @@ class WeightsParams(Params):
         return self
 
 
-Triple = Annotated[list[float], Field(min_length=3, max_length=3)]
-
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OfRGB = Field(min_length=3, max_length=3)
 
 Override = int | float | str | bool | list[int | float | bool]
 
@@ -58,7 +59,7 @@ class NetworkParams(Params):
     name: str
     weights: WeightsParams
     image_size: Annotated[int, Field(ge=8, le=2048)]
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: Annotated[list[Finite], OfRGB] | None = None
+    std: Annotated[list[Positive], OfRGB] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
     config: dict[str, Override] | None = None
