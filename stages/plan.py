@@ -10,20 +10,21 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
 from stages.embed.taps.find import TapsParams, find_taps
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.prepare.params import CalligraphyParams, Cifar100Params, DatasetParams, PrepareParams, read_dataset
+from stages.prepare.params import DatasetParams, DrawnClasses, PrepareParams, read_dataset
+from stages.prepare.source_file import has_only_source_file
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import assign_splits
 from stages.shared.console import run_door
@@ -33,7 +34,9 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.params import RunParams, read_row, read_run, read_section
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
-CALLIGRAPHERS = 20
+DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
+"""Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""
+
 BYTES = {"float32": 4, "float16": 2}
 GIB = 2**30
 
@@ -80,6 +83,8 @@ def main() -> None:
         "--tflops", type=float, default=15.0, help="what the GPU is assumed to sustain, in 1e12 operations/s"
     )
     args = parser.parse_args()
+    if not args.tflops > 0:
+        parser.error(f"--tflops: must be more than 0, found {args.tflops:g}")
     run = read_run(args.params)
     if args.params == Path("params.yaml"):  # the one that DVC reads
         print(stages_to_run(run))
@@ -91,10 +96,8 @@ def main() -> None:
 
 def images_of(path: Path, raw: Path, dataset: str) -> Images:
     """Count the images of one dataset of the grid."""
-    params = read_dataset(path, dataset)
-    return count_images(
-        raw / dataset, params, params.root_seed(read_section(path, "prepare", PrepareParams).seed), dataset
-    )
+    params, seed = read_dataset(path, dataset), read_section(path, "prepare", PrepareParams).seed
+    return count_images(raw / dataset, params, params.root_seed(seed), dataset)
 
 
 def stages_to_run(run: RunParams) -> str:
@@ -122,16 +125,15 @@ def following(changed: Iterable[str], run: RunParams) -> set[str]:
 
 
 def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> Images:
-    """Count a dataset's images by split: as its entry asks for, or as listing its raw folder gives; none is decoded.
+    """Count a dataset's images by split, as listing its files gives; none is decoded.
+
+    Of a dataset that is yet to be downloaded, what its entry asks for is counted, where that says enough.
 
     Raises:
         UserError: the raw data are missing, or the splits cannot be made from them.
     """
-    if isinstance(params, Cifar100Params) and params.seen_classes:
-        seen = len(params.seen_classes)
-        return Images(seen * (params.train or 500), seen * (params.test or 100), *_unseen(params), seen)
-    if isinstance(params, CalligraphyParams) and params.train_total and params.test_total:
-        return Images(params.train_total, params.test_total, *_unseen(params), CALLIGRAPHERS - len(_names(params)))
+    if params.source in DOWNLOADS and has_only_source_file(raw) and (asked := asked_for(params)):
+        return asked
     with ExitStack() as resources:
         listing = SOURCES[params.source](raw, params, seed, resources)
         splits = assign_splits(listing.candidates, params, seed, dataset)
@@ -139,12 +141,19 @@ def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> I
     return Images(len(splits["train"]), len(splits["test"]), len(splits["unseen"]), classes)
 
 
-def _unseen(params: DatasetParams) -> tuple[int]:
-    return (len(_names(params)) * (params.unseen or 500),)
-
-
-def _names(params: DatasetParams) -> list[str]:
-    return params.unseen_classes if isinstance(params.unseen_classes, list) else []
+def asked_for(params: DatasetParams) -> Images | None:
+    """Count what an entry asks for of a source in `DOWNLOADS`; None where the files alone would tell."""
+    classes, train, test = DOWNLOADS[params.source]
+    wanted = params.unseen_classes
+    unseen = wanted.count if isinstance(wanted, DrawnClasses) else len(wanted or ())
+    seen = len(params.seen_classes or ()) or classes - unseen
+    images = Images(
+        train=params.train_total or seen * (params.train or train),
+        test=params.test_total or seen * (params.test or test),
+        unseen=unseen * (params.unseen or train),
+        classes=seen,
+    )
+    return images if images.train and images.test and images.unseen else None
 
 
 def cost(path: Path, model: str, images: Images) -> Cost:
@@ -171,7 +180,7 @@ def cost(path: Path, model: str, images: Images) -> Cost:
         parameters=parameters,
         trained=trained,
         passed=passed,
-        flops=forward_flops(network.logits, entry.image_size) * (3 * trained + passed),
+        flops=forward_flops(network.module, entry.image_size) * (3 * trained + passed),
         checkpoints=weights * len(saved),
         embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
         training_memory=4 * 4 * parameters,
@@ -186,10 +195,10 @@ def last_step_images(embed: EmbedParams, images: Images) -> int:
     return train + test * len(embed.corruptions.kinds) * len(embed.corruptions.severities)
 
 
-def forward_flops(forward: Callable[[Tensor], Tensor], size: int) -> float:
-    """Count the floating-point operations of one image's forward pass of a network on the meta device."""
+def forward_flops(module: nn.Module, size: int) -> float:
+    """Count the floating-point operations of one image's forward pass, on the device of the weights."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        forward(torch.zeros(1, 3, size, size, device="meta"))
+        module(torch.zeros(1, 3, size, size, device=next(module.parameters()).device))
     return float(counter.get_total_flops())
 
 
