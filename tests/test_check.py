@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.check import check_layers, check_params, check_raw
+from stages.check.__main__ import main
+from stages.check.datasets import check_classes, check_raw
+from stages.check.models import check_layers, check_weights
+from stages.check.sections import check_params
+from stages.prepare.sources import SOURCES
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 
@@ -117,6 +121,47 @@ def test_the_main_metric_may_be_a_further_score_of_the_last_checkpoint(tmp_path:
         check_params(path)
 
 
+@pytest.mark.parametrize(
+    ("extra", "probe", "message"),
+    [
+        ([], [0], r"at the last checkpoint, 100, found measure\.probe\.steps 0; add 100 there"),
+        ([0, 100], [50], r"at the last checkpoint, 100, found measure\.probe\.steps 50; add 100 there"),
+        ([0, 50], [100], r"at the last checkpoint, 100, found measure\.extra\.steps 0, 50; add 100 there"),
+    ],
+)
+def test_the_probe_as_main_metric_is_fitted_at_the_last_checkpoint(
+    tmp_path: Path, extra: list[int], probe: list[int], message: str
+):
+    path = edited(tmp_path, "aggregate.main_metric", "probe_accuracy")
+    params = yaml.load(path)
+    if extra:
+        params["measure"]["metrics"].remove("probe_accuracy")
+        params["measure"]["extra"] = {"metrics": ["probe_accuracy"], "steps": extra}
+    params["measure"]["probe"]["steps"] = probe
+    yaml.dump(params, path)
+    with pytest.raises(UserError, match=rf"aggregate\.main_metric: 'probe_accuracy' must be measured {message}"):
+        check_params(path)
+
+
+@pytest.mark.parametrize(
+    ("extra", "probe", "found"),
+    [([0], [50], "50 beside 0"), ([50], "ends", "0, 100 beside 50"), ("ends", [50], "50 beside 0, 100")],
+)
+def test_the_probe_as_a_further_score_has_a_checkpoint(tmp_path: Path, extra: object, probe: object, found: str):
+    path = edited(tmp_path, "measure.extra", {"metrics": ["probe_accuracy"], "steps": extra})
+    params = yaml.load(path)
+    params["measure"]["metrics"].remove("probe_accuracy")
+    params["measure"]["probe"]["steps"] = "all"
+    yaml.dump(params, path)
+    assert check_params(path)
+    params["measure"]["probe"]["steps"] = probe
+    yaml.dump(params, path)
+    with pytest.raises(
+        UserError, match=rf"measure\.probe\.steps: must share .* measure\.extra\.steps.*, found {found};"
+    ):
+        check_params(path)
+
+
 @pytest.mark.parametrize("name", ["seen_matched", "ood"])
 def test_analyses_of_seen_images_need_them(tmp_path: Path, name: str):
     path = edited(tmp_path, "embed.splits", ["unseen"])
@@ -143,6 +188,62 @@ def test_small_classes_are_accepted_without_the_probe(tmp_path: Path):
     assert check_params(path)
 
 
+def own_images(raw: Path, per_class: int) -> None:
+    for label in "abcd":
+        (raw / "mine" / label).mkdir(parents=True)
+        for number in range(per_class):
+            (raw / "mine" / label / f"{number}.png").touch()
+
+
+OWN = {"source": "folder", "image_size": 32, "test_fraction": 0.4, "unseen_classes": ["c", "d"]}
+
+
+def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
+    path, run = edited(tmp_path, "datasets.mine", OWN), RunParams(datasets=["mine"], models=["m"], seeds=[0])
+    own_images(tmp_path / "small", 8)
+    own_images(tmp_path / "large", 13)  # 5 of them are test images
+    with pytest.raises(UserError, match=r"datasets\.mine: .*folds, 5, in the split 'test', found 3 of class 'a'; add"):
+        check_classes(path, tmp_path / "small", run)
+    check_classes(path, tmp_path / "large", run)
+    params = yaml.load(path)
+    params["measure"]["metrics"].remove("probe_accuracy")
+    params["measure"]["last_step"].remove("corruptions")
+    yaml.dump(params, path)
+    check_classes(path, tmp_path / "small", run)
+
+
+def test_splits_that_ones_own_images_do_not_give_are_named_before_training(tmp_path: Path):
+    path = edited(tmp_path, "datasets.mine", OWN | {"unseen_classes": ["c", "e"]})
+    own_images(tmp_path, 20)
+    with pytest.raises(UserError, match=r"datasets\.mine\.unseen_classes: class 'e' is not in the data"):
+        check_classes(path, tmp_path, RunParams(datasets=["mine"], models=["m"], seeds=[0]))
+
+
+def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for source in ("calligraphy", "cifar100", "torchvision"):
+        monkeypatch.delitem(SOURCES, source)
+    path = edited(tmp_path, "datasets.public", {"source": "torchvision", "name": "EuroSAT", "image_size": 64})
+    for dataset in ("calligraphy", "cifar100"):
+        (tmp_path / dataset).mkdir()
+        (tmp_path / dataset / "source.json").write_text("{}")
+    (tmp_path / "public").mkdir()
+    run = RunParams(datasets=["calligraphy", "cifar100", "public"], models=["m"], seeds=[0])
+    check_classes(path, tmp_path, run)
+
+
+def test_a_missing_file_of_weights_is_named_before_training(tmp_path: Path):
+    path = edited(
+        tmp_path, "models.efficientnet_lite0.network.weights", {"source": "file", "path": str(tmp_path / "mine.pth")}
+    )
+    run = RunParams(datasets=["hands"], models=["efficientnet_lite0_scratch", "efficientnet_lite0"], seeds=[0])
+    with pytest.raises(
+        UserError, match=r"models\.efficientnet_lite0\.network\.weights\.path: .* found none at .*mine\.pth"
+    ):
+        check_weights(path, run)
+    (tmp_path / "mine.pth").touch()
+    check_weights(path, run)
+
+
 def test_a_layer_that_is_not_in_its_network_is_named_before_training(tmp_path: Path):
     path = edited(tmp_path, "models.efficientnet_lite0.taps.layers", ["blocks.6", "block.3"])
     run = RunParams(datasets=["hands"], models=["efficientnet_lite0_scratch", "efficientnet_lite0"], seeds=[0])
@@ -167,6 +268,28 @@ def test_a_dangling_link_is_named(tmp_path: Path):
     (tmp_path / "mine").symlink_to(tmp_path / "gone")
     with pytest.raises(UserError, match=r"is a link to .*gone, which does not exist"):
         check_raw(tmp_path, RunParams(datasets=["mine"], models=["m"], seeds=[0]))
+
+
+def test_the_command_looks_at_images_and_weights_and_sums_up_the_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    path = edited(tmp_path, "datasets.mine", OWN)
+    params = yaml.load(path)
+    weights = {"source": "file", "path": str(tmp_path / "mine.pth")}
+    params["models"]["efficientnet_lite0"]["network"]["weights"] = weights
+    params["run"] = {"datasets": ["mine"], "models": ["efficientnet_lite0"], "seeds": [0, 1]}
+    yaml.dump(params, path)
+    own_images(tmp_path / "small", 8)
+    own_images(tmp_path / "large", 13)
+    monkeypatch.setattr(sys, "argv", ["check", "--params", str(path), "--raw", str(tmp_path / "small")])
+    with pytest.raises(UserError, match="every class must have an image for each of measure"):
+        main()
+    monkeypatch.setattr(sys, "argv", ["check", "--params", str(path), "--raw", str(tmp_path / "large")])
+    with pytest.raises(UserError, match=r"weights\.path: must be"):
+        main()
+    (tmp_path / "mine.pth").touch()
+    main()
+    assert capsys.readouterr().out.endswith("2 cells: datasets mine; models efficientnet_lite0; seeds 0, 1\n")
 
 
 def test_the_command_imports_no_network_library_and_exits_with_2(tmp_path: Path):

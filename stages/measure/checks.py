@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.measure.catalogue import METRICS
-from stages.measure.params import MeasureParams
+from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.plan import (
     PROBE,
     SEEN,
@@ -13,7 +13,6 @@ from stages.measure.plan import (
     TRAIN,
     UNSEEN,
     Job,
-    chosen_steps,
     corrupted_splits,
     head_metrics,
     last_step_splits,

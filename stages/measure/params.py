@@ -1,5 +1,6 @@
 """The `measure` section of params.yaml."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -104,3 +105,10 @@ class MeasureParams(Params):
         if both:
             raise ValueError(f"extra.metrics must not repeat a name of metrics, found {both}; leave it in one of them")
         return self
+
+
+def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
+    """Checkpoints' steps that `ends`, `all` or a list stands for."""
+    if wanted == "ends":
+        return (steps[0], steps[-1])
+    return tuple(steps) if wanted == "all" else tuple(wanted)

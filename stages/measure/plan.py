@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.measure.catalogue import HEAD_METRICS, METRICS
 from stages.measure.layer import Settings
-from stages.measure.params import MeasureParams, Steps
+from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.embeddings import Embeddings, Layer
 from stages.shared.seeding import child_seed
 
@@ -79,13 +79,6 @@ def metrics_at(step: int, steps: Sequence[int], params: MeasureParams) -> tuple[
 def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
     """Names of the scores that are asked for at one step."""
     return params.all_metrics if step in chosen_steps(params.extra.steps, steps) else params.metrics
-
-
-def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
-    """Checkpoints' steps that `ends`, `all` or a list stands for."""
-    if wanted == "ends":
-        return (steps[0], steps[-1])
-    return tuple(steps) if wanted == "all" else tuple(wanted)
 
 
 def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from stages.measure.params import MeasureParams
+from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.console import UserError
 from stages.shared.params import read_section
 from tests.measure.synthetic import write_params
@@ -30,6 +30,11 @@ def test_further_scores_and_analyses_may_be_none_or_many(tmp_path):
 @pytest.mark.parametrize("steps", ["ends", "all", [0, 100]])
 def test_probe_steps_are_a_word_or_a_list(tmp_path, steps):
     assert read(tmp_path, probe={"C": 1, "folds": 2, "steps": steps}).probe.steps == steps
+
+
+@pytest.mark.parametrize(("steps", "expected"), [("ends", (0, 10)), ("all", (0, 5, 10)), ([5], (5,))])
+def test_steps_are_chosen_by_word_or_list(steps, expected):
+    assert chosen_steps(steps, (0, 5, 10)) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.measure.params import MeasureParams
-from stages.measure.plan import analyses_of, chosen_steps, head_metrics, plan_jobs, settings_of
+from stages.measure.plan import analyses_of, head_metrics, plan_jobs, settings_of
 from stages.shared.embeddings import open_embeddings
 from stages.shared.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
@@ -26,11 +26,6 @@ def small_store(tmp_path, **changes):
 
 def probe(steps, folds=3):
     return {"C": 1.0, "folds": folds, "steps": steps}
-
-
-@pytest.mark.parametrize(("steps", "expected"), [("ends", (0, 10)), ("all", (0, 5, 10)), ([5], (5,))])
-def test_steps_are_chosen_by_word_or_list(steps, expected):
-    assert chosen_steps(steps, (0, 5, 10)) == expected
 
 
 def test_every_layer_of_every_split_at_every_step_and_the_baseline_once(store):
