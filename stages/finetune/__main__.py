@@ -13,6 +13,7 @@ from pathlib import Path
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.shared.console import Stopwatch, UserError, add_log_argument, run_door
 from stages.shared.images import PackedImages, open_images
+from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_row, read_section
 
@@ -28,6 +29,7 @@ def main() -> None:
     length = schedule_length(params, len(images.rows("train")), epochs=network.epochs)
     if any(args.weights.glob("*")):
         raise UserError(f"{args.weights}: must be empty or absent, holds files; delete it, or run through `dvc repro`")
+    require_weights(network)
 
     from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
 

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from stages.shared.console import UserError
 from stages.shared.networks import hub as hub_module
 from stages.shared.networks.build import build_network
+from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
 from tests.serving import serving
 
@@ -144,3 +145,27 @@ def test_a_file_too_damaged_to_be_read_is_refused_and_deleted(hub: Hub, cached: 
 def test_a_cached_file_s_name_is_its_hash(name: str, whole: bool, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"Hello, World!")
     assert hub_module._has_hash(tmp_path / name) is whole
+
+
+def transformers_network(source: str) -> NetworkParams:
+    weights = {"source": source}
+    return NetworkParams(library="transformers", name="owner/net", weights=weights, image_size=64)
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_weights_that_cannot_be_had_are_known_before_libraries_are_imported(tmp_path, monkeypatch, offline):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    with pytest.raises(UserError, match=r"(?s)the hub's owner/net cannot be loaded: .* does not answer.*offline: run"):
+        require_weights(transformers_network("hub"))
+    require_weights(transformers_network("none"))
+    (tmp_path / "models--owner--net/snapshots/0").mkdir(parents=True)
+    (tmp_path / "models--owner--net/snapshots/0/model.safetensors").touch()
+    require_weights(transformers_network("hub"))
+
+
+def test_a_hub_that_answers_is_asked_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub_module, "_answers", lambda url: True)
+    require_weights(transformers_network("hub"))

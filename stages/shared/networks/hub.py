@@ -9,6 +9,7 @@ from pathlib import Path
 import requests
 
 from stages.shared.console import UserError
+from stages.shared.networks.params import NetworkParams
 
 TIMEOUT_SECONDS = 3.0
 TORCH_HUB = "https://download.pytorch.org"
@@ -49,6 +50,25 @@ def require_answer(what: str, url: str) -> None:
     """
     if not _answers(url):
         raise UserError(_advice(what, _silent(url)))
+
+
+def require_weights(network: NetworkParams) -> None:
+    """Fail now, before libraries are imported, if a network's weights cannot be had from the Hugging Face hub.
+
+    Only transformers' names say in which repository they are; the others' are found out when they are loaded.
+
+    Raises:
+        UserError: nothing of the repository is in the cache, and the hub does not answer.
+    """
+    if network.library != "transformers" or network.weights.source != "hub":
+        return
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = repo_folder_name(repo_id=network.name, repo_type="model")
+    cached = any(Path(constants.HF_HUB_CACHE).glob(f"{folder}/snapshots/*/*"))
+    if not cached and (constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)):
+        raise UserError(_advice(f"the hub's {network.name}", _silent(constants.ENDPOINT)))
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
