@@ -1,7 +1,7 @@
 """The linear probe's predictions against those of the optimum, on real embeddings.
 
-At every layer of a cell's last checkpoint and both splits, counts the held-out predictions that differ
-from scikit-learn's in double precision at a tolerance of 1e-9, for the stage's own tolerance and for looser ones.
+At every layer of a cell's last checkpoint, of seen and unseen images, counts the held-out predictions that differ from
+scikit-learn's in double precision at a tolerance of 1e-9, for the stage's own tolerance and for looser ones.
 
     OMP_NUM_THREADS=1 python -m tests.bench.probe_solver data/embeddings/hands/efficientnet_lite0/0
 """
