@@ -27,15 +27,15 @@ test-slow: setup
 	python -m pytest -q -m slow
 
 repro: setup
-	python -m stages.check
+	python -m stages.commands.check
 	WHICHLAYER_NO_VERDICT=1 dvc repro
-	python -m stages.verdict data/results
+	python -m stages.commands.verdict data/results
 
 status: setup
 	dvc status
 
 plan: setup
-	python -m stages.plan
+	python -m stages.commands.plan
 
 bench: setup
 	python -m tests.bench

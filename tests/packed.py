@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.shared.images import MANIFEST_COLUMNS, PackedImages, Pixels, open_images, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, Pixels, open_images, write_images
 
 SEEN, UNSEEN = ("ash", "birch", "cedar"), ("date", "elm")
 

@@ -12,20 +12,20 @@ import json
 import os
 from pathlib import Path
 
-from stages.aggregate.cells import ANALYSES, read_analysis, read_layers, read_training
-from stages.aggregate.documents import latex, markdown
-from stages.aggregate.evidence import weigh
-from stages.aggregate.extras import robustness
-from stages.aggregate.figures import draw_figures
-from stages.aggregate.findings import find
+from stages.aggregate.curves import average
+from stages.aggregate.figures.draw import draw_figures
+from stages.aggregate.inputs import ANALYSES, read_analysis, read_layers, read_training
 from stages.aggregate.main_score import check_main_score
 from stages.aggregate.params import AggregateParams
-from stages.aggregate.scores import average
-from stages.aggregate.tables import follow_steps, headline, last_step, summarize, without_best, write_table
-from stages.aggregate.verdict import verdict
+from stages.aggregate.report.findings import find
+from stages.aggregate.report.summary_md import latex, markdown
+from stages.aggregate.report.verdict import verdict
+from stages.aggregate.tables.classes import robustness
+from stages.aggregate.tables.summary import follow_steps, headline, last_step, summarize, without_best, write_table
+from stages.aggregate.uncertainty.annotate import weigh
 from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.metric_table import write_records
 from stages.shared.params import read_run, read_section
-from stages.shared.records import write_records
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""

@@ -1,76 +1,183 @@
-"""Curves of averaged scores, and single points of them."""
+"""Metric rows of many cells -> the curves that tables and figures show: a score against depth, averaged over seeds.
 
-from collections.abc import Iterator
+A curve holds one embedding per depth. A layer has one main pooling, whose rows come first, and may have further ones,
+and under `auto` the main pooling may differ from layer to layer, so that curves are put together like this:
+
+- The main curve is every layer under its main pooling. Its name joins the poolings it uses in the order of depth:
+  `mean`, or `class_token+mean`. `none` (the layer's output already is a vector) is named only if there is nothing else.
+- A further pooling gives a curve of its own name. Where a layer has no embedding of that pooling because its main one
+  already is the same (the same pooling, or `none`), the main one stands in; other depths are left out.
+- A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from stages.aggregate.scores import CURVE, UNSEEN, Scores, best_index
+from stages.aggregate.metric_info import metric_rank
+from stages.shared.console import UserError
+from stages.shared.metric_table import HEAD, MEASURE_AGAIN
+from stages.shared.params import RunParams
 
-Row = pd.Series
-"""One point of a curve."""
+SEEN, UNSEEN = "test", "unseen"
+"""The splits that scores are reported on: other images of the seen classes; classes that training never saw."""
+
+SEEN_MATCHED, UNSEEN_MATCHED = "seen_matched", "unseen_matched"
+"""The same on as many classes and images per class in both, so that the two may be compared."""
+
+CURVE = ["dataset", "model", "pooling", "metric"]
+POINT = ["dataset", "model", "main", "pooling", "metric", "split", "step", "depth", "layer"]
+
+INTERVALS = ["ci_images_low", "ci_images_high", "range_classes_low", "range_classes_high"]
+LEADS = ["lead", "lead_low", "lead_high", "subset_agreement"]
+EVIDENCE = [*INTERVALS, "selection_frequency", "in_best_set", *LEADS]
+"""How sure a point is (docs/results.md), empty until `uncertainty.intervals` fills it; `LEADS` are the whole
+curve's, repeated at each of its unseen points."""
 
 
-def curves(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the points of one curve after the other: all splits and steps of a dataset, model, pooling and metric."""
-    for _, curve in points.groupby([*CURVE, "main"], sort=False):
-        yield curve
+@dataclass(frozen=True)
+class Scores:
+    """Means over seeds.
 
-
-def last_measured(curve: pd.DataFrame) -> int:
-    """The last step at which a curve has unseen points."""
-    return int(curve.loc[curve["split"] == UNSEEN, "step"].max())
-
-
-def best(curve: pd.DataFrame, split: str, step: int) -> Row | None:
-    """The best point on one split at one step: highest or lowest as the score says, the shallower of equal ones.
-
-    Returns:
-        None where nothing was measured, no value is finite, or neither higher nor lower is better.
+    Attributes:
+        curves: one row per curve (dataset, model, pooling, metric; `main` marks the main pooling), split, step and
+            depth: layer, value, sd (over seeds, ddof = 1; NaN for one seed), chance, ceiling, start_sd, parameters,
+            better, embedding (the layer's own pooling) and `EVIDENCE`. In the grid's order.
+        baseline: the same for the raw-pixel baseline: dataset, model, metric, split, step, value.
+        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd, `INTERVALS`.
+        n_seeds: how many seeds every mean is over.
     """
-    return best_of(curve[(curve["split"] == split) & (curve["step"] == step)])
+
+    curves: pd.DataFrame
+    baseline: pd.DataFrame
+    accuracy: pd.DataFrame
+    n_seeds: int
 
 
-def best_of(points: pd.DataFrame) -> Row | None:
-    """The best of a curve's points on one split at one step, as `best` chooses it."""
-    if points.empty:
+def average(layers: pd.DataFrame, run: RunParams) -> Scores:
+    """Average every score over the seeds of the grid.
+
+    Args:
+        layers: metric rows of all cells (stages.shared.metric_table). Where they do not say `better`, it is the higher.
+        run: the grid.
+
+    Raises:
+        UserError: a seed lacks a row that another one has, or a score was not measured on unseen classes.
+    """
+    layers = layers if "better" in layers else layers.assign(better="higher")
+    asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
+    layers = layers[layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])]
+    layers = layers[layers["metric"].isin(asked_for)]
+    embedded = layers[(layers["depth"] >= 0).fillna(False)]  # a tap may be named like HEAD: only its depth tells
+    _check_unseen(embedded)
+    groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model"], sort=False)]
+    head = layers[
+        (layers["layer"] == HEAD)
+        & layers["depth"].isna()
+        & (layers["metric"] == "accuracy")
+        & (layers["split"] == SEEN)
+    ]
+    pixels = layers[(layers["depth"] == -1).fillna(False)]
+    return Scores(
+        curves=_means(pd.concat(groups, ignore_index=True), POINT, run),
+        baseline=_means(pixels, ["dataset", "model", "metric", "split", "step"], run),
+        accuracy=_means(head, ["dataset", "model", "step"], run),
+        n_seeds=len(run.seeds),
+    )
+
+
+def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the seen and the unseen split at the last step at which their score was measured there.
+
+    Analyses of the last checkpoint may have scored other splits later than that.
+
+    Args:
+        layers: metric rows of one dataset and model.
+    """
+    rows = layers[layers["split"].isin([SEEN, UNSEEN])]
+    return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
+
+
+TIE = 1e-12
+"""Scores as close as this are equal: the same clusters in another order differ by rounding."""
+
+
+def best_index(values: NDArray[np.float64], better: str) -> int | None:
+    """Index of the best of (L,) values, the first of equal ones; None where none is finite or nothing is better.
+
+    Args:
+        values: NaN where there is none.
+        better: `higher`, `lower` or `neither`.
+    """
+    if better == "neither" or np.isnan(values).all():
         return None
-    points = points.sort_values("depth")
-    index = best_index(points["value"].to_numpy(dtype=float), points.iloc[0]["better"])
-    return None if index is None else points.iloc[index]
+    signed = values if better == "higher" else -values
+    return int(np.argmax(signed >= np.nanmax(signed) - TIE))
 
 
-def at_layer(points: pd.DataFrame, layer: str) -> Row | None:
-    """One layer's point among a curve's points on one split at one step, or None."""
-    found = points[points["layer"] == layer]
-    return None if found.empty else found.iloc[0]
+def _check_unseen(embedded: pd.DataFrame) -> None:
+    if embedded.empty:
+        raise UserError("no layer was scored; measure.metrics must list a score of embeddings, for example nmi")
+    for (dataset, model, metric), rows in embedded.groupby(["dataset", "model", "metric"], sort=False):
+        if not (rows["split"] == UNSEEN).any():
+            raise UserError(
+                f"{dataset}, {model}: {metric} was not measured on unseen classes, found it on "
+                f"{', '.join(rows['split'].unique())}; embed.splits must list {UNSEEN!r}"
+            )
 
 
-def baseline_at(scores: Scores, curve: pd.DataFrame, split: str, step: int) -> float | None:
-    """The raw-pixel baseline of a curve's score; images do not change with training, so any step's value serves."""
-    name, rows = curve.iloc[0], scores.baseline
-    rows = rows[(rows["dataset"] == name["dataset"]) & (rows["model"] == name["model"])]
-    rows = rows[(rows["metric"] == name["metric"]) & (rows["split"] == split)]
-    exact = rows[rows["step"] == step]
-    chosen = exact if len(exact) else rows
-    return None if chosen.empty else float(chosen.iloc[0]["value"])
+def _curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Arrange one network's rows by curve: `pooling` becomes the curve's name, `main` marks the main one."""
+    rows = rows.assign(embedding=rows["pooling"])
+    first = rows.groupby("depth")["pooling"].transform("first")
+    further = rows["layer"].str.contains("@", regex=False) | (rows["pooling"] != first)
+    main, others = rows[~further], rows[further]
+    curves = [main.assign(pooling=_main_name(main), main=True)]
+    names = list(others["pooling"].unique())
+    for name in (n for n in names if n != "class_token" or "token0" not in names):
+        poolings = ["token0", "class_token"] if name == "token0" else [name]
+        own = others[others["pooling"].isin(poolings)]
+        same = main["pooling"].isin([*poolings, "none"]) & ~main["depth"].isin(own["depth"])
+        curves.append(pd.concat([own, main[same]]).assign(pooling=name, main=False))
+    return pd.concat(curves, ignore_index=True)
 
 
-def accuracy_at(scores: Scores, dataset: str, model: str, step: int) -> Row | None:
-    """The network's own accuracy at one step, or None where it was not measured."""
-    rows = scores.accuracy
-    rows = rows[(rows["dataset"] == dataset) & (rows["model"] == model) & (rows["step"] == step)]
-    return None if rows.empty else rows.iloc[0]
+def _main_name(main: pd.DataFrame) -> str:
+    poolings = list(dict.fromkeys(main.sort_values("depth")["pooling"]))
+    return "+".join([p for p in poolings if p != "none"] or poolings)
 
 
-def ranks(curve: pd.DataFrame) -> "pd.Series[float]":
-    """Rank a curve's layers by their unseen score at its last step: the best has the highest rank; by layer's name."""
-    points = curve[(curve["split"] == UNSEEN) & (curve["step"] == last_measured(curve))].set_index("layer")
-    return points["value"].astype(float).rank(ascending=points.iloc[0]["better"] != "lower")
+def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFrame:
+    groups = rows.groupby(list(keys), sort=False)
+    means = groups.agg(
+        value=("value", lambda values: values.mean(skipna=False)),
+        sd=("value", lambda values: values.std(skipna=False)),
+        n=("seed", "nunique"),
+        chance=("chance", "mean"),
+        ceiling=("ceiling", "mean"),
+        start_sd=("start_sd", "mean"),
+        parameters=("parameters", "max"),
+        better=("better", "first"),
+        embedding=("embedding" if "embedding" in rows else "pooling", "first"),
+    ).reset_index()
+    means[EVIDENCE] = np.nan
+    means["in_best_set"] = pd.array([pd.NA] * len(means), dtype="boolean")
+    short = means[means["n"] != len(run.seeds)]
+    if len(short):
+        where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")
+        raise UserError(
+            f"every seed must have been measured alike, but {where} is there for {short.iloc[0]['n']} "
+            f"of {len(run.seeds)} seeds; {MEASURE_AGAIN}"
+        )
+    return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
 
 
-def spearman(x: pd.Series, y: pd.Series) -> float:
-    """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
-    both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
-    varied = len(both) > 1 and (both.nunique() > 1).all()
-    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")
+def _order(column: Any, run: RunParams) -> Any:
+    order = {"dataset": run.datasets, "model": run.models, "metric": sorted(column.unique(), key=metric_rank)}
+    if column.name in order:
+        return column.map({name: i for i, name in enumerate(order[column.name])})
+    return ~column if column.name == "main" else column

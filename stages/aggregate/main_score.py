@@ -1,7 +1,7 @@
 """Whether the main score can be the main one: measured, and choosing a layer."""
 
-from stages.aggregate.curves import best, curves, last_measured
-from stages.aggregate.scores import UNSEEN, Scores
+from stages.aggregate.curves import UNSEEN, Scores
+from stages.aggregate.points import best, curves, last_measured
 from stages.shared.console import UserError, nearest
 
 

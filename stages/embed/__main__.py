@@ -4,7 +4,7 @@ Reads packed images and checkpoints; writes one Zarr group: an array per layer, 
 head's logits and a raw-pixel baseline. A group inside it holds more images at the last checkpoint: training images, and
 test images made worse on purpose.
 
-    python -m stages.embed --dataset hands --model efficientnet_lite0 --seed 0 \\
+    python -m stages.embed --dataset handwriting --model efficientnet_lite0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS
 """
 
@@ -15,7 +15,7 @@ from stages.embed.cell import library_versions, open_cell
 from stages.embed.params import EmbedParams
 from stages.embed.taps.params import TapsParams
 from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, run_door
-from stages.shared.images import PackedImages, open_images
+from stages.shared.image_store import PackedImages, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_row, read_section
 

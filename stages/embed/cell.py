@@ -12,18 +12,18 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.embed.extract import LayerEmbeddings
+from stages.embed.hooks import LayerEmbeddings
+from stages.embed.image_sets import Part, last_step_parts, part_pixels, part_samples
 from stages.embed.layers import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.loading import checked_info, load_checkpoint, prepare_module
 from stages.embed.params import EmbedParams
-from stages.embed.parts import Part, last_step_parts, part_pixels, part_samples
 from stages.embed.taps.find import TapsParams, find_taps
 from stages.shared.checkpoints import CheckpointInfo, list_checkpoints, read_info
 from stages.shared.console import UserError, progress
 from stages.shared.devices import choose_device
+from stages.shared.embedding_store import BASELINE, LAST_STEP, LOGITS
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.embeddings import BASELINE, LAST_STEP, LOGITS
-from stages.shared.images import MAX_SHARD_BYTES, PackedImages, Pixels, Rows, batch_rows
+from stages.shared.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.build import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.seeding import child_seed

@@ -25,7 +25,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from stages.embed.params import Kind, Severity
-from stages.shared.images import Pixels
+from stages.shared.image_store import Pixels
 from stages.shared.seeding import child_seed
 
 ROOT_SEED = 0

@@ -7,7 +7,7 @@ from accelerate import Accelerator
 
 from stages.shared.checkpoints import CheckpointInfo, list_checkpoints, read_info, read_state
 from stages.shared.console import UserError
-from stages.shared.images import PackedImages
+from stages.shared.image_store import PackedImages
 from stages.shared.networks.build import Network
 from stages.shared.networks.params import NetworkParams
 

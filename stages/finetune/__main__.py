@@ -3,7 +3,7 @@
 Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
 loss and test accuracy (training.csv).
 
-    python -m stages.finetune --dataset hands --model efficientnet_lite0 --seed 0 \\
+    python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --history TRAINING/training.csv
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.shared.console import Stopwatch, UserError, add_log_argument, run_door
-from stages.shared.images import PackedImages, open_images
+from stages.shared.image_store import PackedImages, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_row, read_section

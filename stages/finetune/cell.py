@@ -7,7 +7,7 @@ from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.devices import choose_device
-from stages.shared.images import PackedImages
+from stages.shared.image_store import PackedImages
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.transforms import Transform

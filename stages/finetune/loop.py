@@ -21,7 +21,7 @@ from torch.optim import AdamW, Optimizer
 from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
 from stages.shared.console import UserError, progress
-from stages.shared.images import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.build import Network
 from stages.shared.seeding import child_seed
 from stages.shared.transforms import Transform, draw_angles

@@ -4,7 +4,8 @@ Reads one embedding store; writes layers.csv (a row per step, split, layer and s
 contribution and cluster), starts.csv and clusters.parquet (every k-means start), and of the last step, as asked for,
 subsets.csv, k_sensitivity.csv and layer_pairs.csv.
 
-    python -m stages.measure --dataset hands --model efficientnet_lite0 --seed 0 --embeddings EMBEDDINGS --out MEASURES
+    python -m stages.measure --dataset handwriting --model efficientnet_lite0 --seed 0 \\
+        --embeddings EMBEDDINGS --out MEASURES
 """
 
 import argparse
@@ -12,13 +13,13 @@ import sys
 from pathlib import Path
 
 from stages.measure.checks import check_cell, check_finite, check_params
-from stages.measure.notes import notes
+from stages.measure.jobs import plan_jobs
+from stages.measure.outputs.cell_tables import write_tables
+from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
-from stages.measure.plan import plan_jobs
-from stages.measure.scoring import measure, worker_count
-from stages.measure.tables import write_tables
+from stages.measure.run import measure, worker_count
 from stages.shared.console import Stopwatch, add_log_argument, run_door
-from stages.shared.embeddings import open_embeddings
+from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import read_section
 
 

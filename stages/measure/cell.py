@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from stages.measure.arrays import Floats, Rows
-from stages.measure.layer import EmbeddedSplit, unit_rows
+from stages.measure.embedded_split import EmbeddedSplit, unit_rows
+from stages.measure.jobs import SEEN, corrupted_splits, settings_of
 from stages.measure.params import MeasureParams
-from stages.measure.plan import SEEN, corrupted_splits, settings_of
-from stages.shared.embeddings import Embeddings, Layer
+from stages.shared.embedding_store import Embeddings, Layer
 
 
 class Cell:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.measure.catalogue import METRICS
-from stages.measure.params import MeasureParams, chosen_steps
-from stages.measure.plan import (
+from stages.measure.jobs import (
     PROBE,
     SEEN,
     SPLITS,
@@ -18,8 +16,10 @@ from stages.measure.plan import (
     last_step_splits,
     plan_jobs,
 )
+from stages.measure.metrics import METRICS
+from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.console import UserError
-from stages.shared.embeddings import Embeddings
+from stages.shared.embedding_store import Embeddings
 
 
 def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.measure.arrays import Classes, Floats
-from stages.measure.clustering import best_of_few, normalized_mutual_information
+from stages.measure.scores.clustering import best_of_few, normalized_mutual_information
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stages.measure.arrays import Classes, Doubles, Floats
-from stages.measure.layer import unit_rows
+from stages.measure.embedded_split import unit_rows
 
 NEIGHBOURS = 50
 """k of Sun et al. (2022) for small sets of training images."""

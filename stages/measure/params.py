@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.measure.catalogue import NAMES
+from stages.measure.metrics import NAMES
 from stages.shared.console import nearest
 from stages.shared.params import Params
 

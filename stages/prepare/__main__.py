@@ -3,7 +3,7 @@
 Reads the raw folder and, for downloaded datasets, a checksummed cache; writes a folder: `images.zarr` (uint8 RGB),
 `manifest.csv` (id, split, class, source, SHA-256 of every image) and `report.json` (counts, and what was left out).
 
-    python -m stages.prepare --dataset hands --raw data/raw/hands --out data/prepared/hands
+    python -m stages.prepare --dataset handwriting --raw data/raw/handwriting --out data/prepared/handwriting
 """
 
 import argparse

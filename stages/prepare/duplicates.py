@@ -6,7 +6,7 @@ from typing import Literal
 
 from stages.prepare.candidates import Candidate, Split
 from stages.shared.console import UserError
-from stages.shared.images import SPLITS
+from stages.shared.image_store import SPLITS
 
 Policy = Literal["error", "drop", "keep"]
 KEEP_ORDER = {"test": 0, "unseen": 1, "train": 2}

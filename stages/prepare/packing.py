@@ -26,7 +26,7 @@ from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import assign_splits, check_sizes, unique_ids
 from stages.shared.console import UserError, progress
-from stages.shared.images import MANIFEST_COLUMNS, SPLITS, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, SPLITS, write_images
 
 IMAGES_PER_BLOCK = 32
 

@@ -104,10 +104,10 @@ class DatasetParams(Params):
         return default if self.seed is None else self.seed
 
 
-class HandsParams(DatasetParams):
+class HandwritingParams(DatasetParams):
     """Words rendered in fonts after a written or drawn hand; the numbers of images must be given."""
 
-    source: Literal["hands"]
+    source: Literal["handwriting"]
     train: Count
     test: Annotated[int, Field(ge=2)]
     unseen: Annotated[int, Field(ge=2)]
@@ -174,7 +174,7 @@ class TorchvisionParams(DatasetParams):
 
 
 DATASET_PARAMS: dict[str, type[DatasetParams]] = {
-    "hands": HandsParams,
+    "handwriting": HandwritingParams,
     "folder": FolderParams,
     "table": TableParams,
     "calligraphy": CalligraphyParams,

@@ -9,7 +9,7 @@ from typing import Self
 from stages.prepare.candidates import Candidate, Split
 from stages.prepare.duplicates import DuplicateCounts
 from stages.prepare.splits import SMALL, class_counts, small_classes
-from stages.shared.images import SPLITS
+from stages.shared.image_store import SPLITS
 
 FORMAT = "whichlayer.prepare-report/1"
 

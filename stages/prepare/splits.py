@@ -12,7 +12,7 @@ import numpy as np
 from stages.prepare.candidates import Candidate, Split, check_names
 from stages.prepare.params import DatasetParams, DrawnClasses
 from stages.shared.console import UserError, nearest
-from stages.shared.images import SPLITS
+from stages.shared.image_store import SPLITS
 from stages.shared.seeding import child_seed
 
 MINIMUM = {"train": 1, "test": 2, "unseen": 2}

@@ -1,4 +1,4 @@
-"""Writing an embedding store (`stages.shared.embeddings` has its layout), a whole shard at a time."""
+"""Writing an embedding store (`stages.shared.embedding_store` has its layout), a whole shard at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from stages.shared.embeddings import BASELINE, FORMAT, LOGITS, Floats, Layer
+from stages.shared.embedding_store import BASELINE, FORMAT, LOGITS, Floats, Layer
 
 SAMPLES_PER_CHUNK = 256
 SAMPLES_PER_SHARD = 4096

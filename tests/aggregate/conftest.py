@@ -5,7 +5,7 @@ import pytest
 from stages.shared.params import RunParams
 from tests.aggregate.synthetic import write_cells, write_params
 
-DATASETS, MODELS, SEEDS = ["hands"], ["small", "small_scratch"], [0, 1]
+DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]
 
 
 @pytest.fixture

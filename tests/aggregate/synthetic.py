@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import normalized_mutual_info_score
 
-from stages.shared.records import HEAD, write_records
+from stages.shared.metric_table import HEAD, write_records
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")

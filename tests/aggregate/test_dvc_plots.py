@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.names import METRIC_NAMES
+from stages.aggregate.metric_info import METRIC_NAMES
 
 TEMPLATES = Path(__file__).parents[2] / ".dvc" / "plots"
 

@@ -7,17 +7,18 @@ from matplotlib import rc_context
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 
-from stages.aggregate.cells import read_layers
-from stages.aggregate.curves import curves
-from stages.aggregate.figures import draw_figures, style
+from stages.aggregate.curves import average
+from stages.aggregate.figures import style
 from stages.aggregate.figures.depth import MOST_LABELLED, depth_figure
+from stages.aggregate.figures.draw import draw_figures
 from stages.aggregate.figures.layer_pairs import layer_pairs_figure, matrix
 from stages.aggregate.figures.overview import overview_figure
 from stages.aggregate.figures.panel import BEST_SET
 from stages.aggregate.figures.robustness import robustness_figure
 from stages.aggregate.figures.steps import steps_figure
-from stages.aggregate.scores import average
-from stages.aggregate.tables import follow_steps, last_step, summarize
+from stages.aggregate.inputs import read_layers
+from stages.aggregate.points import curves
+from stages.aggregate.tables.summary import follow_steps, last_step, summarize
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ def test_the_overviews_bar_is_the_best_layers_interval(scores, one_score):
 
 def corrupted(depths=(0, 1), severities=(1, 2), kinds=("blur", "noise"), models=("small",)):
     rows = [
-        {"dataset": "hands", "model": model, "layer": f"l.{depth}", "depth": depth, "pooling": "mean"}
+        {"dataset": "handwriting", "model": model, "layer": f"l.{depth}", "depth": depth, "pooling": "mean"}
         | {"metric": "probe_accuracy", "corruption": kind, "severity": severity, "chance": 0.1}
         | {"relative": 1 - 0.1 * severity - 0.02 * depth - 0.3 * (kind == "noise")}
         for model in models
@@ -274,7 +275,7 @@ def test_robustness_without_any_defined_value_is_an_empty_figure():
 def layer_pairs(seeds=(0, 1), splits=("test", "unseen")):
     names = ["pixels", "stem", "blocks.0"]
     rows = [
-        {"dataset": "hands", "model": "small", "seed": seed, "step": 100, "split": split, "layer_a": names[a]}
+        {"dataset": "handwriting", "model": "small", "seed": seed, "step": 100, "split": split, "layer_a": names[a]}
         | {"depth_a": a - 1, "pooling_a": "mean" if a else "none", "layer_b": names[b], "depth_b": b - 1}
         | {"pooling_b": "mean" if b else "none", "cka": 1.0 if a == b else 0.1 * (a + b) + 0.02 * seed}
         for seed in seeds
@@ -305,10 +306,15 @@ def test_layer_pairs_have_a_matrix_per_split_with_names_and_numbers():
 def test_no_two_figures_share_a_name(scores, monkeypatch, tmp_path):
     """A model `m_max` beside the pooling `max` of a model `m`, datasets `a_b` and `a` with models `c` and `b_c`."""
     names = []
-    monkeypatch.setattr("stages.aggregate.figures.draw", lambda folder, name, make: names.append(name))
+    monkeypatch.setattr("stages.aggregate.figures.draw.draw", lambda folder, name, make: names.append(name))
     one = scores.curves[scores.curves["model"] == "small"]
-    grids = [one, one.assign(pooling="max", main=False), one.assign(model="small_max"), one.assign(model="hands_small")]
-    grids += [one.assign(dataset="d_hands"), one.assign(dataset="d", model="hands_small")]
+    grids = [
+        one,
+        one.assign(pooling="max", main=False),
+        one.assign(model="small_max"),
+        one.assign(model="handwriting_small"),
+    ]
+    grids += [one.assign(dataset="d_handwriting"), one.assign(dataset="d", model="handwriting_small")]
     curves = pd.concat(grids, ignore_index=True)
     count = draw_figures(
         tmp_path, replace(scores, curves=curves), "nmi", list(curves["model"].unique()), corrupted().iloc[:0],
@@ -321,7 +327,7 @@ def test_no_two_figures_share_a_name(scores, monkeypatch, tmp_path):
 def test_the_steps_figure_says_which_end_g_is(scores, monkeypatch, tmp_path, better, extreme):
     titles = []
     monkeypatch.setattr(
-        "stages.aggregate.figures.draw", lambda folder, name, make: titles.append(make().get_suptitle())
+        "stages.aggregate.figures.draw.draw", lambda folder, name, make: titles.append(make().get_suptitle())
     )
     curves = scores.curves[scores.curves["metric"] == "nmi"].assign(better=better)
     draw_figures(tmp_path, replace(scores, curves=curves), "nmi", ["small", "small_scratch"], corrupted().iloc[:0],
@@ -331,7 +337,7 @@ def test_the_steps_figure_says_which_end_g_is(scores, monkeypatch, tmp_path, bet
 
 def test_which_figures_are_drawn(scores, monkeypatch, tmp_path):
     names = []
-    monkeypatch.setattr("stages.aggregate.figures.draw", lambda folder, name, make: names.append(name))
+    monkeypatch.setattr("stages.aggregate.figures.draw.draw", lambda folder, name, make: names.append(name))
     nmi = scores.curves[(scores.curves["metric"] == "nmi") & (scores.curves["model"] == "small")]
     more = replace(scores, curves=pd.concat([scores.curves, nmi.assign(metric="ami")]))
     pairs = layer_pairs()
@@ -340,17 +346,17 @@ def test_which_figures_are_drawn(scores, monkeypatch, tmp_path):
     empty = corrupted().iloc[:0]
     assert draw_figures(tmp_path, more, "nmi", models, empty, pairs.iloc[:0]) == len(names) == 5
     assert names == [
-        "overview-hands",
-        "steps-hands",
-        "depth-hands-small",
-        "depth_more-hands-small",
-        "depth-hands-small_scratch",
+        "overview-handwriting",
+        "steps-handwriting",
+        "depth-handwriting-small",
+        "depth_more-handwriting-small",
+        "depth-handwriting-small_scratch",
     ]
     names.clear()
     robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
     assert draw_figures(tmp_path, more, "ami", models[:1], robust, pairs) == len(names)
     assert [name for name in names if "small_scratch" not in name][2:] == [
-        "depth-hands-small",
-        "robustness-hands",
-        "layer_pairs-hands-small",
+        "depth-handwriting-small",
+        "robustness-handwriting",
+        "layer_pairs-handwriting-small",
     ]

@@ -11,9 +11,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.aggregate.__main__ import main
-from stages.aggregate.verdict import verdict
+from stages.aggregate.report.verdict import verdict
 from stages.shared.console import UserError
-from stages.shared.records import COLUMNS
+from stages.shared.metric_table import COLUMNS
 from tests.aggregate.synthetic import write_cells, write_params
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +28,10 @@ def whole(tmp_path_factory):
     """A small grid with its results, written twice: `results` and `again`, and what was printed."""
     root = tmp_path_factory.mktemp("whole")
     write_cells(
-        root, ["hands"], MODELS, [0, 1], analyses=True, layers=("stem", "blocks.0", "head_conv"),
+        root, ["handwriting"], MODELS, [0, 1], analyses=True, layers=("stem", "blocks.0", "head_conv"),
         metrics=("nmi", "knn_purity", "probe_accuracy"),
     )  # fmt: skip
-    write_params(root / "params.yaml", ["hands"], MODELS, [0, 1])
+    write_params(root / "params.yaml", ["handwriting"], MODELS, [0, 1])
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         aggregate(patch, root)
         aggregate(patch, root, "again")
@@ -62,8 +62,8 @@ def test_two_runs_write_identical_bytes(whole):
 
 def test_what_is_written_is_what_dvc_expects(results):
     assert {f.parts[0] for f in files(results)} == {Path(p).name for p in [*OUTS, *METRICS]}
-    names = ["overview-hands", "steps-hands", "robustness-hands"]
-    names += [f"{figure}-hands-{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
+    names = ["overview-handwriting", "steps-handwriting", "robustness-handwriting"]
+    names += [f"{figure}-handwriting-{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
     assert {f.name for f in files(results / "figures")} == {f"{n}.{kind}" for n in names for kind in ("png", "svg")}
 
 
@@ -91,7 +91,7 @@ def test_tables_have_the_contracts_columns_and_agree(whole):
     row = summary[(summary["model"] == "small") & (summary["metric"] == "nmi")].iloc[0]
     assert (row["unseen"], row["best_layer"]) == (pytest.approx(nmi.max()), nmi.idxmax())
     metrics = json.loads((root / "results/metrics.json").read_text())
-    assert metrics["hands"]["small"]["g_unseen"] == pytest.approx(nmi.max(), abs=1e-6)
+    assert metrics["handwriting"]["small"]["g_unseen"] == pytest.approx(nmi.max(), abs=1e-6)
     last = steps[(steps["model"] == "small") & (steps["metric"] == "nmi") & (steps["step"] == 100)].iloc[0]
     assert (last["unseen"], last["seen"]) == (pytest.approx(row["unseen"]), pytest.approx(row["seen"]))
 
@@ -131,9 +131,9 @@ def test_tables_of_further_analyses_hold_every_cell(results):
 
 
 def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, monkeypatch, capsys):
-    write_params(grid / "params.yaml", ["hands"], ["small"], [0])
+    write_params(grid / "params.yaml", ["handwriting"], ["small"], [0])
     aggregate(monkeypatch, grid)
-    assert "3 figures (no images.parquet, so no intervals: hands/small), " in capsys.readouterr().out
+    assert "3 figures (no images.parquet, so no intervals: handwriting/small), " in capsys.readouterr().out
     summary = pd.read_csv(grid / "results/summary.csv")
     assert summary["unseen"].notna().all()
     assert summary[["ci_images_low", "lead", "best_set", "selection_frequency"]].isna().all(axis=None)
@@ -141,7 +141,7 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
 
 
 def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):
-    write_params(grid / "params.yaml", ["hands"], ["small"], [0], metric="knn_purty")
+    write_params(grid / "params.yaml", ["handwriting"], ["small"], [0], metric="knn_purty")
     with pytest.raises(UserError, match="did you mean 'knn_purity'"):
         aggregate(monkeypatch, grid)
     assert not (grid / "results").exists()
@@ -150,12 +150,12 @@ def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):
 def test_a_wrong_section_is_an_error_before_anything_is_read(grid, monkeypatch):
     text = (grid / "params.yaml").read_text()
     (grid / "params.yaml").write_text(text.replace("main_metric: nmi", "main_metric: 3"))
-    (grid / "measures/hands/small/0/layers.csv").unlink()
+    (grid / "measures/handwriting/small/0/layers.csv").unlink()
     with pytest.raises(UserError, match=r"aggregate\.main_metric: .*found 3 \(int\)"):
         aggregate(monkeypatch, grid)
 
 
-@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.verdict"])
+@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.commands.verdict"])
 def test_torch_is_not_imported(module):
     code = f"import {module}, sys; print('torch' in sys.modules, 'zarr' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,13 +21,13 @@ import pandas as pd
 
 from stages.measure.analyses.catalogue import LAYER_ANALYSES
 from stages.measure.analyses.layer_pairs import layer_pairs
-from stages.measure.catalogue import METRICS
 from stages.measure.cell import Cell
+from stages.measure.jobs import plan_jobs
+from stages.measure.metrics import METRICS
 from stages.measure.params import ANALYSES, MeasureParams
-from stages.measure.plan import plan_jobs
-from stages.measure.scoring import one_thread, score
+from stages.measure.run import one_thread, score
+from stages.shared.embedding_store import LAST_STEP, Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.embeddings import LAST_STEP, Layer, open_embeddings
 from stages.shared.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 

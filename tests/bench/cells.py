@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.embed.params import CorruptionsParams, EmbedParams
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.images import MANIFEST_COLUMNS, PackedImages, open_images, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images, write_images
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.comparison import best_set, split_half_lead
-from stages.aggregate.curve_scores import ClusterScorer, CurveScorer, MeanScorer, OodScorer
-from stages.aggregate.resampling import WIDTHS, interval, stratified_weights
-from stages.measure.catalogue import METRICS
-from stages.measure.layer import EmbeddedSplit, Settings
+from stages.aggregate.uncertainty.best_layer import best_set, split_half_lead
+from stages.aggregate.uncertainty.bootstrap import WIDTHS, interval, stratified_weights
+from stages.aggregate.uncertainty.resampled_scores import ClusterScorer, CurveScorer, MeanScorer, OodScorer
+from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.metrics import METRICS
 
 SCORES = tuple(METRICS)
 DETECTION = ("auroc", "fpr95")

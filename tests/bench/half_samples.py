@@ -4,7 +4,7 @@ Half of each class's images, drawn without replacement and measured from nothing
 images as there are: half as many images double the variance, drawing without replacement halves it. Prints the standard
 deviation behind each interval, divided by that of the half-samples.
 
-    OMP_NUM_THREADS=1 python -m tests.bench.half_samples data/embeddings/hands/efficientnet_lite0/0
+    OMP_NUM_THREADS=1 python -m tests.bench.half_samples data/embeddings/handwriting/efficientnet_lite0/0
 """
 
 import argparse
@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.comparison import stratified_halves
-from stages.aggregate.curve_scores import CurveScorer
-from stages.aggregate.resampling import stratified_weights
-from stages.measure.catalogue import METRICS
-from stages.shared.embeddings import open_embeddings
+from stages.aggregate.uncertainty.best_layer import stratified_halves
+from stages.aggregate.uncertainty.bootstrap import stratified_weights
+from stages.aggregate.uncertainty.resampled_scores import CurveScorer
+from stages.measure.metrics import METRICS
+from stages.shared.embedding_store import open_embeddings
 from tests.bench.coverage import scorers_of
 
 SPLIT = "unseen"

@@ -21,11 +21,11 @@ import pandas as pd
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from stages.measure.catalogue import METRICS
-from stages.measure.layer import EmbeddedSplit, Settings
-from stages.measure.scoring import LIBRARIES
+from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.metrics import METRICS
+from stages.measure.run import LIBRARIES
+from stages.shared.embedding_store import Layer
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.embeddings import Layer
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.measure.probe import TOLERANCE
+from stages.measure.scores.probe import TOLERANCE
 from tests.bench.__main__ import MODULES
 from tests.bench.probe_solver import differences
 from tests.measure.synthetic import write_store

@@ -4,7 +4,7 @@ from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
 from stages.embed.taps.find import Tap
 from stages.shared.console import UserError
-from stages.shared.embeddings import Layer
+from stages.shared.embedding_store import Layer
 from stages.shared.params import parse
 
 TAPS = [

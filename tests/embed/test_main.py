@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from stages.embed.__main__ import main
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.console import UserError
-from stages.shared.embeddings import open_embeddings
+from stages.shared.embedding_store import open_embeddings
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
 from tests.packed import SEEN, pack

@@ -13,7 +13,7 @@ from transformers.optimization import get_linear_schedule_with_warmup
 from stages.finetune.loop import FineTuning, make_optimizer, training_batches
 from stages.finetune.params import FinetuneParams
 from stages.shared.console import UserError
-from stages.shared.images import PackedImages
+from stages.shared.image_store import PackedImages
 from stages.shared.networks.build import Network
 from stages.shared.seeding import child_seed
 from stages.shared.transforms import Transform, draw_angles

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from stages.measure.layer import EmbeddedSplit, Settings
+from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.shared.embedding_store import LAST_STEP, Layer
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.embeddings import LAST_STEP, Layer
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
 DEFAULT = {

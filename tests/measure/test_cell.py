@@ -3,7 +3,7 @@ import pytest
 
 from stages.measure.cell import Cell, part_of
 from stages.measure.params import MeasureParams
-from stages.shared.embeddings import open_embeddings
+from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
 from tests.measure.synthetic import DEFAULT, blobs, embedded, write_store
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from stages.measure.checks import check_cell, check_finite, check_params
+from stages.measure.jobs import plan_jobs
 from stages.measure.params import ANALYSES, MeasureParams
-from stages.measure.plan import plan_jobs
 from stages.shared.console import UserError
-from stages.shared.embeddings import open_embeddings
+from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
 from tests.measure.synthetic import DEFAULT, write_last_step, write_store
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from stages.shared.images import open_images
+from stages.shared.image_store import open_images
 
 ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
 

@@ -6,7 +6,7 @@ from stages.prepare.params import (
     Cifar100Params,
     DrawnClasses,
     FolderParams,
-    HandsParams,
+    HandwritingParams,
     read_dataset,
 )
 from stages.prepare.sources import SOURCES
@@ -14,17 +14,17 @@ from stages.shared.console import UserError
 
 
 def test_every_source_has_parameters():
-    assert list(SOURCES) == list(DATASET_PARAMS)
+    assert set(SOURCES) == set(DATASET_PARAMS)
     for name, model in DATASET_PARAMS.items():
         assert model.model_json_schema()["properties"]["source"]["const"] == name
 
 
 def test_reads_the_entry_of_its_source(write_params):
     path = write_params(
-        "{source: hands, image_size: 64, train: 3, test: 2, unseen: 2, unseen_classes: {count: 5, seed: 1}}"
+        "{source: handwriting, image_size: 64, train: 3, test: 2, unseen: 2, unseen_classes: {count: 5, seed: 1}}"
     )
     params = read_dataset(path, "mine")
-    assert isinstance(params, HandsParams)
+    assert isinstance(params, HandwritingParams)
     assert params.unseen_classes == DrawnClasses(count=5, seed=1)
     assert (params.fit, params.fill, params.on_bad_image, params.on_duplicate) == ("crop", 255, "error", "error")
 
@@ -55,7 +55,7 @@ def test_a_datasets_own_seed_goes_first():
         ("{source: folder, image_size: 64, unseen_classes: [a, a]}", ["unseen_classes", "repeat"]),
         ("{source: folder, image_size: 64, unseen_classes: [a, b], seen_classes: [b, c]}", ["seen or unseen", ": b"]),
         ("{source: folder, image_size: 64, unseen_classes: {count: 1}}", ["unseen_classes", "count", "2"]),
-        ("{source: hands, image_size: 64}", ["datasets.mine.train is missing", "test is missing"]),
+        ("{source: handwriting, image_size: 64}", ["datasets.mine.train is missing", "test is missing"]),
         ("{source: table, image_size: 64}", ["datasets.mine.table is missing"]),
         ("{source: table, image_size: 64, table: /x/l.csv}", ["datasets.mine.table", "inside", "found '/x/l.csv'"]),
         ("{source: table, image_size: 64, table: a/../../l.csv}", ["table", "relative to the raw folder", "a/../../l"]),

@@ -55,9 +55,9 @@ def test_the_stopwatch_prints_one_line_and_logs_the_duration(
 ):
     monkeypatch.setattr(console, "time", Clock(100.0, 101.26))
     log = tmp_path / "new" / "durations.jsonl"
-    Stopwatch("embed", "hands-lite0-0", log).done("12 images")
-    assert capsys.readouterr().out == "embed hands-lite0-0: 12 images, 1.3 s\n"
-    assert json.loads(log.read_text()) == {"stage": "embed", "cell": "hands-lite0-0", "seconds": 1.26}
+    Stopwatch("embed", "handwriting-lite0-0", log).done("12 images")
+    assert capsys.readouterr().out == "embed handwriting-lite0-0: 12 images, 1.3 s\n"
+    assert json.loads(log.read_text()) == {"stage": "embed", "cell": "handwriting-lite0-0", "seconds": 1.26}
 
 
 def test_the_log_is_optional(capsys: pytest.CaptureFixture[str]):

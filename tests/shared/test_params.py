@@ -9,8 +9,8 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.params import Params, read_row, read_run, read_section, row_ids
 
 TEXT = """\
-run: {datasets: [hands], models: [lite0], seeds: [0, 1]}
-datasets: {hands: {source: hands, size: 64}, flowers: {source: folder, size: 32}}
+run: {datasets: [handwriting], models: [lite0], seeds: [0, 1]}
+datasets: {handwriting: {source: handwriting, size: 64}, flowers: {source: folder, size: 32}}
 models:
   lite0: {network: {library: timm, name: tf_efficientnet_lite0, weights: {source: none}, image_size: 64}, taps: {}}
   half: {taps: {}}
@@ -114,7 +114,7 @@ def test_every_wrong_value_has_a_line(path: Path):
 
 def test_a_missing_row_is_named_with_the_nearest(path: Path):
     with pytest.raises(
-        UserError, match=r"datasets\.hand does not exist: did you mean 'hands'\? \(known: flowers, hands\)"
+        UserError, match=r"datasets\.hand does not exist: did you mean 'handwriting'\? \(known: flowers, handwriting\)"
     ):
         read_row(path, "datasets", "hand", DatasetParams)
 
@@ -169,12 +169,12 @@ def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str)
 
 def test_the_grid_is_read(path: Path):
     run = read_run(path)
-    assert (run.datasets, run.models, run.seeds) == (["hands"], ["lite0"], [0, 1])
+    assert (run.datasets, run.models, run.seeds) == (["handwriting"], ["lite0"], [0, 1])
     assert read_run(changed(path, "seeds: [0, 1]", f"seeds: [{2**63 - 1}]")).seeds == [2**63 - 1]
 
 
 def test_an_id_of_digits_is_quoted(path: Path):
-    changed(path, "datasets: [hands]", "datasets: ['2024']")
+    changed(path, "datasets: [handwriting]", "datasets: ['2024']")
     with pytest.raises(UserError, match=r"an id in `datasets` must be text, found 2024 \(int\); quote it"):
         read_run(changed(path, "flowers:", "2024:"))
     assert read_run(changed(path, "2024:", "'2024':")).datasets == ["2024"]

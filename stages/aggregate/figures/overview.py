@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.aggregate.curves import UNSEEN, best_index
 from stages.aggregate.figures import style
 from stages.aggregate.figures.panel import BAND
-from stages.aggregate.names import metric_name, shorten
-from stages.aggregate.scores import UNSEEN, best_index
-from stages.aggregate.words import intervals_of, known
+from stages.aggregate.formatting import intervals_of, known
+from stages.aggregate.metric_info import metric_name, shorten
 
 LEVELS: tuple[tuple[str, str, style.Dashes], ...] = (
     ("raw pixels", style.BASELINE, style.BASELINE_DASHES),

@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stages.aggregate.curves import Row, baseline_at, best
+from stages.aggregate.curves import SEEN, UNSEEN, Scores
 from stages.aggregate.figures import style
-from stages.aggregate.names import metric_name, short_names
-from stages.aggregate.scores import SEEN, UNSEEN, Scores
-from stages.aggregate.words import consecutive
+from stages.aggregate.formatting import consecutive
+from stages.aggregate.metric_info import metric_name, short_names
+from stages.aggregate.points import Row, baseline_at, best
 
 MOST_LABELS = 26
 """Layer names on one axis; deeper networks show every second, third, ... name."""

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.panel import tilt_names
-from stages.aggregate.names import metric_name, short_names, shorten
-from stages.shared.records import HEAD
+from stages.aggregate.metric_info import metric_name, short_names, shorten
+from stages.shared.metric_table import HEAD
 
 SHADES = ("#8DC3E8", style.BLUE, "#00304D")
 """From mild to strong; severities beyond three repeat the strongest."""

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.aggregate.figures import style
-from stages.aggregate.names import metric_name, shorten
+from stages.aggregate.metric_info import metric_name, shorten
 
 LINES: tuple[tuple[str, str, str, style.Dashes], ...] = (
     ("accuracy", "accuracy", style.ACCURACY, (0, (3, 1.2))),

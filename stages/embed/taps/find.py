@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from stages.embed.taps.dry import BATCH, Trace, count_parameters, run_dry, tensors
 from stages.embed.taps.layout import find_layout, has_class_token, is_layer, known_prefix, prefix_at
 from stages.embed.taps.params import TapsParams
 from stages.embed.taps.tap import Layout, Tap
+from stages.embed.taps.trace import BATCH, Trace, count_parameters, run_dry, tensors
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.build import Network
 from stages.shared.networks.params import NetworkParams

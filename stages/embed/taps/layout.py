@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor, nn
 
-from stages.embed.taps.dry import BATCH
 from stages.embed.taps.tap import Layout
+from stages.embed.taps.trace import BATCH
 
 CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
 OTHER_TOKENS = ("dist_token", "distillation_token", "reg_token", "register_tokens")

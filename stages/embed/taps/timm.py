@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from stages.embed.taps.dry import Trace
 from stages.embed.taps.patterns import expand
+from stages.embed.taps.trace import Trace
 
 ARGUMENTS: dict[str, Any] = {}
 

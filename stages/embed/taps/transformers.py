@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stages.embed.taps.dry import Trace, tensors
+from stages.embed.taps.trace import Trace, tensors
 from stages.shared.console import UserError
 
 ARGUMENTS: dict[str, Any] = {"output_hidden_states": True}

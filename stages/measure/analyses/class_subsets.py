@@ -6,12 +6,12 @@ from math import comb
 
 import numpy as np
 
-from stages.measure.analyses.found import Found
-from stages.measure.catalogue import METRICS
+from stages.measure.analyses.result import Found
 from stages.measure.cell import Cell, part_of
-from stages.measure.layer import EmbeddedSplit
-from stages.measure.plan import UNSEEN
-from stages.shared.embeddings import Layer
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.jobs import UNSEEN
+from stages.measure.metrics import METRICS
+from stages.shared.embedding_store import Layer
 from stages.shared.seeding import child_seed
 
 STARTS = 2

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from stages.measure.analyses.found import Found, ScoreRow
+from stages.measure.analyses.result import Found, ScoreRow
 from stages.measure.arrays import Classes, Floats, Rows
-from stages.measure.catalogue import HEAD_METRICS, METRICS, largest_share
 from stages.measure.cell import Cell
 from stages.measure.corrupted import CopyScore, accuracy_of_copies, nmi_of_copies, relative
-from stages.measure.layer import EmbeddedSplit, Score
-from stages.measure.plan import PROBE, SEEN
-from stages.measure.probe import held_out_predictions_of_copies
-from stages.shared.embeddings import Layer
+from stages.measure.embedded_split import EmbeddedSplit, Score
+from stages.measure.jobs import PROBE, SEEN
+from stages.measure.metrics import HEAD_METRICS, METRICS, largest_share
+from stages.measure.scores.probe import held_out_predictions_of_copies
+from stages.shared.embedding_store import Layer
 
 
 def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:

@@ -1,10 +1,10 @@
 """K-means into other numbers of clusters than there are classes: how much hangs on knowing that number."""
 
-from stages.measure.analyses.found import Found
+from stages.measure.analyses.result import Found
 from stages.measure.cell import Cell
-from stages.measure.clustering import best_of_few, chance_of_nmi, normalized_mutual_information
-from stages.measure.layer import EmbeddedSplit
-from stages.shared.embeddings import Layer
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.scores.clustering import best_of_few, chance_of_nmi, normalized_mutual_information
+from stages.shared.embedding_store import Layer
 
 
 def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:

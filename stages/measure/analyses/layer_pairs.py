@@ -7,7 +7,7 @@ import numpy as np
 from stages.measure.arrays import Classes, Rows
 from stages.measure.cell import Cell
 from stages.measure.cka import centred_gram, cka
-from stages.shared.embeddings import Layer
+from stages.shared.embedding_store import Layer
 from stages.shared.seeding import child_seed
 
 MOST_IMAGES = 1000

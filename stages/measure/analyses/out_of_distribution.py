@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from stages.measure.analyses.found import Found, ScoreRow
+from stages.measure.analyses.result import Found, ScoreRow
 from stages.measure.cell import Cell
-from stages.measure.layer import EmbeddedSplit, Score
+from stages.measure.embedded_split import EmbeddedSplit, Score
+from stages.measure.jobs import SEEN, TRAIN, UNSEEN
 from stages.measure.ood import ACCEPTED_PERCENT, auroc, fpr95, knn_distances, mahalanobis_distances
-from stages.measure.plan import SEEN, TRAIN, UNSEEN
-from stages.shared.embeddings import Layer
+from stages.shared.embedding_store import Layer
 
 SCORES = {"ood_auroc": (auroc, 0.5, 1.0, "higher"), "ood_fpr95": (fpr95, ACCEPTED_PERCENT / 100, 0.0, "lower")}
 """By name: the score of distances, its value where distance says nothing, the best one, and which way is better."""

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stages.measure.analyses.found import Found, ScoreRow
+from stages.measure.analyses.result import Found, ScoreRow
 from stages.measure.arrays import Classes, Rows
-from stages.measure.catalogue import METRICS
 from stages.measure.cell import Cell, part_of
-from stages.measure.layer import EmbeddedSplit, Score
-from stages.measure.plan import SEEN
-from stages.shared.embeddings import Layer
+from stages.measure.embedded_split import EmbeddedSplit, Score
+from stages.measure.jobs import SEEN
+from stages.measure.metrics import METRICS
+from stages.shared.embedding_store import Layer
 from stages.shared.seeding import child_seed
 
 DRAWS = 50

@@ -9,7 +9,7 @@ from stages.prepare.candidates import Listing
 from stages.prepare.sources.calligraphy import list_calligraphy
 from stages.prepare.sources.cifar100 import list_cifar100
 from stages.prepare.sources.folder import list_folder
-from stages.prepare.sources.hands import list_hands
+from stages.prepare.sources.handwriting import list_handwriting
 from stages.prepare.sources.table import list_table
 from stages.prepare.sources.torchvision import list_torchvision
 
@@ -17,7 +17,7 @@ Source = Callable[[Path, Any, int, ExitStack], Listing]
 """(raw folder, the entry's parameters, root seed, what must be closed after the images are read) -> candidates."""
 
 SOURCES: dict[str, Source] = {
-    "hands": list_hands,
+    "handwriting": list_handwriting,
     "folder": list_folder,
     "table": list_table,
     "calligraphy": list_calligraphy,

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stages.prepare.candidates import Listing
+from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder
-from stages.prepare.layout import list_classes
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.raw_files import FolderFiles, open_raw
 from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file

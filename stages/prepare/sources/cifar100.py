@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.prepare.candidates import Candidate, Listing, Split
+from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder, download, verified
-from stages.prepare.layout import list_classes
 from stages.prepare.params import Cifar100Params
 from stages.prepare.raw_files import open_raw
 from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file

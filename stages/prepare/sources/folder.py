@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stages.prepare.candidates import Listing
-from stages.prepare.layout import list_classes
+from stages.prepare.class_folders import list_classes
 from stages.prepare.params import FolderParams
 from stages.prepare.raw_files import open_raw
 

@@ -12,7 +12,7 @@ from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import RawFiles, inside, open_raw
 from stages.shared.console import UserError, nearest
-from stages.shared.images import SPLITS
+from stages.shared.image_store import SPLITS
 
 COLUMNS = ("path", "label", "split")
 

@@ -2,7 +2,7 @@
 
 from stages.measure.cell import Cell
 from stages.measure.params import MeasureParams
-from stages.shared.embeddings import open_embeddings
+from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
 from tests.measure.synthetic import DEFAULT, write_last_step, write_store
 

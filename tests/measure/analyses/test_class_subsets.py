@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stages.measure.analyses.class_subsets import class_subsets, joined, subsets
-from stages.measure.catalogue import METRICS
-from stages.measure.layer import EmbeddedSplit, Settings
+from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.metrics import METRICS
 from tests.measure.analyses.synthetic import toy_cell
 
 

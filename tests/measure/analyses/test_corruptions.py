@@ -4,7 +4,7 @@ import pytest
 from stages.measure.analyses import corruptions as module
 from stages.measure.analyses.corruptions import corruptions, head_on_corruptions, rows_of_originals
 from stages.measure.corrupted import nmi_of_least_inertia
-from stages.measure.probe import held_out_predictions, held_out_predictions_of_copies
+from stages.measure.scores.probe import held_out_predictions, held_out_predictions_of_copies
 from tests.measure.analyses.synthetic import toy_cell
 
 ROWS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]  # the first four test images of every class
@@ -40,7 +40,7 @@ def test_the_probes_fits_serve_the_score_of_clean_images_too(tmp_path, monkeypat
     cell, layer, split = toy_cell(tmp_path, "test")
     corruptions(cell, layer, split)
     found, settings = split.probe_predictions, split.settings
-    monkeypatch.setattr("stages.measure.layer.held_out_predictions", None)  # not fitted again
+    monkeypatch.setattr("stages.measure.embedded_split.held_out_predictions", None)  # not fitted again
     assert split.probe_predictions is found
     own = held_out_predictions(split.X, split.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
     assert np.array_equal(found, own)

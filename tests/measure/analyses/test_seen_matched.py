@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stages.measure.analyses.seen_matched import DRAWS, means, seen_matched, selections
-from stages.measure.catalogue import METRICS
-from stages.measure.layer import EmbeddedSplit
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.metrics import METRICS
 from stages.shared.seeding import child_seed
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs, embedded, settings

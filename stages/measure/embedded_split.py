@@ -1,0 +1,179 @@
+"""One layer's embedding of one split, with what several scores need of it, computed once and when first asked for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.measure.arrays import Classes, Counts, Doubles, Floats, Rows
+from stages.measure.scores.clustering import Clustering, cluster, least_inertia, normalized_mutual_information
+from stages.measure.scores.neighbours import Scan, distance_sums, scan
+from stages.measure.scores.probe import held_out_predictions
+
+NEAREST = 3
+"""Neighbours that are kept by index."""
+
+ROWS_PER_BLOCK = 1024
+"""Rows that are in double precision at once."""
+
+ROUNDING = 2.0**-40
+"""A difference from the mean below this share of its length is rounding."""
+
+NEIGHBOUR_SCORES = frozenset({"knn_purity", "nn1_accuracy", "r_precision", "map_at_r", "intrinsic_dimension"})
+CLASS_DISTANCE_SCORES = frozenset({"silhouette"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a split's scores are computed.
+
+    Attributes:
+        normalize: `l2`: rows are scaled to length 1 (rows of zeros stay), `none`: taken as they are.
+        neighbours: k of `knn_purity`, at most N - 1.
+        starts, kmeans_seed: of k-means.
+        C, folds, probe_seed: of the linear probe.
+        few_shot_seed: of the few-shot episodes.
+    """
+
+    normalize: Literal["none", "l2"]
+    neighbours: int
+    starts: int
+    kmeans_seed: int
+    C: float
+    folds: int
+    probe_seed: int
+    few_shot_seed: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of one layer.
+
+    Attributes:
+        value: the score.
+        chance: the value expected when embedding and class are unrelated.
+        ceiling: the best value that these class sizes allow.
+        start_sd: standard deviation (ddof = 1) over k-means starts; NaN of a single start, None of scores without.
+        per_image: (N,) float or bool, each image's contribution, whose mean is `value` (of a score that is no mean,
+            `value` plus the image's influence on it); NaN of images that take no part; None where images have none.
+        left_out: number of images that the score could not use.
+    """
+
+    value: float
+    chance: float
+    ceiling: float
+    start_sd: float | None = None
+    per_image: NDArray[np.floating | np.bool_] | None = None
+    left_out: int = 0
+
+
+class EmbeddedSplit:
+    """N images of one split, embedded by one layer."""
+
+    def __init__(self, X: Floats, y: Classes, settings: Settings, *, wanted: Collection[str] = ()) -> None:
+        """Take an embedding and its classes.
+
+        Args:
+            X: (N, D) float32, finite.
+            y: (N,) classes as integers 0 ... K - 1, each occurring.
+            settings: how to compute.
+            wanted: names of the scores that will be asked for: those from distances are then computed in one pass.
+                Others can be asked for all the same.
+        """
+        self.X = unit_rows(X) if settings.normalize == "l2" else X
+        self.y = y
+        self.settings = settings
+        self.wanted = frozenset(wanted)
+
+    @cached_property
+    def class_sizes(self) -> Counts:
+        """n_c of every class, (K,)."""
+        return np.bincount(self.y)
+
+    @cached_property
+    def peers(self) -> Counts:
+        """For every image, how many others share its class, n_c - 1; (N,)."""
+        return self.class_sizes[self.y] - 1
+
+    @cached_property
+    def clusterings(self) -> list[Clustering]:
+        """K-means into K clusters, one clustering for each start."""
+        settings = self.settings
+        return cluster(self.X, len(self.class_sizes), starts=settings.starts, seed=settings.kmeans_seed)
+
+    @cached_property
+    def best_start(self) -> int:
+        """Index of the start of least inertia; the first of equal ones."""
+        return least_inertia(self.clusterings)
+
+    @cached_property
+    def start_nmi(self) -> list[float]:
+        """Normalized mutual information of the classes with every start."""
+        return [normalized_mutual_information(self.y, clustering.labels) for clustering in self.clusterings]
+
+    @cached_property
+    def scan(self) -> Scan:
+        """What one pass over all distances gives."""
+        groups = self._class_indicators() if self.wanted & CLASS_DISTANCE_SCORES else None
+        return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=groups)
+
+    @property
+    def nearest(self) -> Rows:
+        """Indices of the three nearest neighbours (all others of fewer), (N, 3), nearest first."""
+        return self.scan.nearest
+
+    @cached_property
+    def shuffled_y(self) -> Classes:
+        """The classes dealt to the images at random, the same for every layer."""
+        return np.random.default_rng(0).permutation(self.y)
+
+    @cached_property
+    def class_distances(self) -> tuple[Doubles, Doubles]:
+        """Sums of every image's distances to each class, and to each shuffled class, both (N, K)."""
+        shared = "scan" in vars(self) or self.wanted & NEIGHBOUR_SCORES
+        sums = self.scan.sums if shared else None
+        if sums is None:
+            sums = distance_sums(self.X, self._class_indicators())
+        return sums[:, : len(self.class_sizes)], sums[:, len(self.class_sizes) :]
+
+    def _class_indicators(self) -> Doubles:
+        """Membership of classes, then of shuffled classes, (N, 2 K)."""
+        identity = np.eye(len(self.class_sizes))
+        return np.concatenate([identity[self.y], identity[self.shuffled_y]], axis=1)
+
+    @cached_property
+    def centred_directions(self) -> Floats:
+        """Rows less the split's mean, scaled to length 1, (N, D); rows that equal the mean are 0."""
+        return unit_rows(centred(self.X))
+
+    @cached_property
+    def probe_predictions(self) -> Classes:
+        """Class predicted for every image by the linear probe fitted without its fold, (N,)."""
+        settings = self.settings
+        return held_out_predictions(self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a score asked for the clusterings."""
+        return "clusterings" in vars(self)
+
+
+def unit_rows(X: Floats) -> Floats:
+    """Scale every row of (N, D) to Euclidean length 1; rows of zeros stay zero."""
+    length = np.linalg.norm(X.astype(np.float64), axis=1, keepdims=True)
+    return (X / np.where(length > 0, length, 1.0)).astype(np.float32)
+
+
+def centred(X: Floats) -> Floats:
+    """Subtract the mean row, taken in double precision; of a row that equals it, what is left is rounding: set to 0."""
+    mean = X.mean(axis=0, dtype=np.float64)
+    difference = np.empty_like(X)
+    for start in range(0, len(X), ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        doubles = X[rows] - mean
+        doubles[np.linalg.norm(doubles, axis=1) <= ROUNDING * np.linalg.norm(mean)] = 0
+        difference[rows] = doubles
+    return difference

@@ -1,0 +1,119 @@
+"""What one cell's measurement consists of: its jobs, and the settings of each split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.measure.embedded_split import Settings
+from stages.measure.metrics import HEAD_METRICS, METRICS
+from stages.measure.params import MeasureParams, chosen_steps
+from stages.shared.embedding_store import Embeddings, Layer
+from stages.shared.seeding import child_seed
+
+SEEN = "test"
+"""The split of the seen classes' images, on which the network's own head is scored."""
+
+UNSEEN = "unseen"
+TRAIN = "train"
+"""The split, embedded at the last step only, that holds training images of the seen classes."""
+
+PROBE = "probe_accuracy"
+
+SPLITS: dict[str, tuple[str, ...]] = {
+    "class_subsets": (UNSEEN,),
+    "seen_matched": (UNSEEN, SEEN),
+    "k_sensitivity": (),
+    "ood": (UNSEEN, SEEN),
+    "corruptions": (SEEN,),
+}
+"""Splits that an analysis of one layer needs. The job of the first carries it out; without any, every job."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One layer of one split at one step, and what to compute of it.
+
+    Attributes:
+        step: the checkpoint's step; for the raw-pixel baseline, which is the same at every step, the first.
+        split: the split's name.
+        layer: the layer.
+        metrics: names from `METRICS`.
+        analyses: names from `SPLITS`; at the last step, and of the baseline.
+    """
+
+    step: int
+    split: str
+    layer: Layer
+    metrics: tuple[str, ...]
+    analyses: tuple[str, ...] = ()
+
+
+def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
+    """List every layer of every split at every step, the baseline once for each split, in the order of the tables."""
+    jobs = []
+    for step in store.steps:
+        for split in store.splits:
+            for layer in store.layers:
+                analyses = analyses_of(split, params) if is_baseline(layer) or step == store.steps[-1] else ()
+                if not is_baseline(layer):
+                    jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses))
+                elif step == store.steps[0]:
+                    metrics = tuple(name for name in params.all_metrics if name in METRICS)
+                    jobs.append(Job(step, split, layer, metrics, analyses))
+    return [job for job in jobs if job.metrics or job.analyses]
+
+
+def is_baseline(layer: Layer) -> bool:
+    """Say whether a layer is the raw-pixel baseline."""
+    return layer.depth < 0
+
+
+def metrics_at(step: int, steps: Sequence[int], params: MeasureParams) -> tuple[str, ...]:
+    """Names of the scores that are computed of every layer at one step: the probe only at its own steps."""
+    probed = step in chosen_steps(params.probe.steps, steps)
+    names = wanted_at(step, steps, params)
+    return tuple(name for name in names if name in METRICS and (probed or name != PROBE))
+
+
+def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
+    """Names of the scores that are asked for at one step."""
+    return params.all_metrics if step in chosen_steps(params.extra.steps, steps) else params.metrics
+
+
+def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
+    """Names of the analyses that a layer's job on one split carries out."""
+    return tuple(name for name in params.last_step if name in SPLITS and (*SPLITS[name], split)[0] == split)
+
+
+def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:
+    """Names of the scores of the network's own head at one step; none where there are no logits of its images."""
+    if SEEN not in store.splits or not store.classes:
+        return ()
+    return tuple(name for name in wanted_at(step, store.steps, params) if name in HEAD_METRICS)
+
+
+def last_step_splits(store: Embeddings) -> tuple[str, ...]:
+    """Splits that were embedded at the last step only."""
+    return store.last_step.splits if store.last_step else ()
+
+
+def corrupted_splits(store: Embeddings) -> tuple[str, ...]:
+    """Splits of corrupted copies of test images, `<kind>_<severity>`."""
+    return tuple(split for split in last_step_splits(store) if split != TRAIN)
+
+
+def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:
+    """How one split's scores are computed."""
+    reference = UNSEEN if params.knn_k == "paper" else split
+    largest = int(np.unique(store.labels(reference), return_counts=True)[1].max())
+    return Settings(
+        normalize=params.normalize,
+        neighbours=min(largest, len(store.labels(split)) - 1),
+        starts=params.kmeans.starts,
+        kmeans_seed=params.kmeans.seed,
+        C=params.probe.C,
+        folds=params.probe.folds,
+        probe_seed=child_seed(store.seed, "probe folds"),
+        few_shot_seed=child_seed(store.seed, "few-shot episodes"),
+    )

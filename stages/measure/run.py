@@ -1,0 +1,208 @@
+"""Carry out a cell's jobs, in several processes of one thread each: the results do not depend on how many."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from stages.measure.analyses.catalogue import LAYER_ANALYSES
+from stages.measure.analyses.corruptions import head_on_corruptions
+from stages.measure.analyses.layer_pairs import Pair, layer_pairs
+from stages.measure.analyses.result import Found, ScoreRow, merged
+from stages.measure.cell import Cell
+from stages.measure.embedded_split import Score
+from stages.measure.jobs import SEEN, Job, head_metrics, is_baseline, metrics_at
+from stages.measure.metrics import HEAD_METRICS, METRICS
+from stages.measure.params import MeasureParams
+from stages.measure.scores.clustering import Clustering
+from stages.shared.console import UserError, progress
+from stages.shared.embedding_store import Embeddings, open_embeddings
+
+WORKERS = "WHICHLAYER_WORKERS"
+LIBRARIES = ["scipy.stats", "sklearn.cluster", "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was computed of one layer of one split at one step.
+
+    Attributes:
+        job: the layer, split and step.
+        scores: by name.
+        classes: number of classes, K.
+        clusterings: every k-means start; empty if no score needs them.
+        start_nmi: normalized mutual information of the classes with every start.
+        best_start: index of the start of least inertia.
+        found: what the analyses of the last step found.
+    """
+
+    job: Job
+    scores: dict[str, Score]
+    classes: int
+    clusterings: list[Clustering]
+    start_nmi: list[float]
+    best_start: int
+    found: Found
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was computed of one cell.
+
+    Attributes:
+        results: of every layer, split and step, in the order of the tables.
+        heads: scores of the network's own head, by step and name.
+        corrupted_heads: the same on corrupted images; empty if not asked for.
+        pairs: comparisons of layers; None if not asked for.
+    """
+
+    results: list[Result]
+    heads: dict[int, dict[str, Score]]
+    corrupted_heads: list[ScoreRow]
+    pairs: list[Pair] | None
+
+
+def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> Measured:
+    """Compute all that is asked for of one cell: its jobs in processes, what looks at all layers at once in this one.
+
+    Raises:
+        UserError: an embedding is not finite, or a process was killed.
+    """
+    results = spread_baseline(score_jobs(path, params, jobs, workers=workers), store, params)
+    cell = Cell(store, params)
+    with one_thread():
+        corrupted = head_on_corruptions(cell) if "corruptions" in params.last_step else []
+        pairs = layer_pairs(cell) if "layer_pairs" in params.last_step else None
+    return Measured(results, score_head(store, params), corrupted, pairs)
+
+
+def score(cell: Cell, job: Job) -> Result:
+    """Read one layer of one split and compute its scores; the analyses first, since one leaves the probe's fits."""
+    split = cell.embedded(job.layer, job.step, job.split, wanted=job.metrics)
+    found = merged(LAYER_ANALYSES[name](cell, job.layer, split) for name in job.analyses)
+    scores = {name: METRICS[name].score(split) for name in job.metrics}
+    starts = (split.clusterings, split.start_nmi, split.best_start) if split.clustered else ([], [], 0)
+    return Result(job, scores, len(split.class_sizes), *starts, found)
+
+
+def worker_count(flag: str | None) -> int:
+    """Number of processes: from the command line, else from WHICHLAYER_WORKERS, else one per usable processor.
+
+    Raises:
+        UserError: it is not a whole number >= 1.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    text = flag or os.environ.get(WORKERS) or str(usable)
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"--workers (or {WORKERS}) must be a whole number >= 1, found {text!r}")
+    return int(text)
+
+
+def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:
+    """Compute the scores of all jobs.
+
+    Args:
+        path: the cell's embeddings.
+        params: the stage's parameters.
+        jobs: what to compute.
+        workers: number of processes; 1 computes in this one.
+
+    Returns:
+        One result for each job, in their order.
+
+    Raises:
+        UserError: an embedding is not finite, or a process was killed.
+    """
+    if not jobs:
+        return []
+    longest_first = sorted(range(len(jobs)), key=lambda i: (-len(jobs[i].analyses), -jobs[i].layer.width))
+    ordered = [jobs[i] for i in longest_first]
+    computed = _in_processes(path, params, ordered, workers) if workers > 1 else _here(path, params, ordered)
+    results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
+    return [results[i] for i in range(len(jobs))]
+
+
+def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
+    cell = Cell(open_embeddings(path), params)
+    with one_thread():
+        yield from (score(cell, job) for job in jobs)
+
+
+def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    context.set_forkserver_preload(LIBRARIES)
+    workers = min(workers, len(jobs))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(path, params))
+    try:
+        yield from pool.map(_score, jobs)
+    except BrokenProcessPool:
+        raise UserError(
+            f"one of {workers} measuring processes was killed, most likely for want of memory; use fewer with "
+            "--workers or WHICHLAYER_WORKERS"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_cell: Cell
+"""The cell of a worker process, opened once when it starts."""
+
+
+def _start(path: Path, params: MeasureParams) -> None:
+    global _cell
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    one_thread()
+    _cell = Cell(open_embeddings(path), params)
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind when the stage itself is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _score(job: Job) -> Result:
+    return score(_cell, job)
+
+
+def one_thread() -> threadpool_limits:
+    """Limit the numerical libraries to one thread, for good or until the context ends; it reaches only those loaded."""
+    for name in LIBRARIES:
+        __import__(name)
+    return threadpool_limits(1)
+
+
+def spread_baseline(results: Sequence[Result], store: Embeddings, params: MeasureParams) -> list[Result]:
+    """Repeat the baseline's results at every step, with what is computed there, in the order of the tables."""
+    spread = []
+    for number, result in enumerate(results):
+        steps = store.steps if is_baseline(result.job.layer) else (result.job.step,)
+        for step in steps:
+            metrics = metrics_at(step, store.steps, params)
+            analyses, found = (result.job.analyses, result.found) if step == store.steps[-1] else ((), Found())
+            if metrics or analyses:
+                job = replace(result.job, step=step, metrics=metrics, analyses=analyses)
+                at_step = replace(result, job=job, scores={n: result.scores[n] for n in metrics}, found=found)
+                spread.append((step, store.splits.index(job.split), number, at_step))
+    return [at_step for *_, at_step in sorted(spread, key=lambda row: row[:3])]
+
+
+def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, Score]]:
+    """Compute the scores of the network's own head on the seen classes, by step and name, at steps that have any."""
+    wanted = {step: names for step in store.steps if (names := head_metrics(step, store, params))}
+    if not wanted:
+        return {}
+    heads, labels = np.array(store.classes, dtype=str), store.labels(SEEN)
+    return {
+        step: {name: HEAD_METRICS[name].score(store.logits(step, SEEN), heads, labels) for name in names}
+        for step, names in wanted.items()
+    }

@@ -1,0 +1,149 @@
+"""Words rendered in typefaces after a written or drawn hand: one class per typeface.
+
+A stand-in, made offline from fonts that install with the project, for the paper's calligraphers: who wrote this? Every
+class writes the same words, so that only the hand tells classes apart. An image depends on the seed, its class, its
+split and its number alone.
+"""
+
+import hashlib
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Literal
+
+import fontpkg
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from stages.prepare.candidates import Candidate, Listing
+from stages.prepare.download import file_sha256
+from stages.prepare.params import HandwritingParams
+from stages.prepare.source_file import SourceFile, read_source_file
+from stages.shared.console import UserError
+from stages.shared.seeding import child_seed
+
+FONT_PIXELS = 128  # the size at which a word is drawn, before it is scaled down
+EXTENT = (0.70, 0.96)  # the word's longer side, as a share of the image
+DEGREES = 8.0  # rotation, to either side
+INK = (0, 90)  # grey levels
+SEED_NAME = "hands"  # the dataset's first name; another one would draw other images
+
+
+class FontEntry(SourceFile):
+    """One typeface: the PyPI package that carries it, its version, the font's file name and SHA-256."""
+
+    about: str = ""
+    license: str = ""
+    package: str
+    version: str
+    file: str
+    sha256: str
+
+
+class HandwritingFile(SourceFile):
+    """What `source.json` says: the typefaces by class, the words, and the SHA-256 of the words joined by blanks."""
+
+    fonts: dict[str, FontEntry]
+    words: list[str]
+    words_sha256: str
+
+
+def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: ExitStack) -> Listing:
+    """List the images that can be rendered: each class has enough for any role.
+
+    Raises:
+        UserError: a font's package is not installed, or a font is not the one that was committed.
+    """
+    source = read_source_file(raw, HandwritingFile)
+    _check_words(source, raw)
+    fonts = find_fonts(source, raw)
+    counts: dict[Literal["train", "test"], int] = {"train": max(params.train, params.unseen), "test": params.test}
+    candidates = []
+    for label, font in fonts.items():
+        for split, count in counts.items():
+            for number in range(count):
+                image_seed = child_seed(seed, SEED_NAME, label, split, number)
+                word = source.words[np.random.default_rng(child_seed(image_seed, "word")).integers(len(source.words))]
+                render = partial(render_word, word, str(font), params.image_size, params.fill, image_seed)
+                sample_id = f"{label}/{split}/{number:05d}"
+                candidates.append(Candidate(sample_id, label, split, f"{font.name}: {word}", render))
+    return Listing(candidates)
+
+
+def find_fonts(source: HandwritingFile, raw: Path) -> dict[str, Path]:
+    """Find and verify the font file of each class.
+
+    Raises:
+        UserError: naming every package that is missing, or a font with another SHA-256; with the command that mends it.
+    """
+    paths, missing = {}, []
+    for label, entry in source.fonts.items():
+        try:
+            paths[label] = fontpkg.path(entry.package.removeprefix("fontpkg-"))
+        except fontpkg.FontpkgError:
+            missing.append(f"{entry.package}=={entry.version}")
+    if missing:
+        raise UserError(f"{raw}: needs font packages that are not installed: python -m pip install {' '.join(missing)}")
+    for label, path in paths.items():
+        entry = source.fonts[label]
+        if path.name != entry.file or file_sha256(path) != entry.sha256:
+            raise UserError(
+                f"{raw}: the font of class {label!r} must be {entry.file} with SHA-256 {entry.sha256[:12]}..., "
+                f"found {path.name} with {file_sha256(path)[:12]}...: "
+                f"python -m pip install --force-reinstall {entry.package}=={entry.version}"
+            )
+    return paths
+
+
+def render_word(word: str, font: str, size: int, fill: int, seed: int) -> Image.Image:
+    """Draw one word, scaled to fill the image, with jitter of size, place, angle and ink.
+
+    Args:
+        word: what is written.
+        font: path of the font file.
+        size: height and width of the image in pixels.
+        fill: grey level of the paper.
+        seed: of the jitter.
+
+    Returns:
+        A grey (size, size) image, antialiased.
+    """
+    rng = np.random.default_rng(seed)
+    mask = _draw(word, font).rotate(rng.uniform(-DEGREES, DEGREES), Image.Resampling.BICUBIC, expand=True)
+    mask = mask.crop(mask.getbbox())
+    scale = rng.uniform(*EXTENT) * size / max(mask.size)
+    width, height = (max(1, round(side * scale)) for side in mask.size)
+    mask = mask.resize((width, height), Image.Resampling.LANCZOS)
+    left, top = (int(rng.integers(size - side + 1)) for side in mask.size)
+    image = Image.new("L", (size, size), fill)
+    image.paste(int(rng.integers(INK[0], INK[1] + 1)), (left, top), mask)
+    return image
+
+
+def _draw(word: str, font: str) -> Image.Image:
+    """White on black, cut to the ink, with room for the turn."""
+    face = _face(font)
+    left, top, right, bottom = face.getbbox(word)
+    margin = FONT_PIXELS // 2  # swashes may reach beyond the box
+    mask = Image.new("L", (int(right - left) + 2 * margin, int(bottom - top) + 2 * margin))
+    ImageDraw.Draw(mask).text((margin - left, margin - top), word, fill=255, font=face)
+    return ImageOps.expand(mask.crop(mask.getbbox()), border=2)
+
+
+@lru_cache(maxsize=64)
+def _face(font: str) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font, FONT_PIXELS, layout_engine=ImageFont.Layout.BASIC)  # the same with or without Raqm
+
+
+def _check_words(source: HandwritingFile, raw: Path) -> None:
+    found = words_sha256(source.words)
+    if found != source.words_sha256:
+        raise UserError(
+            f"{raw}/source.json: the words must have the SHA-256 {source.words_sha256[:12]}..., found {found[:12]}...; "
+            f"restore it (git checkout {raw}/source.json), or make a dataset of your own with its own hash"
+        )
+
+
+def words_sha256(words: list[str]) -> str:
+    """SHA-256 of the words joined by blanks, hexadecimal."""
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()

@@ -1,0 +1,179 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.curves import average, best_index, last_rows
+from stages.shared.console import UserError
+from stages.shared.metric_table import HEAD, typed
+from stages.shared.params import RunParams
+
+ONE = RunParams(datasets=["d"], models=["m"], seeds=[0])
+TWO = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+THREE = RunParams(datasets=["d"], models=["m"], seeds=[0, 1, 2])
+
+
+def point(layer, depth, pooling, value, *, seed=0, split="unseen", step=0, metric="nmi", parameters=0):
+    keys = {"dataset": "d", "model": "m", "seed": seed, "step": step, "split": split, "layer": layer, "depth": depth}
+    keys |= {"pooling": pooling, "metric": metric, "value": value, "parameters": parameters}
+    return keys | {"chance": 0.1, "ceiling": 1.0, "start_sd": np.nan, "n_images": 10, "n_classes": 2, "width": 4}
+
+
+def names(scores, pooling):
+    curve = scores.curves[scores.curves["pooling"] == pooling]
+    return list(zip(curve["depth"], curve["layer"], strict=True))
+
+
+def test_the_main_curve_joins_the_poolings_it_uses_in_order_of_depth():
+    rows = [point("a", 0, "mean", 0.1), point("b", 1, "class_token", 0.2), point("c", 2, "none", 0.3)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert set(scores.curves["pooling"]) == {"mean+class_token"}
+    assert names(scores, "mean+class_token") == [(0, "a"), (1, "b"), (2, "c")]
+    assert scores.curves["main"].all()
+
+
+def test_vectors_alone_are_named_none():
+    scores = average(typed(pd.DataFrame([point("a", 0, "none", 0.1)])), ONE)
+    assert names(scores, "none") == [(0, "a")]
+
+
+def test_a_further_pooling_borrows_only_identical_embeddings():
+    rows = [point("a", 0, "max", 0.1), point("b", 1, "class_token", 0.2), point("b@mean", 1, "mean", 0.3)]
+    rows += [point("c", 2, "mean", 0.4), point("d", 3, "none", 0.5)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert names(scores, "mean") == [(1, "b@mean"), (2, "c"), (3, "d")]
+    assert names(scores, "max+class_token+mean") == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
+    assert list(scores.curves["main"]) == [True] * 4 + [False] * 3
+
+
+def test_a_further_pooling_is_known_by_its_place_after_the_main_one():
+    """The measure stage names every pooling of a layer by the module's path."""
+    rows = [point(layer, depth, pooling, 0.1) for depth, layer in enumerate("ab") for pooling in ("mean", "max")]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert names(scores, "mean") == names(scores, "max") == [(0, "a"), (1, "b")]
+    assert list(scores.curves["main"]) == [True, True, False, False]
+
+
+def test_the_curve_of_token_0_goes_on_in_the_class_tokens_of_the_main_curve():
+    """As with `embed.pooling: [auto, token0]` on PVT, which adds its class token late."""
+    rows = [point("a", 0, "mean", 0.1), point("a@token0", 0, "token0", 0.2), point("b", 1, "class_token", 0.3)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert set(scores.curves["pooling"]) == {"mean+class_token", "token0"}
+    assert names(scores, "token0") == [(0, "a@token0"), (1, "b")]
+
+
+def test_token_0_is_one_curve_where_it_becomes_a_class_token():
+    """As with `embed.pooling: [mean, token0]`."""
+    rows = [point("a", 0, "mean", 0.1), point("a@token0", 0, "token0", 0.2)]
+    rows += [point("b", 1, "mean", 0.3), point("b@token0", 1, "class_token", 0.4)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert set(scores.curves["pooling"]) == {"mean", "token0"}
+    assert names(scores, "token0") == [(0, "a@token0"), (1, "b@token0")]
+
+
+def test_a_class_token_beside_means_keeps_its_name():
+    rows = [point("a", 0, "mean", 0.1), point("b", 1, "mean", 0.3), point("b@auto", 1, "class_token", 0.4)]
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert names(scores, "class_token") == [(1, "b@auto")]
+
+
+def test_a_curve_tells_the_pooling_of_every_layer():
+    rows = [point("a", 0, "mean", 0.1), point("a", 0, "max", 0.2), point("b", 1, "none", 0.3)]
+    curves = average(typed(pd.DataFrame(rows)), ONE).curves
+    assert list(zip(curves["pooling"], curves["embedding"], strict=True)) == [
+        ("mean", "mean"),
+        ("mean", "none"),
+        ("max", "max"),
+        ("max", "none"),
+    ]
+
+
+def test_corrupted_copies_are_no_curve():
+    rows = [point("a", 0, "mean", 0.1), point("a", 0, "mean", 0.9, split="blur_3")]
+    assert set(average(typed(pd.DataFrame(rows)), ONE).curves["split"]) == {"unseen"}
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "index"),
+    [
+        ([1, 3, 3], "higher", 1),
+        ([2, 1, 1], "lower", 1),
+        ([np.nan, 0, 1], "lower", 1),
+        ([1, 2], "neither", None),
+        ([np.nan] * 2, "higher", None),
+    ],
+)
+def test_the_first_of_the_best_values(values, better, index):
+    assert best_index(np.array(values, dtype=float), better) == index
+
+
+def test_means_and_standard_deviations_over_seeds():
+    rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, 0.5])]
+    curve = average(typed(pd.DataFrame(rows)), TWO).curves.iloc[0]
+    assert curve["value"] == pytest.approx(0.35)
+    assert curve["sd"] == pytest.approx(0.3 / 2**0.5)  # ddof = 1: sqrt(2 * 0.15 ** 2)
+
+
+def test_one_seed_has_no_standard_deviation():
+    assert average(typed(pd.DataFrame([point("a", 0, "mean", 0.2)])), ONE).curves["sd"].isna().all()
+
+
+def test_a_value_undefined_for_one_seed_leaves_the_mean_undefined():
+    rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, np.nan, 0.5])]
+    assert average(typed(pd.DataFrame(rows)), THREE).curves[["value", "sd"]].isna().all(axis=None)
+
+
+def test_baseline_and_head_are_kept_apart_from_the_curves():
+    rows = [point("pixels", -1, "none", 0.9), point("a", 0, "mean", 0.2), point(HEAD, 1, "none", 0.3)]
+    rows.append(point(HEAD, None, "", 0.7, split="test", metric="accuracy"))
+    scores = average(typed(pd.DataFrame(rows)), ONE)
+    assert list(scores.curves["layer"]) == ["a", HEAD]
+    assert list(scores.baseline["value"]) == [0.9]
+    assert list(scores.accuracy["value"]) == [0.7]
+
+
+def test_seeds_measured_differently_are_an_error():
+    rows = [point("a", 0, "mean", 0.2, seed=0), point("a", 0, "mean", 0.2, seed=1), point("b", 1, "mean", 0.3, seed=1)]
+    with pytest.raises(UserError, match="layer b is there for 1 of 2 seeds"):
+        average(typed(pd.DataFrame(rows)), TWO)
+
+
+def test_scores_on_seen_classes_alone_are_an_error():
+    with pytest.raises(
+        UserError, match=r"d, m: nmi was not measured on unseen classes, found it on test; embed\.splits"
+    ):
+        average(typed(pd.DataFrame([point("a", 0, "mean", 0.2, split="test")])), ONE)
+
+
+def test_scores_of_matched_splits_alone_are_no_curve():
+    """The analysis measures scores of its own, whether or not they were asked for."""
+    matched = [point("a", 0, "mean", 0.5, split=split) for split in ("seen_matched", "unseen_matched")]
+    scores = average(typed(pd.DataFrame([*matched, point("a", 0, "mean", 0.4, metric="ami")])), ONE)
+    assert set(scores.curves["metric"]) == {"ami"}
+
+
+def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
+    rows = [point("a", 0, "mean", 0.1, split=split, step=step) for split in ("unseen", "test") for step in (0, 5)]
+    rows += [point("a", 0, "mean", 0.2, split=split, step=9) for split in ("unseen_matched", "blur_1")]
+    rows += [point("a", 0, "mean", 0.3, metric="ami")]
+    found = last_rows(typed(pd.DataFrame(rows)))
+    assert found[["metric", "split", "step"]].to_numpy().tolist() == [
+        ["nmi", "unseen", 5],
+        ["nmi", "test", 5],
+        ["ami", "unseen", 0],
+    ]
+
+
+def test_no_score_of_layers_is_an_error():
+    with pytest.raises(UserError, match=r"measure\.metrics must list a score"):
+        average(typed(pd.DataFrame([point(HEAD, None, "", 0.7, split="test", metric="accuracy")])), ONE)
+
+
+@pytest.mark.parametrize(("values", "better", "index"), [
+    ([0.3, 0.5, 0.5 + 1e-16], "higher", 1),
+    ([np.nan, 0.9999999999999996, 0.9999999999999997, 0.2], "higher", 1),
+    ([2.0, 1.0, np.nan, 1.0], "lower", 1),
+    ([np.nan], "higher", None),
+    ([1.0], "neither", None),
+])  # fmt: skip
+def test_of_equal_layers_the_first_is_best_whatever_the_rounding(values, better, index):
+    assert best_index(np.array(values), better) == index

@@ -1,0 +1,55 @@
+"""Collecting a study: finished cells are copied, others are named."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages.commands.study.collect import collect_cell, main
+from stages.shared.console import UserError
+from stages.shared.metric_table import COLUMNS, read_records, write_records
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_finished_cells_are_collected_and_missing_ones_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    params = YAML().load(ROOT / "params.yaml")
+    params["run"]["seeds"] = [0, 1]
+    YAML().dump(params, tmp_path / "params.yaml")
+    cell = tmp_path / "measures" / "handwriting" / "efficientnet_lite0" / "1"
+    row = {"dataset": "handwriting", "model": "efficientnet_lite0", "seed": 1, "step": 9, "split": "unseen",
+           "layer": "l", "depth": 0, "pooling": "mean", "metric": "nmi", "value": 0.25}  # fmt: skip
+    write_records(cell / "layers.csv", pd.DataFrame([row]).reindex(columns=list(COLUMNS)))
+    pd.DataFrame({"step": [0, 9, 9], "sample_id": ["a", "a", "b"], "nn1_accuracy": [0.0, 1.0, 0.0]}).to_parquet(
+        cell / "images.parquet"
+    )
+    (cell / "subsets.csv").write_text("left_out,value\na;b,0.5\n")
+    outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-1.csv"
+    outdated.parent.mkdir(parents=True)
+    outdated.write_text("cka\n1.0\n")
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["collect", str(tmp_path / "measures"), str(tmp_path / "study"), "--params", str(tmp_path / "params.yaml")],
+    )
+    main()
+    assert "1 of 4 cells" in (printed := capsys.readouterr().out)
+    assert "missing: handwriting-efficientnet_lite0-0, handwriting-efficientnet_lite0_scratch-0" in printed
+    assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-1.csv")["value"].tolist() == [0.25]
+    images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-1.parquet")
+    assert images.to_dict("list") == {"sample_id": ["a", "b"], "nn1_accuracy": [1.0, 0.0]}
+    collected = tmp_path / "study/subsets/handwriting-efficientnet_lite0-1.csv"
+    assert collected.read_text() == "left_out,value\na;b,0.5\n"
+    assert not (tmp_path / "study/k_sensitivity").exists()
+    assert not outdated.exists()
+
+
+def test_a_cell_without_its_images_is_an_error(tmp_path: Path):
+    write_records(tmp_path / "layers.csv", pd.DataFrame(columns=list(COLUMNS)))
+    with pytest.raises(UserError, match=r"images.parquet: must be a Parquet table, .* run the measure stage again"):
+        collect_cell(tmp_path, tmp_path / "study", "a-b-0")
+    assert not (tmp_path / "study").exists()

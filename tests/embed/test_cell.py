@@ -1,0 +1,397 @@
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray
+from torch import nn
+
+from stages.embed import cell
+from stages.embed.corruptions import corrupt
+from stages.embed.hooks import LayerEmbeddings
+from stages.embed.image_sets import sample_rows
+from stages.embed.layers import pooled_layers
+from stages.embed.params import EmbedParams
+from stages.embed.taps.find import Tap, TapsParams
+from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.console import UserError
+from stages.shared.embedding_store import Embeddings, open_embeddings
+from stages.shared.image_store import PackedImages
+from stages.shared.networks.build import Network
+from stages.shared.networks.params import NetworkParams
+from stages.shared.transforms import Transform
+from tests.packed import SEEN, pack
+
+SIZE, SEED = 16, 3
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
+NETWORK = NetworkParams(library="timm", name="tiny", weights={"source": "none"}, image_size=SIZE)  # type: ignore[arg-type]
+AUGMENT = {"degrees": 30.0, "padding": 20}
+TAPS = [
+    Tap("stem", 0, "nchw", False, 0, 4, 112),
+    Tap("stages.0", 1, "nchw", False, 0, 6, 334),
+    Tap("head", 2, "vector", False, 0, 3, 355),
+]
+VALUES = {
+    "splits": ["test", "unseen"], "pooling": ["auto", "max"], "augment": False, "baseline_size": 4, "dtype": "float32",
+    "batch_size": 5, "train_per_class": 0, "corruptions": {"kinds": [], "severities": [1], "per_class": 1},
+}  # fmt: skip
+LAST = {"train_per_class": 5, "corruptions": {"kinds": ["noise", "rotation"], "severities": [1, 3], "per_class": 3}}
+
+
+class Tiny(nn.Module):
+    """Counts the images that pass; its activation overwrites the stem's output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2)
+        self.act = nn.ReLU(inplace=True)
+        self.stages = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2))
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(6, 3)
+        self.images = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.images += len(x)
+        return self.head(self.drop(self.stages(self.act(self.stem(x))).mean((2, 3))))
+
+
+def tiny(seed: int = 0) -> Tiny:
+    torch.manual_seed(seed)
+    return Tiny()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
+    return pack(tmp_path_factory.mktemp("packed") / "d", size=20)
+
+
+@pytest.fixture
+def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embeddings]:
+    """Embed the images by networks of the given weights; the network that did it is `run.network`."""
+
+    def embed(*modules: nn.Module, out: str = "e", **changes: Any) -> Embeddings:
+        weights = tmp_path / f"weights_{out}"
+        for step, module in enumerate(modules):
+            info = CheckpointInfo(step * 50, SEEN, NETWORK.model_dump(), AUGMENT)
+            write_checkpoint(weights, module.state_dict(), info)
+        network = Network(tiny(99), MEAN, STD, True, ("head",))
+        monkeypatch.setattr(cell, "build_network", lambda *_, **__: network)
+        monkeypatch.setattr(cell, "find_taps", lambda *_: TAPS)
+        params = EmbedParams.model_validate({**VALUES, **changes})
+        names = {"dataset": "trees", "model": "tiny", "seed": SEED, "versions": cell.library_versions("timm")}
+        work = cell.open_cell(images, NETWORK, TapsParams(), params, weights=weights, seed=SEED)
+        assert work.write(tmp_path / out, names) == len(work.layers) + (params.baseline_size > 0)
+        embed.network = network  # type: ignore[attr-defined]
+        return open_embeddings(tmp_path / out)
+
+    return embed
+
+
+def expected(module: Tiny, images: PackedImages, split: str) -> dict[str, np.ndarray]:
+    return expected_of(module, images.read(images.rows(split)))
+
+
+def expected_of(module: Tiny, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Layer by layer, without hooks, all images at once."""
+    inputs = Transform(SIZE, MEAN, STD, False).evaluation(torch.from_numpy(pixels))
+    with torch.no_grad():
+        stem = module.stem(inputs)
+        block = module.stages(stem.relu())
+        logits = module.head(block.mean((2, 3)))
+    found = {"stem": stem.mean((2, 3)), "stem@max": stem.amax((2, 3)), "head": logits}
+    found |= {"stages.0": block.mean((2, 3)), "stages.0@max": block.amax((2, 3))}
+    return {name: tensor.numpy() for name, tensor in found.items()}
+
+
+def test_every_layer_at_every_checkpoint_equals_a_computation_without_hooks(
+    run: Callable[..., Embeddings], images: PackedImages
+):
+    modules = [tiny(1), tiny(2)]
+    store = run(*modules)
+    assert [layer.name for layer in store.layers] == ["pixels", "stem", "stem@max", "stages.0", "stages.0@max", "head"]
+    assert [layer.depth for layer in store.layers] == [-1, 0, 0, 1, 1, 2]
+    assert store.steps == (0, 50)
+    for step, module in zip(store.steps, modules, strict=True):
+        for split in ("test", "unseen"):
+            values = expected(module, images, split)
+            for layer in store.layers[1:]:
+                np.testing.assert_allclose(store.features(layer, step, split), values[layer.name], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(store.logits(step, split), values["head"], rtol=1e-4, atol=1e-5)
+
+
+def test_samples_are_the_splits_asked_for_and_nothing_else(run: Callable[..., Embeddings], images: PackedImages):
+    store = run(tiny(), splits=["unseen"])
+    assert store.samples.sample_id.tolist() == images.manifest.sample_id[images.rows("unseen")].tolist()
+    assert store.splits == ("unseen",)
+    assert store.classes == SEEN
+    both = run(tiny(), splits=["unseen", "test"], out="both")
+    np.testing.assert_array_equal(
+        both.features(both.layers[1], 0, "unseen"), store.features(store.layers[1], 0, "unseen")
+    )
+
+
+def test_each_image_passes_once_per_checkpoint_whatever_the_number_of_layers(run: Callable[..., Embeddings]):
+    run(tiny(1), tiny(2), pooling=["auto", "max", "token0"])
+    assert run.network.module.images == 2 * (12 + 10)  # type: ignore[attr-defined]
+
+
+def test_the_batch_size_does_not_matter(run: Callable[..., Embeddings]):
+    small, large = run(tiny(), batch_size=3), run(tiny(), out="large", batch_size=100)
+    for layer in small.layers:
+        np.testing.assert_allclose(
+            small.features(layer, 0, "test"), large.features(layer, 0, "test"), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_the_baseline_is_the_images_themselves_reduced(run: Callable[..., Embeddings], images: PackedImages):
+    pixels = images.read(images.rows("test")).astype(np.float32) / 255
+    whole = run(tiny(), baseline_size=20, out="whole")
+    np.testing.assert_allclose(whole.features(whole.layers[0], 0, "test"), pixels.reshape(12, -1), atol=1e-6)
+    one = run(tiny(), baseline_size=1, out="one")
+    weights = (
+        1 - np.abs(np.arange(20) + 0.5 - 10) / 20
+    )  # antialiased: a triangle as wide as a pixel of the result, twice
+    weights /= weights.sum()
+    reduced = np.einsum("nhwc,h,w->nc", pixels, weights, weights)
+    np.testing.assert_allclose(one.features(one.layers[0], 0, "test"), reduced, atol=1e-5)
+    assert "pixels" not in [layer.name for layer in run(tiny(), baseline_size=0, out="none").layers]
+
+
+def test_rotations_differ_between_images_and_are_the_same_at_every_checkpoint(
+    run: Callable[..., Embeddings], images: PackedImages
+):
+    plain, turned = run(tiny(1), out="plain"), run(tiny(1), tiny(1), augment=True)
+    stem = turned.layers[1]
+    np.testing.assert_array_equal(turned.features(stem, 0, "unseen"), turned.features(stem, 50, "unseen"))
+    angles = cell.all_angles(len(images.manifest), CheckpointInfo(0, (), {}, AUGMENT), SEED)
+    moved = np.abs(turned.features(stem, 0, "test") - plain.features(stem, 0, "test")).max(axis=1) > 1e-4
+    assert moved[angles[images.rows("test")].abs().numpy() > 5].all()  # less may not reach the next pixel
+    assert moved.sum() > 8
+    alone = run(tiny(1), augment=True, splits=["unseen"], batch_size=4, out="alone")
+    np.testing.assert_allclose(
+        alone.features(stem, 0, "unseen"), turned.features(stem, 0, "unseen"), rtol=1e-5, atol=1e-6
+    )
+    assert len(angles.unique()) == len(images.manifest)
+    assert 25 < angles.abs().max() <= 30
+
+
+def test_two_runs_write_the_same_bytes(run: Callable[..., Embeddings], tmp_path: Path):
+    run(tiny(1), augment=True, out="a")
+    run(tiny(1), augment=True, out="b")
+    a, b = (
+        {p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in "ab"
+    )
+    assert a == b
+
+
+def test_the_store_opens_with_xarray_and_names_its_cell_and_versions(run: Callable[..., Embeddings], tmp_path: Path):
+    run(tiny(1), tiny(2), dtype="float16")
+    with xarray.open_zarr(tmp_path / "e", consolidated=False) as data:
+        assert data["stages.0@max"].dims == ("step", "sample", "feature_stages.0@max")
+        assert data["stem"].dtype == np.float16
+        assert (data.attrs["dataset"], data.attrs["model"], data.attrs["seed"]) == ("trees", "tiny", SEED)
+        assert data.attrs["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+        assert set(data.attrs["versions"]) == {"torch", "timm"}
+    assert str(tmp_path) not in json.dumps(data.attrs)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_network_that_diverged_is_named_with_layer_and_step(run: Callable[..., Embeddings], bad: float):
+    diverged = tiny(2)
+    diverged.stages[0].bias.data[4] = bad
+    with pytest.raises(
+        UserError, match=r"layer 'stages.0' at step 50 must be finite, found NaN or infinity in 5 of 5 images"
+    ):
+        run(tiny(1), diverged)
+
+
+def test_a_layer_that_overflows_float16_is_an_error_with_its_remedy(run: Callable[..., Embeddings], tmp_path: Path):
+    large = tiny(1)
+    large.stem.bias.data[:] = 1e5
+    large.stages[0].weight.data.mul_(1e-6)
+    run(large)
+    with pytest.raises(UserError, match=r"layer 'stem' at step 0 .* 5 of 5 .*embed\.dtype float16 \(use float32\)"):
+        run(large, dtype="float16", out="half")
+    with pytest.raises(UserError, match="must be a finished store"):
+        open_embeddings(tmp_path / "half")
+
+
+def test_checkpoints_of_another_network_or_of_other_classes_are_refused(tmp_path: Path, images: PackedImages):
+    def run(info: CheckpointInfo) -> None:
+        write_checkpoint(tmp_path / "w", tiny().state_dict(), info)
+        params = EmbedParams.model_validate(VALUES)
+        cell.open_cell(images, NETWORK, TapsParams(), params, weights=tmp_path / "w", seed=SEED)
+
+    info = CheckpointInfo(0, SEEN, NETWORK.model_dump(), AUGMENT)
+    with pytest.raises(UserError, match=r"the checkpoints' network must be .*'tiny'.*, found .*'other'"):
+        run(replace(info, network={**NETWORK.model_dump(), "name": "other"}))
+    with pytest.raises(UserError, match=r"classes must be \('ash', 'birch', 'cedar'\), found \('ash', 'birch'\)"):
+        run(replace(info, classes=SEEN[:2]))
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(run: Callable[..., Embeddings]):
+    other = tiny()
+    other.head = nn.Linear(6, 4)
+    with pytest.raises(UserError, match=r"(?s)step_000000\.safetensors: does not fit .*size mismatch for head"):
+        run(other)
+
+
+def test_the_last_step_holds_training_images_and_copies_made_worse(
+    run: Callable[..., Embeddings], images: PackedImages, tmp_path: Path
+):
+    first, last = tiny(1), tiny(2)
+    store = run(first, last, **LAST)
+    inner = store.last_step
+    assert inner is not None
+    assert (inner.steps, inner.layers, inner.classes) == ((50,), store.layers, store.classes)
+    assert inner.splits == ("train", "noise_1", "noise_3", "rotation_1", "rotation_3")
+    train, clean = sample_rows(images, "train", 5), sample_rows(images, "test", 3)
+    pixels = {"train": images.read(train)}
+    ids = images.manifest.sample_id[clean].tolist()
+    for kind in ("noise", "rotation"):
+        for severity in (1, 3):
+            pixels[f"{kind}_{severity}"] = corrupt(images.read(clean), ids, kind, severity, fill=images.fill)
+    for split, found in pixels.items():
+        values = expected_of(last, found)
+        for layer in inner.layers[1:]:
+            np.testing.assert_allclose(inner.features(layer, 50, split), values[layer.name], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(inner.logits(50, split), values["head"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(
+            inner.features(inner.layers[0], 50, split), cell.raw_pixels(torch.from_numpy(found), 4)
+        )
+        samples = inner.samples[inner.samples.split == split]
+        rows = images.manifest.iloc[train if split == "train" else clean]
+        assert samples.sample_id.tolist() == rows.sample_id.tolist()
+        assert samples.label.tolist() == rows.label.tolist()
+    with xarray.open_zarr(tmp_path / "e", group="last_step", consolidated=False) as data:
+        assert data["stem"].sizes == {"step": 1, "sample": 15 + 4 * 9, "feature_stem": 4}
+        assert (data.step.values.tolist(), data.attrs["complete"], data.attrs["seed"]) == ([50], True, SEED)
+
+
+def test_the_last_step_changes_nothing_around_it(run: Callable[..., Embeddings], tmp_path: Path):
+    assert run(tiny(1), tiny(2), out="without").last_step is None
+    run(tiny(1), tiny(2), out="with", **LAST)
+    run(tiny(1), tiny(2), out="again", **LAST)
+
+    def files(name: str) -> dict[Path, bytes]:
+        return {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
+
+    assert files("with") == files("again")
+    outside = {path: content for path, content in files("with").items() if path.parts[0] != "last_step"}
+    assert outside == files("without")
+
+
+def test_copies_made_worse_do_not_depend_on_the_batch_nor_on_what_else_is_asked_for(run: Callable[..., Embeddings]):
+    corruptions = {"kinds": ["noise", "rotation"], "severities": [1, 3], "per_class": 3}
+    inner = run(tiny(1), **LAST).last_step
+    alone = {**corruptions, "kinds": ["rotation"], "severities": [3]}
+    other = run(tiny(1), out="other", batch_size=2, train_per_class=0, corruptions=alone).last_step
+    assert inner is not None
+    assert other is not None
+    assert other.splits == ("rotation_3",)
+    stem = inner.layers[1]
+    np.testing.assert_allclose(
+        other.features(stem, 0, "rotation_3"), inner.features(stem, 0, "rotation_3"), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_with_augment_a_copy_is_turned_by_the_angle_of_its_original(
+    run: Callable[..., Embeddings], images: PackedImages
+):
+    gentle = {"kinds": ["contrast"], "severities": [1], "per_class": 4}
+    inner = run(tiny(1), augment=True, train_per_class=2, corruptions=gentle).last_step
+    assert inner is not None
+    rows = images.rows("test")
+    ids = images.manifest.sample_id[rows].tolist()
+    angles = cell.all_angles(len(images.manifest), CheckpointInfo(0, (), {}, AUGMENT), SEED)
+    for split, found, taken in (
+        ("contrast_1", corrupt(images.read(rows), ids, "contrast", 1, fill=255), rows),
+        ("train", images.read(sample_rows(images, "train", 2)), sample_rows(images, "train", 2)),
+    ):
+        turned = Transform(SIZE, MEAN, STD, False).training(
+            torch.from_numpy(found), angles[taken], padding=AUGMENT["padding"], fill=255
+        )
+        with torch.no_grad():
+            stem = tiny(1).stem(turned).mean((2, 3)).numpy()
+        np.testing.assert_allclose(inner.features(inner.layers[1], 0, split), stem, rtol=1e-4, atol=1e-5)
+
+
+def test_a_copy_that_is_not_finite_leaves_the_whole_store_unfinished(
+    run: Callable[..., Embeddings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written = cell.Cell._checked
+
+    def checked(self: cell.Cell, values: np.ndarray, name: str, step: int) -> np.ndarray:
+        inside = (tmp_path / "e" / "last_step").exists()
+        return written(self, values * np.nan if inside else values, name, step)
+
+    monkeypatch.setattr(cell.Cell, "_checked", checked)
+    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be finite"):
+        run(tiny(1), **LAST)
+    with pytest.raises(UserError, match="must be a finished store"):
+        open_embeddings(tmp_path / "e")
+
+
+def hooks(module: nn.Module) -> int:
+    return sum(len(m._forward_hooks) for m in module.modules())
+
+
+def test_hooks_change_nothing_and_are_removed_also_after_an_error():
+    network = Network(tiny().eval(), MEAN, STD, False, ("head",))
+    inputs = torch.randn(2, 3, SIZE, SIZE)
+    plain = network.logits(inputs)
+    with LayerEmbeddings(network, pooled_layers(TAPS, ["auto", "max"])) as embed:
+        assert hooks(network.module) == 3
+        found = embed(inputs)
+    assert list(found) == ["stem", "stem@max", "stages.0", "stages.0@max", "head", "logits"]
+    assert torch.equal(found["logits"], plain)
+    assert hooks(network.module) == 0
+    with pytest.raises(RuntimeError), LayerEmbeddings(network, pooled_layers(TAPS, ["auto"])) as embed:
+        embed(torch.randn(2, 7, SIZE, SIZE))
+    assert hooks(network.module) == 0
+
+
+def test_a_module_that_runs_twice_is_no_layer():
+    module = tiny()
+    module.stages = nn.Sequential(module.act, nn.Conv2d(4, 6, 3))
+    layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112)], ["auto"])
+    with (
+        LayerEmbeddings(Network(module, MEAN, STD, False, ("head",)), layers) as embed,
+        pytest.raises(UserError, match="module 'act' must run once in a forward pass"),
+    ):
+        embed(torch.randn(1, 3, SIZE, SIZE))
+
+
+def test_the_layers_tensor_is_taken_from_a_tuple():
+    class Pair(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[str, torch.Tensor]:
+            return "first", x * 2
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pair = Pair()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.pair(x)[1].mean((2, 3))
+
+    network = Network(Outer(), MEAN, STD, False, ())
+    layers = pooled_layers([Tap("pair", 0, "nchw", False, 0, 3, 0, item=1)], ["auto"])
+    inputs = torch.randn(2, 3, 4, 4)
+    with LayerEmbeddings(network, layers) as embed:
+        torch.testing.assert_close(embed(inputs)["pair"], inputs.mean((2, 3)) * 2)
+
+
+def test_the_network_is_left_as_it_was_given(run: Callable[..., Embeddings]):
+    run(tiny(1))
+    network = run.network.module  # type: ignore[attr-defined]
+    assert not network.training
+    assert hooks(network) == 0
+    assert all(
+        torch.equal(w, v) for w, v in zip(network.parameters(), copy.deepcopy(tiny(1)).parameters(), strict=True)
+    )

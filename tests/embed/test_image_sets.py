@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.embed.corruptions import corrupt
+from stages.embed.image_sets import Part, last_step_parts, part_pixels, part_samples, sample_rows
+from stages.embed.params import EmbedParams
+from stages.shared.image_store import PackedImages
+from tests.packed import SEEN, pack
+
+VALUES = {
+    "splits": ["test", "unseen"], "pooling": ["auto"], "augment": False, "baseline_size": 4, "dtype": "float32",
+    "batch_size": 5, "train_per_class": 6,
+    "corruptions": {"kinds": ["blur", "rotation"], "severities": [1, 3], "per_class": 2},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
+    return pack(tmp_path_factory.mktemp("packed") / "d", size=16, train=20)
+
+
+@pytest.mark.parametrize("per_class", [1, 7, 20, 100])
+def test_a_sample_has_so_many_images_of_each_class_and_of_its_split_alone(images: PackedImages, per_class: int):
+    rows = sample_rows(images, "train", per_class)
+    drawn = images.manifest.iloc[rows]
+    assert drawn.split.unique().tolist() == ["train"]
+    assert drawn.label.value_counts().to_dict() == dict.fromkeys(SEEN, min(per_class, 20))
+    assert (np.diff(rows) > 0).all()
+
+
+def test_a_larger_sample_keeps_the_smaller_and_neither_is_the_first_rows(images: PackedImages):
+    small, large = sample_rows(images, "train", 5), sample_rows(images, "train", 9)
+    assert set(small) < set(large)
+    assert (
+        images.manifest.sample_id[small].tolist()
+        != images.manifest.groupby(["split", "label"]).head(5).sample_id[:15].tolist()
+    )
+    assert small.max() > 45
+
+
+def test_a_sample_does_not_depend_on_the_other_images(images: PackedImages, tmp_path: Path):
+    fewer = pack(tmp_path / "fewer", size=16, train=20, test=2, unseen=1)
+    for split in ("train",):
+        names = [i.manifest.sample_id[sample_rows(i, split, 5)].tolist() for i in (images, fewer)]
+        assert names[0] == names[1]
+
+
+def test_parts_of_the_last_step_are_the_training_sample_and_the_same_images_in_every_kind(images: PackedImages):
+    parts = last_step_parts(images, EmbedParams.model_validate(VALUES))
+    assert [part.split for part in parts] == ["train", "blur_1", "blur_3", "rotation_1", "rotation_3"]
+    assert [part.corruption for part in parts] == [None, ("blur", 1), ("blur", 3), ("rotation", 1), ("rotation", 3)]
+    assert [len(part.rows) for part in parts] == [18, 6, 6, 6, 6]
+    samples = part_samples(images, parts)
+    assert samples.columns.tolist() == ["sample_id", "split", "label"]
+    clean = images.manifest.iloc[parts[1].rows]
+    assert set(clean.split) == {"test"}
+    for split in ("blur_1", "blur_3", "rotation_1", "rotation_3"):
+        found = samples[samples.split == split]
+        assert found.sample_id.tolist() == clean.sample_id.tolist()
+        assert found.label.tolist() == clean.label.tolist()
+
+
+def test_nothing_asked_for_is_no_part(images: PackedImages):
+    none = {"train_per_class": 0, "corruptions": {"kinds": [], "severities": [1], "per_class": 2}}
+    assert last_step_parts(images, EmbedParams.model_validate({**VALUES, **none})) == []
+
+
+def test_a_part_of_the_dataset_keeps_its_splits_and_pixels(images: PackedImages):
+    rows = images.rows("test", "unseen")
+    whole = Part(rows)
+    assert part_samples(images, [whole]).split.tolist() == images.manifest.split[rows].tolist()
+    pixels = images.read(rows)
+    assert part_pixels(images, whole, rows, pixels) is pixels
+
+
+def test_pixels_of_a_corrupted_part_are_corrupted_by_the_ids_of_their_rows(images: PackedImages):
+    rows = images.rows("test")
+    part = Part(rows, "noise_2", ("noise", 2))
+    pixels = images.read(rows)
+    whole = corrupt(pixels, images.manifest.sample_id[rows].tolist(), "noise", 2, fill=images.fill)
+    np.testing.assert_array_equal(part_pixels(images, part, rows[3:7], pixels[3:7]), whole[3:7])

@@ -1,0 +1,129 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
+
+from stages.measure.scores.clustering import (
+    Clustering,
+    assigned_classes,
+    best_of_few,
+    chance_of_assignment,
+    chance_of_nmi,
+    cluster,
+    least_inertia,
+    normalized_mutual_information,
+)
+from stages.shared.seeding import child_seed
+from tests.measure.synthetic import blobs
+
+
+def test_the_first_start_is_the_plain_seed_and_the_others_its_children():
+    X, _ = blobs([15, 15, 15], 6)
+    starts = cluster(X, 3, starts=3, seed=42)
+    assert [c.seed for c in starts] == [42, child_seed(42, "kmeans", 1), child_seed(42, "kmeans", 2)]
+    for start in starts:
+        alone = KMeans(n_clusters=3, random_state=start.seed, n_init="auto").fit(X)
+        assert np.array_equal(start.labels, alone.labels_)
+        assert start.inertia == alone.inertia_
+
+
+def test_more_starts_leave_the_earlier_ones_as_they_are():
+    X, _ = blobs([15, 15, 15], 6, spread=3)
+    two, five = cluster(X, 3, starts=2, seed=1), cluster(X, 3, starts=5, seed=1)
+    assert [c.inertia for c in five[:2]] == [c.inertia for c in two]
+    assert len({c.inertia for c in five}) > 1
+
+
+def test_of_equal_inertias_the_first_start_counts():
+    starts = [Clustering(seed, inertia, np.zeros(1, np.int32)) for seed, inertia in enumerate([3.0, 1.0, 1.0])]
+    assert least_inertia(starts) == 1
+
+
+@pytest.mark.parametrize(("starts", "used"), [(1, 1), (2, 2), (9, 3)])
+def test_of_few_starts_the_best_is_kept(starts, used):
+    X, _ = blobs([15, 15, 15], 6, spread=3)
+    found = best_of_few(X, 4, starts=starts, seed=1)
+    assert found.inertia == min(start.inertia for start in cluster(X, 4, starts=used, seed=1))
+
+
+@pytest.mark.parametrize(("distinct", "asked"), [(1, 3), (2, 3)])
+def test_fewer_distinct_embeddings_than_clusters_are_counted(distinct, asked):
+    X = np.repeat(np.eye(3, dtype=np.float32)[:distinct], 4, axis=0)
+    assert [c.found for c in cluster(X, asked, starts=2, seed=0)] == [distinct, distinct]
+
+
+def test_nmi_of_hand_worked_cases():
+    classes = np.array([0, 0, 1, 1])
+    assert normalized_mutual_information(classes, np.array([5, 5, 2, 2], np.int32)) == pytest.approx(1)
+    assert normalized_mutual_information(classes, np.array([0, 1, 0, 1], np.int32)) == pytest.approx(0)
+    assert normalized_mutual_information(classes, np.zeros(4, np.int32)) == 0
+    # clusters {a}, {a, b, b}: I = H(3/4, 1/4) - 3/4 H(1/3, 2/3), over the mean of ln 2 and H(3/4, 1/4)
+    h = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    information = np.log(2) - 0.75 * -(np.log(1 / 3) / 3 + 2 * np.log(2 / 3) / 3)
+    expected = information / ((np.log(2) + h) / 2)
+    assert normalized_mutual_information(classes, np.array([0, 1, 1, 1], np.int32)) == pytest.approx(expected)
+
+
+def test_nmi_of_clusters_that_are_the_classes_is_one_and_no_more():
+    for sizes in ([8, 8, 8, 8], [10, 10], [3, 5, 7], [20] * 15, [1, 2, 97]):
+        y = np.repeat(np.arange(len(sizes)), sizes)
+        found = normalized_mutual_information(y, y.astype(np.int32))
+        assert 1 - 1e-12 < found <= 1
+
+
+def test_chance_is_the_mean_nmi_of_shuffled_labels():
+    random = np.random.default_rng(0)
+    y, labels = random.integers(0, 4, 60), random.integers(0, 4, 60).astype(np.int32)
+    shuffled = [normalized_mutual_info_score(y, random.permutation(labels)) for _ in range(1000)]
+    chance = chance_of_nmi(y, labels)
+    assert chance == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled) / np.sqrt(1000))
+    assert chance > 0.03
+
+
+def test_chance_and_nmi_together_give_the_adjusted_score():
+    X, y = blobs([15, 25, 10], 4, spread=2)
+    labels = cluster(X, 3, starts=1, seed=0)[0].labels
+    value, chance = normalized_mutual_information(y, labels), chance_of_nmi(y, labels)
+    assert (value - chance) / (1 - chance) == pytest.approx(adjusted_mutual_info_score(y, labels))
+
+
+def test_chance_of_a_single_cluster_is_zero():
+    assert chance_of_nmi(np.array([0, 1, 1]), np.zeros(3, np.int32)) == 0
+
+
+@pytest.mark.parametrize("clusters", [3, 4, 5])
+def test_the_assignment_is_the_best_of_all(clusters):
+    random = np.random.default_rng(clusters)
+    y, labels = random.permutation(np.arange(50) % 4), random.integers(0, clusters, 50).astype(np.int32)
+    targets = [*range(4), -1]
+    slow = max(np.mean(np.array(given)[labels] == y) for given in permutations(targets, clusters))
+    assert (assigned_classes(y, labels) == y).mean() == pytest.approx(slow)
+
+
+def test_an_assignment_by_hand():
+    y, labels = np.array([0, 0, 0, 1, 1, 2]), np.array([7, 7, 4, 4, 4, 7], np.int32)
+    assert assigned_classes(y, labels).tolist() == [0, 0, 1, 1, 1, 0]  # class 2 gets no cluster
+    y, labels = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 1, 2, 2, 2], np.int32)
+    assert assigned_classes(y, labels).tolist() == [-1, 0, 0, 1, 1, 1]  # cluster 0 gets no class
+
+
+def test_chance_of_the_assignment_is_the_mean_over_shuffled_labels():
+    random = np.random.default_rng(0)
+    y, labels = random.integers(0, 4, 60), random.integers(0, 4, 60).astype(np.int32)
+    shuffled = [(assigned_classes(y, s) == y).mean() for s in (random.permutation(labels) for _ in range(1000))]
+    chance = chance_of_assignment(y, labels)
+    assert chance == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled) / np.sqrt(200))
+    assert chance > 0.3
+    assert chance_of_assignment(y, random.permutation(labels)) == chance
+    assert chance_of_assignment(y, np.zeros(60, np.int32)) == np.bincount(y).max() / 60
+
+
+def test_empty_clusters_change_neither_nmi_nor_chance():
+    y, labels = np.repeat([0, 1, 2], 8), np.tile([0, 1], 12).astype(np.int32)
+    labels[:6] = 0
+    gap = np.where(labels == 1, 4, labels).astype(np.int32)
+    assert normalized_mutual_info_score(y, labels) > 0
+    assert normalized_mutual_information(y, gap) == pytest.approx(normalized_mutual_info_score(y, labels))
+    assert chance_of_nmi(y, gap) == chance_of_nmi(y, labels) > 0

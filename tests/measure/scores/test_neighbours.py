@@ -1,0 +1,126 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from stages.measure.scores.neighbours import distance_sums, scan, squared_distance_blocks
+from tests.measure.synthetic import blobs
+
+
+def gathered(X, k, **options):
+    return scan(X, np.arange(len(X)), k, kept=k, **options).nearest
+
+
+def slow_neighbours(X, k):
+    """One distance at a time; itself excluded, equal distances by index."""
+    X = X.astype(np.float64)
+    found = []
+    for i in range(len(X)):
+        others = [(float(((X[i] - X[j]) ** 2).sum()), j) for j in range(len(X)) if j != i]
+        found.append([j for _, j in sorted(others)[:k]])
+    return np.array(found)
+
+
+def test_points_on_a_line():
+    X = np.array([[0], [1], [3], [7]], np.float32)
+    assert gathered(X, 3).tolist() == [[1, 2, 3], [0, 2, 3], [1, 0, 3], [2, 1, 0]]
+
+
+@pytest.mark.parametrize("k", [1, 4, 29])
+@pytest.mark.parametrize("width", [1, 3, 40])
+def test_neighbours_equal_a_slow_search(width, k):
+    X, _ = blobs([10, 12, 8], width)
+    assert np.array_equal(gathered(X, k), slow_neighbours(X, k))
+
+
+def test_equal_distances_come_by_index():
+    X = np.random.default_rng(0).integers(0, 3, size=(60, 3)).astype(np.float32)  # a grid: most distances are tied
+    assert np.array_equal(gathered(X, 59), slow_neighbours(X, 59))
+
+
+def test_a_duplicate_is_a_neighbour_and_itself_is_not():
+    X, _ = blobs([6], 300, seed=3)
+    X = np.concatenate([X, X + 0, X])  # every row three times
+    nearest = gathered(X, 2)
+    n = len(X)
+    for i in range(n):
+        assert nearest[i].tolist() == sorted(j for j in range(n) if j % 6 == i % 6 and j != i)
+
+
+def test_all_points_equal_gives_the_lowest_indices():
+    assert gathered(np.full((4, 5), 0.1, np.float32), 2).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
+    assert gathered(np.zeros((3, 2), np.float32), 2).tolist() == [[1, 2], [0, 2], [0, 1]]
+
+
+def test_a_large_offset_does_not_blur_the_distances():
+    X, _ = blobs([20, 20], 6)
+    shifted = (X + 4096).astype(np.float32)
+    assert np.array_equal(gathered(shifted, 10), slow_neighbours(shifted, 10))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 32 * 30 * 7, 32 * 30 * 30])
+def test_blocks_do_not_change_the_result(block_bytes):
+    X, _ = blobs([10, 12, 8], 5)
+    sizes = [rows.stop - rows.start for rows, _ in squared_distance_blocks(X, block_bytes=block_bytes)]
+    assert sum(sizes) == 30
+    assert max(sizes) == {1: 1, 32 * 30 * 7: 7, 32 * 30 * 30: 30}[block_bytes]
+    assert np.array_equal(gathered(X, 12, block_bytes=block_bytes), gathered(X, 12))
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e6, 1e7, 1e9])
+@pytest.mark.parametrize("k", [1, 29, 58])
+def test_an_image_far_away_does_not_blur_the_others(factor, k):
+    X, _ = blobs([20, 20, 20], 4)
+    X[7] *= np.float32(factor)
+    X[30:33] = X[50]
+    assert np.array_equal(gathered(X, k), slow_neighbours(X, k))
+
+
+def test_duplicates_come_before_images_near_them_however_far_others_are():
+    X = np.array([[1.001], [1], [1], [1], [1e15]], np.float32)
+    assert gathered(X, 2).tolist() == [[1, 2], [2, 3], [1, 3], [1, 2], [0, 1]]
+
+
+def test_neighbours_in_reach_are_compared_nearest_first():
+    X = np.array([[0], [1], [3], [7]], np.float32)
+    found = scan(X, np.array([0, 0, 1, 0]), 2, kept=2)
+    # of the same class: [yes, no, yes], [yes, no, yes], [no, no, no], [no, yes, yes]
+    assert found.nearest.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert found.hits.tolist() == [1, 1, 0, 1]
+    assert found.precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 2]  # R = 2, and 0 of the third
+    assert found.average_precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 4]
+    assert found.sums is None
+
+
+@pytest.mark.parametrize("k", [1, 11, 29])
+def test_comparisons_equal_a_slow_loop(k):
+    X, y = blobs([10, 12, 7, 1], 5, spread=2)
+    found, neighbours = scan(X, y, k, block_bytes=32 * 30 * 7), slow_neighbours(X, 29)
+    for i, others in enumerate(neighbours):
+        same, R = (y[others] == y[i]).tolist(), int((y == y[i]).sum()) - 1
+        assert found.hits[i] == sum(same[:k])
+        assert found.precisions[i] == pytest.approx(sum(same[:R]) / max(R, 1))
+        ranks = [sum(same[: r + 1]) / (r + 1) for r in range(R) if same[r]]
+        assert found.average_precisions[i] == pytest.approx(sum(ranks) / max(R, 1))
+
+
+def test_memory_grows_with_images_and_not_with_their_neighbours():
+    X, y = blobs([1500, 1500], 2)
+    tracemalloc.start()
+    scan(X, y, 1500, block_bytes=2**19)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 2**20  # 3000 x 1500 matches would be 4.3 MiB
+
+
+@pytest.mark.parametrize("block_bytes", [1, 32 * 30 * 7, 2**26])
+def test_sums_of_distances_equal_a_slow_sum(block_bytes):
+    X, y = blobs([10, 12, 8], 5)
+    groups = np.random.default_rng(0).uniform(size=(30, 2))
+    slow = [
+        [sum(groups[j, g] * np.linalg.norm(a.astype(float) - b) for j, b in enumerate(X)) for g in (0, 1)] for a in X
+    ]
+    found = scan(X, y, 3, groups=groups, block_bytes=block_bytes)
+    assert np.allclose(found.sums, slow, rtol=1e-12)
+    assert np.array_equal(found.hits, scan(X, y, 3).hits)
+    assert np.array_equal(distance_sums(X, groups, block_bytes=block_bytes), found.sums)

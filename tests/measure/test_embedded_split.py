@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from stages.measure import embedded_split as layer
+from stages.measure.embedded_split import CLASS_DISTANCE_SCORES, NEIGHBOUR_SCORES, EmbeddedSplit, centred, unit_rows
+from stages.measure.metrics import METRICS
+from tests.measure.synthetic import blobs, embedded, settings
+
+
+def test_rows_get_length_one_and_zeros_stay():
+    X = np.array([[3, 4], [0, 0], [-2, 0], [1e-30, 0], [3e30, 4e30]], np.float32)
+    assert np.allclose(unit_rows(X), [[0.6, 0.8], [0, 0], [-1, 0], [1, 0], [0.6, 0.8]])
+    assert unit_rows(X).dtype == np.float32
+
+
+def test_embeddings_are_taken_as_they_are_without_normalization():
+    X, y = blobs([5, 5], 3)
+    assert embedded(X, y).X is X
+
+
+def test_shared_results_are_computed_once():
+    X, y = blobs([9, 7], 3)
+    split = embedded(X, y)
+    assert not split.clustered
+    assert split.clusterings is split.clusterings
+    assert split.clustered
+    assert split.scan is split.scan
+    assert split.peers.tolist() == [8 if c == 0 else 6 for c in y]
+
+
+def test_neighbours_reach_as_far_as_retrieval_needs():
+    X, y = blobs([9, 7], 3)
+    shallow, deep = embedded(X, y, neighbours=2), embedded(X, y, neighbours=12)
+    assert shallow.scan.hits.max() == 2 < deep.scan.hits.max()
+    assert np.array_equal(shallow.scan.average_precisions, deep.scan.average_precisions)
+    assert shallow.nearest.shape == (16, 3)
+    assert embedded(X[:3], y[:3] * 0, neighbours=1).nearest.shape == (3, 2)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Names of the passes over all distances, as they are made."""
+    made = []
+    for name in ("scan", "distance_sums"):
+        inner = getattr(layer, name)
+        monkeypatch.setattr(layer, name, lambda *a, name=name, inner=inner, **k: made.append(name) or inner(*a, **k))
+    return made
+
+
+def test_scores_from_distances_share_one_pass(passes):
+    X, y = blobs([9, 7], 3)
+    split = EmbeddedSplit(X, y, settings(y), wanted=METRICS)
+    values = {name: metric.score(split).value for name, metric in METRICS.items()}
+    assert passes == ["scan"]
+    assert values["silhouette"] == METRICS["silhouette"].score(embedded(X, y)).value
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_score_computes_the_distances_it_needs_and_no_others(name, passes):
+    X, y = blobs([9, 7], 3)
+    split = EmbeddedSplit(X, y, settings(y), wanted=[name])
+    METRICS[name].score(split)
+    expected = ["scan"] if name in NEIGHBOUR_SCORES else ["distance_sums"] if name in CLASS_DISTANCE_SCORES else []
+    assert passes == expected
+    if name in NEIGHBOUR_SCORES:
+        assert split.scan.sums is None
+
+
+def test_rows_at_the_mean_are_zero_and_others_keep_their_difference():
+    X = np.array([[4096.5, 1], [4096, 1], [4095.5, 1]], np.float32)
+    assert centred(X).tolist() == [[0.5, 0], [0, 0], [-0.5, 0]]
+    constant = np.full((7, 3), 0.1, np.float32)
+    assert np.array_equal(embedded(constant, np.array([0, 0, 0, 1, 1, 1, 1])).centred_directions, np.zeros((7, 3)))
+
+
+def test_centring_by_blocks_of_rows_equals_centring_at_once(monkeypatch):
+    X, _ = blobs([10, 12], 5)
+    monkeypatch.setattr(layer, "ROWS_PER_BLOCK", 7)
+    assert np.allclose(centred(X), X - X.mean(axis=0, dtype=np.float64), atol=1e-6)

@@ -1,0 +1,361 @@
+"""The door on a small store: what it writes, and what it says of bad input."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.jobs import settings_of
+from stages.measure.metrics import METRICS, NAMES
+from stages.measure.params import ANALYSES, MeasureParams
+from stages.shared.embedding_store import open_embeddings
+from stages.shared.metric_table import COLUMNS, read_records
+from stages.shared.params import read_section
+from tests.measure.synthetic import DEFAULT, write_last_step, write_params, write_store
+
+ROOT = Path(__file__).parents[2]
+PROBE = "probe_accuracy"
+CELL = ["--dataset", "toy", "--model", "net", "--seed", "7"]
+
+
+def measure(folder: Path, *options: str, out: str = "out", cell=CELL) -> subprocess.CompletedProcess[str]:
+    paths = ["--embeddings", folder / "store", "--out", folder / out, "--params", folder / "params.yaml"]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "stages.measure",
+        *cell,
+        *map(str, paths),
+        "--log",
+        str(folder / "log"),
+        *options,
+    ]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cell")
+    arrays = write_store(folder / "store")
+    write_params(folder / "params.yaml")
+    done = measure(folder, "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    return folder, arrays, done
+
+
+@pytest.fixture(scope="module")
+def records(cell):
+    return read_records(cell[0] / "out" / "layers.csv")
+
+
+@pytest.fixture(scope="module")
+def images(cell):
+    return pd.read_parquet(cell[0] / "out" / "images.parquet")
+
+
+def test_the_closing_line_and_the_log(cell):
+    folder, _, done = cell
+    # per split and layer (the baseline among them): 4 scores at the ends, 3 between; and accuracy at each step
+    assert done.stdout.startswith(
+        f"measure toy-net-7: {2 * 4 * (4 + 3 + 4) + 3} scores of {2 * 3 * 3 + 2} embeddings, "
+    )
+    assert done.stderr == ""
+    assert json.loads((folder / "log").read_text())["cell"] == "toy-net-7"
+    assert sorted(p.name for p in (folder / "out").iterdir()) == [
+        "clusters.parquet",
+        "images.parquet",
+        "layers.csv",
+        "starts.csv",
+    ]
+
+
+def test_the_table_has_the_contracts_columns_and_order(records):
+    assert tuple(records.columns) == (*COLUMNS, "better", "relative")
+    assert set(records["better"]) == {"higher"}
+    assert records["relative"].isna().all()
+    assert len(records) == 91
+    assert records["step"].is_monotonic_increasing
+    first = records[records["step"] == 0]
+    assert first["layer"].drop_duplicates().tolist() == ["pixels", "stem", "blocks.0", "head"]
+    stems = first[(first["layer"] == "stem") & (first["metric"] == "nmi") & (first["split"] == "test")]
+    assert stems[["depth", "pooling", "width", "parameters"]].to_numpy().tolist() == [
+        [0, "mean", 4, 10],
+        [0, "max", 4, 10],
+    ]
+
+
+def test_values_are_those_of_the_catalogue(cell, records):
+    folder, arrays, _ = cell
+    store, params = open_embeddings(folder / "store"), read_section(folder / "params.yaml", "measure", MeasureParams)
+    for split, rows in (("test", slice(0, 24)), ("unseen", slice(24, 44))):
+        y = np.unique(store.labels(split), return_inverse=True)[1]
+        embedded = EmbeddedSplit(arrays["blocks.0", 10][rows], y, settings_of(store, split, params))
+        found = records[(records["layer"] == "blocks.0") & (records["step"] == 10) & (records["split"] == split)]
+        for row in found.itertuples():
+            score = METRICS[row.metric].score(embedded)
+            assert (row.value, row.chance, row.ceiling) == pytest.approx(
+                (score.value, score.chance, score.ceiling), abs=1e-12
+            )
+            assert np.isnan(row.start_sd) == (row.metric != "nmi")
+        assert set(found["metric"]) == {"nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"}
+        assert set(found["n_images"]) == {len(y)}
+        assert set(found["n_classes"]) == {3 if split == "test" else 2}
+
+
+def test_the_probe_is_fitted_at_its_steps_only(records):
+    at = records[records["metric"] == "probe_accuracy"].groupby("layer")["step"].unique()
+    assert set(at.index) == {"pixels", "stem", "blocks.0"}
+    assert all(sorted(steps) == [0, 10] for steps in at)
+
+
+def test_the_baseline_is_the_same_at_every_step(records):
+    pixels = records[(records["layer"] == "pixels") & (records["metric"] != "probe_accuracy")]
+    assert set(pixels["depth"]) == {-1}
+    by_step = pixels.pivot(index=["split", "metric"], columns="step", values="value")
+    assert by_step.shape == (6, 3)
+    assert (by_step.nunique(axis=1) == 1).all()
+
+
+def test_accuracy_comes_from_the_logits(cell, records):
+    _, arrays, _ = cell
+    found = records[records["metric"] == "accuracy"]
+    truth = np.repeat([0, 1, 2], 8)
+    expected = [(arrays["logits", step][:24].argmax(axis=1) == truth).mean() for step in (0, 5, 10)]
+    assert found["value"].tolist() == pytest.approx(expected)
+    assert set(zip(found["layer"], found["split"], found["pooling"], strict=True)) == {("head", "test", "")}
+    assert found["depth"].isna().all()
+
+
+def test_images_contributions_average_to_the_scores(records, images):
+    keys = ["step", "split", "layer", "pooling"]
+    for metric in ("knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"):
+        means = images.groupby(keys, observed=True)[metric].mean().dropna()
+        expected = records[records["metric"] == metric].set_index(keys)["value"]
+        assert len(means) == len(expected) > 0
+        assert np.allclose(means.to_numpy(), expected.reindex(means.index).to_numpy(), atol=1e-6)
+
+
+def test_images_name_every_sample_in_order(images):
+    block = images[(images["step"] == 5) & (images["layer"] == "stem") & (images["pooling"] == "max")]
+    assert block["sample_id"].tolist() == [f"i{n:03}" for n in range(44)]
+    assert block["label"].tolist()[::11] == ["test0", "test1", "test2", "unseen1"]
+    assert block["probe_accuracy"].isna().all()
+    assert len(images) == 3 * (4 * 44 + 24)
+
+
+def test_every_start_is_kept_and_the_best_ones_clusters_are_the_images(cell, images, records):
+    folder, _, _ = cell
+    starts, clusters = pd.read_csv(folder / "out" / "starts.csv"), pd.read_parquet(folder / "out" / "clusters.parquet")
+    assert len(starts) == 3 * 2 * 4 * 3
+    keys = ["step", "split", "layer", "pooling"]
+    best = starts.loc[starts.groupby(keys)["inertia"].idxmin()].set_index(keys)
+    nmi = records[records["metric"] == "nmi"].set_index(keys)
+    assert np.allclose(best["nmi"], nmi["value"].reindex(best.index))
+    spread = starts.groupby(keys)["nmi"].std(ddof=1)
+    assert np.allclose(spread, nmi["start_sd"].reindex(spread.index))
+    layers = images[images["layer"] != "head"].reset_index(drop=True)
+    assert layers["sample_id"].tolist() == clusters["sample_id"].tolist()
+    chosen = best["start"].reindex(pd.MultiIndex.from_frame(clusters[keys].astype(starts[keys].dtypes))).to_numpy()
+    labels = clusters[["cluster_0", "cluster_1", "cluster_2"]].to_numpy()
+    assert np.array_equal(labels[np.arange(len(labels)), chosen], layers["cluster"])
+
+
+def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(cell):
+    folder, _, _ = cell
+    assert measure(folder, "--workers", "1", out="again").returncode == 0
+    for path in (folder / "out").iterdir():
+        other = folder / "again" / path.name
+        assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), path.name
+
+
+EXTRA = [name for name in NAMES if name not in DEFAULT["metrics"]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A cell with every score and every analysis, measured by one process and by two."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_store(folder / "store", sizes={"test": (8, 8, 8), "unseen": (9, 11, 10)})
+    write_last_step(folder / "store")
+    write_params(folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, last_step=list(ANALYSES))
+    for out, workers in (("out", "2"), ("again", "1")):
+        done = measure(folder, "--workers", workers, out=out)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def read_last(whole, **where):
+    rows = read_records(whole / "out" / "layers.csv")
+    for name, value in where.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(whole):
+    names = sorted(path.name for path in (whole / "out").iterdir())
+    assert names == [
+        "clusters.parquet",
+        "images.parquet",
+        "k_sensitivity.csv",
+        "layer_pairs.csv",
+        "layers.csv",
+        "starts.csv",
+        "subsets.csv",
+    ]
+    assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
+
+
+def test_scores_of_the_last_step_alone_stand_in_the_table_of_layers(whole):
+    rows = read_last(whole)
+    own = rows[~rows["split"].isin(["test", "unseen"])]
+    assert set(own["step"]) == {10}
+    assert set(own["split"]) == {"seen_matched", "unseen_matched", "blur_1", "noise_3"}
+    counts = own.groupby(["split", "metric"]).size().to_dict()
+    matched = {(f"{s}_matched", m): 4 for s in ("seen", "unseen") for m in ("nmi", "knn_purity", "nn1_accuracy")}
+    copies = {(c, m): 1 if m == "accuracy" else 4 for c in ("blur_1", "noise_3") for m in ("accuracy", "nmi", PROBE)}
+    assert counts == matched | copies
+    ood = rows[rows["metric"].str.startswith("ood_")]
+    assert len(ood) == 4 * 4
+    assert set(zip(ood["step"], ood["split"], strict=True)) == {(10, "unseen")}
+    assert set(ood.loc[ood["better"] == "lower", "metric"]) == {"ood_fpr95_knn", "ood_fpr95_mahalanobis"}
+    better = dict(zip(rows["metric"], rows["better"], strict=True))
+    assert (better["collapse"], better["intrinsic_dimension"], better["ami"]) == ("lower", "neither", "higher")
+
+
+def test_relative_is_the_share_of_the_clean_score_and_of_corruptions_only(whole):
+    rows = read_last(whole)
+    corrupted = rows["split"].isin(["blur_1", "noise_3"])
+    assert rows.loc[~corrupted, "relative"].isna().all()
+    head = rows[corrupted & (rows["layer"] == "head")]
+    store = open_embeddings(whole / "store")
+    clean = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]
+    right = (store.logits(10, "test")[clean].argmax(axis=1) == np.repeat([0, 1, 2], 4)).mean()
+    assert (head["value"] / right).tolist() == pytest.approx(head["relative"].tolist())
+    assert set(rows.loc[corrupted, "n_images"]) == {12}
+
+
+def test_further_scores_are_at_their_steps_only(whole):
+    steps = read_last(whole, layer="stem").groupby("metric")["step"].agg(set)
+    assert all(steps[name] == {0, 10} for name in EXTRA)
+    assert steps["nmi"] == {0, 5, 10}
+    assert read_last(whole, layer="pixels").groupby("metric")["step"].agg(set)["ami"] == {0, 10}
+
+
+def test_images_hold_contributions_of_further_scores_and_distances_of_the_last_step(whole):
+    images = pd.read_parquet(whole / "out" / "images.parquet")
+    assert not {"nmi", "ami", "ari"} & set(images.columns)
+    far = images[images["ood_knn"].notna()]
+    assert set(far["step"]) == {10}
+    assert set(far["layer"]) == {"pixels", "stem", "blocks.0"}
+    assert len(far) == 4 * (24 + 30) == images["ood_mahalanobis"].notna().sum()
+    layer = far[far["layer"] == "blocks.0"]
+    near, unseen = (layer.loc[layer["split"] == split, "ood_knn"].to_numpy() for split in ("test", "unseen"))
+    auroc = ((unseen[:, None] > near).mean() + (unseen[:, None] >= near).mean()) / 2
+    found = read_last(whole, layer="blocks.0", metric="ood_auroc_knn")["value"].item()
+    assert found == pytest.approx(auroc)
+    assert images["silhouette"].notna().sum() == 2 * 4 * (24 + 30)
+
+
+def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
+    subsets = pd.read_csv(whole / "out" / "subsets.csv", keep_default_na=False)
+    assert subsets.columns.tolist() == [
+        *("step", "split", "layer", "depth", "pooling", "metric", "left_out", "n_classes", "value"),
+    ]
+    assert set(zip(subsets["step"], subsets["split"], strict=True)) == {(10, "unseen")}
+    assert len(subsets) == 4 * 4 * (len(METRICS))  # layers, sets, scores
+    clusters = pd.read_csv(whole / "out" / "k_sensitivity.csv")
+    assert clusters.columns.tolist() == ["step", "split", "layer", "depth", "pooling", "clusters", "nmi", "ami"]
+    for _, rows in clusters.groupby(["split", "layer", "pooling"]):
+        assert rows["clusters"].tolist() == [2, 3, 4, 5, 6]
+    assert len(clusters) == 2 * 4 * 5
+    pairs = pd.read_csv(whole / "out" / "layer_pairs.csv")
+    sides = [f"{name}_{side}" for side in "ab" for name in ("layer", "depth", "pooling")]
+    assert pairs.columns.tolist() == ["step", "split", *sides, "cka"]
+    assert len(pairs) == 2 * 10
+    assert (pairs["depth_a"] <= pairs["depth_b"]).all()
+    assert set(pairs["step"]) == {10}
+
+
+def test_analyses_need_what_they_look_at_before_any_work(tmp_path):
+    write_store(tmp_path / "store")
+    write_params(tmp_path / "params.yaml", last_step=["ood"])
+    done = measure(tmp_path)
+    assert done.returncode == 2
+    assert "set embed.train_per_class to more than 0, or take ood out of measure.last_step" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_unseen_classes_are_said_to_be_too_few_to_leave_one_out(tmp_path):
+    write_store(tmp_path / "store", steps=(0,))
+    write_params(tmp_path / "params.yaml", metrics=["nn1_accuracy", "few_shot_accuracy_1"], last_step=["class_subsets"])
+    done = measure(tmp_path, "--workers", "1")
+    assert done.returncode == 0
+    assert "class_subsets: the split 'unseen' has 2 classes, so that none can be left out" in done.stderr
+    assert pd.read_csv(tmp_path / "out" / "subsets.csv")["left_out"].isna().all()
+
+
+def spoil(X):
+    X[[25, 30], 1] = np.nan
+    X[2, 0] = np.inf
+    return X
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path, workers):
+    write_store(tmp_path / "store", steps=(0, 5), spoil={("blocks.0", 5): spoil})
+    write_params(tmp_path / "params.yaml")
+    done = measure(tmp_path, "--workers", workers)
+    assert done.returncode == 2
+    assert "layer 'blocks.0' at step 5 must be finite, found NaN or infinity in 1 of 24 test images" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        (["--workers", "0"], {}, "--workers (or WHICHLAYER_WORKERS) must be a whole number >= 1, found '0'"),
+        (["--workers", "two"], {}, "found 'two'"),
+        (["--seed", "1"], {}, "must hold the cell toy-net-1, found toy-net-7"),
+        ([], {"metrics": ["nmi", "knn_puriti"]}, "did you mean 'knn_purity'"),
+        (["--embeddings", "nowhere"], {}, "nowhere: no embeddings there; run the embed stage"),
+    ],
+)
+def test_bad_input_is_one_message(cell, tmp_path, options, changes, message):
+    (tmp_path / "store").symlink_to(cell[0] / "store")
+    write_params(tmp_path / "params.yaml", **changes)
+    done = measure(tmp_path, *options)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    collapse = {("stem", 0): np.zeros_like}
+    write_store(tmp_path / "store", steps=(0,), sizes={"unseen": (6, 5, 1)}, spoil=collapse)
+    write_params(tmp_path / "params.yaml", metrics=["nmi", "nn1_accuracy", "accuracy"])
+    done = measure(tmp_path, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy left out: it needs the head's logits of the split 'test'" in done.stderr
+    assert "split 'unseen' has 1 classes of one image" in done.stderr
+    assert "layer 'stem', step 0, split 'unseen': k-means found 1 clusters where 3 were asked for" in done.stderr
+    rows = read_records(tmp_path / "out" / "layers.csv")
+    assert set(rows["metric"]) == {"nmi", "nn1_accuracy"}
+    collapsed = rows[(rows["layer"] == "stem") & (rows["pooling"] == "mean") & (rows["metric"] == "nmi")]
+    assert collapsed["value"].tolist() == [0.0]
+
+
+def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
+    write_store(tmp_path / "store", steps=(0,))
+    write_params(tmp_path / "params.yaml", metrics=["accuracy"])
+    assert measure(tmp_path).returncode == 0
+    assert read_records(tmp_path / "out" / "layers.csv")["metric"].tolist() == ["accuracy"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["images.parquet", "layers.csv"]

@@ -1,0 +1,249 @@
+"""What every score of the catalogue must satisfy, and hand-worked cases of each."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
+
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.metrics import HEAD_METRICS, METRICS, NAMES, accuracy
+from stages.measure.scores import geometry
+from stages.measure.scores.clustering import assigned_classes
+from tests.measure.synthetic import blobs, embedded, settings
+
+every_score = pytest.mark.parametrize("name", METRICS)
+RANKING = [name for name, metric in METRICS.items() if metric.better != "neither"]
+FROM_CLUSTERS = {"nmi", "ami", "ari", "cluster_accuracy"}
+WITHOUT_CONTRIBUTIONS = {"nmi", "ami", "ari"}
+DEPENDS_ON_ORDER = {*FROM_CLUSTERS, "probe_accuracy", "few_shot_accuracy_1", "few_shot_accuracy_5"}
+"""K-means++ draws, folds and episodes go by position."""
+
+
+@pytest.fixture(scope="module")
+def data():
+    return blobs([20, 25, 15], 7, spread=2)
+
+
+def score(name, X, y, **changes):
+    return METRICS[name].score(embedded(X, y, **changes))
+
+
+def test_names_are_the_function_names():
+    for name, metric in METRICS.items():
+        if not name.startswith("few_shot_accuracy_"):
+            assert metric.score.__name__ == name
+    assert METRICS["few_shot_accuracy_5"].score.keywords == {"shots": 5}
+    clusters, neighbours = ("nmi", "ami", "ari", "cluster_accuracy", "silhouette"), ("knn_purity", "nn1_accuracy")
+    few_shot = ("few_shot_accuracy_1", "few_shot_accuracy_5")
+    others = ("probe_accuracy", "intrinsic_dimension", "collapse", "accuracy")
+    assert (*clusters, *neighbours, "r_precision", "map_at_r", *few_shot, *others) == NAMES
+
+
+def test_what_is_better_is_said():
+    better = {name: metric.better for name, metric in (METRICS | HEAD_METRICS).items() if metric.better != "higher"}
+    assert better == {"intrinsic_dimension": "neither", "collapse": "lower"}
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_values_lie_between_chance_and_the_ceiling(name, data):
+    found = score(name, *data)
+    if METRICS[name].better == "lower":
+        assert found.ceiling < found.value < found.chance
+    else:
+        assert -0.1 < found.chance < found.value <= found.ceiling <= 1
+
+
+def test_a_score_that_ranks_nothing_has_neither_chance_nor_ceiling(data):
+    found = score("intrinsic_dimension", *data)
+    assert np.isnan([found.chance, found.ceiling]).all()
+    assert 1 < found.value < 10  # of 7 features
+
+
+@every_score
+def test_the_value_is_the_mean_of_the_images_contributions(name, data):
+    found = score(name, *data)
+    if found.per_image is None:
+        assert name in WITHOUT_CONTRIBUTIONS
+        return
+    assert found.per_image.shape == (60,)
+    assert found.value == pytest.approx(found.per_image.mean(), abs=1e-12)
+    assert found.left_out == 0
+
+
+@every_score
+def test_scores_from_clusters_have_a_spread_over_starts_and_others_none(name, data):
+    found = score(name, *data, starts=6)
+    assert (found.start_sd is not None) == (name in FROM_CLUSTERS)
+    if found.start_sd is not None:
+        assert found.start_sd > 0
+
+
+@every_score
+def test_renaming_the_classes_changes_nothing(name, data):
+    X, y = data
+    assert score(name, X, np.array([2, 0, 1])[y]).value == pytest.approx(score(name, X, y).value, abs=1e-12)
+
+
+@every_score
+def test_the_order_of_images_does_not_matter(name, data):
+    """Up to rounding for neighbours; for what draws by position, only where classes are apart."""
+    X, y = data if name not in DEPENDS_ON_ORDER else blobs([20, 25, 15], 7, spread=0.05)
+    order = np.random.default_rng(5).permutation(len(y))
+    found, shuffled = score(name, X, y), score(name, X[order], y[order])
+    assert shuffled.value == pytest.approx(found.value, abs=1e-9)
+    if found.per_image is not None:
+        assert np.allclose(shuffled.per_image, found.per_image[order])
+
+
+@every_score
+@pytest.mark.parametrize("factor", [2.0**-10, 2.0**12])
+def test_the_scale_of_the_embedding_does_not_matter(name, data, factor):
+    X, y = data
+    assert score(name, (X * factor).astype(np.float32), y).value == pytest.approx(score(name, X, y).value, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_separated_classes_reach_the_ceiling(name):
+    X, y = blobs([20, 20, 20], 5, spread=0.001)
+    found = score(name, X, y)
+    assert found.value == pytest.approx(found.ceiling, abs=0.01)
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_noise_is_near_chance(name):
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(600, 6)).astype(np.float32), np.repeat(np.arange(4), 150)
+    found = score(name, X, y)
+    wide = {"rel": 0.5} if name == "collapse" else {"abs": 0.05}  # of 3 x 6 independent deviations of class means
+    assert found.value == pytest.approx(found.chance, **wide)
+
+
+@every_score
+def test_constant_embeddings_score_without_failing(name):
+    y = np.repeat([0, 1, 2], [4, 6, 5])
+    found = score(name, np.full((15, 3), 0.7, np.float32), y)
+    # all neighbours are equally near, so that the lowest other indices come first: those of class 0
+    R_of_class_0 = [3 / 3] * 4
+    expected = {
+        "nmi": 0,  # one cluster
+        "ami": 0,
+        "ari": 0,
+        "cluster_accuracy": 6 / 15,  # the one cluster goes to the largest class
+        "silhouette": 0,
+        "knn_purity": (4 * 3 + 6 * 2) / 6 / 15,  # 3 of class 0's own, 2 of class 1's, none of class 2's
+        "nn1_accuracy": 4 / 15,  # index 0, and for itself 1: both of class 0
+        "r_precision": (sum(R_of_class_0) + 6 * 1 / 5) / 15,
+        "map_at_r": (sum(R_of_class_0) + 6 * (1 / 5) / 5) / 15,  # the one hit of class 1 has rank 5
+        "probe_accuracy": 6 / 15,  # always the largest class
+        "few_shot_accuracy_5": np.nan,  # one class has more than five images
+        "intrinsic_dimension": np.nan,
+        "collapse": np.nan,
+    }
+    if name == "few_shot_accuracy_1":  # always the first way of the episode, which each class is in a third of them
+        assert found.value == pytest.approx(1 / 3, abs=0.05)
+    else:
+        assert found.value == pytest.approx(expected[name], nan_ok=True)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in DEPENDS_ON_ORDER])
+def test_blocks_and_company_do_not_change_a_score(name, data, monkeypatch):
+    X, y = data
+    alone = score(name, X, y)
+    monkeypatch.setattr(geometry, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(geometry, "FEATURES_PER_BLOCK", 2)
+    split = EmbeddedSplit(X, y, settings(y), wanted=METRICS)
+    found = {other: metric.score(split) for other, metric in METRICS.items()}[name]
+    assert found.value == pytest.approx(alone.value, rel=1e-12)
+    assert np.allclose(found.per_image, alone.per_image)
+
+
+@every_score
+def test_l2_makes_scores_blind_to_length(name, data):
+    X, y = data
+    lengths = np.random.default_rng(1).choice([0.25, 1.0, 4.0], size=(60, 1)).astype(np.float32)
+    found = score(name, X * lengths, y, normalize="l2")
+    assert found.value == pytest.approx(score(name, X, y, normalize="l2").value, abs=1e-9)
+    assert found.value != pytest.approx(score(name, X * lengths, y).value, abs=1e-3)
+
+
+def test_knn_purity_by_hand():
+    """Points 0, 1 | 3, 7, 8 with k = 3: shares 1/3, 1/3 | 2/3, 2/3, 2/3 of ceilings 1/3 and 2/3."""
+    X, y = np.array([[0], [1], [3], [7], [8]], np.float32), np.array([0, 0, 1, 1, 1])
+    found = score("knn_purity", X, y)
+    # neighbours: 0: 1 3 7; 1: 0 3 7; 3: 1 0 7; 7: 8 3 1; 8: 7 3 1
+    assert found.per_image == pytest.approx([1 / 3, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert found.ceiling == pytest.approx((2 * 1 / 3 + 3 * 2 / 3) / 5)
+    assert found.chance == pytest.approx((2 * 1 + 3 * 2) / 5 / 4)
+
+
+def test_k_is_at_most_all_others():
+    X = blobs([4], 2)[0]
+    found = score("knn_purity", X, np.array([0, 0, 0, 1]), neighbours=3)
+    assert found.per_image == pytest.approx([2 / 3, 2 / 3, 2 / 3, 0])
+
+
+def test_a_class_of_one_image_counts_as_wrong_and_lowers_the_ceiling():
+    X, y = np.array([[0], [1], [2], [9]], np.float32), np.array([0, 0, 0, 1])
+    nearest = score("nn1_accuracy", X, y)
+    assert nearest.per_image.tolist() == [True, True, True, False]
+    assert nearest.ceiling == 3 / 4
+    assert score("knn_purity", X, y, neighbours=2).ceiling == 3 / 4
+
+
+def test_nmi_is_that_of_the_start_of_least_inertia():
+    X, y = blobs([20, 20, 20, 20], 3, spread=0.8, seed=4)
+    split = embedded(X, y, starts=8)
+    inertias = [c.inertia for c in split.clusterings]
+    found = METRICS["nmi"].score(split)
+    assert found.value == split.start_nmi[int(np.argmin(inertias))]
+    assert len(set(split.start_nmi)) > 1
+    assert found.start_sd == pytest.approx(np.std(split.start_nmi, ddof=1))
+
+
+def test_one_start_has_no_spread(data):
+    assert np.isnan(score("nmi", *data, starts=1).start_sd)
+
+
+def test_probe_chance_is_the_largest_class(data):
+    assert score("probe_accuracy", *data).chance == 25 / 60
+
+
+def test_accuracy_by_hand():
+    logits = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 5], [1, 0, 5]], np.float32)
+    heads, labels = np.array(["ant", "bee", "cat"]), np.array(["ant", "cat", "cat", "cat"])
+    found = accuracy(logits, heads, labels)
+    assert found.per_image.tolist() == [True, False, True, True]
+    assert (found.value, found.chance, found.ceiling) == (0.75, 0.75, 1.0)
+
+
+def test_corrected_scores_are_scikit_learns_of_the_start_of_least_inertia(data):
+    X, y = data
+    split = embedded(X, y, starts=4)
+    labels = split.clusterings[split.best_start].labels
+    assert METRICS["ami"].score(split).value == adjusted_mutual_info_score(y, labels)
+    assert METRICS["ari"].score(split).value == adjusted_rand_score(y, labels)
+    nmi = METRICS["nmi"].score(split)
+    assert METRICS["ami"].score(split).value == pytest.approx((nmi.value - nmi.chance) / (1 - nmi.chance))
+
+
+def test_cluster_accuracy_is_that_of_the_start_of_least_inertia(data):
+    split = embedded(*data, starts=4)
+    found = METRICS["cluster_accuracy"].score(split)
+    every = [(assigned_classes(split.y, c.labels) == split.y).mean() for c in split.clusterings]
+    assert found.value == every[split.best_start]
+    assert found.start_sd == pytest.approx(np.std(every, ddof=1))
+
+
+def test_a_class_of_one_image_is_never_retrieved():
+    X, y = np.array([[0], [1], [2], [9]], np.float32), np.array([0, 0, 0, 1])
+    for name in ("r_precision", "map_at_r"):
+        found = score(name, X, y)
+        assert found.per_image.tolist() == [1, 1, 1, 0]
+        assert found.ceiling == 3 / 4
+
+
+def test_silhouettes_chance_is_that_of_shuffled_classes(data):
+    X, y = data
+    random = np.random.default_rng(1)
+    shuffled = [silhouette_score(X.astype(np.float64), random.permutation(y)) for _ in range(100)]
+    assert score("silhouette", X, y).chance == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled))
+    assert np.mean(shuffled) < 0

@@ -1,0 +1,54 @@
+import os
+
+import pytest
+
+from stages.measure import run as scoring
+from stages.measure.jobs import plan_jobs
+from stages.measure.params import MeasureParams
+from stages.measure.run import score_jobs, worker_count
+from stages.shared.console import UserError
+from stages.shared.embedding_store import open_embeddings
+from stages.shared.params import parse
+from tests.measure.synthetic import DEFAULT, write_store
+
+
+def die(job):
+    os._exit(1)
+
+
+def test_workers_come_from_the_flag_then_the_environment_then_the_machine(monkeypatch):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", "5")
+    assert worker_count("3") == 3
+    assert worker_count(None) == 5
+    monkeypatch.delenv("WHICHLAYER_WORKERS")
+    assert worker_count(None) == len(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5})  # of a taskset, or a scheduler's share
+    assert worker_count(None) == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert worker_count(None) == os.cpu_count()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
+def test_a_wrong_number_of_workers_is_named(monkeypatch, text):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", text)
+    with pytest.raises(UserError, match="must be a whole number >= 1, found"):
+        worker_count(None)
+
+
+def test_results_keep_the_order_of_the_jobs(tmp_path):
+    write_store(tmp_path / "store", steps=(0, 5))
+    params = parse(DEFAULT | {"metrics": ["nn1_accuracy"]}, MeasureParams, where="measure")
+    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
+    results = score_jobs(tmp_path / "store", params, jobs, workers=1)
+    assert [result.job for result in results] == jobs
+    assert len({job.layer.width for job in jobs}) > 1
+    assert score_jobs(tmp_path / "store", params, [], workers=2) == []
+
+
+def test_a_killed_process_is_reported_with_a_remedy(tmp_path, monkeypatch):
+    write_store(tmp_path / "store", steps=(0,))
+    params = parse(DEFAULT, MeasureParams, where="measure")
+    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
+    monkeypatch.setattr(scoring, "_score", die)
+    with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
+        score_jobs(tmp_path / "store", params, jobs, workers=2)

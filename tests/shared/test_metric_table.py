@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.shared.console import UserError
+from stages.shared.metric_table import COLUMNS, KEYS, concat_records, read_records, write_records
+
+
+def table() -> pd.DataFrame:
+    rows = [
+        (
+            "handwriting",
+            "lite0",
+            0,
+            50,
+            "unseen",
+            "blocks.0",
+            1,
+            "mean",
+            "nmi",
+            1 / 3,
+            0.02,
+            1.0,
+            0.01,
+            40,
+            5,
+            3000,
+            16,
+        ),
+        (
+            "handwriting",
+            "lite0",
+            0,
+            50,
+            "test",
+            "head",
+            None,
+            None,
+            "accuracy",
+            0.1,
+            0.07,
+            1.0,
+            None,
+            60,
+            15,
+            None,
+            None,
+        ),
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_a_table_comes_back_with_its_types(tmp_path: Path):
+    write_records(tmp_path / "new" / "layers.csv", table())
+    found = read_records(tmp_path / "new" / "layers.csv")
+    assert tuple(found.columns) == (*COLUMNS, "better")
+    assert found.value.tolist() == [1 / 3, 0.1]
+    assert found.depth.tolist() == [1, pd.NA]
+    assert str(found.depth.dtype) == "Int64"
+    assert found.pooling.tolist() == ["mean", ""]
+    assert np.isnan(found.start_sd[1])
+    pd.testing.assert_frame_equal(found[list(COLUMNS)], concat_records([table()]))
+
+
+def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(better=["higher", "lower"]))
+    write_records(tmp_path / "b.csv", read_records(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert (
+        (tmp_path / "a.csv").read_text().splitlines()[2].startswith("handwriting,lite0,0,50,test,head,,,accuracy,0.1,")
+    )
+
+
+def test_further_columns_come_after_the_contracts(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(ci_low=[0.1, 0.2])[["ci_low", *COLUMNS]])
+    found = read_records(tmp_path / "a.csv")
+    assert tuple(found.columns) == (*COLUMNS, "ci_low", "better")
+    assert found.ci_low.tolist() == [0.1, 0.2]
+
+
+def test_a_table_without_the_direction_of_its_scores_has_scores_that_are_better_higher(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table())
+    assert read_records(tmp_path / "a.csv").better.tolist() == ["higher", "higher"]
+    write_records(tmp_path / "a.csv", table().assign(better=["neither", "lower"]))
+    assert read_records(tmp_path / "a.csv").better.tolist() == ["neither", "lower"]
+
+
+def test_the_contract_begins_with_the_keys_and_the_value():
+    assert ",".join(COLUMNS).startswith("dataset,model,seed,step,split,layer,depth,pooling,metric,value,")
+    assert COLUMNS[: len(KEYS)] == KEYS
+
+
+def test_a_label_that_looks_like_a_missing_value_stays_a_text(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(dataset=["NA", "null"]))
+    assert read_records(tmp_path / "a.csv").dataset.tolist() == ["NA", "null"]
+
+
+def test_a_missing_column_and_repeated_keys_are_errors(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"needs the columns \['chance'\]"):
+        write_records(tmp_path / "a.csv", table().drop(columns="chance"))
+    with pytest.raises(ValueError, match=r"two rows have the same keys: .*'blocks.0'"):
+        write_records(tmp_path / "a.csv", pd.concat([table(), table()]))
+
+
+def test_rows_keep_their_order(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table()[::-1])
+    assert read_records(tmp_path / "a.csv").layer.tolist() == ["head", "blocks.0"]
+
+
+def test_a_missing_table_and_one_of_another_version_say_what_to_run(tmp_path: Path):
+    with pytest.raises(UserError, match="no metric table there; run the measure stage"):
+        read_records(tmp_path / "a.csv")
+    table().drop(columns=["chance", "ceiling"]).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="lacks chance, ceiling: it was written by another version"):
+        read_records(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b'dataset,model\n"a', b"\xff\xfe\x00"])
+def test_a_damaged_table_says_what_to_run(tmp_path: Path, content: bytes):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"a.csv: must be a metric table, found it damaged .* run the measure stage again"
+    ):
+        read_records(tmp_path / "a.csv")
