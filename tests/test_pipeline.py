@@ -1,4 +1,4 @@
-"""The laws of the house: dvc.yaml and the imports of the stages agree. Reads text only: no stage is imported or run."""
+"""Architecture tests: dvc.yaml and the imports of the stages agree. Reads text only: no stage is imported or run."""
 
 import ast
 import re
@@ -13,9 +13,9 @@ STAGES = ROOT / "stages"
 YAML_SAFE = YAML(typ="safe", pure=True)
 PIPELINE = YAML_SAFE.load(ROOT / "dvc.yaml")["stages"]
 PARAMS = YAML_SAFE.load(ROOT / "params.yaml")
-ROOMS = ("prepare", "finetune", "embed", "measure", "aggregate")
+STAGE_NAMES = ("prepare", "finetune", "embed", "measure", "aggregate")
 SOURCES = sorted(STAGES.rglob("*.py"))
-MAX_DOOR, MAX_MODULE, MAX_FUNCTION = 80, 250, 40
+MAX_ENTRY_POINT, MAX_MODULE, MAX_FUNCTION = 80, 250, 40
 
 
 @cache
@@ -67,33 +67,33 @@ def code_deps(stage: str) -> list[str]:
     return [d for d in PIPELINE[stage]["deps"] if d.startswith("stages/")]
 
 
-def room_of(path: Path) -> str:
+def folder_of(path: Path) -> str:
     return path.relative_to(STAGES).parts[0]
 
 
-def test_every_stage_is_a_room_a_section_and_a_tests_folder():
-    assert tuple(PIPELINE) == ROOMS
-    for room in ROOMS:
-        assert (STAGES / room / "__main__.py").is_file()
-        assert isinstance(PARAMS[room], dict)
-        assert (ROOT / "tests" / room).is_dir()
+def test_every_stage_is_a_folder_a_section_and_a_tests_folder():
+    assert tuple(PIPELINE) == STAGE_NAMES
+    for stage in STAGE_NAMES:
+        assert (STAGES / stage / "__main__.py").is_file()
+        assert isinstance(PARAMS[stage], dict)
+        assert (ROOT / "tests" / stage).is_dir()
 
 
-@pytest.mark.parametrize("stage", ROOMS)
-def test_deps_cover_the_import_closure_of_the_door(stage):
+@pytest.mark.parametrize("stage", STAGE_NAMES)
+def test_deps_cover_the_import_closure_of_the_entry_point(stage):
     reached = closure(STAGES / stage / "__main__.py")
     missing = [f for f in reached if f.read_text() and not covered(f, code_deps(stage))]
     assert not missing, f"{stage}: dvc.yaml's deps lack {[str(f.relative_to(ROOT)) for f in missing]}"
 
 
-@pytest.mark.parametrize("stage", ROOMS)
+@pytest.mark.parametrize("stage", STAGE_NAMES)
 def test_no_dep_is_superfluous(stage):
     reached = closure(STAGES / stage / "__main__.py")
     idle = [d for d in code_deps(stage) if not any(covered(f, [d]) for f in reached)]
     assert not idle, f"{stage}: reaches nothing in {idle}"
 
 
-@pytest.mark.parametrize("stage", ROOMS)
+@pytest.mark.parametrize("stage", STAGE_NAMES)
 def test_shared_files_are_listed_singly(stage):
     listed = [d for d in code_deps(stage) if d.startswith("stages/shared")]
     assert "stages/shared" not in listed
@@ -105,13 +105,13 @@ def test_empty_packages_stay_empty_where_no_stage_depends_on_them():
     assert (STAGES / "shared" / "__init__.py").read_text() == ""
 
 
-def test_rooms_import_only_themselves_and_the_ground_floor():
+def test_stages_import_only_themselves_and_shared():
     for path in SOURCES:
-        room = room_of(path)
-        if room not in (*ROOMS, "shared"):
-            continue  # a command that is not a stage may import rooms
-        allowed = {room, "shared", "__init__.py"}
-        wrong = [str(f.relative_to(ROOT)) for f in local_imports(path) if room_of(f) not in allowed]
+        stage = folder_of(path)
+        if stage not in (*STAGE_NAMES, "shared"):
+            continue  # a command that is not a stage may import stages
+        allowed = {stage, "shared", "__init__.py"}
+        wrong = [str(f.relative_to(ROOT)) for f in local_imports(path) if folder_of(f) not in allowed]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
@@ -119,11 +119,11 @@ def test_nothing_imports_a_command_and_commands_stand_in_no_deps():
     commands = [p for p in STAGES.glob("*.py") if p.name != "__init__.py"]
     for path in SOURCES:
         assert not local_imports(path) & set(commands), f"{path.relative_to(ROOT)} imports a command"
-    for stage in ROOMS:
+    for stage in STAGE_NAMES:
         assert not [c for c in commands if covered(c, code_deps(stage))]
 
 
-@pytest.mark.parametrize("stage", ROOMS)
+@pytest.mark.parametrize("stage", STAGE_NAMES)
 def test_stages_run_as_modules_with_paths_from_dvc_yaml(stage):
     command = PIPELINE[stage]["cmd"]
     assert command.startswith(f"python -m stages.{stage} ")
@@ -144,7 +144,7 @@ def docstrings(path: Path) -> set[str]:
     return {ast.get_docstring(n, clean=False) or "" for n in ast.walk(tree(path)) if isinstance(n, documented)}
 
 
-@pytest.mark.parametrize("stage", ROOMS)
+@pytest.mark.parametrize("stage", STAGE_NAMES)
 def test_params_keys_exist_and_are_the_stages_own(stage):
     rows = {"dataset": PARAMS["run"]["datasets"], "model": PARAMS["run"]["models"]}
     for key in PIPELINE[stage]["params"]:
@@ -158,7 +158,9 @@ def test_params_keys_exist_and_are_the_stages_own(stage):
 
 
 def test_each_stage_reads_only_the_half_of_a_model_it_needs():
-    halves = {s: sorted(k.rsplit(".", 1)[1] for k in PIPELINE[s]["params"] if k.startswith("models.")) for s in ROOMS}
+    halves = {
+        s: sorted(k.rsplit(".", 1)[1] for k in PIPELINE[s]["params"] if k.startswith("models.")) for s in STAGE_NAMES
+    }
     assert halves == {
         "prepare": [],
         "finetune": ["network"],
@@ -169,7 +171,7 @@ def test_each_stage_reads_only_the_half_of_a_model_it_needs():
 
 
 def test_outputs_use_the_run_cache():
-    for stage in ROOMS:
+    for stage in STAGE_NAMES:
         for out in PIPELINE[stage]["outs"]:
             options = {} if isinstance(out, str) else next(iter(out.values()))
             assert not options.get("persist")
@@ -185,7 +187,7 @@ def test_ids_fit_dvc_keys():
 def test_sizes():
     for path in SOURCES:
         lines = len(path.read_text().splitlines())
-        limit = MAX_DOOR if path.name == "__main__.py" else MAX_MODULE
+        limit = MAX_ENTRY_POINT if path.name == "__main__.py" else MAX_MODULE
         assert lines <= limit, f"{path.relative_to(ROOT)}: {lines} lines, at most {limit}"
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef):
@@ -201,10 +203,10 @@ def docstring_lines(node: ast.FunctionDef) -> int:
     return (first.end_lineno or 0) - first.lineno + 1 if is_text else 0
 
 
-@pytest.mark.parametrize("room", ["prepare", "aggregate"])
-def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(room):
+@pytest.mark.parametrize("stage", ["prepare", "aggregate"])
+def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(stage):
     heavy = {"torch", "torchvision", "timm", "transformers", "open_clip", "accelerate"}
-    for path in closure(STAGES / room / "__main__.py"):
+    for path in closure(STAGES / stage / "__main__.py"):
         lazy_source = path == STAGES / "prepare" / "sources" / "torchvision.py"
         nodes = tree(path).body if lazy_source else ast.walk(tree(path))
         for node in nodes:

@@ -23,7 +23,7 @@ from stages.aggregate.report.verdict import verdict
 from stages.aggregate.tables.classes import robustness
 from stages.aggregate.tables.summary import follow_steps, headline, last_step, summarize, without_best, write_table
 from stages.aggregate.uncertainty.annotate import weigh
-from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.metric_table import write_records
 from stages.shared.params import read_run, read_section
 
@@ -75,4 +75,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

@@ -27,7 +27,7 @@ from stages.prepare.params import DatasetParams, DrawnClasses, PrepareParams, re
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import assign_splits
-from stages.shared.console import run_door
+from stages.shared.console import run_main
 from stages.shared.embedding_writer import SAMPLES_PER_SHARD
 from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.params import NetworkParams
@@ -247,4 +247,4 @@ def size(count: float) -> str:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

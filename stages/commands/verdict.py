@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from stages.aggregate.report.verdict import verdict
-from stages.shared.console import run_door
+from stages.shared.console import run_main
 
 
 def main() -> None:
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

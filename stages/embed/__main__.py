@@ -14,7 +14,7 @@ from pathlib import Path
 from stages.embed.cell import library_versions, open_cell
 from stages.embed.params import EmbedParams
 from stages.embed.taps.params import TapsParams
-from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, run_door
+from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, run_main
 from stages.shared.image_store import PackedImages, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_row, read_section
@@ -71,4 +71,4 @@ def check_splits(images: PackedImages, params: EmbedParams) -> None:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.console import Stopwatch, UserError, add_log_argument, run_door
+from stages.shared.console import Stopwatch, UserError, add_log_argument, run_main
 from stages.shared.image_store import PackedImages, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
@@ -71,4 +71,4 @@ def check_images(images: PackedImages, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

@@ -18,7 +18,7 @@ from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure, worker_count
-from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import read_section
 
@@ -56,4 +56,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

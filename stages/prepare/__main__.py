@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
-from stages.shared.console import Stopwatch, add_log_argument, run_door
+from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.params import read_section
 
 
@@ -40,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

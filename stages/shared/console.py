@@ -17,7 +17,7 @@ PLAIN_LINE_SECONDS = 15.0
 
 
 class UserError(Exception):
-    """Something that the user can mend: the message names the thing, what must hold, what was found and the remedy."""
+    """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -48,7 +48,7 @@ def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it") -> 
 
 
 def add_log_argument(parser: argparse.ArgumentParser) -> None:
-    """Give a door the flag that names the log of durations, which no stage depends on."""
+    """Give a stage the flag that names the log of durations, which no stage depends on."""
     parser.add_argument("--log", type=Path, help="append this run's duration to this JSON-lines file")
 
 
@@ -74,8 +74,8 @@ class Stopwatch:
                 file.write(json.dumps(row) + "\n")
 
 
-def run_door(main: Callable[[], None]) -> NoReturn:
-    """Run a door's main function: a `UserError` becomes one message and exit status 2.
+def run_main(main: Callable[[], None]) -> NoReturn:
+    """Run a main function: a `UserError` becomes one message and exit status 2.
 
     Other errors keep their traceback.
     """

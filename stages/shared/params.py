@@ -1,6 +1,6 @@
 """params.yaml -> frozen, validated models, and every configuration error message.
 
-Each room owns the model of its section (`stages/<room>/params.py`), so that a change to one stage's
+Each stage owns the model of its section (`stages/<stage>/params.py`), so that a change to one stage's
 parameters invalidates that stage alone; what they share is here: the base class, the grid, and how a
 wrong value is reported.
 """

@@ -28,7 +28,7 @@ EMBED = {
 
 
 def setup(folder: Path, *, layers: Any = "default", **changes: Any) -> list[str]:
-    """Write params, images and two checkpoints; return the door's arguments."""
+    """Write params, images and two checkpoints; return the entry point's arguments."""
     params: dict[str, Any] = {key: {} for key in ("run", "datasets", "prepare", "finetune", "measure", "aggregate")}
     params["embed"] = {**EMBED, **changes}
     params["models"] = {"tiny": {"network": TINY, "taps": {"layers": layers}}}

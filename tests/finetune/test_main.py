@@ -28,7 +28,7 @@ FINETUNE = {
 
 
 def setup(folder: Path, model: dict[str, Any] | None = None, /, **changes: Any) -> list[str]:
-    """Write params and images; return the door's arguments."""
+    """Write params and images; return the entry point's arguments."""
     params: dict[str, Any] = {key: {} for key in ("run", "datasets", "prepare", "embed", "measure", "aggregate")}
     params["finetune"] = {**FINETUNE, **changes}
     params["models"] = {"tiny": {"network": {**TINY, **(model or {})}, "taps": {"layers": "default"}}}

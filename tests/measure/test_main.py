@@ -1,4 +1,4 @@
-"""The door on a small store: what it writes, and what it says of bad input."""
+"""The entry point on a small store: what it writes, and what it says of bad input."""
 
 import hashlib
 import json

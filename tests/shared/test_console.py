@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared import console
-from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, progress, run_door
+from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, progress, run_main
 
 
 @pytest.mark.parametrize(
@@ -67,22 +67,22 @@ def test_the_log_is_optional(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out.startswith("embed cell: 1 image, 0.")
 
 
-def test_a_door_turns_a_user_error_into_one_message_and_status_2(capsys: pytest.CaptureFixture[str]):
+def test_run_main_turns_a_user_error_into_one_message_and_status_2(capsys: pytest.CaptureFixture[str]):
     def main() -> None:
         raise UserError("data: must exist")
 
     with pytest.raises(SystemExit) as exit_:
-        run_door(main)
+        run_main(main)
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "error: data: must exist\n"
 
 
-def test_a_door_that_ends_well_exits_with_0():
+def test_a_main_that_ends_well_exits_with_0():
     with pytest.raises(SystemExit) as exit_:
-        run_door(lambda: None)
+        run_main(lambda: None)
     assert exit_.value.code == 0
 
 
-def test_a_door_leaves_other_errors_their_traceback():
+def test_run_main_leaves_other_errors_their_traceback():
     with pytest.raises(ZeroDivisionError):
-        run_door(lambda: print(1 / 0))
+        run_main(lambda: print(1 / 0))

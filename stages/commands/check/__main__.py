@@ -15,7 +15,7 @@ from pathlib import Path
 from stages.commands.check.datasets import check_classes, check_raw
 from stages.commands.check.models import check_layers, check_weights
 from stages.commands.check.sections import check_params
-from stages.shared.console import run_door
+from stages.shared.console import run_main
 
 
 def main() -> None:
@@ -41,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

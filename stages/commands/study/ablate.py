@@ -30,7 +30,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.shared.checkpoints import list_checkpoints
-from stages.shared.console import UserError, run_door
+from stages.shared.console import UserError, run_main
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.metric_table import read_records
 from stages.shared.params import read_run
@@ -188,4 +188,4 @@ def _g(rows: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.console import UserError, run_door
+from stages.shared.console import UserError, run_main
 from stages.shared.metric_table import MEASURE_AGAIN, read_records
 from stages.shared.params import read_run
 
@@ -70,4 +70,4 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pandas as pd
 
 from stages.aggregate.points import spearman
-from stages.shared.console import UserError, run_door
+from stages.shared.console import UserError, run_main
 from stages.shared.metric_table import concat_records, read_records
 
 SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "probe_accuracy": "linear probe"}
@@ -183,4 +183,4 @@ def _rhos(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    run_door(main)
+    run_main(main)

@@ -1,6 +1,6 @@
 """Any classification dataset of torchvision, by the name of its class; torchvision downloads and checks it.
 
-The one place of this room that needs torch: it is imported only when such a dataset is prepared.
+The one place of this stage that needs torch: it is imported only when such a dataset is prepared.
 """
 
 import inspect
