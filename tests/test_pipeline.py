@@ -157,11 +157,11 @@ def test_params_keys_exist_and_are_the_stages_own(stage):
                 node = node[part]
 
 
-def test_each_stage_reads_only_the_half_of_a_model_it_needs():
-    halves = {
+def test_each_stage_reads_only_the_part_of_a_model_it_needs():
+    parts = {
         s: sorted(k.rsplit(".", 1)[1] for k in PIPELINE[s]["params"] if k.startswith("models.")) for s in STAGE_NAMES
     }
-    assert halves == {
+    assert parts == {
         "prepare": [],
         "finetune": ["network"],
         "embed": ["network", "taps"],

@@ -31,7 +31,7 @@ from stages.shared.console import run_main
 from stages.shared.embedding_writer import SAMPLES_PER_SHARD
 from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import RunParams, read_row, read_run, read_section
+from stages.shared.params import RunParams, read_entry, read_run, read_section
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
@@ -162,10 +162,10 @@ def cost(path: Path, model: str, images: Images) -> Cost:
     Raises:
         UserError: the network cannot be built.
     """
-    entry = read_row(path, "models", model, NetworkParams, half="network")
+    entry = read_entry(path, "models", model, NetworkParams, part="network")
     finetune, embed = read_section(path, "finetune", FinetuneParams), read_section(path, "embed", EmbedParams)
     network = build_skeleton(entry, images.classes)
-    taps = find_taps(network, entry, read_row(path, "models", model, TapsParams, half="taps"))
+    taps = find_taps(network, entry, read_entry(path, "models", model, TapsParams, part="taps"))
     widths = [layer.layer.width for layer in pooled_layers(taps, embed.pooling)]
     schedule_length(finetune, images.train, epochs=entry.epochs)
     steps, saved = finetune.steps, finetune.steps if finetune.keep == "all" else finetune.steps[-1:]

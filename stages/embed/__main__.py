@@ -17,7 +17,7 @@ from stages.embed.taps.params import TapsParams
 from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, run_main
 from stages.shared.image_store import PackedImages, open_images
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import read_row, read_section
+from stages.shared.params import read_entry, read_section
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.seed}", args.log)
     params = read_section(args.params, "embed", EmbedParams)
-    network = read_row(args.params, "models", args.model, NetworkParams, half="network")
-    taps = read_row(args.params, "models", args.model, TapsParams, half="taps")
+    network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
+    taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
     images = open_images(args.prepared)
     check_splits(images, params)
     if args.out.exists():

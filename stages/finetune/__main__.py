@@ -15,7 +15,7 @@ from stages.shared.console import Stopwatch, UserError, add_log_argument, run_ma
 from stages.shared.image_store import PackedImages, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import read_row, read_section
+from stages.shared.params import read_entry, read_section
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.seed}", args.log)
     params = read_section(args.params, "finetune", FinetuneParams)
-    network = read_row(args.params, "models", args.model, NetworkParams, half="network")
+    network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
     images = open_images(args.prepared)
     check_images(images, args.prepared)
     length = schedule_length(params, len(images.rows("train")), epochs=network.epochs)

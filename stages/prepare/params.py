@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.raw_files import inside
 from stages.shared.console import UserError, nearest
-from stages.shared.params import Params, read_row
+from stages.shared.params import Params, read_entry
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]
@@ -195,9 +195,9 @@ def read_dataset(path: Path, dataset: str) -> DatasetParams:
     Raises:
         UserError: the entry or its source does not exist (nearest names listed), or a value in it is wrong.
     """
-    source = read_row(path, "datasets", dataset, _SourceOnly).source
+    source = read_entry(path, "datasets", dataset, _SourceOnly).source
     if source not in DATASET_PARAMS:
         raise UserError(
             f"params: datasets.{dataset}.source: {source!r} is no source: {nearest(source, DATASET_PARAMS)}"
         )
-    return read_row(path, "datasets", dataset, DATASET_PARAMS[source])
+    return read_entry(path, "datasets", dataset, DATASET_PARAMS[source])

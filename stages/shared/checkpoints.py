@@ -27,7 +27,7 @@ class CheckpointInfo:
     Attributes:
         step: number of optimizer steps taken.
         classes: the head's classes, in the order of its outputs.
-        network: the `network` half of the model's params entry, as plain values.
+        network: the `network` part of the model's params entry, as plain values.
         augment: the training transform's parameters, as plain values.
     """
 

@@ -44,7 +44,7 @@ class RunParams(Params):
 
 
 class ModelEntry(Params):
-    """An entry of `models`, whose halves have models of their own."""
+    """An entry of `models`, whose parts have models of their own."""
 
     network: Any = None
     taps: Any = None
@@ -64,29 +64,29 @@ def read_section(path: Path, section: str, model: type[P]) -> P:
     return parse(_load(path)[section], model, where=section)
 
 
-def read_row(path: Path, table: str, key: str, model: type[P], *, half: str | None = None) -> P:
+def read_entry(path: Path, table: str, key: str, model: type[P], *, part: str | None = None) -> P:
     """Read and validate one entry of `datasets` or `models`.
 
     Args:
         path: the params file.
         table: `datasets` or `models`.
         key: the entry's id.
-        model: the parameter model of the entry, or of its half.
-        half: of a model's entry, `network` or `taps`.
+        model: the parameter model of the entry, or of its part.
+        part: of a model's entry, `network` or `taps`.
 
     Raises:
         UserError: the entry does not exist (nearest names listed), holds an unknown key, or a value in it is wrong.
     """
-    rows = _load(path)[table]
-    if key not in rows:
-        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, rows)}")
-    where, values = f"{table}.{key}", rows[key]
-    if half is None:
+    entries = _load(path)[table]
+    if key not in entries:
+        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, entries)}")
+    where, values = f"{table}.{key}", entries[key]
+    if part is None:
         return parse(values, model, where=where)
     parse(values, ModelEntry, where=where)
-    if half not in values:
-        raise UserError(f"{path}: {where}.{half} is missing: a model needs both `network` and `taps`")
-    return parse(values[half], model, where=f"{where}.{half}")
+    if part not in values:
+        raise UserError(f"{path}: {where}.{part} is missing: a model needs both `network` and `taps`")
+    return parse(values[part], model, where=f"{where}.{part}")
 
 
 def read_run(path: Path) -> RunParams:
@@ -106,7 +106,7 @@ def read_run(path: Path) -> RunParams:
     return run
 
 
-def row_ids(path: Path, table: str) -> list[str]:
+def entry_ids(path: Path, table: str) -> list[str]:
     """List the ids of all entries of `datasets` or `models`."""
     return list(_load(path)[table])
 

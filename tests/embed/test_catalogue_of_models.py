@@ -8,7 +8,7 @@ from stages.embed.taps.find import find_taps
 from stages.embed.taps.params import TapsParams
 from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import read_row, row_ids
+from stages.shared.params import entry_ids, read_entry
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -30,14 +30,14 @@ LAYERS = {
 
 
 def test_no_entry_is_left_out() -> None:
-    assert set(LAYERS) == set(row_ids(PARAMS, "models"))
+    assert set(LAYERS) == set(entry_ids(PARAMS, "models"))
 
 
 @pytest.mark.parametrize("model", LAYERS)
 def test_an_entry_has_its_layers(model: str) -> None:
-    entry = read_row(PARAMS, "models", model, NetworkParams, half="network")
+    entry = read_entry(PARAMS, "models", model, NetworkParams, part="network")
     network = build_skeleton(entry, 5)
-    taps = find_taps(network, entry, read_row(PARAMS, "models", model, TapsParams, half="taps"))
+    taps = find_taps(network, entry, read_entry(PARAMS, "models", model, TapsParams, part="taps"))
     assert (len(taps), taps[-1].width) == LAYERS[model]
     assert [tap.depth for tap in taps] == list(range(len(taps)))
     assert [tap.parameters for tap in taps] == sorted(tap.parameters for tap in taps)

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import Params, read_row, read_run, read_section, row_ids
+from stages.shared.params import Params, entry_ids, read_entry, read_run, read_section
 
 TEXT = """\
 run: {datasets: [handwriting], models: [lite0], seeds: [0, 1]}
 datasets: {handwriting: {source: handwriting, size: 64}, flowers: {source: folder, size: 32}}
 models:
   lite0: {network: {library: timm, name: tf_efficientnet_lite0, weights: {source: none}, image_size: 64}, taps: {}}
-  half: {taps: {}}
+  partial: {taps: {}}
 prepare: {}
 finetune: {}
 embed: {}
@@ -112,20 +112,20 @@ def test_every_wrong_value_has_a_line(path: Path):
     ]
 
 
-def test_a_missing_row_is_named_with_the_nearest(path: Path):
+def test_a_missing_entry_is_named_with_the_nearest(path: Path):
     with pytest.raises(
         UserError, match=r"datasets\.hand does not exist: did you mean 'handwriting'\? \(known: flowers, handwriting\)"
     ):
-        read_row(path, "datasets", "hand", DatasetParams)
+        read_entry(path, "datasets", "hand", DatasetParams)
 
 
-def test_a_row_and_the_half_of_a_row_are_read(path: Path):
-    assert read_row(path, "datasets", "flowers", DatasetParams) == DatasetParams(source="folder", size=32)
-    network = read_row(path, "models", "lite0", NetworkParams, half="network")
+def test_an_entry_and_a_part_of_one_are_read(path: Path):
+    assert read_entry(path, "datasets", "flowers", DatasetParams) == DatasetParams(source="folder", size=32)
+    network = read_entry(path, "models", "lite0", NetworkParams, part="network")
     assert (network.library, network.image_size, network.weights.source) == ("timm", 64, "none")
-    with pytest.raises(UserError, match=r"models\.half\.network is missing"):
-        read_row(path, "models", "half", NetworkParams, half="network")
-    assert row_ids(path, "models") == ["lite0", "half"]
+    with pytest.raises(UserError, match=r"models\.partial\.network is missing"):
+        read_entry(path, "models", "partial", NetworkParams, part="network")
+    assert entry_ids(path, "models") == ["lite0", "partial"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_row_and_the_half_of_a_row_are_read(path: Path):
 )
 def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str):
     with pytest.raises(UserError) as error:
-        read_row(changed(path, old, new), "models", "lite0", NetworkParams, half="network")
+        read_entry(changed(path, old, new), "models", "lite0", NetworkParams, part="network")
     assert f"models.lite0.{expected}" in str(error.value)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from stages.embed.taps.params import TapsParams
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import RunParams, read_row
+from stages.shared.params import RunParams, read_entry
 
 
 def check_weights(path: Path, run: RunParams) -> None:
@@ -15,7 +15,7 @@ def check_weights(path: Path, run: RunParams) -> None:
         UserError: naming the model and the file.
     """
     for name in run.models:
-        file = read_row(path, "models", name, NetworkParams, half="network").weights.path
+        file = read_entry(path, "models", name, NetworkParams, part="network").weights.path
         if file is not None and not Path(file).is_file():
             raise UserError(
                 f"models.{name}.network.weights.path: must be a safetensors or torch file, found none at {file}; "
@@ -30,13 +30,13 @@ def check_layers(path: Path, run: RunParams) -> None:
         UserError: naming the model, the module path and the nearest.
     """
     for name in run.models:
-        taps = read_row(path, "models", name, TapsParams, half="taps")
+        taps = read_entry(path, "models", name, TapsParams, part="taps")
         if taps.layers == "default":
             continue
         from stages.embed.taps.find import find_taps  # torch takes seconds to import, and few grids name layers
         from stages.shared.networks.build import build_skeleton
 
-        network = read_row(path, "models", name, NetworkParams, half="network")
+        network = read_entry(path, "models", name, NetworkParams, part="network")
         try:
             find_taps(build_skeleton(network, 2), network, taps)
         except UserError as error:

@@ -13,7 +13,7 @@ from stages.measure.params import MeasureParams, chosen_steps
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import Params, RunParams, read_row, read_run, read_section, row_ids
+from stages.shared.params import Params, RunParams, entry_ids, read_entry, read_run, read_section
 
 SECTIONS: dict[str, type[Params]] = {
     "prepare": PrepareParams,
@@ -37,11 +37,11 @@ def check_params(path: Path) -> RunParams:
     for section, model in SECTIONS.items():
         read_section(path, section, model)
     check_main_metric(path)
-    for dataset in row_ids(path, "datasets"):
+    for dataset in entry_ids(path, "datasets"):
         read_dataset(path, dataset)
-    for name in row_ids(path, "models"):
-        read_row(path, "models", name, NetworkParams, half="network")
-        read_row(path, "models", name, TapsParams, half="taps")
+    for name in entry_ids(path, "models"):
+        read_entry(path, "models", name, NetworkParams, part="network")
+        read_entry(path, "models", name, TapsParams, part="taps")
     check_checkpoints(path)
     check_splits(path)
     check_last_step(path)

@@ -21,8 +21,8 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
 
     Args:
         network: built from `params`; it may be on the meta device.
-        params: the `network` half of a model's entry.
-        taps: the other half.
+        params: the `network` part of a model's entry.
+        taps: the other part.
 
     Raises:
         UserError: a module path is not in the network, or its output is no layer.

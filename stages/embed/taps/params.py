@@ -1,4 +1,4 @@
-"""The `taps` half of a model's params entry. Imports no network library."""
+"""The `taps` part of a model's params entry. Imports no network library."""
 
 from typing import Annotated, Literal, Self
 

@@ -19,7 +19,7 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
     """Build a network with a fresh head, in evaluation mode; the same for the same arguments.
 
     Args:
-        params: the `network` half of a model's entry.
+        params: the `network` part of a model's entry.
         classes: number of outputs K, >= 1.
         seed: root seed of the random weights (the head's, and all of them with `weights: {source: none}`). The global
             random state is left as it was.

@@ -1,4 +1,4 @@
-"""The `network` half of a model's params entry. Imports no network library, so that it is read at once."""
+"""The `network` part of a model's params entry. Imports no network library, so that it is read at once."""
 
 from typing import Annotated, Literal, Self
 
