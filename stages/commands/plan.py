@@ -23,7 +23,7 @@ from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
 from stages.embed.taps.find import TapsParams, find_taps
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.prepare.params import DatasetParams, DrawnClasses, PrepareParams, read_dataset
+from stages.prepare.params import DatasetParams, PrepareParams, read_dataset
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import assign_splits
@@ -144,8 +144,7 @@ def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> I
 def asked_for(params: DatasetParams) -> Images | None:
     """Count what an entry asks for of a source in `DOWNLOADS`; None where the files alone would tell."""
     classes, train, test = DOWNLOADS[params.source]
-    wanted = params.unseen_classes
-    unseen = wanted.count if isinstance(wanted, DrawnClasses) else len(wanted or ())
+    unseen = len(params.unseen_classes or ()) or params.unseen_count or 0
     seen = len(params.seen_classes or ()) or classes - unseen
     images = Images(
         train=params.train_total or seen * (params.train or train),

@@ -1,5 +1,6 @@
 """The `finetune` section of params.yaml."""
 
+import math
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -10,19 +11,6 @@ from stages.shared.params import Params
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class ScheduleParams(Params):
-    """Over how many optimizer steps the learning rate decays to 0: so many epochs, or a number of steps."""
-
-    epochs: Annotated[int, Field(ge=1)] | None = None
-    steps: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("must be either {epochs: N} or {steps: N}")
-        return self
 
 
 class AugmentParams(Params):
@@ -44,7 +32,9 @@ class FinetuneParams(Params):
     Attributes:
         steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.
         keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
-        schedule: length of the linear decay of the learning rate; not shorter than the training.
+        schedule_epochs: length of the linear decay of the learning rate to 0, in epochs.
+        schedule_steps: the same in optimizer steps; if given, it stands in the place of the epochs. At least the last
+            of `steps`.
         learning_rate: at the first step.
         batch_size: images per optimizer step.
         weight_decay: of AdamW, for weights of at least two dimensions (not biases, not normalization).
@@ -54,7 +44,8 @@ class FinetuneParams(Params):
 
     steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     keep: Literal["all", "last"]
-    schedule: ScheduleParams
+    schedule_epochs: Annotated[int, Field(ge=1)] | None
+    schedule_steps: Annotated[int, Field(ge=1)] | None
     learning_rate: Positive
     batch_size: Annotated[int, Field(ge=1)]
     weight_decay: NotNegative
@@ -68,13 +59,19 @@ class FinetuneParams(Params):
             raise ValueError("must ascend, without repeats")
         return steps
 
-    @field_validator("schedule")
+    @field_validator("schedule_steps")
     @classmethod
-    def _outlasts_training(cls, schedule: ScheduleParams, info: ValidationInfo) -> ScheduleParams:
+    def _outlasts_training(cls, schedule_steps: int | None, info: ValidationInfo) -> int | None:
         last = info.data.get("steps", [0])[-1]
-        if schedule.steps is not None and schedule.steps < last:
-            raise ValueError(f"steps must be at least the last of finetune.steps, {last}; lengthen it or lower those")
-        return schedule
+        if schedule_steps is not None and schedule_steps < last:
+            raise ValueError(f"must be at least the last of finetune.steps, {last}; lengthen it or lower those")
+        return schedule_steps
+
+    @model_validator(mode="after")
+    def _has_a_schedule(self) -> Self:
+        if self.schedule_epochs is None and self.schedule_steps is None:
+            raise ValueError("schedule_epochs or schedule_steps must be a number, found null in both; give one")
+        return self
 
 
 def schedule_length(params: FinetuneParams, train_images: int, *, epochs: int | None = None) -> int:
@@ -83,20 +80,20 @@ def schedule_length(params: FinetuneParams, train_images: int, *, epochs: int | 
     Args:
         params: the section.
         train_images: number of train images N, >= 1.
-        epochs: the network's own number of epochs, in place of `schedule.epochs`; a schedule given in steps stands.
+        epochs: the network's own number of epochs, in place of `schedule_epochs`; `schedule_steps` stands.
 
     Raises:
         UserError: the last of `params.steps` lies beyond it.
     """
-    if params.schedule.steps is not None:
-        return params.schedule.steps
-    per_epoch = -(-train_images // params.batch_size)
-    count = epochs or params.schedule.epochs or 0
+    if params.schedule_steps is not None:
+        return params.schedule_steps
+    per_epoch = math.ceil(train_images / params.batch_size)
+    count = epochs or params.schedule_epochs or 0
     length = count * per_epoch
     if params.steps[-1] > length:
         raise UserError(
             f"finetune.steps: the last must be at most the schedule's length of {length} optimizer steps ({count} "
             f"epochs of {per_epoch} batches, from {train_images} train images by {params.batch_size}), "
-            f"found {params.steps[-1]}; lower the steps or lengthen finetune.schedule"
+            f"found {params.steps[-1]}; lower the steps or raise finetune.schedule_epochs"
         )
     return length

@@ -1,7 +1,8 @@
 """Parameters of the prepare stage: section `prepare`, and an entry of `datasets`, whose fields depend on its source."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -32,18 +33,6 @@ class PrepareParams(Params):
     seed: Annotated[int, Field(ge=0)]
 
 
-class DrawnClasses(Params):
-    """Unseen classes drawn at random.
-
-    Attributes:
-        count: how many.
-        seed: of this draw alone; by default the dataset's.
-    """
-
-    count: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)] | None = None
-
-
 class DatasetParams(Params):
     """What every entry of `datasets` has; each source adds its own fields and defaults.
 
@@ -62,7 +51,9 @@ class DatasetParams(Params):
         unseen: images per unseen class; none: all.
         train_total, test_total: images over all seen classes together, drawn at random; instead of `train`, `test`.
         test_fraction: share of each seen class that becomes test images, for data without a test split.
-        unseen_classes: names, or how many to draw.
+        unseen_classes: names; none: `unseen_count` are drawn. Where both are given, the names stand.
+        unseen_count: how many classes are drawn at random to be unseen.
+        unseen_seed: of this draw alone; by default the dataset's.
         seen_classes: names; none: all other classes.
         seed: root seed of this dataset; by default `prepare.seed`.
     """
@@ -80,7 +71,9 @@ class DatasetParams(Params):
     train_total: Count | None = None
     test_total: Count | None = None
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    unseen_classes: Labels | DrawnClasses | None = None
+    unseen_count: Annotated[int, Field(ge=2)] | None = None
+    unseen_seed: Annotated[int, Field(ge=0)] | None = None
+    unseen_classes: Labels | None = None
     seen_classes: Labels | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
 
@@ -91,12 +84,11 @@ class DatasetParams(Params):
                 raise ValueError(f"give `{split}` (per class) or `{split}_total` (over all classes), not both")
         for name in ("unseen_classes", "seen_classes"):
             names = getattr(self, name)
-            if isinstance(names, list) and len(set(names)) < len(names):
+            if names is not None and len(set(names)) < len(names):
                 raise ValueError(f"`{name}` must not repeat a class, found {names}")
-        if isinstance(self.unseen_classes, list):
-            overlap = sorted(set(self.unseen_classes) & set(self.seen_classes or ()))
-            if overlap:
-                raise ValueError(f"a class must be seen or unseen, not both; found in both lists: {', '.join(overlap)}")
+        overlap = sorted(set(self.unseen_classes or ()) & set(self.seen_classes or ()))
+        if overlap:
+            raise ValueError(f"a class must be seen or unseen, not both; found in both lists: {', '.join(overlap)}")
         return self
 
     def root_seed(self, default: int) -> int:
@@ -138,12 +130,17 @@ class TableParams(DatasetParams):
         return path
 
 
+def unless_drawn(names: Sequence[str]) -> Callable[[dict[str, Any]], list[str] | None]:
+    """Make a source's own unseen classes the default, for entries that do not ask for a draw."""
+    return lambda entry: list(names) if entry.get("unseen_count") is None else None
+
+
 class CalligraphyParams(DatasetParams):
     """The paper's calligraphers, from a local folder or from GitHub at a pinned commit."""
 
     source: Literal["calligraphy"]
     on_duplicate: Literal["error", "drop", "keep"] = "keep"
-    unseen_classes: Labels | DrawnClasses | None = Field(default=list(CALLIGRAPHY_UNSEEN))
+    unseen_classes: Labels | None = Field(default_factory=unless_drawn(CALLIGRAPHY_UNSEEN))
 
 
 class Cifar100Params(DatasetParams):
@@ -151,7 +148,7 @@ class Cifar100Params(DatasetParams):
 
     source: Literal["cifar100"]
     on_duplicate: Literal["error", "drop", "keep"] = "keep"
-    unseen_classes: Labels | DrawnClasses | None = Field(default=list(CIFAR100_UNSEEN))
+    unseen_classes: Labels | None = Field(default_factory=unless_drawn(CIFAR100_UNSEEN))
     seen_classes: Labels | None = Field(default=list(CIFAR100_SEEN))
 
 

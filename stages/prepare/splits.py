@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from stages.prepare.candidates import Candidate, Split, check_names
-from stages.prepare.params import DatasetParams, DrawnClasses
+from stages.prepare.params import DatasetParams
 from stages.shared.console import UserError, nearest
 from stages.shared.image_store import SPLITS
 from stages.shared.seeding import child_seed
@@ -62,23 +62,24 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     """
     labels = sorted({c.label for c in candidates})
     given = {c.label for c in candidates if c.split == "unseen"}
-    wanted = params.unseen_classes
-    if given and wanted is not None:
+    named, count = params.unseen_classes, params.unseen_count
+    if given and (named is not None or count is not None):
         raise UserError(
-            f"datasets.{dataset}: the data name their unseen classes in a split `unseen`; leave out `unseen_classes`"
+            f"datasets.{dataset}: the data name their unseen classes in a split `unseen`; leave out `unseen_classes` "
+            "and `unseen_count`"
         )
     if given:
         _check_overlap(candidates, given, dataset)
         return given
-    if wanted is None:
+    if named is not None:
+        _check_known(named, labels, f"datasets.{dataset}.unseen_classes")
+        return set(named)
+    if count is None:
         raise UserError(
-            f"datasets.{dataset}.unseen_classes is missing: give names, or {{count: 5, seed: 0}} to draw them; "
+            f"datasets.{dataset}.unseen_classes is missing: give names, or `unseen_count: 5` to draw as many; "
             f"classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
         )
-    if isinstance(wanted, DrawnClasses):
-        return _draw_classes(labels, wanted, params, seed, dataset)
-    _check_known(wanted, labels, f"datasets.{dataset}.unseen_classes")
-    return set(wanted)
+    return _draw_classes(labels, count, params, seed, dataset)
 
 
 def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], unseen: Set[str], dataset: str) -> None:
@@ -127,16 +128,16 @@ def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
     return counts
 
 
-def _draw_classes(labels: list[str], wanted: DrawnClasses, params: DatasetParams, seed: int, dataset: str) -> set[str]:
+def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: int, dataset: str) -> set[str]:
     pool = [label for label in labels if label not in (params.seen_classes or ())]
-    if wanted.count > len(pool):
+    if count > len(pool):
         raise UserError(
-            f"datasets.{dataset}.unseen_classes.count must be at most the number of classes that may be unseen, "
-            f"{len(pool)}; found {wanted.count}"
+            f"datasets.{dataset}.unseen_count must be at most the number of classes that may be unseen, "
+            f"{len(pool)}; found {count}"
         )
-    root = seed if wanted.seed is None else wanted.seed
+    root = seed if params.unseen_seed is None else params.unseen_seed
     order = np.random.default_rng(child_seed(root, "unseen classes")).permutation(len(pool))
-    return {pool[i] for i in order[: wanted.count]}
+    return {pool[i] for i in order[:count]}
 
 
 def _check_overlap(candidates: Sequence[Candidate], unseen: set[str], dataset: str) -> None:

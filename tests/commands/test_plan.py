@@ -32,12 +32,12 @@ PARAMS, RAW = ROOT / "params.yaml", ROOT / "data" / "raw"
     ("dataset", "changes", "expected"),
     [
         ("calligraphy", {}, (9100, 2500, 5 * 500, 15)),
-        ("calligraphy", {"unseen_classes": {"count": 4}}, (9100, 2500, 4 * 500, 16)),
+        ("calligraphy", {"unseen_count": 4}, (9100, 2500, 4 * 500, 16)),
         ("calligraphy", {"seen_classes": ["lqs", "mzd"], "train_total": 900}, (900, 2500, 5 * 500, 2)),
         ("calligraphy", {"train_total": None, "train": 90, "unseen": 70}, (15 * 90, 2500, 5 * 70, 15)),
         ("cifar100", {}, (10_000, 2000, 2500, 20)),
         ("cifar100", {"train_total": 1000, "test_total": 200}, (1000, 200, 2500, 20)),
-        ("cifar100", {"unseen_classes": {"count": 4}}, (10_000, 2000, 4 * 500, 20)),
+        ("cifar100", {"unseen_count": 4}, (10_000, 2000, 4 * 500, 20)),
         ("cifar100", {"seen_classes": None, "test": 7, "unseen": None}, (95 * 500, 95 * 7, 2500, 95)),
     ],
 )
@@ -59,7 +59,8 @@ def test_images_that_lie_in_the_raw_folder_are_listed_and_counted_as_prepare_wou
     entry = {"source": dataset, "image_size": 32, "seen_classes": ["apple", "baby"], "unseen_classes": ["bear", "bed"]}
     params = parse(entry | {"train_total": 9, "test_total": 5}, DATASET_PARAMS[dataset], where=dataset)
     assert count_images(tmp_path, params, 0, dataset) == Images(train=9, test=5, unseen=12, classes=2)
-    drawn = parse(entry | {"seen_classes": None, "unseen_classes": {"count": 2}}, type(params), where=dataset)
+    classes = {"seen_classes": None, "unseen_classes": None, "unseen_count": 2}
+    drawn = parse(entry | classes, type(params), where=dataset)
     assert count_images(tmp_path, drawn, 0, dataset) == Images(train=12, test=6, unseen=12, classes=2)
 
 

@@ -22,8 +22,8 @@ from tests.packed import pack
 SIZE, SEED, LENGTH = 16, 5, 40
 HALF = (0.5, 0.5, 0.5)
 VALUES = {
-    "steps": [0, 4, 13], "keep": "all", "schedule": {"steps": LENGTH}, "learning_rate": 0.02, "batch_size": 7,
-    "weight_decay": 0.0, "clip_norm": 0.5, "augment": {"degrees": 10.0, "padding": 20},
+    "steps": [0, 4, 13], "keep": "all", "schedule_epochs": None, "schedule_steps": LENGTH, "learning_rate": 0.02,
+    "batch_size": 7, "weight_decay": 0.0, "clip_norm": 0.5, "augment": {"degrees": 10.0, "padding": 20},
 }  # fmt: skip
 
 

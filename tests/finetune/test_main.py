@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 FINETUNE = {
-    "steps": [0, 2, 5], "keep": "all", "schedule": {"epochs": 4}, "learning_rate": 0.002, "batch_size": 7,
-    "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
+    "steps": [0, 2, 5], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 0.002,
+    "batch_size": 7, "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
 }  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from stages.shared.console import UserError
 from stages.shared.params import parse
 
 VALUES = {
-    "steps": [0, 50, 100], "keep": "all", "schedule": {"epochs": 4}, "learning_rate": 2e-4, "batch_size": 72,
-    "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
+    "steps": [0, 50, 100], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 2e-4,
+    "batch_size": 72, "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
 }  # fmt: skip
 
 
@@ -25,13 +25,12 @@ def params(**changes: Any) -> FinetuneParams:
         ({"steps": [-1]}, "finetune.steps.0: Input should be greater than or equal to 0"),
         ({"steps": 100}, "finetune.steps: Input should be a valid list; found 100 (int)"),
         ({"keep": "first"}, "finetune.keep: Input should be 'all' or 'last'"),
-        ({"schedule": {}}, "finetune.schedule: Value error, must be either {epochs: N} or {steps: N}"),
-        ({"schedule": {"epochs": 4, "steps": 9}}, "finetune.schedule: Value error, must be either"),
-        ({"schedule": {"epoch": 4}}, "finetune.schedule.epoch is not a parameter: did you mean 'epochs'?"),
-        ({"schedule": {"epochs": 0}}, "finetune.schedule.epochs: Input should be greater than or equal to 1"),
+        ({"schedule_epochs": None}, "schedule_epochs or schedule_steps must be a number, found null in both; give one"),
+        ({"schedule_epoch": 4}, "finetune.schedule_epoch is not a parameter: did you mean 'schedule_epochs'"),
+        ({"schedule_epochs": 0}, "finetune.schedule_epochs: Input should be greater than or equal to 1"),
         (
-            {"schedule": {"steps": 99}},
-            "finetune.schedule: Value error, steps must be at least the last of finetune.steps, 100; lengthen it",
+            {"schedule_steps": 99},
+            "finetune.schedule_steps: Value error, must be at least the last of finetune.steps, 100; lengthen it",
         ),
         ({"learning_rate": 0}, "finetune.learning_rate: Input should be greater than 0"),
         ({"learning_rate": float("inf")}, "finetune.learning_rate: Input should be a finite number"),
@@ -59,13 +58,16 @@ def test_a_wrong_value_says_why(changes: dict[str, Any], expected: str):
         ({"epochs": 4}, None, 10000, 556),  # its CIFAR-100
         ({"epochs": 4}, 5, 9100, 635),  # its ResNet
         ({"epochs": 4}, None, 1800, 100),
-        ({"steps": 508}, None, 10, 508),
-        ({"steps": 508}, 5, 10, 508),
-        ({"steps": 100}, None, 10, 100),
+        ({"epochs": None, "steps": 508}, None, 10, 508),
+        ({"epochs": None, "steps": 508}, 5, 10, 508),
+        ({"epochs": 4, "steps": 100}, None, 10, 100),
     ],
 )
-def test_the_schedule_counts_last_batches(schedule: dict[str, int], epochs: int | None, images: int, length: int):
-    assert schedule_length(params(schedule=schedule), images, epochs=epochs) == length
+def test_the_schedule_counts_last_batches(
+    schedule: dict[str, int | None], epochs: int | None, images: int, length: int
+):
+    changes = {f"schedule_{name}": value for name, value in schedule.items()}
+    assert schedule_length(params(**changes), images, epochs=epochs) == length
 
 
 def test_steps_beyond_the_schedule_are_an_error_that_says_its_length():

@@ -3,8 +3,8 @@ import pytest
 from stages.prepare.params import (
     CIFAR100_SEEN,
     DATASET_PARAMS,
+    CalligraphyParams,
     Cifar100Params,
-    DrawnClasses,
     FolderParams,
     HandwritingParams,
     read_dataset,
@@ -21,11 +21,11 @@ def test_every_source_has_parameters():
 
 def test_reads_the_entry_of_its_source(write_params):
     path = write_params(
-        "{source: handwriting, image_size: 64, train: 3, test: 2, unseen: 2, unseen_classes: {count: 5, seed: 1}}"
+        "{source: handwriting, image_size: 64, train: 3, test: 2, unseen: 2, unseen_count: 5, unseen_seed: 1}"
     )
     params = read_dataset(path, "mine")
     assert isinstance(params, HandwritingParams)
-    assert params.unseen_classes == DrawnClasses(count=5, seed=1)
+    assert (params.unseen_classes, params.unseen_count, params.unseen_seed) == (None, 5, 1)
     assert (params.fit, params.fill, params.on_bad_image, params.on_duplicate) == ("crop", 255, "error", "error")
 
 
@@ -35,6 +35,14 @@ def test_the_papers_classes_are_defaults():
     assert len(CIFAR100_SEEN) == 20
     assert params.seen_classes == sorted(CIFAR100_SEEN)
     assert params.on_duplicate == "keep"
+
+
+@pytest.mark.parametrize("model", [Cifar100Params, CalligraphyParams])
+def test_a_draw_takes_the_place_of_the_papers_unseen_classes(model):
+    entry = {"source": model.model_fields["source"].annotation.__args__[0], "image_size": 32}
+    assert model(**entry, unseen_count=4).unseen_classes is None
+    assert model(**entry, unseen_count=None).unseen_classes == model(**entry).unseen_classes
+    assert model(**entry, unseen_count=4, unseen_classes=["a", "b"]).unseen_classes == ["a", "b"]
 
 
 def test_a_datasets_own_seed_goes_first():
@@ -54,7 +62,7 @@ def test_a_datasets_own_seed_goes_first():
         ("{source: folder, image_size: 64, train: 5, train_total: 50}", ["train_total", "not both"]),
         ("{source: folder, image_size: 64, unseen_classes: [a, a]}", ["unseen_classes", "repeat"]),
         ("{source: folder, image_size: 64, unseen_classes: [a, b], seen_classes: [b, c]}", ["seen or unseen", ": b"]),
-        ("{source: folder, image_size: 64, unseen_classes: {count: 1}}", ["unseen_classes", "count", "2"]),
+        ("{source: folder, image_size: 64, unseen_count: 1}", ["datasets.mine.unseen_count", "equal to 2"]),
         ("{source: handwriting, image_size: 64}", ["datasets.mine.train is missing", "test is missing"]),
         ("{source: table, image_size: 64}", ["datasets.mine.table is missing"]),
         ("{source: table, image_size: 64, table: /x/l.csv}", ["datasets.mine.table", "inside", "found '/x/l.csv'"]),

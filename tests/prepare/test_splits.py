@@ -71,7 +71,7 @@ def test_totals_are_drawn_over_all_seen_classes(split):
 
 
 def test_the_seed_alone_decides(unsplit):
-    wanted = params(test_fraction=0.3, unseen_classes={"count": 2}, train=4)
+    wanted = params(test_fraction=0.3, unseen_count=2, train=4)
     first = assign_splits(unsplit, wanted, 0, "mine")
     again = assign_splits(unsplit[::-1], wanted, 0, "mine")
     other = assign_splits(unsplit, wanted, 1, "mine")
@@ -86,17 +86,15 @@ def test_each_split_is_sorted_by_label_and_id(unsplit):
 
 
 def test_unseen_classes_are_drawn_by_their_own_seed(unsplit):
-    draws = {
-        frozenset(choose_unseen(unsplit, params(unseen_classes={"count": 2, "seed": s}), 0, "mine")) for s in range(20)
-    }
+    draws = {frozenset(choose_unseen(unsplit, params(unseen_count=2, unseen_seed=s), 0, "mine")) for s in range(20)}
     assert all(len(draw) == 2 for draw in draws)
     assert len(draws) > 5  # of 10 possible pairs
-    same = choose_unseen(unsplit, params(unseen_classes={"count": 2, "seed": 3}), 99, "mine")
-    assert same == choose_unseen(unsplit, params(unseen_classes={"count": 2, "seed": 3}), 0, "mine")
+    same = choose_unseen(unsplit, params(unseen_count=2, unseen_seed=3), 99, "mine")
+    assert same == choose_unseen(unsplit, params(unseen_count=2, unseen_seed=3), 0, "mine")
 
 
 def test_drawn_unseen_classes_spare_the_named_seen_ones(unsplit):
-    drawn = choose_unseen(unsplit, params(unseen_classes={"count": 2}, seen_classes=["a", "b", "c"]), 0, "mine")
+    drawn = choose_unseen(unsplit, params(unseen_count=2, seen_classes=["a", "b", "c"]), 0, "mine")
     assert drawn == {"d", "e"}
 
 
@@ -107,6 +105,12 @@ def test_data_may_name_their_unseen_classes(make_candidates):
     assert labels(splits["unseen"]) == {"c": 4, "d": 5}
     with pytest.raises(UserError, match="leave out `unseen_classes`"):
         assign_splits(data, params(unseen_classes=["c", "d"]), 0, "mine")
+    with pytest.raises(UserError, match="and `unseen_count`"):
+        assign_splits(data, params(unseen_count=2), 0, "mine")
+
+
+def test_names_stand_in_the_place_of_a_draw(unsplit):
+    assert choose_unseen(unsplit, params(unseen_classes=["a", "e"], unseen_count=3), 0, "mine") == {"a", "e"}
 
 
 def test_seen_classes_leave_out_the_others(split):
@@ -120,7 +124,7 @@ def test_seen_classes_leave_out_the_others(split):
         ({}, "unseen_classes is missing.*a, b, c, d, e"),
         ({"unseen_classes": ["d", "f"]}, "unseen_classes: class 'f' is not in the data"),
         ({"unseen_classes": ["d", "e"], "seen_classes": ["a", "x"]}, "seen_classes: class 'x' is not in the data"),
-        ({"unseen_classes": {"count": 6}}, "count must be at most .* 5; found 6"),
+        ({"unseen_count": 6}, "unseen_count must be at most .* 5; found 6"),
         ({"unseen_classes": ["d"]}, r"at least 2 unseen classes, found 1 \(d\)"),
         ({"unseen_classes": ["b", "c", "d", "e"]}, r"at least 2 seen classes, found 1 \(a\)"),
         ({"unseen_classes": ["d", "e"], "train": 7}, "mine.train: class 'a' must have 7 train images, found 6"),

@@ -49,7 +49,7 @@ class NetworkParams(Params):
         weights: where the weights come from.
         image_size: height and width of the network's input in pixels; images are resized to it.
         mean, std: normalization of RGB in [0, 1]; by default the library's own for these weights.
-        epochs: overrides finetune.schedule.epochs for this network.
+        epochs: overrides finetune.schedule_epochs for this network.
         config: overrides of the architecture (for example a small size): with timm and torchvision further arguments of
             the function that builds the network, with transformers fields of its configuration, with open_clip of its
             `vision_cfg`.

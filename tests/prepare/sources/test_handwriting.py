@@ -15,7 +15,7 @@ RAW = Path(__file__).parents[3] / "data" / "raw" / "handwriting"
 
 
 def params(**values):
-    defaults = {"image_size": 64, "train": 4, "test": 3, "unseen": 5, "unseen_classes": {"count": 5, "seed": 0}}
+    defaults = {"image_size": 64, "train": 4, "test": 3, "unseen": 5, "unseen_count": 5, "unseen_seed": 0}
     return HandwritingParams(source="handwriting", **{**defaults, **values})
 
 
