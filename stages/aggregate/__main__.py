@@ -1,8 +1,8 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
 Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
-classes.csv, subsets.csv, k_sensitivity.csv, layer_pairs.csv, robustness.csv, training.csv, metrics.json and figures/
-(docs/results.md describes each), and prints the verdict.
+classes.csv, robustness.csv, a table of each analysis, training.csv, metrics.json and figures/ (docs/results.md
+describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training --out data/results
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stages.aggregate.curves import average
 from stages.aggregate.figures.draw import draw_figures
-from stages.aggregate.inputs import ANALYSES, read_analysis, read_layers, read_training
+from stages.aggregate.inputs import read_analyses, read_curves, read_layers
 from stages.aggregate.main_score import check_main_score
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.report.findings import find
@@ -24,7 +24,7 @@ from stages.aggregate.tables.classes import robustness
 from stages.aggregate.tables.summary import follow_steps, headline, last_step, summarize, without_best, write_table
 from stages.aggregate.uncertainty.annotate import weigh
 from stages.shared.console import Stopwatch, add_log_argument, run_main
-from stages.shared.metric_table import write_records
+from stages.shared.metric_table import ANALYSIS_TABLES, write_records
 from stages.shared.params import read_run, read_section
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
@@ -40,10 +40,10 @@ def main() -> None:
     layers = read_layers(args.measures, run)
     scores = average(layers, run)
     check_main_score(scores, params.main_metric)
-    tables = {"training.csv": read_training(args.training, run)}
-    tables |= {file: read_analysis(args.measures, run, file) for file in ANALYSES}
-    evidence = weigh(args.measures, layers, scores, tables["subsets.csv"], run, params)
-    scores, tables["subsets.csv"] = evidence.scores, evidence.subsets
+    tables = {"training.csv": read_curves(args.training, run)}
+    tables |= {f"{name}.csv": read_analyses(args.measures, run, name) for name in ANALYSIS_TABLES}
+    evidence = weigh(args.measures, layers, scores, tables["class_subsets.csv"], run, params)
+    scores, tables["class_subsets.csv"] = evidence.scores, evidence.subsets
     summary = summarize(scores, params.main_metric)
     tables |= {"summary.csv": summary, "steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
     tables |= {"classes.csv": evidence.classes, "robustness.csv": robustness(layers)}

@@ -22,12 +22,7 @@ from stages.aggregate.metric_info import metric_rank
 from stages.shared.console import UserError
 from stages.shared.metric_table import HEAD, MEASURE_AGAIN
 from stages.shared.params import RunParams
-
-SEEN, UNSEEN = "test", "unseen"
-"""The splits that scores are reported on: other images of the seen classes; classes that training never saw."""
-
-SEEN_MATCHED, UNSEEN_MATCHED = "seen_matched", "unseen_matched"
-"""The same on as many classes and images per class in both, so that the two may be compared."""
+from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
 CURVE = ["dataset", "model", "pooling", "metric"]
 POINT = ["dataset", "model", "main", "pooling", "metric", "split", "step", "depth", "layer"]

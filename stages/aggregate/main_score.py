@@ -1,8 +1,9 @@
 """Whether the main score can be the main one: measured, and choosing a layer."""
 
-from stages.aggregate.curves import UNSEEN, Scores
+from stages.aggregate.curves import Scores
 from stages.aggregate.points import best, curves, last_measured
 from stages.shared.console import UserError, nearest
+from stages.shared.split_names import UNSEEN
 
 
 def check_main_score(scores: Scores, main_metric: str) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, UNSEEN, Scores, best_index
+from stages.aggregate.curves import CURVE, Scores, best_index
+from stages.shared.split_names import UNSEEN
 
 Row = pd.Series
 """One point of a curve."""

@@ -2,7 +2,7 @@
 
 Reads packed images and checkpoints; writes one Zarr group: an array per layer, (step, sample, feature), beside the
 head's logits and a raw-pixel baseline. A group inside it holds more images at the last checkpoint: training images, and
-test images made worse on purpose.
+corrupted test images.
 
     python -m stages.embed --dataset handwriting --model efficientnet_lite0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS

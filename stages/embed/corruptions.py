@@ -1,4 +1,4 @@
-"""Images made worse on purpose: four corruptions at three severities.
+"""Corrupted images: four corruptions at three severities.
 
 After Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations", ICLR
 2019, whose constants are those of images of 224 px (ImageNet-C), 64 px (Tiny ImageNet-C) and 32 px (CIFAR-10-C).
@@ -41,7 +41,7 @@ STRENGTHS: dict[Kind, tuple[float, float, float]] = {
 
 
 def corrupt(pixels: Pixels, sample_ids: Sequence[str], kind: Kind, severity: Severity, *, fill: int) -> Pixels:
-    """Make a batch of images worse.
+    """Corrupt a batch of images.
 
     Args:
         pixels: (B, S, S, 3) uint8, RGB.

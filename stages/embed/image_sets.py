@@ -9,6 +9,7 @@ from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
 from stages.shared.image_store import PackedImages, Pixels, Rows
 from stages.shared.seeding import child_seed
+from stages.shared.split_names import SEEN, TRAIN, corrupted_split
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Part:
 
 
 def last_step_parts(images: PackedImages, params: EmbedParams) -> list[Part]:
-    """List what is embedded at the last checkpoint alone: some training images, then some test images made worse."""
+    """List what is embedded at the last checkpoint alone: some training images, then corrupted test images."""
     corruptions = params.corruptions
     kinds = [(kind, severity) for kind in corruptions.kinds for severity in corruptions.severities]
-    test = sample_rows(images, "test", corruptions.per_class)
-    train = [Part(sample_rows(images, "train", params.train_per_class), "train")] if params.train_per_class else []
-    return train + [Part(test, f"{kind}_{severity}", (kind, severity)) for kind, severity in kinds]
+    test = sample_rows(images, SEEN, corruptions.per_class)
+    train = [Part(sample_rows(images, TRAIN, params.train_per_class), TRAIN)] if params.train_per_class else []
+    return train + [Part(test, corrupted_split(kind, severity), (kind, severity)) for kind, severity in kinds]
 
 
 def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:

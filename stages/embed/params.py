@@ -20,7 +20,7 @@ def without_repeats(values: list[T]) -> list[T]:
 
 
 class CorruptionsParams(Params):
-    """Copies of seen test images, made worse on purpose (`corruptions.py` defines each).
+    """Corrupted copies of seen test images (`corruptions.py` defines each).
 
     Attributes:
         kinds: which corruptions; none: no copies.
@@ -46,7 +46,7 @@ class EmbedParams(Params):
         dtype: of the stored embeddings.
         batch_size: images per forward pass.
         train_per_class: how many training images per class, at most, are embedded at the last checkpoint; 0: none.
-        corruptions: the copies made worse on purpose, embedded at the last checkpoint.
+        corruptions: the corrupted copies, embedded at the last checkpoint.
     """
 
     splits: Annotated[list[Literal["train", "test", "unseen"]], Field(min_length=1)]

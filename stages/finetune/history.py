@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stages.shared.console import UserError
-
-COLUMNS = ("dataset", "model", "seed", "step", "loss", "accuracy", "learning_rate")
+from stages.shared.csv_table import write_table
+from stages.shared.training_table import COLUMNS
 
 
 @dataclass
@@ -52,10 +52,8 @@ class History:
                 raise diverged(f"the training loss at optimizer step {number} is {loss}")
 
     def write(self, path: Path, *, dataset: str, model: str, seed: int) -> None:
-        """Write the rows with the cell's names, columns `COLUMNS`, empty where undefined."""
-        table = pd.DataFrame(self.rows).assign(dataset=dataset, model=model, seed=seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table[list(COLUMNS)].to_csv(path, index=False)
+        """Write the rows with the cell's names, in the columns of `stages.shared.training_table`."""
+        write_table(path, pd.DataFrame(self.rows).assign(dataset=dataset, model=model, seed=seed), COLUMNS)
 
 
 def diverged(what: str) -> UserError:

@@ -2,7 +2,7 @@
 
 Reads one embedding store; writes layers.csv (a row per step, split, layer and score), images.parquet (every image's
 contribution and cluster), starts.csv and clusters.parquet (every k-means start), and of the last step, as asked for,
-subsets.csv, k_sensitivity.csv and layer_pairs.csv.
+the tables of analyses.
 
     python -m stages.measure --dataset handwriting --model efficientnet_lite0 --seed 0 \\
         --embeddings EMBEDDINGS --out MEASURES

@@ -7,9 +7,10 @@ import numpy as np
 
 from stages.measure.arrays import Floats, Rows
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.jobs import SEEN, corrupted_splits, settings_of
+from stages.measure.jobs import corrupted_splits, settings_of
 from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import Embeddings, Layer
+from stages.shared.split_names import SEEN
 
 
 class Cell:

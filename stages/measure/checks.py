@@ -4,22 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.measure.jobs import (
-    PROBE,
-    SEEN,
-    SPLITS,
-    TRAIN,
-    UNSEEN,
-    Job,
-    corrupted_splits,
-    head_metrics,
-    last_step_splits,
-    plan_jobs,
-)
+from stages.measure.jobs import PROBE, SPLITS, Job, corrupted_splits, head_metrics, last_step_splits, plan_jobs
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Embeddings
+from stages.shared.split_names import SEEN, TRAIN, UNSEEN
 
 
 def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:

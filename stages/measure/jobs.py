@@ -10,13 +10,7 @@ from stages.measure.metrics import HEAD_METRICS, METRICS
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.embedding_store import Embeddings, Layer
 from stages.shared.seeding import child_seed
-
-SEEN = "test"
-"""The split of the seen classes' images, on which the network's own head is scored."""
-
-UNSEEN = "unseen"
-TRAIN = "train"
-"""The split, embedded at the last step only, that holds training images of the seen classes."""
+from stages.shared.split_names import SEEN, UNSEEN, parse_corrupted_split
 
 PROBE = "probe_accuracy"
 
@@ -99,8 +93,8 @@ def last_step_splits(store: Embeddings) -> tuple[str, ...]:
 
 
 def corrupted_splits(store: Embeddings) -> tuple[str, ...]:
-    """Splits of corrupted copies of test images, `<kind>_<severity>`."""
-    return tuple(split for split in last_step_splits(store) if split != TRAIN)
+    """Splits of corrupted copies of test images."""
+    return tuple(split for split in last_step_splits(store) if parse_corrupted_split(split))
 
 
 def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:

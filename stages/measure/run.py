@@ -18,12 +18,13 @@ from stages.measure.analyses.layer_pairs import Pair, layer_pairs
 from stages.measure.analyses.result import Found, ScoreRow, merged
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import Score
-from stages.measure.jobs import SEEN, Job, head_metrics, is_baseline, metrics_at
+from stages.measure.jobs import Job, head_metrics, is_baseline, metrics_at
 from stages.measure.metrics import HEAD_METRICS, METRICS
 from stages.measure.params import MeasureParams
 from stages.measure.scores.clustering import Clustering
 from stages.shared.console import UserError, progress
 from stages.shared.embedding_store import Embeddings, open_embeddings
+from stages.shared.split_names import SEEN
 
 WORKERS = "WHICHLAYER_WORKERS"
 LIBRARIES = ["scipy.stats", "sklearn.cluster", "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection"]

@@ -8,7 +8,7 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
     step, sample_id, split, label, class_name    coordinates
 
     last_step/         another such store, of the last step alone (absent if it would be empty): the splits `train`
-                       (some seen training images) and `<kind>_<severity>` (some seen test images, made worse)
+                       (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
 
 Samples of one split are contiguous. Arrays are filled with NaN until written, and `complete` is the last attribute to
 be set, the outer store's after the inner one's, so that neither a lost shard nor an interrupted run passes for data.
@@ -58,6 +58,11 @@ class Layer:
     pooling: str
     width: int
     parameters: int
+
+    @property
+    def keys(self) -> tuple[str, int, str]:
+        """What names it in tables: layer, depth and pooling."""
+        return self.module or self.name, self.depth, self.pooling
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,35 @@
-"""The tidy metric table: one row per dataset, model, seed, step, split, layer, pooling and metric."""
+"""What measure hands to aggregate: the layout of a cell's tables.
 
-from collections.abc import Sequence
+layers.csv      the tidy metric table: one row per dataset, model, seed, step, split, layer, pooling and metric
+<analysis>.csv  the table of an analysis that has one (`ANALYSIS_TABLES`)
+images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
+                its distances to the training images
+"""
+
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from stages.shared.console import UserError
+from stages.shared import csv_table
+from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 
-KEYS = ("dataset", "model", "seed", "step", "split", "layer", "depth", "pooling", "metric")
-COLUMNS = (*KEYS, "value", "chance", "ceiling", "start_sd", "n_images", "n_classes", "parameters", "width")
+ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT}
+"""What names an embedding within its cell."""
+
+KEYS = {"dataset": TEXT, "model": TEXT, "seed": INTEGER, **ROW_KEYS, "metric": TEXT}
+COLUMNS = KEYS | {
+    "value": FLOAT,
+    "chance": FLOAT,
+    "ceiling": FLOAT,
+    "start_sd": FLOAT,
+    "n_images": INTEGER,
+    "n_classes": INTEGER,
+    "parameters": INTEGER,
+    "width": INTEGER,
+}
 """The contract's columns (the keys and `value`), then what stands beside a value:
 
 chance      the value expected when embedding and class are unrelated
@@ -19,16 +40,43 @@ parameters  parameters of the network up to this layer
 width       the layer's number of features
 """
 
-INTEGERS = ("seed", "step", "depth", "n_images", "n_classes", "parameters", "width")
-TEXTS = ("dataset", "model", "split", "layer", "pooling", "metric")
 BETTER = "better"
-"""A further column: which values of the score are better, `higher`, `lower` or `neither`."""
+RELATIVE = "relative"
+FURTHER = {BETTER: TEXT, RELATIVE: FLOAT}
+"""better      which values of the score are better: `higher`, `lower` or `neither`
+relative    of corrupted images: the value over that of the clean images; empty elsewhere
+"""
 
 HEAD = "head"
 """The `layer` of the network's own accuracy; its depth and pooling are empty."""
 
+_PAIR = {f"{name}_{end}": ROW_KEYS[name] for end in "ab" for name in ("layer", "depth", "pooling")}
+
+ANALYSIS_TABLES = {
+    "class_subsets": {**ROW_KEYS, "metric": TEXT, "left_out": TEXT, "n_classes": INTEGER, "value": FLOAT},
+    "k_sensitivity": {**ROW_KEYS, "clusters": INTEGER, "nmi": FLOAT, "ami": FLOAT},
+    "layer_pairs": {"step": INTEGER, "split": TEXT, **_PAIR, "cka": FLOAT},
+}
+"""Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
+
+left_out    the unseen classes left out, as `join_classes` writes them; empty where none is
+layer_a     the layer that is not deeper than `layer_b`
+"""
+
+IMAGE_KEYS = (*ROW_KEYS, "sample_id", "label")
+CLUSTER = "cluster"
+"""Column of images.parquet: the image's cluster in the k-means start of least inertia."""
+
+OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
+"""Columns of images.parquet: the image's distances to the seen training images, at the last step."""
+
 MEASURE_AGAIN = "run the measure stage again (`dvc repro --force`)"
 """The remedy for a table that is not as it should be."""
+
+
+def row_keys(step: int, split: str, layer: str = HEAD, depth: int | None = None, pooling: str = "") -> dict[str, Any]:
+    """Name a table's rows: those of one embedding, or (without a layer) of the network's head."""
+    return dict(zip(ROW_KEYS, (step, split, layer, depth, pooling), strict=True))
 
 
 def write_records(path: Path, records: pd.DataFrame) -> None:
@@ -37,56 +85,62 @@ def write_records(path: Path, records: pd.DataFrame) -> None:
     Raises:
         ValueError: a contract column is missing, or two rows have the same keys.
     """
-    missing = [c for c in COLUMNS if c not in records.columns]
-    if missing:
-        raise ValueError(f"a metric table needs the columns {missing}")
-    repeated = records[records.duplicated(list(KEYS))]
-    if len(repeated):
-        raise ValueError(f"two rows have the same keys: {repeated.iloc[0][list(KEYS)].to_dict()}")
-    extra = [c for c in records.columns if c not in COLUMNS]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    typed(records[[*COLUMNS, *extra]]).to_csv(path, index=False)
+    csv_table.write_table(path, records, COLUMNS, keys=list(KEYS))
 
 
 def read_records(path: Path) -> pd.DataFrame:
-    """Read a metric table; integer columns are nullable integers, texts are never NaN.
+    """Read a metric table: `COLUMNS` and `FURTHER`, then any others.
 
     A table without the column `better` was written when all scores were better higher: it is filled with that.
 
     Raises:
         UserError: it is missing, is no table, or lacks a column (written by another version).
     """
-    try:
-        records = pd.read_csv(
-            path,
-            dtype=dict.fromkeys((*TEXTS, BETTER), "string"),
-            keep_default_na=False,  # an id may be `NA`
-            na_values=[""],
-        )
-    except FileNotFoundError:
-        raise UserError(f"{path}: no metric table there; run the measure stage (`dvc repro`)") from None
-    except ValueError as error:  # of pandas, where it is empty, cut or no text
-        raise UserError(f"{path}: must be a metric table, found it damaged ({error}); {MEASURE_AGAIN}") from None
-    missing = [c for c in COLUMNS if c not in records.columns]
-    if missing:
-        raise UserError(
-            f"{path}: must have the columns {', '.join(COLUMNS)}; lacks {', '.join(missing)}: it was written by "
-            f"another version; {MEASURE_AGAIN}"
-        )
-    return typed(records if BETTER in records.columns else records.assign(**{BETTER: "higher"}))
-
-
-def typed(records: pd.DataFrame) -> pd.DataFrame:
-    """Give a metric table's columns their types: nullable integers, plain text with '' for empty, floats."""
-    records = records.copy()
-    for name in INTEGERS:
-        records[name] = records[name].astype("Int64")
-    for name in (*TEXTS, BETTER):
-        if name in records.columns:
-            records[name] = records[name].fillna("").astype(str)
+    records = csv_table.read_table(path, COLUMNS, what="a metric table", stage="measure", further=FURTHER)
+    for name, value in ((BETTER, "higher"), (RELATIVE, float("nan"))):
+        if name not in records.columns:
+            records[name] = value
     return records
 
 
 def concat_records(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Stack metric tables of several cells."""
     return typed(pd.concat(tables, ignore_index=True))
+
+
+def typed(records: pd.DataFrame) -> pd.DataFrame:
+    """Give a metric table's columns their types: nullable integers, plain text with '' for empty, floats."""
+    return csv_table.typed(records, COLUMNS | FURTHER)
+
+
+def write_analysis(folder: Path, analysis: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the table of an analysis, with a header alone where it has no rows."""
+    columns = ANALYSIS_TABLES[analysis]
+    csv_table.write_table(analysis_path(folder, analysis), pd.DataFrame(rows, columns=list(columns)), columns)
+
+
+def read_analysis(folder: Path, analysis: str) -> pd.DataFrame:
+    """Read the table of an analysis from a cell's folder; without rows where the cell was not asked for it.
+
+    Raises:
+        UserError: it is no table, or lacks a column (written by another version).
+    """
+    path, columns = analysis_path(folder, analysis), ANALYSIS_TABLES[analysis]
+    if not path.is_file():
+        return csv_table.empty_table(columns)
+    return csv_table.read_table(path, columns, what=f"a table of {analysis}", stage="measure")[list(columns)]
+
+
+def analysis_path(folder: Path, analysis: str) -> Path:
+    """Where the table of an analysis lies, or would lie, in a cell's folder."""
+    return folder / f"{analysis}.csv"
+
+
+def join_classes(names: Iterable[str]) -> str:
+    r"""Join names by `;`, which stands in a name as `\;`, and `\` as `\\`, so that no two sets of names look alike."""
+    return ";".join(name.replace("\\", r"\\").replace(";", r"\;") for name in names)
+
+
+def split_classes(joined: str) -> list[str]:
+    """Take apart what `join_classes` joined; no name of an empty text."""
+    return [re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[^\\;])+", joined)]

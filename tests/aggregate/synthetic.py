@@ -129,7 +129,7 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     left = places.merge(pd.DataFrame({"left_out": ["", "class 0", "class 1;class 2"]}), how="cross")
     left = left.assign(value=left["value"] - 0.02 * left["left_out"].str.len() / 7, n_classes=3)
     columns = ["step", "split", "layer", "depth", "pooling"]
-    left[[*columns, "metric", "left_out", "n_classes", "value"]].to_csv(folder / "subsets.csv", index=False)
+    left[[*columns, "metric", "left_out", "n_classes", "value"]].to_csv(folder / "class_subsets.csv", index=False)
     nmi = last[(last["metric"] == "nmi") & (last["depth"] >= 0)]
     around = nmi.merge(pd.DataFrame({"clusters": [3, 5, 10]}), how="cross").assign(nmi=0.5, ami=0.4)
     around[[*columns, "clusters", "nmi", "ami"]].to_csv(folder / "k_sensitivity.csv", index=False)

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.inputs import ANALYSES, read_analysis, read_layers, read_training
+from stages.aggregate.inputs import read_analyses, read_curves, read_layers
 from stages.shared.console import UserError
+from stages.shared.metric_table import ANALYSIS_TABLES
 from stages.shared.params import RunParams
 
 
@@ -16,11 +17,11 @@ def test_tables_are_stacked_in_the_order_of_the_grid(grid):
 def test_a_model_taken_out_of_the_grid_leaves_no_trace(grid):
     run = RunParams(datasets=["handwriting"], models=["small"], seeds=[0])
     assert set(read_layers(grid / "measures", run)["model"]) == {"small"}
-    assert set(read_training(grid / "training", run)["cell"]) == {"handwriting/small/0"}
+    assert set(read_curves(grid / "training", run)["cell"]) == {"handwriting/small/0"}
 
 
 def test_training_curves_carry_their_cell(grid, run):
-    training = read_training(grid / "training", run)
+    training = read_curves(grid / "training", run)
     assert list(training["cell"].unique()) == [
         "handwriting/small/0",
         "handwriting/small/1",
@@ -33,7 +34,7 @@ def test_training_curves_carry_their_cell(grid, run):
 def test_networks_that_were_not_trained_have_no_curve(grid, run):
     for path in (grid / "training").rglob("training.csv"):
         pd.read_csv(path).head(0).to_csv(path, index=False)
-    training = read_training(grid / "training", run)
+    training = read_curves(grid / "training", run)
     assert len(training) == 0
     assert list(training.columns[:3]) == ["cell", "dataset", "model"]
 
@@ -42,7 +43,7 @@ def test_networks_that_were_not_trained_have_no_curve(grid, run):
     ("read", "file", "stage"),
     [
         (read_layers, "measures/handwriting/small/1/layers.csv", "measure"),
-        (read_training, "training/handwriting/small/1/training.csv", "finetune"),
+        (read_curves, "training/handwriting/small/1/training.csv", "finetune"),
     ],
 )
 def test_a_cell_without_results_is_named_with_the_remedy(grid, run, read, file, stage):
@@ -55,7 +56,7 @@ def test_a_cell_without_results_is_named_with_the_remedy(grid, run, read, file, 
     ("read", "file", "column"),
     [
         (read_layers, "measures/handwriting/small/1/layers.csv", "chance"),
-        (read_training, "training/handwriting/small/1/training.csv", "loss"),
+        (read_curves, "training/handwriting/small/1/training.csv", "loss"),
     ],
 )
 def test_a_table_of_another_version_is_named(grid, run, read, file, column):
@@ -84,9 +85,9 @@ def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
 def test_further_tables_are_stacked_where_they_are_and_named_by_their_cell(grid, run):
     folder = grid / "measures/handwriting/small"
     columns = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
-    (folder / "0/subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,,5,0.5\n")
-    (folder / "1/subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,NA;x,3,0.25\n")
-    subsets = read_analysis(grid / "measures", run, "subsets.csv")
+    (folder / "0/class_subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,,5,0.5\n")
+    (folder / "1/class_subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,NA;x,3,0.25\n")
+    subsets = read_analyses(grid / "measures", run, "class_subsets")
     assert subsets[["model", "seed", "left_out", "value"]].to_numpy().tolist() == [
         ["small", 0, "", 0.5],
         ["small", 1, "NA;x", 0.25],
@@ -96,17 +97,17 @@ def test_further_tables_are_stacked_where_they_are_and_named_by_their_cell(grid,
 def test_classes_named_by_numbers_keep_their_names(grid, run):
     columns = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
     rows = "9,unseen,a,0,mean,nmi,,3,0.5\n9,unseen,a,0,mean,nmi,007,2,0.4\n"
-    (grid / "measures/handwriting/small/0/subsets.csv").write_text(columns + rows)
-    assert read_analysis(grid / "measures", run, "subsets.csv")["left_out"].tolist() == ["", "007"]
+    (grid / "measures/handwriting/small/0/class_subsets.csv").write_text(columns + rows)
+    assert read_analyses(grid / "measures", run, "class_subsets")["left_out"].tolist() == ["", "007"]
 
 
-@pytest.mark.parametrize("file", ANALYSES)
-def test_without_a_further_table_there_are_its_columns(grid, run, file):
-    table = read_analysis(grid / "measures", run, file)
-    assert (len(table), tuple(table.columns)) == (0, ("dataset", "model", "seed", *ANALYSES[file]))
+@pytest.mark.parametrize("analysis", ANALYSIS_TABLES)
+def test_without_a_further_table_there_are_its_columns(grid, run, analysis):
+    table = read_analyses(grid / "measures", run, analysis)
+    assert (len(table), tuple(table.columns)) == (0, ("dataset", "model", "seed", *ANALYSIS_TABLES[analysis]))
 
 
 def test_a_further_table_of_another_version_is_named(grid, run):
     (grid / "measures/handwriting/small/0/layer_pairs.csv").write_text("step,split\n")
     with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
-        read_analysis(grid / "measures", run, "layer_pairs.csv")
+        read_analyses(grid / "measures", run, "layer_pairs")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
 OUTS, METRICS = (PIPELINE["stages"]["aggregate"][key] for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
-FURTHER = ("classes", "subsets", "k_sensitivity", "layer_pairs", "robustness")
+FURTHER = ("classes", "class_subsets", "k_sensitivity", "layer_pairs", "robustness")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_nothing_written_holds_a_time_or_an_absolute_path(whole):
 def test_tables_have_the_contracts_columns_and_agree(whole):
     root, _ = whole
     layers, summary, steps = (pd.read_csv(root / "results" / f"{name}.csv") for name in ("layers", "summary", "steps"))
-    assert tuple(layers.columns[: len(COLUMNS)]) == COLUMNS
+    assert list(layers.columns[: len(COLUMNS)]) == list(COLUMNS)
     assert len(layers) == sum(len(pd.read_csv(p)) for p in (root / "measures").rglob("layers.csv"))
     nmi = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["depth"] >= 0)]
     nmi = nmi[(nmi["step"] == 100) & (nmi["model"] == "small")].groupby("layer")["value"].mean()
@@ -122,7 +122,7 @@ def test_tables_of_further_analyses_hold_every_cell(results):
     tables = {name: pd.read_csv(results / f"{name}.csv") for name in FURTHER}
     assert {name: len(table) for name, table in tables.items()} == {
         "classes": 2 * (2 * 2 * 4 * 5 + 5),  # models; scores, splits, layers and pixels, classes; the head
-        "subsets": 4 * 3 * 3 * 3,  # cells, scores, layers, subsets
+        "class_subsets": 4 * 3 * 3 * 3,  # cells, scores, layers, subsets
         "k_sensitivity": 4 * 2 * 3 * 3,  # cells, splits, layers, numbers of clusters
         "layer_pairs": 4 * 6,
         "robustness": 2 * 2 * 4 * 3,  # models, scores, layers with the baseline, severities

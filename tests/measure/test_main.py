@@ -202,13 +202,13 @@ def read_last(whole, **where):
 def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(whole):
     names = sorted(path.name for path in (whole / "out").iterdir())
     assert names == [
+        "class_subsets.csv",
         "clusters.parquet",
         "images.parquet",
         "k_sensitivity.csv",
         "layer_pairs.csv",
         "layers.csv",
         "starts.csv",
-        "subsets.csv",
     ]
     assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
 
@@ -265,7 +265,7 @@ def test_images_hold_contributions_of_further_scores_and_distances_of_the_last_s
 
 
 def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
-    subsets = pd.read_csv(whole / "out" / "subsets.csv", keep_default_na=False)
+    subsets = pd.read_csv(whole / "out" / "class_subsets.csv", keep_default_na=False)
     assert subsets.columns.tolist() == [
         *("step", "split", "layer", "depth", "pooling", "metric", "left_out", "n_classes", "value"),
     ]
@@ -299,7 +299,7 @@ def test_two_unseen_classes_are_said_to_be_too_few_to_leave_one_out(tmp_path):
     done = measure(tmp_path, "--workers", "1")
     assert done.returncode == 0
     assert "class_subsets: the split 'unseen' has 2 classes, so that none can be left out" in done.stderr
-    assert pd.read_csv(tmp_path / "out" / "subsets.csv")["left_out"].isna().all()
+    assert pd.read_csv(tmp_path / "out" / "class_subsets.csv")["left_out"].isna().all()
 
 
 def spoil(X):

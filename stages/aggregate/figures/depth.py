@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from stages.aggregate.curves import UNSEEN, Scores
+from stages.aggregate.curves import Scores
 from stages.aggregate.figures import style
 from stages.aggregate.figures.panel import BAND, draw_panel, name_layers
+from stages.shared.split_names import UNSEEN
 
 MOST_LABELLED = 6
 """Panels up to which every line is labelled at its end; more are drawn small and share one legend."""

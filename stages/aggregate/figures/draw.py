@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.aggregate.curves import UNSEEN, Scores
+from stages.aggregate.curves import Scores
 from stages.aggregate.figures.depth import depth_figure
 from stages.aggregate.figures.layer_pairs import layer_pairs_figure
 from stages.aggregate.figures.overview import overview_figure
@@ -18,6 +18,7 @@ from stages.aggregate.points import baseline_at, curves
 from stages.aggregate.tables.summary import follow_steps, last_step
 from stages.shared.console import progress
 from stages.shared.metric_table import HEAD
+from stages.shared.split_names import UNSEEN
 
 FIRST_SCORES = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 """The paper's scores, which with the main metric have a figure of their own; the others share a second one."""

@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from stages.aggregate.curves import SEEN, UNSEEN
 from stages.aggregate.figures import style
 from stages.aggregate.figures.panel import tilt_names
 from stages.aggregate.metric_info import short_names
+from stages.shared.split_names import SEEN, UNSEEN
 
 TITLES = {SEEN: "images of seen classes", UNSEEN: "images of unseen classes"}
 

@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.aggregate.curves import UNSEEN, best_index
+from stages.aggregate.curves import best_index
 from stages.aggregate.figures import style
 from stages.aggregate.figures.panel import BAND
 from stages.aggregate.formatting import intervals_of, known
 from stages.aggregate.metric_info import metric_name, shorten
+from stages.shared.split_names import UNSEEN
 
 LEVELS: tuple[tuple[str, str, style.Dashes], ...] = (
     ("raw pixels", style.BASELINE, style.BASELINE_DASHES),

@@ -3,11 +3,12 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stages.aggregate.curves import SEEN, UNSEEN, Scores
+from stages.aggregate.curves import Scores
 from stages.aggregate.figures import style
 from stages.aggregate.formatting import consecutive
 from stages.aggregate.metric_info import metric_name, short_names
 from stages.aggregate.points import Row, baseline_at, best
+from stages.shared.split_names import SEEN, UNSEEN
 
 MOST_LABELS = 26
 """Layer names on one axis; deeper networks show every second, third, ... name."""

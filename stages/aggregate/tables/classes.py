@@ -1,22 +1,19 @@
 """Tables of what stands beside the scores: per class of images, and under corruptions of the images."""
 
-import re
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from stages.aggregate.contributions import Images, Key
-from stages.aggregate.curves import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED, last_rows
+from stages.aggregate.curves import last_rows
 from stages.aggregate.uncertainty.scorers import CLUSTER_SCORES, LINEARIZED, OOD_SCORES
+from stages.shared.split_names import parse_corrupted_split
 
 CLASS_COLUMNS = ("dataset", "model", "split", "layer", "depth", "pooling", "metric", "label", "n_images", "value")
 ROBUSTNESS_COLUMNS = (
     *("dataset", "model", "layer", "depth", "pooling", "metric"),
     *("corruption", "severity", "value", "chance", "relative"),
 )
-CORRUPTED = re.compile(r"(?P<corruption>.+)_(?P<severity>\d+)")
-"""The name of a split of corrupted copies."""
 
 
 def class_scores(layers: pd.DataFrame, images: Images) -> pd.DataFrame:
@@ -62,9 +59,9 @@ def robustness(layers: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `ROBUSTNESS_COLUMNS`; no rows where nothing was corrupted.
     """
-    plain = layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])
-    parts = layers["split"].str.extract(CORRUPTED)
-    rows = layers.assign(corruption=parts["corruption"], severity=parts["severity"])[~plain & parts["severity"].notna()]
+    corrupted = {split: parse_corrupted_split(split) for split in layers["split"].unique()}
+    parts = pd.DataFrame([corrupted[split] or (None, None) for split in layers["split"]], index=layers.index)
+    rows = layers.assign(corruption=parts[0], severity=parts[1])[parts[0].notna()]
     means = rows.groupby(list(ROBUSTNESS_COLUMNS[:8]), sort=False, dropna=False)[["value", "chance", "relative"]].mean(
         skipna=False
     )

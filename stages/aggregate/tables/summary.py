@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, INTERVALS, LEADS, SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED, Scores
+from stages.aggregate.curves import CURVE, INTERVALS, LEADS, Scores
 from stages.aggregate.points import (
     Row,
     accuracy_at,
@@ -20,6 +20,7 @@ from stages.aggregate.points import (
     ranks,
     spearman,
 )
+from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
 SUMMARY_COLUMNS = (
     *("dataset", "model", "pooling", "step", "n_seeds", "metric", "seen", "unseen"),

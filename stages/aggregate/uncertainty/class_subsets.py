@@ -1,6 +1,5 @@
 """Other unseen classes: how far scores range, and whether the best layer stays, over subsets of the unseen classes."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.contributions import Images, Key
-from stages.aggregate.curves import CURVE, SEEN, TIE, UNSEEN, Scores, best_index, last_rows
+from stages.aggregate.curves import CURVE, TIE, Scores, best_index, last_rows
 from stages.aggregate.uncertainty.scorers import OOD_SCORES, build_scorer
+from stages.shared.metric_table import split_classes
+from stages.shared.split_names import SEEN, UNSEEN
 
 RANGE = ["range_classes_low", "range_classes_high"]
 WHERE = ["dataset", "model", "metric", "step", "layer"]
@@ -64,7 +65,7 @@ def detection_subsets(
         scorer = build_scorer(images, str(metric), int(places.iloc[0]["step"]), UNSEEN, keys)
         if scorer is None:
             continue
-        kept = [~np.isin(images.labels[UNSEEN], _names(left_out)) for left_out in which["left_out"]]
+        kept = [~np.isin(images.labels[UNSEEN], split_classes(left_out)) for left_out in which["left_out"]]
         seen = np.ones((len(kept), len(images.labels[SEEN])), np.float32)
         values = scorer.per_seed(np.concatenate([seen, np.asarray(kept, np.float32)], axis=1))  # (subsets, S, L)
         tables += [
@@ -73,11 +74,6 @@ def detection_subsets(
             for seed, scores in zip(seeds, by_seed, strict=True)
         ]
     return pd.concat(tables[1:] or tables, ignore_index=True)
-
-
-def _names(left_out: str) -> list[str]:
-    """The classes of a `left_out`, which joins them by `;`; a backslash makes what follows part of a name."""
-    return [re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[^\\;])+", left_out)]
 
 
 def _ranged(rows: pd.DataFrame, subsets: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -13,13 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.aggregate.contributions import Images, Key
-from stages.aggregate.curves import UNSEEN, Scores, last_rows
+from stages.aggregate.curves import Scores, last_rows
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.uncertainty.best_layer import best_set, selection_frequency, split_half_lead
 from stages.aggregate.uncertainty.bootstrap import Weights, interval, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import CurveScorer
 from stages.aggregate.uncertainty.scorers import build_scorer, splits_of, strata
 from stages.shared.seeding import child_seed
+from stages.shared.split_names import UNSEEN
 
 Floats = NDArray[np.float64]
 CI = ["ci_images_low", "ci_images_high"]

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.aggregate.contributions import Images, Key
-from stages.aggregate.curves import SEEN, UNSEEN
 from stages.aggregate.uncertainty.bootstrap import UNKNOWN, WIDTHS, Floats
 from stages.aggregate.uncertainty.resampled_scores import (
     ClusterScore,
@@ -16,16 +15,17 @@ from stages.aggregate.uncertainty.resampled_scores import (
     OodScore,
     OodScorer,
 )
+from stages.shared.metric_table import CLUSTER, OOD_KNN, OOD_MAHALANOBIS
+from stages.shared.split_names import SEEN, UNSEEN
 
-CLUSTER = "cluster"
 CLUSTER_SCORES: dict[str, ClusterScore] = {"nmi": "nmi", "ami": "ami", "ari": "ari"}
 """Scores of the images' fixed clusters."""
 
 OOD_SCORES: dict[str, tuple[str, OodScore]] = {
-    "ood_auroc_knn": ("ood_knn", "auroc"),
-    "ood_fpr95_knn": ("ood_knn", "fpr95"),
-    "ood_auroc_mahalanobis": ("ood_mahalanobis", "auroc"),
-    "ood_fpr95_mahalanobis": ("ood_mahalanobis", "fpr95"),
+    "ood_auroc_knn": (OOD_KNN, "auroc"),
+    "ood_fpr95_knn": (OOD_KNN, "fpr95"),
+    "ood_auroc_mahalanobis": (OOD_MAHALANOBIS, "auroc"),
+    "ood_fpr95_mahalanobis": (OOD_MAHALANOBIS, "fpr95"),
 }
 """Scores of the distances of unseen images and of seen ones: their column and kind."""
 

@@ -15,11 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from stages.shared.console import UserError, run_main
-from stages.shared.metric_table import MEASURE_AGAIN, read_records
+from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, analysis_path, read_records
 from stages.shared.params import read_run
-
-ANALYSES = ("subsets", "k_sensitivity", "layer_pairs")
-"""Further tables of a cell, `<analysis>.csv`, and the folders that they are collected into."""
 
 
 def main() -> None:
@@ -58,8 +55,8 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
     for folder in ("cells", "images"):
         (study / folder).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "layers.csv", study / "cells" / f"{name}.csv")
-    for analysis in ANALYSES:
-        table, kept = source / f"{analysis}.csv", study / analysis / f"{name}.csv"
+    for analysis in ANALYSIS_TABLES:
+        table, kept = analysis_path(source, analysis), study / analysis / f"{name}.csv"
         if table.exists():
             kept.parent.mkdir(exist_ok=True)
             shutil.copyfile(table, kept)

@@ -1,6 +1,5 @@
 """Every score of a layer on fewer unseen classes: how much depends on which classes happen to be unseen."""
 
-from collections.abc import Iterable
 from itertools import combinations
 from math import comb
 
@@ -9,10 +8,11 @@ import numpy as np
 from stages.measure.analyses.result import Found
 from stages.measure.cell import Cell, part_of
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.jobs import UNSEEN
 from stages.measure.metrics import METRICS
 from stages.shared.embedding_store import Layer
+from stages.shared.metric_table import join_classes
 from stages.shared.seeding import child_seed
+from stages.shared.split_names import UNSEEN
 
 STARTS = 2
 """Largest number of k-means starts on a subset."""
@@ -39,14 +39,9 @@ def class_subsets(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
     for left_out in subsets(len(names)):
         rows_kept = np.flatnonzero(~np.isin(split.y, left_out))
         kept = part_of(split, rows_kept, starts=STARTS, folds=FOLDS, wanted=metrics)
-        which = {"left_out": joined(names[list(left_out)]), "n_classes": len(names) - len(left_out)}
+        which = {"left_out": join_classes(names[list(left_out)]), "n_classes": len(names) - len(left_out)}
         rows += [{"metric": name} | which | {"value": METRICS[name].score(kept).value} for name in metrics]
-    return Found(tables={"subsets": rows})
-
-
-def joined(names: Iterable[str]) -> str:
-    r"""Join names by `;`, which stands in a name as `\;`, and `\` as `\\`, so that no two sets of names look alike."""
-    return ";".join(name.replace("\\", r"\\").replace(";", r"\;") for name in names)
+    return Found(tables={"class_subsets": rows})
 
 
 def subsets(K: int) -> list[tuple[int, ...]]:

@@ -7,10 +7,11 @@ from stages.measure.arrays import Classes, Floats, Rows
 from stages.measure.cell import Cell
 from stages.measure.corrupted import CopyScore, accuracy_of_copies, nmi_of_copies, relative
 from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.jobs import PROBE, SEEN
+from stages.measure.jobs import PROBE
 from stages.measure.metrics import HEAD_METRICS, METRICS, largest_share
 from stages.measure.scores.probe import held_out_predictions_of_copies
 from stages.shared.embedding_store import Layer
+from stages.shared.split_names import SEEN
 
 
 def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:

@@ -5,9 +5,9 @@ import numpy as np
 from stages.measure.analyses.result import Found, ScoreRow
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.jobs import SEEN, TRAIN, UNSEEN
 from stages.measure.ood import ACCEPTED_PERCENT, auroc, fpr95, knn_distances, mahalanobis_distances
 from stages.shared.embedding_store import Layer
+from stages.shared.split_names import SEEN, TRAIN, UNSEEN
 
 SCORES = {"ood_auroc": (auroc, 0.5, 1.0, "higher"), "ood_fpr95": (fpr95, ACCEPTED_PERCENT / 100, 0.0, "lower")}
 """By name: the score of distances, its value where distance says nothing, the best one, and which way is better."""

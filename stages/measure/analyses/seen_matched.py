@@ -8,15 +8,18 @@ from stages.measure.analyses.result import Found, ScoreRow
 from stages.measure.arrays import Classes, Rows
 from stages.measure.cell import Cell, part_of
 from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.jobs import SEEN
 from stages.measure.metrics import METRICS
 from stages.shared.embedding_store import Layer
 from stages.shared.seeding import child_seed
+from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN_MATCHED
 
 DRAWS = 50
 """Number of random selections."""
 
 SCORES = ("nmi", "knn_purity", "nn1_accuracy")
+SEED_NAMES = {SEEN_MATCHED: "seen", UNSEEN_MATCHED: "unseen"}
+"""Of the draws: the selections, and so the scores, hang on them."""
+
 NO_SCORE = Score(np.nan, np.nan, np.nan)
 
 
@@ -26,14 +29,14 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
     A selection holds as many classes as the split of fewer classes has (the unseen one, as a rule), and of each class
     as many images as the smallest class of either split has. Where that is one, no two images share a class: all NaN.
     """
-    splits = {"seen": cell.embedded(layer, cell.step, SEEN), "unseen": split}
+    splits = {SEEN_MATCHED: cell.embedded(layer, cell.step, SEEN), UNSEEN_MATCHED: split}
     K = min(len(each.class_sizes) for each in splits.values())
     n = int(min(each.class_sizes.min() for each in splits.values()))
     scores = []
     for name, each in splits.items():
-        seed = child_seed(cell.store.seed, "matched selections", name)
+        seed = child_seed(cell.store.seed, "matched selections", SEED_NAMES[name])
         found = means(each, selections(each.y, K, n, seed)) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
-        scores += [ScoreRow(f"{name}_matched", m, s, METRICS[m].better, K * n, K) for m, s in found.items()]
+        scores += [ScoreRow(name, m, s, METRICS[m].better, K * n, K) for m, s in found.items()]
     return Found(scores=scores)
 
 

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.measure.embedded_split import Score
-from stages.measure.jobs import SEEN
 from stages.measure.metrics import NAMES
 from stages.measure.run import Measured, Result
 from stages.shared.embedding_store import Embeddings, Layer
-from stages.shared.metric_table import HEAD
+from stages.shared.metric_table import CLUSTER, row_keys
+from stages.shared.split_names import SEEN
 
 
 def write_image_tables(out: Path, store: Embeddings, measured: Measured) -> None:
@@ -33,14 +33,6 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def place(step: int, split: str, layer: Layer | None) -> dict[str, Any]:
-    """Say which rows of a table are meant: a layer's, or (None) the head's."""
-    if layer is None:
-        return {"step": step, "split": split, "layer": HEAD, "depth": None, "pooling": ""}
-    name = layer.module or layer.name
-    return {"step": step, "split": split, "layer": name, "depth": layer.depth, "pooling": layer.pooling}
-
-
 def image_table(store: Embeddings, measured: Measured) -> pa.Table:
     """Tabulate every image's contribution to every score (null where a score has none), its cluster and distances."""
     blocks = []
@@ -49,14 +41,14 @@ def image_table(store: Embeddings, measured: Measured) -> pa.Table:
     for result in measured.results:
         job = result.job
         best = result.clusterings[result.best_start].labels if result.clusterings else None
-        columns = dict.fromkeys(further) | analysed.get((job.step, job.split, job.layer.name), {}) | {"cluster": best}
+        columns = dict.fromkeys(further) | analysed.get((job.step, job.split, job.layer.name), {}) | {CLUSTER: best}
         place_columns = image_columns(store, job.step, job.split, job.layer)
         blocks.append(place_columns | contributions(result.scores, contributing) | columns)
     for step, scores in measured.heads.items():
         place_columns = image_columns(store, step, SEEN, None)
-        blocks.append(place_columns | contributions(scores, contributing) | dict.fromkeys([*further, "cluster"]))
+        blocks.append(place_columns | contributions(scores, contributing) | dict.fromkeys([*further, CLUSTER]))
     floats = dict.fromkeys(contributing, pa.float32())
-    return stack(blocks, floats | {"cluster": pa.int16()} | dict.fromkeys(further, pa.float32()))
+    return stack(blocks, floats | {CLUSTER: pa.int16()} | dict.fromkeys(further, pa.float32()))
 
 
 def found_of_images(results: Sequence[Result]) -> tuple[dict[tuple[int, str, str], dict[str, Any]], list[str]]:
@@ -94,7 +86,7 @@ def image_columns(store: Embeddings, step: int, split: str, layer: Layer | None)
     """Columns that name the rows of one block: step, split, layer, depth, pooling, and every image's id and class."""
     samples = store.samples[store.samples["split"] == split]
     ids = {"sample_id": samples["sample_id"].to_numpy(), "label": samples["label"].to_numpy()}
-    return place(step, split, layer) | ids
+    return row_keys(step, split, *(layer.keys if layer else ())) | ids
 
 
 def stack(blocks: Sequence[dict[str, Any]], types: dict[str, pa.DataType]) -> pa.Table:

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stages.measure.jobs import SEEN, SPLITS, UNSEEN
+from stages.measure.jobs import SPLITS
 from stages.measure.metrics import HEAD_METRICS
 from stages.measure.params import MeasureParams
 from stages.measure.run import Result
 from stages.shared.embedding_store import Embeddings
+from stages.shared.split_names import SEEN, UNSEEN
 
 
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:

@@ -27,7 +27,7 @@ def test_finished_cells_are_collected_and_missing_ones_named(
     pd.DataFrame({"step": [0, 9, 9], "sample_id": ["a", "a", "b"], "nn1_accuracy": [0.0, 1.0, 0.0]}).to_parquet(
         cell / "images.parquet"
     )
-    (cell / "subsets.csv").write_text("left_out,value\na;b,0.5\n")
+    (cell / "class_subsets.csv").write_text("left_out,value\na;b,0.5\n")
     outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-1.csv"
     outdated.parent.mkdir(parents=True)
     outdated.write_text("cka\n1.0\n")
@@ -42,7 +42,7 @@ def test_finished_cells_are_collected_and_missing_ones_named(
     assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-1.csv")["value"].tolist() == [0.25]
     images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-1.parquet")
     assert images.to_dict("list") == {"sample_id": ["a", "b"], "nn1_accuracy": [1.0, 0.0]}
-    collected = tmp_path / "study/subsets/handwriting-efficientnet_lite0-1.csv"
+    collected = tmp_path / "study/class_subsets/handwriting-efficientnet_lite0-1.csv"
     assert collected.read_text() == "left_out,value\na;b,0.5\n"
     assert not (tmp_path / "study/k_sensitivity").exists()
     assert not outdated.exists()

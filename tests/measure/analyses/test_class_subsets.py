@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from stages.measure.analyses.class_subsets import class_subsets, joined, subsets
+from stages.measure.analyses.class_subsets import class_subsets, subsets
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.metrics import METRICS
 from tests.measure.analyses.synthetic import toy_cell
@@ -29,7 +29,7 @@ def test_many_classes_are_halved_ten_times_at_random_and_always_alike():
 
 def test_values_are_those_of_the_catalogue_on_what_is_left(tmp_path):
     cell, layer, split = toy_cell(tmp_path, "unseen", metrics=["nmi", "knn_purity", "probe_accuracy", "accuracy"])
-    rows = class_subsets(cell, layer, split).tables["subsets"]
+    rows = class_subsets(cell, layer, split).tables["class_subsets"]
     sets = ["", "unseen0", "unseen1", "unseen2"]
     assert [row["left_out"] for row in rows] == [name for name in sets for _ in range(3)]
     assert [row["n_classes"] for row in rows] == [3] * 3 + [2] * 9
@@ -45,20 +45,12 @@ def test_values_are_those_of_the_catalogue_on_what_is_left(tmp_path):
 def test_several_classes_left_out_are_joined_in_order(tmp_path):
     sizes = {"test": (8, 8, 8), "unseen": (4, 4, 4, 4)}
     cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes, metrics=["nn1_accuracy"])
-    rows = class_subsets(cell, layer, split).tables["subsets"]
+    rows = class_subsets(cell, layer, split).tables["class_subsets"]
     assert [row["left_out"] for row in rows][-2:] == ["unseen1;unseen3", "unseen2;unseen3"]
-
-
-def test_names_with_the_separator_do_not_look_like_two_names():
-    assert joined(["a", "b c"]) == "a;b c"
-    assert joined(["a;b"]) == r"a\;b"
-    names = ["a", "b", "a;b", "a\\", "\\", ";", "a\\;b", "b;", "\\;"]
-    sets = [some for count in range(4) for some in combinations(names, count)]
-    assert len({joined(some) for some in sets}) == len(sets)
 
 
 def test_embeddings_of_unit_length_stay_so(tmp_path):
     cell, layer, split = toy_cell(tmp_path, "unseen", metrics=["knn_purity", "nn1_accuracy"], normalize="l2")
-    rows = class_subsets(cell, layer, split).tables["subsets"]
+    rows = class_subsets(cell, layer, split).tables["class_subsets"]
     assert np.allclose(np.linalg.norm(split.X, axis=1), 1)
     assert [row["value"] for row in rows[:2]] == [METRICS[n].score(split).value for n in ("knn_purity", "nn1_accuracy")]
