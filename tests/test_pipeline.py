@@ -130,6 +130,34 @@ def test_stages_run_as_modules_with_paths_from_dvc_yaml(stage):
     assert not re.search(r"[|;&]", command), "no pipes or lists: a failure must not be swallowed"
 
 
+@pytest.mark.parametrize("stage", STAGE_NAMES)
+def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
+    source = tree(STAGES / stage / "__main__.py")
+    first = next(n for n in source.body if isinstance(n, ast.ImportFrom) and n.module.startswith("stages."))
+    assert first.module == "stages.shared.stage_run", "it must see the code before the rest is imported"
+    values = {ast.unparse(name): value for name, value in assignments(source)}
+    (call,) = [n for n in ast.walk(source) if isinstance(n, ast.Call) and ast.unparse(n.func) == "StageRun"]
+    guarded = {k.arg: values.get(ast.unparse(k.value), k.value) for k in call.keywords}
+    keys = [ast.literal_eval(k) if isinstance(k, ast.Constant) else ast.unparse(k)[2:-1] for k in guarded["keys"].elts]
+    assert [k.replace("{args.", "${item.") for k in keys] == PIPELINE[stage]["params"]
+    flags = dict(re.findall(r"--(\w+) (data/\S+)", PIPELINE[stage]["cmd"]))
+    reads, writes = ([ast.unparse(path) for path in guarded[name].elts] for name in ("reads", "writes"))
+    folders = {name: re.sub(r"args\.(\w+)", lambda m: flags[m[1]], name) for name in (*reads, *writes)}
+    paths = {name: path.removesuffix("/training.csv.parent") for name, path in folders.items()}
+    assert [paths[name] for name in reads] == [d for d in PIPELINE[stage]["deps"] if d.startswith("data/")]
+    outs = [*PIPELINE[stage]["outs"], *PIPELINE[stage].get("metrics", [])]
+    assert {paths[name] for name in writes} == ({"data/results"} if stage == "aggregate" else set(outs))
+
+
+def assignments(source):
+    """Yield (name, value) of every assignment, pairs of tuples one by one."""
+    for node in ast.walk(source):
+        if isinstance(node, ast.Assign):
+            (target,) = node.targets
+            pairs = zip(target.elts, node.value.elts, strict=True) if isinstance(target, ast.Tuple) else []
+            yield from pairs or [(target, node.value)]
+
+
 def test_no_artifact_path_is_spelled_in_code():
     spelled = re.compile(r"\bdata/(prepared|checkpoints|training|embeddings|measures|results)\b")
     for path in SOURCES:

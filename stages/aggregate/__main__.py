@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 
+from stages.shared.stage_run import StageRun
 from stages.aggregate.curves import average
 from stages.aggregate.figures.draw import draw_figures
 from stages.aggregate.inputs import read_analyses, read_curves, read_layers
@@ -34,30 +35,31 @@ NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
-    params = read_section(args.params, "aggregate", AggregateParams)
-    run = read_run(args.params)
     watch = Stopwatch("aggregate", "", args.log)
-    layers = read_layers(args.measures, run)
-    scores = average(layers, run)
-    check_main_score(scores, params.main_metric)
-    tables = {"training.csv": read_curves(args.training, run)}
-    tables |= {f"{name}.csv": read_analyses(args.measures, run, name) for name in ANALYSIS_TABLES}
-    evidence = weigh(args.measures, layers, scores, tables["class_subsets.csv"], run, params)
-    scores, tables["class_subsets.csv"] = evidence.scores, evidence.subsets
-    summary = summarize(scores, params.main_metric)
-    tables |= {"summary.csv": summary, "steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
-    tables |= {"classes.csv": evidence.classes, "robustness.csv": robustness(layers)}
-
-    write_records(args.out / "layers.csv", evidence.layers)
-    for file, table in tables.items():
-        write_table(args.out / file, table)
-    (args.out / "summary.md").write_text(markdown(summary, find(summary, tables["steps.csv"])))
-    (args.out / "summary.tex").write_text(latex(summary))
-    (args.out / "metrics.json").write_text(json.dumps(headline(summary), indent=2) + "\n")
-    drawn = {"robustness": tables["robustness.csv"], "pairs": tables["layer_pairs.csv"]}
-    figures = draw_figures(args.out / "figures", scores, params.main_metric, run.models, **drawn)
-
-    cells = len(run.datasets) * len(run.models) * len(run.seeds)
+    keys, inputs = ["run", "aggregate"], [args.measures, args.training]
+    with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
+        out = run.scratch(args.out)
+        params = read_section(args.params, "aggregate", AggregateParams)
+        grid = read_run(args.params)
+        layers = read_layers(args.measures, grid)
+        scores = average(layers, grid)
+        check_main_score(scores, params.main_metric)
+        tables = {f"{name}.csv": read_analyses(args.measures, grid, name) for name in ANALYSIS_TABLES}
+        evidence = weigh(args.measures, layers, scores, tables["class_subsets.csv"], grid, params)
+        scores, tables["class_subsets.csv"] = evidence.scores, evidence.subsets
+        summary = summarize(scores, params.main_metric)
+        tables |= {"summary.csv": summary, "steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
+        tables |= {"classes.csv": evidence.classes, "robustness.csv": robustness(layers)}
+        tables["training.csv"] = read_curves(args.training, grid)
+        write_records(out / "layers.csv", evidence.layers)
+        for file, table in tables.items():
+            write_table(out / file, table)
+        (out / "summary.md").write_text(markdown(summary, find(summary, tables["steps.csv"])))
+        (out / "summary.tex").write_text(latex(summary))
+        (out / "metrics.json").write_text(json.dumps(headline(summary), indent=2) + "\n")
+        drawn = {"robustness": tables["robustness.csv"], "pairs": tables["layer_pairs.csv"]}
+        figures = draw_figures(out / "figures", scores, params.main_metric, grid.models, **drawn)
+    cells = len(grid.datasets) * len(grid.models) * len(grid.seeds)
     watch.done(f"wrote {len(layers)} scores of {cells} cells, {figures} figures{evidence.note(without_best(scores))}")
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(args.out)}\n", flush=True)

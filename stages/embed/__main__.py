@@ -11,6 +11,7 @@ corrupted test images.
 import argparse
 from pathlib import Path
 
+from stages.shared.stage_run import StageRun
 from stages.embed.cell import library_versions, open_cell
 from stages.embed.params import EmbedParams
 from stages.embed.taps.params import TapsParams
@@ -24,16 +25,16 @@ def main() -> None:
     """Parse, check, embed, write."""
     args = parse_args()
     watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.seed}", args.log)
-    params = read_section(args.params, "embed", EmbedParams)
-    network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
-    taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
-    images = open_images(args.prepared)
-    check_splits(images, params)
-    if args.out.exists():
-        raise UserError(f"{args.out}: must not exist; delete it, or run through `dvc repro`")
-    cell = open_cell(images, network, taps, params, weights=args.weights, seed=args.seed)
-    names = {"dataset": args.dataset, "model": args.model, "seed": args.seed}
-    layers = cell.write(args.out, {**names, "versions": library_versions(network.library)})
+    keys = ["embed", f"models.{args.model}.network", f"models.{args.model}.taps"]
+    with StageRun("embed", args.params, keys=keys, reads=[args.prepared, args.weights], writes=[args.out]) as run:
+        params = read_section(args.params, "embed", EmbedParams)
+        network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
+        taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
+        images = open_images(args.prepared)
+        check_splits(images, params)
+        cell = open_cell(images, network, taps, params, weights=args.weights, seed=args.seed)
+        names = {"dataset": args.dataset, "model": args.model, "seed": args.seed}
+        layers = cell.write(run.scratch(args.out), {**names, "versions": library_versions(network.library)})
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {len(cell.checkpoints)} checkpoints, "
         f"{sum(len(part.rows) for part in cell.extra)} more at the last"

@@ -10,6 +10,7 @@ loss and test accuracy (training.csv).
 import argparse
 from pathlib import Path
 
+from stages.shared.stage_run import StageRun
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.shared.console import Stopwatch, UserError, add_log_argument, run_main
 from stages.shared.image_store import PackedImages, open_images
@@ -22,19 +23,20 @@ def main() -> None:
     """Parse, check, train, write."""
     args = parse_args()
     watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.seed}", args.log)
-    params = read_section(args.params, "finetune", FinetuneParams)
-    network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
-    images = open_images(args.prepared)
-    check_images(images, args.prepared)
-    length = schedule_length(params, len(images.rows("train")), epochs=network.epochs)
-    if any(args.weights.glob("*")):
-        raise UserError(f"{args.weights}: must be empty or absent, holds files; delete it, or run through `dvc repro`")
-    require_weights(network)
+    keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
+    with StageRun("finetune", args.params, keys=keys, reads=[args.prepared], writes=outputs) as run:
+        params = read_section(args.params, "finetune", FinetuneParams)
+        network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
+        images = open_images(args.prepared)
+        check_images(images, args.prepared)
+        length = schedule_length(params, len(images.rows("train")), epochs=network.epochs)
+        require_weights(network)
 
-    from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
+        from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
 
-    history = run_cell(images, network, params, length=length, seed=args.seed, weights=args.weights)
-    history.write(args.history, dataset=args.dataset, model=args.model, seed=args.seed)
+        weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
+        history = run_cell(images, network, params, length=length, seed=args.seed, weights=weights)
+        history.write(history_file, dataset=args.dataset, model=args.model, seed=args.seed)
     kept = len(params.steps) if params.keep == "all" else 1
     skipped = f" ({history.skipped} without an update: fp16 overflow)" if history.skipped else ""
     watch.done(
@@ -51,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
     parser.add_argument("--weights", required=True, type=Path, help="folder to write checkpoints to")
-    parser.add_argument("--history", required=True, type=Path, help="CSV table to write")
+    parser.add_argument("--history", required=True, type=Path, help="CSV table to write, in a folder of its own")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     add_log_argument(parser)
     return parser.parse_args()

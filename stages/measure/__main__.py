@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stages.shared.stage_run import StageRun
 from stages.measure.checks import check_cell, check_finite, check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
@@ -27,15 +28,16 @@ def main() -> None:
     """Parse, check, score, write."""
     args = parse_args()
     watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.seed}", args.log)
-    params = read_section(args.params, "measure", MeasureParams)
-    store = open_embeddings(args.embeddings)
-    workers = worker_count(args.workers)
-    check_cell(store, args.dataset, args.model, args.seed)
-    check_params(store, params)
-    jobs = plan_jobs(store, params)
-    check_finite(store, jobs, params)
-    measured = measure(args.embeddings, store, params, jobs, workers=workers)
-    rows = write_tables(args.out, store, measured, params.last_step)
+    with StageRun("measure", args.params, keys=["measure"], reads=[args.embeddings], writes=[args.out]) as run:
+        params = read_section(args.params, "measure", MeasureParams)
+        store = open_embeddings(args.embeddings)
+        workers = worker_count(args.workers)
+        check_cell(store, args.dataset, args.model, args.seed)
+        check_params(store, params)
+        jobs = plan_jobs(store, params)
+        check_finite(store, jobs, params)
+        measured = measure(args.embeddings, store, params, jobs, workers=workers)
+        rows = write_tables(run.scratch(args.out), store, measured, params.last_step)
     for note in notes(store, params, measured.results):
         print(f"measure: {note}", file=sys.stderr)
     watch.done(f"{rows} scores of {len(jobs)} embeddings")

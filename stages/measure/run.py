@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -158,6 +159,7 @@ _cell: Cell
 
 def _start(path: Path, params: MeasureParams) -> None:
     global _cell
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()
     one_thread()
     _cell = Cell(open_embeddings(path), params)

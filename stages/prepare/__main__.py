@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stages.shared.stage_run import StageRun
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.shared.console import Stopwatch, add_log_argument, run_main
@@ -31,9 +32,11 @@ def main() -> None:
     """Run the stage."""
     args = parse_args()
     watch = Stopwatch("prepare", args.dataset, args.log)
-    seed = read_section(args.params, "prepare", PrepareParams).seed
-    params = read_dataset(args.params, args.dataset)
-    report = prepare_dataset(args.raw, args.out, params, params.root_seed(seed), args.dataset)
+    keys = ["prepare", f"datasets.{args.dataset}"]
+    with StageRun("prepare", args.params, keys=keys, reads=[args.raw], writes=[args.out]) as run:
+        seed = read_section(args.params, "prepare", PrepareParams).seed
+        params = read_dataset(args.params, args.dataset)
+        report = prepare_dataset(args.raw, run.scratch(args.out), params, params.root_seed(seed), args.dataset)
     for note in report.notes():
         print(f"prepare {args.dataset}: {note}", file=sys.stderr, flush=True)
     watch.done(f"{report.summary()} in {args.out}")

@@ -45,10 +45,8 @@ def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, data
         dataset: its id, for messages.
 
     Raises:
-        UserError: the output exists, the raw data are missing or damaged, or the splits cannot be made from them.
+        UserError: the raw data are missing or damaged, or the splits cannot be made from them.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: must not exist yet; remove it (DVC does so before it runs a stage)")
     with ExitStack() as resources:
         listing = SOURCES[params.source](raw, params, seed, resources)
         unique_ids(listing.candidates, dataset)

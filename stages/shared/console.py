@@ -2,14 +2,19 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
+
+from stages.shared.processes import kill_children
 
 T = TypeVar("T")
 
@@ -74,14 +79,44 @@ class Stopwatch:
                 file.write(json.dumps(row) + "\n")
 
 
+class Stopped(BaseException):
+    """A signal that asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
 def run_main(main: Callable[[], None]) -> NoReturn:
     """Run a main function: a `UserError` becomes one message and exit status 2.
 
-    Other errors keep their traceback.
+    Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback.
     """
     try:
-        main()
+        with stop_on_signals():
+            main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(2)
+    except Stopped as stopped:
+        print(f"stopped by {stopped}", file=sys.stderr, flush=True)
+        sys.exit(stopped.status)
     sys.exit(0)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Within, SIGINT and SIGTERM kill the processes below this one and raise `Stopped`, unless they were ignored."""
+    heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, _stop) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # the second time it ends at once
+    kill_children()
+    raise Stopped(number)

@@ -108,6 +108,6 @@ def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, mon
 
 def test_an_existing_store_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     arguments = setup(tmp_path)
-    (tmp_path / "embeddings").mkdir()
-    with pytest.raises(UserError, match="must not exist; delete it, or run through `dvc repro`"):
+    (tmp_path / "embeddings" / "other").mkdir(parents=True)
+    with pytest.raises(UserError, match="embeddings: must not exist before the stage has run; remove it"):
         run(arguments, monkeypatch)

@@ -146,7 +146,7 @@ def test_a_split_without_images_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 def test_left_over_checkpoints_are_not_mixed_with_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "out" / "weights").mkdir(parents=True)
     (tmp_path / "out" / "weights" / "step_000900.safetensors").touch()
-    with pytest.raises(UserError, match="must be empty or absent, holds files; delete it"):
+    with pytest.raises(UserError, match=r"weights: must not exist before the stage has run; remove it \(rm -r "):
         run(setup(tmp_path), monkeypatch)
 
 

@@ -128,21 +128,6 @@ def test_copies_in_another_format_are_found(five_classes, tmp_path):
     assert not set(manifest["source"]) & {"a/00.png", "d/copy.bmp"}
 
 
-def test_an_output_that_is_a_file_is_left_alone(five_classes, tmp_path):
-    (tmp_path / "out").write_text("x")
-    with pytest.raises(UserError, match="out: must not exist yet"):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
-    assert (tmp_path / "out").read_text() == "x"
-
-
-def test_an_existing_output_is_left_alone(five_classes, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "precious").write_text("x")
-    with pytest.raises(UserError, match="out: must not exist yet"):
-        prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["precious"]
-
-
 def test_a_carriage_return_in_a_name_is_refused(five_classes, tmp_path):
     """In a manifest it would end a row."""
     (five_classes / "b" / "03.png").rename(five_classes / "b" / "0\r3.png")

@@ -1,12 +1,16 @@
 import argparse
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stages.shared import console
-from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, progress, run_main
+from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, progress, run_main, stop_on_signals
 
 
 @pytest.mark.parametrize(
@@ -86,3 +90,52 @@ def test_a_main_that_ends_well_exits_with_0():
 def test_run_main_leaves_other_errors_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_main(lambda: print(1 / 0))
+
+
+SLEEPER = """
+import subprocess, sys, time
+from contextlib import ExitStack
+from pathlib import Path
+from stages.shared.console import run_main
+
+def main():
+    with ExitStack() as stack:
+        stack.callback(Path("cleaned").touch)
+        worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print(worker.pid, flush=True)
+        time.sleep(60)
+
+run_main(main)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_one_line_after_cleaning_up(tmp_path: Path, number: signal.Signals, status: int):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], cwd=tmp_path, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        worker = psutil.Process(int(process.stdout.readline()))
+        process.send_signal(number)
+        _, error = process.communicate(timeout=20)
+    assert (process.returncode, error) == (status, f"stopped by {number.name}\n")
+    assert (tmp_path / "cleaned").exists()
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_signals_mean_what_they_did_afterwards():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with stop_on_signals():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,83 @@
+"""The processes around a stage: the DVC that started it, without which it ends, and those that it started itself."""
+
+import contextlib
+import os
+import threading
+from itertools import pairwise
+
+import psutil
+
+STARTED_BY_DVC = "DVC_STAGE"
+"""The environment variable that DVC sets for the commands of its stages."""
+
+SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
+POLL_SECONDS = 0.2
+
+
+class DvcWatch:
+    """Ends this process when the DVC that started it is gone: DVC could not record the result.
+
+    A stage that a person started is left alone; it may go on when a shell ends.
+    """
+
+    def __init__(self) -> None:
+        self._line = line_to_dvc() if STARTED_BY_DVC in os.environ else None
+        self._stopped = threading.Event()
+        self.check()
+
+    def check(self) -> None:
+        """End this process and those that it started, at once and without cleaning up, if DVC is gone."""
+        if self._line is None or not orphaned(self._line):
+            return
+        kill_children()
+        with contextlib.suppress(OSError):
+            os.write(2, b"error: the DVC that started this stage has ended, so the stage ends too; run `dvc repro`\n")
+        os._exit(1)
+
+    def start(self) -> None:
+        """Check five times a second, in a thread, until `stop`."""
+        if self._line is not None:
+            threading.Thread(target=self._poll, daemon=True).start()
+
+    def stop(self) -> None:
+        """Check no more."""
+        self._stopped.set()
+
+    def _poll(self) -> None:
+        while not self._stopped.wait(POLL_SECONDS):
+            self.check()
+
+
+def line_to_dvc() -> list[int]:
+    """List the process ids from this process up to its closest ancestor that is not a shell.
+
+    DVC runs a command through a shell, which stays in between or not.
+    """
+    line = [os.getpid()]
+    with contextlib.suppress(psutil.Error):
+        for ancestor in psutil.Process().parents():
+            line.append(ancestor.pid)
+            if ancestor.name() not in SHELLS:
+                return line
+    return line[:1]
+
+
+def orphaned(line: list[int]) -> bool:
+    """Tell whether a process has lost the DVC that started it.
+
+    Args:
+        line: from `line_to_dvc`. If DVC was gone before, it ends at a process of another session, or has no end.
+    """
+    try:
+        kept = all(psutil.Process(child).ppid() == parent for child, parent in pairwise(line))
+        return len(line) < 2 or not kept or os.getsid(line[-1]) != os.getsid(0)
+    except (psutil.Error, OSError):
+        return True
+
+
+def kill_children() -> None:
+    """Kill all processes below this one, but those that clean up after it and end by themselves."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                child.kill()

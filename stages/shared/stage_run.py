@@ -1,0 +1,158 @@
+"""What every stage does around its work, so that DVC records a result with exactly what it was made from.
+
+DVC hashes code, parameters and inputs when a stage has ended: what was edited meanwhile would be recorded as what the
+result was made from. And DVC takes every file in an output's folder for the stage's own. So a stage
+
+- compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ;
+- writes into scratch folders beside its outputs, which become the outputs only after that;
+- ends when the DVC that started it has ended.
+
+Entry points import this module before the others, since the code's state is taken at its import.
+"""
+
+import glob
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+from ruamel.yaml import YAML, YAMLError
+
+from stages.shared.console import UserError
+from stages.shared.processes import DvcWatch
+from stages.shared.snapshot import State, code_changes, differences, file_states, flat, value_at
+
+
+class StageRun:
+    """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`."""
+
+    def __init__(
+        self,
+        stage: str,
+        params: Path,
+        *,
+        keys: Sequence[str],
+        reads: Sequence[Path],
+        writes: Sequence[Path],
+        replace: bool = False,
+    ) -> None:
+        """Take the state of what the stage reads.
+
+        Args:
+            stage: the name of its folder.
+            params: the params file.
+            keys: dotted names of the parameters that it reads, as dvc.yaml lists them.
+            reads: the files and folders that it reads.
+            writes: the files and folders that it makes.
+            replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
+
+        Raises:
+            UserError: an output exists already.
+        """
+        self._watch = DvcWatch()
+        self._stage, self._params, self._keys = stage, params, keys
+        self._text = params.read_bytes() if params.is_file() else b""
+        self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
+        self._replace = replace
+        self._scratch = {path: path.with_name(f".{path.name}.partial-{os.getpid()}") for path in writes}
+        for path in writes:
+            remove_leftovers(path)
+            if not replace and path.exists() and not is_empty_folder(path):
+                raise UserError(f"{path}: must not exist before the stage has run; remove it (rm -r {path}), run again")
+
+    def scratch(self, output: Path) -> Path:
+        """Return where to write one of `writes`; it becomes the output when the stage has ended well."""
+        return self._scratch[output]
+
+    def __enter__(self) -> Self:
+        """Begin to watch DVC."""
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Check that nothing has changed and publish the outputs; after an error, remove what was written.
+
+        Raises:
+            UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
+        """
+        try:
+            if kind is None:
+                self._check_unchanged()
+                self._watch.check()
+                for output, scratch in self._scratch.items():
+                    publish(scratch, output, replace=self._replace)
+        finally:
+            self._watch.stop()
+            for scratch in self._scratch.values():
+                remove(scratch)
+
+    def _check_unchanged(self) -> None:
+        changed = [*code_changes(self._stage), *self._params_changes()]
+        for path, before in self._inputs.items():
+            changed += differences(before, file_states(path))
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise UserError(
+                f"{changed[0]}{more} changed while {self._stage} ran, so its result is not kept: it would be recorded "
+                "as made from what is there now; run it again"
+            )
+
+    def _params_changes(self) -> Iterator[str]:
+        text = self._params.read_bytes() if self._params.is_file() else b""
+        if text == self._text:
+            return
+        try:
+            before, after = (YAML(typ="safe", pure=True).load(version) for version in (self._text, text))
+        except YAMLError:
+            yield str(self._params)
+            return
+        for key in self._keys:
+            for name in differences(*(flat(value_at(tree, key), key) for tree in (before, after))):
+                yield f"{self._params}: {name}"
+
+
+def publish(scratch: Path, output: Path, *, replace: bool) -> None:
+    """Make a scratch file or folder the output.
+
+    Args:
+        scratch: what the stage wrote.
+        output: its path from then on.
+        replace: move the entries of the folder `scratch` into the folder `output`, in place of those of equal names.
+
+    Raises:
+        UserError: without `replace`, the output is there already.
+    """
+    if replace:
+        output.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(scratch.iterdir()):
+            remove(output / entry.name)
+            entry.rename(output / entry.name)
+    elif output.exists() and not is_empty_folder(output):
+        raise UserError(f"{output}: appeared while the stage ran, so nothing is kept; run again")
+    else:
+        scratch.rename(output)
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove what killed runs left beside an output; those that still run keep theirs."""
+    for scratch in output.parent.glob(f".{glob.escape(output.name)}.partial-*"):
+        if not psutil.pid_exists(int(scratch.name.rpartition("-")[2])):
+            remove(scratch)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Tell whether a path is a folder without entries."""
+    return path.is_dir() and not any(path.iterdir())

@@ -1,0 +1,147 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stages.shared.stage_run import StageRun
+from stages.shared import snapshot
+from stages.shared.console import UserError
+
+PARAMS = "measure: {k: 1, kmeans: {starts: 10}}\nembed: {size: 8}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input" / "a").write_text("a")
+    return tmp_path
+
+
+def start(folder: Path, *, outputs: tuple[str, ...] = ("out",), replace: bool = False) -> StageRun:
+    return StageRun(
+        "measure", folder / "params.yaml", keys=["measure"], reads=[folder / "input"],
+        writes=[folder / name for name in outputs], replace=replace,
+    )  # fmt: skip
+
+
+def write(run: StageRun, output: Path, **files: str) -> None:
+    for name, text in files.items():
+        run.scratch(output).mkdir(exist_ok=True)
+        (run.scratch(output) / name).write_text(text)
+
+
+def work(folder: Path, meanwhile: Callable[[], object]) -> None:
+    """Run a stage that writes a file, and do something else before it ends."""
+    with start(folder) as run:
+        write(run, folder / "out", a="1")
+        meanwhile()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_outputs_appear_whole_when_the_work_is_done(folder: Path):
+    (folder / "empty").mkdir()
+    with start(folder, outputs=("out", "empty", "table.csv")) as run:
+        write(run, folder / "out", a="1", b="2")
+        write(run, folder / "empty", c="3")
+        run.scratch(folder / "table.csv").write_text("4")
+        assert not (folder / "out").exists()
+    assert names(folder) == ["empty", "input", "out", "params.yaml", "table.csv"]
+    assert {p.name: p.read_text() for p in (folder / "out").iterdir()} == {"a": "1", "b": "2"}
+    assert (folder / "empty" / "c").read_text() == "3"
+    assert (folder / "table.csv").read_text() == "4"
+
+
+def test_nothing_is_left_of_work_that_failed(folder: Path):
+    with pytest.raises(ZeroDivisionError):
+        work(folder, lambda: 1 / 0)
+    assert names(folder) == ["input", "params.yaml"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_output_that_exists_is_left_alone(folder: Path, kind: str):
+    precious = folder / "out" / "precious" if kind == "folder" else folder / "out"
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("x")
+    with pytest.raises(UserError, match=r"out: must not exist before the stage has run; remove it \(rm -r .*out\)"):
+        start(folder)
+    assert precious.read_text() == "x"
+
+
+def test_an_output_that_appears_meanwhile_is_left_alone(folder: Path):
+    with pytest.raises(UserError, match="out: appeared while the stage ran"):
+        work(folder, lambda: (folder / "out").write_text("x"))
+    assert (folder / "out").read_text() == "x"
+    assert names(folder) == ["input", "out", "params.yaml"]
+
+
+def test_entries_of_a_shared_folder_are_replaced_whole(folder: Path):
+    old = {"figures/old.png": "1", "summary.csv": "2", "notes.md": "mine"}
+    for name, text in old.items():
+        (folder / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "out" / name).write_text(text)
+    with start(folder, replace=True) as run:
+        write(run, folder / "out", **{"summary.csv": "new"})
+        (run.scratch(folder / "out") / "figures").mkdir()
+    assert names(folder / "out") == ["figures", "notes.md", "summary.csv"]
+    assert names(folder / "out" / "figures") == []
+    assert (folder / "out" / "summary.csv").read_text() == "new"
+
+
+def test_what_a_killed_run_left_is_removed_and_a_live_one_keeps_its_own(folder: Path):
+    dead = next(pid for pid in range(2**22 - 1, 2, -1) if not psutil.pid_exists(pid))
+    for pid in (dead, os.getppid()):
+        (folder / f".out.partial-{pid}").mkdir()
+    with start(folder) as run:
+        write(run, folder / "out", a="1")
+    assert names(folder) == [f".out.partial-{os.getppid()}", "input", "out", "params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (
+            {"params.yaml": PARAMS.replace("10", "11")},
+            r"yaml: measure\.kmeans\.starts changed while measure ran",
+        ),
+        ({"params.yaml": "measure: {k: 2}"}, r"params\.yaml: measure\.k and 1 more changed while"),
+        ({"params.yaml": "measure: ["}, r"params\.yaml changed while"),
+        ({"params.yaml": None}, r"params\.yaml: measure and 2 more changed while"),
+        ({"input/a": "other"}, r"input/a changed while"),
+        ({"input/a": None}, r"input/a changed while"),
+        ({"input/b": "new"}, r"input/b changed while"),
+        ({"input/b": "new", "params.yaml": PARAMS.replace("k: 1", "k: 3")}, r"measure\.k and 1 more changed while"),
+    ],
+)
+def test_what_changes_while_a_stage_runs_fails_it(folder: Path, edit: dict[str, str | None], named: str):
+    def change() -> None:
+        for name, text in edit.items():
+            (folder / name).unlink() if text is None else (folder / name).write_text(text)
+
+    with pytest.raises(UserError, match=named + ".*run it again"):
+        work(folder, change)
+    assert "out" not in names(folder)
+    assert not [name for name in names(folder) if "partial" in name]
+
+
+@pytest.mark.parametrize("text", [PARAMS.replace("8", "9"), "# a comment\n" + PARAMS, PARAMS + "new: {}\n"])
+def test_parameters_of_other_stages_may_change(folder: Path, text: str):
+    work(folder, lambda: (folder / "params.yaml").write_text(text))
+    assert (folder / "out" / "a").exists()
+
+
+def test_changed_code_fails_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another hash"})
+    with pytest.raises(UserError, match=r"^stages/measure/run\.py changed while"):
+        work(folder, lambda: None)
+    assert "out" not in names(folder)
+
+
+def test_an_error_of_the_work_is_not_hidden_by_a_change(folder: Path):
+    with pytest.raises(ZeroDivisionError):
+        work(folder, lambda: (folder / "params.yaml").write_text("measure: {}") / 0)
