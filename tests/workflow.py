@@ -118,7 +118,7 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "measure.kmeans.starts": 2,
             "measure.probe.folds": 2,
             "measure.extra.metrics": [],  # and few figures: aggregate runs in nearly every test
-            "measure.last_step": ["class_subsets"],
+            "measure.analyses": ["class_subsets"],
             "embed.train_per_class": 0,
             "embed.corruptions.kinds": [],
             "aggregate.resamples": 100,

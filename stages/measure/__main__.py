@@ -37,7 +37,7 @@ def main() -> None:
         jobs = plan_jobs(store, params)
         check_finite(store, jobs, params)
         measured = measure(args.embeddings, store, params, jobs, workers=workers)
-        rows = write_tables(run.scratch(args.out), store, measured, params.last_step)
+        rows = write_tables(run.scratch(args.out), store, measured, params.analyses)
     for note in notes(store, params, measured.results):
         print(f"measure: {note}", file=sys.stderr)
     watch.done(f"{rows} scores of {len(jobs)} embeddings")

@@ -69,22 +69,22 @@ def check_analyses(store: Embeddings, params: MeasureParams) -> None:
     Raises:
         UserError: naming the analysis and both remedies.
     """
-    for name in params.last_step:
+    for name in params.analyses:
         absent = [split for split in SPLITS.get(name, ()) if split not in store.splits]
         if absent:
             raise UserError(
-                f"measure.last_step: {name} needs the split {absent[0]!r}, found only {', '.join(store.splits)}; "
-                f"add it to embed.splits, or take {name} out of measure.last_step"
+                f"measure.analyses: {name} needs the split {absent[0]!r}, found only {', '.join(store.splits)}; "
+                f"add it to embed.splits, or take {name} out of measure.analyses"
             )
-    if "ood" in params.last_step and TRAIN not in last_step_splits(store):
+    if "ood" in params.analyses and TRAIN not in last_step_splits(store):
         raise UserError(
-            "measure.last_step: ood needs training images embedded at the last step, found none; set "
-            "embed.train_per_class to more than 0, or take ood out of measure.last_step"
+            "measure.analyses: ood needs training images embedded at the last step, found none; set "
+            "embed.train_per_class to more than 0, or take ood out of measure.analyses"
         )
-    if "corruptions" in params.last_step and not corrupted_splits(store):
+    if "corruptions" in params.analyses and not corrupted_splits(store):
         raise UserError(
-            "measure.last_step: corruptions needs corrupted images embedded at the last step, found none; name kinds "
-            "in embed.corruptions.kinds, or take corruptions out of measure.last_step"
+            "measure.analyses: corruptions needs corrupted images embedded at the last step, found none; name kinds "
+            "in embed.corruptions.kinds, or take corruptions out of measure.analyses"
         )
 
 
@@ -98,7 +98,7 @@ def check_classes(store: Embeddings, split: str, params: MeasureParams) -> None:
     if len(names) < 2:
         raise UserError(f"split {split!r} must have at least 2 classes to separate, found only {str(names[0])!r}")
     users = [f"{PROBE} out of measure.metrics"] if PROBE in params.all_metrics else []
-    users += ["corruptions out of measure.last_step"] if "corruptions" in params.last_step and split == SEEN else []
+    users += ["corruptions out of measure.analyses"] if "corruptions" in params.analyses and split == SEEN else []
     if users and sizes.min() < params.probe.folds:
         raise UserError(
             f"measure.probe.folds: {params.probe.folds} needs as many images of every class; split {split!r} has "
@@ -117,6 +117,6 @@ def check_finite(store: Embeddings, jobs: Sequence[Job], params: MeasureParams) 
         store.features(job.layer, job.step, job.split)
     if store.last_step is not None:
         needed = {"ood": (TRAIN,), "corruptions": corrupted_splits(store)}
-        for split in (split for name in params.last_step for split in needed.get(name, ())):
+        for split in (split for name in params.analyses for split in needed.get(name, ())):
             for layer in store.layers:
                 store.last_step.features(layer, store.steps[-1], split)

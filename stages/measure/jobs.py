@@ -77,7 +77,7 @@ def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[st
 
 def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
     """Names of the analyses that a layer's job on one split carries out."""
-    return tuple(name for name in params.last_step if name in SPLITS and (*SPLITS[name], split)[0] == split)
+    return tuple(name for name in params.analyses if name in SPLITS and (*SPLITS[name], split)[0] == split)
 
 
 def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:

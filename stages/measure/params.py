@@ -74,7 +74,7 @@ class MeasureParams(Params):
     Attributes:
         metrics: names of scores, from the catalogue, computed at every checkpoint.
         extra: further scores, at some checkpoints only.
-        last_step: analyses of the last checkpoint, of `ANALYSES`; may be empty.
+        analyses: analyses of the last checkpoint, of `ANALYSES`; may be empty.
         normalize: `l2` scales every embedding to length 1 before any score; `none` takes it as it is.
         kmeans: the clustering behind `nmi` and its like.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
@@ -84,7 +84,7 @@ class MeasureParams(Params):
 
     metrics: Annotated[list[ScoreName], Field(min_length=1)]
     extra: ExtraParams
-    last_step: list[AnalysisName]
+    analyses: list[AnalysisName]
     normalize: Literal["none", "l2"]
     kmeans: KMeansParams
     knn_k: Literal["split", "paper"]
@@ -97,7 +97,7 @@ class MeasureParams(Params):
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
-        lists = {"metrics": self.metrics, "extra.metrics": self.extra.metrics, "last_step": self.last_step}
+        lists = {"metrics": self.metrics, "extra.metrics": self.extra.metrics, "analyses": self.analyses}
         for where, names in lists.items():
             if len(set(names)) < len(names):
                 raise ValueError(f"{where} must not repeat a name, found {names}")

@@ -80,8 +80,8 @@ def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence
     results = spread_baseline(score_jobs(path, params, jobs, workers=workers), store, params)
     cell = Cell(store, params)
     with one_thread():
-        corrupted = head_on_corruptions(cell) if "corruptions" in params.last_step else []
-        pairs = layer_pairs(cell) if "layer_pairs" in params.last_step else None
+        corrupted = head_on_corruptions(cell) if "corruptions" in params.analyses else []
+        pairs = layer_pairs(cell) if "layer_pairs" in params.analyses else None
     return Measured(results, score_head(store, params), corrupted, pairs)
 
 

@@ -5,6 +5,7 @@ parameters invalidates that stage alone; what they share is here: the base class
 wrong value is reported.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -14,6 +15,15 @@ from ruamel.yaml import YAML, YAMLError
 from stages.shared.console import UserError, nearest
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
+
+RENAMED = {
+    "measure.last_step": "measure.analyses",
+    "finetune.schedule": "finetune.schedule_epochs, or finetune.schedule_steps",
+    "datasets.*.unseen_classes.count": "unseen_count beside unseen_classes",
+    "datasets.*.unseen_classes.seed": "unseen_seed beside unseen_classes",
+    "datasets.*.source: hands": "source: handwriting",
+}
+"""Keys, or a key's value, of earlier versions -> what to write now; `*` stands for every entry."""
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
@@ -149,7 +159,22 @@ def _load(path: Path) -> dict[str, Any]:
                 raise UserError(
                     f"{path}: an id in `{table}` must be text, found {key!r} ({type(key).__name__}); quote it"
                 )
+    renamed = [f"{old} is now {new}" for pattern, new in RENAMED.items() for old in _found(content, pattern)]
+    if renamed:
+        raise UserError(f"{path}: holds names of an earlier version: {'; '.join(renamed)}")
     return content
+
+
+def _found(content: Any, pattern: str) -> Iterator[str]:
+    """Yield the dotted name of every key that a key of `RENAMED` stands for and that is there."""
+    key, _, value = pattern.partition(": ")
+    nodes = [("", content)]
+    for part in key.split("."):
+        parents = [(name, node) for name, node in nodes if isinstance(node, dict)]
+        nodes = [(f"{name}.{child}", node[child]) for name, node in parents for child in node if part in ("*", child)]
+    for name, node in nodes:
+        if not value or node == value:
+            yield (f"{name}: {value}" if value else name).removeprefix(".")
 
 
 def _explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:

@@ -31,7 +31,7 @@ WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
 EVERY_CHECKPOINT = ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"]
 MEASURE = {
-    "metrics": list(METRICS), "extra": {"metrics": [], "steps": "ends"}, "last_step": [], "normalize": "none",
+    "metrics": list(METRICS), "extra": {"metrics": [], "steps": "ends"}, "analyses": [], "normalize": "none",
     "kmeans": {"starts": 10, "seed": 0}, "knn_k": "split", "probe": {"C": 1.0, "folds": 5, "steps": "ends"},
 }  # fmt: skip
 LAUNCHER = """

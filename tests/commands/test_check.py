@@ -69,7 +69,7 @@ def test_the_committed_params_are_valid():
             "a score by which a layer is better, found 'intrinsic_dimension'",
         ),
         ("measure.extra.metrics", ["nmi"], "extra.metrics must not repeat a name of metrics, found ['nmi']"),
-        ("measure.last_step", ["odd"], "measure.last_step.0: Value error, 'odd' is no analysis: did you mean 'ood'?"),
+        ("measure.analyses", ["odd"], "measure.analyses.0: Value error, 'odd' is no analysis: did you mean 'ood'?"),
         ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
         ("datasets.handwriting.source", "hand", "'hand' is no source: did you mean 'handwriting'?"),
         (
@@ -89,9 +89,9 @@ def test_the_committed_params_are_valid():
         (
             "embed.train_per_class",
             0,
-            "measure.last_step: 'ood' needs embed.train_per_class to be more than 0; change it",
+            "measure.analyses: 'ood' needs embed.train_per_class to be more than 0; change it",
         ),
-        ("embed.corruptions.kinds", [], "measure.last_step: 'corruptions' needs embed.corruptions.kinds to name some;"),
+        ("embed.corruptions.kinds", [], "measure.analyses: 'corruptions' needs embed.corruptions.kinds to name some;"),
         (
             "embed.splits",
             ["unseen"],
@@ -175,12 +175,12 @@ def test_analyses_of_seen_images_need_them(tmp_path: Path, name: str):
     path = edited(tmp_path, "embed.splits", ["unseen"])
     params = yaml.load(path)
     params["embed"]["corruptions"]["kinds"] = []
-    params["measure"]["last_step"] = ["layer_pairs"]
+    params["measure"]["analyses"] = ["layer_pairs"]
     yaml.dump(params, path)
     assert check_params(path)
-    params["measure"]["last_step"] = [name]
+    params["measure"]["analyses"] = [name]
     yaml.dump(params, path)
-    with pytest.raises(UserError, match=rf"measure\.last_step: '{name}' needs embed\.splits to list 'test'"):
+    with pytest.raises(UserError, match=rf"measure\.analyses: '{name}' needs embed\.splits to list 'test'"):
         check_params(path)
 
 
@@ -191,7 +191,7 @@ def test_small_classes_are_accepted_without_the_probe(tmp_path: Path):
     yaml.dump(params, path)
     with pytest.raises(UserError, match=r"datasets\.handwriting\.test: must be at least .* and corruptions out of"):
         check_params(path)
-    params["measure"]["last_step"].remove("corruptions")
+    params["measure"]["analyses"].remove("corruptions")
     yaml.dump(params, path)
     assert check_params(path)
 
@@ -215,7 +215,7 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
     check_classes(path, tmp_path / "large", run)
     params = yaml.load(path)
     params["measure"]["metrics"].remove("probe_accuracy")
-    params["measure"]["last_step"].remove("corruptions")
+    params["measure"]["analyses"].remove("corruptions")
     yaml.dump(params, path)
     check_classes(path, tmp_path / "small", run)
 

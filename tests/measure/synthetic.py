@@ -16,7 +16,7 @@ SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggreg
 DEFAULT = {
     "metrics": ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"],
     "extra": {"metrics": [], "steps": "ends"},
-    "last_step": [],
+    "analyses": [],
     "normalize": "none",
     "kmeans": {"starts": 3, "seed": 0},
     "knn_k": "split",

@@ -76,13 +76,13 @@ def test_analyses_of_what_was_not_embedded_name_both_remedies(tmp_path, train, c
     write_store(tmp_path / "store")
     write_last_step(tmp_path / "store", train=train, corrupted=corrupted)
     with pytest.raises(UserError, match=message):
-        check_params(open_embeddings(tmp_path / "store"), params(last_step=list(ANALYSES)))
+        check_params(open_embeddings(tmp_path / "store"), params(analyses=list(ANALYSES)))
 
 
 def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyses(store):
-    check_params(store, params(last_step=["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs"]))
+    check_params(store, params(analyses=["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs"]))
     with pytest.raises(UserError, match="ood needs training images embedded at the last step, found none"):
-        check_params(store, params(last_step=["ood"]))
+        check_params(store, params(analyses=["ood"]))
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyse
 )
 def test_analyses_need_their_splits(tmp_path, split, name):
     store = small_store(tmp_path, sizes={split: (5, 5)})
-    with pytest.raises(UserError, match=f"measure.last_step: {name} needs the split .* found only {split}; add it to"):
-        check_params(store, params(last_step=[name]))
+    with pytest.raises(UserError, match=f"measure.analyses: {name} needs the split .* found only {split}; add it to"):
+        check_params(store, params(analyses=[name]))
 
 
 def test_corruptions_need_images_for_the_folds_even_without_the_probes_score(tmp_path):
     write_store(tmp_path / "store", sizes={"test": (2, 5), "unseen": (1, 4)})
     write_last_step(tmp_path / "store")
-    with pytest.raises(UserError, match=r"split 'test' has 2 .* images, or take corruptions out of measure\.last_step"):
-        check_params(open_embeddings(tmp_path / "store"), params(metrics=["nmi"], last_step=["corruptions"]))
+    with pytest.raises(UserError, match=r"split 'test' has 2 .* images, or take corruptions out of measure\.analyses"):
+        check_params(open_embeddings(tmp_path / "store"), params(metrics=["nmi"], analyses=["corruptions"]))
 
 
 @pytest.mark.parametrize(("name", "stops"), [("ood", True), ("corruptions", False), ("layer_pairs", False)])
@@ -110,7 +110,7 @@ def test_what_an_analysis_looks_at_must_be_finite(tmp_path, name, stops):
 
     write_store(tmp_path / "store")
     write_last_step(tmp_path / "store", spoil={"blocks.0": spoil})
-    store, chosen = open_embeddings(tmp_path / "store"), params(last_step=[name])
+    store, chosen = open_embeddings(tmp_path / "store"), params(analyses=[name])
     if stops:
         with pytest.raises(UserError, match=r"layer 'blocks\.0' at step 10 must be finite, .* 1 of 15 train images"):
             check_finite(store, plan_jobs(store, chosen), chosen)

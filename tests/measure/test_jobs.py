@@ -59,16 +59,16 @@ def test_further_scores_are_computed_at_their_own_steps(store):
 
 def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
     every = ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"]
-    assert analyses_of("test", params(last_step=every)) == ("k_sensitivity", "corruptions")
-    assert analyses_of("unseen", params(last_step=every)) == ("class_subsets", "seen_matched", "k_sensitivity", "ood")
-    jobs = plan_jobs(store, params(last_step=every))
+    assert analyses_of("test", params(analyses=every)) == ("k_sensitivity", "corruptions")
+    assert analyses_of("unseen", params(analyses=every)) == ("class_subsets", "seen_matched", "k_sensitivity", "ood")
+    jobs = plan_jobs(store, params(analyses=every))
     with_analyses = {(job.step, job.layer.name) for job in jobs if job.analyses}
     assert with_analyses == {(0, "pixels"), (10, "stem"), (10, "stem@max"), (10, "blocks.0")}
-    assert all(job.analyses == analyses_of(job.split, params(last_step=every)) for job in jobs if job.analyses)
+    assert all(job.analyses == analyses_of(job.split, params(analyses=every)) for job in jobs if job.analyses)
 
 
 def test_an_analysis_needs_no_score_of_the_same_layer(store):
-    jobs = plan_jobs(store, params(metrics=["accuracy"], last_step=["ood"]))
+    jobs = plan_jobs(store, params(metrics=["accuracy"], analyses=["ood"]))
     assert {(job.step, job.split, job.layer.name) for job in jobs} == {
         (0, "unseen", "pixels"),
         *((10, "unseen", name) for name in ("stem", "stem@max", "blocks.0")),

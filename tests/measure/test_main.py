@@ -185,7 +185,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     write_store(folder / "store", sizes={"test": (8, 8, 8), "unseen": (9, 11, 10)})
     write_last_step(folder / "store")
-    write_params(folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, last_step=list(ANALYSES))
+    write_params(folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, analyses=list(ANALYSES))
     for out, workers in (("out", "2"), ("again", "1")):
         done = measure(folder, "--workers", workers, out=out)
         assert done.returncode == 0, done.stderr
@@ -286,16 +286,16 @@ def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
 
 def test_analyses_need_what_they_look_at_before_any_work(tmp_path):
     write_store(tmp_path / "store")
-    write_params(tmp_path / "params.yaml", last_step=["ood"])
+    write_params(tmp_path / "params.yaml", analyses=["ood"])
     done = measure(tmp_path)
     assert done.returncode == 2
-    assert "set embed.train_per_class to more than 0, or take ood out of measure.last_step" in done.stderr
+    assert "set embed.train_per_class to more than 0, or take ood out of measure.analyses" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
 def test_two_unseen_classes_are_said_to_be_too_few_to_leave_one_out(tmp_path):
     write_store(tmp_path / "store", steps=(0,))
-    write_params(tmp_path / "params.yaml", metrics=["nn1_accuracy", "few_shot_accuracy_1"], last_step=["class_subsets"])
+    write_params(tmp_path / "params.yaml", metrics=["nn1_accuracy", "few_shot_accuracy_1"], analyses=["class_subsets"])
     done = measure(tmp_path, "--workers", "1")
     assert done.returncode == 0
     assert "class_subsets: the split 'unseen' has 2 classes, so that none can be left out" in done.stderr

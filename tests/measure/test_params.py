@@ -21,10 +21,10 @@ def test_the_default_section_is_read(tmp_path):
 
 def test_further_scores_and_analyses_may_be_none_or_many(tmp_path):
     none = read(tmp_path)
-    assert (none.extra.metrics, none.last_step, none.all_metrics) == ([], [], none.metrics)
-    many = read(tmp_path, extra={"metrics": ["ami", "collapse"], "steps": [5]}, last_step=["ood", "layer_pairs"])
+    assert (none.extra.metrics, none.analyses, none.all_metrics) == ([], [], none.metrics)
+    many = read(tmp_path, extra={"metrics": ["ami", "collapse"], "steps": [5]}, analyses=["ood", "layer_pairs"])
     assert many.all_metrics == [*none.metrics, "ami", "collapse"]
-    assert many.last_step == ["ood", "layer_pairs"]
+    assert many.analyses == ["ood", "layer_pairs"]
 
 
 @pytest.mark.parametrize("steps", ["ends", "all", [0, 100]])
@@ -52,9 +52,9 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         ),
         ({"extra": {"metrics": [], "steps": "last"}}, r"measure\.extra\.steps.*found 'last'"),
         ({"extra": {"metrics": []}}, r"measure\.extra\.steps is missing"),
-        ({"last_step": ["class_subset"]}, r"measure\.last_step\.0: .*is no analysis: did you mean 'class_subsets'"),
-        ({"last_step": ["ood", "ood"]}, r"last_step must not repeat a name"),
-        ({"last_step": None}, r"measure\.last_step: Input should be a valid list"),
+        ({"analyses": ["class_subset"]}, r"measure\.analyses\.0: .*is no analysis: did you mean 'class_subsets'"),
+        ({"analyses": ["ood", "ood"]}, r"analyses must not repeat a name"),
+        ({"analyses": None}, r"measure\.analyses: Input should be a valid list"),
         ({"metrics": ["knn_purty"]}, "did you mean 'knn_purity'"),
         ({"metrics": []}, r"measure\.metrics: .*at least 1 item"),
         ({"metrics": ["nmi", "nmi"]}, "must not repeat a name"),

@@ -86,8 +86,8 @@ def probed(path: Path) -> tuple[int, Sequence[str], str]:
     measure = read_section(path, "measure", MeasureParams)
     splits: Sequence[str] = read_section(path, "embed", EmbedParams).splits
     user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
-    if "corruptions" in measure.last_step:
-        user += ", and corruptions out of measure.last_step"
+    if "corruptions" in measure.analyses:
+        user += ", and corruptions out of measure.analyses"
     if "probe_accuracy" not in measure.all_metrics:
-        splits = ["test"] if "corruptions" in measure.last_step else []
+        splits = ["test"] if "corruptions" in measure.analyses else []
     return measure.probe.folds, splits, f"lower the folds, or take {user}"

@@ -44,7 +44,7 @@ def check_params(path: Path) -> RunParams:
         read_entry(path, "models", name, TapsParams, part="taps")
     check_checkpoints(path)
     check_splits(path)
-    check_last_step(path)
+    check_analyses(path)
     check_folds(path, run)
     return run
 
@@ -112,7 +112,7 @@ def check_splits(path: Path) -> None:
         )
 
 
-def check_last_step(path: Path) -> None:
+def check_analyses(path: Path) -> None:
     """Check that what the analyses of the last checkpoint look at is embedded.
 
     Raises:
@@ -125,12 +125,12 @@ def check_last_step(path: Path) -> None:
         "corruptions": [("embed.corruptions.kinds to name some", bool(embed.corruptions.kinds))],
     }
     needs["ood"] += [("embed.train_per_class to be more than 0", embed.train_per_class > 0)]
-    for name in read_section(path, "measure", MeasureParams).last_step:
+    for name in read_section(path, "measure", MeasureParams).analyses:
         missing = [need for need, met in needs.get(name, []) if not met]
         if missing:
             raise UserError(
-                f"measure.last_step: {name!r} needs {missing[0]}; change it there, or take {name} out of "
-                "measure.last_step"
+                f"measure.analyses: {name!r} needs {missing[0]}; change it there, or take {name} out of "
+                "measure.analyses"
             )
 
 

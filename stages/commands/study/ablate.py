@@ -99,7 +99,7 @@ class Bench:
         return self.scratch / stage / "-".join([*map(str, cell), digest[:16]])
 
     def _params(self, embed: Mapping[str, Any], measure: Mapping[str, Any]) -> dict[str, Any]:
-        bare = {"metrics": METRICS, "extra": {"metrics": [], "steps": "ends"}, "last_step": []}
+        bare = {"metrics": METRICS, "extra": {"metrics": [], "steps": "ends"}, "analyses": []}
         probe = self.params["measure"]["probe"] | {"steps": "ends"}
         main = {"pooling": self.params["embed"]["pooling"][:1]}
         changed = {

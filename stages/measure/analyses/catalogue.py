@@ -19,4 +19,4 @@ LAYER_ANALYSES: dict[str, Callable[[Cell, Layer, EmbeddedSplit], Found]] = {
     "ood": ood,
     "corruptions": corruptions,
 }
-"""By name in `measure.last_step`; each is given the layer's embedding of the split that `plan.SPLITS` names first."""
+"""By name in `measure.analyses`; each is given the layer's embedding of the split that `plan.SPLITS` names first."""

@@ -2,7 +2,7 @@
 
 layers.csv         one row per step, split, layer, pooling and metric
 starts.csv         one row per step, split, layer, pooling and k-means start
-<analysis>.csv     the table of each analysis that has one and that `measure.last_step` asks for
+<analysis>.csv     the table of each analysis that has one and that `measure.analyses` asks for
 `image_tables` has those of images, `stages.shared.metric_table` the columns that other stages read.
 """
 
@@ -25,14 +25,14 @@ from stages.shared.split_names import SEEN
 BETTER = {n: metric.better for n, metric in METRICS.items()} | {n: metric.better for n, metric in HEAD_METRICS.items()}
 
 
-def write_tables(out: Path, store: Embeddings, measured: Measured, last_step: Sequence[str]) -> int:
+def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Sequence[str]) -> int:
     """Write a cell's files.
 
     Args:
         out: folder to write into.
         store: the embeddings that were measured.
         measured: what was computed.
-        last_step: names of the analyses that were asked for.
+        analyses: names of the analyses that were asked for.
 
     Returns:
         Number of rows of layers.csv.
@@ -42,7 +42,7 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, last_step: Se
     write_image_tables(out, store, measured)
     if any(result.clusterings for result in measured.results):
         start_records(measured.results).to_csv(out / "starts.csv", index=False)
-    for analysis in (name for name in last_step if name in ANALYSIS_TABLES):
+    for analysis in (name for name in analyses if name in ANALYSIS_TABLES):
         pairs = pair_records(measured.pairs or [], store.steps[-1])
         write_analysis(out, analysis, pairs if analysis == "layer_pairs" else found_records(measured.results, analysis))
     return len(records)

@@ -38,7 +38,7 @@ def left_out(store: Embeddings, params: MeasureParams) -> Iterator[str]:
 def too_few_classes(store: Embeddings, params: MeasureParams) -> Iterator[str]:
     """Say where no class can be left out, since two are needed."""
     count = len(np.unique(store.labels(UNSEEN))) if UNSEEN in store.splits else 0
-    if "class_subsets" in params.last_step and count == 2:
+    if "class_subsets" in params.analyses and count == 2:
         yield f"class_subsets: the split {UNSEEN!r} has 2 classes, so that none can be left out; only all are scored"
 
 
@@ -52,7 +52,7 @@ def single_images(store: Embeddings) -> Iterator[str]:
 
 def unmatched_images(store: Embeddings, params: MeasureParams) -> Iterator[str]:
     """Say where matched selections hold one image of each class, which has no scores."""
-    splits = SPLITS["seen_matched"] if "seen_matched" in params.last_step else ()
+    splits = SPLITS["seen_matched"] if "seen_matched" in params.analyses else ()
     alone = [split for split in splits if classes_of_one(store, split)]
     if alone:
         yield (
