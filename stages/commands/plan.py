@@ -20,8 +20,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.embed.layers import baseline_layers, pooled_layers
-from stages.embed.params import EmbedParams
-from stages.embed.taps.find import TapsParams, find_taps
+from stages.embed.params import EmbedParams, TapsParams
+from stages.embed.taps.find import find_taps
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.prepare.params import DatasetParams, PrepareParams, read_dataset
 from stages.prepare.source_file import has_only_source_file

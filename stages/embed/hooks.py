@@ -11,7 +11,7 @@ from stages.embed.layers import PooledLayer
 from stages.embed.pooling import pool
 from stages.shared.console import UserError
 from stages.shared.embedding_store import LOGITS
-from stages.shared.networks.build import Network
+from stages.shared.networks.network import Network
 
 
 class LayerEmbeddings:
@@ -21,12 +21,12 @@ class LayerEmbeddings:
     in-place activation before it is read. The hook returns nothing: the network computes what it would without it.
     """
 
-    def __init__(self, network: Network, layers: Sequence[PooledLayer]) -> None:
+    def __init__(self, network: Network, layers: Sequence[PooledLayer], *, logits: bool = True) -> None:
         self.network = network
         self._by_path: dict[str, list[PooledLayer]] = {}
         for layer in layers:
             self._by_path.setdefault(layer.tap.path, []).append(layer)
-        self._names = [*(layer.layer.name for layer in layers), LOGITS]
+        self._names = [*(layer.layer.name for layer in layers), *([LOGITS] if logits else [])]
         self._pooled: dict[str, Tensor] = {}
         self._handles: list[RemovableHandle] = []
 
@@ -37,7 +37,8 @@ class LayerEmbeddings:
             inputs: (B, 3, H, W) float, normalized.
 
         Returns:
-            Every layer's name with its (B, D), in order, then `logits` with (B, K); float32, on the device.
+            Every layer's name with its (B, D), in order, then `logits` with (B, K), if asked for; float32, on the
+            device.
         """
         self._pooled.clear()
         self._pooled[LOGITS] = self.network.logits(inputs).float()

@@ -1,4 +1,4 @@
-"""What a store holds, part by part: images that pass one after another, after the same change to their pixels."""
+"""What a store holds: sets of images, each after the same change to its pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ import pandas as pd
 
 from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
+from stages.shared.console import UserError, nearest
 from stages.shared.image_store import PackedImages, Pixels, Rows
 from stages.shared.seeding import child_seed
 from stages.shared.split_names import SEEN, TRAIN, corrupted_split
 
 
 @dataclass(frozen=True)
-class Part:
+class ImageSet:
     """Some images of a dataset, and what becomes of them.
 
     Attributes:
@@ -27,13 +28,42 @@ class Part:
     corruption: tuple[Kind, Severity] | None = None
 
 
-def last_step_parts(images: PackedImages, params: EmbedParams) -> list[Part]:
+def available(images: PackedImages, params: EmbedParams, *, frozen: bool) -> tuple[EmbedParams, list[str]]:
+    """Compare the splits to embed with those that have images.
+
+    A fine-tuned network has all of them; a frozen one is also measured on a dataset that lacks some.
+
+    Returns:
+        The parameters without what a dataset for a frozen network lacks, and what was left out, one phrase each.
+
+    Raises:
+        UserError: a split has no images; of a frozen network: no split has any.
+    """
+    present = list(images.manifest["split"].unique())
+    wanted: list[tuple[str, str]] = [("splits", split) for split in params.splits]
+    wanted += [("train_per_class", TRAIN)] if params.train_per_class else []
+    wanted += [("corruptions", SEEN)] if frozen and params.corruptions.kinds else []
+    lacking = [(name, split) for name, split in wanted if split not in present]
+    splits = [split for split in params.splits if split in present]
+    if lacking and not (frozen and splits):
+        name, split = lacking[0]
+        raise UserError(
+            f"embed.{name} asks for {split!r}, of which this dataset has no images: {nearest(split, present)}"
+        )
+    corruptions = params.corruptions if SEEN in present else params.corruptions.model_copy(update={"kinds": []})
+    sample = params.train_per_class if TRAIN in present else 0
+    found = params.model_copy(update={"splits": splits, "train_per_class": sample, "corruptions": corruptions})
+    return found, [f"embed.{name}, since the dataset has no {split} images" for name, split in lacking]
+
+
+def last_step_sets(images: PackedImages, params: EmbedParams) -> list[ImageSet]:
     """List what is embedded at the last checkpoint alone: some training images, then corrupted test images."""
+    sets = [ImageSet(sample_rows(images, TRAIN, params.train_per_class), TRAIN)] if params.train_per_class else []
     corruptions = params.corruptions
-    kinds = [(kind, severity) for kind in corruptions.kinds for severity in corruptions.severities]
-    test = sample_rows(images, SEEN, corruptions.per_class)
-    train = [Part(sample_rows(images, TRAIN, params.train_per_class), TRAIN)] if params.train_per_class else []
-    return train + [Part(test, corrupted_split(kind, severity), (kind, severity)) for kind, severity in kinds]
+    for kind in corruptions.kinds:
+        test = sample_rows(images, SEEN, corruptions.per_class)
+        sets += [ImageSet(test, corrupted_split(kind, s), (kind, s)) for s in corruptions.severities]
+    return sets
 
 
 def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
@@ -49,17 +79,17 @@ def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
     return rows[ranks.to_numpy() <= per_class]
 
 
-def part_samples(images: PackedImages, parts: Sequence[Part]) -> pd.DataFrame:
+def samples_of(images: PackedImages, sets: Sequence[ImageSet]) -> pd.DataFrame:
     """List the samples of a store in row order: sample_id, split, label; ids and labels are the images' own."""
     columns = ["sample_id", "split", "label"]
-    frames = [images.manifest.iloc[part.rows][columns] for part in parts]
-    named = [f if p.split is None else f.assign(split=p.split) for f, p in zip(frames, parts, strict=True)]
+    frames = [images.manifest.iloc[chosen.rows][columns] for chosen in sets]
+    named = [f if s.split is None else f.assign(split=s.split) for f, s in zip(frames, sets, strict=True)]
     return pd.concat(named, ignore_index=True)
 
 
-def part_pixels(images: PackedImages, part: Part, rows: Rows, pixels: Pixels) -> Pixels:
-    """Do to one batch of a part what its part asks for: (B, S, S, 3) uint8 -> the same."""
-    if part.corruption is None:
+def change_pixels(images: PackedImages, chosen: ImageSet, rows: Rows, pixels: Pixels) -> Pixels:
+    """Do to one batch what its set asks for: (B, S, S, 3) uint8 -> the same."""
+    if chosen.corruption is None:
         return pixels
     names = images.manifest["sample_id"].iloc[rows].tolist()
-    return corrupt(pixels, names, *part.corruption, fill=images.fill)
+    return corrupt(pixels, names, *chosen.corruption, fill=images.fill)

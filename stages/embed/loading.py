@@ -1,50 +1,71 @@
-"""Checkpoints into networks."""
+"""A cell's checkpoints: which there must be, what they say of themselves, and their weights into a network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator
-
-from stages.shared.checkpoints import CheckpointInfo, list_checkpoints, read_info, read_state
+from stages.shared.checkpoints import CheckpointInfo, checkpoint_path, read_info, read_state
 from stages.shared.console import UserError
 from stages.shared.image_store import PackedImages
-from stages.shared.networks.build import Network
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 
+AGAIN = "run the finetune stage again (`dvc repro`)"
 
-def checked_info(weights: Path, images: PackedImages, network_params: NetworkParams) -> CheckpointInfo:
-    """Read what the checkpoints say of themselves.
+
+def checked_checkpoints(
+    weights: Path, steps: Sequence[int], images: PackedImages, network_params: NetworkParams
+) -> tuple[dict[int, Path], CheckpointInfo]:
+    """Check that a folder holds the checkpoints asked for and nothing else, all of this network and dataset.
+
+    Args:
+        weights: the folder.
+        steps: the checkpoints' steps, ascending.
+        images: the dataset.
+        network_params: the `network` part of the model's entry.
+
+    Returns:
+        Paths by step, and what the last says of itself.
 
     Raises:
-        UserError: they are of another network or of other classes than asked for now.
+        UserError: naming the file that is missing, was not asked for, or says otherwise.
     """
-    info = read_info(list_checkpoints(weights)[-1])
+    paths = {step: checkpoint_path(weights, step) for step in steps}
+    found = set(weights.iterdir()) if weights.is_dir() else set()
+    for path in paths.values():
+        if path not in found:
+            raise UserError(f"{path}: must exist, since finetune.steps asks for it; {AGAIN}")
+    for path in sorted(found - set(paths.values())):
+        raise UserError(
+            f"{path}: must not be there: finetune.steps and finetune.keep ask for the steps "
+            f"{', '.join(map(str, steps))} alone; delete it, or {AGAIN}"
+        )
+    infos = {step: read_info(path) for step, path in paths.items()}
+    for step, info in infos.items():
+        _check_info(paths[step], step, info, images, network_params)
+    return paths, infos[steps[-1]]
+
+
+def _check_info(
+    path: Path, step: int, info: CheckpointInfo, images: PackedImages, network_params: NetworkParams
+) -> None:
     for what, found, expected in (
+        ("step", info.step, step),
         ("network", info.network, network_params.model_dump()),
-        ("classes", info.classes, images.seen),
+        ("classes", info.classes, () if network_params.frozen else images.seen),
     ):
         if found != expected:
-            raise UserError(
-                f"{weights}: the checkpoints' {what} must be {expected}, found {found}; "
-                "run the finetune stage again (`dvc repro`)"
-            )
-    return info
-
-
-def prepare_module(network: Network, accelerator: Accelerator) -> None:
-    """Put a network into evaluation mode, on the device, in the memory format that suits it."""
-    memory_format = torch.channels_last if network.convolutional else torch.preserve_format
-    network.module.eval().to(accelerator.device).to(memory_format=memory_format)  # type: ignore[call-overload]
+            raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {found}; {AGAIN}")
 
 
 def load_checkpoint(network: Network, path: Path) -> None:
-    """Load a checkpoint's tensors into a network.
+    """Load a checkpoint's tensors into a network; the head of a frozen network, which has none of its own, stays.
 
     Raises:
         UserError: names or shapes differ.
     """
+    state = read_state(path)
     try:
-        network.module.load_state_dict(read_state(path))
+        network.module.load_state_dict({**network.head_state(), **state})
     except RuntimeError as error:
         raise UserError(
             f"{path}: does not fit the network that params.yaml describes ({error}); if the network's library changed "

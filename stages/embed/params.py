@@ -1,8 +1,8 @@
-"""The `embed` section of params.yaml."""
+"""The `embed` section of params.yaml, and the `taps` part of a model's entry. Imports no network library."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from stages.shared.params import Params
 
@@ -68,3 +68,19 @@ class EmbedParams(Params):
                 "kinds must be [] unless embed.splits lists 'test': copies are compared with their originals"
             )
         return corruptions
+
+
+class TapsParams(Params):
+    """Which modules of a network are its layers.
+
+    Attributes:
+        layers: `default`, the library's own notion of a layer (docs/models.md), or module paths, in any order.
+    """
+
+    layers: Literal["default"] | Annotated[list[str], Field(min_length=1)] = "default"
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> Self:
+        if isinstance(self.layers, list) and len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"layers must not repeat a path, found {self.layers}")
+        return self

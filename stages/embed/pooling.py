@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stages.embed.params import Pooling
-from stages.embed.taps.find import Tap
+from stages.embed.taps.tap import Tap
 
 Resolved = Literal["none", "class_token", "token0", "mean", "max"]
 SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}

@@ -1,7 +1,7 @@
 """Fine-tune one network on the seen classes of one prepared dataset, with one seed.
 
 Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
-loss and test accuracy (training.csv).
+loss and test accuracy (training.csv). Of a frozen network it writes step 0 alone, without a head.
 
     python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --history TRAINING/training.csv
@@ -28,8 +28,9 @@ def main() -> None:
         params = read_section(args.params, "finetune", FinetuneParams)
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
         images = open_images(args.prepared)
-        check_images(images, args.prepared)
-        length = schedule_length(params, len(images.rows("train")), epochs=network.epochs)
+        if not network.frozen:
+            check_images(images, args.prepared, args.model)
+        length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
         require_weights(network)
 
         from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
@@ -37,12 +38,8 @@ def main() -> None:
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         history = run_cell(images, network, params, length=length, seed=args.seed, weights=weights)
         history.write(history_file, dataset=args.dataset, model=args.model, seed=args.seed)
-    kept = len(params.steps) if params.keep == "all" else 1
-    skipped = f" ({history.skipped} without an update: fp16 overflow)" if history.skipped else ""
-    watch.done(
-        f"{kept} checkpoints, {params.steps[-1]} optimizer steps{skipped}, "
-        f"test accuracy {history.rows[-1]['accuracy']:.3f} on {len(images.rows('test'))} images"
-    )
+    kept = len(params.kept(frozen=network.frozen))
+    watch.done(f"{kept} {'checkpoint' if kept == 1 else 'checkpoints'}, {history.summary()}")
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,14 +56,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def check_images(images: PackedImages, path: Path) -> None:
+def check_images(images: PackedImages, path: Path, model: str) -> None:
     """Check that there is something to learn and something to test.
 
     Raises:
         UserError: fewer than two seen classes, or no train or test images.
     """
     if len(images.seen) < 2:
-        raise UserError(f"{path}: fine-tuning needs at least 2 seen classes, found {len(images.seen)}: {images.seen}")
+        found = f"{len(images.seen)}: {', '.join(images.seen)}" if images.seen else "none"
+        raise UserError(
+            f"{path}: fine-tuning needs at least 2 seen classes, found {found}; give the dataset some (`datasets`), or "
+            f"measure the network as it is: models.{model}.network.frozen: true"
+        )
     for split in ("train", "test"):
         if not len(images.rows(split)):
             raise UserError(f"{path}: fine-tuning needs {split} images, found none; give the dataset some (`datasets`)")

@@ -1,4 +1,4 @@
-"""One cell of the grid: build its network, fine-tune it, write its checkpoints."""
+"""One cell of the grid: build its network, fine-tune it unless it is frozen, write its checkpoints."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.devices import choose_device
 from stages.shared.image_store import PackedImages
 from stages.shared.networks.build import build_network
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.transforms import Transform
 
 
 def run_cell(
@@ -22,7 +22,7 @@ def run_cell(
     seed: int,
     weights: Path,
 ) -> History:
-    """Fine-tune one network and write its checkpoints.
+    """Fine-tune one network and write its checkpoints; write a frozen one as it is, without a head.
 
     Args:
         images: the dataset.
@@ -36,16 +36,25 @@ def run_cell(
         The rows of the training table.
 
     Raises:
-        UserError: weights cannot be had, or training diverged.
+        UserError: weights are not available, or training diverged.
     """
-    accelerator = choose_device()
-    network = build_network(network_params, len(images.seen), seed=seed)
-    transform = Transform(network_params.image_size, network.mean, network.std, network.convolutional)
+    network = build_network(network_params, max(1, len(images.seen)), seed=seed)
+    if network_params.frozen:
+        return write_frozen(network, network_params, params, weights)
 
     def save(step: int) -> None:
-        if params.keep == "all" or step == params.steps[-1]:
+        if step in params.kept(frozen=False):
             info = CheckpointInfo(step, images.seen, network_params.model_dump(), params.augment.model_dump())
             write_checkpoint(weights, network.module.state_dict(), info)
 
-    training = FineTuning(network, images.in_memory(), params, transform, length, seed, accelerator)
+    training = FineTuning(network, images.in_memory(), params, length, seed, choose_device())
     return training.run(save)
+
+
+def write_frozen(network: Network, network_params: NetworkParams, params: FinetuneParams, weights: Path) -> History:
+    """Write a network's body at step 0; its training table has one row, of which only the step is defined."""
+    info = CheckpointInfo(0, (), network_params.model_dump(), params.augment.model_dump())
+    write_checkpoint(weights, network.body_state(), info)
+    history = History()
+    history.add_row(0)
+    return history

@@ -19,7 +19,7 @@ class History:
 
     Attributes:
         rows: step, loss (mean since the row before; NaN at step 0), accuracy (NaN unless tested), learning_rate (of the
-            step to come).
+            step to come; NaN if there is none). A frozen network has one row, of step 0.
         skipped: optimizer steps without an update, because fp16 gradients overflowed (the loss scale then shrinks).
     """
 
@@ -31,7 +31,7 @@ class History:
         """Note one step's loss, a scalar on any device, without waiting for it."""
         self._losses.append(loss.detach())
 
-    def add_row(self, step: int, *, learning_rate: float, accuracy: float = math.nan) -> None:
+    def add_row(self, step: int, *, learning_rate: float = math.nan, accuracy: float = math.nan) -> None:
         """Close a row after `step` optimizer steps. `check_losses` must come first."""
         loss = float(torch.stack(self._losses).double().mean()) if self._losses else math.nan
         self._losses.clear()
@@ -50,6 +50,14 @@ class History:
         for number, loss in enumerate(losses, start=step - len(losses) + 1):
             if not math.isfinite(loss):
                 raise diverged(f"the training loss at optimizer step {number} is {loss}")
+
+    def summary(self) -> str:
+        """Say in one phrase what was trained."""
+        last = self.rows[-1]
+        if math.isnan(last["accuracy"]):
+            return "measured as it is (frozen)"
+        skipped = f" ({self.skipped} without an update: fp16 overflow)" if self.skipped else ""
+        return f"{last['step']:.0f} optimizer steps{skipped}, test accuracy {last['accuracy']:.3f}"
 
     def write(self, path: Path, *, dataset: str, model: str, seed: int) -> None:
         """Write the rows with the cell's names, in the columns of `stages.shared.training_table`."""

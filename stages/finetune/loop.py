@@ -22,9 +22,9 @@ from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
 from stages.shared.console import UserError, progress
 from stages.shared.image_store import PackedImages, Pixels, Rows, batch_rows
-from stages.shared.networks.build import Network
+from stages.shared.networks.network import Network
 from stages.shared.seeding import child_seed
-from stages.shared.transforms import Transform, draw_angles
+from stages.shared.transforms import draw_angles
 
 ROW_EVERY = 10
 """Optimizer steps between two rows of the history."""
@@ -38,7 +38,6 @@ class FineTuning:
         network: trained in place.
         images: the dataset; train rows are trained on, test rows are tested on.
         params: the `finetune` section.
-        transform: the network's input.
         length: of the learning-rate schedule, in optimizer steps.
         seed: root seed of the order of images, their rotation, and dropout.
         accelerator: device and precision.
@@ -47,7 +46,6 @@ class FineTuning:
     network: Network
     images: PackedImages
     params: FinetuneParams
-    transform: Transform
     length: int
     seed: int
     accelerator: Accelerator
@@ -65,7 +63,8 @@ class FineTuning:
             UserError: loss or logits became NaN or infinite, or the network cannot train on a last batch of one image.
         """
         self._check_last_batch()
-        self._to_device()
+        self.network.module.requires_grad_(True)
+        self.network.move(self.accelerator.device)
         history = History()
         last = self.params.steps[-1]
         if 0 in self.params.steps:
@@ -97,7 +96,7 @@ class FineTuning:
         correct = total = 0
         with torch.no_grad():  # not inference_mode: training may use what a module caches
             for batch, pixels in self.images.batches(rows):
-                inputs = self.transform.evaluation(self._on_device(pixels))
+                inputs = self.network.transform.evaluation(self._on_device(pixels))
                 with self.accelerator.autocast():
                     logits = self.network.logits(inputs)
                 if not bool(logits.isfinite().all()):
@@ -114,16 +113,12 @@ class FineTuning:
         trial = replace(self.network, module=copy.deepcopy(self.network.module).train())
         try:
             with torch.no_grad():
-                trial.logits(torch.zeros(1, 3, self.transform.size, self.transform.size))
+                trial.logits(torch.zeros(1, 3, self.network.image_size, self.network.image_size))
         except ValueError as error:  # raised by batch normalization over one value per channel
             raise UserError(
                 f"the last batch of every epoch holds one image ({len(rows)} train images in batches of "
                 f"{self.params.batch_size}), on which this network cannot train ({error}); change finetune.batch_size"
             ) from None
-
-    def _to_device(self) -> None:
-        channels_last = torch.channels_last if self.network.convolutional else torch.preserve_format
-        self.network.module.requires_grad_(True).to(self.accelerator.device).to(memory_format=channels_last)  # type: ignore[call-overload]
 
     def _on_device(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.accelerator.device, non_blocking=True)
@@ -141,7 +136,7 @@ class FineTuning:
         self.network.module.train()
         augment = self.params.augment
         angles = draw_angles(len(rows), augment.degrees, generator)
-        inputs = self.transform.training(
+        inputs = self.network.transform.training(
             self._on_device(pixels), angles, padding=augment.padding, fill=self.images.fill
         )
         with self.accelerator.autocast():

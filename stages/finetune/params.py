@@ -1,11 +1,11 @@
 """The `finetune` section of params.yaml."""
 
 import math
-from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.params import Params
 
@@ -26,12 +26,11 @@ class AugmentParams(Params):
     padding: Annotated[int, Field(ge=0, le=224)]
 
 
-class FinetuneParams(Params):
+class FinetuneParams(CheckpointSteps):
     """How a network is fine-tuned on the seen classes.
 
     Attributes:
-        steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.
-        keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
+        steps, keep: which checkpoints there are (`CheckpointSteps`).
         schedule_epochs: length of the linear decay of the learning rate to 0, in epochs.
         schedule_steps: the same in optimizer steps; if given, it stands in the place of the epochs. At least the last
             of `steps`.
@@ -42,8 +41,8 @@ class FinetuneParams(Params):
         augment: the training transform.
     """
 
-    steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    keep: Literal["all", "last"]
+    model_config = ConfigDict(extra="forbid")
+
     schedule_epochs: Annotated[int, Field(ge=1)] | None
     schedule_steps: Annotated[int, Field(ge=1)] | None
     learning_rate: Positive
@@ -51,13 +50,6 @@ class FinetuneParams(Params):
     weight_decay: NotNegative
     clip_norm: Positive
     augment: AugmentParams
-
-    @field_validator("steps")
-    @classmethod
-    def _ascending(cls, steps: list[int]) -> list[int]:
-        if any(later <= earlier for earlier, later in pairwise(steps)):
-            raise ValueError("must ascend, without repeats")
-        return steps
 
     @field_validator("schedule_steps")
     @classmethod

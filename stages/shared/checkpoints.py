@@ -40,11 +40,16 @@ class CheckpointInfo:
 def write_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], info: CheckpointInfo) -> Path:
     """Write one checkpoint; byte-identical for equal arguments. Returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step_{info.step:06d}.safetensors"
+    path = checkpoint_path(folder, info.step)
     tensors = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in state.items()}
     metadata = json.dumps({"format": FORMAT, **asdict(info)}, sort_keys=True)
     save_file(tensors, path, metadata={KEY: metadata})
     return path
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Name the file of one checkpoint."""
+    return folder / f"step_{step:06d}.safetensors"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from stages.embed.cell import Cell, open_cell
-from stages.embed.taps.find import TapsParams
+from stages.embed.params import TapsParams
 from tests.bench.cells import PARAMS, network_params, pack_random, write_random_checkpoint
 
 SIZE = 64
@@ -35,7 +35,7 @@ def measure(folder: Path, count: int, rounds: int) -> float:
     """Median over rounds of (seconds of the bare forward pass) / (seconds of embed), after one round of warming up."""
     images = pack_random(folder / "images", count, SIZE)
     write_random_checkpoint(folder / "weights", images)
-    cell = open_cell(images, network_params(SIZE), TapsParams(), PARAMS, weights=folder / "weights", seed=0)
+    cell = open_cell(images, network_params(SIZE), TapsParams(), PARAMS, weights=folder / "weights", steps=[0], seed=0)
     ratios = []
     for number in range(rounds + 1):
         bare, full = seconds_bare(cell, count), seconds_embed(cell, folder / "out")
@@ -48,12 +48,12 @@ def measure(folder: Path, count: int, rounds: int) -> float:
 def seconds_bare(cell: Cell, count: int) -> float:
     """Time of the forward passes alone, on one batch that is already on the device."""
     rows = cell.rows[: cell.params.batch_size]
-    inputs = cell.inputs(rows, cell.images.read(rows))
+    inputs = cell.embedder.inputs(rows, cell.images.read(rows))
     sizes = [cell.params.batch_size] * (count // cell.params.batch_size) + [count % cell.params.batch_size]
     began = time.perf_counter()
-    with torch.inference_mode(), cell.accelerator.autocast():
+    with torch.inference_mode(), cell.embedder.accelerator.autocast():
         for size in filter(None, sizes):
-            logits = cell.network.logits(inputs[:size])
+            logits = cell.embedder.network.logits(inputs[:size])
     logits.cpu()  # waits for the device
     return time.perf_counter() - began
 

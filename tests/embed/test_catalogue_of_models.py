@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
-from stages.embed.taps.params import TapsParams
 from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import entry_ids, read_entry

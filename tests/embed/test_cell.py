@@ -11,18 +11,18 @@ import torch
 import xarray
 from torch import nn
 
-from stages.embed import cell
+from stages.embed import cell, embedder
 from stages.embed.corruptions import corrupt
 from stages.embed.hooks import LayerEmbeddings
 from stages.embed.image_sets import sample_rows
 from stages.embed.layers import pooled_layers
-from stages.embed.params import EmbedParams
-from stages.embed.taps.find import Tap, TapsParams
+from stages.embed.params import EmbedParams, TapsParams
+from stages.embed.taps.tap import Tap
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Embeddings, open_embeddings
 from stages.shared.image_store import PackedImages
-from stages.shared.networks.build import Network
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.transforms import Transform
 from tests.packed import SEEN, pack
@@ -79,13 +79,21 @@ def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -
         for step, module in enumerate(modules):
             info = CheckpointInfo(step * 50, SEEN, NETWORK.model_dump(), AUGMENT)
             write_checkpoint(weights, module.state_dict(), info)
-        network = Network(tiny(99), MEAN, STD, True, ("head",))
+        network = Network(tiny(99).eval(), MEAN, STD, True, ("head",), SIZE)
         monkeypatch.setattr(cell, "build_network", lambda *_, **__: network)
         monkeypatch.setattr(cell, "find_taps", lambda *_: TAPS)
         params = EmbedParams.model_validate({**VALUES, **changes})
         names = {"dataset": "trees", "model": "tiny", "seed": SEED, "versions": cell.library_versions("timm")}
-        work = cell.open_cell(images, NETWORK, TapsParams(), params, weights=weights, seed=SEED)
-        assert work.write(tmp_path / out, names) == len(work.layers) + (params.baseline_size > 0)
+        work = cell.open_cell(
+            images,
+            NETWORK,
+            TapsParams(),
+            params,
+            weights=weights,
+            steps=[step * 50 for step in range(len(modules))],
+            seed=SEED,
+        )
+        assert work.write(tmp_path / out, names) == len(work.embedder.layers) + (params.baseline_size > 0)
         embed.network = network  # type: ignore[attr-defined]
         return open_embeddings(tmp_path / out)
 
@@ -168,7 +176,7 @@ def test_rotations_differ_between_images_and_are_the_same_at_every_checkpoint(
     plain, turned = run(tiny(1), out="plain"), run(tiny(1), tiny(1), augment=True)
     stem = turned.layers[1]
     np.testing.assert_array_equal(turned.features(stem, 0, "unseen"), turned.features(stem, 50, "unseen"))
-    angles = cell.all_angles(len(images.manifest), CheckpointInfo(0, (), {}, AUGMENT), SEED)
+    angles = embedder.draw_rotation(len(images.manifest), AUGMENT, fill=255, seed=SEED).angles
     moved = np.abs(turned.features(stem, 0, "test") - plain.features(stem, 0, "test")).max(axis=1) > 1e-4
     assert moved[angles[images.rows("test")].abs().numpy() > 5].all()  # less may not reach the next pixel
     assert moved.sum() > 8
@@ -225,10 +233,10 @@ def test_checkpoints_of_another_network_or_of_other_classes_are_refused(tmp_path
     def run(info: CheckpointInfo) -> None:
         write_checkpoint(tmp_path / "w", tiny().state_dict(), info)
         params = EmbedParams.model_validate(VALUES)
-        cell.open_cell(images, NETWORK, TapsParams(), params, weights=tmp_path / "w", seed=SEED)
+        cell.open_cell(images, NETWORK, TapsParams(), params, weights=tmp_path / "w", steps=[0], seed=SEED)
 
     info = CheckpointInfo(0, SEEN, NETWORK.model_dump(), AUGMENT)
-    with pytest.raises(UserError, match=r"the checkpoints' network must be .*'tiny'.*, found .*'other'"):
+    with pytest.raises(UserError, match=r"the checkpoint's network must be .*'tiny'.*, found .*'other'"):
         run(replace(info, network={**NETWORK.model_dump(), "name": "other"}))
     with pytest.raises(UserError, match=r"classes must be \('ash', 'birch', 'cedar'\), found \('ash', 'birch'\)"):
         run(replace(info, classes=SEEN[:2]))
@@ -261,9 +269,7 @@ def test_the_last_step_holds_training_images_and_copies_made_worse(
         for layer in inner.layers[1:]:
             np.testing.assert_allclose(inner.features(layer, 50, split), values[layer.name], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(inner.logits(50, split), values["head"], rtol=1e-4, atol=1e-5)
-        np.testing.assert_array_equal(
-            inner.features(inner.layers[0], 50, split), cell.raw_pixels(torch.from_numpy(found), 4)
-        )
+        np.testing.assert_array_equal(inner.features(inner.layers[0], 50, split), embedder.raw_pixels(found, 4))
         samples = inner.samples[inner.samples.split == split]
         rows = images.manifest.iloc[train if split == "train" else clean]
         assert samples.sample_id.tolist() == rows.sample_id.tolist()
@@ -308,7 +314,7 @@ def test_with_augment_a_copy_is_turned_by_the_angle_of_its_original(
     assert inner is not None
     rows = images.rows("test")
     ids = images.manifest.sample_id[rows].tolist()
-    angles = cell.all_angles(len(images.manifest), CheckpointInfo(0, (), {}, AUGMENT), SEED)
+    angles = embedder.draw_rotation(len(images.manifest), AUGMENT, fill=255, seed=SEED).angles
     for split, found, taken in (
         ("contrast_1", corrupt(images.read(rows), ids, "contrast", 1, fill=255), rows),
         ("train", images.read(sample_rows(images, "train", 2)), sample_rows(images, "train", 2)),
@@ -324,13 +330,13 @@ def test_with_augment_a_copy_is_turned_by_the_angle_of_its_original(
 def test_a_copy_that_is_not_finite_leaves_the_whole_store_unfinished(
     run: Callable[..., Embeddings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    written = cell.Cell._checked
+    stored = cell.stored
 
-    def checked(self: cell.Cell, values: np.ndarray, name: str, step: int) -> np.ndarray:
+    def broken(values: np.ndarray, *args: Any) -> np.ndarray:
         inside = (tmp_path / "e" / "last_step").exists()
-        return written(self, values * np.nan if inside else values, name, step)
+        return stored(values * np.nan if inside else values, *args)
 
-    monkeypatch.setattr(cell.Cell, "_checked", checked)
+    monkeypatch.setattr(cell, "stored", broken)
     with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be finite"):
         run(tiny(1), **LAST)
     with pytest.raises(UserError, match="must be a finished store"):
@@ -342,7 +348,7 @@ def hooks(module: nn.Module) -> int:
 
 
 def test_hooks_change_nothing_and_are_removed_also_after_an_error():
-    network = Network(tiny().eval(), MEAN, STD, False, ("head",))
+    network = Network(tiny().eval(), MEAN, STD, False, ("head",), SIZE)
     inputs = torch.randn(2, 3, SIZE, SIZE)
     plain = network.logits(inputs)
     with LayerEmbeddings(network, pooled_layers(TAPS, ["auto", "max"])) as embed:
@@ -361,7 +367,7 @@ def test_a_module_that_runs_twice_is_no_layer():
     module.stages = nn.Sequential(module.act, nn.Conv2d(4, 6, 3))
     layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112)], ["auto"])
     with (
-        LayerEmbeddings(Network(module, MEAN, STD, False, ("head",)), layers) as embed,
+        LayerEmbeddings(Network(module, MEAN, STD, False, ("head",), SIZE), layers) as embed,
         pytest.raises(UserError, match="module 'act' must run once in a forward pass"),
     ):
         embed(torch.randn(1, 3, SIZE, SIZE))
@@ -380,7 +386,7 @@ def test_the_layers_tensor_is_taken_from_a_tuple():
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.pair(x)[1].mean((2, 3))
 
-    network = Network(Outer(), MEAN, STD, False, ())
+    network = Network(Outer(), MEAN, STD, False, (), 4)
     layers = pooled_layers([Tap("pair", 0, "nchw", False, 0, 3, 0, item=1)], ["auto"])
     inputs = torch.randn(2, 3, 4, 4)
     with LayerEmbeddings(network, layers) as embed:

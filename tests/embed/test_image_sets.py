@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stages.embed.corruptions import corrupt
-from stages.embed.image_sets import Part, last_step_parts, part_pixels, part_samples, sample_rows
+from stages.embed.image_sets import ImageSet, available, change_pixels, last_step_sets, sample_rows, samples_of
 from stages.embed.params import EmbedParams
+from stages.shared.console import UserError
 from stages.shared.image_store import PackedImages
 from tests.packed import SEEN, pack
 
@@ -47,14 +48,14 @@ def test_a_sample_does_not_depend_on_the_other_images(images: PackedImages, tmp_
         assert names[0] == names[1]
 
 
-def test_parts_of_the_last_step_are_the_training_sample_and_the_same_images_in_every_kind(images: PackedImages):
-    parts = last_step_parts(images, EmbedParams.model_validate(VALUES))
-    assert [part.split for part in parts] == ["train", "blur_1", "blur_3", "rotation_1", "rotation_3"]
-    assert [part.corruption for part in parts] == [None, ("blur", 1), ("blur", 3), ("rotation", 1), ("rotation", 3)]
-    assert [len(part.rows) for part in parts] == [18, 6, 6, 6, 6]
-    samples = part_samples(images, parts)
+def test_sets_of_the_last_step_are_the_training_sample_and_the_same_images_in_every_kind(images: PackedImages):
+    sets = last_step_sets(images, EmbedParams.model_validate(VALUES))
+    assert [chosen.split for chosen in sets] == ["train", "blur_1", "blur_3", "rotation_1", "rotation_3"]
+    assert [chosen.corruption for chosen in sets] == [None, ("blur", 1), ("blur", 3), ("rotation", 1), ("rotation", 3)]
+    assert [len(chosen.rows) for chosen in sets] == [18, 6, 6, 6, 6]
+    samples = samples_of(images, sets)
     assert samples.columns.tolist() == ["sample_id", "split", "label"]
-    clean = images.manifest.iloc[parts[1].rows]
+    clean = images.manifest.iloc[sets[1].rows]
     assert set(clean.split) == {"test"}
     for split in ("blur_1", "blur_3", "rotation_1", "rotation_3"):
         found = samples[samples.split == split]
@@ -64,20 +65,37 @@ def test_parts_of_the_last_step_are_the_training_sample_and_the_same_images_in_e
 
 def test_nothing_asked_for_is_no_part(images: PackedImages):
     none = {"train_per_class": 0, "corruptions": {"kinds": [], "severities": [1], "per_class": 2}}
-    assert last_step_parts(images, EmbedParams.model_validate({**VALUES, **none})) == []
+    assert last_step_sets(images, EmbedParams.model_validate({**VALUES, **none})) == []
 
 
 def test_a_part_of_the_dataset_keeps_its_splits_and_pixels(images: PackedImages):
     rows = images.rows("test", "unseen")
-    whole = Part(rows)
-    assert part_samples(images, [whole]).split.tolist() == images.manifest.split[rows].tolist()
+    whole = ImageSet(rows)
+    assert samples_of(images, [whole]).split.tolist() == images.manifest.split[rows].tolist()
     pixels = images.read(rows)
-    assert part_pixels(images, whole, rows, pixels) is pixels
+    assert change_pixels(images, whole, rows, pixels) is pixels
 
 
 def test_pixels_of_a_corrupted_part_are_corrupted_by_the_ids_of_their_rows(images: PackedImages):
     rows = images.rows("test")
-    part = Part(rows, "noise_2", ("noise", 2))
+    chosen = ImageSet(rows, "noise_2", ("noise", 2))
     pixels = images.read(rows)
     whole = corrupt(pixels, images.manifest.sample_id[rows].tolist(), "noise", 2, fill=images.fill)
-    np.testing.assert_array_equal(part_pixels(images, part, rows[3:7], pixels[3:7]), whole[3:7])
+    np.testing.assert_array_equal(change_pixels(images, chosen, rows[3:7], pixels[3:7]), whole[3:7])
+
+
+def test_a_frozen_network_does_without_the_splits_that_a_dataset_lacks(images: PackedImages, tmp_path: Path):
+    params = EmbedParams.model_validate(VALUES)
+    assert available(images, params, frozen=True) == available(images, params, frozen=False) == (params, [])
+    unseen = pack(tmp_path / "unseen", size=16, train=0, test=0)
+    reduced, left_out = available(unseen, params, frozen=True)
+    assert (reduced.splits, reduced.train_per_class, reduced.corruptions.kinds) == (["unseen"], 0, [])
+    assert [phrase.split(",")[0] for phrase in left_out] == [
+        "embed.splits",
+        "embed.train_per_class",
+        "embed.corruptions",
+    ]
+    with pytest.raises(UserError, match=r"embed\.splits asks for 'test', of which this dataset has no images"):
+        available(unseen, params, frozen=False)
+    with pytest.raises(UserError, match=r"embed\.splits asks for 'test'"):
+        available(unseen, params.model_copy(update={"splits": ["test"]}), frozen=True)

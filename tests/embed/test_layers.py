@@ -2,7 +2,7 @@ import pytest
 
 from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
-from stages.embed.taps.find import Tap
+from stages.embed.taps.tap import Tap
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Layer
 from stages.shared.params import parse

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,17 +28,21 @@ EMBED = {
 }  # fmt: skip
 
 
-def setup(folder: Path, *, layers: Any = "default", **changes: Any) -> list[str]:
+def setup(folder: Path, *, layers: Any = "default", frozen: bool = False, **changes: Any) -> list[str]:
     """Write params, images and two checkpoints; return the entry point's arguments."""
-    params: dict[str, Any] = {key: {} for key in ("run", "datasets", "prepare", "finetune", "measure", "aggregate")}
+    params: dict[str, Any] = {key: {} for key in ("run", "datasets", "prepare", "measure", "aggregate")}
     params["embed"] = {**EMBED, **changes}
-    params["models"] = {"tiny": {"network": TINY, "taps": {"layers": layers}}}
+    params["finetune"] = {"steps": [0, 50], "keep": "all", "learning_rate": 0.1}
+    entry = {**TINY, "frozen": frozen}
+    params["models"] = {"tiny": {"network": entry, "taps": {"layers": layers}}}
+    folder.mkdir(exist_ok=True)
     YAML(typ="safe").dump(params, folder / "params.yaml")
     pack(folder / "prepared")
-    network = NetworkParams.model_validate(TINY)
-    for step in (0, 50):
-        info = CheckpointInfo(step, SEEN, network.model_dump(), {"degrees": 10.0, "padding": 20})
-        write_checkpoint(folder / "weights", build_network(network, 3, seed=step).module.state_dict(), info)
+    network = NetworkParams.model_validate(entry)
+    for step in (0,) if frozen else (0, 50):
+        info = CheckpointInfo(step, () if frozen else SEEN, network.model_dump(), {"degrees": 10.0, "padding": 20})
+        built = build_network(network, 3, seed=step)
+        write_checkpoint(folder / "weights", built.body_state() if frozen else built.module.state_dict(), info)
     cell = ["--dataset", "trees", "--model", "tiny", "--seed", "3", "--params", str(folder / "params.yaml")]
     paths = {"prepared": "prepared", "weights": "weights", "out": "embeddings"}
     return cell + [part for flag, name in paths.items() for part in (f"--{flag}", str(folder / name))]
@@ -102,7 +107,7 @@ def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, mon
     with pytest.raises(UserError, match=r"embed\.train_per_class asks for 'train', of which this dataset has no"):
         run(untrained, monkeypatch)
     nowhere = [str(tmp_path / "nowhere") if part == str(tmp_path / "weights") else part for part in arguments]
-    with pytest.raises(UserError, match=r"must hold step_\*\.safetensors, found none; run the finetune stage"):
+    with pytest.raises(UserError, match=r"nowhere/step_000000\.safetensors: must exist, since finetune\.steps asks"):
         run(nowhere, monkeypatch)
 
 
@@ -111,3 +116,80 @@ def test_an_existing_store_is_not_overwritten(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "embeddings" / "other").mkdir(parents=True)
     with pytest.raises(UserError, match="embeddings: must not exist before the stage has run; remove it"):
         run(arguments, monkeypatch)
+
+
+def edit_finetune(folder: Path, **changes: Any) -> None:
+    yaml = YAML(typ="safe")
+    params = yaml.load(folder / "params.yaml")
+    params["finetune"].update(changes)
+    yaml.dump(params, folder / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("steps", "keep", "message"),
+    [
+        (
+            [0, 25, 50],
+            "all",
+            r"step_000025\.safetensors: must exist, since finetune\.steps asks for it; run the fine",
+        ),
+        ([0], "all", r"step_000050\.safetensors: must not be there: .* ask for the steps 0 alone; delete it, or run"),
+        ([0, 50], "last", r"step_000000\.safetensors: must not be there: .* ask for the steps 50 alone"),
+    ],
+)
+def test_the_checkpoints_are_those_that_params_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[int], keep: str, message: str
+):
+    arguments = setup(tmp_path)
+    edit_finetune(tmp_path, steps=steps, keep=keep)
+    with pytest.raises(UserError, match=message):
+        run(arguments, monkeypatch)
+    assert not (tmp_path / "embeddings").exists()
+
+
+def test_checkpoints_that_changed_places_or_have_company_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    arguments = setup(tmp_path)
+    first, last = (tmp_path / "weights" / f"step_0000{step}.safetensors" for step in ("00", "50"))
+    shutil.copy(first, last)
+    with pytest.raises(UserError, match=r"step_000050\.safetensors: the checkpoint's step must be 50, found 0"):
+        run(arguments, monkeypatch)
+    (tmp_path / "weights" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"notes\.txt: must not be there"):
+        run(arguments, monkeypatch)
+
+
+def test_a_frozen_network_has_no_logits_and_step_0_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run(setup(tmp_path / "frozen", frozen=True), monkeypatch)
+    run(setup(tmp_path / "tuned"), monkeypatch)
+    frozen, tuned = (open_embeddings(tmp_path / name / "embeddings") for name in ("frozen", "tuned"))
+    assert (frozen.steps, frozen.classes, frozen.layers) == ((0,), (), tuned.layers)
+    assert frozen.last_step is not None
+    assert (frozen.last_step.classes, frozen.last_step.splits) == ((), ("train", "blur_2", "contrast_2"))
+    for layer in frozen.layers:
+        for split in ("test", "unseen"):
+            np.testing.assert_array_equal(frozen.features(layer, 0, split), tuned.features(layer, 0, split))
+    with xarray.open_zarr(tmp_path / "frozen" / "embeddings", consolidated=False) as data:
+        assert "logits" not in data
+        assert data.attrs["frozen"] is True
+
+
+def test_a_frozen_network_is_embedded_on_unseen_classes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    arguments = setup(tmp_path, frozen=True)
+    shutil.rmtree(tmp_path / "prepared")
+    pack(tmp_path / "prepared", train=0, test=0)
+    run(arguments, monkeypatch)
+    store = open_embeddings(tmp_path / "embeddings")
+    assert (store.splits, store.last_step) == (("unseen",), None)
+    said = capsys.readouterr().out
+    for phrase in (
+        "embed.splits, since the dataset has no test images",
+        "embed.train_per_class, since the dataset",
+    ):
+        assert f"left out: {phrase}" in said
+
+
+def test_the_head_of_a_frozen_network_is_no_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(UserError, match=r"taps\.layers: 'head' is the classification head, which a frozen network"):
+        run(setup(tmp_path, frozen=True, layers=["blocks.0", "head"]), monkeypatch)

@@ -6,7 +6,7 @@ import torch
 
 from stages.embed.params import Pooling
 from stages.embed.pooling import Resolved, pool, resolve
-from stages.embed.taps.find import Layout, Tap
+from stages.embed.taps.tap import Layout, Tap
 
 B, D, H, W, T = 3, 5, 4, 2, 9
 SHAPES: dict[Layout, tuple[int, ...]] = {

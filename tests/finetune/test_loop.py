@@ -14,7 +14,7 @@ from stages.finetune.loop import FineTuning, make_optimizer, training_batches
 from stages.finetune.params import FinetuneParams
 from stages.shared.console import UserError
 from stages.shared.image_store import PackedImages
-from stages.shared.networks.build import Network
+from stages.shared.networks.network import Network
 from stages.shared.seeding import child_seed
 from stages.shared.transforms import Transform, draw_angles
 from tests.packed import pack
@@ -35,12 +35,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
 def network(*layers: nn.Module) -> Network:
     torch.manual_seed(0)
     body = [nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return Network(nn.Sequential(*body, nn.Dropout(0.2), nn.Linear(4, 3)), HALF, HALF, True, ("6",))
+    return Network(nn.Sequential(*body, nn.Dropout(0.2), nn.Linear(4, 3)), HALF, HALF, True, ("6",), SIZE)
 
 
 def training(images: PackedImages, net: Network, **changes: Any) -> FineTuning:
     params = FinetuneParams.model_validate({**VALUES, **changes})
-    return FineTuning(net, images, params, Transform(SIZE, HALF, HALF, True), LENGTH, SEED, Accelerator(cpu=True))
+    return FineTuning(net, images, params, LENGTH, SEED, Accelerator(cpu=True))
 
 
 def test_weights_equal_a_plain_loop(images: PackedImages):

@@ -14,7 +14,8 @@ from stages.finetune import cell
 from stages.finetune.__main__ import main
 from stages.shared.checkpoints import list_checkpoints, read_info, read_state
 from stages.shared.console import UserError
-from stages.shared.networks.build import Network, build_network
+from stages.shared.networks.build import build_network
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from tests.packed import SEEN, pack
 
@@ -160,3 +161,29 @@ def test_weights_that_are_nan_stop_before_a_checkpoint_is_written(tmp_path: Path
     with pytest.raises(UserError, match="training diverged: the network's logits of test images are NaN"):
         run(setup(tmp_path), monkeypatch)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_frozen_network_is_written_as_it_is_without_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    run(setup(tmp_path, {"frozen": True}), monkeypatch)
+    assert "finetune trees-tiny-3: 1 checkpoint, measured as it is (frozen), " in capsys.readouterr().out
+    [path] = list_checkpoints(tmp_path / "out" / "weights")
+    info, state = read_info(path), read_state(path)
+    assert (info.step, info.classes, info.network["frozen"]) == (0, (), True)
+    table = pd.read_csv(tmp_path / "out" / "training" / "training.csv")
+    assert table.step.tolist() == [0]
+    assert table[["loss", "accuracy", "learning_rate"]].isna().all(axis=None)
+    tuned = setup(tmp_path, steps=[0])[:-4]
+    run([*tuned, *outputs(tmp_path, "tuned")], monkeypatch)
+    other = read_state(list_checkpoints(tmp_path / "tuned" / "weights")[0])
+    assert sorted(other.keys() - state.keys()) == ["fc.bias", "fc.weight"]
+    assert all(torch.equal(tensor, other[name]) for name, tensor in state.items())
+
+
+def test_unseen_classes_alone_suffice_for_a_frozen_network_and_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pack(tmp_path / "prepared", train=0, test=0)
+    with pytest.raises(UserError, match=r"at least 2 seen classes, found none; .* models\.tiny\.network\.frozen: true"):
+        run(setup(tmp_path), monkeypatch)
+    run(setup(tmp_path, {"frozen": True}), monkeypatch)
+    assert len(list_checkpoints(tmp_path / "out" / "weights")) == 1

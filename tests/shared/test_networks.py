@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stages.shared.console import UserError
-from stages.shared.networks.build import Network, build_network, build_skeleton
+from stages.shared.networks.build import build_network, build_skeleton
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES
 

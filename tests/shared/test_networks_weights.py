@@ -17,7 +17,8 @@ from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.console import UserError
 from stages.shared.networks import transformers as transformers_networks
 from stages.shared.networks import weights as weights_module
-from stages.shared.networks.build import Network, build_network
+from stages.shared.networks.build import build_network
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import read_package
 

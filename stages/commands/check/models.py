@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.embed.taps.params import TapsParams
+from stages.embed.params import TapsParams
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import RunParams, read_entry

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from stages.aggregate.params import AggregateParams
 from stages.commands.check.datasets import check_folds
-from stages.embed.params import EmbedParams
-from stages.embed.taps.params import TapsParams
+from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams, chosen_steps

@@ -103,6 +103,7 @@ class Bench:
         probe = self.params["measure"]["probe"] | {"steps": "ends"}
         main = {"pooling": self.params["embed"]["pooling"][:1]}
         changed = {
+            "finetune": {**self.params["finetune"], "keep": "last"},  # embed asks for the checkpoints that params name
             "embed": {**self.params["embed"], **main, "train_per_class": 0, **embed},
             "measure": {**self.params["measure"], **bare, "probe": probe, **measure},
         }

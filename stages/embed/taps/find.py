@@ -1,19 +1,39 @@
 """Which modules of a network are its layers, and how each one's output is laid out."""
 
-from importlib import import_module
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from torch import nn
 
+from stages.embed.params import TapsParams
+from stages.embed.taps import open_clip, timm, torchvision, transformers
 from stages.embed.taps.layout import find_layout, has_class_token, is_layer, known_prefix, prefix_at
-from stages.embed.taps.params import TapsParams
-from stages.embed.taps.tap import Layout, Tap
+from stages.embed.taps.tap import Tap
 from stages.embed.taps.trace import BATCH, Trace, count_parameters, run_dry, tensors
 from stages.shared.console import UserError, nearest
-from stages.shared.networks.build import Network
+from stages.shared.networks.network import Network, in_head
 from stages.shared.networks.params import NetworkParams
 
-__all__ = ["Layout", "Tap", "TapsParams", "find_taps"]
+
+class Library(Protocol):
+    """What a module of this package knows of one library's networks."""
+
+    ARGUMENTS: Mapping[str, Any]
+    """Further arguments of the dry forward pass."""
+
+    def default_layers(self, module: nn.Module, trace: Trace, /) -> Mapping[str, int | None]:
+        """Name the default layers, each with the index of its tensor where its module returns several."""
+
+    def channels_last(self, module: nn.Module, /) -> bool:
+        """Tell whether maps are (B, H, W, C)."""
+
+
+LIBRARIES: dict[str, Library] = {
+    "timm": timm,
+    "torchvision": torchvision,
+    "open_clip": open_clip,
+    "transformers": transformers,
+}
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:
@@ -27,9 +47,10 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
     Raises:
         UserError: a module path is not in the network, or its output is no layer.
     """
-    module, library = network.module, import_module(f"stages.embed.taps.{params.library}")
+    module, library = network.module, LIBRARIES[params.library]
     if taps.layers != "default":
         _check_paths(module, taps.layers)
+        _check_no_head(network, params, taps.layers)
     trace = run_dry(module, params.image_size, **library.ARGUMENTS)
     layers = library.default_layers(module, trace) if taps.layers == "default" else dict.fromkeys(taps.layers)
     if not layers:
@@ -50,6 +71,15 @@ def _check_paths(module: nn.Module, paths: list[str]) -> None:
             raise UserError(f"taps.layers: {path!r} is no module of the network: {nearest(path, known)}")
 
 
+def _check_no_head(network: Network, params: NetworkParams, paths: list[str]) -> None:
+    for path in paths:
+        if params.frozen and in_head(path, network.head):
+            raise UserError(
+                f"taps.layers: {path!r} is the classification head, which a frozen network does not have; take it out, "
+                "or set network.frozen: false"
+            )
+
+
 def _check_run(trace: Trace, path: str) -> None:
     runs = trace.runs.get(path, 0)
     if runs != 1:
@@ -59,7 +89,7 @@ def _check_run(trace: Trace, path: str) -> None:
         )
 
 
-def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | None, library: Any) -> Tap:
+def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | None, library: Library) -> Tap:
     """Describe one layer: of several tensors that a module returns, the given one or the first that can be a layer."""
     found = {index: tensor for index, tensor in tensors(trace.outputs[path]) if is_layer(tensor)}
     if not found or (item is not None and item not in found):

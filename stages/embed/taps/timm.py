@@ -5,6 +5,7 @@ the next stage's downsampling); ViT, DeiT, DINOv2 `norm_pre` (embedded tokens), 
 `blocks.i`, `bn2`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.trace import Trace
 
-ARGUMENTS: dict[str, Any] = {}
+ARGUMENTS: Mapping[str, Any] = {}
 
 PATTERNS = {
     "EfficientNet": ("bn1", "blocks.*", "bn2"),

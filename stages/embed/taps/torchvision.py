@@ -1,5 +1,6 @@
 """Layers of torchvision's networks: the stem, then every stage or block."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -7,7 +8,7 @@ from torch import nn
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.trace import Trace
 
-ARGUMENTS: dict[str, Any] = {}
+ARGUMENTS: Mapping[str, Any] = {}
 
 STAGES = ("features.0", "features.1", "features.3", "features.5", "features.7")
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stages.embed.taps.trace import Trace, tensors
 from stages.shared.console import UserError
 
-ARGUMENTS: dict[str, Any] = {"output_hidden_states": True}
+ARGUMENTS: Mapping[str, Any] = {"output_hidden_states": True}
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:

@@ -12,8 +12,6 @@ from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.seeding import child_seed
 
-__all__ = ["Network", "NetworkParams", "build_network", "build_skeleton", "explain_failure"]
-
 
 def build_network(params: NetworkParams, classes: int, *, seed: int, load_weights: bool = True) -> Network:
     """Build a network with a fresh head, in evaluation mode; the same for the same arguments.
@@ -29,7 +27,9 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         UserError: the name is unknown, the weights cannot be had or do not fit, or the architecture does not take this
             image size or `config`.
     """
-    library = import_module(f"stages.shared.networks.{params.library}")
+    library = import_module(  # one library alone: each takes seconds to import
+        f"stages.shared.networks.{params.library}"
+    )
     with torch.random.fork_rng(devices=[]), explain_failure(params):
         torch.default_generator.manual_seed(child_seed(seed, "weights"))
         network = cast(Network, library.build(params, classes, load_weights=load_weights))

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from stages.shared.networks.params import NetworkParams
+from stages.shared.transforms import Transform
 
 Triple = tuple[float, float, float]
 
@@ -23,6 +25,7 @@ class Network:
         mean, std: normalization of RGB in [0, 1].
         convolutional: whether channels_last memory is worth having.
         head: prefixes of the names of the classification head's parameters.
+        image_size: height and width of the input in pixels.
     """
 
     module: nn.Module
@@ -30,6 +33,25 @@ class Network:
     std: Triple
     convolutional: bool
     head: tuple[str, ...]
+    image_size: int
+
+    @property
+    def transform(self) -> Transform:
+        """From packed images to this network's input."""
+        return Transform(self.image_size, self.mean, self.std, self.convolutional)
+
+    def move(self, device: torch.device) -> None:
+        """Move the module to a device, in place, into the memory format that suits it."""
+        memory_format = torch.channels_last if self.convolutional else torch.preserve_format
+        self.module.to(device).to(memory_format=memory_format)  # type: ignore[call-overload]
+
+    def head_state(self) -> dict[str, Tensor]:
+        """The classification head's tensors, by name."""
+        return {name: tensor for name, tensor in self.module.state_dict().items() if in_head(name, self.head)}
+
+    def body_state(self) -> dict[str, Tensor]:
+        """All tensors but the classification head's, by name."""
+        return {name: tensor for name, tensor in self.module.state_dict().items() if not in_head(name, self.head)}
 
     def logits(self, images: Tensor) -> Tensor:
         """Classify a batch.
@@ -44,6 +66,11 @@ class Network:
         return cast(Tensor, output if isinstance(output, Tensor) else output.logits)
 
 
+def in_head(name: str, head: Sequence[str]) -> bool:
+    """Tell whether a module or tensor belongs to a head, which is given by the prefixes of its names."""
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in head)
+
+
 HEAD_STD = 0.02
 """Standard deviation of a fresh head's weights: what transformers draws the paper's networks' classifiers from."""
 
@@ -55,8 +82,7 @@ def refresh_head(module: nn.Module, head: Sequence[str]) -> None:
     with logits so large that a short fine-tuning does not recover from them.
     """
     for path, child in module.named_modules():
-        inside = any(path == prefix or path.startswith(f"{prefix}.") for prefix in head)
-        if inside and isinstance(child, nn.Linear | nn.Conv2d):
+        if in_head(path, head) and isinstance(child, nn.Linear | nn.Conv2d):
             nn.init.normal_(child.weight, std=HEAD_STD)
             if child.bias is not None:
                 nn.init.zeros_(child.bias)
@@ -74,6 +100,7 @@ def assemble(
         std=(red_std, green_std, blue_std),
         convolutional=_convolutional(module),
         head=tuple(head),
+        image_size=params.image_size,
     )
 
 

@@ -53,6 +53,7 @@ class NetworkParams(Params):
         config: overrides of the architecture (for example a small size): with timm and torchvision further arguments of
             the function that builds the network, with transformers fields of its configuration, with open_clip of its
             `vision_cfg`.
+        frozen: the network is measured as it is: no fine-tuning, no head, checkpoint 0 alone.
     """
 
     library: Literal["timm", "torchvision", "open_clip", "transformers"]
@@ -63,3 +64,4 @@ class NetworkParams(Params):
     std: Annotated[list[Positive], OfRGB] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
     config: dict[str, Override] | None = None
+    frozen: bool = False

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stages.shared.console import UserError, nearest
+from stages.shared.networks.network import in_head
 
 State = Mapping[str, Tensor]
 
@@ -138,7 +139,7 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
         UserError: naming the first tensors that are missing, unexpected, or of another shape.
     """
     own = module.state_dict()
-    heads = {name for name in [*own, *state] if name.startswith(tuple(f"{prefix}." for prefix in head))}
+    heads = {name for name in [*own, *state] if in_head(name, head)}
     fits = keep_head and all(name in state and name in own and state[name].shape == own[name].shape for name in heads)
     body = {name: tensor for name, tensor in state.items() if fits or name not in heads}
     problems = _problems(body, {name: tensor for name, tensor in own.items() if fits or name not in heads})

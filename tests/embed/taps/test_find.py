@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from stages.embed.taps.find import Tap, TapsParams, find_taps
+from stages.embed.params import TapsParams
+from stages.embed.taps.find import find_taps
 from stages.embed.taps.layout import find_layout, prefix_at
 from stages.embed.taps.patterns import expand
+from stages.embed.taps.tap import Tap
 from stages.shared.console import UserError
-from stages.shared.networks.build import Network, build_network, build_skeleton
+from stages.shared.networks.build import build_network, build_skeleton
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import parse
 
@@ -93,7 +96,7 @@ def test_parameters_of_modules_that_never_run_count_with_the_one_around_them() -
             tokens = self.embed(images).flatten(2).transpose(1, 2)
             return self.out(self.attention(tokens, tokens, tokens)[0].mean(1))
 
-    network = Network(Attends(), (0.0,) * 3, (1.0,) * 3, False, ("out",))  # type: ignore[arg-type]
+    network = Network(Attends(), (0.0,) * 3, (1.0,) * 3, False, ("out",), 32)  # type: ignore[arg-type]
     taps = find_taps(network, params(RESNET), TapsParams(layers=["embed", "attention", "out"]))
     assert [tap.parameters for tap in taps] == [772, 772 + 80, 772 + 80 + 15]
     assert [(tap.layout, tap.item) for tap in taps] == [("nchw", None), ("tokens", 0), ("vector", None)]

@@ -1,0 +1,35 @@
+"""Which checkpoints a cell has: finetune writes these, and embed takes no others. Imports no network library."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+
+from stages.shared.params import Params
+
+
+class CheckpointSteps(Params):
+    """The part of the `finetune` section that says which checkpoints there are; embed reads this part alone.
+
+    Attributes:
+        steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.
+        keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    keep: Literal["all", "last"]
+
+    @field_validator("steps")
+    @classmethod
+    def _ascending(cls, steps: list[int]) -> list[int]:
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            raise ValueError("must ascend, without repeats")
+        return steps
+
+    def kept(self, *, frozen: bool) -> tuple[int, ...]:
+        """Steps of the checkpoints on disk, ascending; of a frozen network, step 0 alone."""
+        if frozen:
+            return (0,)
+        return tuple(self.steps if self.keep == "all" else self.steps[-1:])
