@@ -1,0 +1,158 @@
+"""K-means searched in few columns and polished in all.
+
+The search for the least inertia, not Lloyd's last digits, decides a cluster score: on 1,280 features of 500 images the
+best of 10 starts lies 0.5 % above the least inertia known and moves NMI by several hundredths. Many starts are cheap in
+the leading columns of the rotated embedding; their best partitions, polished in all columns, lie within 0.01 %. The
+objective is unchanged: a rotation keeps all distances.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from stages.shared.seeding import child_seed
+
+COLUMNS = 16
+"""Least number of leading columns that are searched; twice the number of clusters if that is more."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard to look for the clustering of least inertia.
+
+    Attributes:
+        starts: k-means++ starts in the leading columns; 1: a single start in the embedding as it is, without a search,
+            equal to `KMeans(n_clusters, random_state=seed, n_init="auto")`.
+        polished: how many of the best distinct partitions are fitted on in all columns.
+        seed: random state of the single start, root of the others' child seeds.
+    """
+
+    starts: int = 50
+    polished: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """One k-means clustering.
+
+    Attributes:
+        inertia: sum of squared distances to the nearest centre, in double precision.
+        labels: (N,) int32, the cluster of every image.
+    """
+
+    inertia: float
+    labels: NDArray[np.int32]
+
+    @property
+    def found(self) -> int:
+        """Number of clusters that hold an image; less than asked for only where fewer distinct embeddings exist."""
+        return len(np.unique(self.labels))
+
+
+def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centre an embedding and rotate it to its principal axes, largest variance first, in double precision.
+
+    Distances, hence inertia, stay what they were, of all rows and of any of them: a subset of rows is searched and
+    polished in the same rotation (its own axes give no less inertia; measured on the layers of a real network).
+
+    Args:
+        X: (N, D) float32.
+
+    Returns:
+        (N, min(N, D)) float32.
+    """
+    centred = X - X.mean(axis=0, dtype=np.float64)
+    N, D = centred.shape
+    if D <= N:
+        _, axes = np.linalg.eigh(centred.T @ centred)
+        rotated = centred @ axes[:, ::-1]
+    else:
+        squares, axes = np.linalg.eigh(centred @ centred.T)
+        rotated = axes[:, ::-1] * np.sqrt(np.maximum(squares[::-1], 0))
+    return np.ascontiguousarray(rotated, dtype=np.float32)
+
+
+def cluster(
+    X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
+) -> Clustering:
+    """Find the k-means clustering of least inertia.
+
+    Args:
+        X: (N, D) float32.
+        clusters: number of clusters, at most N.
+        search: how hard to look.
+        rotated: (N, C) the same rows after `rotate`, of this embedding or of one that holds it; made here if missing.
+
+    Returns:
+        The clustering; of fewer distinct rows than `clusters`, it has as many clusters as distinct rows.
+    """
+    if search.starts == 1:
+        labels = _fit(X, clusters, random_state=search.seed)[0]
+        return Clustering(inertia_of(X, labels), labels)
+    return polished_clusterings(rotate(X) if rotated is None else rotated, clusters, search)[0]
+
+
+def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[Clustering]:
+    """Search the leading columns, and fit the best distinct partitions on in all columns, least inertia first.
+
+    Args:
+        rotated: (N, C) float32, columns by falling variance.
+        clusters: number of clusters, at most N.
+        search: how hard to look.
+
+    Returns:
+        At most `search.polished` clusterings; equal inertias in the order in which they were found.
+    """
+    few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
+    seeds = [child_seed(search.seed, "kmeans", start) for start in range(search.starts)]
+    fits = sorted((_fit(few, clusters, random_state=seed) for seed in seeds), key=lambda fit: fit[1])
+    best = []
+    for labels in _distinct(labels for labels, _ in fits):
+        centres = class_means(rotated, labels)
+        labels = _fit(rotated, len(centres), init=centres)[0]
+        best.append(Clustering(inertia_of(rotated, labels), labels))
+        if len(best) == search.polished:
+            break
+    return sorted(best, key=lambda clustering: clustering.inertia)
+
+
+def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
+    """Sum of squared distances to the means of a partition's parts, in double precision."""
+    parts = (X[labels == label].astype(np.float64) for label in np.unique(labels))
+    return float(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
+
+
+def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Mean row of every label that occurs, in the order of labels, (C, D)."""
+    return np.stack([X[labels == label].mean(axis=0) for label in np.unique(labels)])
+
+
+def _distinct(partitions: Iterator[NDArray[np.int32]]) -> Iterator[NDArray[np.int32]]:
+    """Drop partitions that an earlier one equals, whatever its parts are called."""
+    known = set()
+    for labels in partitions:
+        _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+        by_appearance = np.argsort(np.argsort(first))[codes].astype(np.int32).tobytes()
+        if by_appearance not in known:
+            known.add(by_appearance)
+            yield labels
+
+
+def _fit(
+    X: NDArray[np.float32],
+    clusters: int,
+    *,
+    random_state: int | None = None,
+    init: NDArray[np.float32] | str = "k-means++",
+) -> tuple[NDArray[np.int32], float]:
+    """One start of scikit-learn's k-means: its labels and its inertia in single precision."""
+    with warnings.catch_warnings():  # reported as `found`
+        warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
+        fitted = KMeans(n_clusters=clusters, init=init, n_init=1, random_state=random_state).fit(X)
+    return fitted.labels_, float(fitted.inertia_)
