@@ -1,0 +1,95 @@
+"""Nearest neighbours within many subsets of the same images, from one pass over all distances."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.measure.arrays import Classes, Doubles, Matches, Rows
+from stages.measure.scores.neighbours import Scan, squared_distance_blocks
+from stages.measure.scores.retrieval import average_precisions, precisions
+
+NEAREST = 2
+"""Neighbours that are kept by index."""
+
+BLOCK_BYTES = 64 * 2**20
+
+
+def subset_scans(
+    X: NDArray[np.float32],
+    y: Classes,
+    subsets: NDArray[np.bool_],
+    *,
+    distances_to_classes: bool = False,
+    block_bytes: int = BLOCK_BYTES,
+) -> list[Scan]:
+    """Compare every image with its nearest neighbours in each subset that it belongs to.
+
+    The order of an image's neighbours in a subset is that of all images with the others left out, so that distances are
+    computed and sorted once. Ties come in order of index, as in `neighbours.scan`.
+
+    Args:
+        X: (N, D) float32.
+        y: (N,) classes 0 ... K - 1.
+        subsets: (S, N) which images belong, at least two in each.
+        distances_to_classes: whether to sum every image's distances to the classes in its subset.
+        block_bytes: memory for one block of distances.
+
+    Returns:
+        What `neighbours.scan` gives of each subset alone, (M,) its images; k is the size of its largest class, at most
+        M - 1; `nearest` holds two rows of the subset; `sums`, if asked for, has one column for each class that occurs.
+    """
+    parts = [_Part(y, subset, sums=distances_to_classes) for subset in subsets]
+    groups = _class_members(y, subsets) if distances_to_classes else None
+    for rows, distances in squared_distance_blocks(X, block_bytes=block_bytes):
+        sums: list[Doubles | None] = [None] * len(parts)
+        if groups is not None:
+            sums = list(np.split(np.sqrt(distances) @ groups, len(parts), axis=1))
+        order = _others_by_distance(distances, rows)
+        matches = y[order] == y[rows, None]
+        for part, own_sums in zip(parts, sums, strict=True):
+            part.take(rows, order, matches, own_sums)
+    return [part.scan for part in parts]
+
+
+class _Part:
+    """One subset of M images, filled a block of rows at a time."""
+
+    def __init__(self, y: Classes, subset: NDArray[np.bool_], *, sums: bool) -> None:
+        M, sizes = int(subset.sum()), np.bincount(y[subset], minlength=int(y.max()) + 1)
+        self.subset, self.row_of, self.peers = subset, np.cumsum(subset) - 1, sizes[y] - 1
+        self.k, self.occurring = min(int(sizes.max()), M - 1), sizes > 0
+        nearest, hits = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
+        self.scan = Scan(nearest, hits, np.empty(M), np.empty(M), np.empty((M, self.occurring.sum())) if sums else None)
+
+    def take(self, rows: slice, order: Rows, matches: Matches, sums: Doubles | None) -> None:
+        own = self.subset[rows]
+        at, peers, scan = self.row_of[rows][own], self.peers[rows][own], self.scan
+        inside = self.subset[order[own]]  # (r, N - 1)
+        found = matches[own][inside].reshape(len(at), len(scan.hits) - 1)
+        scan.hits[at] = found[:, : self.k].sum(axis=1)
+        scan.precisions[at] = precisions(found, peers)
+        scan.average_precisions[at] = average_precisions(found, peers)
+        scan.nearest[at] = self.row_of[_nearest(order[own], inside, scan.nearest.shape[1])]
+        if scan.sums is not None and sums is not None:
+            scan.sums[at] = sums[own][:, self.occurring]
+
+
+def _nearest(order: Rows, inside: Matches, kept: int) -> Rows:
+    """The first of every row's order that are inside, (r, kept); overwrites `inside`."""
+    each, nearest = np.arange(len(order)), np.empty((len(order), kept), np.int64)
+    for rank in range(kept):
+        first = inside.argmax(axis=1)
+        nearest[:, rank] = order[each, first]
+        inside[each, first] = False
+    return nearest
+
+
+def _class_members(y: Classes, subsets: NDArray[np.bool_]) -> Doubles:
+    """Membership of each class in each subset, (N, S K)."""
+    classes = np.eye(int(y.max()) + 1)[y]  # (N, K)
+    return np.asarray((subsets.T[:, :, None] * classes[:, None]).reshape(len(y), -1))
+
+
+def _others_by_distance(distances: Doubles, rows: slice) -> Rows:
+    """Every other image by distance, then by index, (B, N - 1); overwrites the distances."""
+    distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
+    return np.argsort(distances, axis=1, kind="stable")[:, :-1]

@@ -1,0 +1,42 @@
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from stages.measure.scores.neighbours import Scan, scan
+from stages.measure.scores.subset_neighbours import subset_scans
+
+
+def grid_and_subsets(N=60, seed=0):
+    """Points on a small grid, so that many distances are equal and some points coincide."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.integers(0, 4, size=(N, 3)).astype(np.float32), rng.integers(0, 4, size=N)
+    subsets = np.stack([np.ones(N, bool), y != 2, rng.random(N) < 0.5, np.isin(y, [1, 3])])
+    return X, y, subsets
+
+
+def alone(X, y, subset):
+    """The same from the subset's own distances."""
+    codes = np.unique(y[subset], return_inverse=True)[1]
+    k = min(int(np.bincount(codes).max()), len(codes) - 1)
+    return scan(X[subset], codes, k, kept=2, groups=np.eye(codes.max() + 1)[codes])
+
+
+@pytest.mark.parametrize("block_bytes", [2**10, 2**13, 2**26])
+def test_every_subset_has_the_neighbours_of_its_own_distances(block_bytes):
+    X, y, subsets = grid_and_subsets()
+    for subset, found in zip(
+        subsets, subset_scans(X, y, subsets, distances_to_classes=True, block_bytes=block_bytes), strict=True
+    ):
+        expected = alone(X, y, subset)
+        for field in fields(Scan):
+            np.testing.assert_allclose(getattr(found, field.name), getattr(expected, field.name), rtol=1e-12)
+
+
+def test_two_images_are_the_smallest_subset():
+    X, y = np.array([[0], [1], [5]], np.float32), np.array([0, 1, 1])
+    (found,) = subset_scans(X, y, np.array([[False, True, True]]))
+    np.testing.assert_array_equal(found.nearest, [[1], [0]])
+    np.testing.assert_array_equal(found.hits, [1, 1])
+    np.testing.assert_array_equal(found.precisions, [1, 1])
+    assert found.sums is None
