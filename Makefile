@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 
 setup: .venv/ready
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml stages/commands/launcher.py
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	python -m pip install --quiet --disable-pip-version-check '.[dev]'
@@ -27,15 +27,15 @@ test-slow: setup
 	python -m pytest -q -m slow
 
 repro: setup
-	python -m stages.commands.check
+	whichlayer check
 	WHICHLAYER_NO_VERDICT=1 dvc repro
-	python -m stages.commands.verdict data/results
+	whichlayer verdict
 
 status: setup
 	dvc status
 
 plan: setup
-	python -m stages.commands.plan
+	whichlayer plan
 
 bench: setup
 	python -m tests.bench

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.commands.check.sections import check_params
+from stages.commands.check.sections import check_sections
+from stages.commands.cli import COMMANDS, STUDY_COMMANDS
+from stages.commands.config import read_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,6 +30,12 @@ def test_every_parameter_named_exists(page: Path):
             assert key in PARAMS[section], f"{page.name} names {section}.{key}"
 
 
+def code_of(text: str) -> str:
+    """Code blocks and spans of a page, a line each."""
+    blocks = re.findall(r"^(?: {4,}|\t)(.+)$", text, flags=re.M)
+    return "\n".join([*blocks, *(" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text))])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_make_target_and_module_exists(page: Path):
     text = page.read_text()
@@ -36,6 +44,9 @@ def test_every_link_make_target_and_module_exists(page: Path):
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
     for target in re.findall(r"\bmake ([a-z-]+)\b(?=`|\s+#|$)", text, flags=re.M):
         assert target in targets, f"{page.name} names make {target}"
+    for words in re.findall(r"^\s*whichlayer ((?:study )?[a-z]+)", code_of(text), flags=re.M):
+        group, _, name = words.rpartition(" ")
+        assert name in (STUDY_COMMANDS if group else [*COMMANDS, "study"]), f"{page.name} names whichlayer {words}"
     for module in re.findall(r"python -m (stages[.\w]*|tests[.\w]*)", text):
         path = ROOT.joinpath(*module.rstrip(".").split("."))
         assert path.is_dir() or path.with_suffix(".py").exists() or module == "stages.NAME", f"{page.name}: {module}"
@@ -44,7 +55,7 @@ def test_every_link_make_target_and_module_exists(page: Path):
 def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
     yaml = YAML(typ="safe", pure=True)
     path = ROOT / "docs" / "presets" / "paper.yaml"
-    check_params(path)
+    check_sections(read_config(path))
     preset = yaml.load(path)
     different = {f"{s}.{k}" for s in PARAMS for k in PARAMS[s] if preset[s].get(k) != PARAMS[s][k]}
     expected = {"run.datasets", "run.models", "run.seeds", "finetune.steps", "embed.pooling", "embed.augment"}

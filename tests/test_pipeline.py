@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -108,19 +109,34 @@ def test_empty_packages_stay_empty_where_no_stage_depends_on_them():
 def test_stages_import_only_themselves_and_shared():
     for path in SOURCES:
         stage = folder_of(path)
-        if stage not in (*STAGE_NAMES, "shared"):
-            continue  # a command that is not a stage may import stages
+        if stage in ("commands", "__init__.py"):
+            continue  # commands may import stages
         allowed = {stage, "shared", "__init__.py"}
         wrong = [str(f.relative_to(ROOT)) for f in local_imports(path) if folder_of(f) not in allowed]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
-def test_nothing_imports_a_command_and_commands_stand_in_no_deps():
-    commands = [p for p in STAGES.glob("*.py") if p.name != "__init__.py"]
+def test_stages_holds_what_dvc_yaml_lists_what_they_share_and_commands():
+    folders = {p.name for p in STAGES.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert folders == {*STAGE_NAMES, "shared", "commands"}
+    assert [p.name for p in STAGES.glob("*.py")] == ["__init__.py"]
+
+
+def test_nothing_else_imports_commands_and_no_deps_name_them():
+    commands = [path for path in SOURCES if folder_of(path) == "commands"]
+    assert commands
     for path in SOURCES:
-        assert not local_imports(path) & set(commands), f"{path.relative_to(ROOT)} imports a command"
+        if folder_of(path) != "commands":
+            assert not local_imports(path) & set(commands), f"{path.relative_to(ROOT)} imports a command"
     for stage in STAGE_NAMES:
         assert not [c for c in commands if covered(c, code_deps(stage))]
+
+
+def test_the_installed_launcher_imports_the_standard_library_alone():
+    launcher = STAGES / "commands" / "launcher.py"
+    names = [a.name for node in tree(launcher).body if isinstance(node, ast.Import) for a in node.names]
+    names += [node.module or "" for node in tree(launcher).body if isinstance(node, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
@@ -180,6 +196,7 @@ UPSTREAM_PARAMS = {"embed": {"finetune.steps", "finetune.keep"}}
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
 def test_params_keys_exist_and_are_the_stages_own(stage):
+    assert stage in PIPELINE[stage]["params"]
     rows = {"dataset": PARAMS["run"]["datasets"], "model": PARAMS["run"]["models"]}
     for key in PIPELINE[stage]["params"]:
         owner = key.split(".")[0]

@@ -1,21 +1,18 @@
-"""Print the verdict of a finished workflow, without running anything.
+"""Print the verdict of a finished workflow, without running anything."""
 
-python -m stages.commands.verdict data/results
-"""
-
-import argparse
 from pathlib import Path
 
-from stages.aggregate.report.verdict import verdict
-from stages.shared.console import run_main
+import click
+
+from stages.aggregate.report.verdict import verdict as read_verdict
+from stages.commands.project import ProjectCommand, ProjectPath, stage_path
 
 
-def main() -> None:
-    """Parse the one argument and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", type=Path, help="the folder that the aggregate stage wrote")
-    print(verdict(parser.parse_args().results))
+@click.command(cls=ProjectCommand)
+@click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
+def verdict(results: Path) -> None:
+    """Print the verdict of a finished workflow, without running anything.
 
-
-if __name__ == "__main__":
-    run_main(main)
+    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
+    """
+    print(read_verdict(results))

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.raw_files import inside
 from stages.shared.console import UserError, nearest
-from stages.shared.params import Params, read_entry
+from stages.shared.params import Params, load_entry, parse
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]
@@ -192,9 +192,17 @@ def read_dataset(path: Path, dataset: str) -> DatasetParams:
     Raises:
         UserError: the entry or its source does not exist (nearest names listed), or a value in it is wrong.
     """
-    source = read_entry(path, "datasets", dataset, _SourceOnly).source
+    return parse_dataset(load_entry(path, "datasets", dataset), dataset)
+
+
+def parse_dataset(values: Any, dataset: str) -> DatasetParams:
+    """Validate the plain values of one entry of `datasets`, as the parameters of its source.
+
+    Raises:
+        UserError: the source does not exist (nearest names listed), or a value is wrong.
+    """
+    where = f"datasets.{dataset}"
+    source = parse(values, _SourceOnly, where=where).source
     if source not in DATASET_PARAMS:
-        raise UserError(
-            f"params: datasets.{dataset}.source: {source!r} is no source: {nearest(source, DATASET_PARAMS)}"
-        )
-    return read_entry(path, "datasets", dataset, DATASET_PARAMS[source])
+        raise UserError(f"params: {where}.source: {source!r} is no source: {nearest(source, DATASET_PARAMS)}")
+    return parse(values, DATASET_PARAMS[source], where=where)

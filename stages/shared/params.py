@@ -71,7 +71,7 @@ def read_section(path: Path, section: str, model: type[P]) -> P:
     Raises:
         UserError: the file cannot be read, or a value is unknown, missing or impossible.
     """
-    return parse(_load(path)[section], model, where=section)
+    return parse(load(path)[section], model, where=section)
 
 
 def read_entry(path: Path, table: str, key: str, model: type[P], *, part: str | None = None) -> P:
@@ -87,10 +87,7 @@ def read_entry(path: Path, table: str, key: str, model: type[P], *, part: str | 
     Raises:
         UserError: the entry does not exist (nearest names listed), holds an unknown key, or a value in it is wrong.
     """
-    entries = _load(path)[table]
-    if key not in entries:
-        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, entries)}")
-    where, values = f"{table}.{key}", entries[key]
+    where, values = f"{table}.{key}", load_entry(path, table, key)
     if part is None:
         return parse(values, model, where=where)
     parse(values, ModelEntry, where=where)
@@ -105,20 +102,40 @@ def read_run(path: Path) -> RunParams:
     Raises:
         UserError: naming the entry that does not exist and the nearest that do.
     """
-    run = read_section(path, "run", RunParams)
-    tables = _load(path)
+    return parse_run(load(path))
+
+
+def parse_run(content: dict[str, Any]) -> RunParams:
+    """Validate the grid of a params file's content, and check that its datasets and models exist.
+
+    Raises:
+        UserError: naming the entry that does not exist and the nearest that do.
+    """
+    run = parse(content["run"], RunParams, where="run")
     for table in ("datasets", "models"):
         for key in getattr(run, table):
-            if key not in tables[table]:
+            if key not in content[table]:
                 raise UserError(
-                    f"{path}: run.{table} names {key!r}, which is no entry of `{table}`: {nearest(key, tables[table])}"
+                    f"params: run.{table} names {key!r}, which is no entry of `{table}`: {nearest(key, content[table])}"
                 )
     return run
 
 
+def load_entry(path: Path, table: str, key: str) -> Any:
+    """Read one entry of `datasets` or `models` as plain values.
+
+    Raises:
+        UserError: the file cannot be read, or has no such entry (nearest names listed).
+    """
+    entries = load(path)[table]
+    if key not in entries:
+        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, entries)}")
+    return entries[key]
+
+
 def entry_ids(path: Path, table: str) -> list[str]:
     """List the ids of all entries of `datasets` or `models`."""
-    return list(_load(path)[table])
+    return list(load(path)[table])
 
 
 def parse(values: Any, model: type[P], *, where: str) -> P:
@@ -134,7 +151,12 @@ def parse(values: Any, model: type[P], *, where: str) -> P:
         raise UserError("params: " + "\n  ".join(lines)) from None
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
+    """Read a params file as plain values: every section is there and a mapping, none is unknown, ids are text.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, or does not have these sections.
+    """
     try:
         content = YAML(typ="safe", pure=True).load(path)  # the parser DVC uses: both see the same values
     except FileNotFoundError:

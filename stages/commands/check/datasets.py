@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from stages.embed.params import EmbedParams
-from stages.measure.params import MeasureParams
-from stages.prepare.params import PrepareParams, TorchvisionParams, read_dataset
+from stages.commands.config import Config
+from stages.prepare.params import TorchvisionParams
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import assign_splits, class_counts
 from stages.shared.console import UserError
-from stages.shared.params import RunParams, read_section
+from stages.shared.params import RunParams
 
 
 def check_raw(raw: Path, run: RunParams) -> None:
@@ -34,17 +33,16 @@ def check_raw(raw: Path, run: RunParams) -> None:
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
 
 
-def check_folds(path: Path, run: RunParams) -> None:
+def check_folds(config: Config) -> None:
     """Check that limits of the grid's datasets leave every class an image for each of the probe's folds.
 
     Raises:
         UserError: naming the limit that is too small.
     """
-    folds, splits, remedy = probed(path)
-    for dataset in run.datasets:
-        entry = read_dataset(path, dataset)
+    folds, splits, remedy = probed(config)
+    for dataset in config.run.datasets:
         for split in splits:
-            limit = getattr(entry, split)
+            limit = getattr(config.datasets[dataset], split)
             if limit is not None and limit < folds:
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
@@ -52,7 +50,7 @@ def check_folds(path: Path, run: RunParams) -> None:
                 )
 
 
-def check_classes(path: Path, raw: Path, run: RunParams) -> None:
+def check_classes(config: Config, raw: Path) -> None:
     """Check that images that lie in the grid's raw folders can be split, with an image of every class for each fold.
 
     They are listed, not read. What would first be downloaded is not.
@@ -60,17 +58,16 @@ def check_classes(path: Path, raw: Path, run: RunParams) -> None:
     Raises:
         UserError: the splits cannot be made from them, or a class has too few images for the probe.
     """
-    seed = read_section(path, "prepare", PrepareParams).seed
-    folds, splits, remedy = probed(path)
-    for dataset in run.datasets:
-        params = read_dataset(path, dataset)
+    folds, splits, remedy = probed(config)
+    for dataset in config.run.datasets:
+        params, seed = config.datasets[dataset], config.root_seed(dataset)
         if isinstance(params, TorchvisionParams) or has_only_source_file(raw / dataset):
             continue
         from stages.prepare.sources import SOURCES  # takes a second to import
 
         with ExitStack() as resources:
-            listing = SOURCES[params.source](raw / dataset, params, params.root_seed(seed), resources)
-            images = assign_splits(listing.candidates, params, params.root_seed(seed), dataset)
+            listing = SOURCES[params.source](raw / dataset, params, seed, resources)
+            images = assign_splits(listing.candidates, params, seed, dataset)
         for split, chosen in images.items():
             label, count = min(class_counts(chosen).items(), key=lambda item: item[1])
             if split in splits and count < folds:
@@ -81,10 +78,10 @@ def check_classes(path: Path, raw: Path, run: RunParams) -> None:
                 )
 
 
-def probed(path: Path) -> tuple[int, Sequence[str], str]:
+def probed(config: Config) -> tuple[int, Sequence[str], str]:
     """Tell into how many folds the probe divides which splits, and how to do without."""
-    measure = read_section(path, "measure", MeasureParams)
-    splits: Sequence[str] = read_section(path, "embed", EmbedParams).splits
+    measure = config.measure
+    splits: Sequence[str] = config.embed.splits
     user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
     if "corruptions" in measure.analyses:
         user += ", and corruptions out of measure.analyses"

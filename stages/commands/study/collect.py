@@ -1,42 +1,45 @@
-"""Collect the small results of finished cells into a folder that can be committed: a study to be kept.
+"""Collect the small results of finished cells into a folder that can be committed: a study to be kept."""
 
-Of each cell of the grid whose measures exist: its metric table as `cells/<dataset>-<model>-<seed>.csv`, its last
-step's per-image contributions as `images/<dataset>-<model>-<seed>.parquet`, and the tables of its last step's analyses,
-where it has them, as `<analysis>/<dataset>-<model>-<seed>.csv`. Cells that are not there are named.
-
-    python -m stages.commands.study.collect data/measures docs/study
-"""
-
-import argparse
 import shutil
 from itertools import product
 from pathlib import Path
 
+import click
 import pandas as pd
 
-from stages.shared.console import UserError, run_main
+from stages.commands.project import ProjectCommand, ProjectPath, params_option, stage_path
+from stages.shared.console import UserError
 from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, analysis_path, read_records
 from stages.shared.params import read_run
 
 
-def main() -> None:
-    """Copy what is finished, and say what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("measures", type=Path, help="what the measure stage wrote: <dataset>/<model>/<seed>/")
-    parser.add_argument("study", type=Path, help="the folder to collect into")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    args = parser.parse_args()
-    run = read_run(args.params)
+@click.command(cls=ProjectCommand)
+@click.argument("study", type=ProjectPath())
+@click.option(
+    "--measures",
+    type=ProjectPath(),
+    default=lambda: stage_path("aggregate", "--measures"),
+    help="What the measure stage wrote, <dataset>/<model>/<seed>/; by default where dvc.yaml has it.",
+)
+@params_option
+def collect(study: Path, measures: Path, params: Path) -> None:
+    """Collect finished cells' small results into the folder STUDY, which can be committed.
+
+    Of each cell of the grid whose measures exist: its metric table as cells/<dataset>-<model>-<seed>.csv, its last
+    step's per-image contributions as images/<dataset>-<model>-<seed>.parquet, and the tables of its last step's
+    analyses, where it has them, as <analysis>/<dataset>-<model>-<seed>.csv. Cells that are not there are named.
+    """
+    run = read_run(params)
+    cells = list(product(run.datasets, run.models, run.seeds))
     missing = []
-    for cell in product(run.datasets, run.models, run.seeds):
-        source = args.measures.joinpath(*map(str, cell))
-        name = "-".join(map(str, cell))
+    for cell in cells:
+        source, name = measures.joinpath(*map(str, cell)), "-".join(map(str, cell))
         if (source / "layers.csv").exists():
-            collect_cell(source, args.study, name)
+            collect_cell(source, study, name)
         else:
             missing.append(name)
-    total = len(run.datasets) * len(run.models) * len(run.seeds)
-    print(f"collect: {total - len(missing)} of {total} cells in {args.study}; missing: {', '.join(missing) or 'none'}")
+    done = len(cells) - len(missing)
+    print(f"collect: {done} of {len(cells)} cells in {study}; missing: {', '.join(missing) or 'none'}")
 
 
 def collect_cell(source: Path, study: Path, name: str) -> None:
@@ -64,7 +67,3 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
             kept.unlink(missing_ok=True)  # of an earlier measurement
     last = images[images["step"] == images["step"].max()].drop(columns="step")
     last.to_parquet(study / "images" / f"{name}.parquet", index=False, compression="zstd", compression_level=19)
-
-
-if __name__ == "__main__":
-    run_main(main)

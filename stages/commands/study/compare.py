@@ -1,22 +1,18 @@
-"""Set a study beside the published results, as Markdown tables: accuracy, g, best depth, rank correlations.
+"""Set a study beside the published results, as Markdown tables: accuracy, g, best depth, rank correlations."""
 
-Reads the metric tables of a study's cells (`<study>/<dataset>-<model>-<seed>.csv`, each a cell's layers.csv) and the
-published numbers; prints to standard output. A layer with several poolings counts under its main one.
-
-    python -m stages.commands.study.compare docs/study/cells docs/paper.json
-"""
-
-import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import click
 import pandas as pd
+from tabulate import tabulate
 
 from stages.aggregate.points import spearman
-from stages.shared.console import UserError, run_main
-from stages.shared.metric_table import concat_records, read_records
+from stages.commands.project import ROOT, ProjectCommand, ProjectPath
+from stages.commands.study.summaries import number, parse_summary
+from stages.shared.console import UserError
 
 SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "probe_accuracy": "linear probe"}
 COLUMNS = {"accuracy": "accuracy"} | {
@@ -30,18 +26,28 @@ PUBLISHED = ("accuracy", "g", BEST_DEPTHS)
 """What is read of the published numbers."""
 
 
-def main() -> None:
-    """Print every table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("study", type=Path, help="folder of the cells' metric tables")
-    parser.add_argument("published", type=Path, help="the published numbers")
-    args = parser.parse_args()
-    records = read_study(args.study)
-    published = read_published(args.published)
-    for dataset in sorted(records["dataset"].unique()):
-        ours = study_rows(records[records["dataset"] == dataset])
-        theirs = published_rows(published, dataset)
-        print(f"\n### {dataset}\n\n{side_by_side(ours, theirs)}")
+@click.command(cls=ProjectCommand)
+@click.argument("summary", type=ProjectPath())
+@click.option(
+    "--published",
+    type=ProjectPath(),
+    default=lambda: ROOT / PAPER,
+    help=f"The published numbers; by default {PAPER}.",
+)
+def compare(summary: Path, published: Path) -> None:
+    """Set a study beside the published results, as Markdown tables.
+
+    SUMMARY is the study's summary.csv, for example docs/study/results/summary.csv. A layer with several poolings counts
+    under its main one.
+    """
+    try:
+        rows = parse_summary(summary.read_text(), str(summary))
+    except FileNotFoundError:
+        raise UserError(f"{summary}: must be a study's summary.csv, found no file; run the workflow") from None
+    numbers = read_published(published)
+    for dataset, of_dataset in rows.groupby("dataset"):
+        theirs = published_rows(numbers, str(dataset))
+        print(f"\n### {dataset}\n\n{side_by_side(study_rows(of_dataset), theirs)}")
 
 
 def side_by_side(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> str:
@@ -52,18 +58,6 @@ def side_by_side(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str
     parts += [f"Not measured in this study: {', '.join(absent)}."] if absent else []
     parts += [f"{correlations(theirs, 'published')}\n" if theirs else "No published numbers for this dataset.\n"]
     return "\n\n".join(parts) + correlations(ours, "this study")
-
-
-def read_study(folder: Path) -> pd.DataFrame:
-    """Read the metric tables of all cells of a study.
-
-    Raises:
-        UserError: there is none.
-    """
-    paths = sorted(folder.glob("*.csv"))
-    if not paths:
-        raise UserError(f"{folder}: must hold metric tables named <dataset>-<model>-<seed>.csv, found none")
-    return concat_records([read_records(path) for path in paths])
 
 
 def read_published(path: Path) -> dict[str, Any]:
@@ -86,41 +80,26 @@ def read_published(path: Path) -> dict[str, Any]:
     return dict(published)
 
 
-def study_rows(records: pd.DataFrame) -> list[dict[str, Any]]:
-    """Sum up every model of one dataset at its last step, as the published table does.
+def study_rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
+    """Arrange one dataset's summary by network, sorted by name, as the published table does.
 
     Returns:
-        One mapping per model: model, n, accuracy, and per score seen, unseen (maxima over layers of the seeds' means),
-        their `_sd` at the chosen layer (ddof = 1), the layer's name, its and the last depth. What was not measured is
-        not in it.
+        One mapping per network: model, n, and those of `COLUMNS` that were measured, each with its `_sd`; `depth` of
+        the best layer by NMI.
     """
-    return [_study_row(str(model), rows) for model, rows in records.groupby("model")]
-
-
-def _study_row(model: str, rows: pd.DataFrame) -> dict[str, Any]:
-    last = rows[rows["step"] == rows["step"].max()]
-    accuracy = last.loc[(last["metric"] == "accuracy") & (last["split"] == "test"), "value"]
-    row: dict[str, Any] = {"model": model, "n": last["seed"].nunique()}
-    row |= {"accuracy": accuracy.mean(), "accuracy_sd": accuracy.std(ddof=1)} if len(accuracy) else {}
-    layers = _main_poolings(last)
-    names = layers.groupby("depth")["layer"].first()
-    for metric in SCORES:
-        for split, name in (("test", "seen"), ("unseen", "unseen")):
-            scored = layers[(layers["metric"] == metric) & (layers["split"] == split)]
-            if scored.empty:
-                continue
-            curve = scored.groupby("depth")["value"]
-            best = cast(int, curve.mean().idxmax())
-            row |= {f"{metric} {name}": curve.mean()[best], f"{metric} {name}_sd": curve.std(ddof=1)[best]}
-            row |= {f"{metric} {name} depth": f"{names[best]} ({best} of {names.index.max()})"}
-    return row
-
-
-def _main_poolings(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of every layer under its main pooling, whose rows come first (see `stages.aggregate.curves`)."""
-    layers = rows[(rows["depth"] >= 0).fillna(value=False)]
-    further = layers["layer"].str.contains("@", regex=False)
-    return layers[~further & (layers["pooling"] == layers.groupby("depth")["pooling"].transform("first"))]
+    rows = []
+    for model, scores in summary.groupby("model"):
+        first = scores.iloc[0]
+        row = {"model": model, "n": first["n_seeds"]}
+        found = {"accuracy": (first["accuracy"], first["accuracy_sd"])}
+        for _, score in scores[scores["metric"].isin(SCORES)].iterrows():
+            found |= {f"{score['metric']} {name}": (score[name], score[f"{name}_sd"]) for name in ("seen", "unseen")}
+            if score["metric"] == "nmi":
+                row["depth"] = f"{score['best_layer']} ({score['best_depth']} of {score['last_depth']})"
+        for column, (value, deviation) in found.items():
+            row |= {} if pd.isna(value) else {column: value, f"{column}_sd": deviation}
+        rows.append(row)
+    return rows
 
 
 def published_rows(published: Mapping[str, Any], dataset: str) -> list[dict[str, Any]]:
@@ -131,17 +110,14 @@ def published_rows(published: Mapping[str, Any], dataset: str) -> list[dict[str,
     rows = []
     for model, accuracies in published["accuracy"].items():
         last = pd.Series(accuracies[dataset][-1])
-        row = {
-            "model": f"{model} (published)",
-            "n": len(last),
-            "accuracy": last.mean(),
-            "accuracy_sd": last.std(ddof=1),
+        scores = {
+            f"{metric} {name}": published["g"][dataset][name][metric][model]
+            for metric in SCORES
+            for name in ("seen", "unseen")
         }
-        for metric in SCORES:
-            for name in ("seen", "unseen"):
-                row[f"{metric} {name}"] = published["g"][dataset][name][metric][model]
-        row["nmi unseen depth"] = f"about {depths[model][0]} of {depths[model][1]}"
-        rows.append(row)
+        accuracy = {"accuracy": last.mean(), "accuracy_sd": last.std(ddof=1)}
+        depth = f"about {depths[model][0]} of {depths[model][1]}"
+        rows.append({"model": f"{model} (published)", "n": len(last), **accuracy, **scores, "depth": depth})
     return rows
 
 
@@ -152,19 +128,21 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = tuple(C
         rows: as `study_rows` gives them.
         columns: which of `COLUMNS`; the best depth goes with `nmi unseen`.
     """
-    depth = "nmi unseen" in columns
-    titles = [*(COLUMNS[c] for c in columns), *(["best depth (NMI)"] if depth else [])]
-    lines = [f"| network | n | {' | '.join(titles)} |", "|---|--:|" + "--:|" * len(titles)]
-    for row in rows:
-        cells = [_number(row[c], row.get(f"{c}_sd")) if c in row else "–" for c in columns]
-        cells += [row.get("nmi unseen depth", "–")] if depth else []
-        lines.append(f"| {row['model']} | {row['n']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells = [
+        {"network": row["model"], "n": row["n"]}
+        | {COLUMNS[column]: _cell(row, column) for column in columns}
+        | ({"best depth (NMI)": row.get("depth", "–")} if "nmi unseen" in columns else {})
+        for row in rows
+    ]
+    aligned = ("left", *["right"] * (len(cells[0]) - 1))
+    return tabulate(cells, headers="keys", tablefmt="pipe", disable_numparse=True, colalign=aligned)
 
 
-def _number(value: float, deviation: float | None) -> str:
-    spread = "" if deviation is None or pd.isna(deviation) else f" ± {deviation:.3f}"
-    return f"{value:.3f}{spread}" if spread or round(value, 2) != value else f"{value:.2f}"
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    if column not in row:
+        return "–"
+    deviation = row.get(f"{column}_sd")
+    return f"{row[column]:.2f}" if deviation is None else number(row[column], deviation)  # published to two digits
 
 
 def correlations(rows: Sequence[Mapping[str, Any]], whose: str) -> str:
@@ -180,7 +158,3 @@ def _rhos(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         rho = spearman(*map(pd.Series, zip(*both, strict=True))) if len(both) > 2 else float("nan")
         of = f" (over {len(both)})" if len(both) < len(rows) else ""
         yield f"{title} undefined" if pd.isna(rho) else f"{title} {rho:+.2f}{of}"
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -173,7 +173,7 @@ def test_missing_damaged_and_old_results_are_errors(tmp_path):
 
 
 def test_the_command_prints_the_verdict_or_one_error(tmp_path):
-    command = [sys.executable, "-m", "stages.commands.verdict", str(tmp_path)]
+    command = [sys.executable, "-c", "from stages.commands.cli import main; main()", "verdict", str(tmp_path)]
     failed = subprocess.run(command, capture_output=True, text=True)
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
     assert failed.stderr.startswith("error: ")

@@ -1,22 +1,20 @@
 """Collecting a study: finished cells are copied, others are named."""
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from stages.commands.study.collect import collect_cell, main
+from stages.commands.study.collect import collect, collect_cell
 from stages.shared.console import UserError
 from stages.shared.metric_table import COLUMNS, read_records, write_records
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_finished_cells_are_collected_and_missing_ones_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_finished_cells_are_collected_and_missing_ones_named(tmp_path: Path):
     params = YAML().load(ROOT / "params.yaml")
     params["run"]["seeds"] = [0, 1]
     YAML().dump(params, tmp_path / "params.yaml")
@@ -31,13 +29,10 @@ def test_finished_cells_are_collected_and_missing_ones_named(
     outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-1.csv"
     outdated.parent.mkdir(parents=True)
     outdated.write_text("cka\n1.0\n")
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["collect", str(tmp_path / "measures"), str(tmp_path / "study"), "--params", str(tmp_path / "params.yaml")],
-    )
-    main()
-    assert "1 of 4 cells" in (printed := capsys.readouterr().out)
+    paths = ["study", "--measures", "measures", "--params", "params.yaml"]
+    args = [word if word.startswith("--") else str(tmp_path / word) for word in paths]
+    printed = CliRunner().invoke(collect, args, catch_exceptions=False).output
+    assert "1 of 4 cells" in printed
     assert "missing: handwriting-efficientnet_lite0-0, handwriting-efficientnet_lite0_scratch-0" in printed
     assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-1.csv")["value"].tolist() == [0.25]
     images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-1.parquet")

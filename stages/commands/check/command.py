@@ -1,0 +1,38 @@
+"""Check params.yaml and the raw data of the grid before `dvc repro`, importing no network library."""
+
+from pathlib import Path
+
+import click
+
+from stages.commands.check.datasets import check_classes, check_raw
+from stages.commands.check.models import check_layers, check_weights
+from stages.commands.check.sections import check_sections
+from stages.commands.config import read_config
+from stages.commands.project import ProjectCommand, params_option, raw_option
+
+
+@click.command(cls=ProjectCommand)
+@params_option
+@raw_option
+def check(params: Path, raw: Path) -> None:
+    """Check params.yaml and the raw data of the grid before `dvc repro`.
+
+    DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
+    this says what must hold and what to do. What one section asks of another, the classes of your own images, files of
+    weights and layers that are named are checked here as well, since their own stage would find out only after others
+    have run.
+
+    It takes a second, and longer for what only work can tell: your own images are listed (none is read), and networks
+    whose layers are named are built, without weights.
+    """
+    config = read_config(params)
+    check_sections(config)
+    check_raw(raw, config.run)
+    check_classes(config, raw)
+    check_weights(config)
+    check_layers(config)
+    run = config.run
+    print(
+        f"check: {params} is valid; {len(run.datasets) * len(run.models) * len(run.seeds)} cells: "
+        f"datasets {', '.join(run.datasets)}; models {', '.join(run.models)}; seeds {', '.join(map(str, run.seeds))}"
+    )

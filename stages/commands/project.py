@@ -1,0 +1,58 @@
+"""What every command of `whichlayer` shares: the project's folder, and options that are paths."""
+
+import os
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import click
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project whose code this is, which the launcher found from the working directory."""
+
+
+class ProjectCommand(click.Command):
+    """A command that works in the project's folder, as the stages do, wherever it was called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command's function."""
+        with chdir(ROOT):
+            return super().invoke(ctx)
+
+
+class ProjectPath(click.Path):
+    """A path, given from where the user is, as it is seen from the project's folder."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Resolve the path before the command goes to the project's folder."""
+        given = str(super().convert(value, param, ctx))
+        path = Path(os.path.normpath(Path.cwd() / given))  # not resolve(), which follows links
+        return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def stage_path(stage: str, option: str) -> Path:
+    """Look up in dvc.yaml, the one place that spells artifact paths, what it passes to a stage as an option.
+
+    Args:
+        stage: a stage that has no matrix, `aggregate`.
+        option: for example `--out`.
+    """
+    words: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"][stage]["cmd"].split()
+    return ROOT / words[words.index(option) + 1]
+
+
+params_option = click.option(
+    "--params",
+    type=ProjectPath(),
+    default=lambda: ROOT / "params.yaml",
+    help="The params file; by default the project's params.yaml.",
+)
+raw_option = click.option(
+    "--raw",
+    type=ProjectPath(),
+    default=lambda: ROOT / "data" / "raw",
+    help="The folder that holds <dataset>/ for every dataset; by default data/raw.",
+)

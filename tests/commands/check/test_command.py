@@ -1,0 +1,54 @@
+"""`whichlayer check`: what it looks at, in which order, and that it is quick."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stages.commands.check.command import check
+from stages.shared.console import UserError
+from tests.commands.check.test_datasets import write_images
+from tests.commands.edited import ROOT, file
+
+
+def run(*args: str) -> str:
+    return CliRunner().invoke(check, args, catch_exceptions=False).stdout
+
+
+def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
+    weights = {"source": "file", "path": str(tmp_path / "mine.pth")}
+    params = file(
+        tmp_path,
+        {
+            "datasets.mine": {
+                "source": "folder", "image_size": 32, "test_fraction": 0.4, "unseen_classes": ["c", "d"],
+            },
+            "models.efficientnet_lite0.network.weights": weights,
+            "run": {"datasets": ["mine"], "models": ["efficientnet_lite0"], "seeds": [0, 1]},
+        },
+    )  # fmt: skip
+    write_images(tmp_path / "small", 8)
+    write_images(tmp_path / "large", 13)
+    with pytest.raises(UserError, match="every class must have an image for each of measure"):
+        run("--params", str(params), "--raw", str(tmp_path / "small"))
+    with pytest.raises(UserError, match=r"weights\.path: must be"):
+        run("--params", str(params), "--raw", str(tmp_path / "large"))
+    (tmp_path / "mine.pth").touch()
+    printed = run("--params", str(params), "--raw", str(tmp_path / "large"))
+    assert printed.endswith("2 cells: datasets mine; models efficientnet_lite0; seeds 0, 1\n")
+
+
+def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):
+    code = (
+        "import sys\n"
+        "from stages.commands.cli import main\n"
+        f"sys.argv = ['whichlayer', 'check', '--params', {str(file(tmp_path, {'measure.knn_k': 'all'}))!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as stop:\n    assert stop.code == 2, stop.code\n"
+        "assert not {'torch', 'timm', 'transformers', 'sklearn'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "measure.knn_k" in done.stderr

@@ -1,0 +1,77 @@
+"""The command line: its commands, and what it says of a mistake."""
+
+import sys
+from importlib import import_module
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stages.commands import cli
+from stages.commands.cli import COMMANDS, STUDY_COMMANDS, whichlayer
+from stages.commands.project import ROOT, ProjectCommand, ProjectPath, stage_path
+from stages.shared.console import UserError
+
+
+@pytest.mark.parametrize(("name", "module"), [(n, m) for n, (m, _) in (COMMANDS | STUDY_COMMANDS).items()])
+def test_every_command_is_a_function_of_its_name_and_explains_itself(name: str, module: str):
+    command = getattr(import_module(module), name)
+    assert isinstance(command, ProjectCommand)
+    assert command.name == name
+    assert len((command.help or "").splitlines()[0]) > 20
+
+
+def test_help_lists_all_and_imports_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cli, "import_module", lambda name: pytest.fail(f"imports {name}"))
+    printed = CliRunner().invoke(whichlayer, ["--help"]).output
+    for name in (*COMMANDS, "study"):
+        assert f"\n  {name} " in printed
+    printed = CliRunner().invoke(whichlayer, ["study", "--help"]).output
+    for name in STUDY_COMMANDS:
+        assert f"\n  {name} " in printed
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["chek"], "'chek' is no command: did you mean 'check'?"),
+        (["study", "collet"], "'collet' is no command: did you mean 'collect'?"),
+        (["check", "--param", "x"], "No such option"),
+    ],
+)
+def test_a_mistake_names_the_nearest(args: list[str], said: str):
+    done = CliRunner().invoke(whichlayer, args)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_an_error_of_the_user_is_one_message_and_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    @click.command()
+    def fail() -> None:
+        raise UserError("data: must exist")
+
+    monkeypatch.setitem(whichlayer.commands, "fail", fail)
+    monkeypatch.setattr(sys, "argv", ["whichlayer", "fail"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: data: must exist\n"
+
+
+def test_commands_work_in_the_project_and_take_paths_from_where_the_user_is(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    @click.command(cls=ProjectCommand)
+    @click.argument("path", type=ProjectPath())
+    def show(path) -> None:
+        print(path, path.exists())
+
+    monkeypatch.chdir(ROOT / "docs")
+    assert CliRunner().invoke(show, ["paper.md"]).output == "docs/paper.md True\n"
+    assert CliRunner().invoke(show, ["../params.yaml"]).output == "params.yaml True\n"
+    assert CliRunner().invoke(show, [str(tmp_path)]).output == f"{tmp_path} True\n"
+
+
+def test_paths_of_a_stage_are_those_of_dvc_yaml():
+    assert stage_path("aggregate", "--out") == ROOT / "data" / "results"
+    assert stage_path("aggregate", "--measures") == ROOT / "data" / "measures"

@@ -1,0 +1,87 @@
+"""params.yaml as one object: parsed once, and every wrong value named."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.commands.config import parse_config, read_config
+from stages.shared.console import UserError
+from tests.commands.edited import COMMITTED, ROOT, config, content
+
+
+def test_the_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
+    parsed: list[Path] = []
+    load = YAML.load
+
+    def counted(self: YAML, stream: Any) -> Any:
+        parsed.extend([stream] if isinstance(stream, Path) else [])  # a path is opened, and loaded in a second call
+        return load(self, stream)
+
+    monkeypatch.setattr(YAML, "load", counted)
+    found = read_config(ROOT / "params.yaml")
+    assert parsed == [ROOT / "params.yaml"]
+    assert found == parse_config(COMMITTED)
+
+
+def test_every_section_and_entry_is_there_and_frozen():
+    found = config({"datasets.handwriting.seed": 3, "prepare.seed": 5})
+    assert found.run.datasets == ["handwriting"]
+    assert (set(found.datasets), set(found.models)) == (set(COMMITTED["datasets"]), set(COMMITTED["models"]))
+    assert found.models["efficientnet_lite0_scratch"].network.weights.source == "none"
+    assert (found.root_seed("handwriting"), found.root_seed("cifar100")) == (3, 42)
+    assert config({"prepare.seed": 5}).root_seed("handwriting") == 5
+    with pytest.raises(FrozenInstanceError):
+        found.run = found.run  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "message"),
+    [
+        (
+            "run.datasets",
+            ["hand"],
+            "run.datasets names 'hand', which is no entry of `datasets`: did you mean 'handwriting'?",
+        ),
+        ("run.models", ["efficientnet_lite_0"], "did you mean 'efficientnet_lite0'"),
+        ("run.seeds", [-1], "run.seeds.0: Input should be greater than or equal to 0; found -1"),
+        ("run.seeds", [0, 0], "must not repeat"),
+        ("prepare.sed", 1, "prepare.sed is not a parameter: did you mean 'seed'?"),
+        ("finetune.learning_rat", 1.0, "finetune.learning_rat is not a parameter: did you mean 'learning_rate'?"),
+        ("finetune.learning_rate", "fast", "learning_rate: Input should be a valid number; found 'fast' (str)"),
+        ("embed.pooling", ["middle"], "embed.pooling.0"),
+        (
+            "embed.splits",
+            ["unseen"],
+            "embed.corruptions: Value error, kinds must be [] unless embed.splits lists 'test'",
+        ),
+        ("measure.metrics", ["nmii"], "did you mean 'nmi' or 'ami'?"),
+        ("measure.extra.metrics", ["nmi"], "extra.metrics must not repeat a name of metrics, found ['nmi']"),
+        ("measure.analyses", ["odd"], "measure.analyses.0: Value error, 'odd' is no analysis: did you mean 'ood'?"),
+        ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
+        ("aggregate.main_metric", "accuracy", "must be a score of layers; accuracy is the whole network's"),
+        ("datasets.handwriting.source", "hand", "'hand' is no source: did you mean 'handwriting'?"),
+        (
+            "datasets.cifar100.imagesize",
+            3,
+            "datasets.cifar100.imagesize is not a parameter: did you mean 'image_size'?",
+        ),
+        ("models.resnet50.network.library", "tim", "models.resnet50.network.library: Input should be 'timm', "),
+        ("models.resnet50.network.weights.sourc", "x", "did you mean 'source'?"),
+        ("models.resnet50.taps.layers", "all", "models.resnet50.taps.layers"),
+        ("models.resnet50", {"taps": {"layers": "default"}}, "models.resnet50.network is missing"),
+    ],
+)
+def test_a_wrong_value_is_named_also_outside_the_grid(dotted: str, value: object, message: str):
+    with pytest.raises(UserError) as caught:
+        parse_config(content({dotted: value}))
+    assert message in str(caught.value)
+
+
+def test_an_unknown_section_is_named(tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("measure:", "mesure:"))
+    with pytest.raises(UserError, match="unknown section 'mesure': did you mean 'measure'"):
+        read_config(path)
