@@ -1,6 +1,6 @@
 """Per-image contributions of all seeds of one dataset and model, read at the steps that count and arranged by layer."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,30 +25,35 @@ Block = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Images:
-    """What every seed's network made of one dataset's images, a block for each seed, step, split and embedding.
+class Contributions:
+    """What the images of one dataset contribute to one model's scores: a block per seed, step, split and embedding.
 
     Attributes:
         labels: split -> (N,) class of every image.
-        blocks: one mapping per seed: (step, split, layer, pooling) -> column -> (N,) float32, images in the same order.
+        blocks: seed -> (step, split, layer, pooling) -> column -> (N,) float32, images in the same order.
     """
 
     labels: dict[str, NDArray[np.str_]]
-    blocks: list[dict[Place, Block]]
+    blocks: dict[int, dict[Place, Block]]
+
+    @property
+    def seeds(self) -> list[int]:
+        """In the order of what `stack` returns."""
+        return list(self.blocks)
 
     def stack(self, column: str, step: int, split: str, keys: Sequence[Key]) -> NDArray[np.float64] | None:
         """Stack one column of several embeddings, (S, L, N) float64; None where a seed or embedding lacks it."""
-        found = [[seed.get((step, split, *key), {}).get(column) for key in keys] for seed in self.blocks]
+        found = [[seed.get((step, split, *key), {}).get(column) for key in keys] for seed in self.blocks.values()]
         if not keys or any(values is None for seed in found for values in seed):
             return None
         return np.asarray(found, dtype=np.float64)
 
 
-def read_images(paths: Sequence[Path], steps: Sequence[int], columns: Iterable[str]) -> Images | None:
+def read_contributions(paths: Mapping[int, Path], steps: Sequence[int], columns: Iterable[str]) -> Contributions | None:
     """Read the contributions of all seeds at some steps, on seen test images and on unseen ones.
 
     Args:
-        paths: `images.parquet` of every seed. Without a column `step` it holds the last step alone.
+        paths: seed -> its `images.parquet`. Without a column `step` it holds the last step alone.
         steps: the steps wanted, ascending.
         columns: contributions, clusters and distances wanted, where a file has them.
 
@@ -58,13 +63,12 @@ def read_images(paths: Sequence[Path], steps: Sequence[int], columns: Iterable[s
     Raises:
         UserError: the seeds or layers do not hold the same images.
     """
-    if not all(path.is_file() for path in paths):
+    if not all(path.is_file() for path in paths.values()):
         return None
     labels: dict[str, NDArray[np.str_]] = {}
     ids: dict[str, NDArray[np.str_]] = {}
-    blocks: list[dict[Place, Block]] = []
-    for path in paths:
-        blocks.append({})
+    blocks: dict[int, dict[Place, Block]] = {seed: {} for seed in paths}
+    for seed, path in paths.items():
         for place, rows in _read(path, steps, columns):
             split, block_ids = place[1], rows["sample_id"].to_numpy(dtype=str)
             labels.setdefault(split, rows["label"].to_numpy(dtype=str))
@@ -74,8 +78,8 @@ def read_images(paths: Sequence[Path], steps: Sequence[int], columns: Iterable[s
                     f"seed of this dataset and model, found {len(block_ids)}, others or in another order; "
                     f"{MEASURE_AGAIN}"
                 )
-            blocks[-1][place] = {name: rows[name].to_numpy(dtype=np.float32) for name in rows.columns[2:]}
-    return Images(labels, blocks)
+            blocks[seed][place] = {name: rows[name].to_numpy(dtype=np.float32) for name in rows.columns[2:]}
+    return Contributions(labels, blocks)
 
 
 def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> Iterator[tuple[Place, pd.DataFrame]]:

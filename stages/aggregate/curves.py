@@ -14,36 +14,58 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from stages.aggregate.metric_info import metric_rank
 from stages.shared.console import UserError
+from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.metric_table import HEAD, MEASURE_AGAIN
 from stages.shared.params import RunParams
 from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
 CURVE = ["dataset", "model", "pooling", "metric"]
-POINT = ["dataset", "model", "main", "pooling", "metric", "split", "step", "depth", "layer"]
+POINT = {
+    "dataset": TEXT,
+    "model": TEXT,
+    "main": "bool",
+    "pooling": TEXT,
+    "metric": TEXT,
+    "split": TEXT,
+    "step": INTEGER,
+    "depth": INTEGER,
+    "layer": TEXT,
+}
+"""What names a point of a curve, and its type."""
 
-INTERVALS = ["ci_images_low", "ci_images_high", "range_classes_low", "range_classes_high"]
-LEADS = ["lead", "lead_low", "lead_high", "subset_agreement"]
-EVIDENCE = [*INTERVALS, "selection_frequency", "in_best_set", *LEADS]
-"""How sure a point is (docs/results.md), empty until `uncertainty.intervals` fills it; `LEADS` are the whole
-curve's, repeated at each of its unseen points."""
+INTERVALS = {
+    "ci_images_low": FLOAT,
+    "ci_images_high": FLOAT,
+    "range_classes_low": FLOAT,
+    "range_classes_high": FLOAT,
+}
+COMPARISONS = {
+    "selection_frequency": FLOAT,
+    "in_best_set": "boolean",
+    "lead": FLOAT,
+    "lead_low": FLOAT,
+    "lead_high": FLOAT,
+    "subset_agreement": FLOAT,
+}
+UNCERTAINTY = INTERVALS | COMPARISONS
+"""How sure a point at its last step is (docs/results.md). From `lead` on it is the whole curve's, repeated at each of
+its unseen points."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over seeds.
+    """Means over seeds; `UNCERTAINTY` stands beside them once `uncertainty.annotate.add_uncertainty` has added it.
 
     Attributes:
         curves: one row per curve (dataset, model, pooling, metric; `main` marks the main pooling), split, step and
             depth: layer, value, sd (over seeds, ddof = 1; NaN for one seed), chance, ceiling, start_sd, parameters,
-            better, embedding (the layer's own pooling) and `EVIDENCE`. In the grid's order.
+            better, embedding (the layer's own pooling). In the grid's order.
         baseline: the same for the raw-pixel baseline: dataset, model, metric, split, step, value.
-        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd, `INTERVALS`.
+        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd.
         n_seeds: how many seeds every mean is over.
     """
 
@@ -78,7 +100,7 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
     ]
     pixels = layers[(layers["depth"] == -1).fillna(False)]
     return Scores(
-        curves=_means(pd.concat(groups, ignore_index=True), POINT, run),
+        curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run),
         baseline=_means(pixels, ["dataset", "model", "metric", "split", "step"], run),
         accuracy=_means(head, ["dataset", "model", "step"], run),
         n_seeds=len(run.seeds),
@@ -95,23 +117,6 @@ def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
     """
     rows = layers[layers["split"].isin([SEEN, UNSEEN])]
     return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
-
-
-TIE = 1e-12
-"""Scores as close as this are equal: the same clusters in another order differ by rounding."""
-
-
-def best_index(values: NDArray[np.float64], better: str) -> int | None:
-    """Index of the best of (L,) values, the first of equal ones; None where none is finite or nothing is better.
-
-    Args:
-        values: NaN where there is none.
-        better: `higher`, `lower` or `neither`.
-    """
-    if better == "neither" or np.isnan(values).all():
-        return None
-    signed = values if better == "higher" else -values
-    return int(np.argmax(signed >= np.nanmax(signed) - TIE))
 
 
 def _check_unseen(embedded: pd.DataFrame) -> None:
@@ -159,8 +164,6 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFr
         better=("better", "first"),
         embedding=("embedding" if "embedding" in rows else "pooling", "first"),
     ).reset_index()
-    means[EVIDENCE] = np.nan
-    means["in_best_set"] = pd.array([pd.NA] * len(means), dtype="boolean")
     short = means[means["n"] != len(run.seeds)]
     if len(short):
         where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")

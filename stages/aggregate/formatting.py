@@ -1,19 +1,17 @@
-"""Numbers, intervals and lists as words, the same in the verdict, the findings and the documents."""
+"""Numbers, intervals, layers and lists as text, alike in the verdict, the findings, the documents and the figures."""
 
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from stages.aggregate.uncertainty.bootstrap import LEVEL, UNPROVEN, WIDTHS
-
-Row = pd.Series  # one row of summary.csv
+MISSING = "–"
 
 
-def number(value: float, sd: float = float("nan"), form: str = "{} ± {}") -> str:
+def number(value: float | None, sd: float | None = None, form: str = "{} ± {}") -> str:
     """Write a value with three decimals and its standard deviation, if there is one; an en dash for a missing value."""
-    if pd.isna(value):
-        return "–"
-    return decimals(value) if pd.isna(sd) else form.format(decimals(value), decimals(sd))
+    if value is None or pd.isna(value):
+        return MISSING
+    return decimals(value) if sd is None or pd.isna(sd) else form.format(decimals(value), decimals(sd))
 
 
 def decimals(value: float, *, sign: bool = False) -> str:
@@ -22,59 +20,35 @@ def decimals(value: float, *, sign: bool = False) -> str:
     return f"{rounded:+.3f}" if sign else f"{rounded:.3f}"
 
 
-def interval(row: Row, name: str) -> str:
-    """Write the columns `<name>_low` and `<name>_high` as `[low, high]`; nothing where they are missing or empty."""
-    low, high = known(row, f"{name}_low"), known(row, f"{name}_high")
+def interval(low: float | None, high: float | None) -> str:
+    """Write `[low, high]`; nothing where an end is missing."""
     return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
 
 
-def intervals_of(metric: str) -> str:
-    """Name a score's intervals, with their level where simulation bears it out."""
-    proven = (metric in WIDTHS and metric not in UNPROVEN) or metric.startswith("ood_")
-    return f"{100 * LEVEL:.0f} % intervals" if proven else "intervals of no proven level"
+def estimate(
+    value: float | None, low: float | None, high: float | None, *, sd: float | None = None, sign: bool = False
+) -> str:
+    """Write a value, its standard deviation and its interval; an en dash for a missing value."""
+    if value is None:
+        return MISSING
+    spread = "" if sd is None else f" ± {decimals(sd)}"
+    return f"{decimals(value, sign=sign)}{spread} {interval(low, high)}".rstrip()
 
 
-def with_interval(row: Row, value: str, limits: str, *, sd: str = "", sign: bool = False) -> str:
-    """Write one column's value, the standard deviation of another, and the interval of `<limits>_low`, `<limits>_high`.
-
-    What is missing is left out; a missing value is an en dash.
-    """
-    written, spread = known(row, value), known(row, sd)
-    text = "–" if written is None else decimals(written, sign=sign)
-    text += "" if spread is None else f" ± {decimals(spread)}"
-    return f"{text} {interval(row, limits)}".rstrip()
+def place(depth: int, last_depth: int) -> str:
+    """Count a layer from 1 at the input side: `8 of 9`; depth counts from 0."""
+    return f"{depth + 1} of {last_depth + 1}"
 
 
-def known(row: Row, name: str) -> float | None:
-    """A number of a row, or None where there is no such column or it is empty."""
-    value = row.get(name)
-    return None if value is None or pd.isna(value) else float(value)
-
-
-def lower_is_better(row: Row) -> bool:
-    """Tell whether a row's score is the better the lower it is; without a column `better` it is not."""
-    return bool(row.get("better") == "lower")
-
-
-def beaten_by(row: Row) -> str | None:
-    """Name what no layer of a summary row beats: `raw pixels`, else `chance`, with its score; None if it beats both."""
-    sign = -1 if lower_is_better(row) else 1
-    for column, name in (("baseline", "raw pixels"), ("chance", "chance")):
-        level = known(row, column)
-        if level is not None and sign * float(row["unseen"]) <= sign * level:
-            return f"{name} ({number(level)})"
-    return None
+def layers(depths: Iterable[int]) -> str:
+    """Name layers of ascending depths by number, from 1: `layer 3`, `layers 1, 3-5 and 8`."""
+    numbers = [depth + 1 for depth in depths]
+    return f"layer{'s' if len(numbers) > 1 else ''} {_runs(numbers)}"
 
 
 def joined(names: Sequence[str]) -> str:
     """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def runs(depths: Sequence[int]) -> str:
-    """Name ascending whole numbers by their runs: `3`, `3 and 5`, `1, 3 to 5 and 8`."""
-    spelled = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in consecutive(depths)]
-    return joined([text for run in spelled for text in run])
 
 
 def consecutive(numbers: Iterable[int]) -> list[list[int]]:
@@ -88,7 +62,25 @@ def consecutive(numbers: Iterable[int]) -> list[list[int]]:
     return groups
 
 
-def depths_of(best_set: object) -> list[int]:
-    """Read the depths of a `best_set` (`3;4;5`, or a number where it is a single one); none where it is missing."""
-    text = "" if best_set is None else str(best_set)
-    return [] if text in ("", "nan", "<NA>") else sorted(int(float(depth)) for depth in text.split(";"))
+def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
+    """Shorten layer names for an axis: drop the dotted prefix they share, cut the middle of what is still too long."""
+    names = [name.partition("@")[0] for name in layers]
+    parts = [name.split(".") for name in names]
+    shared = 0
+    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+        shared += 1
+    return [shorten(".".join(p[shared:]), limit) for p in parts] if len(names) > 1 else [shorten(names[0], limit)]
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut the middle of a text that has more than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 2
+    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """Name ascending whole numbers by their runs: `3`, `3 and 5`, `1, 3-5 and 8`."""
+    spelled = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in consecutive(numbers)]
+    return joined([text for run in spelled for text in run])

@@ -91,9 +91,9 @@ def cells(run: RunParams) -> Iterator[tuple[str, str, int]]:
                 yield dataset, model, seed
 
 
-def image_paths(measures: Path, dataset: str, model: str, run: RunParams) -> list[Path]:
+def image_paths(measures: Path, dataset: str, model: str, run: RunParams) -> dict[int, Path]:
     """Where every seed of one dataset and model has its per-image contributions, whether or not they are there."""
-    return [measures / dataset / model / str(seed) / "images.parquet" for seed in run.seeds]
+    return {seed: measures / dataset / model / str(seed) / "images.parquet" for seed in run.seeds}
 
 
 def _existing(root: Path, cell: tuple[str, str, int], file: str, what: str, stage: str) -> Path:

@@ -1,15 +1,49 @@
-"""Curves of averaged scores, and single points of them."""
+"""Single points of curves: the best layer, the last one, the raw pixels, and whether a score can choose a layer."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from stages.aggregate.curves import CURVE, Scores, best_index
+from stages.aggregate.curves import CURVE, Scores
+from stages.shared.console import UserError, nearest
 from stages.shared.split_names import UNSEEN
 
 Row = pd.Series
 """One point of a curve."""
+
+Better = Literal["higher", "lower", "neither"]
+"""Which values of a score are the better ones."""
+
+TOLERANCE = 1e-6
+"""Scores as close as this are equally good (times the best one's size where that is above 1). Sums in single precision,
+and the same clusters in another order, differ by rounding."""
+
+
+def equally_best(values: NDArray[np.float64], better: Better) -> NDArray[np.bool_]:
+    """Say which layers have the best score, or one within `TOLERANCE` of it.
+
+    Args:
+        values: (..., L) scores; NaN for a layer without one, which is never among them.
+        better: `higher`, `lower` or `neither`, for which no layer is.
+
+    Returns:
+        (..., L).
+    """
+    if better == "neither":
+        return np.zeros(values.shape, dtype=bool)
+    signed = np.where(np.isnan(values), -np.inf, values if better == "higher" else -values)
+    best = signed.max(axis=-1, keepdims=True)
+    size = np.where(np.isfinite(best), np.maximum(1, abs(best)), 0)
+    return np.asarray((signed >= best - TOLERANCE * size) & ~np.isnan(values))
+
+
+def best_index(values: NDArray[np.float64], better: Better) -> int | None:
+    """Index of the best of (L,) scores, the first of equally good ones; None where there is none."""
+    among = equally_best(values, better)
+    return int(among.argmax()) if among.any() else None
 
 
 def curves(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -24,7 +58,7 @@ def last_measured(curve: pd.DataFrame) -> int:
 
 
 def best(curve: pd.DataFrame, split: str, step: int) -> Row | None:
-    """The best point on one split at one step: highest or lowest as the score says, the shallower of equal ones.
+    """The best point on one split at one step: highest or lowest as the score says, the shallower of equally good ones.
 
     Returns:
         None where nothing was measured, no value is finite, or neither higher nor lower is better.
@@ -75,3 +109,32 @@ def spearman(x: pd.Series, y: pd.Series) -> float:
     both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
     varied = len(both) > 1 and (both.nunique() > 1).all()
     return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")
+
+
+def check_main_score(scores: Scores, main_metric: str) -> None:
+    """Refuse a main score that chooses no layer, before any long work.
+
+    Args:
+        scores: curves averaged over seeds.
+        main_metric: the score that the verdict speaks of.
+
+    Raises:
+        UserError: it was not measured, has no finite value on unseen classes, or neither high nor low is better.
+    """
+    known = sorted(scores.curves["metric"].unique())
+    if main_metric not in known:
+        raise UserError(
+            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: {nearest(main_metric, known)}; "
+            "choose one of these, or add it to measure.metrics"
+        )
+    main = scores.curves[scores.curves["main"] & (scores.curves["metric"] == main_metric)]
+    for curve in curves(main):
+        point, step = curve.iloc[0], last_measured(curve)
+        where = f"aggregate.main_metric: {point['dataset']}, {point['model']}: {main_metric}"
+        if point["better"] == "neither":
+            raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
+        if best(curve, UNSEEN, step) is None:
+            raise UserError(
+                f"{where} at step {step} has no finite value at any layer on the split {UNSEEN!r}, so no layer "
+                "can be chosen; choose another score, or look at the embeddings"
+            )

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from stages.aggregate.curves import average
+from stages.aggregate.inputs import read_layers
 from stages.shared.params import RunParams
-from tests.aggregate.synthetic import write_cells, write_params
+from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
 DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]
 
@@ -19,3 +21,9 @@ def grid(tmp_path: Path) -> Path:
     write_cells(tmp_path, DATASETS, MODELS, SEEDS, layers=("stem", "blocks.0", "blocks.1", "head_conv"))
     write_params(tmp_path / "params.yaml", DATASETS, MODELS, SEEDS)
     return tmp_path
+
+
+@pytest.fixture
+def scores(grid, run):
+    """The grid's means over seeds, of which nothing more is known."""
+    return uncertain(average(read_layers(grid / "measures", run), run))

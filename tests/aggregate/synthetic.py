@@ -1,16 +1,25 @@
 """Metric tables and training curves as the measure and finetune stages write them, from formulas."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import normalized_mutual_info_score
 
+from stages.aggregate.curves import INTERVALS, UNCERTAINTY, Scores
 from stages.shared.metric_table import HEAD, write_records
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")
+
+
+def uncertain(scores: Scores, **known: object) -> Scores:
+    """Put `UNCERTAINTY` beside means: what is known of the points of the curves, and nothing else."""
+    columns = dict.fromkeys(UNCERTAINTY, np.nan) | {"in_best_set": pd.NA} | known
+    curves = scores.curves.assign(**columns).astype(UNCERTAINTY)
+    return replace(scores, curves=curves, accuracy=scores.accuracy.assign(**dict.fromkeys(INTERVALS, np.nan)))
 
 
 def metric_rows(

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.contributions import read_images
+from stages.aggregate.contributions import read_contributions
 from stages.shared.console import UserError
 
 
@@ -20,48 +20,49 @@ def paths(tmp_path):
     ]
     for seed, blocks in enumerate(seeds):
         pd.concat(blocks).to_parquet(tmp_path / f"{seed}.parquet")
-    return [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    return {5: tmp_path / "0.parquet", 3: tmp_path / "1.parquet"}
 
 
 def test_a_column_is_stacked_by_seed_layer_and_image(paths):
-    images = read_images(paths, [9], ["nn1_accuracy", "nmi"])
-    stacked = images.stack("nn1_accuracy", 9, "unseen", [("x", "mean"), ("y", "mean")])
+    found = read_contributions(paths, [9], ["nn1_accuracy", "nmi"])
+    stacked = found.stack("nn1_accuracy", 9, "unseen", [("x", "mean"), ("y", "mean")])
     assert stacked.tolist() == [[[1, 0], [1, 1]], [[0, 1], [0, 0.25]]]
-    assert images.labels["unseen"].tolist() == ["a", "b"]
+    assert found.labels["unseen"].tolist() == ["a", "b"]
+    assert found.seeds == [5, 3]
 
 
 def test_what_a_seed_or_layer_lacks_is_not_stacked(paths):
-    images = read_images(paths, [0, 9], ["nn1_accuracy", "probe_accuracy"])
-    assert images.stack("probe_accuracy", 9, "unseen", [("x", "mean")]) is None
-    assert images.stack("nn1_accuracy", 0, "unseen", [("x", "mean")]) is None  # the first seed alone has it
-    assert images.stack("nn1_accuracy", 9, "unseen", [("x", "max")]) is None
-    assert images.stack("nn1_accuracy", 9, "unseen", []) is None
+    found = read_contributions(paths, [0, 9], ["nn1_accuracy", "probe_accuracy"])
+    assert found.stack("probe_accuracy", 9, "unseen", [("x", "mean")]) is None
+    assert found.stack("nn1_accuracy", 0, "unseen", [("x", "mean")]) is None  # the first seed alone has it
+    assert found.stack("nn1_accuracy", 9, "unseen", [("x", "max")]) is None
+    assert found.stack("nn1_accuracy", 9, "unseen", []) is None
 
 
 def test_other_steps_and_splits_are_not_read(paths):
-    images = read_images(paths[:1], [9], ["nn1_accuracy"])
-    assert sorted(images.blocks[0]) == [(9, "unseen", "x", "mean"), (9, "unseen", "y", "mean")]
+    found = read_contributions({5: paths[5]}, [9], ["nn1_accuracy"])
+    assert sorted(found.blocks[5]) == [(9, "unseen", "x", "mean"), (9, "unseen", "y", "mean")]
 
 
 def test_a_table_without_steps_holds_the_last(paths):
-    pd.read_parquet(paths[1]).drop(columns="step").to_parquet(paths[1])
-    images = read_images(paths, [0, 9], ["nn1_accuracy"])
-    assert images.stack("nn1_accuracy", 9, "unseen", [("x", "mean")]).tolist() == [[[1, 0]], [[0, 1]]]
+    pd.read_parquet(paths[3]).drop(columns="step").to_parquet(paths[3])
+    found = read_contributions(paths, [0, 9], ["nn1_accuracy"])
+    assert found.stack("nn1_accuracy", 9, "unseen", [("x", "mean")]).tolist() == [[[1, 0]], [[0, 1]]]
 
 
 def test_without_a_seeds_table_there_are_no_images(paths):
-    paths[1].unlink()
-    assert read_images(paths, [9], ["nn1_accuracy"]) is None
+    paths[3].unlink()
+    assert read_contributions(paths, [9], ["nn1_accuracy"]) is None
 
 
 @pytest.mark.parametrize("ids", [("p", "r"), ("q", "p"), ("p",)])
 def test_seeds_with_other_images_are_an_error(paths, ids):
-    block("x", np.ones(len(ids)), ids=ids).to_parquet(paths[1])
+    block("x", np.ones(len(ids)), ids=ids).to_parquet(paths[3])
     with pytest.raises(UserError, match=r"1\.parquet: layer x must hold the same 2 unseen images"):
-        read_images(paths, [9], ["nn1_accuracy"])
+        read_contributions(paths, [9], ["nn1_accuracy"])
 
 
 def test_a_cut_table_is_an_error(paths):
-    paths[1].write_bytes(paths[1].read_bytes()[:-20])
+    paths[3].write_bytes(paths[3].read_bytes()[:-20])
     with pytest.raises(UserError, match=r"1.parquet: must be a Parquet table, found it damaged"):
-        read_images(paths, [9], ["nn1_accuracy"])
+        read_contributions(paths, [9], ["nn1_accuracy"])

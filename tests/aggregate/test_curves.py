@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.curves import average, best_index, last_rows
+from stages.aggregate.curves import average, last_rows
 from stages.shared.console import UserError
 from stages.shared.metric_table import HEAD, typed
 from stages.shared.params import RunParams
@@ -92,20 +92,6 @@ def test_corrupted_copies_are_no_curve():
     assert set(average(typed(pd.DataFrame(rows)), ONE).curves["split"]) == {"unseen"}
 
 
-@pytest.mark.parametrize(
-    ("values", "better", "index"),
-    [
-        ([1, 3, 3], "higher", 1),
-        ([2, 1, 1], "lower", 1),
-        ([np.nan, 0, 1], "lower", 1),
-        ([1, 2], "neither", None),
-        ([np.nan] * 2, "higher", None),
-    ],
-)
-def test_the_first_of_the_best_values(values, better, index):
-    assert best_index(np.array(values, dtype=float), better) == index
-
-
 def test_means_and_standard_deviations_over_seeds():
     rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, 0.5])]
     curve = average(typed(pd.DataFrame(rows)), TWO).curves.iloc[0]
@@ -166,14 +152,3 @@ def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
 def test_no_score_of_layers_is_an_error():
     with pytest.raises(UserError, match=r"measure\.metrics must list a score"):
         average(typed(pd.DataFrame([point(HEAD, None, "", 0.7, split="test", metric="accuracy")])), ONE)
-
-
-@pytest.mark.parametrize(("values", "better", "index"), [
-    ([0.3, 0.5, 0.5 + 1e-16], "higher", 1),
-    ([np.nan, 0.9999999999999996, 0.9999999999999997, 0.2], "higher", 1),
-    ([2.0, 1.0, np.nan, 1.0], "lower", 1),
-    ([np.nan], "higher", None),
-    ([1.0], "neither", None),
-])  # fmt: skip
-def test_of_equal_layers_the_first_is_best_whatever_the_rounding(values, better, index):
-    assert best_index(np.array(values), better) == index

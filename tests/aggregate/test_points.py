@@ -1,17 +1,41 @@
-"""The main score: refused where it chooses no layer."""
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.main_score import check_main_score
+from stages.aggregate.points import best_index, check_main_score, equally_best
 from stages.shared.console import UserError
 from stages.shared.metric_table import typed
 from stages.shared.params import RunParams
 from tests.aggregate.test_curves import point
 
 RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "index"),
+    [
+        ([1, 3, 3], "higher", 1),
+        ([2, 1, 1], "lower", 1),
+        ([np.nan, 0, 1], "lower", 1),
+        ([1, 2], "neither", None),
+        ([np.nan] * 2, "higher", None),
+        ([0.3, np.inf, np.inf], "higher", 1),
+        ([0.3, 0.5, 0.5 + 1e-16], "higher", 1),
+        ([np.nan, 0.9999999999999996, 0.9999999999999997, 0.2], "higher", 1),
+        ([900.0002, 900.0, 901.0], "lower", 0),
+        ([0.5, 0.50001], "higher", 1),
+    ],
+)
+def test_the_first_of_equally_good_layers_is_the_best(values, better, index):
+    assert best_index(np.array(values, dtype=float), better) == index
+
+
+def test_layers_within_rounding_of_the_best_are_equally_good_in_every_row():
+    values = np.array([[0.2, 0.5, 0.5 - 1e-8], [np.nan, 0.1, 0.3], [np.nan] * 3])
+    assert equally_best(values, "higher").tolist() == [[False, True, True], [False, False, True], [False] * 3]
+    assert equally_best(values, "lower").tolist() == [[True, False, False], [False, True, False], [False] * 3]
+    assert not equally_best(values, "neither").any()
 
 
 def averaged(value=0.3, better="higher", metric="nmi"):

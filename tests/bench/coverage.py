@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from stages.aggregate.metric_info import METRIC_INFO
 from stages.aggregate.uncertainty.best_layer import best_set, split_half_lead
-from stages.aggregate.uncertainty.bootstrap import WIDTHS, interval, stratified_weights
+from stages.aggregate.uncertainty.bootstrap import interval, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import ClusterScorer, CurveScorer, MeanScorer, OodScorer
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.metrics import METRICS
@@ -65,7 +66,7 @@ MIXTURES = {
     "wide": Mixture((4.0,), D=64),
     "other": Mixture((3.0,), D=16, n=30, K=10),
 }
-"""The last one had no part in finding `WIDTHS`."""
+"""The last one had no part in finding the widths."""
 
 LAYERS = {"alike": Mixture((2.5,) * 5), "apart": Mixture((2.0, 2.8, 3.2, 3.0, 2.4))}
 
@@ -93,7 +94,7 @@ def main() -> None:
 def intervals(
     mixture: Mixture, scores: Sequence[str], sets: int, resamples: int, *, detection: bool = False
 ) -> pd.DataFrame:
-    """Intervals of every score on many data sets: columns score, value, low, high, low and high without `WIDTHS`."""
+    """Intervals of every score on many data sets: columns score, value, low, high, plain_low, plain_high."""
     rows = []
     for number in range(sets):
         rng = np.random.default_rng([number, 1])
@@ -141,7 +142,8 @@ def scorers_of(layers: Sequence[Any], y: Any, scores: Sequence[str], seed: int) 
             clusters = np.array([[split.clusterings[split.best_start].labels for split in splits]])
             scorers[name] = ClusterScorer(y, clusters, name, start_sd)  # type: ignore[arg-type]
         else:
-            scorers[name] = MeanScorer(y, np.array([[m.per_image for m in measured]], float), WIDTHS[name], start_sd)
+            width = METRIC_INFO[name].width
+            scorers[name] = MeanScorer(y, np.array([[m.per_image for m in measured]], float), width, start_sd)
     return scorers
 
 
@@ -152,7 +154,8 @@ def detectors(mixture: Mixture, rng: np.random.Generator) -> dict[str, CurveScor
     images = np.concatenate([seen, unseen])
     distances = np.linalg.norm(images[:, None] - centres, axis=2).min(axis=1)
     y, other = np.concatenate([mixture.y, mixture.y + mixture.K]), np.arange(len(images)) >= len(seen)
-    return {f"ood_{score}": OodScorer(y, other, distances[None, None], score) for score in DETECTION}
+    widths = {score: METRIC_INFO[f"ood_{score}_knn"].width for score in DETECTION}
+    return {f"ood_{s}": OodScorer(y, other, distances[None, None], s, width) for s, width in widths.items()}
 
 
 def comparisons(mixture: Mixture, score: str, sets: int, resamples: int) -> pd.Series:

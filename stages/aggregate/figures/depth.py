@@ -1,20 +1,31 @@
 """Every score against depth, for one network on one dataset: the paper's third figure."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from stages.aggregate.curves import Scores
 from stages.aggregate.figures import style
-from stages.aggregate.figures.panel import BAND, draw_panel, name_layers
-from stages.shared.split_names import UNSEEN
+from stages.aggregate.figures.end_labels import EndLabels, settle
+from stages.aggregate.formatting import consecutive, place, short_names
+from stages.aggregate.metric_info import metric_name
+from stages.aggregate.points import Row, baseline_at, best, last_measured
+from stages.shared.split_names import SEEN, UNSEEN
 
 MOST_LABELLED = 6
 """Panels up to which every line is labelled at its end; more are drawn small and share one legend."""
+
+MOST_LABELS = 26
+"""Layer names on one axis; deeper networks show every second, third, ... name."""
+
+BEST_SET = "best_set"
+"""The id of the pieces of the axis under the best set."""
 
 
 def depth_figure(scores: Scores, curves: Sequence[pd.DataFrame]) -> Figure:
@@ -23,11 +34,11 @@ def depth_figure(scores: Scores, curves: Sequence[pd.DataFrame]) -> Figure:
     Args:
         scores: everything that was measured; for the baseline.
         curves: the curves of one dataset, model and pooling, one per score. Bands show their intervals over images,
-            thick pieces of the axis the layers that cannot be told apart from the best, where they have them.
+            thick pieces of the axis the layers that are not distinguishable from the best, where they have them.
     """
     narrow = len(curves) > MOST_LABELLED
     columns = 3 if narrow else 1 if len(curves) in (1, 3) else 2
-    rows = -(-len(curves) // columns)
+    rows = math.ceil(len(curves) / columns)
     height = 1.5 * rows + 1.3 if narrow else 2.15 * rows + 0.9
     figure = Figure(figsize=(4.6 if columns == 1 else style.WIDTH, height))
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -36,45 +47,152 @@ def depth_figure(scores: Scores, curves: Sequence[pd.DataFrame]) -> Figure:
         if i >= len(curves):
             ax.set_visible(False)
             continue
-        labels.append(draw_panel(ax, scores, curves[i], step, narrow=narrow))
-        name_layers(ax, curves[i], shown=i + columns >= len(curves))
-    style.caption(figure, _title(pd.concat(curves), step, scores.n_seeds))
+        labels.append(_panel(ax, scores, curves[i], step, narrow=narrow))
+        lowest = i // columns == rows - 1 if narrow else i + columns >= len(curves)
+        _name_layers(ax, curves[i], shown=lowest)
+    points = pd.concat(curves)
+    style.caption(figure, _caption(points, step, scores.n_seeds))
     if narrow:
-        figure.legend(handles=_legend(pd.concat(curves)), loc="outside lower center", ncols=6, frameon=False)
-    style.settle(figure, labels)
+        figure.legend(handles=_legend(points), loc="outside lower center", ncols=6, frameon=False)
+    settle(figure, labels)
     return figure
 
 
-def _title(points: pd.DataFrame, step: int, n_seeds: int) -> str:
-    name = points.iloc[0]
-    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation (ddof = 1)" if n_seeds > 1 else "one seed"
-    parts = [name["dataset"], name["model"], f"step {step}", f"pooling {name['pooling']}", spread]
-    if _has(points, BAND[0]):
+def _caption(points: pd.DataFrame, step: int, n_seeds: int) -> str:
+    name, bars = points.iloc[0], ", bars ± 1 standard deviation (ddof = 1)"
+    parts = [name["dataset"], name["model"], f"step {step}", f"pooling {name['pooling']}"]
+    parts.append(style.spread_over_seeds(n_seeds, bars))
+    if points[style.BAND[0]].notna().any():
         parts.append("bands: intervals over images")
-    if _has(points, "in_best_set"):
-        parts.append("thick axis: layers not told apart from the best")
+    if points["in_best_set"].notna().any():
+        parts.append("thick axis: layers not distinguishable from the best")
     return " · ".join(parts)
-
-
-def _has(points: pd.DataFrame, column: str) -> bool:
-    return bool(points[column].notna().any())
 
 
 def _legend(points: pd.DataFrame) -> list[Any]:
     steps = points.loc[points["split"] == UNSEEN, "step"]
     line: dict[str, Any] = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0.0}
-    handles = [
+    handles: list[Any] = [
         Line2D([], [], color=style.UNSEEN, label="unseen", **line),
         Line2D([], [], color=style.SEEN, label="seen", **line),
-        Line2D([], [], color=style.BASELINE, linestyle=style.BASELINE_DASHES, linewidth=0.9, label="raw pixels"),
-        Line2D([], [], color=style.CHANCE, linestyle=style.CHANCE_DASHES, linewidth=0.9, label="chance"),
     ]
     if steps.nunique() > 1:
-        first = Line2D([], [], color=style.FIRST, label=f"unseen, step {steps.min()}", **{**line, "markersize": 2.2})
-        handles.insert(2, first)
-    bands = (
-        [Patch(color=style.UNSEEN, alpha=style.BAND_ALPHA, linewidth=0.0, label="interval")]
-        if _has(points, BAND[0])
-        else []
+        line["markersize"] = 2.2
+        handles.append(Line2D([], [], color=style.FIRST, label=f"unseen, step {steps.min()}", **line))
+    handles += [Line2D([], [], label=text, **look) for text, look in style.LEVELS.items()]
+    if points[style.BAND[0]].notna().any():
+        handles.append(Patch(color=style.UNSEEN, alpha=style.BAND_ALPHA, linewidth=0.0, label="interval"))
+    return handles
+
+
+def _panel(ax: Axes, scores: Scores, curve: pd.DataFrame, step: int, *, narrow: bool) -> EndLabels:
+    """Draw one score: seen and unseen at its last step, unseen at its first, raw pixels, chance, the best layers.
+
+    The step is the figure's, named in the title if this score was last measured at another; lines are labelled unless
+    the panel is too narrow for that.
+    """
+    unseen = curve[curve["split"] == UNSEEN]
+    first, last = int(unseen["step"].min()), int(unseen["step"].max())
+    levels = unseen_levels(scores, curve)
+    _set_limits(ax, curve, [first, last], list(levels.values()))
+    labels = EndLabels(ax, shown=not narrow)
+    if first != last:
+        _draw(ax, labels, _at_step(curve, UNSEEN, first), style.FIRST, f"unseen, step {first}", light=True)
+    _draw(ax, labels, _at_step(curve, SEEN, last), style.SEEN, "seen")
+    _draw(ax, labels, _at_step(curve, UNSEEN, last), style.UNSEEN, "unseen")
+    labels.add_levels(levels)
+    _mark_best_set(ax, _at_step(curve, UNSEEN, last))
+    _write_titles(ax, curve, last, f" at step {last}" if last != step else "", narrow=narrow)
+    return labels
+
+
+def unseen_levels(scores: Scores, curve: pd.DataFrame) -> dict[str, float]:
+    """What a curve's unseen scores at its last step compare with, where known: raw pixels, and chance over layers."""
+    step = last_measured(curve)
+    levels = {
+        "raw pixels": baseline_at(scores, curve, UNSEEN, step),
+        "chance": float(_at_step(curve, UNSEEN, step)["chance"].mean()),
+    }
+    return {name: level for name, level in levels.items() if level is not None and pd.notna(level)}
+
+
+def _at_step(curve: pd.DataFrame, split: str, step: int) -> pd.DataFrame:
+    """One split's points at one step, by depth."""
+    return curve[(curve["split"] == split) & (curve["step"] == step)].sort_values("depth")
+
+
+def _name_layers(ax: Axes, curve: pd.DataFrame, *, shown: bool) -> None:
+    """Put a tick at every layer, and its name if `shown`."""
+    names = curve.drop_duplicates("depth").sort_values("depth")
+    stride = math.ceil(len(names) / MOST_LABELS)
+    depths = [int(d) for d in names["depth"]]
+    ax.set_xticks(depths[::stride], short_names(names["layer"])[::stride] if shown else [""] * len(depths[::stride]))
+    if shown:
+        style.tilt_names(ax, len(depths))
+        ax.set_xlabel("layer, from input to output")
+
+
+def _draw(ax: Axes, labels: EndLabels, line: pd.DataFrame, color: str, text: str, *, light: bool = False) -> None:
+    if line.empty:
+        return
+    x, y = line["depth"].astype(float), line["value"].astype(float)
+    errors = None if light or line["sd"].isna().all() else line["sd"].fillna(0.0)
+    ax.errorbar(
+        x, y, yerr=errors, color=color, marker="o", markersize=2.2 if light else 3.2, linewidth=1.0 if light else 1.5,
+        elinewidth=0.8, capsize=1.5, capthick=0.8, markeredgewidth=0.0, zorder=2 if light else 3,
+    )  # fmt: skip
+    if not light:
+        style.band(ax, x, line[style.BAND[0]].astype(float), line[style.BAND[1]].astype(float), color)
+    labels.add(float(y.iloc[-1]), text, color, x=float(x.iloc[-1]))
+
+
+def _write_titles(ax: Axes, curve: pd.DataFrame, step: int, at: str, *, narrow: bool) -> None:
+    """Name the score, say which direction is better, and ring and name the best layer, if there is one."""
+    ax.set_title(metric_name(str(curve.iloc[0]["metric"])) + at, pad=style.TEXT + 8)
+    better, point = str(curve.iloc[0]["better"]), best(curve, UNSEEN, step)
+    if better == "neither":
+        words = "neither high nor low is better"
+    elif point is None:
+        words = "undefined on unseen classes"
+    else:
+        where = f"{_ring(ax, curve, point, narrow=narrow)}, {point['value']:.2f}"
+        lower = better == "lower"
+        if narrow:
+            words = f"{'lower is better' if lower else 'best'}: {where}"
+        else:
+            words = f"{'lower is better; ' if lower else ''}best on unseen: layer {where}"
+    text = ax.annotate(
+        words, (0, 1), xytext=(0, 4), textcoords="offset points", xycoords="axes fraction", color=style.UNSEEN
     )
-    return [*handles, *bands]
+    text.set_in_layout(False)  # a panel is no narrower for it
+
+
+def _ring(ax: Axes, curve: pd.DataFrame, point: Row, *, narrow: bool) -> str:
+    """Ring one point of the unseen curve and drop a line to the axis; returns its layer's number and short name."""
+    depth, value = int(point["depth"]), float(point["value"])
+    ax.vlines(depth, ax.get_ylim()[0], value, color=style.UNSEEN, linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
+    ax.plot([depth], [value], "o", markersize=7.5, markerfacecolor="none", markeredgecolor=style.UNSEEN, zorder=4)
+    points = _at_step(curve, UNSEEN, int(point["step"]))
+    names = dict(zip(points["layer"], short_names(points["layer"], 12 if narrow else 18), strict=True))
+    return f"{place(depth, int(points['depth'].max()))} ({names[point['layer']]})"
+
+
+def _mark_best_set(ax: Axes, line: pd.DataFrame) -> None:
+    """Thicken the axis under the layers that are not distinguishable from the best."""
+    kept = line.loc[line["in_best_set"].fillna(value=False), "depth"]
+    for run in consecutive(int(depth) for depth in kept):
+        ax.plot(
+            [run[0] - 0.5, run[-1] + 0.5], [0, 0], transform=ax.get_xaxis_transform(), color=style.UNSEEN,
+            linewidth=3.0, solid_capstyle="butt", zorder=5, gid=BEST_SET, scalex=False, scaley=False,
+        )  # fmt: skip
+
+
+def _set_limits(ax: Axes, curve: pd.DataFrame, steps: list[int], levels: list[float]) -> None:
+    points = curve[curve["step"].isin(steps) & curve["split"].isin([SEEN, UNSEEN])]
+    values = [points["value"] - points["sd"].fillna(0), points["value"] + points["sd"].fillna(0)]
+    values += [points[name] for name in style.BAND]
+    reached = pd.concat([*(v.astype(float) for v in values), pd.Series(levels, dtype=float)])
+    reached = reached.dropna() if reached.notna().any() else pd.Series([0.0, 1.0])
+    deepest = int(points["depth"].max())
+    ax.set_xlim(-0.03 * max(deepest, 1) - 0.1, deepest + 0.03 * deepest + 0.1)
+    style.score_axis(ax, float(reached.min()), float(reached.max()))

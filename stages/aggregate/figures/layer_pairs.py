@@ -1,5 +1,7 @@
 """How alike the layers of one network represent the same images: linear CKA of every pair of layers."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from stages.aggregate.figures import style
-from stages.aggregate.figures.panel import tilt_names
-from stages.aggregate.metric_info import short_names
+from stages.aggregate.formatting import short_names
 from stages.shared.split_names import SEEN, UNSEEN
 
 TITLES = {SEEN: "images of seen classes", UNSEEN: "images of unseen classes"}
@@ -35,8 +36,7 @@ def layer_pairs_figure(rows: pd.DataFrame) -> Figure:
         image = _matrix(ax, rows[rows["split"] == split], low, named=split == splits[0])
         ax.set_title(TITLES[split])
     figure.colorbar(image, ax=list(grid), shrink=0.6, pad=0.02, label="linear CKA, debiased")
-    name, seeds = rows.iloc[0], rows["seed"].nunique()
-    spread = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
+    name, spread = rows.iloc[0], style.spread_over_seeds(rows["seed"].nunique())
     where = f"{name['dataset']} · {name['model']} · step {name['step']}"
     style.caption(figure, f"{where} · similarity of layers · {spread}")
     return figure
@@ -60,12 +60,13 @@ def matrix(rows: pd.DataFrame) -> tuple[list[str], np.ndarray[tuple[int, int], n
 
 def _matrix(ax: Axes, rows: pd.DataFrame, low: float, *, named: bool) -> AxesImage:
     layers, values = matrix(rows)
+    ax.grid(visible=False)
     image = ax.imshow(values, vmin=low, vmax=1.0, cmap="cividis", origin="lower", interpolation="nearest")
-    stride = -(-len(layers) // MOST_NAMES)
+    stride = math.ceil(len(layers) / MOST_NAMES)
     names = _names(layers)
     ax.set_xticks(range(0, len(layers), stride), names[::stride])
     ax.set_yticks(range(0, len(layers), stride), names[::stride] if named else [""] * len(names[::stride]))
-    tilt_names(ax, len(layers))
+    style.tilt_names(ax, len(layers))
     if len(layers) <= MOST_NUMBERS:
         for (i, j), value in np.ndenumerate(values):
             color = "white" if value < (low + 1) / 2 else style.BLACK

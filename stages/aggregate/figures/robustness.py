@@ -1,5 +1,6 @@
 """How much of a score each layer keeps when images are corrupted: a row of panels per network of one dataset."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.aggregate.figures import style
-from stages.aggregate.figures.panel import tilt_names
-from stages.aggregate.metric_info import metric_name, short_names, shorten
+from stages.aggregate.figures.end_labels import EndLabels, settle
+from stages.aggregate.formatting import short_names, shorten
+from stages.aggregate.metric_info import metric_name
 from stages.shared.metric_table import HEAD
 
 SHADES = ("#8DC3E8", style.BLUE, "#00304D")
@@ -45,25 +47,23 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, n_seeds: int) -> F
                 grid[i, j].set_title(str(kind))
         grid[i, 0].set_ylabel(shorten(str(model), 26))
     faint = pd.concat([_near_chance(rows), _near_chance(head)])
-    _scale(figure, grid[0, 0], pd.concat([rows["relative"], head["relative"]])[~faint])
+    _scale(grid[0, 0], pd.concat([rows["relative"], head["relative"]])[~faint])
     metric = metric_name(str(rows.iloc[0]["metric"]))
-    spread = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
+    spread = style.spread_over_seeds(n_seeds)
     own = " · diamonds: the network's own accuracy" if len(head) else ""
     own += f" · hollow: the clean score is below {NEAR_CHANCE:.0f} times chance" if faint.any() else ""
     style.caption(
         figure, f"{rows.iloc[0]['dataset']} · {metric} on corrupted seen images relative to clean ones · {spread}{own}"
     )
-    style.settle(figure, labels)
+    settle(figure, labels)
     return figure
 
 
-def _panel(
-    ax: Axes, rows: pd.DataFrame, head: pd.DataFrame, severities: list[int], *, labelled: bool
-) -> style.EndLabels:
+def _panel(ax: Axes, rows: pd.DataFrame, head: pd.DataFrame, severities: list[int], *, labelled: bool) -> EndLabels:
     deepest = int(rows["depth"].max())
     beyond = deepest + 1 if len(head) else deepest
     ax.set_xlim(-0.4, beyond + 0.4)
-    labels = style.EndLabels(ax, shown=labelled)
+    labels = EndLabels(ax, shown=labelled)
     ax.axhline(1.0, color=style.CHANCE, linewidth=0.6, zorder=1)
     for i, severity in enumerate(severities):
         color = SHADES[min(i, len(SHADES) - 1)]
@@ -93,15 +93,12 @@ def _near_chance(rows: pd.DataFrame) -> "pd.Series[bool]":
 def _name_layers(ax: Axes, rows: pd.DataFrame, further: list[tuple[int, str]]) -> None:
     names = rows.drop_duplicates("depth").sort_values("depth")
     ticks = [*zip(names["depth"].astype(int), short_names(names["layer"], 12), strict=True)]
-    ticks = [*ticks[:: -(-len(ticks) // MOST_NAMES)], *further]
+    ticks = [*ticks[:: math.ceil(len(ticks) / MOST_NAMES)], *further]
     ax.set_xticks([depth for depth, _ in ticks], [name for _, name in ticks])
-    tilt_names(ax, 99)
+    style.tilt_names(ax, 99)
 
 
-def _scale(figure: Figure, ax: Axes, values: pd.Series) -> None:
+def _scale(ax: Axes, values: pd.Series) -> None:
     """From 0 to the highest of these values; others may lie outside."""
     known = [1.0, *values[np.isfinite(values.astype(float))]]  # relative to a clean score of 0 it is undefined
     style.score_axis(ax, min(known), max(known))
-    for other in figure.axes:
-        other.grid(axis="y", color="#E6E6E6", linewidth=0.5)
-        other.set_axisbelow(True)

@@ -1,17 +1,24 @@
 """Generalization and accuracy against training step, a panel per network of a dataset: the paper's second figure."""
 
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.aggregate.figures import style
-from stages.aggregate.metric_info import metric_name, shorten
+from stages.aggregate.figures.end_labels import EndLabels, settle
+from stages.aggregate.formatting import shorten
+from stages.aggregate.metric_info import metric_name
 
 LINES: tuple[tuple[str, str, str, style.Dashes], ...] = (
     ("accuracy", "accuracy", style.ACCURACY, (0, (3, 1.2))),
     ("seen", "g seen", style.SEEN, "-"),
     ("unseen", "g unseen", style.UNSEEN, "-"),
 )
+MOST_TICKS = 7
+"""Steps named on one axis; of more, every second, third, ... one."""
+
 FIXED = ("unseen_fixed", style.FIRST)
 
 
@@ -25,8 +32,8 @@ def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Fig
     """
     models = list(rows["model"].unique())
     columns = min(len(models), 3 if len(models) != 4 else 2)
-    lines = -(-len(models) // columns)
-    figure = Figure(figsize=((0, 4.4, style.WIDTH, style.WIDTH)[columns], 1.9 * lines + 0.55))
+    lines = math.ceil(len(models) / columns)
+    figure = Figure(figsize=(4.4 if columns == 1 else style.WIDTH, 1.9 * lines + 0.55))
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     labels = []
     for i, ax in enumerate(grid.flat):
@@ -37,16 +44,16 @@ def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Fig
         labels += _panel(ax, rows[rows["model"] == models[i]], labelled=edge, bottom=i + columns >= len(models))
     _scale(grid.flat[0], rows)
     metric = metric_name(str(rows.iloc[0]["metric"]))
-    spread = f"mean of {n_seeds} seeds, bars ± 1 standard deviation (ddof = 1)" if n_seeds > 1 else "one seed"
+    spread = style.spread_over_seeds(n_seeds, ", bars ± 1 standard deviation (ddof = 1)")
     title = f"{rows.iloc[0]['dataset']} · g: {best} {metric} of any layer · {spread}"
     style.caption(figure, title)
-    style.settle(figure, labels)
+    settle(figure, labels)
     return figure
 
 
-def _panel(ax: Axes, rows: pd.DataFrame, *, labelled: bool, bottom: bool) -> list[style.EndLabels]:
+def _panel(ax: Axes, rows: pd.DataFrame, *, labelled: bool, bottom: bool) -> list[EndLabels]:
     rows = rows.sort_values("step")
-    labels = style.EndLabels(ax)
+    labels = EndLabels(ax)
     steps = rows["step"].astype(float)
     width = max(float(steps.max() - steps.min()), 1.0)
     ax.set_xlim(float(steps.min()) - 0.04 * width, float(steps.max()) + 0.04 * width)
@@ -63,7 +70,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, *, labelled: bool, bottom: bool) -> lis
         for y, text, color in ends:
             labels.add(float(y), text, color, x=float(steps.iloc[-1]))
     ax.set_title(shorten(str(rows.iloc[0]["model"]), 30))
-    ax.set_xticks(_ticks(list(steps)))
+    ax.set_xticks(list(steps)[:: math.ceil(len(steps) / MOST_TICKS)])
     if bottom:
         ax.set_xlabel("optimizer step")
     return [labels] if labelled else []
@@ -82,11 +89,3 @@ def _scale(ax: Axes, rows: pd.DataFrame) -> None:
     columns = [FIXED[0], *(name for name, *_ in LINES)]
     highest = max((rows[c] + rows[f"{c}_sd"].fillna(0.0)).max() for c in columns if rows[c].notna().any())
     style.score_axis(ax, float(rows[columns].min().min()), float(highest))
-    for other in ax.figure.axes:
-        other.grid(axis="y", color="#E6E6E6", linewidth=0.5)
-        other.set_axisbelow(True)
-
-
-def _ticks(steps: list[float]) -> list[float]:
-    stride = -(-len(steps) // 7)
-    return steps[::stride]

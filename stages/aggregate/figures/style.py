@@ -12,16 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-# Okabe and Ito's colours, told apart with every common kind of colour blindness.
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
-    *("#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#222222"),
-)
+# Okabe and Ito's colours, distinguishable with every common kind of colour blindness.
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#AA4499"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+BLACK = "#222222"
 UNSEEN, SEEN, FIRST, ACCURACY = BLUE, VERMILION, "#85B9DB", BLACK
 BASELINE, CHANCE = "#666666", "#8C8C8C"
 
 Dashes = Literal["-"] | tuple[float, tuple[float, ...]]
 BASELINE_DASHES: Dashes = (0, (4, 2))
 CHANCE_DASHES: Dashes = (0, (1, 1.5))
+LEVELS: dict[str, Any] = {
+    "raw pixels": {"color": BASELINE, "linestyle": BASELINE_DASHES, "linewidth": 0.9},
+    "chance": {"color": CHANCE, "linestyle": CHANCE_DASHES, "linewidth": 0.9},
+}
+"""Horizontal lines that scores compare with, and their looks."""
+
 MODELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES: tuple[Dashes, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
 """Models beyond the palette repeat its colours with the next line style."""
@@ -33,6 +43,8 @@ TEXT = 7.0
 """Points: every label; titles are one point larger."""
 
 BAND_ALPHA = 0.22
+BAND = ("ci_images_low", "ci_images_high")
+"""Columns of the interval that bands and bars show."""
 
 RC: Any = {
     "svg.hashsalt": "whichlayer",
@@ -44,6 +56,11 @@ RC: Any = {
     "axes.titleweight": "bold",
     "axes.labelsize": TEXT,
     "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "xtick.labelsize": TEXT - 0.5,
@@ -83,14 +100,10 @@ def score_axis(ax: Axes, low: float, high: float) -> None:
     if high > 2 and low > 0 and high / low > 30:
         ax.set_yscale("log")
         ax.set_ylim(low / 1.3, high * 1.5)
-        ax.grid(axis="y", color="#E6E6E6", linewidth=0.5)
-        ax.set_axisbelow(True)
         return
     bottom = 0.0 if low >= 0 else low * 1.15
     ax.set_ylim(bottom, bottom + (high - bottom) * 1.14 if high > bottom else bottom + 1)
     ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    ax.grid(axis="y", color="#E6E6E6", linewidth=0.5)
-    ax.set_axisbelow(True)
 
 
 def band(ax: Axes, x: Any, low: Any, high: Any, color: str) -> None:
@@ -100,54 +113,22 @@ def band(ax: Axes, x: Any, low: Any, high: Any, color: str) -> None:
         ax.fill_between(x, low, high, where=known, color=color, alpha=BAND_ALPHA, linewidth=0.0, zorder=1)
 
 
+def tilt_names(ax: Axes, count: int) -> None:
+    """Turn an x axis' `count` names so that they do not overlap."""
+    ax.tick_params(axis="x", rotation=90 if count > 16 else 45)
+    for label in ax.get_xticklabels():
+        label.set(ha="center" if count > 16 else "right", rotation_mode="default" if count > 16 else "anchor")
+
+
+def spread_over_seeds(n_seeds: int, bars: str = "") -> str:
+    """Say in a caption over how many seeds values are means, and what the bars are, where there are several."""
+    return f"mean of {n_seeds} seeds{bars}" if n_seeds > 1 else "one seed"
+
+
 def caption(figure: Figure, text: str) -> None:
     """Write what a figure shows above it, in as many lines as its width needs."""
     characters = int(15 * figure.get_figwidth())
     figure.suptitle(textwrap.fill(text, characters), x=0.01, ha="left", fontsize=TEXT + 1)
-
-
-class EndLabels:
-    """Labels at the right end of an axes' lines, moved apart where they would overlap.
-
-    Add labels while drawing, then `settle` once the figure is laid out. Nothing is written unless `shown`.
-    """
-
-    def __init__(self, ax: Axes, *, shown: bool = True) -> None:
-        self.ax = ax
-        self.shown = shown
-        self.texts: list[tuple[float, Any]] = []
-
-    def add(self, y: float, text: str, color: str, x: float | None = None) -> None:
-        """Label the line that ends at height y (in data units), at x if it ends before the right edge."""
-        if not self.shown:
-            return
-        ends_at = (self.ax.get_xlim()[1], y) if x is None else (x, y)
-        label = self.ax.annotate(
-            text, ends_at, xytext=(1.03, y), textcoords=("axes fraction", "data"), color=color, va="center", ha="left",
-            annotation_clip=False, fontsize=TEXT - 0.5,
-        )  # fmt: skip
-        self.texts.append((y, label))
-
-    def confine(self) -> None:
-        """Put labels of lines that end outside the axes at its edge, else the layout would make room for them there."""
-        low, high = self.ax.get_ylim()
-        for y, label in self.texts:
-            label.set_y(min(max(y, low), high))
-
-    def settle(self) -> None:
-        """Move labels apart, and join those that moved to their line's end with a hairline."""
-        low, high = self.ax.get_ylim()
-        height = self.ax.get_window_extent().height / self.ax.figure.dpi * 72  # points
-        gap = (TEXT + 1.0) * (high - low) / height
-        self.texts.sort(key=lambda item: item[0])
-        for (y, label), moved in zip(self.texts, spread([y for y, _ in self.texts], gap, low, high), strict=True):
-            label.set_y(moved)
-            x, shown = label.xy[0], min(max(y, low), high)
-            edge = self.ax.transData.inverted().transform(self.ax.transAxes.transform((1.02, 0)))[0]
-            self.ax.plot(
-                [x, edge], [shown, moved], color=label.get_color(), linewidth=0.4, clip_on=False, scalex=False,
-                scaley=False, solid_capstyle="butt", zorder=1,
-            )  # fmt: skip
 
 
 def lay_out(figure: Figure) -> None:
@@ -155,30 +136,3 @@ def lay_out(figure: Figure) -> None:
     if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-
-
-def settle(figure: Figure, labels: list[EndLabels]) -> None:
-    """Lay the figure out, then move every axes' labels apart."""
-    for each in labels:
-        each.confine()
-    lay_out(figure)
-    for each in labels:
-        each.settle()
-
-
-def spread(positions: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Move ascending positions as little as possible (least squares) so that neighbours are `gap` apart.
-
-    The result stays within [low, high] where there is room.
-    Computed by isotonic regression of the positions less their rank times the gap.
-    """
-    blocks: list[tuple[float, int]] = []  # (mean, size), ascending
-    for i, position in enumerate(positions):
-        block = (position - i * gap, 1)
-        while blocks and blocks[-1][0] >= block[0]:
-            mean, size = blocks.pop()
-            block = ((mean * size + block[0] * block[1]) / (size + block[1]), size + block[1])
-        blocks.append(block)
-    flat = [mean for mean, size in blocks for _ in range(size)]
-    top = high - (len(positions) - 1) * gap
-    return [max(min(mean, top), low) + i * gap for i, mean in enumerate(flat)]

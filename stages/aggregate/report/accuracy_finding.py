@@ -1,20 +1,29 @@
-"""Finding (i), "high accuracy does not imply generalization": do accuracy and g order networks alike?"""
+"""Finding (i), "high accuracy does not imply generalization": do accuracy and g order networks alike?
 
+The claim is about accurate networks: one whose accuracy is not distinguishable from chance is set aside, and so is one
+without an accuracy of its own, which was measured as it is.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.formatting import Row, beaten_by, interval, joined, known, lower_is_better, number, with_interval
+from stages.aggregate.curves import CURVE
+from stages.aggregate.formatting import estimate, joined, number
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.points import spearman
+from stages.aggregate.report.status import Status, beaten_by
+from stages.aggregate.tables.summary import SummaryRow
 
 CLAIM = "(i) High accuracy on seen classes does not imply generalization"
 CAUTION = (
     "g is the best layer's score on unseen classes. Brackets: {intervals} over images, the trained networks as they "
-    "are; training again may change more. Networks that someone chose are no sample of all networks. Checkpoints of "
-    "one run share its history, so that training is described here, not tested."
+    "are; training again may change more. The networks were chosen, not sampled. Checkpoints of one run share its "
+    "history, so that training is described here, not tested."
 )
 
 ENOUGH = 10
@@ -26,46 +35,43 @@ SHOWN = 3
 TRAINED = (("accuracy", "accuracy"), ("unseen", "g"))
 """Columns of steps.csv that are followed over training, and their names in the sentence."""
 
+Pair = tuple[SummaryRow, SummaryRow]
 
-def ruling(rows: pd.DataFrame) -> str:
-    """Say whether accuracy and g order the networks of one dataset (main rows of summary.csv) alike.
 
-    The claim is about accurate networks: those whose accuracy cannot be told from chance are set aside.
-    """
-    rows, aside = _above_chance(_by_accuracy(rows))
-    if len(rows) < 2:
-        return f"cannot be judged over networks, which takes at least two that are more accurate than chance.{aside}"
-    if (rows.apply(interval, axis=1, name="ci_images") != "").sum() < 2:
-        return f"open. Without intervals no networks can be told apart by their g.{aside}"
-    pairs = _compare(rows)
-    better, worse = ("lower", "higher") if lower_is_better(rows.iloc[0]) else ("higher", "lower")
-    words = {"supported": pairs.against, "supported in part": pairs.alike, "not supported": pairs.agreeing}
-    word = next((word for word, found in words.items() if found), "open")
+def summary(rows: Sequence[SummaryRow]) -> str:
+    """Say whether accuracy and g order the networks of one dataset (main rows of summary.csv) alike."""
+    accurate, aside = _accurate(rows), _set_aside(rows)
+    if len(accurate) < 2:
+        return f"cannot be judged: it takes two networks that are more accurate than chance.{aside}"
+    if sum(row.ci_images_low is not None for row in accurate) < 2:
+        return f"cannot be judged: without intervals, no two networks are distinguishable by their g.{aside}"
+    pairs = _compare(accurate)
+    better, worse = ("lower", "higher") if rows[0].lower_is_better else ("higher", "lower")
     counts = {
         f"the more accurate one has the {worse} g": len(pairs.against),
         f"the more accurate one has the {better} g": len(pairs.agreeing),
-        "g differs though the accuracies cannot be told apart": len(pairs.alike),
-        "neither can be said": pairs.open,
+        "g differs and the accuracies are not distinguishable": len(pairs.alike),
+        "nothing can be said": pairs.open,
     }
+    status: Status = "supported" if pairs.against else "inconclusive"
     return (
-        f"{word}. Of {pairs.count} {'pair' if pairs.count == 1 else 'pairs'} of networks: "
-        f"{'; '.join(f'{what} in {count}' for what, count in counts.items() if count)}. (Told apart is what has "
-        f"intervals that do not overlap.){aside}"
+        f"{status}. Of {pairs.count} {'pair' if pairs.count == 1 else 'pairs'} of networks: "
+        f"{'; '.join(f'{what} in {count}' for what, count in counts.items() if count)}. (Distinguishable: the "
+        f"intervals do not overlap.){aside}"
     )
 
 
-def details(rows: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
+def details(rows: Sequence[SummaryRow], steps: pd.DataFrame) -> list[str]:
     """Give the networks' accuracies and g, the counter-examples, the rank correlation, and both over training."""
-    networks = _by_accuracy(rows)
+    networks, accurate = _by_accuracy(rows), _accurate(rows)
     parts = []
     if len(networks) >= 2:
-        shown = (f"{row['model']} {_both(row)}" for _, row in networks.iterrows())
-        parts.append(f"Accuracy and g ({metric_name(str(rows.iloc[0]['metric']))}): {'; '.join(shown)}.")
-        accurate, _ = _above_chance(networks)
+        shown = "; ".join(f"{row.model} {_both(row)}" for row in networks)
+        parts.append(f"Accuracy and g ({metric_name(rows[0].metric)}): {shown}.")
         parts += _counter_examples(accurate)
         parts += _rank_correlation(accurate)
-        weak = [str(row["model"]) for _, row in networks.iterrows() if beaten_by(row)]
-        parts += [f"Learnt little (no layer beats raw pixels or chance): {joined(weak)}."] if weak else []
+        weak = [row.model for row in networks if beaten_by(row)]
+        parts += [f"No layer beats raw pixels or chance: {joined(weak)}."] if weak else []
     return [*parts, *_over_training(rows, steps)]
 
 
@@ -76,22 +82,25 @@ def spearman_interval(r: float, n: int) -> tuple[float, float]:
         return float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
-def _by_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
-    known_rows = rows[rows["accuracy"].notna() & rows["unseen"].notna()]
-    return known_rows.sort_values("accuracy", ascending=False, kind="stable")
+def _by_accuracy(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
+    return sorted((row for row in rows if row.accuracy is not None), key=lambda row: -(row.accuracy or 0))
 
 
-def _above_chance(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Set aside the networks whose accuracy cannot be told from chance, and name them in a sentence."""
-    reached = [_reaches_chance(row) for _, row in rows.iterrows()]
-    names = [f"{row['model']} ({number(row['accuracy'])})" for _, row in rows[reached].iterrows()]
-    aside = f" Set aside, as no more accurate than chance: {joined(names)}." if names else ""
-    return rows[[not out for out in reached]], aside
+def _accurate(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
+    return [row for row in _by_accuracy(rows) if not _reaches_chance(row)]
 
 
-def _reaches_chance(row: Row) -> bool:
-    low, chance = known(row, "accuracy_ci_low"), known(row, "accuracy_chance")
+def _reaches_chance(row: SummaryRow) -> bool:
+    low, chance = row.accuracy_ci_low, row.accuracy_chance
     return low is not None and chance is not None and low <= chance
+
+
+def _set_aside(rows: Sequence[SummaryRow]) -> str:
+    """Name the networks that the claim is not about, in a sentence for each reason."""
+    weak = [f"{row.model} ({number(row.accuracy)})" for row in _by_accuracy(rows) if _reaches_chance(row)]
+    without = [row.model for row in rows if row.accuracy is None]
+    reasons = {"Set aside as no more accurate than chance": weak, "Left out, having no fine-tuned head": without}
+    return "".join(f" {reason}: {joined(names)}." for reason, names in reasons.items() if names)
 
 
 @dataclass(frozen=True)
@@ -105,9 +114,9 @@ class _Pairs:
         count: of all pairs.
     """
 
-    against: list[tuple[Row, Row]]
-    agreeing: list[tuple[Row, Row]]
-    alike: list[tuple[Row, Row]]
+    against: list[Pair]
+    agreeing: list[Pair]
+    alike: list[Pair]
     count: int
 
     @property
@@ -116,11 +125,11 @@ class _Pairs:
         return self.count - len(self.against) - len(self.agreeing) - len(self.alike)
 
 
-def _compare(rows: pd.DataFrame) -> _Pairs:
-    pairs = list(combinations([row for _, row in rows.iterrows()], 2))
-    known_pairs = [pair for pair in pairs if all(interval(row, "accuracy_ci") for row in pair)]
-    known_pairs.sort(key=lambda pair: -abs(pair[0]["unseen"] - pair[1]["unseen"]))
-    differing = [pair if _worse(*pair) else pair[::-1] for pair in known_pairs if _worse(*pair) or _worse(*pair[::-1])]
+def _compare(rows: Sequence[SummaryRow]) -> _Pairs:
+    pairs = list(combinations(rows, 2))
+    known = [pair for pair in pairs if all(row.accuracy_ci_low is not None for row in pair)]
+    differing = [pair if _worse(*pair) else pair[::-1] for pair in known if _worse(*pair) or _worse(*pair[::-1])]
+    differing.sort(key=lambda pair: -abs(pair[0].unseen - pair[1].unseen))
     return _Pairs(
         against=[pair for pair in differing if _more_accurate(*pair)],
         agreeing=[pair[::-1] for pair in differing if _more_accurate(*pair[::-1])],
@@ -129,43 +138,47 @@ def _compare(rows: pd.DataFrame) -> _Pairs:
     )
 
 
-def _worse(row: Row, other: Row) -> bool:
+def _worse(row: SummaryRow, other: SummaryRow) -> bool:
     """Whether a row's g is worse than the other's, with their intervals apart."""
-    low, high = ("ci_images_high", "ci_images_low") if lower_is_better(row) else ("ci_images_low", "ci_images_high")
-    own, others = known(row, high), known(other, low)
-    if own is None or others is None:
-        return False
-    return own > others if lower_is_better(row) else own < others
+    return _below(other, row, "ci_images") if row.lower_is_better else _below(row, other, "ci_images")
 
 
-def _more_accurate(row: Row, other: Row) -> bool:
-    return bool(row["accuracy_ci_low"] > other["accuracy_ci_high"])
+def _more_accurate(row: SummaryRow, other: SummaryRow) -> bool:
+    return _below(other, row, "accuracy_ci")
 
 
-def _counter_examples(rows: pd.DataFrame) -> list[str]:
-    pairs = _compare(rows)
+def _below(row: SummaryRow, other: SummaryRow, name: Literal["ci_images", "accuracy_ci"]) -> bool:
+    """Whether a row's interval lies below the other's; not where one of them is missing."""
+    high, low = getattr(row, f"{name}_high"), getattr(other, f"{name}_low")
+    return high is not None and low is not None and high < low
+
+
+def _counter_examples(rows: Sequence[SummaryRow]) -> list[str]:
+    if len(rows) < 2:
+        return []
+    pairs, worse = _compare(rows), "higher" if rows[0].lower_is_better else "lower"
     return [
-        *_spelled("More accurate, yet with a worse g", pairs.against),
-        *_spelled("As accurate as far as can be told, yet with a worse g", pairs.alike),
+        *_spelled(f"More accurate, with {worse} g", pairs.against),
+        *_spelled(f"Accuracies not distinguishable, {worse} g", pairs.alike),
     ]
 
 
-def _spelled(what: str, pairs: list[tuple[Row, Row]]) -> list[str]:
+def _spelled(what: str, pairs: Sequence[Pair]) -> list[str]:
     texts = [
-        f"{first['model']} than {second['model']} (accuracy {number(first['accuracy'])} and "
-        f"{number(second['accuracy'])}, g {number(first['unseen'])} and {number(second['unseen'])})"
+        f"{first.model} than {second.model} (accuracy {number(first.accuracy)} and {number(second.accuracy)}, "
+        f"g {number(first.unseen)} and {number(second.unseen)})"
         for first, second in pairs[:SHOWN]
     ]
     more = f"; and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
     return [f"{what}: {'; '.join(texts)}{more}."] if texts else []
 
 
-def _rank_correlation(rows: pd.DataFrame) -> list[str]:
+def _rank_correlation(rows: Sequence[SummaryRow]) -> list[str]:
     n = len(rows)
     if n < 3:
         return []
-    g = -rows["unseen"] if lower_is_better(rows.iloc[0]) else rows["unseen"]
-    r = spearman(rows["accuracy"], g)
+    sign = -1 if rows[0].lower_is_better else 1
+    r = spearman(pd.Series([row.accuracy for row in rows]), pd.Series([sign * row.unseen for row in rows]))
     if np.isnan(r):
         return []
     if n < ENOUGH:
@@ -173,27 +186,31 @@ def _rank_correlation(rows: pd.DataFrame) -> list[str]:
     low, high = spearman_interval(r, n)
     if np.isclose(low, high):  # a perfect order: the approximation has no width there
         return [f"Rank correlation over {n} networks: {r:+.2f}; the approximate interval is not defined for it."]
-    return [
-        f"Rank correlation over {n} networks: {r:+.2f} [{low:+.2f}, {high:+.2f}], as if they had been drawn at random."
-    ]
+    return [f"Rank correlation over {n} networks: {r:+.2f} [{low:+.2f}, {high:+.2f}], as if they had been sampled."]
 
 
-def _over_training(rows: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
-    texts = []
-    for _, row in rows.iterrows():
-        own = steps
-        for key in ("dataset", "model", "pooling", "metric"):
-            own = own[own[key] == row[key]] if len(own) else own
-        own = own.sort_values("step") if len(own) else own
+def _over_training(rows: Sequence[SummaryRow], steps: pd.DataFrame) -> list[str]:
+    spans: dict[str, list[str]] = {}
+    for row in rows:
+        of_curve = np.logical_and.reduce([steps[key] == getattr(row, key) for key in CURVE])
+        own = steps[of_curve].sort_values("step")
         if len(own) > 1:
-            first, last = own.iloc[0], own.iloc[-1]
-            known_there = ((c, name) for c, name in TRAINED if pd.notna(first[c]) and pd.notna(last[c]))
-            change = (f"{name} {number(first[c])} to {number(last[c])}" for c, name in known_there)
-            texts.append((f"{row['model']} {', '.join(change)}", f"steps {first['step']} to {last['step']}"))
-    spans = {span for _, span in texts}
-    return [f"Over training, {span}: {'; '.join(text for text, s in texts if s == span)}." for span in sorted(spans)]
+            changes = (_change(own, column, name) for column, name in TRAINED if own[column].notna().any())
+            span = f"steps {own['step'].iloc[0]} to {own['step'].iloc[-1]}"
+            spans.setdefault(span, []).append(f"{row.model} {', '.join(changes)}")
+    return [f"Over training, {span}: {'; '.join(texts)}." for span, texts in sorted(spans.items())]
 
 
-def _both(row: Row) -> str:
-    accuracy = number(row["accuracy"], row.get("accuracy_sd", float("nan")))
-    return f"{accuracy}, {with_interval(row, 'unseen', 'ci_images', sd='unseen_sd')}"
+def _change(own: pd.DataFrame, column: str, name: str) -> str:
+    """Give a column's first and last known value; where the first step has none, the step that the first is from."""
+    known = own[own[column].notna()]
+    first, last = known.iloc[0], known.iloc[-1]
+    where = "" if first["step"] == own["step"].iloc[0] else f" (step {first['step']})"
+    if len(known) == 1:
+        return f"{name} {number(last[column])}{where}"
+    return f"{name} {number(first[column])}{where} to {number(last[column])}"
+
+
+def _both(row: SummaryRow) -> str:
+    score = estimate(row.unseen, row.ci_images_low, row.ci_images_high, sd=row.unseen_sd)
+    return f"{number(row.accuracy, row.accuracy_sd)}, {score}"

@@ -1,71 +1,46 @@
-"""summary.csv for readers: the findings, then a table per dataset and score, in Markdown; the tables in LaTeX."""
+"""summary.md: the findings, then a table per dataset and score."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
-import pandas as pd
+from tabulate import tabulate
 
-from stages.aggregate.formatting import interval, joined, lower_is_better, number, with_interval
-from stages.aggregate.metric_info import metric_name
+from stages.aggregate.formatting import MISSING, estimate, interval, joined, number, place
+from stages.aggregate.metric_info import METRIC_INFO, metric_name
 from stages.aggregate.report.findings import Finding
-from stages.aggregate.uncertainty.bootstrap import UNPROVEN
+from stages.aggregate.tables.summary import SummaryRow
 
-HEADER = (
-    *("Model", "Pooling", "Accuracy", "Seen", "Unseen", "Interval", "Best layer", "Depth", "Last layer"),
-    *("Lead", "Pixels", "Chance"),
-)
-
-LATEX_PREAMBLE = r"""\documentclass[10pt]{article}
-\usepackage[a4paper,landscape,margin=1.5cm]{geometry}
-\usepackage{booktabs}
-\usepackage{longtable}
-\setlength{\tabcolsep}{4pt}
-\begin{document}
-\footnotesize
-"""
-
-LATEX_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "_": r"\_\allowbreak{}",
-    **{c: f"\\{c}" for c in "&%$#{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "…": r"\ldots{}",
-}
+HEADER = ["Model", "Pooling", "Accuracy", "Seen", "Unseen", "Interval", "Best layer"]
+HEADER += ["Last layer", "Lead", "Pixels", "Chance"]
+ALIGNED = ["left", "left", *["right"] * 4, "left", *["right"] * 4]
 
 
-def markdown(summary: pd.DataFrame, findings: Sequence[Finding] = ()) -> str:
+def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = ()) -> str:
     """The findings and the summary as Markdown: a section per dataset, a table per score."""
-    parts = [f"# Which layer separates unseen classes best?\n\n{explain(summary)}\n"]
+    parts = [f"# Which layer separates unseen classes best?\n\n{explain(rows)}\n"]
     if findings:
         parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
-    for dataset, rows in summary.groupby("dataset", sort=False):
+    for dataset, of_dataset in by_dataset(rows):
         parts.append(f"## {dataset}\n")
-        for metric, table in _by_metric(rows):
-            lines = [_markdown_row(HEADER), _markdown_row(["---", "---", *["---:"] * 4, "---", *["---:"] * 5])]
-            lines += [_markdown_row(_row(row, "`{}`".format, "{} ± {}")) for _, row in table.iterrows()]
-            parts.append(f"### {_heading(metric, table)}\n\n" + "\n".join(lines) + "\n")
+        for heading, table in by_score(of_dataset):
+            cells = [table_cells(row, "`{}`") for row in table]
+            text = tabulate(cells, HEADER, tablefmt="pipe", colalign=ALIGNED, disable_numparse=True)
+            parts.append(f"### {heading}\n\n{text}\n")
     return "\n".join(parts)
 
 
-def latex(summary: pd.DataFrame) -> str:
-    """The summary as a LaTeX document that compiles as it is: a booktabs table per dataset, grouped by score."""
-    parts = [LATEX_PREAMBLE, r"\noindent " + _plain_text(explain(summary)) + "\n"]
-    for dataset, rows in summary.groupby("dataset", sort=False):
-        parts.append(rf"\section*{{{escape(str(dataset))}}}" + "\n" + _longtable(rows))
-    return "\n".join([*parts, r"\end{document}" + "\n"])
-
-
-def explain(summary: pd.DataFrame) -> str:
+def explain(rows: Sequence[SummaryRow]) -> str:
     """Say what the numbers of a summary are, in Markdown."""
-    seeds, steps = int(summary["n_seeds"].max()), sorted(summary["step"].unique())
+    seeds, steps = max(row.n_seeds for row in rows), sorted({row.step for row in rows})
     after = f"at step {steps[0]}" if len(steps) == 1 else f"at the last step measured ({', '.join(map(str, steps))})"
     values = f"mean ± standard deviation over {seeds} seeds (ddof = 1)" if seeds > 1 else "values of one seed"
+    unproven = [info.name for info in METRIC_INFO.values() if not info.proven]
     return (
-        f"Scores {after}: {values}. *Seen* and *unseen* are the best of any layer on test images of the seen classes "
-        "and on images of the unseen classes; *best layer* is the one that is best on unseen (of the mean "
-        "over seeds), chosen and scored on the same images. *Interval* is that of *unseen* over images of these "
-        f"classes, of 95 % but for {joined([metric_name(name) for name in UNPROVEN])}, which have no proven level. "
-        "*Depth* is the best layer's place, counted from 0 at the input, and the last layer's. "
+        f"Scores {after}: {values}. *Accuracy* is that of a fine-tuned network. *Seen* and *unseen* are the best of "
+        "any layer on test images of the seen classes and on images of the unseen classes; *best layer* is the one "
+        "that is best on unseen (of the mean over seeds), chosen and scored on the same images, counted from 1 at the "
+        "input. *Interval* is that of *unseen* over images of these classes, of 95 % but for "
+        f"{joined(unproven)}, which have no proven level. "
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is the best "
         "layer's over the last without that choice's bias (chosen on one half of the images, compared on the other), "
         "and its interval; above 0 the best layer is better. "
@@ -73,70 +48,45 @@ def explain(summary: pd.DataFrame) -> str:
     )
 
 
-def escape(text: str) -> str:
-    """Escape LaTeX's special characters; a line may break after an underscore."""
-    return "".join(LATEX_SPECIAL.get(c, c) for c in text)
+def by_dataset(rows: Sequence[SummaryRow]) -> list[tuple[str, list[SummaryRow]]]:
+    """The rows of each dataset, in order."""
+    return [(dataset, list(group)) for dataset, group in groupby(rows, lambda row: row.dataset)]
+
+
+def by_score(rows: Sequence[SummaryRow]) -> list[tuple[str, list[SummaryRow]]]:
+    """A heading and the rows of each score of one dataset, in order of their first row."""
+    metrics = dict.fromkeys(row.metric for row in rows)
+    tables = [[row for row in rows if row.metric == metric] for metric in metrics]
+    lower = " (lower is better)"
+    return [(metric_name(t[0].metric) + (lower if t[0].lower_is_better else ""), t) for t in tables]
+
+
+def table_cells(row: SummaryRow, name: str) -> list[str]:
+    """The cells of `HEADER`.
+
+    Args:
+        row: of the summary.
+        name: how the names of models and layers are written, `{}` for the name.
+    """
+    return [
+        name.format(row.model),
+        row.pooling,
+        number(row.accuracy, row.accuracy_sd),
+        number(row.seen, row.seen_sd),
+        number(row.unseen, row.unseen_sd),
+        interval(row.ci_images_low, row.ci_images_high) or MISSING,
+        f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
+        number(row.last_value, row.last_value_sd),
+        estimate(row.lead, row.lead_low, row.lead_high, sign=True),
+        number(row.baseline),
+        number(row.chance),
+    ]
 
 
 def _finding(finding: Finding) -> str:
     lines = ["", f"### {finding.claim}", ""]
-    for dataset, ruling in finding.rulings.items():
-        lines.append(f"**{dataset}**: {ruling}\n")
+    for dataset, summary in finding.summaries.items():
+        lines.append(f"**{dataset}**: {summary}\n")
         lines += [f"- {detail}" for detail in finding.details[dataset]]
         lines += [""] if finding.details[dataset] else []
     return "\n".join([*lines, finding.caution])
-
-
-def _heading(metric: str, table: pd.DataFrame) -> str:
-    return f"{metric_name(metric)}{' (lower is better)' if lower_is_better(table.iloc[0]) else ''}"
-
-
-def _by_metric(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(metric), table) for metric, table in rows.groupby("metric", sort=False)]
-
-
-def _row(row: "pd.Series[float]", code: object, form: str) -> list[str]:
-    wrap = code if callable(code) else str
-    return [
-        *(wrap(str(row["model"])), str(row["pooling"])),
-        *(number(row[name], row[f"{name}_sd"], form) for name in ("accuracy", "seen", "unseen")),
-        interval(row, "ci_images") or "–",
-        *(wrap(str(row["best_layer"])), f"{row['best_depth']} of {row['last_depth']}"),
-        number(row["last_value"], row["last_value_sd"], form),
-        with_interval(row, "lead", "lead", sign=True),
-        *(number(row["baseline"]), number(row["chance"])),
-    ]
-
-
-def _markdown_row(cells: "list[str] | tuple[str, ...]") -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _longtable(rows: pd.DataFrame) -> str:
-    columns = r"p{3.9cm}lrrrcp{2.9cm}crrrr"
-    heads = " & ".join(HEADER) + r" \\"
-    lines = [
-        rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
-        heads,
-        r"\midrule",
-        r"\endhead",
-        r"\bottomrule",
-        r"\endfoot",
-    ]
-    for i, (metric, table) in enumerate(_by_metric(rows)):
-        lines += [r"\addlinespace"] if i else []
-        lines.append(rf"\multicolumn{{{len(HEADER)}}}{{@{{}}l}}{{\textit{{{escape(_heading(metric, table))}}}}} \\*")
-        lines += [" & ".join(_latex_cells(row)) + r" \\" for _, row in table.iterrows()]
-    return "\n".join([*lines, r"\end{longtable}", ""])
-
-
-def _latex_cells(row: "pd.Series[float]") -> list[str]:
-    cells = _row(row, lambda text: rf"\texttt{{{escape(text)}}}", r"${} \pm {}$")
-    pooling = escape(cells[1])
-    return [cells[0], pooling, *(c.replace("–", "--") for c in cells[2:])]
-
-
-def _plain_text(text: str) -> str:
-    words = [rf"\emph{{{escape(part)}}}" if i % 2 else escape(part) for i, part in enumerate(text.split("*"))]
-    return "".join(words).replace("±", r"$\pm$")

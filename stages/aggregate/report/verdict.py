@@ -9,33 +9,22 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
+from tabulate import tabulate
 
-from stages.aggregate.curves import CURVE
-from stages.aggregate.formatting import beaten_by, lower_is_better, number
-from stages.aggregate.metric_info import metric_name, shorten
+from stages.aggregate.formatting import number, place, shorten
+from stages.aggregate.metric_info import metric_name
 from stages.aggregate.report import depth_finding
-from stages.aggregate.report.findings import Finding, find
-from stages.aggregate.tables.summary import SUMMARY_COLUMNS
-from stages.shared.console import UserError
+from stages.aggregate.report.findings import Finding, evaluate_findings
+from stages.aggregate.report.status import beaten_by
+from stages.aggregate.tables.steps import STEPS_COLUMNS
+from stages.aggregate.tables.summary import SummaryRow, read_summary
+from stages.shared.csv_table import read_table
 
 WIDTH = 120
-HEADER = ("dataset", "model", "accuracy", "g seen", "g unseen", "best layer", "depth", "last layer")
-TEXTS = ("dataset", "model", "best layer")
-NAMES = (
-    *CURVE,
-    "best_layer",
-    "last_layer",
-    "seen_layer",
-    "shallowest_layer",
-    "fixed_layer",
-    "seen_fixed_layer",
-    "best_set",
-)
-"""Columns of the tables that stay as they are written, also where they look like numbers."""
-
-GAP = "  "
-AGAIN = "run the aggregate stage again (`dvc repro --single-item --force aggregate`)"
+HEADER = ["dataset", "model", "accuracy", "g seen", "g unseen", "best layer", "last layer"]
+ALIGNED = ["left", "left", "right", "right", "right", "left", "right"]
+LONGEST_NAME, SHORTEST_NAME = 60, 8
+SHOWN_FIGURES = 4
 
 
 def verdict(results: Path) -> str:
@@ -50,110 +39,101 @@ def verdict(results: Path) -> str:
     Raises:
         UserError: there are no results, or they are of another version.
     """
-    summary = _read_summary(results)
-    rows = summary[summary["main"]]
-    table = _table([HEADER, *(_cells(row) for _, row in rows.iterrows())])
-    sentences = [_wrapped(sentence(row)) for _, row in rows.iterrows()]
-    findings = [_finding(finding) for finding in find(summary, _read(results / "steps.csv"))]
-    return "\n\n".join(
-        [_title(rows), table, "\n".join(sentences), *findings, _wrapped(_scope(rows)), _figures(results)]
-    )
+    rows = read_summary(results / "summary.csv")
+    steps = read_table(results / "steps.csv", STEPS_COLUMNS, what="a table of steps", stage="aggregate")
+    findings = evaluate_findings(rows, steps)
+    main = [row for row in rows if row.main]
+    sentences = [_wrapped(sentence(row)) for row in main]
+    parts = [_title(main), _table(main), "\n".join(sentences), *map(_finding, findings)]
+    return "\n\n".join([*parts, _wrapped(_scope(main)), _figures(results)])
 
 
-def sentence(row: "pd.Series[float]") -> str:
+def sentence(row: SummaryRow) -> str:
     """Say from which layer to take features, for one main row of summary.csv, and what the others give."""
-    score = metric_name(str(row["metric"]))
-    subject = f"{row['dataset']}, {row['model']}:"
-    reached = f"{score} {number(row['unseen'], row['unseen_sd'])}"
-    place = f"{row['best_layer']} (depth {row['best_depth']} of {row['last_depth']}, {reached})"
-    share = f"{_percent(row['best_parameters'], row['total_parameters'])} of the parameters up to the last layer"
-    end = f"{row['last_layer']} ({number(row['last_value'], row['last_value_sd'])})"
-    if row["best_depth"] == row["last_depth"]:
-        advice = f"take features from the last layer, {place}: no earlier layer scores better."
-    elif depth_finding.judge(row) in ("open", "fails"):
-        advice = f"{place} scores best, but no lead over the last layer, {end}, is shown; computing it takes {share}."
-    elif depth_finding.judge(row) == "not tested":
-        advice = (
-            f"{place} scores best; its lead over the last layer, {end}, was not tested; computing it takes {share}."
-        )
+    score = f"{metric_name(row.metric)} {number(row.unseen, row.unseen_sd)}"
+    best = f"layer {place(row.best_depth, row.last_depth)} (`{row.best_layer}`, {score})"
+    last = f"the last layer (`{row.last_layer}`, {number(row.last_value, row.last_value_sd)})"
+    cost = (
+        f"computing it takes {_percent(row.best_parameters, row.total_parameters)} of the parameters up to the last "
+        "layer."
+    )
+    status = depth_finding.status(row)
+    if row.best_is_last:
+        advice = f"take features from the last layer, {best}: no earlier layer scores better."
+    elif status == "supported":
+        advice = f"take features from {best} rather than from {last}; {cost}"
+    elif status == "cannot be judged":
+        advice = f"{best} scores best; its lead over {last} was not tested; {cost}"
     else:
-        advice = f"take features from {place} rather than from the last layer, {end}; computing it takes {share}."
+        advice = f"{best} scores best, but no lead over {last} is shown; {cost}"
     level = beaten_by(row)
-    return f"{subject} {advice}" + (f" But no layer beats {level}." if level else "")
+    return f"{row.dataset}, {row.model}: {advice}" + (f" But no layer beats {level}." if level else "")
 
 
 def _finding(finding: Finding) -> str:
     lines = [f"Finding {finding.claim}"]
-    for dataset, ruling in finding.rulings.items():
-        lines.append(_wrapped(f"{dataset}: {ruling}"))
+    for dataset, summary in finding.summaries.items():
+        lines.append(_wrapped(f"{dataset}: {summary}"))
         lines += [_wrapped(f"- {detail}", "  ") for detail in finding.details[dataset]]
     return "\n".join([*lines, _wrapped(finding.caution)])
 
 
-def _percent(part: float, whole: float) -> str:
-    share = 100 * float(part) / float(whole) if whole else 100.0
+def _percent(part: int, whole: int) -> str:
+    share = 100 * part / whole if whole else 100.0
     return f"{share:.0f} %" if share >= 1 or share == 0 else "under 1 %"
 
 
-def _title(rows: pd.DataFrame) -> str:
-    steps = sorted(rows["step"].unique())
+def _title(rows: Sequence[SummaryRow]) -> str:
+    steps = ", ".join(map(str, sorted({row.step for row in rows})))
+    extreme = "minimum" if rows[0].lower_is_better else "maximum"
     return (
-        f"Which layer separates unseen classes best? Score: {metric_name(str(rows.iloc[0]['metric']))} "
-        f"at step {', '.join(map(str, steps))}; g is the "
-        f"{'minimum' if lower_is_better(rows.iloc[0]) else 'maximum'} over layers."
+        f"Which layer separates unseen classes best? Score: {metric_name(rows[0].metric)} at step {steps}; "
+        f"g is the {extreme} over layers."
     )
 
 
-def _scope(rows: pd.DataFrame) -> str:
-    seeds = int(rows["n_seeds"].max())
+def _scope(rows: Sequence[SummaryRow]) -> str:
+    seeds = max(row.n_seeds for row in rows)
     spread = "one seed, so no spread is known" if seeds == 1 else f"mean ± standard deviation over {seeds} seeds"
     return (
         f"All of it is about these images of these unseen classes ({spread}). In the table the best layer is chosen "
-        "and scored on the same images, so that g is somewhat flattered."
+        "and scored on the same images, so g is slightly optimistic."
     )
 
 
 def _figures(results: Path) -> str:
-    names = sorted(path.name for path in (results / "figures").glob("*.png"))
-    shown = [name for name in names if name.startswith("overview-")] + [
-        n for n in names if not n.startswith("overview-")
-    ]
-    rest = f", and {len(shown) - 4} more" if len(shown) > 4 else ""
+    names = sorted((path.name for path in (results / "figures").glob("*.png")), key=_overviews_first)
+    rest = f", and {len(names) - SHOWN_FIGURES} more" if len(names) > SHOWN_FIGURES else ""
     return _wrapped(
-        f"Figures: {(results / 'figures').as_posix()}/: {', '.join(shown[:4])}{rest} (SVG beside each PNG). "
-        "Tables: summary.md, summary.csv."
+        f"Figures: {(results / 'figures').as_posix()}/: {', '.join(names[:SHOWN_FIGURES])}{rest} (SVG beside each "
+        "PNG). Tables: summary.md, summary.csv."
     )
 
 
-def _cells(row: "pd.Series[float]") -> tuple[str, ...]:
-    return (
-        *(str(row["dataset"]), str(row["model"])),
-        *(number(row[name], row[f"{name}_sd"]) for name in ("accuracy", "seen", "unseen")),
-        *(str(row["best_layer"]), f"{row['best_depth']} of {row['last_depth']}"),
-        number(row["last_value"], row["last_value_sd"]),
-    )
+def _overviews_first(name: str) -> tuple[bool, str]:
+    return not name.startswith("overview-"), name
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = _fit([max(map(len, column)) for column in zip(*rows, strict=True)])
-    texts = [[shorten(cell, width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    texts.insert(1, ["-" * width for width in widths])
-    return "\n".join(_aligned(row, widths) for row in texts)
+def _table(rows: Sequence[SummaryRow]) -> str:
+    """Lay the rows out, their names cut until a line has at most `WIDTH` characters."""
+    for longest in range(LONGEST_NAME, SHORTEST_NAME, -1):
+        cells = [_cells(row, longest) for row in rows]
+        table = tabulate(cells, HEADER, tablefmt="simple", colalign=ALIGNED, disable_numparse=True)
+        if max(map(len, table.splitlines())) <= WIDTH:
+            break
+    return table
 
 
-def _fit(widths: list[int]) -> list[int]:
-    """Narrow the widest text column, layers before models, until a row has at most `WIDTH` characters."""
-    texts = [i for i, name in enumerate(HEADER) if name in TEXTS]
-    layer = HEADER.index("best layer")
-    while sum(widths) + len(GAP) * (len(widths) - 1) > WIDTH:
-        widest = max(texts, key=lambda i: widths[i] + 6 * (i == layer))
-        widths = [width - (i == widest) for i, width in enumerate(widths)]
-    return widths
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    pairs = zip(HEADER, row, widths, strict=True)
-    return GAP.join(f"{cell:<{w}}" if name in TEXTS else f"{cell:>{w}}" for name, cell, w in pairs).rstrip()
+def _cells(row: SummaryRow, longest: int) -> list[str]:
+    return [
+        shorten(row.dataset, longest),
+        shorten(row.model, longest),
+        number(row.accuracy, row.accuracy_sd),
+        number(row.seen, row.seen_sd),
+        number(row.unseen, row.unseen_sd),
+        f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer, longest)})",
+        number(row.last_value, row.last_value_sd),
+    ]
 
 
 def _wrapped(text: str, indent: str = "") -> str:
@@ -163,24 +143,3 @@ def _wrapped(text: str, indent: str = "") -> str:
         break_on_hyphens=False,
     )  # fmt: skip
     return filled.replace("\N{NO-BREAK SPACE}", " ")
-
-
-def _read_summary(results: Path) -> pd.DataFrame:
-    path = results / "summary.csv"
-    summary = _read(path)
-    missing = [c for c in SUMMARY_COLUMNS if c not in summary.columns]
-    if missing:
-        raise UserError(
-            f"{path}: must have the columns {', '.join(SUMMARY_COLUMNS)}; lacks {', '.join(missing)}: it was "
-            f"written by another version; {AGAIN}"
-        )
-    return summary
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise UserError(f"{path}: no results there; run the workflow first (`make repro` or `dvc repro`)") from None
-    except ValueError as error:  # of pandas, where it is empty, cut or no text
-        raise UserError(f"{path}: must be a table, found it damaged ({error}); {AGAIN}") from None

@@ -1,41 +1,47 @@
-"""Tables of what stands beside the scores: per class of images, and under corruptions of the images."""
+"""classes.csv: what the images of each class contribute to a score, on average."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.aggregate.contributions import Images, Key
+from stages.aggregate.contributions import Contributions, Key
 from stages.aggregate.curves import last_rows
-from stages.aggregate.uncertainty.scorers import CLUSTER_SCORES, LINEARIZED, OOD_SCORES
-from stages.shared.split_names import parse_corrupted_split
+from stages.aggregate.metric_info import Mean, metric_info
+from stages.aggregate.tables.columns import stack
+from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 
-CLASS_COLUMNS = ("dataset", "model", "split", "layer", "depth", "pooling", "metric", "label", "n_images", "value")
-ROBUSTNESS_COLUMNS = (
-    *("dataset", "model", "layer", "depth", "pooling", "metric"),
-    *("corruption", "severity", "value", "chance", "relative"),
-)
+EMBEDDING = {
+    "dataset": TEXT,
+    "model": TEXT,
+    "split": TEXT,
+    "layer": TEXT,
+    "depth": INTEGER,
+    "pooling": TEXT,
+    "metric": TEXT,
+}
+CLASS_COLUMNS = EMBEDDING | {"label": TEXT, "n_images": INTEGER, "value": FLOAT}
 
 
-def class_scores(layers: pd.DataFrame, images: Images) -> pd.DataFrame:
+def class_scores(layers: pd.DataFrame, contributions: Contributions) -> pd.DataFrame:
     """Average what images contribute over each class, for every score at its last step that is a mean over images.
 
     Args:
         layers: metric rows of one dataset and model, of all seeds.
-        images: what its networks made of its images.
+        contributions: of its images.
 
     Returns:
         `CLASS_COLUMNS`, the mean over seeds; the raw-pixel baseline and the head among the layers.
     """
-    last = last_rows(layers)
-    means = last[~last["metric"].isin([*CLUSTER_SCORES, *OOD_SCORES, *LINEARIZED])]
-    tables = [pd.DataFrame(columns=list(CLASS_COLUMNS))]
-    for (metric, split), rows in means.groupby(["metric", "split"], sort=False):
+    tables = []
+    for (metric, split), rows in last_rows(layers).groupby(["metric", "split"], sort=False):
+        if metric_info(str(metric)).resampled != Mean():
+            continue
         places = rows.drop_duplicates(["layer", "pooling"])
         keys: list[Key] = list(zip(places["layer"], places["pooling"], strict=True))
-        values = images.stack(str(metric), int(rows.iloc[0]["step"]), str(split), keys)
+        values = contributions.stack(str(metric), int(rows.iloc[0]["step"]), str(split), keys)
         if values is not None:
-            tables.append(_by_class(places, values.mean(axis=0), images.labels[str(split)]))
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+            tables.append(_by_class(places, values.mean(axis=0), contributions.labels[str(split)]))
+    return stack(tables, CLASS_COLUMNS)
 
 
 def _by_class(places: pd.DataFrame, values: NDArray[np.float64], labels: NDArray[np.str_]) -> pd.DataFrame:
@@ -43,26 +49,6 @@ def _by_class(places: pd.DataFrame, values: NDArray[np.float64], labels: NDArray
     classes, codes = np.unique(labels, return_inverse=True)
     members = codes == np.arange(len(classes))[:, None]  # (K, N)
     sizes = members.sum(axis=1)
-    table = places.loc[places.index.repeat(len(classes)), list(CLASS_COLUMNS[:7])]
+    table = places.loc[places.index.repeat(len(classes)), list(EMBEDDING)]
     means = np.stack([values[:, member].mean(axis=1) for member in members], axis=1)
-    return table.assign(
-        label=np.tile(classes, len(places)), n_images=np.tile(sizes, len(places)), value=means.ravel()
-    ).reset_index(drop=True)
-
-
-def robustness(layers: pd.DataFrame) -> pd.DataFrame:
-    """Average scores of corrupted copies of the seen test images over seeds.
-
-    Args:
-        layers: metric rows of all cells.
-
-    Returns:
-        `ROBUSTNESS_COLUMNS`; no rows where nothing was corrupted.
-    """
-    corrupted = {split: parse_corrupted_split(split) for split in layers["split"].unique()}
-    parts = pd.DataFrame([corrupted[split] or (None, None) for split in layers["split"]], index=layers.index)
-    rows = layers.assign(corruption=parts[0], severity=parts[1])[parts[0].notna()]
-    means = rows.groupby(list(ROBUSTNESS_COLUMNS[:8]), sort=False, dropna=False)[["value", "chance", "relative"]].mean(
-        skipna=False
-    )
-    return means.reset_index().astype({"severity": "int64"})[list(ROBUSTNESS_COLUMNS)]
+    return table.assign(label=np.tile(classes, len(places)), n_images=np.tile(sizes, len(places)), value=means.ravel())

@@ -1,38 +1,60 @@
 """How sure every score at its last step is: what images of the same classes, and other classes, would say."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.contributions import read_images
-from stages.aggregate.curves import INTERVALS, Scores, last_rows
+from stages.aggregate.contributions import read_contributions
+from stages.aggregate.curves import COMPARISONS, INTERVALS, POINT, Scores, last_rows
 from stages.aggregate.inputs import image_paths
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.tables.classes import CLASS_COLUMNS, class_scores
-from stages.aggregate.uncertainty.class_subsets import add_ranges, detection_subsets
-from stages.aggregate.uncertainty.intervals import Resamples, add_intervals
+from stages.aggregate.tables.columns import stack, typed
+from stages.aggregate.uncertainty.class_subsets import (
+    class_ranges,
+    detection_subsets,
+    mean_subsets,
+    proper_subsets,
+    subset_agreement,
+)
+from stages.aggregate.uncertainty.intervals import Resamples, compare_layers, resample
 from stages.aggregate.uncertainty.scorers import contributing_columns
+from stages.shared.csv_table import INTEGER, TEXT, Columns
 from stages.shared.params import RunParams
+
+EMBEDDING = {
+    "dataset": TEXT,
+    "model": TEXT,
+    "metric": TEXT,
+    "step": INTEGER,
+    "split": TEXT,
+    "layer": TEXT,
+    "pooling": TEXT,
+}
+"""What names a score of one embedding, and its type."""
+
+CELL = {**EMBEDDING, "seed": INTEGER}
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Scores with how sure they are.
+class Uncertainty:
+    """How sure the scores at their last step are, and what else the contributions of their images say.
 
     Attributes:
-        layers: the metric rows of all cells, with `INTERVALS`.
-        scores: the means over seeds, with `EVIDENCE`.
+        cells: of every cell's scores: `CELL`, `INTERVALS`.
+        points: of the means over seeds: `EMBEDDING`, `INTERVALS`.
+        curves: of a curve's points among each other: `POINT`, `COMPARISONS`.
         classes: `CLASS_COLUMNS`.
         subsets: scores on subsets of the unseen classes, those of detection among them.
         without: datasets and models of which a cell has no images.parquet, as `<dataset>/<model>`.
     """
 
-    layers: pd.DataFrame
-    scores: Scores
+    cells: pd.DataFrame
+    points: pd.DataFrame
+    curves: pd.DataFrame
     classes: pd.DataFrame
     subsets: pd.DataFrame
     without: list[str]
@@ -43,10 +65,10 @@ class Evidence:
         return "".join(f" ({what}: {', '.join(names)})" for what, names in parts.items() if names)
 
 
-def weigh(
+def estimate_uncertainty(
     measures: Path, layers: pd.DataFrame, scores: Scores, subsets: pd.DataFrame, run: RunParams, params: AggregateParams
-) -> Evidence:
-    """Add to every score at its last step how sure it is. One dataset and model is in memory at a time.
+) -> Uncertainty:
+    """Estimate how sure every score at its last step is. One dataset and model is in memory at a time.
 
     Args:
         measures: holds `<dataset>/<model>/<seed>/images.parquet`, where contributions were kept.
@@ -59,22 +81,60 @@ def weigh(
     Raises:
         UserError: the cells of one dataset and model hold different images.
     """
-    layers = layers.assign(**dict.fromkeys(INTERVALS, np.nan))
-    classes, without, weighed, all_subsets = [pd.DataFrame(columns=list(CLASS_COLUMNS))], [], [], [subsets]
+    cells: list[pd.DataFrame] = []
+    points: list[pd.DataFrame] = []
+    curves: list[pd.DataFrame] = []
+    classes, all_subsets, without = [], [subsets], []
     for (dataset, model), rows in layers.groupby(["dataset", "model"], sort=False):
         steps = sorted({int(step) for step in last_rows(rows)["step"]})
         paths = image_paths(measures, str(dataset), str(model), run)
-        images = read_images(paths, steps, contributing_columns(rows["metric"].unique()))
-        if images is None:
+        contributions = read_contributions(paths, steps, contributing_columns(rows["metric"].unique()))
+        if contributions is None:
             without.append(f"{dataset}/{model}")
-            weighed.append(rows)
             continue
-        resamples = Resamples(str(dataset), images, params)
+        resamples = Resamples(str(dataset), contributions.labels, params)
         with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
-            rows, scores = add_intervals(rows, scores, images, run.seeds, resamples)
-        weighed.append(rows)
-        classes.append(class_scores(rows, images))
-        all_subsets.append(detection_subsets(rows, images, run.seeds, subsets))
+            for resampled in resample(rows, contributions, resamples):
+                cells.append(resampled.of_cells())
+                points.append(resampled.of_means())
+                curves += compare_layers(scores.curves, resampled, resamples)
+        classes.append(class_scores(rows, contributions))
+        all_subsets.append(detection_subsets(rows, contributions, subsets))
     subsets = pd.concat([table for table in all_subsets if len(table)] or [subsets], ignore_index=True)
-    layers, scores = add_ranges(pd.concat(weighed).sort_index(), scores, subsets)
-    return Evidence(layers, scores, pd.concat(classes[1:] or classes, ignore_index=True), subsets, without)
+    proper = proper_subsets(subsets)
+    means = mean_subsets(proper)
+    return Uncertainty(
+        cells=_joined(cells, class_ranges(proper, list(CELL)), CELL, INTERVALS),
+        points=_joined(points, class_ranges(means, list(EMBEDDING)), EMBEDDING, INTERVALS),
+        curves=_joined(curves, subset_agreement(scores.curves, means), POINT, COMPARISONS),
+        classes=stack(classes, CLASS_COLUMNS),
+        subsets=subsets,
+        without=without,
+    )
+
+
+def add_uncertainty(layers: pd.DataFrame, scores: Scores, uncertainty: Uncertainty) -> tuple[pd.DataFrame, Scores]:
+    """Put beside every score how sure it is; empty where that is not known.
+
+    Returns:
+        The metric rows with `INTERVALS`; the means with `UNCERTAINTY`, and those of accuracy with `INTERVALS`.
+    """
+    of_embedding = uncertainty.points.rename(columns={"pooling": "embedding"})
+    curves = _beside(scores.curves, of_embedding, [*list(EMBEDDING)[:-1], "embedding"])
+    curves = _beside(curves, uncertainty.curves, list(POINT))
+    cell = ["dataset", "model", "step"]
+    of_accuracy = uncertainty.points[uncertainty.points["metric"] == "accuracy"][[*cell, *INTERVALS]]
+    accuracy = _beside(scores.accuracy, of_accuracy, cell)
+    return _beside(layers, uncertainty.cells, list(CELL)), replace(scores, curves=curves, accuracy=accuracy)
+
+
+def _joined(tables: Sequence[pd.DataFrame], other: pd.DataFrame, keys: Columns, values: Columns) -> pd.DataFrame:
+    """Stack tables and put another one beside them, by the same keys; either may lack rows of the other."""
+    others = {name: dtype for name, dtype in values.items() if name in other.columns}
+    own = {name: dtype for name, dtype in values.items() if name not in others}
+    stacked = stack(tables, {**keys, **own})
+    return typed(stacked.merge(typed(other, {**keys, **others}), how="outer", on=list(keys)), {**keys, **values})
+
+
+def _beside(table: pd.DataFrame, found: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    return table.merge(found, how="left", on=keys, validate="many_to_one")

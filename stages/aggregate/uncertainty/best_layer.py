@@ -1,30 +1,21 @@
 """Which layer is best, and how sure: simultaneous comparison over all layers, and the lead without selection bias."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.aggregate.uncertainty.bootstrap import (
-    LEVEL,
-    START_FACTOR,
-    TAILS,
-    Floats,
-    Weights,
-    stratified_weights,
-    stretch,
-)
+from stages.aggregate.metric_info import LEVEL
+from stages.aggregate.points import Better, equally_best
+from stages.aggregate.uncertainty.bootstrap import START_FACTOR, TAILS, Float64, Weights, stratified_weights, stretch
 from stages.aggregate.uncertainty.resampled_scores import CurveScorer
-
-Better = Literal["higher", "lower"]
 
 LEAD_RESAMPLES = 200
 LEAD_SPLITS = 10
 """Splits per resample of the lead's interval."""
 
-ROUNDING = 1e-6
-"""Relative; of scores of resamples, which are summed in single precision."""
+NO_DIFFERENCE = 1e-12
+"""Of scores, and of their standard errors: what is smaller is rounding."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +32,8 @@ class Lead:
     high: float
 
 
-def best_set(values: Floats, replicates: Floats, better: Better) -> NDArray[np.bool_]:
-    """Say which layers cannot be told from the best one, all layers compared at once.
+def best_set(values: Float64, replicates: Float64, better: Better) -> NDArray[np.bool_]:
+    """Say which layers are not distinguishable from the best one, all layers compared at once.
 
     Each layer in turn is compared with all others by the largest of their studentized leads over it; it stays if this
     is within the 95 % quantile of the same maximum over the resamples, centred. (Multiple comparisons with the best,
@@ -65,11 +56,11 @@ def best_set(values: Floats, replicates: Floats, better: Better) -> NDArray[np.b
     return kept
 
 
-def _may_be_best(leads: Floats, replicates: Floats) -> bool:
+def _may_be_best(leads: Float64, replicates: Float64) -> bool:
     """Whether no lead of another layer over one layer is larger than chance: (L,) and (B, L)."""
     errors = replicates.std(axis=0, ddof=1)
-    same = errors <= 1e-12  # itself, and layers that never differ by more or less than now
-    if (leads[same] > 1e-12).any():
+    same = errors <= NO_DIFFERENCE  # itself, and layers that never differ by more or less than now
+    if (leads[same] > NO_DIFFERENCE).any():
         return False
     if same.all():
         return True
@@ -77,7 +68,7 @@ def _may_be_best(leads: Floats, replicates: Floats) -> bool:
     return bool((leads[~same] / errors[~same]).max() <= np.quantile(noise.max(axis=1), LEVEL))
 
 
-def selection_frequency(replicates: Floats, better: Better) -> Floats:
+def selection_frequency(replicates: Float64, better: Better) -> Float64:
     """Share of resamples in which each layer is the best; the shallowest of equal ones.
 
     Args:
@@ -92,12 +83,9 @@ def selection_frequency(replicates: Floats, better: Better) -> Floats:
     return np.asarray(np.bincount(chosen, minlength=replicates.shape[1]) / max(len(chosen), 1), dtype=np.float64)
 
 
-def best_layers(scores: Floats, better: Better) -> NDArray[np.int64]:
-    """Index of the best of every row's finite scores, the first of equal ones: (B, L) -> (B,)."""
-    signed = scores if better == "higher" else -scores
-    signed = np.where(np.isnan(signed), -np.inf, signed)
-    best = signed.max(axis=1, keepdims=True)
-    return np.asarray((signed >= best - ROUNDING * np.maximum(1, abs(best))).argmax(axis=1), dtype=np.int64)
+def best_layers(scores: Float64, better: Better) -> NDArray[np.int64]:
+    """Index of the best of every row's finite scores, the first of equally good ones: (B, L) -> (B,)."""
+    return np.asarray(equally_best(scores, better).argmax(axis=1), dtype=np.int64)
 
 
 def split_half_lead(scorer: CurveScorer, better: Better, rng: np.random.Generator, splits: int = 50) -> Lead:
@@ -129,14 +117,14 @@ def split_half_lead(scorer: CurveScorer, better: Better, rng: np.random.Generato
     return Lead(*(float(np.clip(end, -most, most)) for end in (value, low, high)))
 
 
-def _mean(values: Floats) -> Floats:
+def _mean(values: Float64) -> Float64:
     """Mean over the first axis, of what is defined: a half of few images may lack a whole class."""
     known = ~np.isnan(values)
     count = known.sum(axis=0)
     return np.asarray(np.where(known, values, 0).sum(axis=0) / np.where(count > 0, count, np.nan))
 
 
-def _noise(scorer: CurveScorer, count: int, rng: np.random.Generator) -> Floats:
+def _noise(scorer: CurveScorer, count: int, rng: np.random.Generator) -> Float64:
     """What other k-means starts would add to the mean over seeds, (count, L)."""
     return np.asarray(scorer.noise(count, rng).mean(axis=1))
 
@@ -145,10 +133,10 @@ def leads(
     scorer: CurveScorer,
     weights: Weights,
     halves: NDArray[np.bool_],
-    apart: Floats,
+    apart: Float64,
     better: Better,
-    starts: Floats | float = 0.0,
-) -> Floats:
+    starts: Float64 | float = 0.0,
+) -> Float64:
     """Mean lead of both directions on each of B weighted sets of images, (B,).
 
     Args:
@@ -166,7 +154,7 @@ def leads(
     return (_lead(first, second) + _lead(second, first)) / 2
 
 
-def _lead(chosen_on: Floats, scored_on: Floats) -> Floats:
+def _lead(chosen_on: Float64, scored_on: Float64) -> Float64:
     best = best_layers(chosen_on, "higher")
     return np.asarray(scored_on[np.arange(len(best)), best] - scored_on[:, -1])
 

@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.aggregate.uncertainty.bootstrap import Floats
+from stages.aggregate.uncertainty.bootstrap import Float64
 
-ROUNDING = 1e-12
+NO_INFORMATION = 1e-12
+"""What is smaller is rounding of a mutual information of 0."""
 
 
-def mutual_information_score(tables: NDArray[np.int64], expected: Floats) -> Floats:
+def mutual_information_score(tables: NDArray[np.int64], expected: Float64) -> Float64:
     """(I - E) / (mean entropy - E) of contingency tables (B, M, K, C) with expected informations (M,): (B, M)."""
     largest = int(tables.sum(axis=(2, 3)).max())
     counts = np.arange(largest + 1, dtype=np.float64)
@@ -22,12 +23,12 @@ def mutual_information_score(tables: NDArray[np.int64], expected: Floats) -> Flo
     mean_entropy = (2 * base - classes - clusters) / (2 * total)
     # As in scikit-learn: one cluster has no information, but of a single class all there is; 1 where chance gives all.
     most = mean_entropy - expected
-    undefined = (clusters == base) | (most < ROUNDING)
+    undefined = (clusters == base) | (most < NO_INFORMATION)
     limits = np.where(clusters == base, classes == base, 1.0)
     return np.where(undefined, limits, (information - expected) / np.where(undefined, 1.0, most))
 
 
-def adjusted_rand_index(tables: NDArray[np.int64]) -> Floats:
+def adjusted_rand_index(tables: NDArray[np.int64]) -> Float64:
     """Adjusted Rand index of contingency tables (B, M, K, C): (B, M)."""
     pairs, classes, clusters = (
         (counts * (counts - 1) // 2).sum(axis=-1).astype(np.float64)

@@ -4,28 +4,24 @@ Nothing is fitted again (docs/uncertainty.md). The seeds of a dataset and model 
 dataset's networks, so that one set of resamples serves them all. One dataset and model is held in memory at a time.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.aggregate.contributions import Images, Key
-from stages.aggregate.curves import Scores, last_rows
+from stages.aggregate.contributions import Contributions, Key
+from stages.aggregate.curves import POINT, last_rows
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.uncertainty.best_layer import best_set, selection_frequency, split_half_lead
-from stages.aggregate.uncertainty.bootstrap import Weights, interval, stratified_weights
+from stages.aggregate.uncertainty.bootstrap import Float64, Weights, interval, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import CurveScorer
 from stages.aggregate.uncertainty.scorers import build_scorer, splits_of, strata
 from stages.shared.seeding import child_seed
 from stages.shared.split_names import UNSEEN
-
-Floats = NDArray[np.float64]
-CI = ["ci_images_low", "ci_images_high"]
-COMPARISON = ["selection_frequency", "in_best_set"]
-LEAD = ["lead", "lead_low", "lead_high"]
 
 
 @dataclass(frozen=True)
@@ -34,20 +30,20 @@ class Resamples:
 
     Attributes:
         dataset: its id, of which the seeds are children.
-        images: of one model, for the classes.
+        labels: split -> class of every image.
         params: how many, from which seed.
     """
 
     dataset: str
-    images: Images
+    labels: dict[str, NDArray[np.str_]]
     params: AggregateParams
 
     @cached_property
     def _drawn(self) -> dict[str, Weights]:
-        return {split: self._draw(split) for split in self.images.labels}
+        return {split: self._draw(split) for split in self.labels}
 
     def _draw(self, split: str) -> Weights:
-        return stratified_weights(strata(self.images.labels[split]), self.params.resamples, self._rng(split))
+        return stratified_weights(strata(self.labels[split]), self.params.resamples, self._rng(split))
 
     def _rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng(child_seed(self.params.seed, self.dataset, name))
@@ -67,113 +63,92 @@ class Resamples:
 
 
 @dataclass(frozen=True)
-class _Sampled:
-    """One score of one split, of every seed and embedding, on every resample.
+class Resampled:
+    """One score of one split at its last step, of every seed and embedding, on every resample.
 
     Attributes:
-        rows: the metric rows.
+        name: dataset, model, metric, step and split.
         keys: the embeddings.
-        seeds: in the order of the images' blocks.
+        seeds: those of the contributions.
         scorer: of all of them.
         replicates: (B, S, L).
     """
 
-    rows: pd.DataFrame
+    name: dict[str, Any]
     keys: list[Key]
     seeds: list[int]
     scorer: CurveScorer
-    replicates: Floats
+    replicates: Float64
+
+    def of_cells(self) -> pd.DataFrame:
+        """Intervals of every seed's own scores: `name`, layer, pooling, seed, ci_images_low, ci_images_high."""
+        tables = (self._table(self.replicates[:, i]).assign(seed=seed) for i, seed in enumerate(self.seeds))
+        return pd.concat(tables, ignore_index=True)
+
+    def of_means(self) -> pd.DataFrame:
+        """Intervals of the means over seeds, on jointly drawn images: the same columns without seed."""
+        return self._table(self.replicates.mean(axis=1))
+
+    def _table(self, replicates: Float64) -> pd.DataFrame:
+        low, high = interval(replicates, self.scorer.width)
+        table = pd.DataFrame(self.keys, columns=["layer", "pooling"])
+        return table.assign(**self.name, ci_images_low=low, ci_images_high=high)
 
 
-def add_intervals(
-    layers: pd.DataFrame, scores: Scores, images: Images, seeds: list[int], resamples: Resamples
-) -> tuple[pd.DataFrame, Scores]:
-    """Fill what the images of one dataset and model say about its scores at their last step.
+def resample(layers: pd.DataFrame, contributions: Contributions, resamples: Resamples) -> Iterator[Resampled]:
+    """Resample every score of every split, all seeds and embeddings at once, where the contributions allow it.
 
     Args:
-        layers: metric rows of the dataset and model.
-        scores: the means over seeds of all.
-        images: what its networks made of its images, by seed.
-        seeds: of the blocks of `images`.
+        layers: metric rows of one dataset and model.
+        contributions: of its images.
         resamples: the dataset's.
-
-    Returns:
-        The metric rows with `CI`; the scores with `CI`, and on unseen classes `COMPARISON` and `LEAD`.
     """
-    layers, curves, accuracy = layers.copy(), scores.curves.copy(), scores.accuracy.copy()
-    name = layers.iloc[0]
-    of_model = (curves["dataset"] == name["dataset"]) & (curves["model"] == name["model"])
-    for sampled in _sampled(layers, images, seeds, resamples):
-        metric, split, step = (sampled.rows.iloc[0][key] for key in ("metric", "split", "step"))
-        layers.loc[sampled.rows.index, CI] = _cell_intervals(sampled)
-        here = (curves["metric"] == metric) & (curves["split"] == split) & (curves["step"] == step)
-        for _, points in curves[of_model & here].groupby(["main", "pooling"], sort=False):
-            points = points.sort_values("depth")
-            curves.loc[points.index, CI] = _mean_intervals(sampled, points)
-            if split == UNSEEN and points.iloc[0]["better"] != "neither" and points["value"].notna().any():
-                _compare(curves, points, sampled, images, resamples)
-        if metric == "accuracy":
-            head = (accuracy["dataset"] == name["dataset"]) & (accuracy["model"] == name["model"])
-            accuracy.loc[head & (accuracy["step"] == step), CI] = _joint(sampled, [0])
-    return layers, replace(scores, curves=curves, accuracy=accuracy)
-
-
-def _sampled(layers: pd.DataFrame, images: Images, seeds: list[int], resamples: Resamples) -> Iterator[_Sampled]:
-    """Resample every score of every split, all seeds and embeddings at once, where the images allow it."""
     for (metric, split), rows in last_rows(layers).groupby(["metric", "split"], sort=False):
         keys: list[Key] = list(dict.fromkeys(zip(rows["layer"], rows["pooling"], strict=True)))
-        where = int(rows.iloc[0]["step"]), str(split)
-        scorer = build_scorer(images, str(metric), *where, keys, _start_sd(rows, keys, seeds))
+        name = {key: rows.iloc[0][key] for key in ("dataset", "model", "metric", "step", "split")}
+        where, start_sd = (int(name["step"]), str(split)), _start_sd(rows, keys, contributions.seeds)
+        scorer = build_scorer(contributions, str(metric), *where, keys, start_sd)
         if scorer is not None:
             weights = resamples.weights(str(metric), str(split))
             replicates = scorer.replicates(weights, resamples.starts(str(metric), str(split)))
-            yield _Sampled(rows, keys, seeds, scorer, replicates)
+            yield Resampled(name, keys, contributions.seeds, scorer, replicates)
 
 
-def _start_sd(rows: pd.DataFrame, keys: list[Key], seeds: list[int]) -> Floats:
+def compare_layers(curves: pd.DataFrame, resampled: Resampled, resamples: Resamples) -> Iterator[pd.DataFrame]:
+    """Compare the layers of every curve of one score that has a best one, on unseen classes.
+
+    Args:
+        curves: means over seeds.
+        resampled: the score.
+        resamples: the dataset's.
+
+    Yields:
+        For each curve `POINT`, selection_frequency, in_best_set, lead, lead_low, lead_high.
+    """
+    if resampled.name["split"] != UNSEEN:
+        return
+    here = np.logical_and.reduce([curves[column] == value for column, value in resampled.name.items()])
+    for _, points in curves[here].groupby(["main", "pooling"], sort=False):
+        points = points.sort_values("depth")
+        if points.iloc[0]["better"] != "neither" and points["value"].notna().any():
+            yield _compare(points, resampled, resamples)
+
+
+def _compare(points: pd.DataFrame, resampled: Resampled, resamples: Resamples) -> pd.DataFrame:
+    better, values = points.iloc[0]["better"], points["value"].to_numpy(dtype=float)
+    layers = [resampled.keys.index(key) for key in zip(points["layer"], points["embedding"], strict=True)]
+    scorer, replicates = resampled.scorer.select(layers), resampled.replicates[:, :, layers].mean(axis=1)
+    lead = split_half_lead(scorer, better, resamples.halves())
+    return points[list(POINT)].assign(
+        selection_frequency=selection_frequency(np.clip(replicates, scorer.width.low, scorer.width.high), better),
+        in_best_set=best_set(values, replicates, better),
+        lead=lead.value,
+        lead_low=lead.low,
+        lead_high=lead.high,
+    )
+
+
+def _start_sd(rows: pd.DataFrame, keys: Sequence[Key], seeds: Sequence[int]) -> Float64:
     """The standard deviation over k-means starts of every seed and embedding, (S, L); NaN where there is none."""
     found = {tuple(row[:3]): row[3] for row in rows[["seed", "layer", "pooling", "start_sd"]].itertuples(index=False)}
     return np.array([[found.get((seed, *key), np.nan) for key in keys] for seed in seeds], dtype=float)
-
-
-def _cell_intervals(sampled: _Sampled) -> Floats:
-    """Ends of every row's own interval, (rows, 2)."""
-    seeds = [sampled.seeds.index(seed) for seed in sampled.rows["seed"]]
-    pairs = zip(sampled.rows["layer"], sampled.rows["pooling"], strict=True)
-    keys = [sampled.keys.index(pair) for pair in pairs]
-    return np.stack(interval(sampled.replicates[:, seeds, keys], sampled.scorer.width), axis=1)
-
-
-def _mean_intervals(sampled: _Sampled, points: pd.DataFrame) -> Floats:
-    """Ends of the intervals of a curve's points, means over seeds on jointly drawn images, (L, 2)."""
-    return np.stack(interval(_replicates(sampled, points), sampled.scorer.width), axis=1)
-
-
-def _joint(sampled: _Sampled, columns: list[int]) -> Floats:
-    return np.stack(interval(sampled.replicates[:, :, columns].mean(axis=1), sampled.scorer.width), axis=1)
-
-
-def _replicates(sampled: _Sampled, points: pd.DataFrame) -> Floats:
-    """(B, L) resampled means over seeds of a curve's points."""
-    return np.asarray(sampled.replicates[:, :, [sampled.keys.index(key) for key in _keys(points)]].mean(axis=1))
-
-
-def _keys(points: pd.DataFrame) -> list[Key]:
-    return list(zip(points["layer"], points["embedding"], strict=True))
-
-
-def _compare(
-    curves: pd.DataFrame, points: pd.DataFrame, sampled: _Sampled, images: Images, resamples: Resamples
-) -> None:
-    """Fill `COMPARISON` of a curve's unseen points and `LEAD` of the whole curve, in place."""
-    first, replicates = points.iloc[0], _replicates(sampled, points)
-    values = points["value"].to_numpy(dtype=float)
-    possible = np.clip(replicates, sampled.scorer.width.low, sampled.scorer.width.high)
-    curves.loc[points.index, COMPARISON[0]] = selection_frequency(possible, first["better"])
-    curves.loc[points.index, COMPARISON[1]] = best_set(values, replicates, first["better"])
-    keys = _keys(points)
-    start_sd = _start_sd(sampled.rows, keys, sampled.seeds)
-    scorer = build_scorer(images, first["metric"], int(first["step"]), UNSEEN, keys, start_sd)
-    assert scorer is not None  # it has fewer embeddings than the one that was resampled
-    lead = split_half_lead(scorer, first["better"], resamples.halves())
-    curves.loc[points.index, LEAD] = [lead.value, lead.low, lead.high]

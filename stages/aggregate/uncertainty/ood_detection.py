@@ -3,28 +3,29 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.aggregate.uncertainty.bootstrap import Floats, Weights
+from stages.aggregate.uncertainty.bootstrap import Float64, Weights
 
 TRUE_POSITIVE_RATE = 0.95
 
 FARTHEST = 0.15
 """Share of the seen images among which the threshold of nearly every resample lies."""
 
-ROUNDING = 1e-6
+WEIGHT_ROUNDING = 1e-6
+"""Added to the weight that may lie beyond the threshold: its share of a whole number of images is not exact."""
 
 
-def placements(seen: NDArray[np.floating], unseen: NDArray[np.floating]) -> tuple[Floats, Floats]:
+def placements(seen: NDArray[np.floating], unseen: NDArray[np.floating]) -> tuple[Float64, Float64]:
     """Share of unseen images farther than each seen one, and of seen images nearer than each unseen one, ties half."""
     return 1 - _share_below(seen, unseen), _share_below(unseen, seen)
 
 
-def _share_below(values: NDArray[np.floating], reference: NDArray[np.floating]) -> Floats:
+def _share_below(values: NDArray[np.floating], reference: NDArray[np.floating]) -> Float64:
     order = np.sort(reference)
     below = np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right")
     return np.asarray(below / (2 * len(order)))
 
 
-def reweighted_auroc(seen: Weights, unseen: Weights, of_seen: Floats, of_unseen: Floats) -> Floats:
+def reweighted_auroc(seen: Weights, unseen: Weights, of_seen: Float64, of_unseen: Float64) -> Float64:
     """Area under the ROC curve of B reweightings, to first order, (B,).
 
     Args:
@@ -38,7 +39,7 @@ def reweighted_auroc(seen: Weights, unseen: Weights, of_seen: Floats, of_unseen:
 
 def false_positive_rate(
     seen: Weights, unseen: Weights, of_seen: NDArray[np.floating], of_unseen: NDArray[np.floating]
-) -> Floats:
+) -> Float64:
     """Share of unseen weight within the smallest seen distance that holds 95 % of seen weight, (B,).
 
     Args:
@@ -54,7 +55,7 @@ def false_positive_rate(
     return np.asarray(accepted / _totals(unseen))
 
 
-def _totals(weights: Weights) -> Floats:
+def _totals(weights: Weights) -> Float64:
     """Number of images of each reweighting, (B,); NaN where there is none."""
     totals = weights.sum(axis=1, dtype=np.float64)
     return np.where(totals > 0, totals, np.nan)
@@ -62,7 +63,7 @@ def _totals(weights: Weights) -> Floats:
 
 def _thresholds(seen: Weights, of_seen: NDArray[np.floating]) -> NDArray[np.floating]:
     """The smallest distance beyond which at most 5 % of the weight lies, (B,)."""
-    allowed = (1 - TRUE_POSITIVE_RATE) * seen.sum(axis=1, dtype=np.float64)[:, None] + ROUNDING
+    allowed = (1 - TRUE_POSITIVE_RATE) * seen.sum(axis=1, dtype=np.float64)[:, None] + WEIGHT_ROUNDING
     order = np.argsort(of_seen, kind="stable")[::-1]
     farthest = int(FARTHEST * len(order)) + 1
     beyond = np.cumsum(seen[:, order[:farthest]], axis=1)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from stages.aggregate.metric_info import Width
 from stages.aggregate.uncertainty.best_layer import (
     best_layers,
     best_set,
@@ -8,7 +9,7 @@ from stages.aggregate.uncertainty.best_layer import (
     split_half_lead,
     stratified_halves,
 )
-from stages.aggregate.uncertainty.bootstrap import START_FACTOR, Width, stratified_weights
+from stages.aggregate.uncertainty.bootstrap import START_FACTOR, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import ClusterScorer, MeanScorer
 
 Y = np.arange(200) % 4

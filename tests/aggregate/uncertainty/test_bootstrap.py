@@ -1,16 +1,8 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.uncertainty.bootstrap import (
-    PROPORTION,
-    UNKNOWN,
-    WIDTHS,
-    Width,
-    interval,
-    stratified_weights,
-    stretch,
-)
-from stages.measure.metrics import NAMES
+from stages.aggregate.metric_info import PROPORTION, UNLIMITED, Width
+from stages.aggregate.uncertainty.bootstrap import interval, stratified_weights, stretch
 
 
 def test_resamples_keep_every_class_at_its_size():
@@ -46,7 +38,7 @@ def test_replicates_are_centred_at_the_score_and_stretched():
 
 def test_an_interval_leaves_two_and_a_half_percent_on_either_side():
     replicates = np.arange(1001.0)[:, None] / 1000
-    low, high = interval(replicates, UNKNOWN)
+    low, high = interval(replicates, UNLIMITED)
     assert (low[0], high[0]) == pytest.approx((0.025, 0.975))
 
 
@@ -60,7 +52,3 @@ def test_a_layer_without_a_score_has_no_interval():
     low, high = interval(replicates, PROPORTION)
     assert np.isnan([low[1], high[1]]).all()
     assert np.isfinite([low[0], high[0]]).all()
-
-
-def test_every_score_of_the_catalogue_has_a_width():
-    assert set(NAMES) <= set(WIDTHS)

@@ -3,9 +3,16 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from stages.aggregate.contributions import Images
-from stages.aggregate.curves import INTERVALS, average
-from stages.aggregate.uncertainty.class_subsets import add_ranges, detection_subsets
+from stages.aggregate.contributions import Contributions
+from stages.aggregate.curves import average
+from stages.aggregate.uncertainty.class_subsets import (
+    EMBEDDING,
+    class_ranges,
+    detection_subsets,
+    mean_subsets,
+    proper_subsets,
+    subset_agreement,
+)
 from stages.shared.metric_table import typed
 from stages.shared.params import RunParams
 from tests.aggregate.test_curves import point
@@ -32,83 +39,71 @@ def subset_rows(pooling="mean"):
     )
 
 
-def ranged(better="higher", subsets=None, splits=("unseen", "test")):
+def agreement(better="higher", subsets=None):
+    """`subset_agreement` of the one curve: a value for each unseen point."""
     rows = [
         point(layer, "ab".index(layer), "mean", values[seed], seed=seed, step=5, split=split)
-        for split in splits
+        for split in ("unseen", "test")
         for layer, values in VALUES.items()
         for seed in (0, 1)
     ]
-    layers = typed(pd.DataFrame(rows)).assign(better=better, **dict.fromkeys(INTERVALS, float("nan")))
-    return add_ranges(layers, average(layers, RUN), subset_rows() if subsets is None else subsets)
+    curves = average(typed(pd.DataFrame(rows)).assign(better=better), RUN).curves
+    found = subset_agreement(curves, mean_subsets(proper_subsets(subset_rows() if subsets is None else subsets)))
+    assert set(found["split"]) <= {"unseen"}
+    return found["subset_agreement"].tolist()
 
 
 def test_a_cell_ranges_over_its_own_subsets():
-    layers, _ = ranged()
-    row = layers[(layers["layer"] == "a") & (layers["seed"] == 1) & (layers["split"] == "unseen")].iloc[0]
-    assert (row["range_classes_low"], row["range_classes_high"]) == (0.2, 0.8)
-    assert layers.loc[layers["split"] == "test", "range_classes_low"].isna().all()
+    ranges = class_ranges(proper_subsets(subset_rows()), [*EMBEDDING, "seed"]).set_index(["layer", "seed"])
+    assert ranges.loc[("a", 1), ["range_classes_low", "range_classes_high"]].tolist() == [0.2, 0.8]
 
 
 def test_a_curve_ranges_over_the_means_of_its_seeds():
-    _, scores = ranged()
-    unseen = scores.curves[scores.curves["split"] == "unseen"]
-    assert unseen["range_classes_low"].tolist() == pytest.approx([0.3, 0.2])
-    assert unseen["range_classes_high"].tolist() == pytest.approx([0.65, 0.35])
-    assert scores.curves.loc[scores.curves["split"] == "test", "range_classes_high"].isna().all()
+    ranges = class_ranges(mean_subsets(proper_subsets(subset_rows())), EMBEDDING).set_index("layer")
+    assert ranges["range_classes_low"].to_dict() == pytest.approx({"a": 0.3, "b": 0.2})
+    assert ranges["range_classes_high"].to_dict() == pytest.approx({"a": 0.65, "b": 0.35})
 
 
-@pytest.mark.parametrize(("better", "share"), [("higher", 2 / 3), ("lower", 2 / 3), ("neither", None)])
-def test_the_best_layer_agrees_with_those_of_the_subsets(better, share):
+@pytest.mark.parametrize(("better", "shares"), [("higher", [2 / 3] * 2), ("lower", [2 / 3] * 2), ("neither", [])])
+def test_the_best_layer_agrees_with_those_of_the_subsets(better, shares):
     """The highest is a, and a in all but l; the lowest is b, and b in all but l."""
-    _, scores = ranged(better)
-    unseen = scores.curves[scores.curves["split"] == "unseen"]
-    if share is None:
-        assert unseen["subset_agreement"].isna().all()
-    else:
-        assert unseen["subset_agreement"].tolist() == pytest.approx([share] * 2)
+    assert agreement(better) == pytest.approx(shares)
 
 
 def test_a_class_may_be_named_like_a_column():
     subsets = subset_rows().replace({"left_out": {"k": "layer", "l": "step"}})
-    _, scores = ranged(subsets=subsets)
-    unseen = scores.curves[scores.curves["split"] == "unseen"]
-    assert unseen["subset_agreement"].tolist() == pytest.approx([2 / 3] * 2)
+    assert agreement(subsets=subsets) == pytest.approx([2 / 3] * 2)
 
 
-def test_without_subsets_or_with_those_of_another_pooling_nothing_is_filled():
+def test_without_subsets_or_with_those_of_another_pooling_nothing_is_said():
     for subsets in (subset_rows().head(0), subset_rows("max")):
-        layers, scores = ranged(subsets=subsets)
-        assert layers["range_classes_low"].isna().all()
-        assert scores.curves["subset_agreement"].isna().all()
+        assert agreement(subsets=subsets) == []
 
 
 def test_a_layer_that_ties_with_the_best_agrees():
     subsets = subset_rows()
     tied = subsets.assign(value=np.where(subsets["layer"] == "b", 0.5 + 1e-15, 0.5))
-    _, scores = ranged(subsets=tied)
-    unseen = scores.curves[scores.curves["split"] == "unseen"]
-    assert unseen["subset_agreement"].tolist() == [1.0, 1.0]
+    assert agreement(subsets=tied) == [1.0, 1.0]
 
 
 def test_detection_is_scored_on_the_same_subsets():
     """Left out: `k`, and the class whose name is `l;\\`; against scikit-learn on the images that are left."""
     rng = np.random.default_rng(0)
     labels = np.repeat(["k", "l;\\", "o"], [10, 5, 12])
-    images = Images({"test": np.repeat(["s", "t"], 20), "unseen": labels}, [
-        {(5, split, layer, "mean"): {"ood_knn": rng.normal(shift, 1, size)}
-         for split, size, shift in (("test", 40, 0), ("unseen", 27, 1)) for layer in "ab"}
-        for _ in (0, 1)
-    ])  # fmt: skip
+    contributions = Contributions({"test": np.repeat(["s", "t"], 20), "unseen": labels}, {
+        seed: {(5, split, layer, "mean"): {"ood_knn": rng.normal(shift, 1, size)}
+               for split, size, shift in (("test", 40, 0), ("unseen", 27, 1)) for layer in "ab"}
+        for seed in (0, 1)
+    })  # fmt: skip
     layers = pd.DataFrame(
         [point(x, i, "mean", 0.5, seed=s, step=5, metric="ood_auroc_knn") for i, x in enumerate("ab") for s in (0, 1)]
     )
     subsets = subset_rows().replace({"left_out": {"l": r"l\;\\", "k;l": r"k;l\;\\"}})
-    found = detection_subsets(layers, images, [0, 1], subsets)
+    found = detection_subsets(layers, contributions, subsets)
     assert list(found.columns) == list(subsets.columns)
     assert len(found) == 4 * 2 * 2
     for row in found.itertuples():
-        block = images.blocks[row.seed]
+        block = contributions.blocks[row.seed]
         gone = {"": [], "k": ["k"], r"l\;\\": ["l;\\"], r"k;l\;\\": ["k", "l;\\"]}[row.left_out]
         values = [block[5, "test", row.layer, "mean"]["ood_knn"], block[5, "unseen", row.layer, "mean"]["ood_knn"]]
         values[1] = values[1][~np.isin(labels, gone)]
@@ -119,4 +114,4 @@ def test_detection_is_scored_on_the_same_subsets():
 def test_without_subsets_detection_has_none():
     layers = pd.DataFrame([point("a", 0, "mean", 0.5, metric="ood_auroc_knn", step=5)])
     none = subset_rows().iloc[:0]
-    assert detection_subsets(layers, Images({}, []), [0], none).empty
+    assert detection_subsets(layers, Contributions({}, {}), none).empty

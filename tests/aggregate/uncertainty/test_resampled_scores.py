@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score, roc_auc_score
 
+from stages.aggregate.metric_info import Width
 from stages.aggregate.uncertainty import resampled_scores as curve_scores
-from stages.aggregate.uncertainty.bootstrap import START_FACTOR, Width, stratified_weights
+from stages.aggregate.uncertainty.bootstrap import START_FACTOR, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import ClusterScorer, MeanScorer, OodScorer
 
 N, S, L = 60, 2, 3
@@ -168,3 +169,21 @@ def test_a_layer_without_distances_is_unscored(y, distances, weights):
     for score in ("auroc", "fpr95"):
         scores = OodScorer(y, np.arange(N) >= 25, distances, score).per_seed(weights)
         assert np.isnan(scores).any(axis=0).tolist() == [[False, True, False], [False] * 3]
+
+
+@pytest.mark.parametrize("layers", [[2, 0], [1]])
+@pytest.mark.parametrize("kind", ["mean", "nmi", "ami", "ari", "auroc", "fpr95"])
+def test_some_layers_alone_score_as_they_do_among_all(rng, y, clusters, distances, weights, kind, layers):
+    contributions, start_sd, unseen = rng.random((S, L, N)), rng.random((S, L)), np.arange(N) >= 25
+    contributions[0, 1, :9] = np.nan
+    if kind == "mean":
+        whole = MeanScorer(y, contributions, Width(2), start_sd)
+    elif kind in SKLEARN:
+        whole = ClusterScorer(y, clusters, kind, start_sd)
+    else:
+        whole = OodScorer(y, unseen, distances, kind)
+    some = whole.select(layers)
+    assert some.per_seed(weights) == pytest.approx(whole.per_seed(weights)[:, :, layers], nan_ok=True)
+    noise, expected = (scorer.noise(5, np.random.default_rng(0)).std() for scorer in (some, whole))
+    assert (noise > 0) == (expected > 0)
+    assert whole.per_seed(weights).shape == (len(weights), S, L)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score, roc_auc_score
 
-from stages.aggregate.contributions import Images
+from stages.aggregate.contributions import Contributions
 from stages.aggregate.uncertainty.scorers import build_scorer, contributing_columns, strata
 
 KEYS = [("x", "mean"), ("y", "max")]
@@ -25,7 +25,7 @@ def images():
         }
         for _ in range(2)
     ]
-    return Images(labels, blocks)
+    return Contributions(labels, dict(enumerate(blocks)))
 
 
 def once(scorer):
@@ -47,20 +47,26 @@ def test_the_columns_that_scores_need():
 )
 def test_scores_of_clusters_are_those_of_scikit_learn(images, metric, score):
     labels = images.labels["unseen"]
-    expected = [[score(labels, seed[7, "unseen", *key]["cluster"]) for key in KEYS] for seed in images.blocks]
+    expected = [[score(labels, seed[7, "unseen", *key]["cluster"]) for key in KEYS] for seed in images.blocks.values()]
     assert once(build_scorer(images, metric, 7, "unseen", KEYS)) == pytest.approx(np.array(expected))
 
 
-def test_any_other_score_is_the_mean_of_its_own_column(images):
-    expected = [[seed[7, "test", *key]["nn1_accuracy"].mean() for key in KEYS] for seed in images.blocks]
+def test_most_scores_are_the_mean_of_their_own_column(images):
+    expected = [[seed[7, "test", *key]["nn1_accuracy"].mean() for key in KEYS] for seed in images.blocks.values()]
     assert once(build_scorer(images, "nn1_accuracy", 7, "test", KEYS)) == pytest.approx(np.array(expected))
 
 
-def test_unseen_images_are_told_from_seen_ones_by_distance(images):
+def test_a_score_that_is_not_listed_has_no_columns_and_no_scorer(images):
+    assert contributing_columns(["of_tomorrow"]) == []
+    assert build_scorer(images, "of_tomorrow", 7, "unseen", KEYS) is None
+
+
+def test_unseen_images_are_separated_from_seen_ones_by_distance(images):
     scorer = build_scorer(images, "ood_auroc_knn", 7, "unseen", KEYS[1:])
     truth = np.repeat([0, 1], [12, 20])
     distances = [
-        np.concatenate([seed[7, split, *KEYS[1]]["ood_knn"] for split in ("test", "unseen")]) for seed in images.blocks
+        np.concatenate([seed[7, split, *KEYS[1]]["ood_knn"] for split in ("test", "unseen")])
+        for seed in images.blocks.values()
     ]
     assert once(scorer)[:, 0] == pytest.approx([roc_auc_score(truth, d) for d in distances])
     assert len(np.unique(scorer.y)) == 6

@@ -1,0 +1,17 @@
+"""The words of a finding, the same for both, and what a network must beat for them to mean much."""
+
+from typing import Literal
+
+from stages.aggregate.formatting import number
+from stages.aggregate.tables.summary import SummaryRow
+
+Status = Literal["supported", "contradicted", "inconclusive", "cannot be judged"]
+
+
+def beaten_by(row: SummaryRow) -> str | None:
+    """Name what no layer of a summary row beats: `raw pixels`, else `chance`, with its score; None if it beats both."""
+    sign = -1 if row.lower_is_better else 1
+    for level, name in ((row.baseline, "raw pixels"), (row.chance, "chance")):
+        if level is not None and sign * row.unseen <= sign * level:
+            return f"{name} ({number(level)})"
+    return None

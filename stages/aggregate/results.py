@@ -1,0 +1,90 @@
+"""data/results: everything that is computed from the cells of the grid, and how it is written."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from stages.aggregate.curves import Scores, average
+from stages.aggregate.figures.draw import draw_figures
+from stages.aggregate.inputs import read_analyses, read_curves, read_layers
+from stages.aggregate.params import AggregateParams
+from stages.aggregate.points import check_main_score
+from stages.aggregate.report.findings import evaluate_findings
+from stages.aggregate.report.summary_md import markdown
+from stages.aggregate.report.summary_tex import latex
+from stages.aggregate.tables.depth import last_step
+from stages.aggregate.tables.metrics_json import write_metrics
+from stages.aggregate.tables.robustness import robustness
+from stages.aggregate.tables.steps import follow_steps
+from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table, without_best
+from stages.aggregate.uncertainty.annotate import add_uncertainty, estimate_uncertainty
+from stages.shared.csv_table import write_table
+from stages.shared.metric_table import ANALYSIS_TABLES, write_records
+from stages.shared.params import RunParams
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the cells of a grid add up to.
+
+    Attributes:
+        layers: the metric rows of all cells, with their intervals.
+        scores: the means over seeds, with `UNCERTAINTY`.
+        summary: one row per curve that has a best layer.
+        tables: the other tables, by file name.
+        note: what is missing, for the closing line; may be empty.
+    """
+
+    layers: pd.DataFrame
+    scores: Scores
+    summary: list[SummaryRow]
+    tables: dict[str, pd.DataFrame]
+    note: str
+
+
+def compute_results(measures: Path, training: Path, grid: RunParams, params: AggregateParams) -> Results:
+    """Sum up the cells of a grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<seed>/`, as the measure stage wrote it.
+        training: holds `<dataset>/<model>/<seed>/training.csv`.
+        grid: which cells.
+        params: how.
+
+    Raises:
+        UserError: a cell lacks a table, has one of another version, or the main score chooses no layer.
+    """
+    layers = read_layers(measures, grid)
+    scores = average(layers, grid)
+    check_main_score(scores, params.main_metric)
+    tables = {f"{name}.csv": read_analyses(measures, grid, name) for name in ANALYSIS_TABLES}
+    tables["training.csv"] = read_curves(training, grid)
+    uncertainty = estimate_uncertainty(measures, layers, scores, tables["class_subsets.csv"], grid, params)
+    layers, scores = add_uncertainty(layers, scores, uncertainty)
+    tables |= {"class_subsets.csv": uncertainty.subsets, "classes.csv": uncertainty.classes}
+    tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(layers)}
+    summary = summarize(scores, params.main_metric)
+    tables["summary.csv"] = summary_table(summary)
+    return Results(layers, scores, summary, tables, uncertainty.note(without_best(scores)))
+
+
+def write_results(out: Path, results: Results, models: list[str]) -> int:
+    """Write every file of data/results (docs/results.md describes each).
+
+    Args:
+        out: the folder; made if missing.
+        results: what to write.
+        models: every model of the grid, in order.
+
+    Returns:
+        The number of figures.
+    """
+    write_records(out / "layers.csv", results.layers)
+    for file, table in results.tables.items():
+        write_table(out / file, table, {})
+    findings = evaluate_findings(results.summary, results.tables["steps.csv"])
+    (out / "summary.md").write_text(markdown(results.summary, findings), encoding="utf-8")
+    (out / "summary.tex").write_text(latex(results.summary), encoding="utf-8")
+    write_metrics(out / "metrics.json", results.summary)
+    return draw_figures(out / "figures", results.scores, results.summary, results.tables, models)

@@ -1,0 +1,39 @@
+"""depth.csv: every curve's points at its last step, with how sure they are."""
+
+import pandas as pd
+
+from stages.aggregate.curves import CURVE, INTERVALS, Scores
+from stages.aggregate.points import curves, last_measured
+from stages.aggregate.tables.columns import BOOLEAN, stack
+from stages.shared.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.split_names import SEEN, UNSEEN
+
+DEPTH_COLUMNS = {
+    **dict.fromkeys(CURVE, TEXT),
+    "split": TEXT,
+    "step": INTEGER,
+    "depth": INTEGER,
+    "relative_depth": FLOAT,
+    "layer": TEXT,
+    "value": FLOAT,
+    "sd": FLOAT,
+    **INTERVALS,
+    "selection_frequency": FLOAT,
+    "in_best_set": BOOLEAN,
+    "start_sd": FLOAT,
+    "better": TEXT,
+}
+
+
+def last_step(scores: Scores) -> pd.DataFrame:
+    """Give every curve's points at its last step.
+
+    Returns:
+        `DEPTH_COLUMNS`. relative_depth is 0 at the first layer and 1 at the last.
+    """
+    tables = []
+    for curve in curves(scores.curves):
+        points = curve[(curve["step"] == last_measured(curve)) & curve["split"].isin([SEEN, UNSEEN])]
+        deepest = max(int(points["depth"].max()), 1)
+        tables.append(points.assign(relative_depth=(points["depth"] / deepest).astype(float).round(6)))
+    return stack(tables, DEPTH_COLUMNS)

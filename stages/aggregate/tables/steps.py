@@ -1,0 +1,62 @@
+"""steps.csv: every curve's best score at every step, the layer chosen in both published ways."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pandas as pd
+
+from stages.aggregate.curves import CURVE, Scores
+from stages.aggregate.points import accuracy_at, at_layer, best_of, curves
+from stages.aggregate.tables.columns import frame, point_columns
+from stages.shared.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.split_names import SEEN, UNSEEN
+
+
+def _choice(value: str, layer: str, depth: str) -> dict[str, str]:
+    """Columns of the score of one chosen layer."""
+    return {value: FLOAT, f"{value}_sd": FLOAT, layer: TEXT, depth: INTEGER}
+
+
+STEPS_COLUMNS = {
+    **dict.fromkeys(CURVE, TEXT),
+    "step": INTEGER,
+    "n_seeds": INTEGER,
+    "accuracy": FLOAT,
+    "accuracy_sd": FLOAT,
+    **_choice("unseen", "best_layer", "best_depth"),
+    **_choice("unseen_fixed", "fixed_layer", "fixed_depth"),
+    **_choice("seen", "seen_layer", "seen_depth"),
+    **_choice("seen_fixed", "seen_fixed_layer", "seen_fixed_depth"),
+}
+
+
+def follow_steps(scores: Scores) -> pd.DataFrame:
+    """Give the best score of every curve that has one at every step, the layer chosen in both published ways.
+
+    Returns:
+        `STEPS_COLUMNS`. `unseen` and `seen` are the maxima over layers at that step; `unseen_fixed` and `seen_fixed`
+        the scores, at that step, of the layers that were best at the first step. Each split chooses its own layers.
+    """
+    chosen_from = scores.curves[scores.curves["better"] != "neither"]
+    return frame((row for curve in curves(chosen_from) for row in _rows(curve, scores)), STEPS_COLUMNS)
+
+
+def _rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:
+    groups = curve[curve["split"].isin([SEEN, UNSEEN])].groupby(["split", "step"])
+    points = {cast(tuple[str, int], where): rows for where, rows in groups}
+    steps, nothing, name = sorted({step for _, step in points}), curve.head(0), curve.iloc[0]
+    first = {split: best_of(points.get((split, steps[0]), nothing)) for split in (SEEN, UNSEEN)}
+    for step in steps:
+        now = {split: points.get((split, step), nothing) for split in first}
+        chosen = {split: best_of(rows) for split, rows in now.items()}
+        fixed = {split: None if row is None else at_layer(now[split], row["layer"]) for split, row in first.items()}
+        yield {
+            **{key: name[key] for key in CURVE},
+            "step": step,
+            "n_seeds": scores.n_seeds,
+            **point_columns("accuracy", accuracy_at(scores, name["dataset"], name["model"], step)),
+            **point_columns("unseen", chosen[UNSEEN], best_layer="layer", best_depth="depth"),
+            **point_columns("unseen_fixed", fixed[UNSEEN], fixed_layer="layer", fixed_depth="depth"),
+            **point_columns("seen", chosen[SEEN], seen_layer="layer", seen_depth="depth"),
+            **point_columns("seen_fixed", fixed[SEEN], seen_fixed_layer="layer", seen_fixed_depth="depth"),
+        }

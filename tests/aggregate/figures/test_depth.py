@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from matplotlib import rc_context
+from matplotlib.collections import LineCollection, PolyCollection
+
+from stages.aggregate.figures import style
+from stages.aggregate.figures.depth import BEST_SET, MOST_LABELLED, depth_figure
+from stages.aggregate.points import curves
+from tests.aggregate.figures.drawing import drawn, lines_of
+
+
+def bands_of(ax):
+    """Bottom and top of every band."""
+    boxes = [c.get_datalim(ax.transData) for c in ax.collections if isinstance(c, PolyCollection)]
+    return [(box.y0, box.y1) for box in boxes]
+
+
+def test_the_depth_figure_shows_the_curves_and_rings_the_best_layer(scores):
+    chosen = scores.curves[scores.curves["model"] == "small"]
+    with rc_context(style.RC):
+        figure = depth_figure(scores, list(curves(chosen)))
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "NMI",
+        "k-NN purity",
+        "1-NN accuracy",
+        "linear probe accuracy",
+    ]
+    nmi = chosen[(chosen["metric"] == "nmi") & (chosen["split"] == "unseen") & (chosen["step"] == 100)]
+    ax = figure.axes[0]
+    assert lines_of(ax, style.UNSEEN)[0].get_ydata() == pytest.approx(nmi["value"].to_numpy())
+    ring = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+    assert [line.get_xdata()[0] for line in ring] == [nmi["value"].to_numpy().argmax()]
+    assert {text.get_text() for text in ax.texts} >= {"seen", "unseen", "unseen, step 0", "raw pixels", "chance"}
+    assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == [
+        "stem",
+        "blocks.0",
+        "blocks.1",
+        "head_conv",
+    ]
+
+
+def test_error_bars_are_standard_deviations_over_seeds(scores):
+    chosen = scores.curves[(scores.curves["model"] == "small") & (scores.curves["metric"] == "nmi")]
+    with rc_context(style.RC):
+        figure = depth_figure(scores, [chosen])
+    bars = [c for c in figure.axes[0].collections if isinstance(c, LineCollection) and len(c.get_segments()) == 4]
+    heights = [segment[1][1] - segment[0][1] for segment in bars[-1].get_segments()]
+    unseen = chosen[(chosen["split"] == "unseen") & (chosen["step"] == 100)]
+    assert heights == pytest.approx(2 * unseen["sd"].to_numpy())
+
+
+def test_bands_are_the_intervals_over_images_of_both_splits(scores, one_score):
+    figure = drawn(depth_figure, scores, [one_score])
+    last = one_score[one_score["step"] == 100]
+    expected = [
+        (rows["value"].min() - 0.05, rows["value"].max() + 0.05)
+        for rows in (last[last["split"] == "test"], last[last["split"] == "unseen"])
+    ]
+    assert np.array(bands_of(figure.axes[0])) == pytest.approx(np.array(expected))
+    assert "bands: intervals over images" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_without_intervals_there_are_no_bands_and_no_word_of_them(scores):
+    chosen = scores.curves[(scores.curves["model"] == "small") & (scores.curves["metric"] == "nmi")]
+    figure = drawn(depth_figure, scores, [chosen])
+    assert bands_of(figure.axes[0]) == []
+    assert "band" not in figure.get_suptitle()
+    assert "thick" not in figure.get_suptitle()
+
+
+def test_the_axis_is_thick_under_the_best_set(scores, one_score):
+    gaps = one_score.assign(in_best_set=one_score["in_best_set"] | (one_score["depth"] == 0) | one_score["depth"].eq(3))
+    for curve, runs in ((one_score, [(0.5, 2.5)]), (gaps[gaps["depth"] != 1], [(-0.5, 0.5), (1.5, 3.5)])):
+        figure = drawn(depth_figure, scores, [curve])
+        pieces = [line for line in figure.axes[0].lines if line.get_gid() == BEST_SET]
+        assert [tuple(line.get_xdata()) for line in pieces] == runs
+
+
+@pytest.mark.parametrize(
+    ("better", "subtitle"),
+    [
+        ("lower", "lower is better; best on unseen: "),
+        ("neither", "neither high nor low"),
+        ("higher", "best on unseen: "),
+    ],
+)
+def test_the_best_layer_follows_the_scores_direction(scores, one_score, better, subtitle):
+    figure = drawn(depth_figure, scores, [one_score.assign(better=better)])
+    ax = figure.axes[0]
+    unseen = one_score[(one_score["split"] == "unseen") & (one_score["step"] == 100)]["value"]
+    ring = [line.get_ydata()[0] for line in ax.lines if line.get_markerfacecolor() == "none"]
+    assert ring == {"lower": [unseen.min()], "higher": [unseen.max()], "neither": []}[better]
+    assert any(text.get_text().startswith(subtitle) for text in ax.texts)
+
+
+def test_a_score_without_any_finite_value_leaves_an_empty_panel(scores, one_score):
+    figure = drawn(depth_figure, scores, [one_score.assign(value=np.nan, ci_images_low=np.nan, ci_images_high=np.nan)])
+    assert "undefined on unseen classes" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_many_scores_share_a_legend(scores, one_score):
+    figure = drawn(depth_figure, scores, [one_score.assign(metric=f"score_{i}") for i in range(MOST_LABELLED + 1)])
+    (legend,) = figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == ["unseen", "seen", "unseen, step 0", "raw pixels", "chance", "interval"]
+    assert not any(text.get_text() == "seen" for text in figure.axes[0].texts)
+
+
+def test_a_single_checkpoint_has_no_first_one_in_the_legend(scores, one_score):
+    last = one_score[one_score["step"] == one_score["step"].max()]
+    figure = drawn(depth_figure, scores, [last.assign(metric=f"score_{i}") for i in range(MOST_LABELLED + 1)])
+    assert "unseen, step" not in " ".join(text.get_text() for text in figure.legends[0].get_texts())

@@ -1,0 +1,33 @@
+import re
+from dataclasses import replace
+
+from stages.aggregate.report.summary_tex import latex
+
+
+def rows_of(text):
+    return [line for line in text.splitlines() if line.lstrip().startswith("small")]
+
+
+def test_it_is_a_whole_document_with_a_booktabs_table_per_score(summary):
+    text = latex(summary)
+    assert text.startswith(r"\documentclass")
+    assert text.endswith("\\end{document}\n")
+    assert len(re.findall(r"\\begin\{tabular\}", text)) == len(re.findall(r"\\end\{tabular\}", text)) == 4
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 4
+    assert re.findall(r"\\subsection\*\{(.*)\}", text)[:2] == ["NMI", "k-NN purity"]
+    rows = rows_of(text)
+    assert len(rows) == 8
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {10}
+    assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
+    assert text.isascii()
+
+
+def test_every_special_character_stays_text(summary):
+    row = rows_of(latex([replace(row, best_layer="a_b$c&d%e…") for row in summary]))[0]
+    assert r"a\_b\$c\&d\%e\ldots{}" in row
+    assert r"$\pm$" in row
+    assert r"of 95 \% but for" in latex(summary)
+
+
+def test_a_score_that_is_better_low_says_so(summary):
+    assert r"\subsection*{NMI (lower is better)}" in latex([replace(row, better="lower") for row in summary])

@@ -1,0 +1,34 @@
+import json
+
+import numpy as np
+import pytest
+
+from stages.aggregate.tables.metrics_json import headline, write_metrics
+from stages.aggregate.tables.summary import summarize
+from tests.aggregate.synthetic import uncertain
+
+
+def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
+    known = uncertain(scores, ci_images_low=0.5, ci_images_high=0.6123456789, lead=-0.1)
+    expected = {
+        "accuracy": 0.8,
+        "g_unseen": 0.55,
+        "g_seen": 0.9,
+        "best_layer": "b",
+        "best_depth": 1,
+        "last_value": 0.55,
+        "ci_low": 0.5,
+        "ci_high": 0.612346,
+        "lead": -0.1,
+    }
+    assert headline(summarize(known, "nmi")) == {"d": {"m": expected}}
+    assert headline(summarize(scores, "nmi"))["d"]["m"]["lead"] is None
+
+
+def test_the_file_is_strict_json_whatever_the_numbers(scores, tmp_path):
+    rows = summarize(uncertain(scores, ci_images_high=np.inf), "nmi")
+    write_metrics(tmp_path / "new/metrics.json", rows)
+    text = (tmp_path / "new/metrics.json").read_text()
+    read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (read["d"]["m"]["ci_high"], read["d"]["m"]["g_unseen"]) == (None, 0.55)
+    assert {type(value) for value in read["d"]["m"].values()} <= {int, float, str, type(None)}

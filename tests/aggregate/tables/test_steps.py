@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from stages.aggregate.tables.steps import STEPS_COLUMNS, follow_steps
+from tests.aggregate.tables.scored import averaged, scored
+
+
+def test_both_published_ways_of_choosing_a_layer_over_steps(scores):
+    steps = follow_steps(scores)
+    assert list(steps.columns) == list(STEPS_COLUMNS)
+    assert list(steps["best_layer"]) == ["a", "b"]
+    assert list(steps["unseen"]) == pytest.approx([0.6, 0.55])
+    assert list(steps["fixed_layer"]) == ["a", "a"]
+    assert list(steps["unseen_fixed"]) == pytest.approx([0.6, 0.3])
+    assert list(steps["seen"]) == pytest.approx([0.2, 0.9])
+    assert list(steps["seen_fixed"]) == pytest.approx([0.2, 0.4])
+    assert list(steps["accuracy"]) == pytest.approx([0.1, 0.8])
+
+
+def test_where_lower_is_better_the_minimum_is_chosen_at_every_step():
+    scores = averaged(scored("nmi", [0.1, 0.2]), scored("collapse", [3.0, 2.0, 5.0], "lower"))
+    assert follow_steps(scores).iloc[1]["best_layer"] == "b"
+
+
+def test_a_score_without_any_finite_value_has_steps_without_a_layer():
+    steps = follow_steps(averaged(scored("nmi", [0.3, 0.2]), scored("ami", [np.nan, np.nan]))).set_index("metric")
+    assert np.isnan(steps.loc["ami", "unseen"])
+    assert steps.loc["ami", "best_layer"] == ""
+
+
+def test_matched_splits_of_a_later_step_make_no_steps():
+    seen, unseen = scored("nmi", [0.3, 0.7]), scored("nmi", [0.5, 0.1])
+    matched = [seen.assign(split="seen_matched", step=10), unseen.assign(split="unseen_matched", step=10)]
+    assert follow_steps(averaged(scored("nmi", [0.1, 0.3]), *matched))["step"].tolist() == [0]
