@@ -81,3 +81,11 @@ def kill_children() -> None:
         with contextlib.suppress(psutil.Error):
             if "resource_tracker" not in " ".join(child.cmdline()):
                 child.kill()
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether there is such a process; one that has ended and was not waited for is none."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

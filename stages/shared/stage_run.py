@@ -18,11 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError
-from stages.shared.processes import DvcWatch
+from stages.shared.processes import DvcWatch, is_running
 from stages.shared.snapshot import State, code_changes, differences, file_states, flat, value_at
 
 
@@ -141,7 +140,7 @@ def publish(scratch: Path, output: Path, *, replace: bool) -> None:
 def remove_leftovers(output: Path) -> None:
     """Remove what killed runs left beside an output; those that still run keep theirs."""
     for scratch in output.parent.glob(f".{glob.escape(output.name)}.partial-*"):
-        if not psutil.pid_exists(int(scratch.name.rpartition("-")[2])):
+        if not is_running(int(scratch.name.rpartition("-")[2])):
             remove(scratch)
 
 

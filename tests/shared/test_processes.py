@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stages.shared import processes
-from stages.shared.processes import line_to_dvc, orphaned
+from stages.shared.processes import is_running, line_to_dvc, orphaned
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -67,23 +67,19 @@ def wait(until: Callable[[], bool], seconds: float) -> float:
     return time.monotonic() - began
 
 
-def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-
-
 @pytest.mark.parametrize("command", [(), ("sh", "-c"), ("bash", "-c", "$0; exit $?")], ids=["direct", "sh", "stays"])
 def test_stage_and_workers_end_within_a_second_of_dvc(start, command: tuple[str, ...]):
     dvc, stage, worker = start(*command)
     time.sleep(0.5)
-    assert alive(stage)
+    assert is_running(stage.pid)
     dvc.send_signal(signal.SIGKILL)
-    assert wait(lambda: not alive(stage) and not alive(worker), 5) < 1
+    assert wait(lambda: not is_running(stage.pid) and not is_running(worker.pid), 5) < 1
 
 
 def test_a_stage_whose_dvc_ended_while_it_started_ends(start, tmp_path: Path):
     dvc, stage, worker = start(delay=2)
     dvc.send_signal(signal.SIGKILL)
-    wait(lambda: not alive(stage) and not alive(worker), 10)
+    wait(lambda: not is_running(stage.pid) and not is_running(worker.pid), 10)
     assert not (tmp_path / "watching").exists()
 
 
@@ -91,8 +87,8 @@ def test_a_stage_that_a_person_started_goes_on(start):
     shell, stage, worker = start(by_dvc=False)
     shell.send_signal(signal.SIGKILL)
     time.sleep(1)
-    assert alive(stage)
-    assert alive(worker)
+    assert is_running(stage.pid)
+    assert is_running(worker.pid)
 
 
 def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest.MonkeyPatch):
@@ -108,3 +104,12 @@ def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest
 @pytest.mark.parametrize("line", [[os.getpid()], [os.getpid(), os.getpid()], [os.getpid(), 2**22 - 1]])
 def test_a_line_that_is_broken_means_an_orphan(line: list[int]):
     assert orphaned(line)
+
+
+def test_a_process_that_ended_is_not_running_even_if_nobody_waited_for_it():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    wait(lambda: not is_running(process.pid), 10)
+    assert psutil.pid_exists(process.pid)
+    process.wait()
+    assert not is_running(process.pid)
+    assert is_running(os.getpid())
