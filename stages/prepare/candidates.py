@@ -48,7 +48,7 @@ class Listing:
     ignored: tuple[str, ...] = ()
 
 
-def check_names(candidates: Sequence[Candidate], dataset: str) -> None:
+def check_names(candidates: Sequence[Candidate]) -> None:
     """Check that no name has a control character: a carriage return would shift the rows of every table that holds it.
 
     Raises:
@@ -58,6 +58,6 @@ def check_names(candidates: Sequence[Candidate], dataset: str) -> None:
         for kind, name in (("class", candidate.label), ("file", candidate.source)):
             if CONTROL.search(name):
                 raise UserError(
-                    f"datasets.{dataset}: the name of a {kind} must not have control characters, found {name!r} "
+                    f"the name of a {kind} must not have control characters, found {name!r} "
                     f"({candidate.source!r}); rename it"
                 )

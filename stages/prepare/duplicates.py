@@ -57,15 +57,12 @@ class DuplicateCounts:
 Group = list[DecodedImage]
 
 
-def resolve_duplicates(
-    images: Sequence[DecodedImage], policy: Policy, dataset: str
-) -> tuple[list[DecodedImage], DuplicateCounts]:
+def resolve_duplicates(images: Sequence[DecodedImage], policy: Policy) -> tuple[list[DecodedImage], DuplicateCounts]:
     """Find exact copies and apply a policy.
 
     Args:
         images: the chosen images.
         policy: `DatasetParams.on_duplicate`.
-        dataset: its id, for messages.
 
     Returns:
         The images that stay, in their order, and the counts.
@@ -78,7 +75,7 @@ def resolve_duplicates(
     splits = [g for g in groups if not _spans_classes(g) and len({i.split for i in g}) > 1]
     within = [g[0].split for g in groups if len({(i.candidate.label, i.split) for i in g}) == 1]
     if policy == "error" and (classes or splits):
-        _complain(classes, splits, dataset)
+        _complain(classes, splits)
     dropped = {i.candidate.sample_id for g in groups for i in _surplus(g)} if policy == "drop" else set()
     stay = [i for i in images if i.candidate.sample_id not in dropped]
     counts = {split: within.count(split) for split in SPLITS}  # type: ignore[arg-type]
@@ -102,13 +99,13 @@ def _surplus(group: Group) -> Group:
     return sorted(group, key=lambda i: (KEEP_ORDER[i.split], i.candidate.sample_id))[1:]
 
 
-def _complain(classes: list[Group], splits: list[Group], dataset: str) -> None:
+def _complain(classes: list[Group], splits: list[Group]) -> None:
     first, *others = (classes or splits)[0]
     other = next(i for i in others if (i.candidate.label, i.split) != (first.candidate.label, first.split))
     if classes:
         other = next(i for i in others if i.candidate.label != first.candidate.label)
     raise UserError(
-        f"datasets.{dataset}: an image must have one class and one split; found the same image in "
+        "an image must have one class and one split; found the same image in "
         f"two {'classes' if classes else 'splits'}: "
         f"{first.candidate.source} ({first.split}, {first.candidate.label}) and "
         f"{other.candidate.source} ({other.split}, {other.candidate.label}). "

@@ -7,7 +7,7 @@ from there the images that stay are written in the manifest's order. Memory hold
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -22,10 +22,11 @@ from stages.prepare.candidates import Candidate, Content, Split
 from stages.prepare.decode import BadImageError, decode, digest
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
 from stages.prepare.params import DatasetParams
+from stages.prepare.regular_files import check_regular
 from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import assign_splits, check_sizes, unique_ids
-from stages.shared.console import UserError, progress
+from stages.shared.console import UserError, errors_of, progress
 from stages.shared.image_store import MANIFEST_COLUMNS, SPLITS, write_images
 
 IMAGES_PER_BLOCK = 32
@@ -42,22 +43,26 @@ def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, data
         out: the folder to create: `images.zarr`, `manifest.csv`, `report.json`.
         params: the dataset's entry.
         seed: its root seed.
-        dataset: its id, for messages.
+        dataset: its id, for messages and progress.
 
     Raises:
         UserError: the raw data are missing or damaged, or the splits cannot be made from them.
     """
     with ExitStack() as resources:
+        check_regular(raw)
         listing = SOURCES[params.source](raw, params, seed, resources)
-        unique_ids(listing.candidates, dataset)
-        splits = assign_splits(listing.candidates, params, seed, dataset)
+        resources.enter_context(errors_of(f"datasets.{dataset}"))
+        unique_ids(listing.candidates)
+        splits = assign_splits(listing.candidates, params, seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))
-        images, skipped = _decode_all(_in_reading_order(listing.candidates, splits), scratch, params, dataset)
-        images, duplicates = resolve_duplicates(images, params.on_duplicate, dataset)
+        chosen = _in_reading_order(listing.candidates, splits)
+        decoded = progress(_decoded(chosen, params), total=len(chosen), what=f"prepare {dataset}", unit="images")
+        images, skipped = _keep_decoded(decoded, scratch, params)
+        images, duplicates = resolve_duplicates(images, params.on_duplicate)
         images.sort(key=lambda i: (SPLITS.index(i.split), i.candidate.label, i.candidate.sample_id))
         kept: Splits = {split: [i.candidate for i in images if i.split == split] for split in splits}
-        check_sizes(kept, _labels(splits, "train"), _labels(splits, "unseen"), dataset)
+        check_sizes(kept, _labels(splits, "train"), _labels(splits, "unseen"))
         pixels = _read_back(scratch, images, params.image_size)
         write_images(out, pixels, _manifest(images), size=params.image_size, fill=params.fill)
     report = Report.of(params.source, kept, skipped, duplicates, listing.ignored)
@@ -74,17 +79,14 @@ def _in_reading_order(candidates: Sequence[Candidate], splits: Splits) -> list[t
     return [(c, split_of[c.sample_id]) for c in candidates if c.sample_id in split_of]
 
 
-def _decode_all(
-    chosen: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
+def _keep_decoded(
+    decoded: Iterable[tuple[Candidate, Split, str, Decoded]], scratch: IO[bytes], params: DatasetParams
 ) -> tuple[list[DecodedImage], list[Skipped]]:
     images: list[DecodedImage] = []
     skipped: list[Skipped] = []
-    stream = _decoded(chosen, params)
-    for candidate, split, sha256, pixels in progress(
-        stream, total=len(chosen), what=f"prepare {dataset}", unit="images"
-    ):
+    for candidate, split, sha256, pixels in decoded:
         if isinstance(pixels, str):
-            _refuse_bad(candidate, pixels, params, dataset)
+            _refuse_bad(candidate, pixels, params)
             skipped.append(Skipped(candidate.source, pixels))
             continue
         packed = pixels.tobytes()
@@ -93,18 +95,18 @@ def _decode_all(
     return images, skipped
 
 
-def _refuse_bad(candidate: Candidate, reason: str, params: DatasetParams, dataset: str) -> None:
+def _refuse_bad(candidate: Candidate, reason: str, params: DatasetParams) -> None:
     if params.on_bad_image == "error":
         raise UserError(
-            f"datasets.{dataset}: {candidate.source} cannot be decoded: {reason}; "
-            "replace or remove it, or set `on_bad_image: skip` to leave such files out"
+            f"{candidate.source} cannot be decoded: {reason}; replace or remove it, or set `on_bad_image: skip` to "
+            "leave such files out"
         )
 
 
 def _decoded(
     chosen: list[tuple[Candidate, Split]], params: DatasetParams
 ) -> Iterator[tuple[Candidate, Split, str, Decoded]]:
-    work = partial(_decode_one, size=params.image_size, fit=params.fit, fill=params.fill)
+    work = partial(_decode_one, params=params)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
         for start in range(0, len(chosen), IMAGES_PER_BLOCK):
             block = chosen[start : start + IMAGES_PER_BLOCK]
@@ -120,11 +122,11 @@ def _read(candidate: Candidate) -> Content | OSError:
         return error
 
 
-def _decode_one(content: Content | OSError, **how: object) -> tuple[str, Decoded]:
+def _decode_one(content: Content | OSError, params: DatasetParams) -> tuple[str, Decoded]:
     if isinstance(content, OSError):
         return "", f"cannot be read ({content.strerror or content})"
     try:
-        return digest(content), decode(content, **how)  # type: ignore[arg-type]
+        return digest(content), decode(content, params.image_size, params.fit, params.fill)
     except BadImageError as error:
         return "", str(error)
 

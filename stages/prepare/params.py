@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from stages.prepare.raw_files import inside
+from stages.prepare.file_names import inside
 from stages.shared.console import UserError, nearest
 from stages.shared.params import Params, load_entry, parse
 

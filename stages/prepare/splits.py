@@ -25,16 +25,13 @@ ByClass = dict[str, list[Candidate]]
 Pools = dict[Split, ByClass]
 
 
-def assign_splits(
-    candidates: Sequence[Candidate], params: DatasetParams, seed: int, dataset: str
-) -> dict[Split, list[Candidate]]:
+def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> dict[Split, list[Candidate]]:
     """Choose the images of each split.
 
     Args:
         candidates: what the source offers, ids unique.
         params: the dataset's entry: classes, limits, fractions.
         seed: the dataset's root seed.
-        dataset: its id, for messages.
 
     Returns:
         For train, test and unseen the chosen candidates, sorted by label and id.
@@ -43,18 +40,18 @@ def assign_splits(
         UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need; or a name has
             control characters.
     """
-    check_names(candidates, dataset)
+    check_names(candidates)
     ordered = sorted(candidates, key=lambda c: c.sample_id)
-    unseen = choose_unseen(ordered, params, seed, dataset)
-    seen = _seen_classes(ordered, params, unseen, dataset)
-    pools = _pools(ordered, params, seen, unseen, seed, dataset)
-    chosen = {split: _limit(pools[split], split, params, seed, dataset) for split in pools}
+    unseen = choose_unseen(ordered, params, seed)
+    seen = _seen_classes(ordered, params, unseen)
+    pools = _pools(ordered, params, seen, unseen, seed)
+    chosen = {split: _limit(pools[split], split, params, seed) for split in pools}
     splits = {split: sorted(chosen[split], key=lambda c: (c.label, c.sample_id)) for split in chosen}
-    check_sizes(splits, seen, unseen, dataset)
+    check_sizes(splits, seen, unseen)
     return splits
 
 
-def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int, dataset: str) -> set[str]:
+def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> set[str]:
     """Choose the unseen classes: by name, by draw, or those that come in a split `unseen`.
 
     Raises:
@@ -65,24 +62,23 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     named, count = params.unseen_classes, params.unseen_count
     if given and (named is not None or count is not None):
         raise UserError(
-            f"datasets.{dataset}: the data name their unseen classes in a split `unseen`; leave out `unseen_classes` "
-            "and `unseen_count`"
+            "the data name their unseen classes in a split `unseen`; leave out `unseen_classes` and `unseen_count`"
         )
     if given:
-        _check_overlap(candidates, given, dataset)
+        _check_overlap(candidates, given)
         return given
     if named is not None:
-        _check_known(named, labels, f"datasets.{dataset}.unseen_classes")
+        _check_known(named, labels, "unseen_classes")
         return set(named)
     if count is None:
         raise UserError(
-            f"datasets.{dataset}.unseen_classes is missing: give names, or `unseen_count: 5` to draw as many; "
+            f"unseen_classes is missing: give names, or `unseen_count: 5` to draw as many; "
             f"classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
         )
-    return _draw_classes(labels, count, params, seed, dataset)
+    return _draw_classes(labels, count, params, seed)
 
 
-def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], unseen: Set[str], dataset: str) -> None:
+def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], unseen: Set[str]) -> None:
     """Check that every class has images enough for a score to be defined.
 
     Raises:
@@ -91,7 +87,7 @@ def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], uns
     for kind, labels in (("seen", seen), ("unseen", unseen)):
         if len(labels) < 2:
             raise UserError(
-                f"datasets.{dataset}: must have at least 2 {kind} classes, found {len(labels)}"
+                f"must have at least 2 {kind} classes, found {len(labels)}"
                 f" ({', '.join(sorted(labels)) or 'none'}); change `unseen_classes` or `seen_classes`, or add classes"
             )
     for split, least in MINIMUM.items():
@@ -99,12 +95,12 @@ def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], uns
         for label in sorted(unseen if split == "unseen" else seen):
             if counts.get(label, 0) < least:
                 raise UserError(
-                    f"datasets.{dataset}: class {label!r} must have at least {least} {split} image(s), found "
+                    f"class {label!r} must have at least {least} {split} image(s), found "
                     f"{counts.get(label, 0)}; add images, change the limits, or leave the class out (`seen_classes`)"
                 )
 
 
-def unique_ids(candidates: Sequence[Candidate], dataset: str) -> None:
+def unique_ids(candidates: Sequence[Candidate]) -> None:
     """Check that no two candidates have the same id.
 
     Raises:
@@ -114,7 +110,7 @@ def unique_ids(candidates: Sequence[Candidate], dataset: str) -> None:
     for candidate in candidates:
         if candidate.sample_id in sources:
             raise UserError(
-                f"datasets.{dataset}: every image must have an id of its own; {candidate.sample_id!r} stands for both "
+                f"every image must have an id of its own; {candidate.sample_id!r} stands for both "
                 f"{sources[candidate.sample_id]} and {candidate.source}; list or keep one"
             )
         sources[candidate.sample_id] = candidate.source
@@ -128,23 +124,22 @@ def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
     return counts
 
 
-def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: int, dataset: str) -> set[str]:
+def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: int) -> set[str]:
     pool = [label for label in labels if label not in (params.seen_classes or ())]
     if count > len(pool):
         raise UserError(
-            f"datasets.{dataset}.unseen_count must be at most the number of classes that may be unseen, "
-            f"{len(pool)}; found {count}"
+            f"unseen_count must be at most the number of classes that may be unseen, {len(pool)}; found {count}"
         )
     root = seed if params.unseen_seed is None else params.unseen_seed
     order = np.random.default_rng(child_seed(root, "unseen classes")).permutation(len(pool))
     return {pool[i] for i in order[:count]}
 
 
-def _check_overlap(candidates: Sequence[Candidate], unseen: set[str], dataset: str) -> None:
+def _check_overlap(candidates: Sequence[Candidate], unseen: set[str]) -> None:
     for candidate in candidates:
         if candidate.label in unseen and candidate.split != "unseen":
             raise UserError(
-                f"datasets.{dataset}: class {candidate.label!r} must be seen or unseen, not both; it comes in the "
+                f"class {candidate.label!r} must be seen or unseen, not both; it comes in the "
                 f"split `unseen` and in `{candidate.split}` ({candidate.source})"
             )
 
@@ -155,27 +150,23 @@ def _check_known(names: Sequence[str], labels: Sequence[str], where: str) -> Non
             raise UserError(f"{where}: class {name!r} is not in the data: {nearest(name, labels)}")
 
 
-def _seen_classes(candidates: Sequence[Candidate], params: DatasetParams, unseen: set[str], dataset: str) -> set[str]:
+def _seen_classes(candidates: Sequence[Candidate], params: DatasetParams, unseen: set[str]) -> set[str]:
     labels = {c.label for c in candidates}
     if params.seen_classes is None:
         return labels - unseen
-    _check_known(params.seen_classes, sorted(labels), f"datasets.{dataset}.seen_classes")
+    _check_known(params.seen_classes, sorted(labels), "seen_classes")
     overlap = sorted(unseen & set(params.seen_classes))
     if overlap:
-        raise UserError(
-            f"datasets.{dataset}: a class must be seen or unseen, not both; found as both: {', '.join(overlap)}"
-        )
+        raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
     return set(params.seen_classes)
 
 
-def _pools(
-    ordered: list[Candidate], params: DatasetParams, seen: set[str], unseen: set[str], seed: int, dataset: str
-) -> Pools:
+def _pools(ordered: list[Candidate], params: DatasetParams, seen: set[str], unseen: set[str], seed: int) -> Pools:
     by_class: ByClass = {}
     for candidate in ordered:
         by_class.setdefault(candidate.label, []).append(candidate)
     pools: Pools = {"train": {}, "test": {}, "unseen": {}}
-    fraction = _fraction(ordered, params, seen, dataset)
+    fraction = _fraction(ordered, params, seen)
     for label in sorted(seen):
         pools["train"][label], pools["test"][label] = _train_and_test(by_class[label], fraction, seed)
     for label in sorted(unseen):
@@ -184,14 +175,13 @@ def _pools(
     return pools
 
 
-def _fraction(candidates: Sequence[Candidate], params: DatasetParams, seen: set[str], dataset: str) -> float | None:
+def _fraction(candidates: Sequence[Candidate], params: DatasetParams, seen: set[str]) -> float | None:
     has_test = any(c.split == "test" for c in candidates if c.label in seen)
     if has_test and params.test_fraction is not None:
-        raise UserError(f"datasets.{dataset}.test_fraction: the data have test images of their own; leave it out")
+        raise UserError("test_fraction: the data have test images of their own; leave it out")
     if not has_test and params.test_fraction is None:
         raise UserError(
-            f"datasets.{dataset}: the data have no test images of seen classes; give `test_fraction` "
-            "(for example 0.2), or a test split"
+            "the data have no test images of seen classes; give `test_fraction` (for example 0.2), or a test split"
         )
     return params.test_fraction
 
@@ -206,16 +196,16 @@ def _train_and_test(
     return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
 
 
-def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int, dataset: str) -> list[Candidate]:
+def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> list[Candidate]:
     limit = getattr(params, split)
     total = getattr(params, f"{split}_total", None)
     if total is not None:
-        return _draw_total([c for label in sorted(pool) for c in pool[label]], total, split, seed, dataset)
+        return _draw_total([c for label in sorted(pool) for c in pool[label]], total, split, seed)
     chosen = []
     for label, candidates in pool.items():
         if limit is not None and len(candidates) < limit and params.on_short_class == "error":
             raise UserError(
-                f"datasets.{dataset}.{split}: class {label!r} must have {limit} {split} images, "
+                f"{split}: class {label!r} must have {limit} {split} images, "
                 f"found {len(candidates)}; lower `{split}`, add images, or set `on_short_class: keep`"
             )
         size = len(candidates) if limit is None else min(limit, len(candidates))
@@ -223,10 +213,10 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int, datase
     return chosen
 
 
-def _draw_total(pool: list[Candidate], total: int, split: str, seed: int, dataset: str) -> list[Candidate]:
+def _draw_total(pool: list[Candidate], total: int, split: str, seed: int) -> list[Candidate]:
     if len(pool) < total:
         raise UserError(
-            f"datasets.{dataset}.{split}_total must be at most the number of {split} images of the seen classes, "
+            f"{split}_total must be at most the number of {split} images of the seen classes, "
             f"{len(pool)}; found {total}"
         )
     return _draw(pool, total, child_seed(seed, "images", split))

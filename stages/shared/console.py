@@ -25,6 +25,15 @@ class UserError(Exception):
     """Something that the user can fix: the message names the thing, what must hold, what was found and the remedy."""
 
 
+@contextmanager
+def errors_of(what: str) -> Iterator[None]:
+    """Within, a `UserError` names first the thing that it is about: `datasets.mine: ...`."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known names resemble a wrong one: `did you mean 'nmi'? (known: ami, nmi)`."""
     names = sorted(known)

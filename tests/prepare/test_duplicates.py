@@ -22,7 +22,7 @@ def names(images):
 
 @pytest.mark.parametrize("policy", ["error", "drop", "keep"])
 def test_nothing_happens_without_copies(policy):
-    stay, counts = resolve_duplicates(CLEAN, policy, "mine")
+    stay, counts = resolve_duplicates(CLEAN, policy)
     assert stay == CLEAN
     assert (counts.groups, counts.dropped) == (0, 0)
 
@@ -30,27 +30,27 @@ def test_nothing_happens_without_copies(policy):
 @pytest.mark.parametrize(("images", "fault"), [(TRAIN_TEST, "two splits"), (TWO_CLASSES, "two classes")])
 def test_copies_that_falsify_a_score_are_named(images, fault):
     with pytest.raises(UserError, match=rf"{fault}: raw/1 \(train, a\) and raw/4 .*on_duplicate: drop"):
-        resolve_duplicates(images, "error", "mine")
+        resolve_duplicates(images, "error")
 
 
 def test_copies_within_a_split_and_class_are_counted():
-    stay, counts = resolve_duplicates(WITHIN, "error", "mine")
+    stay, counts = resolve_duplicates(WITHIN, "error")
     assert stay == WITHIN
     assert counts.within_split == {"train": 1, "test": 0, "unseen": 1}
     assert (counts.between_classes, counts.between_splits) == (0, 0)
 
 
 def test_keep_counts_every_kind():
-    _, counts = resolve_duplicates([*TRAIN_TEST, image("5", "train", "c", "z")], "keep", "mine")
+    _, counts = resolve_duplicates([*TRAIN_TEST, image("5", "train", "c", "z")], "keep")
     assert (counts.between_classes, counts.between_splits, counts.dropped) == (1, 1, 0)
 
 
 def test_drop_leaves_the_test_copy_and_no_ambiguous_one():
-    stay, counts = resolve_duplicates(TRAIN_TEST, "drop", "mine")
+    stay, counts = resolve_duplicates(TRAIN_TEST, "drop")
     assert names(stay) == ["2", "3", "4"]
     assert counts.dropped == 1
-    stay, counts = resolve_duplicates(TWO_CLASSES, "drop", "mine")
+    stay, counts = resolve_duplicates(TWO_CLASSES, "drop")
     assert names(stay) == ["2", "3"]
     assert counts.dropped == 2
-    stay, _ = resolve_duplicates(WITHIN, "drop", "mine")
+    stay, _ = resolve_duplicates(WITHIN, "drop")
     assert names(stay) == ["1", "2", "3"]

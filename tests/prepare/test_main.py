@@ -36,7 +36,7 @@ def test_an_error_is_one_message_and_leaves_nothing(run, five_classes, write_par
     done = run(five_classes, write_params(ROW.replace("[d, e]", "[d, x]")))
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("error: datasets.mine.unseen_classes: class 'x' is not in the data")
+    assert done.stderr.startswith("error: datasets.mine: unseen_classes: class 'x' is not in the data")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 

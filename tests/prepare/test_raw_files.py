@@ -171,3 +171,35 @@ def test_several_archives_are_refused(tmp_path, resources):
     write_zip(tmp_path / "y.zip")
     with pytest.raises(UserError, match=r"must hold one archive, found x\.tar, y\.zip"):
         open_raw(tmp_path, resources)
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        [(tarfile.SYMTYPE, "a/x.png", "../b/y.png"), (tarfile.SYMTYPE, "b/y.png", "../a/x.png")],
+        [(tarfile.SYMTYPE, "a/x.png", "x.png")],
+        [(tarfile.LNKTYPE, "a/x.png", "a/x.png")],
+        [(tarfile.SYMTYPE, "b/z.png", "y.png"), (tarfile.SYMTYPE, "b/y.png", "./y.png")],
+    ],
+)
+def test_links_in_a_circle_are_refused(tmp_path, resources, links):
+    with pytest.raises(UserError, match=r"x\.tar: member '[ab]/[xyz]\.png' is a link in a circle; pack the files"):
+        open_raw(write_tar(tmp_path / "x.tar", links=links), resources)
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("gz", "w:gz"), ("bz2", "w:bz2"), ("xz", "w:xz")])
+def test_one_wrong_bit_in_a_compressed_archive_is_found(tmp_path, resources, ending, mode):
+    files = {path: os.urandom(3000) for path in FILES}
+    path = write_tar(tmp_path / f"x.tar.{ending}", mode, files)
+    whole = path.read_bytes()
+    found = 0
+    for position in range(10, len(whole), 97):  # behind the time and name in gzip's header, which nothing covers
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            assert contents(open_raw(path, resources)) == files
+        except UserError as error:
+            assert "the archive cannot be read" in str(error)  # noqa: PT017 (which of the two depends on the byte)
+            found += 1
+    assert found > 0.9 * len(range(10, len(whole), 97))

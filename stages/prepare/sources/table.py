@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
+from stages.prepare.file_names import inside
 from stages.prepare.params import TableParams
-from stages.prepare.raw_files import RawFiles, inside, open_raw
+from stages.prepare.raw_files import RawFiles, open_raw
 from stages.shared.console import UserError, nearest
 from stages.shared.image_store import SPLITS
 

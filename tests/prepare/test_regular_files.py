@@ -1,0 +1,65 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.prepare.regular_files import check_regular
+from stages.shared.console import UserError
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    (tmp_path / "raw" / "cats").mkdir(parents=True)
+    (tmp_path / "raw" / "cats" / "1.png").touch()
+    return tmp_path / "raw"
+
+
+def test_files_folders_and_links_to_files_are_regular(raw: Path, tmp_path: Path):
+    (tmp_path / "elsewhere").touch()
+    (raw / "cats" / "2.png").symlink_to(tmp_path / "elsewhere")
+    (raw / "cats" / "lost.png").symlink_to("nowhere")
+    (raw / "cats" / "self.png").symlink_to("self.png")
+    (tmp_path / "link").symlink_to(raw)
+    for path in (raw, tmp_path / "link", raw / "cats" / "1.png", tmp_path / "not_there"):
+        check_regular(path)
+
+
+@pytest.mark.parametrize("name", ["pipe", ".hidden", "cats/1.jpg"])
+def test_a_pipe_is_refused_without_opening_it(raw: Path, name: str):
+    os.mkfifo(raw / name)
+    with pytest.raises(UserError, match=rf"raw/{name}: must be a regular file, found a named pipe; remove it"):
+        check_regular(raw)
+
+
+def test_a_link_to_a_device_is_refused(raw: Path):
+    (raw / "cats" / "2.png").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match=r"cats/2.png: .*found a device, through a link to /dev/zero; remove it"):
+        check_regular(raw)
+
+
+def test_a_socket_is_refused(raw: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(raw)  # a socket's path may not be long
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+    with pytest.raises(UserError, match="socket: must be a regular file, found a socket"):
+        check_regular(Path())
+
+
+def test_raw_data_that_are_a_pipe_are_refused(tmp_path: Path):
+    os.mkfifo(tmp_path / "raw")
+    with pytest.raises(UserError, match="raw: must be a regular file, found a named pipe"):
+        check_regular(tmp_path / "raw")
+
+
+@pytest.mark.parametrize("source", ["folder", "table, table: list.csv", "handwriting, train: 1, test: 2, unseen: 2"])
+def test_the_stage_does_not_wait_for_a_pipe(raw: Path, tmp_path: Path, source: str, write_params):
+    os.mkfifo(raw / "source.json")
+    params = write_params(f"{{source: {source}, image_size: 16}}")
+    paths = ["--raw", raw, "--out", tmp_path / "out", "--params", params]
+    command = [sys.executable, "-m", "stages.prepare", "--dataset", "mine", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "source.json: must be a regular file, found a named pipe" in done.stderr
