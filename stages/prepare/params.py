@@ -13,6 +13,7 @@ from stages.shared.params import Params, load_entry, parse
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]
 Labels = Annotated[list[Label], Field(min_length=1)]
+All = Literal["all"]
 Keywords = dict[str, str | bool | int | float]
 
 CALLIGRAPHY_UNSEEN = ("csl", "hy", "mf", "shz", "wzm")
@@ -51,7 +52,8 @@ class DatasetParams(Params):
         unseen: images per unseen class; none: all.
         train_total, test_total: images over all seen classes together, drawn at random; instead of `train`, `test`.
         test_fraction: share of each seen class that becomes test images, for data without a test split.
-        unseen_classes: names; none: `unseen_count` are drawn. Where both are given, the names stand.
+        unseen_classes: names, or `all`, for networks that are measured as they are; none: `unseen_count` are drawn.
+            Where both are given, the names stand.
         unseen_count: how many classes are drawn at random to be unseen.
         unseen_seed: of this draw alone; by default the dataset's.
         seen_classes: names; none: all other classes.
@@ -73,7 +75,7 @@ class DatasetParams(Params):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
     unseen_count: Annotated[int, Field(ge=2)] | None = None
     unseen_seed: Annotated[int, Field(ge=0)] | None = None
-    unseen_classes: Labels | None = None
+    unseen_classes: Labels | All | None = None
     seen_classes: Labels | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
 
@@ -84,12 +86,19 @@ class DatasetParams(Params):
                 raise ValueError(f"give `{split}` (per class) or `{split}_total` (over all classes), not both")
         for name in ("unseen_classes", "seen_classes"):
             names = getattr(self, name)
-            if names is not None and len(set(names)) < len(names):
+            if isinstance(names, list) and len(set(names)) < len(names):
                 raise ValueError(f"`{name}` must not repeat a class, found {names}")
+        if self.all_unseen and self.seen_classes is not None:
+            raise ValueError("with `unseen_classes: all` no class is seen; set `seen_classes: null`")
         overlap = sorted(set(self.unseen_classes or ()) & set(self.seen_classes or ()))
         if overlap:
             raise ValueError(f"a class must be seen or unseen, not both; found in both lists: {', '.join(overlap)}")
         return self
+
+    @property
+    def all_unseen(self) -> bool:
+        """Whether every class is unseen, so that there are no train and test images."""
+        return self.unseen_classes == "all"
 
     def root_seed(self, default: int) -> int:
         """Return this dataset's own root seed, or else the default."""
@@ -140,7 +149,7 @@ class CalligraphyParams(DatasetParams):
 
     source: Literal["calligraphy"]
     on_duplicate: Literal["error", "drop", "keep"] = "keep"
-    unseen_classes: Labels | None = Field(default_factory=unless_drawn(CALLIGRAPHY_UNSEEN))
+    unseen_classes: Labels | All | None = Field(default_factory=unless_drawn(CALLIGRAPHY_UNSEEN))
 
 
 class Cifar100Params(DatasetParams):
@@ -148,8 +157,10 @@ class Cifar100Params(DatasetParams):
 
     source: Literal["cifar100"]
     on_duplicate: Literal["error", "drop", "keep"] = "keep"
-    unseen_classes: Labels | None = Field(default_factory=unless_drawn(CIFAR100_UNSEEN))
-    seen_classes: Labels | None = Field(default=list(CIFAR100_SEEN))
+    unseen_classes: Labels | All | None = Field(default_factory=unless_drawn(CIFAR100_UNSEEN))
+    seen_classes: Labels | None = Field(
+        default_factory=lambda entry: None if entry.get("unseen_classes") == "all" else list(CIFAR100_SEEN)
+    )
 
 
 class TorchvisionParams(DatasetParams):

@@ -44,15 +44,16 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     ordered = sorted(candidates, key=lambda c: c.sample_id)
     unseen = choose_unseen(ordered, params, seed)
     seen = _seen_classes(ordered, params, unseen)
+    _check_number_of_classes(params, seen, unseen)
     pools = _pools(ordered, params, seen, unseen, seed)
-    chosen = {split: _limit(pools[split], split, params, seed) for split in pools}
+    chosen = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
     splits = {split: sorted(chosen[split], key=lambda c: (c.label, c.sample_id)) for split in chosen}
     check_sizes(splits, seen, unseen)
     return splits
 
 
 def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> set[str]:
-    """Choose the unseen classes: by name, by draw, or those that come in a split `unseen`.
+    """Choose the unseen classes: all, by name, by draw, or those that come in a split `unseen`.
 
     Raises:
         UserError: one does not exist, none is given, or a class comes both as unseen and in another split.
@@ -60,6 +61,8 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     labels = sorted({c.label for c in candidates})
     given = {c.label for c in candidates if c.split == "unseen"}
     named, count = params.unseen_classes, params.unseen_count
+    if params.all_unseen:
+        return set(labels)
     if given and (named is not None or count is not None):
         raise UserError(
             "the data name their unseen classes in a split `unseen`; leave out `unseen_classes` and `unseen_count`"
@@ -72,8 +75,8 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
         return set(named)
     if count is None:
         raise UserError(
-            f"unseen_classes is missing: give names, or `unseen_count: 5` to draw as many; "
-            f"classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
+            "unseen_classes is missing: give names, or `unseen_count: 5` to draw as many, or `all` for networks that "
+            f"are measured as they are; classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
         )
     return _draw_classes(labels, count, params, seed)
 
@@ -82,14 +85,8 @@ def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], uns
     """Check that every class has images enough for a score to be defined.
 
     Raises:
-        UserError: fewer than two seen or unseen classes, or a class below `MINIMUM`.
+        UserError: a class is below `MINIMUM`.
     """
-    for kind, labels in (("seen", seen), ("unseen", unseen)):
-        if len(labels) < 2:
-            raise UserError(
-                f"must have at least 2 {kind} classes, found {len(labels)}"
-                f" ({', '.join(sorted(labels)) or 'none'}); change `unseen_classes` or `seen_classes`, or add classes"
-            )
     for split, least in MINIMUM.items():
         counts = class_counts(splits[cast(Split, split)])
         for label in sorted(unseen if split == "unseen" else seen):
@@ -122,6 +119,15 @@ def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
     for candidate in sorted(candidates, key=lambda c: c.label):
         counts[candidate.label] = counts.get(candidate.label, 0) + 1
     return counts
+
+
+def _check_number_of_classes(params: DatasetParams, seen: set[str], unseen: set[str]) -> None:
+    for kind, labels in (("seen", seen), ("unseen", unseen)):
+        if len(labels) < 2 and not (kind == "seen" and params.all_unseen):
+            raise UserError(
+                f"must have at least 2 {kind} classes, found {len(labels)}"
+                f" ({', '.join(sorted(labels)) or 'none'}); change `unseen_classes` or `seen_classes`, or add classes"
+            )
 
 
 def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: int) -> set[str]:
@@ -166,12 +172,12 @@ def _pools(ordered: list[Candidate], params: DatasetParams, seen: set[str], unse
     for candidate in ordered:
         by_class.setdefault(candidate.label, []).append(candidate)
     pools: Pools = {"train": {}, "test": {}, "unseen": {}}
-    fraction = _fraction(ordered, params, seen)
+    fraction = _fraction(ordered, params, seen) if seen else None
     for label in sorted(seen):
         pools["train"][label], pools["test"][label] = _train_and_test(by_class[label], fraction, seed)
     for label in sorted(unseen):
         kept = [c for c in by_class[label] if c.split != "test"]  # as in the paper: not its test images
-        pools["unseen"][label] = kept or by_class[label]
+        pools["unseen"][label] = by_class[label] if params.all_unseen else kept or by_class[label]
     return pools
 
 

@@ -45,6 +45,12 @@ def test_a_draw_takes_the_place_of_the_papers_unseen_classes(model):
     assert model(**entry, unseen_count=4, unseen_classes=["a", "b"]).unseen_classes == ["a", "b"]
 
 
+def test_all_classes_of_cifar_may_be_unseen():
+    params = Cifar100Params(source="cifar100", image_size=32, unseen_classes="all")
+    assert params.all_unseen
+    assert params.seen_classes is None
+
+
 def test_a_datasets_own_seed_goes_first():
     assert FolderParams(source="folder", image_size=8).root_seed(7) == 7
     assert FolderParams(source="folder", image_size=8, seed=0).root_seed(7) == 0
@@ -62,6 +68,8 @@ def test_a_datasets_own_seed_goes_first():
         ("{source: folder, image_size: 64, train: 5, train_total: 50}", ["train_total", "not both"]),
         ("{source: folder, image_size: 64, unseen_classes: [a, a]}", ["unseen_classes", "repeat"]),
         ("{source: folder, image_size: 64, unseen_classes: [a, b], seen_classes: [b, c]}", ["seen or unseen", ": b"]),
+        ("{source: folder, image_size: 64, unseen_classes: any}", ["unseen_classes", "'all'", "'any'"]),
+        ("{source: folder, image_size: 64, unseen_classes: all, seen_classes: [a]}", ["set `seen_classes: null`"]),
         ("{source: folder, image_size: 64, unseen_count: 1}", ["datasets.mine.unseen_count", "equal to 2"]),
         ("{source: handwriting, image_size: 64}", ["datasets.mine.train is missing", "test is missing"]),
         ("{source: table, image_size: 64}", ["datasets.mine.table is missing"]),

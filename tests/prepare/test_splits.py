@@ -109,6 +109,20 @@ def test_data_may_name_their_unseen_classes(make_candidates):
         assign_splits(data, params(unseen_count=2), 0)
 
 
+@pytest.mark.parametrize("limit", [None, 7])
+def test_all_classes_may_be_unseen_with_every_image_that_they_have(make_candidates, limit):
+    data = make_candidates({"a": {"train": 6, "test": 4}, "b": {"test": 8}, "c": {None: 9, "unseen": 1}})
+    values = {"train": 50, "test_total": 100, "test_fraction": 0.5}  # of seen classes, of which there are none
+    splits = assign_splits(data, params(unseen_classes="all", unseen=limit, **values), 0)
+    assert (splits["train"], splits["test"]) == ([], [])
+    assert labels(splits["unseen"]) == {"a": limit or 10, "b": limit or 8, "c": limit or 10}
+
+
+def test_one_class_is_too_few_also_where_all_are_unseen(make_candidates):
+    with pytest.raises(UserError, match=r"at least 2 unseen classes, found 1 \(a\)"):
+        assign_splits(make_candidates({"a": {None: 9}}), params(unseen_classes="all"), 0)
+
+
 def test_names_stand_in_the_place_of_a_draw(unsplit):
     assert choose_unseen(unsplit, params(unseen_classes=["a", "e"], unseen_count=3), 0) == {"a", "e"}
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from stages.commands.config import Config
 from stages.prepare.params import TorchvisionParams
+from stages.prepare.regular_files import check_regular
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import assign_splits, class_counts
-from stages.shared.console import UserError
+from stages.shared.console import UserError, errors_of
 from stages.shared.params import RunParams
 
 
 def check_raw(raw: Path, run: RunParams) -> None:
-    """Check that every dataset of the grid has its raw folder (or a link to one), and that it is not empty.
+    """Check that every dataset of the grid has its raw folder (or a link to one), of files and folders and not empty.
 
     Raises:
         UserError: naming the dataset and how to provide it.
@@ -31,6 +32,22 @@ def check_raw(raw: Path, run: RunParams) -> None:
             )
         if folder.is_dir() and not any(folder.iterdir()):
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
+        check_regular(folder)
+
+
+def check_seen(config: Config) -> None:
+    """Check that datasets without seen classes meet networks alone that are measured as they are.
+
+    Raises:
+        UserError: naming the dataset and the network that would be fine-tuned.
+    """
+    tuned = [model for model in config.run.models if not config.models[model].network.frozen]
+    for dataset in config.run.datasets:
+        if config.datasets[dataset].all_unseen and tuned:
+            raise UserError(
+                f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
+                f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
+            )
 
 
 def check_folds(config: Config) -> None:
@@ -41,7 +58,8 @@ def check_folds(config: Config) -> None:
     """
     folds, splits, remedy = probed(config)
     for dataset in config.run.datasets:
-        for split in splits:
+        without = ("train", "test") if config.datasets[dataset].all_unseen else ()
+        for split in (split for split in splits if split not in without):
             limit = getattr(config.datasets[dataset], split)
             if limit is not None and limit < folds:
                 raise UserError(
@@ -67,10 +85,12 @@ def check_classes(config: Config, raw: Path) -> None:
 
         with ExitStack() as resources:
             listing = SOURCES[params.source](raw / dataset, params, seed, resources)
-            images = assign_splits(listing.candidates, params, seed, dataset)
-        for split, chosen in images.items():
+            resources.enter_context(errors_of(f"datasets.{dataset}"))
+            images = assign_splits(listing.candidates, params, seed)
+        probed_images = {split: chosen for split, chosen in images.items() if split in splits and chosen}
+        for split, chosen in probed_images.items():
             label, count = min(class_counts(chosen).items(), key=lambda item: item[1])
-            if split in splits and count < folds:
+            if count < folds:
                 raise UserError(
                     f"datasets.{dataset}: every class must have an image for each of measure.probe.folds, {folds}, in "
                     f"the split {split!r}, found {count} of class {label!r}; add images, change the limits or "

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stages.commands.check.datasets import check_folds
+from stages.commands.check.datasets import check_folds, check_seen
 from stages.commands.config import Config
 from stages.measure.metrics import METRICS
 from stages.measure.params import chosen_steps
@@ -21,6 +21,7 @@ def check_sections(config: Config) -> None:
     check_checkpoints(config)
     check_splits(config)
     check_analyses(config)
+    check_seen(config)
     check_folds(config)
 
 

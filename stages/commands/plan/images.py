@@ -9,6 +9,7 @@ from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import assign_splits
+from stages.shared.console import errors_of
 
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
 """Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""
@@ -41,7 +42,8 @@ def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> I
         return asked
     with ExitStack() as resources:
         listing = SOURCES[params.source](raw, params, seed, resources)
-        splits = assign_splits(listing.candidates, params, seed, dataset)
+        resources.enter_context(errors_of(f"datasets.{dataset}"))
+        splits = assign_splits(listing.candidates, params, seed)
     classes = len({c.label for c in splits["train"]})
     return Images(len(splits["train"]), len(splits["test"]), len(splits["unseen"]), classes)
 
@@ -49,6 +51,8 @@ def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> I
 def asked_for(params: DatasetParams) -> Images | None:
     """Count what an entry asks for of a source in `DOWNLOADS`; None where the files alone would tell."""
     classes, train, test = DOWNLOADS[params.source]
+    if params.all_unseen:
+        return Images(0, 0, count, 0) if (count := classes * (params.unseen or train + test)) else None
     unseen = len(params.unseen_classes or ()) or params.unseen_count or 0
     seen = len(params.seen_classes or ()) or classes - unseen
     images = Images(

@@ -1,16 +1,17 @@
 """The grid's datasets before a run: raw folders that are there, classes with images enough."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages.commands.check.datasets import check_classes, check_raw
+from stages.commands.check.datasets import check_classes, check_folds, check_raw, check_seen
 from stages.commands.config import Config
 from stages.prepare.sources import SOURCES
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
-from tests.commands.edited import config
+from tests.commands.edited import COMMITTED, config
 
 MINE = RunParams(datasets=["mine"], models=["m"], seeds=[0])
 
@@ -39,7 +40,7 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
 
 def test_splits_that_ones_own_images_do_not_give_are_named_before_training(tmp_path: Path):
     write_images(tmp_path, 20)
-    with pytest.raises(UserError, match=r"datasets\.mine\.unseen_classes: class 'e' is not in the data"):
+    with pytest.raises(UserError, match=r"datasets\.mine: unseen_classes: class 'e' is not in the data"):
         check_classes(mine({"datasets.mine.unseen_classes": ["c", "e"]}), tmp_path)
 
 
@@ -70,3 +71,33 @@ def test_a_dangling_link_is_named(tmp_path: Path):
     (tmp_path / "mine").symlink_to(tmp_path / "gone")
     with pytest.raises(UserError, match=r"is a link to .*gone, which does not exist"):
         check_raw(tmp_path, MINE)
+
+
+def test_a_pipe_among_raw_data_is_refused_without_opening_it(tmp_path: Path):
+    write_images(tmp_path, 2)
+    os.mkfifo(tmp_path / "mine" / "a" / "3.png")
+    with pytest.raises(UserError, match=r"mine/a/3\.png: must be a regular file, found a named pipe; remove it"):
+        check_raw(tmp_path, MINE)
+
+
+FROZEN = {f"models.{model}.network.frozen": True for model in COMMITTED["run"]["models"]}
+
+
+def test_all_classes_are_unseen_only_beside_networks_that_are_measured_as_they_are(tmp_path: Path):
+    changes = {"datasets.mine.unseen_classes": "all"}
+    message = r"datasets\.mine\.unseen_classes: `all` leaves no class to fine-tune on, which 'efficientnet_lite0' of"
+    with pytest.raises(UserError, match=message):
+        check_seen(mine(changes))
+    check_seen(mine(changes | FROZEN))
+    with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' of"):
+        check_seen(mine(changes | {"models.efficientnet_lite0.network.frozen": True}))
+    check_seen(mine({}))
+
+
+def test_limits_and_counts_of_seen_classes_do_not_matter_where_all_are_unseen(tmp_path: Path):
+    write_images(tmp_path, 6)
+    changes = {"datasets.mine.unseen_classes": "all", "datasets.mine.test": 2, **FROZEN}
+    check_folds(mine(changes))
+    check_classes(mine(changes), tmp_path)
+    with pytest.raises(UserError, match=r"datasets\.mine\.unseen: must be at least measure\.probe\.folds, 5, found 4"):
+        check_folds(mine(changes | {"datasets.mine.unseen": 4}))

@@ -19,6 +19,8 @@ RAW = ROOT / "data" / "raw"
         ("calligraphy", {"unseen_count": 4}, (9100, 2500, 4 * 500, 16)),
         ("calligraphy", {"seen_classes": ["lqs", "mzd"], "train_total": 900}, (900, 2500, 5 * 500, 2)),
         ("calligraphy", {"train_total": None, "train": 90, "unseen": 70}, (15 * 90, 2500, 5 * 70, 15)),
+        ("calligraphy", {"unseen_classes": "all", "unseen": 300}, (0, 0, 20 * 300, 0)),
+        ("cifar100", {"unseen_classes": "all", "unseen": None}, (0, 0, 100 * 600, 0)),
         ("cifar100", {}, (10_000, 2000, 2500, 20)),
         ("cifar100", {"train_total": 1000, "test_total": 200}, (1000, 200, 2500, 20)),
         ("cifar100", {"unseen_count": 4}, (10_000, 2000, 4 * 500, 20)),
