@@ -26,7 +26,8 @@ def choose_device() -> Accelerator:
         accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     except ValueError as error:
         raise UserError(
-            f"ACCELERATE_MIXED_PRECISION={precision} cannot be had here ({error}); unset it, or set it to `no`"
+            f"ACCELERATE_MIXED_PRECISION={precision} is not supported on this device ({error}); unset it, or set it "
+            "to `no`"
         ) from None
     if accelerator.num_processes > 1:
         raise UserError(

@@ -34,9 +34,10 @@ def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch):
     assert dtype_under_autocast() == torch.bfloat16
 
 
-def test_a_precision_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_a_precision_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "float16")
     with pytest.raises(
-        UserError, match=r"ACCELERATE_MIXED_PRECISION=float16 cannot be had here .*; unset it, or set it to `no`"
+        UserError,
+        match=r"ACCELERATE_MIXED_PRECISION=float16 is not supported on this device .*; unset it",
     ):
         choose_device()

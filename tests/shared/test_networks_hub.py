@@ -153,15 +153,18 @@ def transformers_network(source: str) -> NetworkParams:
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_weights_that_cannot_be_had_are_known_before_libraries_are_imported(tmp_path, monkeypatch, offline):
+def test_weights_that_are_not_available_are_known_before_libraries_are_imported(tmp_path, monkeypatch, offline):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     with pytest.raises(UserError, match=r"(?s)the hub's owner/net cannot be loaded: .* does not answer.*offline: run"):
         require_weights(transformers_network("hub"))
     require_weights(transformers_network("none"))
-    (tmp_path / "models--owner--net/snapshots/0").mkdir(parents=True)
-    (tmp_path / "models--owner--net/snapshots/0/model.safetensors").touch()
+    repository, commit = tmp_path / "models--owner--net", "0" * 40
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text(commit)
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    (repository / "snapshots" / commit / "config.json").touch()
     require_weights(transformers_network("hub"))
 
 

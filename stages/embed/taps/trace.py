@@ -1,4 +1,4 @@
-"""One dry forward pass: which modules run, in which order, and what each puts out."""
+"""One dry forward pass: which modules run, in which order, and what each returns."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Layers of transformers' image classifiers: every entry of `hidden_states`, at the module that puts it out.
+"""Layers of transformers' image classifiers: every entry of `hidden_states`, at the module that returns it.
 
 A hidden state and some module's output are one tensor: the dry pass finds which by identity. Swin's are after
 downsampling; PVT's start after the first block and end after the final norm; CvT's stages return (map, class token), of
@@ -20,7 +20,7 @@ def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
     """Find the module of each hidden state: its path, and the tensor's index if the module returns several.
 
     Raises:
-        UserError: the network gives no hidden states, or one that no module puts out.
+        UserError: the network gives no hidden states, or one that no module returns.
     """
     hidden_states = getattr(trace.result, "hidden_states", None)
     if hidden_states is None:
@@ -39,7 +39,7 @@ def _source(trace: Trace, state: Tensor, name: str) -> tuple[str, int | None]:
         if places:
             found[path] = places[0]
     if not found:
-        raise UserError(f"no module puts out {name}; name the layers: taps: {{layers: [...]}}")
+        raise UserError(f"no module returns {name}; name the layers: taps: {{layers: [...]}}")
     first = next(iter(found))
     path = min((path for path in found if path == first or first.startswith(f"{path}.")), key=len)
     return path, found[path]

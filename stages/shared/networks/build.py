@@ -24,8 +24,8 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         load_weights: False leaves the random weights and downloads none: a checkpoint is loaded into it afterwards.
 
     Raises:
-        UserError: the name is unknown, the weights cannot be had or do not fit, or the architecture does not take this
-            image size or `config`.
+        UserError: the name is unknown, the weights are not available or do not fit, or the architecture does not take
+            this image size or `config`.
     """
     library = import_module(  # one library alone: each takes seconds to import
         f"stages.shared.networks.{params.library}"

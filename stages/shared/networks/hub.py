@@ -1,5 +1,6 @@
 """Downloads from the libraries' hubs: verified, and where there is no network failing at once, with what to do."""
 
+import hashlib
 import logging
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import requests
 
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights_file import check_file
 
 TIMEOUT_SECONDS = 3.0
 TORCH_HUB = "https://download.pytorch.org"
@@ -53,21 +55,22 @@ def require_answer(what: str, url: str) -> None:
 
 
 def require_weights(network: NetworkParams) -> None:
-    """Fail now, before libraries are imported, if a network's weights cannot be had from the Hugging Face hub.
+    """Fail now, before libraries are imported, if a network's weights are not available.
 
-    Only transformers' names say in which repository they are; the others' are found out when they are loaded.
+    Of hubs, only transformers' names say in which repository they are; the others' are found out when they are loaded.
 
     Raises:
-        UserError: nothing of the repository is in the cache, and the hub does not answer.
+        UserError: a file is missing or another than the entry says; or nothing of the repository is in the cache, and
+            the hub does not answer.
     """
+    if network.weights.source == "file":
+        check_file(network.weights)
     if network.library != "transformers" or network.weights.source != "hub":
         return
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub import constants, try_to_load_from_cache
 
-    folder = repo_folder_name(repo_id=network.name, repo_type="model")
-    cached = any(Path(constants.HF_HUB_CACHE).glob(f"{folder}/snapshots/*/*"))
-    if not cached and (constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)):
+    cached = try_to_load_from_cache(network.name, "config.json", cache_dir=constants.HF_HUB_CACHE)
+    if not isinstance(cached, str) and (constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)):
         raise UserError(_advice(f"the hub's {network.name}", _silent(constants.ENDPOINT)))
 
 
@@ -109,12 +112,13 @@ def _has_hash(path: Path) -> bool:
 
     A name that is neither, as other servers than the hub may give, says nothing.
     """
-    from huggingface_hub.utils import sha
-
     if re.fullmatch("[0-9a-f]{64}", path.name):
         with path.open("rb") as file:
-            return sha.sha_fileobj(file).hex() == path.name
-    return not re.fullmatch("[0-9a-f]{40}", path.name) or sha.git_hash(path.read_bytes()) == path.name
+            return hashlib.file_digest(file, "sha256").hexdigest() == path.name
+    if not re.fullmatch("[0-9a-f]{40}", path.name):
+        return True
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest() == path.name
 
 
 def _answers(url: str) -> bool:

@@ -1,17 +1,18 @@
 """Visual towers of open_clip (CLIP and its kin), with a linear head on the image embedding."""
 
-from pathlib import Path
 from typing import Any, cast
 
 import open_clip
-from open_clip.model import _build_vision_tower
+from open_clip.model import _build_vision_tower, resize_pos_embed
 from torch import Tensor, nn
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import load_state, read_file
+from stages.shared.networks.read_weights import read_file
+from stages.shared.networks.timm import convert_state
+from stages.shared.networks.weights import load_state
 
 
 class VisualClassifier(nn.Module):
@@ -33,11 +34,10 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
 
     With weights from the hub the activation is the one they were trained with (OpenAI's: QuickGELU).
     """
+    known = open_clip.list_models()
+    if params.name not in known:  # get_model_config would fetch or open what is none of its names
+        raise UserError(f"network.name: open_clip has no {params.name!r}: {nearest(params.name, known)}")
     config = open_clip.get_model_config(params.name)
-    if config is None:
-        raise UserError(
-            f"network.name: open_clip has no {params.name!r}: {nearest(params.name, open_clip.list_models())}"
-        )
     if params.weights.source == "package":
         raise UserError("weights.source: no package carries open_clip's weights; use hub, file or none")
     tag = _tag(params)
@@ -85,6 +85,18 @@ def _load(module: nn.Module, params: NetworkParams, tag: str | None, quick_gelu:
         state = {f"visual.{name}": tensor for name, tensor in full.visual.state_dict().items()}
     else:
         where = f"weights.path: {params.weights.path}"
-        content = read_file(Path(str(params.weights.path)))
+        content = read_file(params.weights)
         state = {name: tensor for name, tensor in content.items() if name.startswith(("visual.", "head."))}
+        resize_pos_embed(state, module)
+    state = _converted(state, module.visual)
     load_state(module, state, head=("head",), keep_head=tag is None, where=where)
+
+
+def _converted(state: dict[str, Tensor], visual: Any) -> dict[str, Tensor]:
+    """Let timm convert the weights of a tower that is timm's (its trunk), as open_clip does not."""
+    trunk, prefix = getattr(visual, "trunk", None), "visual.trunk."
+    if trunk is None:
+        return state
+    own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    rest = {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
+    return rest | {prefix + name: tensor for name, tensor in convert_state(own, trunk, ()).items()}

@@ -1,8 +1,9 @@
 """The `network` part of a model's params entry. Imports no network library, so that it is read at once."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.shared.params import Params
 
@@ -17,11 +18,14 @@ class WeightsParams(Params):
         name: for `hub`, the library's tag of the weights (timm: `a1_in1k`; torchvision: `IMAGENET1K_V2`; open_clip:
             `laion2b_s34b_b79k`), if it has several; for `package`, the package's name.
         path: for `file`, the file.
+        sha256: for `file`, the first digits of its SHA-256, at least 8: a cell depends on a file's content, and DVC
+            knows it by this value. Without it, the error says it (`weights_file.py`).
     """
 
     source: Literal["hub", "package", "file", "none"]
     name: str | None = None
     path: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -29,6 +33,8 @@ class WeightsParams(Params):
             raise ValueError("weights from a package need `name`, the package's name")
         if (self.source == "file") != (self.path is not None):
             raise ValueError("`path` goes with `source: file`, and only with it")
+        if self.source != "file" and self.sha256 is not None:
+            raise ValueError("`sha256` goes with `source: file`, and only with it")
         return self
 
 
@@ -37,6 +43,28 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OfRGB = Field(min_length=3, max_length=3)
 
 Override = int | float | str | bool | list[int | float | bool]
+
+PLAIN = re.compile(r"[A-Za-z0-9_.+-]*")
+"""The name of an architecture, activation or layer; what has a slash or colon may be a file or a hub's repository."""
+
+REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+
+NOT_OVERRIDES = frozenset({
+    # timm.create_model, and what it hands to build_model_with_cfg
+    "model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
+    "scriptable", "exportable", "no_jit", "model_cls", "variant", "model_cfg", "feature_cfg", "pretrained_strict",
+    "pretrained_filter_fn", "pretrained_custom_load", "pretrained_model_args", "kwargs", "kwargs_filter",
+    "features_only", "num_classes", "in_chans",
+    # torchvision's builders
+    "name", "weights", "weights_backbone", "progress",
+    # open_clip's vision_cfg
+    "timm_model_pretrained",
+    # transformers' configurations, beyond the fields of all of them, which networks/transformers.py refuses
+    "name_or_path", "auto_map", "trust_remote_code", "use_auth_token", "token", "revision", "code_revision",
+    "attn_implementation", "_attn_implementation", "num_labels", "num_channels", "backbone", "backbone_config",
+    "backbone_kwargs", "use_pretrained_backbone", "use_timm_backbone",
+})  # fmt: skip
+"""Arguments with which a library would load or fetch something, or that are decided elsewhere, in all libraries."""
 
 
 class NetworkParams(Params):
@@ -52,12 +80,12 @@ class NetworkParams(Params):
         epochs: overrides finetune.schedule_epochs for this network.
         config: overrides of the architecture (for example a small size): with timm and torchvision further arguments of
             the function that builds the network, with transformers fields of its configuration, with open_clip of its
-            `vision_cfg`.
+            `vision_cfg`. None by which a library would load anything.
         frozen: the network is measured as it is: no fine-tuning, no head, checkpoint 0 alone.
     """
 
     library: Literal["timm", "torchvision", "open_clip", "transformers"]
-    name: str
+    name: Annotated[str, Field(max_length=200)]
     weights: WeightsParams
     image_size: Annotated[int, Field(ge=8, le=2048)]
     mean: Annotated[list[Finite], OfRGB] | None = None
@@ -65,3 +93,29 @@ class NetworkParams(Params):
     epochs: Annotated[int, Field(ge=1)] | None = None
     config: dict[str, Override] | None = None
     frozen: bool = False
+
+    @field_validator("config")
+    @classmethod
+    def _loads_nothing(cls, config: dict[str, Override] | None) -> dict[str, Override] | None:
+        for name, value in (config or {}).items():
+            if name in NOT_OVERRIDES:
+                raise ValueError(
+                    f"{name!r} is no override of the architecture: weights are named under `weights`, and the number "
+                    "of classes is the dataset's; take it out"
+                )
+            if isinstance(value, str) and not PLAIN.fullmatch(value):
+                raise ValueError(
+                    f"{name!r} must be a plain name (letters, digits, `_`, `.`, `+`, `-`); nothing is loaded"
+                )
+        return config
+
+    @model_validator(mode="after")
+    def _named_in_the_library(self) -> Self:
+        pattern = REPOSITORY if self.library == "transformers" else PLAIN
+        if not pattern.fullmatch(self.name):
+            what = "a repository of the hub, `owner/name`, or a model type" if pattern is REPOSITORY else "a plain name"
+            raise ValueError(
+                f"name must be {what}: architectures are built by {self.library}, not from a path or a hub's address; "
+                "your own file goes under `weights`"
+            )
+        return self

@@ -1,17 +1,18 @@
 """Networks of timm (PyTorch Image Models)."""
 
-from collections.abc import Callable
-from pathlib import Path
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import timm
-from torch import nn
+from torch import Tensor, nn
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import load_state, read_file, read_package, rename_by_order
+from stages.shared.networks.read_weights import read_file, read_package
+from stages.shared.networks.weights import fits, load_state, rename_by_order
 
 
 def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
@@ -59,7 +60,22 @@ def _load(module: nn.Module, params: NetworkParams, head: tuple[str, ...], downl
             state = rename_by_order(read_package(where, params.name), module.state_dict())
         case "file":
             where = f"weights.path: {params.weights.path}"
-            state = read_file(Path(str(params.weights.path)))
+            state = convert_state(read_file(params.weights), module, head)
         case "none":
             return
     load_state(module, state, head=head, keep_head=params.weights.source == "file", where=where)
+
+
+def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[str]) -> dict[str, Tensor]:
+    """Convert a file's weights as timm converts its own: older names, and position embeddings of another image size.
+
+    The rules are the `checkpoint_filter_fn` beside each architecture. What fits as it is stays as it is, and so does
+    what timm cannot convert, which `load_state` then describes.
+    """
+    convert = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
+    if convert is None or fits(state, module, head):
+        return state
+    try:
+        return dict(convert(dict(state), module))
+    except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError):
+        return state

@@ -1,20 +1,23 @@
 """Networks of torchvision."""
 
 import inspect
+from collections import OrderedDict
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision.models as library
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import TORCH_HUB, hub_access, require_answer
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import load_state, read_file
+from stages.shared.networks.read_weights import read_file
+from stages.shared.networks.weights import load_state
 
 INCEPTION = ("googlenet", "inception_v3")
 """Their builders renormalize the input where they load weights, and warn where `init_weights` is not said."""
@@ -40,8 +43,8 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
         state = _downloaded(module, params, weights)
         load_state(module, state, head=head, keep_head=False, where=f"torchvision's {weights}")
     elif load_weights and params.weights.source == "file":
-        path = Path(str(params.weights.path))
-        load_state(module, read_file(path), head=head, keep_head=True, where=f"weights.path: {path}")
+        state = resized(read_file(params.weights), module, params)
+        load_state(module, state, head=head, keep_head=True, where=f"weights.path: {params.weights.path}")
     transform = weights.transforms() if weights is not None else None
     mean, std = getattr(transform, "mean", IMAGENET_MEAN), getattr(transform, "std", IMAGENET_STD)
     return assemble(module, params, mean=mean, std=std, head=head)
@@ -89,13 +92,21 @@ def _head(module: nn.Module, classes: int) -> tuple[str, ...]:
     return tuple(name for name in outputs if name == outputs[-1] or name.lower().startswith("aux"))
 
 
-def _downloaded(module: nn.Module, params: NetworkParams, weights: Any) -> dict[str, torch.Tensor]:
+def _downloaded(module: nn.Module, params: NetworkParams, weights: Any) -> dict[str, Tensor]:
     """Let torchvision load its weights into its own model, and fit a ViT's position embeddings to this image size."""
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     if not cached.exists():
         require_answer(f"torchvision's {weights}", TORCH_HUB)
     with hub_access(f"torchvision's {weights}", TORCH_HUB):
         state = library.get_model(params.name, weights=weights, progress=False).state_dict()
-    if not params.name.startswith("vit_"):
+    return resized(state, module, params)
+
+
+def resized(state: Mapping[str, Tensor], module: nn.Module, params: NetworkParams) -> dict[str, Tensor]:
+    """Resize a ViT's position embeddings to this image size, as torchvision does."""
+    if not params.name.startswith("vit_") or "encoder.pos_embedding" not in state:
         return dict(state)
-    return dict(interpolate_embeddings(params.image_size, module.patch_size, state))
+    try:
+        return dict(interpolate_embeddings(params.image_size, module.patch_size, OrderedDict(state)))
+    except ValueError:  # not a square: `load_state` says what does not fit
+        return dict(state)

@@ -16,7 +16,8 @@ from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import load_state, read_file
+from stages.shared.networks.read_weights import read_file
+from stages.shared.networks.weights import load_state
 
 HALF: Triple = (0.5, 0.5, 0.5)
 
@@ -82,12 +83,12 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     module = transformers.AutoModelForImageClassification.from_config(config)
     head = tuple(name for name, _ in module.named_children() if "classifier" in name)
     if load_weights and params.weights.source == "hub":
+        _check_no_folder(params.name)
         state = _downloaded(params, config)
-        load_state(module, _fitted(state, module), head=head, keep_head=False, where=f"the hub's {params.name}")
+        load_state(module, _resized(state, module), head=head, keep_head=False, where=f"the hub's {params.name}")
     elif load_weights and params.weights.source == "file":
-        path = Path(str(params.weights.path))
-        state = _renamed(read_file(path), module)
-        load_state(module, state, head=head, keep_head=True, where=f"weights.path: {path}")
+        state = _renamed(_resized(read_file(params.weights), module), module)
+        load_state(module, state, head=head, keep_head=True, where=f"weights.path: {params.weights.path}")
     return assemble(module, params, mean=described.mean, std=described.std, head=head)
 
 
@@ -103,21 +104,31 @@ def _describe(params: NetworkParams) -> Architecture:
             "network.name: transformers needs a hub repository (owner/name) or, with weights from a file or none, "
             f"a model type, found {params.name!r}: {nearest(params.name, [*ARCHITECTURES, *types])}"
         )
+    _check_no_folder(params.name)
     with hub_access(f"the configuration of {params.name}"):
-        config = transformers.AutoConfig.from_pretrained(params.name)
+        config = transformers.AutoConfig.from_pretrained(params.name, trust_remote_code=False)
         fields, _ = type(config).get_config_dict(params.name)
-        processor = transformers.AutoImageProcessor.from_pretrained(params.name)
+        processor = transformers.AutoImageProcessor.from_pretrained(params.name, trust_remote_code=False)
     kept = {name: value for name, value in fields.items() if name not in NOT_COMPUTED}
     return Architecture(type(config).__name__, kept, tuple(processor.image_mean), tuple(processor.image_std))
+
+
+def _check_no_folder(name: str) -> None:
+    if Path(name).exists():
+        raise UserError(
+            f"network.name: {name!r} must be a repository of the hub, but is a folder here, which transformers would "
+            "read instead; run from another folder, or rename that one"
+        )
 
 
 def _configured(described: Architecture, params: NetworkParams, classes: int) -> Any:
     """Make the configuration, with the entry's overrides, the number of classes, and the image size if it has one."""
     class_ = getattr(transformers, described.config)
     defaults = class_().to_dict()
+    known = defaults.keys() - transformers.PretrainedConfig().to_dict().keys()  # those say nothing of the architecture
     for name in params.config or {}:
-        if name not in defaults:
-            raise UserError(f"network.config: {described.config} has no field {name!r}: {nearest(name, defaults)}")
+        if name not in known:
+            raise UserError(f"network.config: {described.config} has no field {name!r}: {nearest(name, known)}")
     fields = {**described.overrides, **(params.config or {}), "num_labels": classes}
     if "image_size" in defaults:
         pair = isinstance(defaults["image_size"], (list, tuple))
@@ -138,7 +149,7 @@ def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
     """
     transformers.utils.logging.set_verbosity_error()  # it warns of a fresh head, which is meant
     with hub_access(f"the hub's {params.name}"):
-        model = transformers.AutoModelForImageClassification.from_pretrained(params.name)
+        model = transformers.AutoModelForImageClassification.from_pretrained(params.name, trust_remote_code=False)
     ours, hub = config.to_dict(), model.config.to_dict()
     for name in sorted(ours.keys() & hub.keys() - NOT_COMPUTED - set(params.config or {})):
         if ours[name] != hub[name]:
@@ -149,15 +160,20 @@ def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
     return dict(model.state_dict())
 
 
-def _fitted(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    """Interpolate position embeddings (1, tokens, width) to the number of tokens of this image size."""
-    own = module.state_dict()
-    return {
-        name: _interpolated(tensor, own[name].shape[1])
-        if "position_embeddings" in name and name in own and tensor.shape != own[name].shape
-        else tensor
-        for name, tensor in state.items()
-    }
+def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Resize position embeddings (1, tokens, width) to the number of tokens of this image size.
+
+    A file's names may lack the module's first part (`vit.`), or have one more.
+    """
+    own = {name: tensor for name, tensor in module.state_dict().items() if "position_embeddings" in name}
+
+    def resized(name: str, tensor: Tensor) -> Tensor:
+        for mine, target in own.items():
+            if (mine.endswith(name) or name.endswith(mine)) and tensor.ndim == 3 and tensor.shape != target.shape:
+                return _interpolated(tensor, target.shape[1])
+        return tensor
+
+    return {name: resized(name, tensor) for name, tensor in state.items()}
 
 
 def _interpolated(embeddings: Tensor, tokens: int) -> Tensor:
@@ -182,6 +198,6 @@ def _renamed(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
     )
     absent = set(report["missing_keys"])
     shapes = {name: own[name].new_empty(theirs) for name, theirs, _ in report["mismatched_keys"]}
-    strangers = {name: state[name] for name in report["unexpected_keys"] if name in state}
+    unexpected = {name: state[name] for name in report["unexpected_keys"] if name in state}
     found = {name: tensor for name, tensor in model.state_dict().items() if name not in absent}
-    return {**found, **strangers, **shapes}
+    return {**found, **unexpected, **shapes}

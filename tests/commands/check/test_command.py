@@ -1,5 +1,6 @@
 """`whichlayer check`: what it looks at, in which order, and that it is quick."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ def run(*args: str) -> str:
 
 
 def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
-    weights = {"source": "file", "path": str(tmp_path / "mine.pth")}
+    weights = {"source": "file", "path": str(tmp_path / "mine.pth"), "sha256": hashlib.sha256(b"").hexdigest()}
     params = file(
         tmp_path,
         {
