@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, Pixels, open_images, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, Pixels, open_images, write_fold, write_images
 
 SEEN, UNSEEN = ("ash", "birch", "cedar"), ("date", "elm")
 
@@ -16,10 +16,14 @@ def pack(
     """Write `train`, `test` and `unseen` images per class and open them."""
     counts = [("train", SEEN, train), ("test", SEEN, test), ("unseen", UNSEEN, unseen)]
     samples = [(split, label) for split, labels, n in counts for label in labels for _ in range(n)]
-    rows = [(f"{split}-{i:03}", split, label, f"{label}/{i}.png", "") for i, (split, label) in enumerate(samples)]
-    manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
-    write_images(path, picture(manifest, size, seed), manifest, size=size, fill=fill)
-    return open_images(path)
+    ids = [f"{split}-{i:03}" for i, (split, _) in enumerate(samples)]
+    rows = [(name, label, "", f"{label}/{name}.png", "") for name, (_, label) in zip(ids, samples, strict=True)]
+    manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=[split for split, _ in samples])
+    manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)
+    columns = manifest[list(MANIFEST_COLUMNS)]
+    write_images(path, picture(columns, size, seed), columns, size=size, fill=fill)
+    write_fold(path, "0", manifest)
+    return open_images(path, "0")
 
 
 def picture(manifest: pd.DataFrame, size: int, seed: int) -> list[Pixels]:

@@ -31,7 +31,7 @@ def main() -> None:
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
         taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
         steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
-        images = open_images(args.prepared)
+        images = open_images(args.prepared, "0")
         asked = read_section(args.params, "embed", EmbedParams)
         params, left_out = available(images, asked, frozen=network.frozen)
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=args.seed)

@@ -39,7 +39,7 @@ def available(images: PackedImages, params: EmbedParams, *, frozen: bool) -> tup
     Raises:
         UserError: a split has no images; of a frozen network: no split has any.
     """
-    present = list(images.manifest["split"].unique())
+    present = images.splits
     wanted: list[tuple[str, str]] = [("splits", split) for split in params.splits]
     wanted += [("train_per_class", TRAIN)] if params.train_per_class else []
     wanted += [("corruptions", SEEN)] if frozen and params.corruptions.kinds else []

@@ -1,7 +1,8 @@
 """Prepare one dataset: choose its splits, decode its images once, pack them.
 
 Reads the raw folder and, for downloaded datasets, a checksummed cache; writes a folder: `images.zarr` (uint8 RGB),
-`manifest.csv` (id, split, class, source, SHA-256 of every image) and `report.json` (counts, and what was left out).
+`manifest.csv` (id, class, group, source, SHA-256 of every image), `folds/` (for each choice of the unseen classes the
+split of every image) and `report.json` (counts, and what was left out).
 
     python -m stages.prepare --dataset handwriting --raw data/raw/handwriting --out data/prepared/handwriting
 """

@@ -26,6 +26,7 @@ class Candidate:
         split: the split it comes with, if the data have splits.
         source: where it lies: the path relative to the raw folder, or what it was generated from.
         content: reads it; called at most once, in the order in which the source lists its candidates.
+        group: the writer, patient, video, ... that it shares with other images, which stay together; '' without.
     """
 
     sample_id: str
@@ -33,6 +34,7 @@ class Candidate:
     split: Split | None
     source: str
     content: Callable[[], Content]
+    group: str = ""
 
 
 @dataclass(frozen=True)

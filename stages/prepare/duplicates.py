@@ -19,7 +19,7 @@ class DecodedImage:
 
     Attributes:
         candidate: where it comes from.
-        split: where it goes.
+        split: what it is wherever its class is seen, `train` or `test`; `unseen` if it is never used so.
         sha256: of its content as it came (`decode.digest`): the manifest's.
         pixels_sha256: of its packed pixels: equal for exact copies, however they were saved.
         position: its position in the scratch file.
@@ -105,7 +105,7 @@ def _complain(classes: list[Group], splits: list[Group]) -> None:
     if classes:
         other = next(i for i in others if i.candidate.label != first.candidate.label)
     raise UserError(
-        "an image must have one class and one split; found the same image in "
+        f"an image must have one class and one split; found the same image in "
         f"two {'classes' if classes else 'splits'}: "
         f"{first.candidate.source} ({first.split}, {first.candidate.label}) and "
         f"{other.candidate.source} ({other.split}, {other.candidate.label}). "

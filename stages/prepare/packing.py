@@ -7,9 +7,10 @@ from there the images that stay are written in the manifest's order. Memory hold
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -18,20 +19,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.candidates import Candidate, Content, Split
+from stages.prepare.candidates import Candidate, Content, Listing, Split
 from stages.prepare.decode import BadImageError, decode, digest
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
+from stages.prepare.folds import Fold
+from stages.prepare.groups import group_by_name
 from stages.prepare.params import DatasetParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
-from stages.prepare.splits import assign_splits, check_sizes, unique_ids
+from stages.prepare.splits import FoldPlan, Splits, check_sizes, make_fold, plan_folds, unique_ids
 from stages.shared.console import UserError, errors_of, progress
-from stages.shared.image_store import MANIFEST_COLUMNS, SPLITS, write_images
+from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
 
 IMAGES_PER_BLOCK = 32
 
-Splits = dict[Split, list[Candidate]]
 Decoded = NDArray[np.uint8] | str  # (S, S, 3), or why there is none
 
 
@@ -40,51 +42,90 @@ def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, data
 
     Args:
         raw: the raw folder (or archive, or a symlink to either); never written to.
-        out: the folder to create: `images.zarr`, `manifest.csv`, `report.json`.
+        out: the folder to create: `images.zarr`, `manifest.csv`, `folds/`, `report.json`.
         params: the dataset's entry.
         seed: its root seed.
-        dataset: its id, for messages and progress.
+        dataset: its id, for messages.
 
     Raises:
         UserError: the raw data are missing or damaged, or the splits cannot be made from them.
     """
-    with ExitStack() as resources:
+    with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
         check_regular(raw)
-        listing = SOURCES[params.source](raw, params, seed, resources)
-        resources.enter_context(errors_of(f"datasets.{dataset}"))
-        unique_ids(listing.candidates)
-        splits = assign_splits(listing.candidates, params, seed)
+        listing = list_images(raw, params, seed, resources)
+        plan = plan_folds(listing.candidates, params, seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))
-        chosen = _in_reading_order(listing.candidates, splits)
-        decoded = progress(_decoded(chosen, params), total=len(chosen), what=f"prepare {dataset}", unit="images")
-        images, skipped = _keep_decoded(decoded, scratch, params)
+        images, skipped = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
-        images.sort(key=lambda i: (SPLITS.index(i.split), i.candidate.label, i.candidate.sample_id))
-        kept: Splits = {split: [i.candidate for i in images if i.split == split] for split in splits}
-        check_sizes(kept, _labels(splits, "train"), _labels(splits, "unseen"))
+        images.sort(key=lambda i: (i.candidate.label, i.candidate.sample_id))
+        folds = _kept(plan, images, params)
         pixels = _read_back(scratch, images, params.image_size)
         write_images(out, pixels, _manifest(images), size=params.image_size, fill=params.fill)
-    report = Report.of(params.source, kept, skipped, duplicates, listing.ignored)
+        for fold, splits in folds.items():
+            write_fold(out, fold, _fold_table(images, splits))
+    report = Report.of(params.source, folds, plan.not_made, skipped, duplicates, listing.ignored)
     write_report(out / "report.json", report)
     return report
 
 
-def _labels(splits: Splits, split: Split) -> set[str]:
-    return {c.label for c in splits[split]}
+def list_images(raw: Path, params: DatasetParams, seed: int, resources: ExitStack) -> Listing:
+    """List what a dataset's source offers, with the groups that its entry asks for.
+
+    Raises:
+        UserError: the raw data are missing or damaged, two images have one id, or one has no group.
+    """
+    listing = SOURCES[params.source](raw, params, seed, resources)
+    unique_ids(listing.candidates)
+    if params.group is None or any(c.group for c in listing.candidates):
+        return listing
+    return replace(listing, candidates=group_by_name(listing.candidates, params.group))
 
 
-def _in_reading_order(candidates: Sequence[Candidate], splits: Splits) -> list[tuple[Candidate, Split]]:
-    split_of = {c.sample_id: split for split, chosen in splits.items() for c in chosen}
+def _in_reading_order(candidates: Sequence[Candidate], plan: FoldPlan) -> list[tuple[Candidate, Split]]:
+    """The images to pack, in the order in which their source reads fastest, each with its split where it is seen."""
+    split_of: dict[str, Split] = {c.sample_id: "unseen" for c in plan.packed}
+    for splits in plan.splits.values():
+        split_of |= {c.sample_id: split for split in ("train", "test") for c in splits[split]}
     return [(c, split_of[c.sample_id]) for c in candidates if c.sample_id in split_of]
 
 
-def _keep_decoded(
-    decoded: Iterable[tuple[Candidate, Split, str, Decoded]], scratch: IO[bytes], params: DatasetParams
+def _kept(plan: FoldPlan, images: Sequence[DecodedImage], params: DatasetParams) -> dict[str, Splits]:
+    """Every fold's splits without the images that were left out.
+
+    Raises:
+        UserError: a class of a fold that was asked for has too few left.
+    """
+    ids = {image.candidate.sample_id for image in images}
+    folds: dict[str, Splits] = {}
+    for fold, splits in plan.folds:
+        kept = {split: [c for c in chosen if c.sample_id in ids] for split, chosen in splits.items()}
+        if made := make_fold(fold, params, plan.not_made, partial(_checked, kept, fold, params)):
+            folds[fold.name] = made
+    return folds
+
+
+def _checked(splits: Splits, fold: Fold, params: DatasetParams) -> Splits:
+    check_sizes(splits, fold, all_unseen=params.all_unseen)
+    return splits
+
+
+def _fold_table(images: Sequence[DecodedImage], splits: Splits) -> pd.DataFrame:
+    """Which images one fold uses, and as what, in the manifest's order."""
+    split_of = {c.sample_id: split for split, chosen in splits.items() for c in chosen}
+    ids = [i.candidate.sample_id for i in images if i.candidate.sample_id in split_of]
+    return pd.DataFrame([(sample_id, split_of[sample_id]) for sample_id in ids], columns=list(FOLD_COLUMNS))
+
+
+def _decode_all(
+    chosen: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
 ) -> tuple[list[DecodedImage], list[Skipped]]:
     images: list[DecodedImage] = []
     skipped: list[Skipped] = []
-    for candidate, split, sha256, pixels in decoded:
+    stream = _decoded(chosen, params)
+    for candidate, split, sha256, pixels in progress(
+        stream, total=len(chosen), what=f"prepare {dataset}", unit="images"
+    ):
         if isinstance(pixels, str):
             _refuse_bad(candidate, pixels, params)
             skipped.append(Skipped(candidate.source, pixels))
@@ -98,8 +139,8 @@ def _keep_decoded(
 def _refuse_bad(candidate: Candidate, reason: str, params: DatasetParams) -> None:
     if params.on_bad_image == "error":
         raise UserError(
-            f"{candidate.source} cannot be decoded: {reason}; replace or remove it, or set `on_bad_image: skip` to "
-            "leave such files out"
+            f"{candidate.source} cannot be decoded: {reason}; "
+            "replace or remove it, or set `on_bad_image: skip` to leave such files out"
         )
 
 
@@ -126,13 +167,13 @@ def _decode_one(content: Content | OSError, params: DatasetParams) -> tuple[str,
     if isinstance(content, OSError):
         return "", f"cannot be read ({content.strerror or content})"
     try:
-        return digest(content), decode(content, params.image_size, params.fit, params.fill)
+        return digest(content), decode(content, size=params.image_size, fit=params.fit, fill=params.fill)
     except BadImageError as error:
         return "", str(error)
 
 
 def _manifest(images: Sequence[DecodedImage]) -> pd.DataFrame:
-    rows = [(i.candidate.sample_id, i.split, i.candidate.label, i.candidate.source, i.sha256) for i in images]
+    rows = [(i.candidate.sample_id, i.candidate.label, i.candidate.group, i.candidate.source, i.sha256) for i in images]
     return pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
 
 

@@ -57,6 +57,9 @@ class DatasetParams(Params):
         unseen_count: how many classes are drawn at random to be unseen.
         unseen_seed: of this draw alone; by default the dataset's.
         seen_classes: names; none: all other classes.
+        folds: how many disjoint choices of the unseen classes are made; none: as many as there are, at most 4.
+        group: what keeps images together in splits and halves (a writer, patient, video): a regular expression with one
+            pair of parentheses, searched in the path; of the source `table` a column's name.
         seed: root seed of this dataset; by default `prepare.seed`.
     """
 
@@ -77,6 +80,8 @@ class DatasetParams(Params):
     unseen_seed: Annotated[int, Field(ge=0)] | None = None
     unseen_classes: Labels | All | None = None
     seen_classes: Labels | None = None
+    folds: Count | None = None
+    group: Annotated[str, Field(min_length=1)] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from stages.prepare.candidates import Candidate, Split
 from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.splits import SMALL, class_counts, small_classes
+from stages.prepare.folds import ALL
+from stages.prepare.splits import SMALL, Splits, class_counts, small_classes
 from stages.shared.image_store import SPLITS
 
-FORMAT = "whichlayer.prepare-report/1"
+FORMAT = "whichlayer.prepare-report/2"
 
 
 @dataclass(frozen=True)
@@ -28,45 +28,61 @@ class Report:
 
     Attributes:
         source: the kind of source.
-        images: number of images by split.
-        classes: number of images by split and class.
+        images: number of images by fold and split.
+        classes: number of images by fold, split and class.
+        not_made: why a fold that nobody asked for was not made, by fold.
         skipped: files that could not be decoded.
         duplicates: groups of exact copies.
-        small_classes: classes of scored splits with fewer than `SMALL` images.
+        small_classes: classes of scored splits with fewer than `SMALL` images, in any fold.
+        shared_groups: by fold, how many groups have images of seen classes in training and of unseen classes.
         ignored: files that belong to no class.
     """
 
     source: str
-    images: dict[str, int]
-    classes: dict[str, dict[str, int]]
+    images: dict[str, dict[str, int]]
+    classes: dict[str, dict[str, dict[str, int]]]
+    not_made: dict[str, str]
     skipped: tuple[Skipped, ...]
     duplicates: DuplicateCounts
     small_classes: dict[str, dict[str, int]]
+    shared_groups: dict[str, int]
     ignored: tuple[str, ...]
 
     @classmethod
     def of(
         cls,
         source: str,
-        splits: Mapping[Split, Sequence[Candidate]],
+        folds: Mapping[str, Splits],
+        not_made: Mapping[str, str],
         skipped: Sequence[Skipped],
         duplicates: DuplicateCounts,
         ignored: Sequence[str],
     ) -> Self:
         """Count what was packed."""
-        classes = {str(split): class_counts(splits[split]) for split in splits}
-        images = {split: sum(counts.values()) for split, counts in classes.items()}
-        return cls(source, images, classes, tuple(skipped), duplicates, small_classes(splits), tuple(ignored))
+        classes = {fold: {str(s): class_counts(c) for s, c in splits.items()} for fold, splits in folds.items()}
+        images = {
+            fold: {split: sum(counts.values()) for split, counts in splits.items()} for fold, splits in classes.items()
+        }
+        small: dict[str, dict[str, int]] = {}
+        for splits in folds.values():
+            for split, counts in small_classes(splits).items():
+                small.setdefault(split, {}).update(counts)
+        shared = {fold: count for fold, splits in folds.items() if (count := _shared_groups(splits))}
+        return cls(source, images, classes, dict(not_made), tuple(skipped), duplicates, small, shared, tuple(ignored))
 
     def summary(self) -> str:
         """Say in half a line what was written."""
-        counts = ", ".join(f"{self.images[split]} {split}" for split in SPLITS)
-        seen, unseen = len(self.classes["test"]), len(self.classes["unseen"])
-        return f"{sum(self.images.values())} images ({counts}) of {seen} seen and {unseen} unseen classes"
+        counts = ", ".join(f"{self.images['0'][split]} {split}" for split in SPLITS)
+        seen, unseen = len(self.classes["0"]["test"]), len(self.classes["0"]["unseen"])
+        numbered = [fold for fold in self.images if fold != ALL]
+        folds = f"{len(numbered)} folds" if len(numbered) > 1 else "1 fold"
+        return f"{folds}, the first of {seen} seen and {unseen} unseen classes ({counts} images)"
 
     def notes(self) -> list[str]:
         """Say what was left out or found odd, one line each; nothing if all is well."""
-        notes = []
+        notes = [f"fold {fold} is not made: {why}" for fold, why in self.not_made.items()]
+        for fold, count in self.shared_groups.items():
+            notes.append(f"fold {fold}: {count} group(s) have images in training and among the unseen classes")
         if self.skipped:
             names = _some([s.source for s in self.skipped])
             notes.append(f"{len(self.skipped)} file(s) cannot be decoded and were skipped: {names}")
@@ -80,6 +96,11 @@ class Report:
         if self.ignored:
             notes.append(f"{len(self.ignored)} file(s) lie in no class folder and were ignored: {_some(self.ignored)}")
         return notes
+
+
+def _shared_groups(splits: Splits) -> int:
+    trained, unseen = ({c.group for c in splits[split] if c.group} for split in ("train", "unseen"))
+    return len(trained & unseen)
 
 
 def write_report(path: Path, report: Report) -> None:

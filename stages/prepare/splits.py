@@ -1,95 +1,141 @@
-"""Which candidates become train, test and unseen images. Pure: no file is read.
+"""Which candidates become train, test and unseen images of each fold. Pure: no file is read.
 
-Every draw has a seed of its own, derived from the dataset's seed and from what is drawn; a smaller limit takes a
-subset of what a larger one takes.
+Every draw has a seed of its own, derived from the dataset's seed and from what is drawn, never from the fold; a smaller
+limit takes a subset of what a larger one takes.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from stages.prepare.candidates import Candidate, Split, check_names
+from stages.prepare.folds import ALL, Fold, choose_folds
+from stages.prepare.groups import check_groups, draw_groups
 from stages.prepare.params import DatasetParams
-from stages.shared.console import UserError, nearest
-from stages.shared.image_store import SPLITS
+from stages.shared.console import UserError
 from stages.shared.seeding import child_seed
 
-MINIMUM = {"train": 1, "test": 2, "unseen": 2}
+MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 """Images per class below which a score is undefined: a nearest neighbour of the same class needs a second image."""
 
 SMALL = 10
 """Images per class of a scored split below which scores are coarse, and cross-validation may be impossible."""
 
+Splits = dict[Split, list[Candidate]]
 ByClass = dict[str, list[Candidate]]
 Pools = dict[Split, ByClass]
 
 
-def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> dict[Split, list[Candidate]]:
-    """Choose the images of each split.
+@dataclass(frozen=True)
+class FoldPlan:
+    """What is made of a dataset's candidates.
+
+    Attributes:
+        folds: each with its train, test and unseen images, sorted by label and id.
+        packed: every image that is packed, the same however many folds are made.
+        not_made: why a fold that nobody asked for is not made, by fold.
+    """
+
+    folds: list[tuple[Fold, Splits]]
+    packed: list[Candidate]
+    not_made: dict[str, str]
+
+    @property
+    def splits(self) -> dict[str, Splits]:
+        """The images of every fold, by its name."""
+        return {fold.name: splits for fold, splits in self.folds}
+
+
+def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> FoldPlan:
+    """Choose the images of every fold.
 
     Args:
         candidates: what the source offers, ids unique.
-        params: the dataset's entry: classes, limits, fractions.
+        params: the dataset's entry: classes, folds, limits, fractions.
         seed: the dataset's root seed.
 
-    Returns:
-        For train, test and unseen the chosen candidates, sorted by label and id.
-
     Raises:
-        UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need; or a name has
-            control characters.
+        UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need; a fold that was
+            asked for cannot be made; or a name has control characters.
     """
     check_names(candidates)
     ordered = sorted(candidates, key=lambda c: c.sample_id)
-    unseen = choose_unseen(ordered, params, seed)
-    seen = _seen_classes(ordered, params, unseen)
-    _check_number_of_classes(params, seen, unseen)
-    pools = _pools(ordered, params, seen, unseen, seed)
+    check_groups(ordered)
+    not_made: dict[str, str] = {}
+    folds = [
+        (fold, splits)
+        for fold in choose_folds(ordered, params, seed)
+        if (splits := make_fold(fold, params, not_made, lambda: assign_splits(ordered, params, seed, fold)))  # noqa: B023
+    ]
+    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made)
+
+
+def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
+    """Make one fold, or note why it cannot be made where nobody asked for it.
+
+    Args:
+        fold: fold 0, and numbered ones where the entry says how many, were asked for.
+        params: the dataset's entry.
+        not_made: reasons by fold; one is added, also for a numbered fold after one that was not made: no gaps.
+        make: makes it.
+
+    Raises:
+        UserError: it was asked for and cannot be made.
+    """
+    if fold.name != ALL and any(name != ALL for name in not_made):
+        not_made[fold.name] = "an earlier one cannot be made"
+        return None
+    try:
+        return make()
+    except UserError as error:
+        if fold.name == "0":
+            raise
+        if fold.name != ALL and params.folds:
+            raise UserError(f"fold {fold.name}: {error}") from None
+        not_made[fold.name] = str(error)
+        return None
+
+
+def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:
+    """Choose the images of each split of one fold.
+
+    Args:
+        candidates: what the source offers, sorted by id.
+        params: the dataset's entry: limits, fractions.
+        seed: the dataset's root seed.
+        fold: its classes.
+
+    Raises:
+        UserError: a class has fewer images than the splits need.
+    """
+    pools = _pools(candidates, params, fold, seed)
     chosen = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
-    splits = {split: sorted(chosen[split], key=lambda c: (c.label, c.sample_id)) for split in chosen}
-    check_sizes(splits, seen, unseen)
+    splits = {split: sorted(chosen[split], key=_by_label) for split in chosen}
+    check_sizes(splits, fold, all_unseen=params.all_unseen)
     return splits
 
 
-def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> set[str]:
-    """Choose the unseen classes: all, by name, by draw, or those that come in a split `unseen`.
+def check_sizes(splits: Mapping[Split, Sequence[Candidate]], fold: Fold, *, all_unseen: bool = False) -> None:
+    """Check that every class of a fold has images enough for a score to be defined.
+
+    Args:
+        splits: the fold's images.
+        fold: its classes.
+        all_unseen: whether there need be no seen classes.
 
     Raises:
-        UserError: one does not exist, none is given, or a class comes both as unseen and in another split.
+        UserError: fewer than two seen or unseen classes, or a class below `MINIMUM`.
     """
-    labels = sorted({c.label for c in candidates})
-    given = {c.label for c in candidates if c.split == "unseen"}
-    named, count = params.unseen_classes, params.unseen_count
-    if params.all_unseen:
-        return set(labels)
-    if given and (named is not None or count is not None):
-        raise UserError(
-            "the data name their unseen classes in a split `unseen`; leave out `unseen_classes` and `unseen_count`"
-        )
-    if given:
-        _check_overlap(candidates, given)
-        return given
-    if named is not None:
-        _check_known(named, labels, "unseen_classes")
-        return set(named)
-    if count is None:
-        raise UserError(
-            "unseen_classes is missing: give names, or `unseen_count: 5` to draw as many, or `all` for networks that "
-            f"are measured as they are; classes: {', '.join(labels[:30])}{', ...' if len(labels) > 30 else ''}"
-        )
-    return _draw_classes(labels, count, params, seed)
-
-
-def check_sizes(splits: Mapping[Split, Sequence[Candidate]], seen: Set[str], unseen: Set[str]) -> None:
-    """Check that every class has images enough for a score to be defined.
-
-    Raises:
-        UserError: a class is below `MINIMUM`.
-    """
+    for kind, labels, may_be_empty in (("seen", fold.seen, all_unseen), ("unseen", fold.unseen, fold.name == ALL)):
+        if len(labels) < 2 and not (may_be_empty and not labels):
+            raise UserError(
+                f"must have at least 2 {kind} classes, found {len(labels)}"
+                f" ({', '.join(labels) or 'none'}); change `unseen_classes` or `seen_classes`, or add classes"
+            )
     for split, least in MINIMUM.items():
-        counts = class_counts(splits[cast(Split, split)])
-        for label in sorted(unseen if split == "unseen" else seen):
+        counts = class_counts(splits[split])
+        for label in fold.unseen if split == "unseen" else fold.seen:
             if counts.get(label, 0) < least:
                 raise UserError(
                     f"class {label!r} must have at least {least} {split} image(s), found "
@@ -108,7 +154,7 @@ def unique_ids(candidates: Sequence[Candidate]) -> None:
         if candidate.sample_id in sources:
             raise UserError(
                 f"every image must have an id of its own; {candidate.sample_id!r} stands for both "
-                f"{sources[candidate.sample_id]} and {candidate.source}; list or keep one"
+                f"{sources[candidate.sample_id]} and {candidate.source}"
             )
         sources[candidate.sample_id] = candidate.source
 
@@ -121,68 +167,50 @@ def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
     return counts
 
 
-def _check_number_of_classes(params: DatasetParams, seen: set[str], unseen: set[str]) -> None:
-    for kind, labels in (("seen", seen), ("unseen", unseen)):
-        if len(labels) < 2 and not (kind == "seen" and params.all_unseen):
-            raise UserError(
-                f"must have at least 2 {kind} classes, found {len(labels)}"
-                f" ({', '.join(sorted(labels)) or 'none'}); change `unseen_classes` or `seen_classes`, or add classes"
-            )
+def small_classes(splits: Splits) -> dict[str, dict[str, int]]:
+    """List the classes of the scored splits with fewer than `SMALL` images: {split: {class: count}}."""
+    scored = {split: class_counts(chosen) for split, chosen in splits.items() if split != "train"}
+    return {
+        split: small for split, counts in scored.items() if (small := {k: n for k, n in counts.items() if n < SMALL})
+    }
 
 
-def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: int) -> set[str]:
-    pool = [label for label in labels if label not in (params.seen_classes or ())]
-    if count > len(pool):
-        raise UserError(
-            f"unseen_count must be at most the number of classes that may be unseen, {len(pool)}; found {count}"
-        )
-    root = seed if params.unseen_seed is None else params.unseen_seed
-    order = np.random.default_rng(child_seed(root, "unseen classes")).permutation(len(pool))
-    return {pool[i] for i in order[:count]}
+def _by_label(candidate: Candidate) -> tuple[str, str]:
+    return candidate.label, candidate.sample_id
 
 
-def _check_overlap(candidates: Sequence[Candidate], unseen: set[str]) -> None:
-    for candidate in candidates:
-        if candidate.label in unseen and candidate.split != "unseen":
-            raise UserError(
-                f"class {candidate.label!r} must be seen or unseen, not both; it comes in the "
-                f"split `unseen` and in `{candidate.split}` ({candidate.source})"
-            )
+def _packed(
+    ordered: Sequence[Candidate], params: DatasetParams, seed: int, folds: Sequence[tuple[Fold, Splits]]
+) -> list[Candidate]:
+    """Every image that any fold might use, in whatever role; of a limit over all classes together, each image."""
+    (first, splits), *others = folds
+    if not others:
+        kept = {c.sample_id for chosen in splits.values() for c in chosen}
+        return [c for c in ordered if c.sample_id in kept]
+    classes = tuple(sorted({*first.seen, *first.unseen}))
+    pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
+    generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
+    kept = {c.sample_id for split in pools for c in _limit(pools[split], split, generous, seed)}
+    return [c for c in ordered if c.sample_id in kept]
 
 
-def _check_known(names: Sequence[str], labels: Sequence[str], where: str) -> None:
-    for name in names:
-        if name not in labels:
-            raise UserError(f"{where}: class {name!r} is not in the data: {nearest(name, labels)}")
-
-
-def _seen_classes(candidates: Sequence[Candidate], params: DatasetParams, unseen: set[str]) -> set[str]:
-    labels = {c.label for c in candidates}
-    if params.seen_classes is None:
-        return labels - unseen
-    _check_known(params.seen_classes, sorted(labels), "seen_classes")
-    overlap = sorted(unseen & set(params.seen_classes))
-    if overlap:
-        raise UserError(f"a class must be seen or unseen, not both; found as both: {', '.join(overlap)}")
-    return set(params.seen_classes)
-
-
-def _pools(ordered: list[Candidate], params: DatasetParams, seen: set[str], unseen: set[str], seed: int) -> Pools:
+def _pools(ordered: Sequence[Candidate], params: DatasetParams, fold: Fold, seed: int) -> Pools:
     by_class: ByClass = {}
     for candidate in ordered:
         by_class.setdefault(candidate.label, []).append(candidate)
     pools: Pools = {"train": {}, "test": {}, "unseen": {}}
-    fraction = _fraction(ordered, params, seen) if seen else None
-    for label in sorted(seen):
-        pools["train"][label], pools["test"][label] = _train_and_test(by_class[label], fraction, seed)
-    for label in sorted(unseen):
+    fraction = _fraction(ordered, params, fold) if fold.seen else None
+    grouped = draw_groups(ordered, fraction, seed)
+    for label in fold.seen:
+        pools["train"][label], pools["test"][label] = _train_and_test(by_class[label], fraction, seed, grouped)
+    for label in fold.unseen:
         kept = [c for c in by_class[label] if c.split != "test"]  # as in the paper: not its test images
         pools["unseen"][label] = by_class[label] if params.all_unseen else kept or by_class[label]
     return pools
 
 
-def _fraction(candidates: Sequence[Candidate], params: DatasetParams, seen: set[str]) -> float | None:
-    has_test = any(c.split == "test" for c in candidates if c.label in seen)
+def _fraction(candidates: Sequence[Candidate], params: DatasetParams, fold: Fold) -> float | None:
+    has_test = any(c.split == "test" for c in candidates if c.label in fold.seen)
     if has_test and params.test_fraction is not None:
         raise UserError("test_fraction: the data have test images of their own; leave it out")
     if not has_test and params.test_fraction is None:
@@ -193,12 +221,15 @@ def _fraction(candidates: Sequence[Candidate], params: DatasetParams, seen: set[
 
 
 def _train_and_test(
-    candidates: list[Candidate], fraction: float | None, seed: int
+    candidates: list[Candidate], fraction: float | None, seed: int, grouped: set[str] | None
 ) -> tuple[list[Candidate], list[Candidate]]:
     if fraction is None:
         return [c for c in candidates if c.split == "train"], [c for c in candidates if c.split == "test"]
-    count = round(fraction * len(candidates))
-    test = {c.sample_id for c in _draw(candidates, count, child_seed(seed, "test", candidates[0].label))}
+    if grouped is None:
+        drawn = _draw(candidates, round(fraction * len(candidates)), child_seed(seed, "test", candidates[0].label))
+        test = {c.sample_id for c in drawn}
+    else:
+        test = grouped
     return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
 
 
@@ -231,11 +262,3 @@ def _draw_total(pool: list[Candidate], total: int, split: str, seed: int) -> lis
 def _draw(candidates: list[Candidate], count: int, seed: int) -> list[Candidate]:
     order = np.random.default_rng(seed).permutation(len(candidates))
     return [candidates[i] for i in order[:count]]
-
-
-def small_classes(splits: Mapping[Split, Sequence[Candidate]]) -> dict[str, dict[str, int]]:
-    """List the classes of the scored splits with fewer than `SMALL` images: {split: {class: count}}."""
-    scored = {split: class_counts(splits[cast(Split, split)]) for split in SPLITS if split != "train"}
-    return {
-        split: small for split, counts in scored.items() if (small := {k: n for k, n in counts.items() if n < SMALL})
-    }

@@ -1,11 +1,15 @@
 """The packed image store: every image of a dataset, decoded once, as uint8 in one Zarr array beside its manifest.
 
-    <dataset>/images.zarr     array `pixels` (sample, height, width, 3) uint8;
-                              attributes: format, size, fill, seen, unseen, complete
-    <dataset>/manifest.csv    one row per sample, in the array's order: sample_id, split, label, source, sha256
+    <dataset>/images.zarr         array `pixels` (sample, height, width, 3) uint8;
+                                  attributes: format, size, fill, complete
+    <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
+    <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split
 
-Rows are grouped by split in the order of `SPLITS`, so that a split is a contiguous range. Chunks are small (a batch
-of random rows reads little more than itself) and sit in few shard files (a checkout of few files is fast).
+A fold is one choice of the unseen classes: `0`, `1`, ..., and `all`, which leaves none out. Images are packed once for
+all of them, and a cell depends on the table of its own fold alone.
+
+Rows are sorted by class and id. Chunks are small (a batch of random rows reads little more than itself) and sit in few
+shard files (a checkout of few files is fast).
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,9 +24,11 @@ from numpy.typing import NDArray
 
 from stages.shared.console import UserError
 
-FORMAT = "whichlayer.images/1"
+FORMAT = "whichlayer.images/2"
 SPLITS = ("train", "test", "unseen")
-MANIFEST_COLUMNS = ("sample_id", "split", "label", "source", "sha256")
+MANIFEST_COLUMNS = ("sample_id", "label", "group", "source", "sha256")
+FOLD_COLUMNS = ("sample_id", "split")
+AGAIN = "run the prepare stage again (`dvc repro --force prepare`)"
 
 IMAGES_PER_CHUNK = 8
 MAX_IMAGES_PER_SHARD = 2048
@@ -39,7 +45,7 @@ def write_images(path: Path, images: Iterable[Pixels], manifest: pd.DataFrame, *
         path: the folder to create.
         images: one (size, size, 3) uint8 RGB array per manifest row, in the manifest's order;
             a shard is buffered, not the dataset.
-        manifest: columns `MANIFEST_COLUMNS`, grouped by split in the order of `SPLITS`.
+        manifest: columns `MANIFEST_COLUMNS`, sorted by label and id; `group` is empty where images are not grouped.
         size: height and width in pixels.
         fill: grey level 0 to 255 of the background, where a transform uncovers it.
 
@@ -66,9 +72,30 @@ def write_images(path: Path, images: Iterable[Pixels], manifest: pd.DataFrame, *
     if written != count:
         raise ValueError(f"the manifest lists {count} images, {written} were given")
     manifest.to_csv(path / "manifest.csv", index=False)
-    seen = sorted(manifest.loc[manifest.split != "unseen", "label"].unique())
-    unseen = sorted(manifest.loc[manifest.split == "unseen", "label"].unique())
-    group.attrs.update(format=FORMAT, size=size, fill=fill, seen=seen, unseen=unseen, complete=True)
+    group.attrs.update(format=FORMAT, size=size, fill=fill, complete=True)
+
+
+def write_fold(path: Path, fold: str, splits: pd.DataFrame) -> None:
+    """Write which samples one fold uses, and as what.
+
+    Args:
+        path: the dataset's folder.
+        fold: its name: a number, or `all`.
+        splits: columns `FOLD_COLUMNS`, in the manifest's order.
+    """
+    table = fold_path(path, fold)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    splits[list(FOLD_COLUMNS)].to_csv(table, index=False)
+
+
+def fold_path(path: Path, fold: str) -> Path:
+    """Where a dataset's folder has the table of one fold."""
+    return path / "folds" / f"{fold}.csv"
+
+
+def cell_inputs(path: Path, fold: str) -> list[Path]:
+    """What a cell reads of a dataset's folder: the images, their manifest and its own fold's table."""
+    return [path / "images.zarr", path / "manifest.csv", fold_path(path, fold)]
 
 
 def images_per_shard(size: int) -> int:
@@ -79,10 +106,11 @@ def images_per_shard(size: int) -> int:
 
 @dataclass(frozen=True)
 class PackedImages:
-    """A dataset's images, read from disk as they are asked for.
+    """A dataset's images in the splits of one fold, read from disk as they are asked for.
 
     Attributes:
-        manifest: one row per sample (`MANIFEST_COLUMNS`); the row number is the sample's row in the store.
+        manifest: one row per sample (`MANIFEST_COLUMNS`, then `split`: empty where the fold does not use it); the row
+            number is the sample's row in the store.
         size: height and width in pixels.
         fill: grey level of the background, 0 to 255.
         seen: the seen classes, sorted; a train or test image's target is its label's position here.
@@ -101,6 +129,12 @@ class PackedImages:
         if self._pixels.nbytes > limit:
             return self
         return replace(self, _pixels=self._pixels[:])
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have images, in the order of `SPLITS`."""
+        present = set(self.manifest["split"])
+        return tuple(split for split in SPLITS if split in present)
 
     def rows(self, *splits: str) -> Rows:
         """Row numbers of the samples of these splits, ascending."""
@@ -134,11 +168,11 @@ class PackedImages:
                 yield ahead[0], ahead[1].result()
 
 
-def open_images(path: Path) -> PackedImages:
-    """Open a packed dataset.
+def open_images(path: Path, fold: str) -> PackedImages:
+    """Open a packed dataset in the splits of one fold.
 
     Raises:
-        UserError: it is missing, unfinished, or of another version.
+        UserError: it is missing, unfinished, of another version or damaged, or has no such fold.
     """
     try:
         group = zarr.open_group(path / "images.zarr", mode="r")
@@ -147,14 +181,27 @@ def open_images(path: Path) -> PackedImages:
         raise UserError(f"{path}: no packed images there; run the prepare stage (`dvc repro`)") from None
     found = group.attrs.get("format")
     if found != FORMAT or not group.attrs.get("complete"):
-        raise UserError(
-            f"{path}: must be a finished store of format {FORMAT}, found {found!r}; "
-            "run the prepare stage again (`dvc repro --force prepare`)"
-        )
+        raise UserError(f"{path}: must be a finished store of format {FORMAT}, found {found!r}; {AGAIN}")
+    splits = _read_fold(path, fold, manifest)
     attrs = group.attrs.asdict()
-    return PackedImages(
-        manifest, int(attrs["size"]), int(attrs["fill"]), tuple(attrs["seen"]), tuple(attrs["unseen"]), group["pixels"]
-    )
+    labels = manifest["label"]
+    seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
+    manifest = manifest.assign(split=splits)
+    return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, group["pixels"])
+
+
+def _read_fold(path: Path, fold: str, manifest: pd.DataFrame) -> "pd.Series[str]":
+    """Read the split of every row of the manifest, empty where the fold does not use it."""
+    table = fold_path(path, fold)
+    if not table.is_file():
+        present = sorted(file.stem for file in table.parent.glob("*.csv"))
+        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; change run.folds")
+    splits = pd.read_csv(table, dtype=str, keep_default_na=False)
+    known = splits["sample_id"].isin(manifest["sample_id"])
+    if not known.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
+        raise UserError(f"{table}: must name samples of {path / 'manifest.csv'}, each once, by split; {AGAIN}")
+    by_id = splits.set_index("sample_id")["split"]
+    return manifest["sample_id"].map(by_id).fillna("").astype(str)
 
 
 def batch_rows(rows: Rows, batch_size: int) -> list[Rows]:
@@ -165,9 +212,9 @@ def batch_rows(rows: Rows, batch_size: int) -> list[Rows]:
 def _check_manifest(manifest: pd.DataFrame) -> None:
     if tuple(manifest.columns) != MANIFEST_COLUMNS:
         raise ValueError(f"a manifest has the columns {MANIFEST_COLUMNS}, found {tuple(manifest.columns)}")
-    order = manifest["split"].map({split: i for i, split in enumerate(SPLITS)})
-    if order.isna().any() or not order.is_monotonic_increasing:
-        raise ValueError(f"a manifest's rows are grouped by split in the order {SPLITS}")
+    order = list(zip(manifest["label"], manifest["sample_id"], strict=True))
+    if order != sorted(order):
+        raise ValueError("a manifest's rows are sorted by label and id")
 
 
 def _blocks(images: Iterable[Pixels], size: int) -> Iterator[list[Pixels]]:

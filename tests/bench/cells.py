@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.embed.params import CorruptionsParams, EmbedParams
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images, write_fold, write_images
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 
@@ -36,10 +36,13 @@ def pack_random(path: Path, count: int, size: int) -> PackedImages:
     random = np.random.default_rng(0)
     splits = ["test"] * (count // 2) + ["unseen"] * (count - count // 2)
     labels = [f"{'seen' if s == 'test' else 'new'}{i % CLASSES}" for i, s in enumerate(splits)]
-    rows = [(f"id{i}", s, label, "", "") for i, (s, label) in enumerate(zip(splits, labels, strict=True))]
+    rows = [(f"id{i:07}", label, "", "", "") for i, label in enumerate(labels)]
+    manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=splits)
+    manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)
     images = (random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in rows)
-    write_images(path, images, pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)), size=size, fill=255)
-    return open_images(path)
+    write_images(path, images, manifest[list(MANIFEST_COLUMNS)], size=size, fill=255)
+    write_fold(path, "0", manifest)
+    return open_images(path, "0")
 
 
 def write_random_checkpoint(folder: Path, images: PackedImages) -> None:

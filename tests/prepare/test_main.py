@@ -25,10 +25,10 @@ def test_the_door_packs_and_says_so(run, five_classes, write_params, tmp_path):
     lines = done.stdout.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(
-        "prepare mine: 40 images (18 train, 6 test, 16 unseen) of 3 seen and 2 unseen classes in"
+        "prepare mine: 2 folds, the first of 3 seen and 2 unseen classes (18 train, 6 test, 16 unseen images) in"
     )
     assert "fewer than 10 images" in done.stderr
-    assert len(open_images(tmp_path / "out").manifest) == 40
+    assert len(open_images(tmp_path / "out", "0").manifest) == 40
     assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "mine"
 
 

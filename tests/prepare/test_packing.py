@@ -11,7 +11,7 @@ from PIL import Image
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
 from stages.shared.console import UserError
-from stages.shared.image_store import SPLITS, open_images
+from stages.shared.image_store import open_images
 
 
 def params(**values):
@@ -28,8 +28,8 @@ def same_files(left, right):
 
 def test_packs_each_image_in_its_row(five_classes, tmp_path):
     report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
-    images = open_images(tmp_path / "out")
-    assert report.images == {"train": 18, "test": 6, "unseen": 16}
+    images = open_images(tmp_path / "out", "0")
+    assert report.images["0"] == {"train": 18, "test": 6, "unseen": 16}
     assert (images.seen, images.unseen, images.size, images.fill) == (("a", "b", "c"), ("d", "e"), 8, 255)
     pixels = images.read(np.arange(40))
     for row, sample in enumerate(images.manifest.to_dict("records")):
@@ -39,13 +39,10 @@ def test_packs_each_image_in_its_row(five_classes, tmp_path):
         assert np.array_equal(pixels[row], expected)
 
 
-def test_rows_are_ordered_by_split_label_and_id(five_classes, tmp_path):
+def test_rows_are_ordered_by_label_and_id(five_classes, tmp_path):
     prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
-    manifest = open_images(tmp_path / "out").manifest
-    keys = [
-        (SPLITS.index(s), label, name)
-        for s, label, name in manifest[["split", "label", "sample_id"]].itertuples(index=False)
-    ]
+    manifest = open_images(tmp_path / "out", "0").manifest
+    keys = list(manifest[["label", "sample_id"]].itertuples(index=False))
     assert keys == sorted(keys)
     assert manifest["sample_id"].is_unique
 
@@ -73,12 +70,13 @@ def test_the_report_says_what_is_there_and_no_more_than_that(five_classes, tmp_p
     (five_classes / "notes.txt").write_text("about")
     report = prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
     content = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert content["classes"]["unseen"] == {"d": 8, "e": 8}
+    assert content["classes"]["0"]["unseen"] == {"d": 8, "e": 8}
     assert content["ignored"] == ["notes.txt"]
-    assert content["small_classes"] == {"test": {"a": 2, "b": 2, "c": 2}, "unseen": {"d": 8, "e": 8}}
+    assert content["small_classes"]["test"] == dict.fromkeys("abcde", 2)  # in one fold or another
+    assert set(content["small_classes"]["unseen"]) == {"d", "e", *content["classes"]["1"]["unseen"]}
     assert str(tmp_path) not in json.dumps(content)
     assert len(report.notes()) == 3
-    assert report.summary() == "40 images (18 train, 6 test, 16 unseen) of 3 seen and 2 unseen classes"
+    assert report.summary() == "2 folds, the first of 3 seen and 2 unseen classes (18 train, 6 test, 16 unseen images)"
 
 
 @pytest.fixture
@@ -99,9 +97,9 @@ def test_a_bad_image_is_named(with_bad_files, tmp_path):
 def test_skipped_images_are_counted_and_listed(with_bad_files, tmp_path):
     report = prepare_dataset(with_bad_files, tmp_path / "out", params(on_bad_image="skip"), 0, "mine")
     assert [s.source for s in report.skipped] == ["d/bad.png", "e/text.jpg"]
-    assert report.classes["unseen"] == {"d": 8, "e": 8}
+    assert report.classes["0"]["unseen"] == {"d": 8, "e": 8}
     assert any("2 file(s) cannot be decoded" in note and "e/text.jpg" in note for note in report.notes())
-    assert len(open_images(tmp_path / "out").manifest) == 40
+    assert len(open_images(tmp_path / "out", "0").manifest) == 40
 
 
 def test_a_file_that_cannot_be_read_is_a_bad_image(five_classes, tmp_path):
@@ -119,12 +117,12 @@ def test_a_class_whose_images_were_all_skipped_is_refused(five_classes, tmp_path
 
 def test_copies_in_another_format_are_found(five_classes, tmp_path):
     Image.open(five_classes / "a" / "00.png").save(five_classes / "d" / "copy.bmp")
-    with pytest.raises(UserError, match=r"same image in two classes: a/00.png \(.*, a\) and d/copy.bmp \(unseen, d\)"):
+    with pytest.raises(UserError, match=r"same image in two classes: a/00.png \(.*, a\) and d/copy.bmp \(train, d\)"):
         prepare_dataset(five_classes, tmp_path / "out", params(), 0, "mine")
     report = prepare_dataset(five_classes, tmp_path / "out", params(on_duplicate="drop", test_fraction=0.5), 0, "mine")
     assert report.duplicates.dropped == 2
-    assert sum(report.images.values()) == 39
-    manifest = open_images(tmp_path / "out").manifest
+    manifest = open_images(tmp_path / "out", "0").manifest
+    assert len(manifest) == 39
     assert not set(manifest["source"]) & {"a/00.png", "d/copy.bmp"}
 
 
@@ -152,6 +150,6 @@ def test_more_images_than_a_block_or_a_shard(make_folder, tmp_path, monkeypatch)
     prepare_dataset(raw, tmp_path / "small", params(), 0, "mine")
     monkeypatch.undo()
     prepare_dataset(raw, tmp_path / "large", params(), 0, "mine")
-    small, large = (open_images(tmp_path / name).read(np.arange(40)) for name in ("small", "large"))
+    small, large = (open_images(tmp_path / name, "0").read(np.arange(40)) for name in ("small", "large"))
     assert np.array_equal(small, large)
     shutil.rmtree(tmp_path / "small")

@@ -2,13 +2,18 @@ from collections import Counter
 
 import pytest
 
+from stages.prepare.folds import Fold, choose_unseen
 from stages.prepare.params import FolderParams
-from stages.prepare.splits import assign_splits, check_sizes, choose_unseen, small_classes, unique_ids
+from stages.prepare.splits import check_sizes, plan_folds, small_classes, unique_ids
 from stages.shared.console import UserError
 
 
 def params(**values):
     return FolderParams(source="folder", image_size=8, **values)
+
+
+def first_fold(candidates, params, seed):
+    return plan_folds(candidates, params, seed).splits["0"]
 
 
 def ids(candidates):
@@ -30,7 +35,7 @@ def split(make_candidates):
 
 
 def test_a_fraction_of_each_seen_class_becomes_test_images(unsplit):
-    splits = assign_splits(unsplit, params(test_fraction=0.3, unseen_classes=["d", "e"]), 0)
+    splits = first_fold(unsplit, params(test_fraction=0.3, unseen_classes=["d", "e"]), 0)
     assert labels(splits["train"]) == {"a": 7, "b": 7, "c": 7}
     assert labels(splits["test"]) == {"a": 3, "b": 3, "c": 3}
     assert labels(splits["unseen"]) == {"d": 10, "e": 10}
@@ -38,7 +43,7 @@ def test_a_fraction_of_each_seen_class_becomes_test_images(unsplit):
 
 
 def test_unseen_images_are_the_train_images_of_their_class(split):
-    splits = assign_splits(split, params(unseen_classes=["d", "e"]), 0)
+    splits = first_fold(split, params(unseen_classes=["d", "e"]), 0)
     assert {c.split for c in splits["unseen"]} == {"train"}
     assert labels(splits["unseen"]) == {"d": 6, "e": 6}
     assert {c.split for c in splits["test"]} == {"test"}
@@ -48,45 +53,45 @@ def test_unseen_images_may_be_test_images_where_there_are_no_others(make_candida
     data = make_candidates(
         {"a": {"train": 2, "test": 2}, "b": {"train": 2, "test": 2}, "c": {"test": 3}, "d": {"test": 3}}
     )
-    splits = assign_splits(data, params(unseen_classes=["c", "d"]), 0)
+    splits = first_fold(data, params(unseen_classes=["c", "d"]), 0)
     assert labels(splits["unseen"]) == {"c": 3, "d": 3}
 
 
 def test_limits_count_per_class_and_split(split):
-    splits = assign_splits(split, params(unseen_classes=["d", "e"], train=5, test=2, unseen=3), 0)
+    splits = first_fold(split, params(unseen_classes=["d", "e"], train=5, test=2, unseen=3), 0)
     assert labels(splits["train"]) == {"a": 5, "b": 5, "c": 5}
     assert labels(splits["test"]) == {"a": 2, "b": 2, "c": 2}
     assert labels(splits["unseen"]) == {"d": 3, "e": 3}
 
 
 def test_a_smaller_limit_takes_a_subset(split):
-    few, more = (assign_splits(split, params(unseen_classes=["d", "e"], train=n), 0) for n in (2, 4))
+    few, more = (first_fold(split, params(unseen_classes=["d", "e"], train=n), 0) for n in (2, 4))
     assert set(ids(few["train"])) < set(ids(more["train"]))
 
 
 def test_totals_are_drawn_over_all_seen_classes(split):
-    splits = assign_splits(split, params(unseen_classes=["d", "e"], train_total=16, test_total=11), 0)
+    splits = first_fold(split, params(unseen_classes=["d", "e"], train_total=16, test_total=11), 0)
     assert (len(splits["train"]), len(splits["test"]), len(splits["unseen"])) == (16, 11, 12)
     assert set(labels(splits["train"])) == {"a", "b", "c"}
 
 
 def test_the_seed_alone_decides(unsplit):
     wanted = params(test_fraction=0.3, unseen_count=2, train=4)
-    first = assign_splits(unsplit, wanted, 0)
-    again = assign_splits(unsplit[::-1], wanted, 0)
-    other = assign_splits(unsplit, wanted, 1)
+    first = first_fold(unsplit, wanted, 0)
+    again = first_fold(unsplit[::-1], wanted, 0)
+    other = first_fold(unsplit, wanted, 1)
     assert {s: ids(first[s]) for s in first} == {s: ids(again[s]) for s in again}
     assert ids(first["train"]) != ids(other["train"])
 
 
 def test_each_split_is_sorted_by_label_and_id(unsplit):
-    splits = assign_splits(unsplit[::-1], params(test_fraction=0.3, unseen_classes=["a", "e"]), 0)
+    splits = first_fold(unsplit[::-1], params(test_fraction=0.3, unseen_classes=["a", "e"]), 0)
     for chosen in splits.values():
         assert chosen == sorted(chosen, key=lambda c: (c.label, c.sample_id))
 
 
 def test_unseen_classes_are_drawn_by_their_own_seed(unsplit):
-    draws = {frozenset(choose_unseen(unsplit, params(unseen_count=2, unseen_seed=s), 0)) for s in range(20)}
+    draws = {(choose_unseen(unsplit, params(unseen_count=2, unseen_seed=s), 0)) for s in range(20)}
     assert all(len(draw) == 2 for draw in draws)
     assert len(draws) > 5  # of 10 possible pairs
     same = choose_unseen(unsplit, params(unseen_count=2, unseen_seed=3), 99)
@@ -95,40 +100,42 @@ def test_unseen_classes_are_drawn_by_their_own_seed(unsplit):
 
 def test_drawn_unseen_classes_spare_the_named_seen_ones(unsplit):
     drawn = choose_unseen(unsplit, params(unseen_count=2, seen_classes=["a", "b", "c"]), 0)
-    assert drawn == {"d", "e"}
+    assert drawn == ("d", "e")
 
 
 def test_data_may_name_their_unseen_classes(make_candidates):
     seen = {label: {"train": 3, "test": 2} for label in "ab"}
     data = make_candidates({**seen, "c": {"unseen": 4}, "d": {"unseen": 5}})
-    splits = assign_splits(data, params(), 0)
+    splits = first_fold(data, params(), 0)
     assert labels(splits["unseen"]) == {"c": 4, "d": 5}
     with pytest.raises(UserError, match="leave out `unseen_classes`"):
-        assign_splits(data, params(unseen_classes=["c", "d"]), 0)
-    with pytest.raises(UserError, match="and `unseen_count`"):
-        assign_splits(data, params(unseen_count=2), 0)
+        first_fold(data, params(unseen_classes=["c", "d"]), 0)
+    with pytest.raises(UserError, match="leave out `unseen_classes` and `unseen_count`"):
+        first_fold(data, params(unseen_count=2), 0)
 
 
 @pytest.mark.parametrize("limit", [None, 7])
 def test_all_classes_may_be_unseen_with_every_image_that_they_have(make_candidates, limit):
     data = make_candidates({"a": {"train": 6, "test": 4}, "b": {"test": 8}, "c": {None: 9, "unseen": 1}})
     values = {"train": 50, "test_total": 100, "test_fraction": 0.5}  # of seen classes, of which there are none
-    splits = assign_splits(data, params(unseen_classes="all", unseen=limit, **values), 0)
+    plan = plan_folds(data, params(unseen_classes="all", unseen=limit, **values), 0)
+    assert list(plan.splits) == ["0"]
+    splits = plan.splits["0"]
     assert (splits["train"], splits["test"]) == ([], [])
     assert labels(splits["unseen"]) == {"a": limit or 10, "b": limit or 8, "c": limit or 10}
 
 
 def test_one_class_is_too_few_also_where_all_are_unseen(make_candidates):
     with pytest.raises(UserError, match=r"at least 2 unseen classes, found 1 \(a\)"):
-        assign_splits(make_candidates({"a": {None: 9}}), params(unseen_classes="all"), 0)
+        first_fold(make_candidates({"a": {None: 9}}), params(unseen_classes="all"), 0)
 
 
 def test_names_stand_in_the_place_of_a_draw(unsplit):
-    assert choose_unseen(unsplit, params(unseen_classes=["a", "e"], unseen_count=3), 0) == {"a", "e"}
+    assert choose_unseen(unsplit, params(unseen_classes=["a", "e"], unseen_count=3), 0) == ("a", "e")
 
 
 def test_seen_classes_leave_out_the_others(split):
-    splits = assign_splits(split, params(unseen_classes=["d", "e"], seen_classes=["a", "b"]), 0)
+    splits = first_fold(split, params(unseen_classes=["d", "e"], seen_classes=["a", "b"]), 0)
     assert set(labels(splits["train"])) == {"a", "b"}
 
 
@@ -150,41 +157,41 @@ def test_seen_classes_leave_out_the_others(split):
 )
 def test_impossible_splits_are_explained(split, values, message):
     with pytest.raises(UserError, match=message):
-        assign_splits(split, params(**values), 0)
+        first_fold(split, params(**values), 0)
 
 
 def test_an_unknown_class_lists_the_nearest(make_candidates):
     data = make_candidates({label: {None: 3} for label in ("horse", "cat", "dog", "cow")})
     with pytest.raises(UserError, match="did you mean 'horse'"):
-        assign_splits(data, params(unseen_classes=["hose", "cat"], test_fraction=0.5), 0)
+        first_fold(data, params(unseen_classes=["hose", "cat"], test_fraction=0.5), 0)
 
 
 def test_a_short_class_may_give_what_it_has(make_candidates):
     data = make_candidates({"a": {None: 4}, "b": {None: 20}, "c": {None: 3}, "d": {None: 20}})
     wanted = {"unseen_classes": ["c", "d"], "test_fraction": 0.5, "train": 5, "unseen": 10}
     with pytest.raises(UserError, match=r"class 'a' must have 5 train images, found 2.*on_short_class: keep"):
-        assign_splits(data, params(**wanted), 0)
-    splits = assign_splits(data, params(**wanted, on_short_class="keep"), 0)
+        first_fold(data, params(**wanted), 0)
+    splits = first_fold(data, params(**wanted, on_short_class="keep"), 0)
     assert labels(splits["train"]) == {"a": 2, "b": 5}
     assert labels(splits["unseen"]) == {"c": 3, "d": 10}
 
 
 def test_data_without_test_images_need_a_fraction(unsplit):
     with pytest.raises(UserError, match="no test images of seen classes; give `test_fraction`"):
-        assign_splits(unsplit, params(unseen_classes=["d", "e"]), 0)
+        first_fold(unsplit, params(unseen_classes=["d", "e"]), 0)
 
 
 def test_a_class_that_comes_seen_and_unseen_is_refused(make_candidates):
     data = make_candidates({"a": {"train": 3, "test": 2}, "b": {"train": 3, "unseen": 2}, "c": {"unseen": 2}})
     with pytest.raises(UserError, match="class 'b' must be seen or unseen, not both"):
-        assign_splits(data, params(), 0)
+        first_fold(data, params(), 0)
 
 
 @pytest.mark.parametrize("counts", [{"a": {"train": 3, "test": 1}}, {"a": {"train": 3}}, {"a": {"test": 3}}])
 def test_a_class_too_small_to_score_is_refused(make_candidates, counts):
     rest = {label: {"train": 3, "test": 3} for label in "bcd"}
     with pytest.raises(UserError, match=r"class 'a' must have at least . (train|test) image"):
-        assign_splits(make_candidates({**counts, **rest}), params(unseen_classes=["c", "d"]), 0)
+        first_fold(make_candidates({**counts, **rest}), params(unseen_classes=["c", "d"]), 0)
 
 
 def test_small_scored_classes_are_listed(make_candidates):
@@ -201,7 +208,7 @@ def test_check_sizes_sees_a_class_that_lost_all_its_images(make_candidates):
     data = make_candidates({label: {"train": 3} for label in "ab"})
     unseen = make_candidates({label: {"unseen": 3} for label in "cd"})
     with pytest.raises(UserError, match="class 'a' must have at least 2 test"):
-        check_sizes({"train": data, "test": [], "unseen": unseen}, {"a", "b"}, {"c", "d"})
+        check_sizes({"train": data, "test": [], "unseen": unseen}, Fold("0", ("a", "b"), ("c", "d")))
 
 
 def test_ids_must_differ(unsplit):

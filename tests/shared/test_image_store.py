@@ -7,18 +7,18 @@ import zarr
 
 from stages.shared import image_store as module
 from stages.shared.console import UserError
-from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, open_images, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, open_images, write_fold, write_images
 
 SIZE = 8
 
 
-def manifest(train: int = 5, test: int = 3, unseen: int = 4) -> pd.DataFrame:
-    splits = ["train"] * train + ["test"] * test + ["unseen"] * unseen
-    labels = [f"{'new' if s == 'unseen' else 'old'}{i % 2}" for i, s in enumerate(splits)]
-    rows = [
-        (f"id{i}", s, label, f"{label}/{i}.png", f"{i:064x}")
-        for i, (s, label) in enumerate(zip(splits, labels, strict=True))
-    ]
+SPLITS = ["unseen"] * 4 + ["train"] * 3 + ["test"] + ["train"] * 2 + ["test"] * 2
+
+
+def manifest() -> pd.DataFrame:
+    """Two unseen classes of two images, then two seen ones of four: three for training, one or two to test."""
+    labels = ["new0", "new0", "new1", "new1", *["old0"] * 4, *["old1"] * 4]
+    rows = [(f"id{i:02}", label, "", f"{label}/{i}.png", f"{i:064x}") for i, label in enumerate(labels)]
     return pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
 
 
@@ -28,14 +28,15 @@ def pixels(count: int) -> np.ndarray:
 
 def write(path: Path, table: pd.DataFrame, data: np.ndarray) -> None:
     write_images(path, iter(data), table, size=SIZE, fill=200)
+    write_fold(path, "0", table.assign(split=SPLITS))
 
 
 def test_images_and_manifest_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MAX_IMAGES_PER_SHARD", 8)  # two shards, the second one partial
     table, data = manifest(), pixels(12)
     write(tmp_path / "d", table, data)
-    packed = open_images(tmp_path / "d")
-    pd.testing.assert_frame_equal(packed.manifest, table)
+    packed = open_images(tmp_path / "d", "0")
+    pd.testing.assert_frame_equal(packed.manifest, table.assign(split=SPLITS))
     assert (packed.size, packed.fill, packed.seen, packed.unseen) == (SIZE, 200, ("old0", "old1"), ("new0", "new1"))
     np.testing.assert_array_equal(packed.read(np.arange(12)), data)
 
@@ -45,31 +46,32 @@ def test_images_and_manifest_come_back(tmp_path: Path, monkeypatch: pytest.Monke
 def test_samples_come_in_the_order_asked_for(tmp_path: Path, rows: list[int], in_memory: bool):
     data = pixels(12)
     write(tmp_path / "d", manifest(), data)
-    packed = open_images(tmp_path / "d")
+    packed = open_images(tmp_path / "d", "0")
     packed = packed.in_memory() if in_memory else packed
     np.testing.assert_array_equal(packed.read(np.array(rows, dtype=np.int64)), data[rows])
 
 
 def test_a_dataset_beyond_the_limit_stays_on_disk(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
-    packed = open_images(tmp_path / "d")
+    packed = open_images(tmp_path / "d", "0")
     size = 12 * SIZE * SIZE * 3
     assert packed.in_memory(size - 1) is packed
     assert isinstance(packed.in_memory(size)._pixels, np.ndarray)
 
 
-def test_splits_are_ranges_and_targets_are_positions_among_the_seen(tmp_path: Path):
+def test_splits_are_rows_and_targets_are_positions_among_the_seen(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
-    packed = open_images(tmp_path / "d")
-    np.testing.assert_array_equal(packed.rows("test"), [5, 6, 7])
-    np.testing.assert_array_equal(packed.rows("unseen", "train"), [0, 1, 2, 3, 4, 8, 9, 10, 11])
-    np.testing.assert_array_equal(packed.targets(packed.rows("test")), [1, 0, 1])
+    packed = open_images(tmp_path / "d", "0")
+    np.testing.assert_array_equal(packed.rows("test"), [7, 10, 11])
+    np.testing.assert_array_equal(packed.rows("unseen", "train"), [0, 1, 2, 3, 4, 5, 6, 8, 9])
+    np.testing.assert_array_equal(packed.targets(packed.rows("test")), [0, 1, 1])
+    assert packed.splits == ("train", "test", "unseen")
 
 
 def test_batches_cover_the_rows_in_order(tmp_path: Path):
     data = pixels(12)
     write(tmp_path / "d", manifest(), data)
-    packed = open_images(tmp_path / "d")
+    packed = open_images(tmp_path / "d", "0")
     batches = batch_rows(np.array([9, 3, 4, 0, 11]), 2)
     assert [b.tolist() for b in batches] == [[9, 3], [4, 0], [11]]
     read = list(packed.batches(batches))
@@ -80,21 +82,21 @@ def test_batches_cover_the_rows_in_order(tmp_path: Path):
 
 def test_a_missing_and_an_unfinished_dataset_say_what_to_do(tmp_path: Path):
     with pytest.raises(UserError, match="no packed images there; run the prepare stage"):
-        open_images(tmp_path / "d")
+        open_images(tmp_path / "d", "0")
     with pytest.raises(ValueError, match="lists 12 images, 9 were given"):
         write(tmp_path / "d", manifest(), pixels(9))
     with pytest.raises(UserError, match=r"no packed images|finished store"):
-        open_images(tmp_path / "d")
+        open_images(tmp_path / "d", "0")
     manifest().to_csv(tmp_path / "d" / "manifest.csv", index=False)
-    with pytest.raises(UserError, match=r"must be a finished store of format whichlayer.images/1, found None"):
-        open_images(tmp_path / "d")
+    with pytest.raises(UserError, match=r"must be a finished store of format whichlayer.images/2, found None"):
+        open_images(tmp_path / "d", "0")
 
 
 def test_a_dataset_of_another_version_is_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
     zarr.open_group(tmp_path / "d" / "images.zarr").attrs["format"] = "whichlayer.images/0"
     with pytest.raises(UserError, match=r"found 'whichlayer.images/0'; run the prepare stage again"):
-        open_images(tmp_path / "d")
+        open_images(tmp_path / "d", "0")
 
 
 def test_a_flipped_bit_is_not_read_as_an_image(tmp_path: Path):
@@ -106,7 +108,7 @@ def test_a_flipped_bit_is_not_read_as_an_image(tmp_path: Path):
     content[len(content) // 3] ^= 1
     shard.write_bytes(content)
     with pytest.raises(ValueError, match="checksum"):
-        open_images(tmp_path / "d").read(np.arange(12))
+        open_images(tmp_path / "d", "0").read(np.arange(12))
 
 
 def test_more_images_than_rows_are_an_error(tmp_path: Path):
@@ -115,16 +117,35 @@ def test_more_images_than_rows_are_an_error(tmp_path: Path):
 
 
 def test_a_manifest_out_of_order_or_with_other_columns_is_an_error(tmp_path: Path):
-    with pytest.raises(ValueError, match="grouped by split"):
+    with pytest.raises(ValueError, match="sorted by label and id"):
         write(tmp_path / "d", manifest()[::-1], pixels(12))
     with pytest.raises(ValueError, match="has the columns"):
         write(tmp_path / "e", manifest().drop(columns="sha256"), pixels(12))
 
 
 def test_a_manifest_keeps_texts_that_look_like_missing_values_or_numbers(tmp_path: Path):
-    table = manifest().assign(sample_id=[f"00{i}" for i in range(12)])
-    table["label"] = table["label"].replace({"old0": "NA", "new1": "1.0"})
+    table = manifest().assign(sample_id=[f"00{i:02}" for i in range(12)])
+    table["label"] = table["label"].replace({"old0": "p", "old1": "q", "new0": "1.0", "new1": "NA"})
     write(tmp_path / "d", table, pixels(12))
-    packed = open_images(tmp_path / "d")
-    pd.testing.assert_frame_equal(packed.manifest, table)
-    assert (packed.seen, packed.unseen) == (("NA", "old1"), ("1.0", "new0"))
+    packed = open_images(tmp_path / "d", "0")
+    pd.testing.assert_frame_equal(packed.manifest, table.assign(split=SPLITS))
+    assert (packed.seen, packed.unseen) == (("p", "q"), ("1.0", "NA"))
+
+
+def test_a_fold_may_leave_images_out_and_choose_other_classes(tmp_path: Path):
+    write(tmp_path / "d", manifest(), pixels(12))
+    other = manifest().assign(split=["train", "test", "train", "test", "unseen", "unseen", *["unseen"] * 6])
+    write_fold(tmp_path / "d", "1", other.drop(index=[5, 11]))
+    packed = open_images(tmp_path / "d", "1")
+    assert (packed.seen, packed.unseen) == (("new0", "new1"), ("old0", "old1"))
+    np.testing.assert_array_equal(packed.rows("unseen"), [4, 6, 7, 8, 9, 10])
+    assert packed.manifest["split"].tolist()[5] == ""
+
+
+def test_a_fold_that_is_missing_or_of_another_dataset_is_refused(tmp_path: Path):
+    write(tmp_path / "d", manifest(), pixels(12))
+    with pytest.raises(UserError, match=r"has no fold '7', but 0; change run.folds"):
+        open_images(tmp_path / "d", "7")
+    write_fold(tmp_path / "d", "1", manifest().assign(sample_id="another", split="train"))
+    with pytest.raises(UserError, match=r"1.csv: must name samples of .*manifest.csv"):
+        open_images(tmp_path / "d", "1")

@@ -8,7 +8,7 @@ from stages.commands.config import Config
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.source_file import has_only_source_file
-from stages.prepare.splits import assign_splits, class_counts
+from stages.prepare.splits import Splits, class_counts, plan_folds
 from stages.shared.console import UserError, errors_of
 from stages.shared.params import RunParams
 
@@ -81,21 +81,30 @@ def check_classes(config: Config, raw: Path) -> None:
         params, seed = config.datasets[dataset], config.root_seed(dataset)
         if isinstance(params, TorchvisionParams) or has_only_source_file(raw / dataset):
             continue
-        from stages.prepare.sources import SOURCES  # takes a second to import
+        from stages.prepare.packing import list_images  # takes a second to import
 
-        with ExitStack() as resources:
-            listing = SOURCES[params.source](raw / dataset, params, seed, resources)
-            resources.enter_context(errors_of(f"datasets.{dataset}"))
-            images = assign_splits(listing.candidates, params, seed)
-        probed_images = {split: chosen for split, chosen in images.items() if split in splits and chosen}
-        for split, chosen in probed_images.items():
-            label, count = min(class_counts(chosen).items(), key=lambda item: item[1])
-            if count < folds:
-                raise UserError(
-                    f"datasets.{dataset}: every class must have an image for each of measure.probe.folds, {folds}, in "
-                    f"the split {split!r}, found {count} of class {label!r}; add images, change the limits or "
-                    f"`test_fraction`, {remedy}"
-                )
+        with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
+            listing = list_images(raw / dataset, params, seed, resources)
+            plan = plan_folds(listing.candidates, params, seed)
+            for images in plan.splits.values():
+                check_probed(images, splits, folds, remedy)
+
+
+def check_probed(images: Splits, splits: Sequence[str], folds: int, remedy: str) -> None:
+    """Check that every class of the splits that the probe divides has an image for each of its folds.
+
+    Raises:
+        UserError: naming the smallest class.
+    """
+    for split, chosen in images.items():
+        if split not in splits or not chosen:
+            continue
+        label, count = min(class_counts(chosen).items(), key=lambda item: item[1])
+        if count < folds:
+            raise UserError(
+                f"every class must have an image for each of measure.probe.folds, {folds}, in the split {split!r}, "
+                f"found {count} of class {label!r}; add images, change the limits or `test_fraction`, {remedy}"
+            )
 
 
 def probed(config: Config) -> tuple[int, Sequence[str], str]:

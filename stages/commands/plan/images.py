@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.commands.config import Config
+from stages.prepare.packing import list_images
 from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
-from stages.prepare.sources import SOURCES
-from stages.prepare.splits import assign_splits
+from stages.prepare.splits import plan_folds
 from stages.shared.console import errors_of
 
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
@@ -40,10 +40,9 @@ def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> I
     """
     if params.source in DOWNLOADS and has_only_source_file(raw) and (asked := asked_for(params)):
         return asked
-    with ExitStack() as resources:
-        listing = SOURCES[params.source](raw, params, seed, resources)
-        resources.enter_context(errors_of(f"datasets.{dataset}"))
-        splits = assign_splits(listing.candidates, params, seed)
+    with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
+        listing = list_images(raw, params, seed, resources)
+        splits = plan_folds(listing.candidates, params, seed).splits["0"]
     classes = len({c.label for c in splits["train"]})
     return Images(len(splits["train"]), len(splits["test"]), len(splits["unseen"]), classes)
 

@@ -28,7 +28,7 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: ExitStack) 
     files = open_raw(raw, resources)
     where = f"{raw}/{params.table}"
     known = set(files.paths)
-    rows = _rows(_read_table(raw, files, params.table), where)
+    rows = _rows(_read_table(raw, files, params.table), where, params.group)
     candidates = [_candidate(row, line, where, files, known) for line, row in rows]
     if not candidates:
         raise UserError(f"{where}: must list images, found no row")
@@ -50,11 +50,13 @@ def _read_table(raw: Path, files: RawFiles, name: str) -> str:
         raise UserError(f"{raw}/{name}: not a CSV in UTF-8 with commas: {error}") from None
 
 
-def _rows(text: str, where: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield of each row the line where it begins and its cells by column."""
+def _rows(text: str, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
     lines = _lines(text, where)
     _, header = next(lines, (1, []))
-    missing = [column for column in COLUMNS[:2] if column not in header]
+    named = {**dict.fromkeys(COLUMNS), "group": group}
+    wanted = {column: name or column for column, name in named.items() if column in COLUMNS or name}
+    missing = [name for column, name in wanted.items() if column != "split" and name not in header]
     if missing:
         raise UserError(
             f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
@@ -66,7 +68,7 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, dict[str, str]]]:
                 f"{where}, line {line}: must have {len(header)} cells, as the header has, found {len(cells)}; "
                 "quote a cell that holds a comma, and take away a comma at the end"
             )
-        yield line, {column: cells[header.index(column)] for column in COLUMNS if column in header}
+        yield line, {column: cells[header.index(name)] for column, name in wanted.items() if name in header}
 
 
 def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
@@ -97,7 +99,10 @@ def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, know
     split = row.get("split")
     if split is not None and split not in SPLITS:
         raise UserError(f"{where}, line {line}: split must be one of {', '.join(SPLITS)}; found {split!r}")
-    return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path))
+    group = row.get("group", "").strip()
+    if "group" in row and not group:
+        raise UserError(f"{where}, line {line}: the group must not be empty")
+    return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
 
 
 def _neighbours(path: str, known: set[str]) -> list[str]:

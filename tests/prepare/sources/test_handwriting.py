@@ -51,9 +51,9 @@ def test_words_are_two_or_three_lower_case_letters(source):
 
 def test_packs_15_seen_and_5_unseen_classes_without_copies(tmp_path):
     report = prepare_dataset(RAW, tmp_path / "out", params(), 0, "handwriting")
-    images = open_images(tmp_path / "out")
+    images = open_images(tmp_path / "out", "0")
     assert (len(images.seen), len(images.unseen)) == (15, 5)
-    assert report.images == {"train": 60, "test": 45, "unseen": 25}
+    assert report.images["0"] == {"train": 60, "test": 45, "unseen": 25}
     assert report.duplicates.groups == 0
     pixels = images.read(np.arange(130))
     assert (pixels.max(axis=(1, 2, 3)) == 255).all()

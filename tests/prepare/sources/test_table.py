@@ -37,7 +37,7 @@ def test_a_table_without_splits_is_prepared(raw, tmp_path):
     write_table(raw, "path,label\n" + rows)
     wanted = params(test_fraction=0.67, unseen_classes=["c", "d"])
     report = prepare_dataset(raw, tmp_path / "out", wanted, 0, "mine")
-    assert report.classes == {"train": {"a": 1, "b": 1}, "test": {"a": 2, "b": 2}, "unseen": {"c": 3, "d": 3}}
+    assert report.classes["0"] == {"train": {"a": 1, "b": 1}, "test": {"a": 2, "b": 2}, "unseen": {"c": 3, "d": 3}}
 
 
 def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
@@ -94,3 +94,15 @@ def test_an_image_listed_twice_is_refused(raw, tmp_path):
     write_table(raw, "path,label\nimages/00.png,a\nimages/00.png,b\n")
     with pytest.raises(UserError, match=r"'images/00.png' stands for both"):
         prepare_dataset(raw, tmp_path / "out", params(unseen_classes=["a", "b"]), 0, "mine")
+
+
+def test_a_column_may_name_the_group_of_every_image(raw, resources):
+    rows = "\n".join(f"images/{i:02d}.png,{'ab'[i % 2]},w{i // 4}" for i in range(8))
+    write_table(raw, "path,label,writer\n" + rows)
+    listing = list_table(raw, params(group="writer"), 0, resources)
+    assert [c.group for c in listing.candidates] == ["w0"] * 4 + ["w1"] * 4
+    with pytest.raises(UserError, match="lacks patient"):
+        list_table(raw, params(group="patient"), 0, resources)
+    write_table(raw, "path,label,writer\nimages/00.png,a, ")
+    with pytest.raises(UserError, match="line 2: the group must not be empty"):
+        list_table(raw, params(group="writer"), 0, resources)

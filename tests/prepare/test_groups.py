@@ -1,0 +1,56 @@
+"""Groups: images that no split may tear apart."""
+
+from dataclasses import replace
+
+import pytest
+
+from stages.prepare.groups import group_by_name
+from stages.prepare.params import FolderParams
+from stages.prepare.splits import plan_folds
+from stages.shared.console import UserError
+
+
+def params(**values):
+    return FolderParams(source="folder", image_size=8, unseen_classes=["d", "e"], **values)
+
+
+@pytest.fixture
+def writers(make_candidates):
+    """Five classes of 20 images, written by ten writers, two images of each class by each."""
+    data = make_candidates({label: {None: 20} for label in "abcde"})
+    return [replace(c, group=f"w{int(c.sample_id.rpartition('/')[2]) % 10}") for c in data]
+
+
+def test_a_pattern_reads_the_group_off_the_path(make_candidates):
+    data = make_candidates({"a": {None: 3}})
+    grouped = group_by_name(data, r"/(\d+)$")
+    assert [c.group for c in grouped] == ["0", "1", "2"]
+    with pytest.raises(UserError, match="must find a group in every image's path, found none in 'None/a/0'"):
+        group_by_name(data, r"/([x]+)")
+    with pytest.raises(UserError, match="one pair of parentheses, found 0"):
+        group_by_name(data, r"/\d+")
+    with pytest.raises(UserError, match=r"group: must be a regular expression, found '\('"):
+        group_by_name(data, "(")
+
+
+def test_no_group_is_in_train_and_in_test(writers):
+    plan = plan_folds(writers, params(test_fraction=0.2), 0)
+    for splits in plan.splits.values():
+        train, test = ({c.group for c in splits[split]} for split in ("train", "test"))
+        assert not train & test
+        assert len(test) == 2  # of ten writers
+    shares = {label: sum(c.label == label for c in plan.splits["0"]["test"]) for label in "abc"}
+    assert shares == {"a": 4, "b": 4, "c": 4}
+    other = plan_folds(writers, params(test_fraction=0.2), 3)
+    assert {c.group for c in other.splits["0"]["test"]} != {c.group for c in plan.splits["0"]["test"]}
+
+
+def test_a_group_that_comes_in_train_and_in_test_is_refused(make_candidates):
+    data = make_candidates({label: {"train": 3, "test": 3} for label in "abcde"})
+    with pytest.raises(UserError, match="images of one group must be in one split, found group 'w'"):
+        plan_folds([replace(c, group="w") for c in data], params(), 0)
+
+
+def test_too_few_groups_for_the_fraction(writers):
+    with pytest.raises(UserError, match="at least 20 groups"):
+        plan_folds(writers, params(test_fraction=0.05), 0)
