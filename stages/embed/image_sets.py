@@ -18,7 +18,7 @@ class ImageSet:
     """Some images of a dataset, and what becomes of them.
 
     Attributes:
-        rows: their rows in the dataset, ascending.
+        rows: their rows in the dataset, split after split, each ascending.
         split: their split in the store; None: each image's own.
         corruption: what is done to their pixels; None: nothing.
     """

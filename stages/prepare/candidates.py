@@ -37,6 +37,10 @@ class Candidate:
     group: str = ""
 
 
+Splits = dict[Split, list[Candidate]]
+"""The images of each split of one fold."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """A source's answer.
@@ -63,3 +67,27 @@ def check_names(candidates: Sequence[Candidate]) -> None:
                     f"the name of a {kind} must not have control characters, found {name!r} "
                     f"({candidate.source!r}); rename it"
                 )
+
+
+def unique_ids(candidates: Sequence[Candidate]) -> None:
+    """Check that no two candidates have the same id.
+
+    Raises:
+        UserError: naming two that do.
+    """
+    sources: dict[str, str] = {}
+    for candidate in candidates:
+        if candidate.sample_id in sources:
+            raise UserError(
+                f"every image must have an id of its own; {candidate.sample_id!r} stands for both "
+                f"{sources[candidate.sample_id]} and {candidate.source}"
+            )
+        sources[candidate.sample_id] = candidate.source
+
+
+def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
+    """Count images by class, classes sorted."""
+    counts: dict[str, int] = {}
+    for candidate in sorted(candidates, key=lambda c: c.label):
+        counts[candidate.label] = counts.get(candidate.label, 0) + 1
+    return counts

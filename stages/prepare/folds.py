@@ -5,12 +5,12 @@ classes from those that were not yet chosen, by seed, until too few are left; ad
 others. Fold `all` leaves no class out: every class is seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from stages.prepare.candidates import Candidate
+from stages.prepare.candidates import Candidate, Splits
 from stages.prepare.params import DatasetParams
 from stages.shared.console import UserError, nearest
 from stages.shared.seeding import child_seed
@@ -67,6 +67,32 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
         )
     folds = [_fold(str(number), classes, unseen) for number, unseen in enumerate(groups[:wanted])]
     return [*folds, _fold(ALL, classes, ())]
+
+
+def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
+    """Make one fold, or note why it cannot be made where nobody asked for it.
+
+    Args:
+        fold: fold 0, and numbered ones where the entry says how many, were asked for.
+        params: the dataset's entry.
+        not_made: reasons by fold; one is added, also for a numbered fold after one that was not made: no gaps.
+        make: makes it.
+
+    Raises:
+        UserError: it was asked for and cannot be made.
+    """
+    if fold.name != ALL and any(name != ALL for name in not_made):
+        not_made[fold.name] = "an earlier one cannot be made"
+        return None
+    try:
+        return make()
+    except UserError as error:
+        if fold.name == "0":
+            raise
+        if fold.name != ALL and params.folds:
+            raise UserError(f"fold {fold.name}: {error}") from None
+        not_made[fold.name] = str(error)
+        return None
 
 
 def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: int) -> tuple[str, ...]:

@@ -19,16 +19,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.candidates import Candidate, Content, Listing, Split
+from stages.prepare.candidates import Candidate, Content, Listing, Split, Splits, unique_ids
 from stages.prepare.decode import BadImageError, decode, digest
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
-from stages.prepare.folds import Fold
+from stages.prepare.folds import Fold, make_fold
 from stages.prepare.groups import group_by_name
 from stages.prepare.params import DatasetParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
-from stages.prepare.splits import FoldPlan, Splits, check_sizes, make_fold, plan_folds, unique_ids
+from stages.prepare.splits import FoldPlan, check_sizes, plan_folds
 from stages.shared.console import UserError, errors_of, progress
 from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.duplicates import DuplicateCounts
 from stages.prepare.folds import ALL
-from stages.prepare.splits import SMALL, Splits, class_counts, small_classes
+from stages.prepare.splits import SMALL, small_classes
 from stages.shared.image_store import SPLITS
 
 FORMAT = "whichlayer.prepare-report/2"

@@ -4,13 +4,13 @@ Every draw has a seed of its own, derived from the dataset's seed and from what 
 limit takes a subset of what a larger one takes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from stages.prepare.candidates import Candidate, Split, check_names
-from stages.prepare.folds import ALL, Fold, choose_folds
+from stages.prepare.candidates import Candidate, Split, Splits, check_names, class_counts
+from stages.prepare.folds import ALL, Fold, choose_folds, make_fold
 from stages.prepare.groups import check_groups, draw_groups
 from stages.prepare.params import DatasetParams
 from stages.shared.console import UserError
@@ -22,7 +22,6 @@ MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 SMALL = 10
 """Images per class of a scored split below which scores are coarse, and cross-validation may be impossible."""
 
-Splits = dict[Split, list[Candidate]]
 ByClass = dict[str, list[Candidate]]
 Pools = dict[Split, ByClass]
 
@@ -71,32 +70,6 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made)
 
 
-def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
-    """Make one fold, or note why it cannot be made where nobody asked for it.
-
-    Args:
-        fold: fold 0, and numbered ones where the entry says how many, were asked for.
-        params: the dataset's entry.
-        not_made: reasons by fold; one is added, also for a numbered fold after one that was not made: no gaps.
-        make: makes it.
-
-    Raises:
-        UserError: it was asked for and cannot be made.
-    """
-    if fold.name != ALL and any(name != ALL for name in not_made):
-        not_made[fold.name] = "an earlier one cannot be made"
-        return None
-    try:
-        return make()
-    except UserError as error:
-        if fold.name == "0":
-            raise
-        if fold.name != ALL and params.folds:
-            raise UserError(f"fold {fold.name}: {error}") from None
-        not_made[fold.name] = str(error)
-        return None
-
-
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:
     """Choose the images of each split of one fold.
 
@@ -141,30 +114,6 @@ def check_sizes(splits: Mapping[Split, Sequence[Candidate]], fold: Fold, *, all_
                     f"class {label!r} must have at least {least} {split} image(s), found "
                     f"{counts.get(label, 0)}; add images, change the limits, or leave the class out (`seen_classes`)"
                 )
-
-
-def unique_ids(candidates: Sequence[Candidate]) -> None:
-    """Check that no two candidates have the same id.
-
-    Raises:
-        UserError: naming two that do.
-    """
-    sources: dict[str, str] = {}
-    for candidate in candidates:
-        if candidate.sample_id in sources:
-            raise UserError(
-                f"every image must have an id of its own; {candidate.sample_id!r} stands for both "
-                f"{sources[candidate.sample_id]} and {candidate.source}"
-            )
-        sources[candidate.sample_id] = candidate.source
-
-
-def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
-    """Count images by class, classes sorted."""
-    counts: dict[str, int] = {}
-    for candidate in sorted(candidates, key=lambda c: c.label):
-        counts[candidate.label] = counts.get(candidate.label, 0) + 1
-    return counts
 
 
 def small_classes(splits: Splits) -> dict[str, dict[str, int]]:

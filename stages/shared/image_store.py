@@ -137,8 +137,11 @@ class PackedImages:
         return tuple(split for split in SPLITS if split in present)
 
     def rows(self, *splits: str) -> Rows:
-        """Row numbers of the samples of these splits, ascending."""
-        return np.flatnonzero(self.manifest["split"].isin(splits))
+        """Row numbers of the samples of these splits, split after split in the order of `SPLITS`, each ascending."""
+        asked = [split for split in SPLITS if split in splits]
+        return np.concatenate(
+            [np.flatnonzero(self.manifest["split"] == split) for split in asked] or [np.empty(0, int)]
+        )
 
     def targets(self, rows: Rows) -> NDArray[np.int64]:
         """Positions in `seen` of the labels of train or test rows, (B,)."""

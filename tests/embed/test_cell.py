@@ -178,8 +178,9 @@ def test_rotations_differ_between_images_and_are_the_same_at_every_checkpoint(
     np.testing.assert_array_equal(turned.features(stem, 0, "unseen"), turned.features(stem, 50, "unseen"))
     angles = embedder.draw_rotation(len(images.manifest), AUGMENT, fill=255, seed=SEED).angles
     moved = np.abs(turned.features(stem, 0, "test") - plain.features(stem, 0, "test")).max(axis=1) > 1e-4
-    assert moved[angles[images.rows("test")].abs().numpy() > 5].all()  # less may not reach the next pixel
-    assert moved.sum() > 8
+    large = angles[images.rows("test")].abs().numpy() > 5  # less may not reach the next pixel
+    assert moved[large].all()
+    assert large.sum() > len(large) / 2
     alone = run(tiny(1), augment=True, splits=["unseen"], batch_size=4, out="alone")
     np.testing.assert_allclose(
         alone.features(stem, 0, "unseen"), turned.features(stem, 0, "unseen"), rtol=1e-5, atol=1e-6

@@ -2,9 +2,10 @@ from collections import Counter
 
 import pytest
 
+from stages.prepare.candidates import unique_ids
 from stages.prepare.folds import Fold, choose_unseen
 from stages.prepare.params import FolderParams
-from stages.prepare.splits import check_sizes, plan_folds, small_classes, unique_ids
+from stages.prepare.splits import check_sizes, plan_folds, small_classes
 from stages.shared.console import UserError
 
 

@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stages.commands.config import Config
+from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.source_file import has_only_source_file
-from stages.prepare.splits import Splits, class_counts, plan_folds
+from stages.prepare.splits import plan_folds
 from stages.shared.console import UserError, errors_of
 from stages.shared.params import RunParams
 
