@@ -25,6 +25,9 @@ RENAMED = {
 }
 """Keys, or a key's value, of earlier versions -> what to write now; `*` stands for every entry."""
 
+UNREADABLE = (ValueError, KeyError, RecursionError)
+"""What the YAML parser raises for a date, number or boolean that is none, and for brackets too deep."""
+
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -165,7 +168,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
         ) from None
-    except YAMLError as error:
+    except (YAMLError, *UNREADABLE) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")

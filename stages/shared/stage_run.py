@@ -21,6 +21,7 @@ from typing import Self
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError
+from stages.shared.params import UNREADABLE
 from stages.shared.processes import DvcWatch, is_running
 from stages.shared.snapshot import State, code_changes, differences, file_states, flat, value_at
 
@@ -107,7 +108,7 @@ class StageRun:
             return
         try:
             before, after = (YAML(typ="safe", pure=True).load(version) for version in (self._text, text))
-        except YAMLError:
+        except (YAMLError, *UNREADABLE):
             yield str(self._params)
             return
         for key in self._keys:

@@ -212,6 +212,11 @@ def test_a_wrong_grid_says_why(path: Path, old: str, new: str, expected: str):
         ("embed: {}\n", "", "section `embed` is missing or not a mapping"),
         ("embed: {}\n", "embed: 3\n", "section `embed` is missing or not a mapping"),
         ("embed: {}\n", "embed: {\n", "not valid YAML"),
+        ("embed: {}\n", "embed: 2020-99-99\n", "not valid YAML: month must be in 1..12"),
+        ("embed: {}\n", "embed: !!int abc\n", "not valid YAML: invalid literal for int()"),
+        ("embed: {}\n", "embed: !!bool x\n", "not valid YAML: 'x'"),
+        pytest.param("embed: {}\n", f"embed: {'9' * 6000}\n", "not valid YAML: Exceeds the limit", id="digits"),
+        pytest.param("embed: {}\n", f"embed: {'[' * 5000}\n", "not valid YAML: maximum recursion", id="brackets"),
     ],
 )
 def test_a_wrong_file_says_why(path: Path, old: str, new: str, expected: str):
