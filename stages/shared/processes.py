@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 from itertools import pairwise
 
 import psutil
@@ -22,7 +23,6 @@ class DvcWatch:
 
     def __init__(self) -> None:
         self._line = line_to_dvc() if STARTED_BY_DVC in os.environ else None
-        self._stopped = threading.Event()
         self.check()
 
     def check(self) -> None:
@@ -35,16 +35,13 @@ class DvcWatch:
         os._exit(1)
 
     def start(self) -> None:
-        """Check five times a second, in a thread, until `stop`."""
+        """Check five times a second, in a thread, from now on."""
         if self._line is not None:
             threading.Thread(target=self._poll, daemon=True).start()
 
-    def stop(self) -> None:
-        """Check no more."""
-        self._stopped.set()
-
     def _poll(self) -> None:
-        while not self._stopped.wait(POLL_SECONDS):
+        while True:
+            time.sleep(POLL_SECONDS)
             self.check()
 
 

@@ -7,7 +7,7 @@ result was made from. And DVC takes every file in an output's folder for the sta
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended.
 
-Entry points import this module before the others, since the code's state is taken at its import.
+Entry points import this module before the others: from its import on, code may not change and DVC is watched.
 """
 
 import glob
@@ -24,6 +24,9 @@ from stages.shared.console import UserError
 from stages.shared.params import UNREADABLE
 from stages.shared.processes import DvcWatch, is_running
 from stages.shared.snapshot import State, code_changes, differences, file_states, flat, value_at
+
+DVC = DvcWatch()
+DVC.start()
 
 
 class StageRun:
@@ -52,7 +55,6 @@ class StageRun:
         Raises:
             UserError: an output exists already.
         """
-        self._watch = DvcWatch()
         self._stage, self._params, self._keys = stage, params, keys
         self._text = params.read_bytes() if params.is_file() else b""
         self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
@@ -68,8 +70,7 @@ class StageRun:
         return self._scratch[output]
 
     def __enter__(self) -> Self:
-        """Begin to watch DVC."""
-        self._watch.start()
+        """Return the run itself."""
         return self
 
     def __exit__(
@@ -83,11 +84,10 @@ class StageRun:
         try:
             if kind is None:
                 self._check_unchanged()
-                self._watch.check()
+                DVC.check()
                 for output, scratch in self._scratch.items():
                     publish(scratch, output, replace=self._replace)
         finally:
-            self._watch.stop()
             for scratch in self._scratch.values():
                 remove(scratch)
 
