@@ -137,6 +137,27 @@ def test_an_added_model_computes_its_cells_and_a_removed_one_leaves_the_tables(r
         assert "third" not in reverting.text(f"data/results/{table}")
 
 
+def test_a_network_measured_as_it_is_needs_no_seen_classes(reverting: Workflow):
+    tiny_images(reverting.folder / "data" / "raw" / "unseen", seed=9)
+    reverting.edit_params(
+        {
+            "datasets.unseen": {"source": "folder", "image_size": 32, "unseen_classes": "all"},
+            "models.frozen": {"network": {**TINY_NETWORK, "frozen": True}, "taps": {"layers": "default"}},
+            "run.datasets": ["unseen"],
+            "run.models": ["frozen"],
+        }
+    )
+    cell = {"unseen-frozen-0"}
+    assert reverting.repro() == {"prepare@unseen"} | stages("finetune", "embed", "measure", cells=cell) | AGGREGATE
+    layers = pd.read_csv(reverting.folder / "data/results/layers.csv")
+    assert set(layers.split) == {"unseen"}
+    assert set(layers.step) == {0}
+    assert "accuracy" not in set(layers.metric)
+    summary = pd.read_csv(reverting.folder / "data/results/summary.csv")
+    assert summary.unseen.between(0, 1).all()
+    assert summary.accuracy.isna().all()
+
+
 def test_a_raw_image_reruns_its_dataset(reverting: Workflow):
     image = reverting.folder / "data/raw/right/dots/000.png"
     Image.open(image).rotate(90).save(image)
