@@ -32,7 +32,8 @@ ANOTHER: dict[str, Any] = {
     "models.*.network.weights.source": "hub", "models.*.network.weights.name": "another-package",
     "models.*.network.image_size": 96, "models.*.network.epochs": 6, "models.*.network.config.embed_dim": 48,
     "models.*.network.config.depths": [1, 1, 2, 1], "models.*.network.config.num_heads": [2, 2, 4, 4],
-    "models.*.network.config.window_size": 7, "models.*.taps.layers": ["blocks.3", "blocks.6"],
+    "models.*.network.config.window_size": 7, "models.*.network.frozen": False,
+    "models.*.taps.layers": ["blocks.3", "blocks.6"],
 }  # fmt: skip
 """Dotted name, `*` for an entry's id -> another legal value."""
 

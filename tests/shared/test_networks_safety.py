@@ -74,17 +74,24 @@ def test_a_text_that_may_be_a_path_or_an_address_is_no_override(library: str, va
 )
 @pytest.mark.parametrize("library", NAMES)
 def test_a_path_or_an_address_is_no_name(library: str, name: str) -> None:
-    with pytest.raises(UserError, match=r"models\.mine\.network.*(name must be|at most 200 characters)"):
+    with pytest.raises(UserError, match=r"models\.mine\.network.*(name: .*must be the library|at most 200 characters)"):
         params(library, name=name)
 
 
 @pytest.mark.parametrize("name", ["nobody/../../etc", "a/b/c", "-x/y", "owner/"])
 def test_a_repository_has_an_owner_and_a_name(name: str) -> None:
-    with pytest.raises(UserError, match="name must be a repository of the hub, `owner/name`, or a model type"):
+    with pytest.raises(UserError, match=r"name: .* a repository of the hub, `owner/name`, not a path or an address"):
         params("transformers", name=name)
 
 
-def test_the_libraries_names_are_plain() -> None:
+@pytest.mark.parametrize("library", ["timm", "torchvision", "open_clip"])
+def test_a_repository_is_not_fetched_by_a_library_of_plain_names(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked a server"))
+    with pytest.raises(UserError, match=r"network\.name: \w+ has no 'microsoft/resnet-50': did you mean 'resnet50|.*"):
+        build_skeleton(params(library, name="microsoft/resnet-50"), 2)
+
+
+def test_the_libraries_own_names_are_names() -> None:
     for library, names in (("timm", timm.list_models()), ("open_clip", open_clip.list_models())):
         assert [params(library, name=name).name for name in names] == names
 

@@ -47,7 +47,8 @@ Override = int | float | str | bool | list[int | float | bool]
 PLAIN = re.compile(r"[A-Za-z0-9_.+-]*")
 """The name of an architecture, activation or layer; what has a slash or colon may be a file or a hub's repository."""
 
-REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+"""The name of an architecture, or `owner/name`."""
 
 NOT_OVERRIDES = frozenset({
     # timm.create_model, and what it hands to build_model_with_cfg
@@ -94,6 +95,16 @@ class NetworkParams(Params):
     config: dict[str, Override] | None = None
     frozen: bool = False
 
+    @field_validator("name")
+    @classmethod
+    def _is_no_path(cls, name: str) -> str:
+        if not NAME.fullmatch(name):
+            raise ValueError(
+                "must be the library's name of an architecture, or for transformers a repository of the hub, "
+                "`owner/name`, not a path or an address; your own file goes under `weights`"
+            )
+        return name
+
     @field_validator("config")
     @classmethod
     def _loads_nothing(cls, config: dict[str, Override] | None) -> dict[str, Override] | None:
@@ -108,14 +119,3 @@ class NetworkParams(Params):
                     f"{name!r} must be a plain name (letters, digits, `_`, `.`, `+`, `-`); nothing is loaded"
                 )
         return config
-
-    @model_validator(mode="after")
-    def _named_in_the_library(self) -> Self:
-        pattern = REPOSITORY if self.library == "transformers" else PLAIN
-        if not pattern.fullmatch(self.name):
-            what = "a repository of the hub, `owner/name`, or a model type" if pattern is REPOSITORY else "a plain name"
-            raise ValueError(
-                f"name must be {what}: architectures are built by {self.library}, not from a path or a hub's address; "
-                "your own file goes under `weights`"
-            )
-        return self
