@@ -51,7 +51,9 @@ def files_of(dotted: str) -> set[Path]:
 
 
 def closure(path: Path) -> set[Path]:
-    reached, todo = {path}, [path]
+    """Files that an entry point reaches; all of its own folder, since some are imported by name (`registry.load`)."""
+    reached = set(path.parent.rglob("*.py"))
+    todo = list(reached)
     while todo:
         for file in local_imports(todo.pop()):
             if file not in reached:

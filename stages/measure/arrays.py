@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 """Embeddings, as they are stored."""
 
-Doubles = NDArray[np.float64]
+Float64 = NDArray[np.float64]
 
 Classes = NDArray[np.int64]
 """Classes of images, 0 ... K - 1."""
@@ -19,3 +19,9 @@ Rows = NDArray[np.int64]
 
 Matches = NDArray[np.bool_]
 """Whether the r-th nearest neighbour of an image has its class, (N, k), nearest first."""
+
+ROUNDING = 2.0**-46
+"""A squared length or distance below this share of the squared lengths that it is the difference of is rounding.
+
+Embeddings are single precision, sums of their squares double: what is equal differs by some 2^-50.
+"""

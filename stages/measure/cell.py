@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from stages.measure.arrays import Floats, Rows
-from stages.measure.embedded_split import EmbeddedSplit, unit_rows
-from stages.measure.jobs import corrupted_splits, settings_of
+from stages.measure.arrays import Float32, Rows
+from stages.measure.embedded_split import EmbeddedSplit, Need, unit_rows
+from stages.measure.jobs import extra_splits, settings_of
 from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import Embeddings, Layer
 from stages.shared.split_names import SEEN
@@ -35,12 +36,22 @@ class Cell:
             raise ValueError("this cell has no embeddings of the last step alone")
         return self.store.last_step
 
-    def embedded(self, layer: Layer, step: int, split: str, *, wanted: Collection[str] = ()) -> EmbeddedSplit:
-        """Read one layer of one split; `wanted` names the scores that will be asked for."""
-        X = self.store.features(layer, step, split)
-        return EmbeddedSplit(X, self.classes[split], self.settings[split], wanted=wanted)
+    def embedded(
+        self, layer: Layer, step: int, split: str, *, needs: Collection[Need] = (), copies: bool = False
+    ) -> EmbeddedSplit:
+        """Read one layer of one split.
 
-    def features_of_last(self, layer: Layer, split: str) -> Floats:
+        Args:
+            layer, step, split: which.
+            needs: what scores will need of it.
+            copies: whether to read the corrupted copies of seen test images beside it.
+        """
+        X = self.store.features(layer, step, split)
+        corrupted = self.corruptions if copies else ()
+        read = {name: (self.copied_rows, self.features_of_last(layer, name)) for name in corrupted}
+        return EmbeddedSplit(X, self.classes[split], self.settings[split], needs=needs, copies=read)
+
+    def features_of_last(self, layer: Layer, split: str) -> Float32:
         """One layer's embedding of a split that was embedded at the last step only, scaled as asked for, (M, D)."""
         X = self.last.features(layer, self.step, split)
         return unit_rows(X) if self.params.normalize == "l2" else X
@@ -48,13 +59,20 @@ class Cell:
     @property
     def corruptions(self) -> tuple[str, ...]:
         """Splits of corrupted copies of seen test images."""
-        return corrupted_splits(self.store)
+        return extra_splits(self.store).get("corrupted", ())
 
-    def rows_of_copies(self, split: str) -> Rows:
-        """For every corrupted copy of one split, the index of its clean image among the seen test images, (M,)."""
-        clean, copies = sample_ids(self.store, SEEN), sample_ids(self.last, split)
-        index = {sample: row for row, sample in enumerate(clean)}
-        return np.array([index[sample] for sample in copies], dtype=np.int64)
+    @cached_property
+    def copied_rows(self) -> Rows:
+        """Indices of the copies' originals among the seen test images, (m,), the same for every corruption.
+
+        Raises:
+            ValueError: corruptions hold copies of different images, or in another order.
+        """
+        index = {sample: row for row, sample in enumerate(sample_ids(self.store, SEEN))}
+        first, *others = ([index[name] for name in sample_ids(self.last, split)] for split in self.corruptions)
+        if any(other != first for other in others):
+            raise ValueError("every corruption must hold copies of the same images in the same order")
+        return np.array(first, dtype=np.int64)
 
 
 def sample_ids(store: Embeddings, split: str) -> list[str]:
@@ -63,7 +81,7 @@ def sample_ids(store: Embeddings, split: str) -> list[str]:
 
 
 def part_of(
-    split: EmbeddedSplit, rows: Rows, *, starts: int, folds: int | None = None, wanted: Collection[str] = ()
+    split: EmbeddedSplit, rows: Rows, *, starts: int, folds: int | None = None, needs: Collection[Need] = ()
 ) -> EmbeddedSplit:
     """Take some images of a split as a split of their own, with k the size of their largest class.
 
@@ -72,7 +90,7 @@ def part_of(
         rows: (M,) indices.
         starts: largest number of k-means starts.
         folds: largest number of the probe's folds; None: as many as of the whole.
-        wanted: names of the scores that will be asked for.
+        needs: what scores will need of it.
     """
     y = np.unique(split.y[rows], return_inverse=True)[1]
     whole = split.settings
@@ -83,4 +101,4 @@ def part_of(
         starts=min(starts, whole.starts),
         folds=min(folds or whole.folds, whole.folds),
     )
-    return EmbeddedSplit(split.X[rows], y, settings, wanted=wanted)
+    return EmbeddedSplit(split.X[rows], y, settings, needs=needs)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.measure.jobs import PROBE, SPLITS, Job, corrupted_splits, head_metrics, last_step_splits, plan_jobs
-from stages.measure.metrics import METRICS
+from stages.measure.analyses.registry import ANALYSES, check_embedded, probing
+from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
+from stages.measure.metric_names import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Embeddings
-from stages.shared.split_names import SEEN, TRAIN, UNSEEN
+from stages.shared.split_names import SEEN, UNSEEN
 
 
 def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:
@@ -42,9 +43,10 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
     if not plan_jobs(store, params) and not any(head_metrics(step, store, params) for step in store.steps):
         raise UserError(
             f"measure.metrics must name a score of what was embedded, found only {', '.join(params.all_metrics)}, "
-            f"which needs the split {SEEN!r}; add it to embed.splits, or name a score of layers: {', '.join(METRICS)}"
+            f"which needs the split {SEEN!r}; add it to embed.splits, or name a score of layers: "
+            f"{', '.join(LAYER_SCORES)}"
         )
-    check_analyses(store, params)
+    check_embedded(params.analyses, store.splits, list(extra_splits(store)))
     for split in store.splits:
         check_classes(store, split, params)
 
@@ -63,31 +65,6 @@ def check_steps(store: Embeddings, section: str, params: MeasureParams) -> None:
         )
 
 
-def check_analyses(store: Embeddings, params: MeasureParams) -> None:
-    """Check that what the analyses of the last step look at was embedded.
-
-    Raises:
-        UserError: naming the analysis and both remedies.
-    """
-    for name in params.analyses:
-        absent = [split for split in SPLITS.get(name, ()) if split not in store.splits]
-        if absent:
-            raise UserError(
-                f"measure.analyses: {name} needs the split {absent[0]!r}, found only {', '.join(store.splits)}; "
-                f"add it to embed.splits, or take {name} out of measure.analyses"
-            )
-    if "ood" in params.analyses and TRAIN not in last_step_splits(store):
-        raise UserError(
-            "measure.analyses: ood needs training images embedded at the last step, found none; set "
-            "embed.train_per_class to more than 0, or take ood out of measure.analyses"
-        )
-    if "corruptions" in params.analyses and not corrupted_splits(store):
-        raise UserError(
-            "measure.analyses: corruptions needs corrupted images embedded at the last step, found none; name kinds "
-            "in embed.corruptions.kinds, or take corruptions out of measure.analyses"
-        )
-
-
 def check_classes(store: Embeddings, split: str, params: MeasureParams) -> None:
     """Check that a split has classes to separate, of enough images for the probe's folds.
 
@@ -98,7 +75,7 @@ def check_classes(store: Embeddings, split: str, params: MeasureParams) -> None:
     if len(names) < 2:
         raise UserError(f"split {split!r} must have at least 2 classes to separate, found only {str(names[0])!r}")
     users = [f"{PROBE} out of measure.metrics"] if PROBE in params.all_metrics else []
-    users += ["corruptions out of measure.analyses"] if "corruptions" in params.analyses and split == SEEN else []
+    users += [f"{name} out of measure.analyses" for name, on in probing(params.analyses).items() if on == split]
     if users and sizes.min() < params.probe.folds:
         raise UserError(
             f"measure.probe.folds: {params.probe.folds} needs as many images of every class; split {split!r} has "
@@ -115,8 +92,8 @@ def check_finite(store: Embeddings, jobs: Sequence[Job], params: MeasureParams) 
     """
     for job in jobs:
         store.features(job.layer, job.step, job.split)
+    kinds = [kind for name in params.analyses if (kind := ANALYSES[name].extra)]
     if store.last_step is not None:
-        needed = {"ood": (TRAIN,), "corruptions": corrupted_splits(store)}
-        for split in (split for name in params.analyses for split in needed.get(name, ())):
+        for split in (split for kind in kinds for split in extra_splits(store)[kind]):
             for layer in store.layers:
                 store.last_step.features(layer, store.steps[-1], split)

@@ -1,6 +1,6 @@
 """One layer's embedding of one split, with what several scores need of it, computed once and when first asked for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Counts, Doubles, Floats, Rows
+from stages.measure.arrays import Classes, Counts, Float32, Float64, Rows
 from stages.measure.scores.clustering import Clustering, cluster, least_inertia, normalized_mutual_information
 from stages.measure.scores.neighbours import Scan, distance_sums, scan
 from stages.measure.scores.probe import held_out_predictions
@@ -19,11 +19,11 @@ NEAREST = 3
 ROWS_PER_BLOCK = 1024
 """Rows that are in double precision at once."""
 
-ROUNDING = 2.0**-40
-"""A difference from the mean below this share of its length is rounding."""
+EQUALS_MEAN = 2.0**-40
+"""A row whose difference from the mean is shorter than this share of the mean equals it, up to rounding."""
 
-NEIGHBOUR_SCORES = frozenset({"knn_purity", "nn1_accuracy", "r_precision", "map_at_r", "intrinsic_dimension"})
-CLASS_DISTANCE_SCORES = frozenset({"silhouette"})
+Need = Literal["clusterings", "neighbours", "class_distances"]
+"""What a score may need of an embedding beside its rows: k-means clusterings, neighbours, distances to classes."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +73,30 @@ class Score:
 class EmbeddedSplit:
     """N images of one split, embedded by one layer."""
 
-    def __init__(self, X: Floats, y: Classes, settings: Settings, *, wanted: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        X: Float32,
+        y: Classes,
+        settings: Settings,
+        *,
+        needs: Collection[Need] = (),
+        copies: Mapping[str, tuple[Rows, Float32]] | None = None,
+    ) -> None:
         """Take an embedding and its classes.
 
         Args:
             X: (N, D) float32, finite.
             y: (N,) classes as integers 0 ... K - 1, each occurring.
             settings: how to compute.
-            wanted: names of the scores that will be asked for: those from distances are then computed in one pass.
-                Others can be asked for all the same.
+            needs: what scores will need: neighbours and distances to classes then come from one pass. What is not named
+                can be asked for all the same.
+            copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
         """
         self.X = unit_rows(X) if settings.normalize == "l2" else X
         self.y = y
         self.settings = settings
-        self.wanted = frozenset(wanted)
+        self.needs = frozenset(needs)
+        self.copies = dict(copies or {})
 
     @cached_property
     def class_sizes(self) -> Counts:
@@ -94,7 +104,7 @@ class EmbeddedSplit:
         return np.bincount(self.y)
 
     @cached_property
-    def peers(self) -> Counts:
+    def n_same_class(self) -> Counts:
         """For every image, how many others share its class, n_c - 1; (N,)."""
         return self.class_sizes[self.y] - 1
 
@@ -117,7 +127,7 @@ class EmbeddedSplit:
     @cached_property
     def scan(self) -> Scan:
         """What one pass over all distances gives."""
-        groups = self._class_indicators() if self.wanted & CLASS_DISTANCE_SCORES else None
+        groups = self._class_indicators() if "class_distances" in self.needs else None
         return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=groups)
 
     @property
@@ -131,49 +141,45 @@ class EmbeddedSplit:
         return np.random.default_rng(0).permutation(self.y)
 
     @cached_property
-    def class_distances(self) -> tuple[Doubles, Doubles]:
+    def class_distances(self) -> tuple[Float64, Float64]:
         """Sums of every image's distances to each class, and to each shuffled class, both (N, K)."""
-        shared = "scan" in vars(self) or self.wanted & NEIGHBOUR_SCORES
-        sums = self.scan.sums if shared else None
+        sums = self.scan.sums if self.needs >= {"neighbours", "class_distances"} else None
         if sums is None:
             sums = distance_sums(self.X, self._class_indicators())
         return sums[:, : len(self.class_sizes)], sums[:, len(self.class_sizes) :]
 
-    def _class_indicators(self) -> Doubles:
+    def _class_indicators(self) -> Float64:
         """Membership of classes, then of shuffled classes, (N, 2 K)."""
         identity = np.eye(len(self.class_sizes))
         return np.concatenate([identity[self.y], identity[self.shuffled_y]], axis=1)
 
     @cached_property
-    def centred_directions(self) -> Floats:
+    def centred_directions(self) -> Float32:
         """Rows less the split's mean, scaled to length 1, (N, D); rows that equal the mean are 0."""
         return unit_rows(centred(self.X))
 
     @cached_property
-    def probe_predictions(self) -> Classes:
-        """Class predicted for every image by the linear probe fitted without its fold, (N,)."""
+    def probe(self) -> tuple[Classes, dict[str, Classes]]:
+        """Class predicted for every image, (N,), and its copies, (m,) by name, by the probe fitted without its fold."""
         settings = self.settings
-        return held_out_predictions(self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
-
-    @property
-    def clustered(self) -> bool:
-        """Whether a score asked for the clusterings."""
-        return "clusterings" in vars(self)
+        return held_out_predictions(
+            self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed, copies=self.copies
+        )
 
 
-def unit_rows(X: Floats) -> Floats:
+def unit_rows(X: Float32) -> Float32:
     """Scale every row of (N, D) to Euclidean length 1; rows of zeros stay zero."""
     length = np.linalg.norm(X.astype(np.float64), axis=1, keepdims=True)
     return (X / np.where(length > 0, length, 1.0)).astype(np.float32)
 
 
-def centred(X: Floats) -> Floats:
+def centred(X: Float32) -> Float32:
     """Subtract the mean row, taken in double precision; of a row that equals it, what is left is rounding: set to 0."""
     mean = X.mean(axis=0, dtype=np.float64)
     difference = np.empty_like(X)
     for start in range(0, len(X), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
         doubles = X[rows] - mean
-        doubles[np.linalg.norm(doubles, axis=1) <= ROUNDING * np.linalg.norm(mean)] = 0
+        doubles[np.linalg.norm(doubles, axis=1) <= EQUALS_MEAN * np.linalg.norm(mean)] = 0
         difference[rows] = doubles
     return difference

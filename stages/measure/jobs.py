@@ -5,23 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.measure.analyses.registry import ANALYSES, Extra
 from stages.measure.embedded_split import Settings
-from stages.measure.metrics import HEAD_METRICS, METRICS
+from stages.measure.metric_names import HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.embedding_store import Embeddings, Layer
 from stages.shared.seeding import child_seed
-from stages.shared.split_names import SEEN, UNSEEN, parse_corrupted_split
-
-PROBE = "probe_accuracy"
-
-SPLITS: dict[str, tuple[str, ...]] = {
-    "class_subsets": (UNSEEN,),
-    "seen_matched": (UNSEEN, SEEN),
-    "k_sensitivity": (),
-    "ood": (UNSEEN, SEEN),
-    "corruptions": (SEEN,),
-}
-"""Splits that an analysis of one layer needs. The job of the first carries it out; without any, every job."""
+from stages.shared.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
 
 
 @dataclass(frozen=True)
@@ -32,8 +22,8 @@ class Job:
         step: the checkpoint's step; for the raw-pixel baseline, which is the same at every step, the first.
         split: the split's name.
         layer: the layer.
-        metrics: names from `METRICS`.
-        analyses: names from `SPLITS`; at the last step, and of the baseline.
+        metrics: names of scores of layers.
+        analyses: names from `ANALYSES`; at the last step, and of the baseline.
     """
 
     step: int
@@ -53,7 +43,7 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
                 if not is_baseline(layer):
                     jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses))
                 elif step == store.steps[0]:
-                    metrics = tuple(name for name in params.all_metrics if name in METRICS)
+                    metrics = tuple(name for name in params.all_metrics if name in LAYER_SCORES)
                     jobs.append(Job(step, split, layer, metrics, analyses))
     return [job for job in jobs if job.metrics or job.analyses]
 
@@ -67,7 +57,7 @@ def metrics_at(step: int, steps: Sequence[int], params: MeasureParams) -> tuple[
     """Names of the scores that are computed of every layer at one step: the probe only at its own steps."""
     probed = step in chosen_steps(params.probe.steps, steps)
     names = wanted_at(step, steps, params)
-    return tuple(name for name in names if name in METRICS and (probed or name != PROBE))
+    return tuple(name for name in names if name in LAYER_SCORES and (probed or name != PROBE))
 
 
 def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
@@ -77,24 +67,24 @@ def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[st
 
 def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
     """Names of the analyses that a layer's job on one split carries out."""
-    return tuple(name for name in params.analyses if name in SPLITS and (*SPLITS[name], split)[0] == split)
+    return tuple(name for name in params.analyses if ANALYSES[name].belongs_to(split))
 
 
 def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:
     """Names of the scores of the network's own head at one step; none where there are no logits of its images."""
     if SEEN not in store.splits or not store.classes:
         return ()
-    return tuple(name for name in wanted_at(step, store.steps, params) if name in HEAD_METRICS)
+    return tuple(name for name in wanted_at(step, store.steps, params) if name in HEAD_SCORES)
 
 
-def last_step_splits(store: Embeddings) -> tuple[str, ...]:
-    """Splits that were embedded at the last step only."""
-    return store.last_step.splits if store.last_step else ()
-
-
-def corrupted_splits(store: Embeddings) -> tuple[str, ...]:
-    """Splits of corrupted copies of test images."""
-    return tuple(split for split in last_step_splits(store) if parse_corrupted_split(split))
+def extra_splits(store: Embeddings) -> dict[Extra, tuple[str, ...]]:
+    """Splits that were embedded at the last checkpoint alone, by what analyses call them."""
+    splits = store.last_step.splits if store.last_step else ()
+    found: dict[Extra, tuple[str, ...]] = {
+        "train": tuple(split for split in splits if split == TRAIN),
+        "corrupted": tuple(split for split in splits if parse_corrupted_split(split)),
+    }
+    return {kind: names for kind, names in found.items() if names}
 
 
 def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Settings:

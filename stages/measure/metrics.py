@@ -1,38 +1,37 @@
-"""The catalogue of scores: a score is one function here and one line in `METRICS`.
+"""The catalogue of scores: a score is one function here, one line in `METRICS` and its name in `metric_names`.
 
 Every function takes one layer's embedding of one split and returns a `Score`; docs/scores.md defines each.
 What several scores share (neighbours, clusterings) is a cached property of `EmbeddedSplit`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
-from stages.measure.embedded_split import EmbeddedSplit, Score
+from stages.measure.arrays import Counts, Float32
+from stages.measure.embedded_split import EmbeddedSplit, Need, Score
 from stages.measure.scores.clustering import assigned_classes, chance_of_assignment, chance_of_nmi
 from stages.measure.scores.few_shot import WAYS, mean_correctness
 from stages.measure.scores.geometry import class_collapse, two_nearest_dimension
 from stages.measure.scores.retrieval import chance_of_average_precision
 from stages.measure.scores.silhouette import silhouettes
 
-P = ParamSpec("P")
-
 
 @dataclass(frozen=True)
-class Metric(Generic[P]):
+class Metric:
     """One entry of the catalogue.
 
     Attributes:
         score: computes it.
-        better: which values are better; `neither`: the score describes an embedding without ranking it.
+        needs: what it needs beside the embedding's rows, so that scores share it.
     """
 
-    score: Callable[P, Score]
-    better: Literal["higher", "lower", "neither"] = "higher"
+    score: Callable[[EmbeddedSplit], Score]
+    needs: tuple[Need, ...] = ()
 
 
 def nmi(split: EmbeddedSplit) -> Score:
@@ -45,16 +44,12 @@ def nmi(split: EmbeddedSplit) -> Score:
 
 def ami(split: EmbeddedSplit) -> Score:
     """The same, corrected for chance: adjusted mutual information."""
-    from sklearn.metrics import adjusted_mutual_info_score
-
     values = [float(adjusted_mutual_info_score(split.y, c.labels)) for c in split.clusterings]
     return Score(values[split.best_start], 0.0, 1.0, start_sd=spread(values))
 
 
 def ari(split: EmbeddedSplit) -> Score:
     """Agreement on pairs of images, corrected for chance: adjusted Rand index."""
-    from sklearn.metrics import adjusted_rand_score
-
     values = [float(adjusted_rand_score(split.y, c.labels)) for c in split.clusterings]
     return Score(values[split.best_start], 0.0, 1.0, start_sd=spread(values))
 
@@ -77,28 +72,28 @@ def silhouette(split: EmbeddedSplit) -> Score:
 def knn_purity(split: EmbeddedSplit) -> Score:
     """Mean share of the k nearest neighbours that have the image's class."""
     k = split.settings.neighbours
-    share = split.scan.hits / k
-    ceiling = float(np.minimum(split.peers, k).mean() / k)
+    share = split.scan.n_matches / k
+    ceiling = float(np.minimum(split.n_same_class, k).mean() / k)
     return Score(float(share.mean()), chance_of_neighbours(split), ceiling, per_image=share)
 
 
 def nn1_accuracy(split: EmbeddedSplit) -> Score:
     """Share of images whose nearest neighbour has their class."""
     match = split.y[split.nearest[:, 0]] == split.y
-    return Score(float(match.mean()), chance_of_neighbours(split), share_with_peers(split), per_image=match)
+    return Score(float(match.mean()), chance_of_neighbours(split), share_with_a_match(split), per_image=match)
 
 
 def r_precision(split: EmbeddedSplit) -> Score:
     """Mean share of an image's n_c - 1 nearest neighbours that have its class."""
     each = split.scan.precisions
-    return Score(float(each.mean()), chance_of_neighbours(split), share_with_peers(split), per_image=each)
+    return Score(float(each.mean()), chance_of_neighbours(split), share_with_a_match(split), per_image=each)
 
 
 def map_at_r(split: EmbeddedSplit) -> Score:
     """The same, with the order of neighbours: mean average precision at R = n_c - 1."""
     each = split.scan.average_precisions
-    chance = float(chance_of_average_precision(split.peers, len(split.y)).mean())
-    return Score(float(each.mean()), chance, share_with_peers(split), per_image=each)
+    chance = float(chance_of_average_precision(split.n_same_class, len(split.y)).mean())
+    return Score(float(each.mean()), chance, share_with_a_match(split), per_image=each)
 
 
 def few_shot_accuracy(split: EmbeddedSplit, *, shots: int) -> Score:
@@ -112,7 +107,7 @@ def few_shot_accuracy(split: EmbeddedSplit, *, shots: int) -> Score:
 
 def probe_accuracy(split: EmbeddedSplit) -> Score:
     """Share of images that a linear classifier fitted without them recognizes."""
-    correct = split.probe_predictions == split.y
+    correct = split.probe[0] == split.y
     return Score(float(correct.mean()), largest_share(split.class_sizes), 1.0, per_image=correct)
 
 
@@ -129,25 +124,33 @@ def collapse(split: EmbeddedSplit) -> Score:
     return Score(value, (images - classes) / (classes - 1), 0.0, per_image=each)
 
 
-METRICS: dict[str, Metric[[EmbeddedSplit]]] = {
-    "nmi": Metric(nmi),
-    "ami": Metric(ami),
-    "ari": Metric(ari),
-    "cluster_accuracy": Metric(cluster_accuracy),
-    "silhouette": Metric(silhouette),
-    "knn_purity": Metric(knn_purity),
-    "nn1_accuracy": Metric(nn1_accuracy),
-    "r_precision": Metric(r_precision),
-    "map_at_r": Metric(map_at_r),
+CLUSTERINGS: tuple[Need, ...] = ("clusterings",)
+NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
+
+METRICS = {
+    "nmi": Metric(nmi, CLUSTERINGS),
+    "ami": Metric(ami, CLUSTERINGS),
+    "ari": Metric(ari, CLUSTERINGS),
+    "cluster_accuracy": Metric(cluster_accuracy, CLUSTERINGS),
+    "silhouette": Metric(silhouette, ("class_distances",)),
+    "knn_purity": Metric(knn_purity, NEIGHBOURS),
+    "nn1_accuracy": Metric(nn1_accuracy, NEIGHBOURS),
+    "r_precision": Metric(r_precision, NEIGHBOURS),
+    "map_at_r": Metric(map_at_r, NEIGHBOURS),
     "few_shot_accuracy_1": Metric(partial(few_shot_accuracy, shots=1)),
     "few_shot_accuracy_5": Metric(partial(few_shot_accuracy, shots=5)),
     "probe_accuracy": Metric(probe_accuracy),
-    "intrinsic_dimension": Metric(intrinsic_dimension, "neither"),
-    "collapse": Metric(collapse, "lower"),
+    "intrinsic_dimension": Metric(intrinsic_dimension, NEIGHBOURS),
+    "collapse": Metric(collapse),
 }
 
 
-def accuracy(logits: NDArray[np.float32], heads: NDArray[np.str_], labels: NDArray[np.str_]) -> Score:
+def needs_of(names: Iterable[str]) -> frozenset[Need]:
+    """What scores need of an embedding, together."""
+    return frozenset(need for name in names for need in METRICS[name].needs)
+
+
+def accuracy(logits: Float32, heads: NDArray[np.str_], labels: NDArray[np.str_]) -> Score:
     """Share of images for which the network's own head ranks their class first.
 
     Args:
@@ -160,11 +163,8 @@ def accuracy(logits: NDArray[np.float32], heads: NDArray[np.str_], labels: NDArr
     return Score(float(correct.mean()), largest_share(sizes), 1.0, per_image=correct)
 
 
-HEAD_METRICS: dict[str, Metric[[NDArray[np.float32], NDArray[np.str_], NDArray[np.str_]]]] = {
-    "accuracy": Metric(accuracy),
-}
-
-NAMES = (*METRICS, *HEAD_METRICS)
+HEAD_METRICS: dict[str, Callable[[Float32, NDArray[np.str_], NDArray[np.str_]], Score]] = {"accuracy": accuracy}
+"""Scores of the network's own head, from logits, names of the head's outputs and class names."""
 
 
 def spread(values: list[float]) -> float:
@@ -174,14 +174,14 @@ def spread(values: list[float]) -> float:
 
 def chance_of_neighbours(split: EmbeddedSplit) -> float:
     """Probability that a random other image shares the class, mean of (n_c - 1) / (N - 1)."""
-    return float(split.peers.mean() / (len(split.y) - 1))
+    return float(split.n_same_class.mean() / (len(split.y) - 1))
 
 
-def share_with_peers(split: EmbeddedSplit) -> float:
+def share_with_a_match(split: EmbeddedSplit) -> float:
     """Share of images whose class has another image."""
-    return float((split.peers > 0).mean())
+    return float((split.n_same_class > 0).mean())
 
 
-def largest_share(class_sizes: NDArray[np.int64]) -> float:
+def largest_share(class_sizes: Counts) -> float:
     """Share of the largest class: the accuracy of a classifier that knows class sizes and nothing else."""
     return float(class_sizes.max() / class_sizes.sum())

@@ -5,23 +5,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.measure.metrics import NAMES
+from stages.measure.analyses.registry import ANALYSES
+from stages.measure.metric_names import BETTER
 from stages.shared.console import nearest
 from stages.shared.params import Params
 
-ANALYSES = ("class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions")
-"""What may be computed at the last checkpoint beside the scores of `metrics`; docs/analyses.md defines each."""
-
 
 def _known_score(name: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"{name!r} is no score: {nearest(name, NAMES)}")
+    if name not in BETTER:
+        raise ValueError(f"unknown score {name!r}: {nearest(name, BETTER)}")
     return name
 
 
 def _known_analysis(name: str) -> str:
     if name not in ANALYSES:
-        raise ValueError(f"{name!r} is no analysis: {nearest(name, ANALYSES)}")
+        raise ValueError(f"unknown analysis {name!r}: {nearest(name, ANALYSES)}")
     return name
 
 
@@ -108,7 +106,7 @@ class MeasureParams(Params):
 
 
 def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:
-    """Checkpoints' steps that `ends`, `all` or a list stands for."""
+    """Resolve `ends`, `all` or a list to steps of checkpoints."""
     if wanted == "ends":
         return (steps[0], steps[-1])
     return tuple(steps) if wanted == "all" else tuple(wanted)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
-from stages.measure.arrays import Classes, Doubles
+from stages.measure.arrays import Classes, Float64
 from stages.measure.embedded_split import centred, unit_rows
 from stages.measure.scores.clustering import assigned_classes, normalized_mutual_information
 from stages.measure.scores.few_shot import mean_correctness
@@ -57,9 +57,9 @@ class Refits:
     """
 
     metrics: tuple[str, ...]
-    value: Doubles
-    without: Doubles
-    halves: Doubles
+    value: Float64
+    without: Float64
+    halves: Float64
 
 
 def refit(
@@ -94,7 +94,7 @@ def subset_scores(
     metrics: Collection[str],
     *,
     few_shot_seed: int,
-) -> Doubles:
+) -> Float64:
     """Score subsets of the images of one embedding, (S, M).
 
     Args:
@@ -160,15 +160,15 @@ def _cluster_accuracy(y: Classes, labels: NDArray[np.int32]) -> float:
     return float((assigned_classes(y, labels) == y).mean())
 
 
-def _purity(scan: Scan, y: Classes) -> Doubles:
-    return np.asarray(scan.hits / min(int(np.bincount(y).max()), len(y) - 1))
+def _purity(scan: Scan, y: Classes) -> Float64:
+    return np.asarray(scan.n_matches / min(int(np.bincount(y).max()), len(y) - 1))
 
 
 def _first_matches(scan: Scan, y: Classes) -> NDArray[np.bool_]:
     return np.asarray(y[scan.nearest[:, 0]] == y)
 
 
-def _silhouettes(scan: Scan, y: Classes) -> Doubles:
+def _silhouettes(scan: Scan, y: Classes) -> Float64:
     assert scan.sums is not None
     return silhouettes(scan.sums, y)
 

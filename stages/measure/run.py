@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from stages.measure.analyses.catalogue import LAYER_ANALYSES
-from stages.measure.analyses.corruptions import head_on_corruptions
-from stages.measure.analyses.layer_pairs import Pair, layer_pairs
-from stages.measure.analyses.result import Found, ScoreRow, merged
+from stages.measure.analyses.registry import ANALYSES, load
+from stages.measure.analyses.result import AnalysisResult, combine
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import Score
 from stages.measure.jobs import Job, head_metrics, is_baseline, metrics_at
-from stages.measure.metrics import HEAD_METRICS, METRICS
+from stages.measure.metrics import HEAD_METRICS, METRICS, needs_of
 from stages.measure.params import MeasureParams
 from stages.measure.scores.clustering import Clustering
 from stages.shared.console import UserError, progress
@@ -28,7 +26,6 @@ from stages.shared.embedding_store import Embeddings, open_embeddings
 from stages.shared.split_names import SEEN
 
 WORKERS = "WHICHLAYER_WORKERS"
-LIBRARIES = ["scipy.stats", "sklearn.cluster", "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Result:
         clusterings: every k-means start; empty if no score needs them.
         start_nmi: normalized mutual information of the classes with every start.
         best_start: index of the start of least inertia.
-        found: what the analyses of the last step found.
+        analysed: what the analyses of the last step found.
     """
 
     job: Job
@@ -51,7 +48,7 @@ class Result:
     clusterings: list[Clustering]
     start_nmi: list[float]
     best_start: int
-    found: Found
+    analysed: AnalysisResult
 
 
 @dataclass(frozen=True)
@@ -61,14 +58,12 @@ class Measured:
     Attributes:
         results: of every layer, split and step, in the order of the tables.
         heads: scores of the network's own head, by step and name.
-        corrupted_heads: the same on corrupted images; empty if not asked for.
-        pairs: comparisons of layers; None if not asked for.
+        of_network: what analyses of the last step found of the head and of all layers at once.
     """
 
     results: list[Result]
     heads: dict[int, dict[str, Score]]
-    corrupted_heads: list[ScoreRow]
-    pairs: list[Pair] | None
+    of_network: AnalysisResult
 
 
 def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> Measured:
@@ -79,19 +74,29 @@ def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence
     """
     results = spread_baseline(score_jobs(path, params, jobs, workers=workers), store, params)
     cell = Cell(store, params)
-    with one_thread():
-        corrupted = head_on_corruptions(cell) if "corruptions" in params.analyses else []
-        pairs = layer_pairs(cell) if "layer_pairs" in params.analyses else None
-    return Measured(results, score_head(store, params), corrupted, pairs)
+    with one_thread(params):
+        of_network = combine(network_results(cell, params.analyses))
+    return Measured(results, score_head(store, params), of_network)
+
+
+def network_results(cell: Cell, analyses: Sequence[str]) -> Iterator[AnalysisResult]:
+    """Carry out what analyses compute of the head, or of all layers at once."""
+    for name in analyses:
+        if ANALYSES[name].whole_network:
+            yield load(name)(cell)
+        if ANALYSES[name].head:
+            yield load(name, "head")(cell)
 
 
 def score(cell: Cell, job: Job) -> Result:
-    """Read one layer of one split and compute its scores; the analyses first, since one leaves the probe's fits."""
-    split = cell.embedded(job.layer, job.step, job.split, wanted=job.metrics)
-    found = merged(LAYER_ANALYSES[name](cell, job.layer, split) for name in job.analyses)
+    """Read one layer of one split and compute its scores and analyses."""
+    copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
+    needs = needs_of(job.metrics)
+    split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
+    analysed = combine(load(name)(cell, job.layer, split) for name in job.analyses)
     scores = {name: METRICS[name].score(split) for name in job.metrics}
-    starts = (split.clusterings, split.start_nmi, split.best_start) if split.clustered else ([], [], 0)
-    return Result(job, scores, len(split.class_sizes), *starts, found)
+    starts = (split.clusterings, split.start_nmi, split.best_start) if "clusterings" in needs else ([], [], 0)
+    return Result(job, scores, len(split.class_sizes), *starts, analysed)
 
 
 def worker_count(flag: str | None) -> int:
@@ -133,13 +138,13 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
 
 def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
     cell = Cell(open_embeddings(path), params)
-    with one_thread():
+    with one_thread(params):
         yield from (score(cell, job) for job in jobs)
 
 
 def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    context.set_forkserver_preload(LIBRARIES)
+    context.set_forkserver_preload([__name__])  # so that workers are forked with the libraries loaded
     workers = min(workers, len(jobs))
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(path, params))
     try:
@@ -161,7 +166,7 @@ def _start(path: Path, params: MeasureParams) -> None:
     global _cell
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    one_thread()
+    one_thread(params)
     _cell = Cell(open_embeddings(path), params)
 
 
@@ -177,10 +182,10 @@ def _score(job: Job) -> Result:
     return score(_cell, job)
 
 
-def one_thread() -> threadpool_limits:
+def one_thread(params: MeasureParams) -> threadpool_limits:
     """Limit the numerical libraries to one thread, for good or until the context ends; it reaches only those loaded."""
-    for name in LIBRARIES:
-        __import__(name)
+    for name in params.analyses:
+        load(name)
     return threadpool_limits(1)
 
 
@@ -191,10 +196,11 @@ def spread_baseline(results: Sequence[Result], store: Embeddings, params: Measur
         steps = store.steps if is_baseline(result.job.layer) else (result.job.step,)
         for step in steps:
             metrics = metrics_at(step, store.steps, params)
-            analyses, found = (result.job.analyses, result.found) if step == store.steps[-1] else ((), Found())
+            last = step == store.steps[-1]
+            analyses, analysed = (result.job.analyses, result.analysed) if last else ((), AnalysisResult())
             if metrics or analyses:
                 job = replace(result.job, step=step, metrics=metrics, analyses=analyses)
-                at_step = replace(result, job=job, scores={n: result.scores[n] for n in metrics}, found=found)
+                at_step = replace(result, job=job, scores={n: result.scores[n] for n in metrics}, analysed=analysed)
                 spread.append((step, store.splits.index(job.split), number, at_step))
     return [at_step for *_, at_step in sorted(spread, key=lambda row: row[:3])]
 
@@ -206,6 +212,6 @@ def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, 
         return {}
     heads, labels = np.array(store.classes, dtype=str), store.labels(SEEN)
     return {
-        step: {name: HEAD_METRICS[name].score(store.logits(step, SEEN), heads, labels) for name in names}
+        step: {name: HEAD_METRICS[name](store.logits(step, SEEN), heads, labels) for name in names}
         for step, names in wanted.items()
     }

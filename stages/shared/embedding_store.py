@@ -35,7 +35,7 @@ AGAIN = "run the embed stage again (`dvc repro --force`)"
 ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
 """How stores are read: as fast as with zarr's own pool, whose threads each keep memory for a shard."""
 
-Floats = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Embeddings:
         """Class names of one split's samples, (N,)."""
         return self.samples["label"].to_numpy(dtype=str)[self._rows(split)]
 
-    def features(self, layer: Layer, step: int, split: str) -> Floats:
+    def features(self, layer: Layer, step: int, split: str) -> Float32:
         """One layer's embedding of one split at one step, (N, width) float32.
 
         Raises:
@@ -105,7 +105,7 @@ class Embeddings:
         """
         return self._read(layer.name, step, split)
 
-    def logits(self, step: int, split: str) -> Floats:
+    def logits(self, step: int, split: str) -> Float32:
         """The head's logits for one split at one step, (N, classes) float32.
 
         Raises:
@@ -113,7 +113,7 @@ class Embeddings:
         """
         return self._read(LOGITS, step, split)
 
-    def _read(self, name: str, step: int, split: str) -> Floats:
+    def _read(self, name: str, step: int, split: str) -> Float32:
         rows = self._rows(split)
         index = () if name == BASELINE else (self.steps.index(step),)
         where = f"embeddings of {self.dataset}, {self.model}, seed {self.seed}: layer {name!r} at step {step}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from stages.shared.embedding_store import BASELINE, FORMAT, LOGITS, Floats, Layer
+from stages.shared.embedding_store import BASELINE, FORMAT, LOGITS, Float32, Layer
 
 SAMPLES_PER_CHUNK = 256
 SAMPLES_PER_SHARD = 4096
@@ -53,7 +53,7 @@ class EmbeddingWriter:
         }
         if self.steps and classes:
             self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
-        self._buffers: dict[str, list[Floats]] = {name: [] for name in self._arrays}
+        self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
         self._written = {(name, step): 0 for name in self._arrays for step in self._steps_of(name)}
         self._coordinates(samples, classes)
         self.group.attrs.update(
@@ -63,7 +63,7 @@ class EmbeddingWriter:
             coordinates="sample_id split label class_name",
         )
 
-    def write(self, name: str, step: int, batch: Floats) -> None:
+    def write(self, name: str, step: int, batch: Float32) -> None:
         """Append a batch of rows of one array.
 
         Args:

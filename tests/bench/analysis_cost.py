@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.measure.analyses.catalogue import LAYER_ANALYSES
-from stages.measure.analyses.layer_pairs import layer_pairs
+from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.cell import Cell
 from stages.measure.jobs import plan_jobs
 from stages.measure.metrics import METRICS
-from stages.measure.params import ANALYSES, MeasureParams
+from stages.measure.params import MeasureParams
 from stages.measure.run import one_thread, score
 from stages.shared.embedding_store import LAST_STEP, Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
@@ -57,13 +56,15 @@ def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
     """Compute one cell at one step, timing every analysis from nothing."""
     spent: dict[str, float] = defaultdict(float)
     cell = Cell(open_embeddings(path), params)
-    with one_thread():
+    with one_thread(params):
         for job in plan_jobs(cell.store, params):
             spent["scores"] += seconds_of(score, cell, replace(job, analyses=()))
             for name in job.analyses:
-                split = cell.embedded(job.layer, job.step, job.split)
-                spent[name] += seconds_of(LAYER_ANALYSES[name], cell, job.layer, split)
-        spent["layer_pairs"] = seconds_of(layer_pairs, cell)
+                copies = ANALYSES[name].extra == "corrupted"
+                split = cell.embedded(job.layer, job.step, job.split, copies=copies)
+                spent[name] += seconds_of(load(name), cell, job.layer, split)
+        for name in (name for name in params.analyses if ANALYSES[name].whole_network):
+            spent[name] = seconds_of(load(name), cell)
     return spent
 
 

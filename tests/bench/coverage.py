@@ -21,7 +21,7 @@ from stages.aggregate.uncertainty.best_layer import best_set, split_half_lead
 from stages.aggregate.uncertainty.bootstrap import interval, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import ClusterScorer, CurveScorer, MeanScorer, OodScorer
 from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import METRICS, needs_of
 
 SCORES = tuple(METRICS)
 DETECTION = ("auroc", "fpr95")
@@ -133,7 +133,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def scorers_of(layers: Sequence[Any], y: Any, scores: Sequence[str], seed: int) -> dict[str, CurveScorer]:
     """Measure embeddings of the same images, and make the scorer of every score."""
     settings = Settings("none", int(np.bincount(y).max()), 5, seed, 1.0, 3, seed, seed)
-    splits = [EmbeddedSplit(X, y, settings, wanted=scores) for X in layers]
+    splits = [EmbeddedSplit(X, y, settings, needs=needs_of(scores)) for X in layers]
     scorers: dict[str, CurveScorer] = {}
     for name in scores:
         measured = [METRICS[name].score(split) for split in splits]

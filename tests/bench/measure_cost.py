@@ -22,8 +22,7 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.metrics import METRICS
-from stages.measure.run import LIBRARIES
+from stages.measure.metrics import METRICS, needs_of
 from stages.shared.embedding_store import Layer
 from stages.shared.embedding_writer import EmbeddingWriter
 
@@ -71,8 +70,6 @@ def correlated(count: int, classes: int, width: int, seed: int) -> tuple[Any, An
 
 def print_seconds(count: int) -> None:
     """Time every score on every layer of both splits, each from nothing, then together, on one thread."""
-    for module in LIBRARIES:
-        __import__(module)
     print(f"CPU seconds on one thread, {len(WIDTHS)} layers, {count} images, 10 k-means starts; in brackets the widest")
     together = {"all": list(METRICS), "every checkpoint": EVERY_CHECKPOINT}
     for classes in CLASSES.values():
@@ -86,7 +83,7 @@ def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
     """CPU seconds of some scores of one layer, sharing what they can."""
     settings = Settings("none", int(np.bincount(y).max()), 10, 0, 1.0, 5, 0, 0)
     began = time.process_time()
-    split = EmbeddedSplit(X, y, settings, wanted=names)
+    split = EmbeddedSplit(X, y, settings, needs=needs_of(names))
     for name in names:
         METRICS[name].score(split)
     return time.process_time() - began

@@ -12,12 +12,12 @@ def test_a_part_is_scored_like_the_whole_with_its_own_classes_and_k():
     X, y = blobs([10, 6, 8], 5)
     whole = embedded(X, y, starts=5, folds=4, probe_seed=9, normalize="l2")
     rows = np.flatnonzero(y != 0)
-    part = part_of(whole, rows, starts=2, folds=3, wanted=["silhouette"])
+    part = part_of(whole, rows, starts=2, folds=3, needs=["class_distances"])
     assert np.array_equal(part.y, y[rows] - 1)
     assert np.array_equal(part.X, whole.X[rows])  # of unit length already, and not scaled again
     settings = part.settings
     assert (settings.neighbours, settings.starts, settings.folds, settings.probe_seed) == (8, 2, 3, 9)
-    assert part.wanted == {"silhouette"}
+    assert part.needs == {"class_distances"}
 
 
 def test_a_part_has_at_most_the_starts_and_folds_of_the_whole():

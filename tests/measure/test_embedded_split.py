@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from stages.measure import embedded_split as layer
-from stages.measure.embedded_split import CLASS_DISTANCE_SCORES, NEIGHBOUR_SCORES, EmbeddedSplit, centred, unit_rows
-from stages.measure.metrics import METRICS
+from stages.measure.embedded_split import EmbeddedSplit, centred, unit_rows
+from stages.measure.metrics import METRICS, needs_of
 from tests.measure.synthetic import blobs, embedded, settings
 
 
@@ -21,17 +21,15 @@ def test_embeddings_are_taken_as_they_are_without_normalization():
 def test_shared_results_are_computed_once():
     X, y = blobs([9, 7], 3)
     split = embedded(X, y)
-    assert not split.clustered
     assert split.clusterings is split.clusterings
-    assert split.clustered
     assert split.scan is split.scan
-    assert split.peers.tolist() == [8 if c == 0 else 6 for c in y]
+    assert split.n_same_class.tolist() == [8 if c == 0 else 6 for c in y]
 
 
 def test_neighbours_reach_as_far_as_retrieval_needs():
     X, y = blobs([9, 7], 3)
     shallow, deep = embedded(X, y, neighbours=2), embedded(X, y, neighbours=12)
-    assert shallow.scan.hits.max() == 2 < deep.scan.hits.max()
+    assert shallow.scan.n_matches.max() == 2 < deep.scan.n_matches.max()
     assert np.array_equal(shallow.scan.average_precisions, deep.scan.average_precisions)
     assert shallow.nearest.shape == (16, 3)
     assert embedded(X[:3], y[:3] * 0, neighbours=1).nearest.shape == (3, 2)
@@ -49,7 +47,7 @@ def passes(monkeypatch):
 
 def test_scores_from_distances_share_one_pass(passes):
     X, y = blobs([9, 7], 3)
-    split = EmbeddedSplit(X, y, settings(y), wanted=METRICS)
+    split = EmbeddedSplit(X, y, settings(y), needs=needs_of(METRICS))
     values = {name: metric.score(split).value for name, metric in METRICS.items()}
     assert passes == ["scan"]
     assert values["silhouette"] == METRICS["silhouette"].score(embedded(X, y)).value
@@ -58,11 +56,12 @@ def test_scores_from_distances_share_one_pass(passes):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_score_computes_the_distances_it_needs_and_no_others(name, passes):
     X, y = blobs([9, 7], 3)
-    split = EmbeddedSplit(X, y, settings(y), wanted=[name])
+    split = EmbeddedSplit(X, y, settings(y), needs=needs_of([name]))
     METRICS[name].score(split)
-    expected = ["scan"] if name in NEIGHBOUR_SCORES else ["distance_sums"] if name in CLASS_DISTANCE_SCORES else []
-    assert passes == expected
-    if name in NEIGHBOUR_SCORES:
+    needs = METRICS[name].needs
+    assert passes == (["scan"] if "neighbours" in needs else ["distance_sums"] if "class_distances" in needs else [])
+    assert ("clusterings" in needs) == ("clusterings" in vars(split))
+    if "neighbours" in needs:
         assert split.scan.sums is None
 
 

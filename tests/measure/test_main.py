@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.measure.analyses.registry import ANALYSES
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.jobs import settings_of
-from stages.measure.metrics import METRICS, NAMES
-from stages.measure.params import ANALYSES, MeasureParams
+from stages.measure.metric_names import BETTER
+from stages.measure.metrics import METRICS
+from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.metric_table import COLUMNS, read_records
 from stages.shared.params import read_section
@@ -176,7 +178,7 @@ def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(c
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), path.name
 
 
-EXTRA = [name for name in NAMES if name not in DEFAULT["metrics"]]
+EXTRA = [name for name in BETTER if name not in DEFAULT["metrics"]]
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +291,7 @@ def test_analyses_need_what_they_look_at_before_any_work(tmp_path):
     write_params(tmp_path / "params.yaml", analyses=["ood"])
     done = measure(tmp_path)
     assert done.returncode == 2
-    assert "set embed.train_per_class to more than 0, or take ood out of measure.analyses" in done.stderr
+    assert "'ood' needs embed.train_per_class to be more than 0, but embedded are the images test" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

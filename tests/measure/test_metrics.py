@@ -5,13 +5,14 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metrics import HEAD_METRICS, METRICS, NAMES, accuracy
+from stages.measure.metric_names import BETTER, HEAD_SCORES, LAYER_SCORES
+from stages.measure.metrics import HEAD_METRICS, METRICS, accuracy, needs_of
 from stages.measure.scores import geometry
 from stages.measure.scores.clustering import assigned_classes
 from tests.measure.synthetic import blobs, embedded, settings
 
 every_score = pytest.mark.parametrize("name", METRICS)
-RANKING = [name for name, metric in METRICS.items() if metric.better != "neither"]
+RANKING = [name for name in METRICS if BETTER[name] != "neither"]
 FROM_CLUSTERS = {"nmi", "ami", "ari", "cluster_accuracy"}
 WITHOUT_CONTRIBUTIONS = {"nmi", "ami", "ari"}
 DEPENDS_ON_ORDER = {*FROM_CLUSTERS, "probe_accuracy", "few_shot_accuracy_1", "few_shot_accuracy_5"}
@@ -27,26 +28,19 @@ def score(name, X, y, **changes):
     return METRICS[name].score(embedded(X, y, **changes))
 
 
-def test_names_are_the_function_names():
+def test_names_are_the_function_names_and_those_that_params_are_checked_with():
     for name, metric in METRICS.items():
         if not name.startswith("few_shot_accuracy_"):
             assert metric.score.__name__ == name
     assert METRICS["few_shot_accuracy_5"].score.keywords == {"shots": 5}
-    clusters, neighbours = ("nmi", "ami", "ari", "cluster_accuracy", "silhouette"), ("knn_purity", "nn1_accuracy")
-    few_shot = ("few_shot_accuracy_1", "few_shot_accuracy_5")
-    others = ("probe_accuracy", "intrinsic_dimension", "collapse", "accuracy")
-    assert (*clusters, *neighbours, "r_precision", "map_at_r", *few_shot, *others) == NAMES
-
-
-def test_what_is_better_is_said():
-    better = {name: metric.better for name, metric in (METRICS | HEAD_METRICS).items() if metric.better != "higher"}
-    assert better == {"intrinsic_dimension": "neither", "collapse": "lower"}
+    assert list(METRICS) == list(LAYER_SCORES)
+    assert list(HEAD_METRICS) == list(HEAD_SCORES)
 
 
 @pytest.mark.parametrize("name", RANKING)
 def test_values_lie_between_chance_and_the_ceiling(name, data):
     found = score(name, *data)
-    if METRICS[name].better == "lower":
+    if BETTER[name] == "lower":
         assert found.ceiling < found.value < found.chance
     else:
         assert -0.1 < found.chance < found.value <= found.ceiling <= 1
@@ -150,7 +144,7 @@ def test_blocks_and_company_do_not_change_a_score(name, data, monkeypatch):
     alone = score(name, X, y)
     monkeypatch.setattr(geometry, "ROWS_PER_BLOCK", 7)
     monkeypatch.setattr(geometry, "FEATURES_PER_BLOCK", 2)
-    split = EmbeddedSplit(X, y, settings(y), wanted=METRICS)
+    split = EmbeddedSplit(X, y, settings(y), needs=needs_of(METRICS))
     found = {other: metric.score(split) for other, metric in METRICS.items()}[name]
     assert found.value == pytest.approx(alone.value, rel=1e-12)
     assert np.allclose(found.per_image, alone.per_image)

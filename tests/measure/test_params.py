@@ -40,7 +40,7 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"metrics": ["nmj"]}, r"measure\.metrics\.0: .*'nmj' is no score: did you mean 'nmi'"),
+        ({"metrics": ["nmj"]}, r"measure\.metrics\.0: .*unknown score 'nmj': did you mean 'nmi'"),
         (
             {"extra": {"metrics": ["sillhouette"], "steps": "ends"}},
             r"measure\.extra\.metrics\.0: .*'silhouette'\?",
@@ -52,7 +52,7 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         ),
         ({"extra": {"metrics": [], "steps": "last"}}, r"measure\.extra\.steps.*found 'last'"),
         ({"extra": {"metrics": []}}, r"measure\.extra\.steps is missing"),
-        ({"analyses": ["class_subset"]}, r"measure\.analyses\.0: .*is no analysis: did you mean 'class_subsets'"),
+        ({"analyses": ["class_subset"]}, "unknown analysis 'class_subset': did you mean 'class_subsets'"),
         ({"analyses": ["ood", "ood"]}, r"analyses must not repeat a name"),
         ({"analyses": None}, r"measure\.analyses: Input should be a valid list"),
         ({"metrics": ["knn_purty"]}, "did you mean 'knn_purity'"),

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stages.commands.config import Config
+from stages.measure.analyses.registry import probing
 from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.regular_files import check_regular
@@ -113,8 +114,8 @@ def probed(config: Config) -> tuple[int, Sequence[str], str]:
     measure = config.measure
     splits: Sequence[str] = config.embed.splits
     user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
-    if "corruptions" in measure.analyses:
-        user += ", and corruptions out of measure.analyses"
+    analyses = probing(measure.analyses)
+    user += "".join(f", and {name} out of measure.analyses" for name in analyses)
     if "probe_accuracy" not in measure.all_metrics:
-        splits = ["test"] if "corruptions" in measure.analyses else []
+        splits = list(analyses.values())
     return measure.probe.folds, splits, f"lower the folds, or take {user}"

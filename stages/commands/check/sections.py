@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from stages.commands.check.datasets import check_folds, check_seen
 from stages.commands.config import Config
-from stages.measure.metrics import METRICS
+from stages.measure.analyses.registry import Extra, check_embedded
+from stages.measure.metric_names import BETTER
 from stages.measure.params import chosen_steps
 from stages.shared.console import UserError, nearest
 
@@ -37,7 +38,7 @@ def check_main_metric(config: Config) -> None:
             f"aggregate.main_metric: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
             f"{nearest(wanted, measure.all_metrics)}"
         )
-    if wanted in METRICS and METRICS[wanted].better == "neither":
+    if BETTER[wanted] == "neither":
         raise UserError(f"aggregate.main_metric: must be a score by which a layer is better, found {wanted!r}; try nmi")
     for last in sorted({config.checkpoints(model)[-1] for model in config.run.models}):
         for name, applies in (("extra", wanted in measure.extra.metrics), ("probe", wanted == "probe_accuracy")):
@@ -95,19 +96,9 @@ def check_analyses(config: Config) -> None:
         UserError: naming the analysis and both remedies.
     """
     embed = config.embed
-    needs = {
-        "ood": [("embed.splits to list 'test'", "test" in embed.splits)],
-        "seen_matched": [("embed.splits to list 'test'", "test" in embed.splits)],
-        "corruptions": [("embed.corruptions.kinds to name some", bool(embed.corruptions.kinds))],
-    }
-    needs["ood"] += [("embed.train_per_class to be more than 0", embed.train_per_class > 0)]
-    for name in config.measure.analyses:
-        missing = [need for need, met in needs.get(name, []) if not met]
-        if missing:
-            raise UserError(
-                f"measure.analyses: {name!r} needs {missing[0]}; change it there, or take {name} out of "
-                "measure.analyses"
-            )
+    asked: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
+    extra = [kind for kind, wanted in asked.items() if wanted]
+    check_embedded(config.measure.analyses, embed.splits, extra)
 
 
 def _joined(values: Sequence[object]) -> str:

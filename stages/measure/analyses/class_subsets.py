@@ -5,10 +5,10 @@ from math import comb
 
 import numpy as np
 
-from stages.measure.analyses.result import Found
+from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell, part_of
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import METRICS, needs_of
 from stages.shared.embedding_store import Layer
 from stages.shared.metric_table import join_classes
 from stages.shared.seeding import child_seed
@@ -27,21 +27,22 @@ SEED = 0
 """Root seed of the choice of subsets, the same in every cell, so that cells are compared on the same ones."""
 
 
-def class_subsets(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
+def class_subsets(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Score one layer on subsets of the unseen classes, and on all of them under the same settings.
 
     Those settings are the cell's, with fewer k-means starts and folds: a subset's value is to be compared with that of
     all classes here, not with the layer's own score.
     """
-    names = cell.names[UNSEEN]
+    names, K = cell.names[UNSEEN], len(split.class_sizes)
     metrics = [name for name in cell.params.all_metrics if name in METRICS]
     rows = []
-    for left_out in subsets(len(names)):
+    for left_out in subsets(K):
         rows_kept = np.flatnonzero(~np.isin(split.y, left_out))
-        kept = part_of(split, rows_kept, starts=STARTS, folds=FOLDS, wanted=metrics)
-        which = {"left_out": join_classes(names[list(left_out)]), "n_classes": len(names) - len(left_out)}
+        kept = part_of(split, rows_kept, starts=STARTS, folds=FOLDS, needs=needs_of(metrics))
+        which = {"left_out": join_classes(names[list(left_out)]), "n_classes": K - len(left_out)}
         rows += [{"metric": name} | which | {"value": METRICS[name].score(kept).value} for name in metrics]
-    return Found(tables={"class_subsets": rows})
+    too_few = f"class_subsets: the split {UNSEEN!r} has 2 classes, so that none can be left out; only all are scored"
+    return AnalysisResult(tables={"class_subsets": rows}, notes=[too_few] if K == 2 else [])
 
 
 def subsets(K: int) -> list[tuple[int, ...]]:

@@ -1,74 +1,117 @@
 """How one layer, and the network's own head, hold up when the seen classes' test images are corrupted."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from stages.measure.analyses.result import Found, ScoreRow
-from stages.measure.arrays import Classes, Floats, Rows
+from stages.measure.analyses.result import AnalysisResult, ScoreRow
+from stages.measure.arrays import Classes, Float32
 from stages.measure.cell import Cell
-from stages.measure.corrupted import CopyScore, accuracy_of_copies, nmi_of_copies, relative
 from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.jobs import PROBE
-from stages.measure.metrics import HEAD_METRICS, METRICS, largest_share
-from stages.measure.scores.probe import held_out_predictions_of_copies
+from stages.measure.metric_names import BETTER, PROBE
+from stages.measure.metrics import HEAD_METRICS, largest_share
+from stages.measure.scores.clustering import best_of_few, normalized_mutual_information
 from stages.shared.embedding_store import Layer
 from stages.shared.split_names import SEEN
 
 
-def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
-    """Score corrupted copies of test images by the probe and by k-means, beside the clean originals.
-
-    The probe's predictions of clean images are left in `split`, whose own score they serve as well.
-    """
-    rows = rows_of_originals(cell)
-    copies = {name: cell.features_of_last(layer, name) for name in cell.corruptions}
-    y, settings = split.y[rows], split.settings
+def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
+    """Score corrupted copies of test images by the probe and by k-means, beside the clean originals."""
+    rows, settings = cell.copied_rows, split.settings
+    y, copies = split.y[rows], {name: X for name, (_, X) in split.copies.items()}
+    predicted, of_copies = split.probe
+    probed = {name: accuracy_of_copies(found, predicted[rows], y) for name, found in of_copies.items()}
+    clustered = nmi_of_copies(split.X[rows], copies, y, starts=settings.starts, seed=settings.kmeans_seed)
     largest = largest_share(np.bincount(y))
-    scores = [row(name, PROBE, found, largest, y) for name, found in probe_scores(split, rows, copies).items()]
-    clusters = nmi_of_copies(split.X[rows], copies, y, starts=settings.starts, seed=settings.kmeans_seed)
-    return Found(scores=scores + [row(name, "nmi", found, np.nan, y) for name, found in clusters.items()])
+    scores = [row(name, PROBE, found, largest, y) for name, found in probed.items()]
+    return AnalysisResult(scores=scores + [row(name, "nmi", found, np.nan, y) for name, found in clustered.items()])
 
 
-def rows_of_originals(cell: Cell) -> Rows:
-    """Indices of the originals among the seen test images, (m,), the same for every corruption."""
-    first, *others = (cell.rows_of_copies(name) for name in cell.corruptions)
-    if not all(np.array_equal(first, other) for other in others):
-        raise ValueError("every corruption must hold copies of the same images in the same order")
-    return first
+def head(cell: Cell) -> AnalysisResult:
+    """Score the network's own head on the copies; no scores where there are no logits."""
+    if not cell.store.classes:
+        return AnalysisResult()
+    heads, rows = np.array(cell.store.classes, dtype=str), cell.copied_rows
+    labels, logits = cell.store.labels(SEEN)[rows], cell.store.logits(cell.step, SEEN)[rows]
+    scores = []
+    for name, metric in HEAD_METRICS.items():
+        clean = metric(logits, heads, labels).value
+        for corruption in cell.corruptions:
+            score = metric(cell.last.logits(cell.step, corruption), heads, labels)
+            sizes = len(labels), len(np.unique(labels))
+            scores.append(ScoreRow(corruption, name, score, BETTER[name], *sizes, relative(score.value, clean)))
+    return AnalysisResult(scores=scores)
 
 
-def probe_scores(split: EmbeddedSplit, rows: Rows, copies: dict[str, Floats]) -> dict[str, CopyScore]:
-    """Accuracy, by corruption, of the linear probe on copies of images that it was not fitted on."""
-    settings = split.settings
-    split.probe_predictions, of_copies = held_out_predictions_of_copies(
-        split.X,
-        split.y,
-        C=settings.C,
-        folds=settings.folds,
-        seed=settings.probe_seed,
-        copies={name: (rows, X) for name, X in copies.items()},
-    )
-    clean, y = split.probe_predictions[rows], split.y[rows]
-    return {name: accuracy_of_copies(predicted, clean, y) for name, predicted in of_copies.items()}
+@dataclass(frozen=True)
+class CopyScore:
+    """A score of corrupted copies.
+
+    Attributes:
+        value: of the copies.
+        clean: of the clean originals of the same images.
+    """
+
+    value: float
+    clean: float
+
+    @property
+    def relative(self) -> float:
+        """The copies' score as a share of the originals'."""
+        return relative(self.value, self.clean)
 
 
 def row(corruption: str, metric: str, found: CopyScore, chance: float, y: Classes) -> ScoreRow:
     """One row of layers.csv."""
-    score, better = Score(found.value, chance, 1.0), METRICS[metric].better
-    return ScoreRow(corruption, metric, score, better, len(y), len(np.unique(y)), found.relative)
+    score = Score(found.value, chance, 1.0)
+    return ScoreRow(corruption, metric, score, BETTER[metric], len(y), len(np.unique(y)), found.relative)
 
 
-def head_on_corruptions(cell: Cell) -> list[ScoreRow]:
-    """Scores of the network's own head on the copies; none where there are no logits."""
-    if not cell.store.classes:
-        return []
-    heads, rows = np.array(cell.store.classes, dtype=str), rows_of_originals(cell)
-    labels, logits = cell.store.labels(SEEN)[rows], cell.store.logits(cell.step, SEEN)[rows]
-    scores = []
-    for name, metric in HEAD_METRICS.items():
-        clean = metric.score(logits, heads, labels).value
-        for corruption in cell.corruptions:
-            score = metric.score(cell.last.logits(cell.step, corruption), heads, labels)
-            against = relative(score.value, clean)
-            sizes = len(labels), len(np.unique(labels))
-            scores.append(ScoreRow(corruption, name, score, metric.better, *sizes, against))
-    return scores
+def relative(value: float, clean: float) -> float:
+    """Divide a score of corrupted copies by that of the clean originals; NaN where that is 0."""
+    return value / clean if clean != 0 else np.nan
+
+
+def accuracy_of_copies(predicted: Classes, predicted_clean: Classes, y: Classes) -> CopyScore:
+    """Share of copies, and of their originals, whose class was predicted.
+
+    Args:
+        predicted: (m,) classes predicted for the copies.
+        predicted_clean: (m,) classes predicted for their originals.
+        y: (m,) their classes.
+    """
+    return CopyScore(float((predicted == y).mean()), float((predicted_clean == y).mean()))
+
+
+def nmi_of_copies(
+    clean: Float32, copies: Mapping[str, Float32], y: Classes, *, starts: int, seed: int
+) -> dict[str, CopyScore]:
+    """Cluster the copies of each corruption alone, and the clean originals, and compare clusters with classes.
+
+    Args:
+        clean: (m, D) float32, the originals.
+        copies: (m, D) float32 by corruption, in the order of the originals.
+        y: (m,) classes.
+        starts: number of k-means starts, of which at most 3 are used.
+        seed: of the first start.
+
+    Returns:
+        NMI by corruption; all have the same clean reference.
+    """
+    reference = nmi_of_least_inertia(clean, y, starts=starts, seed=seed)
+    return {n: CopyScore(nmi_of_least_inertia(X, y, starts=starts, seed=seed), reference) for n, X in copies.items()}
+
+
+def nmi_of_least_inertia(X: Float32, y: Classes, *, starts: int, seed: int) -> float:
+    """Cluster an embedding into as many clusters as there are classes, and score the start of least inertia.
+
+    Args:
+        X: (m, D) float32.
+        y: (m,) classes, any integers.
+        starts: number of k-means starts, of which at most 3 are used.
+        seed: of the first start.
+    """
+    codes = np.unique(y, return_inverse=True)[1]
+    best = best_of_few(X, int(codes.max()) + 1, starts=starts, seed=seed)
+    return normalized_mutual_information(codes, best.labels)

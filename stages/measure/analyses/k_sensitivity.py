@@ -1,13 +1,13 @@
 """K-means into other numbers of clusters than there are classes: how much hangs on knowing that number."""
 
-from stages.measure.analyses.result import Found
+from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.scores.clustering import best_of_few, chance_of_nmi, normalized_mutual_information
 from stages.shared.embedding_store import Layer
 
 
-def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
+def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Agreement of one layer's clusters with the classes for K - 2 ... K + 2 and 2 K clusters."""
     settings = split.settings
     rows = []
@@ -15,7 +15,7 @@ def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
         labels = best_of_few(split.X, clusters, starts=settings.starts, seed=settings.kmeans_seed).labels
         value, chance = normalized_mutual_information(split.y, labels), chance_of_nmi(split.y, labels)
         rows.append({"clusters": clusters, "nmi": value, "ami": (value - chance) / (1 - chance)})
-    return Found(tables={"k_sensitivity": rows})
+    return AnalysisResult(tables={"k_sensitivity": rows})
 
 
 def cluster_counts(K: int, N: int) -> list[int]:

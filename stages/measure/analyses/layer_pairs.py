@@ -1,48 +1,87 @@
-"""How similar the layers of a network are to each other, pair by pair."""
+"""How similar the layers of a network are to each other, pair by pair: debiased linear centred kernel alignment."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from stages.measure.arrays import Classes, Rows
+from stages.measure.analyses.result import AnalysisResult
+from stages.measure.arrays import Classes, Float32, Float64, Rows
 from stages.measure.cell import Cell
-from stages.measure.cka import centred_gram, cka
-from stages.shared.embedding_store import Layer
+from stages.shared.metric_table import ANALYSIS_TABLES
 from stages.shared.seeding import child_seed
 
 MOST_IMAGES = 1000
 """Largest number of images of a split that are compared."""
 
+FEATURES_PER_BLOCK = 1024
+"""Features that are in double precision at once."""
 
-@dataclass(frozen=True)
-class Pair:
-    """Two layers, `a` not deeper than `b`, compared on one split at the last step.
-
-    Attributes:
-        split: the split's name.
-        a, b: the layers; the same for a layer with itself.
-        cka: debiased linear centred kernel alignment.
-    """
-
-    split: str
-    a: Layer
-    b: Layer
-    cka: float
+FEWEST_IMAGES = 4
+"""Below this the unbiased estimate does not exist."""
 
 
-def layer_pairs(cell: Cell) -> list[Pair]:
-    """Compare every two layers, and each with itself, on every split.
+def layer_pairs(cell: Cell) -> AnalysisResult:
+    """Compare every two layers, and each with itself, on every split; `layer_a` is the shallower one.
 
     Holds an (n, n) matrix for every layer, n at most `MOST_IMAGES`, and one embedding at a time.
     """
-    pairs = []
-    layers = cell.store.layers
-    for split, y in cell.classes.items():
-        rows = stratified(y, MOST_IMAGES, child_seed(cell.store.seed, "layer pairs", split))
-        grams = [centred_gram(cell.embedded(layer, cell.step, split).X[rows]) for layer in layers]
-        for i, a in enumerate(layers):
-            pairs += [Pair(split, a, layers[j], cka(grams[i], grams[j])) for j in range(i, len(layers))]
-    return pairs
+    rows = [row for split in cell.classes for row in pairs_of_split(cell, split)]
+    return AnalysisResult(tables={"layer_pairs": rows})
+
+
+def pairs_of_split(cell: Cell, split: str) -> list[dict[str, Any]]:
+    """Rows of the table for one split."""
+    chosen = stratified(cell.classes[split], MOST_IMAGES, child_seed(cell.store.seed, "layer pairs", split))
+    layers, columns = cell.store.layers, list(ANALYSIS_TABLES["layer_pairs"])
+    grams = [centred_gram(cell.embedded(layer, cell.step, split).X[chosen]) for layer in layers]
+    pairs = [(i, j) for i in range(len(layers)) for j in range(i, len(layers))]
+    values = ((cell.step, split, *layers[i].keys, *layers[j].keys, cka(grams[i], grams[j])) for i, j in pairs)
+    return [dict(zip(columns, each, strict=True)) for each in values]
+
+
+def centred_gram(X: Float32) -> Float64:
+    """Compute the inner products of N images in one layer, centred so that the estimate of HSIC has no bias.
+
+    The diagonal is left out (0), and every row and column sums to 0: U-centring (Székely and Rizzo 2014). The mean of
+    the products of two such matrices over N (N - 3) is the unbiased estimator of HSIC of Song et al. (JMLR 2012).
+
+    Args:
+        X: (N, D) float32.
+
+    Returns:
+        (N, N) float64, symmetric; all zero of a constant embedding, all NaN of fewer than 4 images.
+    """
+    N = len(X)
+    if N < FEWEST_IMAGES:
+        return np.full((N, N), np.nan)
+    gram = np.zeros((N, N))
+    for start in range(0, X.shape[1], FEATURES_PER_BLOCK):
+        block = X[:, start : start + FEATURES_PER_BLOCK].astype(np.float64)
+        block -= block[0].copy()  # exactly 0 where constant
+        block -= block.mean(axis=0)
+        gram += block @ block.T
+    np.fill_diagonal(gram, 0)
+    means = gram.sum(axis=0) / (N - 2)
+    gram += means.sum() / (N - 1) - means - means[:, None]
+    np.fill_diagonal(gram, 0)
+    return gram
+
+
+def cka(K: Float64, L: Float64) -> float:
+    """Compare two layers by debiased linear centred kernel alignment (Nguyen, Raghu and Kornblith, ICLR 2021).
+
+    HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)), each by the unbiased estimator of Song et al. (2012), whose common factor
+    cancels. It does not change when either embedding is rotated, scaled or shifted.
+
+    Args:
+        K, L: (N, N) float64, the layers' `centred_gram` of the same images in the same order.
+
+    Returns:
+        From -1 to 1: 1 of a layer with itself, about 0 of unrelated layers, on either side of it. NaN where a layer is
+        constant or there are fewer than 4 images.
+    """
+    scale = float(np.linalg.norm(K) * np.linalg.norm(L))
+    return float(np.clip(np.vdot(K, L) / scale, -1, 1)) if scale > 0 else np.nan
 
 
 def stratified(y: Classes, most: int, seed: int) -> Rows:

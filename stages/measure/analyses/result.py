@@ -1,12 +1,10 @@
-"""What the analyses of one layer hand back, on the way to the tables."""
+"""What an analysis hands back, on the way to the tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from stages.measure.arrays import Float64
 from stages.measure.embedded_split import Score
 
 
@@ -33,26 +31,29 @@ class ScoreRow:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found of one layer.
+class AnalysisResult:
+    """What was found of one layer, or of the network.
 
     Attributes:
-        scores: rows of layers.csv.
-        tables: rows of further tables, by the table's name.
-        images: columns of images.parquet, (N,) floats by split and name.
+        scores: rows of layers.csv, of the layer or of the network's own head.
+        tables: rows of the table of an analysis, by the analysis; of a layer without `ROW_KEYS`, which are added.
+        images: columns of images.parquet, (N,) by split and name.
+        notes: what was left out, in words; those that several layers repeat are said once.
     """
 
     scores: list[ScoreRow] = field(default_factory=list)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    images: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    images: dict[str, dict[str, Float64]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def merged(parts: Iterable[Found]) -> Found:
-    """Join what several analyses found of one layer."""
-    whole = Found()
-    for part in parts:
-        whole.scores.extend(part.scores)
-        whole.tables.update(part.tables)
-        for split, columns in part.images.items():
-            whole.images.setdefault(split, {}).update(columns)
-    return whole
+def combine(results: Iterable[AnalysisResult]) -> AnalysisResult:
+    """Join what several analyses found of one layer, or of the network."""
+    parts = list(results)
+    splits = dict.fromkeys(split for part in parts for split in part.images)
+    return AnalysisResult(
+        scores=[row for part in parts for row in part.scores],
+        tables={name: rows for part in parts for name, rows in part.tables.items()},
+        images={split: {n: c for part in parts for n, c in part.images.get(split, {}).items()} for split in splits},
+        notes=[note for part in parts for note in part.notes],
+    )

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stages.measure.analyses.result import Found, ScoreRow
+from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import Classes, Rows
 from stages.measure.cell import Cell, part_of
 from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.metrics import METRICS
+from stages.measure.metric_names import BETTER
+from stages.measure.metrics import METRICS, needs_of
 from stages.shared.embedding_store import Layer
 from stages.shared.seeding import child_seed
-from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN_MATCHED
+from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
 DRAWS = 50
 """Number of random selections."""
@@ -20,10 +21,15 @@ SCORES = ("nmi", "knn_purity", "nn1_accuracy")
 SEED_NAMES = {SEEN_MATCHED: "seen", UNSEEN_MATCHED: "unseen"}
 """Of the draws: the selections, and so the scores, hang on them."""
 
+NOTE = (
+    "seen_matched: the split {!r} has a class of one image, so that selections hold one of every class; the scores "
+    "need two and are empty"
+)
+
 NO_SCORE = Score(np.nan, np.nan, np.nan)
 
 
-def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
+def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Mean scores of one layer over random selections of test images, and of unseen images of equal numbers.
 
     A selection holds as many classes as the split of fewer classes has (the unseen one, as a rule), and of each class
@@ -36,8 +42,9 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> Found:
     for name, each in splits.items():
         seed = child_seed(cell.store.seed, "matched selections", SEED_NAMES[name])
         found = means(each, selections(each.y, K, n, seed)) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
-        scores += [ScoreRow(name, m, s, METRICS[m].better, K * n, K) for m, s in found.items()]
-    return Found(scores=scores)
+        scores += [ScoreRow(name, m, s, BETTER[m], K * n, K) for m, s in found.items()]
+    alone = [name for name, each in zip((SEEN, UNSEEN), splits.values(), strict=True) if each.class_sizes.min() == 1]
+    return AnalysisResult(scores=scores, notes=[NOTE.format(alone[0])] if alone else [])
 
 
 def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
@@ -56,7 +63,7 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
 
 def means(split: EmbeddedSplit, selected: Iterable[Rows]) -> dict[str, Score]:
     """Mean value, chance and ceiling of every score over selections, one of which is held at a time."""
-    found = [levels(part_of(split, rows, starts=1, wanted=SCORES)) for rows in selected]
+    found = [levels(part_of(split, rows, starts=1, needs=needs_of(SCORES))) for rows in selected]
     mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
     return {name: Score(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
 

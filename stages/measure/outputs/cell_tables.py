@@ -6,23 +6,21 @@ starts.csv         one row per step, split, layer, pooling and k-means start
 `image_tables` has those of images, `stages.shared.metric_table` the columns that other stages read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.measure.analyses.layer_pairs import Pair
 from stages.measure.analyses.result import ScoreRow
-from stages.measure.metrics import HEAD_METRICS, METRICS
+from stages.measure.embedded_split import Score
+from stages.measure.metric_names import BETTER
 from stages.measure.outputs.image_tables import write_image_tables
 from stages.measure.run import Measured, Result
 from stages.shared.embedding_store import Embeddings
 from stages.shared.metric_table import ANALYSIS_TABLES, row_keys, write_analysis, write_records
 from stages.shared.split_names import SEEN
-
-BETTER = {n: metric.better for n, metric in METRICS.items()} | {n: metric.better for n, metric in HEAD_METRICS.items()}
 
 
 def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Sequence[str]) -> int:
@@ -43,28 +41,32 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
     if any(result.clusterings for result in measured.results):
         start_records(measured.results).to_csv(out / "starts.csv", index=False)
     for analysis in (name for name in analyses if name in ANALYSIS_TABLES):
-        pairs = pair_records(measured.pairs or [], store.steps[-1])
-        write_analysis(out, analysis, pairs if analysis == "layer_pairs" else found_records(measured.results, analysis))
+        write_analysis(out, analysis, analysis_rows(measured, analysis))
     return len(records)
 
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     """Tabulate every score of every layer and of the head, in all columns of `stages.shared.metric_table`."""
-    sizes = {split: (len(labels), len(np.unique(labels))) for split in store.splits for labels in [store.labels(split)]}
     head = {"parameters": None, "width": len(store.classes)}
     rows = []
     for result in measured.results:
         job, layer = result.job, result.job.layer
         about = {"parameters": layer.parameters, "width": layer.width}
-        scored = [ScoreRow(job.split, n, s, BETTER[n], *sizes[job.split]) for n, s in result.scores.items()]
-        scored += result.found.scores
+        scored = score_rows(store, job.split, result.scores) + result.analysed.scores
         rows += [row_keys(job.step, row.split, *layer.keys) | columns_of(row) | about for row in scored]
     for step, scores in measured.heads.items():
-        scored = [ScoreRow(SEEN, n, s, BETTER[n], *sizes[SEEN]) for n, s in scores.items()]
-        rows += [row_keys(step, SEEN) | columns_of(row) | head for row in scored]
-    rows += [row_keys(store.steps[-1], row.split) | columns_of(row) | head for row in measured.corrupted_heads]
+        rows += [row_keys(step, SEEN) | columns_of(row) | head for row in score_rows(store, SEEN, scores)]
+    last = store.steps[-1]
+    rows += [row_keys(last, row.split) | columns_of(row) | head for row in measured.of_network.scores]
     cell = {"dataset": store.dataset, "model": store.model, "seed": store.seed}
     return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
+
+
+def score_rows(store: Embeddings, split: str, scores: Mapping[str, Score]) -> list[ScoreRow]:
+    """Rows of the scores of one split, by name."""
+    labels = store.labels(split)
+    sizes = len(labels), len(np.unique(labels))
+    return [ScoreRow(split, name, score, BETTER[name], *sizes) for name, score in scores.items()]
 
 
 def columns_of(row: ScoreRow) -> dict[str, Any]:
@@ -75,19 +77,14 @@ def columns_of(row: ScoreRow) -> dict[str, Any]:
     return {"metric": row.metric} | columns | sizes | {"better": row.better, "relative": row.relative}
 
 
-def found_records(results: Sequence[Result], analysis: str) -> list[dict[str, Any]]:
-    """List what an analysis found of every layer."""
-    return [
+def analysis_rows(measured: Measured, analysis: str) -> list[dict[str, Any]]:
+    """Rows of the table of an analysis, of every layer or of the network."""
+    rows = [
         row_keys(result.job.step, result.job.split, *result.job.layer.keys) | row
-        for result in results
-        for row in result.found.tables.get(analysis, [])
+        for result in measured.results
+        for row in result.analysed.tables.get(analysis, [])
     ]
-
-
-def pair_records(pairs: Sequence[Pair], step: int) -> list[dict[str, Any]]:
-    """List comparisons of layers; `layer_a` is the shallower one."""
-    names = list(ANALYSIS_TABLES["layer_pairs"])
-    return [dict(zip(names, (step, pair.split, *pair.a.keys, *pair.b.keys, pair.cka), strict=True)) for pair in pairs]
+    return rows + measured.of_network.tables.get(analysis, [])
 
 
 def start_records(results: Sequence[Result]) -> pd.DataFrame:

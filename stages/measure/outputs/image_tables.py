@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.measure.embedded_split import Score
-from stages.measure.metrics import NAMES
+from stages.measure.metric_names import BETTER
 from stages.measure.run import Measured, Result
 from stages.shared.embedding_store import Embeddings, Layer
 from stages.shared.metric_table import CLUSTER, row_keys
@@ -55,7 +55,7 @@ def found_of_images(results: Sequence[Result]) -> tuple[dict[tuple[int, str, str
     """Columns that the analyses found of images, by step, split and layer, and the names of all of them."""
     found: dict[tuple[int, str, str], dict[str, Any]] = {}
     for result in results:
-        for split, columns in result.found.images.items():
+        for split, columns in result.analysed.images.items():
             found[result.job.step, split, result.job.layer.name] = columns
     return found, sorted({name for columns in found.values() for name in columns})
 
@@ -63,7 +63,7 @@ def found_of_images(results: Sequence[Result]) -> tuple[dict[tuple[int, str, str
 def contributing_metrics(scores: Sequence[dict[str, Score]]) -> list[str]:
     """Names of the scores that images contribute to, in the catalogue's order."""
     found = {name for each in scores for name, score in each.items() if score.per_image is not None}
-    return [name for name in NAMES if name in found]
+    return [name for name in BETTER if name in found]
 
 
 def contributions(scores: dict[str, Score], names: Sequence[str]) -> dict[str, Any]:

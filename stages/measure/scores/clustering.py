@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import entropy, random_table
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import mutual_info_score
+from sklearn.metrics.cluster import expected_mutual_information
 
+from stages.measure.arrays import Classes, Counts, Float32
 from stages.shared.seeding import child_seed
 
 FEW_STARTS = 3
@@ -37,7 +44,7 @@ class Clustering:
         return len(np.unique(self.labels))
 
 
-def cluster(X: NDArray[np.float32], clusters: int, *, starts: int, seed: int) -> list[Clustering]:
+def cluster(X: Float32, clusters: int, *, starts: int, seed: int) -> list[Clustering]:
     """Cluster an embedding by scikit-learn's k-means, every start fitted alone.
 
     The first start has `seed` itself as its random state, so that one start equals
@@ -60,40 +67,31 @@ def least_inertia(clusterings: Sequence[Clustering]) -> int:
     return int(np.argmin([clustering.inertia for clustering in clusterings]))
 
 
-def best_of_few(X: NDArray[np.float32], clusters: int, *, starts: int, seed: int) -> Clustering:
+def best_of_few(X: Float32, clusters: int, *, starts: int, seed: int) -> Clustering:
     """Cluster an embedding, with at most `FEW_STARTS` starts, and keep the one of least inertia."""
     clusterings = cluster(X, clusters, starts=min(starts, FEW_STARTS), seed=seed)
     return clusterings[least_inertia(clusterings)]
 
 
-def _fit(X: NDArray[np.float32], clusters: int, seed: int) -> Clustering:
-    from sklearn.cluster import (
-        KMeans,
-    )  # here, since the check of params needs the catalogue's names in its first second
-    from sklearn.exceptions import ConvergenceWarning
-
+def _fit(X: Float32, clusters: int, seed: int) -> Clustering:
     with warnings.catch_warnings():  # reported as `found` of every start
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         fitted = KMeans(n_clusters=clusters, random_state=seed, n_init=1).fit(X)
     return Clustering(seed, float(fitted.inertia_), fitted.labels_)
 
 
-def normalized_mutual_information(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
+def normalized_mutual_information(y: Classes, labels: NDArray[np.int32]) -> float:
     """Mutual information of classes and clusters over the mean of their entropies; 0 if there is one cluster only."""
-    from sklearn.metrics import mutual_info_score
-
     table = contingency(y, labels)
     return min(1.0, float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table)))  # 1, not 1 + 2e-16
 
 
-def chance_of_nmi(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
+def chance_of_nmi(y: Classes, labels: NDArray[np.int32]) -> float:
     """NMI expected when these cluster sizes are dealt to the images at random (Vinh, Epps and Bailey 2010).
 
     Returns:
         Expected mutual information under the permutation model over the mean entropy; 0 if there is one cluster only.
     """
-    from sklearn.metrics.cluster import expected_mutual_information
-
     table = contingency(y, labels)
     table = table[:, table.any(axis=0)]
     if table.shape[1] == 1:
@@ -101,21 +99,19 @@ def chance_of_nmi(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
     return float(expected_mutual_information(table, len(y)) / _mean_entropy(table))
 
 
-def contingency(y: NDArray[np.int64], labels: NDArray[np.integer]) -> NDArray[np.int64]:
+def contingency(y: Classes, labels: NDArray[np.integer]) -> Counts:
     """Count the images of every class in every cluster, (K, C)."""
     table = np.zeros((y.max() + 1, labels.max() + 1), dtype=np.int64)
     np.add.at(table, (y, labels), 1)
     return table
 
 
-def _mean_entropy(table: NDArray[np.int64]) -> float:
+def _mean_entropy(table: Counts) -> float:
     """Mean of the entropies of the rows' and of the columns' sums."""
-    from scipy.stats import entropy
-
     return float(entropy(table.sum(axis=1)) + entropy(table.sum(axis=0))) / 2
 
 
-def assigned_classes(y: NDArray[np.int64], labels: NDArray[np.int32]) -> NDArray[np.int64]:
+def assigned_classes(y: Classes, labels: NDArray[np.int32]) -> Classes:
     """Give every image the class of its cluster, under the one-to-one assignment that is right most often.
 
     Args:
@@ -132,14 +128,12 @@ def assigned_classes(y: NDArray[np.int64], labels: NDArray[np.int32]) -> NDArray
     return class_of[codes]
 
 
-def chance_of_assignment(y: NDArray[np.int64], labels: NDArray[np.int32]) -> float:
+def chance_of_assignment(y: Classes, labels: NDArray[np.int32]) -> float:
     """Share of images that the best assignment gets right when these cluster sizes are dealt to the images at random.
 
     Returns:
         Mean over 200 random contingency tables with these margins, the same ones whenever the margins are.
     """
-    from scipy.stats import random_table
-
     sizes, clusters = np.bincount(y), np.unique(labels, return_counts=True)[1]
     tables = random_table(sizes, clusters).rvs(RANDOM_TABLES, random_state=np.random.default_rng(0))
     return float(np.mean([table[_best_assignment(table)].sum() for table in tables]) / len(y))
@@ -147,7 +141,5 @@ def chance_of_assignment(y: NDArray[np.int64], labels: NDArray[np.int32]) -> flo
 
 def _best_assignment(table: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows and columns, one of each, whose cells have the largest sum."""
-    from scipy.optimize import linear_sum_assignment
-
     rows, columns = linear_sum_assignment(table, maximize=True)
     return rows, columns

@@ -1,12 +1,13 @@
 """Few-shot classification by the nearest class mean (SimpleShot, Wang et al. 2019), in random episodes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Doubles, Floats, Rows
+from stages.measure.arrays import Classes, Float32, Float64, Rows
 from stages.shared.seeding import child_seed
 
 EPISODES = 600
@@ -23,7 +24,7 @@ BATCH_BYTES = 8 * 2**20
 """Memory for the embeddings of a batch of episodes."""
 
 
-def mean_correctness(F: Floats, y: Classes, *, shots: int, seed: int) -> Doubles:
+def mean_correctness(F: Float32, y: Classes, *, shots: int, seed: int) -> Float64:
     """Say for every image in which share of its episodes it is nearest to the mean of its own class's support.
 
     An episode draws min(5, K) classes, and of each `shots` images of support and 15 queries. There are 600, of more
@@ -51,7 +52,7 @@ def mean_correctness(F: Floats, y: Classes, *, shots: int, seed: int) -> Doubles
     return _shares(right, asked, members)
 
 
-def _shares(right: Doubles, asked: Doubles, members: list[Rows]) -> Doubles:
+def _shares(right: Float64, asked: Float64, members: list[Rows]) -> Float64:
     shares = np.full(len(asked), np.nan)
     for rows in members:
         share = right[rows] / np.maximum(asked[rows], 1)
@@ -91,7 +92,7 @@ def draw_episodes(members: list[Rows], *, shots: int, seed: int) -> Episodes:
     """
     rng = np.random.default_rng(child_seed(seed, "few-shot episodes", shots))
     ways = min(WAYS, len(members))
-    episodes = max(EPISODES, -(-APPEARANCES * len(members) // ways))
+    episodes = max(EPISODES, math.ceil(APPEARANCES * len(members) / ways))
     chosen = np.stack([rng.random(len(members)).argsort()[:ways] for _ in range(episodes)])  # (E, W)
     support = np.empty((episodes, ways, shots), dtype=np.int64)
     queries = np.full((episodes, ways, QUERIES), -1)
@@ -104,14 +105,14 @@ def draw_episodes(members: list[Rows], *, shots: int, seed: int) -> Episodes:
     return Episodes(support, queries)
 
 
-def _deal(rows: Rows, hands: int, size: int, rng: np.random.Generator) -> Rows:
-    """Deal hands of different rows from as many shuffled decks as it takes, (hands, size)."""
+def _deal(rows: Rows, episodes: int, size: int, rng: np.random.Generator) -> Rows:
+    """Deal every episode different rows, from as many shuffled decks as it takes, (episodes, size)."""
     per_deck = len(rows) // size
-    decks = rng.permuted(np.tile(rows, (-(-hands // per_deck), 1)), axis=1)
-    return decks[:, : per_deck * size].reshape(-1, size)[:hands]
+    decks = rng.permuted(np.tile(rows, (math.ceil(episodes / per_deck), 1)), axis=1)
+    return decks[:, : per_deck * size].reshape(-1, size)[:episodes]
 
 
-def classify(F: Floats, episodes: Episodes) -> Iterator[tuple[Rows, NDArray[np.bool_]]]:
+def classify(F: Float32, episodes: Episodes) -> Iterator[tuple[Rows, NDArray[np.bool_]]]:
     """Classify every query by the nearest of its episode's class means, the first of equally near ones.
 
     The means are those of vectors of length 1 and are not scaled again, as in SimpleShot.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.measure.arrays import Classes, Doubles, Floats, Rows
+from stages.measure.arrays import ROUNDING, Classes, Float32, Float64, Rows
 
 DISCARDED = 0.1
 """Share of the largest distance ratios that TwoNN leaves out."""
@@ -13,11 +13,8 @@ FEATURES_PER_BLOCK = 128
 ROWS_PER_BLOCK = 1024
 """Rows that are in double precision at once."""
 
-ROUNDING = 2.0**-46
-"""A variance between class means below this share of the mean squared length is rounding."""
 
-
-def two_nearest_dimension(X: Floats, nearest: Rows) -> tuple[float, Doubles, int]:
+def two_nearest_dimension(X: Float32, nearest: Rows) -> tuple[float, Float64, int]:
     """Estimate the intrinsic dimension from the ratios of the distances to second and first neighbour.
 
     Where density is constant on the scale of two neighbours, log ratios are exponential with the dimension as their
@@ -44,7 +41,7 @@ def two_nearest_dimension(X: Floats, nearest: Rows) -> tuple[float, Doubles, int
     return value, value + influences * spread_factor(influences, nearest[:, :2]), int((~usable).sum())
 
 
-def spread_factor(influences: Doubles, nearest: Rows) -> float:
+def spread_factor(influences: Float64, nearest: Rows) -> float:
     """Factor by which neighbours' correlation widens the spread of a mean of influences, at least 1.
 
     An image and its neighbours share distances. The variance of the mean is estimated with the products of images that
@@ -57,7 +54,7 @@ def spread_factor(influences: Doubles, nearest: Rows) -> float:
     return float(np.sqrt(max(1.0, 1 + shared / alone))) if alone > 0 else 1.0
 
 
-def distances_to(X: Floats, neighbours: Rows) -> Doubles:
+def distances_to(X: Float32, neighbours: Rows) -> Float64:
     """Euclidean distances, in double precision, from every row to some others, (N, k)."""
     distances = np.empty(neighbours.shape)
     for start in range(0, len(X), ROWS_PER_BLOCK):
@@ -68,7 +65,7 @@ def distances_to(X: Floats, neighbours: Rows) -> Doubles:
     return distances
 
 
-def fitted_rate(logs: Doubles) -> float:
+def fitted_rate(logs: Float64) -> float:
     """Slope through the origin of -log(1 - F) on log ratios, the top tenth left out; NaN of fewer than 2."""
     logs, kept = np.sort(logs), kept_count(len(logs))
     squares = float(logs[:kept] @ logs[:kept])
@@ -82,7 +79,7 @@ def kept_count(count: int) -> int:
     return int(count * (1 - DISCARDED))
 
 
-def rate_influences(logs: Doubles, rate: float) -> Doubles:
+def rate_influences(logs: Float64, rate: float) -> Float64:
     """Influence of every log ratio on the fitted rate, (M,); their sum is 0.
 
     The rate is A / B with A the integral of -log(1 - u) Q(u) and B that of Q(u)^2, u from 0 to 0.9 and Q the quantile
@@ -99,7 +96,7 @@ def rate_influences(logs: Doubles, rate: float) -> Doubles:
     return (centre - above) * (len(logs) / squares)
 
 
-def class_collapse(X: Floats, y: Classes) -> tuple[float, Doubles]:
+def class_collapse(X: Float32, y: Classes) -> tuple[float, Float64]:
     """Divide the trace of the covariance within classes by that of the covariance between class means.
 
     Both are averages over images: within, of the squared distance to the class mean; between, of the class means'

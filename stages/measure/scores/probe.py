@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
 
-from stages.measure.arrays import Classes, Floats, Rows
+from stages.measure.arrays import Classes, Float32, Rows
 
 TOLERANCE = 1e-6
 """The solver stops when no component of the mean loss's gradient is larger; see docs/scores.md for what that means."""
@@ -16,15 +19,18 @@ MAX_ITERATIONS = 1000
 UNSOLVED = (UserWarning, RuntimeWarning)
 """Warnings of a fit that failed: a ConvergenceWarning is a UserWarning, as is a failed line search."""
 
-FEATURES_PER_BLOCK = 128
-"""Features that are in double precision at once."""
+Copies = Mapping[str, tuple[Rows, Float32]]
+"""By name, (m,) rows of images and (m, D) float32 embeddings of their copies."""
 
 
-def held_out_predictions(X: Floats, y: Classes, *, C: float, folds: int, seed: int) -> Classes:
-    """Predict the class of every image by a classifier fitted on the other folds.
+def held_out_predictions(
+    X: Float32, y: Classes, *, C: float, folds: int, seed: int, copies: Copies | None = None
+) -> tuple[Classes, dict[str, Classes]]:
+    """Predict the class of every image, and of its copies, by a classifier fitted on the other folds.
 
     In each fold: standardization from the training part, then logistic regression with the objective of
-    scikit-learn, C * (sum of losses) + ||w||^2 / 2, the intercept free. Its optimum is unique.
+    scikit-learn, C * (sum of losses) + ||w||^2 / 2, the intercept free. Its optimum is unique. Copies take no part in
+    fitting: a copy is standardized as its original is, by the training part of the fold that held the original out.
 
     Args:
         X: (N, D) float32.
@@ -32,39 +38,17 @@ def held_out_predictions(X: Floats, y: Classes, *, C: float, folds: int, seed: i
         C: inverse strength of the penalty.
         folds: number of stratified, shuffled folds.
         seed: of the shuffle.
+        copies: of images of X.
 
     Returns:
-        (N,) predicted classes.
+        (N,) predicted classes, which do not depend on copies, and by name (m,) those of the copies.
     """
-    return held_out_predictions_of_copies(X, y, C=C, folds=folds, seed=seed, copies={})[0]
-
-
-def held_out_predictions_of_copies(
-    X: Floats, y: Classes, *, C: float, folds: int, seed: int, copies: Mapping[str, tuple[Rows, Floats]]
-) -> tuple[Classes, dict[str, Classes]]:
-    """Predict the class of every image and of its copies by one classifier, fitted on the other folds' originals.
-
-    Copies take no part in fitting: a copy is standardized as its original is, by the training part of the fold that
-    held the original out.
-
-    Args:
-        X: (N, D) float32.
-        y: (N,) classes, each of at least `folds` images.
-        C: inverse strength of the penalty.
-        folds: number of stratified, shuffled folds.
-        seed: of the shuffle.
-        copies: by name, (m,) rows of the originals in X and (m, D) float32 embeddings of their copies.
-
-    Returns:
-        (N,) predicted classes, those of `held_out_predictions` to the bit, and by name (m,) those of the copies.
-    """
-    from sklearn.model_selection import StratifiedKFold  # here, since the check of params needs the catalogue's names
-
+    copies = copies or {}
     predictions = np.empty_like(y)
     of_copies = {name: np.empty(len(originals), y.dtype) for name, (originals, _) in copies.items()}
     for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
         here = {name: np.flatnonzero(np.isin(originals, held_out)) for name, (originals, _) in copies.items()}
-        standard = standardize(X, train, held_out, *(copies[name][1][rows] for name, rows in here.items()))
+        standard = standardize(X[train], X[held_out], *(copies[name][1][rows] for name, rows in here.items()))
         fitted, *tested = span_coordinates(*standard)
         predictions[held_out], *found = fit_and_predict(fitted, y[train], *tested, C=C)
         for (name, rows), classes in zip(here.items(), found, strict=True):
@@ -72,40 +56,23 @@ def held_out_predictions_of_copies(
     return predictions, of_copies
 
 
-def standardize(X: Floats, train: Rows, held_out: Rows, *others: Floats) -> tuple[Floats, ...]:
+def standardize(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     """Bring every feature to mean 0 and standard deviation 1 over the training rows, computed in double precision.
 
-    Features that are constant there say nothing and are dropped; if all are, one column of zeros is left.
+    Features that are constant there become 0 up to rounding, whose weight is then 0.
 
     Args:
-        X: (N, D) float32.
-        train: (n,) indices of rows.
-        held_out: (m,) indices of rows.
-        others: further images, each (m', D) float32.
+        train: (n, D) float32.
+        others: further images, each (m, D) float32.
 
     Returns:
-        Both parts, (n, D') and (m, D'), and the others, (m', D'); float32.
+        All parts, float32.
     """
-    varying = [block[np.ptp(X[:, block][train], axis=0) > 0] for block in _blocks(np.arange(X.shape[1]))]
-    features = np.concatenate(varying)
-    lengths = (len(train), len(held_out), *(len(other) for other in others))
-    if len(features) == 0:
-        return tuple(np.zeros((length, 1), np.float32) for length in lengths)
-    parts = tuple(np.empty((length, len(features)), np.float32) for length in lengths)
-    for columns in _blocks(np.arange(len(features))):
-        values = X[:, features[columns]].astype(np.float64)
-        mean, deviation = values[train].mean(axis=0), values[train].std(axis=0)
-        blocks = values[train], values[held_out], *(other[:, features[columns]] for other in others)
-        for part, block in zip(parts, blocks, strict=True):
-            part[:, columns] = (block - mean) / deviation
-    return parts
+    scaler = StandardScaler().fit(train)  # its own transform rounds to single precision twice
+    return tuple(((part - scaler.mean_) / scaler.scale_).astype(np.float32) for part in (train, *others))
 
 
-def _blocks(features: Rows) -> list[Rows]:
-    return [features[i : i + FEATURES_PER_BLOCK] for i in range(0, len(features), FEATURES_PER_BLOCK)]
-
-
-def span_coordinates(train: Floats, *others: Floats) -> tuple[Floats, ...]:
+def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     """Rotate wide data into an orthonormal basis of the training rows' span.
 
     The penalty is the same in any such basis and the optimum lies in the span, so that the predictions are the same
@@ -121,7 +88,7 @@ def span_coordinates(train: Floats, *others: Floats) -> tuple[Floats, ...]:
     return coordinates.T.astype(np.float32), *((other @ basis).astype(np.float32) for other in others)
 
 
-def fit_and_predict(train: Floats, y: Classes, *others: Floats, C: float) -> list[Classes]:
+def fit_and_predict(train: Float32, y: Classes, *others: Float32, C: float) -> list[Classes]:
     """Fit in single precision, which is twice as fast; in double precision where that does not converge.
 
     Args:
@@ -143,8 +110,6 @@ def fit_and_predict(train: Floats, y: Classes, *others: Floats, C: float) -> lis
 
 
 def _solve(train: NDArray[np.floating], y: Classes, others: Sequence[NDArray[np.floating]], C: float) -> list[Classes]:
-    from sklearn.linear_model import LogisticRegression
-
     probe = LogisticRegression(C=C, solver="newton-cg", tol=TOLERANCE, max_iter=MAX_ITERATIONS).fit(train, y)
     empty = np.empty(0, np.int64)
     return [np.asarray(probe.predict(other), dtype=np.int64) if len(other) else empty for other in others]

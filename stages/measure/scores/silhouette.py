@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from stages.measure.arrays import Classes, Doubles
+from stages.measure.arrays import Classes, Float64
 
 
-def silhouettes(sums: Doubles, y: Classes) -> Doubles:
+def silhouettes(sums: Float64, y: Classes) -> Float64:
     """Compare an image's mean distance a to its own class with b, the least to another: (b - a) / max(a, b).
 
     Source: Rousseeuw 1987.

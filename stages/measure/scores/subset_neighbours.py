@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Doubles, Matches, Rows
+from stages.measure.arrays import Classes, Float64, Matches, Rows
 from stages.measure.scores.neighbours import Scan, squared_distance_blocks
 from stages.measure.scores.retrieval import average_precisions, precisions
 
@@ -40,7 +40,7 @@ def subset_scans(
     parts = [_Part(y, subset, sums=distances_to_classes) for subset in subsets]
     groups = _class_members(y, subsets) if distances_to_classes else None
     for rows, distances in squared_distance_blocks(X, block_bytes=block_bytes):
-        sums: list[Doubles | None] = [None] * len(parts)
+        sums: list[Float64 | None] = [None] * len(parts)
         if groups is not None:
             sums = list(np.split(np.sqrt(distances) @ groups, len(parts), axis=1))
         order = _others_by_distance(distances, rows)
@@ -55,19 +55,20 @@ class _Part:
 
     def __init__(self, y: Classes, subset: NDArray[np.bool_], *, sums: bool) -> None:
         M, sizes = int(subset.sum()), np.bincount(y[subset], minlength=int(y.max()) + 1)
-        self.subset, self.row_of, self.peers = subset, np.cumsum(subset) - 1, sizes[y] - 1
+        self.subset, self.row_of, self.n_same_class = subset, np.cumsum(subset) - 1, sizes[y] - 1
         self.k, self.occurring = min(int(sizes.max()), M - 1), sizes > 0
-        nearest, hits = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
-        self.scan = Scan(nearest, hits, np.empty(M), np.empty(M), np.empty((M, self.occurring.sum())) if sums else None)
+        nearest, n_matches = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
+        class_sums = np.empty((M, self.occurring.sum())) if sums else None
+        self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), class_sums)
 
-    def take(self, rows: slice, order: Rows, matches: Matches, sums: Doubles | None) -> None:
+    def take(self, rows: slice, order: Rows, matches: Matches, sums: Float64 | None) -> None:
         own = self.subset[rows]
-        at, peers, scan = self.row_of[rows][own], self.peers[rows][own], self.scan
+        at, n_same_class, scan = self.row_of[rows][own], self.n_same_class[rows][own], self.scan
         inside = self.subset[order[own]]  # (r, N - 1)
-        found = matches[own][inside].reshape(len(at), len(scan.hits) - 1)
-        scan.hits[at] = found[:, : self.k].sum(axis=1)
-        scan.precisions[at] = precisions(found, peers)
-        scan.average_precisions[at] = average_precisions(found, peers)
+        found = matches[own][inside].reshape(len(at), len(scan.n_matches) - 1)
+        scan.n_matches[at] = found[:, : self.k].sum(axis=1)
+        scan.precisions[at] = precisions(found, n_same_class)
+        scan.average_precisions[at] = average_precisions(found, n_same_class)
         scan.nearest[at] = self.row_of[_nearest(order[own], inside, scan.nearest.shape[1])]
         if scan.sums is not None and sums is not None:
             scan.sums[at] = sums[own][:, self.occurring]
@@ -83,13 +84,13 @@ def _nearest(order: Rows, inside: Matches, kept: int) -> Rows:
     return nearest
 
 
-def _class_members(y: Classes, subsets: NDArray[np.bool_]) -> Doubles:
+def _class_members(y: Classes, subsets: NDArray[np.bool_]) -> Float64:
     """Membership of each class in each subset, (N, S K)."""
     classes = np.eye(int(y.max()) + 1)[y]  # (N, K)
     return np.asarray((subsets.T[:, :, None] * classes[:, None]).reshape(len(y), -1))
 
 
-def _others_by_distance(distances: Doubles, rows: slice) -> Rows:
+def _others_by_distance(distances: Float64, rows: slice) -> Rows:
     """Every other image by distance, then by index, (B, N - 1); overwrites the distances."""
     distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
     return np.argsort(distances, axis=1, kind="stable")[:, :-1]

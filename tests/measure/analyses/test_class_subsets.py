@@ -42,6 +42,12 @@ def test_values_are_those_of_the_catalogue_on_what_is_left(tmp_path):
     assert len({row["value"] for row in rows if row["metric"] == "knn_purity"}) == 4
 
 
+@pytest.mark.parametrize(("sizes", "notes"), [((4, 5), 1), ((4, 5, 6), 0)])
+def test_two_classes_are_noted_to_be_too_few_to_leave_one_out(tmp_path, sizes, notes):
+    cell, layer, split = toy_cell(tmp_path, "unseen", sizes={"unseen": sizes}, metrics=["nn1_accuracy"])
+    assert len(class_subsets(cell, layer, split).notes) == notes
+
+
 def test_several_classes_left_out_are_joined_in_order(tmp_path):
     sizes = {"test": (8, 8, 8), "unseen": (4, 4, 4, 4)}
     cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes, metrics=["nn1_accuracy"])

@@ -1,11 +1,26 @@
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
 
+from stages.measure import cell as cell_module
+from stages.measure import embedded_split as split_module
 from stages.measure.analyses import corruptions as module
-from stages.measure.analyses.corruptions import corruptions, head_on_corruptions, rows_of_originals
-from stages.measure.corrupted import nmi_of_least_inertia
-from stages.measure.scores.probe import held_out_predictions, held_out_predictions_of_copies
+from stages.measure.analyses.corruptions import (
+    CopyScore,
+    accuracy_of_copies,
+    corruptions,
+    head,
+    nmi_of_copies,
+    nmi_of_least_inertia,
+    relative,
+)
+from stages.measure.cell import Cell
+from stages.measure.metrics import METRICS
+from stages.measure.scores.clustering import cluster
+from stages.measure.scores.probe import held_out_predictions
 from tests.measure.analyses.synthetic import toy_cell
+from tests.measure.synthetic import blobs
 
 ROWS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]  # the first four test images of every class
 TRUTH = np.repeat([0, 1, 2], 4)
@@ -14,7 +29,7 @@ TRUTH = np.repeat([0, 1, 2], 4)
 def test_copies_are_matched_with_their_originals(tmp_path):
     cell, *_ = toy_cell(tmp_path, "test")
     assert cell.corruptions == ("blur_1", "noise_3")
-    assert rows_of_originals(cell).tolist() == ROWS
+    assert cell.copied_rows.tolist() == ROWS
     assert cell.store.labels("test")[ROWS].tolist() == cell.last.labels("noise_3").tolist()
 
 
@@ -25,7 +40,7 @@ def test_copies_are_scored_by_probe_and_clusters_beside_their_originals(tmp_path
     assert len(rows) == 4
     copied = cell.features_of_last(layer, "noise_3")
     own = {"C": 1.0, "folds": 3, "seed": split.settings.probe_seed}
-    clean, copies = held_out_predictions_of_copies(split.X, split.y, **own, copies={"a": (np.array(ROWS), copied)})
+    clean, copies = held_out_predictions(split.X, split.y, **own, copies={"a": (np.array(ROWS), copied)})
     probed = rows["noise_3", "probe_accuracy"]
     assert probed.score.value == (copies["a"] == TRUTH).mean()
     assert probed.relative == pytest.approx(probed.score.value / (clean[ROWS] == TRUTH).mean())
@@ -36,19 +51,22 @@ def test_copies_are_scored_by_probe_and_clusters_beside_their_originals(tmp_path
     assert clustered.relative == pytest.approx(clustered.score.value / reference)
 
 
-def test_the_probes_fits_serve_the_score_of_clean_images_too(tmp_path, monkeypatch):
+def test_the_probe_is_fitted_once_for_its_own_score_and_for_copies(tmp_path, monkeypatch):
     cell, layer, split = toy_cell(tmp_path, "test")
+    fits = []
+    inner = split_module.held_out_predictions
+    monkeypatch.setattr(split_module, "held_out_predictions", lambda *a, **k: fits.append(1) or inner(*a, **k))
+    found = METRICS["probe_accuracy"].score(split)
     corruptions(cell, layer, split)
-    found, settings = split.probe_predictions, split.settings
-    monkeypatch.setattr("stages.measure.embedded_split.held_out_predictions", None)  # not fitted again
-    assert split.probe_predictions is found
-    own = held_out_predictions(split.X, split.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)
-    assert np.array_equal(found, own)
+    assert len(fits) == 1
+    settings = split.settings
+    own = held_out_predictions(split.X, split.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed)[0]
+    assert np.array_equal(found.per_image, own == split.y)
 
 
 def test_the_heads_accuracy_on_copies(tmp_path):
     cell, *_ = toy_cell(tmp_path, "test")
-    rows = head_on_corruptions(cell)
+    rows = head(cell).scores
     assert [(row.split, row.metric, row.n_images) for row in rows] == [
         ("blur_1", "accuracy", 12),
         ("noise_3", "accuracy", 12),
@@ -64,11 +82,65 @@ def test_there_is_no_accuracy_without_logits(tmp_path, monkeypatch):
     cell, *_ = toy_cell(tmp_path, "test")
     monkeypatch.setattr(module, "HEAD_METRICS", None)
     object.__setattr__(cell.store, "classes", ())
-    assert head_on_corruptions(cell) == []
+    assert head(cell).scores == []
 
 
 def test_corruptions_of_different_images_are_an_error(tmp_path, monkeypatch):
     cell, *_ = toy_cell(tmp_path, "test")
-    monkeypatch.setattr(type(cell), "rows_of_copies", lambda self, name: np.arange(len(name)))
+    inner = cell_module.sample_ids
+    other_order = {"noise_3": -1}
+    monkeypatch.setattr(cell_module, "sample_ids", lambda s, split: inner(s, split)[:: other_order.get(split, 1)])
     with pytest.raises(ValueError, match="copies of the same images in the same order"):
-        rows_of_originals(cell)
+        Cell(cell.store, cell.params).copied_rows  # noqa: B018
+
+
+def test_relative_is_the_share_of_the_clean_score():
+    assert relative(0.3, 0.6) == 0.5
+    assert relative(0.6, 0.3) == 2
+    assert relative(0.0, 0.5) == 0
+    assert np.isnan(relative(0.0, 0.0))
+    assert np.isnan(relative(0.4, 0.0))
+    assert CopyScore(0.2, 0.8).relative == 0.25
+
+
+def test_accuracy_compares_the_same_images():
+    score = accuracy_of_copies(np.array([0, 1, 0, 0]), np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]))
+    assert (score.value, score.clean) == (0.5, 0.75)
+    assert score.relative == pytest.approx(2 / 3)
+
+
+def test_nmi_of_one_start_equals_scikit_learn():
+    X, y = blobs([12, 15, 9], 4, spread=1.5)
+    labels = KMeans(n_clusters=3, random_state=5, n_init=1).fit_predict(X)
+    expected = normalized_mutual_info_score(y, labels)
+    assert nmi_of_least_inertia(X, y, starts=1, seed=5) == pytest.approx(expected)
+    assert nmi_of_least_inertia(X, np.array([4, 9, 2])[y], starts=1, seed=5) == pytest.approx(expected)
+    assert 0 < expected < 1
+
+
+def test_the_start_of_least_inertia_among_three_at_most_counts():
+    X, y = blobs([10] * 8, 3, spread=0.6)
+    starts = cluster(X, 8, starts=20, seed=2)
+    values = [normalized_mutual_info_score(y, start.labels) for start in starts]
+    best = min(range(3), key=lambda i: starts[i].inertia)
+    assert best > 0
+    assert min(starts[:3], key=lambda s: s.inertia).inertia > min(starts, key=lambda s: s.inertia).inertia
+    for count in (3, 20):
+        assert nmi_of_least_inertia(X, y, starts=count, seed=2) == pytest.approx(values[best])
+
+
+def test_every_corruption_is_compared_with_the_same_clean_images():
+    X, y = blobs([15, 15, 15], 5, spread=0.5)
+    noise = np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
+    copies = {"none": X, "weak": X + 0.5 * noise, "total": 9 * noise}
+    scores = nmi_of_copies(X, copies, y, starts=2, seed=0)
+    assert list(scores) == ["none", "weak", "total"]
+    assert {score.clean for score in scores.values()} == {nmi_of_least_inertia(X, y, starts=2, seed=0)}
+    assert scores["none"].relative == 1
+    assert scores["weak"].relative > 0.8
+    assert scores["total"].relative < 0.4
+
+
+def test_a_corruption_that_leaves_nothing_scores_0():
+    X, y = blobs([6, 6], 3)
+    assert nmi_of_copies(X, {"grey": np.ones_like(X)}, y, starts=3, seed=0)["grey"].value == 0

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
-from sklearn.covariance import ledoit_wolf_shrinkage as library_shrinkage
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from stages.measure.ood import (
-    ShrunkCovariance,
+from stages.measure.analyses.ood import (
     auroc,
     fpr95,
     knn_distances,
-    ledoit_wolf_shrinkage,
     mahalanobis_distances,
+    ood,
+    shrunk_covariance,
 )
+from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs
 
 SHAPES = [([20, 15, 25], 8), ([9, 8, 7], 24), ([8, 7, 6], 90), ([10, 10], 1)]  # D < n, D = n, D > n
@@ -84,17 +84,20 @@ def test_mahalanobis_distances_do_not_depend_on_origin_scale_or_rotation(sizes, 
     assert np.allclose(shifted, mahalanobis_distances(grid[0], y, grid[1]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(40, 6), (12, 60), (30, 30)])
-def test_shrinkage_equals_scikit_learn_from_either_side(shape):
+@pytest.mark.parametrize("shape", [(40, 6), (12, 60), (30, 30), (9, 1)])
+def test_the_covariance_is_ledoit_and_wolfs_with_a_floor_under_what_shrinkage_adds(shape):
     random = np.random.default_rng(1)
     residuals = random.normal(size=shape) * random.uniform(0.1, 3, shape[1])
-    residuals -= residuals.mean(axis=0)
-    expected = library_shrinkage(residuals, assume_centered=True)
-    scaled = residuals / shape[0] ** 0.5
-    assert ledoit_wolf_shrinkage(scaled, scaled.T @ scaled) == pytest.approx(expected)
-    assert ledoit_wolf_shrinkage(scaled, scaled @ scaled.T) == pytest.approx(expected)
-    assert ShrunkCovariance(residuals).shrinkage == pytest.approx(expected)
-    assert 0.01 < expected < 1
+    estimate = LedoitWolf(assume_centered=True).fit(residuals)
+    added = estimate.shrinkage_ * np.square(residuals).mean()
+    assert np.allclose(shrunk_covariance(residuals, floor=added / 2), estimate.covariance_)
+    floored = shrunk_covariance(residuals, floor=added + 2)
+    assert np.allclose(floored, estimate.covariance_ + 2 * np.eye(shape[1]))
+
+
+def test_without_any_variance_the_covariance_is_the_floor_or_the_identity():
+    assert np.array_equal(shrunk_covariance(np.zeros((4, 3)), floor=0.25), np.eye(3) / 4)
+    assert np.array_equal(shrunk_covariance(np.zeros((4, 3))), np.eye(3))
 
 
 @pytest.mark.parametrize("width", [3, 40])
@@ -162,3 +165,29 @@ def test_auroc_and_fpr95_equal_scikit_learn(seen_count, ties):
     false, true, _ = roc_curve(1 - is_unseen, -distances, drop_intermediate=False)  # here seen is the positive class
     assert fpr95(seen, unseen) == false[np.argmax(true >= 0.95)]
     assert 0 < fpr95(seen, unseen) < 1
+
+
+@pytest.mark.parametrize("normalize", ["none", "l2"])
+def test_distances_of_both_splits_to_the_training_images_and_their_scores(tmp_path, normalize):
+    cell, layer, split = toy_cell(tmp_path, "unseen", normalize=normalize)
+    found = ood(cell, layer, split)
+    train, seen = cell.features_of_last(layer, "train"), cell.embedded(layer, cell.step, "test").X
+    assert np.allclose(np.linalg.norm(train, axis=1), 1) == (normalize == "l2")
+    labels = np.repeat([0, 1, 2], [5, 4, 6])
+    truth = np.repeat([0, 1], [24, 30])
+    scores = {row.metric: row for row in found.scores}
+    for kind, distances in (
+        ("knn", lambda X: knn_distances(train, X)),
+        ("mahalanobis", lambda X: mahalanobis_distances(train, labels, X)),
+    ):
+        near, far = distances(seen), distances(split.X)
+        assert np.allclose(found.images["test"][f"ood_{kind}"], near, rtol=1e-12)
+        assert np.allclose(found.images["unseen"][f"ood_{kind}"], far, rtol=1e-12)
+        expected = roc_auc_score(truth, np.concatenate([near, far]))
+        assert scores[f"ood_auroc_{kind}"].score.value == pytest.approx(expected)
+        assert scores[f"ood_fpr95_{kind}"].score.value == (far <= np.sort(near)[22]).mean()  # 23 of 24: 95.8 %
+    assert {(row.split, row.n_images, row.n_classes) for row in found.scores} == {("unseen", 30, 3)}
+    assert {name: (row.score.chance, row.score.ceiling, row.better) for name, row in scores.items()} == {
+        **dict.fromkeys(("ood_auroc_knn", "ood_auroc_mahalanobis"), (0.5, 1.0, "higher")),
+        **dict.fromkeys(("ood_fpr95_knn", "ood_fpr95_mahalanobis"), (0.95, 0.0, "lower")),
+    }

@@ -35,6 +35,7 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
     cell, layer, split = toy_cell(tmp_path, "unseen", sizes={"test": (8, 9, 8, 8), "unseen": (10, 8)})
     rows = {(row.split, row.metric): row for row in seen_matched(cell, layer, split).scores}
     assert len(rows) == 6
+    assert seen_matched(cell, layer, split).notes == []
     assert {(row.n_images, row.n_classes, row.better) for row in rows.values()} == {(16, 2, "higher")}
     seen = cell.embedded(layer, cell.step, "test")
     seed = child_seed(7, "matched selections", "seen")
@@ -52,10 +53,16 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
     assert (purity.chance, purity.ceiling) == (pytest.approx(7 / 15), pytest.approx(7 / 8))
 
 
-@pytest.mark.parametrize("sizes", [{"test": (1, 6, 5), "unseen": (7, 7)}, {"test": (6, 5), "unseen": (7, 1)}])
-def test_one_image_of_each_class_has_no_scores(tmp_path, sizes):
+@pytest.mark.parametrize(
+    ("sizes", "which"),
+    [({"test": (1, 6, 5), "unseen": (7, 7)}, "test"), ({"test": (6, 5), "unseen": (7, 1)}, "unseen")],
+)
+def test_one_image_of_each_class_has_no_scores_and_is_noted(tmp_path, sizes, which):
     cell, layer, split = toy_cell(tmp_path, "unseen", sizes=sizes, last={"per_class": 1})
-    rows = seen_matched(cell, layer, split).scores
+    found = seen_matched(cell, layer, split)
+    (note,) = found.notes
+    assert f"the split {which!r} has a class of one image" in note
+    rows = found.scores
     assert [(row.split, row.n_images) for row in rows] == [("seen_matched", 2)] * 3 + [("unseen_matched", 2)] * 3
     assert np.isnan([(row.score.value, row.score.chance, row.score.ceiling) for row in rows]).all()
 

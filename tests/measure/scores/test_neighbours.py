@@ -86,7 +86,7 @@ def test_neighbours_in_reach_are_compared_nearest_first():
     found = scan(X, np.array([0, 0, 1, 0]), 2, kept=2)
     # of the same class: [yes, no, yes], [yes, no, yes], [no, no, no], [no, yes, yes]
     assert found.nearest.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
-    assert found.hits.tolist() == [1, 1, 0, 1]
+    assert found.n_matches.tolist() == [1, 1, 0, 1]
     assert found.precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 2]  # R = 2, and 0 of the third
     assert found.average_precisions.tolist() == [1 / 2, 1 / 2, 0, 1 / 4]
     assert found.sums is None
@@ -98,7 +98,7 @@ def test_comparisons_equal_a_slow_loop(k):
     found, neighbours = scan(X, y, k, block_bytes=32 * 30 * 7), slow_neighbours(X, 29)
     for i, others in enumerate(neighbours):
         same, R = (y[others] == y[i]).tolist(), int((y == y[i]).sum()) - 1
-        assert found.hits[i] == sum(same[:k])
+        assert found.n_matches[i] == sum(same[:k])
         assert found.precisions[i] == pytest.approx(sum(same[:R]) / max(R, 1))
         ranks = [sum(same[: r + 1]) / (r + 1) for r in range(R) if same[r]]
         assert found.average_precisions[i] == pytest.approx(sum(ranks) / max(R, 1))
@@ -122,5 +122,5 @@ def test_sums_of_distances_equal_a_slow_sum(block_bytes):
     ]
     found = scan(X, y, 3, groups=groups, block_bytes=block_bytes)
     assert np.allclose(found.sums, slow, rtol=1e-12)
-    assert np.array_equal(found.hits, scan(X, y, 3).hits)
+    assert np.array_equal(found.n_matches, scan(X, y, 3).n_matches)
     assert np.array_equal(distance_sums(X, groups, block_bytes=block_bytes), found.sums)

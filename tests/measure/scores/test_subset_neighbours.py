@@ -37,6 +37,6 @@ def test_two_images_are_the_smallest_subset():
     X, y = np.array([[0], [1], [5]], np.float32), np.array([0, 1, 1])
     (found,) = subset_scans(X, y, np.array([[False, True, True]]))
     np.testing.assert_array_equal(found.nearest, [[1], [0]])
-    np.testing.assert_array_equal(found.hits, [1, 1])
+    np.testing.assert_array_equal(found.n_matches, [1, 1])
     np.testing.assert_array_equal(found.precisions, [1, 1])
     assert found.sums is None
