@@ -95,8 +95,18 @@ def test_nothing_runs_twice(project: Workflow):
     assert project.repro() == set()
 
 
-def test_readme_docs_and_tests_concern_no_stage(reverting: Workflow):
-    for name in ("README.md", "docs/page.md", "tests/test_new.py"):
+def test_git_has_the_metrics_and_no_other_artifact_and_a_clone_shows_them(project: Workflow, tmp_path: Path):
+    project.run("git", "add", "-A")
+    tracked = project.run("git", "ls-files", "data").stdout.split()
+    assert tracked == ["data/results/metrics.json"]
+    project.run("git", "commit", "-qm", "Results")
+    project.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    shown = json.loads(project.run("dvc", "--cd", str(tmp_path / "clone"), "metrics", "show", "--json").stdout)
+    assert set(shown[""]["data"]["data/results/metrics.json"]["data"]) == set(DATASETS)
+
+
+def test_readme_docs_tests_and_commands_concern_no_stage(reverting: Workflow):
+    for name in ("README.md", "docs/page.md", "tests/test_new.py", "stages/commands/new.py"):
         (reverting.folder / name).parent.mkdir(exist_ok=True)
         (reverting.folder / name).write_text("new\n")
     assert reverting.repro() == set()
@@ -184,13 +194,13 @@ def test_an_experiment_varies_a_parameter_and_adds_a_model(project: Workflow):
     network = "{library:timm,name:test_resnet.r160_in1k,weights:{source:none},image_size:16}"
     model = f"+models.mine={{network:{network},taps:{{layers:default}}}}"
     project.run("git", "add", "-A")
-    project.run("git", "commit", "-qm", "Results")
+    project.run("git", "commit", "-qm", "Results", "--allow-empty")
     project.run("dvc", "exp", "run", "-n", "mine", "-S", model, "-S", "run.models=[mine]", "-S", "run.datasets=[left]")
     assert project.computed() == stages("finetune", "embed", "measure", cells={"left-mine-0"}) | AGGREGATE
     assert set(pd.read_csv(project.folder / "data/results/summary.csv").model) == {"mine"}
     shown = project.run("dvc", "exp", "show", "--csv").stdout
     assert "mine" in shown
-    project.run("git", "checkout", "params.yaml", "dvc.lock")
+    project.run("git", "checkout", "params.yaml", "dvc.lock", "data/results/metrics.json")
     project.run("dvc", "checkout")
     assert project.repro() == set()
 

@@ -230,6 +230,8 @@ def test_outputs_use_the_run_cache():
             options = {} if isinstance(out, str) else next(iter(out.values()))
             assert not options.get("persist")
             assert options.get("cache", True)
+    metrics = [metric for stage in STAGE_NAMES for metric in PIPELINE[stage].get("metrics", [])]
+    assert metrics == [{"data/results/metrics.json": {"cache": False}}]  # of metrics, this keeps the run cache (tried)
 
 
 def test_ids_fit_dvc_keys():
