@@ -176,10 +176,10 @@ def test_a_raw_image_reruns_its_dataset(reverting: Workflow):
 
 
 def test_code_reruns_its_stage_and_what_follows_from_other_results(reverting: Workflow):
-    catalogue = reverting.folder / "stages" / "measure" / "catalogue.py"
-    text = catalogue.read_text()
+    metrics = reverting.folder / "stages" / "measure" / "metrics.py"
+    text = metrics.read_text()
     assert "chance, 1.0, start_sd" in text
-    catalogue.write_text(text.replace("chance, 1.0, start_sd", "chance, 0.99, start_sd"))
+    metrics.write_text(text.replace("chance, 1.0, start_sd", "chance, 0.99, start_sd"))
     assert reverting.repro() == stages("measure") | AGGREGATE
 
 
