@@ -30,7 +30,7 @@ ANOTHER: dict[str, Any] = {
     "datasets.*.unseen_classes": ["caveat", "delius"], "datasets.*.unseen_count": 4, "datasets.*.unseen_seed": None,
     "models.*.network.library": "torchvision", "models.*.network.name": "resnet18",
     "models.*.network.weights.source": "hub", "models.*.network.weights.name": "another-package",
-    "models.*.network.image_size": 96, "models.*.network.epochs": 6, "models.*.network.frozen": False,
+    "models.*.network.image_size": 96, "models.*.network.epochs": 6,
     "models.*.network.config.embed_dim": 48,
     "models.*.network.config.depths": [1, 1, 2, 1], "models.*.network.config.num_heads": [2, 2, 4, 4],
     "models.*.network.config.window_size": 7, "models.*.network.frozen": False,
