@@ -1,6 +1,8 @@
 """Differences between layers with their errors, and what holds for all of them at once."""
 
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -113,9 +115,16 @@ def max_t_quantile(correlation: Float64, df: float, level: float = LEVEL) -> flo
     """
     size = len(correlation)
     shrunk = (1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(size)
+    independent, rng = _draws(size)
+    normal = independent @ np.linalg.cholesky(shrunk).T
+    return float(np.quantile(normal.max(axis=1) / np.sqrt(deepcopy(rng).chisquare(df, DRAWS) / df), level))
+
+
+@lru_cache(maxsize=8)
+def _draws(size: int) -> tuple[Float64, np.random.Generator]:
+    """Independent normal variables, (DRAWS, size), and the generator after them."""
     rng = np.random.default_rng(0)
-    normal = rng.normal(size=(DRAWS, size)) @ np.linalg.cholesky(shrunk).T
-    return float(np.quantile(normal.max(axis=1) / np.sqrt(rng.chisquare(df, DRAWS) / df), level))
+    return rng.normal(size=(DRAWS, size)), rng
 
 
 def correlation_of(covariance: Float64) -> Float64:
