@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup check test test-slow repro status bench plan
+.PHONY: setup check test test-slow repro status bench coverage plan
 
 setup: .venv/ready
 
@@ -39,3 +39,6 @@ plan: setup
 
 bench: setup
 	python -m tests.bench
+
+coverage: setup
+	python -m tests.bench.simulation
