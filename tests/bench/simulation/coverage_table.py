@@ -17,7 +17,7 @@ from stages.aggregate.uncertainty.layer_comparison import (
     layer_estimates,
     ties,
 )
-from stages.measure.metrics import METRICS
+from stages.measure.metric_names import BETTER
 
 Row = dict[str, float]
 
@@ -32,7 +32,7 @@ def rows_of(arrays: dict[str, Any], metric: str, *, folds: int | None = None) ->
     """
     values = arrays["values"][:, :folds]
     truth = arrays["values"].mean(axis=(0, 1, 2))
-    better = METRICS[metric].better
+    better = BETTER[metric]
     build = _builder(arrays, folds)
     row = _layers(build, values, truth)
     if len(truth) > 1:
@@ -45,7 +45,7 @@ def rows_of(arrays: dict[str, Any], metric: str, *, folds: int | None = None) ->
 
 def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
     """The difference of two networks' g: coverage, and how often it is said to differ."""
-    sign = 1.0 if METRICS[metric].better == "higher" else -1.0
+    sign = 1.0 if BETTER[metric] == "higher" else -1.0
     means = sign * arrays["values"].mean(axis=(0, 1, 2))
     truth = means[:first_layers].max() - means[first_layers:].max()
     kind, combine = (FoldScores, class_inference) if "without" in arrays else (HalfScores, image_inference)
@@ -54,7 +54,7 @@ def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
         for own in (slice(first_layers), slice(first_layers, None))
     ]
     pairs = [combine(first, second) for first, second in zip(*networks, strict=True)]
-    found = [best_of_two(pair, first_layers, better=METRICS[metric].better) for pair in pairs if pair]
+    found = [best_of_two(pair, first_layers, better=BETTER[metric]) for pair in pairs if pair]
     bounds = np.array([each.interval() for each in found if each])
     return {
         "true difference of g": truth,
