@@ -141,12 +141,20 @@ def open_embeddings(path: Path) -> Embeddings:
     """Open one cell's embeddings, with those of its last step alone.
 
     Raises:
-        UserError: they are missing, unfinished, or of another version.
+        UserError: they are missing, unfinished, of another version, or not what their attributes say.
     """
     zarr.config.set(ONE_THREAD)
-    store = _open(path)
-    inner = path / LAST_STEP
-    return replace(store, last_step=_open(inner)) if inner.exists() else store
+    store, inner = _open(path), path / LAST_STEP
+    if not inner.exists():
+        return store
+    last_step = _open(inner)
+    (of, steps), (found, own) = (((s.dataset, s.model, s.seed, s.layers), s.steps) for s in (store, last_step))
+    if (of, steps[-1:]) != (found, own):
+        raise UserError(
+            f"{inner}: must hold the layers of {path} at step {steps[-1]}, found another cell, other layers or the "
+            f"steps {', '.join(map(str, own))}; {AGAIN}"
+        )
+    return replace(store, last_step=last_step)
 
 
 def _open(path: Path) -> Embeddings:
@@ -161,7 +169,7 @@ def _open(path: Path) -> Embeddings:
             f"complete: {json.dumps(attrs.get('complete', False))}; {AGAIN}"
         )
     samples = pd.DataFrame({name: group[name][:].tolist() for name in ("sample_id", "split", "label")})
-    return Embeddings(
+    store = Embeddings(
         dataset=attrs["dataset"],
         model=attrs["model"],
         seed=attrs["seed"],
@@ -171,3 +179,24 @@ def _open(path: Path) -> Embeddings:
         classes=tuple(group["class_name"][:].tolist()),
         _group=group,
     )
+    _check_arrays(path, store, {name: array.shape for name, array in group.arrays()})
+    return store
+
+
+def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...]]) -> None:
+    """Check that a store's arrays are those that its attributes and coordinates name, no more and no fewer.
+
+    Raises:
+        UserError: naming the first that is not.
+    """
+    S, N = len(store.steps), len(store.samples)
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(("sample_id", "split", "label"), (N,))
+    expected |= {"step": (S,), "class_name": (len(store.classes),)}
+    expected |= {each.name: (*(() if each.name == BASELINE else (S,)), N, each.width) for each in store.layers}
+    expected |= {LOGITS: (S, N, len(store.classes))} if S and store.classes else {}
+    wrong = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    if wrong:
+        there, named = (f"shape {shapes[wrong[0]]}" if wrong[0] in shapes else "none" for shapes in (found, expected))
+        raise UserError(
+            f"{path}: array {wrong[0]!r} must be as the store's attributes say, {named}, found {there}; {AGAIN}"
+        )

@@ -1,5 +1,6 @@
 """Writing an embedding store (`stages.shared.embedding_store` has its layout), a whole shard at a time."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -95,7 +96,7 @@ class EmbeddingWriter:
 
     def _create(self, name: str, width: int, dtype: str, feature: str) -> zarr.Array:
         stepped = name != BASELINE
-        shards = min(SAMPLES_PER_SHARD, -(-self.count // SAMPLES_PER_CHUNK) * SAMPLES_PER_CHUNK)
+        shards = min(SAMPLES_PER_SHARD, math.ceil(self.count / SAMPLES_PER_CHUNK) * SAMPLES_PER_CHUNK)
         axis = (1,) if stepped else ()
         return self.group.create_array(
             name,

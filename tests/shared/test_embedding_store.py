@@ -158,6 +158,43 @@ def test_a_store_whose_inner_store_is_unfinished_is_unfinished(tmp_path: Path):
         open_embeddings(tmp_path / "e")
 
 
+def test_the_store_inside_must_be_of_the_last_step(tmp_path: Path):
+    values = arrays()
+    with writer(tmp_path / "e") as outer:
+        fill(outer, values, STEPS)
+        with writer(tmp_path / "e" / "last_step", samples=INNER, steps=STEPS[:1]) as inner:
+            fill(inner, values, STEPS[:1])
+    with pytest.raises(UserError, match=r"last_step: must hold the layers of .* at step 50, found .* the steps 0; run"):
+        open_embeddings(tmp_path / "e")
+
+
+def drop(group: zarr.Group) -> None:
+    del group["stem"]
+
+
+def add(group: zarr.Group) -> None:
+    group.create_array("head.1", shape=(2, 23, 4), dtype="float32")
+
+
+def shorten(group: zarr.Group) -> None:
+    group["logits"].resize((1, *group["logits"].shape[1:]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop, r"array 'stem' must be as the store's attributes say, shape \(2, 23, 5\), found none; run the embed"),
+        (add, r"array 'head\.1' must be as the store's attributes say, none, found shape \(2, 23, 4\)"),
+        (shorten, r"array 'logits' must be .*, shape \(2, 23, 3\), found shape \(1, 23, 3\)"),
+    ],
+)
+def test_arrays_must_be_those_that_the_attributes_name(tmp_path: Path, change: Any, message: str):
+    write(tmp_path / "e", arrays())
+    change(zarr.open_group(tmp_path / "e"))
+    with pytest.raises(UserError, match=message):
+        open_embeddings(tmp_path / "e")
+
+
 def test_two_stores_of_the_same_values_are_the_same_files(tmp_path: Path):
     for name in ("a", "b"):
         write(tmp_path / name, arrays(), 5 if name == "a" else 7)
@@ -242,7 +279,7 @@ def test_a_flipped_bit_is_no_embedding(tmp_path: Path):
 def test_a_lost_array_is_no_embedding(tmp_path: Path):
     write(tmp_path / "e", arrays())
     shutil.rmtree(tmp_path / "e" / "stem")
-    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be readable, .* run the embed stage again"):
+    with pytest.raises(UserError, match=r"array 'stem' must be as .*, found none; run the embed stage again"):
         open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
 
 
