@@ -192,8 +192,9 @@ def docstrings(path: Path) -> set[str]:
     return {ast.get_docstring(n, clean=False) or "" for n in ast.walk(tree(path)) if isinstance(n, documented)}
 
 
-UPSTREAM_PARAMS = {"embed": {"finetune.steps", "finetune.keep"}}
-"""What a stage reads of another's section: embed compares the checkpoints that it finds with those asked for."""
+CHECKPOINTS = {"finetune.steps", "finetune.keep"}
+UPSTREAM_PARAMS = {"embed": CHECKPOINTS, "aggregate": CHECKPOINTS | {"measure.analyses"}}
+"""What a stage reads of another's section: it compares the checkpoints and tables that it finds with them."""
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)

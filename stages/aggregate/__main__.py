@@ -12,11 +12,10 @@ import os
 from pathlib import Path
 
 from stages.shared.stage_run import StageRun
-from stages.aggregate.params import AggregateParams
+from stages.aggregate.params import read_asked
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
 from stages.shared.console import Stopwatch, add_log_argument, run_main
-from stages.shared.params import read_run, read_section
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
@@ -26,14 +25,13 @@ def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
     watch = Stopwatch("aggregate", "", args.log)
-    keys, inputs = ["run", "aggregate"], [args.measures, args.training]
+    keys = ["run", "aggregate", "measure.analyses", "finetune.steps", "finetune.keep"]
+    inputs = [args.measures, args.training]
     with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
-        params = read_section(args.params, "aggregate", AggregateParams)
-        grid = read_run(args.params)
-        results = compute_results(args.measures, args.training, grid, params)
-        figures = write_results(run.scratch(args.out), results, grid.models)
-    cells = len(grid.datasets) * len(grid.models) * len(grid.seeds)
-    watch.done(f"wrote {len(results.layers)} scores of {cells} cells, {figures} figures{results.note}")
+        asked = read_asked(args.params)
+        results = compute_results(args.measures, args.training, asked)
+        figures = write_results(run.scratch(args.out), results, asked.grid.models)
+    watch.done(f"wrote {len(results.layers)} scores of {results.n_cells} cells, {figures} figures{results.note}")
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(args.out)}\n", flush=True)
 

@@ -46,6 +46,12 @@ def layers(depths: Iterable[int]) -> str:
     return f"layer{'s' if len(numbers) > 1 else ''} {_runs(numbers)}"
 
 
+def at_last_step(steps: Iterable[int]) -> str:
+    """Say at which step scores were taken: `step 100`, or where networks differ `the last step (0 or 100)`."""
+    known = sorted(set(steps))
+    return f"step {known[0]}" if len(known) == 1 else f"the last step ({' or '.join(map(str, known))})"
+
+
 def joined(names: Sequence[str]) -> str:
     """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,94 +1,126 @@
-"""Reads what the cells of the grid wrote, walking the grid, never the folder: a model taken out leaves its files."""
+"""Reads what the cells of the grid wrote, and nothing but what was asked for.
 
-from collections.abc import Iterator, Sequence
+It walks the grid, never the folder: a model taken out leaves its files. The table of an analysis that was not asked for
+is not read, and a checkpoint that was not asked for is refused.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
+from stages.aggregate.tables.columns import stack
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
-from stages.shared.metric_table import concat_records, read_analysis, read_records
+from stages.shared.csv_table import INTEGER, TEXT
+from stages.shared.metric_table import (
+    ANALYSIS_TABLES,
+    HEAD,
+    analysis_path,
+    concat_records,
+    read_analysis,
+    read_records,
+)
 from stages.shared.params import RunParams
+from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.training_table import read_training
 
-CELL = ("dataset", "model", "seed")
+Cell = tuple[str, str, int]
+"""Dataset, model and seed."""
+
+CELL = {"dataset": TEXT, "model": TEXT, "seed": INTEGER}
 
 
-def read_layers(measures: Path, run: RunParams) -> pd.DataFrame:
-    """Stack the metric tables of all cells, in the order of the grid.
-
-    Args:
-        measures: holds `<dataset>/<model>/<seed>/layers.csv`.
-        run: the grid.
-
-    Returns:
-        All columns of `stages.shared.metric_table`.
-
-    Raises:
-        UserError: a cell has no table, or one of another version or of another cell.
-    """
-    tables = []
-    for cell in cells(run):
-        path = _existing(measures, cell, "layers.csv", "measures", "measure")
-        tables.append(_of_cell(read_records(path), cell, path, "measure"))
-    return concat_records(tables)
-
-
-def read_analyses(measures: Path, run: RunParams, analysis: str) -> pd.DataFrame:
-    """Stack the table of an analysis, in the order of the grid, under columns that name the cell.
-
-    Args:
-        measures: holds `<dataset>/<model>/<seed>/<analysis>.csv`, where the cell was asked for it.
-        run: the grid.
-        analysis: one of `ANALYSIS_TABLES`.
-
-    Returns:
-        Columns dataset, model, seed, then those of `ANALYSIS_TABLES`; no rows where no cell has the file.
-
-    Raises:
-        UserError: a table of another version.
-    """
-    tables = []
-    for cell in cells(run):
-        dataset, model, seed = cell
-        table = read_analysis(measures / dataset / model / str(seed), analysis)
-        table = table.assign(dataset=dataset, model=model, seed=seed)[[*CELL, *table.columns]]
-        tables.append(table)
-    return _stacked(tables)
-
-
-def read_curves(training: Path, run: RunParams) -> pd.DataFrame:
+def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
     """Stack the training curves of all cells, in the order of the grid, under a further column `cell`.
 
     Args:
         training: holds `<dataset>/<model>/<seed>/training.csv`.
         run: the grid.
+        checkpoints: the steps at which networks were tested, unless they are frozen.
 
     Returns:
-        Columns cell (`<dataset>/<model>/<seed>`) and those of the curve. It has no rows where nothing was trained.
+        Columns cell (`<dataset>/<model>/<seed>`) and those of the curve, of a frozen network a row of step 0 alone.
+        `accuracy` is empty at step 0, where a head is random.
 
     Raises:
-        UserError: a cell has no curve, or one of another version or of another cell.
+        UserError: a cell has no curve, or one of another version, of another cell or of other steps.
     """
     tables = []
     for cell in cells(run):
-        path = _existing(training, cell, "training.csv", "training curve", "finetune")
+        path = _existing(training.joinpath(*map(str, cell), "training.csv"), cell, "training curve", "finetune")
         table = _of_cell(read_training(path), cell, path, "finetune")
-        table.insert(0, "cell", "/".join(map(str, cell)))
-        tables.append(table)
-    return _stacked(tables)
+        tested = table.loc[table["accuracy"].notna(), "step"].tolist()
+        if tested and tested != checkpoints.steps:
+            raise UserError(
+                f"{path}: must give the accuracy at the steps of finetune.steps, {_listed(checkpoints.steps)}, found "
+                f"it at {_listed(tested)}; run the finetune stage again (`dvc repro --force`)"
+            )
+        table["accuracy"] = table["accuracy"].where(table["step"] > 0)
+        tables.append(table.assign(cell=_name(cell)))
+    return stack(tables, {"cell": TEXT, **TRAINING_COLUMNS})
 
 
-def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Stack those that have rows."""
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
+    """Stack the metric tables of all cells, in the order of the grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<seed>/layers.csv`.
+        curves: as `read_curves` gives them; a network whose curve ends at step 0 was measured as it is.
+        run: the grid.
+        checkpoints: the steps at which the other networks were measured.
+
+    Returns:
+        All columns of `stages.shared.metric_table`, without the accuracy of heads at step 0, which are random.
+
+    Raises:
+        UserError: a cell has no table, or one of another version, of another cell, or of a step not asked for.
+    """
+    last, tables = curves.groupby("cell")["step"].max(), []
+    for cell in cells(run):
+        path = _existing(measures.joinpath(*map(str, cell), "layers.csv"), cell, "measures", "measure")
+        records = _of_cell(read_records(path), cell, path, "measure")
+        kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
+        further = sorted(set(records["step"]) - set(kept))
+        if further:
+            raise UserError(
+                f"{path}: must hold the checkpoints that were asked for (finetune.steps, finetune.keep), "
+                f"{_listed(kept)}, and no other, found {_listed(further)}; run the measure stage again "
+                "(`dvc repro --force`)"
+            )
+        random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
+        tables.append(records[~random_head])
+    return concat_records(tables)
 
 
-def cells(run: RunParams) -> Iterator[tuple[str, str, int]]:
+def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:
+    """Stack the tables of the analyses that were asked for, in the order of the grid; others are not read.
+
+    Args:
+        measures: holds `<dataset>/<model>/<seed>/<analysis>.csv`.
+        run: the grid.
+        analyses: the analyses asked for (`measure.analyses`).
+
+    Returns:
+        Analysis -> columns dataset, model, seed, then those of `ANALYSIS_TABLES`; of an analysis that was not asked
+        for, no rows.
+
+    Raises:
+        UserError: a cell lacks a table, or has one of another version.
+    """
+    asked = {analysis: list(cells(run)) if analysis in analyses else [] for analysis in ANALYSIS_TABLES}
+    return {
+        analysis: stack(
+            (_read_analysis(measures, cell, analysis) for cell in of_cells), CELL | ANALYSIS_TABLES[analysis]
+        )
+        for analysis, of_cells in asked.items()
+    }
+
+
+def cells(run: RunParams) -> Iterator[Cell]:
     """Yield every (dataset, model, seed) of the grid."""
-    for dataset in run.datasets:
-        for model in run.models:
-            for seed in run.seeds:
-                yield dataset, model, seed
+    return product(run.datasets, run.models, run.seeds)
 
 
 def image_paths(measures: Path, dataset: str, model: str, run: RunParams) -> dict[int, Path]:
@@ -96,8 +128,14 @@ def image_paths(measures: Path, dataset: str, model: str, run: RunParams) -> dic
     return {seed: measures / dataset / model / str(seed) / "images.parquet" for seed in run.seeds}
 
 
-def _existing(root: Path, cell: tuple[str, str, int], file: str, what: str, stage: str) -> Path:
-    path = root.joinpath(*map(str, cell), file)
+def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
+    folder = measures.joinpath(*map(str, cell))
+    _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
+    dataset, model, seed = cell
+    return read_analysis(folder, analysis).assign(dataset=dataset, model=model, seed=seed)
+
+
+def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
     if not path.is_file():
         dataset, model, seed = cell
         raise UserError(
@@ -108,11 +146,19 @@ def _existing(root: Path, cell: tuple[str, str, int], file: str, what: str, stag
     return path
 
 
-def _of_cell(table: pd.DataFrame, cell: tuple[str, str, int], path: Path, stage: str) -> pd.DataFrame:
+def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.DataFrame:
     found = set(zip(table["dataset"], table["model"], table["seed"], strict=True)) - {cell}
     if found:
         raise UserError(
-            f"{path}: must hold the cell {'/'.join(map(str, cell))}, found rows of "
-            f"{'/'.join(map(str, sorted(found)[0]))}; run the {stage} stage again (`dvc repro --force`)"
+            f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; run the {stage} stage "
+            "again (`dvc repro --force`)"
         )
     return table
+
+
+def _name(cell: Cell) -> str:
+    return "/".join(map(str, cell))
+
+
+def _listed(steps: Iterable[int]) -> str:
+    return ", ".join(map(str, steps))

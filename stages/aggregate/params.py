@@ -1,10 +1,25 @@
-"""The `aggregate` section of params.yaml."""
+"""The `aggregate` section of params.yaml, and what aggregate reads of other sections."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from stages.shared.params import Params
+from stages.shared.checkpoint_steps import CheckpointSteps
+from stages.shared.params import Params, RunParams, read_run, read_section
+
+
+class AskedAnalyses(Params):
+    """The part of the `measure` section that says which tables a cell has.
+
+    Attributes:
+        analyses: of the last checkpoint; measure checks their names.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    analyses: list[str]
 
 
 class AggregateParams(Params):
@@ -29,3 +44,31 @@ class AggregateParams(Params):
         if name == "accuracy":
             raise ValueError("must be a score of layers; accuracy is the whole network's")
         return name
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for: of every cell, in the sections of other stages, and of the results.
+
+    Attributes:
+        grid: which cells.
+        checkpoints: the checkpoints of each.
+        analyses: the analyses of each.
+        params: how the cells are summed up.
+    """
+
+    grid: RunParams
+    checkpoints: CheckpointSteps
+    analyses: list[str]
+    params: AggregateParams
+
+
+def read_asked(path: Path) -> Asked:
+    """Read what was asked for from params.yaml.
+
+    Raises:
+        UserError: a value is unknown, missing or impossible.
+    """
+    params = read_section(path, "aggregate", AggregateParams)
+    analyses = read_section(path, "measure", AskedAnalyses).analyses
+    return Asked(read_run(path), read_section(path, "finetune", CheckpointSteps), analyses, params)

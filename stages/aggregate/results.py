@@ -7,8 +7,8 @@ import pandas as pd
 
 from stages.aggregate.curves import Scores, average
 from stages.aggregate.figures.draw import draw_figures
-from stages.aggregate.inputs import read_analyses, read_curves, read_layers
-from stages.aggregate.params import AggregateParams
+from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers
+from stages.aggregate.params import Asked
 from stages.aggregate.points import check_main_score
 from stages.aggregate.report.findings import evaluate_findings
 from stages.aggregate.report.summary_md import markdown
@@ -20,8 +20,7 @@ from stages.aggregate.tables.steps import follow_steps
 from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table, without_best
 from stages.aggregate.uncertainty.annotate import add_uncertainty, estimate_uncertainty
 from stages.shared.csv_table import write_table
-from stages.shared.metric_table import ANALYSIS_TABLES, write_records
-from stages.shared.params import RunParams
+from stages.shared.metric_table import write_records
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Results:
         scores: the means over seeds, with `UNCERTAINTY`.
         summary: one row per curve that has a best layer.
         tables: the other tables, by file name.
+        n_cells: how many cells there are.
         note: what is missing, for the closing line; may be empty.
     """
 
@@ -40,33 +40,35 @@ class Results:
     scores: Scores
     summary: list[SummaryRow]
     tables: dict[str, pd.DataFrame]
+    n_cells: int
     note: str
 
 
-def compute_results(measures: Path, training: Path, grid: RunParams, params: AggregateParams) -> Results:
+def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     """Sum up the cells of a grid.
 
     Args:
         measures: holds `<dataset>/<model>/<seed>/`, as the measure stage wrote it.
         training: holds `<dataset>/<model>/<seed>/training.csv`.
-        grid: which cells.
-        params: how.
+        asked: which cells, what of each, and how they are summed up.
 
     Raises:
-        UserError: a cell lacks a table, has one of another version, or the main score chooses no layer.
+        UserError: a cell lacks a table, has one of another version or step, or the main score chooses no layer.
     """
-    layers = read_layers(measures, grid)
+    grid, params = asked.grid, asked.params
+    curves = read_curves(training, grid, asked.checkpoints)
+    layers = read_layers(measures, curves, grid, asked.checkpoints)
     scores = average(layers, grid)
     check_main_score(scores, params.main_metric)
-    tables = {f"{name}.csv": read_analyses(measures, grid, name) for name in ANALYSIS_TABLES}
-    tables["training.csv"] = read_curves(training, grid)
-    uncertainty = estimate_uncertainty(measures, layers, scores, tables["class_subsets.csv"], grid, params)
+    analyses = read_analyses(measures, grid, asked.analyses)
+    uncertainty = estimate_uncertainty(measures, layers, scores, analyses["class_subsets"], grid, params)
     layers, scores = add_uncertainty(layers, scores, uncertainty)
-    tables |= {"class_subsets.csv": uncertainty.subsets, "classes.csv": uncertainty.classes}
+    tables = {f"{name}.csv": table for name, table in (analyses | {"class_subsets": uncertainty.subsets}).items()}
+    tables |= {"training.csv": curves, "classes.csv": uncertainty.classes}
     tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(layers)}
     summary = summarize(scores, params.main_metric)
     tables["summary.csv"] = summary_table(summary)
-    return Results(layers, scores, summary, tables, uncertainty.note(without_best(scores)))
+    return Results(layers, scores, summary, tables, len(list(cells(grid))), uncertainty.note(without_best(scores)))
 
 
 def write_results(out: Path, results: Results, models: list[str]) -> int:

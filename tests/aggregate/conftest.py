@@ -3,11 +3,13 @@ from pathlib import Path
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.inputs import read_layers
+from stages.aggregate.inputs import read_curves, read_layers
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.params import RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
 DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]
+CHECKPOINTS = CheckpointSteps(steps=[0, 50, 100], keep="all")
 
 
 @pytest.fixture
@@ -26,4 +28,5 @@ def grid(tmp_path: Path) -> Path:
 @pytest.fixture
 def scores(grid, run):
     """The grid's means over seeds, of which nothing more is known."""
-    return uncertain(average(read_layers(grid / "measures", run), run))
+    curves = read_curves(grid / "training", run, CHECKPOINTS)
+    return uncertain(average(read_layers(grid / "measures", curves, run, CHECKPOINTS), run))

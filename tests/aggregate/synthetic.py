@@ -179,13 +179,20 @@ def write_pairs(path: Path, places: pd.DataFrame) -> None:
 
 
 def write_params(
-    path: Path, datasets: Sequence[str], models: Sequence[str], seeds: Sequence[int], metric: str = "nmi"
+    path: Path,
+    datasets: Sequence[str],
+    models: Sequence[str],
+    seeds: Sequence[int],
+    metric: str = "nmi",
+    *,
+    analyses: Sequence[str] = (),
 ) -> None:
     """Write a params file whose grid is this one."""
     path.write_text(
         f"run: {{datasets: {list(datasets)}, models: {list(models)}, seeds: {list(seeds)}}}\n"
-        + "".join(f"{section}: {{}}\n" for section in ("prepare", "finetune", "embed", "measure"))
-        + f"aggregate: {{main_metric: {metric}, resamples: 100, seed: 0}}\n"
-        + f"datasets: {{{', '.join(f'{d}: {{}}' for d in datasets)}}}\n"
-        + f"models: {{{', '.join(f'{m}: {{}}' for m in models)}}}\n"
+        "prepare: {}\nembed: {}\nfinetune: {steps: [0, 50, 100], keep: all}\n"
+        f"measure: {{analyses: {list(analyses)}}}\n"
+        f"aggregate: {{main_metric: {metric}, resamples: 100, seed: 0}}\n"
+        f"datasets: {{{', '.join(f'{d}: {{}}' for d in datasets)}}}\n"
+        f"models: {{{', '.join(f'{m}: {{}}' for m in models)}}}\n"
     )

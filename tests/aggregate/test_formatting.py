@@ -1,6 +1,16 @@
 import pytest
 
-from stages.aggregate.formatting import estimate, interval, joined, layers, number, place, short_names, shorten
+from stages.aggregate.formatting import (
+    at_last_step,
+    estimate,
+    interval,
+    joined,
+    layers,
+    number,
+    place,
+    short_names,
+    shorten,
+)
 
 
 def test_numbers_carry_their_standard_deviation_where_there_is_one():
@@ -37,6 +47,11 @@ def test_a_layer_is_counted_from_one():
 )
 def test_layers_are_named_by_their_runs(depths, words):
     assert layers(depths) == words
+
+
+def test_the_last_step_may_differ_from_network_to_network():
+    assert at_last_step([100, 100]) == "step 100"
+    assert at_last_step([100, 0, 100]) == "the last step (0 or 100)"
 
 
 def test_names_are_joined_as_in_a_sentence():

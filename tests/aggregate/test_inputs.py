@@ -2,26 +2,50 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.inputs import read_analyses, read_curves, read_layers
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES
+from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
 from stages.shared.params import RunParams
+from tests.aggregate.conftest import CHECKPOINTS
+
+SMALL = "handwriting/small"
+SUBSETS = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
+
+
+def curves_of(grid, run, checkpoints=CHECKPOINTS):
+    return read_curves(grid / "training", run, checkpoints)
+
+
+def layers_of(grid, run, checkpoints=CHECKPOINTS):
+    return read_layers(grid / "measures", curves_of(grid, run, checkpoints), run, checkpoints)
+
+
+def freeze(grid, model):
+    """Leave of one model what a frozen network has: step 0 without an accuracy."""
+    for path in (grid / "training/handwriting" / model).rglob("training.csv"):
+        table = pd.read_csv(path)
+        table[table["step"] == 0].assign(accuracy=None).to_csv(path, index=False)
+    for path in (grid / "measures/handwriting" / model).rglob("layers.csv"):
+        table = pd.read_csv(path)
+        table[(table["step"] == 0) & (table["layer"] != HEAD)].to_csv(path, index=False)
 
 
 def test_tables_are_stacked_in_the_order_of_the_grid(grid):
     run = RunParams(datasets=["handwriting"], models=["small_scratch", "small"], seeds=[1, 0])
-    layers = read_layers(grid / "measures", run)
+    layers = layers_of(grid, run)
     order = list(dict.fromkeys(zip(layers["model"], layers["seed"], strict=True)))
     assert order == [("small_scratch", 1), ("small_scratch", 0), ("small", 1), ("small", 0)]
 
 
 def test_a_model_taken_out_of_the_grid_leaves_no_trace(grid):
     run = RunParams(datasets=["handwriting"], models=["small"], seeds=[0])
-    assert set(read_layers(grid / "measures", run)["model"]) == {"small"}
-    assert set(read_curves(grid / "training", run)["cell"]) == {"handwriting/small/0"}
+    assert set(layers_of(grid, run)["model"]) == {"small"}
+    assert set(curves_of(grid, run)["cell"]) == {f"{SMALL}/0"}
 
 
 def test_training_curves_carry_their_cell(grid, run):
-    training = read_curves(grid / "training", run)
+    training = curves_of(grid, run)
+    assert list(training.columns[:3]) == ["cell", "dataset", "model"]
     assert list(training["cell"].unique()) == [
         "handwriting/small/0",
         "handwriting/small/1",
@@ -31,83 +55,134 @@ def test_training_curves_carry_their_cell(grid, run):
     assert training["loss"].notna().all()
 
 
-def test_networks_that_were_not_trained_have_no_curve(grid, run):
+def test_the_accuracy_of_a_random_head_is_nowhere(grid, run):
+    training, layers = curves_of(grid, run), layers_of(grid, run)
+    assert training[training["accuracy"].notna()]["step"].unique().tolist() == [50, 100]
+    assert layers[layers["layer"] == HEAD]["step"].unique().tolist() == [50, 100]
+    assert sorted(layers["step"].unique()) == [0, 50, 100]
+
+
+def test_networks_measured_at_step_0_alone_have_no_accuracy(grid, run):
     for path in (grid / "training").rglob("training.csv"):
-        pd.read_csv(path).head(0).to_csv(path, index=False)
-    training = read_curves(grid / "training", run)
-    assert len(training) == 0
-    assert list(training.columns[:3]) == ["cell", "dataset", "model"]
+        pd.read_csv(path).head(1).to_csv(path, index=False)
+    for path in (grid / "measures").rglob("layers.csv"):
+        table = pd.read_csv(path)
+        table[table["step"] == 0].to_csv(path, index=False)
+    only = CheckpointSteps(steps=[0], keep="all")
+    assert curves_of(grid, run, only)["accuracy"].isna().all()
+    assert HEAD not in set(layers_of(grid, run, only)["layer"])
+
+
+def test_a_frozen_network_stands_beside_fine_tuned_ones(grid, run):
+    freeze(grid, "small")
+    steps = layers_of(grid, run).groupby("model")["step"].unique()
+    assert {model: sorted(found) for model, found in steps.items()} == {"small": [0], "small_scratch": [0, 50, 100]}
+    assert curves_of(grid, run).groupby("model")["accuracy"].count().to_dict() == {"small": 0, "small_scratch": 4}
 
 
 @pytest.mark.parametrize(
-    ("read", "file", "stage"),
+    ("checkpoints", "asked", "found"),
     [
-        (read_layers, "measures/handwriting/small/1/layers.csv", "measure"),
-        (read_curves, "training/handwriting/small/1/training.csv", "finetune"),
+        (CheckpointSteps(steps=[0, 50, 100], keep="last"), "100", "0, 50"),
+        (CheckpointSteps(steps=[0, 100], keep="all"), "0, 100", "50"),
     ],
 )
-def test_a_cell_without_results_is_named_with_the_remedy(grid, run, read, file, stage):
-    (grid / file).unlink()
+def test_a_checkpoint_that_was_not_asked_for_is_refused(grid, run, checkpoints, asked, found):
+    curves = curves_of(grid, run)
+    message = (
+        rf"small/0/layers\.csv: must hold the checkpoints .*finetune\.keep\), {asked}, and no other, found {found};"
+    )
+    with pytest.raises(UserError, match=message):
+        read_layers(grid / "measures", curves, run, checkpoints)
+
+
+def test_a_step_that_a_frozen_network_cannot_have_is_refused(grid, run):
+    path = grid / f"measures/{SMALL}/0/layers.csv"
+    whole = path.read_bytes()
+    freeze(grid, "small")
+    path.write_bytes(whole)
+    with pytest.raises(UserError, match=r", 0, and no other, found 50, 100; run the measure stage again"):
+        layers_of(grid, run)
+
+
+def test_a_curve_of_other_steps_is_refused(grid, run):
+    message = r"training\.csv: must give the accuracy at the steps of finetune\.steps, 0, 50, found it at 0, 50, 100;"
+    with pytest.raises(UserError, match=message):
+        curves_of(grid, run, CheckpointSteps(steps=[0, 50], keep="all"))
+
+
+@pytest.mark.parametrize(
+    ("file", "stage"),
+    [
+        (f"measures/{SMALL}/1/layers.csv", "measure"),
+        (f"measures/{SMALL}/1/class_subsets.csv", "measure"),
+        (f"training/{SMALL}/1/training.csv", "finetune"),
+    ],
+)
+def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage):
+    (grid / f"measures/{SMALL}/0/class_subsets.csv").write_text(SUBSETS)
+    (grid / file).unlink(missing_ok=True)
     with pytest.raises(UserError, match=rf"handwriting, small, seed 1: .*dvc repro {stage}@handwriting-small-1"):
-        read((grid / file).parents[3], run)
+        read_analyses(grid / "measures", run, ["class_subsets"]) if "subsets" in file else layers_of(grid, run)
 
 
 @pytest.mark.parametrize(
-    ("read", "file", "column"),
-    [
-        (read_layers, "measures/handwriting/small/1/layers.csv", "chance"),
-        (read_curves, "training/handwriting/small/1/training.csv", "loss"),
-    ],
+    ("file", "column"), [(f"measures/{SMALL}/1/layers.csv", "chance"), (f"training/{SMALL}/1/training.csv", "loss")]
 )
-def test_a_table_of_another_version_is_named(grid, run, read, file, column):
+def test_a_table_of_another_version_is_named(grid, run, file, column):
     pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)
     with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; run the .* stage again"):
-        read((grid / file).parents[3], run)
+        layers_of(grid, run)
 
 
 def test_a_table_of_another_cell_is_named(grid, run):
-    cells = grid / "measures/handwriting/small"
+    cells = grid / f"measures/{SMALL}"
     (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
     with pytest.raises(UserError, match="must hold the cell handwriting/small/1, found rows of handwriting/small/0"):
-        read_layers(grid / "measures", run)
+        layers_of(grid, run)
 
 
 def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
-    path = grid / "measures/handwriting/small/1/layers.csv"
+    path = grid / f"measures/{SMALL}/1/layers.csv"
     pd.read_csv(path).assign(better="lower", relative=0.5).to_csv(path, index=False)
-    layers = read_layers(grid / "measures", run)
+    layers = layers_of(grid, run)
     own = (layers["model"] == "small") & (layers["seed"] == 1)
     assert set(layers.loc[own, "better"]) == {"lower"}
     assert set(layers.loc[~own, "better"]) == {"higher"}
     assert layers.loc[~own, "relative"].isna().all()
 
 
-def test_further_tables_are_stacked_where_they_are_and_named_by_their_cell(grid, run):
-    folder = grid / "measures/handwriting/small"
-    columns = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
-    (folder / "0/class_subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,,5,0.5\n")
-    (folder / "1/class_subsets.csv").write_text(columns + "9,unseen,a,0,mean,nmi,NA;x,3,0.25\n")
-    subsets = read_analyses(grid / "measures", run, "class_subsets")
+ONE = RunParams(datasets=["handwriting"], models=["small"], seeds=[0, 1])
+
+
+def test_tables_of_analyses_are_stacked_and_named_by_their_cell(grid):
+    folder = grid / f"measures/{SMALL}"
+    (folder / "0/class_subsets.csv").write_text(SUBSETS + "9,unseen,a,0,mean,nmi,,5,0.5\n")
+    (folder / "1/class_subsets.csv").write_text(SUBSETS + "9,unseen,a,0,mean,nmi,NA;x,3,0.25\n")
+    subsets = read_analyses(grid / "measures", ONE, ["class_subsets", "ood"])["class_subsets"]
     assert subsets[["model", "seed", "left_out", "value"]].to_numpy().tolist() == [
         ["small", 0, "", 0.5],
         ["small", 1, "NA;x", 0.25],
     ]
 
 
-def test_classes_named_by_numbers_keep_their_names(grid, run):
-    columns = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
+def test_classes_named_by_numbers_keep_their_names(grid):
     rows = "9,unseen,a,0,mean,nmi,,3,0.5\n9,unseen,a,0,mean,nmi,007,2,0.4\n"
-    (grid / "measures/handwriting/small/0/class_subsets.csv").write_text(columns + rows)
-    assert read_analyses(grid / "measures", run, "class_subsets")["left_out"].tolist() == ["", "007"]
+    for seed in (0, 1):
+        (grid / f"measures/{SMALL}/{seed}/class_subsets.csv").write_text(SUBSETS + rows)
+    tables = read_analyses(grid / "measures", ONE, ["class_subsets"])
+    assert tables["class_subsets"]["left_out"].tolist() == ["", "007"] * 2
 
 
-@pytest.mark.parametrize("analysis", ANALYSIS_TABLES)
-def test_without_a_further_table_there_are_its_columns(grid, run, analysis):
-    table = read_analyses(grid / "measures", run, analysis)
-    assert (len(table), tuple(table.columns)) == (0, ("dataset", "model", "seed", *ANALYSIS_TABLES[analysis]))
+def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
+    """Not even if it is damaged: a stage that was killed left it."""
+    for analysis in ANALYSIS_TABLES:
+        (grid / f"measures/{SMALL}/0/{analysis}.csv").write_text("step,split\n")
+    for analysis, table in read_analyses(grid / "measures", run, []).items():
+        assert (len(table), tuple(table.columns)) == (0, ("dataset", "model", "seed", *ANALYSIS_TABLES[analysis]))
 
 
-def test_a_further_table_of_another_version_is_named(grid, run):
-    (grid / "measures/handwriting/small/0/layer_pairs.csv").write_text("step,split\n")
+def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
+    (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
     with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
-        read_analyses(grid / "measures", run, "layer_pairs")
+        read_analyses(grid / "measures", run, ["layer_pairs"])

@@ -1,8 +1,9 @@
 import pytest
 
-from stages.aggregate.params import AggregateParams
+from stages.aggregate.params import AggregateParams, read_asked
 from stages.shared.console import UserError
 from stages.shared.params import parse
+from tests.aggregate.synthetic import write_params
 
 GIVEN = {"main_metric": "nmi", "resamples": 1000, "seed": 0}
 
@@ -20,3 +21,18 @@ def test_a_misspelt_parameter_is_named():
 def test_too_few_resamples_for_an_interval_are_an_error():
     with pytest.raises(UserError, match=r"aggregate\.resamples: .*greater than or equal to 100; found 99"):
         parse(GIVEN | {"resamples": 99}, AggregateParams, where="aggregate")
+
+
+def test_what_was_asked_of_the_cells_is_read_from_their_stages_sections(tmp_path):
+    write_params(tmp_path / "params.yaml", ["d"], ["m"], [3], analyses=["layer_pairs"])
+    asked = read_asked(tmp_path / "params.yaml")
+    assert (asked.grid.seeds, asked.checkpoints.steps, asked.analyses) == ([3], [0, 50, 100], ["layer_pairs"])
+    assert asked.params.main_metric == "nmi"
+
+
+def test_a_measure_section_without_analyses_is_an_error(tmp_path):
+    write_params(tmp_path / "params.yaml", ["d"], ["m"], [3])
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("measure: {analyses: []}", "measure: {}"))
+    with pytest.raises(UserError, match=r"measure\.analyses is missing"):
+        read_asked(tmp_path / "params.yaml")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.end_labels import EndLabels, settle
-from stages.aggregate.formatting import place, shorten
+from stages.aggregate.formatting import at_last_step, place, shorten
 from stages.aggregate.metric_info import intervals_of, metric_name
 from stages.aggregate.points import Row, best_of
 from stages.shared.split_names import UNSEEN
@@ -39,7 +39,7 @@ def overview_figure(points: pd.DataFrame, levels: Mapping[str, float], models: l
     ax.set_xlabel("position of the layer")
     lower = " (lower is better)" if points.iloc[0]["better"] == "lower" else ""
     ax.set_title(f"{metric_name(metric)} on unseen classes{lower}")
-    caption = [points.iloc[0]["dataset"], f"step {points['step'].max()}", "best layers ringed and named"]
+    caption = [points.iloc[0]["dataset"], at_last_step(points["step"]), "best layers ringed and named"]
     caption.append(style.spread_over_seeds(n_seeds))
     if unseen[style.BAND[0]].notna().any():
         caption.append(f"bars: {intervals_of(metric)} over images")

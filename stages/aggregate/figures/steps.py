@@ -1,25 +1,45 @@
 """Generalization and accuracy against training step, a panel per network of a dataset: the paper's second figure."""
 
 import math
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.end_labels import EndLabels, settle
 from stages.aggregate.formatting import shorten
 from stages.aggregate.metric_info import metric_name
 
-LINES: tuple[tuple[str, str, str, style.Dashes], ...] = (
-    ("accuracy", "accuracy", style.ACCURACY, (0, (3, 1.2))),
-    ("seen", "g seen", style.SEEN, "-"),
-    ("unseen", "g unseen", style.UNSEEN, "-"),
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel.
+
+    Attributes:
+        column: of steps.csv; `<column>_sd` makes its bars.
+        text: its label.
+        light: thin, without bars, and only where there are several steps.
+    """
+
+    column: str
+    text: str
+    color: str
+    dashes: style.Dashes = "-"
+    light: bool = False
+
+
+LINES = (
+    Line("unseen_fixed", "g unseen, layer of the first step", style.FIRST, light=True),
+    Line("accuracy", "accuracy", style.ACCURACY, (0, (3, 1.2))),
+    Line("seen", "g seen", style.SEEN),
+    Line("unseen", "g unseen", style.UNSEEN),
 )
+
 MOST_TICKS = 7
 """Steps named on one axis; of more, every second, third, ... one."""
-
-FIXED = ("unseen_fixed", style.FIRST)
 
 
 def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Figure:
@@ -30,62 +50,55 @@ def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Fig
         n_seeds: number of seeds behind every mean.
         best: which score of any layer g is, `highest` or `lowest`.
     """
-    models = list(rows["model"].unique())
-    columns = min(len(models), 3 if len(models) != 4 else 2)
-    lines = math.ceil(len(models) / columns)
+    networks = {str(model): own.sort_values("step") for model, own in rows.groupby("model", sort=False)}
+    columns = min(len(networks), 3 if len(networks) != 4 else 2)
+    lines = math.ceil(len(networks) / columns)
     figure = Figure(figsize=(4.4 if columns == 1 else style.WIDTH, 1.9 * lines + 0.55))
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    alike = len({_lines(own) for own in networks.values()}) == 1
     labels = []
-    for i, ax in enumerate(grid.flat):
-        if i >= len(models):
-            ax.set_visible(False)
-            continue
-        edge = i % columns == columns - 1  # where there is room for names
-        labels += _panel(ax, rows[rows["model"] == models[i]], labelled=edge, bottom=i + columns >= len(models))
+    for i, (ax, (model, own)) in enumerate(zip(grid.flat, networks.items(), strict=False)):
+        labels.append(EndLabels(ax, shown=alike and i % columns == columns - 1))  # where there is room for names
+        _draw_panel(ax, labels[-1], own, rows["step"].astype(float), xlabel=i + columns >= len(networks))
+        ax.set_title(shorten(model, 30))
+    for ax in list(grid.flat)[len(networks) :]:
+        ax.set_visible(False)
     _scale(grid.flat[0], rows)
-    metric = metric_name(str(rows.iloc[0]["metric"]))
     spread = style.spread_over_seeds(n_seeds, ", bars ± 1 standard deviation (ddof = 1)")
-    title = f"{rows.iloc[0]['dataset']} · g: {best} {metric} of any layer · {spread}"
-    style.caption(figure, title)
+    metric = metric_name(str(rows.iloc[0]["metric"]))
+    style.caption(figure, f"{rows.iloc[0]['dataset']} · g: {best} {metric} of any layer · {spread}")
+    if not alike:
+        handles = [Line2D([], [], color=li.color, linestyle=li.dashes, label=li.text) for li in reversed(LINES)]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     settle(figure, labels)
     return figure
 
 
-def _panel(ax: Axes, rows: pd.DataFrame, *, labelled: bool, bottom: bool) -> list[EndLabels]:
-    rows = rows.sort_values("step")
-    labels = EndLabels(ax)
-    steps = rows["step"].astype(float)
-    width = max(float(steps.max() - steps.min()), 1.0)
-    ax.set_xlim(float(steps.min()) - 0.04 * width, float(steps.max()) + 0.04 * width)
-    first = rows.iloc[0]["step"]
-    ends = [(rows[FIXED[0]].iloc[-1], f"g unseen, layer of step {first}", FIXED[1])] if len(rows) > 1 else []
-    if len(rows) > 1:
-        _line(ax, rows, FIXED[0], FIXED[1], "-", light=True)
-    for column, text, color, dashes in LINES:
-        known = rows[rows[column].notna()]
-        if len(known):
-            _line(ax, known, column, color, dashes)
-            ends.append((known[column].iloc[-1], text, color))
-    if labelled:
-        for y, text, color in ends:
-            labels.add(float(y), text, color, x=float(steps.iloc[-1]))
-    ax.set_title(shorten(str(rows.iloc[0]["model"]), 30))
-    ax.set_xticks(list(steps)[:: math.ceil(len(steps) / MOST_TICKS)])
-    if bottom:
+def _lines(own: pd.DataFrame) -> tuple[Line, ...]:
+    """The lines that one network has."""
+    return tuple(li for li in LINES if own[li.column].notna().any() and (len(own) > 1 or not li.light))
+
+
+def _draw_panel(ax: Axes, labels: EndLabels, own: pd.DataFrame, steps: pd.Series, *, xlabel: bool) -> None:
+    """Draw one network; `steps` are those of all, which the panels have in common."""
+    margin = 0.04 * max(float(steps.max() - steps.min()), 1.0)
+    ax.set_xlim(float(steps.min()) - margin, float(steps.max()) + margin)
+    for line in _lines(own):
+        known = own[own[line.column].notna()]
+        x, y, sd = known["step"].astype(float), known[line.column], known[f"{line.column}_sd"]
+        ax.errorbar(
+            x, y, yerr=None if line.light or sd.isna().all() else sd.fillna(0.0), color=line.color, marker="o",
+            linestyle=line.dashes, markersize=2.2 if line.light else 3.2, markeredgewidth=0.0, elinewidth=0.8,
+            linewidth=1.0 if line.light else 1.5, capsize=1.5, capthick=0.8, zorder=2 if line.light else 3,
+        )  # fmt: skip
+        labels.add(float(y.iloc[-1]), line.text, line.color, x=float(x.iloc[-1]))
+    ticks = sorted(steps.unique())
+    ax.set_xticks(ticks[:: math.ceil(len(ticks) / MOST_TICKS)])
+    if xlabel:
         ax.set_xlabel("optimizer step")
-    return [labels] if labelled else []
-
-
-def _line(ax: Axes, rows: pd.DataFrame, column: str, color: str, dashes: style.Dashes, *, light: bool = False) -> None:
-    sd = rows[f"{column}_sd"]
-    ax.errorbar(
-        rows["step"].astype(float), rows[column], yerr=None if light or sd.isna().all() else sd.fillna(0.0),
-        color=color, linestyle=dashes, marker="o", markersize=2.2 if light else 3.2, markeredgewidth=0.0,
-        linewidth=1.0 if light else 1.5, elinewidth=0.8, capsize=1.5, capthick=0.8, zorder=2 if light else 3,
-    )  # fmt: skip
 
 
 def _scale(ax: Axes, rows: pd.DataFrame) -> None:
-    columns = [FIXED[0], *(name for name, *_ in LINES)]
-    highest = max((rows[c] + rows[f"{c}_sd"].fillna(0.0)).max() for c in columns if rows[c].notna().any())
-    style.score_axis(ax, float(rows[columns].min().min()), float(highest))
+    shown = [line.column for line in LINES if rows[line.column].notna().any()]
+    highest = max((rows[column] + rows[f"{column}_sd"].fillna(0.0)).max() for column in shown)
+    style.score_axis(ax, float(rows[shown].min().min()), float(highest))

@@ -42,9 +42,9 @@ def summary(rows: Sequence[SummaryRow]) -> str:
     """Say whether accuracy and g order the networks of one dataset (main rows of summary.csv) alike."""
     accurate, aside = _accurate(rows), _set_aside(rows)
     if len(accurate) < 2:
-        return f"cannot be judged: it takes two networks that are more accurate than chance.{aside}"
+        return f"cannot be judged (it takes two networks that are more accurate than chance).{aside}"
     if sum(row.ci_images_low is not None for row in accurate) < 2:
-        return f"cannot be judged: without intervals, no two networks are distinguishable by their g.{aside}"
+        return f"cannot be judged (without intervals no two networks are distinguishable by their g).{aside}"
     pairs = _compare(accurate)
     better, worse = ("lower", "higher") if rows[0].lower_is_better else ("higher", "lower")
     counts = {

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from tabulate import tabulate
 
-from stages.aggregate.formatting import MISSING, estimate, interval, joined, number, place
+from stages.aggregate.formatting import MISSING, at_last_step, estimate, interval, joined, number, place
 from stages.aggregate.metric_info import METRIC_INFO, metric_name
 from stages.aggregate.report.findings import Finding
 from stages.aggregate.tables.summary import SummaryRow
@@ -31,16 +31,15 @@ def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = ()) -> st
 
 def explain(rows: Sequence[SummaryRow]) -> str:
     """Say what the numbers of a summary are, in Markdown."""
-    seeds, steps = max(row.n_seeds for row in rows), sorted({row.step for row in rows})
-    after = f"at step {steps[0]}" if len(steps) == 1 else f"at the last step measured ({', '.join(map(str, steps))})"
+    seeds = max(row.n_seeds for row in rows)
     values = f"mean ± standard deviation over {seeds} seeds (ddof = 1)" if seeds > 1 else "values of one seed"
     unproven = [info.name for info in METRIC_INFO.values() if not info.proven]
     return (
-        f"Scores {after}: {values}. *Accuracy* is that of a fine-tuned network. *Seen* and *unseen* are the best of "
-        "any layer on test images of the seen classes and on images of the unseen classes; *best layer* is the one "
-        "that is best on unseen (of the mean over seeds), chosen and scored on the same images, counted from 1 at the "
-        "input. *Interval* is that of *unseen* over images of these classes, of 95 % but for "
-        f"{joined(unproven)}, which have no proven level. "
+        f"Scores at {at_last_step(row.step for row in rows)}: {values}. *Accuracy* is that of a fine-tuned network. "
+        "*Seen* and *unseen* are the best of any layer on test images of the seen classes and on images of the unseen "
+        "classes; *best layer* is the one that is best on unseen (of the mean over seeds), chosen and scored on the "
+        "same images, counted from 1 at the input. *Interval* is that of *unseen* over images of these classes, of "
+        f"95 % but for {joined(unproven)}, which have no proven level. "
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is the best "
         "layer's over the last without that choice's bias (chosen on one half of the images, compared on the other), "
         "and its interval; above 0 the best layer is better. "

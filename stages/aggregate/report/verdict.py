@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from stages.aggregate.formatting import number, place, shorten
+from stages.aggregate.formatting import at_last_step, number, place, shorten
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.report import depth_finding
 from stages.aggregate.report.findings import Finding, evaluate_findings
@@ -84,11 +84,10 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _title(rows: Sequence[SummaryRow]) -> str:
-    steps = ", ".join(map(str, sorted({row.step for row in rows})))
     extreme = "minimum" if rows[0].lower_is_better else "maximum"
     return (
-        f"Which layer separates unseen classes best? Score: {metric_name(rows[0].metric)} at step {steps}; "
-        f"g is the {extreme} over layers."
+        f"Which layer separates unseen classes best? Score: {metric_name(rows[0].metric)} "
+        f"at {at_last_step(row.step for row in rows)}; g is the {extreme} over layers."
     )
 
 

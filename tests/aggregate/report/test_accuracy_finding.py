@@ -16,7 +16,7 @@ def starting(texts, words):
 
 
 def test_one_network_is_followed_over_training_alone():
-    assert summary([network("a")]).startswith("cannot be judged: it takes two networks")
+    assert summary([network("a")]).startswith("cannot be judged (it takes two networks")
     assert details([network("a")], STEPS) == [
         "Over training, steps 0 to 100: a accuracy 0.500 (step 50) to 0.760, g 0.350 to 0.390."
     ]
@@ -74,7 +74,7 @@ def test_where_lower_is_better_a_worse_g_is_a_higher_one():
 
 def test_without_intervals_the_claim_cannot_be_judged():
     rows = [network(name, ci_images_low=None, ci_images_high=None) for name in "ab"]
-    assert summary(rows) == "cannot be judged: without intervals, no two networks are distinguishable by their g."
+    assert summary(rows) == "cannot be judged (without intervals no two networks are distinguishable by their g)."
 
 
 def test_a_network_without_an_interval_leaves_its_own_pairs_open():
@@ -119,7 +119,7 @@ def test_networks_no_more_accurate_than_chance_are_set_aside():
     assert summary(rows).startswith("supported. Of 1 pair of networks: ")
     assert summary(rows).endswith(" Set aside as no more accurate than chance: c (0.110).")
     assert summary(rows[1:]) == (
-        "cannot be judged: it takes two networks that are more accurate than chance. "
+        "cannot be judged (it takes two networks that are more accurate than chance). "
         "Set aside as no more accurate than chance: c (0.110)."
     )
     assert not any(text.startswith("Rank correlation") for text in details(rows, NO_STEPS))
@@ -136,7 +136,7 @@ def test_networks_without_a_fine_tuned_head_are_left_out_and_named():
     assert summary(rows).startswith("supported. Of 1 pair of networks: ")
     assert summary(rows).endswith(" Left out, having no fine-tuned head: x and y.")
     assert "x" not in details(rows, NO_STEPS)[0]
-    assert summary(rows[::2]).startswith("cannot be judged: it takes two networks")
+    assert summary(rows[::2]).startswith("cannot be judged (it takes two networks")
 
 
 def test_without_accuracies_training_is_told_by_g_alone():
