@@ -37,6 +37,17 @@ POINT = {
 }
 """What names a point of a curve, and its type."""
 
+EMBEDDING = {
+    "dataset": TEXT,
+    "model": TEXT,
+    "metric": TEXT,
+    "step": INTEGER,
+    "split": TEXT,
+    "layer": TEXT,
+    "pooling": TEXT,
+}
+"""What names a score of one embedding, whichever curves it stands on, and its type."""
+
 INTERVALS = {
     "ci_images_low": FLOAT,
     "ci_images_high": FLOAT,

@@ -122,6 +122,16 @@ def write_cells(
                 training_rows(dataset, model, seed, steps=shape.get("steps", (0, 50, 100))).to_csv(path, index=False)
 
 
+def freeze(grid: Path, model: str) -> None:
+    """Leave of one model what a frozen network has: step 0 without an accuracy."""
+    for path in (grid / "training/handwriting" / model).rglob("training.csv"):
+        table = pd.read_csv(path)
+        table[table["step"] == 0].assign(accuracy=None).to_csv(path, index=False)
+    for path in (grid / "measures/handwriting" / model).rglob("layers.csv"):
+        table = pd.read_csv(path)
+        table[(table["step"] == 0) & (table["layer"] != HEAD)].to_csv(path, index=False)
+
+
 def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Write the further files of one cell; returns its rows with the NMI of the clusters, and corrupted copies."""
     folder.mkdir(parents=True)

@@ -7,6 +7,7 @@ from stages.shared.console import UserError
 from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
 from stages.shared.params import RunParams
 from tests.aggregate.conftest import CHECKPOINTS
+from tests.aggregate.synthetic import freeze
 
 SMALL = "handwriting/small"
 SUBSETS = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
@@ -18,16 +19,6 @@ def curves_of(grid, run, checkpoints=CHECKPOINTS):
 
 def layers_of(grid, run, checkpoints=CHECKPOINTS):
     return read_layers(grid / "measures", curves_of(grid, run, checkpoints), run, checkpoints)
-
-
-def freeze(grid, model):
-    """Leave of one model what a frozen network has: step 0 without an accuracy."""
-    for path in (grid / "training/handwriting" / model).rglob("training.csv"):
-        table = pd.read_csv(path)
-        table[table["step"] == 0].assign(accuracy=None).to_csv(path, index=False)
-    for path in (grid / "measures/handwriting" / model).rglob("layers.csv"):
-        table = pd.read_csv(path)
-        table[(table["step"] == 0) & (table["layer"] != HEAD)].to_csv(path, index=False)
 
 
 def test_tables_are_stacked_in_the_order_of_the_grid(grid):

@@ -14,7 +14,7 @@ from stages.aggregate.__main__ import main
 from stages.aggregate.report.verdict import verdict
 from stages.shared.console import UserError
 from stages.shared.metric_table import ANALYSIS_TABLES, COLUMNS
-from tests.aggregate.synthetic import write_cells, write_params
+from tests.aggregate.synthetic import freeze, write_cells, write_params
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
@@ -139,6 +139,20 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
     assert summary["unseen"].notna().all()
     assert summary[["ci_images_low", "lead", "best_set", "selection_frequency"]].isna().all(axis=None)
     assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 5
+
+
+def test_a_frozen_network_has_no_accuracy_anywhere(grid, monkeypatch, capsys):
+    freeze(grid, "small")
+    aggregate(monkeypatch, grid)
+    summary, steps, training = (pd.read_csv(grid / f"results/{name}.csv") for name in ("summary", "steps", "training"))
+    for table in (summary, steps, training):
+        assert table.groupby("model")["accuracy"].any().to_dict() == {"small": False, "small_scratch": True}
+    assert summary.groupby("model")["step"].first().to_dict() == {"small": 0, "small_scratch": 100}
+    metrics = json.loads((grid / "results/metrics.json").read_text())["handwriting"]
+    assert metrics["small"]["accuracy"] is None
+    assert metrics["small_scratch"]["accuracy"] > 0
+    assert "Left out, having no fine-tuned head: small." in " ".join(capsys.readouterr().out.split())
+    assert "| `small`         | mean      |             – |" in (grid / "results/summary.md").read_text()
 
 
 def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):

@@ -10,7 +10,7 @@ from stages.aggregate.metric_info import Mean, metric_info
 from stages.aggregate.tables.columns import stack
 from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 
-EMBEDDING = {
+CLASS_KEYS = {
     "dataset": TEXT,
     "model": TEXT,
     "split": TEXT,
@@ -19,7 +19,7 @@ EMBEDDING = {
     "pooling": TEXT,
     "metric": TEXT,
 }
-CLASS_COLUMNS = EMBEDDING | {"label": TEXT, "n_images": INTEGER, "value": FLOAT}
+CLASS_COLUMNS = CLASS_KEYS | {"label": TEXT, "n_images": INTEGER, "value": FLOAT}
 
 
 def class_scores(layers: pd.DataFrame, contributions: Contributions) -> pd.DataFrame:
@@ -49,6 +49,6 @@ def _by_class(places: pd.DataFrame, values: NDArray[np.float64], labels: NDArray
     classes, codes = np.unique(labels, return_inverse=True)
     members = codes == np.arange(len(classes))[:, None]  # (K, N)
     sizes = members.sum(axis=1)
-    table = places.loc[places.index.repeat(len(classes)), list(EMBEDDING)]
+    table = places.loc[places.index.repeat(len(classes)), list(CLASS_KEYS)]
     means = np.stack([values[:, member].mean(axis=1) for member in members], axis=1)
     return table.assign(label=np.tile(classes, len(places)), n_images=np.tile(sizes, len(places)), value=means.ravel())

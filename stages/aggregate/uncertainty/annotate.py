@@ -8,12 +8,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.contributions import read_contributions
-from stages.aggregate.curves import COMPARISONS, INTERVALS, POINT, Scores, last_rows
+from stages.aggregate.curves import COMPARISONS, EMBEDDING, INTERVALS, POINT, Scores, last_rows
 from stages.aggregate.inputs import image_paths
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.tables.classes import CLASS_COLUMNS, class_scores
 from stages.aggregate.tables.columns import stack, typed
 from stages.aggregate.uncertainty.class_subsets import (
+    SUBSET_COLUMNS,
     class_ranges,
     detection_subsets,
     mean_subsets,
@@ -22,21 +23,10 @@ from stages.aggregate.uncertainty.class_subsets import (
 )
 from stages.aggregate.uncertainty.intervals import Resamples, compare_layers, resample
 from stages.aggregate.uncertainty.scorers import contributing_columns
-from stages.shared.csv_table import INTEGER, TEXT, Columns
+from stages.shared.csv_table import INTEGER, Columns
 from stages.shared.params import RunParams
 
-EMBEDDING = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "metric": TEXT,
-    "step": INTEGER,
-    "split": TEXT,
-    "layer": TEXT,
-    "pooling": TEXT,
-}
-"""What names a score of one embedding, and its type."""
-
-CELL = {**EMBEDDING, "seed": INTEGER}
+CELL_EMBEDDING = {**EMBEDDING, "seed": INTEGER}
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,7 @@ class Uncertainty:
     """How sure the scores at their last step are, and what else the contributions of their images say.
 
     Attributes:
-        cells: of every cell's scores: `CELL`, `INTERVALS`.
+        cells: of every cell's scores: `EMBEDDING`, seed, `INTERVALS`.
         points: of the means over seeds: `EMBEDDING`, `INTERVALS`.
         curves: of a curve's points among each other: `POINT`, `COMPARISONS`.
         classes: `CLASS_COLUMNS`.
@@ -100,11 +90,11 @@ def estimate_uncertainty(
                 curves += compare_layers(scores.curves, resampled, resamples)
         classes.append(class_scores(rows, contributions))
         all_subsets.append(detection_subsets(rows, contributions, subsets))
-    subsets = pd.concat([table for table in all_subsets if len(table)] or [subsets], ignore_index=True)
+    subsets = stack(all_subsets, SUBSET_COLUMNS)
     proper = proper_subsets(subsets)
     means = mean_subsets(proper)
     return Uncertainty(
-        cells=_joined(cells, class_ranges(proper, list(CELL)), CELL, INTERVALS),
+        cells=_joined(cells, class_ranges(proper, list(CELL_EMBEDDING)), CELL_EMBEDDING, INTERVALS),
         points=_joined(points, class_ranges(means, list(EMBEDDING)), EMBEDDING, INTERVALS),
         curves=_joined(curves, subset_agreement(scores.curves, means), POINT, COMPARISONS),
         classes=stack(classes, CLASS_COLUMNS),
@@ -125,7 +115,7 @@ def add_uncertainty(layers: pd.DataFrame, scores: Scores, uncertainty: Uncertain
     cell = ["dataset", "model", "step"]
     of_accuracy = uncertainty.points[uncertainty.points["metric"] == "accuracy"][[*cell, *INTERVALS]]
     accuracy = _beside(scores.accuracy, of_accuracy, cell)
-    return _beside(layers, uncertainty.cells, list(CELL)), replace(scores, curves=curves, accuracy=accuracy)
+    return _beside(layers, uncertainty.cells, list(CELL_EMBEDDING)), replace(scores, curves=curves, accuracy=accuracy)
 
 
 def _joined(tables: Sequence[pd.DataFrame], other: pd.DataFrame, keys: Columns, values: Columns) -> pd.DataFrame:

@@ -4,15 +4,17 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.contributions import Contributions, Key
-from stages.aggregate.curves import CURVE, POINT, last_rows
+from stages.aggregate.curves import COMPARISONS, CURVE, EMBEDDING, POINT, last_rows
+from stages.aggregate.inputs import CELL
 from stages.aggregate.metric_info import Distances, metric_info
 from stages.aggregate.points import best_index, equally_best
+from stages.aggregate.tables.columns import stack
 from stages.aggregate.uncertainty.scorers import build_scorer
-from stages.shared.metric_table import split_classes
+from stages.shared.metric_table import ANALYSIS_TABLES, split_classes
 from stages.shared.split_names import SEEN, UNSEEN
 
-EMBEDDING = ["dataset", "model", "metric", "step", "split", "layer", "pooling"]
-"""What names an embedding's score in the table of subsets, beside the seed."""
+SUBSET_COLUMNS = CELL | ANALYSIS_TABLES["class_subsets"]
+"""Of class_subsets.csv."""
 
 
 def proper_subsets(subsets: pd.DataFrame) -> pd.DataFrame:
@@ -43,16 +45,16 @@ def subset_agreement(curves: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """
     unseen = curves[(curves["split"] == UNSEEN) & (curves["better"] != "neither")].sort_values("depth")
     table = means.set_index([*EMBEDDING, "left_out"])["value"].unstack()
-    places = [*EMBEDDING[:-1], "embedding"]
-    by_subset = table.reindex(pd.MultiIndex.from_frame(unseen[places])).set_axis(unseen.index)
-    found = [unseen[list(POINT)].head(0).assign(subset_agreement=np.nan)]
+    places = unseen.assign(pooling=unseen["embedding"])[list(EMBEDDING)]
+    by_subset = table.reindex(pd.MultiIndex.from_frame(places)).set_axis(unseen.index)
+    found = []
     for _, points in unseen.groupby([*CURVE, "main", "step"], sort=False):
         better = points.iloc[0]["better"]
         best = best_index(points["value"].to_numpy(dtype=float), better)
         values = by_subset.loc[points.index].dropna(axis=1, how="all").to_numpy(dtype=float)  # (layers, subsets)
         if best is not None and values.size:
             found.append(points[list(POINT)].assign(subset_agreement=equally_best(values.T, better)[:, best].mean()))
-    return pd.concat(found[1:] or found, ignore_index=True)
+    return stack(found, POINT | {"subset_agreement": COMPARISONS["subset_agreement"]})
 
 
 def detection_subsets(layers: pd.DataFrame, contributions: Contributions, subsets: pd.DataFrame) -> pd.DataFrame:
@@ -64,14 +66,14 @@ def detection_subsets(layers: pd.DataFrame, contributions: Contributions, subset
         subsets: scores on subsets of the unseen classes, of all cells.
 
     Returns:
-        Further rows of `subsets`, all classes (`left_out` empty) among them.
+        Rows of `SUBSET_COLUMNS`, all classes (`left_out` empty) among them.
     """
     rows = last_rows(layers)
     detection = [metric for metric in rows["metric"].unique() if isinstance(metric_info(metric).resampled, Distances)]
     rows = rows[rows["metric"].isin(detection) & (rows["split"] == UNSEEN)]
     own = subsets[(subsets["dataset"] == layers.iloc[0]["dataset"]) & (subsets["model"] == layers.iloc[0]["model"])]
     which = own[["left_out", "n_classes"]].drop_duplicates().reset_index(drop=True)
-    tables = [subsets.head(0)]
+    tables = []
     for metric, scored in rows.groupby("metric", sort=False) if len(which) else ():
         places = scored.drop_duplicates(["layer", "pooling"])
         keys: list[Key] = list(zip(places["layer"], places["pooling"], strict=True))
@@ -82,8 +84,8 @@ def detection_subsets(layers: pd.DataFrame, contributions: Contributions, subset
         seen = np.ones((len(kept), len(contributions.labels[SEEN])), np.float32)
         values = scorer.per_seed(np.concatenate([seen, np.asarray(kept, np.float32)], axis=1))  # (subsets, S, L)
         tables += [
-            places.assign(seed=seed, **of_subset, value=scores)[list(subsets.columns)]
+            places.assign(seed=seed, **of_subset, value=scores)
             for of_subset, by_seed in zip(which.to_dict("records"), values, strict=True)
             for seed, scores in zip(contributions.seeds, by_seed, strict=True)
         ]
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+    return stack(tables, SUBSET_COLUMNS)

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.curves import COMPARISONS, INTERVALS, POINT, average
+from stages.aggregate.curves import COMPARISONS, EMBEDDING, INTERVALS, POINT, average
 from stages.aggregate.tables.columns import stack, typed
-from stages.aggregate.uncertainty.annotate import CELL, EMBEDDING, Uncertainty, add_uncertainty
+from stages.aggregate.uncertainty.annotate import CELL_EMBEDDING, Uncertainty, add_uncertainty
 from stages.shared.metric_table import HEAD
 from stages.shared.metric_table import typed as typed_records
 from stages.shared.params import RunParams
@@ -30,9 +30,13 @@ def layers():
 
 def uncertainty(cells=NOTHING, points=NOTHING, curves=NOTHING):
     return Uncertainty(
-        stack([cells], CELL | INTERVALS), stack([points], EMBEDDING | INTERVALS), stack([curves], POINT | COMPARISONS),
-        classes=NOTHING, subsets=NOTHING, without=[],
-    )  # fmt: skip
+        stack([cells], CELL_EMBEDDING | INTERVALS),
+        stack([points], EMBEDDING | INTERVALS),
+        stack([curves], POINT | COMPARISONS),
+        classes=NOTHING,
+        subsets=NOTHING,
+        without=[],
+    )
 
 
 def of(layer, pooling, low, **further):

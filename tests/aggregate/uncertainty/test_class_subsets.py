@@ -4,9 +4,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from stages.aggregate.contributions import Contributions
-from stages.aggregate.curves import average
+from stages.aggregate.curves import EMBEDDING, average
 from stages.aggregate.uncertainty.class_subsets import (
-    EMBEDDING,
+    SUBSET_COLUMNS,
     class_ranges,
     detection_subsets,
     mean_subsets,
@@ -59,7 +59,7 @@ def test_a_cell_ranges_over_its_own_subsets():
 
 
 def test_a_curve_ranges_over_the_means_of_its_seeds():
-    ranges = class_ranges(mean_subsets(proper_subsets(subset_rows())), EMBEDDING).set_index("layer")
+    ranges = class_ranges(mean_subsets(proper_subsets(subset_rows())), list(EMBEDDING)).set_index("layer")
     assert ranges["range_classes_low"].to_dict() == pytest.approx({"a": 0.3, "b": 0.2})
     assert ranges["range_classes_high"].to_dict() == pytest.approx({"a": 0.65, "b": 0.35})
 
@@ -100,7 +100,7 @@ def test_detection_is_scored_on_the_same_subsets():
     )
     subsets = subset_rows().replace({"left_out": {"l": r"l\;\\", "k;l": r"k;l\;\\"}})
     found = detection_subsets(layers, contributions, subsets)
-    assert list(found.columns) == list(subsets.columns)
+    assert list(found.columns) == list(SUBSET_COLUMNS)
     assert len(found) == 4 * 2 * 2
     for row in found.itertuples():
         block = contributions.blocks[row.seed]
