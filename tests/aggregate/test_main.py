@@ -18,7 +18,14 @@ from tests.aggregate.synthetic import freeze, write_cells, write_params
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
-OUTS, METRICS = (PIPELINE["stages"]["aggregate"][key] for key in ("outs", "metrics"))
+
+
+def paths_of(outputs):
+    """Paths in dvc.yaml, some of which carry options."""
+    return [path if isinstance(path, str) else next(iter(path)) for path in outputs]
+
+
+OUTS, METRICS = (paths_of(PIPELINE["stages"]["aggregate"][key]) for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
 FURTHER = ("classes", "class_subsets", "k_sensitivity", "layer_pairs", "robustness")
 
