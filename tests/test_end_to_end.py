@@ -147,6 +147,27 @@ def test_an_added_model_computes_its_cells_and_a_removed_one_leaves_the_tables(r
         assert "third" not in reverting.text(f"data/results/{table}")
 
 
+def test_a_network_measured_as_it_is_stands_beside_fine_tuned_ones(reverting: Workflow):
+    """It has no accuracy anywhere, and its unseen scores are those of the other's first checkpoint."""
+    frozen = {"network": {**TINY_NETWORK, "frozen": True}, "taps": {"layers": "default"}}
+    reverting.edit_params({"models.frozen": frozen, "run.models": [*MODELS, "frozen"]})
+    added = {f"{d}-frozen-0" for d in DATASETS}
+    assert reverting.repro() == stages("finetune", "embed", "measure", cells=added) | AGGREGATE
+    layers = pd.read_csv(reverting.folder / "data/results/layers.csv")
+    assert set(layers[layers.metric == "accuracy"].model) == set(MODELS)
+    unseen = layers[(layers.split == "unseen") & (layers.step == 0) & (layers.metric == "nmi")]
+    found, expected = (
+        unseen[unseen.model == model].set_index(["dataset", "layer"]).value.sort_index()
+        for model in ("frozen", "first")
+    )
+    pd.testing.assert_series_equal(found, expected)
+    assert layers[layers.model == "frozen"].step.unique().tolist() == [0]
+    summary = pd.read_csv(reverting.folder / "data/results/summary.csv")
+    assert summary[summary.model == "frozen"].accuracy.isna().all()
+    training = pd.read_csv(reverting.folder / "data/results/training.csv")
+    assert training[training.model == "frozen"].accuracy.isna().all()
+
+
 def test_a_network_measured_as_it_is_needs_no_seen_classes(reverting: Workflow):
     tiny_images(reverting.folder / "data" / "raw" / "unseen", seed=9)
     reverting.edit_params(

@@ -138,12 +138,11 @@ def open_cell(
     taps = find_taps(network, network_params, taps_params)
     accelerator = choose_device()
     network.move(accelerator.device)
-    count, fill = len(images.manifest), images.fill
     embedder = Embedder(
         network=network,
         layers=pooled_layers(taps, params.pooling),
         logits=not network_params.frozen,
-        rotation=draw_rotation(count, info.augment, fill=fill, seed=seed) if params.augment else None,
+        rotation=draw_rotation(images, info.augment, seed) if params.augment else None,
         accelerator=accelerator,
     )
     in_memory = images.in_memory(MAX_SHARD_BYTES)  # if no more than a shard: samples' rows are scattered

@@ -15,7 +15,7 @@ from torch import Tensor
 from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
 from stages.embed.loading import load_checkpoint
-from stages.shared.image_store import Pixels, Rows
+from stages.shared.image_store import SPLITS, PackedImages, Pixels, Rows
 from stages.shared.networks.network import Network
 from stages.shared.seeding import child_seed
 from stages.shared.transforms import draw_angles, resize
@@ -28,7 +28,7 @@ class Rotation:
     """The training transform of every image of a dataset.
 
     Attributes:
-        angles: (all images,) in degrees.
+        angles: (all images,) in degrees; 0 where the fold does not use the image.
         padding: width of the border in pixels at 224 px.
         fill: the border's grey level, 0 to 255.
     """
@@ -85,17 +85,19 @@ class Embedder:
             yield embed_batch
 
 
-def draw_rotation(count: int, augment: Mapping[str, Any], *, fill: int, seed: int) -> Rotation:
-    """Draw one rotation per image of a dataset, the same at every checkpoint.
+def draw_rotation(images: PackedImages, augment: Mapping[str, Any], seed: int) -> Rotation:
+    """Draw one rotation per image of a fold, split after split, the same at every checkpoint.
 
     Args:
-        count: number of images.
+        images: the dataset.
         augment: `degrees` and `padding` of the training transform.
-        fill: grey level of the border, 0 to 255.
         seed: of the cell.
     """
     generator = torch.Generator().manual_seed(child_seed(seed, "embed", "rotation"))
-    return Rotation(draw_angles(count, augment["degrees"], generator), augment["padding"], fill)
+    rows = images.rows(*SPLITS)
+    angles = torch.zeros(len(images.manifest))
+    angles[rows] = draw_angles(len(rows), augment["degrees"], generator)
+    return Rotation(angles, augment["padding"], images.fill)
 
 
 def raw_pixels(pixels: Pixels, size: int) -> NDArray[np.float32]:

@@ -176,7 +176,7 @@ def test_rotations_differ_between_images_and_are_the_same_at_every_checkpoint(
     plain, turned = run(tiny(1), out="plain"), run(tiny(1), tiny(1), augment=True)
     stem = turned.layers[1]
     np.testing.assert_array_equal(turned.features(stem, 0, "unseen"), turned.features(stem, 50, "unseen"))
-    angles = embedder.draw_rotation(len(images.manifest), AUGMENT, fill=255, seed=SEED).angles
+    angles = embedder.draw_rotation(images, AUGMENT, SEED).angles
     moved = np.abs(turned.features(stem, 0, "test") - plain.features(stem, 0, "test")).max(axis=1) > 1e-4
     large = angles[images.rows("test")].abs().numpy() > 5  # less may not reach the next pixel
     assert moved[large].all()
@@ -315,7 +315,7 @@ def test_with_augment_a_copy_is_turned_by_the_angle_of_its_original(
     assert inner is not None
     rows = images.rows("test")
     ids = images.manifest.sample_id[rows].tolist()
-    angles = embedder.draw_rotation(len(images.manifest), AUGMENT, fill=255, seed=SEED).angles
+    angles = embedder.draw_rotation(images, AUGMENT, SEED).angles
     for split, found, taken in (
         ("contrast_1", corrupt(images.read(rows), ids, "contrast", 1, fill=255), rows),
         ("train", images.read(sample_rows(images, "train", 2)), sample_rows(images, "train", 2)),

@@ -9,7 +9,7 @@ from stages.embed.params import TapsParams
 from stages.embed.taps import open_clip, timm, torchvision, transformers
 from stages.embed.taps.layout import find_layout, has_class_token, is_layer, known_prefix, prefix_at
 from stages.embed.taps.tap import Tap
-from stages.embed.taps.trace import BATCH, Trace, count_parameters, run_dry, tensors
+from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.network import Network, in_head
 from stages.shared.networks.params import NetworkParams
@@ -19,7 +19,7 @@ class Library(Protocol):
     """What a module of this package knows of one library's networks."""
 
     ARGUMENTS: Mapping[str, Any]
-    """Further arguments of the dry forward pass."""
+    """Further arguments of the traced forward pass."""
 
     def default_layers(self, module: nn.Module, trace: Trace, /) -> Mapping[str, int | None]:
         """Name the default layers, each with the index of its tensor where its module returns several."""
@@ -37,7 +37,7 @@ LIBRARIES: dict[str, Library] = {
 
 
 def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list[Tap]:
-    """Find a network's layers by one dry forward pass, in order of execution.
+    """Find a network's layers by one traced forward pass, in order of execution.
 
     Args:
         network: built from `params`; it may be on the meta device.
@@ -51,7 +51,7 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
     if taps.layers != "default":
         _check_paths(module, taps.layers)
         _check_no_head(network, params, taps.layers)
-    trace = run_dry(module, params.image_size, **library.ARGUMENTS)
+    trace = trace_forward(module, params.image_size, **library.ARGUMENTS)
     layers = library.default_layers(module, trace) if taps.layers == "default" else dict.fromkeys(taps.layers)
     if not layers:
         raise UserError(f"{params.library} does not say what the layers of {params.name} are; {_REMEDY}")
@@ -68,7 +68,7 @@ def _check_paths(module: nn.Module, paths: list[str]) -> None:
     known = {path for path, _ in module.named_modules() if path}
     for path in paths:
         if path not in known:
-            raise UserError(f"taps.layers: {path!r} is no module of the network: {nearest(path, known)}")
+            raise UserError(f"taps.layers: {path!r} is not a module of the network: {nearest(path, known)}")
 
 
 def _check_no_head(network: Network, params: NetworkParams, paths: list[str]) -> None:

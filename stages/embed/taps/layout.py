@@ -13,7 +13,7 @@ OTHER_TOKENS = ("dist_token", "distillation_token", "reg_token", "register_token
 
 
 def is_layer(output: Tensor) -> bool:
-    """Tell whether an output has one row per image of the dry pass and an embedding's number of dimensions."""
+    """Tell whether an output has one row per image of the traced pass and an embedding's number of dimensions."""
     return output.ndim in (2, 3, 4) and output.shape[0] == BATCH and output.is_floating_point()
 
 

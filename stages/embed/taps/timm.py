@@ -30,7 +30,7 @@ def default_layers(module: nn.Module, trace: Trace, prefix: str = "") -> dict[st
 
     Args:
         module: the whole network.
-        trace: its dry forward pass.
+        trace: its traced forward pass.
         prefix: path of the timm network in it, with a dot at its end.
 
     Returns:

@@ -1,4 +1,4 @@
-"""One dry forward pass: which modules run, in which order, and what each returns."""
+"""One traced forward pass: which modules run, in which order, and what each returns."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 BATCH = 2
-"""Images in the dry pass: a layer's output has one row per image."""
+"""Images in the traced pass: a layer's output has one row per image."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Trace:
         self.runs[path] = self.runs.get(path, 0) + 1
 
 
-def run_dry(module: nn.Module, image_size: int, **arguments: Any) -> Trace:
+def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace:
     """Pass a batch of `BATCH` black images through a network in evaluation mode; it is left as it was.
 
     Args:

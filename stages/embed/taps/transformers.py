@@ -1,6 +1,6 @@
 """Layers of transformers' image classifiers: every entry of `hidden_states`, at the module that returns it.
 
-A hidden state and some module's output are one tensor: the dry pass finds which by identity. Swin's are after
+A hidden state and some module's output are one tensor: the traced pass finds which by identity. Swin's are after
 downsampling; PVT's start after the first block and end after the final norm; CvT's stages return (map, class token), of
 which the map is the hidden state.
 """

@@ -111,8 +111,8 @@ class NetworkParams(Params):
         for name, value in (config or {}).items():
             if name in NOT_OVERRIDES:
                 raise ValueError(
-                    f"{name!r} is no override of the architecture: weights are named under `weights`, and the number "
-                    "of classes is the dataset's; take it out"
+                    f"{name!r} is not an override of the architecture: weights are named under `weights`, and the "
+                    "number of classes is the dataset's; take it out"
                 )
             if isinstance(value, str) and not PLAIN.fullmatch(value):
                 raise ValueError(

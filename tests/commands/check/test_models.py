@@ -30,6 +30,6 @@ def test_a_file_of_weights_that_is_missing_or_another_is_named_before_training(t
 
 
 def test_a_layer_that_is_not_in_its_network_is_named_before_training():
-    with pytest.raises(UserError, match=r"models\.efficientnet_lite0: .*'block\.3' is no module .* mean .*'blocks\.3'"):
+    with pytest.raises(UserError, match=r"models\.efficientnet_lite0: .*'block\.3' is not a module .*'blocks\.3'"):
         check_layers(config({LAYERS: ["blocks.6", "block.3"]}))
     check_layers(config({LAYERS: ["blocks.6", "blocks.3"]}))

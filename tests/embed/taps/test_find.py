@@ -129,7 +129,7 @@ def test_hooks_are_removed_when_the_pass_fails() -> None:
 
 
 def test_a_path_that_is_not_in_the_network_lists_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"'layer5' is no module of the network: did you mean .*'layer4'"):
+    with pytest.raises(UserError, match=r"'layer5' is not a module of the network: did you mean .*'layer4'"):
         taps_of(RESNET, ["layer1", "layer5"])
 
 
