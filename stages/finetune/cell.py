@@ -38,7 +38,8 @@ def run_cell(
     Raises:
         UserError: weights are not available, or training diverged.
     """
-    network = build_network(network_params, max(1, len(images.seen)), seed=seed)
+    classes = max(1, len(images.seen))  # also of a frozen network: random weights depend on the head's size
+    network = build_network(network_params, classes, seed=seed)
     if network_params.frozen:
         return write_frozen(network, network_params, params, weights)
 

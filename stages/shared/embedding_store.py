@@ -4,7 +4,7 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
 
     <layer>            (step, sample, feature_<layer>) float32 or float16; a second pooling is `<layer>@<pooling>`
     pixels             (sample, feature_pixels): the raw-pixel baseline, depth -1, the same at every step
-    logits             (step, sample, class) float32: the network's own head
+    logits             (step, sample, class) float32: the network's own head; not of a frozen network, which has none
     step, sample_id, split, label, class_name    coordinates
 
     last_step/         another such store, of the last step alone (absent if it would be empty): the splits `train`

@@ -68,6 +68,16 @@ def test_a_network_gives_one_column_per_class_and_its_head_holds_them(entry: dic
     assert sorted(len(tensor) for tensor in heads.values()) == [7, 7]
 
 
+@pytest.mark.parametrize("classes", [1, 7])
+@pytest.mark.parametrize("entry", SMALL.values(), ids=SMALL)
+def test_a_body_is_all_but_the_head_whatever_the_number_of_classes(entry: dict[str, Any], classes: int) -> None:
+    network, other = (build_network(params(**entry), count, seed=0) for count in (classes, 5))
+    body, head = network.body_state(), network.head_state()
+    assert body.keys() ^ head.keys() == state(network).keys()
+    assert sorted(len(tensor) for tensor in head.values()) == [classes, classes]
+    assert {name: t.shape for name, t in body.items()} == {name: t.shape for name, t in other.body_state().items()}
+
+
 def test_what_is_convolutional_gets_channels_last() -> None:
     found = {key: build_skeleton(params(**entry), 3).convolutional for key, entry in SMALL.items()}
     assert found == {

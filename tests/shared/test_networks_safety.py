@@ -1,6 +1,7 @@
 """What an entry may not say: nothing that a library would load, fetch or open while a network is built."""
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,14 @@ def test_a_repository_is_not_fetched_by_a_library_of_plain_names(library: str, m
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("asked a server"))
     with pytest.raises(UserError, match=r"network\.name: \w+ has no 'microsoft/resnet-50': did you mean 'resnet50|.*"):
         build_skeleton(params(library, name="microsoft/resnet-50"), 2)
+
+
+@pytest.mark.parametrize("library", NAMES)
+def test_a_skeleton_opens_no_file_of_weights(library: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pth")  # opening it would wait for ever
+    weights = {"source": "file", "path": str(tmp_path / "w.pth"), "sha256": "0" * 64}
+    size = 224 if library == "open_clip" else 32
+    assert build_skeleton(params(library, weights=weights, image_size=size), 2).head
 
 
 def test_the_libraries_own_names_are_names() -> None:
