@@ -31,7 +31,7 @@ def open_archive(path: Path, resources: ExitStack) -> "TarFiles | ZipFiles":
     """Open an archive and list its files, without unpacking it.
 
     Raises:
-        UserError: it is no archive, damaged, or has a member that points outside.
+        UserError: it is not an archive, is damaged, or has a member that points outside.
     """
     if not is_archive(path.name) and not path.resolve().name.lower().endswith(ARCHIVES):
         raise UserError(f"{path}: must be a folder or an archive ({', '.join(ARCHIVES)})")

@@ -22,7 +22,7 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
         others: what to do with folders that stand beside the split folders.
 
     Raises:
-        UserError: there is no image in a class folder, or a folder stands where none belongs.
+        UserError: no class folder has images, or there is a folder where none may be.
     """
     entries = _unwrap([_File(path, tuple(path.split("/"))) for path in files.paths])
     depth = 2
@@ -56,10 +56,10 @@ def _unwrap(entries: Sequence[_File]) -> list[_File]:
 
 
 def _check_splits(entries: Sequence[_File], files: RawFiles, others: str) -> None:
-    strange = sorted({e.parts[0] for e in entries if len(e.parts) > 1} - set(SPLITS))
-    if strange and others == "error":
+    extra = sorted({e.parts[0] for e in entries if len(e.parts) > 1} - set(SPLITS))
+    if extra and others == "error":
         raise UserError(
-            f"{files.where}: beside train, test and unseen there must be no other folder, found {', '.join(strange)}; "
+            f"{files.where}: beside train, test and unseen there must be no other folder, found {', '.join(extra)}; "
             "move its images into train or test, or remove it"
         )
 

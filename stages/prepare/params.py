@@ -220,5 +220,5 @@ def parse_dataset(values: Any, dataset: str) -> DatasetParams:
     where = f"datasets.{dataset}"
     source = parse(values, _SourceOnly, where=where).source
     if source not in DATASET_PARAMS:
-        raise UserError(f"params: {where}.source: {source!r} is no source: {nearest(source, DATASET_PARAMS)}")
+        raise UserError(f"params: {where}.source: unknown source {source!r}: {nearest(source, DATASET_PARAMS)}")
     return parse(values, DATASET_PARAMS[source], where=where)

@@ -62,7 +62,7 @@ def test_every_section_and_entry_is_there_and_frozen():
         ("measure.analyses", ["odd"], "measure.analyses.0: Value error, unknown analysis 'odd': did you mean 'ood'?"),
         ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
         ("aggregate.main_metric", "accuracy", "must be a score of layers; accuracy is the whole network's"),
-        ("datasets.handwriting.source", "hand", "'hand' is no source: did you mean 'handwriting'?"),
+        ("datasets.handwriting.source", "hand", "unknown source 'hand': did you mean 'handwriting'?"),
         (
             "datasets.cifar100.imagesize",
             3,

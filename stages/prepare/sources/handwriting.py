@@ -74,7 +74,7 @@ def find_fonts(source: HandwritingFile, raw: Path) -> dict[str, Path]:
     """Find and verify the font file of each class.
 
     Raises:
-        UserError: naming every package that is missing, or a font with another SHA-256; with the command that mends it.
+        UserError: naming every package that is missing, or a font with another SHA-256; with the command that fixes it.
     """
     paths, missing = {}, []
     for label, entry in source.fonts.items():
