@@ -112,7 +112,7 @@ def test_an_orphan_of_dvc_ends_and_leaves_nothing_to_the_next_run(project: Workf
     edit_params(project)
     again = project.start(*REPRO)
     wait_for(lambda: not any(is_running(p.pid) for p in orphans), 10)
-    assert time.monotonic() - killed < 1.5
+    assert time.monotonic() - killed < 3  # a fifth of a second, and what a busy machine adds
     dvc.communicate()
     _, said = again.communicate(timeout=180)
     assert again.returncode == 0, said
