@@ -1,0 +1,270 @@
+"""CONTRIBUTING's lists: one of each is added to a copy of the project as they say, and the checks run there."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+CHECKS = (
+    "tests/test_pipeline.py", "tests/test_docs.py", "tests/prepare/test_params.py", "tests/prepare/test_docs.py",
+    "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py", "tests/measure/analyses",
+    "tests/aggregate/test_metric_info.py",
+)  # fmt: skip
+
+
+class Copy:
+    """A copy of the project, in which text is added to files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+        for name in names:
+            if name and not name.startswith(("docs/study/", "docs/images/")) and (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        for folder_of_links in ("docs/study", "docs/images"):
+            (folder / folder_of_links).symlink_to(ROOT / folder_of_links)
+        self.run("git", "init", "-q")
+        self.run("git", "add", "-A")
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def after(self, name: str, line: str, text: str) -> None:
+        """Add text after the first line that begins with `line`, blanks apart."""
+        lines = (self.folder / name).read_text().splitlines(keepends=True)
+        at = next(i for i, content in enumerate(lines) if content.lstrip().startswith(line))
+        self.write(name, "".join([*lines[: at + 1], text, *lines[at + 1 :]]))
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text, f"{name} has no {old!r}"
+        self.write(name, text.replace(old, new, 1))
+
+    def append(self, name: str, text: str) -> None:
+        self.write(name, (self.folder / name).read_text() + text)
+
+    def changed(self) -> set[str]:
+        self.run("git", "add", "-AN")
+        return set(self.run("git", "diff", "--name-only").stdout.split())
+
+
+def add_dataset(copy: Copy) -> None:
+    copy.write(
+        "stages/prepare/sources/stripes.py",
+        '''"""Stripes: one class for each width."""
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from stages.prepare.candidates import Candidate, Listing
+from stages.prepare.params import StripesParams
+
+
+def list_stripes(raw: Path, params: StripesParams, seed: int, resources: ExitStack) -> Listing:
+    """List a grey image for each width and number."""
+    widths = range(1, params.widths + 1)
+    names = [(f"width{width}", number) for width in widths for number in range(20)]
+    return Listing(
+        [
+            Candidate(f"{label}/{number}", label, None, label, partial(Image.new, "L", (16, 16), number))
+            for label, number in names
+        ]
+    )
+''',
+    )
+    params = "stages/prepare/params.py"
+    copy.replace(
+        params,
+        "DATASET_PARAMS: dict",
+        '''class StripesParams(DatasetParams):
+    """Stripes.
+
+    Attributes:
+        widths: number of classes.
+    """
+
+    source: Literal["stripes"]
+    widths: Count
+
+
+DATASET_PARAMS: dict''',
+    )
+    copy.after(params, '"folder": FolderParams', '    "stripes": StripesParams,\n')
+    sources = "stages/prepare/sources/__init__.py"
+    copy.after(
+        sources, "from stages.prepare.sources.handwriting", "from stages.prepare.sources.stripes import list_stripes\n"
+    )
+    copy.after(sources, '"folder": list_folder', '    "stripes": list_stripes,\n')
+    entry = "{source: stripes, image_size: 16, widths: 9, test_fraction: 0.2, unseen_count: 2}\n"
+    for name in ("params.yaml", "docs/presets/paper.yaml"):
+        copy.after(name, "datasets:", f"  stripes: {entry}") if name else None
+    copy.append("docs/datasets.md", f"\n## Stripes\n\n`widths` is the number of classes.\n\n```yaml\nstripes: {entry}```\n")
+
+
+def add_model(copy: Copy) -> None:
+    entry = (
+        "  resnet18:\n    network: {library: timm, name: resnet18, weights: {source: hub, name: a1_in1k}, "
+        "image_size: 224}\n    taps: {layers: default}\n"
+    )
+    for name in ("params.yaml", "docs/presets/paper.yaml"):
+        copy.after(name, "models:", entry) if name else None
+    copy.after("tests/embed/test_catalogue_of_models.py", "LAYERS = {", '    "resnet18": (5, 512),\n')
+
+
+def add_score(copy: Copy) -> None:
+    metrics = "stages/measure/metrics.py"
+    copy.replace(
+        metrics,
+        "CLUSTERINGS: tuple",
+        '''def mean_norm(split: EmbeddedSplit) -> Score:
+    """Mean length of the embeddings."""
+    each = np.linalg.norm(split.X.astype(np.float64), axis=1)
+    return Score(float(each.mean()), np.nan, np.nan, per_image=each)
+
+
+CLUSTERINGS: tuple''',
+    )
+    copy.after(metrics, '"collapse": Metric', '    "mean_norm": Metric(mean_norm),\n')
+    copy.after("stages/measure/metric_names.py", '"collapse": "lower"', '    "mean_norm": "neither",\n')
+    info = "stages/aggregate/metric_info.py"
+    copy.after(info, "METRIC_INFO = {", '    "mean_norm": MetricInfo("mean norm", None),\n')
+    for name in ("params.yaml", "docs/presets/paper.yaml"):
+        copy.replace(name, "intrinsic_dimension, collapse]", "intrinsic_dimension, collapse, mean_norm]")
+    copy.append("docs/scores.md", "\n## `mean_norm`\n\nThe mean length of the embeddings.\n")
+
+
+def add_analysis(copy: Copy) -> None:
+    copy.write(
+        "stages/measure/analyses/norms.py",
+        '''"""Mean length of each class's embeddings."""
+
+import numpy as np
+
+from stages.measure.analyses.result import AnalysisResult
+from stages.measure.cell import Cell
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.shared.embedding_store import Layer
+
+
+def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
+    """Average the length of one layer's embeddings over each class."""
+    lengths = np.linalg.norm(split.X, axis=1)
+    rows = [{"class": c, "norm": float(lengths[split.y == c].mean())} for c in np.unique(split.y)]
+    return AnalysisResult(tables={"norms": rows})
+''',
+    )
+    copy.after("stages/measure/analyses/registry.py", '"k_sensitivity": Analysis()', '    "norms": Analysis(),\n')
+    copy.after(
+        "stages/shared/metric_table.py",
+        "ANALYSIS_TABLES = {",
+        '    "norms": {**ROW_KEYS, "class": INTEGER, "norm": FLOAT},\n',
+    )
+    copy.after("dvc.yaml", "- data/results/layers.csv", "      - data/results/norms.csv\n")
+    for name in ("params.yaml", "docs/presets/paper.yaml"):
+        copy.replace(name, "k_sensitivity, layer_pairs", "k_sensitivity, norms, layer_pairs")
+    copy.append("docs/analyses.md", "\n## `norms`\n\nMean length of each class's embeddings.\n")
+
+
+def add_library(copy: Copy) -> None:
+    copy.write(
+        "stages/shared/networks/plain.py",
+        '''"""Networks of plain PyTorch."""
+
+from torch import nn
+
+from stages.shared.networks.network import Network, assemble
+from stages.shared.networks.params import NetworkParams
+
+
+def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+    """Build one convolution and a head, with random weights."""
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
+    return assemble(module, params, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), head=("3",))
+''',
+    )
+    copy.replace("stages/shared/networks/params.py", '"open_clip", "transformers"]', '"open_clip", "transformers", "plain"]')
+    copy.write(
+        "stages/embed/taps/plain.py",
+        '''"""Layers of plain PyTorch networks."""
+
+from typing import Any
+
+from torch import nn
+
+from stages.embed.taps.trace import Trace
+
+ARGUMENTS: dict[str, Any] = {}
+
+
+def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
+    """Name the one layer."""
+    return {"0": None}
+
+
+def channels_last(module: nn.Module) -> bool:
+    """Tell whether maps are (B, H, W, C)."""
+    return False
+''',
+    )
+    find = "stages/embed/taps/find.py"
+    copy.replace(find, "import open_clip, timm,", "import open_clip, plain, timm,")
+    copy.after(find, '"timm": timm,', '    "plain": plain,\n')
+    copy.after("pyproject.toml", "[project]", "")
+    copy.replace("pyproject.toml", '  "pooch', '  "pooch') if '  "pooch' in (copy.folder / "pyproject.toml").read_text() else None
+    copy.append("pyproject.toml", "\n# The library `plain` comes with torch.\n")
+    copy.append("docs/models.md", "\n## plain\n\nOne convolution.\n")
+
+
+ADDITIONS: dict[str, Callable[[Copy], None]] = {
+    "A dataset": add_dataset,
+    "A model": add_model,
+    "A score": add_score,
+    "An analysis": add_analysis,
+    "A library of networks": add_library,
+}
+
+
+def named_files(section: str) -> set[str]:
+    """The files that a section of CONTRIBUTING names, NAME and <library> left as they are."""
+    text = PAGE.split(f"### {section}\n")[1].split("\n##")[0]
+    return {name for name in re.findall(r"`([\w./<>]+\.(?:py|yaml|md|toml))`", text) if not name.startswith("test_")}
+
+
+def test_every_section_has_its_addition() -> None:
+    sections = re.findall(r"^### (.+)$", PAGE, flags=re.M)
+    assert sections == list(ADDITIONS)
+
+
+@pytest.mark.slow
+def test_one_of_each_is_added_as_contributing_says(tmp_path: Path) -> None:
+    copy = Copy(tmp_path)
+    before: set[str] = set()
+    for section, add in ADDITIONS.items():
+        add(copy)
+        names = named_files(section)
+        for file in copy.changed() - before:
+            generic = {re.sub(r"\w+(\.py)$", r"NAME\1", file), re.sub(r"\w+(\.py)$", r"<library>\1", file), file}
+            assert generic & names, f"{section}: CONTRIBUTING does not name {file}"
+        before = copy.changed()
+    for command in (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        (sys.executable, "-m", "mypy"),
+        (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHECKS),
+        (sys.executable, "-c", "import sys; sys.argv = ['whichlayer', 'check']; from stages.commands.cli import main; main()"),
+    ):
+        done = copy.run(*command)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
