@@ -18,12 +18,17 @@ CHECKS = (
 )  # fmt: skip
 
 
+CLI = "from stages.commands.cli import main; main()"
+
+
 class Copy:
     """A copy of the project, in which text is added to files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+        names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+            "\n"
+        )
         for name in names:
             if name and not name.startswith(("docs/study/", "docs/images/")) and (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -110,8 +115,10 @@ DATASET_PARAMS: dict''',
     copy.after(sources, '"folder": list_folder', '    "stripes": list_stripes,\n')
     entry = "{source: stripes, image_size: 16, widths: 9, test_fraction: 0.2, unseen_count: 2}\n"
     for name in ("params.yaml", "docs/presets/paper.yaml"):
-        copy.after(name, "datasets:", f"  stripes: {entry}") if name else None
-    copy.append("docs/datasets.md", f"\n## Stripes\n\n`widths` is the number of classes.\n\n```yaml\nstripes: {entry}```\n")
+        copy.replace(name, "\ndatasets:\n", f"\ndatasets:\n  stripes: {entry}")
+    copy.append(
+        "docs/datasets.md", f"\n## Stripes\n\n`widths` is the number of classes.\n\n```yaml\nstripes: {entry}```\n"
+    )
 
 
 def add_model(copy: Copy) -> None:
@@ -120,7 +127,7 @@ def add_model(copy: Copy) -> None:
         "image_size: 224}\n    taps: {layers: default}\n"
     )
     for name in ("params.yaml", "docs/presets/paper.yaml"):
-        copy.after(name, "models:", entry) if name else None
+        copy.replace(name, "\nmodels:\n", f"\nmodels:\n{entry}")
     copy.after("tests/embed/test_catalogue_of_models.py", "LAYERS = {", '    "resnet18": (5, 512),\n')
 
 
@@ -195,18 +202,21 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     return assemble(module, params, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), head=("3",))
 ''',
     )
-    copy.replace("stages/shared/networks/params.py", '"open_clip", "transformers"]', '"open_clip", "transformers", "plain"]')
+    copy.replace(
+        "stages/shared/networks/params.py", '"open_clip", "transformers"]', '"open_clip", "transformers", "plain"]'
+    )
     copy.write(
         "stages/embed/taps/plain.py",
         '''"""Layers of plain PyTorch networks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from stages.embed.taps.trace import Trace
 
-ARGUMENTS: dict[str, Any] = {}
+ARGUMENTS: Mapping[str, Any] = {}
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
@@ -222,8 +232,6 @@ def channels_last(module: nn.Module) -> bool:
     find = "stages/embed/taps/find.py"
     copy.replace(find, "import open_clip, timm,", "import open_clip, plain, timm,")
     copy.after(find, '"timm": timm,', '    "plain": plain,\n')
-    copy.after("pyproject.toml", "[project]", "")
-    copy.replace("pyproject.toml", '  "pooch', '  "pooch') if '  "pooch' in (copy.folder / "pyproject.toml").read_text() else None
     copy.append("pyproject.toml", "\n# The library `plain` comes with torch.\n")
     copy.append("docs/models.md", "\n## plain\n\nOne convolution.\n")
 
@@ -264,7 +272,12 @@ def test_one_of_each_is_added_as_contributing_says(tmp_path: Path) -> None:
         ("ruff", "format", "--check", "."),
         (sys.executable, "-m", "mypy"),
         (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHECKS),
-        (sys.executable, "-c", "import sys; sys.argv = ['whichlayer', 'check']; from stages.commands.cli import main; main()"),
+        (
+            sys.executable,
+            "-c",
+            CLI,
+            "check",
+        ),
     ):
         done = copy.run(*command)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
