@@ -1,14 +1,14 @@
 import pytest
 
 from stages.aggregate.metric_info import METRIC_INFO, Distances, intervals_of, metric_info, metric_name, metric_rank
-from stages.measure.metrics import NAMES
+from stages.measure.metric_names import BETTER
 from stages.shared.metric_table import OOD_KNN, OOD_MAHALANOBIS
 
 DETECTION = [f"ood_{score}_{distance}" for score in ("auroc", "fpr95") for distance in ("knn", "mahalanobis")]
 
 
 def test_every_score_that_measure_computes_is_listed():
-    assert set(METRIC_INFO) == {*NAMES, *DETECTION}
+    assert set(METRIC_INFO) == {*BETTER, *DETECTION}
 
 
 def test_detection_is_resampled_from_the_distances_that_measure_writes():
