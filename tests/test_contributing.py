@@ -136,21 +136,28 @@ def add_score(copy: Copy) -> None:
     copy.replace(
         metrics,
         "CLUSTERINGS: tuple",
-        '''def mean_norm(split: EmbeddedSplit) -> Score:
-    """Mean length of the embeddings."""
-    each = np.linalg.norm(split.X.astype(np.float64), axis=1)
-    return Score(float(each.mean()), np.nan, np.nan, per_image=each)
+        '''def centroid_accuracy(split: EmbeddedSplit) -> Score:
+    """Share of images that are nearer to the mean of their class's others than to another class's."""
+    X, own = split.X.astype(np.float64), np.arange(len(split.y))
+    centroids = np.stack([X[split.y == c].mean(axis=0) for c in range(len(split.class_sizes))])
+    sizes = split.class_sizes[split.y][:, None]
+    means = np.repeat(centroids[None], len(X), axis=0)
+    means[own, split.y] = (sizes * means[own, split.y] - X) / np.maximum(sizes - 1, 1)
+    distances = ((X[:, None] - means) ** 2).sum(axis=2)
+    nearest = (distances / max(distances.max(), 1e-300)).round(9).argmin(axis=1)
+    return Score(float((nearest == split.y).mean()), 1 / len(centroids), 1.0, per_image=nearest == split.y)
 
 
 CLUSTERINGS: tuple''',
     )
-    copy.after(metrics, '"collapse": Metric', '    "mean_norm": Metric(mean_norm),\n')
-    copy.after("stages/measure/metric_names.py", '"collapse": "lower"', '    "mean_norm": "neither",\n')
+    copy.after(metrics, '"collapse": Metric', '    "centroid_accuracy": Metric(centroid_accuracy),\n')
+    copy.after("stages/measure/metric_names.py", '"collapse": "lower"', '    "centroid_accuracy": "higher",\n')
+    copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
     info = "stages/aggregate/metric_info.py"
-    copy.after(info, "METRIC_INFO = {", '    "mean_norm": MetricInfo("mean norm", None),\n')
+    copy.after(info, "METRIC_INFO = {", '    "centroid_accuracy": MetricInfo("nearest-centroid accuracy", Mean()),\n')
     for name in ("params.yaml", "docs/presets/paper.yaml"):
-        copy.replace(name, "intrinsic_dimension, collapse]", "intrinsic_dimension, collapse, mean_norm]")
-    copy.append("docs/scores.md", "\n## `mean_norm`\n\nThe mean length of the embeddings.\n")
+        copy.replace(name, "intrinsic_dimension, collapse]", "intrinsic_dimension, collapse, centroid_accuracy]")
+    copy.append("docs/scores.md", "\n## `centroid_accuracy`\n\nShare of images nearest to their class's mean.\n")
 
 
 def add_analysis(copy: Copy) -> None:
