@@ -34,8 +34,8 @@ def test_help_lists_all_and_imports_none(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["chek"], "'chek' is no command: did you mean 'check'?"),
-        (["study", "collet"], "'collet' is no command: did you mean 'collect'?"),
+        (["chek"], "unknown command 'chek': did you mean 'check'?"),
+        (["study", "collet"], "unknown command 'collet': did you mean 'collect'?"),
         (["check", "--param", "x"], "No such option"),
     ],
 )
