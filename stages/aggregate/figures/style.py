@@ -127,7 +127,7 @@ def spread_over_seeds(n_seeds: int, bars: str = "") -> str:
 
 def caption(figure: Figure, text: str) -> None:
     """Write what a figure shows above it, in as many lines as its width needs."""
-    characters = int(15 * figure.get_figwidth())
+    characters = int(17 * figure.get_figwidth())
     figure.suptitle(textwrap.fill(text, characters), x=0.01, ha="left", fontsize=TEXT + 1)
 
 
