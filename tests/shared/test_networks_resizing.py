@@ -121,19 +121,28 @@ def test_torchvision_s_file_follows_its_own_rule(size: int) -> None:
     module.load_state_dict(ours)
 
 
-@pytest.mark.parametrize("size", [32, 128])
-def test_open_clip_s_file_follows_its_own_rule(size: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "dtype"), [(32, torch.float32), (128, torch.float32), (32, torch.float16)])
+def test_open_clip_s_file_follows_its_own_rule(size: int, dtype: torch.dtype, tmp_path: Path) -> None:
     config = {"layers": 1, "width": 64, "head_width": 32, "patch_size": 16}
     none = NetworkParams(library="open_clip", name="ViT-B-32", weights={"source": "none"}, image_size=64, config=config)
-    state = build_network(none, 3, seed=9).module.state_dict()
+    state = {name: t.to(dtype) for name, t in build_network(none, 3, seed=9).module.state_dict().items()}
     save_file(state, tmp_path / "w.safetensors")
     ours = loaded(tmp_path / "w.safetensors", library="open_clip", name="ViT-B-32", image_size=size, config=config)
-    theirs = dict(state)
+    theirs = {name: t.float() for name, t in state.items()}
     wanted = build_network(none.model_copy(update={"image_size": size}), 3, seed=9).module
     open_clip.model.resize_pos_embed(theirs, wanted)
     assert theirs["visual.positional_embedding"].shape == (1 + (size // 16) ** 2, 64)
     assert torch.equal(ours["visual.positional_embedding"], theirs["visual.positional_embedding"])
-    assert torch.equal(ours["visual.conv1.weight"], state["visual.conv1.weight"])
+    assert torch.equal(ours["visual.conv1.weight"], theirs["visual.conv1.weight"])
+
+
+def test_open_clip_s_embeddings_of_no_square_are_named(tmp_path: Path) -> None:
+    config = {"layers": 1, "width": 64, "head_width": 32}
+    none = NetworkParams(library="open_clip", name="ViT-B-32", weights={"source": "none"}, image_size=64, config=config)
+    state = build_network(none, 3, seed=9).module.state_dict()
+    save_file({**state, "visual.positional_embedding": torch.zeros(1 + 6, 64)}, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"(?s)positional_embedding must be \(5, 64\), found \(7, 64\).*own image_size"):
+        loaded(tmp_path / "w.safetensors", library="open_clip", name="ViT-B-32", image_size=64, config=config)
 
 
 def test_a_trunk_of_timm_in_open_clip_follows_timm_s_rule(tmp_path: Path) -> None:

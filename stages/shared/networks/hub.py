@@ -32,7 +32,7 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
 
     before, server = constants.HF_HUB_OFFLINE, url or constants.ENDPOINT
     reachable = not before and _answers(server)
-    constants.HF_HUB_OFFLINE = not reachable
+    constants.HF_HUB_OFFLINE = not reachable  # timm and open_clip take no `local_files_only`
     logging.disable(logging.NOTSET if reachable else logging.CRITICAL)  # the libraries' reports of what is said below
     try:
         with _verified():

@@ -86,10 +86,20 @@ def _load(module: nn.Module, params: NetworkParams, tag: str | None, quick_gelu:
     else:
         where = f"weights.path: {params.weights.path}"
         content = read_file(params.weights)
-        state = {name: tensor for name, tensor in content.items() if name.startswith(("visual.", "head."))}
-        resize_pos_embed(state, module)
+        state = _resized({n: tensor for n, tensor in content.items() if n.startswith(("visual.", "head."))}, module)
     state = _converted(state, module.visual)
     load_state(module, state, head=("head",), keep_head=tag is None, where=where)
+
+
+def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Resize a tower's position embeddings to this image size, as open_clip does; it cannot in half precision."""
+    name = "visual.positional_embedding"
+    resized = {**state, name: state[name].float()} if name in state else dict(state)
+    try:
+        resize_pos_embed(resized, module)
+    except RuntimeError:  # not a square: `load_state` says what does not fit
+        return state
+    return resized
 
 
 def _converted(state: dict[str, Tensor], visual: Any) -> dict[str, Tensor]:

@@ -111,8 +111,8 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
                 "since that would run code; save the state dict alone, as safetensors"
             ) from None
         raise UserError(
-            f"weights.path: {path} must be a whole torch file, found it damaged ({type(error).__name__}); copy it or "
-            "save the state dict again"
+            f"weights.path: {path} must be a whole torch file, found it damaged or of another kind "
+            f"({type(error).__name__}); copy it or save the state dict again"
         ) from None
     return _unwrap(content, path)
 
