@@ -14,7 +14,7 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 CHECKS = (
     "tests/test_pipeline.py", "tests/test_docs.py", "tests/prepare/test_params.py", "tests/prepare/test_docs.py",
     "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py", "tests/measure/analyses",
-    "tests/aggregate/test_metric_info.py",
+    "tests/aggregate/test_metric_info.py", "tests/test_set_param.py", "tests/commands/test_cli.py",
 )  # fmt: skip
 
 
@@ -243,12 +243,51 @@ def channels_last(module: nn.Module) -> bool:
     copy.append("docs/models.md", "\n## plain\n\nOne convolution.\n")
 
 
+def add_parameter(copy: Copy) -> None:
+    params = "stages/finetune/params.py"
+    copy.after(params, "clip_norm: largest norm", "        warm_up: steps in which the learning rate rises.\n")
+    copy.after(params, "clip_norm: Positive", "    warm_up: Annotated[int, Field(ge=0)]\n")
+    for file in ("params.yaml", "docs/presets/paper.yaml"):
+        copy.after(file, "clip_norm: 1.0", "  warm_up: 0\n")
+    copy.after("docs/parameters.md", "| `finetune.clip_norm`", "| `finetune.warm_up` | steps of a rising rate |\n")
+
+
+def add_command(copy: Copy) -> None:
+    copy.write(
+        "stages/commands/seeds.py",
+        '''"""Print the seeds of the grid."""
+
+from pathlib import Path
+
+import click
+
+from stages.commands.config import read_config
+from stages.commands.project import ProjectCommand, params_option
+
+
+@click.command(cls=ProjectCommand)
+@params_option
+def seeds(params: Path) -> None:
+    """Print the seeds of the grid, one a line."""
+    for seed in read_config(params).run.seeds:
+        print(seed)
+''',
+    )
+    copy.after(
+        "stages/commands/cli.py",
+        "COMMANDS = {",
+        '    "seeds": ("stages.commands.seeds", "Print the grid\'s seeds."),\n',
+    )
+
+
 ADDITIONS: dict[str, Callable[[Copy], None]] = {
     "A dataset": add_dataset,
     "A model": add_model,
     "A score": add_score,
     "An analysis": add_analysis,
     "A library of networks": add_library,
+    "A parameter": add_parameter,
+    "A command": add_command,
 }
 
 
@@ -272,11 +311,12 @@ def test_one_of_each_is_added_as_contributing_says(tmp_path: Path) -> None:
         names = named_files(section)
         for file in copy.changed() - before:
             generic = {re.sub(r"\w+(\.py)$", r"NAME\1", file), re.sub(r"\w+(\.py)$", r"<library>\1", file), file}
+            generic.add(re.sub(r"^stages/\w+/params", "stages/<stage>/params", file))
             assert generic & names, f"{section}: CONTRIBUTING does not name {file}"
         before = copy.changed()
     for command in (
-        ("ruff", "check", "."),
-        ("ruff", "format", "--check", "."),
+        (sys.executable, "-m", "ruff", "check", "."),
+        (sys.executable, "-m", "ruff", "format", "--check", "."),
         (sys.executable, "-m", "mypy"),
         (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHECKS),
         (
