@@ -1,4 +1,4 @@
-"""Set a study beside the published results, as Markdown tables: accuracy, g, best depth, rank correlations."""
+"""Set a study beside the published results, as Markdown tables: accuracy, g, best layer, rank correlations."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,7 @@ import click
 import pandas as pd
 from tabulate import tabulate
 
+from stages.aggregate.formatting import place
 from stages.aggregate.points import spearman
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.commands.study.summaries import number, parse_summary
@@ -84,8 +85,8 @@ def study_rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
     """Arrange one dataset's summary by network, sorted by name, as the published table does.
 
     Returns:
-        One mapping per network: model, n, and those of `COLUMNS` that were measured, each with its `_sd`; `depth` of
-        the best layer by NMI.
+        One mapping per network: model, n, and those of `COLUMNS` that were measured, each with its `_sd`; `best` layer
+        by NMI.
     """
     rows = []
     for model, scores in summary.groupby("model"):
@@ -95,7 +96,7 @@ def study_rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
         for _, score in scores[scores["metric"].isin(SCORES)].iterrows():
             found |= {f"{score['metric']} {name}": (score[name], score[f"{name}_sd"]) for name in ("seen", "unseen")}
             if score["metric"] == "nmi":
-                row["depth"] = f"{score['best_layer']} ({score['best_depth']} of {score['last_depth']})"
+                row["best"] = f"{score['best_layer']} ({place(score['best_depth'], score['last_depth'])})"
         for column, (value, deviation) in found.items():
             row |= {} if pd.isna(value) else {column: value, f"{column}_sd": deviation}
         rows.append(row)
@@ -116,8 +117,8 @@ def published_rows(published: Mapping[str, Any], dataset: str) -> list[dict[str,
             for name in ("seen", "unseen")
         }
         accuracy = {"accuracy": last.mean(), "accuracy_sd": last.std(ddof=1)}
-        depth = f"about {depths[model][0]} of {depths[model][1]}"
-        rows.append({"model": f"{model} (published)", "n": len(last), **accuracy, **scores, "depth": depth})
+        best = f"about {place(*depths[model])}"
+        rows.append({"model": f"{model} (published)", "n": len(last), **accuracy, **scores, "best": best})
     return rows
 
 
@@ -126,12 +127,12 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = tuple(C
 
     Args:
         rows: as `study_rows` gives them.
-        columns: which of `COLUMNS`; the best depth goes with `nmi unseen`.
+        columns: which of `COLUMNS`; the best layer goes with `nmi unseen`.
     """
     cells = [
         {"network": row["model"], "n": row["n"]}
         | {COLUMNS[column]: _cell(row, column) for column in columns}
-        | ({"best depth (NMI)": row.get("depth", "–")} if "nmi unseen" in columns else {})
+        | ({"best layer (NMI)": row.get("best", "–")} if "nmi unseen" in columns else {})
         for row in rows
     ]
     aligned = ("left", *["right"] * (len(cells[0]) - 1))

@@ -30,7 +30,7 @@ def test_networks_are_rows_sorted_by_name():
     a, b = study_rows(SUMMARY)
     assert (a["model"], a["n"], b["n"]) == ("a", 2, 1)
     assert (a["accuracy"], a["accuracy_sd"]) == (0.6, 0.05)
-    assert (a["nmi unseen"], a["nmi unseen_sd"], a["depth"]) == (0.45, 0.05, "l1 (1 of 2)")
+    assert (a["nmi unseen"], a["nmi unseen_sd"], a["best"]) == (0.45, 0.05, "l1 (2 of 3)")
     assert b["probe_accuracy seen"] == 0.4
 
 
@@ -47,7 +47,7 @@ def test_the_table_and_the_correlation():
     assert cells(header)[:5] == ["network", "n", "accuracy", "NMI seen", "NMI unseen"]
     assert cells(a)[:5] == ["a", "2", "0.600 ± 0.050", "0.500 ± 0.050", "0.450 ± 0.050"]
     assert cells(b)[:5] == ["b", "1", "0.900", "0.400", "0.300"]
-    assert cells(b)[-1] == "l1 (1 of 2)"
+    assert cells(b)[-1] == "l1 (2 of 3)"
     three = [*found, {**found[1], "accuracy": 1.0, **{f"{m} unseen": 0.1 for m in ("nmi", "knn_purity")}}]
     assert "over 3 networks, ours: NMI -1.00" in correlations(three, "ours")
     assert "NMI undefined" in correlations(found, "ours")
@@ -77,7 +77,7 @@ def test_a_study_that_is_not_there_is_an_error(tmp_path: Path):
 def test_a_score_that_the_study_lacks_is_left_out_and_named(tmp_path: Path):
     text = report(tmp_path, SUMMARY[SUMMARY["metric"] != "probe_accuracy"])
     header = next(line for line in text.splitlines() if line.startswith("| network"))
-    assert cells(header)[-3:] == ["k-NN purity seen", "k-NN purity unseen", "best depth (NMI)"]
+    assert cells(header)[-3:] == ["k-NN purity seen", "k-NN purity unseen", "best layer (NMI)"]
     vit = next(line for line in text.splitlines() if line.startswith("| ViT"))
     assert cells(vit)[:5] == ["ViT (published)", "3", "0.967 ± 0.003", "0.84", "0.26"]
     assert "Not measured in this study: linear probe seen, linear probe unseen." in text
