@@ -52,18 +52,6 @@ def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"step_{step:06d}.safetensors"
 
 
-def list_checkpoints(folder: Path) -> list[Path]:
-    """Paths of a cell's checkpoints, by step.
-
-    Raises:
-        UserError: there is none.
-    """
-    paths = sorted(folder.glob("step_*.safetensors"))
-    if not paths:
-        raise UserError(f"{folder}: must hold step_*.safetensors, found none; run the finetune stage (`dvc repro`)")
-    return paths
-
-
 def read_info(path: Path) -> CheckpointInfo:
     """Read what a checkpoint says of itself, without its tensors.
 

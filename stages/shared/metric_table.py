@@ -63,7 +63,6 @@ left_out    the unseen classes left out, as `join_classes` writes them; empty wh
 layer_a     the layer that is not deeper than `layer_b`
 """
 
-IMAGE_KEYS = (*ROW_KEYS, "sample_id", "label")
 CLUSTER = "cluster"
 """Column of images.parquet: the image's cluster in the k-means start of least inertia."""
 

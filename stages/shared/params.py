@@ -119,7 +119,7 @@ def parse_run(content: dict[str, Any]) -> RunParams:
         for key in getattr(run, table):
             if key not in content[table]:
                 raise UserError(
-                    f"params: run.{table} names {key!r}, which is no entry of `{table}`: {nearest(key, content[table])}"
+                    f"params: run.{table} names {key!r}, which is not in `{table}`: {nearest(key, content[table])}"
                 )
     return run
 
@@ -134,11 +134,6 @@ def load_entry(path: Path, table: str, key: str) -> Any:
     if key not in entries:
         raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, entries)}")
     return entries[key]
-
-
-def entry_ids(path: Path, table: str) -> list[str]:
-    """List the ids of all entries of `datasets` or `models`."""
-    return list(load(path)[table])
 
 
 def parse(values: Any, model: type[P], *, where: str) -> P:

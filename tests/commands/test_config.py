@@ -43,7 +43,7 @@ def test_every_section_and_entry_is_there_and_frozen():
         (
             "run.datasets",
             ["hand"],
-            "run.datasets names 'hand', which is no entry of `datasets`: did you mean 'handwriting'?",
+            "run.datasets names 'hand', which is not in `datasets`: did you mean 'handwriting'?",
         ),
         ("run.models", ["efficientnet_lite_0"], "did you mean 'efficientnet_lite0'"),
         ("run.seeds", [-1], "run.seeds.0: Input should be greater than or equal to 0; found -1"),

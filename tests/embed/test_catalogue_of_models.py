@@ -8,7 +8,7 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import entry_ids, read_entry
+from stages.shared.params import load, read_entry
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -30,7 +30,7 @@ LAYERS = {
 
 
 def test_no_entry_is_left_out() -> None:
-    assert set(LAYERS) == set(entry_ids(PARAMS, "models"))
+    assert set(LAYERS) == set(load(PARAMS)["models"])
 
 
 @pytest.mark.parametrize("model", LAYERS)

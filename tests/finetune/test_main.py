@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from stages.finetune import cell
 from stages.finetune.__main__ import main
-from stages.shared.checkpoints import list_checkpoints, read_info, read_state
+from stages.shared.checkpoints import read_info, read_state
 from stages.shared.console import UserError
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
@@ -26,6 +26,11 @@ FINETUNE = {
     "steps": [0, 2, 5], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 0.002,
     "batch_size": 7, "weight_decay": 0.0, "clip_norm": 1.0, "augment": {"degrees": 10.0, "padding": 20},
 }  # fmt: skip
+
+
+def written(folder: Path) -> list[Path]:
+    """Checkpoints in a folder, by step."""
+    return sorted(folder.glob("step_*.safetensors"))
 
 
 def setup(folder: Path, model: dict[str, Any] | None = None, /, **changes: Any) -> list[str]:
@@ -75,7 +80,7 @@ def test_checkpoints_say_what_is_needed_to_build_and_feed_their_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run([*setup(tmp_path), "--log", str(tmp_path / "log.jsonl")], monkeypatch)
-    paths = list_checkpoints(tmp_path / "out" / "weights")
+    paths = written(tmp_path / "out" / "weights")
     infos = [read_info(path) for path in paths]
     assert [info.step for info in infos] == [0, 2, 5]
     assert infos[1].classes == SEEN
@@ -94,7 +99,7 @@ def test_checkpoints_say_what_is_needed_to_build_and_feed_their_network(
 
 def test_keeping_the_last_checkpoint_keeps_all_accuracies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run(setup(tmp_path, keep="last"), monkeypatch)
-    assert [read_info(p).step for p in list_checkpoints(tmp_path / "out" / "weights")] == [5]
+    assert [read_info(p).step for p in written(tmp_path / "out" / "weights")] == [5]
     assert pd.read_csv(tmp_path / "out" / "training" / "training.csv").accuracy.notna().tolist() == [True, True, True]
 
 
@@ -104,7 +109,7 @@ def test_another_seed_is_another_network(tmp_path: Path, monkeypatch: pytest.Mon
     other = [*arguments[:-4], *outputs(tmp_path, "other")]
     other[other.index("--seed") + 1] = "4"
     run(other, monkeypatch)
-    a, b = (read_state(list_checkpoints(tmp_path / name / "weights")[0]) for name in ("out", "other"))
+    a, b = (read_state(written(tmp_path / name / "weights")[0]) for name in ("out", "other"))
     assert not torch.equal(a["fc.weight"], b["fc.weight"])
 
 
@@ -166,7 +171,7 @@ def test_weights_that_are_nan_stop_before_a_checkpoint_is_written(tmp_path: Path
 def test_a_frozen_network_is_written_as_it_is_without_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     run(setup(tmp_path, {"frozen": True}), monkeypatch)
     assert "finetune trees-tiny-3: 1 checkpoint, measured as it is (frozen), " in capsys.readouterr().out
-    [path] = list_checkpoints(tmp_path / "out" / "weights")
+    [path] = written(tmp_path / "out" / "weights")
     info, state = read_info(path), read_state(path)
     assert (info.step, info.classes, info.network["frozen"]) == (0, (), True)
     table = pd.read_csv(tmp_path / "out" / "training" / "training.csv")
@@ -174,7 +179,7 @@ def test_a_frozen_network_is_written_as_it_is_without_a_head(tmp_path: Path, mon
     assert table[["loss", "accuracy", "learning_rate"]].isna().all(axis=None)
     tuned = setup(tmp_path, steps=[0])[:-4]
     run([*tuned, *outputs(tmp_path, "tuned")], monkeypatch)
-    other = read_state(list_checkpoints(tmp_path / "tuned" / "weights")[0])
+    other = read_state(written(tmp_path / "tuned" / "weights")[0])
     assert sorted(other.keys() - state.keys()) == ["fc.bias", "fc.weight"]
     assert all(torch.equal(tensor, other[name]) for name, tensor in state.items())
 
@@ -186,4 +191,4 @@ def test_unseen_classes_alone_suffice_for_a_frozen_network_and_for_no_other(
     with pytest.raises(UserError, match=r"at least 2 seen classes, found none; .* models\.tiny\.network\.frozen: true"):
         run(setup(tmp_path), monkeypatch)
     run(setup(tmp_path, {"frozen": True}), monkeypatch)
-    assert len(list_checkpoints(tmp_path / "out" / "weights")) == 1
+    assert len(written(tmp_path / "out" / "weights")) == 1

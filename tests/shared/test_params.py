@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import Params, entry_ids, read_entry, read_run, read_section
+from stages.shared.params import Params, load, read_entry, read_run, read_section
 
 TEXT = """\
 run: {datasets: [handwriting], models: [lite0], seeds: [0, 1]}
@@ -125,7 +125,7 @@ def test_an_entry_and_a_part_of_one_are_read(path: Path):
     assert (network.library, network.image_size, network.weights.source) == ("timm", 64, "none")
     with pytest.raises(UserError, match=r"models\.partial\.network is missing"):
         read_entry(path, "models", "partial", NetworkParams, part="network")
-    assert entry_ids(path, "models") == ["lite0", "partial"]
+    assert list(load(path)["models"]) == ["lite0", "partial"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_an_id_of_digits_is_quoted(path: Path):
         (
             "models: [lite0]",
             "models: [lite1]",
-            "run.models names 'lite1', which is no entry of `models`: did you mean 'lite0'",
+            "run.models names 'lite1', which is not in `models`: did you mean 'lite0'",
         ),
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds must not repeat an entry, found [0, 0]"),
         ("seeds: [0, 1]", "seeds: []", "run.seeds: List should have at least 1 item"),
