@@ -143,11 +143,10 @@ def _folds_alone(values: Any, truth: Any) -> Row:
     found = [layer_estimates(inference) for each in values if (inference := fold_inference(each))]
     bounds = np.array([[each.interval() for each in estimates] for estimates in found if estimates])
     ideal = 2 * 1.96 * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
+    widths = np.nanmean(np.diff(bounds)[..., 0], axis=0)  # NaN of a layer whose two folds scored the same
     return {
         "t over folds": float(((bounds[..., 0] <= truth) & (truth <= bounds[..., 1])).mean()),
-        "its width / ideal": float(
-            np.median(np.diff(bounds)[..., 0].mean(axis=0) / np.where(ideal > 0, ideal, np.nan))
-        ),
+        "its width / ideal": float(np.median(widths / np.where(ideal > 0, ideal, np.nan))),
     }
 
 
