@@ -32,10 +32,10 @@ def test_the_stages_of_a_copy_import_the_copy(tmp_path: Path):
     console.write_text(console.read_text() + SHOW)  # not committed: DVC copies it all the same
     done = workflow.run("dvc", "exp", "run", "--temp", "-n", "copy", "-C", "data/raw/left")
     lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("loaded ")]
-    entry_points = [Path(line[0]).parent.name for line in lines]
-    assert entry_points == ["prepare", "finetune", "embed", "measure", "aggregate"]
+    entry_points = [Path(line[0]).parent.name for line in lines if line[0].endswith("__main__.py")]
+    assert entry_points == ["prepare", "finetune", "embed", "measure", "aggregate"]  # the others are measure's workers
     copies = tmp_path / ".dvc" / "tmp" / "exps"
-    for files in lines:
-        assert len(files) > 5
-        assert all(Path(file).is_relative_to(copies) for file in files)
+    files = {Path(file) for line in lines for file in line if file.endswith(".py")}
+    assert len(files) > 50
+    assert all(file.is_relative_to(copies) for file in files)
     assert not (tmp_path / "data" / "results").exists()
