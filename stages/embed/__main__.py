@@ -37,8 +37,9 @@ def main() -> None:
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=args.seed)
         names = {"dataset": args.dataset, "model": args.model, "seed": args.seed, "frozen": network.frozen}
         layers = cell.write(run.scratch(args.out), {**names, "versions": library_versions(network.library)})
+    count = len(cell.checkpoints)
     watch.done(
-        f"{len(cell.rows)} images at {layers} layers and {len(cell.checkpoints)} checkpoints, "
+        f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "
         f"{sum(len(chosen.rows) for chosen in cell.last_step_sets)} more at the last"
         + "".join(f"; left out: {phrase}" for phrase in left_out)
     )
