@@ -204,7 +204,11 @@ def _explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"{location} is missing"
     found = error["input"]
-    return f"{location}: {error['msg']}; found {found!r} ({type(found).__name__})"
+    if error["type"] != "value_error":
+        return f"{location}: {error['msg']}; found {found!r} ({type(found).__name__})"
+    said = str(error["ctx"]["error"])  # by a validator of ours, which may name what it found
+    named = isinstance(found, dict) or repr(found) in said
+    return f"{location}: {said}" + ("" if named else f"; found {found!r} ({type(found).__name__})")
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:

@@ -55,11 +55,11 @@ def test_every_section_and_entry_is_there_and_frozen():
         (
             "embed.splits",
             ["unseen"],
-            "embed.corruptions: Value error, kinds must be [] unless embed.splits lists 'test'",
+            "embed.corruptions: kinds must be [] unless embed.splits lists 'test'",
         ),
         ("measure.metrics", ["nmii"], "did you mean 'nmi' or 'ami'?"),
         ("measure.extra.metrics", ["nmi"], "extra.metrics must not repeat a name of metrics, found ['nmi']"),
-        ("measure.analyses", ["odd"], "measure.analyses.0: Value error, unknown analysis 'odd': did you mean 'ood'?"),
+        ("measure.analyses", ["odd"], "measure.analyses.0: unknown analysis 'odd': did you mean 'ood'?"),
         ("measure.kmeans.start", 3, "measure.kmeans.start is not a parameter: did you mean 'starts'?"),
         ("aggregate.main_metric", "accuracy", "must be a score of layers; accuracy is the whole network's"),
         ("datasets.handwriting.source", "hand", "unknown source 'hand': did you mean 'handwriting'?"),

@@ -47,7 +47,7 @@ def test_the_baseline_is_a_layer_before_the_first():
     [
         ({"splits": ["tests"]}, "embed.splits.0: Input should be 'train', 'test' or 'unseen'; found 'tests'"),
         ({"splits": []}, "embed.splits: List should have at least 1 item"),
-        ({"splits": ["test", "test"]}, "embed.splits: Value error, must not repeat an entry"),
+        ({"splits": ["test", "test"]}, "embed.splits: must not repeat an entry"),
         ({"pooling": "auto"}, "embed.pooling: Input should be a valid list; found 'auto'"),
         ({"pooling": ["avg"]}, "embed.pooling.0: Input should be 'auto', 'mean', 'token0', 'max' or 'paper'"),
         ({"augment": "no"}, "embed.augment: Input should be a valid boolean; found 'no'"),
@@ -57,12 +57,12 @@ def test_the_baseline_is_a_layer_before_the_first():
         ({"corruptions": {**WORSE, "kinds": ["fog"]}}, "embed.corruptions.kinds.0: Input should be 'blur', 'noise', "),
         ({"corruptions": {**WORSE, "severities": [4]}}, "embed.corruptions.severities.0: Input should be 1, 2 or 3"),
         ({"corruptions": {**WORSE, "severities": []}}, "embed.corruptions.severities: List should have at least 1"),
-        ({"corruptions": {**WORSE, "severities": [1, 1]}}, "severities: Value error, must not repeat an entry"),
+        ({"corruptions": {**WORSE, "severities": [1, 1]}}, "severities: must not repeat an entry"),
         ({"corruptions": {**WORSE, "per_class": 0}}, "embed.corruptions.per_class: Input should be greater than or"),
         ({"corruptions": {**WORSE, "kind": []}}, "embed.corruptions.kind is not a parameter: did you mean 'kinds'"),
         (
             {"splits": ["unseen"]},
-            "embed.corruptions: Value error, kinds must be [] unless embed.splits lists 'test'",
+            "embed.corruptions: kinds must be [] unless embed.splits lists 'test'",
         ),
         ({"batchsize": 3}, "embed.batchsize is not a parameter: did you mean 'batch_size' or 'baseline_size'?"),
     ],

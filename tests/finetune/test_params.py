@@ -19,8 +19,8 @@ def params(**changes: Any) -> FinetuneParams:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"steps": [0, 100, 50]}, "finetune.steps: Value error, must ascend, without repeats; found [0, 100, 50]"),
-        ({"steps": [0, 0]}, "finetune.steps: Value error, must ascend, without repeats"),
+        ({"steps": [0, 100, 50]}, "finetune.steps: must ascend, without repeats; found [0, 100, 50]"),
+        ({"steps": [0, 0]}, "finetune.steps: must ascend, without repeats"),
         ({"steps": []}, "finetune.steps: List should have at least 1 item"),
         ({"steps": [-1]}, "finetune.steps.0: Input should be greater than or equal to 0"),
         ({"steps": 100}, "finetune.steps: Input should be a valid list; found 100 (int)"),
@@ -30,7 +30,7 @@ def params(**changes: Any) -> FinetuneParams:
         ({"schedule_epochs": 0}, "finetune.schedule_epochs: Input should be greater than or equal to 1"),
         (
             {"schedule_steps": 99},
-            "finetune.schedule_steps: Value error, must be at least the last of finetune.steps, 100; lengthen it",
+            "finetune.schedule_steps: must be at least the last of finetune.steps, 100; lengthen it",
         ),
         ({"learning_rate": 0}, "finetune.learning_rate: Input should be greater than 0"),
         ({"learning_rate": float("inf")}, "finetune.learning_rate: Input should be a finite number"),

@@ -136,8 +136,8 @@ def test_an_entry_and_a_part_of_one_are_read(path: Path):
             "{source: hubb}",
             "network.weights.source: Input should be 'hub', 'package', 'file' or 'none'",
         ),
-        ("{source: none}", "{source: package}", "network.weights: Value error, weights from a package need `name`"),
-        ("{source: none}", "{source: file}", "network.weights: Value error, `path` goes with `source: file`"),
+        ("{source: none}", "{source: package}", "network.weights: weights from a package need `name`"),
+        ("{source: none}", "{source: file}", "network.weights: `path` goes with `source: file`"),
         ("image_size: 64", "image_size: 4", "network.image_size: Input should be greater than or equal to 8; found 4"),
         ("library: timm", "library: tim", "network.library: Input should be 'timm', 'torchvision', 'open_clip' or"),
         ("image_size", "imagesize", "network.imagesize is not a parameter: did you mean 'image_size'?"),
@@ -203,6 +203,12 @@ def test_a_wrong_grid_says_why(path: Path, old: str, new: str, expected: str):
     with pytest.raises(UserError) as error:
         read_run(changed(path, old, new))
     assert expected in str(error.value)
+
+
+def test_what_is_wrong_between_keys_is_said_without_all_of_their_values(path: Path):
+    with pytest.raises(UserError) as error:
+        read_run(changed(path, "seeds: [0, 1]", "seeds: [0, 0]"))
+    assert str(error.value) == "params: run: seeds must not repeat an entry, found [0, 0]"
 
 
 @pytest.mark.parametrize(
