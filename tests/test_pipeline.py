@@ -193,7 +193,7 @@ def docstrings(path: Path) -> set[str]:
 
 
 CHECKPOINTS = {"finetune.steps", "finetune.keep"}
-UPSTREAM_PARAMS = {"embed": CHECKPOINTS, "aggregate": CHECKPOINTS | {"measure.analyses"}}
+UPSTREAM_PARAMS = {"embed": CHECKPOINTS, "measure": CHECKPOINTS, "aggregate": CHECKPOINTS | {"measure.analyses"}}
 """What a stage reads of another's section: it compares the checkpoints and tables that it finds with them."""
 
 

@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 from stages.shared.stage_run import StageRun
-from stages.measure.checks import check_cell, check_finite, check_params
+from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure, worker_count
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import read_section
@@ -28,11 +29,13 @@ def main() -> None:
     """Parse, check, score, write."""
     args = parse_args()
     watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.seed}", args.log)
-    with StageRun("measure", args.params, keys=["measure"], reads=[args.embeddings], writes=[args.out]) as run:
+    keys = ["measure", "finetune.steps", "finetune.keep"]
+    with StageRun("measure", args.params, keys=keys, reads=[args.embeddings], writes=[args.out]) as run:
         params = read_section(args.params, "measure", MeasureParams)
         store = open_embeddings(args.embeddings)
         workers = worker_count(args.workers)
         check_cell(store, args.dataset, args.model, args.seed)
+        check_checkpoints(store, read_section(args.params, "finetune", CheckpointSteps))
         check_params(store, params)
         jobs = plan_jobs(store, params)
         check_finite(store, jobs, params)

@@ -8,7 +8,9 @@ from stages.measure.analyses.registry import ANALYSES, check_embedded, probing
 from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
 from stages.measure.metric_names import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
+from stages.shared.embedding_store import AGAIN as EMBED_AGAIN
 from stages.shared.embedding_store import Embeddings
 from stages.shared.split_names import SEEN, UNSEEN
 
@@ -24,6 +26,20 @@ def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:
         raise UserError(
             f"--embeddings must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, found))}; "
             "run through `dvc repro`, or name the cell's own folder"
+        )
+
+
+def check_checkpoints(store: Embeddings, asked: CheckpointSteps) -> None:
+    """Check that the embeddings are of exactly the checkpoints that the `finetune` section asks for.
+
+    Raises:
+        UserError: naming both.
+    """
+    wanted = asked.kept(frozen=store.frozen)
+    if store.steps != wanted:
+        raise UserError(
+            f"--embeddings must hold the steps {', '.join(map(str, wanted))} (finetune.steps and finetune.keep), found "
+            f"{', '.join(map(str, store.steps))}; {EMBED_AGAIN}"
         )
 
 

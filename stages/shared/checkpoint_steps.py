@@ -1,4 +1,4 @@
-"""Which checkpoints a cell has: finetune writes these, and embed takes no others. Imports no network library."""
+"""Which checkpoints a cell has: finetune writes these, later stages take no others. Imports no network library."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from stages.shared.params import Params
 
 
 class CheckpointSteps(Params):
-    """The part of the `finetune` section that says which checkpoints there are; embed reads this part alone.
+    """The part of the `finetune` section that says which checkpoints there are; later stages read this part alone.
 
     Attributes:
         steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.

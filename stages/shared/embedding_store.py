@@ -76,6 +76,7 @@ class Embeddings:
         samples: sample_id, split, label, in row order.
         classes: names of the head's classes.
         last_step: what was embedded at the last step alone; None if nothing was.
+        frozen: whether the network was taken as it is, so that it has step 0 alone and no head.
     """
 
     dataset: str
@@ -87,6 +88,7 @@ class Embeddings:
     classes: tuple[str, ...]
     _group: zarr.Group
     last_step: "Embeddings | None" = None
+    frozen: bool = False
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -178,6 +180,7 @@ def _open(path: Path) -> Embeddings:
         samples=samples,
         classes=tuple(group["class_name"][:].tolist()),
         _group=group,
+        frozen=bool(attrs.get("frozen", False)),
     )
     _check_arrays(path, store, {name: array.shape for name, array in group.arrays()})
     return store

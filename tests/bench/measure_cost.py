@@ -114,7 +114,8 @@ def peak_mib(folder: Path, count: int) -> float:
     folder.mkdir()
     write_cell(folder / "store", count, WIDTHS[-1:])
     sections = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
-    YAML(typ="safe").dump({section: {} for section in sections} | {"measure": MEASURE}, folder / "params.yaml")
+    content = {section: {} for section in sections} | {"finetune": {"steps": [0], "keep": "all"}, "measure": MEASURE}
+    YAML(typ="safe").dump(content, folder / "params.yaml")
     paths = {"--embeddings": folder / "store", "--out": folder / "out", "--params": folder / "params.yaml"}
     options = [str(part) for pair in paths.items() for part in pair]
     command = [sys.executable, "-m", "stages.measure", *CELL, *options, "--workers", "1"]

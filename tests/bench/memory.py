@@ -50,6 +50,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
 
 def write_params(path: Path) -> None:
     content: dict[str, object] = {key: {} for key in ("run", "datasets", "prepare", "finetune", "aggregate")}
+    content["finetune"] = {"steps": [0], "keep": "all"}
     content["models"] = {"lite0": {"network": network_params(SIZE).model_dump(), "taps": {"layers": "default"}}}
     YAML(typ="safe").dump({**content, "embed": PARAMS.model_dump(), "measure": MEASURE | SCORES}, path)
 

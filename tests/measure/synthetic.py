@@ -43,10 +43,14 @@ def embedded(X: Any, y: Any, **changes: Any) -> EmbeddedSplit:
     return EmbeddedSplit(X, y, settings(y, **changes))
 
 
-def write_params(path: Path, **changes: Any) -> Path:
+def write_params(path: Path, *, steps: Sequence[int] = (0, 5, 10), **changes: Any) -> Path:
     """Write a params file whose `measure` section is the default with some keys changed."""
     yaml = YAML(typ="safe")
-    yaml.dump({section: {} for section in SECTIONS} | {"measure": DEFAULT | changes}, path)
+    yaml.dump(
+        {section: {} for section in SECTIONS}
+        | {"finetune": {"steps": list(steps), "keep": "all"}, "measure": DEFAULT | changes},
+        path,
+    )
     return path
 
 

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.checks import check_cell, check_finite, check_params
+from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
+from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
@@ -35,6 +38,17 @@ def test_the_cell_must_be_the_one_asked_for(store):
     check_cell(store, "toy", "net", 7)
     with pytest.raises(UserError, match="must hold the cell toy-net-8, found toy-net-7"):
         check_cell(store, "toy", "net", 8)
+
+
+def test_a_frozen_network_has_step_0_alone_whatever_others_have(store, tmp_path):
+    asked = CheckpointSteps(steps=[0, 5, 10], keep="all")
+    check_checkpoints(store, asked)
+    frozen = replace(small_store(tmp_path, steps=(0,)), frozen=True)
+    check_checkpoints(frozen, asked)
+    with pytest.raises(UserError, match="must hold the steps 10 "):
+        check_checkpoints(store, asked.model_copy(update={"keep": "last"}))
+    with pytest.raises(UserError, match="must hold the steps 0 "):
+        check_checkpoints(replace(store, frozen=True), asked)
 
 
 @pytest.mark.parametrize(

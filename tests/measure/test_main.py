@@ -297,7 +297,12 @@ def test_analyses_need_what_they_look_at_before_any_work(tmp_path):
 
 def test_two_unseen_classes_are_said_to_be_too_few_to_leave_one_out(tmp_path):
     write_store(tmp_path / "store", steps=(0,))
-    write_params(tmp_path / "params.yaml", metrics=["nn1_accuracy", "few_shot_accuracy_1"], analyses=["class_subsets"])
+    write_params(
+        tmp_path / "params.yaml",
+        steps=(0,),
+        metrics=["nn1_accuracy", "few_shot_accuracy_1"],
+        analyses=["class_subsets"],
+    )
     done = measure(tmp_path, "--workers", "1")
     assert done.returncode == 0
     assert "class_subsets: the split 'unseen' has 2 classes, so that none can be left out" in done.stderr
@@ -313,7 +318,7 @@ def spoil(X):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path, workers):
     write_store(tmp_path / "store", steps=(0, 5), spoil={("blocks.0", 5): spoil})
-    write_params(tmp_path / "params.yaml")
+    write_params(tmp_path / "params.yaml", steps=(0, 5))
     done = measure(tmp_path, "--workers", workers)
     assert done.returncode == 2
     assert "layer 'blocks.0' at step 5 must be finite, found NaN or infinity in 1 of 24 test images" in done.stderr
@@ -343,7 +348,7 @@ def test_bad_input_is_one_message(cell, tmp_path, options, changes, message):
 def test_what_is_left_out_is_said(tmp_path):
     collapse = {("stem", 0): np.zeros_like}
     write_store(tmp_path / "store", steps=(0,), sizes={"unseen": (6, 5, 1)}, spoil=collapse)
-    write_params(tmp_path / "params.yaml", metrics=["nmi", "nn1_accuracy", "accuracy"])
+    write_params(tmp_path / "params.yaml", steps=(0,), metrics=["nmi", "nn1_accuracy", "accuracy"])
     done = measure(tmp_path, "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "accuracy left out: it needs the head's logits of the split 'test'" in done.stderr
@@ -357,7 +362,16 @@ def test_what_is_left_out_is_said(tmp_path):
 
 def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
     write_store(tmp_path / "store", steps=(0,))
-    write_params(tmp_path / "params.yaml", metrics=["accuracy"])
+    write_params(tmp_path / "params.yaml", steps=(0,), metrics=["accuracy"])
     assert measure(tmp_path).returncode == 0
     assert read_records(tmp_path / "out" / "layers.csv")["metric"].tolist() == ["accuracy"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["images.parquet", "layers.csv"]
+
+
+def test_embeddings_of_other_checkpoints_than_asked_for_are_refused(tmp_path):
+    write_store(tmp_path / "store", steps=(0, 5))
+    write_params(tmp_path / "params.yaml", steps=(0, 7))
+    done = measure(tmp_path)
+    assert done.returncode == 2
+    assert "must hold the steps 0, 7 (finetune.steps and finetune.keep), found 0, 5; run the embed stage" in done.stderr
+    assert not (tmp_path / "out").exists()
