@@ -9,7 +9,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.shared.embedding_store import LAST_STEP, Layer
+from stages.shared.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
@@ -153,3 +153,14 @@ def write_last_step(
             arrays["logits"] = np.random.default_rng(99).normal(size=(len(ids), len(classes))).astype(np.float32)
             writer.write("logits", step, arrays["logits"])
     return arrays
+
+
+def small_store(tmp_path: Path, **changes: Any) -> Embeddings:
+    """Write a store with some of `write_store`'s arguments changed, and open it."""
+    write_store(tmp_path / "store", **changes)
+    return open_embeddings(tmp_path / "store")
+
+
+def probe(steps: str | list[int], folds: int = 3) -> dict[str, Any]:
+    """The `probe` part of the `measure` section."""
+    return {"C": 1.0, "folds": folds, "steps": steps}

@@ -11,7 +11,7 @@ from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
-from tests.measure.synthetic import DEFAULT, write_last_step, write_store
+from tests.measure.synthetic import DEFAULT, probe, small_store, write_last_step, write_store
 
 
 def params(**changes):
@@ -23,15 +23,6 @@ def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("checks") / "store"
     write_store(path)
     return open_embeddings(path)
-
-
-def small_store(tmp_path, **changes):
-    write_store(tmp_path / "store", **changes)
-    return open_embeddings(tmp_path / "store")
-
-
-def probe(steps, folds=3):
-    return {"C": 1.0, "folds": folds, "steps": steps}
 
 
 def test_the_cell_must_be_the_one_asked_for(store):

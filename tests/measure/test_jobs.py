@@ -5,7 +5,7 @@ from stages.measure.jobs import analyses_of, head_metrics, plan_jobs, settings_o
 from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
-from tests.measure.synthetic import DEFAULT, write_store
+from tests.measure.synthetic import DEFAULT, small_store, write_store
 
 
 def params(**changes):
@@ -17,15 +17,6 @@ def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("plan") / "store"
     write_store(path, sizes={"test": (8, 8, 8), "unseen": (9, 14)})
     return open_embeddings(path)
-
-
-def small_store(tmp_path, **changes):
-    write_store(tmp_path / "store", **changes)
-    return open_embeddings(tmp_path / "store")
-
-
-def probe(steps, folds=3):
-    return {"C": 1.0, "folds": folds, "steps": steps}
 
 
 def test_every_layer_of_every_split_at_every_step_and_the_baseline_once(store):
