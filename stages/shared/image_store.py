@@ -93,11 +93,6 @@ def fold_path(path: Path, fold: str) -> Path:
     return path / "folds" / f"{fold}.csv"
 
 
-def cell_inputs(path: Path, fold: str) -> list[Path]:
-    """What a cell reads of a dataset's folder: the images, their manifest and its own fold's table."""
-    return [path / "images.zarr", path / "manifest.csv", fold_path(path, fold)]
-
-
 def images_per_shard(size: int) -> int:
     """How many images of size x size one shard file holds: whole chunks, within `MAX_SHARD_BYTES`."""
     fitting = MAX_SHARD_BYTES // (size * size * 3) // IMAGES_PER_CHUNK * IMAGES_PER_CHUNK
@@ -198,7 +193,7 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame) -> "pd.Series[str]
     table = fold_path(path, fold)
     if not table.is_file():
         present = sorted(file.stem for file in table.parent.glob("*.csv"))
-        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; change run.folds")
+        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; {AGAIN}")
     splits = pd.read_csv(table, dtype=str, keep_default_na=False)
     known = splits["sample_id"].isin(manifest["sample_id"])
     if not known.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():

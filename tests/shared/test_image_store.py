@@ -144,7 +144,7 @@ def test_a_fold_may_leave_images_out_and_choose_other_classes(tmp_path: Path):
 
 def test_a_fold_that_is_missing_or_of_another_dataset_is_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
-    with pytest.raises(UserError, match=r"has no fold '7', but 0; change run.folds"):
+    with pytest.raises(UserError, match=r"has no fold '7', but 0; run the prepare stage again"):
         open_images(tmp_path / "d", "7")
     write_fold(tmp_path / "d", "1", manifest().assign(sample_id="another", split="train"))
     with pytest.raises(UserError, match=r"1.csv: must name samples of .*manifest.csv"):
