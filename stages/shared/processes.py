@@ -63,7 +63,8 @@ def orphaned(line: list[int]) -> bool:
     """Tell whether a process has lost the DVC that started it.
 
     Args:
-        line: from `line_to_dvc`. If DVC was gone before, it ends at a process of another session, or has no end.
+        line: from `line_to_dvc`. If DVC was gone before, it ends at a process of another session, or has no end; not
+            noticed only where one process of the same session adopts orphans, as the first one of a container may.
     """
     try:
         kept = all(psutil.Process(child).ppid() == parent for child, parent in pairwise(line))

@@ -44,7 +44,9 @@ def start(tmp_path: Path):
         environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"} | {"PYTHONPATH": str(ROOT)}
         environment |= {"DVC_STAGE": "measure"} if by_dvc else {}
         run = [*command, f"{sys.executable} stage.py {delay}"] if command else [sys.executable, "stage.py", str(delay)]
-        parents.append(dvc := subprocess.Popen([sys.executable, "-c", DVC, *run], cwd=tmp_path, env=environment))
+        played = [sys.executable, "-c", DVC, *run]
+        # a session of its own, as a terminal or a scheduler gives: whoever adopts an orphan is in another one
+        parents.append(dvc := subprocess.Popen(played, cwd=tmp_path, env=environment, start_new_session=True))
         ready = tmp_path / ("started" if delay else "watching")
         wait(ready.exists, 30)
         pids = [dvc.pid, *map(int, (tmp_path / "pids").read_text().split())]
