@@ -13,7 +13,7 @@ from tests.workflow import TINY_NETWORK, Workflow, tiny_images, tiny_params
 pytestmark = pytest.mark.slow
 
 DATASETS, MODELS = ("left", "right"), ("first", "second")
-CELLS = {f"{d}-{m}-0" for d in DATASETS for m in MODELS}
+CELLS = {f"{d}-{m}-0-0" for d in DATASETS for m in MODELS}
 
 
 def stages(*names: str, cells: set[str] = CELLS) -> set[str]:
@@ -138,7 +138,7 @@ def test_a_parameter_reruns_what_reads_it(reverting: Workflow, change: dict[str,
 def test_an_added_model_computes_its_cells_and_a_removed_one_leaves_the_tables(reverting: Workflow):
     third = {"network": {**TINY_NETWORK, "name": "test_resnet.r160_in1k"}, "taps": {"layers": "default"}}
     reverting.edit_params({"models.third": third, "run.models": [*MODELS, "third"]})
-    added = {f"{d}-third-0" for d in DATASETS}
+    added = {f"{d}-third-0-0" for d in DATASETS}
     assert reverting.repro() == stages("finetune", "embed", "measure", cells=added) | AGGREGATE
     assert "third" in reverting.text("data/results/summary.csv")
     reverting.edit_params({"run.models": list(MODELS)})
@@ -151,7 +151,7 @@ def test_a_network_measured_as_it_is_stands_beside_fine_tuned_ones(reverting: Wo
     """It has no accuracy anywhere, and its unseen scores are those of the other's first checkpoint."""
     frozen = {"network": {**TINY_NETWORK, "frozen": True}, "taps": {"layers": "default"}}
     reverting.edit_params({"models.frozen": frozen, "run.models": [*MODELS, "frozen"]})
-    added = {f"{d}-frozen-0" for d in DATASETS}
+    added = {f"{d}-frozen-0-0" for d in DATASETS}
     assert reverting.repro() == stages("finetune", "embed", "measure", cells=added) | AGGREGATE
     layers = pd.read_csv(reverting.folder / "data/results/layers.csv")
     assert set(layers[layers.metric == "accuracy"].model) == set(MODELS)
@@ -178,7 +178,7 @@ def test_a_network_measured_as_it_is_needs_no_seen_classes(reverting: Workflow):
             "run.models": ["frozen"],
         }
     )
-    cell = {"unseen-frozen-0"}
+    cell = {"unseen-frozen-0-0"}
     assert reverting.repro() == {"prepare@unseen"} | stages("finetune", "embed", "measure", cells=cell) | AGGREGATE
     layers = pd.read_csv(reverting.folder / "data/results/layers.csv")
     assert set(layers.split) == {"unseen"}
@@ -217,7 +217,7 @@ def test_an_experiment_varies_a_parameter_and_adds_a_model(project: Workflow):
     project.run("git", "add", "-A")
     project.run("git", "commit", "-qm", "Results", "--allow-empty")
     project.run("dvc", "exp", "run", "-n", "mine", "-S", model, "-S", "run.models=[mine]", "-S", "run.datasets=[left]")
-    assert project.computed() == stages("finetune", "embed", "measure", cells={"left-mine-0"}) | AGGREGATE
+    assert project.computed() == stages("finetune", "embed", "measure", cells={"left-mine-0-0"}) | AGGREGATE
     assert set(pd.read_csv(project.folder / "data/results/summary.csv").model) == {"mine"}
     shown = project.run("dvc", "exp", "show", "--csv").stdout
     assert "mine" in shown

@@ -158,13 +158,22 @@ def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
     guarded = {k.arg: values.get(ast.unparse(k.value), k.value) for k in call.keywords}
     keys = [ast.literal_eval(k) if isinstance(k, ast.Constant) else ast.unparse(k)[2:-1] for k in guarded["keys"].elts]
     assert [k.replace("{args.", "${item.") for k in keys] == PIPELINE[stage]["params"]
-    flags = dict(re.findall(r"--(\w+) (data/\S+)", PIPELINE[stage]["cmd"]))
+    flags = dict(re.findall(r"--(\w+) (data/\S+)", PIPELINE[stage]["cmd"])) | {"fold": "${item.fold}"}
     reads, writes = ([ast.unparse(path) for path in guarded[name].elts] for name in ("reads", "writes"))
     folders = {name: re.sub(r"args\.(\w+)", lambda m: flags[m[1]], name) for name in (*reads, *writes)}
     paths = {name: path.removesuffix("/training.csv.parent") for name, path in folders.items()}
-    assert [paths[name] for name in reads] == [d for d in PIPELINE[stage]["deps"] if d.startswith("data/")]
+    assert [path for name in reads for path in packed(paths[name])] == [
+        d for d in PIPELINE[stage]["deps"] if d.startswith("data/")
+    ]
     outs = [*PIPELINE[stage]["outs"], *PIPELINE[stage].get("metrics", [])]
     assert {paths[name] for name in writes} == ({"data/results"} if stage == "aggregate" else set(outs))
+
+
+def packed(path: str) -> list[str]:
+    """The paths that one of `reads` stands for; tests/shared/test_image_store.py says what `fold_files` gives."""
+    call = re.fullmatch(r"\*fold_files\((\S+), (\S+)\)", path)
+    parts = ("images.zarr", "manifest.csv", "folds/${item.fold}.csv")
+    return [f"{call[1]}/{part}" for part in parts] if call else [path]
 
 
 def assignments(source):

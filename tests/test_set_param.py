@@ -88,6 +88,6 @@ def test_an_experiment_replaces_an_alternative(tmp_path: Path):
     tiny_images(tmp_path / "data" / "raw" / "left", seed=0)
     workflow.start_repository()
     workflow.run("dvc", "exp", "run", "-n", "longer", "-S", "finetune.schedule_steps=9")
-    assert "finetune@left-first-0" in workflow.computed()
+    assert "finetune@left-first-0-0" in workflow.computed()
     shown = json.loads(workflow.run("dvc", "params", "diff", "--json").stdout)
     assert shown["params.yaml"] == {"finetune.schedule_steps": {"old": None, "new": 9}}

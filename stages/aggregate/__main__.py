@@ -39,8 +39,8 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.aggregate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--measures", type=Path, required=True, help="holds <dataset>/<model>/<seed>/layers.csv")
-    parser.add_argument("--training", type=Path, required=True, help="holds <dataset>/<model>/<seed>/training.csv")
+    parser.add_argument("--measures", type=Path, required=True, help="holds each cell's layers.csv")
+    parser.add_argument("--training", type=Path, required=True, help="holds each cell's training.csv")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: %(default)s")
     add_log_argument(parser)

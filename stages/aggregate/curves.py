@@ -1,4 +1,5 @@
-"""Metric rows of many cells -> the curves that tables and figures show: a score against depth, averaged over seeds.
+"""Metric rows of many cells -> the curves that tables and figures show: a score against depth, averaged over folds
+and seeds.
 
 A curve holds one embedding per depth. A layer has one main pooling, whose rows come first, and may have further ones,
 and under `auto` the main pooling may differ from layer to layer, so that curves are put together like this:
@@ -69,15 +70,15 @@ its unseen points."""
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over seeds; `UNCERTAINTY` stands beside them once `uncertainty.annotate.add_uncertainty` has added it.
+    """Means over folds and seeds; `UNCERTAINTY` stands beside them once `uncertainty.annotate.add_uncertainty` adds it.
 
     Attributes:
         curves: one row per curve (dataset, model, pooling, metric; `main` marks the main pooling), split, step and
-            depth: layer, value, sd (over seeds, ddof = 1; NaN for one seed), chance, ceiling, start_sd, parameters,
-            better, embedding (the layer's own pooling). In the grid's order.
+            depth: layer, value, sd (over folds and seeds, ddof = 1; NaN for one), chance, ceiling, start_sd,
+            parameters, better, embedding (the layer's own pooling). In the grid's order.
         baseline: the same for the raw-pixel baseline: dataset, model, metric, split, step, value.
         accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd.
-        n_seeds: how many seeds every mean is over.
+        n_seeds: how many runs, folds times seeds, every mean is over.
     """
 
     curves: pd.DataFrame
@@ -87,14 +88,15 @@ class Scores:
 
 
 def average(layers: pd.DataFrame, run: RunParams) -> Scores:
-    """Average every score over the seeds of the grid.
+    """Average every score over the folds and seeds of the grid.
 
     Args:
-        layers: metric rows of all cells (stages.shared.metric_table). Where they do not say `better`, it is the higher.
+        layers: metric rows of all cells but those of fold `all` (stages.shared.metric_table). Where they do not say
+            `better`, it is the higher.
         run: the grid.
 
     Raises:
-        UserError: a seed lacks a row that another one has, or a score was not measured on unseen classes.
+        UserError: a fold or seed lacks a row that another one has, or a score was not measured on unseen classes.
     """
     layers = layers if "better" in layers else layers.assign(better="higher")
     asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
@@ -114,7 +116,7 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
         curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run),
         baseline=_means(pixels, ["dataset", "model", "metric", "split", "step"], run),
         accuracy=_means(head, ["dataset", "model", "step"], run),
-        n_seeds=len(run.seeds),
+        n_seeds=len(run.numbered) * len(run.seeds),
     )
 
 
@@ -163,11 +165,12 @@ def _main_name(main: pd.DataFrame) -> str:
 
 
 def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFrame:
-    groups = rows.groupby(list(keys), sort=False)
+    rows = rows.assign(run=rows["fold"] + "/" + rows["seed"].astype(str))
+    groups, runs = rows.groupby(list(keys), sort=False), len(run.numbered) * len(run.seeds)
     means = groups.agg(
         value=("value", lambda values: values.mean(skipna=False)),
         sd=("value", lambda values: values.std(skipna=False)),
-        n=("seed", "nunique"),
+        n=("run", "nunique"),
         chance=("chance", "mean"),
         ceiling=("ceiling", "mean"),
         start_sd=("start_sd", "mean"),
@@ -175,12 +178,12 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFr
         better=("better", "first"),
         embedding=("embedding" if "embedding" in rows else "pooling", "first"),
     ).reset_index()
-    short = means[means["n"] != len(run.seeds)]
+    short = means[means["n"] != runs]
     if len(short):
         where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")
         raise UserError(
-            f"every seed must have been measured alike, but {where} is there for {short.iloc[0]['n']} "
-            f"of {len(run.seeds)} seeds; {MEASURE_AGAIN}"
+            f"every fold and seed must have been measured alike, but {where} is there for {short.iloc[0]['n']} "
+            f"of {runs}; {MEASURE_AGAIN}"
         )
     return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
 

@@ -5,7 +5,6 @@ is not read, and a checkpoint that was not asked for is refused.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -22,27 +21,25 @@ from stages.shared.metric_table import (
     read_analysis,
     read_records,
 )
-from stages.shared.params import RunParams
+from stages.shared.params import ALL, Cell, RunParams
 from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.training_table import read_training
 
-Cell = tuple[str, str, int]
-"""Dataset, model and seed."""
-
-CELL = {"dataset": TEXT, "model": TEXT, "seed": INTEGER}
+CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
+"""What names a cell in tables, and its types."""
 
 
 def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
     """Stack the training curves of all cells, in the order of the grid, under a further column `cell`.
 
     Args:
-        training: holds `<dataset>/<model>/<seed>/training.csv`.
+        training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`.
         run: the grid.
         checkpoints: the steps at which networks were tested, unless they are frozen.
 
     Returns:
-        Columns cell (`<dataset>/<model>/<seed>`) and those of the curve, of a frozen network a row of step 0 alone.
-        `accuracy` is empty at step 0, where a head is random.
+        Columns cell (`<dataset>/<model>/<fold>/<seed>`) and those of the curve, of a frozen network a row of step 0
+        alone. `accuracy` is empty at step 0, where a head is random.
 
     Raises:
         UserError: a cell has no curve, or one of another version, of another cell or of other steps.
@@ -66,7 +63,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
     """Stack the metric tables of all cells, in the order of the grid.
 
     Args:
-        measures: holds `<dataset>/<model>/<seed>/layers.csv`.
+        measures: holds `<dataset>/<model>/<fold>/<seed>/layers.csv`.
         curves: as `read_curves` gives them; a network whose curve ends at step 0 was measured as it is.
         run: the grid.
         checkpoints: the steps at which the other networks were measured.
@@ -95,21 +92,22 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
 
 
 def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:
-    """Stack the tables of the analyses that were asked for, in the order of the grid; others are not read.
+    """Stack the tables of the analyses that were asked for, in the order of the grid, without fold `all`.
 
     Args:
-        measures: holds `<dataset>/<model>/<seed>/<analysis>.csv`.
+        measures: holds `<dataset>/<model>/<fold>/<seed>/<analysis>.csv`.
         run: the grid.
         analyses: the analyses asked for (`measure.analyses`).
 
     Returns:
-        Analysis -> columns dataset, model, seed, then those of `ANALYSIS_TABLES`; of an analysis that was not asked
-        for, no rows.
+        Analysis -> columns dataset, model, fold, seed, then those of `ANALYSIS_TABLES`; of an analysis that was not
+        asked for, no rows.
 
     Raises:
         UserError: a cell lacks a table, or has one of another version.
     """
-    asked = {analysis: list(cells(run)) if analysis in analyses else [] for analysis in ANALYSIS_TABLES}
+    of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
+    asked = {analysis: of_unseen if analysis in analyses else [] for analysis in ANALYSIS_TABLES}
     return {
         analysis: stack(
             (_read_analysis(measures, cell, analysis) for cell in of_cells), CELL | ANALYSIS_TABLES[analysis]
@@ -119,35 +117,35 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
 
 
 def cells(run: RunParams) -> Iterator[Cell]:
-    """Yield every (dataset, model, seed) of the grid."""
-    return product(run.datasets, run.models, run.seeds)
+    """Yield every (dataset, model, fold, seed) of the grid."""
+    return run.cells()
 
 
-def image_paths(measures: Path, dataset: str, model: str, run: RunParams) -> dict[int, Path]:
-    """Where every seed of one dataset and model has its per-image contributions, whether or not they are there."""
-    return {seed: measures / dataset / model / str(seed) / "images.parquet" for seed in run.seeds}
+def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunParams) -> dict[int, Path]:
+    """Where every seed of one dataset, model and fold has its per-image contributions, if they are there."""
+    return {seed: measures / dataset / model / fold / str(seed) / "images.parquet" for seed in run.seeds}
 
 
 def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
     folder = measures.joinpath(*map(str, cell))
     _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
-    dataset, model, seed = cell
-    return read_analysis(folder, analysis).assign(dataset=dataset, model=model, seed=seed)
+    dataset, model, fold, seed = cell
+    return read_analysis(folder, analysis).assign(dataset=dataset, model=model, fold=fold, seed=seed)
 
 
 def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
     if not path.is_file():
-        dataset, model, seed = cell
+        dataset, model, fold, seed = cell
         raise UserError(
-            f"{dataset}, {model}, seed {seed}: the grid (`run` in params.yaml) names this cell, but it has no "
-            f"{what}: {path} does not exist; compute it with `dvc repro {stage}@{dataset}-{model}-{seed}`, "
+            f"{dataset}, {model}, fold {fold}, seed {seed}: the grid (`run` in params.yaml) names this cell, but it "
+            f"has no {what}: {path} does not exist; compute it with `dvc repro {stage}@{'-'.join(map(str, cell))}`, "
             "or take it out of the grid"
         )
     return path
 
 
 def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.DataFrame:
-    found = set(zip(table["dataset"], table["model"], table["seed"], strict=True)) - {cell}
+    found = set(zip(*(table[name] for name in CELL), strict=True)) - {cell}
     if found:
         raise UserError(
             f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; run the {stage} stage "

@@ -21,6 +21,7 @@ from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table
 from stages.aggregate.uncertainty.annotate import add_uncertainty, estimate_uncertainty
 from stages.shared.csv_table import write_table
 from stages.shared.metric_table import write_records
+from stages.shared.params import ALL
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     """Sum up the cells of a grid.
 
     Args:
-        measures: holds `<dataset>/<model>/<seed>/`, as the measure stage wrote it.
-        training: holds `<dataset>/<model>/<seed>/training.csv`.
+        measures: holds `<dataset>/<model>/<fold>/<seed>/`, as the measure stage wrote it.
+        training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`.
         asked: which cells, what of each, and how they are summed up.
 
     Raises:
@@ -58,14 +59,16 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     grid, params = asked.grid, asked.params
     curves = read_curves(training, grid, asked.checkpoints)
     layers = read_layers(measures, curves, grid, asked.checkpoints)
-    scores = average(layers, grid)
+    of_unseen = layers[layers["fold"] != ALL]  # what is said of generalization is said of these
+    scores = average(of_unseen, grid)
     check_main_score(scores, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
-    uncertainty = estimate_uncertainty(measures, layers, scores, analyses["class_subsets"], grid, params)
+    uncertainty = estimate_uncertainty(measures, of_unseen, scores, analyses["class_subsets"], grid, params)
     layers, scores = add_uncertainty(layers, scores, uncertainty)
     tables = {f"{name}.csv": table for name, table in (analyses | {"class_subsets": uncertainty.subsets}).items()}
     tables |= {"training.csv": curves, "classes.csv": uncertainty.classes}
-    tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(layers)}
+    tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
+    tables["robustness.csv"] = robustness(of_unseen)
     summary = summarize(scores, params.main_metric)
     tables["summary.csv"] = summary_table(summary)
     return Results(layers, scores, summary, tables, len(list(cells(grid))), uncertainty.note(without_best(scores)))

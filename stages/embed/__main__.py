@@ -1,10 +1,10 @@
-"""Embed the images of one prepared dataset at every layer of one network, at each of its checkpoints.
+"""Embed the images of one fold of a prepared dataset at every layer of one network, at each of its checkpoints.
 
 Reads packed images and checkpoints; writes one Zarr group: an array per layer, (step, sample, feature), beside the
 head's logits and a raw-pixel baseline. A group inside it holds more images at the last checkpoint: training images, and
 corrupted test images.
 
-    python -m stages.embed --dataset handwriting --model efficientnet_lite0 --seed 0 \\
+    python -m stages.embed --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS
 """
 
@@ -17,26 +17,30 @@ from stages.embed.image_sets import available
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
-from stages.shared.image_store import open_images
+from stages.shared.image_store import fold_files, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_entry, read_section
+from stages.shared.seeding import cell_seed
 
 
 def main() -> None:
     """Parse, check, embed, write."""
     args = parse_args()
-    watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.seed}", args.log)
+    watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
     keys = ["embed", "finetune.steps", "finetune.keep", f"models.{args.model}.network", f"models.{args.model}.taps"]
-    with StageRun("embed", args.params, keys=keys, reads=[args.prepared, args.weights], writes=[args.out]) as run:
+    inputs = [*fold_files(args.prepared, args.fold), args.weights]
+    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out]) as run:
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
         taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
         steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
-        images = open_images(args.prepared, "0")
+        images = open_images(args.prepared, args.fold)
         asked = read_section(args.params, "embed", EmbedParams)
-        params, left_out = available(images, asked, frozen=network.frozen)
-        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=args.seed)
-        names = {"dataset": args.dataset, "model": args.model, "seed": args.seed, "frozen": network.frozen}
-        layers = cell.write(run.scratch(args.out), {**names, "versions": library_versions(network.library)})
+        params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
+        seed = cell_seed(args.seed, args.fold)
+        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed)
+        names = {name: getattr(args, name) for name in ("dataset", "model", "fold", "seed")}
+        about = {"frozen": network.frozen, "versions": library_versions(network.library)}
+        layers = cell.write(run.scratch(args.out), names | about)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "
@@ -50,6 +54,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, help="entry of `datasets`")
     parser.add_argument("--model", required=True, help="entry of `models`")
+    parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
     parser.add_argument("--weights", required=True, type=Path, help="folder of the network's checkpoints")

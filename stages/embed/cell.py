@@ -61,7 +61,7 @@ class Cell:
 
         Args:
             out: the store to create.
-            attributes: JSON values to keep in it: dataset, model, seed, versions, frozen.
+            attributes: JSON values to keep in it: dataset, model, fold, seed, versions, frozen.
 
         Returns:
             Number of layers written, the raw-pixel baseline included.

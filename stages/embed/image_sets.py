@@ -9,8 +9,9 @@ from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
 from stages.shared.console import UserError, nearest
 from stages.shared.image_store import PackedImages, Pixels, Rows
+from stages.shared.params import ALL
 from stages.shared.seeding import child_seed
-from stages.shared.split_names import SEEN, TRAIN, corrupted_split
+from stages.shared.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,18 @@ class ImageSet:
     corruption: tuple[Kind, Severity] | None = None
 
 
-def available(images: PackedImages, params: EmbedParams, *, frozen: bool) -> tuple[EmbedParams, list[str]]:
+def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: bool) -> tuple[EmbedParams, list[str]]:
     """Compare the splits to embed with those that have images.
 
-    A fine-tuned network has all of them; a frozen one is also measured on a dataset that lacks some.
+    A fine-tuned network has all of them, without `unseen` in fold `all`; a frozen one is also measured on a dataset
+    that lacks some.
 
     Returns:
-        The parameters without what a dataset for a frozen network lacks, and what was left out, one phrase each.
+        The parameters without what fold `all`, or a dataset for a frozen network, lacks, and what was left out, one
+        phrase each.
 
     Raises:
-        UserError: a split has no images; of a frozen network: no split has any.
+        UserError: a split has no images; of a frozen network, or of fold `all`: no split has any.
     """
     present = images.splits
     wanted: list[tuple[str, str]] = [("splits", split) for split in params.splits]
@@ -45,15 +48,17 @@ def available(images: PackedImages, params: EmbedParams, *, frozen: bool) -> tup
     wanted += [("corruptions", SEEN)] if frozen and params.corruptions.kinds else []
     lacking = [(name, split) for name, split in wanted if split not in present]
     splits = [split for split in params.splits if split in present]
-    if lacking and not (frozen and splits):
-        name, split = lacking[0]
+    refused = [(name, split) for name, split in lacking if (fold, split) != (ALL, UNSEEN)]
+    if (refused and not frozen) or not splits:
+        name, split = [*refused, *lacking][0]
         raise UserError(
-            f"embed.{name} asks for {split!r}, of which this dataset has no images: {nearest(split, present)}"
+            f"embed.{name} asks for {split!r}, of which fold {fold} of this dataset has no images: "
+            f"{nearest(split, present)}"
         )
     corruptions = params.corruptions if SEEN in present else params.corruptions.model_copy(update={"kinds": []})
     sample = params.train_per_class if TRAIN in present else 0
     found = params.model_copy(update={"splits": splits, "train_per_class": sample, "corruptions": corruptions})
-    return found, [f"embed.{name}, since the dataset has no {split} images" for name, split in lacking]
+    return found, [f"embed.{name}, since fold {fold} has no {split} images" for name, split in lacking]
 
 
 def last_step_sets(images: PackedImages, params: EmbedParams) -> list[ImageSet]:
@@ -80,8 +85,8 @@ def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
 
 
 def samples_of(images: PackedImages, sets: Sequence[ImageSet]) -> pd.DataFrame:
-    """List the samples of a store in row order: sample_id, split, label; ids and labels are the images' own."""
-    columns = ["sample_id", "split", "label"]
+    """List the samples of a store in row order: sample_id, split, label, group; all but splits are the images' own."""
+    columns = ["sample_id", "split", "label", "group"]
     frames = [images.manifest.iloc[chosen.rows][columns] for chosen in sets]
     named = [f if s.split is None else f.assign(split=s.split) for f, s in zip(frames, sets, strict=True)]
     return pd.concat(named, ignore_index=True)

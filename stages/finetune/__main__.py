@@ -1,9 +1,9 @@
-"""Fine-tune one network on the seen classes of one prepared dataset, with one seed.
+"""Fine-tune one network on the seen classes of one fold of a prepared dataset, with one seed.
 
 Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
 loss and test accuracy (training.csv). Of a frozen network it writes step 0 alone, without a head.
 
-    python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --seed 0 \\
+    python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --history TRAINING/training.csv
 """
 
@@ -11,23 +11,26 @@ import argparse
 from pathlib import Path
 
 from stages.shared.stage_run import StageRun
+from stages.finetune.checks import check_images
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.console import Stopwatch, UserError, add_log_argument, run_main
-from stages.shared.image_store import PackedImages, open_images
+from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.image_store import fold_files, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_entry, read_section
+from stages.shared.seeding import cell_seed
 
 
 def main() -> None:
     """Parse, check, train, write."""
     args = parse_args()
-    watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.seed}", args.log)
+    watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
-    with StageRun("finetune", args.params, keys=keys, reads=[args.prepared], writes=outputs) as run:
+    reads = [*fold_files(args.prepared, args.fold)]
+    with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs) as run:
         params = read_section(args.params, "finetune", FinetuneParams)
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
-        images = open_images(args.prepared, "0")
+        images = open_images(args.prepared, args.fold)
         if not network.frozen:
             check_images(images, args.prepared, args.model)
         length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
@@ -36,8 +39,9 @@ def main() -> None:
         from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
-        history = run_cell(images, network, params, length=length, seed=args.seed, weights=weights)
-        history.write(history_file, dataset=args.dataset, model=args.model, seed=args.seed)
+        seed = cell_seed(args.seed, args.fold)
+        history = run_cell(images, network, params, length=length, seed=seed, weights=weights)
+        history.write(history_file, dataset=args.dataset, model=args.model, fold=args.fold, seed=args.seed)
     kept = len(params.kept(frozen=network.frozen))
     watch.done(f"{kept} {'checkpoint' if kept == 1 else 'checkpoints'}, {history.summary()}")
 
@@ -47,6 +51,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, help="entry of `datasets`")
     parser.add_argument("--model", required=True, help="entry of `models`")
+    parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
     parser.add_argument("--weights", required=True, type=Path, help="folder to write checkpoints to")
@@ -54,23 +59,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     add_log_argument(parser)
     return parser.parse_args()
-
-
-def check_images(images: PackedImages, path: Path, model: str) -> None:
-    """Check that there is something to learn and something to test.
-
-    Raises:
-        UserError: fewer than two seen classes, or no train or test images.
-    """
-    if len(images.seen) < 2:
-        found = f"{len(images.seen)}: {', '.join(images.seen)}" if images.seen else "none"
-        raise UserError(
-            f"{path}: fine-tuning needs at least 2 seen classes, found {found}; give the dataset some (`datasets`), or "
-            f"measure the network as it is: models.{model}.network.frozen: true"
-        )
-    for split in ("train", "test"):
-        if not len(images.rows(split)):
-            raise UserError(f"{path}: fine-tuning needs {split} images, found none; give the dataset some (`datasets`)")
 
 
 if __name__ == "__main__":

@@ -59,9 +59,10 @@ class History:
         skipped = f" ({self.skipped} without an update: fp16 overflow)" if self.skipped else ""
         return f"{last['step']:.0f} optimizer steps{skipped}, test accuracy {last['accuracy']:.3f}"
 
-    def write(self, path: Path, *, dataset: str, model: str, seed: int) -> None:
+    def write(self, path: Path, *, dataset: str, model: str, fold: str, seed: int) -> None:
         """Write the rows with the cell's names, in the columns of `stages.shared.training_table`."""
-        write_table(path, pd.DataFrame(self.rows).assign(dataset=dataset, model=model, seed=seed), COLUMNS)
+        rows = pd.DataFrame(self.rows).assign(dataset=dataset, model=model, fold=fold, seed=seed)
+        write_table(path, rows, COLUMNS)
 
 
 def diverged(what: str) -> UserError:

@@ -4,7 +4,7 @@ Reads one embedding store; writes layers.csv (a row per step, split, layer and s
 contribution and cluster), starts.csv and clusters.parquet (every k-means start), and of the last step, as asked for,
 the tables of analyses.
 
-    python -m stages.measure --dataset handwriting --model efficientnet_lite0 --seed 0 \\
+    python -m stages.measure --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --embeddings EMBEDDINGS --out MEASURES
 """
 
@@ -17,7 +17,7 @@ from stages.measure.checks import check_cell, check_checkpoints, check_finite, c
 from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
-from stages.measure.params import MeasureParams
+from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, worker_count
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
@@ -28,20 +28,21 @@ from stages.shared.params import read_section
 def main() -> None:
     """Parse, check, score, write."""
     args = parse_args()
-    watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.seed}", args.log)
+    watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
     keys = ["measure", "finetune.steps", "finetune.keep"]
     with StageRun("measure", args.params, keys=keys, reads=[args.embeddings], writes=[args.out]) as run:
-        params = read_section(args.params, "measure", MeasureParams)
+        asked = read_section(args.params, "measure", MeasureParams)
+        params, left_out = available(asked, args.fold)
         store = open_embeddings(args.embeddings)
         workers = worker_count(args.workers)
-        check_cell(store, args.dataset, args.model, args.seed)
+        check_cell(store, (args.dataset, args.model, args.fold, args.seed))
         check_checkpoints(store, read_section(args.params, "finetune", CheckpointSteps))
         check_params(store, params)
         jobs = plan_jobs(store, params)
         check_finite(store, jobs, params)
         measured = measure(args.embeddings, store, params, jobs, workers=workers)
         rows = write_tables(run.scratch(args.out), store, measured, params.analyses)
-    for note in notes(store, params, measured.results):
+    for note in [*left_out, *notes(store, params, measured.results)]:
         print(f"measure: {note}", file=sys.stderr)
     watch.done(f"{rows} scores of {len(jobs)} embeddings")
 
@@ -51,6 +52,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", required=True, help="entry of `datasets`")
     parser.add_argument("--model", required=True, help="entry of `models`")
+    parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--embeddings", required=True, type=Path, help="the cell's embedding store")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")

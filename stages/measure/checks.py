@@ -12,19 +12,19 @@ from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.embedding_store import AGAIN as EMBED_AGAIN
 from stages.shared.embedding_store import Embeddings
+from stages.shared.params import Cell
 from stages.shared.split_names import SEEN, UNSEEN
 
 
-def check_cell(store: Embeddings, dataset: str, model: str, seed: int) -> None:
+def check_cell(store: Embeddings, wanted: Cell) -> None:
     """Check that the embeddings are those of the cell asked for.
 
     Raises:
         UserError: naming both.
     """
-    found, wanted = (store.dataset, store.model, store.seed), (dataset, model, seed)
-    if found != wanted:
+    if store.cell != wanted:
         raise UserError(
-            f"--embeddings must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, found))}; "
+            f"--embeddings must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, store.cell))}; "
             "run through `dvc repro`, or name the cell's own folder"
         )
 

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metric_names import BETTER
 from stages.shared.console import nearest
-from stages.shared.params import Params
+from stages.shared.params import ALL, Params
+from stages.shared.split_names import UNSEEN
 
 
 def _known_score(name: str) -> str:
@@ -103,6 +104,22 @@ class MeasureParams(Params):
         if both:
             raise ValueError(f"extra.metrics must not repeat a name of metrics, found {both}; leave it in one of them")
         return self
+
+
+def available(params: MeasureParams, fold: str) -> tuple[MeasureParams, list[str]]:
+    """Leave out what needs unseen classes where there are none: of fold `all`.
+
+    Returns:
+        The parameters, and what was left out, one sentence each.
+    """
+    if fold != ALL:
+        return params, []
+    analyses = [name for name in params.analyses if UNSEEN not in ANALYSES[name].splits]
+    without = [name for name in params.analyses if name not in analyses]
+    notes = [f"{', '.join(without)} left out: fold {ALL} has no unseen classes"] if without else []
+    if params.knn_k == "paper":
+        notes.append(f"measure.knn_k: k is that of the split itself: fold {ALL} has no unseen classes")
+    return params.model_copy(update={"analyses": analyses, "knn_k": "split"}), notes
 
 
 def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:

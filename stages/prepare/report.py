@@ -8,9 +8,9 @@ from typing import Self
 
 from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.folds import ALL
 from stages.prepare.splits import SMALL, small_classes
 from stages.shared.image_store import SPLITS
+from stages.shared.params import ALL
 
 FORMAT = "whichlayer.prepare-report/2"
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.prepare.candidates import Candidate, Split, Splits, check_names, class_counts
-from stages.prepare.folds import ALL, Fold, choose_folds, make_fold
+from stages.prepare.folds import Fold, choose_folds, make_fold
 from stages.prepare.groups import check_groups, draw_groups
 from stages.prepare.params import DatasetParams
 from stages.shared.console import UserError
+from stages.shared.params import ALL
 from stages.shared.seeding import child_seed
 
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}

@@ -5,7 +5,7 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
     <layer>            (step, sample, feature_<layer>) float32 or float16; a second pooling is `<layer>@<pooling>`
     pixels             (sample, feature_pixels): the raw-pixel baseline, depth -1, the same at every step
     logits             (step, sample, class) float32: the network's own head; not of a frozen network, which has none
-    step, sample_id, split, label, class_name    coordinates
+    step, sample_id, split, label, group, class_name    coordinates; `group` is empty where images are not grouped
 
     last_step/         another such store, of the last step alone (absent if it would be empty): the splits `train`
                        (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
@@ -24,11 +24,13 @@ import zarr
 from numpy.typing import NDArray
 
 from stages.shared.console import UserError, nearest
+from stages.shared.params import Cell
 
-FORMAT = "whichlayer.embeddings/1"
+FORMAT = "whichlayer.embeddings/2"
 BASELINE = "pixels"
 LOGITS = "logits"
 LAST_STEP = "last_step"
+SAMPLE_COLUMNS = ("sample_id", "split", "label", "group")
 
 AGAIN = "run the embed stage again (`dvc repro --force`)"
 
@@ -70,10 +72,10 @@ class Embeddings:
     """One cell's embeddings, read a layer of a split at a time.
 
     Attributes:
-        dataset, model, seed: the cell.
+        dataset, model, fold, seed: the cell.
         steps: the checkpoints' steps, ascending.
         layers: in order of depth, the raw-pixel baseline (depth -1) first if present.
-        samples: sample_id, split, label, in row order.
+        samples: sample_id, split, label, group, in row order.
         classes: names of the head's classes.
         last_step: what was embedded at the last step alone; None if nothing was.
         frozen: whether the network was taken as it is, so that it has step 0 alone and no head.
@@ -81,6 +83,7 @@ class Embeddings:
 
     dataset: str
     model: str
+    fold: str
     seed: int
     steps: tuple[int, ...]
     layers: tuple[Layer, ...]
@@ -89,6 +92,11 @@ class Embeddings:
     _group: zarr.Group
     last_step: "Embeddings | None" = None
     frozen: bool = False
+
+    @property
+    def cell(self) -> Cell:
+        """Dataset, model, fold and seed."""
+        return self.dataset, self.model, self.fold, self.seed
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -118,7 +126,8 @@ class Embeddings:
     def _read(self, name: str, step: int, split: str) -> Float32:
         rows = self._rows(split)
         index = () if name == BASELINE else (self.steps.index(step),)
-        where = f"embeddings of {self.dataset}, {self.model}, seed {self.seed}: layer {name!r} at step {step}"
+        cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
+        where = f"embeddings of {cell}: layer {name!r} at step {step}"
         try:
             values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
         except (KeyError, OSError, RuntimeError, ValueError) as error:  # zarr's own, and its codecs'
@@ -150,7 +159,7 @@ def open_embeddings(path: Path) -> Embeddings:
     if not inner.exists():
         return store
     last_step = _open(inner)
-    (of, steps), (found, own) = (((s.dataset, s.model, s.seed, s.layers), s.steps) for s in (store, last_step))
+    (of, steps), (found, own) = (((s.cell, s.layers), s.steps) for s in (store, last_step))
     if (of, steps[-1:]) != (found, own):
         raise UserError(
             f"{inner}: must hold the layers of {path} at step {steps[-1]}, found another cell, other layers or the "
@@ -170,10 +179,11 @@ def _open(path: Path) -> Embeddings:
             f"{path}: must be a finished store of format {FORMAT}, found {attrs.get('format')!r}, "
             f"complete: {json.dumps(attrs.get('complete', False))}; {AGAIN}"
         )
-    samples = pd.DataFrame({name: group[name][:].tolist() for name in ("sample_id", "split", "label")})
+    samples = pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS})
     store = Embeddings(
         dataset=attrs["dataset"],
         model=attrs["model"],
+        fold=attrs["fold"],
         seed=attrs["seed"],
         steps=tuple(int(s) for s in group["step"][:]),
         layers=tuple(Layer(**layer) for layer in attrs["layers"]),
@@ -193,7 +203,7 @@ def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...
         UserError: naming the first that is not.
     """
     S, N = len(store.steps), len(store.samples)
-    expected: dict[str, tuple[int, ...]] = dict.fromkeys(("sample_id", "split", "label"), (N,))
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(SAMPLE_COLUMNS, (N,))
     expected |= {"step": (S,), "class_name": (len(store.classes),)}
     expected |= {each.name: (*(() if each.name == BASELINE else (S,)), N, each.width) for each in store.layers}
     expected |= {LOGITS: (S, N, len(store.classes))} if S and store.classes else {}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from stages.shared.embedding_store import BASELINE, FORMAT, LOGITS, Float32, Layer
+from stages.shared.embedding_store import BASELINE, FORMAT, LOGITS, SAMPLE_COLUMNS, Float32, Layer
 
 SAMPLES_PER_CHUNK = 256
 SAMPLES_PER_SHARD = 4096
@@ -39,12 +39,12 @@ class EmbeddingWriter:
 
         Args:
             path: the group's folder, which must not exist.
-            samples: columns sample_id, split, label; the rows of one split contiguous.
+            samples: columns `SAMPLE_COLUMNS`; the rows of one split contiguous.
             steps: the checkpoints' steps, ascending.
             layers: every layer in order of depth; the one named `pixels` has no step axis.
             classes: names of the head's classes.
             dtype: `float32` or `float16`.
-            attributes: dataset, model, seed, library versions: JSON values.
+            attributes: dataset, model, fold, seed, library versions: JSON values.
         """
         self.steps, self.layers = list(steps), list(layers)
         self.count = len(samples)
@@ -61,7 +61,7 @@ class EmbeddingWriter:
             format=FORMAT,
             **attributes,
             layers=[asdict(layer) for layer in layers],
-            coordinates="sample_id split label class_name",
+            coordinates=" ".join((*SAMPLE_COLUMNS, "class_name")),
         )
 
     def write(self, name: str, step: int, batch: Float32) -> None:
@@ -112,7 +112,7 @@ class EmbeddingWriter:
     def _coordinates(self, samples: pd.DataFrame, classes: Sequence[str]) -> None:
         steps = self.group.create_array("step", shape=(len(self.steps),), dtype="int64", dimension_names=("step",))
         steps[:] = np.array(self.steps, dtype=np.int64)
-        columns = {name: ("sample", samples[name].tolist()) for name in ("sample_id", "split", "label")}
+        columns = {name: ("sample", samples[name].tolist()) for name in SAMPLE_COLUMNS}
         columns["class_name"] = ("class", list(classes))
         for name, (dimension, values) in columns.items():
             array = self.group.create_array(name, shape=(len(values),), dtype=str, dimension_names=(dimension,))

@@ -93,6 +93,11 @@ def fold_path(path: Path, fold: str) -> Path:
     return path / "folds" / f"{fold}.csv"
 
 
+def fold_files(path: Path, fold: str) -> list[Path]:
+    """List what a cell reads of a dataset's folder: all that `open_images` opens for one fold."""
+    return [path / "images.zarr", path / "manifest.csv", fold_path(path, fold)]
+
+
 def images_per_shard(size: int) -> int:
     """How many images of size x size one shard file holds: whole chunks, within `MAX_SHARD_BYTES`."""
     fitting = MAX_SHARD_BYTES // (size * size * 3) // IMAGES_PER_CHUNK * IMAGES_PER_CHUNK

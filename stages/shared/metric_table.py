@@ -1,6 +1,6 @@
 """What measure hands to aggregate: the layout of a cell's tables.
 
-layers.csv      the tidy metric table: one row per dataset, model, seed, step, split, layer, pooling and metric
+layers.csv      the tidy metric table: one row per dataset, model, fold, seed, step, split, layer, pooling and metric
 <analysis>.csv  the table of an analysis that has one (`ANALYSIS_TABLES`)
 images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
                 its distances to the training images
@@ -19,7 +19,7 @@ from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT}
 """What names an embedding within its cell."""
 
-KEYS = {"dataset": TEXT, "model": TEXT, "seed": INTEGER, **ROW_KEYS, "metric": TEXT}
+KEYS = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER, **ROW_KEYS, "metric": TEXT}
 COLUMNS = KEYS | {
     "value": FLOAT,
     "chance": FLOAT,

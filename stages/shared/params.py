@@ -6,13 +6,15 @@ wrong value is reported.
 """
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError, nearest
+from stages.shared.param_errors import explain
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 
@@ -28,7 +30,22 @@ RENAMED = {
 UNREADABLE = (ValueError, KeyError, RecursionError)
 """What the YAML parser raises for a date, number or boolean that is none, and for brackets too deep."""
 
+ALL = "all"
+"""The fold that leaves no class out: every class is seen."""
+
+Cell = tuple[str, str, str, int]
+"""Dataset, model, fold and seed."""
+
+
+def _fold_name(value: Any) -> str:
+    if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return str(value)
+    raise ValueError(f"a fold must be a whole number >= 0, or `{ALL}`, found {value!r} ({type(value).__name__})")
+
+
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+Fold = Annotated[str, BeforeValidator(_fold_name)]
+"""A fold's name in tables and paths: `0`, `1`, ..., or `all`."""
 
 
 class Params(BaseModel):
@@ -41,19 +58,40 @@ P = TypeVar("P", bound=Params)
 
 
 class RunParams(Params):
-    """The grid: every dataset is combined with every model and every seed."""
+    """The grid: every dataset is combined with every model, every fold and every seed."""
 
     datasets: Annotated[list[Id], Field(min_length=1)]
     models: Annotated[list[Id], Field(min_length=1)]
+    folds: Annotated[list[Fold], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]  # tables hold int64
+
+    @field_validator("folds", mode="before")
+    @classmethod
+    def _list_of_folds(cls, value: Any) -> Any:
+        if isinstance(value, str | int):
+            raise ValueError(f"must be a list, found {value!r}; write `folds: [{value}]`")
+        return value
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
-        for name in ("datasets", "models", "seeds"):
+        for name in ("datasets", "models", "folds", "seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must not repeat an entry, found {values}")
+        if not self.numbered:
+            raise ValueError(
+                f"folds must name a number beside `{ALL}`, which has no unseen classes, found {self.folds}"
+            )
         return self
+
+    @property
+    def numbered(self) -> list[str]:
+        """The folds that have unseen classes: all but `all`."""
+        return [fold for fold in self.folds if fold != ALL]
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield every cell, in the order of the lists."""
+        return product(self.datasets, self.models, self.folds, self.seeds)
 
 
 class ModelEntry(Params):
@@ -145,7 +183,7 @@ def parse(values: Any, model: type[P], *, where: str) -> P:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(dict(e), where, model) for e in error.errors(include_url=False)]
+        lines = [explain(dict(e), where, model) for e in error.errors(include_url=False)]
         raise UserError("params: " + "\n  ".join(lines)) from None
 
 
@@ -195,45 +233,3 @@ def _found(content: Any, pattern: str) -> Iterator[str]:
     for name, node in nodes:
         if not value or node == value:
             yield (f"{name}: {value}" if value else name).removeprefix(".")
-
-
-def _explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
-    location = ".".join([where, *(str(part) for part in error["loc"])])
-    if error["type"] == "extra_forbidden":
-        return f"{location} is not a parameter: {nearest(str(error['loc'][-1]), _fields_at(model, error['loc'][:-1]))}"
-    if error["type"] == "missing":
-        return f"{location} is missing"
-    found = error["input"]
-    if error["type"] != "value_error":
-        return f"{location}: {error['msg']}; found {found!r} ({type(found).__name__})"
-    said = str(error["ctx"]["error"])  # by a validator of ours, which may name what it found
-    named = isinstance(found, dict) or repr(found) in said
-    return f"{location}: {said}" + ("" if named else f"; found {found!r} ({type(found).__name__})")
-
-
-def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """Follow an error's location down to the model whose field is unknown, and list that model's fields."""
-    schema = model.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in loc:
-        node = _resolve(node, schema)
-        options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
-        nested = [o for o in [node, *options] if part in o.get("properties", {})]
-        tagged = [o for o in options if part in (o.get("title"), *_tags(o))]
-        if nested:
-            node = nested[0]["properties"][part]
-        elif tagged:
-            node = tagged[0]
-    node = _resolve(node, schema)
-    options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
-    return sorted({name for o in [node, *options] for name in o.get("properties", {})})
-
-
-def _tags(option: dict[str, Any]) -> list[str]:
-    return [str(p["const"]) for p in option.get("properties", {}).values() if "const" in p]
-
-
-def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return node

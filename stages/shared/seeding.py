@@ -19,3 +19,13 @@ def child_seed(root: int, *names: str | int) -> int:
     """
     digest = hashlib.sha256(json.dumps([root, *names]).encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+def cell_seed(seed: int, fold: str) -> int:
+    """Derive the root seed of what one cell draws in training: cells of different folds draw independently.
+
+    Args:
+        seed: of `run.seeds`.
+        fold: the cell's; fold 0 draws from the seed itself, as before there were folds.
+    """
+    return seed if fold == "0" else child_seed(seed, "fold", fold)

@@ -9,6 +9,7 @@ from stages.shared.csv_table import FLOAT, INTEGER, TEXT, read_table
 COLUMNS = {
     "dataset": TEXT,
     "model": TEXT,
+    "fold": TEXT,
     "seed": INTEGER,
     "step": INTEGER,
     "loss": FLOAT,

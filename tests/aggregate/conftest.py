@@ -14,7 +14,7 @@ CHECKPOINTS = CheckpointSteps(steps=[0, 50, 100], keep="all")
 
 @pytest.fixture
 def run() -> RunParams:
-    return RunParams(datasets=DATASETS, models=MODELS, seeds=SEEDS)
+    return RunParams(datasets=DATASETS, models=MODELS, folds=[0], seeds=SEEDS)
 
 
 @pytest.fixture

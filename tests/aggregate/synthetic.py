@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ def metric_rows(
     model: str,
     seed: int,
     *,
+    fold: str = "0",
     steps: Sequence[int] = (0, 50, 100),
     layers: Sequence[str] = NAMES,
     poolings: Sequence[str] | None = None,
@@ -47,6 +49,7 @@ def metric_rows(
                 common = {
                     "dataset": dataset,
                     "model": model,
+                    "fold": fold,
                     "seed": seed,
                     "step": step,
                     "split": split,
@@ -71,6 +74,7 @@ def metric_rows(
         head = {
             "dataset": dataset,
             "model": model,
+            "fold": fold,
             "seed": seed,
             "step": step,
             "split": "test",
@@ -84,13 +88,16 @@ def metric_rows(
     return table.assign(start_sd=np.where(table["metric"] == "nmi", 0.01, np.nan))
 
 
-def training_rows(dataset: str, model: str, seed: int, *, steps: Sequence[int] = (0, 50, 100)) -> pd.DataFrame:
+def training_rows(
+    dataset: str, model: str, seed: int, *, fold: str = "0", steps: Sequence[int] = (0, 50, 100)
+) -> pd.DataFrame:
     """A loss at every tenth step, an accuracy at the checkpoints."""
     every = np.arange(0, steps[-1] + 1, 10)
     return pd.DataFrame(
         {
             "dataset": dataset,
             "model": model,
+            "fold": fold,
             "seed": seed,
             "step": every,
             "loss": 2.7 * np.exp(-every / (40 + len(model)) - seed / 20),
@@ -105,21 +112,23 @@ def write_cells(
     models: Sequence[str],
     seeds: Sequence[int],
     *,
+    folds: Sequence[str] = ("0",),
     analyses: bool = False,
     **shape: object,
 ) -> None:
     """Write root/measures and root/training for a whole grid; `analyses`: with everything a cell may hold."""
-    for dataset in datasets:
-        for model in models:
-            for seed in seeds:
-                cell = Path(dataset) / model / str(seed)
-                rows = metric_rows(dataset, model, seed, **shape)
-                if analyses:
-                    rows = with_analyses(root / "measures" / cell, rows, seed)
-                write_records(root / "measures" / cell / "layers.csv", rows)
-                path = root / "training" / cell / "training.csv"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                training_rows(dataset, model, seed, steps=shape.get("steps", (0, 50, 100))).to_csv(path, index=False)
+    steps = shape.get("steps", (0, 50, 100))
+    for dataset, model, fold, seed in product(datasets, models, folds, seeds):
+        cell = Path(dataset) / model / fold / str(seed)
+        rows = metric_rows(dataset, model, seed, fold=fold, **shape)
+        if fold == "all":
+            rows = rows[rows["split"] != "unseen"]
+        if analyses:
+            rows = with_analyses(root / "measures" / cell, rows, seed)
+        write_records(root / "measures" / cell / "layers.csv", rows)
+        path = root / "training" / cell / "training.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        training_rows(dataset, model, seed, fold=fold, steps=steps).to_csv(path, index=False)
 
 
 def freeze(grid: Path, model: str) -> None:
@@ -195,11 +204,12 @@ def write_params(
     seeds: Sequence[int],
     metric: str = "nmi",
     *,
+    folds: str = "[0]",
     analyses: Sequence[str] = (),
 ) -> None:
     """Write a params file whose grid is this one."""
     path.write_text(
-        f"run: {{datasets: {list(datasets)}, models: {list(models)}, seeds: {list(seeds)}}}\n"
+        f"run: {{datasets: {list(datasets)}, models: {list(models)}, folds: {folds}, seeds: {list(seeds)}}}\n"
         "prepare: {}\nembed: {}\nfinetune: {steps: [0, 50, 100], keep: all}\n"
         f"measure: {{analyses: {list(analyses)}}}\n"
         f"aggregate: {{main_metric: {metric}, resamples: 100, seed: 0}}\n"

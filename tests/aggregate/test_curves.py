@@ -7,13 +7,14 @@ from stages.shared.console import UserError
 from stages.shared.metric_table import HEAD, typed
 from stages.shared.params import RunParams
 
-ONE = RunParams(datasets=["d"], models=["m"], seeds=[0])
-TWO = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
-THREE = RunParams(datasets=["d"], models=["m"], seeds=[0, 1, 2])
+ONE = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0])
+TWO = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
+THREE = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1, 2])
 
 
-def point(layer, depth, pooling, value, *, seed=0, split="unseen", step=0, metric="nmi", parameters=0):
-    keys = {"dataset": "d", "model": "m", "seed": seed, "step": step, "split": split, "layer": layer, "depth": depth}
+def point(layer, depth, pooling, value, *, fold="0", seed=0, split="unseen", step=0, metric="nmi", parameters=0):
+    cell = {"dataset": "d", "model": "m", "fold": fold, "seed": seed}
+    keys = cell | {"step": step, "split": split, "layer": layer, "depth": depth}
     keys |= {"pooling": pooling, "metric": metric, "value": value, "parameters": parameters}
     return keys | {"chance": 0.1, "ceiling": 1.0, "start_sd": np.nan, "n_images": 10, "n_classes": 2, "width": 4}
 
@@ -119,7 +120,7 @@ def test_baseline_and_head_are_kept_apart_from_the_curves():
 
 def test_seeds_measured_differently_are_an_error():
     rows = [point("a", 0, "mean", 0.2, seed=0), point("a", 0, "mean", 0.2, seed=1), point("b", 1, "mean", 0.3, seed=1)]
-    with pytest.raises(UserError, match="layer b is there for 1 of 2 seeds"):
+    with pytest.raises(UserError, match="layer b is there for 1 of 2;"):
         average(typed(pd.DataFrame(rows)), TWO)
 
 

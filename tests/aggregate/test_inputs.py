@@ -9,7 +9,7 @@ from stages.shared.params import RunParams
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze
 
-SMALL = "handwriting/small"
+SMALL = "handwriting/small/0"
 SUBSETS = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
 
 
@@ -22,26 +22,26 @@ def layers_of(grid, run, checkpoints=CHECKPOINTS):
 
 
 def test_tables_are_stacked_in_the_order_of_the_grid(grid):
-    run = RunParams(datasets=["handwriting"], models=["small_scratch", "small"], seeds=[1, 0])
+    run = RunParams(datasets=["handwriting"], models=["small_scratch", "small"], folds=[0], seeds=[1, 0])
     layers = layers_of(grid, run)
     order = list(dict.fromkeys(zip(layers["model"], layers["seed"], strict=True)))
     assert order == [("small_scratch", 1), ("small_scratch", 0), ("small", 1), ("small", 0)]
 
 
 def test_a_model_taken_out_of_the_grid_leaves_no_trace(grid):
-    run = RunParams(datasets=["handwriting"], models=["small"], seeds=[0])
+    run = RunParams(datasets=["handwriting"], models=["small"], folds=[0], seeds=[0])
     assert set(layers_of(grid, run)["model"]) == {"small"}
     assert set(curves_of(grid, run)["cell"]) == {f"{SMALL}/0"}
 
 
 def test_training_curves_carry_their_cell(grid, run):
     training = curves_of(grid, run)
-    assert list(training.columns[:3]) == ["cell", "dataset", "model"]
+    assert list(training.columns[:5]) == ["cell", "dataset", "model", "fold", "seed"]
     assert list(training["cell"].unique()) == [
-        "handwriting/small/0",
-        "handwriting/small/1",
-        "handwriting/small_scratch/0",
-        "handwriting/small_scratch/1",
+        "handwriting/small/0/0",
+        "handwriting/small/0/1",
+        "handwriting/small_scratch/0/0",
+        "handwriting/small_scratch/0/1",
     ]
     assert training["loss"].notna().all()
 
@@ -81,7 +81,7 @@ def test_a_frozen_network_stands_beside_fine_tuned_ones(grid, run):
 def test_a_checkpoint_that_was_not_asked_for_is_refused(grid, run, checkpoints, asked, found):
     curves = curves_of(grid, run)
     message = (
-        rf"small/0/layers\.csv: must hold the checkpoints .*finetune\.keep\), {asked}, and no other, found {found};"
+        rf"small/0/0/layers\.csv: must hold the checkpoints .*finetune\.keep\), {asked}, and no other, found {found};"
     )
     with pytest.raises(UserError, match=message):
         read_layers(grid / "measures", curves, run, checkpoints)
@@ -113,7 +113,9 @@ def test_a_curve_of_other_steps_is_refused(grid, run):
 def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage):
     (grid / f"measures/{SMALL}/0/class_subsets.csv").write_text(SUBSETS)
     (grid / file).unlink(missing_ok=True)
-    with pytest.raises(UserError, match=rf"handwriting, small, seed 1: .*dvc repro {stage}@handwriting-small-1"):
+    with pytest.raises(
+        UserError, match=rf"handwriting, small, fold 0, seed 1: .*dvc repro {stage}@handwriting-small-0-1"
+    ):
         read_analyses(grid / "measures", run, ["class_subsets"]) if "subsets" in file else layers_of(grid, run)
 
 
@@ -129,7 +131,9 @@ def test_a_table_of_another_version_is_named(grid, run, file, column):
 def test_a_table_of_another_cell_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
-    with pytest.raises(UserError, match="must hold the cell handwriting/small/1, found rows of handwriting/small/0"):
+    with pytest.raises(
+        UserError, match="must hold the cell handwriting/small/0/1, found rows of handwriting/small/0/0"
+    ):
         layers_of(grid, run)
 
 
@@ -143,7 +147,7 @@ def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
     assert layers.loc[~own, "relative"].isna().all()
 
 
-ONE = RunParams(datasets=["handwriting"], models=["small"], seeds=[0, 1])
+ONE = RunParams(datasets=["handwriting"], models=["small"], folds=[0], seeds=[0, 1])
 
 
 def test_tables_of_analyses_are_stacked_and_named_by_their_cell(grid):
@@ -170,7 +174,10 @@ def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
     for analysis in ANALYSIS_TABLES:
         (grid / f"measures/{SMALL}/0/{analysis}.csv").write_text("step,split\n")
     for analysis, table in read_analyses(grid / "measures", run, []).items():
-        assert (len(table), tuple(table.columns)) == (0, ("dataset", "model", "seed", *ANALYSIS_TABLES[analysis]))
+        assert (len(table), tuple(table.columns)) == (
+            0,
+            ("dataset", "model", "fold", "seed", *ANALYSIS_TABLES[analysis]),
+        )
 
 
 def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):

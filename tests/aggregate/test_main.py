@@ -141,7 +141,10 @@ def test_tables_of_further_analyses_hold_every_cell(results):
 def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, monkeypatch, capsys):
     write_params(grid / "params.yaml", ["handwriting"], ["small"], [0])
     aggregate(monkeypatch, grid)
-    assert "3 figures (no images.parquet, so no intervals: handwriting/small), " in capsys.readouterr().out
+    assert (
+        "3 figures (several folds or no images.parquet, so no intervals: handwriting/small), "
+        in capsys.readouterr().out
+    )
     summary = pd.read_csv(grid / "results/summary.csv")
     assert summary["unseen"].notna().all()
     assert summary[["ci_images_low", "lead", "best_set", "selection_frequency"]].isna().all(axis=None)
@@ -172,7 +175,7 @@ def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):
 def test_a_wrong_section_is_an_error_before_anything_is_read(grid, monkeypatch):
     text = (grid / "params.yaml").read_text()
     (grid / "params.yaml").write_text(text.replace("main_metric: nmi", "main_metric: 3"))
-    (grid / "measures/handwriting/small/0/layers.csv").unlink()
+    (grid / "measures/handwriting/small/0/0/layers.csv").unlink()
     with pytest.raises(UserError, match=r"aggregate\.main_metric: .*found 3 \(int\)"):
         aggregate(monkeypatch, grid)
 

@@ -9,7 +9,7 @@ from stages.shared.metric_table import typed
 from stages.shared.params import RunParams
 from tests.aggregate.test_curves import point
 
-RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def write_part(path: Path, splits: list[tuple[str, int, int]]) -> None:
         names = [f"{'unseen' if split == 'unseen' else 'seen'}{c}" for c in np.arange(count) % classes]
         family = split if split in ("train", "unseen") else "test"
         ids = [f"{family}{i}" for i in range(count)]
-        parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names}))
-    cell = {"dataset": "synthetic", "model": "nine", "seed": 0}
+        parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
+    cell = {"dataset": "synthetic", "model": "nine", "fold": "0", "seed": 0}
     with EmbeddingWriter(
         path, samples=pd.concat(parts, ignore_index=True), steps=[0], layers=LAYERS, classes=[], dtype="float32",
         attributes=cell,

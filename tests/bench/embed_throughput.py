@@ -61,7 +61,7 @@ def seconds_bare(cell: Cell, count: int) -> float:
 def seconds_embed(cell: Cell, out: Path) -> float:
     """Time of the whole of embed, from packed images to a finished store."""
     began = time.perf_counter()
-    cell.write(out, {"dataset": "noise", "model": "lite0", "seed": 0})
+    cell.write(out, {"dataset": "noise", "model": "lite0", "fold": "0", "seed": 0})
     elapsed = time.perf_counter() - began
     shutil.rmtree(out)
     return elapsed

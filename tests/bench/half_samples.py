@@ -4,7 +4,7 @@ Half of each class's images, drawn without replacement and measured from nothing
 images as there are: half as many images double the variance, drawing without replacement halves it. Prints the standard
 deviation behind each interval, divided by that of the half-samples.
 
-    OMP_NUM_THREADS=1 python -m tests.bench.half_samples data/embeddings/handwriting/efficientnet_lite0/0
+    OMP_NUM_THREADS=1 python -m tests.bench.half_samples data/embeddings/handwriting/efficientnet_lite0/0/0
 """
 
 import argparse

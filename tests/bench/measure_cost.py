@@ -38,7 +38,7 @@ import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """  # a small process in between: Linux counts what the parent held when it started a child as the child's peak
-CELL = ["--dataset", "synthetic", "--model", "nine", "--seed", "0"]
+CELL = ["--dataset", "synthetic", "--model", "nine", "--fold", "0", "--seed", "0"]
 
 
 def main() -> None:
@@ -95,10 +95,10 @@ def write_cell(path: Path, count: int, widths: Sequence[int]) -> None:
     parts = {width: [correlated(count, k, width, 0) for k in CLASSES.values()] for width in widths}
     labels = [f"{split}{c}" for split, (_, y) in zip(CLASSES, parts[widths[0]], strict=True) for c in y]
     samples = pd.DataFrame({"sample_id": [f"i{i}" for i in range(2 * count)], "split": np.repeat(list(CLASSES), count)})
-    cell = {"dataset": "synthetic", "model": "nine", "seed": 0}
+    cell = {"dataset": "synthetic", "model": "nine", "fold": "0", "seed": 0}
     with EmbeddingWriter(
         path,
-        samples=samples.assign(label=labels),
+        samples=samples.assign(label=labels, group=""),
         steps=[0],
         layers=layers,
         classes=[],

@@ -41,7 +41,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     images = pack_random(folder / "images", count, SIZE)
     write_random_checkpoint(folder / "weights", images)
     write_params(folder / "params.yaml")
-    cell = ["--dataset", "noise", "--model", "lite0", "--seed", "0", "--params", str(folder / "params.yaml")]
+    cell = ["--dataset", "noise", "--model", "lite0", "--fold", "0", "--seed", "0"]
+    cell += ["--params", str(folder / "params.yaml")]
     paths = {name: str(folder / name) for name in ("images", "weights", "embeddings", "measures")}
     embed = ["--prepared", paths["images"], "--weights", paths["weights"], "--out", paths["embeddings"]]
     score = ["--embeddings", paths["embeddings"], "--out", paths["measures"]]

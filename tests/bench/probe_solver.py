@@ -3,7 +3,7 @@
 At every layer of a cell's last checkpoint, of seen and unseen images, counts the held-out predictions that differ from
 scikit-learn's in double precision at a tolerance of 1e-9, for the stage's own tolerance and for looser ones.
 
-    OMP_NUM_THREADS=1 python -m tests.bench.probe_solver data/embeddings/handwriting/efficientnet_lite0/0
+    OMP_NUM_THREADS=1 python -m tests.bench.probe_solver data/embeddings/handwriting/efficientnet_lite0/0/0
 """
 
 import argparse

@@ -54,7 +54,7 @@ def test_sets_of_the_last_step_are_the_training_sample_and_the_same_images_in_ev
     assert [chosen.corruption for chosen in sets] == [None, ("blur", 1), ("blur", 3), ("rotation", 1), ("rotation", 3)]
     assert [len(chosen.rows) for chosen in sets] == [18, 6, 6, 6, 6]
     samples = samples_of(images, sets)
-    assert samples.columns.tolist() == ["sample_id", "split", "label"]
+    assert samples.columns.tolist() == ["sample_id", "split", "label", "group"]
     clean = images.manifest.iloc[sets[1].rows]
     assert set(clean.split) == {"test"}
     for split in ("blur_1", "blur_3", "rotation_1", "rotation_3"):
@@ -86,16 +86,22 @@ def test_pixels_of_a_corrupted_part_are_corrupted_by_the_ids_of_their_rows(image
 
 def test_a_frozen_network_does_without_the_splits_that_a_dataset_lacks(images: PackedImages, tmp_path: Path):
     params = EmbedParams.model_validate(VALUES)
-    assert available(images, params, frozen=True) == available(images, params, frozen=False) == (params, [])
+    assert (
+        available(images, params, fold="0", frozen=True)
+        == available(images, params, fold="0", frozen=False)
+        == (params, [])
+    )
     unseen = pack(tmp_path / "unseen", size=16, train=0, test=0)
-    reduced, left_out = available(unseen, params, frozen=True)
+    reduced, left_out = available(unseen, params, fold="0", frozen=True)
     assert (reduced.splits, reduced.train_per_class, reduced.corruptions.kinds) == (["unseen"], 0, [])
     assert [phrase.split(",")[0] for phrase in left_out] == [
         "embed.splits",
         "embed.train_per_class",
         "embed.corruptions",
     ]
-    with pytest.raises(UserError, match=r"embed\.splits asks for 'test', of which this dataset has no images"):
-        available(unseen, params, frozen=False)
+    with pytest.raises(
+        UserError, match=r"embed\.splits asks for 'test', of which fold 0 of this dataset has no images"
+    ):
+        available(unseen, params, fold="0", frozen=False)
     with pytest.raises(UserError, match=r"embed\.splits asks for 'test'"):
-        available(unseen, params.model_copy(update={"splits": ["test"]}), frozen=True)
+        available(unseen, params.model_copy(update={"splits": ["test"]}), fold="0", frozen=True)

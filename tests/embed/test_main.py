@@ -43,7 +43,8 @@ def setup(folder: Path, *, layers: Any = "default", frozen: bool = False, **chan
         info = CheckpointInfo(step, () if frozen else SEEN, network.model_dump(), {"degrees": 10.0, "padding": 20})
         built = build_network(network, 3, seed=step)
         write_checkpoint(folder / "weights", built.body_state() if frozen else built.module.state_dict(), info)
-    cell = ["--dataset", "trees", "--model", "tiny", "--seed", "3", "--params", str(folder / "params.yaml")]
+    cell = ["--dataset", "trees", "--model", "tiny", "--fold", "0", "--seed", "3"]
+    cell += ["--params", str(folder / "params.yaml")]
     paths = {"prepared": "prepared", "weights": "weights", "out": "embeddings"}
     return cell + [part for flag, name in paths.items() for part in (f"--{flag}", str(folder / name))]
 
@@ -58,7 +59,7 @@ def test_a_cell_is_embedded(tmp_path: Path):
     said = subprocess.run(command, cwd=ROOT, env=ONE_THREAD, capture_output=True, text=True, check=True).stdout
     store = open_embeddings(tmp_path / "embeddings")
     assert said.startswith(
-        f"embed trees-tiny-3: 22 images at {len(store.layers)} layers and 2 checkpoints, 21 more at the last, "
+        f"embed trees-tiny-0-3: 22 images at {len(store.layers)} layers and 2 checkpoints, 21 more at the last, "
     )
     assert store.last_step is not None
     assert store.last_step.samples.split.value_counts().to_dict() == {"train": 9, "blur_2": 6, "contrast_2": 6}
@@ -100,11 +101,15 @@ def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, mon
     arguments = setup(tmp_path)
     pack(tmp_path / "few", unseen=0)
     few = [str(tmp_path / "few") if part.endswith("prepared") and part != "--prepared" else part for part in arguments]
-    with pytest.raises(UserError, match=r"embed\.splits asks for 'unseen', of which this dataset has no images"):
+    with pytest.raises(
+        UserError, match=r"embed\.splits asks for 'unseen', of which fold 0 of this dataset has no images"
+    ):
         run(few, monkeypatch)
     pack(tmp_path / "untrained", train=0)
     untrained = [str(tmp_path / "untrained") if p.endswith("prepared") and p != "--prepared" else p for p in arguments]
-    with pytest.raises(UserError, match=r"embed\.train_per_class asks for 'train', of which this dataset has no"):
+    with pytest.raises(
+        UserError, match=r"embed\.train_per_class asks for 'train', of which fold 0 of this dataset has no"
+    ):
         run(untrained, monkeypatch)
     nowhere = [str(tmp_path / "nowhere") if part == str(tmp_path / "weights") else part for part in arguments]
     with pytest.raises(UserError, match=r"nowhere/step_000000\.safetensors: must exist, since finetune\.steps asks"):
@@ -184,8 +189,8 @@ def test_a_frozen_network_is_embedded_on_unseen_classes_alone(
     assert (store.splits, store.last_step) == (("unseen",), None)
     said = capsys.readouterr().out
     for phrase in (
-        "embed.splits, since the dataset has no test images",
-        "embed.train_per_class, since the dataset",
+        "embed.splits, since fold 0 has no test images",
+        "embed.train_per_class, since fold 0 has no train",
     ):
         assert f"left out: {phrase}" in said
 

@@ -17,12 +17,12 @@ def test_a_rows_loss_is_the_mean_since_the_row_before(tmp_path: Path):
     history.add_row(3, learning_rate=0.1)
     history.add_loss(torch.tensor(0.5))
     history.add_row(4, learning_rate=0.0, accuracy=0.75)
-    history.write(tmp_path / "new" / "training.csv", dataset="handwriting", model="lite0", seed=1)
+    history.write(tmp_path / "new" / "training.csv", dataset="handwriting", model="lite0", fold="0", seed=1)
     assert (tmp_path / "new" / "training.csv").read_text().splitlines() == [
-        "dataset,model,seed,step,loss,accuracy,learning_rate",
-        "handwriting,lite0,1,0,,0.25,0.2",
-        "handwriting,lite0,1,3,2.0,,0.1",
-        "handwriting,lite0,1,4,0.5,0.75,0.0",
+        "dataset,model,fold,seed,step,loss,accuracy,learning_rate",
+        "handwriting,lite0,0,1,0,,0.25,0.2",
+        "handwriting,lite0,0,1,3,2.0,,0.1",
+        "handwriting,lite0,0,1,4,0.5,0.75,0.0",
     ]
     assert pd.read_csv(tmp_path / "new" / "training.csv").step.dtype == "int64"
 

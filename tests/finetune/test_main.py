@@ -41,7 +41,8 @@ def setup(folder: Path, model: dict[str, Any] | None = None, /, **changes: Any) 
     YAML(typ="safe").dump(params, folder / "params.yaml")
     if not (folder / "prepared").exists():
         pack(folder / "prepared")
-    cell = ["--dataset", "trees", "--model", "tiny", "--seed", "3", "--params", str(folder / "params.yaml")]
+    cell = ["--dataset", "trees", "--model", "tiny", "--fold", "0", "--seed", "3"]
+    cell += ["--params", str(folder / "params.yaml")]
     return [*cell, "--prepared", str(folder / "prepared"), *outputs(folder, "out")]
 
 
@@ -73,7 +74,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path):
         "training/training.csv",
         *(f"weights/step_{step:06}.safetensors" for step in (0, 2, 5)),
     ]
-    assert said[0].startswith("finetune trees-tiny-3: 3 checkpoints, 5 optimizer steps, test accuracy ")
+    assert said[0].startswith("finetune trees-tiny-0-3: 3 checkpoints, 5 optimizer steps, test accuracy ")
 
 
 def test_checkpoints_say_what_is_needed_to_build_and_feed_their_network(
@@ -94,7 +95,7 @@ def test_checkpoints_say_what_is_needed_to_build_and_feed_their_network(
     assert table.step.tolist() == [0, 2, 5]
     assert set(table.seed) == {3}
     assert table.accuracy.between(0, 1).all()
-    assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "trees-tiny-3"
+    assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "trees-tiny-0-3"
 
 
 def test_keeping_the_last_checkpoint_keeps_all_accuracies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -170,7 +171,7 @@ def test_weights_that_are_nan_stop_before_a_checkpoint_is_written(tmp_path: Path
 
 def test_a_frozen_network_is_written_as_it_is_without_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     run(setup(tmp_path, {"frozen": True}), monkeypatch)
-    assert "finetune trees-tiny-3: 1 checkpoint, measured as it is (frozen), " in capsys.readouterr().out
+    assert "finetune trees-tiny-0-3: 1 checkpoint, measured as it is (frozen), " in capsys.readouterr().out
     [path] = written(tmp_path / "out" / "weights")
     info, state = read_info(path), read_state(path)
     assert (info.step, info.classes, info.network["frozen"]) == (0, (), True)

@@ -80,10 +80,12 @@ def write_store(
     sizes = sizes or {"test": (8, 8, 8), "unseen": (9, 11)}
     names = [f"{split}{c}" for split, counts in sizes.items() for c, n in enumerate(counts) for _ in range(n)]
     splits = [split for split, counts in sizes.items() for n in counts for _ in range(n)]
-    samples = pd.DataFrame({"sample_id": [f"i{n:03}" for n in range(len(names))], "split": splits, "label": names})
+    samples = pd.DataFrame(
+        {"sample_id": [f"i{n:03}" for n in range(len(names))], "split": splits, "label": names, "group": ""}
+    )
     codes = np.unique(names, return_inverse=True)[1]
     arrays: dict[tuple[str, int], Any] = {}
-    cell = {"dataset": "toy", "model": "net", "seed": 7}
+    cell = {"dataset": "toy", "model": "net", "fold": "0", "seed": 7}
     with EmbeddingWriter(
         path, samples=samples, steps=steps, layers=layers, classes=classes, dtype="float32", attributes=cell
     ) as writer:
@@ -129,11 +131,11 @@ def write_last_step(
     ids = [f"t{n:03}" for n in range(n_train)] + [f"i{row:03}" for _ in corrupted for row in rows]
     labels = names + [f"test{c}" for _ in corrupted for c in range(len(sizes)) for _ in range(per_class)]
     splits = ["train"] * n_train + [split for split in corrupted for _ in rows]
-    samples = pd.DataFrame({"sample_id": ids, "split": splits, "label": labels})
+    samples = pd.DataFrame({"sample_id": ids, "split": splits, "label": labels, "group": ""})
     codes = np.unique(labels, return_inverse=True)[1]
     noise = np.array([0.5] * n_train + [float(split[-1]) for split in corrupted for _ in rows])[:, None]
     arrays: dict[str, Any] = {}
-    cell = {"dataset": "toy", "model": "net", "seed": 7}
+    cell = {"dataset": "toy", "model": "net", "fold": "0", "seed": 7}
     with EmbeddingWriter(
         path / LAST_STEP,
         samples=samples,

@@ -26,9 +26,10 @@ def store(tmp_path_factory):
 
 
 def test_the_cell_must_be_the_one_asked_for(store):
-    check_cell(store, "toy", "net", 7)
-    with pytest.raises(UserError, match="must hold the cell toy-net-8, found toy-net-7"):
-        check_cell(store, "toy", "net", 8)
+    check_cell(store, ("toy", "net", "0", 7))
+    for wanted, name in ((("toy", "net", "0", 8), "toy-net-0-8"), (("toy", "net", "all", 7), "toy-net-all-7")):
+        with pytest.raises(UserError, match=f"must hold the cell {name}, found toy-net-0-7"):
+            check_cell(store, wanted)
 
 
 def test_a_frozen_network_has_step_0_alone_whatever_others_have(store, tmp_path):

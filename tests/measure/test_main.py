@@ -23,7 +23,7 @@ from tests.measure.synthetic import DEFAULT, write_last_step, write_params, writ
 
 ROOT = Path(__file__).parents[2]
 PROBE = "probe_accuracy"
-CELL = ["--dataset", "toy", "--model", "net", "--seed", "7"]
+CELL = ["--dataset", "toy", "--model", "net", "--fold", "0", "--seed", "7"]
 
 
 def measure(folder: Path, *options: str, out: str = "out", cell=CELL) -> subprocess.CompletedProcess[str]:
@@ -67,10 +67,10 @@ def test_the_closing_line_and_the_log(cell):
     folder, _, done = cell
     # per split and layer (the baseline among them): 4 scores at the ends, 3 between; and accuracy at each step
     assert done.stdout.startswith(
-        f"measure toy-net-7: {2 * 4 * (4 + 3 + 4) + 3} scores of {2 * 3 * 3 + 2} embeddings, "
+        f"measure toy-net-0-7: {2 * 4 * (4 + 3 + 4) + 3} scores of {2 * 3 * 3 + 2} embeddings, "
     )
     assert done.stderr == ""
-    assert json.loads((folder / "log").read_text())["cell"] == "toy-net-7"
+    assert json.loads((folder / "log").read_text())["cell"] == "toy-net-0-7"
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
         "clusters.parquet",
         "images.parquet",
@@ -330,7 +330,7 @@ def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path, workers):
     [
         (["--workers", "0"], {}, "--workers (or WHICHLAYER_WORKERS) must be a whole number >= 1, found '0'"),
         (["--workers", "two"], {}, "found 'two'"),
-        (["--seed", "1"], {}, "must hold the cell toy-net-1, found toy-net-7"),
+        (["--seed", "1"], {}, "must hold the cell toy-net-0-1, found toy-net-0-7"),
         ([], {"metrics": ["nmi", "knn_puriti"]}, "did you mean 'knn_purity'"),
         (["--embeddings", "nowhere"], {}, "nowhere: no embeddings there; run the embed stage"),
     ],

@@ -11,7 +11,7 @@ from PIL import Image
 from stages.prepare.candidates import Candidate
 
 PARAMS = """
-run: {{datasets: [mine], models: [net], seeds: [0]}}
+run: {{datasets: [mine], models: [net], folds: [0], seeds: [0]}}
 datasets:
   mine: {row}
 models: {{net: {{}}}}

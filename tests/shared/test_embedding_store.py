@@ -26,6 +26,7 @@ SAMPLES = pd.DataFrame(
         "sample_id": [f"id{i}" for i in range(COUNT)],
         "split": ["test"] * 9 + ["unseen"] * 14,
         "label": ["ash"] * 9 + ["date", "elm"] * 7,
+        "group": [""] * 9 + [f"writer {i}" for i in range(14)],
     }
 )
 INNER = SAMPLES.assign(split=["train"] * 15 + ["blur_1"] * 8)
@@ -48,7 +49,7 @@ def arrays() -> dict[tuple[str, int], np.ndarray]:
 def writer(path: Path, **changes: Any) -> EmbeddingWriter:
     arguments = {
         "samples": SAMPLES, "steps": STEPS, "layers": LAYERS, "classes": CLASSES, "dtype": "float32",
-        "attributes": {"dataset": "handwriting", "model": "lite0", "seed": 3, "versions": {"torch": "2.0"}},
+        "attributes": {"dataset": "handwriting", "model": "lite0", "fold": "all", "seed": 3},
     }  # fmt: skip
     return EmbeddingWriter(path, **{**arguments, **changes})
 
@@ -87,7 +88,7 @@ def test_what_is_written_in_batches_is_read_by_layer_and_split(tmp_path: Path, b
 @pytest.mark.parametrize("batch", [3, 4, 8, 16])
 def test_any_number_of_samples_fits_the_shards(tmp_path: Path, count: int, batch: int):
     rows = np.arange(count * 5, dtype=np.float32).reshape(count, 5)
-    samples = pd.DataFrame({"sample_id": map(str, range(count)), "split": "test", "label": "ash"})
+    samples = pd.DataFrame({"sample_id": map(str, range(count)), "split": "test", "label": "ash", "group": ""})
     with writer(tmp_path / "e", samples=samples, steps=[0], layers=LAYERS[1:2], classes=()) as store:
         for start in range(0, count, batch):
             store.write("stem", 0, rows[start : start + batch])
@@ -97,7 +98,7 @@ def test_any_number_of_samples_fits_the_shards(tmp_path: Path, count: int, batch
 def test_the_store_says_what_it_holds(tmp_path: Path):
     write(tmp_path / "e", arrays())
     store = open_embeddings(tmp_path / "e")
-    assert (store.dataset, store.model, store.seed, store.steps) == ("handwriting", "lite0", 3, STEPS)
+    assert (store.cell, store.steps) == (("handwriting", "lite0", "all", 3), STEPS)
     assert (store.layers, store.classes, store.splits) == (tuple(LAYERS), CLASSES, ("test", "unseen"))
     pd.testing.assert_frame_equal(store.samples, SAMPLES)
     assert store.labels("unseen").tolist() == ["date", "elm"] * 7
@@ -110,11 +111,12 @@ def test_xarray_opens_it(tmp_path: Path):
         assert data["blocks.0"].dims == ("step", "sample", "feature_blocks.0")
         assert data["pixels"].dims == ("sample", "feature_pixels")
         assert data["logits"].dims == ("step", "sample", "class")
-        assert {"step", "sample_id", "split", "label"} <= set(data.coords)
+        assert {"step", "sample_id", "split", "label", "group"} <= set(data.coords)
         assert data.attrs["complete"] is True
         unseen = data["stem"].sel(step=50).isel(sample=(data.split == "unseen").values)
         np.testing.assert_array_equal(unseen.values, values["stem", 50][9:])
         assert data.label.values.tolist() == SAMPLES.label.tolist()
+        assert data.group.values.tolist() == SAMPLES.group.tolist()
 
 
 def test_the_store_inside_is_read_with_its_own_splits_and_steps(tmp_path: Path):
@@ -254,7 +256,7 @@ def test_a_value_that_is_not_finite_is_named_with_layer_step_and_count(tmp_path:
     store = open_embeddings(tmp_path / "e")
     assert np.isfinite(store.features(LAYERS[2], 50, "test")).all()
     with pytest.raises(
-        UserError, match=r"handwriting, lite0, seed 3: layer 'blocks.0' at step 50 .* in 2 of 14 unseen images"
+        UserError, match=r"handwriting, lite0, fold all, seed 3: layer 'blocks.0' at step 50 .* in 2 of 14 unseen images"
     ):
         store.features(LAYERS[2], 50, "unseen")
 

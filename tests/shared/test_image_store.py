@@ -7,7 +7,8 @@ import zarr
 
 from stages.shared import image_store as module
 from stages.shared.console import UserError
-from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, open_images, write_fold, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, fold_files, open_images, write_fold, write_images
+from tests.packed import pack
 
 SIZE = 8
 
@@ -149,3 +150,13 @@ def test_a_fold_that_is_missing_or_of_another_dataset_is_refused(tmp_path: Path)
     write_fold(tmp_path / "d", "1", manifest().assign(sample_id="another", split="train"))
     with pytest.raises(UserError, match=r"1.csv: must name samples of .*manifest.csv"):
         open_images(tmp_path / "d", "1")
+
+
+def test_a_cell_reads_the_images_the_manifest_and_its_own_fold_alone(tmp_path: Path):
+    pack(tmp_path)
+    (tmp_path / "folds" / "1.csv").write_text("sample_id,split\n")
+    files = fold_files(tmp_path, "0")
+    assert [str(path.relative_to(tmp_path)) for path in files] == ["images.zarr", "manifest.csv", "folds/0.csv"]
+    for path in {*tmp_path.rglob("*.csv")} - set(files):
+        path.unlink()
+    assert open_images(tmp_path, "0").splits == ("train", "test", "unseen")

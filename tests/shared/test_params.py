@@ -9,7 +9,7 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.params import Params, load, read_entry, read_run, read_section
 
 TEXT = """\
-run: {datasets: [handwriting], models: [lite0], seeds: [0, 1]}
+run: {datasets: [handwriting], models: [lite0], folds: [0], seeds: [0, 1]}
 datasets: {handwriting: {source: handwriting, size: 64}, flowers: {source: folder, size: 32}}
 models:
   lite0: {network: {library: timm, name: tf_efficientnet_lite0, weights: {source: none}, image_size: 64}, taps: {}}
@@ -173,6 +173,12 @@ def test_the_grid_is_read(path: Path):
     assert read_run(changed(path, "seeds: [0, 1]", f"seeds: [{2**63 - 1}]")).seeds == [2**63 - 1]
 
 
+def test_folds_are_text_in_tables_and_paths(path: Path):
+    run = read_run(changed(path, "folds: [0]", "folds: [1, all, 0]"))
+    assert (run.folds, run.numbered) == (["1", "all", "0"], ["1", "0"])
+    assert list(run.cells())[:3] == [("handwriting", "lite0", *cell) for cell in (("1", 0), ("1", 1), ("all", 0))]
+
+
 def test_an_id_of_digits_is_quoted(path: Path):
     changed(path, "datasets: [handwriting]", "datasets: ['2024']")
     with pytest.raises(UserError, match=r"an id in `datasets` must be text, found 2024 \(int\); quote it"):
@@ -196,6 +202,16 @@ def test_an_id_of_digits_is_quoted(path: Path):
             f"seeds: [{10**20}]",
             "run.seeds.0: Input should be less than 9223372036854775808; found 1000",
         ),
+        ("folds: [0], ", "", "run.folds is missing; it is new: add `folds: [0]` beside run.seeds"),
+        ("folds: [0]", "folds: all", "run.folds: must be a list, found 'all'; write `folds: [all]`"),
+        ("folds: [0]", "folds: 1", "run.folds: must be a list, found 1; write `folds: [1]`"),
+        ("folds: [0]", "folds: []", "run.folds: List should have at least 1 item"),
+        ("folds: [0]", "folds: [0, -1]", "run.folds.1: a fold must be a whole number >= 0, or `all`, found -1 (int)"),
+        ("folds: [0]", "folds: ['0']", "run.folds.0: a fold must be a whole number >= 0, or `all`, found '0' (str)"),
+        ("folds: [0]", "folds: [true]", "run.folds.0: a fold must be a whole number >= 0, or `all`, found True (bool)"),
+        ("folds: [0]", "folds: [0.0]", "run.folds.0: a fold must be a whole number >= 0, or `all`, found 0.0 (float)"),
+        ("folds: [0]", "folds: [all, 0, all]", "folds must not repeat an entry, found ['all', '0', 'all']"),
+        ("folds: [0]", "folds: [all]", "folds must name a number beside `all`, which has no unseen classes"),
         ("models: [lite0]", "models: [vit.b]", "run.models.0: String should match pattern"),
     ],
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from stages.shared.seeding import child_seed
+from stages.shared.seeding import cell_seed, child_seed
 
 
 def test_a_seed_is_the_same_on_every_machine_and_version():
@@ -18,6 +18,11 @@ def test_names_and_their_order_and_their_type_make_different_seeds():
     ]
     seeds += [child_seed(0, "ab"), child_seed(0, 1), child_seed(0, "1")]
     assert len(set(seeds)) == len(seeds)
+
+
+def test_every_fold_draws_anew_and_fold_0_as_before_there_were_folds():
+    assert cell_seed(3, "0") == 3
+    assert len({cell_seed(seed, fold) for seed in (0, 1) for fold in ("0", "1", "2", "all")}) == 8
 
 
 @pytest.mark.parametrize("root", [0, 7, 2**40])

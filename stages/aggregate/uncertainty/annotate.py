@@ -23,10 +23,10 @@ from stages.aggregate.uncertainty.class_subsets import (
 )
 from stages.aggregate.uncertainty.intervals import Resamples, compare_layers, resample
 from stages.aggregate.uncertainty.scorers import contributing_columns
-from stages.shared.csv_table import INTEGER, Columns
+from stages.shared.csv_table import INTEGER, TEXT, Columns
 from stages.shared.params import RunParams
 
-CELL_EMBEDDING = {**EMBEDDING, "seed": INTEGER}
+CELL_EMBEDDING = {**EMBEDDING, "fold": TEXT, "seed": INTEGER}
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,13 @@ class Uncertainty:
     """How sure the scores at their last step are, and what else the contributions of their images say.
 
     Attributes:
-        cells: of every cell's scores: `EMBEDDING`, seed, `INTERVALS`.
+        cells: of every cell's scores: `EMBEDDING`, fold, seed, `INTERVALS`.
         points: of the means over seeds: `EMBEDDING`, `INTERVALS`.
         curves: of a curve's points among each other: `POINT`, `COMPARISONS`.
         classes: `CLASS_COLUMNS`.
         subsets: scores on subsets of the unseen classes, those of detection among them.
-        without: datasets and models of which a cell has no images.parquet, as `<dataset>/<model>`.
+        without: datasets and models without intervals, since a cell has no images.parquet or there are several folds,
+            whose images differ, as `<dataset>/<model>`.
     """
 
     cells: pd.DataFrame
@@ -51,7 +52,7 @@ class Uncertainty:
 
     def note(self, without_best: Sequence[str]) -> str:
         """Say, for the closing line, what has no intervals and which curves have no best layer; else nothing."""
-        parts = {"no images.parquet, so no intervals": self.without, "no finite value": without_best}
+        parts = {"several folds or no images.parquet, so no intervals": self.without, "no finite value": without_best}
         return "".join(f" ({what}: {', '.join(names)})" for what, names in parts.items() if names)
 
 
@@ -61,7 +62,7 @@ def estimate_uncertainty(
     """Estimate how sure every score at its last step is. One dataset and model is in memory at a time.
 
     Args:
-        measures: holds `<dataset>/<model>/<seed>/images.parquet`, where contributions were kept.
+        measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`, where contributions were kept.
         layers: metric rows of all cells.
         scores: their means over seeds.
         subsets: scores on subsets of the unseen classes, of all cells.
@@ -77,15 +78,15 @@ def estimate_uncertainty(
     classes, all_subsets, without = [], [subsets], []
     for (dataset, model), rows in layers.groupby(["dataset", "model"], sort=False):
         steps = sorted({int(step) for step in last_rows(rows)["step"]})
-        paths = image_paths(measures, str(dataset), str(model), run)
+        paths = image_paths(measures, str(dataset), str(model), run.numbered[0], run)
         contributions = read_contributions(paths, steps, contributing_columns(rows["metric"].unique()))
-        if contributions is None:
+        if contributions is None or len(run.numbered) > 1:
             without.append(f"{dataset}/{model}")
             continue
         resamples = Resamples(str(dataset), contributions.labels, params)
         with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
             for resampled in resample(rows, contributions, resamples):
-                cells.append(resampled.of_cells())
+                cells.append(resampled.of_cells().assign(fold=run.numbered[0]))
                 points.append(resampled.of_means())
                 curves += compare_layers(scores.curves, resampled, resamples)
         classes.append(class_scores(rows, contributions))

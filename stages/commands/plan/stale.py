@@ -25,10 +25,9 @@ def stages_to_run(run: RunParams) -> str:
 def following(changed: Iterable[str], run: RunParams) -> set[str]:
     """Add to changed stages, as DVC names them, all that depend on them."""
     stale = set(changed)
-    for dataset in run.datasets:
-        for cell in (f"{dataset}-{model}-{seed}" for model in run.models for seed in run.seeds):
-            before = f"prepare@{dataset}" in stale
-            for stage in STAGES[1:4]:
-                before = before or f"{stage}@{cell}" in stale
-                stale |= {f"{stage}@{cell}"} if before else set()
+    for cell in run.cells():
+        before = f"prepare@{cell[0]}" in stale
+        for name in (f"{stage}@{'-'.join(map(str, cell))}" for stage in STAGES[1:4]):
+            before = before or name in stale
+            stale |= {name} if before else set()
     return stale | ({"aggregate"} if stale else set())

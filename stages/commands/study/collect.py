@@ -1,7 +1,6 @@
 """Collect the small results of finished cells into a folder that can be committed: a study to be kept."""
 
 import shutil
-from itertools import product
 from pathlib import Path
 
 import click
@@ -19,18 +18,18 @@ from stages.shared.params import read_run
     "--measures",
     type=ProjectPath(),
     default=lambda: stage_path("aggregate", "--measures"),
-    help="What the measure stage wrote, <dataset>/<model>/<seed>/; by default where dvc.yaml has it.",
+    help="What the measure stage wrote, <dataset>/<model>/<fold>/<seed>/; by default where dvc.yaml has it.",
 )
 @params_option
 def collect(study: Path, measures: Path, params: Path) -> None:
     """Collect finished cells' small results into the folder STUDY, which can be committed.
 
-    Of each cell of the grid whose measures exist: its metric table as cells/<dataset>-<model>-<seed>.csv, its last
-    step's per-image contributions as images/<dataset>-<model>-<seed>.parquet, and the tables of its last step's
-    analyses, where it has them, as <analysis>/<dataset>-<model>-<seed>.csv. Cells that are not there are named.
+    Of each cell of the grid whose measures exist, under the name <cell>, <dataset>-<model>-<fold>-<seed>: its metric
+    table as cells/<cell>.csv, its last step's per-image contributions as images/<cell>.parquet, and the tables of its
+    last step's analyses, where it has them, as <analysis>/<cell>.csv. Cells that are not there are named.
     """
     run = read_run(params)
-    cells = list(product(run.datasets, run.models, run.seeds))
+    cells = list(run.cells())
     missing = []
     for cell in cells:
         source, name = measures.joinpath(*map(str, cell)), "-".join(map(str, cell))

@@ -58,7 +58,7 @@ def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
         rows += [row_keys(step, SEEN) | columns_of(row) | head for row in score_rows(store, SEEN, scores)]
     last = store.steps[-1]
     rows += [row_keys(last, row.split) | columns_of(row) | head for row in measured.of_network.scores]
-    cell = {"dataset": store.dataset, "model": store.model, "seed": store.seed}
+    cell = dict(zip(("dataset", "model", "fold", "seed"), store.cell, strict=True))
     return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
 
 

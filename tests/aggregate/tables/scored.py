@@ -8,7 +8,7 @@ from stages.shared.params import RunParams
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.test_curves import point
 
-RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
 
 
 def scored(metric, values, better="higher", **columns):

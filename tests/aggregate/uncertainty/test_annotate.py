@@ -11,7 +11,7 @@ from stages.shared.metric_table import typed as typed_records
 from stages.shared.params import RunParams
 from tests.aggregate.test_curves import point
 
-RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
 NOTHING = pd.DataFrame()
 
 
@@ -45,7 +45,7 @@ def of(layer, pooling, low, **further):
 
 
 def test_every_cell_has_its_own_interval(layers):
-    cells = pd.DataFrame([of("a", "max", 0.1, seed=0), of("a", "max", 0.2, seed=1)])
+    cells = pd.DataFrame([of("a", "max", 0.1, fold="0", seed=0), of("a", "max", 0.2, fold="0", seed=1)])
     rows, _ = add_uncertainty(layers, average(layers, RUN), uncertainty(cells=cells))
     assert rows[list(layers.columns)].equals(layers)
     found = rows[rows["ci_images_low"].notna()][["layer", "pooling", "step", "seed", "ci_images_low"]]

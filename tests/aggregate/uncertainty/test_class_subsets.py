@@ -17,7 +17,7 @@ from stages.shared.metric_table import typed
 from stages.shared.params import RunParams
 from tests.aggregate.test_curves import point
 
-RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
 VALUES = {"a": (0.5, 0.6), "b": (0.3, 0.4)}
 SUBSETS = {  # left out -> layer -> value of each seed
     "": {"a": (0.9, 0.9), "b": (0.0, 0.0)},

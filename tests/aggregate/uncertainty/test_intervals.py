@@ -11,7 +11,7 @@ from stages.shared.metric_table import HEAD, typed
 from stages.shared.params import RunParams
 from tests.aggregate.test_curves import point
 
-RUN = RunParams(datasets=["d"], models=["m"], seeds=[0, 1])
+RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
 CI = ["ci_images_low", "ci_images_high"]
 LEAD = ["lead", "lead_low", "lead_high"]
 PARAMS = AggregateParams(main_metric="nmi", resamples=400, seed=0)

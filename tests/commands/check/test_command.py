@@ -27,7 +27,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
                 "source": "folder", "image_size": 32, "test_fraction": 0.4, "unseen_classes": ["c", "d"],
             },
             "models.efficientnet_lite0.network.weights": weights,
-            "run": {"datasets": ["mine"], "models": ["efficientnet_lite0"], "seeds": [0, 1]},
+            "run": {"datasets": ["mine"], "models": ["efficientnet_lite0"], "folds": [0], "seeds": [0, 1]},
         },
     )  # fmt: skip
     write_images(tmp_path / "small", 8)

@@ -13,7 +13,7 @@ from stages.shared.console import UserError
 from stages.shared.params import RunParams
 from tests.commands.edited import COMMITTED, config
 
-MINE = RunParams(datasets=["mine"], models=["m"], seeds=[0])
+MINE = RunParams(datasets=["mine"], models=["m"], folds=[0], seeds=[0])
 
 
 def write_images(raw: Path, per_class: int) -> None:

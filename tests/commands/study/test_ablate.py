@@ -19,7 +19,7 @@ SUMMARIES = {
 }
 
 
-CELL = {f"{stage}@left-first-0" for stage in ("finetune", "embed", "measure")}
+CELL = {f"{stage}@left-first-0-0" for stage in ("finetune", "embed", "measure")}
 
 
 @pytest.fixture

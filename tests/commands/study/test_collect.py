@@ -18,26 +18,26 @@ def test_finished_cells_are_collected_and_missing_ones_named(tmp_path: Path):
     params = YAML().load(ROOT / "params.yaml")
     params["run"]["seeds"] = [0, 1]
     YAML().dump(params, tmp_path / "params.yaml")
-    cell = tmp_path / "measures" / "handwriting" / "efficientnet_lite0" / "1"
-    row = {"dataset": "handwriting", "model": "efficientnet_lite0", "seed": 1, "step": 9, "split": "unseen",
-           "layer": "l", "depth": 0, "pooling": "mean", "metric": "nmi", "value": 0.25}  # fmt: skip
+    cell = tmp_path / "measures" / "handwriting" / "efficientnet_lite0" / "0" / "1"
+    row = {"dataset": "handwriting", "model": "efficientnet_lite0", "fold": "0", "seed": 1, "step": 9,
+           "split": "unseen", "layer": "l", "depth": 0, "pooling": "mean", "metric": "nmi", "value": 0.25}  # fmt: skip
     write_records(cell / "layers.csv", pd.DataFrame([row]).reindex(columns=list(COLUMNS)))
     pd.DataFrame({"step": [0, 9, 9], "sample_id": ["a", "a", "b"], "nn1_accuracy": [0.0, 1.0, 0.0]}).to_parquet(
         cell / "images.parquet"
     )
     (cell / "class_subsets.csv").write_text("left_out,value\na;b,0.5\n")
-    outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-1.csv"
+    outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-0-1.csv"
     outdated.parent.mkdir(parents=True)
     outdated.write_text("cka\n1.0\n")
     paths = ["study", "--measures", "measures", "--params", "params.yaml"]
     args = [word if word.startswith("--") else str(tmp_path / word) for word in paths]
     printed = CliRunner().invoke(collect, args, catch_exceptions=False).output
     assert "1 of 4 cells" in printed
-    assert "missing: handwriting-efficientnet_lite0-0, handwriting-efficientnet_lite0_scratch-0" in printed
-    assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-1.csv")["value"].tolist() == [0.25]
-    images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-1.parquet")
+    assert "missing: handwriting-efficientnet_lite0-0-0, handwriting-efficientnet_lite0_scratch-0-0" in printed
+    assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-0-1.csv")["value"].tolist() == [0.25]
+    images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-0-1.parquet")
     assert images.to_dict("list") == {"sample_id": ["a", "b"], "nn1_accuracy": [1.0, 0.0]}
-    collected = tmp_path / "study/class_subsets/handwriting-efficientnet_lite0-1.csv"
+    collected = tmp_path / "study/class_subsets/handwriting-efficientnet_lite0-0-1.csv"
     assert collected.read_text() == "left_out,value\na;b,0.5\n"
     assert not (tmp_path / "study/k_sensitivity").exists()
     assert not outdated.exists()

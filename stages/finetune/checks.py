@@ -1,0 +1,23 @@
+"""What must hold of the images before any work is done."""
+
+from pathlib import Path
+
+from stages.shared.console import UserError
+from stages.shared.image_store import PackedImages
+
+
+def check_images(images: PackedImages, path: Path, model: str) -> None:
+    """Check that there is something to learn and something to test.
+
+    Raises:
+        UserError: fewer than two seen classes, or no train or test images.
+    """
+    if len(images.seen) < 2:
+        found = f"{len(images.seen)}: {', '.join(images.seen)}" if images.seen else "none"
+        raise UserError(
+            f"{path}: fine-tuning needs at least 2 seen classes, found {found}; give the dataset some (`datasets`), or "
+            f"measure the network as it is: models.{model}.network.frozen: true"
+        )
+    for split in ("train", "test"):
+        if not len(images.rows(split)):
+            raise UserError(f"{path}: fine-tuning needs {split} images, found none; give the dataset some (`datasets`)")

@@ -1,0 +1,60 @@
+"""What an error of validation says to a user: the value's dotted name, what must hold, what was found."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from stages.shared.console import nearest
+
+ADDED = {"run.folds": "`folds: [0]` beside run.seeds"}
+"""Required keys that params files of an earlier version lack -> what to add."""
+
+
+def explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
+    """Say in one line what is wrong with one value.
+
+    Args:
+        error: as pydantic describes it.
+        where: the dotted name of what was validated.
+        model: its model.
+    """
+    location = ".".join([where, *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        return f"{location} is not a parameter: {nearest(str(error['loc'][-1]), _fields_at(model, error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        added = f"; it is new: add {ADDED[location]}" if location in ADDED else ""
+        return f"{location} is missing{added}"
+    found = error["input"]
+    if error["type"] != "value_error":
+        return f"{location}: {error['msg']}; found {found!r} ({type(found).__name__})"
+    said = str(error["ctx"]["error"])  # by a validator of ours, which may name what it found
+    named = isinstance(found, dict) or repr(found) in said
+    return f"{location}: {said}" + ("" if named else f"; found {found!r} ({type(found).__name__})")
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """Follow an error's location down to the model whose field is unknown, and list that model's fields."""
+    schema = model.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in loc:
+        node = _resolve(node, schema)
+        options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
+        nested = [o for o in [node, *options] if part in o.get("properties", {})]
+        tagged = [o for o in options if part in (o.get("title"), *_tags(o))]
+        if nested:
+            node = nested[0]["properties"][part]
+        elif tagged:
+            node = tagged[0]
+    node = _resolve(node, schema)
+    options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
+    return sorted({name for o in [node, *options] for name in o.get("properties", {})})
+
+
+def _tags(option: dict[str, Any]) -> list[str]:
+    return [str(p["const"]) for p in option.get("properties", {}).values() if "const" in p]
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node
