@@ -199,8 +199,8 @@ def test_a_raw_image_reruns_its_dataset(reverting: Workflow):
 def test_code_reruns_its_stage_and_what_follows_from_other_results(reverting: Workflow):
     metrics = reverting.folder / "stages" / "measure" / "metrics.py"
     text = metrics.read_text()
-    assert "chance, 1.0, start_sd" in text
-    metrics.write_text(text.replace("chance, 1.0, start_sd", "chance, 0.99, start_sd"))
+    assert "split.clusters), chance, 1.0)" in text
+    metrics.write_text(text.replace("split.clusters), chance, 1.0)", "split.clusters), chance, 0.99)"))
     assert reverting.repro() == stages("measure") | AGGREGATE
 
 

@@ -21,6 +21,7 @@ ANOTHER: dict[str, Any] = {
     "embed.corruptions.kinds": ["blur", "noise"], "embed.corruptions.severities": [2],
     "measure.metrics": ["nmi", "accuracy"], "measure.extra.metrics": [], "measure.extra.steps": [0, 50],
     "measure.analyses": [], "measure.normalize": "l2", "measure.knn_k": "paper", "measure.probe.steps": [0, 100],
+    "measure.refits.metrics": ["nmi"], "measure.refits.steps": [0, 50], "measure.refits.halves": 0,
     "aggregate.main_metric": "knn_purity",
     "datasets.*.source": "folder", "datasets.*.unseen_classes": ["caveat", "delius"],
     "models.*.network.library": "torchvision", "models.*.network.name": "resnet152",

@@ -123,6 +123,10 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "finetune.batch_size": 24,
             "finetune.learning_rate": 0.001,
             "measure.kmeans.starts": 2,
+            "measure.kmeans.polished": 1,
+            "measure.refits.starts": 2,
+            "measure.refits.polished": 1,
+            "measure.refits.halves": 4,
             "measure.probe.folds": 2,
             "measure.extra.metrics": [],  # and few figures: aggregate runs in nearly every test
             "measure.analyses": ["class_subsets"],

@@ -5,13 +5,17 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.measure.arrays import Float32, Rows
 from stages.measure.embedded_split import EmbeddedSplit, Need, unit_rows
+from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import extra_splits, settings_of
 from stages.measure.params import MeasureParams
+from stages.measure.scores.kmeans import Search
+from stages.shared.console import UserError
 from stages.shared.embedding_store import Embeddings, Layer
-from stages.shared.split_names import SEEN
+from stages.shared.split_names import SEEN, UNSEEN
 
 
 class Cell:
@@ -62,6 +66,11 @@ class Cell:
         return extra_splits(self.store).get("corrupted", ())
 
     @cached_property
+    def halves(self) -> NDArray[np.bool_]:
+        """Halves of the unseen images, (B, N)."""
+        return draw_halves(self.store, self.params)[0]
+
+    @cached_property
     def copied_rows(self) -> Rows:
         """Indices of the copies' originals among the seen test images, (m,), the same for every corruption.
 
@@ -81,24 +90,46 @@ def sample_ids(store: Embeddings, split: str) -> list[str]:
 
 
 def part_of(
-    split: EmbeddedSplit, rows: Rows, *, starts: int, folds: int | None = None, needs: Collection[Need] = ()
+    split: EmbeddedSplit, rows: Rows, *, search: Search | None = None, needs: Collection[Need] = ()
 ) -> EmbeddedSplit:
     """Take some images of a split as a split of their own, with k the size of their largest class.
 
     Args:
         split: the whole.
         rows: (M,) indices.
-        starts: largest number of k-means starts.
-        folds: largest number of the probe's folds; None: as many as of the whole.
+        search: of k-means; None: that of the whole.
         needs: what scores will need of it.
     """
     y = np.unique(split.y[rows], return_inverse=True)[1]
-    whole = split.settings
+    search = search or split.settings.search
     settings = replace(
-        whole,
+        split.settings,
         normalize="none",  # done
         neighbours=int(min(np.bincount(y).max(), len(y) - 1)),
-        starts=min(starts, whole.starts),
-        folds=min(folds or whole.folds, whole.folds),
+        search=search,
     )
-    return EmbeddedSplit(split.X[rows], y, settings, needs=needs)
+    rotated = split.rotated[rows] if "clusterings" in needs and not search.single else None
+    return EmbeddedSplit(split.X[rows], y, settings, needs=needs, rotated=rotated)
+
+
+def draw_halves(store: Embeddings, params: MeasureParams) -> tuple[NDArray[np.bool_], str | None]:
+    """Draw the halves of the unseen images, the same for every layer, training seed and network.
+
+    Returns:
+        (B, N), without rows where there can be none; and then why.
+    """
+    labels, ids = store.labels(UNSEEN), sample_ids(store, UNSEEN)
+    seed = halves_seed(store.dataset, store.fold, ids)
+    try:
+        return complementary_halves(labels, params.refits.halves, seed, groups=groups_of(store, UNSEEN)), None
+    except UserError as error:
+        return np.empty((0, len(labels)), dtype=bool), str(error)
+
+
+def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:
+    """Groups of one split's images, an image without one being its own; None where no image has any."""
+    samples = store.samples[store.samples["split"] == split]
+    if "group" not in samples or not (samples["group"] != "").any():
+        return None
+    grouped, groups = samples["group"] != "", "group " + samples["group"]
+    return groups.where(grouped, "image " + samples["sample_id"]).to_numpy(dtype=str)

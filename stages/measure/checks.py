@@ -49,7 +49,7 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
     Raises:
         UserError: naming the parameter, what must hold and what was found.
     """
-    for section in ("extra", "probe"):
+    for section in ("extra", "probe", "refits"):
         check_steps(store, section, params)
     if params.knn_k == "paper" and UNSEEN not in store.splits:
         raise UserError(
@@ -68,7 +68,7 @@ def check_params(store: Embeddings, params: MeasureParams) -> None:
 
 
 def check_steps(store: Embeddings, section: str, params: MeasureParams) -> None:
-    """Check that the steps of `measure.extra` or `measure.probe` are checkpoints.
+    """Check that the steps of `measure.extra`, `measure.probe` or `measure.refits` are checkpoints.
 
     Raises:
         UserError: naming those that are not.

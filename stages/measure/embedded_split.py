@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Rows
-from stages.measure.scores.clustering import Clustering, cluster, least_inertia, normalized_mutual_information
+from stages.measure.scores.kmeans import Clustering, Search, clusterings, rotate
 from stages.measure.scores.neighbours import Scan, distance_sums, scan
 from stages.measure.scores.probe import held_out_predictions
 
 NEAREST = 3
 """Neighbours that are kept by index."""
+
+SHUFFLES = 20
+"""Random deals of the classes whose mean silhouette is the chance level."""
 
 ROWS_PER_BLOCK = 1024
 """Rows that are in double precision at once."""
@@ -33,15 +36,14 @@ class Settings:
     Attributes:
         normalize: `l2`: rows are scaled to length 1 (rows of zeros stay), `none`: taken as they are.
         neighbours: k of `knn_purity`, at most N - 1.
-        starts, kmeans_seed: of k-means.
+        search: how hard k-means looks for the least inertia.
         C, folds, probe_seed: of the linear probe.
         few_shot_seed: of the few-shot episodes.
     """
 
     normalize: Literal["none", "l2"]
     neighbours: int
-    starts: int
-    kmeans_seed: int
+    search: Search
     C: float
     folds: int
     probe_seed: int
@@ -56,7 +58,6 @@ class Score:
         value: the score.
         chance: the value expected when embedding and class are unrelated.
         ceiling: the best value that these class sizes allow.
-        start_sd: standard deviation (ddof = 1) over k-means starts; NaN of a single start, None of scores without.
         per_image: (N,) float or bool, each image's contribution, whose mean is `value` (of a score that is no mean,
             `value` plus the image's influence on it); NaN of images that take no part; None where images have none.
         left_out: number of images that the score could not use.
@@ -65,7 +66,6 @@ class Score:
     value: float
     chance: float
     ceiling: float
-    start_sd: float | None = None
     per_image: NDArray[np.floating | np.bool_] | None = None
     left_out: int = 0
 
@@ -81,6 +81,7 @@ class EmbeddedSplit:
         *,
         needs: Collection[Need] = (),
         copies: Mapping[str, tuple[Rows, Float32]] | None = None,
+        rotated: Float32 | None = None,
     ) -> None:
         """Take an embedding and its classes.
 
@@ -91,12 +92,18 @@ class EmbeddedSplit:
             needs: what scores will need: neighbours and distances to classes then come from one pass. What is not named
                 can be asked for all the same.
             copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
+            rotated: (N, C) float32, where X is a part of an embedding: the same rows of its `rotated`.
         """
         self.X = unit_rows(X) if settings.normalize == "l2" else X
         self.y = y
         self.settings = settings
         self.needs = frozenset(needs)
         self.copies = dict(copies or {})
+        self.scored: dict[str, Score] = {}
+        """Scores that were computed, by name."""
+        self.without_class: dict[str, Float64] = {}
+        """Scores that were fitted again without each class, (K,) by name."""
+        self._rotated = rotated
 
     @cached_property
     def class_sizes(self) -> Counts:
@@ -109,20 +116,20 @@ class EmbeddedSplit:
         return self.class_sizes[self.y] - 1
 
     @cached_property
+    def rotated(self) -> Float32:
+        """The rows in the principal axes in which k-means searches, (N, C)."""
+        return rotate(self.X) if self._rotated is None else self._rotated
+
+    @cached_property
     def clusterings(self) -> list[Clustering]:
-        """K-means into K clusters, one clustering for each start."""
-        settings = self.settings
-        return cluster(self.X, len(self.class_sizes), starts=settings.starts, seed=settings.kmeans_seed)
+        """K-means into K clusters: different partitions, least inertia first."""
+        K, search = len(self.class_sizes), self.settings.search
+        return clusterings(self.X, K, search, rotated=None if search.single else self.rotated)
 
-    @cached_property
-    def best_start(self) -> int:
-        """Index of the start of least inertia; the first of equal ones."""
-        return least_inertia(self.clusterings)
-
-    @cached_property
-    def start_nmi(self) -> list[float]:
-        """Normalized mutual information of the classes with every start."""
-        return [normalized_mutual_information(self.y, clustering.labels) for clustering in self.clusterings]
+    @property
+    def clusters(self) -> NDArray[np.int32]:
+        """Every image's cluster in the clustering of least inertia, (N,)."""
+        return self.clusterings[0].labels
 
     @cached_property
     def scan(self) -> Scan:
@@ -137,21 +144,22 @@ class EmbeddedSplit:
 
     @cached_property
     def shuffled_y(self) -> Classes:
-        """The classes dealt to the images at random, the same for every layer."""
-        return np.random.default_rng(0).permutation(self.y)
+        """The classes dealt to the images at random, the same for every layer, (SHUFFLES, N)."""
+        return np.random.default_rng(0).permuted(np.tile(self.y, (SHUFFLES, 1)), axis=1)
 
     @cached_property
     def class_distances(self) -> tuple[Float64, Float64]:
-        """Sums of every image's distances to each class, and to each shuffled class, both (N, K)."""
+        """Sums of every image's distances to each class, (N, K), and to shuffled classes, (SHUFFLES, N, K)."""
         sums = self.scan.sums if self.needs >= {"neighbours", "class_distances"} else None
         if sums is None:
             sums = distance_sums(self.X, self._class_indicators())
-        return sums[:, : len(self.class_sizes)], sums[:, len(self.class_sizes) :]
+        own, *shuffled = np.split(sums, 1 + SHUFFLES, axis=1)
+        return own, np.stack(shuffled)
 
     def _class_indicators(self) -> Float64:
-        """Membership of classes, then of shuffled classes, (N, 2 K)."""
+        """Membership of classes, then of shuffled classes, (N, (1 + SHUFFLES) K)."""
         identity = np.eye(len(self.class_sizes))
-        return np.concatenate([identity[self.y], identity[self.shuffled_y]], axis=1)
+        return np.concatenate([identity[self.y], *identity[self.shuffled_y]], axis=1)
 
     @cached_property
     def centred_directions(self) -> Float32:

@@ -47,7 +47,7 @@ def complementary_halves(
     for _ in range(count // 2):
         half = _split_images(labels, rng) if groups is None else _split_groups(labels, groups, rng)
         pairs += [half, ~half]
-    return np.array(pairs).reshape(len(pairs), len(labels))
+    return np.array(pairs, dtype=bool).reshape(len(pairs), len(labels))
 
 
 def _split_images(labels: NDArray[np.str_], rng: np.random.Generator) -> Half:

@@ -7,8 +7,9 @@ import numpy as np
 
 from stages.measure.analyses.registry import ANALYSES, Extra
 from stages.measure.embedded_split import Settings
-from stages.measure.metric_names import HEAD_SCORES, LAYER_SCORES, PROBE
+from stages.measure.metric_names import FROM_CLUSTERS, HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
+from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import Embeddings, Layer
 from stages.shared.seeding import child_seed
 from stages.shared.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
@@ -24,6 +25,7 @@ class Job:
         layer: the layer.
         metrics: names of scores of layers.
         analyses: names from `ANALYSES`; at the last step, and of the baseline.
+        refits: names of scores that are fitted again.
     """
 
     step: int
@@ -31,6 +33,7 @@ class Job:
     layer: Layer
     metrics: tuple[str, ...]
     analyses: tuple[str, ...] = ()
+    refits: tuple[str, ...] = ()
 
 
 def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
@@ -41,10 +44,13 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
             for layer in store.layers:
                 analyses = analyses_of(split, params) if is_baseline(layer) or step == store.steps[-1] else ()
                 if not is_baseline(layer):
-                    jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses))
+                    refits = refits_at(step, split, store.steps, params)
+                    jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses, refits))
                 elif step == store.steps[0]:
                     metrics = tuple(name for name in params.all_metrics if name in LAYER_SCORES)
-                    jobs.append(Job(step, split, layer, metrics, analyses))
+                    by_step = [refits_at(each, split, store.steps, params) for each in store.steps]
+                    refits = tuple(name for name in params.refits.metrics if any(name in at for at in by_step))
+                    jobs.append(Job(step, split, layer, metrics, analyses, refits))
     return [job for job in jobs if job.metrics or job.analyses]
 
 
@@ -63,6 +69,15 @@ def metrics_at(step: int, steps: Sequence[int], params: MeasureParams) -> tuple[
 def wanted_at(step: int, steps: Sequence[int], params: MeasureParams) -> list[str]:
     """Names of the scores that are asked for at one step."""
     return params.all_metrics if step in chosen_steps(params.extra.steps, steps) else params.metrics
+
+
+def refits_at(step: int, split: str, steps: Sequence[int], params: MeasureParams) -> tuple[str, ...]:
+    """Names of the scores that are fitted again of every layer of one split at one step."""
+    if split != UNSEEN or step not in chosen_steps(params.refits.steps, steps):
+        return ()
+    asked = metrics_at(step, steps, params)
+    names = [name for name in params.refits.metrics if name not in FROM_CLUSTERS or params.refits_clusters]
+    return tuple(name for name in names if name in asked)
 
 
 def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
@@ -94,8 +109,7 @@ def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Setting
     return Settings(
         normalize=params.normalize,
         neighbours=min(largest, len(store.labels(split)) - 1),
-        starts=params.kmeans.starts,
-        kmeans_seed=params.kmeans.seed,
+        search=Search(params.kmeans.starts, params.kmeans.polished, params.kmeans.seed),
         C=params.probe.C,
         folds=params.probe.folds,
         probe_seed=child_seed(store.seed, "probe folds"),

@@ -31,5 +31,15 @@ HEAD_SCORES: dict[str, Better] = {"accuracy": "higher"}
 
 BETTER = LAYER_SCORES | HEAD_SCORES
 
+FROM_CLUSTERS = ("nmi", "ami", "ari", "cluster_accuracy")
+"""Scores of a k-means clustering."""
+
+REFITTED = (
+    *FROM_CLUSTERS,
+    *("knn_purity", "nn1_accuracy", "silhouette", "r_precision", "map_at_r"),
+    *("few_shot_accuracy_1", "few_shot_accuracy_5", "collapse"),
+)
+"""Scores that `measure.refits` may fit again: those whose refits are cheap."""
+
 PROBE = "probe_accuracy"
 """The score of the linear probe, which is fitted at its own steps only."""

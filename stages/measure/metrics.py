@@ -4,7 +4,7 @@ Every function takes one layer's embedding of one split and returns a `Score`; d
 What several scores share (neighbours, clusterings) is a cached property of `EmbeddedSplit`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,12 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from stages.measure.arrays import Counts, Float32
 from stages.measure.embedded_split import EmbeddedSplit, Need, Score
-from stages.measure.scores.clustering import assigned_classes, chance_of_assignment, chance_of_nmi
+from stages.measure.scores.agreement import (
+    assigned_classes,
+    chance_of_assignment,
+    chance_of_nmi,
+    normalized_mutual_information,
+)
 from stages.measure.scores.few_shot import WAYS, mean_correctness
 from stages.measure.scores.geometry import class_collapse, two_nearest_dimension
 from stages.measure.scores.retrieval import chance_of_average_precision
@@ -35,38 +40,33 @@ class Metric:
 
 
 def nmi(split: EmbeddedSplit) -> Score:
-    """Agreement of classes with the k-means start of least inertia."""
-    values, best = split.start_nmi, split.best_start
-    start_sd = spread(values)
-    chance = chance_of_nmi(split.y, split.clusterings[best].labels)
-    return Score(values[best], chance, 1.0, start_sd=start_sd)
+    """Agreement of classes with the k-means clustering of least inertia."""
+    chance = chance_of_nmi(split.y, split.clusters)
+    return Score(normalized_mutual_information(split.y, split.clusters), chance, 1.0)
 
 
 def ami(split: EmbeddedSplit) -> Score:
     """The same, corrected for chance: adjusted mutual information."""
-    values = [float(adjusted_mutual_info_score(split.y, c.labels)) for c in split.clusterings]
-    return Score(values[split.best_start], 0.0, 1.0, start_sd=spread(values))
+    return Score(float(adjusted_mutual_info_score(split.y, split.clusters)), 0.0, 1.0)
 
 
 def ari(split: EmbeddedSplit) -> Score:
     """Agreement on pairs of images, corrected for chance: adjusted Rand index."""
-    values = [float(adjusted_rand_score(split.y, c.labels)) for c in split.clusterings]
-    return Score(values[split.best_start], 0.0, 1.0, start_sd=spread(values))
+    return Score(float(adjusted_rand_score(split.y, split.clusters)), 0.0, 1.0)
 
 
 def cluster_accuracy(split: EmbeddedSplit) -> Score:
     """Share of images in the cluster that the best one-to-one assignment gives to their class."""
-    correct = [assigned_classes(split.y, c.labels) == split.y for c in split.clusterings]
-    best = correct[split.best_start]
-    chance = chance_of_assignment(split.y, split.clusterings[split.best_start].labels)
-    return Score(float(best.mean()), chance, 1.0, start_sd=spread([float(c.mean()) for c in correct]), per_image=best)
+    correct = assigned_classes(split.y, split.clusters) == split.y
+    return Score(float(correct.mean()), chance_of_assignment(split.y, split.clusters), 1.0, per_image=correct)
 
 
 def silhouette(split: EmbeddedSplit) -> Score:
     """How much nearer an image is to its own class than to the nearest other, on average."""
     own, shuffled = split.class_distances
     each = silhouettes(own, split.y)
-    return Score(float(each.mean()), float(silhouettes(shuffled, split.shuffled_y).mean()), 1.0, per_image=each)
+    unrelated = [silhouettes(sums, y).mean() for sums, y in zip(shuffled, split.shuffled_y, strict=True)]
+    return Score(float(each.mean()), float(np.mean(unrelated)), 1.0, per_image=each)
 
 
 def knn_purity(split: EmbeddedSplit) -> Score:
@@ -145,6 +145,14 @@ METRICS = {
 }
 
 
+def score_split(split: EmbeddedSplit, names: Collection[str]) -> dict[str, Score]:
+    """Compute scores by name, those that this embedding does not have yet."""
+    for name in names:
+        if name not in split.scored:
+            split.scored[name] = METRICS[name].score(split)
+    return {name: split.scored[name] for name in names}
+
+
 def needs_of(names: Iterable[str]) -> frozenset[Need]:
     """What scores need of an embedding, together."""
     return frozenset(need for name in names for need in METRICS[name].needs)
@@ -165,11 +173,6 @@ def accuracy(logits: Float32, heads: NDArray[np.str_], labels: NDArray[np.str_])
 
 HEAD_METRICS: dict[str, Callable[[Float32, NDArray[np.str_], NDArray[np.str_]], Score]] = {"accuracy": accuracy}
 """Scores of the network's own head, from logits, names of the head's outputs and class names."""
-
-
-def spread(values: list[float]) -> float:
-    """Standard deviation (ddof = 1) over k-means starts; NaN of one start."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
 
 
 def chance_of_neighbours(split: EmbeddedSplit) -> float:

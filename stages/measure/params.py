@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.metric_names import BETTER
+from stages.measure.metric_names import BETTER, REFITTED
 from stages.shared.console import nearest
 from stages.shared.params import ALL, Params
 from stages.shared.split_names import UNSEEN
@@ -24,7 +24,20 @@ def _known_analysis(name: str) -> str:
     return name
 
 
+def _refitted_score(name: str) -> str:
+    if name not in REFITTED:
+        raise ValueError(f"{name!r} is no score that can be fitted again: {nearest(name, REFITTED)}")
+    return name
+
+
+def _even(count: int) -> int:
+    if count % 2:
+        raise ValueError(f"must be even, since halves come in pairs, found {count}")
+    return count
+
+
 ScoreName = Annotated[str, AfterValidator(_known_score)]
+RefittedName = Annotated[str, AfterValidator(_refitted_score)]
 AnalysisName = Annotated[str, AfterValidator(_known_analysis)]
 Steps = Literal["ends", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
@@ -41,16 +54,49 @@ class ExtraParams(Params):
     steps: Steps
 
 
-class KMeansParams(Params):
-    """K-means clustering.
+class SearchParams(Params):
+    """How hard k-means looks for the clustering of least inertia.
 
     Attributes:
-        starts: number of k-means++ starts, each fitted alone.
-        seed: random state of the first start, root of the others' child seeds; `{starts: 1, seed: 42}` is the paper's.
+        starts: number of k-means++ starts in the leading columns of the rotated embedding.
+        polished: how many of the best distinct partitions are fitted on in all columns, at most `starts`.
     """
 
     starts: Annotated[int, Field(ge=1)]
+    polished: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _no_more_than_starts(self) -> Self:
+        if self.polished > self.starts:
+            raise ValueError(f"polished must be at most starts ({self.starts}), found {self.polished}; lower polished")
+        return self
+
+
+class KMeansParams(SearchParams):
+    """K-means clustering.
+
+    Attributes:
+        seed: root of the starts' child seeds; of a single start, which is fitted to the embedding as it is, its random
+            state. `{starts: 1, polished: 1, seed: 42}` is the paper's.
+    """
+
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class RefitsParams(SearchParams):
+    """Scores of the unseen split fitted again without each class and on halves of the images.
+
+    `starts` and `polished` are those of k-means on halves; without a class, `measure.kmeans` counts.
+
+    Attributes:
+        metrics: names of scores, of `REFITTED`; those are refitted that are asked for at a step, too.
+        steps: where: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
+        halves: number of halves, in complementary pairs; 0: none.
+    """
+
+    metrics: list[RefittedName]
+    steps: Steps
+    halves: Annotated[int, Field(ge=0), AfterValidator(_even)]
 
 
 class ProbeParams(Params):
@@ -79,6 +125,7 @@ class MeasureParams(Params):
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
             split for both (`paper`).
         probe: the classifier behind `probe_accuracy`, which is fitted at its own steps only.
+        refits: scores of the unseen split that are fitted again, for their intervals.
     """
 
     metrics: Annotated[list[ScoreName], Field(min_length=1)]
@@ -88,6 +135,12 @@ class MeasureParams(Params):
     kmeans: KMeansParams
     knn_k: Literal["split", "paper"]
     probe: ProbeParams
+    refits: RefitsParams
+
+    @property
+    def refits_clusters(self) -> bool:
+        """Whether scores from clusters are refitted: k-means searches as hard on all images as it does on halves."""
+        return self.kmeans.starts >= self.refits.starts
 
     @property
     def all_metrics(self) -> list[str]:
@@ -97,6 +150,7 @@ class MeasureParams(Params):
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
         lists = {"metrics": self.metrics, "extra.metrics": self.extra.metrics, "analyses": self.analyses}
+        lists["refits.metrics"] = self.refits.metrics
         for where, names in lists.items():
             if len(set(names)) < len(names):
                 raise ValueError(f"{where} must not repeat a name, found {names}")

@@ -1,4 +1,4 @@
-"""Scores of one embedding fitted again: of all its classes, of all but each one, and of halves of its images.
+"""Scores of one embedding fitted again: of all its classes but each one, and of halves of its images.
 
 What an interval is made of. Leaving a class out shows how much a score depends on which classes there are, halves how
 much on which images (docs/uncertainty.md). Everything that a score fits is fitted again on each subset, from nothing:
@@ -15,16 +15,13 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from stages.measure.arrays import Classes, Float64
 from stages.measure.embedded_split import centred, unit_rows
-from stages.measure.scores.clustering import assigned_classes, normalized_mutual_information
+from stages.measure.scores.agreement import assigned_classes, normalized_mutual_information
 from stages.measure.scores.few_shot import mean_correctness
 from stages.measure.scores.geometry import class_collapse
 from stages.measure.scores.kmeans import Search, cluster, rotate
 from stages.measure.scores.neighbours import Scan
 from stages.measure.scores.silhouette import silhouettes
 from stages.measure.scores.subset_neighbours import subset_scans
-
-CLASSES_SEARCH = Search(starts=50, polished=5)
-HALVES_SEARCH = Search(starts=15, polished=3)
 
 FEWEST_CLASSES = 4
 """Classes below which none is left out: what remains would be too few to compare."""
@@ -35,14 +32,14 @@ class RefitSettings:
     """How scores are fitted again.
 
     Attributes:
-        search: of k-means on all classes and on all but one.
+        search: of k-means on all classes but one.
         halves_search: of k-means on halves.
         few_shot_seed: of the few-shot episodes.
     """
 
-    search: Search = CLASSES_SEARCH
-    halves_search: Search = HALVES_SEARCH
-    few_shot_seed: int = 0
+    search: Search
+    halves_search: Search
+    few_shot_seed: int
 
 
 @dataclass(frozen=True)
@@ -51,15 +48,18 @@ class Refits:
 
     Attributes:
         metrics: names of the scores.
-        value: (M,) of all classes.
         without: (K, M) of all classes but one, in the order of classes; (0, M) of fewer than `FEWEST_CLASSES`.
         halves: (B, M) of halves of the images.
     """
 
     metrics: tuple[str, ...]
-    value: Float64
     without: Float64
     halves: Float64
+
+    def of(self, metric: str) -> tuple[Float64, Float64]:
+        """One score without each class, (K,), and of halves, (B,)."""
+        column = self.metrics.index(metric)
+        return self.without[:, column], self.halves[:, column]
 
 
 def refit(
@@ -68,22 +68,26 @@ def refit(
     halves: NDArray[np.bool_],
     metrics: Collection[str],
     settings: RefitSettings,
+    *,
+    rotated: NDArray[np.float32] | None = None,
 ) -> Refits:
-    """Fit the scores of one embedding again on all classes, on all but each one, and on halves of the images.
+    """Fit the scores of one embedding again on all classes but each one, and on halves of the images.
 
     Args:
         X: (N, D) float32, normalized as the scores want it.
         y: (N,) classes 0 ... K - 1, each occurring.
         halves: (B, N) from `halves.complementary_halves`.
-        metrics: names of scores, of `REFITTED`.
+        metrics: names of scores, of `metric_names.REFITTED`.
         settings: how hard to search for clusters.
+        rotated: (N, C) the embedding after `kmeans.rotate`; made here if missing.
     """
     K = int(y.max()) + 1
     without = y != np.arange(K)[:, None] if K >= FEWEST_CLASSES else np.empty((0, len(y)), bool)
-    subsets = np.concatenate([np.ones((1, len(y)), bool), without, halves])
-    searches = [settings.search] * (1 + len(without)) + [settings.halves_search] * len(halves)
-    table = subset_scores(X, y, subsets, searches, metrics, few_shot_seed=settings.few_shot_seed)
-    return Refits(tuple(metrics), table[0], table[1 : 1 + len(without)], table[1 + len(without) :])
+    subsets = np.concatenate([without, halves])
+    searches = [settings.search] * len(without) + [settings.halves_search] * len(halves)
+    seed = settings.few_shot_seed
+    table = subset_scores(X, y, subsets, searches, metrics, few_shot_seed=seed, rotated=rotated)
+    return Refits(tuple(metrics), table[: len(without)], table[len(without) :])
 
 
 def subset_scores(
@@ -94,6 +98,7 @@ def subset_scores(
     metrics: Collection[str],
     *,
     few_shot_seed: int,
+    rotated: NDArray[np.float32] | None = None,
 ) -> Float64:
     """Score subsets of the images of one embedding, (S, M).
 
@@ -102,12 +107,15 @@ def subset_scores(
         y: (N,) classes 0 ... K - 1.
         subsets: (S, N) which images belong; at least two of at least two classes.
         searches: of k-means on each subset.
-        metrics: names of M scores, of `REFITTED`.
+        metrics: names of M scores, of `metric_names.REFITTED`.
         few_shot_seed: of the few-shot episodes.
+        rotated: (N, C) the embedding after `kmeans.rotate`; made here if missing.
     """
+    if len(subsets) == 0:
+        return np.empty((0, len(metrics)))
     wanted = set(metrics)
     classes = [np.unique(y[subset], return_inverse=True)[1].astype(np.int64) for subset in subsets]
-    columns = _cluster_scores(X, subsets, classes, searches, wanted)
+    columns = _cluster_scores(X, rotated, subsets, classes, searches, wanted)
     columns |= _neighbour_scores(X, y, subsets, classes, wanted)
     columns |= _embedding_scores(X, subsets, classes, wanted, few_shot_seed)
     return np.column_stack([columns[name] for name in metrics]) if metrics else np.empty((len(subsets), 0))
@@ -118,6 +126,7 @@ Columns = dict[str, list[float]]
 
 def _cluster_scores(
     X: NDArray[np.float32],
+    rotated: NDArray[np.float32] | None,
     subsets: NDArray[np.bool_],
     classes: list[Classes],
     searches: list[Search],
@@ -126,7 +135,9 @@ def _cluster_scores(
     names = [name for name in CLUSTER_SCORES if name in wanted]
     if not names:
         return {}
-    rotated, columns = rotate(X), Columns({name: [] for name in names})
+    columns = Columns({name: [] for name in names})
+    if rotated is None:
+        rotated = rotate(X)
     for subset, own, search in zip(subsets, classes, searches, strict=True):
         labels = cluster(X[subset], int(own.max()) + 1, search, rotated=rotated[subset]).labels
         for name in names:
@@ -205,6 +216,3 @@ EMBEDDING_SCORES: dict[str, Callable[[NDArray[np.float32], Classes, int], float]
     "collapse": _collapse,
 }
 """Of an embedding, classes and a seed."""
-
-REFITTED = (*CLUSTER_SCORES, *NEIGHBOUR_SCORES, *EMBEDDING_SCORES)
-"""Scores whose refits are cheap."""

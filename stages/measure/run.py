@@ -11,16 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.analyses.result import AnalysisResult, combine
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import Score
-from stages.measure.jobs import Job, head_metrics, is_baseline, metrics_at
-from stages.measure.metrics import HEAD_METRICS, METRICS, needs_of
+from stages.measure.embedded_split import EmbeddedSplit, Score
+from stages.measure.jobs import Job, head_metrics, is_baseline, metrics_at, refits_at
+from stages.measure.metric_names import FROM_CLUSTERS
+from stages.measure.metrics import HEAD_METRICS, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.scores.clustering import Clustering
+from stages.measure.refits import Refits, RefitSettings, refit
+from stages.measure.scores.agreement import compare_clusterings
+from stages.measure.scores.kmeans import Search
 from stages.shared.console import UserError, progress
 from stages.shared.embedding_store import Embeddings, open_embeddings
 from stages.shared.split_names import SEEN
@@ -36,18 +40,18 @@ class Result:
         job: the layer, split and step.
         scores: by name.
         classes: number of classes, K.
-        clusterings: every k-means start; empty if no score needs them.
-        start_nmi: normalized mutual information of the classes with every start.
-        best_start: index of the start of least inertia.
+        clusterings: what `compare_clusterings` says of them; empty if no score needs any.
+        clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
+        refits: scores fitted again; None if none are.
         analysed: what the analyses of the last step found.
     """
 
     job: Job
     scores: dict[str, Score]
     classes: int
-    clusterings: list[Clustering]
-    start_nmi: list[float]
-    best_start: int
+    clusterings: list[dict[str, float]]
+    clusters: NDArray[np.int32] | None
+    refits: Refits | None
     analysed: AnalysisResult
 
 
@@ -89,14 +93,29 @@ def network_results(cell: Cell, analyses: Sequence[str]) -> Iterator[AnalysisRes
 
 
 def score(cell: Cell, job: Job) -> Result:
-    """Read one layer of one split and compute its scores and analyses."""
+    """Read one layer of one split and compute its scores, its refits and its analyses."""
     copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
+    scores = score_split(split, job.metrics)
+    refits = refit_split(cell, split, job.refits) if job.refits else None
     analysed = combine(load(name)(cell, job.layer, split) for name in job.analyses)
-    scores = {name: METRICS[name].score(split) for name in job.metrics}
-    starts = (split.clusterings, split.start_nmi, split.best_start) if "clusterings" in needs else ([], [], 0)
-    return Result(job, scores, len(split.class_sizes), *starts, analysed)
+    compared, clusters = [], None
+    if "clusterings" in needs:
+        compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
+    return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
+
+
+def refit_split(cell: Cell, split: EmbeddedSplit, names: Sequence[str]) -> Refits:
+    """Fit scores of the unseen split again, and keep those without a class for the analyses."""
+    settings, refits = split.settings, cell.params.refits
+    halves_search = Search(refits.starts, refits.polished, settings.search.seed)
+    refit_settings = RefitSettings(settings.search, halves_search, settings.few_shot_seed)
+    rotated = split.rotated if set(names) & set(FROM_CLUSTERS) else None
+    found = refit(split.X, split.y, cell.halves, names, refit_settings, rotated=rotated)
+    if len(found.without):
+        split.without_class.update(zip(names, found.without.T, strict=True))
+    return found
 
 
 def worker_count(flag: str | None) -> int:
@@ -129,11 +148,16 @@ def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, worker
     """
     if not jobs:
         return []
-    longest_first = sorted(range(len(jobs)), key=lambda i: (-len(jobs[i].analyses), -jobs[i].layer.width))
+    longest_first = sorted(range(len(jobs)), key=lambda i: expected_cost(jobs[i]), reverse=True)
     ordered = [jobs[i] for i in longest_first]
     computed = _in_processes(path, params, ordered, workers) if workers > 1 else _here(path, params, ordered)
     results = dict(zip(longest_first, progress(computed, total=len(jobs), what="measure", unit="layers"), strict=True))
     return [results[i] for i in range(len(jobs))]
+
+
+def expected_cost(job: Job) -> tuple[bool, int, int]:
+    """Order jobs by what takes longest: refits, then analyses, then wide layers."""
+    return bool(job.refits), len(job.analyses), job.layer.width
 
 
 def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
@@ -199,7 +223,8 @@ def spread_baseline(results: Sequence[Result], store: Embeddings, params: Measur
             last = step == store.steps[-1]
             analyses, analysed = (result.job.analyses, result.analysed) if last else ((), AnalysisResult())
             if metrics or analyses:
-                job = replace(result.job, step=step, metrics=metrics, analyses=analyses)
+                refits = refits_at(step, result.job.split, store.steps, params)
+                job = replace(result.job, step=step, metrics=metrics, analyses=analyses, refits=refits)
                 at_step = replace(result, job=job, scores={n: result.scores[n] for n in metrics}, analysed=analysed)
                 spread.append((step, store.splits.index(job.split), number, at_step))
     return [at_step for *_, at_step in sorted(spread, key=lambda row: row[:3])]

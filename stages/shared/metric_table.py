@@ -4,6 +4,7 @@ layers.csv      the tidy metric table: one row per dataset, model, fold, seed, s
 <analysis>.csv  the table of an analysis that has one (`ANALYSIS_TABLES`)
 images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
                 its distances to the training images
+refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
 """
 
 import re
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from stages.shared import csv_table
+from stages.shared.console import UserError
 from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 
 ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT}
@@ -34,7 +38,7 @@ COLUMNS = KEYS | {
 
 chance      the value expected when embedding and class are unrelated
 ceiling     the best value that these class sizes allow
-start_sd    standard deviation (ddof = 1) over k-means starts; empty where the score has no random start
+start_sd    empty; of earlier versions: standard deviation (ddof = 1) over k-means starts
 n_images, n_classes   what the value was computed on
 parameters  parameters of the network up to this layer
 width       the layer's number of features
@@ -63,11 +67,21 @@ left_out    the unseen classes left out, as `join_classes` writes them; empty wh
 layer_a     the layer that is not deeper than `layer_b`
 """
 
+ALL_BUT_ONE_CLASS, HALF = "class", "half"
+REFIT_COLUMNS = {**ROW_KEYS, "metric": TEXT, "kind": TEXT, "part": TEXT, "value": FLOAT}
+"""Columns of refits.parquet, scores of the unseen split fitted again to parts of it:
+
+kind    `class`: all classes but one; `half`: half of the images
+part    the class left out; or the number of the half, of which 2 i and 2 i + 1 complement each other
+"""
+
 CLUSTER = "cluster"
-"""Column of images.parquet: the image's cluster in the k-means start of least inertia."""
+"""Column of images.parquet: the image's cluster in the k-means clustering of least inertia."""
 
 OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 """Columns of images.parquet: the image's distances to the seen training images, at the last step."""
+
+REFITS = "refits.parquet"
 
 MEASURE_AGAIN = "run the measure stage again (`dvc repro --force`)"
 """The remedy for a table that is not as it should be."""
@@ -128,6 +142,34 @@ def read_analysis(folder: Path, analysis: str) -> pd.DataFrame:
     if not path.is_file():
         return csv_table.empty_table(columns)
     return csv_table.read_table(path, columns, what=f"a table of {analysis}", stage="measure")[list(columns)]
+
+
+def write_refits(folder: Path, refits: pd.DataFrame) -> None:
+    """Write scores fitted again, `REFIT_COLUMNS`; the same bytes for the same rows and library version."""
+    table = pa.Table.from_pandas(csv_table.typed(refits[list(REFIT_COLUMNS)], REFIT_COLUMNS), preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(None), folder / REFITS, compression="zstd")
+
+
+def read_refits(folder: Path) -> pd.DataFrame:
+    """Read scores fitted again from a cell's folder; without rows where none were.
+
+    Raises:
+        UserError: it is no table, or lacks a column (written by another version).
+    """
+    path = folder / REFITS
+    if not path.is_file():
+        return csv_table.empty_table(REFIT_COLUMNS)
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: must be a Parquet table, found it damaged ({error}); {MEASURE_AGAIN}") from None
+    missing = [name for name in REFIT_COLUMNS if name not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path}: must have the columns {', '.join(REFIT_COLUMNS)}; lacks {', '.join(missing)}: it was written by "
+            f"another version; {MEASURE_AGAIN}"
+        )
+    return csv_table.typed(table[list(REFIT_COLUMNS)], REFIT_COLUMNS)
 
 
 def analysis_path(folder: Path, analysis: str) -> Path:

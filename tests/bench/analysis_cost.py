@@ -1,8 +1,8 @@
-"""What each analysis of the last step costs on one cell, in CPU seconds on one thread, beside the scores themselves.
+"""What scores, refits and each analysis of the last step cost on one cell, in CPU seconds on one thread.
 
 The cell is synthetic, as in `measure_cost`: nine layers and the raw-pixel baseline, 15 seen and 5 unseen classes, 100
-training images per class, and 20 images per class in 12 corruptions. Corruptions are charged with the probe's fits,
-which the score `probe_accuracy` shares in the stage.
+training images per class, and 20 images per class in 12 corruptions. As in the stage, refits and analyses are charged
+with what they compute beyond the scores of the same layer, which come first.
 
     python -m tests.bench.analysis_cost --seen 600 --unseen 500
 """
@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ import pandas as pd
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.cell import Cell
 from stages.measure.jobs import plan_jobs
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import METRICS, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.run import one_thread, score
+from stages.measure.run import one_thread, refit_split
 from stages.shared.embedding_store import LAST_STEP, Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
 from stages.shared.params import parse
@@ -53,15 +52,17 @@ def main() -> None:
 
 
 def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
-    """Compute one cell at one step, timing every analysis from nothing."""
+    """Compute one cell at one step, timing every part of it."""
     spent: dict[str, float] = defaultdict(float)
     cell = Cell(open_embeddings(path), params)
     with one_thread(params):
         for job in plan_jobs(cell.store, params):
-            spent["scores"] += seconds_of(score, cell, replace(job, analyses=()))
+            copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
+            split = cell.embedded(job.layer, job.step, job.split, needs=needs_of(job.metrics), copies=copies)
+            spent["scores"] += seconds_of(score_split, split, job.metrics)
+            if job.refits:
+                spent["refits"] += seconds_of(refit_split, cell, split, job.refits)
             for name in job.analyses:
-                copies = ANALYSES[name].extra == "corrupted"
-                split = cell.embedded(job.layer, job.step, job.split, copies=copies)
                 spent[name] += seconds_of(load(name), cell, job.layer, split)
         for name in (name for name in params.analyses if ANALYSES[name].whole_network):
             spent[name] = seconds_of(load(name), cell)

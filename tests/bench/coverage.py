@@ -22,6 +22,7 @@ from stages.aggregate.uncertainty.bootstrap import interval, stratified_weights
 from stages.aggregate.uncertainty.resampled_scores import ClusterScorer, CurveScorer, MeanScorer, OodScorer
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.metrics import METRICS, needs_of
+from stages.measure.scores.kmeans import Search
 
 SCORES = tuple(METRICS)
 DETECTION = ("auroc", "fpr95")
@@ -132,18 +133,17 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def scorers_of(layers: Sequence[Any], y: Any, scores: Sequence[str], seed: int) -> dict[str, CurveScorer]:
     """Measure embeddings of the same images, and make the scorer of every score."""
-    settings = Settings("none", int(np.bincount(y).max()), 5, seed, 1.0, 3, seed, seed)
+    settings = Settings("none", int(np.bincount(y).max()), Search(5, 1, seed), 1.0, 3, seed, seed)
     splits = [EmbeddedSplit(X, y, settings, needs=needs_of(scores)) for X in layers]
     scorers: dict[str, CurveScorer] = {}
     for name in scores:
         measured = [METRICS[name].score(split) for split in splits]
-        start_sd = np.array([[np.nan if m.start_sd is None else m.start_sd for m in measured]])
         if measured[0].per_image is None:
-            clusters = np.array([[split.clusterings[split.best_start].labels for split in splits]])
-            scorers[name] = ClusterScorer(y, clusters, name, start_sd)  # type: ignore[arg-type]
+            clusters = np.array([[split.clusters for split in splits]])
+            scorers[name] = ClusterScorer(y, clusters, name)  # type: ignore[arg-type]
         else:
             width = METRIC_INFO[name].width
-            scorers[name] = MeanScorer(y, np.array([[m.per_image for m in measured]], float), width, start_sd)
+            scorers[name] = MeanScorer(y, np.array([[m.per_image for m in measured]], float), width)
     return scorers
 
 

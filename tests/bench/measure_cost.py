@@ -22,16 +22,23 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.metric_names import REFITTED
 from stages.measure.metrics import METRICS, needs_of
+from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import Layer
 from stages.shared.embedding_writer import EmbeddingWriter
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
 EVERY_CHECKPOINT = ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"]
+REFITS = {
+    "metrics": [name for name in REFITTED if not name.startswith("few_shot")],
+    "steps": "ends", "halves": 20, "starts": 15, "polished": 3,
+}  # fmt: skip
 MEASURE = {
     "metrics": list(METRICS), "extra": {"metrics": [], "steps": "ends"}, "analyses": [], "normalize": "none",
-    "kmeans": {"starts": 10, "seed": 0}, "knn_k": "split", "probe": {"C": 1.0, "folds": 5, "steps": "ends"},
+    "kmeans": {"starts": 50, "polished": 5, "seed": 0}, "knn_k": "split",
+    "probe": {"C": 1.0, "folds": 5, "steps": "ends"}, "refits": REFITS,
 }  # fmt: skip
 LAUNCHER = """
 import resource, subprocess, sys
@@ -70,7 +77,7 @@ def correlated(count: int, classes: int, width: int, seed: int) -> tuple[Any, An
 
 def print_seconds(count: int) -> None:
     """Time every score on every layer of both splits, each from nothing, then together, on one thread."""
-    print(f"CPU seconds on one thread, {len(WIDTHS)} layers, {count} images, 10 k-means starts; in brackets the widest")
+    print(f"CPU seconds on one thread, {len(WIDTHS)} layers, {count} images; in brackets the widest")
     together = {"all": list(METRICS), "every checkpoint": EVERY_CHECKPOINT}
     for classes in CLASSES.values():
         for label, names in ({name: [name] for name in METRICS} | together).items():
@@ -81,7 +88,7 @@ def print_seconds(count: int) -> None:
 
 def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
     """CPU seconds of some scores of one layer, sharing what they can."""
-    settings = Settings("none", int(np.bincount(y).max()), 10, 0, 1.0, 5, 0, 0)
+    settings = Settings("none", int(np.bincount(y).max()), Search(), 1.0, 5, 0, 0)
     began = time.process_time()
     split = EmbeddedSplit(X, y, settings, needs=needs_of(names))
     for name in names:

@@ -12,7 +12,8 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stages.measure.halves import complementary_halves
-from stages.measure.refits import RefitSettings, refit
+from stages.measure.refits import RefitSettings, refit, subset_scores
+from stages.measure.scores.kmeans import Search
 from tests.bench.simulation import store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import rows_of, two_networks
@@ -48,8 +49,9 @@ def test_scores_are_those_of_the_stages():
     metrics = ("nmi", "knn_purity", "ari", "silhouette")
     found = scored(X, y, subsets, [30] * len(subsets), metrics, rng)
     for layer, table in zip(X, found, strict=True):
-        own = refit(layer, y, halves, metrics, RefitSettings())
-        np.testing.assert_allclose(table, np.vstack([own.value[None], own.without, own.halves]), atol=1e-9)
+        whole = subset_scores(layer, y, subsets[:1], [Search()], metrics, few_shot_seed=0)
+        own = refit(layer, y, halves, metrics, RefitSettings(Search(), Search(15, 3), few_shot_seed=0))
+        np.testing.assert_allclose(table, np.vstack([whole, own.without, own.halves]), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -9,6 +9,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
 
@@ -18,9 +19,10 @@ DEFAULT = {
     "extra": {"metrics": [], "steps": "ends"},
     "analyses": [],
     "normalize": "none",
-    "kmeans": {"starts": 3, "seed": 0},
+    "kmeans": {"starts": 3, "polished": 2, "seed": 0},
     "knn_k": "split",
     "probe": {"C": 1.0, "folds": 3, "steps": "ends"},
+    "refits": {"metrics": [], "steps": "ends", "halves": 4, "starts": 3, "polished": 1},
 }
 
 
@@ -35,7 +37,7 @@ def blobs(sizes: Sequence[int], width: int, *, spread: float = 1.0, seed: int = 
 
 def settings(y: Any, **changes: Any) -> Settings:
     k = int(min(np.bincount(y).max(), len(y) - 1))
-    default = {"normalize": "none", "neighbours": k, "starts": 3, "kmeans_seed": 0}
+    default = {"normalize": "none", "neighbours": k, "search": Search(3, 2)}
     return Settings(**{**default, "C": 1.0, "folds": 3, "probe_seed": 0, "few_shot_seed": 0, **changes})
 
 

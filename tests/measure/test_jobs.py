@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from stages.measure.jobs import analyses_of, head_metrics, plan_jobs, settings_of
+from stages.measure.jobs import analyses_of, head_metrics, is_baseline, plan_jobs, settings_of
 from stages.measure.params import MeasureParams
+from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
 from tests.measure.synthetic import DEFAULT, small_store, write_store
@@ -58,6 +59,17 @@ def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
     assert all(job.analyses == analyses_of(job.split, params(analyses=every)) for job in jobs if job.analyses)
 
 
+def test_refits_are_of_scores_asked_for_at_their_steps_on_unseen_images(store):
+    refits = {"metrics": ["collapse", "nmi", "ari"], "steps": [5, 10], "halves": 4, "starts": 3, "polished": 1}
+    jobs = plan_jobs(store, params(metrics=["nmi"], extra=extra(["collapse"], [0, 10]), refits=refits))
+    assert all(job.refits == () for job in jobs if job.split != "unseen")
+    at = {job.step: job.refits for job in jobs if job.split == "unseen" and job.layer.name == "stem"}
+    assert at == {0: (), 5: ("nmi",), 10: ("collapse", "nmi")}
+    assert [job.refits for job in jobs if job.split == "unseen" and is_baseline(job.layer)] == [("collapse", "nmi")]
+    harder = params(metrics=["nmi"], extra=extra(["collapse"], "all"), refits=refits | {"starts": 4})
+    assert {job.refits for job in plan_jobs(store, harder)} == {(), ("collapse",)}
+
+
 def test_an_analysis_needs_no_score_of_the_same_layer(store):
     jobs = plan_jobs(store, params(metrics=["accuracy"], analyses=["ood"]))
     assert {(job.step, job.split, job.layer.name) for job in jobs} == {
@@ -77,8 +89,8 @@ def test_k_is_at_most_the_other_images(tmp_path):
 
 
 def test_folds_depend_on_the_cells_seed_and_kmeans_on_its_own(store):
-    found = settings_of(store, "test", params(kmeans={"starts": 1, "seed": 42}))
-    assert (found.kmeans_seed, found.starts) == (42, 1)
+    found = settings_of(store, "test", params(kmeans={"starts": 1, "polished": 1, "seed": 42}))
+    assert found.search == Search(1, 1, 42)
     assert found.probe_seed == settings_of(store, "unseen", params()).probe_seed
 
 

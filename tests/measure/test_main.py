@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import normalized_mutual_info_score, silhouette_score
 
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import settings_of
 from stages.measure.metric_names import BETTER
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import open_embeddings
-from stages.shared.metric_table import COLUMNS, read_records
+from stages.shared.metric_table import COLUMNS, read_records, read_refits
 from stages.shared.params import read_section
-from tests.measure.synthetic import DEFAULT, write_last_step, write_params, write_store
+from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_store
 
 ROOT = Path(__file__).parents[2]
 PROBE = "probe_accuracy"
@@ -72,10 +74,9 @@ def test_the_closing_line_and_the_log(cell):
     assert done.stderr == ""
     assert json.loads((folder / "log").read_text())["cell"] == "toy-net-0-7"
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
-        "clusters.parquet",
+        "clusterings.csv",
         "images.parquet",
         "layers.csv",
-        "starts.csv",
     ]
 
 
@@ -106,7 +107,6 @@ def test_values_are_those_of_the_catalogue(cell, records):
             assert (row.value, row.chance, row.ceiling) == pytest.approx(
                 (score.value, score.chance, score.ceiling), abs=1e-12
             )
-            assert np.isnan(row.start_sd) == (row.metric != "nmi")
         assert set(found["metric"]) == {"nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"}
         assert set(found["n_images"]) == {len(y)}
         assert set(found["n_classes"]) == {3 if split == "test" else 2}
@@ -153,21 +153,23 @@ def test_images_name_every_sample_in_order(images):
     assert len(images) == 3 * (4 * 44 + 24)
 
 
-def test_every_start_is_kept_and_the_best_ones_clusters_are_the_images(cell, images, records):
+def test_clusterings_are_compared_and_the_first_ones_clusters_are_the_images(cell, images, records):
     folder, _, _ = cell
-    starts, clusters = pd.read_csv(folder / "out" / "starts.csv"), pd.read_parquet(folder / "out" / "clusters.parquet")
-    assert len(starts) == 3 * 2 * 4 * 3
+    found = pd.read_csv(folder / "out" / "clusterings.csv")
     keys = ["step", "split", "layer", "pooling"]
-    best = starts.loc[starts.groupby(keys)["inertia"].idxmin()].set_index(keys)
+    first = found[found["rank"] == 0].set_index(keys)
     nmi = records[records["metric"] == "nmi"].set_index(keys)
-    assert np.allclose(best["nmi"], nmi["value"].reindex(best.index))
-    spread = starts.groupby(keys)["nmi"].std(ddof=1)
-    assert np.allclose(spread, nmi["start_sd"].reindex(spread.index))
-    layers = images[images["layer"] != "head"].reset_index(drop=True)
-    assert layers["sample_id"].tolist() == clusters["sample_id"].tolist()
-    chosen = best["start"].reindex(pd.MultiIndex.from_frame(clusters[keys].astype(starts[keys].dtypes))).to_numpy()
-    labels = clusters[["cluster_0", "cluster_1", "cluster_2"]].to_numpy()
-    assert np.array_equal(labels[np.arange(len(labels)), chosen], layers["cluster"])
+    assert len(first) == len(nmi) == 3 * 2 * 4
+    assert np.allclose(first["nmi"], nmi["value"].reindex(first.index))
+    assert np.allclose(first["agreement"], 1)
+    others = found[found["rank"] > 0]
+    assert 0 < len(others) <= len(first)
+    assert (others["agreement"] < 1).all()
+    assert (found.groupby(keys)["inertia"].diff().dropna() >= 0).all()
+    for name, block in images[images["layer"] != "head"].groupby(keys, observed=True):
+        agreed = normalized_mutual_info_score(block["label"], block["cluster"])
+        assert agreed == pytest.approx(nmi.loc[name, "value"])
+    assert records["start_sd"].isna().all()
 
 
 def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(cell):
@@ -178,6 +180,8 @@ def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(c
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), path.name
 
 
+SIZES = {"test": (8, 8, 8), "unseen": (9, 11, 10, 8)}
+REFITS = {"metrics": ["nmi", "silhouette", "map_at_r"], "steps": "ends", "halves": 4, "starts": 3, "polished": 1}
 EXTRA = [name for name in BETTER if name not in DEFAULT["metrics"]]
 
 
@@ -185,9 +189,11 @@ EXTRA = [name for name in BETTER if name not in DEFAULT["metrics"]]
 def whole(tmp_path_factory):
     """A cell with every score and every analysis, measured by one process and by two."""
     folder = tmp_path_factory.mktemp("whole")
-    write_store(folder / "store", sizes={"test": (8, 8, 8), "unseen": (9, 11, 10)})
+    write_store(folder / "store", sizes=SIZES)
     write_last_step(folder / "store")
-    write_params(folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, analyses=list(ANALYSES))
+    write_params(
+        folder / "params.yaml", extra={"metrics": EXTRA, "steps": "ends"}, analyses=list(ANALYSES), refits=REFITS
+    )
     for out, workers in (("out", "2"), ("again", "1")):
         done = measure(folder, "--workers", workers, out=out)
         assert done.returncode == 0, done.stderr
@@ -205,12 +211,12 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
     names = sorted(path.name for path in (whole / "out").iterdir())
     assert names == [
         "class_subsets.csv",
-        "clusters.parquet",
+        "clusterings.csv",
         "images.parquet",
         "k_sensitivity.csv",
         "layer_pairs.csv",
         "layers.csv",
-        "starts.csv",
+        "refits.parquet",
     ]
     assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
 
@@ -257,13 +263,13 @@ def test_images_hold_contributions_of_further_scores_and_distances_of_the_last_s
     far = images[images["ood_knn"].notna()]
     assert set(far["step"]) == {10}
     assert set(far["layer"]) == {"pixels", "stem", "blocks.0"}
-    assert len(far) == 4 * (24 + 30) == images["ood_mahalanobis"].notna().sum()
+    assert len(far) == 4 * (24 + 38) == images["ood_mahalanobis"].notna().sum()
     layer = far[far["layer"] == "blocks.0"]
     near, unseen = (layer.loc[layer["split"] == split, "ood_knn"].to_numpy() for split in ("test", "unseen"))
     auroc = ((unseen[:, None] > near).mean() + (unseen[:, None] >= near).mean()) / 2
     found = read_last(whole, layer="blocks.0", metric="ood_auroc_knn")["value"].item()
     assert found == pytest.approx(auroc)
-    assert images["silhouette"].notna().sum() == 2 * 4 * (24 + 30)
+    assert images["silhouette"].notna().sum() == 2 * 4 * (24 + 38)
 
 
 def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
@@ -272,18 +278,101 @@ def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
         *("step", "split", "layer", "depth", "pooling", "metric", "left_out", "n_classes", "value"),
     ]
     assert set(zip(subsets["step"], subsets["split"], strict=True)) == {(10, "unseen")}
-    assert len(subsets) == 4 * 4 * (len(METRICS))  # layers, sets, scores
+    assert len(subsets) == 4 * (1 + 4 + 6) * len(METRICS)  # layers, sets, scores
     clusters = pd.read_csv(whole / "out" / "k_sensitivity.csv")
     assert clusters.columns.tolist() == ["step", "split", "layer", "depth", "pooling", "clusters", "nmi", "ami"]
-    for _, rows in clusters.groupby(["split", "layer", "pooling"]):
-        assert rows["clusters"].tolist() == [2, 3, 4, 5, 6]
-    assert len(clusters) == 2 * 4 * 5
+    counts = {"test": [2, 3, 4, 5, 6], "unseen": [2, 3, 4, 5, 6, 8]}
+    for (split, *_), rows in clusters.groupby(["split", "layer", "pooling"]):
+        assert rows["clusters"].tolist() == counts[split]
+    assert len(clusters) == 4 * (5 + 6)
     pairs = pd.read_csv(whole / "out" / "layer_pairs.csv")
     sides = [f"{name}_{side}" for side in "ab" for name in ("layer", "depth", "pooling")]
     assert pairs.columns.tolist() == ["step", "split", *sides, "cka"]
     assert len(pairs) == 2 * 10
     assert (pairs["depth_a"] <= pairs["depth_b"]).all()
     assert set(pairs["step"]) == {10}
+
+
+def test_refits_hold_every_class_and_half_of_the_unseen_split(whole):
+    found = read_refits(whole / "out")
+    assert set(found["step"]) == {0, 10}
+    assert set(found["split"]) == {"unseen"}
+    assert set(found["layer"]) == {"pixels", "stem", "blocks.0"}
+    for _, rows in found.groupby(["step", "layer", "pooling", "metric"]):
+        assert rows["kind"].tolist() == ["class"] * 4 + ["half"] * 4
+        assert rows["part"].tolist() == ["unseen0", "unseen1", "unseen2", "unseen3", "0", "1", "2", "3"]
+    assert len(found) == 2 * 4 * 3 * 8
+    pixels = found[found["layer"] == "pixels"].groupby("step")["value"].agg(list)
+    assert pixels[0] == pixels[10]
+    assert found["value"].notna().all()
+
+
+def test_refits_are_scores_of_what_they_say(whole):
+    """Silhouettes depend on the images alone: scikit-learn's of the half, and of the classes left."""
+    store = open_embeddings(whole / "store")
+    layer = next(each for each in store.layers if each.name == "blocks.0")
+    X, labels = store.features(layer, 10, "unseen").astype(np.float64), store.labels("unseen")
+    ids = [f"i{n:03}" for n in range(24, 62)]
+    halves = complementary_halves(labels, 4, halves_seed("toy", "0", ids))
+    found = read_refits(whole / "out").query("step == 10 and layer == 'blocks.0' and metric == 'silhouette'")
+    values = dict(zip(found["part"], found["value"], strict=True))
+    for number, half in enumerate(halves):
+        assert values[str(number)] == pytest.approx(silhouette_score(X[half], labels[half]))
+    kept = labels != "unseen2"
+    assert values["unseen2"] == pytest.approx(silhouette_score(X[kept], labels[kept]))
+
+
+def test_class_subsets_and_refits_agree(whole):
+    subsets = pd.read_csv(whole / "out" / "class_subsets.csv", keep_default_na=False)
+    keys = ["step", "layer", "depth", "pooling", "metric"]
+    ours = subsets[subsets["left_out"] == "unseen1"].set_index(keys)["value"]
+    theirs = read_refits(whole / "out").query("part == 'unseen1'").set_index(keys)["value"]
+    shared = theirs[theirs.index.isin(ours.index)]
+    assert len(shared) == 4 * 3
+    assert (ours.reindex(shared.index) == shared).all()
+    whole_split = subsets[subsets["left_out"] == ""].set_index(keys)["value"]
+    layers = read_last(whole, split="unseen", step=10).set_index(keys)["value"]
+    assert len(whole_split) == 4 * len(METRICS)
+    assert (whole_split == layers.reindex(whole_split.index)).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "starts", "rows", "notes"),
+    [
+        ((5, 4, 6), 3, {"half": 8}, ["no class out: the split 'unseen' has fewer than 4"]),
+        ((5, 4, 6, 1), 3, {"class": 8}, ["has no halves: class 'unseen3' must have at least two images"]),
+        ((2, 2, 2, 2), 3, {"class": 8, "half": 8}, []),
+        ((5, 4, 6, 5), 4, {"class": 4, "half": 4}, ["leaves out nmi: measure.kmeans has 3 starts, fewer than the 4"]),
+    ],
+)
+def test_what_is_not_refitted_is_said(tmp_path, sizes, starts, rows, notes):
+    write_store(tmp_path / "store", steps=(0,), sizes={"unseen": sizes}, layers=LAYERS[1:2], classes=())
+    refits = REFITS | {"metrics": ["nmi", "r_precision"], "starts": starts}
+    metrics = ["nmi", "r_precision"]
+    write_params(tmp_path / "params.yaml", steps=(0,), metrics=metrics, refits=refits)
+    done = measure(tmp_path, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert read_refits(tmp_path / "out")["kind"].value_counts().to_dict() == rows
+    said = [line for line in done.stderr.splitlines() if "measure.refits" in line]
+    assert len(said) == len(notes)
+    assert all(note in line for note, line in zip(notes, said, strict=True))
+
+
+def test_without_unseen_images_nothing_is_refitted(tmp_path):
+    write_store(tmp_path / "store", steps=(0,), sizes={"test": (6, 6, 6)})
+    write_params(tmp_path / "params.yaml", steps=(0,), metrics=["nmi"], refits=REFITS)
+    done = measure(tmp_path, "--workers", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "out" / "refits.parquet").exists()
+    assert read_refits(tmp_path / "out").empty
+
+
+def test_refits_must_name_checkpoints(tmp_path):
+    write_store(tmp_path / "store")
+    write_params(tmp_path / "params.yaml", refits=REFITS | {"steps": [7]})
+    done = measure(tmp_path)
+    assert done.returncode == 2
+    assert "measure.refits.steps must name checkpoints, found 7" in done.stderr
 
 
 def test_analyses_need_what_they_look_at_before_any_work(tmp_path):

@@ -2,18 +2,24 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
+from sklearn.cluster import KMeans
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+    silhouette_score,
+)
 
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metric_names import BETTER, HEAD_SCORES, LAYER_SCORES
-from stages.measure.metrics import HEAD_METRICS, METRICS, accuracy, needs_of
+from stages.measure.metric_names import BETTER, FROM_CLUSTERS, HEAD_SCORES, LAYER_SCORES
+from stages.measure.metrics import HEAD_METRICS, METRICS, accuracy, needs_of, score_split
 from stages.measure.scores import geometry
-from stages.measure.scores.clustering import assigned_classes
+from stages.measure.scores.agreement import assigned_classes
+from stages.measure.scores.kmeans import Search
 from tests.measure.synthetic import blobs, embedded, settings
 
 every_score = pytest.mark.parametrize("name", METRICS)
 RANKING = [name for name in METRICS if BETTER[name] != "neither"]
-FROM_CLUSTERS = {"nmi", "ami", "ari", "cluster_accuracy"}
 WITHOUT_CONTRIBUTIONS = {"nmi", "ami", "ari"}
 DEPENDS_ON_ORDER = {*FROM_CLUSTERS, "probe_accuracy", "few_shot_accuracy_1", "few_shot_accuracy_5"}
 """K-means++ draws, folds and episodes go by position."""
@@ -61,14 +67,6 @@ def test_the_value_is_the_mean_of_the_images_contributions(name, data):
     assert found.per_image.shape == (60,)
     assert found.value == pytest.approx(found.per_image.mean(), abs=1e-12)
     assert found.left_out == 0
-
-
-@every_score
-def test_scores_from_clusters_have_a_spread_over_starts_and_others_none(name, data):
-    found = score(name, *data, starts=6)
-    assert (found.start_sd is not None) == (name in FROM_CLUSTERS)
-    if found.start_sd is not None:
-        assert found.start_sd > 0
 
 
 @every_score
@@ -183,18 +181,26 @@ def test_a_class_of_one_image_counts_as_wrong_and_lowers_the_ceiling():
     assert score("knn_purity", X, y, neighbours=2).ceiling == 3 / 4
 
 
-def test_nmi_is_that_of_the_start_of_least_inertia():
+def test_nmi_is_that_of_the_least_inertia():
     X, y = blobs([20, 20, 20, 20], 3, spread=0.8, seed=4)
-    split = embedded(X, y, starts=8)
-    inertias = [c.inertia for c in split.clusterings]
-    found = METRICS["nmi"].score(split)
-    assert found.value == split.start_nmi[int(np.argmin(inertias))]
-    assert len(set(split.start_nmi)) > 1
-    assert found.start_sd == pytest.approx(np.std(split.start_nmi, ddof=1))
+    split = embedded(X, y, search=Search(8, 5))
+    every = [normalized_mutual_info_score(y, each.labels) for each in split.clusterings]
+    assert METRICS["nmi"].score(split).value == pytest.approx(every[0])
+    assert len(set(every)) > 1
 
 
-def test_one_start_has_no_spread(data):
-    assert np.isnan(score("nmi", *data, starts=1).start_sd)
+def test_a_single_start_is_the_papers(data):
+    X, y = data
+    labels = KMeans(n_clusters=3, random_state=42, n_init="auto").fit(X).labels_
+    assert score("nmi", X, y, search=Search(1, 1, 42)).value == pytest.approx(normalized_mutual_info_score(y, labels))
+
+
+def test_a_score_is_computed_once(data):
+    split = embedded(*data)
+    first = score_split(split, ["nmi", "collapse"])
+    again = score_split(split, ["collapse", "probe_accuracy"])
+    assert again["collapse"] is first["collapse"]
+    assert list(again) == ["collapse", "probe_accuracy"]
 
 
 def test_probe_chance_is_the_largest_class(data):
@@ -209,22 +215,20 @@ def test_accuracy_by_hand():
     assert (found.value, found.chance, found.ceiling) == (0.75, 0.75, 1.0)
 
 
-def test_corrected_scores_are_scikit_learns_of_the_start_of_least_inertia(data):
+def test_corrected_scores_are_scikit_learns_of_the_same_clusters(data):
     X, y = data
-    split = embedded(X, y, starts=4)
-    labels = split.clusterings[split.best_start].labels
+    split = embedded(X, y)
+    labels = split.clusters
     assert METRICS["ami"].score(split).value == adjusted_mutual_info_score(y, labels)
     assert METRICS["ari"].score(split).value == adjusted_rand_score(y, labels)
     nmi = METRICS["nmi"].score(split)
     assert METRICS["ami"].score(split).value == pytest.approx((nmi.value - nmi.chance) / (1 - nmi.chance))
 
 
-def test_cluster_accuracy_is_that_of_the_start_of_least_inertia(data):
-    split = embedded(*data, starts=4)
+def test_cluster_accuracy_is_that_of_the_same_clusters(data):
+    split = embedded(*data)
     found = METRICS["cluster_accuracy"].score(split)
-    every = [(assigned_classes(split.y, c.labels) == split.y).mean() for c in split.clusterings]
-    assert found.value == every[split.best_start]
-    assert found.start_sd == pytest.approx(np.std(every, ddof=1))
+    assert found.value == (assigned_classes(split.y, split.clusters) == split.y).mean()
 
 
 def test_a_class_of_one_image_is_never_retrieved():
@@ -237,7 +241,19 @@ def test_a_class_of_one_image_is_never_retrieved():
 
 def test_silhouettes_chance_is_that_of_shuffled_classes(data):
     X, y = data
+    split = embedded(X, y)
+    slow = [silhouette_score(X.astype(np.float64), dealt) for dealt in split.shuffled_y]
+    assert len(slow) == 20
+    assert METRICS["silhouette"].score(split).chance == pytest.approx(np.mean(slow), abs=1e-9)
     random = np.random.default_rng(1)
     shuffled = [silhouette_score(X.astype(np.float64), random.permutation(y)) for _ in range(100)]
-    assert score("silhouette", X, y).chance == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled))
+    assert np.mean(slow) == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled) / 20**0.5)
     assert np.mean(shuffled) < 0
+
+
+def test_silhouettes_chance_has_the_same_shuffles_for_every_layer():
+    (X, y), (other, _) = blobs([9, 7, 5], 3), blobs([9, 7, 5], 8, seed=1)
+    first, second = embedded(X, y).shuffled_y, embedded(other, y).shuffled_y
+    assert np.array_equal(first, second)
+    assert (np.sort(first) == np.sort(y)).all()
+    assert len(np.unique(first, axis=0)) == 20

@@ -6,7 +6,7 @@ import pytest
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.console import UserError
 from stages.shared.params import read_section
-from tests.measure.synthetic import write_params
+from tests.measure.synthetic import DEFAULT, write_params
 
 
 def read(tmp_path, **changes):
@@ -25,6 +25,16 @@ def test_further_scores_and_analyses_may_be_none_or_many(tmp_path):
     many = read(tmp_path, extra={"metrics": ["ami", "collapse"], "steps": [5]}, analyses=["ood", "layer_pairs"])
     assert many.all_metrics == [*none.metrics, "ami", "collapse"]
     assert many.analyses == ["ood", "layer_pairs"]
+
+
+def refits(**changes):
+    """The `refits` part of the section, changed."""
+    return {"refits": DEFAULT["refits"] | changes}
+
+
+def test_clusters_are_refitted_where_all_images_are_searched_as_hard_as_halves(tmp_path):
+    assert read(tmp_path).refits_clusters
+    assert not read(tmp_path, **refits(starts=4)).refits_clusters
 
 
 @pytest.mark.parametrize("steps", ["ends", "all", [0, 100]])
@@ -59,10 +69,30 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         ({"metrics": []}, r"measure\.metrics: .*at least 1 item"),
         ({"metrics": ["nmi", "nmi"]}, "must not repeat a name"),
         ({"normalize": "l1"}, r"measure\.normalize: Input should be 'none' or 'l2'; found 'l1'"),
-        ({"kmeans": {"starts": 0, "seed": 0}}, r"measure\.kmeans\.starts: .*greater than or equal to 1; found 0"),
-        ({"kmeans": {"starts": 1, "seed": -1}}, r"measure\.kmeans\.seed: .*found -1"),
-        ({"kmeans": {"starts": 1, "seed": 2**32}}, r"measure\.kmeans\.seed: .*less than 4294967296"),
-        ({"kmeans": {"start": 1, "seed": 0}}, r"measure\.kmeans\.start is not a parameter: did you mean 'starts'"),
+        (
+            {"kmeans": {"starts": 0, "polished": 1, "seed": 0}},
+            r"measure\.kmeans\.starts: .*greater than or equal to 1; found 0",
+        ),
+        ({"kmeans": {"starts": 1, "polished": 1, "seed": -1}}, r"measure\.kmeans\.seed: .*found -1"),
+        ({"kmeans": {"starts": 1, "polished": 1, "seed": 2**32}}, r"measure\.kmeans\.seed: .*less than 4294967296"),
+        (
+            {"kmeans": {"start": 1, "polished": 1, "seed": 0}},
+            r"measure\.kmeans\.start is not a parameter: did you mean 'starts'",
+        ),
+        (
+            {"kmeans": {"starts": 4, "polished": 5, "seed": 0}},
+            r"measure\.kmeans: polished must be at most starts \(4\), found 5; lower polished",
+        ),
+        (
+            refits(metrics=["knn_purty"]),
+            r"refits\.metrics\.0: 'knn_purty' is no score that can be fitted again: did you",
+        ),
+        (refits(metrics=["probe_accuracy"]), r"'probe_accuracy' is no score that can be fitted again"),
+        (refits(metrics=["nmi", "nmi"]), r"refits\.metrics must not repeat a name"),
+        (refits(halves=5), r"refits\.halves: must be even, since halves come in pairs, found 5"),
+        (refits(halves=-2), r"refits\.halves: .*greater than or equal to 0; found -2"),
+        (refits(polished=4), r"measure\.refits: polished must be at most starts \(3\), found 4"),
+        (refits(steps="last"), r"measure\.refits\.steps.*found 'last'"),
         ({"knn_k": 5}, r"measure\.knn_k: Input should be 'split' or 'paper'; found 5"),
         ({"probe": {"C": 0.0, "folds": 5, "steps": "ends"}}, r"measure\.probe\.C: .*greater than 0; found 0\.0"),
         ({"probe": {"C": 1.0, "folds": 1, "steps": "ends"}}, r"measure\.probe\.folds: .*found 1"),

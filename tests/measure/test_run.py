@@ -3,13 +3,13 @@ import os
 import pytest
 
 from stages.measure import run as scoring
-from stages.measure.jobs import plan_jobs
+from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
-from stages.measure.run import score_jobs, worker_count
+from stages.measure.run import expected_cost, score_jobs, worker_count
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse
-from tests.measure.synthetic import DEFAULT, write_store
+from tests.measure.synthetic import DEFAULT, LAYERS, write_store
 
 
 def die(job):
@@ -43,6 +43,17 @@ def test_results_keep_the_order_of_the_jobs(tmp_path):
     assert [result.job for result in results] == jobs
     assert len({job.layer.width for job in jobs}) > 1
     assert score_jobs(tmp_path / "store", params, [], workers=2) == []
+
+
+def test_refits_then_analyses_then_wide_layers_come_first():
+    jobs = [
+        Job(0, "unseen", LAYERS[3], (), (), ("nmi",)),
+        Job(0, "unseen", LAYERS[1], (), ("ood",), ("nmi",)),
+        Job(0, "test", LAYERS[3], (), ("ood", "corruptions")),
+        Job(0, "test", LAYERS[1], (), ("ood", "corruptions")),
+        Job(0, "test", LAYERS[3], ()),
+    ]
+    assert sorted(jobs, key=expected_cost, reverse=True) == [jobs[i] for i in (1, 0, 2, 3, 4)]
 
 
 def test_a_killed_process_is_reported_with_a_remedy(tmp_path, monkeypatch):

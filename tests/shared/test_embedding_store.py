@@ -256,7 +256,8 @@ def test_a_value_that_is_not_finite_is_named_with_layer_step_and_count(tmp_path:
     store = open_embeddings(tmp_path / "e")
     assert np.isfinite(store.features(LAYERS[2], 50, "test")).all()
     with pytest.raises(
-        UserError, match=r"handwriting, lite0, fold all, seed 3: layer 'blocks.0' at step 50 .* in 2 of 14 unseen images"
+        UserError,
+        match=r"handwriting, lite0, fold all, seed 3: layer 'blocks.0' at step 50 .* in 2 of 14 unseen images",
     ):
         store.features(LAYERS[2], 50, "unseen")
 

@@ -11,14 +11,17 @@ from stages.shared.metric_table import (
     COLUMNS,
     HEAD,
     KEYS,
+    REFIT_COLUMNS,
     concat_records,
     join_classes,
     read_analysis,
     read_records,
+    read_refits,
     row_keys,
     split_classes,
     write_analysis,
     write_records,
+    write_refits,
 )
 
 
@@ -186,3 +189,26 @@ def test_joined_names_of_classes_are_told_apart_and_split_again():
     sets = [some for count in range(4) for some in combinations(NAMES, count)]
     assert len({join_classes(some) for some in sets}) == len(sets)
     assert [tuple(split_classes(join_classes(some))) for some in sets] == sets
+
+
+def test_refits_come_back_as_they_were_written(tmp_path):
+    assert read_refits(tmp_path).columns.tolist() == list(REFIT_COLUMNS)
+    row = {"step": 5, "split": "unseen", "layer": "stem", "depth": 0, "pooling": "mean", "metric": "nmi"}
+    rows = [row | {"kind": "class", "part": "7", "value": 0.25}, row | {"kind": "half", "part": "0", "value": np.nan}]
+    refits = pd.DataFrame(rows)
+    write_refits(tmp_path, refits[refits.columns[::-1]])
+    found = read_refits(tmp_path)
+    assert found.astype(object).equals(refits.astype(object))
+    assert found.dtypes.astype(str).to_dict() == read_refits(tmp_path / "none").dtypes.astype(str).to_dict()
+    first = (tmp_path / "refits.parquet").read_bytes()
+    write_refits(tmp_path, found)
+    assert (tmp_path / "refits.parquet").read_bytes() == first
+
+
+def test_refits_of_another_version_or_damaged_are_named(tmp_path):
+    pd.DataFrame({"step": [1]}).to_parquet(tmp_path / "refits.parquet")
+    with pytest.raises(UserError, match=r"refits.parquet: must have the columns .*lacks split, .*run the measure"):
+        read_refits(tmp_path)
+    (tmp_path / "refits.parquet").write_bytes(b"no table")
+    with pytest.raises(UserError, match=r"refits.parquet: must be a Parquet table, found it damaged"):
+        read_refits(tmp_path)

@@ -11,18 +11,19 @@ from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit, Score
 from stages.measure.metric_names import BETTER, PROBE
 from stages.measure.metrics import HEAD_METRICS, largest_share
-from stages.measure.scores.clustering import best_of_few, normalized_mutual_information
+from stages.measure.scores.agreement import normalized_mutual_information
+from stages.measure.scores.kmeans import Search, cluster
 from stages.shared.embedding_store import Layer
 from stages.shared.split_names import SEEN
 
 
 def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Score corrupted copies of test images by the probe and by k-means, beside the clean originals."""
-    rows, settings = cell.copied_rows, split.settings
+    rows, search = cell.copied_rows, split.settings.search.few
     y, copies = split.y[rows], {name: X for name, (_, X) in split.copies.items()}
     predicted, of_copies = split.probe
     probed = {name: accuracy_of_copies(found, predicted[rows], y) for name, found in of_copies.items()}
-    clustered = nmi_of_copies(split.X[rows], copies, y, starts=settings.starts, seed=settings.kmeans_seed)
+    clustered = nmi_of_copies(split.X[rows], copies, y, search)
     largest = largest_share(np.bincount(y))
     scores = [row(name, PROBE, found, largest, y) for name, found in probed.items()]
     return AnalysisResult(scores=scores + [row(name, "nmi", found, np.nan, y) for name, found in clustered.items()])
@@ -84,34 +85,29 @@ def accuracy_of_copies(predicted: Classes, predicted_clean: Classes, y: Classes)
     return CopyScore(float((predicted == y).mean()), float((predicted_clean == y).mean()))
 
 
-def nmi_of_copies(
-    clean: Float32, copies: Mapping[str, Float32], y: Classes, *, starts: int, seed: int
-) -> dict[str, CopyScore]:
+def nmi_of_copies(clean: Float32, copies: Mapping[str, Float32], y: Classes, search: Search) -> dict[str, CopyScore]:
     """Cluster the copies of each corruption alone, and the clean originals, and compare clusters with classes.
 
     Args:
         clean: (m, D) float32, the originals.
         copies: (m, D) float32 by corruption, in the order of the originals.
         y: (m,) classes.
-        starts: number of k-means starts, of which at most 3 are used.
-        seed: of the first start.
+        search: how hard to look for clusters.
 
     Returns:
         NMI by corruption; all have the same clean reference.
     """
-    reference = nmi_of_least_inertia(clean, y, starts=starts, seed=seed)
-    return {n: CopyScore(nmi_of_least_inertia(X, y, starts=starts, seed=seed), reference) for n, X in copies.items()}
+    reference = nmi_of_least_inertia(clean, y, search)
+    return {name: CopyScore(nmi_of_least_inertia(X, y, search), reference) for name, X in copies.items()}
 
 
-def nmi_of_least_inertia(X: Float32, y: Classes, *, starts: int, seed: int) -> float:
-    """Cluster an embedding into as many clusters as there are classes, and score the start of least inertia.
+def nmi_of_least_inertia(X: Float32, y: Classes, search: Search) -> float:
+    """Cluster an embedding into as many clusters as there are classes, and score that of least inertia.
 
     Args:
         X: (m, D) float32.
         y: (m,) classes, any integers.
-        starts: number of k-means starts, of which at most 3 are used.
-        seed: of the first start.
+        search: how hard to look for clusters.
     """
     codes = np.unique(y, return_inverse=True)[1]
-    best = best_of_few(X, int(codes.max()) + 1, starts=starts, seed=seed)
-    return normalized_mutual_information(codes, best.labels)
+    return normalized_mutual_information(codes, cluster(X, int(codes.max()) + 1, search).labels)

@@ -3,16 +3,21 @@
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.scores.clustering import best_of_few, chance_of_nmi, normalized_mutual_information
+from stages.measure.scores.agreement import chance_of_nmi, normalized_mutual_information
+from stages.measure.scores.kmeans import cluster
 from stages.shared.embedding_store import Layer
+
+STARTS, POLISHED = 15, 3
+"""Largest numbers for other numbers of clusters than there are classes."""
 
 
 def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
-    """Agreement of one layer's clusters with the classes for K - 2 ... K + 2 and 2 K clusters."""
-    settings = split.settings
+    """Agreement of one layer's clusters with the classes for K - 2 ... K + 2 and 2 K clusters, for K the main score."""
+    K, search = len(split.class_sizes), split.settings.search.at_most(STARTS, POLISHED)
+    rotated = None if search.single else split.rotated
     rows = []
-    for clusters in cluster_counts(len(split.class_sizes), len(split.y)):
-        labels = best_of_few(split.X, clusters, starts=settings.starts, seed=settings.kmeans_seed).labels
+    for clusters in cluster_counts(K, len(split.y)):
+        labels = split.clusters if clusters == K else cluster(split.X, clusters, search, rotated=rotated).labels
         value, chance = normalized_mutual_information(split.y, labels), chance_of_nmi(split.y, labels)
         rows.append({"clusters": clusters, "nmi": value, "ami": (value - chance) / (1 - chance)})
     return AnalysisResult(tables={"k_sensitivity": rows})

@@ -63,7 +63,8 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
 
 def means(split: EmbeddedSplit, selected: Iterable[Rows]) -> dict[str, Score]:
     """Mean value, chance and ceiling of every score over selections, one of which is held at a time."""
-    found = [levels(part_of(split, rows, starts=1, needs=needs_of(SCORES))) for rows in selected]
+    few, needs = split.settings.search.few, needs_of(SCORES)
+    found = [levels(part_of(split, rows, search=few, needs=needs)) for rows in selected]
     mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
     return {name: Score(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
 

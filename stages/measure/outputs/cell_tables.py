@@ -1,9 +1,11 @@
 """The files that a cell's measurement leaves, as tables.
 
 layers.csv         one row per step, split, layer, pooling and metric
-starts.csv         one row per step, split, layer, pooling and k-means start
+clusterings.csv    one row per step, split, layer, pooling and polished k-means clustering, least inertia first
 <analysis>.csv     the table of each analysis that has one and that `measure.analyses` asks for
-`image_tables` has those of images, `stages.shared.metric_table` the columns that other stages read.
+images.parquet     one row per step, split, layer, pooling and image
+refits.parquet     one row per step, layer, pooling, score and part of the unseen split that it was fitted to again
+`image_table` and `refit_table` have the last two, `stages.shared.metric_table` the columns that other stages read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +18,17 @@ import pandas as pd
 from stages.measure.analyses.result import ScoreRow
 from stages.measure.embedded_split import Score
 from stages.measure.metric_names import BETTER
-from stages.measure.outputs.image_tables import write_image_tables
+from stages.measure.outputs.image_table import write_images
+from stages.measure.outputs.refit_table import refit_records
 from stages.measure.run import Measured, Result
 from stages.shared.embedding_store import Embeddings
-from stages.shared.metric_table import ANALYSIS_TABLES, row_keys, write_analysis, write_records
+from stages.shared.metric_table import (
+    ANALYSIS_TABLES,
+    row_keys,
+    write_analysis,
+    write_records,
+    write_refits,
+)
 from stages.shared.split_names import SEEN
 
 
@@ -37,9 +46,11 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
     """
     records = layer_records(store, measured)
     write_records(out / "layers.csv", records)
-    write_image_tables(out, store, measured)
+    write_images(out, store, measured)
     if any(result.clusterings for result in measured.results):
-        start_records(measured.results).to_csv(out / "starts.csv", index=False)
+        clustering_records(measured.results).to_csv(out / "clusterings.csv", index=False)
+    if any(result.refits for result in measured.results):
+        write_refits(out, refit_records(store, measured.results))
     for analysis in (name for name in analyses if name in ANALYSIS_TABLES):
         write_analysis(out, analysis, analysis_rows(measured, analysis))
     return len(records)
@@ -72,7 +83,7 @@ def score_rows(store: Embeddings, split: str, scores: Mapping[str, Score]) -> li
 def columns_of(row: ScoreRow) -> dict[str, Any]:
     """Columns of one score."""
     score = row.score
-    columns = {"value": score.value, "chance": score.chance, "ceiling": score.ceiling, "start_sd": score.start_sd}
+    columns = {"value": score.value, "chance": score.chance, "ceiling": score.ceiling, "start_sd": np.nan}
     sizes = {"n_images": row.n_images, "n_classes": row.n_classes}
     return {"metric": row.metric} | columns | sizes | {"better": row.better, "relative": row.relative}
 
@@ -87,12 +98,12 @@ def analysis_rows(measured: Measured, analysis: str) -> list[dict[str, Any]]:
     return rows + measured.of_network.tables.get(analysis, [])
 
 
-def start_records(results: Sequence[Result]) -> pd.DataFrame:
-    """Tabulate every k-means start: its seed, inertia, NMI and number of non-empty clusters."""
-    rows = []
-    for result in results:
-        where = row_keys(result.job.step, result.job.split, *result.job.layer.keys)
-        for start, (clustering, value) in enumerate(zip(result.clusterings, result.start_nmi, strict=True)):
-            row = {"start": start, "seed": clustering.seed, "inertia": clustering.inertia, "nmi": value}
-            rows.append(where | row | {"clusters": clustering.found})
-    return pd.DataFrame(rows)
+def clustering_records(results: Sequence[Result]) -> pd.DataFrame:
+    """Tabulate the clusterings of every embedding, the one that counts first."""
+    return pd.DataFrame(
+        [
+            row_keys(result.job.step, result.job.split, *result.job.layer.keys) | row
+            for result in results
+            for row in result.clusterings
+        ]
+    )

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stages.measure.metric_names import HEAD_SCORES
+from stages.measure.cell import draw_halves
+from stages.measure.metric_names import FROM_CLUSTERS, HEAD_SCORES
 from stages.measure.params import MeasureParams
+from stages.measure.refits import FEWEST_CLASSES
 from stages.measure.run import Result
 from stages.shared.embedding_store import Embeddings
-from stages.shared.split_names import SEEN
+from stages.shared.split_names import SEEN, UNSEEN
 
 
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:
@@ -18,6 +20,7 @@ def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -
         *left_out(store, params),
         *single_images(store),
         *dict.fromkeys(note for result in results for note in result.analysed.notes),
+        *not_refitted(store, params),
         *few_clusters(results),
         *unusable_images(results),
     ]
@@ -41,10 +44,28 @@ def single_images(store: Embeddings) -> Iterator[str]:
             yield f"split {split!r} has {alone} classes of one image, which no neighbour can match (column `ceiling`)"
 
 
+def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
+    """Say what `measure.refits` asks for and was not fitted again."""
+    asked = [name for name in params.refits.metrics if name in params.all_metrics]
+    if UNSEEN not in store.splits or not asked:
+        return
+    clustered = [name for name in asked if name in FROM_CLUSTERS]
+    if clustered and not params.refits_clusters:
+        yield (
+            f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {params.kmeans.starts} starts, "
+            f"fewer than the {params.refits.starts} of measure.refits, and so few say little about an interval"
+        )
+    if len(np.unique(store.labels(UNSEEN))) < FEWEST_CLASSES:
+        yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {FEWEST_CLASSES}"
+    why = draw_halves(store, params)[1]
+    if why:
+        yield f"measure.refits has no halves: {why}"
+
+
 def few_clusters(results: Sequence[Result]) -> Iterator[str]:
     """Name the embeddings in which k-means found fewer clusters than classes."""
     for result in results:
-        found = min((clustering.found for clustering in result.clusterings), default=None)
+        found = min((int(each["clusters"]) for each in result.clusterings), default=None)
         if found is not None and found < result.classes:
             job = result.job
             yield (

@@ -7,8 +7,8 @@ objective is unchanged: a rotation keeps all distances.
 """
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from stages.shared.seeding import child_seed
 
 COLUMNS = 16
 """Least number of leading columns that are searched; twice the number of clusters if that is more."""
+
+FEW_STARTS = 5
+"""Largest number of starts where many parts or copies of a layer are clustered; the best one alone is polished."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,20 @@ class Search:
     starts: int = 50
     polished: int = 5
     seed: int = 0
+
+    @property
+    def single(self) -> bool:
+        """Whether it is a single start, without a search."""
+        return self.starts == 1
+
+    @property
+    def few(self) -> "Search":
+        """The same with at most `FEW_STARTS` starts."""
+        return self.at_most(FEW_STARTS, 1)
+
+    def at_most(self, starts: int, polished: int) -> "Search":
+        """The same with at most so many starts and polished partitions."""
+        return replace(self, starts=min(self.starts, starts), polished=min(self.polished, polished))
 
 
 @dataclass(frozen=True)
@@ -81,21 +98,30 @@ def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
 def cluster(
     X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
 ) -> Clustering:
-    """Find the k-means clustering of least inertia.
+    """Find the k-means clustering of least inertia: the first of `clusterings`."""
+    return clusterings(X, clusters, search, rotated=rotated)[0]
+
+
+def clusterings(
+    X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
+) -> list[Clustering]:
+    """Find the k-means clusterings of least inertia.
 
     Args:
         X: (N, D) float32.
         clusters: number of clusters, at most N.
         search: how hard to look.
-        rotated: (N, C) the same rows after `rotate`, of this embedding or of one that holds it; made here if missing.
+        rotated: (N, C) the same rows after `rotate`, of this embedding or of one that holds it; made here if missing;
+            a single start takes none.
 
     Returns:
-        The clustering; of fewer distinct rows than `clusters`, it has as many clusters as distinct rows.
+        At most `search.polished` different partitions, least inertia first. Of fewer distinct rows than `clusters`,
+        they have as many clusters as distinct rows.
     """
-    if search.starts == 1:
+    if search.single:
         labels = _fit(X, clusters, random_state=search.seed)[0]
-        return Clustering(inertia_of(X, labels), labels)
-    return polished_clusterings(rotate(X) if rotated is None else rotated, clusters, search)[0]
+        return [Clustering(inertia_of(X, labels), labels)]
+    return polished_clusterings(rotate(X) if rotated is None else rotated, clusters, search)
 
 
 def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[Clustering]:
@@ -107,19 +133,15 @@ def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Se
         search: how hard to look.
 
     Returns:
-        At most `search.polished` clusterings; equal inertias in the order in which they were found.
+        At most `search.polished` different partitions; equal inertias in the order in which they were found.
     """
     few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
     seeds = [child_seed(search.seed, "kmeans", start) for start in range(search.starts)]
     fits = sorted((_fit(few, clusters, random_state=seed) for seed in seeds), key=lambda fit: fit[1])
-    best = []
-    for labels in _distinct(labels for labels, _ in fits):
-        centres = class_means(rotated, labels)
-        labels = _fit(rotated, len(centres), init=centres)[0]
-        best.append(Clustering(inertia_of(rotated, labels), labels))
-        if len(best) == search.polished:
-            break
-    return sorted(best, key=lambda clustering: clustering.inertia)
+    best = _distinct(labels for labels, _ in fits)[: search.polished]
+    fitted = [_fit(rotated, len(np.unique(labels)), init=class_means(rotated, labels))[0] for labels in best]
+    found = [Clustering(inertia_of(rotated, labels), labels) for labels in _distinct(fitted)]
+    return sorted(found, key=lambda clustering: clustering.inertia)
 
 
 def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
@@ -133,15 +155,14 @@ def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[
     return np.stack([X[labels == label].mean(axis=0) for label in np.unique(labels)])
 
 
-def _distinct(partitions: Iterator[NDArray[np.int32]]) -> Iterator[NDArray[np.int32]]:
+def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
     """Drop partitions that an earlier one equals, whatever its parts are called."""
-    known = set()
+    known: dict[bytes, NDArray[np.int32]] = {}
     for labels in partitions:
         _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
-        by_appearance = np.argsort(np.argsort(first))[codes].astype(np.int32).tobytes()
-        if by_appearance not in known:
-            known.add(by_appearance)
-            yield labels
+        by_appearance = np.argsort(np.argsort(first))[codes].astype(np.int32)
+        known.setdefault(by_appearance.tobytes(), labels)
+    return list(known.values())
 
 
 def _fit(

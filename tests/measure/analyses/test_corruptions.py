@@ -17,7 +17,7 @@ from stages.measure.analyses.corruptions import (
 )
 from stages.measure.cell import Cell
 from stages.measure.metrics import METRICS
-from stages.measure.scores.clustering import cluster
+from stages.measure.scores.kmeans import Search, cluster
 from stages.measure.scores.probe import held_out_predictions
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs
@@ -46,8 +46,8 @@ def test_copies_are_scored_by_probe_and_clusters_beside_their_originals(tmp_path
     assert probed.relative == pytest.approx(probed.score.value / (clean[ROWS] == TRUTH).mean())
     assert (probed.n_images, probed.n_classes, probed.score.chance) == (12, 3, pytest.approx(1 / 3))
     clustered = rows["noise_3", "nmi"]
-    assert clustered.score.value == nmi_of_least_inertia(copied, TRUTH, starts=3, seed=0)
-    reference = nmi_of_least_inertia(split.X[ROWS], TRUTH, starts=3, seed=0)
+    assert clustered.score.value == nmi_of_least_inertia(copied, TRUTH, Search(3, 1))
+    reference = nmi_of_least_inertia(split.X[ROWS], TRUTH, Search(3, 1))
     assert clustered.relative == pytest.approx(clustered.score.value / reference)
 
 
@@ -113,29 +113,27 @@ def test_nmi_of_one_start_equals_scikit_learn():
     X, y = blobs([12, 15, 9], 4, spread=1.5)
     labels = KMeans(n_clusters=3, random_state=5, n_init=1).fit_predict(X)
     expected = normalized_mutual_info_score(y, labels)
-    assert nmi_of_least_inertia(X, y, starts=1, seed=5) == pytest.approx(expected)
-    assert nmi_of_least_inertia(X, np.array([4, 9, 2])[y], starts=1, seed=5) == pytest.approx(expected)
+    assert nmi_of_least_inertia(X, y, Search(1, 1, 5)) == pytest.approx(expected)
+    assert nmi_of_least_inertia(X, np.array([4, 9, 2])[y], Search(1, 1, 5)) == pytest.approx(expected)
     assert 0 < expected < 1
 
 
-def test_the_start_of_least_inertia_among_three_at_most_counts():
+def test_the_clustering_of_least_inertia_counts():
     X, y = blobs([10] * 8, 3, spread=0.6)
-    starts = cluster(X, 8, starts=20, seed=2)
-    values = [normalized_mutual_info_score(y, start.labels) for start in starts]
-    best = min(range(3), key=lambda i: starts[i].inertia)
-    assert best > 0
-    assert min(starts[:3], key=lambda s: s.inertia).inertia > min(starts, key=lambda s: s.inertia).inertia
-    for count in (3, 20):
-        assert nmi_of_least_inertia(X, y, starts=count, seed=2) == pytest.approx(values[best])
+    values = {starts: nmi_of_least_inertia(X, y, Search(starts, 1)) for starts in (2, 20)}
+    for starts, value in values.items():
+        labels = cluster(X, 8, Search(starts, 1)).labels
+        assert value == pytest.approx(normalized_mutual_info_score(y, labels))
+    assert values[2] != values[20]
 
 
 def test_every_corruption_is_compared_with_the_same_clean_images():
     X, y = blobs([15, 15, 15], 5, spread=0.5)
     noise = np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
     copies = {"none": X, "weak": X + 0.5 * noise, "total": 9 * noise}
-    scores = nmi_of_copies(X, copies, y, starts=2, seed=0)
+    scores = nmi_of_copies(X, copies, y, Search(2, 1))
     assert list(scores) == ["none", "weak", "total"]
-    assert {score.clean for score in scores.values()} == {nmi_of_least_inertia(X, y, starts=2, seed=0)}
+    assert {score.clean for score in scores.values()} == {nmi_of_least_inertia(X, y, Search(2, 1))}
     assert scores["none"].relative == 1
     assert scores["weak"].relative > 0.8
     assert scores["total"].relative < 0.4
@@ -143,4 +141,4 @@ def test_every_corruption_is_compared_with_the_same_clean_images():
 
 def test_a_corruption_that_leaves_nothing_scores_0():
     X, y = blobs([6, 6], 3)
-    assert nmi_of_copies(X, {"grey": np.ones_like(X)}, y, starts=3, seed=0)["grey"].value == 0
+    assert nmi_of_copies(X, {"grey": np.ones_like(X)}, y, Search(3, 1))["grey"].value == 0

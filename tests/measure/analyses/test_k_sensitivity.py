@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from stages.measure.analyses.k_sensitivity import cluster_counts, k_sensitivity
-from stages.shared.seeding import child_seed
+from stages.measure.metrics import METRICS
+from stages.measure.scores.kmeans import Search, cluster
 from tests.measure.analyses.synthetic import toy_cell
 
 
@@ -16,17 +16,19 @@ def test_numbers_of_clusters(K, N, expected):
     assert cluster_counts(K, N) == expected
 
 
-@pytest.mark.parametrize("starts", [1, 10])
-def test_scores_are_those_of_the_best_of_at_most_three_starts(tmp_path, starts):
-    cell, layer, split = toy_cell(tmp_path, "test", kmeans={"starts": starts, "seed": 4})
+@pytest.mark.parametrize("search", [Search(1, 1, 4), Search(20, 5, 4)])
+def test_scores_are_those_of_a_search_of_at_most_15_starts_and_of_k_the_main_score(tmp_path, search):
+    cell, layer, split = toy_cell(
+        tmp_path, "test", kmeans={"starts": search.starts, "polished": search.polished, "seed": 4}
+    )
     rows = k_sensitivity(cell, layer, split).tables["k_sensitivity"]
     assert [row["clusters"] for row in rows] == [2, 3, 4, 5, 6]
-    seeds = [4, child_seed(4, "kmeans", 1), child_seed(4, "kmeans", 2)][:starts]
     for row in rows:
-        fits = [KMeans(row["clusters"], random_state=seed, n_init=1).fit(split.X) for seed in seeds]
-        labels = min(fits, key=lambda fit: fit.inertia_).labels_
+        own = search if row["clusters"] == 3 else search.at_most(15, 3)
+        labels = cluster(split.X, row["clusters"], own).labels
         assert row["nmi"] == pytest.approx(normalized_mutual_info_score(split.y, labels))
         assert row["ami"] == pytest.approx(adjusted_mutual_info_score(split.y, labels))
+    assert rows[1]["nmi"] == METRICS["nmi"].score(split).value
 
 
 @pytest.mark.filterwarnings("error")

@@ -6,6 +6,7 @@ import pytest
 from stages.measure.analyses.seen_matched import DRAWS, means, seen_matched, selections
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import METRICS
+from stages.measure.scores.kmeans import Search, rotate
 from stages.shared.seeding import child_seed
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs, embedded, settings
@@ -42,13 +43,13 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
     parts = []
     for chosen in selections(seen.y, 2, 8, seed):
         y = np.unique(seen.y[chosen], return_inverse=True)[1]
-        parts.append(EmbeddedSplit(seen.X[chosen], y, settings(y, starts=1)))
+        own = settings(y, search=Search(3, 1))
+        parts.append(EmbeddedSplit(seen.X[chosen], y, own, rotated=rotate(seen.X)[chosen]))
     for name in ("nmi", "knn_purity", "nn1_accuracy"):
         scores = [METRICS[name].score(part) for part in parts]
         found = rows["seen_matched", name].score
         assert found.value == pytest.approx(np.mean([score.value for score in scores]))
         assert found.chance == pytest.approx(np.mean([score.chance for score in scores]))
-        assert found.start_sd is None
     purity = rows["unseen_matched", "knn_purity"].score
     assert (purity.chance, purity.ceiling) == (pytest.approx(7 / 15), pytest.approx(7 / 8))
 

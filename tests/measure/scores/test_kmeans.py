@@ -7,6 +7,7 @@ from stages.measure.scores.kmeans import (
     Search,
     class_means,
     cluster,
+    clusterings,
     inertia_of,
     polished_clusterings,
     rotate,
@@ -75,6 +76,30 @@ def test_the_least_inertia_wins_and_partitions_are_distinct_and_polished():
         again = KMeans(6, init=class_means(rotated, each.labels), n_init=1).fit(rotated)
         np.testing.assert_array_equal(again.labels_, each.labels)
     assert cluster(hard(), 6, Search(20, 5)).inertia == inertias[0]
+
+
+def test_partitions_that_polishing_leads_to_the_same_place_are_one():
+    rotated = rotate(hard(parts=3, D=60))
+    found = polished_clusterings(rotated, 3, Search(starts=20, polished=20))
+    tables = {tuple(sorted(np.unique(each.labels + 3 * other.labels).size for other in found)) for each in found}
+    assert len(found) < 20
+    assert all((np.unique(a.labels + 3 * b.labels).size == 3) == (a is b) for a in found for b in found), tables
+
+
+def test_few_starts_of_a_search_are_at_most_its_own():
+    assert Search(50, 5, 7).few == Search(5, 1, 7)
+    assert Search(1, 1, 42).few == Search(1, 1, 42)
+    assert Search(50, 5, 7).at_most(15, 3) == Search(15, 3, 7)
+    assert Search(1).single
+    assert not Search(2).single
+
+
+def test_the_clusterings_start_with_the_one_that_counts():
+    X = hard()
+    for search in (Search(1, seed=3), Search(20, 5)):
+        found = clusterings(X, 6, search)
+        np.testing.assert_array_equal(found[0].labels, cluster(X, 6, search).labels)
+    assert len(found) > 1
 
 
 def test_relabelled_partitions_are_polished_once():

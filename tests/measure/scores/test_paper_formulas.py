@@ -7,6 +7,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.measure.metrics import METRICS
+from stages.measure.scores.kmeans import Search
 from tests.measure.synthetic import blobs, embedded
 
 SEEN, UNSEEN = [30] * 6, [50, 40, 45]
@@ -29,7 +30,7 @@ def paper_knn(X, y, k):
 @pytest.mark.parametrize("spread", [1.0, 4.0])
 def test_scores_equal_the_published_formulas(sizes, width, spread):
     X, y = blobs(sizes, width, spread=spread)
-    split = embedded(X, y, starts=1, kmeans_seed=42, neighbours=K_PAPER)
+    split = embedded(X, y, search=Search(1, 1, 42), neighbours=K_PAPER)
     found = {name: METRICS[name].score(split).value for name in ("nmi", "knn_purity", "nn1_accuracy")}
     assert found["nmi"] == pytest.approx(paper_nmi(X, y), abs=1e-6)
     assert found["knn_purity"] == pytest.approx(paper_knn(X, y, K_PAPER), abs=1e-5)

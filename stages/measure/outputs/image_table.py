@@ -1,8 +1,7 @@
-"""The tables of a cell's images: their contributions to every score and their clusters.
+"""images.parquet, the table of a cell's images.
 
-images.parquet    one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
-                  at the last step its distances to the seen training images
-clusters.parquet  the same rows of layers that were clustered, with the image's cluster in every start, a column each
+One row per step, split, layer, pooling and image: its contribution to every score, its cluster, and at the last step
+its distances to the seen training images.
 """
 
 from collections.abc import Sequence
@@ -21,16 +20,9 @@ from stages.shared.metric_table import CLUSTER, row_keys
 from stages.shared.split_names import SEEN
 
 
-def write_image_tables(out: Path, store: Embeddings, measured: Measured) -> None:
-    """Write images.parquet, and clusters.parquet where anything was clustered."""
-    write_parquet(out / "images.parquet", image_table(store, measured))
-    if any(result.clusterings for result in measured.results):
-        write_parquet(out / "clusters.parquet", cluster_table(store, measured.results))
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table; the same bytes for the same table and library version."""
-    pq.write_table(table, path, compression="zstd")
+def write_images(out: Path, store: Embeddings, measured: Measured) -> None:
+    """Write images.parquet; the same bytes for the same table and library version."""
+    pq.write_table(image_table(store, measured), out / "images.parquet", compression="zstd")
 
 
 def image_table(store: Embeddings, measured: Measured) -> pa.Table:
@@ -40,8 +32,11 @@ def image_table(store: Embeddings, measured: Measured) -> pa.Table:
     analysed, further = found_of_images(measured.results)
     for result in measured.results:
         job = result.job
-        best = result.clusterings[result.best_start].labels if result.clusterings else None
-        columns = dict.fromkeys(further) | analysed.get((job.step, job.split, job.layer.name), {}) | {CLUSTER: best}
+        columns = (
+            dict.fromkeys(further)
+            | analysed.get((job.step, job.split, job.layer.name), {})
+            | {CLUSTER: result.clusters}
+        )
         place_columns = image_columns(store, job.step, job.split, job.layer)
         blocks.append(place_columns | contributions(result.scores, contributing) | columns)
     for step, scores in measured.heads.items():
@@ -69,17 +64,6 @@ def contributing_metrics(scores: Sequence[dict[str, Score]]) -> list[str]:
 def contributions(scores: dict[str, Score], names: Sequence[str]) -> dict[str, Any]:
     """Contributions of every image by score, None for a score that was not computed here."""
     return {name: scores[name].per_image if name in scores else None for name in names}
-
-
-def cluster_table(store: Embeddings, results: Sequence[Result]) -> pa.Table:
-    """Tabulate every image's cluster in every start."""
-    blocks: list[dict[str, Any]] = []
-    types: dict[str, pa.DataType] = {}
-    for result in results:
-        labels = {f"cluster_{start}": c.labels for start, c in enumerate(result.clusterings)}
-        types |= dict.fromkeys(labels, pa.int16())
-        blocks.append(image_columns(store, result.job.step, result.job.split, result.job.layer) | labels)
-    return stack(blocks, types)
 
 
 def image_columns(store: Embeddings, step: int, split: str, layer: Layer | None) -> dict[str, Any]:

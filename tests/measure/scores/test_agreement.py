@@ -2,56 +2,26 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
-from stages.measure.scores.clustering import (
-    Clustering,
+from stages.measure.scores.agreement import (
     assigned_classes,
-    best_of_few,
     chance_of_assignment,
     chance_of_nmi,
-    cluster,
-    least_inertia,
+    compare_clusterings,
     normalized_mutual_information,
 )
-from stages.shared.seeding import child_seed
+from stages.measure.scores.kmeans import Clustering, Search, cluster
 from tests.measure.synthetic import blobs
 
 
-def test_the_first_start_is_the_plain_seed_and_the_others_its_children():
-    X, _ = blobs([15, 15, 15], 6)
-    starts = cluster(X, 3, starts=3, seed=42)
-    assert [c.seed for c in starts] == [42, child_seed(42, "kmeans", 1), child_seed(42, "kmeans", 2)]
-    for start in starts:
-        alone = KMeans(n_clusters=3, random_state=start.seed, n_init="auto").fit(X)
-        assert np.array_equal(start.labels, alone.labels_)
-        assert start.inertia == alone.inertia_
-
-
-def test_more_starts_leave_the_earlier_ones_as_they_are():
-    X, _ = blobs([15, 15, 15], 6, spread=3)
-    two, five = cluster(X, 3, starts=2, seed=1), cluster(X, 3, starts=5, seed=1)
-    assert [c.inertia for c in five[:2]] == [c.inertia for c in two]
-    assert len({c.inertia for c in five}) > 1
-
-
-def test_of_equal_inertias_the_first_start_counts():
-    starts = [Clustering(seed, inertia, np.zeros(1, np.int32)) for seed, inertia in enumerate([3.0, 1.0, 1.0])]
-    assert least_inertia(starts) == 1
-
-
-@pytest.mark.parametrize(("starts", "used"), [(1, 1), (2, 2), (9, 3)])
-def test_of_few_starts_the_best_is_kept(starts, used):
-    X, _ = blobs([15, 15, 15], 6, spread=3)
-    found = best_of_few(X, 4, starts=starts, seed=1)
-    assert found.inertia == min(start.inertia for start in cluster(X, 4, starts=used, seed=1))
-
-
-@pytest.mark.parametrize(("distinct", "asked"), [(1, 3), (2, 3)])
-def test_fewer_distinct_embeddings_than_clusters_are_counted(distinct, asked):
-    X = np.repeat(np.eye(3, dtype=np.float32)[:distinct], 4, axis=0)
-    assert [c.found for c in cluster(X, asked, starts=2, seed=0)] == [distinct, distinct]
+def test_clusterings_are_compared_with_the_classes_and_with_the_first():
+    y = np.array([0, 0, 1, 1, 2, 2])
+    first, other = np.array([1, 1, 0, 0, 0, 2], np.int32), np.array([0, 0, 1, 1, 2, 2], np.int32)
+    found = compare_clusterings(y, [Clustering(3.0, first), Clustering(4.0, other)])
+    assert [(row["rank"], row["inertia"], row["clusters"]) for row in found] == [(0, 3.0, 3), (1, 4.0, 3)]
+    assert [row["nmi"] for row in found] == pytest.approx([normalized_mutual_info_score(y, first), 1])
+    assert [row["agreement"] for row in found] == pytest.approx([1, adjusted_mutual_info_score(first, other)])
 
 
 def test_nmi_of_hand_worked_cases():
@@ -84,7 +54,7 @@ def test_chance_is_the_mean_nmi_of_shuffled_labels():
 
 def test_chance_and_nmi_together_give_the_adjusted_score():
     X, y = blobs([15, 25, 10], 4, spread=2)
-    labels = cluster(X, 3, starts=1, seed=0)[0].labels
+    labels = cluster(X, 3, Search(1)).labels
     value, chance = normalized_mutual_information(y, labels), chance_of_nmi(y, labels)
     assert (value - chance) / (1 - chance) == pytest.approx(adjusted_mutual_info_score(y, labels))
 

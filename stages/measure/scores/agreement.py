@@ -1,83 +1,38 @@
-"""K-means clusterings of one embedding, and how well one agrees with the classes."""
+"""How well a clustering agrees with the classes."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import entropy, random_table
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
 from sklearn.metrics.cluster import expected_mutual_information
 
-from stages.measure.arrays import Classes, Counts, Float32
-from stages.shared.seeding import child_seed
-
-FEW_STARTS = 3
-"""Largest number of starts where many embeddings or numbers of clusters are clustered."""
+from stages.measure.arrays import Classes, Counts
+from stages.measure.scores.kmeans import Clustering
 
 RANDOM_TABLES = 200
 """Random deals of clusters whose mean is the chance level of the best assignment."""
 
 
-@dataclass(frozen=True)
-class Clustering:
-    """One k-means start.
-
-    Attributes:
-        seed: its random state.
-        inertia: sum of squared distances to the nearest centre.
-        labels: (N,) int32, the cluster of every image.
-        found: number of clusters that hold an image; less than asked for only where fewer distinct embeddings exist.
-    """
-
-    seed: int
-    inertia: float
-    labels: NDArray[np.int32]
-
-    @property
-    def found(self) -> int:
-        """Number of clusters that hold an image."""
-        return len(np.unique(self.labels))
-
-
-def cluster(X: Float32, clusters: int, *, starts: int, seed: int) -> list[Clustering]:
-    """Cluster an embedding by scikit-learn's k-means, every start fitted alone.
-
-    The first start has `seed` itself as its random state, so that one start equals
-    `KMeans(n_clusters=clusters, random_state=seed, n_init="auto")`; the others have child seeds.
-
-    Args:
-        X: (N, D) float32.
-        clusters: number of clusters, at most N.
-        starts: number of k-means++ starts.
-        seed: root seed.
+def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[dict[str, float]]:
+    """Describe clusterings of one embedding, of which the first counts.
 
     Returns:
-        One clustering for each start. Of fewer distinct rows than `clusters`, as many clusters as distinct rows.
+        Of each its rank, inertia, number of clusters, NMI with the classes, and adjusted mutual information with the
+        first one.
     """
-    return [_fit(X, clusters, seed if start == 0 else child_seed(seed, "kmeans", start)) for start in range(starts)]
-
-
-def least_inertia(clusterings: Sequence[Clustering]) -> int:
-    """Index of the start of least inertia; the first of equal ones."""
-    return int(np.argmin([clustering.inertia for clustering in clusterings]))
-
-
-def best_of_few(X: Float32, clusters: int, *, starts: int, seed: int) -> Clustering:
-    """Cluster an embedding, with at most `FEW_STARTS` starts, and keep the one of least inertia."""
-    clusterings = cluster(X, clusters, starts=min(starts, FEW_STARTS), seed=seed)
-    return clusterings[least_inertia(clusterings)]
-
-
-def _fit(X: Float32, clusters: int, seed: int) -> Clustering:
-    with warnings.catch_warnings():  # reported as `found` of every start
-        warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
-        fitted = KMeans(n_clusters=clusters, random_state=seed, n_init=1).fit(X)
-    return Clustering(seed, float(fitted.inertia_), fitted.labels_)
+    return [
+        {
+            "rank": rank,
+            "inertia": each.inertia,
+            "clusters": each.found,
+            "nmi": normalized_mutual_information(y, each.labels),
+            "agreement": float(adjusted_mutual_info_score(clusterings[0].labels, each.labels)),
+        }
+        for rank, each in enumerate(clusterings)
+    ]
 
 
 def normalized_mutual_information(y: Classes, labels: NDArray[np.int32]) -> float:
