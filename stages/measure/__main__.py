@@ -1,8 +1,8 @@
 """Score every layer of one cell by how well classes separate in its embedding.
 
 Reads one embedding store; writes layers.csv (a row per step, split, layer and score), images.parquet (every image's
-contribution and cluster), starts.csv and clusters.parquet (every k-means start), and of the last step, as asked for,
-the tables of analyses.
+contribution and cluster), clusterings.csv (what k-means found), refits.parquet (scores of the unseen split fitted again
+to parts of it), and of the last step, as asked for, the tables of analyses.
 
     python -m stages.measure --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --embeddings EMBEDDINGS --out MEASURES

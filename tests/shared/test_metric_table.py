@@ -30,6 +30,7 @@ def table() -> pd.DataFrame:
         (
             "handwriting",
             "lite0",
+            "0",
             0,
             50,
             "unseen",
@@ -49,6 +50,7 @@ def table() -> pd.DataFrame:
         (
             "handwriting",
             "lite0",
+            "0",
             0,
             50,
             "test",
@@ -86,7 +88,10 @@ def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
     write_records(tmp_path / "b.csv", read_records(tmp_path / "a.csv"))
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert (
-        (tmp_path / "a.csv").read_text().splitlines()[2].startswith("handwriting,lite0,0,50,test,head,,,accuracy,0.1,")
+        (tmp_path / "a.csv")
+        .read_text()
+        .splitlines()[2]
+        .startswith("handwriting,lite0,0,0,50,test,head,,,accuracy,0.1,")
     )
 
 
@@ -105,7 +110,7 @@ def test_a_table_without_the_direction_of_its_scores_has_scores_that_are_better_
 
 
 def test_the_contract_begins_with_the_keys_and_the_value():
-    assert ",".join(COLUMNS).startswith("dataset,model,seed,step,split,layer,depth,pooling,metric,value,")
+    assert ",".join(COLUMNS).startswith("dataset,model,fold,seed,step,split,layer,depth,pooling,metric,value,")
     assert list(COLUMNS)[: len(KEYS)] == list(KEYS)
 
 
