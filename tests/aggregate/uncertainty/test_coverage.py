@@ -5,7 +5,9 @@ from threadpoolctl import threadpool_limits
 
 from tests.bench.coverage import Mixture, comparisons, intervals, share_holding
 
-SCORES = ("knn_purity", "nn1_accuracy", "collapse", "nmi")
+SCORES = ("knn_purity", "nn1_accuracy", "collapse")
+"""Not `nmi`: intervals that keep its clusters as they are come out too narrow (docs/uncertainty.md)."""
+
 EFFECTS = {"null": 0.0, "weak": 2.0, "strong": 4.0}
 
 
