@@ -52,10 +52,10 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
         UserError: a class does not exist or is both seen and unseen, or there are not as many folds as were asked for.
     """
     first = Fold("0", *_first_choice(candidates, params, seed))
-    why_alone = _why_alone(candidates, first)
-    if why_alone and (params.folds or 1) > 1:
-        raise UserError(f"folds: must be 1, found {params.folds}, since {why_alone}; leave it out")
-    if why_alone:
+    alone = why_alone(candidates, first)
+    if alone and (params.folds or 1) > 1:
+        raise UserError(f"folds: must be 1, found {params.folds}, since {alone}; leave it out")
+    if alone:
         return [first]
     classes = sorted({*first.seen, *first.unseen})
     groups = [first.unseen, *_further_choices(first, params, seed)]
@@ -67,6 +67,11 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
         )
     folds = [_fold(str(number), classes, unseen) for number, unseen in enumerate(groups[:wanted])]
     return [*folds, _fold(ALL, classes, ())]
+
+
+def count_choices(seen: int, unseen: int) -> int:
+    """How many disjoint choices of the unseen classes there are, from the numbers of classes in fold 0."""
+    return 1 + (seen // unseen if seen >= FEWEST_SEEN else 0)
 
 
 def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
@@ -138,7 +143,7 @@ def _first_choice(
     return tuple(sorted(params.seen_classes)), unseen
 
 
-def _why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
+def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
     """Say why fold 0 is the only one; nothing if it need not be."""
     if not first.seen:
         return "all classes are unseen"

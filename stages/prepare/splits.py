@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.prepare.candidates import Candidate, Split, Splits, check_names, class_counts
-from stages.prepare.folds import Fold, choose_folds, make_fold
+from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
 from stages.prepare.groups import check_groups, draw_groups
 from stages.prepare.params import DatasetParams
 from stages.shared.console import UserError
@@ -35,11 +35,13 @@ class FoldPlan:
         folds: each with its train, test and unseen images, sorted by label and id.
         packed: every image that is packed, the same however many folds are made.
         not_made: why a fold that nobody asked for is not made, by fold.
+        alone: why fold 0 is the only one; empty if it need not be.
     """
 
     folds: list[tuple[Fold, Splits]]
     packed: list[Candidate]
     not_made: dict[str, str]
+    alone: str
 
     @property
     def splits(self) -> dict[str, Splits]:
@@ -68,7 +70,8 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
         for fold in choose_folds(ordered, params, seed)
         if (splits := make_fold(fold, params, not_made, lambda: assign_splits(ordered, params, seed, fold)))  # noqa: B023
     ]
-    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made)
+    alone = why_alone(ordered, folds[0][0])
+    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone)
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:

@@ -18,9 +18,9 @@ def check(params: Path, raw: Path) -> None:
     """Check params.yaml and the raw data of the grid before `dvc repro`.
 
     DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
-    this says what must hold and what to do. What one section asks of another, the classes of your own images, files of
-    weights and layers that are named are checked here as well, since their own stage would find out only after others
-    have run.
+    this says what must hold and what to do. What one section asks of another, the folds of a dataset, the classes of
+    your own images, files of weights and layers that are named are checked here as well, since their own stage would
+    find out only after others have run.
 
     It takes a second, and longer for what only work can tell: your own images are listed (none is read), and networks
     whose layers are named are built, without weights.
@@ -28,11 +28,13 @@ def check(params: Path, raw: Path) -> None:
     config = read_config(params)
     check_sections(config)
     check_raw(raw, config.run)
-    check_classes(config, raw)
+    notes = check_classes(config, raw)
     check_weights(config)
     check_layers(config)
     run = config.run
     print(
-        f"check: {params} is valid; {len(run.datasets) * len(run.models) * len(run.seeds)} cells: "
-        f"datasets {', '.join(run.datasets)}; models {', '.join(run.models)}; seeds {', '.join(map(str, run.seeds))}"
+        f"check: {params} is valid; {len(list(run.cells()))} cells: datasets {', '.join(run.datasets)}; models "
+        f"{', '.join(run.models)}; folds {', '.join(run.folds)}; seeds {', '.join(map(str, run.seeds))}"
     )
+    for note in notes:
+        print(f"check: {note}")

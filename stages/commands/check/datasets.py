@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stages.commands.config import Config
+from stages.commands.folds import DOWNLOADS, DatasetFolds
 from stages.measure.analyses.registry import probing
 from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.params import TorchvisionParams
@@ -13,6 +14,12 @@ from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import plan_folds
 from stages.shared.console import UserError, errors_of
 from stages.shared.params import RunParams
+
+MANY_CLASSES = 10
+FEW_CLASSES = (
+    "datasets.{}: of {} classes in all, one choice of the unseen ones cannot tell how others would come out; with "
+    "10 or more, several folds can"
+)
 
 
 def check_raw(raw: Path, run: RunParams) -> None:
@@ -70,26 +77,50 @@ def check_folds(config: Config) -> None:
                 )
 
 
-def check_classes(config: Config, raw: Path) -> None:
-    """Check that images that lie in the grid's raw folders can be split, with an image of every class for each fold.
+def check_classes(config: Config, raw: Path) -> list[str]:
+    """Check that the grid's datasets have its folds, with an image of every class for each fold of the probe.
 
-    They are listed, not read. What would first be downloaded is not.
+    Images are listed, not read. Those that would first be downloaded are not: of them the entry alone says which folds
+    there are, and of torchvision's datasets nothing does.
+
+    Returns:
+        What a user should know of datasets of few classes, a sentence each.
 
     Raises:
-        UserError: the splits cannot be made from them, or a class has too few images for the probe.
+        UserError: the splits cannot be made, a fold is not there, or a class has too few images for the probe.
     """
-    folds, splits, remedy = probed(config)
+    notes = []
     for dataset in config.run.datasets:
-        params, seed = config.datasets[dataset], config.root_seed(dataset)
-        if isinstance(params, TorchvisionParams) or has_only_source_file(raw / dataset):
+        params = config.datasets[dataset]
+        if isinstance(params, TorchvisionParams):
             continue
-        from stages.prepare.packing import list_images  # takes a second to import
+        if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
+            folds = DatasetFolds.of_download(params)
+            folds.check(dataset, config.run.folds, params)
+        else:
+            folds = check_listed(config, raw, dataset)
+        if folds.seen and folds.seen + folds.unseen < MANY_CLASSES:
+            notes.append(FEW_CLASSES.format(dataset, folds.seen + folds.unseen))
+    return notes
 
-        with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
-            listing = list_images(raw / dataset, params, seed, resources)
-            plan = plan_folds(listing.candidates, params, seed)
-            for images in plan.splits.values():
-                check_probed(images, splits, folds, remedy)
+
+def check_listed(config: Config, raw: Path, dataset: str) -> DatasetFolds:
+    """Check a dataset whose images are there.
+
+    Raises:
+        UserError: the splits cannot be made, a fold is not there, or a class has too few images for the probe.
+    """
+    from stages.prepare.packing import list_images  # takes a second to import
+
+    params, seed, (count, splits, remedy) = config.datasets[dataset], config.root_seed(dataset), probed(config)
+    with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
+        plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
+    folds = DatasetFolds.of_plan(plan)
+    folds.check(dataset, config.run.folds, params)
+    with errors_of(f"datasets.{dataset}"):
+        for fold in config.run.folds:
+            check_probed(plan.splits[fold], splits, count, remedy)
+    return folds
 
 
 def check_probed(images: Splits, splits: Sequence[str], folds: int, remedy: str) -> None:

@@ -37,18 +37,22 @@ def plan(params: Path, raw: Path, tflops: float) -> None:
     if params == Path("params.yaml"):  # the one that DVC reads
         print(f"{stages_to_run(run)}\n")
     images = {name: images_of(config, raw, name) for name in run.datasets}
-    rows = [(d, m, cost(config, m, images[d])) for d in run.datasets for m in run.models]
+    rows = [(d, m, f, cost(config, m, i)) for d in run.datasets for m in run.models for i, f in images[d].items()]
     print(table(rows))
-    print(f"For one seed of {len(run.seeds)}. memory: weights and optimizer, or shards; activations come on top.\n")
-    print(totals([c for *_, c in rows], len(run.seeds), tflops, Path()))
+    print(
+        f"For each of the folds of a line and one seed of {len(run.seeds)}. memory: weights and optimizer, or shards; "
+        "activations come on top.\n"
+    )
+    print(totals([c for *_, folds, c in rows for _ in folds], len(run.seeds), tflops, Path()))
 
 
-def table(rows: Sequence[tuple[str, str, Cost]]) -> str:
-    """Lay out one line per dataset and network, for one seed."""
+def table(rows: Sequence[tuple[str, str, Sequence[str], Cost]]) -> str:
+    """Lay out one line per dataset, network and folds that cost the same, for one fold and seed."""
     cells = [
         {
             "dataset": dataset,
             "model": model,
+            "folds": ", ".join(folds),
             "params": f"{c.parameters / 1e6:.1f}M",
             "trained": f"{c.trained:,}",
             "forward": f"{c.passed:,}",
@@ -57,9 +61,9 @@ def table(rows: Sequence[tuple[str, str, Cost]]) -> str:
             "store": size(c.embeddings),
             "memory": size(max(c.training_memory, c.embed_memory)),
         }
-        for dataset, model, c in rows
+        for dataset, model, folds, c in rows
     ]
-    return tabulate(cells, headers="keys", disable_numparse=True, colalign=("left", "left", *["right"] * 7))
+    return tabulate(cells, headers="keys", disable_numparse=True, colalign=("left", "left", "left", *["right"] * 7))
 
 
 def totals(costs: Sequence[Cost], seeds: int, tflops: float, folder: Path) -> str:

@@ -20,7 +20,7 @@ BYTES = {"float32": 4, "float16": 2}
 
 @dataclass(frozen=True)
 class Cost:
-    """What one network costs on one dataset, for one seed.
+    """What one network costs on one fold of a dataset, for one seed.
 
     Attributes:
         parameters: of the network with its head; of a frozen one, without.
@@ -42,7 +42,7 @@ class Cost:
 
 
 def cost(config: Config, model: str, images: Images) -> Cost:
-    """Work out what one network costs on one dataset, from its true layers and parameters.
+    """Work out what one network costs on one fold of a dataset, from its true layers and parameters.
 
     Raises:
         UserError: the network cannot be built.

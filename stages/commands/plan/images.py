@@ -1,23 +1,24 @@
 """How many images a dataset has, counted without decoding one, or as its entry asks for."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.commands.config import Config
+from stages.commands.folds import DOWNLOADS, DatasetFolds
+from stages.prepare.candidates import Splits
 from stages.prepare.packing import list_images
 from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import plan_folds
 from stages.shared.console import errors_of
-
-DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
-"""Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""
+from stages.shared.params import ALL
 
 
 @dataclass(frozen=True)
 class Images:
-    """How many images a dataset has by split, and how many seen classes."""
+    """How many images a fold of a dataset has by split, and how many seen classes."""
 
     train: int
     test: int
@@ -25,30 +26,50 @@ class Images:
     classes: int
 
 
-def images_of(config: Config, raw: Path, dataset: str) -> Images:
-    """Count the images of one dataset of the grid."""
-    return count_images(raw / dataset, config.datasets[dataset], config.root_seed(dataset), dataset)
+def images_of(config: Config, raw: Path, dataset: str) -> dict[Images, list[str]]:
+    """Count the images of one dataset of the grid.
+
+    Returns:
+        The folds that have as many images each, by these numbers.
+
+    Raises:
+        UserError: the dataset lacks a fold of the grid, or its images cannot be listed.
+    """
+    folds = count_images(raw / dataset, config.datasets[dataset], config.root_seed(dataset), dataset, config.run.folds)
+    counts: dict[Images, list[str]] = {}
+    for fold, images in folds.items():
+        counts.setdefault(images, []).append(fold)
+    return counts
 
 
-def count_images(raw: Path, params: DatasetParams, seed: int, dataset: str) -> Images:
-    """Count a dataset's images by split, as listing its files gives; none is decoded.
+def count_images(
+    raw: Path, params: DatasetParams, seed: int, dataset: str, folds: Sequence[str] = ("0",)
+) -> dict[str, Images]:
+    """Count the images of some folds of a dataset by split, as listing its files gives; none is decoded.
 
     Of a dataset that is yet to be downloaded, what its entry asks for is counted, where that says enough.
 
     Raises:
-        UserError: the raw data are missing, or the splits cannot be made from them.
+        UserError: the raw data are missing, the splits cannot be made from them, or a fold is not among them.
     """
     if params.source in DOWNLOADS and has_only_source_file(raw) and (asked := asked_for(params)):
-        return asked
+        DatasetFolds.of_download(params).check(dataset, folds, params)
+        return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in folds}
     with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
         listing = list_images(raw, params, seed, resources)
-        splits = plan_folds(listing.candidates, params, seed).splits["0"]
-    classes = len({c.label for c in splits["train"]})
-    return Images(len(splits["train"]), len(splits["test"]), len(splits["unseen"]), classes)
+        plan = plan_folds(listing.candidates, params, seed)
+    DatasetFolds.of_plan(plan).check(dataset, folds, params)
+    return {fold: count_splits(plan.splits[fold]) for fold in folds}
+
+
+def count_splits(splits: Splits) -> Images:
+    """Count the images of one fold."""
+    train, test, unseen = (len(splits[split]) for split in ("train", "test", "unseen"))
+    return Images(train, test, unseen, classes=len({c.label for c in splits["train"]}))
 
 
 def asked_for(params: DatasetParams) -> Images | None:
-    """Count what an entry asks for of a source in `DOWNLOADS`; None where the files alone would tell."""
+    """Count what an entry asks for of a source in `DOWNLOADS` in a numbered fold; None where the files alone tell."""
     classes, train, test = DOWNLOADS[params.source]
     if params.all_unseen:
         return Images(0, 0, count, 0) if (count := classes * (params.unseen or train + test)) else None
@@ -61,3 +82,19 @@ def asked_for(params: DatasetParams) -> Images | None:
         classes=seen,
     )
     return images if images.train and images.test and images.unseen else None
+
+
+def asked_for_all(params: DatasetParams, images: Images) -> Images:
+    """Count what an entry asks for in fold `all`, where the unseen classes of the other folds are seen.
+
+    Args:
+        params: the entry.
+        images: of the other folds.
+    """
+    classes = DatasetFolds.of_download(params)
+    train, test = (
+        getattr(images, split)
+        * (1 if getattr(params, f"{split}_total") else (classes.seen + classes.unseen) / classes.seen)
+        for split in ("train", "test")
+    )
+    return Images(round(train), round(test), 0, classes.seen + classes.unseen)

@@ -38,7 +38,10 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
         run("--params", str(params), "--raw", str(tmp_path / "large"))
     (tmp_path / "mine.pth").touch()
     printed = run("--params", str(params), "--raw", str(tmp_path / "large"))
-    assert printed.endswith("2 cells: datasets mine; models efficientnet_lite0; seeds 0, 1\n")
+    summary, note = printed.splitlines(keepends=True)
+    assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
+
+    assert note.startswith("check: datasets.mine: of 4 classes in all, one choice of the unseen ones cannot tell how")
 
 
 def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):

@@ -33,7 +33,7 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
     write_images(tmp_path / "large", 13)  # 5 of them are test images
     with pytest.raises(UserError, match=r"datasets\.mine: .*folds, 5, in the split 'test', found 3 of class 'a'; add"):
         check_classes(mine({}), tmp_path / "small")
-    check_classes(mine({}), tmp_path / "large")
+    assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: o"]
     without = {"measure.metrics": ["nmi"], "measure.analyses": ["class_subsets"]}
     check_classes(mine(without), tmp_path / "small")
 
@@ -54,6 +54,53 @@ def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pyt
     public = {"source": "torchvision", "name": "EuroSAT", "image_size": 64}
     grid = ["calligraphy", "cifar100", "public"]
     check_classes(config({"datasets.public": public, "run.datasets": grid}), tmp_path)
+
+
+def test_only_the_folds_of_the_grid_need_images_enough(tmp_path: Path):
+    """In fold 1 classes c and d are the seen ones; `all` needs every class."""
+    write_images(tmp_path, 13)
+    for path in (tmp_path / "mine" / "c").glob("[0-5].png"):
+        path.unlink()
+    check_classes(mine({}), tmp_path)
+    for folds in ([0, 1], [0, "all"]):
+        with pytest.raises(UserError, match=r"datasets\.mine: .*in the split 'test', found 3 of class 'c'"):
+            check_classes(mine({"run.folds": folds}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folds", "changes", "message"),
+    [
+        (
+            [0, 2],
+            {},
+            r"'mine' of run\.datasets has no fold 2; it has 2 numbered folds \(0, 1, all\), since its 4 classes",
+        ),
+        (
+            [1],
+            {"datasets.mine.folds": 1},
+            r"no fold 1; .* 1 numbered fold \(0, all\), since its `folds` is 1: set its `f",
+        ),
+    ],
+)
+def test_a_fold_that_ones_own_images_do_not_give_is_named_with_the_reason(tmp_path, folds, changes, message):
+    write_images(tmp_path, 13)
+    with pytest.raises(UserError, match=message):
+        check_classes(mine({"run.folds": folds, **changes}), tmp_path)
+
+
+def test_fold_all_needs_train_and_test_images_of_every_class(tmp_path: Path):
+    for split, labels in (("train", "ab"), ("test", "ab"), ("unseen", "cd")):
+        for label in labels:
+            (tmp_path / "mine" / split / label).mkdir(parents=True)
+            for number in range(6):
+                (tmp_path / "mine" / split / label / f"{number}.png").touch()
+    changes = {"datasets.mine": {"source": "folder", "image_size": 32}}
+    check_classes(mine(changes), tmp_path)
+    reason = (
+        r"no fold all; it has 1 numbered fold \(0\), since the data name their unseen classes in a split of their own"
+    )
+    with pytest.raises(UserError, match=reason):
+        check_classes(mine(changes | {"run.folds": [0, "all"]}), tmp_path)
 
 
 def test_an_empty_raw_folder_is_named(tmp_path: Path):

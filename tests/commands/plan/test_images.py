@@ -31,7 +31,22 @@ def test_images_of_the_papers_datasets_are_known_without_a_download(
     dataset: str, changes: dict[str, Any], expected: tuple[int, ...]
 ):
     params = parse_dataset(COMMITTED["datasets"][dataset] | changes, dataset)
-    assert count_images(RAW / dataset, params, 0, dataset) == Images(*expected)
+    assert count_images(RAW / dataset, params, 0, dataset) == {"0": Images(*expected)}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes", "expected"),
+    [
+        ("calligraphy", {}, (9100, 2500, 0, 20)),
+        ("cifar100", {}, (12_500, 2500, 0, 25)),
+        ("cifar100", {"train_total": 1000}, (1000, 2500, 0, 25)),
+    ],
+)
+def test_the_unseen_classes_of_other_folds_are_seen_in_fold_all(dataset, changes, expected):
+    params = parse_dataset(COMMITTED["datasets"][dataset] | changes, dataset)
+    found = count_images(RAW / dataset, params, 0, dataset, ["3", "all"])
+    assert found["all"] == Images(*expected)
+    assert found["3"].unseen == 2500
 
 
 @pytest.mark.parametrize("dataset", ["calligraphy", "cifar100"])
@@ -43,11 +58,16 @@ def test_images_that_lie_in_the_raw_folder_are_listed_and_counted_as_prepare_wou
                 (tmp_path / split / label / f"{number}.png").touch()
     entry = {"source": dataset, "image_size": 32, "seen_classes": ["apple", "baby"], "unseen_classes": ["bear", "bed"]}
     params = parse_dataset(entry | {"train_total": 9, "test_total": 5}, dataset)
-    assert count_images(tmp_path, params, 0, dataset) == Images(train=9, test=5, unseen=12, classes=2)
+    assert count_images(tmp_path, params, 0, dataset) == {"0": Images(train=9, test=5, unseen=12, classes=2)}
     drawn = parse_dataset(entry | {"seen_classes": None, "unseen_classes": None, "unseen_count": 2}, dataset)
-    assert count_images(tmp_path, drawn, 0, dataset) == Images(train=12, test=6, unseen=12, classes=2)
+    few = Images(train=12, test=6, unseen=12, classes=2)
+    whole = Images(train=24, test=12, unseen=0, classes=4)
+    assert count_images(tmp_path, drawn, 0, dataset, ["0", "1", "all"]) == {"0": few, "1": few, "all": whole}
 
 
 def test_images_of_handwriting_come_from_its_source():
-    found = images_of(config({}), RAW, "handwriting")
-    assert found == Images(train=15 * 120, test=15 * 40, unseen=5 * 100, classes=15)
+    found = images_of(config({"run.folds": [0, "all", 2]}), RAW, "handwriting")
+    assert found == {
+        Images(train=15 * 120, test=15 * 40, unseen=5 * 100, classes=15): ["0", "2"],
+        Images(train=20 * 120, test=20 * 40, unseen=0, classes=20): ["all"],
+    }

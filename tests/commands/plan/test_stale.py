@@ -9,13 +9,15 @@ import pytest
 from stages.commands.plan.stale import following, stages_to_run
 from stages.shared.params import RunParams
 
-RUN = RunParams(datasets=["a", "b"], models=["m", "n"], folds=[0], seeds=[0])
+RUN = RunParams(datasets=["a", "b"], models=["m", "n"], folds=[0, "all"], seeds=[0])
 
 
 def test_what_follows_from_a_changed_stage():
     assert following([], RUN) == set()
     assert following(["measure@a-m-0-0"], RUN) == {"measure@a-m-0-0", "aggregate"}
-    after_prepare = {f"{stage}@b-{m}-0-0" for stage in ("finetune", "embed", "measure") for m in "mn"}
+    after_prepare = {
+        f"{stage}@b-{m}-{fold}-0" for stage in ("finetune", "embed", "measure") for m in "mn" for fold in ("0", "all")
+    }
     assert following(["prepare@b"], RUN) == {"prepare@b", "aggregate"} | after_prepare
 
 

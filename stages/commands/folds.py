@@ -1,0 +1,80 @@
+"""Which folds a dataset has, and why no others: of images that are there, or of what is yet to be downloaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from stages.prepare.folds import MOST_BY_DEFAULT, count_choices
+from stages.prepare.params import DatasetParams
+from stages.prepare.splits import FoldPlan
+from stages.shared.console import UserError
+from stages.shared.params import ALL
+
+DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
+"""Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""
+
+
+@dataclass(frozen=True)
+class DatasetFolds:
+    """The folds of one dataset.
+
+    Attributes:
+        names: of those that it has.
+        seen, unseen: number of classes in fold 0.
+        alone: why fold 0 is the only one; empty if it need not be.
+        not_made: why a fold cannot be made, by name.
+    """
+
+    names: Sequence[str]
+    seen: int
+    unseen: int
+    alone: str = ""
+    not_made: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_plan(cls, plan: FoldPlan) -> Self:
+        """Take those that prepare would make of the images that are there."""
+        first = plan.folds[0][0]
+        return cls(list(plan.splits), len(first.seen), len(first.unseen), plan.alone, plan.not_made)
+
+    @classmethod
+    def of_download(cls, params: DatasetParams) -> Self:
+        """Take those that a source of `DOWNLOADS` has, as its entry says."""
+        classes = DOWNLOADS[params.source][0]
+        if params.all_unseen:
+            return cls(["0"], 0, classes, alone="all classes are unseen")
+        unseen = len(params.unseen_classes or ()) or params.unseen_count or 0
+        seen = len(params.seen_classes or ()) or classes - unseen
+        made = params.folds or min(count_choices(seen, unseen), MOST_BY_DEFAULT)
+        return cls([*map(str, range(made)), ALL], seen, unseen)
+
+    def check(self, dataset: str, wanted: Sequence[str], params: DatasetParams) -> None:
+        """Check that the dataset has the folds of the grid.
+
+        Args:
+            dataset: its id.
+            wanted: the folds of the grid.
+            params: its entry.
+
+        Raises:
+            UserError: naming the first that it lacks, those that it has, why, and the remedy.
+        """
+        lacking = [fold for fold in wanted if fold not in self.names]
+        if lacking:
+            numbered = [fold for fold in self.names if fold != ALL]
+            among = f"{', '.join(self.names[:6])}{', ...' if len(self.names) > 6 else ''}"
+            raise UserError(
+                f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has {len(numbered)} numbered "
+                f"fold{'s' if len(numbered) > 1 else ''} ({among}), since {self._why(lacking[0], params)}; take the "
+                "fold out of run.folds, or the dataset out of run.datasets"
+            )
+
+    def _why(self, fold: str, params: DatasetParams) -> str:
+        """Say why the dataset lacks a fold, and what would give it one."""
+        if fold in self.not_made or self.alone:
+            return self.not_made.get(fold, self.alone)
+        possible = count_choices(self.seen, self.unseen)
+        given = "" if params.folds is None else f"its `folds` is {params.folds}: "
+        if fold != ALL and int(fold) < possible:
+            return f"{given or f'at most {MOST_BY_DEFAULT} are made by default: '}set its `folds` to {int(fold) + 1}"
+        return f"its {self.seen + self.unseen} classes hold {possible} disjoint choices of {self.unseen}"
