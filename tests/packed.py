@@ -26,6 +26,15 @@ def pack(
     return open_images(path, "0")
 
 
+def write_fold_all(path: Path) -> None:
+    """Add fold `all` to a packed dataset: of the unseen images, every other one is a test image, the rest train."""
+    splits = open_images(path, "0").manifest[["sample_id", "split"]]
+    unseen = splits.index[splits["split"] == "unseen"]
+    splits.loc[unseen, "split"] = "train"
+    splits.loc[unseen[::2], "split"] = "test"
+    write_fold(path, "all", splits)
+
+
 def picture(manifest: pd.DataFrame, size: int, seed: int) -> list[Pixels]:
     random = np.random.default_rng(seed)
     colours = {label: random.integers(40, 216, 3) for label in (*SEEN, *UNSEEN)}

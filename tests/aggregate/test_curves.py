@@ -1,3 +1,5 @@
+import statistics
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,6 +118,18 @@ def test_baseline_and_head_are_kept_apart_from_the_curves():
     assert list(scores.curves["layer"]) == ["a", HEAD]
     assert list(scores.baseline["value"]) == [0.9]
     assert list(scores.accuracy["value"]) == [0.7]
+
+
+def test_folds_and_seeds_are_averaged_alike():
+    values = {("0", 0): 0.1, ("0", 1): 0.3, ("2", 0): 0.2, ("2", 1): 0.8}
+    rows = [point("a", 0, "mean", value, fold=fold, seed=seed) for (fold, seed), value in values.items()]
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 2, "all"], seeds=[0, 1])
+    scores = average(typed(pd.DataFrame(rows)), run)
+    (row,) = scores.curves.to_dict("records")
+    assert (row["value"], row["sd"]) == pytest.approx((0.35, statistics.stdev(values.values())))
+    assert scores.n_seeds == 4
+    with pytest.raises(UserError, match=r"every fold and seed must .* layer a is there for 3 of 4;"):
+        average(typed(pd.DataFrame(rows[:3])), run)
 
 
 def test_seeds_measured_differently_are_an_error():

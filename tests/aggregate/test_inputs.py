@@ -7,7 +7,7 @@ from stages.shared.console import UserError
 from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
 from stages.shared.params import RunParams
 from tests.aggregate.conftest import CHECKPOINTS
-from tests.aggregate.synthetic import freeze
+from tests.aggregate.synthetic import freeze, write_cells
 
 SMALL = "handwriting/small/0"
 SUBSETS = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
@@ -26,6 +26,24 @@ def test_tables_are_stacked_in_the_order_of_the_grid(grid):
     layers = layers_of(grid, run)
     order = list(dict.fromkeys(zip(layers["model"], layers["seed"], strict=True)))
     assert order == [("small_scratch", 1), ("small_scratch", 0), ("small", 1), ("small", 0)]
+
+
+def test_a_fold_keeps_its_name_and_has_its_place_in_the_order(tmp_path):
+    write_cells(tmp_path, ["handwriting"], ["small"], [0, 1], folds=["1", "all"])
+    run = RunParams(datasets=["handwriting"], models=["small"], folds=["all", 1], seeds=[0, 1])
+    layers, curves = layers_of(tmp_path, run), curves_of(tmp_path, run)
+    order = [("all", 0), ("all", 1), ("1", 0), ("1", 1)]
+    assert list(dict.fromkeys(zip(layers["fold"], layers["seed"], strict=True))) == order
+    assert list(dict.fromkeys(zip(curves["fold"], curves["seed"], strict=True))) == order
+    assert set(layers[layers["fold"] == "all"]["split"]) == {"test"}
+
+
+def test_analyses_of_fold_all_are_not_asked_for(tmp_path):
+    for cell in ("0/0", "all/0"):
+        (tmp_path / "handwriting/small" / cell).mkdir(parents=True)
+    (tmp_path / "handwriting/small/0/0/class_subsets.csv").write_text(SUBSETS + "9,unseen,a,0,mean,nmi,,5,0.5\n")
+    run = RunParams(datasets=["handwriting"], models=["small"], folds=[0, "all"], seeds=[0])
+    assert read_analyses(tmp_path, run, ["class_subsets"])["class_subsets"]["fold"].tolist() == ["0"]
 
 
 def test_a_model_taken_out_of_the_grid_leaves_no_trace(grid):
@@ -120,7 +138,13 @@ def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage)
 
 
 @pytest.mark.parametrize(
-    ("file", "column"), [(f"measures/{SMALL}/1/layers.csv", "chance"), (f"training/{SMALL}/1/training.csv", "loss")]
+    ("file", "column"),
+    [
+        (f"measures/{SMALL}/1/layers.csv", "chance"),
+        (f"measures/{SMALL}/1/layers.csv", "fold"),
+        (f"training/{SMALL}/1/training.csv", "loss"),
+        (f"training/{SMALL}/1/training.csv", "fold"),
+    ],
 )
 def test_a_table_of_another_version_is_named(grid, run, file, column):
     pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)

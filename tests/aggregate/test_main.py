@@ -151,6 +151,41 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
     assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 5
 
 
+def test_fold_all_says_nothing_of_generalization(tmp_path, monkeypatch):
+    """It stands in the tables of cells and of training, and changes no other."""
+    shape = {"analyses": True, "layers": ("stem", "blocks.0"), "metrics": ("nmi", "knn_purity")}
+    write_cells(tmp_path, ["handwriting"], ["small"], [0, 1], **shape)
+    tables = {}
+    for folds in ("[0]", "[0, all]"):
+        if "all" in folds:
+            write_cells(tmp_path, ["handwriting"], ["small"], [0, 1], folds=["all"], **(shape | {"analyses": False}))
+        write_params(
+            tmp_path / "params.yaml", ["handwriting"], ["small"], [0, 1], folds=folds, analyses=ANALYSIS_TABLES
+        )
+        aggregate(monkeypatch, tmp_path)
+        tables[folds] = {path: (tmp_path / "results" / path).read_bytes() for path in files(tmp_path / "results")}
+    before, after = tables.values()
+    assert {path.name for path in after if after[path] != before.get(path)} == {"layers.csv", "training.csv"}
+    for table in ("layers.csv", "training.csv"):
+        lines = after[Path(table)].splitlines()
+        own = [line for line in lines if b",all," not in line]
+        assert 1 < len(own) < len(lines)
+        assert own == before[Path(table)].splitlines()
+
+
+def test_several_folds_are_averaged_without_intervals(tmp_path, monkeypatch, capsys):
+    shape = {"analyses": True, "layers": ("stem", "blocks.0"), "metrics": ("nmi",)}
+    write_cells(tmp_path, ["handwriting"], ["small"], [0], folds=["0", "1"], **shape)
+    write_params(tmp_path / "params.yaml", ["handwriting"], ["small"], [0], folds="[0, 1]", analyses=ANALYSIS_TABLES)
+    aggregate(monkeypatch, tmp_path)
+    assert "several folds or no images.parquet, so no intervals: handwriting/small" in capsys.readouterr().out
+    layers = pd.read_csv(tmp_path / "results/layers.csv")
+    last = layers[(layers["step"] == 100) & (layers["split"] == "unseen") & (layers["depth"] >= 0)]
+    (row,) = pd.read_csv(tmp_path / "results/summary.csv").to_dict("records")
+    assert row["unseen"] == pytest.approx(last.groupby("layer")["value"].mean().max())
+    assert pd.isna(row["ci_images_low"])
+
+
 def test_a_frozen_network_has_no_accuracy_anywhere(grid, monkeypatch, capsys):
     freeze(grid, "small")
     aggregate(monkeypatch, grid)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_sets_of_the_last_step_are_the_training_sample_and_the_same_images_in_ev
     assert [len(chosen.rows) for chosen in sets] == [18, 6, 6, 6, 6]
     samples = samples_of(images, sets)
     assert samples.columns.tolist() == ["sample_id", "split", "label", "group"]
+    grouped = replace(images, manifest=images.manifest.assign(group=images.manifest.sample_id.str[-1]))
+    assert samples_of(grouped, sets).group.tolist() == samples.sample_id.str[-1].tolist()
     clean = images.manifest.iloc[sets[1].rows]
     assert set(clean.split) == {"test"}
     for split in ("blur_1", "blur_3", "rotation_1", "rotation_3"):

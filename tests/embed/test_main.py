@@ -16,7 +16,7 @@ from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
-from tests.packed import SEEN, pack
+from tests.packed import SEEN, UNSEEN, pack, write_fold_all
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -114,6 +114,25 @@ def test_a_split_without_images_and_missing_inputs_are_named(tmp_path: Path, mon
     nowhere = [str(tmp_path / "nowhere") if part == str(tmp_path / "weights") else part for part in arguments]
     with pytest.raises(UserError, match=r"nowhere/step_000000\.safetensors: must exist, since finetune\.steps asks"):
         run(nowhere, monkeypatch)
+
+
+def test_fold_all_is_embedded_without_unseen_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    arguments = setup(tmp_path)
+    write_fold_all(tmp_path / "prepared")
+    network, everything = NetworkParams.model_validate(TINY), tuple(sorted((*SEEN, *UNSEEN)))
+    for step in (0, 50):
+        info = CheckpointInfo(step, everything, network.model_dump(), {"degrees": 10.0, "padding": 20})
+        write_checkpoint(tmp_path / "weights", build_network(network, 5, seed=step).module.state_dict(), info)
+    arguments[arguments.index("--fold") + 1] = "all"
+    run(arguments, monkeypatch)
+    store = open_embeddings(tmp_path / "embeddings")
+    assert (store.cell, store.splits) == (("trees", "tiny", "all", 3), ("test",))
+    assert sorted(set(store.labels("test"))) == list(everything)
+    assert store.last_step is not None
+    assert store.last_step.splits == ("train", "blur_2", "contrast_2")
+    assert "left out: embed.splits, since fold all has no unseen images" in capsys.readouterr().out
 
 
 def test_an_existing_store_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

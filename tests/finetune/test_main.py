@@ -17,7 +17,7 @@ from stages.shared.console import UserError
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from tests.packed import SEEN, pack
+from tests.packed import SEEN, pack, write_fold_all
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -102,6 +102,21 @@ def test_keeping_the_last_checkpoint_keeps_all_accuracies(tmp_path: Path, monkey
     run(setup(tmp_path, keep="last"), monkeypatch)
     assert [read_info(p).step for p in written(tmp_path / "out" / "weights")] == [5]
     assert pd.read_csv(tmp_path / "out" / "training" / "training.csv").accuracy.notna().tolist() == [True, True, True]
+
+
+def test_another_fold_is_another_network_of_its_own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    arguments = setup(tmp_path, steps=[0])
+    run(arguments, monkeypatch)
+    (tmp_path / "prepared" / "folds" / "1.csv").write_bytes((tmp_path / "prepared" / "folds" / "0.csv").read_bytes())
+    write_fold_all(tmp_path / "prepared")
+    for fold in ("1", "all"):
+        other = [*arguments[:-4], *outputs(tmp_path, fold)]
+        other[other.index("--fold") + 1] = fold
+        run(other, monkeypatch)
+        assert set(pd.read_csv(tmp_path / fold / "training" / "training.csv", dtype=str).fold) == {fold}
+    same, one, whole = (written(tmp_path / name / "weights")[0] for name in ("out", "1", "all"))
+    assert (read_info(one).classes, len(read_info(whole).classes)) == (SEEN, 5)
+    assert not torch.equal(read_state(same)["fc.weight"], read_state(one)["fc.weight"])
 
 
 def test_another_seed_is_another_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -72,6 +72,7 @@ def write_store(
     layers: Sequence[Layer] = LAYERS,
     spoil: dict[tuple[str, int], Any] | None = None,
     classes: Sequence[str] = ("test0", "test1", "test2"),
+    fold: str = "0",
 ) -> dict[tuple[str, int], Any]:
     """Write a store of Gaussian classes; returns its arrays by (layer, step).
 
@@ -87,7 +88,7 @@ def write_store(
     )
     codes = np.unique(names, return_inverse=True)[1]
     arrays: dict[tuple[str, int], Any] = {}
-    cell = {"dataset": "toy", "model": "net", "fold": "0", "seed": 7}
+    cell = {"dataset": "toy", "model": "net", "fold": fold, "seed": 7}
     with EmbeddingWriter(
         path, samples=samples, steps=steps, layers=layers, classes=classes, dtype="float32", attributes=cell
     ) as writer:
@@ -118,6 +119,7 @@ def write_last_step(
     per_class: int = 4,
     sizes: Sequence[int] = (8, 8, 8),
     spoil: dict[str, Any] | None = None,
+    fold: str = "0",
 ) -> dict[str, Any]:
     """Add what is embedded at the last step alone to a store of `write_store`; returns its arrays by layer.
 
@@ -137,7 +139,7 @@ def write_last_step(
     codes = np.unique(labels, return_inverse=True)[1]
     noise = np.array([0.5] * n_train + [float(split[-1]) for split in corrupted for _ in rows])[:, None]
     arrays: dict[str, Any] = {}
-    cell = {"dataset": "toy", "model": "net", "fold": "0", "seed": 7}
+    cell = {"dataset": "toy", "model": "net", "fold": fold, "seed": 7}
     with EmbeddingWriter(
         path / LAST_STEP,
         samples=samples,

@@ -449,6 +449,22 @@ def test_what_is_left_out_is_said(tmp_path):
     assert collapsed["value"].tolist() == [0.0]
 
 
+def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_path):
+    write_store(tmp_path / "store", sizes={"test": (8, 8, 8)}, fold="all")
+    write_last_step(tmp_path / "store", fold="all")
+    write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES))
+    done = measure(tmp_path, cell=[*CELL[:5], "all", *CELL[6:]])
+    assert done.returncode == 0, done.stderr
+    assert "class_subsets, seen_matched, ood left out: fold all has no unseen classes" in done.stderr
+    assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
+    rows = read_records(tmp_path / "out" / "layers.csv")
+    assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test", "blur_1", "noise_3"})
+    assert set(DEFAULT["metrics"]) <= set(rows["metric"])
+    assert {p.name for p in (tmp_path / "out").glob("*.csv")} == {
+        "layers.csv", "starts.csv", "k_sensitivity.csv", "layer_pairs.csv",
+    }  # fmt: skip
+
+
 def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
     write_store(tmp_path / "store", steps=(0,))
     write_params(tmp_path / "params.yaml", steps=(0,), metrics=["accuracy"])
