@@ -66,9 +66,10 @@ def results(project: Workflow) -> dict[str, bytes]:
 def test_tables_hold_the_grid(project: Workflow):
     layers = pd.read_csv(project.folder / "data/results/layers.csv")
     summary = pd.read_csv(project.folder / "data/results/summary.csv")
-    contract = ["dataset", "model", "seed", "step", "split", "layer", "depth", "pooling", "metric", "value"]
+    keys = ["dataset", "model", "fold", "seed"]
+    contract = [*keys, "step", "split", "layer", "depth", "pooling", "metric", "value"]
     assert list(layers.columns[: len(contract)]) == contract
-    assert set(layers.groupby(["dataset", "model", "seed"]).groups) == {(d, m, 0) for d in DATASETS for m in MODELS}
+    assert set(layers.groupby(keys).groups) == {(d, m, 0, 0) for d in DATASETS for m in MODELS}
     assert set(layers.metric) == {"nmi", "knn_purity", "nn1_accuracy", "probe_accuracy", "accuracy"}
     assert layers.value.between(0, 1).all()
     assert (layers.value <= layers.ceiling).all()
@@ -145,6 +146,27 @@ def test_an_added_model_computes_its_cells_and_a_removed_one_leaves_the_tables(r
     assert reverting.repro() == AGGREGATE
     for table in ("layers.csv", "summary.csv", "summary.md", "summary.tex", "metrics.json", "training.csv"):
         assert "third" not in reverting.text(f"data/results/{table}")
+
+
+@pytest.mark.parametrize("fold", [1, "all"])
+def test_an_added_fold_computes_its_cells_and_a_removed_one_leaves_the_tables(reverting: Workflow, fold: int | str):
+    before = results(reverting)
+    reverting.edit_params({"run.folds": [0, fold]})
+    added = {f"{d}-{m}-{fold}-0" for d in DATASETS for m in MODELS}
+    assert reverting.repro() == stages("finetune", "embed", "measure", cells=added) | AGGREGATE
+    layers = pd.read_csv(reverting.folder / "data/results/layers.csv", dtype={"fold": str})
+    assert set(layers.fold) == {"0", str(fold)}
+    assert set(layers[layers.fold == str(fold)].split) == ({"test"} if fold == "all" else {"test", "unseen"})
+    reverting.edit_params({"run.folds": [0]})
+    assert reverting.repro() <= AGGREGATE  # or restored
+    assert results(reverting) == before
+
+
+def test_the_number_of_folds_that_a_dataset_has_runs_none_of_its_cells(reverting: Workflow):
+    """It packs the dataset again; every cell depends on the images and its own fold's table, which are the same."""
+    reverting.edit_params({"datasets.left.folds": 2})
+    assert reverting.repro() == {"prepare@left"}
+    assert not (reverting.folder / "data/prepared/left/folds/2.csv").exists()
 
 
 def test_a_network_measured_as_it_is_stands_beside_fine_tuned_ones(reverting: Workflow):

@@ -15,7 +15,7 @@ from tests.commands.edited import COMMITTED
 from tests.workflow import Workflow, tiny_images, tiny_params
 
 ANOTHER: dict[str, Any] = {
-    "run.datasets": ["cifar100"], "run.models": ["resnet50"], "run.seeds": [0, 1],
+    "run.datasets": ["cifar100"], "run.models": ["resnet50"], "run.folds": [1, "all"], "run.seeds": [0, 1],
     "finetune.steps": [0, 100], "finetune.keep": "last", "finetune.schedule_steps": 508,
     "embed.splits": ["train", "test", "unseen"], "embed.pooling": ["max", "mean"], "embed.dtype": "float16",
     "embed.corruptions.kinds": ["blur", "noise"], "embed.corruptions.severities": [2],

@@ -75,7 +75,7 @@ class Workflow:
         return done
 
     def repro(self) -> set[str]:
-        """Run `dvc repro`; return the stages that were computed, as `measure@tiny-a-0`."""
+        """Run `dvc repro`; return the stages that were computed, as `measure@tiny-a-0-0`."""
         self.run("dvc", "repro")
         return self.computed()
 
@@ -116,6 +116,7 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
         {
             "run.datasets": list(datasets),
             "run.models": list(models),
+            "run.folds": [0],
             "run.seeds": [0],
             "datasets": {name: dict(dataset) for name in datasets},
             "models": {name: {"network": dict(TINY_NETWORK), "taps": {"layers": "default"}} for name in models},
