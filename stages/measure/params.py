@@ -170,6 +170,7 @@ def available(params: MeasureParams, fold: str) -> tuple[MeasureParams, list[str
         return params, []
     analyses = [name for name in params.analyses if UNSEEN not in ANALYSES[name].splits]
     without = [name for name in params.analyses if name not in analyses]
+    without += ["measure.refits"] if set(params.refits.metrics) & set(params.all_metrics) else []
     notes = [f"{', '.join(without)} left out: fold {ALL} has no unseen classes"] if without else []
     if params.knn_k == "paper":
         notes.append(f"measure.knn_k: k is that of the split itself: fold {ALL} has no unseen classes")

@@ -452,16 +452,17 @@ def test_what_is_left_out_is_said(tmp_path):
 def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_path):
     write_store(tmp_path / "store", sizes={"test": (8, 8, 8)}, fold="all")
     write_last_step(tmp_path / "store", fold="all")
-    write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES))
+    refits = DEFAULT["refits"] | {"metrics": ["nmi"]}
+    write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES), refits=refits)
     done = measure(tmp_path, cell=[*CELL[:5], "all", *CELL[6:]])
     assert done.returncode == 0, done.stderr
-    assert "class_subsets, seen_matched, ood left out: fold all has no unseen classes" in done.stderr
+    assert "class_subsets, seen_matched, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
     assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
     rows = read_records(tmp_path / "out" / "layers.csv")
     assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test", "blur_1", "noise_3"})
     assert set(DEFAULT["metrics"]) <= set(rows["metric"])
     assert {p.name for p in (tmp_path / "out").glob("*.csv")} == {
-        "layers.csv", "starts.csv", "k_sensitivity.csv", "layer_pairs.csv",
+        "layers.csv", "clusterings.csv", "k_sensitivity.csv", "layer_pairs.csv",
     }  # fmt: skip
 
 
