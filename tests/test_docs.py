@@ -58,5 +58,13 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
     check_sections(read_config(path))
     preset = yaml.load(path)
     different = {f"{s}.{k}" for s in PARAMS for k in PARAMS[s] if preset[s].get(k) != PARAMS[s][k]}
-    expected = {"run.datasets", "run.models", "run.seeds", "finetune.steps", "embed.pooling", "embed.augment"}
-    assert different == expected | {"embed.corruptions", "measure.kmeans", "measure.knn_k"}
+    expected = {
+        "run.datasets",
+        "run.models",
+        "run.folds",
+        "run.seeds",
+        "finetune.steps",
+        "embed.pooling",
+        "embed.augment",
+    }
+    assert different == expected | {"embed.corruptions", "measure.analyses", "measure.kmeans", "measure.knn_k"}

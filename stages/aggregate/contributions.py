@@ -1,4 +1,4 @@
-"""Per-image contributions of all seeds of one dataset and model, read at the steps that count and arranged by layer."""
+"""Per-image contributions of all seeds of one dataset, model and fold, at the steps that count, arranged by layer."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +30,12 @@ class Contributions:
 
     Attributes:
         labels: split -> (N,) class of every image.
+        ids: split -> (N,) its sample id.
         blocks: seed -> (step, split, layer, pooling) -> column -> (N,) float32, images in the same order.
     """
 
     labels: dict[str, NDArray[np.str_]]
+    ids: dict[str, NDArray[np.str_]]
     blocks: dict[int, dict[Place, Block]]
 
     @property
@@ -79,7 +81,7 @@ def read_contributions(paths: Mapping[int, Path], steps: Sequence[int], columns:
                     f"{MEASURE_AGAIN}"
                 )
             blocks[seed][place] = {name: rows[name].to_numpy(dtype=np.float32) for name in rows.columns[2:]}
-    return Contributions(labels, blocks)
+    return Contributions(labels, ids, blocks)
 
 
 def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> Iterator[tuple[Place, pd.DataFrame]]:

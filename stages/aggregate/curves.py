@@ -1,5 +1,6 @@
-"""Metric rows of many cells -> the curves that tables and figures show: a score against depth, averaged over folds
-and seeds.
+"""Metric rows of many cells -> the curves that tables and figures show: a score against depth.
+
+A curve is averaged over seeds, for every fold of unseen classes by itself and (fold `mean`) over all folds.
 
 A curve holds one embedding per depth. A layer has one main pooling, whose rows come first, and may have further ones,
 and under `auto` the main pooling may differ from layer to layer, so that curves are put together like this:
@@ -24,10 +25,14 @@ from stages.shared.metric_table import HEAD, MEASURE_AGAIN
 from stages.shared.params import RunParams
 from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 
-CURVE = ["dataset", "model", "pooling", "metric"]
+MEAN = "mean"
+"""The `fold` of means over all folds."""
+
+CURVE = ["dataset", "model", "fold", "pooling", "metric"]
 POINT = {
     "dataset": TEXT,
     "model": TEXT,
+    "fold": TEXT,
     "main": "bool",
     "pooling": TEXT,
     "metric": TEXT,
@@ -38,73 +43,74 @@ POINT = {
 }
 """What names a point of a curve, and its type."""
 
-EMBEDDING = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "metric": TEXT,
-    "step": INTEGER,
-    "split": TEXT,
-    "layer": TEXT,
-    "pooling": TEXT,
-}
-"""What names a score of one embedding, whichever curves it stands on, and its type."""
-
 INTERVALS = {
+    "ci_classes_low": FLOAT,
+    "ci_classes_high": FLOAT,
     "ci_images_low": FLOAT,
     "ci_images_high": FLOAT,
     "range_classes_low": FLOAT,
     "range_classes_high": FLOAT,
 }
+ACCURACY_INTERVALS = dict(list(INTERVALS.items())[:4])
 COMPARISONS = {
-    "selection_frequency": FLOAT,
-    "in_best_set": "boolean",
+    "tied_classes": "boolean",
+    "tied_images": "boolean",
     "lead": FLOAT,
-    "lead_low": FLOAT,
-    "lead_high": FLOAT,
+    "lead_classes_at_least": FLOAT,
+    "lead_classes_at_most": FLOAT,
+    "lead_images_at_least": FLOAT,
+    "lead_images_at_most": FLOAT,
+    "range_lead_low": FLOAT,
+    "range_lead_high": FLOAT,
     "subset_agreement": FLOAT,
 }
 UNCERTAINTY = INTERVALS | COMPARISONS
-"""How sure a point at its last step is (docs/results.md). From `lead` on it is the whole curve's, repeated at each of
-its unseen points."""
+"""How sure an unseen point at its last step is (docs/results.md). From `lead` on it is the whole curve's, repeated at
+each of its points."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over folds and seeds; `UNCERTAINTY` stands beside them once `uncertainty.annotate.add_uncertainty` adds it.
+    """Means over seeds, and over seeds and folds; `uncertainty` adds `UNCERTAINTY` to the curves.
 
     Attributes:
-        curves: one row per curve (dataset, model, pooling, metric; `main` marks the main pooling), split, step and
-            depth: layer, value, sd (over folds and seeds, ddof = 1; NaN for one), chance, ceiling, start_sd,
-            parameters, better, embedding (the layer's own pooling). In the grid's order.
-        baseline: the same for the raw-pixel baseline: dataset, model, metric, split, step, value.
-        accuracy: the network's own head on test images of seen classes: dataset, model, step, value, sd.
-        n_seeds: how many runs, folds times seeds, every mean is over.
+        curves: one row per curve (dataset, model, fold, pooling, metric; `main` marks the main pooling), split, step
+            and depth: layer, value, sd, chance, ceiling, parameters, better, embedding (the layer's own pooling). In
+            the grid's order; each fold, then `MEAN`. `sd` has ddof = 1: over seeds, of `MEAN` over folds if there are
+            several; NaN of a single value.
+        baseline: the same for the raw-pixel baseline: dataset, model, fold, metric, split, step, value.
+        accuracy: the network's own head on test images of seen classes: dataset, model, fold, step, value, sd.
+        folds: the folds of unseen classes.
+        n_seeds: how many seeds every mean is over.
     """
 
     curves: pd.DataFrame
     baseline: pd.DataFrame
     accuracy: pd.DataFrame
+    folds: tuple[str, ...]
     n_seeds: int
+
+    def n_folds(self, fold: str) -> int:
+        """Over how many folds the curves of `fold` are means: of `MEAN` all, else one."""
+        return len(self.folds) if fold == MEAN else 1
 
 
 def average(layers: pd.DataFrame, run: RunParams) -> Scores:
-    """Average every score over the folds and seeds of the grid.
+    """Average every score over the seeds of the grid, and over its folds.
 
     Args:
-        layers: metric rows of all cells but those of fold `all` (stages.shared.metric_table). Where they do not say
-            `better`, it is the higher.
+        layers: metric rows of all cells (stages.shared.metric_table), of folds that leave classes out.
         run: the grid.
 
     Raises:
-        UserError: a fold or seed lacks a row that another one has, or a score was not measured on unseen classes.
+        UserError: a cell lacks a row that another one has, or a score was not measured on unseen classes.
     """
-    layers = layers if "better" in layers else layers.assign(better="higher")
     asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
     layers = layers[layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])]
     layers = layers[layers["metric"].isin(asked_for)]
     embedded = layers[(layers["depth"] >= 0).fillna(False)]  # a tap may be named like HEAD: only its depth tells
     _check_unseen(embedded)
-    groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model"], sort=False)]
+    groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model", "fold"], sort=False)]
     head = layers[
         (layers["layer"] == HEAD)
         & layers["depth"].isna()
@@ -114,9 +120,10 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
     pixels = layers[(layers["depth"] == -1).fillna(False)]
     return Scores(
         curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run),
-        baseline=_means(pixels, ["dataset", "model", "metric", "split", "step"], run),
-        accuracy=_means(head, ["dataset", "model", "step"], run),
-        n_seeds=len(run.numbered) * len(run.seeds),
+        baseline=_means(pixels, ["dataset", "model", "fold", "metric", "split", "step"], run),
+        accuracy=_means(head, ["dataset", "model", "fold", "step"], run),
+        folds=tuple(run.numbered),
+        n_seeds=len(run.seeds),
     )
 
 
@@ -165,31 +172,46 @@ def _main_name(main: pd.DataFrame) -> str:
 
 
 def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFrame:
-    rows = rows.assign(run=rows["fold"] + "/" + rows["seed"].astype(str))
-    groups, runs = rows.groupby(list(keys), sort=False), len(run.numbered) * len(run.seeds)
+    """Average over seeds, then over folds; the folds' means come first."""
+    of_folds = _mean(rows, keys, "seed", len(run.seeds))
+    over_folds = _mean(of_folds.assign(one=of_folds["fold"], fold=MEAN), keys, "one", len(run.numbered))
+    if len(run.numbered) == 1:
+        over_folds["sd"] = of_folds["sd"].to_numpy()
+    means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
+    return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
+
+
+def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.DataFrame:
+    """Average over one further key, of which every group must have `count` values."""
+    groups = rows.groupby(list(keys), sort=False)
     means = groups.agg(
         value=("value", lambda values: values.mean(skipna=False)),
         sd=("value", lambda values: values.std(skipna=False)),
-        n=("run", "nunique"),
+        n=(over, "nunique"),
         chance=("chance", "mean"),
         ceiling=("ceiling", "mean"),
-        start_sd=("start_sd", "mean"),
         parameters=("parameters", "max"),
         better=("better", "first"),
         embedding=("embedding" if "embedding" in rows else "pooling", "first"),
     ).reset_index()
-    short = means[means["n"] != runs]
+    short = means[means["n"] != count]
     if len(short):
-        where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key != "main")
+        what = "seed" if over == "seed" else "fold"
+        where = ", ".join(f"{key} {short.iloc[0][key]}" for key in keys if key not in ("main", over))
         raise UserError(
-            f"every fold and seed must have been measured alike, but {where} is there for {short.iloc[0]['n']} "
-            f"of {runs}; {MEASURE_AGAIN}"
+            f"every {what} must have been measured alike, but {where} is there for {short.iloc[0]['n']} of {count} "
+            f"{what}s; {MEASURE_AGAIN}"
         )
-    return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
+    return means
 
 
 def _order(column: Any, run: RunParams) -> Any:
-    order = {"dataset": run.datasets, "model": run.models, "metric": sorted(column.unique(), key=metric_rank)}
+    order = {
+        "dataset": run.datasets,
+        "model": run.models,
+        "fold": [*run.numbered, MEAN],
+        "metric": sorted(column.unique(), key=metric_rank),
+    }
     if column.name in order:
         return column.map({name: i for i, name in enumerate(order[column.name])})
     return ~column if column.name == "main" else column

@@ -10,12 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.tables.columns import stack
+from stages.shared import metric_table
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.csv_table import INTEGER, TEXT
 from stages.shared.metric_table import (
     ANALYSIS_TABLES,
     HEAD,
+    REFIT_COLUMNS,
     analysis_path,
     concat_records,
     read_analysis,
@@ -116,6 +118,23 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
     }
 
 
+def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
+    """Stack the scores that were fitted again, of all cells that leave classes out, in the order of the grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/refits.parquet`, where scores were fitted again.
+        run: the grid.
+
+    Returns:
+        Columns dataset, model, fold, seed, then `REFIT_COLUMNS`.
+
+    Raises:
+        UserError: a cell's table is damaged or of another version.
+    """
+    of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
+    return stack((_read_refits(measures, cell) for cell in of_unseen), CELL | REFIT_COLUMNS)
+
+
 def cells(run: RunParams) -> Iterator[Cell]:
     """Yield every (dataset, model, fold, seed) of the grid."""
     return run.cells()
@@ -131,6 +150,12 @@ def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
     _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
     dataset, model, fold, seed = cell
     return read_analysis(folder, analysis).assign(dataset=dataset, model=model, fold=fold, seed=seed)
+
+
+def _read_refits(measures: Path, cell: Cell) -> pd.DataFrame:
+    dataset, model, fold, seed = cell
+    table = metric_table.read_refits(measures.joinpath(*map(str, cell)))
+    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
 
 
 def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:

@@ -28,15 +28,11 @@ class AggregateParams(Params):
     Attributes:
         main_metric: the score of the verdict, of metrics.json and of the figures with one score (steps and overview);
             one of `measure.metrics`, but not `accuracy`, which has no layers.
-        resamples: how often the images are drawn again for every interval and comparison; at least 100, since a 95 %
-            interval is cut out of their tails.
-        seed: root of the draws; each dataset and split has a child seed, so that all of a dataset's networks, layers
-            and scores meet the same draws.
+        accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i).
     """
 
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    resamples: Annotated[int, Field(ge=100)]
-    seed: Annotated[int, Field(ge=0)]
+    accuracy_margin: Annotated[float, Field(ge=0, le=1)]
 
     @field_validator("main_metric")
     @classmethod

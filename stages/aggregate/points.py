@@ -1,6 +1,6 @@
 """Single points of curves: the best layer, the last one, the raw pixels, and whether a score can choose a layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -47,7 +47,7 @@ def best_index(values: NDArray[np.float64], better: Better) -> int | None:
 
 
 def curves(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the points of one curve after the other: all splits and steps of a dataset, model, pooling and metric."""
+    """Yield the points of one curve after the other: all its splits and steps."""
     for _, curve in points.groupby([*CURVE, "main"], sort=False):
         yield curve
 
@@ -84,18 +84,22 @@ def at_layer(points: pd.DataFrame, layer: str) -> Row | None:
 def baseline_at(scores: Scores, curve: pd.DataFrame, split: str, step: int) -> float | None:
     """The raw-pixel baseline of a curve's score; images do not change with training, so any step's value serves."""
     name, rows = curve.iloc[0], scores.baseline
-    rows = rows[(rows["dataset"] == name["dataset"]) & (rows["model"] == name["model"])]
-    rows = rows[(rows["metric"] == name["metric"]) & (rows["split"] == split)]
+    rows = _of(rows, name, ["dataset", "model", "fold", "metric"])
+    rows = rows[rows["split"] == split]
     exact = rows[rows["step"] == step]
     chosen = exact if len(exact) else rows
     return None if chosen.empty else float(chosen.iloc[0]["value"])
 
 
-def accuracy_at(scores: Scores, dataset: str, model: str, step: int) -> Row | None:
-    """The network's own accuracy at one step, or None where it was not measured."""
-    rows = scores.accuracy
-    rows = rows[(rows["dataset"] == dataset) & (rows["model"] == model) & (rows["step"] == step)]
+def accuracy_at(scores: Scores, point: Row, step: int) -> Row | None:
+    """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
+    rows = _of(scores.accuracy, point, ["dataset", "model", "fold"])
+    rows = rows[rows["step"] == step]
     return None if rows.empty else rows.iloc[0]
+
+
+def _of(rows: pd.DataFrame, point: Row, keys: Sequence[str]) -> pd.DataFrame:
+    return rows[np.logical_and.reduce([rows[key] == point[key] for key in keys])]
 
 
 def ranks(curve: pd.DataFrame) -> "pd.Series[float]":

@@ -7,10 +7,11 @@ import pandas as pd
 
 from stages.aggregate.curves import Scores, average
 from stages.aggregate.figures.draw import draw_figures
-from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers
+from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers, read_refits
 from stages.aggregate.params import Asked
 from stages.aggregate.points import check_main_score
-from stages.aggregate.report.findings import evaluate_findings
+from stages.aggregate.report.evidence import collect_evidence
+from stages.aggregate.report.findings import Finding, evaluate_findings, write_findings
 from stages.aggregate.report.summary_md import markdown
 from stages.aggregate.report.summary_tex import latex
 from stages.aggregate.tables.depth import last_step
@@ -18,7 +19,9 @@ from stages.aggregate.tables.metrics_json import write_metrics
 from stages.aggregate.tables.robustness import robustness
 from stages.aggregate.tables.steps import follow_steps
 from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table, without_best
-from stages.aggregate.uncertainty.annotate import add_uncertainty, estimate_uncertainty
+from stages.aggregate.uncertainty.class_subsets import with_lead
+from stages.aggregate.uncertainty.image_scores import all_classes
+from stages.aggregate.uncertainty.learn import add_uncertainty, learn
 from stages.shared.csv_table import write_table
 from stages.shared.metric_table import write_records
 from stages.shared.params import ALL
@@ -29,9 +32,10 @@ class Results:
     """What the cells of a grid add up to.
 
     Attributes:
-        layers: the metric rows of all cells, with their intervals.
-        scores: the means over seeds, with `UNCERTAINTY`.
+        layers: the metric rows of all cells.
+        scores: the means over seeds and folds, with `UNCERTAINTY`.
         summary: one row per curve that has a best layer.
+        findings: the claims, judged.
         tables: the other tables, by file name.
         n_cells: how many cells there are.
         note: what is missing, for the closing line; may be empty.
@@ -40,6 +44,7 @@ class Results:
     layers: pd.DataFrame
     scores: Scores
     summary: list[SummaryRow]
+    findings: list[Finding]
     tables: dict[str, pd.DataFrame]
     n_cells: int
     note: str
@@ -59,19 +64,21 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     grid, params = asked.grid, asked.params
     curves = read_curves(training, grid, asked.checkpoints)
     layers = read_layers(measures, curves, grid, asked.checkpoints)
-    of_unseen = layers[layers["fold"] != ALL]  # what is said of generalization is said of these
-    scores = average(of_unseen, grid)
+    unseen = layers[layers["fold"] != ALL]
+    scores = average(unseen, grid)
     check_main_score(scores, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
-    uncertainty = estimate_uncertainty(measures, of_unseen, scores, analyses["class_subsets"], grid, params)
-    layers, scores = add_uncertainty(layers, scores, uncertainty)
-    tables = {f"{name}.csv": table for name, table in (analyses | {"class_subsets": uncertainty.subsets}).items()}
-    tables |= {"training.csv": curves, "classes.csv": uncertainty.classes}
-    tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores)}
-    tables["robustness.csv"] = robustness(of_unseen)
+    known = learn(measures, unseen, read_refits(measures, grid), grid)
+    subsets = with_lead(analyses["class_subsets"])
+    scores = add_uncertainty(scores, known, subsets)
+    tables = {f"{name}.csv": table for name, table in (analyses | {"class_subsets": subsets}).items()}
+    tables |= {"training.csv": curves, "classes.csv": all_classes(known.images.values())}
+    tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(unseen)}
     summary = summarize(scores, params.main_metric)
     tables["summary.csv"] = summary_table(summary)
-    return Results(layers, scores, summary, tables, len(list(cells(grid))), uncertainty.note(without_best(scores)))
+    evidence = collect_evidence(summary, scores, known, params.accuracy_margin)
+    findings = evaluate_findings(evidence, tables["steps.csv"])
+    return Results(layers, scores, summary, findings, tables, len(list(cells(grid))), known.note(without_best(scores)))
 
 
 def write_results(out: Path, results: Results, models: list[str]) -> int:
@@ -88,8 +95,8 @@ def write_results(out: Path, results: Results, models: list[str]) -> int:
     write_records(out / "layers.csv", results.layers)
     for file, table in results.tables.items():
         write_table(out / file, table, {})
-    findings = evaluate_findings(results.summary, results.tables["steps.csv"])
-    (out / "summary.md").write_text(markdown(results.summary, findings), encoding="utf-8")
+    (out / "summary.md").write_text(markdown(results.summary, results.findings), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary), encoding="utf-8")
+    write_findings(out / "findings.json", results.findings)
     write_metrics(out / "metrics.json", results.summary)
     return draw_figures(out / "figures", results.scores, results.summary, results.tables, models)

@@ -28,7 +28,6 @@ COLUMNS = KEYS | {
     "value": FLOAT,
     "chance": FLOAT,
     "ceiling": FLOAT,
-    "start_sd": FLOAT,
     "n_images": INTEGER,
     "n_classes": INTEGER,
     "parameters": INTEGER,
@@ -38,7 +37,6 @@ COLUMNS = KEYS | {
 
 chance      the value expected when embedding and class are unrelated
 ceiling     the best value that these class sizes allow
-start_sd    empty; of earlier versions: standard deviation (ddof = 1) over k-means starts
 n_images, n_classes   what the value was computed on
 parameters  parameters of the network up to this layer
 width       the layer's number of features

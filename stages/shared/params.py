@@ -19,6 +19,7 @@ from stages.shared.param_errors import explain
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 
 RENAMED = {
+    "aggregate.resamples": "measure.refits.halves (take aggregate.seed out, too)",
     "measure.last_step": "measure.analyses",
     "finetune.schedule": "finetune.schedule_epochs, or finetune.schedule_steps",
     "datasets.*.unseen_classes.count": "unseen_count beside unseen_classes",

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import normalized_mutual_info_score
 
-from stages.aggregate.curves import INTERVALS, UNCERTAINTY, Scores
-from stages.shared.metric_table import HEAD, write_records
+from stages.aggregate.curves import ACCURACY_INTERVALS, MEAN, UNCERTAINTY, Scores
+from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")
@@ -18,9 +18,18 @@ NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blo
 
 def uncertain(scores: Scores, **known: object) -> Scores:
     """Put `UNCERTAINTY` beside means: what is known of the points of the curves, and nothing else."""
-    columns = dict.fromkeys(UNCERTAINTY, np.nan) | {"in_best_set": pd.NA} | known
+    columns = dict.fromkeys(UNCERTAINTY, np.nan) | dict.fromkeys(("tied_classes", "tied_images"), pd.NA) | known
     curves = scores.curves.assign(**columns).astype(UNCERTAINTY)
-    return replace(scores, curves=curves, accuracy=scores.accuracy.assign(**dict.fromkeys(INTERVALS, np.nan)))
+    accuracy = scores.accuracy.assign(**dict.fromkeys(ACCURACY_INTERVALS, np.nan))
+    return replace(scores, curves=curves, accuracy=accuracy)
+
+
+def only_means(scores: Scores) -> Scores:
+    """Leave out single folds."""
+    tables = {name: getattr(scores, name) for name in ("curves", "baseline", "accuracy")}
+    return replace(
+        scores, **{name: table[table["fold"] == MEAN].reset_index(drop=True) for name, table in tables.items()}
+    )
 
 
 def metric_rows(
@@ -85,7 +94,7 @@ def metric_rows(
             dict(head, value=0.05 + 0.8 * (1 - np.exp(-step / 40)) + noise.normal(0, 0.01), chance=1 / 15, ceiling=1.0)
         )
     table = pd.DataFrame(rows)
-    return table.assign(start_sd=np.where(table["metric"] == "nmi", 0.01, np.nan))
+    return table.assign(better="higher")
 
 
 def training_rows(
@@ -147,6 +156,8 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     last = rows[rows["step"] == rows["step"].max()]
     images = image_rows(last, seed)
     images.to_parquet(folder / "images.parquet", index=False)
+    if "unseen" in set(rows["split"]):
+        write_refits(folder, refit_rows(rows[rows["split"] == "unseen"], seed))
     of = {
         where: normalized_mutual_info_score(block["label"], block["cluster"])
         for where, block in images.dropna(subset="cluster").groupby(["split", "layer"])
@@ -165,6 +176,14 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     clean = last[(last["split"] == "test") & last["metric"].isin(["nmi", "probe_accuracy"])]
     corrupted = [clean.assign(split=f"blur_{severity}", relative=1 - 0.1 * severity) for severity in (1, 2, 3)]
     return pd.concat([rows, *corrupted]).assign(better="higher")
+
+
+def refit_rows(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Scores without each of five classes and on four halves, of the first and the last step, around the score."""
+    rows = rows[rows["step"].isin([rows["step"].min(), rows["step"].max()]) & (rows["metric"] != "probe_accuracy")]
+    parts = [(ALL_BUT_ONE_CLASS, f"class {i}") for i in range(5)] + [(HALF, str(i)) for i in range(4)]
+    table = rows.merge(pd.DataFrame(parts, columns=["kind", "part"]), how="cross")
+    return table.assign(value=table["value"] + np.random.default_rng(seed).normal(0, 0.02, len(table)))
 
 
 def image_rows(last: pd.DataFrame, seed: int, each: int = 8) -> pd.DataFrame:
@@ -212,7 +231,7 @@ def write_params(
         f"run: {{datasets: {list(datasets)}, models: {list(models)}, folds: {folds}, seeds: {list(seeds)}}}\n"
         "prepare: {}\nembed: {}\nfinetune: {steps: [0, 50, 100], keep: all}\n"
         f"measure: {{analyses: {list(analyses)}}}\n"
-        f"aggregate: {{main_metric: {metric}, resamples: 100, seed: 0}}\n"
+        f"aggregate: {{main_metric: {metric}, accuracy_margin: 0.05}}\n"
         f"datasets: {{{', '.join(f'{d}: {{}}' for d in datasets)}}}\n"
         f"models: {{{', '.join(f'{m}: {{}}' for m in models)}}}\n"
     )

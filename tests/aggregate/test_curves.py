@@ -1,13 +1,13 @@
-import statistics
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.curves import average, last_rows
+from stages.aggregate import curves
+from stages.aggregate.curves import MEAN, last_rows
 from stages.shared.console import UserError
 from stages.shared.metric_table import HEAD, typed
 from stages.shared.params import RunParams
+from tests.aggregate.synthetic import only_means
 
 ONE = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0])
 TWO = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
@@ -18,7 +18,13 @@ def point(layer, depth, pooling, value, *, fold="0", seed=0, split="unseen", ste
     cell = {"dataset": "d", "model": "m", "fold": fold, "seed": seed}
     keys = cell | {"step": step, "split": split, "layer": layer, "depth": depth}
     keys |= {"pooling": pooling, "metric": metric, "value": value, "parameters": parameters}
-    return keys | {"chance": 0.1, "ceiling": 1.0, "start_sd": np.nan, "n_images": 10, "n_classes": 2, "width": 4}
+    keys |= {"better": "higher"}
+    return keys | {"chance": 0.1, "ceiling": 1.0, "n_images": 10, "n_classes": 2, "width": 4}
+
+
+def average(layers, run):
+    """Means over the one fold that there is, which are those of the fold."""
+    return only_means(curves.average(layers, run))
 
 
 def names(scores, pooling):
@@ -81,8 +87,8 @@ def test_a_class_token_beside_means_keeps_its_name():
 
 def test_a_curve_tells_the_pooling_of_every_layer():
     rows = [point("a", 0, "mean", 0.1), point("a", 0, "max", 0.2), point("b", 1, "none", 0.3)]
-    curves = average(typed(pd.DataFrame(rows)), ONE).curves
-    assert list(zip(curves["pooling"], curves["embedding"], strict=True)) == [
+    found = average(typed(pd.DataFrame(rows)), ONE).curves
+    assert list(zip(found["pooling"], found["embedding"], strict=True)) == [
         ("mean", "mean"),
         ("mean", "none"),
         ("max", "max"),
@@ -111,6 +117,29 @@ def test_a_value_undefined_for_one_seed_leaves_the_mean_undefined():
     assert average(typed(pd.DataFrame(rows)), THREE).curves[["value", "sd"]].isna().all(axis=None)
 
 
+def test_folds_count_alike_and_spread_over_their_means():
+    values = {"0": (0.2, 0.4), "1": (0.7, 0.7)}
+    rows = [
+        point("a", 0, "mean", value, fold=fold, seed=seed)
+        for fold, pair in values.items()
+        for seed, value in enumerate(pair)
+    ]
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[0, 1])
+    scores = curves.average(typed(pd.DataFrame(rows)), run)
+    assert scores.curves["fold"].tolist() == ["0", "1", MEAN]
+    assert scores.curves["value"].tolist() == pytest.approx([0.3, 0.7, 0.5])
+    assert scores.curves["sd"].tolist() == pytest.approx([0.2 / 2**0.5, 0, 0.4 / 2**0.5])
+    assert (scores.n_folds("0"), scores.n_folds(MEAN)) == (1, 2)
+
+
+def test_folds_measured_differently_are_an_error():
+    rows = [point("a", 0, "mean", 0.2, fold="0"), point("a", 0, "mean", 0.2, fold="1")]
+    rows.append(point("b", 1, "mean", 0.3, fold="1"))
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[0])
+    with pytest.raises(UserError, match=r"every fold must .* layer b is there for 1 of 2 folds;"):
+        curves.average(typed(pd.DataFrame(rows)), run)
+
+
 def test_baseline_and_head_are_kept_apart_from_the_curves():
     rows = [point("pixels", -1, "none", 0.9), point("a", 0, "mean", 0.2), point(HEAD, 1, "none", 0.3)]
     rows.append(point(HEAD, None, "", 0.7, split="test", metric="accuracy"))
@@ -120,21 +149,16 @@ def test_baseline_and_head_are_kept_apart_from_the_curves():
     assert list(scores.accuracy["value"]) == [0.7]
 
 
-def test_folds_and_seeds_are_averaged_alike():
-    values = {("0", 0): 0.1, ("0", 1): 0.3, ("2", 0): 0.2, ("2", 1): 0.8}
-    rows = [point("a", 0, "mean", value, fold=fold, seed=seed) for (fold, seed), value in values.items()]
-    run = RunParams(datasets=["d"], models=["m"], folds=[0, 2, "all"], seeds=[0, 1])
+def test_fold_all_is_no_fold_to_average_over():
+    rows = [point("a", 0, "mean", value, fold=fold) for fold, value in (("0", 0.1), ("2", 0.3))]
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 2, "all"], seeds=[0])
     scores = average(typed(pd.DataFrame(rows)), run)
-    (row,) = scores.curves.to_dict("records")
-    assert (row["value"], row["sd"]) == pytest.approx((0.35, statistics.stdev(values.values())))
-    assert scores.n_seeds == 4
-    with pytest.raises(UserError, match=r"every fold and seed must .* layer a is there for 3 of 4;"):
-        average(typed(pd.DataFrame(rows[:3])), run)
+    assert (scores.folds, scores.curves["value"].tolist()) == (("0", "2"), [0.2])
 
 
 def test_seeds_measured_differently_are_an_error():
     rows = [point("a", 0, "mean", 0.2, seed=0), point("a", 0, "mean", 0.2, seed=1), point("b", 1, "mean", 0.3, seed=1)]
-    with pytest.raises(UserError, match="layer b is there for 1 of 2;"):
+    with pytest.raises(UserError, match=r"every seed must .* layer b is there for 1 of 2 seeds;"):
         average(typed(pd.DataFrame(rows)), TWO)
 
 

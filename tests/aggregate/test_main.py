@@ -104,26 +104,41 @@ def test_tables_have_the_contracts_columns_and_agree(whole):
     assert (last["unseen"], last["seen"]) == (pytest.approx(row["unseen"]), pytest.approx(row["seen"]))
 
 
-def test_every_score_at_its_last_step_says_how_sure_it_is(results):
-    layers, depth, summary = (pd.read_csv(results / f"{name}.csv") for name in ("layers", "depth", "summary"))
-    sure = layers["ci_images_low"].notna()
-    expected = (layers["step"] == 100) & layers["split"].isin(["test", "unseen"])
-    assert sure.equals(expected)
-    ranged = layers["range_classes_low"].notna()
-    assert ranged.equals(expected & (layers["split"] == "unseen") & (layers["depth"] >= 0))
-    for table in (layers[sure], depth):
-        assert (table["ci_images_low"] < table["ci_images_high"]).all()
-    means = layers[sure & ~layers["metric"].isin(["nmi"])]
-    assert ((means["ci_images_low"] < means["value"]) & (means["value"] < means["ci_images_high"])).all()
-    unseen = depth[depth["split"] == "unseen"]
-    frequency = unseen.groupby(["model", "metric"])["selection_frequency"].sum()
-    assert frequency.to_list() == pytest.approx([1] * 6)
-    assert (summary["lead_low"] <= summary["lead"]).all()
-    assert (summary["lead"] <= summary["lead_high"]).all()
+def test_every_unseen_score_at_its_last_step_says_how_sure_it_is(results):
+    depth, summary = (pd.read_csv(results / f"{name}.csv") for name in ("depth", "summary"))
+    unseen = depth["split"] == "unseen"
+    fitted_again = unseen & (depth["metric"] != "probe_accuracy")
+    for name in ("ci_images_low", "ci_images_high", "tied_images"):
+        assert depth[name].notna().equals(fitted_again)
+    assert depth["range_classes_low"].notna().equals(unseen)
+    assert depth["ci_classes_low"].isna().all()
+    assert (depth["ci_images_low"] < depth["ci_images_high"])[fitted_again].all()
+    own = summary[summary["metric"] != "probe_accuracy"]
+    assert (own["lead_images_at_least"] <= own["lead_images_at_most"]).all()
+    assert own[["lead", "range_lead_low", "tied_images"]].notna().all(axis=None)
     assert summary["subset_agreement"].between(0, 1).all()
-    best = unseen.merge(summary, left_on=["model", "metric", "layer"], right_on=["model", "metric", "best_layer"])
-    assert best["in_best_set"].astype(bool).all()
+    assert summary["accuracy_ci_images_low"].notna().all()
+    keys = ["model", "fold", "metric"]
+    best = depth[unseen].merge(summary, left_on=[*keys, "layer"], right_on=[*keys, "best_layer"])
+    best = best[best["metric"] != "probe_accuracy"]
+    assert best["tied_images_x"].astype(bool).all()
     assert (best["ci_images_low_x"] == best["ci_images_low_y"]).all()
+
+
+def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
+    folds = ["0", "1", "2", "3"]
+    write_cells(tmp_path, ["handwriting"], MODELS, [0], folds=folds, analyses=True, metrics=("nmi",))
+    write_params(
+        tmp_path / "params.yaml", ["handwriting"], MODELS, [0], folds="[0, 1, 2, 3]", analyses=["class_subsets"]
+    )
+    aggregate(monkeypatch, tmp_path)
+    summary = pd.read_csv(tmp_path / "results/summary.csv", dtype={"fold": str})
+    assert summary["fold"].unique().tolist() == [*folds, "mean"]
+    assert summary["ci_classes_low"].notna().equals(summary["fold"] == "mean")
+    assert summary["ci_images_low"].notna().all()
+    claims = json.loads((tmp_path / "results/findings.json").read_text())
+    assert len(claims) == 3
+    assert "other classes of this domain" in capsys.readouterr().out
 
 
 def test_tables_of_further_analyses_hold_every_cell(results):
@@ -142,12 +157,12 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
     write_params(grid / "params.yaml", ["handwriting"], ["small"], [0])
     aggregate(monkeypatch, grid)
     assert (
-        "3 figures (several folds or no images.parquet, so no intervals: handwriting/small), "
-        in capsys.readouterr().out
+        "3 figures (no images.parquet, so no intervals of accuracy: handwriting/small) (nothing fitted again, so no "
+        "intervals: handwriting/small), " in capsys.readouterr().out
     )
     summary = pd.read_csv(grid / "results/summary.csv")
     assert summary["unseen"].notna().all()
-    assert summary[["ci_images_low", "lead", "best_set", "selection_frequency"]].isna().all(axis=None)
+    assert summary[["ci_images_low", "lead", "tied_images", "accuracy_ci_images_low"]].isna().all(axis=None)
     assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 5
 
 
@@ -173,17 +188,17 @@ def test_fold_all_says_nothing_of_generalization(tmp_path, monkeypatch):
         assert own == before[Path(table)].splitlines()
 
 
-def test_several_folds_are_averaged_without_intervals(tmp_path, monkeypatch, capsys):
+def test_two_folds_are_averaged_without_a_word_on_other_classes(tmp_path, monkeypatch):
     shape = {"analyses": True, "layers": ("stem", "blocks.0"), "metrics": ("nmi",)}
     write_cells(tmp_path, ["handwriting"], ["small"], [0], folds=["0", "1"], **shape)
     write_params(tmp_path / "params.yaml", ["handwriting"], ["small"], [0], folds="[0, 1]", analyses=ANALYSIS_TABLES)
     aggregate(monkeypatch, tmp_path)
-    assert "several folds or no images.parquet, so no intervals: handwriting/small" in capsys.readouterr().out
     layers = pd.read_csv(tmp_path / "results/layers.csv")
     last = layers[(layers["step"] == 100) & (layers["split"] == "unseen") & (layers["depth"] >= 0)]
-    (row,) = pd.read_csv(tmp_path / "results/summary.csv").to_dict("records")
+    row = pd.read_csv(tmp_path / "results/summary.csv").set_index("fold").loc["mean"]
     assert row["unseen"] == pytest.approx(last.groupby("layer")["value"].mean().max())
-    assert pd.isna(row["ci_images_low"])
+    assert pd.isna(row["ci_classes_low"])
+    assert row["ci_images_low"] < row["unseen"] < row["ci_images_high"]
 
 
 def test_a_frozen_network_has_no_accuracy_anywhere(grid, monkeypatch, capsys):

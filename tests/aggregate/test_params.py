@@ -5,7 +5,7 @@ from stages.shared.console import UserError
 from stages.shared.params import parse
 from tests.aggregate.synthetic import write_params
 
-GIVEN = {"main_metric": "nmi", "resamples": 1000, "seed": 0}
+GIVEN = {"main_metric": "nmi", "accuracy_margin": 0.05}
 
 
 def test_accuracy_is_no_score_of_layers():
@@ -18,9 +18,9 @@ def test_a_misspelt_parameter_is_named():
         parse(GIVEN | {"main_metrc": "nmi"}, AggregateParams, where="aggregate")
 
 
-def test_too_few_resamples_for_an_interval_are_an_error():
-    with pytest.raises(UserError, match=r"aggregate\.resamples: .*greater than or equal to 100; found 99"):
-        parse(GIVEN | {"resamples": 99}, AggregateParams, where="aggregate")
+def test_a_margin_beyond_all_accuracies_is_an_error():
+    with pytest.raises(UserError, match=r"aggregate\.accuracy_margin: .*less than or equal to 1; found 5"):
+        parse(GIVEN | {"accuracy_margin": 5.0}, AggregateParams, where="aggregate")
 
 
 def test_what_was_asked_of_the_cells_is_read_from_their_stages_sections(tmp_path):

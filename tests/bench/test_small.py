@@ -16,12 +16,9 @@ SMALL = {
     "memory": ["--images", "100"],
     "measure_cost": ["--images", "150"],
     "analysis_cost": ["--seen", "300", "--unseen", "100"],
-    "coverage": ["--sets", "5", "--resamples", "100"],
 }
 
-
 ON_EMBEDDINGS = {
-    "half_samples": ["--draws", "2", "--depths", "1"],
     "probe_solver": ["--tolerances", "1e-6"],
 }
 

@@ -1,4 +1,4 @@
-"""The committed params.yaml with some values replaced, by their dotted names."""
+"""The committed params.yaml on a grid of these tests' own, with some values replaced, by their dotted names."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -13,9 +13,18 @@ YAML_SAFE = YAML(typ="safe", pure=True)
 COMMITTED = YAML_SAFE.load(ROOT / "params.yaml")
 
 
+GRID = {
+    "run.folds": [0],
+    "finetune.steps": [0, 50, 100],
+    "embed.corruptions.kinds": ["blur", "noise", "contrast", "rotation"],
+    "measure.analyses": ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"],
+}
+"""What tests count on, whatever the default grid is."""
+
+
 def content(changes: dict[str, Any]) -> dict[str, Any]:
     values = deepcopy(COMMITTED)
-    for dotted, value in changes.items():
+    for dotted, value in (GRID | changes).items():
         *parents, last = dotted.split(".")
         node = values
         for part in parents:

@@ -83,7 +83,13 @@ def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(cell, "build_network", lambda *_, **__: network)
         monkeypatch.setattr(cell, "find_taps", lambda *_: TAPS)
         params = EmbedParams.model_validate({**VALUES, **changes})
-        names = {"dataset": "trees", "model": "tiny", "seed": SEED, "versions": cell.library_versions("timm")}
+        names = {
+            "dataset": "trees",
+            "model": "tiny",
+            "fold": "0",
+            "seed": SEED,
+            "versions": cell.library_versions("timm"),
+        }
         work = cell.open_cell(
             images,
             NETWORK,

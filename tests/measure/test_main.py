@@ -169,7 +169,6 @@ def test_clusterings_are_compared_and_the_first_ones_clusters_are_the_images(cel
     for name, block in images[images["layer"] != "head"].groupby(keys, observed=True):
         agreed = normalized_mutual_info_score(block["label"], block["cluster"])
         assert agreed == pytest.approx(nmi.loc[name, "value"])
-    assert records["start_sd"].isna().all()
 
 
 def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(cell):

@@ -41,7 +41,6 @@ def table() -> pd.DataFrame:
             1 / 3,
             0.02,
             1.0,
-            0.01,
             40,
             5,
             3000,
@@ -61,7 +60,6 @@ def table() -> pd.DataFrame:
             0.1,
             0.07,
             1.0,
-            None,
             60,
             15,
             None,
@@ -79,7 +77,6 @@ def test_a_table_comes_back_with_its_types(tmp_path: Path):
     assert found.depth.tolist() == [1, pd.NA]
     assert str(found.depth.dtype) == "Int64"
     assert found.pooling.tolist() == ["mean", ""]
-    assert np.isnan(found.start_sd[1])
     pd.testing.assert_frame_equal(found[list(COLUMNS)], concat_records([table()]))
 
 

@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from stages.aggregate.curves import Scores
+from stages.aggregate.curves import CURVE, MEAN, Scores
 from stages.aggregate.figures import style
+from stages.aggregate.figures.bands import draw_band, explain_intervals, has_ties, interval_scope, limits, tied
 from stages.aggregate.figures.end_labels import EndLabels, settle
 from stages.aggregate.formatting import consecutive, place, short_names
 from stages.aggregate.metric_info import metric_name
@@ -24,17 +26,20 @@ MOST_LABELLED = 6
 MOST_LABELS = 26
 """Layer names on one axis; deeper networks show every second, third, ... name."""
 
-BEST_SET = "best_set"
-"""The id of the pieces of the axis under the best set."""
+TIED, FOLD = "tied", "fold"
+"""The ids of the pieces of the axis under the layers that tie with the best, and of the lines of single folds."""
+
+FOLD_LINE: dict[str, Any] = {"color": style.UNSEEN, "alpha": 0.4, "linewidth": 0.6}
 
 
 def depth_figure(scores: Scores, curves: Sequence[pd.DataFrame]) -> Figure:
     """Draw a panel per score: seen and unseen at the last step, unseen at the first, raw pixels, chance, best layers.
 
     Args:
-        scores: everything that was measured; for the baseline.
-        curves: the curves of one dataset, model and pooling, one per score. Bands show their intervals over images,
-            thick pieces of the axis the layers that are not distinguishable from the best, where they have them.
+        scores: everything that was measured; for the baseline and the single folds.
+        curves: the means over folds of one dataset, model and pooling, one per score. Bands show their intervals,
+            thick pieces of the axis the layers that are not distinguishable from the best, where they have them;
+            thin lines are single folds, if there are several.
     """
     narrow = len(curves) > MOST_LABELLED
     columns = 3 if narrow else 1 if len(curves) in (1, 3) else 2
@@ -51,25 +56,27 @@ def depth_figure(scores: Scores, curves: Sequence[pd.DataFrame]) -> Figure:
         lowest = i // columns == rows - 1 if narrow else i + columns >= len(curves)
         _name_layers(ax, curves[i], shown=lowest)
     points = pd.concat(curves)
-    style.caption(figure, _caption(points, step, scores.n_seeds))
+    style.caption(figure, _caption(points, step, scores))
     if narrow:
-        figure.legend(handles=_legend(points), loc="outside lower center", ncols=6, frameon=False)
+        figure.legend(
+            handles=_legend(points, scores), loc="outside lower center", ncols=7, columnspacing=1.5, frameon=False
+        )
     settle(figure, labels)
     return figure
 
 
-def _caption(points: pd.DataFrame, step: int, n_seeds: int) -> str:
-    name, bars = points.iloc[0], ", bars ± 1 standard deviation (ddof = 1)"
+def _caption(points: pd.DataFrame, step: int, scores: Scores) -> str:
+    name, averages = points.iloc[0], style.Averages(len(scores.folds), scores.n_seeds)
+    several = averages.n_folds > 1
     parts = [name["dataset"], name["model"], f"step {step}", f"pooling {name['pooling']}"]
-    parts.append(style.spread_over_seeds(n_seeds, bars))
-    if points[style.BAND[0]].notna().any():
-        parts.append("bands: intervals over images")
-    if points["in_best_set"].notna().any():
-        parts.append("thick axis: layers not distinguishable from the best")
+    parts.append(averages.words("" if several else f", bars {averages.bars}"))
+    parts += ["thin lines: single folds"] if several else []
+    parts += [bands] if (bands := explain_intervals(points, "bands")) else []
+    parts += ["thick axis: layers not distinguishable from the best"] if has_ties(points) else []
     return " · ".join(parts)
 
 
-def _legend(points: pd.DataFrame) -> list[Any]:
+def _legend(points: pd.DataFrame, scores: Scores) -> list[Any]:
     steps = points.loc[points["split"] == UNSEEN, "step"]
     line: dict[str, Any] = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0.0}
     handles: list[Any] = [
@@ -80,7 +87,9 @@ def _legend(points: pd.DataFrame) -> list[Any]:
         line["markersize"] = 2.2
         handles.append(Line2D([], [], color=style.FIRST, label=f"unseen, step {steps.min()}", **line))
     handles += [Line2D([], [], label=text, **look) for text, look in style.LEVELS.items()]
-    if points[style.BAND[0]].notna().any():
+    if len(scores.folds) > 1:
+        handles.append(Line2D([], [], label="single folds", **FOLD_LINE))
+    if interval_scope(points):
         handles.append(Patch(color=style.UNSEEN, alpha=style.BAND_ALPHA, linewidth=0.0, label="interval"))
     return handles
 
@@ -93,15 +102,18 @@ def _panel(ax: Axes, scores: Scores, curve: pd.DataFrame, step: int, *, narrow: 
     """
     unseen = curve[curve["split"] == UNSEEN]
     first, last = int(unseen["step"].min()), int(unseen["step"].max())
-    levels = unseen_levels(scores, curve)
-    _set_limits(ax, curve, [first, last], list(levels.values()))
+    levels, folds = unseen_levels(scores, curve), _single_folds(scores, curve, last)
+    bars = len(scores.folds) == 1
+    _set_limits(ax, curve, folds, [first, last], list(levels.values()), bars=bars)
     labels = EndLabels(ax, shown=not narrow)
     if first != last:
         _draw(ax, labels, _at_step(curve, UNSEEN, first), style.FIRST, f"unseen, step {first}", light=True)
-    _draw(ax, labels, _at_step(curve, SEEN, last), style.SEEN, "seen")
-    _draw(ax, labels, _at_step(curve, UNSEEN, last), style.UNSEEN, "unseen")
+    for _, fold in folds.groupby("fold", sort=False):
+        ax.plot(fold["depth"].astype(float), fold["value"], zorder=2, gid=FOLD, **FOLD_LINE)
+    _draw(ax, labels, _at_step(curve, SEEN, last), style.SEEN, "seen", bars=bars)
+    _draw(ax, labels, _at_step(curve, UNSEEN, last), style.UNSEEN, "unseen", bars=bars)
     labels.add_levels(levels)
-    _mark_best_set(ax, _at_step(curve, UNSEEN, last))
+    _mark_ties(ax, _at_step(curve, UNSEEN, last))
     _write_titles(ax, curve, last, f" at step {last}" if last != step else "", narrow=narrow)
     return labels
 
@@ -114,6 +126,16 @@ def unseen_levels(scores: Scores, curve: pd.DataFrame) -> dict[str, float]:
         "chance": float(_at_step(curve, UNSEEN, step)["chance"].mean()),
     }
     return {name: level for name, level in levels.items() if level is not None and pd.notna(level)}
+
+
+def _single_folds(scores: Scores, curve: pd.DataFrame, step: int) -> pd.DataFrame:
+    """The unseen points of the same curve on single folds, at one step; none where there is one fold alone."""
+    points, name = scores.curves, curve.iloc[0]
+    if len(scores.folds) == 1:
+        return points.head(0)
+    own = np.logical_and.reduce([points[key] == name[key] for key in CURVE if key != "fold"])
+    rows: pd.DataFrame = points[own & (points["fold"] != MEAN) & (points["split"] == UNSEEN) & (points["step"] == step)]
+    return rows.sort_values(["fold", "depth"])
 
 
 def _at_step(curve: pd.DataFrame, split: str, step: int) -> pd.DataFrame:
@@ -132,17 +154,19 @@ def _name_layers(ax: Axes, curve: pd.DataFrame, *, shown: bool) -> None:
         ax.set_xlabel("layer, from input to output")
 
 
-def _draw(ax: Axes, labels: EndLabels, line: pd.DataFrame, color: str, text: str, *, light: bool = False) -> None:
+def _draw(
+    ax: Axes, labels: EndLabels, line: pd.DataFrame, color: str, text: str, *, bars: bool = False, light: bool = False
+) -> None:
     if line.empty:
         return
     x, y = line["depth"].astype(float), line["value"].astype(float)
-    errors = None if light or line["sd"].isna().all() else line["sd"].fillna(0.0)
+    errors = line["sd"].fillna(0.0) if bars and line["sd"].notna().any() else None
     ax.errorbar(
         x, y, yerr=errors, color=color, marker="o", markersize=2.2 if light else 3.2, linewidth=1.0 if light else 1.5,
         elinewidth=0.8, capsize=1.5, capthick=0.8, markeredgewidth=0.0, zorder=2 if light else 3,
     )  # fmt: skip
     if not light:
-        style.band(ax, x, line[style.BAND[0]].astype(float), line[style.BAND[1]].astype(float), color)
+        draw_band(ax, x, *limits(line), color)
     labels.add(float(y.iloc[-1]), text, color, x=float(x.iloc[-1]))
 
 
@@ -177,20 +201,23 @@ def _ring(ax: Axes, curve: pd.DataFrame, point: Row, *, narrow: bool) -> str:
     return f"{place(depth, int(points['depth'].max()))} ({names[point['layer']]})"
 
 
-def _mark_best_set(ax: Axes, line: pd.DataFrame) -> None:
+def _mark_ties(ax: Axes, line: pd.DataFrame) -> None:
     """Thicken the axis under the layers that are not distinguishable from the best."""
-    kept = line.loc[line["in_best_set"].fillna(value=False), "depth"]
+    kept = line.loc[tied(line), "depth"]
     for run in consecutive(int(depth) for depth in kept):
         ax.plot(
             [run[0] - 0.5, run[-1] + 0.5], [0, 0], transform=ax.get_xaxis_transform(), color=style.UNSEEN,
-            linewidth=3.0, solid_capstyle="butt", zorder=5, gid=BEST_SET, scalex=False, scaley=False,
+            linewidth=3.0, solid_capstyle="butt", zorder=5, gid=TIED, scalex=False, scaley=False,
         )  # fmt: skip
 
 
-def _set_limits(ax: Axes, curve: pd.DataFrame, steps: list[int], levels: list[float]) -> None:
+def _set_limits(
+    ax: Axes, curve: pd.DataFrame, folds: pd.DataFrame, steps: list[int], levels: list[float], *, bars: bool
+) -> None:
     points = curve[curve["step"].isin(steps) & curve["split"].isin([SEEN, UNSEEN])]
-    values = [points["value"] - points["sd"].fillna(0), points["value"] + points["sd"].fillna(0)]
-    values += [points[name] for name in style.BAND]
+    sd = points["sd"].fillna(0) if bars else 0.0
+    values = [points["value"] - sd, points["value"] + sd, folds["value"]]
+    values += [ends for _, line in points.groupby("split") for ends in limits(line)]
     reached = pd.concat([*(v.astype(float) for v in values), pd.Series(levels, dtype=float)])
     reached = reached.dropna() if reached.notna().any() else pd.Series([0.0, 1.0])
     deepest = int(points["depth"].max())

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.aggregate.curves import CURVE, Scores
+from stages.aggregate.curves import CURVE, MEAN, Scores
 from stages.aggregate.figures.depth import depth_figure, unseen_levels
 from stages.aggregate.figures.layer_pairs import layer_pairs_figure
 from stages.aggregate.figures.overview import overview_figure
 from stages.aggregate.figures.robustness import robustness_figure
 from stages.aggregate.figures.steps import steps_figure
-from stages.aggregate.figures.style import draw
+from stages.aggregate.figures.style import Averages, draw
 from stages.aggregate.metric_info import metric_info
 from stages.aggregate.points import curves
 from stages.aggregate.tables.summary import SummaryRow
@@ -32,18 +32,19 @@ def draw_figures(
 
     Args:
         folder: where; made if missing.
-        scores: curves averaged over seeds, with `UNCERTAINTY`.
+        scores: curves averaged over seeds and folds, with `UNCERTAINTY`.
         summary: rows of summary.csv, of which the main ones name the curves of `overview` and `steps`.
         tables: depth.csv, steps.csv, robustness.csv and layer_pairs.csv by file name. The last two may have no rows.
         models: every model of the grid, in order.
     """
     main = [row for row in summary if row.main]
+    averages = Averages(len(scores.folds), scores.n_seeds)
     jobs = dict(
         [
-            *_of_datasets(scores, main, tables["depth.csv"], tables["steps.csv"], models),
+            *_of_datasets(scores, averages, main, tables["depth.csv"], tables["steps.csv"], models),
             *_of_networks(scores, main[0].metric),
-            *_of_robustness(tables["robustness.csv"], scores, models),
-            *_of_pairs(tables["layer_pairs.csv"], scores),
+            *_of_robustness(tables["robustness.csv"], scores, averages, models),
+            *_of_pairs(tables["layer_pairs.csv"], scores, averages),
         ]
     )
     for name, make in progress(jobs.items(), total=len(jobs), what="figures", unit="figure"):
@@ -52,19 +53,25 @@ def draw_figures(
 
 
 def _of_datasets(
-    scores: Scores, main: Sequence[SummaryRow], depth: pd.DataFrame, steps: pd.DataFrame, models: list[str]
+    scores: Scores,
+    averages: Averages,
+    main: Sequence[SummaryRow],
+    depth: pd.DataFrame,
+    steps: pd.DataFrame,
+    models: list[str],
 ) -> Jobs:
     names = pd.DataFrame([vars(row) for row in main])[CURVE]
     for dataset, curve_names in names.groupby("dataset", sort=False):
         first = next(curves(scores.curves.merge(curve_names.head(1), on=CURVE)))
         levels, best = unseen_levels(scores, first), "lowest" if first.iloc[0]["better"] == "lower" else "highest"
         own_depth, own_steps = (table.merge(curve_names, on=CURVE) for table in (depth, steps))
-        yield f"overview-{dataset}", partial(overview_figure, own_depth, levels, models, scores.n_seeds)
-        yield f"steps-{dataset}", partial(steps_figure, own_steps, scores.n_seeds, best)
+        yield f"overview-{dataset}", partial(overview_figure, own_depth, levels, models, averages)
+        yield f"steps-{dataset}", partial(steps_figure, own_steps, averages, best)
 
 
 def _of_networks(scores: Scores, main_metric: str) -> Jobs:
-    groups = scores.curves.groupby(["dataset", "model", "pooling", "main"], sort=False)
+    means = scores.curves[scores.curves["fold"] == MEAN]
+    groups = means.groupby(["dataset", "model", "pooling", "main"], sort=False)
     for (dataset, model, pooling, is_main), rows in groups:
         first = [metric == main_metric or metric_info(metric).in_paper for metric in rows["metric"]]
         suffix = "" if is_main else f"-{pooling}"
@@ -73,7 +80,7 @@ def _of_networks(scores: Scores, main_metric: str) -> Jobs:
                 yield f"{name}-{dataset}-{model}{suffix}", partial(depth_figure, scores, list(curves(chosen)))
 
 
-def _of_robustness(rows: pd.DataFrame, scores: Scores, models: list[str]) -> Jobs:
+def _of_robustness(rows: pd.DataFrame, scores: Scores, averages: Averages, models: list[str]) -> Jobs:
     order = {model: i for i, model in enumerate(models)}
     rows = rows.sort_values("model", key=lambda names: names.map(order), kind="stable")
     for dataset, own in rows.groupby("dataset", sort=False):
@@ -81,14 +88,14 @@ def _of_robustness(rows: pd.DataFrame, scores: Scores, models: list[str]) -> Job
         layers = layers[_is_main(layers, "", scores)]
         if len(layers):
             head = own[(own["layer"] == HEAD) & own["depth"].isna()]
-            yield f"robustness-{dataset}", partial(robustness_figure, layers, head, scores.n_seeds)
+            yield f"robustness-{dataset}", partial(robustness_figure, layers, head, averages)
 
 
-def _of_pairs(rows: pd.DataFrame, scores: Scores) -> Jobs:
+def _of_pairs(rows: pd.DataFrame, scores: Scores, averages: Averages) -> Jobs:
     for (dataset, model), own in rows.groupby(["dataset", "model"], sort=False):
         own = own[_is_main(own, "_a", scores) & _is_main(own, "_b", scores)]
         if len(own):
-            yield f"layer_pairs-{dataset}-{model}", partial(layer_pairs_figure, own)
+            yield f"layer_pairs-{dataset}-{model}", partial(layer_pairs_figure, own, averages)
 
 
 def _is_main(rows: pd.DataFrame, end: str, scores: Scores) -> "pd.Series[bool]":

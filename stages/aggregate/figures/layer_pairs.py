@@ -21,12 +21,13 @@ MOST_NAMES = 40
 """Layer names beside a matrix; deeper networks show every second, third, ... name."""
 
 
-def layer_pairs_figure(rows: pd.DataFrame) -> Figure:
+def layer_pairs_figure(rows: pd.DataFrame, averages: style.Averages) -> Figure:
     """Draw a matrix of all pairs of layers, from input to output, per split.
 
     Args:
         rows: rows of layer_pairs.csv of one dataset and model, at one step and of one embedding per depth; the mean
-            over its seeds is shown.
+            over its folds and seeds is shown.
+        averages: how many these are.
     """
     splits = [split for split in TITLES if (rows["split"] == split).any()]
     figure = Figure(figsize=(style.WIDTH if len(splits) == 2 else 4.4, 3.75))
@@ -36,14 +37,14 @@ def layer_pairs_figure(rows: pd.DataFrame) -> Figure:
         image = _matrix(ax, rows[rows["split"] == split], low, named=split == splits[0])
         ax.set_title(TITLES[split])
     figure.colorbar(image, ax=list(grid), shrink=0.6, pad=0.02, label="linear CKA, debiased")
-    name, spread = rows.iloc[0], style.spread_over_seeds(rows["seed"].nunique())
+    name = rows.iloc[0]
     where = f"{name['dataset']} · {name['model']} · step {name['step']}"
-    style.caption(figure, f"{where} · similarity of layers · {spread}")
+    style.caption(figure, f"{where} · similarity of layers · {averages.words()}")
     return figure
 
 
 def matrix(rows: pd.DataFrame) -> tuple[list[str], np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
-    """Fill the symmetric matrix of one split's pairs, mean over seeds; NaN for a pair that is missing.
+    """Fill the symmetric matrix of one split's pairs, mean over folds and seeds; NaN for a pair that is missing.
 
     Returns:
         The layers by depth; (L, L) float64.

@@ -24,14 +24,14 @@ MOST_NAMES = 14
 """Layer names under one panel; deeper networks show every second, third, ... name."""
 
 
-def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, n_seeds: int) -> Figure:
+def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, averages: style.Averages) -> Figure:
     """Draw the score on corrupted images relative to clean ones, against depth; a line per severity.
 
     Args:
         rows: one dataset's rows of robustness.csv, of one score and of one embedding per depth, models in the order of
             the grid.
         head: the same of the networks' own accuracy, drawn as a diamond after the last layer; may be empty.
-        n_seeds: number of seeds behind every mean.
+        averages: over how many folds and seeds every value is a mean.
     """
     models, kinds = list(rows["model"].unique()), list(rows["corruption"].unique())
     severities = sorted(rows["severity"].unique())
@@ -49,12 +49,10 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, n_seeds: int) -> F
     faint = pd.concat([_near_chance(rows), _near_chance(head)])
     _scale(grid[0, 0], pd.concat([rows["relative"], head["relative"]])[~faint])
     metric = metric_name(str(rows.iloc[0]["metric"]))
-    spread = style.spread_over_seeds(n_seeds)
     own = " · diamonds: the network's own accuracy" if len(head) else ""
     own += f" · hollow: the clean score is below {NEAR_CHANCE:.0f} times chance" if faint.any() else ""
-    style.caption(
-        figure, f"{rows.iloc[0]['dataset']} · {metric} on corrupted seen images relative to clean ones · {spread}{own}"
-    )
+    what = f"{rows.iloc[0]['dataset']} · {metric} on corrupted seen images relative to clean ones"
+    style.caption(figure, f"{what} · {averages.words()}{own}")
     settle(figure, labels)
     return figure
 

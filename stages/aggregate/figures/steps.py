@@ -42,12 +42,13 @@ MOST_TICKS = 7
 """Steps named on one axis; of more, every second, third, ... one."""
 
 
-def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Figure:
+def steps_figure(rows: pd.DataFrame, averages: style.Averages, best: str = "highest") -> Figure:
     """Draw accuracy, g on seen and on unseen classes, and g unseen of the layer that was best at the first step.
 
     Args:
-        rows: one dataset's rows of steps.csv, of one score and of the main pooling, models in the order of the grid.
-        n_seeds: number of seeds behind every mean.
+        rows: one dataset's rows of steps.csv, of one score, the main pooling and the mean over folds, models in the
+            order of the grid.
+        averages: over how many folds and seeds every value is a mean.
         best: which score of any layer g is, `highest` or `lowest`.
     """
     networks = {str(model): own.sort_values("step") for model, own in rows.groupby("model", sort=False)}
@@ -64,7 +65,7 @@ def steps_figure(rows: pd.DataFrame, n_seeds: int, best: str = "highest") -> Fig
     for ax in list(grid.flat)[len(networks) :]:
         ax.set_visible(False)
     _scale(grid.flat[0], rows)
-    spread = style.spread_over_seeds(n_seeds, ", bars ± 1 standard deviation (ddof = 1)")
+    spread = averages.words(f", bars {averages.bars}")
     metric = metric_name(str(rows.iloc[0]["metric"]))
     style.caption(figure, f"{rows.iloc[0]['dataset']} · g: {best} {metric} of any layer · {spread}")
     if not alike:

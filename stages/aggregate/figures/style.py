@@ -1,13 +1,14 @@
 """How every figure looks, and how it becomes files: byte-identical SVG and PNG for the same numbers."""
 
+import re
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
 import matplotlib.ticker
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -43,8 +44,6 @@ TEXT = 7.0
 """Points: every label; titles are one point larger."""
 
 BAND_ALPHA = 0.22
-BAND = ("ci_images_low", "ci_images_high")
-"""Columns of the interval that bands and bars show."""
 
 RC: Any = {
     "svg.hashsalt": "whichlayer",
@@ -106,13 +105,6 @@ def score_axis(ax: Axes, low: float, high: float) -> None:
     ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
 
 
-def band(ax: Axes, x: Any, low: Any, high: Any, color: str) -> None:
-    """Shade between two curves where both are known."""
-    known = ~(pd.isna(low) | pd.isna(high))
-    if known.any():
-        ax.fill_between(x, low, high, where=known, color=color, alpha=BAND_ALPHA, linewidth=0.0, zorder=1)
-
-
 def tilt_names(ax: Axes, count: int) -> None:
     """Turn an x axis' `count` names so that they do not overlap."""
     ax.tick_params(axis="x", rotation=90 if count > 16 else 45)
@@ -120,15 +112,37 @@ def tilt_names(ax: Axes, count: int) -> None:
         label.set(ha="center" if count > 16 else "right", rotation_mode="default" if count > 16 else "anchor")
 
 
-def spread_over_seeds(n_seeds: int, bars: str = "") -> str:
-    """Say in a caption over how many seeds values are means, and what the bars are, where there are several."""
-    return f"mean of {n_seeds} seeds{bars}" if n_seeds > 1 else "one seed"
+@dataclass(frozen=True)
+class Averages:
+    """Over how many folds of unseen classes, and seeds of each, the values of a figure are means."""
+
+    n_folds: int
+    n_seeds: int
+
+    @property
+    def vary(self) -> bool:
+        """Whether values have a standard deviation."""
+        return self.n_folds > 1 or self.n_seeds > 1
+
+    def words(self, bars: str = "") -> str:
+        """Say it in a caption, and what the bars are, if there are any."""
+        seeds = f"{self.n_seeds} seeds" if self.n_seeds > 1 else "one seed"
+        if self.n_folds > 1:
+            return f"mean of {self.n_folds} folds, {seeds} each{bars}"
+        return f"mean of {seeds}{bars}" if self.n_seeds > 1 else seeds
+
+    @property
+    def bars(self) -> str:
+        """What bars of one standard deviation are."""
+        return f"± 1 standard deviation over {'folds' if self.n_folds > 1 else 'seeds'} (ddof = 1)"
 
 
 def caption(figure: Figure, text: str) -> None:
     """Write what a figure shows above it, in as many lines as its width needs."""
     characters = int(17 * figure.get_figwidth())
-    figure.suptitle(textwrap.fill(text, characters), x=0.01, ha="left", fontsize=TEXT + 1)
+    whole = re.sub(r" (?=[%=])|(?<==) ", "\N{NO-BREAK SPACE}", text)  # `95 %` and `ddof = 1` stay whole
+    lines = textwrap.fill(whole, characters).replace("\N{NO-BREAK SPACE}", " ")
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=TEXT + 1)
 
 
 def lay_out(figure: Figure) -> None:

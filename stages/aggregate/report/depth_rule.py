@@ -1,6 +1,5 @@
 """Finding (ii), "deeper is not always better": the rule, network by network."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,15 +54,3 @@ def judge_depth(
             were not measured. A network that does not beat them has learnt nothing that depth could be asked about.
     """
     return DepthFinding(network, lead, classes, images, over_pixels is None or over_pixels.low > 0)
-
-
-def networks_by_status(
-    findings: Iterable[DepthFinding], scope: Literal["classes", "images"]
-) -> dict[Status, list[str]]:
-    """Names of the networks of every status that occurs in one scope; left out is of which nothing can be said."""
-    by_status: dict[Status, list[str]] = {}
-    for finding in findings:
-        status = finding.on_other_classes if scope == "classes" else finding.on_these_classes
-        if status is not None:
-            by_status.setdefault(status, []).append(finding.network)
-    return by_status

@@ -1,18 +1,31 @@
-"""summary.md: the findings, then a table per dataset and score."""
+"""summary.md: the findings, then a table per dataset and score, and the main score fold by fold."""
 
 from collections.abc import Sequence
 from itertools import groupby
 
 from tabulate import tabulate
 
-from stages.aggregate.formatting import MISSING, at_last_step, estimate, interval, joined, number, place
+from stages.aggregate.curves import MEAN
+from stages.aggregate.formatting import MISSING, at_last_step, decimals, interval, joined, number, place
 from stages.aggregate.metric_info import METRIC_INFO, metric_name
+from stages.aggregate.report import folds
 from stages.aggregate.report.findings import Finding
+from stages.aggregate.report.scopes import (
+    SHORT,
+    Scope,
+    few_folds,
+    lead_bounds,
+    score_interval,
+)
 from stages.aggregate.tables.summary import SummaryRow
 
-HEADER = ["Model", "Pooling", "Accuracy", "Seen", "Unseen", "Interval", "Best layer"]
-HEADER += ["Last layer", "Lead", "Pixels", "Chance"]
-ALIGNED = ["left", "left", *["right"] * 4, "left", *["right"] * 4]
+OF_CLASSES = (SHORT["classes"].capitalize(), f"Lead, {SHORT['classes']}")
+HEADER = ["Model", "Pooling", "Accuracy", "Seen", "Unseen", OF_CLASSES[0], SHORT["images"].capitalize(), "Best layer"]
+HEADER += ["Last layer", "Lead", OF_CLASSES[1], f"Lead, {SHORT['images']}", "Pixels", "Chance"]
+ALIGNED = ["left", "left", *["right"] * 5, "left", *["right"] * 6]
+
+Table = tuple[str, list[str], list[str], list[list[str]]]
+"""Heading, names of the columns, their alignments, cells."""
 
 
 def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = ()) -> str:
@@ -20,66 +33,98 @@ def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = ()) -> st
     parts = [f"# Which layer separates unseen classes best?\n\n{explain(rows)}\n"]
     if findings:
         parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
-    for dataset, of_dataset in by_dataset(rows):
+    for dataset, tables in tables_by_dataset(rows, "`{}`"):
         parts.append(f"## {dataset}\n")
-        for heading, table in by_score(of_dataset):
-            cells = [table_cells(row, "`{}`") for row in table]
-            text = tabulate(cells, HEADER, tablefmt="pipe", colalign=ALIGNED, disable_numparse=True)
+        for heading, header, aligned, cells in tables:
+            text = tabulate(cells, header, tablefmt="pipe", colalign=aligned, disable_numparse=True)
             parts.append(f"### {heading}\n\n{text}\n")
     return "\n".join(parts)
 
 
 def explain(rows: Sequence[SummaryRow]) -> str:
     """Say what the numbers of a summary are, in Markdown."""
-    seeds = max(row.n_seeds for row in rows)
-    values = f"mean ± standard deviation over {seeds} seeds (ddof = 1)" if seeds > 1 else "values of one seed"
     unproven = [info.name for info in METRIC_INFO.values() if not info.proven]
+    few = few_folds(rows)
     return (
-        f"Scores at {at_last_step(row.step for row in rows)}: {values}. *Accuracy* is that of a fine-tuned network. "
-        "*Seen* and *unseen* are the best of any layer on test images of the seen classes and on images of the unseen "
-        "classes; *best layer* is the one that is best on unseen (of the mean over seeds), chosen and scored on the "
-        "same images, counted from 1 at the input. *Interval* is that of *unseen* over images of these classes, of "
-        f"95 % but for {joined(unproven)}, which have no proven level. "
-        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is the best "
-        "layer's over the last without that choice's bias (chosen on one half of the images, compared on the other), "
-        "and its interval; above 0 the best layer is better. "
+        f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}. {averages(rows)}. *Accuracy* is that "
+        "of a fine-tuned network. *Seen* and *unseen* are the best of any layer on test images of the seen classes and "
+        "on images of the unseen classes; *best layer* is the one that is best on unseen (of the mean over seeds and "
+        "folds), chosen and scored on the same images, counted from 1 at the input. "
+        f"*{OF_CLASSES[0]}* and *{HEADER[6].lower()}* are intervals of *unseen*: of other classes of this domain, as "
+        "many left out at a time and the network trained again; and of these classes with these trained networks. "
+        f"They are of 95 % but for {joined(unproven)}, which have no proven level. "
+        f"{few + ' ' if few else ''}"
+        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is that of an "
+        "earlier layer over the last without the choice's bias: chosen on the other folds, of a single fold on the "
+        "other half of the images. The two columns after it say, in each scope, by how much the best earlier layer is "
+        "better at least and at most (one-sided bounds, each by itself). "
         "Seen and unseen scores have different numbers of classes: compare layers, not the two splits."
     )
 
 
-def by_dataset(rows: Sequence[SummaryRow]) -> list[tuple[str, list[SummaryRow]]]:
-    """The rows of each dataset, in order."""
-    return [(dataset, list(group)) for dataset, group in groupby(rows, lambda row: row.dataset)]
+def averages(rows: Sequence[SummaryRow]) -> str:
+    """Say over what a summary's values are means, and what the deviations beside them are."""
+    n_folds, n_seeds = max(row.n_folds for row in rows), max(row.n_seeds for row in rows)
+    each = f"{n_seeds} seeds each" if n_seeds > 1 else "one seed each"
+    if n_folds > 1:
+        return f"Means over {n_folds} folds of unseen classes, {each}, ± standard deviation over folds (ddof = 1)"
+    if n_seeds > 1:
+        return f"Means over {n_seeds} seeds ± standard deviation (ddof = 1), of one fold of unseen classes"
+    return "Values of one seed and one fold of unseen classes, so no spread is known"
 
 
-def by_score(rows: Sequence[SummaryRow]) -> list[tuple[str, list[SummaryRow]]]:
-    """A heading and the rows of each score of one dataset, in order of their first row."""
-    metrics = dict.fromkeys(row.metric for row in rows)
-    tables = [[row for row in rows if row.metric == metric] for metric in metrics]
-    lower = " (lower is better)"
-    return [(metric_name(t[0].metric) + (lower if t[0].lower_is_better else ""), t) for t in tables]
-
-
-def table_cells(row: SummaryRow, name: str) -> list[str]:
-    """The cells of `HEADER`.
+def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, list[Table]]]:
+    """The tables of each dataset: one per score, and after the main score's its single folds, if there are several.
 
     Args:
-        row: of the summary.
+        rows: of the summary.
         name: how the names of models and layers are written, `{}` for the name.
     """
+    means, singles = [row for row in rows if row.fold == MEAN], folds.single_folds(rows)
+    found = []
+    for dataset, group in groupby(means, lambda row: row.dataset):
+        of_dataset, tables = list(group), []
+        own = [row for row in singles if row.dataset == dataset]
+        for metric in dict.fromkeys(row.metric for row in of_dataset):
+            tables.append(_of_score([row for row in of_dataset if row.metric == metric], name, several=bool(singles)))
+            if own and own[0].metric == metric:
+                cells = [folds.fold_cells(row, name) for row in own]
+                tables.append((f"{tables[-1][0]}, fold by fold", folds.HEADER, folds.ALIGNED, cells))
+        found.append((dataset, tables))
+    return found
+
+
+def _of_score(rows: Sequence[SummaryRow], name: str, *, several: bool) -> Table:
+    """One score's table, of a single fold without the columns of other classes."""
+    kept = [i for i, heading in enumerate(HEADER) if several or heading not in OF_CLASSES]
+    cells = [_cells(row, name) for row in rows]
+    heading = metric_name(rows[0].metric) + (" (lower is better)" if rows[0].lower_is_better else "")
+    header, aligned, *kept_cells = ([row[i] for i in kept] for row in (HEADER, ALIGNED, *cells))
+    return heading, header, aligned, kept_cells
+
+
+def _cells(row: SummaryRow, name: str) -> list[str]:
+    """The cells of `HEADER`."""
     return [
         name.format(row.model),
         row.pooling,
         number(row.accuracy, row.accuracy_sd),
         number(row.seen, row.seen_sd),
         number(row.unseen, row.unseen_sd),
-        interval(row.ci_images_low, row.ci_images_high) or MISSING,
+        score_interval(row, "classes") or MISSING,
+        score_interval(row, "images") or MISSING,
         f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         number(row.last_value, row.last_value_sd),
-        estimate(row.lead, row.lead_low, row.lead_high, sign=True),
+        MISSING if row.lead is None else decimals(row.lead, sign=True),
+        *(_bounds(row, scope) for scope in SHORT),
         number(row.baseline),
         number(row.chance),
     ]
+
+
+def _bounds(row: SummaryRow, scope: Scope) -> str:
+    lead = lead_bounds(row, scope)
+    return MISSING if lead is None else interval(lead.low, lead.high)
 
 
 def _finding(finding: Finding) -> str:

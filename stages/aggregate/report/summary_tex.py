@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from stages.aggregate.report.summary_md import ALIGNED, HEADER, by_dataset, by_score, explain, table_cells
+from stages.aggregate.report.summary_md import explain, tables_by_dataset
 from stages.aggregate.tables.summary import SummaryRow
 
 PREAMBLE = r"""\documentclass[10pt]{article}
@@ -23,11 +23,10 @@ BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 def latex(rows: Sequence[SummaryRow]) -> str:
     """The summary as LaTeX: a section per dataset, a booktabs table per score."""
     parts = [PREAMBLE, _emphasized(explain(rows)) + "\n"]
-    for dataset, of_dataset in by_dataset(rows):
+    for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         parts.append(rf"\section*{{{_escaped(dataset)}}}")
-        for heading, table in by_score(of_dataset):
-            cells = [table_cells(row, "{}") for row in table]  # tabulate escapes them
-            text = tabulate(cells, HEADER, tablefmt="latex_booktabs", colalign=ALIGNED, disable_numparse=True)
+        for heading, header, aligned, cells in tables:
+            text = tabulate(cells, header, tablefmt="latex_booktabs", colalign=aligned, disable_numparse=True)
             parts.append(f"\\subsection*{{{_escaped(heading)}}}\n{text}\n")
     return "\n".join([*parts, "\\end{document}\n"]).translate(BEYOND_ASCII)
 

@@ -6,13 +6,14 @@ from numpy.typing import NDArray
 
 from stages.aggregate.contributions import Contributions, Key
 from stages.aggregate.curves import last_rows
-from stages.aggregate.metric_info import Mean, metric_info
+from stages.aggregate.metric_info import metric_info
 from stages.aggregate.tables.columns import stack
 from stages.shared.csv_table import FLOAT, INTEGER, TEXT
 
 CLASS_KEYS = {
     "dataset": TEXT,
     "model": TEXT,
+    "fold": TEXT,
     "split": TEXT,
     "layer": TEXT,
     "depth": INTEGER,
@@ -26,7 +27,7 @@ def class_scores(layers: pd.DataFrame, contributions: Contributions) -> pd.DataF
     """Average what images contribute over each class, for every score at its last step that is a mean over images.
 
     Args:
-        layers: metric rows of one dataset and model, of all seeds.
+        layers: metric rows of one dataset, model and fold, of all seeds.
         contributions: of its images.
 
     Returns:
@@ -34,7 +35,7 @@ def class_scores(layers: pd.DataFrame, contributions: Contributions) -> pd.DataF
     """
     tables = []
     for (metric, split), rows in last_rows(layers).groupby(["metric", "split"], sort=False):
-        if metric_info(str(metric)).resampled != Mean():
+        if not metric_info(str(metric)).mean_of_images:
             continue
         places = rows.drop_duplicates(["layer", "pooling"])
         keys: list[Key] = list(zip(places["layer"], places["pooling"], strict=True))

@@ -18,9 +18,8 @@ DEPTH_COLUMNS = {
     "value": FLOAT,
     "sd": FLOAT,
     **INTERVALS,
-    "selection_frequency": FLOAT,
-    "in_best_set": BOOLEAN,
-    "start_sd": FLOAT,
+    "tied_classes": BOOLEAN,
+    "tied_images": BOOLEAN,
     "better": TEXT,
 }
 

@@ -20,6 +20,7 @@ def _choice(value: str, layer: str, depth: str) -> dict[str, str]:
 STEPS_COLUMNS = {
     **dict.fromkeys(CURVE, TEXT),
     "step": INTEGER,
+    "n_folds": INTEGER,
     "n_seeds": INTEGER,
     "accuracy": FLOAT,
     "accuracy_sd": FLOAT,
@@ -53,8 +54,9 @@ def _rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:
         yield {
             **{key: name[key] for key in CURVE},
             "step": step,
+            "n_folds": scores.n_folds(name["fold"]),
             "n_seeds": scores.n_seeds,
-            **point_columns("accuracy", accuracy_at(scores, name["dataset"], name["model"], step)),
+            **point_columns("accuracy", accuracy_at(scores, name, step)),
             **point_columns("unseen", chosen[UNSEEN], best_layer="layer", best_depth="depth"),
             **point_columns("unseen_fixed", fixed[UNSEEN], fixed_layer="layer", fixed_depth="depth"),
             **point_columns("seen", chosen[SEEN], seen_layer="layer", seen_depth="depth"),

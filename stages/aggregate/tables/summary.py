@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, UNCERTAINTY, Scores
+from stages.aggregate.curves import ACCURACY_INTERVALS, CURVE, MEAN, UNCERTAINTY, Scores
 from stages.aggregate.points import Row, accuracy_at, baseline_at, best, curves, last_measured, ranks, spearman
 from stages.aggregate.tables.columns import frame, point_columns
 from stages.shared.csv_table import FLOAT, INTEGER, TEXT, read_table
@@ -21,13 +21,16 @@ TYPES = {str: TEXT, int: INTEGER, float: FLOAT, bool: "bool"}
 class SummaryRow:
     """One row of summary.csv, None where a field is empty; docs/results.md has the columns' meaning.
 
-    Standard deviations are over seeds (ddof = 1), at the chosen layer.
+    Of fold `mean` the best layer is that of the mean over folds and seeds. Standard deviations have ddof = 1, at the
+    chosen layer: over seeds, of `mean` over folds if there are several.
     """
 
     dataset: str
     model: str
+    fold: str
     pooling: str
     step: int
+    n_folds: int
     n_seeds: int
     metric: str
     seen: float | None = None
@@ -51,22 +54,30 @@ class SummaryRow:
     seen_depth: int | None = None
     main: bool
     better: str
+    ci_classes_low: float | None = None
+    ci_classes_high: float | None = None
     ci_images_low: float | None = None
     ci_images_high: float | None = None
     range_classes_low: float | None = None
     range_classes_high: float | None = None
-    start_sd: float | None = None
+    range_lead_low: float | None = None
+    range_lead_high: float | None = None
     lead: float | None = None
-    lead_low: float | None = None
-    lead_high: float | None = None
-    selection_frequency: float | None = None
-    best_set: str | None = None
+    lead_classes_at_least: float | None = None
+    lead_classes_at_most: float | None = None
+    lead_images_at_least: float | None = None
+    lead_images_at_most: float | None = None
+    tied_classes: str | None = None
+    tied_images: str | None = None
     shallowest_layer: str | None = None
     shallowest_depth: int | None = None
+    shallowest_parameters: int | None = None
     subset_agreement: float | None = None
     rank_correlation: float | None = None
-    accuracy_ci_low: float | None = None
-    accuracy_ci_high: float | None = None
+    accuracy_ci_classes_low: float | None = None
+    accuracy_ci_classes_high: float | None = None
+    accuracy_ci_images_low: float | None = None
+    accuracy_ci_images_high: float | None = None
     seen_matched: float | None = None
     unseen_matched: float | None = None
     accuracy_chance: float | None = None
@@ -82,17 +93,20 @@ class SummaryRow:
         return self.best_depth == self.last_depth
 
     @property
-    def best_depths(self) -> list[int]:
-        """Depths of the layers that are not distinguishable from the best; none where that is not known."""
-        return [] if self.best_set is None else [int(depth) for depth in self.best_set.split(";")]
+    def tied_depths(self) -> list[int]:
+        """Depths of the layers that tie with the best, on other classes if known, else on these; may be empty."""
+        tied = self.tied_classes or self.tied_images
+        return [] if tied is None else [int(depth) for depth in tied.split(";")]
 
 
 SUMMARY_COLUMNS = {field.name: TYPES[(get_args(field.type) or (field.type,))[0]] for field in fields(SummaryRow)}
 
+TIED = ("tied_classes", "tied_images")
+"""Whether a layer ties with the best, the wider scope first."""
+
 OF_ACCURACY = {
     "accuracy_chance": "chance",
-    "accuracy_ci_low": "ci_images_low",
-    "accuracy_ci_high": "ci_images_high",
+    **{f"accuracy_{name}": name for name in ACCURACY_INTERVALS},
 }
 """Further columns of the network's own accuracy, and what its point calls them."""
 
@@ -102,11 +116,11 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
 
     Args:
         scores: curves averaged over seeds, with `UNCERTAINTY`.
-        main_metric: `main` marks, for each dataset and model, the row of this score and of the main pooling.
+        main_metric: `main` marks, for each dataset and model, the row of this score, of the main pooling and of `MEAN`.
 
     Returns:
-        One row per dataset, model, pooling and metric. A score of which neither higher nor lower is better has none,
-        nor has one without any finite value on unseen classes.
+        One row per dataset, model, fold, pooling and metric. A score of which neither higher nor lower is better has
+        none, nor has one without any finite value on unseen classes.
     """
     ranked = {tuple(curve.iloc[0][CURVE]): ranks(curve) for curve in curves(scores.curves)}
     rows = []
@@ -115,7 +129,7 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
         if chosen is not None:
             main = ranked.get((*chosen[CURVE[:-1]], main_metric))
             correlation = np.nan if main is None else spearman(ranked[tuple(chosen[CURVE])], main)
-            is_main = bool(chosen["main"]) and chosen["metric"] == main_metric
+            is_main = bool(chosen["main"]) and chosen["metric"] == main_metric and chosen["fold"] == MEAN
             rows.append(_columns(curve, chosen, scores) | {"main": is_main, "rank_correlation": correlation})
     return list(_rows(frame(rows, SUMMARY_COLUMNS)))
 
@@ -153,27 +167,27 @@ def _columns(curve: pd.DataFrame, chosen: Row, scores: Scores) -> dict[str, Any]
     """What one row says of a curve and of the best of its unseen points at its last step."""
     step = int(chosen["step"])
     points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)].sort_values("depth")
-    last, accuracy = points.iloc[-1], accuracy_at(scores, chosen["dataset"], chosen["model"], step)
+    last, accuracy = points.iloc[-1], accuracy_at(scores, chosen, step)
     matched = {name: best(curve, name, step) for name in (SEEN_MATCHED, UNSEEN_MATCHED)}
-    of_best = (*CURVE, "step", "chance", "ceiling", "better", "start_sd", *UNCERTAINTY)
+    of_best = (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)
     return {
-        **{name: chosen[name] for name in of_best if name in SUMMARY_COLUMNS},
+        **{name: chosen[name] for name in of_best if name in SUMMARY_COLUMNS and name not in TIED},
         **point_columns("unseen", chosen, best_layer="layer", best_depth="depth", best_parameters="parameters"),
         **point_columns("seen", best(curve, SEEN, step), seen_layer="layer", seen_depth="depth"),
         **point_columns("last_value", last, last_layer="layer", last_depth="depth", total_parameters="parameters"),
         **point_columns("accuracy", accuracy, **OF_ACCURACY),
-        **_best_set(points),
+        **_tied(points),
         **{name: row["value"] for name, row in matched.items() if row is not None},
         "baseline": baseline_at(scores, curve, UNSEEN, step),
+        "n_folds": scores.n_folds(chosen["fold"]),
         "n_seeds": scores.n_seeds,
     }
 
 
-def _best_set(points: pd.DataFrame) -> dict[str, Any]:
-    """The layers that are not distinguishable from the best: all depths, and the shallowest."""
-    kept = points[points["in_best_set"].fillna(value=False)]
-    if kept.empty:
-        return {}
-    first = kept.iloc[0]
-    depths = ";".join(str(depth) for depth in kept["depth"])
-    return {"best_set": depths, "shallowest_layer": first["layer"], "shallowest_depth": first["depth"]}
+def _tied(points: pd.DataFrame) -> dict[str, Any]:
+    """The layers that tie with the best: all depths in each scope, and the shallowest in the wider one."""
+    kept = {name: points[points[name].fillna(value=False)] for name in TIED}
+    columns: dict[str, Any] = {name: ";".join(map(str, own["depth"])) for name, own in kept.items() if len(own)}
+    first = next((own.iloc[0] for own in kept.values() if len(own)), None)
+    of_first = {} if first is None else {f"shallowest_{name}": first[name] for name in ("layer", "depth", "parameters")}
+    return columns | of_first

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stages.aggregate.uncertainty.contrasts import LEVEL, Estimate, Float64, Inference
 
-Better = Literal["higher", "lower"]
+Direction = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Lead:
         return "supported" if self.low > 0 else "contradicted" if self.high <= 0 else "inconclusive"
 
 
-def sign_of(better: Better) -> float:
+def sign_of(better: Direction) -> float:
     """+1 where higher scores are better, -1 where lower ones are."""
     return 1.0 if better == "higher" else -1.0
 
@@ -56,7 +56,7 @@ def best_against(
     *,
     control: int = -1,
     candidates: NDArray[np.bool_] | None = None,
-    better: Better = "higher",
+    better: Direction = "higher",
     level: float = LEVEL,
 ) -> Lead | None:
     """Compare the best of several layers with a control, by default the last layer (Dunnett 1955, one-sided).
@@ -87,7 +87,7 @@ def best_against(
     return Lead(float(low), float(high), contrasts.ratio)
 
 
-def ties(inference: Inference, *, better: Better = "higher", level: float = LEVEL) -> NDArray[np.bool_]:
+def ties(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> NDArray[np.bool_]:
     """Say which layers cannot be distinguished from the best one, (L,); the truly best is among them at this level.
 
     Each layer is the control in turn, compared with all others: it stays unless one of them is shown to be better
@@ -102,7 +102,7 @@ def ties(inference: Inference, *, better: Better = "higher", level: float = LEVE
     return stays
 
 
-def best_of_two(inference: Inference, first_layers: int, *, better: Better = "higher") -> Estimate | None:
+def best_of_two(inference: Inference, first_layers: int, *, better: Direction = "higher") -> Estimate | None:
     """Difference of two networks' g, the score of the best layer of each; positive where the first is better.
 
     The error is that of the difference between the two chosen layers; both maxima are optimistic, and about alike.
@@ -127,7 +127,7 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Better = "hi
     return Estimate(float(contrasts.value[index]), float(np.sqrt(contrasts.variance[index])), contrasts.df)
 
 
-def cross_fitted_lead(fold_means: Float64, *, better: Better = "higher") -> tuple[float, list[int]]:
+def cross_fitted_lead(fold_means: Float64, *, better: Direction = "higher") -> tuple[float, list[int]]:
     """Lead over the last layer of a layer that was chosen without looking: on the other folds.
 
     The last layer is no candidate. No interval is made of it: folds share the choice.
@@ -145,7 +145,7 @@ def cross_fitted_lead(fold_means: Float64, *, better: Better = "higher") -> tupl
     return float(np.mean(gains[np.arange(J), chosen] - gains[:, -1])), chosen
 
 
-def cross_fitted_lead_on_halves(halves: Float64, *, better: Better = "higher") -> tuple[float, list[int]]:
+def cross_fitted_lead_on_halves(halves: Float64, *, better: Direction = "higher") -> tuple[float, list[int]]:
     """The same within one fold: chosen on one half of the images, compared with the last layer on the other half.
 
     Args:
@@ -161,7 +161,7 @@ def cross_fitted_lead_on_halves(halves: Float64, *, better: Better = "higher") -
     return float(np.mean(gains[other, chosen] - gains[other, -1])), chosen.tolist()
 
 
-def leads_without_each_class(values: Float64, without: Float64, *, better: Better = "higher") -> Float64:
+def leads_without_each_class(values: Float64, without: Float64, *, better: Direction = "higher") -> Float64:
     """Best earlier layer minus the last with each class left out, the layer chosen on all classes, (K,).
 
     What a single fold can say about classes: a range, which is no interval.

@@ -51,7 +51,7 @@ def check_main_metric(config: Config) -> None:
 
 
 def check_checkpoints(config: Config) -> None:
-    """Check that the probe and the further scores are asked for at checkpoints that every network of the grid has.
+    """Check that the probe, further scores and refits are asked for at checkpoints that every network of the grid has.
 
     Raises:
         UserError: naming the steps that one lacks, or that the probe, as a further score, has no checkpoint.
@@ -60,7 +60,8 @@ def check_checkpoints(config: Config) -> None:
     for model in config.run.models:
         kept = config.checkpoints(model)
         giver = f"models.{model}.network.frozen gives" if config.models[model].network.frozen else GIVERS
-        for name, wanted in (("probe", measure.probe.steps), ("extra", measure.extra.steps)):
+        for name in ("probe", "extra", "refits"):
+            wanted = getattr(measure, name).steps
             absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
             if absent:
                 raise UserError(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.commands.project import ProjectCommand, ProjectPath, params_option, stage_path
 from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, analysis_path, read_records
+from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, REFITS, analysis_path, read_records
 from stages.shared.params import read_run
 
 
@@ -25,8 +25,9 @@ def collect(study: Path, measures: Path, params: Path) -> None:
     """Collect finished cells' small results into the folder STUDY, which can be committed.
 
     Of each cell of the grid whose measures exist, under the name <cell>, <dataset>-<model>-<fold>-<seed>: its metric
-    table as cells/<cell>.csv, its last step's per-image contributions as images/<cell>.parquet, and the tables of its
-    last step's analyses, where it has them, as <analysis>/<cell>.csv. Cells that are not there are named.
+    table as cells/<cell>.csv, its last step's per-image contributions as images/<cell>.parquet, and where it has them,
+    its scores fitted again as refits/<cell>.parquet and the tables of its last step's analyses as
+    <analysis>/<cell>.csv. Cells that are not there are named.
     """
     run = read_run(params)
     cells = list(run.cells())
@@ -57,12 +58,17 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
     for folder in ("cells", "images"):
         (study / folder).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "layers.csv", study / "cells" / f"{name}.csv")
+    _copy_if_there(source / REFITS, study / "refits" / f"{name}.parquet")
     for analysis in ANALYSIS_TABLES:
-        table, kept = analysis_path(source, analysis), study / analysis / f"{name}.csv"
-        if table.exists():
-            kept.parent.mkdir(exist_ok=True)
-            shutil.copyfile(table, kept)
-        else:
-            kept.unlink(missing_ok=True)  # of an earlier measurement
+        _copy_if_there(analysis_path(source, analysis), study / analysis / f"{name}.csv")
     last = images[images["step"] == images["step"].max()].drop(columns="step")
     last.to_parquet(study / "images" / f"{name}.parquet", index=False, compression="zstd", compression_level=19)
+
+
+def _copy_if_there(table: Path, kept: Path) -> None:
+    """Copy a table, or remove the copy that an earlier measurement left."""
+    if table.exists():
+        kept.parent.mkdir(exist_ok=True)
+        shutil.copyfile(table, kept)
+    else:
+        kept.unlink(missing_ok=True)

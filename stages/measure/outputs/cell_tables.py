@@ -83,7 +83,7 @@ def score_rows(store: Embeddings, split: str, scores: Mapping[str, Score]) -> li
 def columns_of(row: ScoreRow) -> dict[str, Any]:
     """Columns of one score."""
     score = row.score
-    columns = {"value": score.value, "chance": score.chance, "ceiling": score.ceiling, "start_sd": np.nan}
+    columns = {"value": score.value, "chance": score.chance, "ceiling": score.ceiling}
     sizes = {"n_images": row.n_images, "n_classes": row.n_classes}
     return {"metric": row.metric} | columns | sizes | {"better": row.better, "relative": row.relative}
 

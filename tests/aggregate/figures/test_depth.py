@@ -4,7 +4,7 @@ from matplotlib import rc_context
 from matplotlib.collections import LineCollection, PolyCollection
 
 from stages.aggregate.figures import style
-from stages.aggregate.figures.depth import BEST_SET, MOST_LABELLED, depth_figure
+from stages.aggregate.figures.depth import FOLD, MOST_LABELLED, TIED, depth_figure
 from stages.aggregate.points import curves
 from tests.aggregate.figures.drawing import drawn, lines_of
 
@@ -15,8 +15,18 @@ def bands_of(ax):
     return [(box.y0, box.y1) for box in boxes]
 
 
+def means(scores, *metrics):
+    """The means over folds of one network's scores."""
+    curves = scores.curves[(scores.curves["fold"] == "mean") & (scores.curves["model"] == "small")]
+    return curves[curves["metric"].isin(metrics)] if metrics else curves
+
+
+def caption(figure):
+    return figure.get_suptitle().replace("\n", " ")
+
+
 def test_the_depth_figure_shows_the_curves_and_rings_the_best_layer(scores):
-    chosen = scores.curves[scores.curves["model"] == "small"]
+    chosen = means(scores)
     with rc_context(style.RC):
         figure = depth_figure(scores, list(curves(chosen)))
     assert [ax.get_title(loc="left") for ax in figure.axes] == [
@@ -40,7 +50,7 @@ def test_the_depth_figure_shows_the_curves_and_rings_the_best_layer(scores):
 
 
 def test_error_bars_are_standard_deviations_over_seeds(scores):
-    chosen = scores.curves[(scores.curves["model"] == "small") & (scores.curves["metric"] == "nmi")]
+    chosen = means(scores, "nmi")
     with rc_context(style.RC):
         figure = depth_figure(scores, [chosen])
     bars = [c for c in figure.axes[0].collections if isinstance(c, LineCollection) and len(c.get_segments()) == 4]
@@ -49,31 +59,57 @@ def test_error_bars_are_standard_deviations_over_seeds(scores):
     assert heights == pytest.approx(2 * unseen["sd"].to_numpy())
 
 
-def test_bands_are_the_intervals_over_images_of_both_splits(scores, one_score):
-    figure = drawn(depth_figure, scores, [one_score])
-    last = one_score[one_score["step"] == 100]
-    expected = [
-        (rows["value"].min() - 0.05, rows["value"].max() + 0.05)
-        for rows in (last[last["split"] == "test"], last[last["split"] == "unseen"])
-    ]
-    assert np.array(bands_of(figure.axes[0])) == pytest.approx(np.array(expected))
-    assert "bands: intervals over images" in figure.get_suptitle().replace("\n", " ")
+@pytest.mark.parametrize(("kind", "half"), [("one_score", 0.05), ("wider", 0.1)])
+def test_the_band_is_the_interval_of_the_wider_scope(scores, request, kind, half):
+    curve = request.getfixturevalue(kind)
+    figure = drawn(depth_figure, scores, [curve])
+    unseen = curve[(curve["step"] == 100) & (curve["split"] == "unseen")]["value"]
+    assert np.array(bands_of(figure.axes[0])) == pytest.approx(np.array([(unseen.min() - half, unseen.max() + half)]))
+    words = "for these classes and trained" if kind == "one_score" else "on other classes of this domain, training"
+    assert f"bands: 95 % intervals {words}" in caption(figure)
+
+
+def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scores, wider, one_score):
+    curves = [wider, one_score.assign(metric="knn_purity"), wider.assign(metric="ood_auroc_knn")]
+    assert (
+        "bands: 95 % intervals on other classes of this domain, training repeated (OOD AUROC (k-NN): intervals of no "
+        "proven level); k-NN purity: 95 % intervals for these classes and trained networks"
+    ) in caption(drawn(depth_figure, scores, curves))
+    assert "95 %" not in caption(drawn(depth_figure, scores, [wider.assign(metric="ood_auroc_knn")]))
+
+
+def test_thin_lines_are_single_folds_in_the_place_of_bars(folded):
+    curve = means(folded, "nmi")
+    figure = drawn(depth_figure, folded, [curve])
+    thin = [line.get_ydata() for line in figure.axes[0].lines if line.get_gid() == FOLD]
+    unseen = curve[(curve["step"] == 100) & (curve["split"] == "unseen")]["value"].to_numpy()
+    assert np.array(thin) == pytest.approx(unseen + np.array([[-0.02], [0], [0.02]]))
+    assert "mean of 3 folds, 2 seeds each · thin lines: single folds" in caption(figure)
+    assert not any(isinstance(c, LineCollection) and len(c.get_segments()) == 4 for c in figure.axes[0].collections)
+
+
+def test_one_fold_has_no_thin_lines(scores):
+    figure = drawn(depth_figure, scores, [means(scores, "nmi")])
+    assert not any(line.get_gid() == FOLD for line in figure.axes[0].lines)
+    assert "mean of 2 seeds, bars ± 1 standard deviation over seeds (ddof = 1)" in caption(figure)
 
 
 def test_without_intervals_there_are_no_bands_and_no_word_of_them(scores):
-    chosen = scores.curves[(scores.curves["model"] == "small") & (scores.curves["metric"] == "nmi")]
+    chosen = means(scores, "nmi")
     figure = drawn(depth_figure, scores, [chosen])
     assert bands_of(figure.axes[0]) == []
     assert "band" not in figure.get_suptitle()
     assert "thick" not in figure.get_suptitle()
 
 
-def test_the_axis_is_thick_under_the_best_set(scores, one_score):
-    gaps = one_score.assign(in_best_set=one_score["in_best_set"] | (one_score["depth"] == 0) | one_score["depth"].eq(3))
-    for curve, runs in ((one_score, [(0.5, 2.5)]), (gaps[gaps["depth"] != 1], [(-0.5, 0.5), (1.5, 3.5)])):
+def test_the_axis_is_thick_under_layers_that_tie_in_the_wider_scope(scores, one_score, wider):
+    ends = one_score.assign(tied_images=one_score["tied_images"] | (one_score["depth"] == 0))
+    gap = ends[ends["depth"] != 1]
+    for curve, runs in ((one_score, [(0.5, 2.5)]), (wider, [(0.5, 3.5)]), (gap, [(-0.5, 0.5), (1.5, 2.5)])):
         figure = drawn(depth_figure, scores, [curve])
-        pieces = [line for line in figure.axes[0].lines if line.get_gid() == BEST_SET]
+        pieces = [line for line in figure.axes[0].lines if line.get_gid() == TIED]
         assert [tuple(line.get_xdata()) for line in pieces] == runs
+        assert "thick axis: layers not distinguishable from the best" in caption(figure)
 
 
 @pytest.mark.parametrize(

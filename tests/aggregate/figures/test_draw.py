@@ -56,9 +56,20 @@ def test_overview_and_steps_show_the_main_curve_alone(scores, made, tmp_path):
     draw(tmp_path, replace(scores, curves=pd.concat([scores.curves, low], ignore_index=True)))
     ends = [text.get_text() for text in made["overview-handwriting"]().axes[0].texts]
     assert [text.partition(":")[0] for text in ends] == ["small", "small_scratch", "raw pixels", "chance"]
-    best = follow_steps(scores).set_index(["model", "metric"]).loc[("small", "nmi"), "unseen"]
+    best = follow_steps(scores).set_index(["fold", "model", "metric"]).loc[("mean", "small", "nmi"), "unseen"]
     lines = made["steps-handwriting"]().axes[0].lines
     assert any(list(line.get_ydata()) == pytest.approx(list(best)) for line in lines if len(line.get_ydata()) == 3)
+
+
+def test_every_figure_is_of_the_means_over_folds(folded, made, tmp_path):
+    draw(tmp_path, folded, pairs=layer_pairs(), robustness=corrupted().replace({"l.0": "stem", "l.1": "blocks.0"}))
+    figures = {name: make() for name, make in made.items()}
+    assert len(figures) == 6
+    assert all("mean of 3 folds, 2 seeds each" in f.get_suptitle().replace("\n", " ") for f in figures.values())
+    (best,) = [row.unseen for row in summarize(folded, "nmi") if row.main and row.model == "small"]
+    ring, *_ = [li for li in figures["overview-handwriting"].axes[0].lines if li.get_markerfacecolor() == "none"]
+    assert list(ring.get_ydata()) == pytest.approx([best])
+    assert max(len(line.get_xdata()) for line in figures["steps-handwriting"].axes[0].lines) == 3
 
 
 def test_which_figures_are_drawn(scores, made, tmp_path):

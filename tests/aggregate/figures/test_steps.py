@@ -3,15 +3,21 @@ from matplotlib import rc_context
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.steps import steps_figure
+from stages.aggregate.figures.style import Averages
 from stages.aggregate.tables.steps import follow_steps
 from tests.aggregate.figures.drawing import drawn, lines_of
 
 
-def test_the_steps_figure_shows_accuracy_and_both_ways_of_choosing(scores):
+def means(scores):
     rows = follow_steps(scores)
+    return rows[rows["fold"] == "mean"]
+
+
+def test_the_steps_figure_shows_accuracy_and_both_ways_of_choosing(scores):
+    rows = means(scores)
     rows = rows[rows["metric"] == "nmi"]
     with rc_context(style.RC):
-        figure = steps_figure(rows, 2)
+        figure = steps_figure(rows, Averages(1, 2))
     small = rows[rows["model"] == "small"]
     ax = figure.axes[0]
     for column, color in (("accuracy", style.ACCURACY), ("seen", style.SEEN), ("unseen_fixed", style.FIRST)):
@@ -25,8 +31,8 @@ def frozen(rows, model):
 
 
 def test_labels_stand_at_the_lines_where_all_networks_have_the_same(scores):
-    rows = follow_steps(scores)
-    figure = drawn(steps_figure, rows[rows["metric"] == "nmi"], 2)
+    rows = means(scores)
+    figure = drawn(steps_figure, rows[rows["metric"] == "nmi"], Averages(1, 2))
     texts = [[text.get_text() for text in ax.texts] for ax in figure.axes]
     assert texts[0] == []
     assert sorted(texts[1]) == ["accuracy", "g seen", "g unseen", "g unseen, layer of the first step"]
@@ -35,8 +41,8 @@ def test_labels_stand_at_the_lines_where_all_networks_have_the_same(scores):
 
 @pytest.mark.parametrize("model", ["small", "small_scratch"])
 def test_a_frozen_network_is_a_point_beside_lines_that_a_legend_names(scores, model):
-    rows = follow_steps(scores)
-    figure = drawn(steps_figure, frozen(rows[rows["metric"] == "nmi"], model), 2)
+    rows = means(scores)
+    figure = drawn(steps_figure, frozen(rows[rows["metric"] == "nmi"], model), Averages(1, 2))
     point, lines = figure.axes if model == "small" else figure.axes[::-1]
     assert not lines_of(point, style.ACCURACY)
     assert {tuple(line.get_xdata()) for line in lines_of(point, style.UNSEEN)} == {(0,)}
@@ -49,8 +55,8 @@ def test_a_frozen_network_is_a_point_beside_lines_that_a_legend_names(scores, mo
 
 
 def test_frozen_networks_alone_have_no_word_of_accuracy(scores):
-    rows = follow_steps(scores)
+    rows = means(scores)
     rows = frozen(frozen(rows[rows["metric"] == "nmi"], "small"), "small_scratch")
-    figure = drawn(steps_figure, rows, 2)
+    figure = drawn(steps_figure, rows, Averages(1, 2))
     assert sorted(text.get_text() for text in figure.axes[1].texts) == ["g seen", "g unseen"]
     assert not figure.legends

@@ -1,15 +1,21 @@
-"""Main rows of summary.csv, and the course of one network over training."""
+"""Rows of summary.csv, the course of one network over training, and what is known of a dataset's networks."""
 
 from dataclasses import replace
 
 import pandas as pd
 
+from stages.aggregate.report.accuracy_rule import AccuracyEvidence, NetworkAccuracy, NetworkPair, judge_accuracy
+from stages.aggregate.report.depth_rule import judge_depth
+from stages.aggregate.report.evidence import DatasetEvidence
+from stages.aggregate.report.scopes import lead_bounds
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.uncertainty.contrasts import Estimate
 
 STEPS = pd.DataFrame(
     {
         "dataset": "handwriting",
         "model": "a",
+        "fold": "mean",
         "pooling": "mean",
         "metric": "nmi",
         "step": [0, 50, 100],
@@ -21,8 +27,10 @@ STEPS = pd.DataFrame(
 NETWORK = SummaryRow(
     dataset="handwriting",
     model="a",
+    fold="mean",
     pooling="mean",
     step=100,
+    n_folds=4,
     n_seeds=1,
     metric="nmi",
     seen=0.8,
@@ -39,23 +47,34 @@ NETWORK = SummaryRow(
     total_parameters=1000,
     main=True,
     better="higher",
+    ci_classes_low=0.31,
+    ci_classes_high=0.47,
     ci_images_low=0.37,
     ci_images_high=0.41,
-    range_classes_low=0.31,
-    range_classes_high=0.45,
+    range_classes_low=0.21,
+    range_classes_high=0.65,
     lead=0.14,
-    lead_low=0.1,
-    lead_high=0.18,
-    best_set="3;4;5",
+    lead_classes_at_least=0.03,
+    lead_classes_at_most=0.27,
+    lead_images_at_least=0.1,
+    lead_images_at_most=0.18,
+    tied_classes="3;4;5",
+    tied_images="4",
     shallowest_layer="blocks.2",
     shallowest_depth=3,
+    shallowest_parameters=120,
     subset_agreement=0.8,
 )
-"""Best layer blocks.3, the fifth of nine."""
+"""Best layer blocks.3, the fifth of nine, over four folds."""
 
-WITHOUT_INTERVALS = dict.fromkeys(
-    ("ci_images_low", "ci_images_high", "lead", "lead_low", "lead_high", "best_set", "shallowest_layer",
-     "shallowest_depth", "range_classes_low", "range_classes_high", "subset_agreement")
+ONE_FOLD = dict.fromkeys(
+    ("ci_classes_low", "ci_classes_high", "lead_classes_at_least", "lead_classes_at_most", "tied_classes")
+) | {"n_folds": 1, "tied_images": "3;4;5"}
+"""What is known of a single fold: nothing of other classes."""
+
+NO_INTERVALS = ONE_FOLD | dict.fromkeys(
+    ("ci_images_low", "ci_images_high", "lead", "lead_images_at_least", "lead_images_at_most", "tied_images",
+     "shallowest_layer", "shallowest_depth", "shallowest_parameters")
 )  # fmt: skip
 
 
@@ -63,8 +82,28 @@ def network(model: str = "a", **columns: object) -> SummaryRow:
     return replace(NETWORK, model=model, **columns)
 
 
-def rival(model: str, accuracy: float, g: float, half: float = 0.02) -> SummaryRow:
-    """A network whose accuracy and g have intervals of ± `half`."""
-    limits = {"ci_images_low": g - half, "ci_images_high": g + half}
-    limits |= {"accuracy_ci_low": accuracy - half, "accuracy_ci_high": accuracy + half}
-    return network(model, accuracy=accuracy, unseen=g, **limits)
+def single_fold(fold: str, **columns: object) -> SummaryRow:
+    return network(fold=fold, n_folds=1, main=False, **columns)
+
+
+def pair(first: SummaryRow, second: SummaryRow, error: float = 0.005) -> NetworkPair:
+    """How two networks differ, with these standard errors."""
+    accuracy, g = first.accuracy - second.accuracy, first.unseen - second.unseen
+    return NetworkPair(first.model, second.model, Estimate(accuracy, error, 60), Estimate(g, error, 60))
+
+
+def evidence(*rows: SummaryRow, scopes: tuple[str, ...] = ("classes", "images"), **known: object) -> DatasetEvidence:
+    """What is known of the networks of one dataset: all within 0.05 of the best one's accuracy are accurate."""
+    judged = [row for row in rows if row.accuracy is not None]
+    best = max(judged, key=lambda row: row.accuracy, default=None)
+    accurate = [
+        NetworkAccuracy(row.model, row.accuracy, None if row is best else pair(row, best).accuracy, None)
+        for row in judged
+    ]
+    pairs = [pair(judged[i], judged[j]) for i in range(len(judged)) for j in range(i)]
+    of_scope = {scope: AccuracyEvidence(accurate, pairs) if judged and scope in scopes else None for scope in
+                ("classes", "images")}  # fmt: skip
+    leads = [{scope: lead_bounds(row, scope) for scope in ("classes", "images")} for row in rows]
+    depth = [judge_depth(row.model, row.lead, **lead, over_pixels=None) for row, lead in zip(rows, leads, strict=True)]
+    parts = {"fine_tuning": [], "fold_rows": []} | known
+    return DatasetEvidence(list(rows), judge_accuracy(**of_scope), depth, **parts)

@@ -2,7 +2,6 @@ import pytest
 from scipy.stats import t as student
 
 from stages.aggregate.report.accuracy_rule import AccuracyEvidence, NetworkAccuracy, NetworkPair, judge_accuracy
-from stages.aggregate.report.rule_words import accuracy_sentences
 from stages.aggregate.uncertainty.contrasts import Estimate
 
 DF = 60
@@ -86,26 +85,3 @@ def test_bounds_are_bonferronis_over_ordered_pairs():
 def test_what_would_have_been_seen_is_the_least_sensitive_pair():
     found = judge_accuracy(evidence([0.8, 0.78], [0.5, 0.5], error=0.02), None).classes
     assert found.detectable == pytest.approx(0.02 * (student.ppf(0.975, DF) + student.ppf(0.8, DF)))
-
-
-def test_sentences():
-    shown = accuracy_sentences(judge_accuracy(evidence([0.8, 0.78, 0.5], [0.4, 0.5, 0.6]), None))
-    assert shown == [
-        "Shown: a is at least as accurate as b (accuracy +0.020, at least +0.010) and has the worse g (-0.100, at "
-        "most -0.090).",
-        "Out of scope: c (less accurate than the best).",
-    ]
-    here = accuracy_sentences(
-        judge_accuracy(evidence([0.8, 0.78], [0.4, 0.5], error=0.2), evidence([0.8, 0.78], [0.4, 0.5]))
-    )
-    assert here[0].startswith("Shown for these classes and trained networks: a is at least as accurate as b")
-    assert here[1] == "Open for other classes and training again."
-    none = accuracy_sentences(judge_accuracy(evidence([0.8, 0.78], [0.5, 0.5], error=0.02), None))
-    assert none == [
-        "No counter-example among 2 accurate networks; a difference of 0.06 would have been seen (on other classes of "
-        "this domain, training repeated)."
-    ]
-    assert accuracy_sentences(judge_accuracy(evidence([0.8], [0.5]), None)) == [
-        "Cannot be judged: fewer than two accurate networks."
-    ]
-    assert accuracy_sentences(judge_accuracy(None, None)) == ["Cannot be judged: fewer than two accurate networks."]

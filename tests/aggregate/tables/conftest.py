@@ -3,7 +3,7 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.shared.metric_table import HEAD, typed
-from tests.aggregate.synthetic import uncertain
+from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.tables.scored import RUN
 from tests.aggregate.test_curves import point
 
@@ -40,4 +40,4 @@ def scores():
         for step, values in ACCURACY.items()
         for seed, value in enumerate(values)
     ]
-    return uncertain(average(typed(pd.DataFrame(rows)), RUN))
+    return uncertain(only_means(average(typed(pd.DataFrame(rows)), RUN)))

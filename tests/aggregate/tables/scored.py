@@ -5,7 +5,7 @@ import pandas as pd
 from stages.aggregate.curves import average
 from stages.shared.metric_table import typed
 from stages.shared.params import RunParams
-from tests.aggregate.synthetic import uncertain
+from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.test_curves import point
 
 RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
@@ -22,4 +22,4 @@ def scored(metric, values, better="higher", **columns):
 
 
 def averaged(*tables):
-    return uncertain(average(pd.concat(tables, ignore_index=True), RUN))
+    return uncertain(only_means(average(pd.concat(tables, ignore_index=True), RUN)))

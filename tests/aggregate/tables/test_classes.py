@@ -24,7 +24,7 @@ def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
         for seed in (0, 1)
     ]
     rows += [point(HEAD, None, "", 0.75, seed=seed, step=4, split="test", metric="accuracy") for seed in (0, 1)]
-    table = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, dict(enumerate(blocks))))
+    table = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, {}, dict(enumerate(blocks))))
     assert tuple(table.columns) == tuple(CLASS_COLUMNS)
     shown = table[["layer", "metric", "label", "n_images", "value"]].to_numpy().tolist()
     assert shown == [

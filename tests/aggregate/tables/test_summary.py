@@ -15,13 +15,14 @@ from stages.aggregate.tables.summary import (
 from stages.shared.console import UserError
 from stages.shared.csv_table import write_table
 from stages.shared.metric_table import typed
+from stages.shared.params import RunParams
 from tests.aggregate.synthetic import uncertain
-from tests.aggregate.tables.scored import RUN, averaged, scored
+from tests.aggregate.tables.scored import averaged, scored
 from tests.aggregate.test_curves import point
 
 CONTRACT = (
-    "dataset, model, pooling, step, n_seeds, metric, seen, unseen, best_layer, best_depth, last_depth, last_value, "
-    "accuracy"
+    "dataset, model, fold, pooling, step, n_folds, n_seeds, metric, seen, unseen, best_layer, best_depth, last_depth, "
+    "last_value, accuracy"
 )
 MIXED = (("nmi", 0.3), ("ami", np.nan))
 
@@ -32,9 +33,9 @@ def test_the_summary_starts_with_the_contracts_columns(scores):
 
 
 def test_what_is_written_is_read_again(scores, tmp_path):
-    known = uncertain(scores, in_best_set=True, lead=-0.25)
+    known = uncertain(scores, tied_images=True, lead=-0.25)
     rows = [*summarize(known, "nmi"), *summarize(scores, "ami")]
-    assert [row.best_depths for row in rows] == [[0, 1, 2], []]
+    assert [row.tied_depths for row in rows] == [[0, 1, 2], []]
     write_table(tmp_path / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
     assert read_summary(tmp_path / "summary.csv") == rows
 
@@ -80,9 +81,9 @@ def test_a_baseline_of_another_step_serves_where_there_is_no_own(scores):
 
 def test_another_score_without_any_finite_value_has_no_row_and_is_named():
     rows = [point("a", 0, "mean", value, seed=s, metric=m) for s in (0, 1) for m, value in MIXED]
-    scores = uncertain(average(typed(pd.DataFrame(rows)), RUN))
+    scores = averaged(typed(pd.DataFrame(rows)))
     assert [row.metric for row in summarize(scores, "nmi")] == ["nmi"]
-    assert without_best(scores) == ["d/m/mean/ami"]
+    assert without_best(scores) == ["d/m/mean/mean/ami"]
 
 
 def test_an_undefined_layer_is_not_chosen():
@@ -91,12 +92,12 @@ def test_an_undefined_layer_is_not_chosen():
         for layer, depth, value in (("a", 0, np.nan), ("b", 1, 0.1))
         for seed in (0, 1)
     ]
-    assert summarize(uncertain(average(typed(pd.DataFrame(rows)), RUN)), "nmi")[0].best_layer == "b"
+    assert summarize(averaged(typed(pd.DataFrame(rows))), "nmi")[0].best_layer == "b"
 
 
 def test_without_seen_images_the_seen_columns_are_empty():
     rows = [point("a", 0, "mean", 0.3, seed=seed) for seed in (0, 1)]
-    row = summarize(uncertain(average(typed(pd.DataFrame(rows)), RUN)), "nmi")[0]
+    row = summarize(averaged(typed(pd.DataFrame(rows))), "nmi")[0]
     assert (row.seen, row.seen_sd, row.seen_layer, row.accuracy, row.baseline) == (None,) * 5
     assert row.unseen == pytest.approx(0.3)
 
@@ -104,7 +105,7 @@ def test_without_seen_images_the_seen_columns_are_empty():
 def test_the_row_of_the_main_metric_and_pooling_is_the_main_one():
     rows = [point("a", 0, "mean", 0.3, seed=s, metric=m) for s in (0, 1) for m in ("nmi", "ami")]
     rows += [point("a@max", 0, "max", 0.9, seed=s, metric=m) for s in (0, 1) for m in ("nmi", "ami")]
-    summary = summarize(uncertain(average(typed(pd.DataFrame(rows)), RUN)), "ami")
+    summary = summarize(averaged(typed(pd.DataFrame(rows))), "ami")
     assert [(row.metric, row.pooling, row.main) for row in summary] == [
         ("nmi", "mean", False),
         ("ami", "mean", True),
@@ -136,15 +137,31 @@ def test_scores_are_correlated_over_layers_with_the_main_one():
     assert correlations["ari"] is None
 
 
-def test_the_summary_says_how_sure_the_best_layer_is_and_which_layers_are_like_it():
+def test_the_summary_says_how_sure_the_best_layer_is_and_which_layers_tie_with_it():
     scores = averaged(scored("nmi", [0.1, 0.3, 0.25, 0.2]))
-    known = {"ci_images_low": [0.0, 0.2, 0.1, 0.1], "selection_frequency": [0, 0.7, 0.3, 0], "lead": 0.05}
-    known |= {"in_best_set": pd.array([False, True, True, False], dtype="boolean"), "start_sd": [0.1, 0.2, 0.3, 0.4]}
-    row = summarize(replace(scores, curves=scores.curves.assign(**known)), "nmi")[0]
-    assert (row.ci_images_low, row.selection_frequency, row.lead, row.start_sd) == (0.2, 0.7, 0.05, 0.2)
-    assert (row.best_set, row.shallowest_layer, row.shallowest_depth) == ("1;2", "b", 1)
+    known = {"ci_images_low": [0.0, 0.2, 0.1, 0.1], "lead": 0.05, "lead_images_at_least": -0.1}
+    images, classes = ([False, True, True, False], [True, True, True, False])
+    both = {"tied_images": pd.array(images, dtype="boolean"), "tied_classes": pd.array(classes, dtype="boolean")}
+    row = summarize(replace(scores, curves=scores.curves.assign(**known, **both)), "nmi")[0]
+    assert (row.ci_images_low, row.lead, row.lead_images_at_least) == (0.2, 0.05, -0.1)
+    assert (row.tied_classes, row.tied_images) == ("0;1;2", "1;2")
+    assert (row.tied_depths, row.shallowest_layer, row.shallowest_depth) == ([0, 1, 2], "a", 0)
+    alone = summarize(replace(scores, curves=scores.curves.assign(**known, tied_images=both["tied_images"])), "nmi")[0]
+    assert (alone.tied_classes, alone.shallowest_layer) == (None, "b")
     bare = summarize(scores, "nmi")[0]
-    assert (bare.best_set, bare.shallowest_layer, bare.lead) == (None,) * 3
+    assert (bare.tied_images, bare.shallowest_layer, bare.lead) == (None,) * 3
+
+
+def test_every_fold_has_a_row_and_the_main_one_is_their_mean():
+    tables = [scored("nmi", values).assign(fold=fold) for fold, values in (("0", [0.1, 0.4]), ("1", [0.8, 0.3]))]
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[0, 1])
+    rows = summarize(uncertain(average(pd.concat(tables), run)), "nmi")
+    assert [(row.fold, row.n_folds, row.best_layer, row.main) for row in rows] == [
+        ("0", 1, "b", False),
+        ("1", 1, "a", False),
+        ("mean", 2, "a", True),
+    ]
+    assert [row.unseen for row in rows] == pytest.approx([0.4, 0.8, 0.45])
 
 
 def test_matched_splits_stand_beside():

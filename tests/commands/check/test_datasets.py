@@ -136,8 +136,9 @@ def test_all_classes_are_unseen_only_beside_networks_that_are_measured_as_they_a
     with pytest.raises(UserError, match=message):
         check_seen(mine(changes))
     check_seen(mine(changes | FROZEN))
+    another = {"run.models": ["efficientnet_lite0", "efficientnet_lite0_scratch"]}
     with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' of"):
-        check_seen(mine(changes | {"models.efficientnet_lite0.network.frozen": True}))
+        check_seen(mine(changes | FROZEN | another))
     check_seen(mine({}))
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from stages.commands.check.sections import check_sections
+from stages.commands.config import parse_config
 from stages.shared.console import UserError
-from tests.commands.edited import config
+from tests.commands.edited import COMMITTED, config
 
 NO_PROBE = ["nmi", "knn_purity", "nn1_accuracy", "accuracy"]
 
@@ -22,7 +23,7 @@ def message(changes: dict[str, Any]) -> str:
 
 
 def test_the_committed_params_hold():
-    check({})
+    check_sections(parse_config(COMMITTED))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def test_the_committed_params_hold():
             [0, 60],
             "measure.probe.steps: must name checkpoints, found 60; finetune.steps and finetune.keep give 0, 50, 100",
         ),
+        ("measure.refits.steps", [70], "measure.refits.steps: must name checkpoints, found 70; finetune.steps and"),
         ("measure.extra.steps", [0, 70], "measure.extra.steps: must name checkpoints, found 70; finetune.steps and"),
         ("embed.train_per_class", 0, "measure.analyses: 'ood' needs embed.train_per_class to be more than 0, but"),
         ("embed.corruptions.kinds", [], "measure.analyses: 'corruptions' needs embed.corruptions.kinds to name some, "),

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_finished_cells_are_collected_and_missing_ones_named(tmp_path: Path):
     params = YAML().load(ROOT / "params.yaml")
-    params["run"]["seeds"] = [0, 1]
+    params["run"] |= {"folds": [0], "seeds": [0, 1]}
     YAML().dump(params, tmp_path / "params.yaml")
     cell = tmp_path / "measures" / "handwriting" / "efficientnet_lite0" / "0" / "1"
     row = {"dataset": "handwriting", "model": "efficientnet_lite0", "fold": "0", "seed": 1, "step": 9,
@@ -26,19 +26,21 @@ def test_finished_cells_are_collected_and_missing_ones_named(tmp_path: Path):
         cell / "images.parquet"
     )
     (cell / "class_subsets.csv").write_text("left_out,value\na;b,0.5\n")
+    (cell / "refits.parquet").write_bytes(b"fitted again")
     outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-0-1.csv"
     outdated.parent.mkdir(parents=True)
     outdated.write_text("cka\n1.0\n")
     paths = ["study", "--measures", "measures", "--params", "params.yaml"]
     args = [word if word.startswith("--") else str(tmp_path / word) for word in paths]
     printed = CliRunner().invoke(collect, args, catch_exceptions=False).output
-    assert "1 of 4 cells" in printed
-    assert "missing: handwriting-efficientnet_lite0-0-0, handwriting-efficientnet_lite0_scratch-0-0" in printed
+    assert "1 of 2 cells" in printed
+    assert "missing: handwriting-efficientnet_lite0-0-0\n" in printed
     assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-0-1.csv")["value"].tolist() == [0.25]
     images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-0-1.parquet")
     assert images.to_dict("list") == {"sample_id": ["a", "b"], "nn1_accuracy": [1.0, 0.0]}
     collected = tmp_path / "study/class_subsets/handwriting-efficientnet_lite0-0-1.csv"
     assert collected.read_text() == "left_out,value\na;b,0.5\n"
+    assert (tmp_path / "study/refits/handwriting-efficientnet_lite0-0-1.parquet").read_bytes() == b"fitted again"
     assert not (tmp_path / "study/k_sensitivity").exists()
     assert not outdated.exists()
 

@@ -1,11 +1,7 @@
-"""The words of a finding, the same for both, and what a network must beat for them to mean much."""
-
-from typing import Literal
+"""What a network must beat for its best layer to mean much."""
 
 from stages.aggregate.formatting import number
 from stages.aggregate.tables.summary import SummaryRow
-
-Status = Literal["supported", "contradicted", "inconclusive", "cannot be judged"]
 
 
 def beaten_by(row: SummaryRow) -> str | None:

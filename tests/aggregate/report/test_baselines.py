@@ -1,6 +1,6 @@
 import pytest
 
-from stages.aggregate.report.status import beaten_by
+from stages.aggregate.report.baselines import beaten_by
 from tests.aggregate.report.networks import network
 
 

@@ -1,0 +1,48 @@
+"""Curves of two networks, made from formulas: scores of one fold or of several, and their means."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.curves import ACCURACY_INTERVALS, UNCERTAINTY, Scores
+
+LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")
+METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
+MODELS = ("small", "small_scratch")
+NAMES = ["dataset", "model", "fold", "main", "pooling", "metric", "split", "step", "depth", "layer"]
+
+
+def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
+    """Unseen scores peak at depth 2, seen ones at the end; both grow with the step; each fold is a little higher."""
+    rows = [
+        {"dataset": "handwriting", "model": model, "fold": fold, "main": True, "pooling": "mean", "metric": metric}
+        | {"split": split, "step": step, "depth": depth, "layer": LAYERS[depth], "parameters": 10 * (depth + 1)}
+        | {"value": _value(split, step, depth) - 0.1 * len(model) / 13 + 0.02 * int(fold), "sd": 0.01 * (1 + depth)}
+        for model, fold, metric, split, step, depth in product(
+            MODELS, folds, METRICS, ("test", "unseen"), (0, 50, 100), range(4)
+        )
+    ]
+    curves = _with_mean(pd.DataFrame(rows), NAMES)
+    curves = curves.assign(chance=0.02, ceiling=1.0, better="higher", embedding="mean")
+    curves = curves.assign(**dict.fromkeys(UNCERTAINTY, np.nan)).astype(UNCERTAINTY)
+    baseline = curves[curves["depth"] == 0].assign(value=0.1)
+    accuracy = [
+        {"dataset": "handwriting", "model": model, "fold": fold, "step": step, "value": 0.4 + step / 250, "sd": 0.01}
+        | {"chance": 0.1, "parameters": 50}
+        for model, fold, step in product(MODELS, folds, (50, 100))
+    ]
+    heads = _with_mean(pd.DataFrame(accuracy), ["dataset", "model", "fold", "step"])
+    heads = heads.assign(chance=0.1, **dict.fromkeys(ACCURACY_INTERVALS, np.nan))
+    return Scores(curves=curves, baseline=baseline, accuracy=heads, folds=folds, n_seeds=n_seeds)
+
+
+def _value(split: str, step: int, depth: int) -> float:
+    shape = 0.3 + 0.15 * depth if split == "test" else 0.7 - 0.1 * (depth - 2) ** 2
+    return shape * (0.5 + step / 200)
+
+
+def _with_mean(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Put the means over folds below the folds."""
+    means = rows.assign(fold="mean").groupby(names, sort=False, as_index=False)[["value", "sd", "parameters"]].mean()
+    return pd.concat([rows, means], ignore_index=True)

@@ -1,0 +1,110 @@
+"""From tables to findings: two accurate networks of different g, and an inaccurate one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.curves import average
+from stages.aggregate.report.evidence import collect_evidence
+from stages.aggregate.tables.classes import CLASS_COLUMNS
+from stages.aggregate.tables.columns import stack
+from stages.aggregate.tables.summary import summarize
+from stages.aggregate.uncertainty.accuracy_intervals import accuracy_table
+from stages.aggregate.uncertainty.class_inference import FoldScores, class_inference
+from stages.aggregate.uncertainty.class_subsets import SUBSET_COLUMNS, with_lead
+from stages.aggregate.uncertainty.image_scores import ImageScores
+from stages.aggregate.uncertainty.layer_comparison import best_of_two
+from stages.aggregate.uncertainty.learn import Known, add_uncertainty
+from stages.aggregate.uncertainty.replicates import Replicates
+from stages.aggregate.uncertainty.statements import split_networks
+from stages.shared.metric_table import HEAD
+from stages.shared.params import RunParams
+from tests.aggregate.uncertainty.replicate_frames import as_frames, random_replicates
+
+ACCURACY = {"poor": 0.91, "rich": 0.90, "weak": 0.3}
+LIFT = {"poor": 0.0, "rich": 0.3, "weak": 0.1}
+
+
+def made(model, folds=4, step=100):
+    """Four layers, lower by 0.1 at step 0, and the raw pixels at 0.2."""
+    base = random_replicates(J=folds, seed=sum(map(ord, model)) + step, spread=0.005)
+    lift = np.array([LIFT[model] - 0.1 * (step == 0)] * 4)
+    parts = [part + lift for part in (base.values, base.without, base.halves)]
+    pixels = [np.concatenate([part, part[..., :1] * 0 + 0.2], axis=-1) for part in parts]
+    return Replicates((*base.keys, ("pixels", "none")), *pixels)
+
+
+def tables(model, folds=4):
+    """Scores at step 0 and at the last step; the head's accuracy at the last."""
+    frames = [as_frames(made(model, folds, step), model=model, step=step) for step in (0, 100)]
+    layers, refits = (pd.concat(both) for both in zip(*frames, strict=True))
+    for table in (layers, refits):
+        table.loc[table["layer"] == "pixels", "depth"] = -1
+    head = layers[(layers["depth"] == 0) & (layers["step"] == 100)]
+    head = head.assign(layer=HEAD, depth=None, pooling="", metric="accuracy", split="test", value=ACCURACY[model])
+    return pd.concat([layers, head]).astype({"depth": "Int64"}), refits
+
+
+def right(model):
+    """The same 400 test images in every fold."""
+    ids = [f"test/{i}" for i in range(400)]
+    correct = np.arange(400) % 100 < 100 * ACCURACY[model]  # whatever one gets right, a more accurate one does too
+    return pd.Series(correct.astype(float), index=ids)
+
+
+def evidence(models, folds=4, margin=0.05):
+    layers, refits = (pd.concat(parts) for parts in zip(*(tables(model, folds) for model in models), strict=True))
+    layers = layers.assign(better="higher", chance=0.05, ceiling=1.0, parameters=1)
+    run = RunParams(datasets=["d"], models=list(models), folds=list(range(folds)), seeds=[10, 11])
+    networks = split_networks(layers, refits, run)
+    names = [str(fold) for fold in range(folds)]
+    images = {
+        name: ImageScores({fold: right(name[1]) for fold in names}, {}, stack([], CLASS_COLUMNS)) for name in networks
+    }
+    accuracies = {name: accuracy_table(network.layers, 100, run) for name, network in networks.items()}
+    known = Known(networks, images, accuracies)
+    empty = stack([], SUBSET_COLUMNS)
+    scores = add_uncertainty(average(layers, run), known, with_lead(empty))
+    return collect_evidence(summarize(scores, "nmi"), scores, known, margin)[0]
+
+
+def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
+    found = evidence(["poor", "rich", "weak"])
+    assert found.accuracy.status == "shown"
+    for scope in (found.accuracy.classes, found.accuracy.images):
+        assert scope.in_scope == ("poor", "rich")
+        assert scope.out_of_scope == {"weak": "less accurate than the best"}
+        assert [(pair.first, pair.second) for pair in scope.counter_examples] == [("poor", "rich")]
+
+
+def test_the_pairs_difference_is_the_recipes():
+    pair = evidence(["poor", "rich"]).accuracy.classes.counter_examples[0]
+    parts = [made(model).take(made(model).keys[:4]) for model in ("poor", "rich")]
+    expected = best_of_two(class_inference(*(FoldScores(part.values, part.without) for part in parts)), 4)
+    assert pair.g.value == pytest.approx(expected.value)
+    assert pair.g.standard_error == pytest.approx(expected.standard_error)
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_fewer_than_three_folds_speak_of_these_classes_alone(folds):
+    found = evidence(["poor", "rich"], folds)
+    assert found.accuracy.classes is None
+    assert found.accuracy.status == "shown for these classes and trained networks"
+    assert all(each.classes is None and each.images is not None for each in (*found.depth, *found.fine_tuning))
+    assert len(found.fold_rows) == (0 if folds == 1 else 2 * folds)
+
+
+def test_depth_and_fine_tuning_are_judged_in_both_scopes():
+    found = evidence(["poor", "rich"])
+    assert [each.network for each in found.depth] == ["poor", "rich"]
+    for each in found.depth:
+        assert each.in_scope
+        assert (each.on_other_classes, each.on_these_classes) == ("supported", "supported")
+    for each in found.fine_tuning:
+        assert each.classes.value == pytest.approx(0.1, abs=0.02)
+        assert each.on_other_classes == each.on_these_classes == "raised"
+
+
+def test_one_accurate_network_cannot_be_judged():
+    assert evidence(["poor", "weak"]).accuracy.status == "cannot be judged"
+    assert evidence(["rich", "weak"], margin=0.9).accuracy.status == "no counter-example"
