@@ -20,7 +20,7 @@ class FineTuningFinding:
         classes: g at the last step less g at step 0, on other classes and after training again, turned so that a
             positive difference is better; None with fewer than three folds.
         images: the same on these classes with these trained networks; None without halves.
-        accuracy: at step 0 and at the last step; None where step 0 has no trained head.
+        accuracy: that of chance, which a head that was not trained has, and at the last step; None where not measured.
     """
 
     network: str

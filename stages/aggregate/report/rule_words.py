@@ -81,7 +81,7 @@ def fine_tuning_sentences(finding: FineTuningFinding, level: str) -> str:
         if status and change
     ]
     if finding.accuracy:
-        told.append(f"Accuracy went from {finding.accuracy[0]:.2f} to {finding.accuracy[1]:.2f}.")
+        told.append(f"Accuracy went from chance ({finding.accuracy[0]:.2f}) to {finding.accuracy[1]:.2f}.")
     return f"{finding.network}: {' '.join(told) or 'Not compared.'}"
 
 

@@ -11,12 +11,21 @@ Numbers = dict[str, float | int | str | None]
 
 DECIMALS = 6
 
+OF_SCOPE = {
+    "ci_low": "ci_{}_low",
+    "ci_high": "ci_{}_high",
+    "lead_at_least": "lead_{}_at_least",
+    "lead_at_most": "lead_{}_at_most",
+}
+"""Numbers of the wider scope that is known, other classes or other images, and a row's name of each."""
+
 
 def headline(rows: Sequence[SummaryRow]) -> dict[str, dict[str, Numbers]]:
     """Nest dataset -> model -> the numbers of its main row (docs/results.md), None where there is none."""
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
+            scope = "classes" if row.ci_classes_low is not None else "images"
             tree.setdefault(row.dataset, {})[row.model] = {
                 "accuracy": _rounded(row.accuracy),
                 "g_unseen": _rounded(row.unseen),
@@ -24,9 +33,9 @@ def headline(rows: Sequence[SummaryRow]) -> dict[str, dict[str, Numbers]]:
                 "best_layer": row.best_layer,
                 "best_depth": row.best_depth,
                 "last_value": _rounded(row.last_value),
-                "ci_low": _rounded(row.ci_images_low),
-                "ci_high": _rounded(row.ci_images_high),
                 "lead": _rounded(row.lead),
+                "scope": scope,
+                **{name: _rounded(getattr(row, column.format(scope))) for name, column in OF_SCOPE.items()},
             }
     return tree
 

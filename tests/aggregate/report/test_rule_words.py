@@ -66,6 +66,6 @@ def test_fine_tuning_is_told_in_both_scopes_beside_accuracy():
     found = FineTuningFinding("net", Estimate(-0.04, 0.05, 6), Estimate(-0.04, 0.01, 40), (0.05, 0.79))
     assert fine_tuning_sentences(found, " (95 %)") == (
         f"net: {CLASSES} not distinguishable, -0.040 [-0.162, +0.082] (95 %). {IMAGES} lowered, -0.040 "
-        "[-0.060, -0.020] (95 %). Accuracy went from 0.05 to 0.79."
+        "[-0.060, -0.020] (95 %). Accuracy went from chance (0.05) to 0.79."
     )
     assert fine_tuning_sentences(FineTuningFinding("net", None, None), "") == "net: Not compared."

@@ -17,12 +17,20 @@ def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
         "best_layer": "b",
         "best_depth": 1,
         "last_value": 0.55,
+        "lead": -0.1,
+        "scope": "images",
         "ci_low": 0.5,
         "ci_high": 0.612346,
-        "lead": -0.1,
+        "lead_at_least": None,
+        "lead_at_most": None,
     }
     assert headline(summarize(known, "nmi")) == {"d": {"m": expected}}
     assert headline(summarize(scores, "nmi"))["d"]["m"]["lead"] is None
+    wider = uncertain(
+        scores, ci_images_low=0.5, ci_classes_low=0.3, lead_images_at_least=0.2, lead_classes_at_least=0.1
+    )
+    found = headline(summarize(wider, "nmi"))["d"]["m"]
+    assert (found["scope"], found["ci_low"], found["lead_at_least"]) == ("classes", 0.3, 0.1)
 
 
 def test_the_file_is_strict_json_whatever_the_numbers(scores, tmp_path):
