@@ -16,6 +16,7 @@ class MetricInfo:
         name: in tables and figures.
         low, high: limits of the score, at which printed intervals end.
         mean_of_images: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
+        over_folds: where it was not fitted again, its interval over classes is Student's t over folds.
         proven: whether simulation bears out the level of its intervals (docs/uncertainty.md).
         in_paper: one of the paper's scores, which have a figure of their own.
     """
@@ -24,6 +25,7 @@ class MetricInfo:
     low: float = 0.0
     high: float = 1.0
     mean_of_images: bool = False
+    over_folds: bool = False
     proven: bool = False
     in_paper: bool = False
 
@@ -34,13 +36,13 @@ METRIC_INFO = {
     "ari": MetricInfo("ARI", -1, proven=True),
     "knn_purity": MetricInfo("k-NN purity", mean_of_images=True, proven=True, in_paper=True),
     "nn1_accuracy": MetricInfo("1-NN accuracy", mean_of_images=True, proven=True, in_paper=True),
-    "probe_accuracy": MetricInfo("linear probe accuracy", mean_of_images=True, in_paper=True),
+    "probe_accuracy": MetricInfo("linear probe accuracy", mean_of_images=True, over_folds=True, in_paper=True),
     "cluster_accuracy": MetricInfo("cluster accuracy", mean_of_images=True, proven=True),
     "silhouette": MetricInfo("silhouette", -1, mean_of_images=True, proven=True),
     "r_precision": MetricInfo("R-precision", mean_of_images=True, proven=True),
     "map_at_r": MetricInfo("MAP@R", mean_of_images=True, proven=True),
-    "few_shot_accuracy_1": MetricInfo("1-shot accuracy", mean_of_images=True),
-    "few_shot_accuracy_5": MetricInfo("5-shot accuracy", mean_of_images=True),
+    "few_shot_accuracy_1": MetricInfo("1-shot accuracy", mean_of_images=True, over_folds=True),
+    "few_shot_accuracy_5": MetricInfo("5-shot accuracy", mean_of_images=True, over_folds=True),
     "ood_auroc_knn": MetricInfo("OOD AUROC (k-NN)"),
     "ood_fpr95_knn": MetricInfo("OOD FPR95 (k-NN)"),
     "ood_auroc_mahalanobis": MetricInfo("OOD AUROC (Mahalanobis)"),

@@ -29,12 +29,14 @@ class Replicates:
         values: (J, S, E) of all unseen classes.
         without: (J, S, K, E) of all classes but one; None where the score was not fitted again.
         halves: (J, S, B, E) of halves of the images; None as well.
+        over_folds: where it was not fitted again, Student's t over folds stands in.
     """
 
     keys: tuple[Key, ...]
     values: Float64
     without: Float64 | None
     halves: Float64 | None
+    over_folds: bool = False
 
     def take(self, keys: Sequence[Key]) -> "Replicates":
         """The same of some embeddings, in this order."""
@@ -52,11 +54,11 @@ class Replicates:
 
     def _select(self, keys: Sequence[Key], index: Any) -> "Replicates":
         without, halves = (None if part is None else part[index] for part in (self.without, self.halves))
-        return Replicates(tuple(keys), self.values[index], without, halves)
+        return Replicates(tuple(keys), self.values[index], without, halves, self.over_folds)
 
 
 def arrange(
-    layers: pd.DataFrame, refits: pd.DataFrame, folds: Sequence[str], seeds: Sequence[int]
+    layers: pd.DataFrame, refits: pd.DataFrame, folds: Sequence[str], seeds: Sequence[int], *, over_folds: bool = False
 ) -> Replicates | None:
     """Arrange one score of one network at one step.
 
@@ -65,6 +67,7 @@ def arrange(
         refits: its rows fitted again; may have none.
         folds: in order.
         seeds: in order.
+        over_folds: as in `Replicates`.
 
     Returns:
         None where a score is missing or not finite.
@@ -78,23 +81,24 @@ def arrange(
     without, halves = (
         _parts_of(refits[refits["kind"] == kind], keys, folds, seeds) for kind in (ALL_BUT_ONE_CLASS, HALF)
     )
-    return Replicates(tuple(keys), table, without, halves)
+    return Replicates(tuple(keys), table, without, halves, over_folds)
 
 
 def over_classes(*networks: Replicates) -> Inference | None:
-    """Infer about other classes: by left-out classes and folds, else (the probe) by folds alone.
+    """Infer about other classes: by left-out classes and folds, or by folds alone where that may stand in.
 
     Args:
         networks: of the same folds; their embeddings stand one after the other.
 
     Returns:
-        None of fewer than `FEWEST_FOLDS` folds.
+        None of fewer than `FEWEST_FOLDS` folds, or where a score should have been fitted again and was not.
     """
     if networks[0].folds < FEWEST_FOLDS:
         return None
     without = [network.without for network in networks]
     if any(part is None for part in without) or len({part.shape[2] for part in without if part is not None}) > 1:
-        return fold_inference(*(network.values for network in networks))
+        stands_in = all(network.over_folds for network in networks)
+        return fold_inference(*(network.values for network in networks)) if stands_in else None
     return class_inference(
         *(FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None)
     )

@@ -50,7 +50,8 @@ class NetworkReplicates:
     def at(self, metric: str, step: int) -> Replicates | None:
         """Arrange one score at one step, of every embedding with the raw pixels; None where a value is missing."""
         rows, refits = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
-        return arrange(rows, refits, self.run.numbered, self.run.seeds)
+        over_folds = metric_info(metric).over_folds
+        return arrange(rows, refits, self.run.numbered, self.run.seeds, over_folds=over_folds)
 
 
 def split_networks(

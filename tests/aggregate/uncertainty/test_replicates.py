@@ -52,9 +52,10 @@ def test_other_classes_take_three_folds(folds, said):
     assert over_images(random_replicates(J=folds)) is not None
 
 
-def test_a_score_that_was_not_fitted_again_goes_by_folds_alone():
+def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():
     made = random_replicates()
-    alone = Replicates(made.keys, made.values, None, None)
+    assert over_classes(Replicates(made.keys, made.values, None, None)) is None
+    alone = Replicates(made.keys, made.values, None, None, over_folds=True)
     found = over_classes(alone)
     assert isinstance(over_classes(made), ClassInference)
     assert isinstance(found, FoldInference)
