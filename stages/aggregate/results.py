@@ -20,8 +20,8 @@ from stages.aggregate.tables.robustness import robustness
 from stages.aggregate.tables.steps import follow_steps
 from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table, without_best
 from stages.aggregate.uncertainty.class_subsets import with_lead
+from stages.aggregate.uncertainty.gathered import add_uncertainty, gather
 from stages.aggregate.uncertainty.image_scores import all_classes
-from stages.aggregate.uncertainty.learn import add_uncertainty, learn
 from stages.shared.csv_table import write_table
 from stages.shared.metric_table import write_records
 from stages.shared.params import ALL
@@ -68,7 +68,7 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     scores = average(unseen, grid)
     check_main_score(scores, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
-    known = learn(measures, unseen, read_refits(measures, grid), grid)
+    known = gather(measures, unseen, read_refits(measures, grid), grid)
     subsets = with_lead(analyses["class_subsets"])
     scores = add_uncertainty(scores, known, subsets)
     tables = {f"{name}.csv": table for name, table in (analyses | {"class_subsets": subsets}).items()}

@@ -21,9 +21,9 @@ from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.uncertainty.accuracy_difference import difference_over_folds, difference_over_images
 from stages.aggregate.uncertainty.accuracy_intervals import by_cell
 from stages.aggregate.uncertainty.contrasts import Estimate, Float64, Inference
+from stages.aggregate.uncertainty.gathered import Gathered
 from stages.aggregate.uncertainty.image_scores import ByFold, ImageScores
 from stages.aggregate.uncertainty.layer_comparison import Direction, Lead, best_against, best_of_two
-from stages.aggregate.uncertainty.learn import Known
 from stages.aggregate.uncertainty.replicates import FEWEST_FOLDS, Key, Replicates, over_classes, over_images
 from stages.aggregate.uncertainty.statements import point_keys
 from stages.shared.split_names import SEEN, UNSEEN
@@ -83,7 +83,7 @@ class Network:
 def collect_evidence(
     summary: Sequence[SummaryRow],
     scores: Scores,
-    known: Known,
+    known: Gathered,
     margin: float,
 ) -> list[DatasetEvidence]:
     """Collect what the findings are judged by, dataset by dataset.
@@ -112,7 +112,7 @@ def collect_evidence(
     return found
 
 
-def _network(row: SummaryRow, scores: Scores, known: Known) -> Network:
+def _network(row: SummaryRow, scores: Scores, known: Gathered) -> Network:
     name = (row.dataset, row.model)
     network = known.networks[name]
     curve = scores.curves

@@ -12,9 +12,9 @@ from stages.aggregate.tables.summary import summarize
 from stages.aggregate.uncertainty.accuracy_intervals import accuracy_table
 from stages.aggregate.uncertainty.class_inference import FoldScores, class_inference
 from stages.aggregate.uncertainty.class_subsets import SUBSET_COLUMNS, with_lead
+from stages.aggregate.uncertainty.gathered import Gathered, add_uncertainty
 from stages.aggregate.uncertainty.image_scores import ImageScores
 from stages.aggregate.uncertainty.layer_comparison import best_of_two
-from stages.aggregate.uncertainty.learn import Known, add_uncertainty
 from stages.aggregate.uncertainty.replicates import Replicates
 from stages.aggregate.uncertainty.statements import split_networks
 from stages.shared.metric_table import HEAD
@@ -62,7 +62,7 @@ def evidence(models, folds=4, margin=0.05):
         name: ImageScores({fold: right(name[1]) for fold in names}, {}, stack([], CLASS_COLUMNS)) for name in networks
     }
     accuracies = {name: accuracy_table(network.layers, 100, run) for name, network in networks.items()}
-    known = Known(networks, images, accuracies)
+    known = Gathered(networks, images, accuracies)
     empty = stack([], SUBSET_COLUMNS)
     scores = add_uncertainty(average(layers, run), known, with_lead(empty))
     return collect_evidence(summarize(scores, "nmi"), scores, known, margin)[0]

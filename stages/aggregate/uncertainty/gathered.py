@@ -23,7 +23,7 @@ Name = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Known:
+class Gathered:
     """What is known of every network beside its scores.
 
     Attributes:
@@ -46,7 +46,7 @@ class Known:
         return "".join(f" ({what}: {', '.join(names)})" for what, names in parts.items() if names)
 
 
-def learn(measures: Path, layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams) -> Known:
+def gather(measures: Path, layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams) -> Gathered:
     """Gather what is known of every network, one in memory at a time.
 
     Args:
@@ -61,10 +61,10 @@ def learn(measures: Path, layers: pd.DataFrame, refits: pd.DataFrame, run: RunPa
     networks = split_networks(layers, refits, run)
     images = {name: read_image_scores(measures, network.layers, run) for name, network in networks.items()}
     tables = {name: accuracy_table(net.layers, int(net.layers["step"].max()), run) for name, net in networks.items()}
-    return Known(networks, images, {name: table for name, table in tables.items() if table is not None})
+    return Gathered(networks, images, {name: table for name, table in tables.items() if table is not None})
 
 
-def add_uncertainty(scores: Scores, known: Known, subsets: pd.DataFrame) -> Scores:
+def add_uncertainty(scores: Scores, known: Gathered, subsets: pd.DataFrame) -> Scores:
     """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known.
 
     Args:
