@@ -154,7 +154,8 @@ CLUSTERINGS: tuple''',
     copy.after("stages/measure/metric_names.py", '"collapse": "lower"', '    "centroid_accuracy": "higher",\n')
     copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
     info = "stages/aggregate/metric_info.py"
-    copy.after(info, "METRIC_INFO = {", '    "centroid_accuracy": MetricInfo("nearest-centroid accuracy", Mean()),\n')
+    entry = '    "centroid_accuracy": MetricInfo("nearest-centroid accuracy", mean_of_images=True),\n'
+    copy.after(info, "METRIC_INFO = {", entry)
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "intrinsic_dimension, collapse]", "intrinsic_dimension, collapse, centroid_accuracy]")
     copy.append("docs/scores.md", "\n## `centroid_accuracy`\n\nShare of images nearest to their class's mean.\n")

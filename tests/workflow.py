@@ -133,7 +133,6 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "measure.analyses": ["class_subsets"],
             "embed.train_per_class": 0,
             "embed.corruptions.kinds": [],
-            "aggregate.resamples": 100,
         }
     )
 

@@ -73,4 +73,4 @@ def test_the_installed_command_runs_the_code_of_the_clone_that_it_is_called_in(t
         assert 'f"check: ' in text
         check.write_text(text.replace('f"check: ', f'f"{name} check: '))
         done = subprocess.run([command, "check"], cwd=clone / "docs", capture_output=True, text=True, check=False)
-        assert done.stdout.startswith(f"{name} check: params.yaml is valid; 2 cells"), done.stderr
+        assert done.stdout.startswith(f"{name} check: params.yaml is valid; 4 cells"), done.stderr
