@@ -27,7 +27,9 @@ NEEDED = [
 
 
 def parse_summary(text: str, where: str) -> pd.DataFrame:
-    """Read the rows of a summary.csv whose layers are under their main pooling.
+    """Read the rows of a summary.csv whose layers are under their main pooling, means over folds alone.
+
+    A table of a version without folds has no column `fold`: all its rows are means.
 
     Args:
         text: the file's content.
@@ -46,6 +48,7 @@ def parse_summary(text: str, where: str) -> pd.DataFrame:
             f"{where}: must be a summary.csv of the aggregate stage, lacks {', '.join(missing)}; it was written by "
             "another version: run that stage again"
         )
+    summary = summary[summary["fold"] == "mean"] if "fold" in summary else summary
     first = summary.sort_values("main", ascending=False, kind="stable")  # `main` marks the main score's main pooling
     main = first.groupby(["dataset", "model"])["pooling"].transform("first")
     return summary[summary["pooling"] == main.loc[summary.index]]

@@ -36,3 +36,9 @@ def test_another_table_is_an_error(text: str, found: str):
 def test_a_number_has_its_deviation_where_there_is_one():
     assert number(0.62934, 0.0114) == "0.629 ± 0.011"
     assert number(0.62934, float("nan")) == "0.629"
+
+
+def test_single_folds_are_left_out():
+    mean, fold = (rows("d", "a", 2, 0.6, 0.5, 0.45).assign(fold=fold) for fold in ("mean", "0"))
+    text = pd.concat([fold.assign(unseen=0.99, main=False), mean]).to_csv(index=False)
+    assert parse_summary(text, "here")["unseen"].tolist() == [0.45] * 3
