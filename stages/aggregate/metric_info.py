@@ -4,8 +4,15 @@ A score that is not listed keeps working: it is printed by its own name, after t
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Scope = Literal["classes", "images"]
+"""What a statement is about: other classes of the domain, or other images of these classes."""
+
+BOTH: tuple[Scope, ...] = ("classes", "images")
+CLASSES: tuple[Scope, ...] = ("classes",)
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,8 @@ class MetricInfo:
         low, high: limits of the score, at which printed intervals end.
         mean_of_images: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
         over_folds: where it was not fitted again, its interval over classes is Student's t over folds.
-        proven: whether simulation bears out the level of its intervals (docs/uncertainty.md).
+        proven: the scopes in which simulation bears out the level of its intervals in every design
+            (docs/uncertainty.md).
         in_paper: one of the paper's scores, which have a figure of their own.
     """
 
@@ -26,21 +34,21 @@ class MetricInfo:
     high: float = 1.0
     mean_of_images: bool = False
     over_folds: bool = False
-    proven: bool = False
+    proven: tuple[Scope, ...] = ()
     in_paper: bool = False
 
 
 METRIC_INFO = {
-    "nmi": MetricInfo("NMI", proven=True, in_paper=True),
-    "ami": MetricInfo("AMI", -1, proven=True),
-    "ari": MetricInfo("ARI", -1, proven=True),
-    "knn_purity": MetricInfo("k-NN purity", mean_of_images=True, proven=True, in_paper=True),
-    "nn1_accuracy": MetricInfo("1-NN accuracy", mean_of_images=True, proven=True, in_paper=True),
+    "nmi": MetricInfo("NMI", proven=CLASSES, in_paper=True),
+    "ami": MetricInfo("AMI", -1, proven=CLASSES),
+    "ari": MetricInfo("ARI", -1, proven=CLASSES),
+    "knn_purity": MetricInfo("k-NN purity", mean_of_images=True, proven=BOTH, in_paper=True),
+    "nn1_accuracy": MetricInfo("1-NN accuracy", mean_of_images=True, proven=BOTH, in_paper=True),
     "probe_accuracy": MetricInfo("linear probe accuracy", mean_of_images=True, over_folds=True, in_paper=True),
-    "cluster_accuracy": MetricInfo("cluster accuracy", mean_of_images=True, proven=True),
-    "silhouette": MetricInfo("silhouette", -1, mean_of_images=True, proven=True),
-    "r_precision": MetricInfo("R-precision", mean_of_images=True, proven=True),
-    "map_at_r": MetricInfo("MAP@R", mean_of_images=True, proven=True),
+    "cluster_accuracy": MetricInfo("cluster accuracy", mean_of_images=True, proven=CLASSES),
+    "silhouette": MetricInfo("silhouette", -1, mean_of_images=True, proven=BOTH),
+    "r_precision": MetricInfo("R-precision", mean_of_images=True, proven=BOTH),
+    "map_at_r": MetricInfo("MAP@R", mean_of_images=True, proven=BOTH),
     "few_shot_accuracy_1": MetricInfo("1-shot accuracy", mean_of_images=True, over_folds=True),
     "few_shot_accuracy_5": MetricInfo("5-shot accuracy", mean_of_images=True, over_folds=True),
     "ood_auroc_knn": MetricInfo("OOD AUROC (k-NN)"),
@@ -70,6 +78,6 @@ def metric_rank(metric: str) -> tuple[int, str]:
     return (names.index(metric) if metric in METRIC_INFO else len(names), metric)
 
 
-def intervals_of(metric: str) -> str:
-    """Name a score's intervals, with their level where simulation bears it out."""
-    return "95 % intervals" if metric_info(metric).proven else "intervals of no proven level"
+def intervals_of(metric: str, scope: Scope) -> str:
+    """Name a score's intervals in one scope, with their level where simulation bears it out."""
+    return "95 % intervals" if scope in metric_info(metric).proven else "intervals of no proven level"

@@ -19,7 +19,7 @@ def test_scores_are_spelled_out_and_unlisted_ones_keep_their_name():
 
 def test_an_unlisted_score_has_no_limits_and_no_proven_level():
     info = metric_info("of_tomorrow")
-    assert (info.low, info.high, info.proven, info.in_paper) == (-np.inf, np.inf, False, False)
+    assert (info.low, info.high, info.proven, info.in_paper) == (-np.inf, np.inf, (), False)
 
 
 @pytest.mark.parametrize("metric", METRIC_INFO)
@@ -39,12 +39,14 @@ def test_listed_scores_come_first_in_their_order():
 
 
 @pytest.mark.parametrize(
-    ("metric", "named"),
+    ("metric", "scope", "named"),
     [
-        ("nmi", "95 % intervals"),
-        ("ood_auroc_knn", "intervals of no proven level"),
-        ("of_tomorrow", "intervals of no proven level"),
+        ("nmi", "classes", "95 % intervals"),
+        ("nmi", "images", "intervals of no proven level"),
+        ("knn_purity", "images", "95 % intervals"),
+        ("ood_auroc_knn", "classes", "intervals of no proven level"),
+        ("of_tomorrow", "images", "intervals of no proven level"),
     ],
 )
-def test_intervals_are_named_by_the_level_that_they_hold(metric, named):
-    assert intervals_of(metric) == named
+def test_intervals_are_named_by_the_level_that_they_hold(metric, scope, named):
+    assert intervals_of(metric, scope) == named

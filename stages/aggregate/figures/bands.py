@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from stages.aggregate.figures.style import BAND_ALPHA
 from stages.aggregate.formatting import joined
-from stages.aggregate.metric_info import intervals_of, metric_name
-from stages.aggregate.report.scopes import SCOPES, Scope
+from stages.aggregate.metric_info import Scope, intervals_of, metric_name
+from stages.aggregate.report.scopes import SCOPES
 
 LIMITS: Mapping[Scope, tuple[str, str]] = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in SCOPES}
 """Columns of the interval of each scope, the wider scope first."""
@@ -68,7 +68,7 @@ def explain_intervals(points: pd.DataFrame, what: str) -> str:
 
 def _of_scope(metrics: Sequence[str], scope: Scope) -> str:
     """Say what the intervals of these scores are, and those of another level."""
-    levels = sorted({intervals_of(metric) for metric in metrics})  # `95 % intervals` come first
-    others = [metric_name(metric) for metric in metrics if intervals_of(metric) != levels[0]]
+    levels = sorted({intervals_of(metric, scope) for metric in metrics})  # `95 % intervals` come first
+    others = [metric_name(metric) for metric in metrics if intervals_of(metric, scope) != levels[0]]
     exception = f" ({joined(others)}: {levels[1]})" if others else ""
     return f"{levels[0]} {SCOPES[scope]}{exception}"

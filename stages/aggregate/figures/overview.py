@@ -11,9 +11,8 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.bands import LIMITS, explain_intervals, interval_scope, limits
 from stages.aggregate.figures.end_labels import EndLabels, settle
 from stages.aggregate.formatting import at_last_step, place, shorten
-from stages.aggregate.metric_info import metric_name
+from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.points import Row, best_of
-from stages.aggregate.report.scopes import Scope
 from stages.shared.split_names import UNSEEN
 
 

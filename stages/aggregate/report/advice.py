@@ -5,9 +5,9 @@ for these classes. A maximum over layers is no evidence of a lead.
 """
 
 from stages.aggregate.formatting import layers, number, place
-from stages.aggregate.metric_info import metric_name
+from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.report.baselines import beaten_by
-from stages.aggregate.report.scopes import NO_INTERVAL, SCOPES, SHORT, Scope, lead_bounds, level
+from stages.aggregate.report.scopes import NO_INTERVAL, SCOPES, SHORT, lead_bounds, level
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.uncertainty.layer_comparison import Lead
 
@@ -45,7 +45,7 @@ def _told(row: SummaryRow, leads: dict[Scope, Lead]) -> str:
     if leads[wider].status != "inconclusive":
         leads = {wider: leads[wider]}
     shown = sorted(leads.items(), key=lambda item: item[1].status == "inconclusive")
-    return "; ".join(f"{SCOPES[scope]}, {_lead(lead)}" for scope, lead in shown) + level(row.metric)
+    return "; ".join(f"{SCOPES[scope]}, {_lead(lead)}{level(row.metric, scope)}" for scope, lead in shown)
 
 
 def _lead(lead: Lead) -> str:

@@ -7,14 +7,14 @@ import pandas as pd
 
 from stages.aggregate.curves import CURVE
 from stages.aggregate.formatting import decimals, joined, layers, number, place
-from stages.aggregate.metric_info import metric_name
+from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.points import spearman
 from stages.aggregate.report.accuracy_rule import AccuracyFinding
 from stages.aggregate.report.baselines import beaten_by
 from stages.aggregate.report.depth_rule import DepthFinding
 from stages.aggregate.report.evidence import DatasetEvidence
 from stages.aggregate.report.rule_words import depth_sentences, fine_tuning_sentences, telling
-from stages.aggregate.report.scopes import NO_INTERVAL, SCOPES, SHORT, Scope, at_start, level, score
+from stages.aggregate.report.scopes import NO_INTERVAL, SCOPES, SHORT, at_start, level, score
 from stages.aggregate.tables.summary import SummaryRow
 
 TRAINED = (("accuracy", "accuracy"), ("unseen", "g"))
@@ -45,9 +45,9 @@ def depth(each: DatasetEvidence) -> list[str]:
 
 def fine_tuning(each: DatasetEvidence, steps: pd.DataFrame) -> list[str]:
     """What fine-tuning did to each network in both scopes, and accuracy and g over training."""
-    words = level(each.rows[0].metric)
+    metric = each.rows[0].metric
     return [
-        *(fine_tuning_sentences(finding, words) for finding in each.fine_tuning),
+        *(fine_tuning_sentences(finding, metric) for finding in each.fine_tuning),
         *_over_training(each.rows, steps),
     ]
 
@@ -81,7 +81,7 @@ def _best(row: SummaryRow) -> str:
 def _judged(row: SummaryRow, finding: DepthFinding) -> str:
     if row.last_depth == 0:
         return ""
-    return depth_sentences(finding, level(row.metric)) or at_start(f"{NO_INTERVAL}.")
+    return depth_sentences(finding, row.metric) or at_start(f"{NO_INTERVAL}.")
 
 
 def _further(row: SummaryRow, fold_rows: Sequence[SummaryRow]) -> list[str]:
@@ -95,7 +95,7 @@ def _ties(row: SummaryRow) -> str:
     if not row.tied_depths or row.last_depth == 0:
         return ""
     if not others:
-        return f"{at_start(SCOPES[scope])}: every other layer is worse{level(row.metric)}."
+        return f"{at_start(SCOPES[scope])}: every other layer is worse{level(row.metric, scope)}."
     first = ""
     if row.shallowest_depth is not None and row.shallowest_depth < row.best_depth:
         first = f", the shallowest is layer {row.shallowest_depth + 1} (`{row.shallowest_layer}`)"

@@ -14,7 +14,7 @@ from stages.aggregate.formatting import joined
 from stages.aggregate.report import finding_details
 from stages.aggregate.report.evidence import DatasetEvidence
 from stages.aggregate.report.rule_words import accuracy_sentences, by_status
-from stages.aggregate.report.scopes import NO_INTERVAL, at_start, explain_scopes, few_folds, level
+from stages.aggregate.report.scopes import NO_INTERVAL, at_start, explain_scopes, few_folds
 from stages.shared.console import UserError
 
 ACCURACY = "(i) High accuracy on seen classes does not imply generalization"
@@ -27,8 +27,8 @@ ABOUT_ACCURACY = (
 )
 ABOUT_DEPTH = (
     "The lead over the last layer is that of a layer that was chosen on the other folds, of a single fold on the other "
-    "half of the images. Bounds are one-sided{level}, each by itself, of the truly best layer's lead; that layer is "
-    "the best one or among those not distinguishable from it{level}."
+    "half of the images. Bounds are one-sided, each by itself, of the truly best layer's lead; that layer is "
+    "the best one or among those not distinguishable from it."
 )
 ABOUT_FINE_TUNING = "The last step is compared with step 0, as two networks on the same classes; g need not rise."
 
@@ -61,7 +61,7 @@ def evaluate_findings(evidence: Sequence[DatasetEvidence], steps: pd.DataFrame) 
     metric, few = rows[0].metric, few_folds(rows)
     about = {
         ACCURACY: (_accuracy_summary, finding_details.accuracy, ABOUT_ACCURACY),
-        DEPTH: (_depth_summary, finding_details.depth, ABOUT_DEPTH.format(level=level(metric))),
+        DEPTH: (_depth_summary, finding_details.depth, ABOUT_DEPTH),
         FINE_TUNING: (
             _fine_tuning_summary,
             lambda each: finding_details.fine_tuning(each, steps),

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from stages.aggregate.formatting import joined
+from stages.aggregate.metric_info import Scope
 from stages.aggregate.report.accuracy_rule import AccuracyFinding, AccuracyResult, NetworkPair
 from stages.aggregate.report.depth_rule import DepthFinding
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
-from stages.aggregate.report.scopes import OTHER_CLASSES, SCOPES, THESE_CLASSES, Scope, at_start
+from stages.aggregate.report.scopes import OTHER_CLASSES, SCOPES, THESE_CLASSES, at_start, level
 from stages.aggregate.uncertainty.contrasts import Estimate
 from stages.aggregate.uncertainty.layer_comparison import Lead
 
@@ -56,27 +57,24 @@ def by_status(findings: Iterable[Judged]) -> str:
     return " ".join(sentences)
 
 
-def depth_sentences(finding: DepthFinding, level: str) -> str:
-    """Finding (ii) for one network.
-
-    Args:
-        finding: of the network.
-        level: of its bounds, as a bracket after them; may be empty.
-    """
+def depth_sentences(finding: DepthFinding, metric: str) -> str:
+    """Finding (ii) for one network, by one score."""
     if not finding.in_scope:
         return "Out of scope, since no layer is shown to beat raw pixels."
     leads: dict[Scope, Lead | None] = {"classes": finding.classes, "images": finding.images}
-    return " ".join(f"{at_start(SCOPES[scope])}: {_lead(lead, level)}." for scope, lead in leads.items() if lead)
+    return " ".join(
+        f"{at_start(SCOPES[scope])}: {_lead(lead, level(metric, scope))}." for scope, lead in leads.items() if lead
+    )
 
 
-def fine_tuning_sentences(finding: FineTuningFinding, level: str) -> str:
-    """What fine-tuning did to g of one network, beside what accuracy did."""
+def fine_tuning_sentences(finding: FineTuningFinding, metric: str) -> str:
+    """What fine-tuning did to g of one network, by one score, beside what accuracy did."""
     changes: dict[Scope, tuple[str | None, Estimate | None]] = {
         "classes": (finding.on_other_classes, finding.classes),
         "images": (finding.on_these_classes, finding.images),
     }
     told = [
-        f"{at_start(SCOPES[scope])}: {status}, {_change(change)}{level}."
+        f"{at_start(SCOPES[scope])}: {status}, {_change(change)}{level(metric, scope)}."
         for scope, (status, change) in changes.items()
         if status and change
     ]

@@ -5,15 +5,12 @@ the rest. Other images: of these classes, with these trained networks.
 """
 
 from collections.abc import Iterable
-from typing import Literal
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import interval, number
-from stages.aggregate.metric_info import intervals_of, metric_info
+from stages.aggregate.metric_info import Scope, intervals_of, metric_info
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.uncertainty.layer_comparison import Lead
-
-Scope = Literal["classes", "images"]
 
 OTHER_CLASSES = "on other classes of this domain, training repeated"
 THESE_CLASSES = "for these classes and trained networks"
@@ -31,16 +28,17 @@ FEW_FOLDS = {
 }
 
 
-def level(metric: str) -> str:
+def level(metric: str, scope: Scope) -> str:
     """The level of a score's bounds as a bracket after them; nothing where simulation does not bear it out."""
-    return " (95 %)" if metric_info(metric).proven else ""
+    return " (95 %)" if scope in metric_info(metric).proven else ""
 
 
 def explain_scopes(metric: str) -> str:
     """Say what brackets and the words of `SHORT` mean."""
     return (
-        f"Brackets: {intervals_of(metric)}; other classes: of this domain, as many left out at a time, training "
-        "repeated; other images: of these classes, with these trained networks."
+        f"Brackets, other classes: {intervals_of(metric, 'classes')}, of this domain, as many left out at a time, "
+        f"training repeated; other images: {intervals_of(metric, 'images')}, of these classes, with these trained "
+        "networks."
     )
 
 

@@ -7,12 +7,11 @@ from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import MISSING, at_last_step, decimals, interval, joined, number, place
-from stages.aggregate.metric_info import METRIC_INFO, metric_name
+from stages.aggregate.metric_info import BOTH, METRIC_INFO, Scope, metric_name
 from stages.aggregate.report import folds
 from stages.aggregate.report.findings import Finding
 from stages.aggregate.report.scopes import (
     SHORT,
-    Scope,
     few_folds,
     lead_bounds,
     score_interval,
@@ -43,7 +42,8 @@ def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = ()) -> st
 
 def explain(rows: Sequence[SummaryRow]) -> str:
     """Say what the numbers of a summary are, in Markdown."""
-    unproven = [info.name for info in METRIC_INFO.values() if not info.proven]
+    unproven = {scope: [info.name for info in METRIC_INFO.values() if scope not in info.proven] for scope in BOTH}
+    unproven["images"] = [name for name in unproven["images"] if name not in unproven["classes"]]
     few = few_folds(rows)
     return (
         f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}. {averages(rows)}. *Accuracy* is that "
@@ -52,7 +52,8 @@ def explain(rows: Sequence[SummaryRow]) -> str:
         "folds), chosen and scored on the same images, counted from 1 at the input. "
         f"*{OF_CLASSES[0]}* and *{HEADER[6].lower()}* are intervals of *unseen*: of other classes of this domain, as "
         "many left out at a time and the network trained again; and of these classes with these trained networks. "
-        f"They are of 95 % but for {joined(unproven)}, which have no proven level. "
+        f"They have no proven level of {joined(unproven['classes'])}, and over other images of "
+        f"{joined(unproven['images'])}; of the others it is 95 %. "
         f"{few + ' ' if few else ''}"
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is that of an "
         "earlier layer over the last without the choice's bias: chosen on the other folds, of a single fold on the "

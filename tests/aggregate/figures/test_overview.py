@@ -28,7 +28,7 @@ def test_the_overview_rings_every_networks_best_layer(scores):
 @pytest.mark.parametrize(
     ("kind", "half", "words"),
     [
-        ("one_score", 0.05, "bars: 95 % intervals for these classes and trained networks"),
+        ("one_score", 0.05, "bars: intervals of no proven level for these classes and trained networks"),
         ("wider", 0.1, "bars: 95 % intervals on other classes of this domain, training repeated"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_network_is_told_by_its_layers_in_both_scopes_and_fold_by_fold():
         "a: best at layer 5 of 9 (`blocks.3`), NMI 0.390 (other classes: [0.310, 0.470]); lead over the last +0.140. "
         "On other classes of this domain, training repeated: supported, some earlier layer beats the last by at least "
         "0.030 (95 %). For these classes and trained networks: supported, some earlier layer beats the last by at "
-        "least 0.100 (95 %). Not distinguishable from the best (other classes): layers 4 and 6, the shallowest is "
+        "least 0.100. Not distinguishable from the best (other classes): layers 4 and 6, the shallowest is "
         "layer 4 (`blocks.2`). With fewer of these classes its score is 0.210 to 0.650, and no layer is better in 80 % "
         "of them. Fold by fold the best layer is 5 and 6, with 0.300 to 0.390."
     )

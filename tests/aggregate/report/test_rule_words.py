@@ -36,15 +36,19 @@ def test_no_counter_example_comes_with_what_would_have_been_seen():
 
 
 def test_depth_is_told_scope_by_scope():
-    def sentences(level=" (95 %)", pixels=None, **leads):
-        return depth_sentences(judge_depth("net", 0.2, over_pixels=pixels, **leads), level)
+    def sentences(metric="knn_purity", pixels=None, **leads):
+        return depth_sentences(judge_depth("net", 0.2, over_pixels=pixels, **leads), metric)
 
     assert sentences(classes=SUPPORTED, images=CONTRADICTED) == (
         f"{CLASSES} supported, some earlier layer beats the last by at least 0.160 (95 %). "
         f"{IMAGES} contradicted, the last layer is the best (95 %)."
     )
-    assert sentences("", classes=INCONCLUSIVE, images=None) == (
+    assert sentences("collapse", classes=INCONCLUSIVE, images=None) == (
         f"{CLASSES} inconclusive, compatible with a lead of up to 0.300."
+    )
+    assert sentences("nmi", classes=SUPPORTED, images=CONTRADICTED) == (
+        f"{CLASSES} supported, some earlier layer beats the last by at least 0.160 (95 %). "
+        f"{IMAGES} contradicted, the last layer is the best."
     )
     assert sentences(classes=None, images=None) == ""
     assert sentences(classes=SUPPORTED, images=None, pixels=Lead(-1, 1)).startswith("Out of scope, since no layer")
@@ -64,8 +68,8 @@ def test_networks_are_named_by_status_and_once_where_out_of_scope():
 
 def test_fine_tuning_is_told_in_both_scopes_beside_accuracy():
     found = FineTuningFinding("net", Estimate(-0.04, 0.05, 6), Estimate(-0.04, 0.01, 40), (0.05, 0.79))
-    assert fine_tuning_sentences(found, " (95 %)") == (
+    assert fine_tuning_sentences(found, "knn_purity") == (
         f"net: {CLASSES} not distinguishable, -0.040 [-0.162, +0.082] (95 %). {IMAGES} lowered, -0.040 "
         "[-0.060, -0.020] (95 %). Accuracy went from chance (0.05) to 0.79."
     )
-    assert fine_tuning_sentences(FineTuningFinding("net", None, None), "") == "net: Not compared."
+    assert fine_tuning_sentences(FineTuningFinding("net", None, None), "nmi") == "net: Not compared."

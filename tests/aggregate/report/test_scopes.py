@@ -27,5 +27,6 @@ def test_few_folds_are_said_to_tell_little():
 
 
 def test_only_a_proven_level_is_named():
-    assert level("nmi") == " (95 %)"
-    assert level("ood_auroc_knn") == ""
+    assert (level("nmi", "classes"), level("nmi", "images")) == (" (95 %)", "")
+    assert level("knn_purity", "images") == " (95 %)"
+    assert level("ood_auroc_knn", "classes") == ""

@@ -25,7 +25,7 @@ def test_every_special_character_stays_text(summary):
     row = rows_of(latex([replace(row, best_layer="a_b$c&d%e…") for row in summary]))[0]
     assert r"a\_b\$c\&d\%e\ldots{}" in row
     assert r"$\pm$" in row
-    assert r"of 95 \% but for" in latex(summary)
+    assert r"of the others it is 95 \%" in latex(summary)
 
 
 def test_a_score_that_is_better_low_says_so(summary):

@@ -119,7 +119,7 @@ def test_it_is_said_how_sure_all_is_and_where_the_figures_are(tmp_path):
     assert "Values of one seed and one fold of unseen classes, so no spread is known." in text
     assert "One choice of unseen classes cannot tell how others would come out." in text
     assert "chosen and scored on the same images, so g is slightly optimistic" in text
-    assert "Brackets: 95 % intervals; other classes:" in text
+    assert "Brackets, other classes: 95 % intervals, of this domain" in text
     assert f"{tmp_path.as_posix()}/figures/: overview-handwriting.png, depth-a.png" in text
 
 
