@@ -10,12 +10,14 @@ from stages.aggregate.figures.draw import draw_figures
 from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers, read_refits
 from stages.aggregate.params import Asked
 from stages.aggregate.points import check_main_score
+from stages.aggregate.recommendation.candidates import collect_candidates
 from stages.aggregate.report.evidence import collect_evidence
 from stages.aggregate.report.findings import Finding, evaluate_findings, write_findings
 from stages.aggregate.report.summary_md import markdown
 from stages.aggregate.report.summary_tex import latex
 from stages.aggregate.tables.depth import last_step
 from stages.aggregate.tables.metrics_json import write_metrics
+from stages.aggregate.tables.regret import regret_table
 from stages.aggregate.tables.robustness import robustness
 from stages.aggregate.tables.steps import follow_steps
 from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table, without_best
@@ -76,6 +78,7 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(unseen)}
     summary = summarize(scores, params.main_metric)
     tables["summary.csv"] = summary_table(summary)
+    tables["regret.csv"] = regret_table(collect_candidates(summary, scores, known), scores.folds)
     evidence = collect_evidence(summary, scores, known, params.accuracy_margin)
     findings = evaluate_findings(evidence, tables["steps.csv"])
     return Results(layers, scores, summary, findings, tables, len(list(cells(grid))), known.note(without_best(scores)))
