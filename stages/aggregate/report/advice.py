@@ -60,8 +60,9 @@ def _cost(row: SummaryRow) -> str:
     """Name the layers that tie with the best, and what the shallowest costs; else what the best layer costs."""
     others = [depth for depth in row.tied_depths if depth != row.best_depth]
     shallowest, parameters = row.shallowest_depth, row.shallowest_parameters
+    known = row.total_parameters > 0  # of embeddings from files it is not
     cost = f"It takes {_percent(row.best_parameters, row.total_parameters)} of the parameters up to the last layer."
-    own = "" if row.best_is_last else cost
+    own = cost if known and not row.best_is_last else ""
     if not others or row.last_depth == 0:
         return own
     scope = SHORT["classes" if row.tied_classes else "images"]
@@ -69,7 +70,8 @@ def _cost(row: SummaryRow) -> str:
     if shallowest is None or parameters is None or shallowest >= row.best_depth:
         return f"{tied}. {own}".rstrip()
     first, share = f"layer {shallowest + 1} (`{row.shallowest_layer}`)", _percent(parameters, row.total_parameters)
-    return f"{tied}; the shallowest, {first}, takes {share} of the parameters up to the last layer."
+    takes = f", takes {share} of the parameters up to the last layer" if known else ""
+    return f"{tied}; the shallowest{':' if not known else ','} {first}{takes}."
 
 
 def _named(row: SummaryRow) -> str:

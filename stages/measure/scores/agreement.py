@@ -19,6 +19,10 @@ RANDOM_TABLES = 200
 def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[dict[str, float]]:
     """Describe clusterings of one embedding, of which the first counts.
 
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        clusterings: of the same N images.
+
     Returns:
         Of each its rank, inertia, number of clusters, NMI with the classes, and adjusted mutual information with the
         first one.
@@ -36,13 +40,22 @@ def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[d
 
 
 def normalized_mutual_information(y: Classes, labels: NDArray[np.int32]) -> float:
-    """Mutual information of classes and clusters over the mean of their entropies; 0 if there is one cluster only."""
+    """Mutual information of classes and clusters over the mean of their entropies; 0 if there is one cluster only.
+
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        labels: (N,) clusters.
+    """
     table = contingency(y, labels)
     return min(1.0, float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table)))  # 1, not 1 + 2e-16
 
 
 def chance_of_nmi(y: Classes, labels: NDArray[np.int32]) -> float:
     """NMI expected when these cluster sizes are dealt to the images at random (Vinh, Epps and Bailey 2010).
+
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        labels: (N,) clusters.
 
     Returns:
         Expected mutual information under the permutation model over the mean entropy; 0 if there is one cluster only.
@@ -85,6 +98,10 @@ def assigned_classes(y: Classes, labels: NDArray[np.int32]) -> Classes:
 
 def chance_of_assignment(y: Classes, labels: NDArray[np.int32]) -> float:
     """Share of images that the best assignment gets right when these cluster sizes are dealt to the images at random.
+
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        labels: (N,) clusters.
 
     Returns:
         Mean over 200 random contingency tables with these margins, the same ones whenever the margins are.

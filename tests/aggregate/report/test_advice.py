@@ -86,3 +86,11 @@ def test_a_score_of_no_proven_level_claims_none():
 )
 def test_a_network_that_beats_nothing_is_cautioned_against(column, value, caution):
     assert advice(network(**{column: value})).endswith(f" But {caution}.")
+
+
+def test_of_unknown_parameters_no_cost_is_named():
+    text = advice(network(best_parameters=0, total_parameters=0, shallowest_parameters=0))
+    assert text.endswith(
+        "Not distinguishable from it (other classes): layers 4 and 6; the shallowest: layer 4 (`blocks.2`)."
+    )
+    assert "parameters" not in advice(network(best_parameters=0, total_parameters=0, **UNTIED))

@@ -1,0 +1,84 @@
+"""What is computed of embeddings from files: params.yaml's `measure` and `aggregate`, without what files lack."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.aggregate.params import AggregateParams, Asked
+from stages.measure.analyses.registry import ANALYSES
+from stages.measure.metric_names import HEAD_SCORES, LAYER_SCORES
+from stages.measure.params import MeasureParams
+from stages.shared.checkpoint_steps import CheckpointSteps
+from stages.shared.console import UserError, nearest
+from stages.shared.params import RunParams, parse, read_section
+
+CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
+"""A file holds one network as it is."""
+
+
+def read_measure_params(
+    path: Path, splits: Collection[str], metrics: Sequence[str]
+) -> tuple[MeasureParams, AggregateParams, list[str]]:
+    """Read how files are scored and the scores summed up.
+
+    Args:
+        path: the params file.
+        splits: what the files hold, `unseen` and, if given, `test`.
+        metrics: the scores asked for, the main one first; none: those of `measure`.
+
+    Returns:
+        The two sections, and what of them is left out, one phrase each.
+
+    Raises:
+        UserError: a value is unknown, missing or impossible, or the main score is not computed.
+    """
+    measure = read_section(path, "measure", MeasureParams)
+    aggregate = read_section(path, "aggregate", AggregateParams)
+    if metrics:
+        _check_scores(metrics)
+        measure = _changed(measure, metrics=list(metrics), extra=measure.extra.model_copy(update={"metrics": []}))
+        aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
+    measure, left_out = _possible(measure, splits)
+    if aggregate.main_metric not in measure.all_metrics:
+        raise UserError(
+            f"aggregate.main_metric: {aggregate.main_metric!r} must be one of measure.metrics: "
+            f"{nearest(aggregate.main_metric, measure.all_metrics)}"
+        )
+    return measure, aggregate, left_out
+
+
+def asked_of(run: RunParams, measure: MeasureParams, aggregate: AggregateParams) -> Asked:
+    """Put together what the aggregate stage is asked for."""
+    return Asked(run, CHECKPOINT, measure.analyses, aggregate)
+
+
+def _check_scores(metrics: Sequence[str]) -> None:
+    for name in metrics:
+        if name not in LAYER_SCORES:
+            raise UserError(f"--metrics must name scores of layers, found {name!r}: {nearest(name, LAYER_SCORES)}")
+    if LAYER_SCORES[metrics[0]] == "neither":
+        raise UserError(
+            f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor low "
+            "is better; put another first"
+        )
+
+
+def _possible(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:
+    """Leave out what needs a head, training images or seen classes that are not there; there is one checkpoint."""
+    analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]
+    left_out = [name for name in (*measure.all_metrics, *measure.analyses) if name in HEAD_SCORES]
+    left_out += [name for name in measure.analyses if name not in analyses]
+    scores = {
+        "metrics": [name for name in measure.metrics if name not in HEAD_SCORES],
+        "extra": {"metrics": [n for n in measure.extra.metrics if n not in HEAD_SCORES], "steps": "ends"},
+    }
+    steps = {name: getattr(measure, name).model_copy(update={"steps": "ends"}) for name in ("probe", "refits")}
+    return _changed(measure, analyses=analyses, **scores, **steps), left_out
+
+
+def _changed(measure: MeasureParams, **values: Any) -> MeasureParams:
+    """Replace values, which are checked."""
+    plain = measure.model_dump()
+    for name, value in values.items():
+        plain[name] = value if isinstance(value, list | dict) else value.model_dump()
+    return parse(plain, MeasureParams, where="measure")

@@ -1,0 +1,223 @@
+"""A file of embeddings that any tool made: an array per layer and `labels`, and the same of seen classes below `seen/`.
+
+<layer>            (N, D) numbers: one layer's embedding of N images of classes that the network was not trained on
+labels             (N,) their classes, texts or whole numbers
+seen/<layer>, seen/labels    (M, D), (M,) optional: the same of other images of classes that it was trained on
+layers             (L,) optional in an .npz file: names of the layers from input to output
+ids, seen/ids      (N,), (M,) optional: names of the images
+pixels             (N, D) optional: the images themselves, the baseline that layers are compared with
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
+from stages.prepare.candidates import CONTROL
+from stages.shared.console import UserError
+from stages.shared.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
+from stages.shared.split_names import SEEN, UNSEEN
+
+LABELS, IDS, LAYERS = "labels", "ids", "layers"
+PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}
+"""A split, and what the names of its arrays begin with."""
+
+USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
+RESERVED = ("step", "class_name", LAST_STEP, *SAMPLE_COLUMNS)
+LAYOUT = "it must hold an array (N, D) per layer and `labels` (N,); docs/use.md has the layout"
+
+
+@dataclass(frozen=True)
+class EmbeddingFile:
+    """Embeddings of one file, whose values are read a layer of a split at a time.
+
+    Attributes:
+        layers: the baseline (depth -1) first if present, then in the order of depth.
+        labels: split -> (N,) class of every image; `unseen`, and `test` where there are seen classes.
+        ids: split -> (N,) names of the images.
+    """
+
+    layers: tuple[Layer, ...]
+    labels: dict[str, NDArray[np.str_]]
+    ids: dict[str, NDArray[np.str_]]
+    _file: ArraysFile
+
+    def features(self, layer: Layer, split: str) -> Float32:
+        """One layer's embedding of one split, (N, D) float32.
+
+        Raises:
+            UserError: it is damaged, or a value is NaN, infinite, or beyond float32.
+        """
+        name = PREFIXES[split] + layer.name
+        with np.errstate(over="ignore"):
+            values = self._file.read(name).astype(np.float32)
+        bad = int((~np.isfinite(values)).any(axis=1).sum())
+        if bad:
+            raise UserError(
+                f"{self._file.path}: array {name!r} must be finite in float32, found NaN or infinity in {bad} of "
+                f"{len(values)} images; take these images out of every array, or compute them again"
+            )
+        return values
+
+
+def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
+    """Check names, shapes, types and classes of an opened file; no embedding is read.
+
+    Raises:
+        UserError: naming the array, what must hold of it and what was found.
+    """
+    splits = [split for split, prefix in PREFIXES.items() if prefix + LABELS in file.described]
+    if UNSEEN not in splits:
+        raise UserError(f"{file.path}: has no array {LABELS!r}; {LAYOUT}")
+    names = _layer_names(file)
+    labels = {split: _labels(file, PREFIXES[split]) for split in splits}
+    for split in splits:
+        _check_shapes(file, PREFIXES[split], names, len(labels[split]))
+    _check_seen(file, names, labels)
+    ids = {split: _ids(file, split, len(labels[split])) for split in splits}
+    layers = tuple(_layer(file, name, depth) for depth, name in enumerate(names))
+    baseline = (_layer(file, BASELINE, -1),) if BASELINE in file.described else ()
+    return EmbeddingFile((*baseline, *layers), labels, ids, file)
+
+
+def _layer_names(file: ArraysFile) -> list[str]:
+    """Names of the layers from input to output, without the baseline."""
+    found = [name for name in file.described if not name.startswith(f"{SEEN_GROUP}/")]
+    found = [name for name in found if name not in (LABELS, IDS, LAYERS, BASELINE)]
+    if LAYERS in file.described:
+        named = _texts(file, LAYERS)
+        _check_named(file, named, found)
+    elif file.ordered or len(found) == 1:
+        named = found
+    else:
+        named = []
+    if not found:
+        raise UserError(f"{file.path}: has no layer, found only {', '.join(file.described)}; {LAYOUT}")
+    if not named:
+        raise UserError(
+            f"{file.path}: must have an array {LAYERS!r} with the names of the layers from input to output, since a "
+            f"Zarr group has no order; found the layers {', '.join(found)}"
+        )
+    _check_usable(file, named)
+    return named
+
+
+def _check_named(file: ArraysFile, named: Sequence[str], found: Sequence[str]) -> None:
+    missing, further = [n for n in named if n not in found], [n for n in found if n not in named]
+    repeated = [name for name in named if named.count(name) > 1]
+    if missing or further or repeated:
+        wrong = (missing or further or repeated)[0]
+        what = "is no array" if missing else "is not among them" if further else "stands there twice"
+        raise UserError(
+            f"{file.path}: {LAYERS!r} must name every layer once, from input to output, found that {wrong!r} {what}; "
+            f"beside layers there may be {LABELS}, {IDS} and {BASELINE}"
+        )
+
+
+def _check_usable(file: ArraysFile, names: Sequence[str]) -> None:
+    """Check that layers can be named like this in tables, figures and stores."""
+    for name in names:
+        if not USABLE.fullmatch(name) or name in RESERVED:
+            raise UserError(
+                f"{file.path}: a layer's name must be of letters, digits, `.`, `_`, `-` and blanks, begin with a "
+                f"letter or digit, and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
+            )
+
+
+def _labels(file: ArraysFile, prefix: str) -> NDArray[np.str_]:
+    labels = np.array(_texts(file, prefix + LABELS), dtype=str)
+    names, sizes = np.unique(labels, return_counts=True)
+    where = f"{file.path}: array {prefix + LABELS!r}"
+    if len(names) < 2:
+        raise UserError(f"{where} must have at least 2 classes to separate, found {len(names)}")
+    if sizes.min() < 2:
+        raise UserError(
+            f"{where} must have at least 2 images of every class, found 1 of {str(names[sizes.argmin()])!r}; take that "
+            "image out of every array"
+        )
+    return labels
+
+
+def _texts(file: ArraysFile, name: str) -> list[str]:
+    """Read names of classes, images or layers; whole numbers become texts."""
+    described = file.described[name]
+    if described.dtype.kind not in "iuUT" or len(described.shape) != 1:
+        raise UserError(
+            f"{file.path}: array {name!r} must be one-dimensional, of texts or whole numbers, found {described.dtype} "
+            f"of shape {described.shape}; objects are not read: save np.array({name}, dtype=str)"
+        )
+    texts = [str(value) for value in file.read(name).tolist()]
+    wrong = next((text for text in texts if not text or CONTROL.search(text)), None)
+    if wrong is not None:
+        raise UserError(f"{file.path}: array {name!r} must not hold empty texts or control characters, found {wrong!r}")
+    return texts
+
+
+def _ids(file: ArraysFile, split: str, count: int) -> NDArray[np.str_]:
+    """Names of a split's images; without any, the split and a number."""
+    name = PREFIXES[split] + IDS
+    if name not in file.described:
+        return np.array([f"{split}/{number:06}" for number in range(count)])
+    ids = np.array(_texts(file, name))
+    if len(ids) != count or len(np.unique(ids)) != count:
+        raise UserError(
+            f"{file.path}: array {name!r} must name each of the {count} images of {PREFIXES[split] + LABELS!r} once, "
+            f"found {len(ids)} names, {len(np.unique(ids))} of them different"
+        )
+    return ids
+
+
+def _check_shapes(file: ArraysFile, prefix: str, names: Sequence[str], count: int) -> None:
+    wanted = [*names, *([BASELINE] if BASELINE in file.described else [])]
+    for name in (prefix + each for each in wanted):
+        if name not in file.described:
+            raise UserError(
+                f"{file.path}: has no array {name!r}, but {prefix + LABELS!r}; give every layer, or no labels"
+            )
+        described = file.described[name]
+        if described.dtype.kind not in "fiu" or len(described.shape) != 2 or described.shape[1] < 1:
+            raise UserError(
+                f"{file.path}: array {name!r} must be (images, features) of real numbers, found {described.dtype} of "
+                f"shape {described.shape}; reduce a layer's output to one vector per image first, for example by its "
+                "mean over space"
+            )
+        if described.shape[0] != count:
+            raise UserError(
+                f"{file.path}: array {name!r} must have a row for each of the {count} images of {prefix + LABELS!r}, "
+                f"found {described.shape[0]}"
+            )
+
+
+def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArray[np.str_]]) -> None:
+    """Check that the seen split has the unseen one's layers, no other arrays, and classes of its own."""
+    known = {PREFIXES[SEEN] + name for name in (*names, LABELS, IDS, BASELINE)}
+    further = [name for name in file.described if name.startswith(PREFIXES[SEEN]) and name not in known]
+    if further or (SEEN not in labels and any(name in file.described for name in known)):
+        what = f"found {further[0]!r}" if further else f"found no {PREFIXES[SEEN] + LABELS!r}"
+        raise UserError(
+            f"{file.path}: below `{PREFIXES[SEEN]}` must be {LABELS} and the same layers as above it, {what}"
+        )
+    if SEEN not in labels:
+        return
+    for name in names:
+        above, below = (file.described[PREFIXES[split] + name].shape[1] for split in (UNSEEN, SEEN))
+        if above != below:
+            raise UserError(
+                f"{file.path}: array {PREFIXES[SEEN] + name!r} must have as many features as {name!r}, found {above} "
+                f"beside {below}"
+            )
+    shared = sorted(set(labels[SEEN]) & set(labels[UNSEEN]))
+    if shared:
+        raise UserError(
+            f"{file.path}: a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and "
+            f"in {LABELS!r}"
+        )
+
+
+def _layer(file: ArraysFile, name: str, depth: int) -> Layer:
+    """Describe one layer; what it costs is not known, so it has no parameters."""
+    module = name if depth >= 0 else ""
+    return Layer(name, module, depth, "none", file.described[name].shape[1], 0)

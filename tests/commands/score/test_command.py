@@ -1,0 +1,182 @@
+"""`whichlayer score`: the numbers of the workflow and of scikit-learn, folds, and what it says before any work."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from sklearn.metrics import normalized_mutual_info_score
+from sklearn.neighbors import NearestNeighbors
+
+from stages.commands.cli import whichlayer
+from stages.commands.score import command
+from stages.shared.console import UserError
+from stages.shared.embedding_store import Layer
+from stages.shared.metric_table import read_records
+from tests.commands.score.made import arrays, with_seen, write_npz, write_zarr
+from tests.measure.synthetic import DEFAULT, write_params, write_store
+
+ROOT = Path(__file__).parents[3]
+ANALYSES = ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood"]
+AGGREGATE = {"main_metric": "nmi", "accuracy_margin": 0.05}
+TABLES = ["layers.csv", "clusterings.csv", "images.parquet", "refits.parquet", "class_subsets.csv", "layer_pairs.csv"]
+
+
+def params_file(path: Path, **changes) -> Path:
+    refits = {"metrics": ["nmi", "knn_purity"], "steps": [0], "halves": 4, "starts": 3, "polished": 1}
+    write_params(path, steps=(0,), **{"analyses": ANALYSES, "refits": refits} | changes)
+    text = path.read_text().replace("aggregate: {}", "")
+    path.write_text(f"{text}\naggregate: {AGGREGATE}\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", "1")
+
+
+def score(tmp_path: Path, *arguments: object, **changes) -> Result:
+    params = params_file(tmp_path / "params.yaml", **changes)
+    return CliRunner().invoke(whichlayer, ["score", *map(str, arguments), "--params", str(params)])
+
+
+def refused(tmp_path: Path, message: str, *arguments: object, **changes) -> None:
+    done = score(tmp_path, *arguments, **changes)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+    assert not list(tmp_path.glob("*scores*")) + list(tmp_path.glob(".*"))
+
+
+def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    layers = [Layer("pixels", "", -1, "none", 6, 0)]
+    layers += [Layer(name, name, depth, "none", 4 + depth, 0) for depth, name in enumerate(("stem", "blocks.0"))]
+    sizes = {"test": (8, 7, 8), "unseen": (9, 8, 9, 7)}
+    stored = write_store(tmp_path / "store", steps=(0,), sizes=sizes, layers=layers, classes=())
+    params = params_file(tmp_path / "params.yaml")
+    workflow = params_file(tmp_path / "workflow.yaml", analyses=ANALYSES[:-1])
+    names = ["--dataset", "toy", "--model", "net", "--fold", "0", "--seed", "7"]
+    paths = ["--embeddings", tmp_path / "store", "--out", tmp_path / "measures", "--params", workflow]
+    subprocess.run([sys.executable, "-m", "stages.measure", *names, *map(str, paths)], cwd=ROOT, check=True)
+
+    n_seen, rows = sum(sizes["test"]), np.arange(sum(map(sum, sizes.values())))
+    labels = np.array(
+        [f"{split}{c}" for split, counts in sizes.items() for c, n in enumerate(counts) for _ in range(n)]
+    )
+    whole = {"labels": labels, "ids": np.array([f"i{n:03}" for n in rows])} | {
+        x.name: stored[x.name, 0] for x in layers
+    }
+    content = {f"seen/{name}": values[:n_seen] for name, values in whole.items()}
+    content |= {name: values[n_seen:] for name, values in whole.items()}
+    monkeypatch.setattr(command, "SEED", 7)
+    file = write_npz(tmp_path / "a.npz", content)
+    options = [str(file), "--out", str(tmp_path / "out"), "--dataset", "toy", "--model", "net", "--params", str(params)]
+    assert CliRunner().invoke(whichlayer, ["score", *options]).exit_code == 0
+    for name in TABLES:
+        expected = (tmp_path / "measures" / name).read_bytes()
+        assert (tmp_path / "out" / "measures" / "toy" / "net" / "0" / "7" / name).read_bytes() == expected, name
+    summed = read_records(tmp_path / "out" / "layers.csv")
+    pd.testing.assert_frame_equal(summed, read_records(tmp_path / "measures" / "layers.csv"))
+
+
+def test_scores_are_those_of_scikit_learn(tmp_path: Path):
+    content = arrays()
+    done = score(tmp_path, write_npz(tmp_path / "mine.npz", content))
+    assert done.exit_code == 0
+    out = tmp_path / "mine-scores"
+    records = read_records(out / "layers.csv")
+    images = pd.read_parquet(out / "measures" / "mine" / "embeddings" / "0" / "0" / "images.parquet")
+    assert set(records["n_classes"]) == {3}
+    for name in ("stem", "blocks.0"):
+        found = records[records["layer"] == name].set_index("metric")["value"]
+        clusters = images.loc[images["layer"] == name, "cluster"]
+        assert found["nmi"] == pytest.approx(normalized_mutual_info_score(content["labels"], clusters), abs=1e-9)
+        nearest = NearestNeighbors(n_neighbors=1).fit(content[name]).kneighbors(return_distance=False)[:, 0]
+        assert found["nn1_accuracy"] == np.mean(content["labels"][nearest] == content["labels"])
+
+
+def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_path: Path):
+    content = arrays((12, 12, 12, 12))
+    content["blocks.0"][:] = np.random.default_rng(3).normal(size=content["blocks.0"].shape)
+    done = score(tmp_path, write_npz(tmp_path / "mine.npz", content))
+    assert "mine, embeddings: " in done.output
+    assert "layer 1 of 2 (`stem`" in done.output
+    assert "of the parameters" not in done.output
+    assert "left out, for want of a head, training images or seen classes: accuracy, seen_matched, ood" in done.stderr
+    assert (tmp_path / "mine-scores" / "figures" / "depth-mine-embeddings.png").is_file()
+    assert sorted(path.name for path in (tmp_path / "mine-scores" / "measures").iterdir()) == ["mine"]
+    assert not (tmp_path / "mine-scores" / "embeddings").exists()
+
+
+def test_seen_classes_are_the_reference_and_a_zarr_group_gives_the_same(tmp_path: Path):
+    content = with_seen() | {"layers": np.array(["stem", "blocks.0"])}
+    files = write_npz(tmp_path / "a.npz", content), write_zarr(tmp_path / "b.zarr", content)
+    for file in files:
+        assert score(tmp_path, file, "--dataset", "same").exit_code == 0
+    a, b = ((tmp_path / f"{name}-scores" / "layers.csv").read_bytes() for name in "ab")
+    assert a == b
+    assert set(read_records(tmp_path / "a-scores" / "layers.csv")["split"]) == {
+        "test",
+        "unseen",
+        "seen_matched",
+        "unseen_matched",
+    }
+
+
+def test_several_files_are_folds_and_three_tell_about_other_classes(tmp_path: Path):
+    content = [arrays((9, 10, 9, 8, 9), seed=fold, prefix=f"fold{fold}-") for fold in range(3)]
+    files = [write_npz(tmp_path / f"{fold}.npz", each) for fold, each in enumerate(content)]
+    done = score(tmp_path, *files, "--dataset", "mine", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "on other classes of this domain" in done.output
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv").query("metric == 'nmi'")
+    assert summary["fold"].tolist() == ["0", "1", "2", "mean"]
+    layers = read_records(tmp_path / "out" / "layers.csv").query("metric == 'nmi' and layer == 'stem'")
+    assert len(layers) == 3
+    mean = summary.query("fold == 'mean'").iloc[0]
+    of_best = read_records(tmp_path / "out" / "layers.csv").query(f"metric == 'nmi' and layer == '{mean.best_layer}'")
+    assert mean["unseen"] == pytest.approx(of_best["value"].mean(), abs=1e-12)
+    assert np.isfinite(mean["ci_classes_low"])
+
+
+def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Path):
+    content = arrays()
+    file = write_npz(tmp_path / "a.npz", content)
+    done = score(tmp_path, file, "--metrics", "nn1_accuracy,collapse", "--normalize", "l2")
+    assert "Score: 1-NN accuracy" in done.output
+    records = read_records(tmp_path / "a-scores" / "layers.csv")
+    assert set(records["metric"]) == {"nn1_accuracy", "collapse"}
+    X = content["stem"] / np.linalg.norm(content["stem"], axis=1, keepdims=True)
+    nearest = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(return_distance=False)[:, 0]
+    found = records[(records["layer"] == "stem") & (records["metric"] == "nn1_accuracy")]["value"].item()
+    assert found == np.mean(content["labels"][nearest] == content["labels"])
+
+
+def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
+    file, again = (write_npz(tmp_path / f"{n}.npz", arrays(seed=n)) for n in (0, 1))
+    refused(tmp_path, "several files are folds, each with unseen classes of its own; found 'unseen0' in", file, again)
+    other = write_npz(tmp_path / "other.npz", with_seen(prefix="other"))
+    refused(tmp_path, "must hold the layers and splits of", file, other)
+    refused(
+        tmp_path, "--metrics must name scores of layers, found 'nmii': did you mean 'nmi'", file, "--metrics", "nmii"
+    )
+    refused(tmp_path, "--metrics must begin with a score that ranks", file, "--metrics", "intrinsic_dimension,nmi")
+    refused(tmp_path, "--dataset must be of letters, digits and `_`, found 'a-b'", file, "--dataset", "a-b")
+    extra = {"metrics": ["nmi"], "steps": "ends"}
+    params = {"metrics": ["nn1_accuracy"], "extra": extra, "probe": DEFAULT["probe"]}
+    assert (
+        score(tmp_path, file, "--out", tmp_path / "out", **params).exit_code == 0
+    )  # the main score may be a further one
+    refused(tmp_path, "aggregate.main_metric: 'nmi' must be one of measure.metrics", file, metrics=["knn_purity"])
+    few = write_npz(tmp_path / "few.npz", arrays((9, 2, 9)))
+    refused(tmp_path, "measure.probe.folds: 3 needs as many images of every class", few)
+    nan = arrays()
+    nan["blocks.0"][4, 2] = np.nan
+    refused(tmp_path, "array 'blocks.0' must be finite", write_npz(tmp_path / "nan.npz", nan))
+    (tmp_path / "0-scores").mkdir()
+    (tmp_path / "0-scores" / "mine.txt").touch()
+    done = score(tmp_path, file)
+    assert "must not exist; remove it" in str(done.exception)
+    assert (tmp_path / "0-scores" / "mine.txt").exists()

@@ -1,0 +1,179 @@
+"""What is read of a file, from either kind, and one error for each thing that is wrong with it."""
+
+import pickle
+import zipfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from stages.commands.score.arrays_file import open_arrays
+from stages.commands.score.embedding_file import EmbeddingFile, read_embedding_file
+from stages.shared.console import UserError
+from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
+
+
+@pytest.fixture
+def resources():
+    with ExitStack() as stack:
+        yield stack
+
+
+def read(path: Path, resources: ExitStack) -> EmbeddingFile:
+    return read_embedding_file(open_arrays(path, resources))
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_both_kinds_of_file_give_the_same(tmp_path: Path, resources: ExitStack, seen: bool):
+    content = with_seen() if seen else arrays()
+    content |= {"layers": np.array(list(WIDTHS)), "pixels": np.ones((28, 3), np.float32)}
+    content |= {"seen/pixels": np.ones((24, 3), np.float32)} if seen else {}
+    files = [
+        read(write_npz(tmp_path / "a.npz", content), resources),
+        read(write_zarr(tmp_path / "a", content), resources),
+    ]
+    for each in files:
+        assert [(x.name, x.module, x.depth, x.width) for x in each.layers] == [
+            ("pixels", "", -1, 3),
+            ("stem", "stem", 0, 4),
+            ("blocks.0", "blocks.0", 1, 9),
+        ]
+        assert list(each.labels) == (["test", "unseen"] if seen else ["unseen"])
+        for split, prefix in (("test", "seen/"), ("unseen", ""))[0 if seen else 1 :]:
+            np.testing.assert_array_equal(each.labels[split], content[f"{prefix}labels"])
+            np.testing.assert_array_equal(each.features(each.layers[2], split), content[f"{prefix}blocks.0"])
+
+
+def test_an_npz_file_keeps_its_order_and_any_real_numbers_will_do(tmp_path: Path, resources: ExitStack):
+    content = arrays(number=True) | {"ids": np.array([f"{i}.png" for i in range(28)])}
+    content["stem"] = content["stem"].astype(np.float64) + 1e-12
+    content["blocks.0"] = content["blocks.0"].astype(np.int8)
+    found = read(write_npz(tmp_path / "a.npz", dict(reversed(content.items()))), resources)
+    assert [layer.name for layer in found.layers] == ["blocks.0", "stem"]
+    assert found.labels["unseen"].tolist() == [str(y) for y in content["labels"]]
+    assert found.ids["unseen"].tolist() == content["ids"].tolist()
+    for layer in found.layers:
+        values = found.features(layer, "unseen")
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, content[layer.name].astype(np.float32))
+
+
+def replaced(**changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in (arrays() | changes).items() if value is not None}
+
+
+NAN = arrays()["stem"].copy()
+NAN[[3, 5], 0] = np.nan, np.inf
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (replaced(labels=None), "has no array 'labels'; it must hold an array"),
+        ({"labels": arrays()["labels"]}, "has no layer, found only labels"),
+        (replaced(stem=arrays()["stem"][1:]), "'stem' must have a row for each of the 28 images of 'labels', found 27"),
+        (
+            replaced(stem=np.ones((28, 4, 2, 2))),
+            r"'stem' must be \(images, features\) of real numbers, found float64 of",
+        ),
+        (replaced(stem=np.ones((28, 0))), r"of shape \(28, 0\)"),
+        (replaced(stem=np.ones((28, 2), complex)), "found complex128"),
+        (replaced(stem=np.ones((28, 2)).astype(str)), "of real numbers, found <U32"),
+        (replaced(labels=np.zeros(28, int)), "'labels' must have at least 2 classes to separate, found 1"),
+        (replaced(labels=np.arange(28) // 27), "at least 2 images of every class, found 1 of '1'"),
+        (replaced(labels=np.ones(28)), "'labels' must be one-dimensional, of texts or whole numbers, found float64"),
+        (replaced(labels=np.ones((28, 1), int)), r"of shape \(28, 1\)"),
+        (
+            replaced(labels=np.array(["a", ""] * 14)),
+            "'labels' must not hold empty texts or control characters, found ''",
+        ),
+        (replaced(labels=np.array(["a", "b\r"] * 14)), r"found 'b\\r'"),
+        (replaced(**{"a@mean": np.ones((28, 2))}), "a layer's name must be of letters.*found 'a@mean'; rename"),
+        (replaced(**{"a/b": np.ones((28, 2))}), "found 'a/b'"),
+        (replaced(group=np.ones((28, 2))), "none of step, .*; found 'group'"),
+        (replaced(layers=np.array(["stem"])), "found that 'blocks.0' is not among them; beside layers there may be"),
+        (replaced(layers=np.array(["stem", "blocks.0", "x"])), "found that 'x' is no array"),
+        (replaced(layers=np.array(["stem", "blocks.0", "stem"])), "found that 'stem' stands there twice"),
+        (
+            replaced(ids=np.array(["a"] * 28)),
+            "'ids' must name each of the 28 images of 'labels' once, found 28 names, 1 ",
+        ),
+        (replaced(**{"seen/labels": np.arange(6) // 2}), "has no array 'seen/stem', but 'seen/labels'"),
+        (
+            replaced(**{"seen/stem": np.ones((6, 4))}),
+            "below `seen/` must be labels and the same layers.*no 'seen/labels'",
+        ),
+        (with_seen() | {"seen/other": np.ones((24, 4))}, "found 'seen/other'"),
+        (
+            with_seen() | {"seen/stem": np.ones((24, 3))},
+            "'seen/stem' must have as many features as 'stem', found 4 beside 3",
+        ),
+        (with_seen(prefix="seen"), "a class must be seen or unseen, found 'seen0' in 'seen/labels' and in 'labels'"),
+    ],
+)
+def test_what_is_wrong_is_named_before_any_embedding_is_read(
+    tmp_path: Path, resources: ExitStack, content: dict[str, Any], message: str
+):
+    file = open_arrays(write_npz(tmp_path / "a.npz", content), resources)
+    read_one = file.read
+    file.read = lambda name: read_one(name) if "label" in name or name in ("ids", "layers") else pytest.fail(name)  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=message) as caught:
+        read_embedding_file(file)
+    assert str(caught.value).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("values", [NAN, np.where(np.isfinite(NAN), NAN.astype(float), 1e39)])
+def test_values_that_are_not_finite_are_counted(tmp_path: Path, resources: ExitStack, values: Any):
+    found = read(write_npz(tmp_path / "a.npz", replaced(stem=values)), resources)
+    with pytest.raises(
+        UserError, match=r"array 'stem' must be finite in float32, found NaN or infinity in 2 of 28 images"
+    ):
+        found.features(found.layers[0], "unseen")
+
+
+def test_a_zarr_group_needs_the_order_of_its_layers_and_no_other_groups(tmp_path: Path, resources: ExitStack):
+    path = write_zarr(tmp_path / "a", arrays())
+    with pytest.raises(
+        UserError, match=r"must have an array 'layers' .* since a Zarr group has no order; found the layers "
+    ):
+        read(path, resources)
+    zarr.open_group(path).create_group("last_step")
+    with pytest.raises(UserError, match="of groups, `seen` alone, found the group 'last_step'"):
+        read(path, resources)
+
+
+class Trap:
+    """What unpickling would run."""
+
+    def __reduce__(self):
+        return pytest.fail, ("was unpickled",)
+
+
+def test_objects_are_never_unpickled(tmp_path: Path, resources: ExitStack):
+    path = tmp_path / "a.npz"
+    np.savez(path, **replaced(labels=np.array([Trap()] * 28, dtype=object)), allow_pickle=True)
+    with pytest.raises(UserError, match=r"found object of shape \(28,\); objects are not read: save np.array"):
+        read(path, resources)
+    (tmp_path / "b.npz").write_bytes(pickle.dumps([Trap()]))
+    with pytest.raises(UserError, match="found BadZipFile"):
+        read(tmp_path / "b.npz", resources)
+
+
+def test_files_of_other_kinds_and_damaged_ones_are_refused(tmp_path: Path, resources: ExitStack):
+    with pytest.raises(UserError, match="found nothing there"):
+        read(tmp_path / "none.npz", resources)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="or the folder of a Zarr group, and readable"):
+        read(tmp_path / "folder", resources)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("labels.npy", "no header")
+    with pytest.raises(UserError, match=r"a\.zip: must be an \.npz file"):
+        read(tmp_path / "a.zip", resources)
+    whole = write_npz(tmp_path / "b.npz", arrays((999, 999))).read_bytes()
+    (tmp_path / "b.npz").write_bytes(whole[:20000] + bytes(40) + whole[20040:])
+    found = read(tmp_path / "b.npz", resources)
+    with pytest.raises(UserError, match=r"b\.npz: array 'stem' must be readable, found BadZipFile"):
+        found.features(found.layers[0], "unseen")
