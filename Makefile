@@ -23,8 +23,9 @@ check: setup
 test: setup
 	python -m pytest -q -n auto -m "not slow and not gpu"
 
+# Whole files side by side, each stage on one thread: two threads each would fight for two cores.
 test-slow: setup
-	python -m pytest -q -m slow
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow
 
 repro: setup
 	whichlayer check

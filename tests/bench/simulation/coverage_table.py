@@ -46,7 +46,8 @@ def rows_of(arrays: dict[str, Any], metric: str, *, folds: int | None = None) ->
 def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
     """The difference of two networks' g: coverage, and how often it is said to differ."""
     sign = 1.0 if BETTER[metric] == "higher" else -1.0
-    means = sign * arrays["values"].mean(axis=(0, 1, 2))
+    values = arrays["values"]
+    means = sign * values.mean(axis=(0, 1, 2))
     truth = means[:first_layers].max() - means[first_layers:].max()
     kind, combine = (FoldScores, class_inference) if "without" in arrays else (HalfScores, image_inference)
     networks = [
@@ -57,6 +58,7 @@ def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
     found = [best_of_two(pair, first_layers, better=BETTER[metric]) for pair in pairs if pair]
     bounds = np.array([each.interval() for each in found if each])
     return {
+        "data sets": len(values),
         "true difference of g": truth,
         "mean estimate": float(np.mean([each.value for each in found if each])),
         "interval holds it": _share((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])),
