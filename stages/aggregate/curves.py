@@ -75,9 +75,9 @@ class Scores:
 
     Attributes:
         curves: one row per curve (dataset, model, fold, pooling, metric; `main` marks the main pooling), split, step
-            and depth: layer, value, sd, chance, ceiling, parameters, better, embedding (the layer's own pooling). In
-            the grid's order; each fold, then `MEAN`. `sd` has ddof = 1: over seeds, of `MEAN` over folds if there are
-            several; NaN of a single value.
+            and depth: layer, value, sd, chance, ceiling, parameters, operations, better, embedding (the layer's own
+            pooling). In the grid's order; each fold, then `MEAN`. `sd` has ddof = 1: over seeds, of `MEAN` over folds
+            if there are several; NaN of a single value.
         baseline: the same for the raw-pixel baseline: dataset, model, fold, metric, split, step, value.
         accuracy: the network's own head on test images of seen classes: dataset, model, fold, step, value, sd.
         folds: the folds of unseen classes.
@@ -191,6 +191,7 @@ def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.
         chance=("chance", "mean"),
         ceiling=("ceiling", "mean"),
         parameters=("parameters", "max"),
+        operations=("operations", "max"),
         better=("better", "first"),
         embedding=("embedding" if "embedding" in rows else "pooling", "first"),
     ).reset_index()

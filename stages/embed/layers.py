@@ -27,11 +27,11 @@ def pooled_layers(taps: Sequence[Tap], poolings: Sequence[Pooling]) -> list[Pool
     for tap in taps:
         for number, pooling in enumerate(dict.fromkeys(resolve(tap, p) for p in poolings)):
             name = tap.path if number == 0 else f"{tap.path}@{pooling}"
-            layer = Layer(name, tap.path, tap.depth, pooling, tap.width, tap.parameters)
+            layer = Layer(name, tap.path, tap.depth, pooling, tap.width, tap.parameters, tap.operations)
             pooled.append(PooledLayer(tap, pooling, layer))
     return pooled
 
 
 def baseline_layers(size: int) -> list[Layer]:
     """List the raw-pixel baseline, images reduced to size x size x 3, as the layer at depth -1; none if size is 0."""
-    return [Layer(BASELINE, "", -1, "none", size * size * 3, 0)] if size else []
+    return [Layer(BASELINE, "", -1, "none", size * size * 3, 0, 0)] if size else []

@@ -15,8 +15,10 @@ be set, the outer store's after the inner one's, so that neither a lost shard no
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +28,8 @@ from numpy.typing import NDArray
 from stages.shared.console import UserError, nearest
 from stages.shared.params import Cell
 
-FORMAT = "whichlayer.embeddings/2"
+FORMAT = "whichlayer.embeddings/3"
+EARLIER_FORMATS = ("whichlayer.embeddings/1", "whichlayer.embeddings/2")
 BASELINE = "pixels"
 LOGITS = "logits"
 LAST_STEP = "last_step"
@@ -52,6 +55,7 @@ class Layer:
             (it already was one).
         width: number of features.
         parameters: number of the network's parameters that computing this layer uses.
+        operations: multiply-adds of one image up to this layer, in convolutions, linear layers and attention.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Layer:
     pooling: str
     width: int
     parameters: int
+    operations: int
 
     @property
     def keys(self) -> tuple[str, int, str]:
@@ -174,11 +179,7 @@ def _open(path: Path) -> Embeddings:
     except FileNotFoundError:
         raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)") from None
     attrs = group.attrs.asdict()
-    if attrs.get("format") != FORMAT or not attrs.get("complete"):
-        raise UserError(
-            f"{path}: must be a finished store of format {FORMAT}, found {attrs.get('format')!r}, "
-            f"complete: {json.dumps(attrs.get('complete', False))}; {AGAIN}"
-        )
+    _check_finished(path, attrs)
     samples = pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS})
     store = Embeddings(
         dataset=attrs["dataset"],
@@ -194,6 +195,24 @@ def _open(path: Path) -> Embeddings:
     )
     _check_arrays(path, store, {name: array.shape for name, array in group.arrays()})
     return store
+
+
+def _check_finished(path: Path, attrs: Mapping[str, Any]) -> None:
+    """Check that a store is of this format and complete.
+
+    Raises:
+        UserError: saying which of the two does not hold.
+    """
+    if str(attrs.get("format")) in EARLIER_FORMATS:
+        raise UserError(
+            f"{path}: must be of format {FORMAT}, found {attrs['format']}, which an earlier version of whichlayer "
+            f"wrote and which lacks the operations up to each layer; {AGAIN}"
+        )
+    if attrs.get("format") != FORMAT or not attrs.get("complete"):
+        raise UserError(
+            f"{path}: must be a finished store of format {FORMAT}, found {attrs.get('format')!r}, "
+            f"complete: {json.dumps(attrs.get('complete', False))}; {AGAIN}"
+        )
 
 
 def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...]]) -> None:

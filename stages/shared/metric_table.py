@@ -31,6 +31,7 @@ COLUMNS = KEYS | {
     "n_images": INTEGER,
     "n_classes": INTEGER,
     "parameters": INTEGER,
+    "operations": INTEGER,
     "width": INTEGER,
 }
 """The contract's columns (the keys and `value`), then what stands beside a value:
@@ -39,6 +40,7 @@ chance      the value expected when embedding and class are unrelated
 ceiling     the best value that these class sizes allow
 n_images, n_classes   what the value was computed on
 parameters  parameters of the network up to this layer
+operations  multiply-adds of one image up to this layer
 width       the layer's number of features
 """
 

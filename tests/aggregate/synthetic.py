@@ -71,7 +71,16 @@ def metric_rows(
                     "ceiling": 1.0,
                 }
                 rows.append(
-                    dict(common, layer="pixels", depth=-1, pooling="none", value=lift + 0.12, parameters=0, width=192)
+                    dict(
+                        common,
+                        layer="pixels",
+                        depth=-1,
+                        pooling="none",
+                        value=lift + 0.12,
+                        parameters=0,
+                        operations=0,
+                        width=192,
+                    )
                 )
                 for depth, layer in enumerate(layers):
                     x = depth / max(len(layers) - 1, 1)
@@ -79,7 +88,11 @@ def metric_rows(
                     value = lift + height * growth * max(shape, 0.1) + noise.normal(0, 0.012)
                     pooling = poolings[depth] if poolings else "mean"
                     rows.append(dict(common, layer=layer, depth=depth, pooling=pooling, value=value))
-                    rows[-1] |= {"parameters": 1000 * (depth + 1) ** 3, "width": 16 * (depth + 1)}
+                    rows[-1] |= {
+                        "parameters": 1000 * (depth + 1) ** 3,
+                        "operations": 10**6 * (depth + 1),
+                        "width": 16 * (depth + 1),
+                    }
         head = {
             "dataset": dataset,
             "model": model,

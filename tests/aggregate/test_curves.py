@@ -14,10 +14,13 @@ TWO = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])
 THREE = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1, 2])
 
 
-def point(layer, depth, pooling, value, *, fold="0", seed=0, split="unseen", step=0, metric="nmi", parameters=0):
+def point(
+    layer, depth, pooling, value, *, fold="0", seed=0, split="unseen", step=0, metric="nmi", parameters=0, operations=0
+):
     cell = {"dataset": "d", "model": "m", "fold": fold, "seed": seed}
     keys = cell | {"step": step, "split": split, "layer": layer, "depth": depth}
-    keys |= {"pooling": pooling, "metric": metric, "value": value, "parameters": parameters}
+    keys |= {"pooling": pooling, "metric": metric, "value": value}
+    keys |= {"parameters": parameters, "operations": operations}
     keys |= {"better": "higher"}
     return keys | {"chance": 0.1, "ceiling": 1.0, "n_images": 10, "n_classes": 2, "width": 4}
 

@@ -29,8 +29,8 @@ from stages.shared.embedding_writer import EmbeddingWriter
 from stages.shared.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
-LAYERS = [Layer("pixels", "", -1, "none", 192, 0)]
-LAYERS += [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0) for i, width in enumerate(WIDTHS)]
+LAYERS = [Layer("pixels", "", -1, "none", 192, 0, 0)]
+LAYERS += [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]
 CORRUPTIONS = [f"{kind}_{severity}" for kind in ("blur", "noise", "contrast", "rotation") for severity in (1, 2, 3)]
 SEEN, UNSEEN, PER_CLASS, TRAIN_PER_CLASS = 15, 5, 20, 100
 PARAMS = {"metrics": list(METRICS), "analyses": list(ANALYSES)}

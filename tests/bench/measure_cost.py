@@ -98,7 +98,7 @@ def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
 
 def write_cell(path: Path, count: int, widths: Sequence[int]) -> None:
     """Write a store of one step with `count` images in each split."""
-    layers = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0) for i, width in enumerate(widths)]
+    layers = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(widths)]
     parts = {width: [correlated(count, k, width, 0) for k in CLASSES.values()] for width in widths}
     labels = [f"{split}{c}" for split, (_, y) in zip(CLASSES, parts[widths[0]], strict=True) for c in y]
     samples = pd.DataFrame({"sample_id": [f"i{i}" for i in range(2 * count)], "split": np.repeat(list(CLASSES), count)})

@@ -41,3 +41,6 @@ def test_an_entry_has_its_layers(model: str) -> None:
     assert (len(taps), taps[-1].width) == LAYERS[model]
     assert [tap.depth for tap in taps] == list(range(len(taps)))
     assert [tap.parameters for tap in taps] == sorted(tap.parameters for tap in taps)
+    operations = [tap.operations for tap in taps]
+    assert operations == sorted(operations)
+    assert 0 <= operations[0] < operations[-1]

@@ -32,9 +32,9 @@ MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 NETWORK = NetworkParams(library="timm", name="tiny", weights={"source": "none"}, image_size=SIZE)  # type: ignore[arg-type]
 AUGMENT = {"degrees": 30.0, "padding": 20}
 TAPS = [
-    Tap("stem", 0, "nchw", False, 0, 4, 112),
-    Tap("stages.0", 1, "nchw", False, 0, 6, 334),
-    Tap("head", 2, "vector", False, 0, 3, 355),
+    Tap("stem", 0, "nchw", False, 0, 4, 112, 112),
+    Tap("stages.0", 1, "nchw", False, 0, 6, 334, 334),
+    Tap("head", 2, "vector", False, 0, 3, 355, 355),
 ]
 VALUES = {
     "splits": ["test", "unseen"], "pooling": ["auto", "max"], "augment": False, "baseline_size": 4, "dtype": "float32",
@@ -372,7 +372,7 @@ def test_hooks_change_nothing_and_are_removed_also_after_an_error():
 def test_a_module_that_runs_twice_is_no_layer():
     module = tiny()
     module.stages = nn.Sequential(module.act, nn.Conv2d(4, 6, 3))
-    layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112)], ["auto"])
+    layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112, 112)], ["auto"])
     with (
         LayerEmbeddings(Network(module, MEAN, STD, False, ("head",), SIZE), layers) as embed,
         pytest.raises(UserError, match="module 'act' must run once in a forward pass"),
@@ -394,7 +394,7 @@ def test_the_layers_tensor_is_taken_from_a_tuple():
             return self.pair(x)[1].mean((2, 3))
 
     network = Network(Outer(), MEAN, STD, False, (), 4)
-    layers = pooled_layers([Tap("pair", 0, "nchw", False, 0, 3, 0, item=1)], ["auto"])
+    layers = pooled_layers([Tap("pair", 0, "nchw", False, 0, 3, 0, 0, item=1)], ["auto"])
     inputs = torch.randn(2, 3, 4, 4)
     with LayerEmbeddings(network, layers) as embed:
         torch.testing.assert_close(embed(inputs)["pair"], inputs.mean((2, 3)) * 2)

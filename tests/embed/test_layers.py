@@ -8,9 +8,9 @@ from stages.shared.embedding_store import Layer
 from stages.shared.params import parse
 
 TAPS = [
-    Tap("stem", 0, "nchw", False, 0, 8, 100),
-    Tap("blocks.0", 1, "tokens", True, 1, 16, 300),
-    Tap("head", 2, "vector", False, 0, 32, 700),
+    Tap("stem", 0, "nchw", False, 0, 8, 100, 1000),
+    Tap("blocks.0", 1, "tokens", True, 1, 16, 300, 3000),
+    Tap("head", 2, "vector", False, 0, 32, 700, 7000),
 ]
 WORSE = {"kinds": ["blur"], "severities": [1, 2], "per_class": 2}
 VALUES = {
@@ -23,12 +23,12 @@ VALUES = {
 def test_the_first_pooling_keeps_the_modules_name_and_a_further_one_is_named_after_it():
     layers = [p.layer for p in pooled_layers(TAPS, ["auto", "mean", "max"])]
     assert layers == [
-        Layer("stem", "stem", 0, "mean", 8, 100),
-        Layer("stem@max", "stem", 0, "max", 8, 100),
-        Layer("blocks.0", "blocks.0", 1, "class_token", 16, 300),
-        Layer("blocks.0@mean", "blocks.0", 1, "mean", 16, 300),
-        Layer("blocks.0@max", "blocks.0", 1, "max", 16, 300),
-        Layer("head", "head", 2, "none", 32, 700),
+        Layer("stem", "stem", 0, "mean", 8, 100, 1000),
+        Layer("stem@max", "stem", 0, "max", 8, 100, 1000),
+        Layer("blocks.0", "blocks.0", 1, "class_token", 16, 300, 3000),
+        Layer("blocks.0@mean", "blocks.0", 1, "mean", 16, 300, 3000),
+        Layer("blocks.0@max", "blocks.0", 1, "max", 16, 300, 3000),
+        Layer("head", "head", 2, "none", 32, 700, 7000),
     ]
 
 
@@ -38,7 +38,7 @@ def test_poolings_that_mean_the_same_are_kept_once():
 
 
 def test_the_baseline_is_a_layer_before_the_first():
-    assert baseline_layers(8) == [Layer("pixels", "", -1, "none", 192, 0)]
+    assert baseline_layers(8) == [Layer("pixels", "", -1, "none", 192, 0, 0)]
     assert baseline_layers(0) == []
 
 

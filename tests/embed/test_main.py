@@ -66,6 +66,7 @@ def test_a_cell_is_embedded(tmp_path: Path):
     assert [layer.depth for layer in store.layers] == sorted(layer.depth for layer in store.layers)
     assert {layer.pooling for layer in store.layers} == {"none", "class_token", "mean"}
     assert store.layers[1].parameters < store.layers[-1].parameters
+    assert 0 == store.layers[0].operations < store.layers[1].operations < store.layers[-1].operations
     for layer in store.layers[1:]:
         first, second = (store.features(layer, step, "unseen") for step in (0, 50))
         assert first.shape == (10, layer.width)

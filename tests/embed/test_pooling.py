@@ -15,7 +15,7 @@ SHAPES: dict[Layout, tuple[int, ...]] = {
 
 
 def tap(layout: Layout, *, class_token: bool = False, prefix_tokens: int = 0) -> Tap:
-    return Tap("layer", 0, layout, class_token, prefix_tokens, D, 100)
+    return Tap("layer", 0, layout, class_token, prefix_tokens, D, 100, 1000)
 
 
 def output(layout: Layout) -> torch.Tensor:

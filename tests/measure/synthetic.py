@@ -57,10 +57,10 @@ def write_params(path: Path, *, steps: Sequence[int] = (0, 5, 10), **changes: An
 
 
 LAYERS = (
-    Layer("pixels", "", -1, "none", 12, 0),
-    Layer("stem", "stem", 0, "mean", 4, 10),
-    Layer("stem@max", "stem", 0, "max", 4, 10),
-    Layer("blocks.0", "blocks.0", 1, "mean", 9, 300),
+    Layer("pixels", "", -1, "none", 12, 0, 0),
+    Layer("stem", "stem", 0, "mean", 4, 10, 50),
+    Layer("stem@max", "stem", 0, "max", 4, 10, 50),
+    Layer("blocks.0", "blocks.0", 1, "mean", 9, 300, 900),
 )
 
 

@@ -89,9 +89,9 @@ def test_the_table_has_the_contracts_columns_and_order(records):
     first = records[records["step"] == 0]
     assert first["layer"].drop_duplicates().tolist() == ["pixels", "stem", "blocks.0", "head"]
     stems = first[(first["layer"] == "stem") & (first["metric"] == "nmi") & (first["split"] == "test")]
-    assert stems[["depth", "pooling", "width", "parameters"]].to_numpy().tolist() == [
-        [0, "mean", 4, 10],
-        [0, "max", 4, 10],
+    assert stems[["depth", "pooling", "width", "parameters", "operations"]].to_numpy().tolist() == [
+        [0, "mean", 4, 10, 50],
+        [0, "max", 4, 10, 50],
     ]
 
 

@@ -15,10 +15,10 @@ from stages.shared.embedding_writer import EmbeddingWriter
 
 COUNT, STEPS = 23, (0, 50)
 LAYERS = [
-    Layer("pixels", "", -1, "none", 12, 0),
-    Layer("stem", "stem", 0, "mean", 5, 100),
-    Layer("blocks.0", "blocks.0", 1, "class_token", 7, 300),
-    Layer("blocks.0@mean", "blocks.0", 1, "mean", 7, 300),
+    Layer("pixels", "", -1, "none", 12, 0, 0),
+    Layer("stem", "stem", 0, "mean", 5, 100, 2000),
+    Layer("blocks.0", "blocks.0", 1, "class_token", 7, 300, 6000),
+    Layer("blocks.0@mean", "blocks.0", 1, "mean", 7, 300, 6000),
 ]
 CLASSES = ("ash", "birch", "cedar")
 SAMPLES = pd.DataFrame(
@@ -245,6 +245,15 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path):
     write(tmp_path / "e", arrays())
     zarr.open_group(tmp_path / "e").attrs["format"] = "whichlayer.embeddings/0"
     with pytest.raises(UserError, match=r"found 'whichlayer.embeddings/0', complete: true"):
+        open_embeddings(tmp_path / "e")
+
+
+def test_a_store_of_an_earlier_version_says_what_it_lacks(tmp_path: Path):
+    write(tmp_path / "e", arrays())
+    zarr.open_group(tmp_path / "e").attrs["format"] = "whichlayer.embeddings/2"
+    with pytest.raises(
+        UserError, match=r"earlier version .* lacks the operations up to each layer; run the embed stage"
+    ):
         open_embeddings(tmp_path / "e")
 
 

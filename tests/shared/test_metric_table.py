@@ -44,6 +44,7 @@ def table() -> pd.DataFrame:
             40,
             5,
             3000,
+            90000,
             16,
         ),
         (
@@ -62,6 +63,7 @@ def table() -> pd.DataFrame:
             1.0,
             60,
             15,
+            None,
             None,
             None,
         ),

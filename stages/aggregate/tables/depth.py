@@ -21,6 +21,8 @@ DEPTH_COLUMNS = {
     "tied_classes": BOOLEAN,
     "tied_images": BOOLEAN,
     "better": TEXT,
+    "parameters": INTEGER,
+    "operations": INTEGER,
 }
 
 

@@ -50,6 +50,8 @@ class SummaryRow:
     last_layer: str
     best_parameters: int
     total_parameters: int
+    best_operations: int
+    total_operations: int
     seen_layer: str | None = None
     seen_depth: int | None = None
     main: bool
@@ -72,6 +74,7 @@ class SummaryRow:
     shallowest_layer: str | None = None
     shallowest_depth: int | None = None
     shallowest_parameters: int | None = None
+    shallowest_operations: int | None = None
     subset_agreement: float | None = None
     rank_correlation: float | None = None
     accuracy_ci_classes_low: float | None = None
@@ -169,12 +172,14 @@ def _columns(curve: pd.DataFrame, chosen: Row, scores: Scores) -> dict[str, Any]
     points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)].sort_values("depth")
     last, accuracy = points.iloc[-1], accuracy_at(scores, chosen, step)
     matched = {name: best(curve, name, step) for name in (SEEN_MATCHED, UNSEEN_MATCHED)}
+    cost = {"best_parameters": "parameters", "best_operations": "operations"}
+    whole = {"total_parameters": "parameters", "total_operations": "operations"}
     of_best = (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)
     return {
         **{name: chosen[name] for name in of_best if name in SUMMARY_COLUMNS and name not in TIED},
-        **point_columns("unseen", chosen, best_layer="layer", best_depth="depth", best_parameters="parameters"),
+        **point_columns("unseen", chosen, best_layer="layer", best_depth="depth", **cost),
         **point_columns("seen", best(curve, SEEN, step), seen_layer="layer", seen_depth="depth"),
-        **point_columns("last_value", last, last_layer="layer", last_depth="depth", total_parameters="parameters"),
+        **point_columns("last_value", last, last_layer="layer", last_depth="depth", **whole),
         **point_columns("accuracy", accuracy, **OF_ACCURACY),
         **_tied(points),
         **{name: row["value"] for name, row in matched.items() if row is not None},
@@ -189,5 +194,6 @@ def _tied(points: pd.DataFrame) -> dict[str, Any]:
     kept = {name: points[points[name].fillna(value=False)] for name in TIED}
     columns: dict[str, Any] = {name: ";".join(map(str, own["depth"])) for name, own in kept.items() if len(own)}
     first = next((own.iloc[0] for own in kept.values() if len(own)), None)
-    of_first = {} if first is None else {f"shallowest_{name}": first[name] for name in ("layer", "depth", "parameters")}
-    return columns | of_first
+    if first is None:
+        return columns
+    return columns | {f"shallowest_{name}": first[name] for name in ("layer", "depth", "parameters", "operations")}

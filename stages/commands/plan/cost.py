@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from stages.commands.config import Config
 from stages.commands.plan.images import Images
 from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
 from stages.embed.taps.find import find_taps
+from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length
 from stages.shared.embedding_writer import SAMPLES_PER_SHARD
 from stages.shared.networks.build import build_skeleton
@@ -83,7 +82,5 @@ def last_step_images(embed: EmbedParams, images: Images) -> int:
 
 
 def forward_flops(module: nn.Module, size: int) -> float:
-    """Count the floating-point operations of one image's forward pass, on the device of the weights."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        module(torch.zeros(1, 3, size, size, device=next(module.parameters()).device))
-    return float(counter.get_total_flops())
+    """Count the floating-point operations of one image's forward pass, two for a multiply-add."""
+    return 2.0 * trace_forward(module, size).operations[""]

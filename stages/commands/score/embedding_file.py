@@ -218,6 +218,6 @@ def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArra
 
 
 def _layer(file: ArraysFile, name: str, depth: int) -> Layer:
-    """Describe one layer; what it costs is not known, so it has no parameters."""
+    """Describe one layer; what it costs is not known, so it has no parameters and no operations."""
     module = name if depth >= 0 else ""
-    return Layer(name, module, depth, "none", file.described[name].shape[1], 0)
+    return Layer(name, module, depth, "none", file.described[name].shape[1], 0, 0)

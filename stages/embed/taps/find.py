@@ -110,5 +110,6 @@ def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | Non
         prefix_tokens=prefix,
         width=output.shape[1] if layout in ("vector", "nchw") else output.shape[-1],
         parameters=count_parameters(module, trace, path),
+        operations=trace.operations[path],
         item=index,
     )

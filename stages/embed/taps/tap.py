@@ -18,6 +18,7 @@ class Tap:
         prefix_tokens: class and register tokens before the patch tokens.
         width: number of features D.
         parameters: parameters of the network used up to and including this layer.
+        operations: multiply-adds of one image up to and including this layer.
         item: where the module returns a tuple or mapping, the index of the layer's tensor in it.
     """
 
@@ -28,4 +29,5 @@ class Tap:
     prefix_tokens: int
     width: int
     parameters: int
+    operations: int
     item: int | None = None

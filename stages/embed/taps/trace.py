@@ -1,12 +1,14 @@
-"""One traced forward pass: which modules run, in which order, and what each returns."""
+"""One traced forward pass: which modules run, in which order, what each returns, and what it took to get there."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 BATCH = 2
@@ -22,6 +24,7 @@ class Trace:
         began, ended: when a module's first run began and ended, on one clock.
         outputs: what its first run returned.
         runs: how often it ran.
+        operations: multiply-adds of one image from the network's input to the end of its first run.
     """
 
     result: Any = None
@@ -29,6 +32,7 @@ class Trace:
     ended: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
+    operations: dict[str, int] = field(default_factory=dict)
     clock: int = 0
 
     def begin(self, path: str) -> None:
@@ -36,11 +40,12 @@ class Trace:
         self.clock += 1
         self.began.setdefault(path, self.clock)
 
-    def end(self, path: str, output: Any) -> None:
-        """Note what a module returns."""
+    def end(self, path: str, output: Any, operations: int) -> None:
+        """Note what a module returns, after how many multiply-adds of one image."""
         self.clock += 1
         self.ended.setdefault(path, self.clock)
         self.outputs.setdefault(path, output)
+        self.operations.setdefault(path, operations)
         self.runs[path] = self.runs.get(path, 0) + 1
 
 
@@ -55,28 +60,52 @@ def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace
     trace = Trace()
     device = next(module.parameters()).device
     images = torch.zeros(BATCH, 3, image_size, image_size, device=device)
-    with _evaluation(module), _hooked(module, trace), torch.inference_mode():
+    with _evaluation(module), _counting() as operations, _hooked(module, trace, operations), torch.inference_mode():
         trace.result = module(images, **arguments)
     return trace
 
 
 @contextmanager
+def _counting() -> Iterator[Callable[[], int]]:
+    """Count one image's multiply-adds in convolutions, linear layers and attention; give the count so far.
+
+    The counter, which takes a multiply-add for two operations, knows matrix products and convolutions. Attention is
+    computed from those here: fused kernels, of which a CPU has some that the counter does not know, are switched off.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        counter = stack.enter_context(FlopCounterMode(display=False))
+        yield lambda: counter.get_total_flops() // (2 * BATCH)
+
+
+@contextmanager
 def _evaluation(module: nn.Module) -> Iterator[None]:
+    """Put a network in evaluation mode, its parameters without gradients: the counter would follow those."""
     modes = {child: child.training for child in module.modules()}
-    module.eval()
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    module.eval().requires_grad_(False)
     try:
         yield
     finally:
         for child, mode in modes.items():
             child.training = mode
+        for parameter in trained:
+            parameter.requires_grad_()
 
 
 @contextmanager
-def _hooked(module: nn.Module, trace: Trace) -> Iterator[None]:
+def _hooked(module: nn.Module, trace: Trace, operations: Callable[[], int]) -> Iterator[None]:
     handles: list[RemovableHandle] = []
+
+    def note_end(path: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: trace.end(path, output, operations())
+
     for path, child in module.named_modules():
         handles.append(child.register_forward_pre_hook(lambda _module, _inputs, path=path: trace.begin(path)))
-        handles.append(child.register_forward_hook(lambda _module, _inputs, output, path=path: trace.end(path, output)))
+        handles.append(child.register_forward_hook(note_end(path)))
     try:
         yield
     finally:

@@ -58,11 +58,11 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     """Tabulate every score of every layer and of the head, in all columns of `stages.shared.metric_table`."""
-    head = {"parameters": None, "width": len(store.classes)}
+    head = {"parameters": None, "operations": None, "width": len(store.classes)}
     rows = []
     for result in measured.results:
         job, layer = result.job, result.job.layer
-        about = {"parameters": layer.parameters, "width": layer.width}
+        about = {"parameters": layer.parameters, "operations": layer.operations, "width": layer.width}
         scored = score_rows(store, job.split, result.scores) + result.analysed.scores
         rows += [row_keys(job.step, row.split, *layer.keys) | columns_of(row) | about for row in scored]
     for step, scores in measured.heads.items():

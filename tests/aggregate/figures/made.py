@@ -18,6 +18,7 @@ def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
     rows = [
         {"dataset": "handwriting", "model": model, "fold": fold, "main": True, "pooling": "mean", "metric": metric}
         | {"split": split, "step": step, "depth": depth, "layer": LAYERS[depth], "parameters": 10 * (depth + 1)}
+        | {"operations": 100 * (depth + 1)}
         | {"value": _value(split, step, depth) - 0.1 * len(model) / 13 + 0.02 * int(fold), "sd": 0.01 * (1 + depth)}
         for model, fold, metric, split, step, depth in product(
             MODELS, folds, METRICS, ("test", "unseen"), (0, 50, 100), range(4)
@@ -29,7 +30,7 @@ def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
     baseline = curves[curves["depth"] == 0].assign(value=0.1)
     accuracy = [
         {"dataset": "handwriting", "model": model, "fold": fold, "step": step, "value": 0.4 + step / 250, "sd": 0.01}
-        | {"chance": 0.1, "parameters": 50}
+        | {"chance": 0.1, "parameters": 50, "operations": 500}
         for model, fold, step in product(MODELS, folds, (50, 100))
     ]
     heads = _with_mean(pd.DataFrame(accuracy), ["dataset", "model", "fold", "step"])
@@ -44,5 +45,9 @@ def _value(split: str, step: int, depth: int) -> float:
 
 def _with_mean(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Put the means over folds below the folds."""
-    means = rows.assign(fold="mean").groupby(names, sort=False, as_index=False)[["value", "sd", "parameters"]].mean()
+    means = (
+        rows.assign(fold="mean")
+        .groupby(names, sort=False, as_index=False)[["value", "sd", "parameters", "operations"]]
+        .mean()
+    )
     return pd.concat([rows, means], ignore_index=True)

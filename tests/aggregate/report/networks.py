@@ -45,6 +45,8 @@ NETWORK = SummaryRow(
     last_layer="bn2",
     best_parameters=170,
     total_parameters=1000,
+    best_operations=4000,
+    total_operations=10000,
     main=True,
     better="higher",
     ci_classes_low=0.31,
@@ -63,6 +65,7 @@ NETWORK = SummaryRow(
     shallowest_layer="blocks.2",
     shallowest_depth=3,
     shallowest_parameters=120,
+    shallowest_operations=3000,
     subset_agreement=0.8,
 )
 """Best layer blocks.3, the fifth of nine, over four folds."""
@@ -74,7 +77,7 @@ ONE_FOLD = dict.fromkeys(
 
 NO_INTERVALS = ONE_FOLD | dict.fromkeys(
     ("ci_images_low", "ci_images_high", "lead", "lead_images_at_least", "lead_images_at_most", "tied_images",
-     "shallowest_layer", "shallowest_depth", "shallowest_parameters")
+     "shallowest_layer", "shallowest_depth", "shallowest_parameters", "shallowest_operations")
 )  # fmt: skip
 
 

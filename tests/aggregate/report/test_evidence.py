@@ -54,7 +54,7 @@ def right(model):
 
 def evidence(models, folds=4, margin=0.05):
     layers, refits = (pd.concat(parts) for parts in zip(*(tables(model, folds) for model in models), strict=True))
-    layers = layers.assign(better="higher", chance=0.05, ceiling=1.0, parameters=1)
+    layers = layers.assign(better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=list(models), folds=list(range(folds)), seeds=[10, 11])
     networks = split_networks(layers, refits, run)
     names = [str(fold) for fold in range(folds)]

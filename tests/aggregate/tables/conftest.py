@@ -32,6 +32,7 @@ def scores():
                         split=split,
                         step=step,
                         parameters=10 * (depth + 1),
+                        operations=100 * (depth + 1),
                     )
                     for depth, layer in enumerate("abc")
                 ]

@@ -10,6 +10,7 @@ def test_the_last_step_of_every_curve_with_relative_depth(scores):
     unseen = points[points["split"] == "unseen"]
     assert list(unseen["relative_depth"]) == [0.0, 0.5, 1.0]
     assert list(unseen["value"]) == pytest.approx([0.3, 0.55, 0.55])
+    assert unseen[["parameters", "operations"]].to_numpy().tolist() == [[10, 100], [20, 200], [30, 300]]
 
 
 def test_a_score_of_which_neither_end_is_better_is_a_curve():

@@ -72,6 +72,7 @@ def test_the_baseline_stands_beside_and_is_never_the_best_layer(scores):
     row = summarize(scores, "nmi")[0]
     assert (row.baseline, row.chance) == (0.95, 0.1)
     assert (row.best_parameters, row.total_parameters) == (20, 30)
+    assert (row.best_operations, row.total_operations) == (200, 300)
 
 
 def test_a_baseline_of_another_step_serves_where_there_is_no_own(scores):

@@ -21,7 +21,7 @@ from tests.aggregate.uncertainty.replicate_frames import as_frames, random_repli
 def stated(replicates, *, metric="nmi", better="higher"):
     """What is said of every fold and their mean, by fold."""
     layers, refits = as_frames(replicates, metric=metric)
-    layers = layers.assign(better=better, chance=0.0, ceiling=1.0, parameters=1, main=True)
+    layers = layers.assign(better=better, chance=0.0, ceiling=1.0, parameters=1, operations=1, main=True)
     J, S, _ = replicates.values.shape
     run = RunParams(datasets=["d"], models=["m"], folds=list(range(J)), seeds=[10 + s for s in range(S)])
     found = state(average(layers, run), split_networks(layers, refits, run))
@@ -94,6 +94,6 @@ def test_a_score_that_is_not_finite_has_no_statement():
     made = random_replicates()
     made.values[0, 0, 0] = np.nan
     layers, refits = as_frames(made)
-    layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1)
+    layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
     assert state(average(layers, run), split_networks(layers, refits, run)).empty

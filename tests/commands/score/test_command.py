@@ -51,8 +51,8 @@ def refused(tmp_path: Path, message: str, *arguments: object, **changes) -> None
 
 
 def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    layers = [Layer("pixels", "", -1, "none", 6, 0)]
-    layers += [Layer(name, name, depth, "none", 4 + depth, 0) for depth, name in enumerate(("stem", "blocks.0"))]
+    layers = [Layer("pixels", "", -1, "none", 6, 0, 0)]
+    layers += [Layer(name, name, depth, "none", 4 + depth, 0, 0) for depth, name in enumerate(("stem", "blocks.0"))]
     sizes = {"test": (8, 7, 8), "unseen": (9, 8, 9, 7)}
     stored = write_store(tmp_path / "store", steps=(0,), sizes=sizes, layers=layers, classes=())
     params = params_file(tmp_path / "params.yaml")

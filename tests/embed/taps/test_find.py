@@ -100,6 +100,42 @@ def test_parameters_of_modules_that_never_run_count_with_the_one_around_them() -
     taps = find_taps(network, params(RESNET), TapsParams(layers=["embed", "attention", "out"]))
     assert [tap.parameters for tap in taps] == [772, 772 + 80, 772 + 80 + 15]
     assert [(tap.layout, tap.item) for tap in taps] == [("nchw", None), ("tokens", 0), ("vector", None)]
+    embed, out = 4 * 4 * (3 * 8 * 8) * 4, 4 * 3  # 4 x 4 positions
+    attention = 16 * 4 * 3 * 4 + 2 * (16 * 16 * 4) + 16 * 4 * 4  # projections; queries x keys, weights x values; out
+    assert [tap.operations for tap in taps] == [embed, embed + attention, embed + attention + out]
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "config", "patch", "D"),
+    [
+        ("timm", "vit_tiny_patch16_224", {"depth": 3, "embed_dim": 48, "num_heads": 3}, 16, 48),
+        ("torchvision", "vit_b_32", None, 32, 768),
+        ("open_clip", "ViT-B-32", {"layers": 3, "width": 64, "head_width": 32}, 32, 64),
+        ("transformers", "google/vit-base-patch16-224-in21k", {"num_hidden_layers": 3}, 16, 768),
+    ],
+)
+def test_operations_of_a_vit_count_attention_on_every_device(
+    library: str, name: str, config: dict[str, Any] | None, patch: int, D: int
+) -> None:
+    entry = {"library": library, "name": name, "image_size": 64, "config": config}
+    taps = find_taps(build_network(params(entry), 3, seed=0), params(entry), TapsParams())
+    T = (64 // patch) ** 2 + 1
+    patches, block = (T - 1) * (3 * patch**2) * D, T * D * 3 * D + 2 * T * T * D + T * D * D + 2 * T * D * 4 * D
+    assert [tap.operations for tap in taps] == [patches + depth * block for depth in range(len(taps))]
+    assert taps_of(entry) == taps
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_operations_of_a_known_network() -> None:
+    taps = taps_of({"library": "timm", "name": "tf_efficientnet_lite0", "image_size": 224})
+    assert taps[-1].operations == pytest.approx(0.4e9, rel=0.05)  # as published
+    assert taps[0].operations == 112 * 112 * 32 * 3 * 3 * 3  # the stem, stride 2
+
+
+def test_a_network_with_a_parameter_among_its_activations_is_counted() -> None:
+    siglip = {"library": "timm", "name": "vit_base_patch16_siglip_224", "image_size": 32, "config": {"depth": 1}}
+    network = build_network(params(siglip), 3, seed=0)  # its pooling takes a parameter for its query
+    assert find_taps(network, params(siglip), TapsParams()) == taps_of(siglip)
 
 
 def test_a_skeleton_has_the_same_taps_as_the_network() -> None:
@@ -114,9 +150,12 @@ def test_the_dry_pass_leaves_the_network_as_it_was() -> None:
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     module.train()
     module.layer1.eval()
+    module.conv1.requires_grad_(False)
     find_taps(network, params(RESNET), TapsParams())
     assert module.training
     assert not module.layer1.training
+    untrained = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    assert untrained == {f"conv1.{name}" for name, _ in module.conv1.named_parameters()}
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert not any(child._forward_hooks or child._forward_pre_hooks for child in module.modules())
 
