@@ -1,8 +1,8 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
 Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
-classes.csv, robustness.csv, regret.csv, a table of each analysis, training.csv, metrics.json and figures/
-(docs/results.md describes each), and prints the verdict.
+classes.csv, robustness.csv, regret.csv, recommendation.json, a table of each analysis, training.csv, metrics.json and
+figures/ (docs/results.md describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training --out data/results
 """

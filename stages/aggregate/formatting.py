@@ -1,5 +1,7 @@
 """Numbers, intervals, layers and lists as text, alike in the verdict, the findings, the documents and the figures."""
 
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -33,6 +35,11 @@ def estimate(
         return MISSING
     spread = "" if sd is None else f" ± {decimals(sd)}"
     return f"{decimals(value, sign=sign)}{spread} {interval(low, high)}".rstrip()
+
+
+def percent(share: float) -> str:
+    """Write a share as whole percents, a small one as `under 1 %`."""
+    return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
 
 
 def place(depth: int, last_depth: int) -> str:
@@ -76,6 +83,13 @@ def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
     while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
         shared += 1
     return [shorten(".".join(p[shared:]), limit) for p in parts] if len(names) > 1 else [shorten(names[0], limit)]
+
+
+def wrapped(text: str, width: int) -> str:
+    """Fill lines, but leave `[0.1, 0.2]` and `95 %` whole."""
+    whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", text)
+    filled = textwrap.fill(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return filled.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def shorten(text: str, limit: int) -> str:

@@ -11,6 +11,8 @@ from stages.aggregate.inputs import cells, read_analyses, read_curves, read_laye
 from stages.aggregate.params import Asked
 from stages.aggregate.points import check_main_score
 from stages.aggregate.recommendation.candidates import collect_candidates
+from stages.aggregate.recommendation.recommend import recommend
+from stages.aggregate.recommendation.records import Recommendation, write_recommendations
 from stages.aggregate.report.evidence import collect_evidence
 from stages.aggregate.report.findings import Finding, evaluate_findings, write_findings
 from stages.aggregate.report.summary_md import markdown
@@ -38,6 +40,7 @@ class Results:
         scores: the means over seeds and folds, with `UNCERTAINTY`.
         summary: one row per curve that has a best layer.
         findings: the claims, judged.
+        recommendations: the layer and checkpoint to take of each network.
         tables: the other tables, by file name.
         n_cells: how many cells there are.
         note: what is missing, for the closing line; may be empty.
@@ -47,6 +50,7 @@ class Results:
     scores: Scores
     summary: list[SummaryRow]
     findings: list[Finding]
+    recommendations: list[Recommendation]
     tables: dict[str, pd.DataFrame]
     n_cells: int
     note: str
@@ -78,10 +82,13 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(unseen)}
     summary = summarize(scores, params.main_metric)
     tables["summary.csv"] = summary_table(summary)
-    tables["regret.csv"] = regret_table(collect_candidates(summary, scores, known), scores.folds)
+    candidates = collect_candidates(summary, scores, known)
+    tables["regret.csv"] = regret_table(candidates, scores.folds)
+    recommendations = recommend(candidates, scores, tables["regret.csv"])
     evidence = collect_evidence(summary, scores, known, params.accuracy_margin)
     findings = evaluate_findings(evidence, tables["steps.csv"])
-    return Results(layers, scores, summary, findings, tables, len(list(cells(grid))), known.note(without_best(scores)))
+    note = known.note(without_best(scores))
+    return Results(layers, scores, summary, findings, recommendations, tables, len(list(cells(grid))), note)
 
 
 def write_results(out: Path, results: Results, models: list[str]) -> int:
@@ -101,5 +108,6 @@ def write_results(out: Path, results: Results, models: list[str]) -> int:
     (out / "summary.md").write_text(markdown(results.summary, results.findings), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary), encoding="utf-8")
     write_findings(out / "findings.json", results.findings)
+    write_recommendations(out / "recommendation.json", results.recommendations)
     write_metrics(out / "metrics.json", results.summary)
     return draw_figures(out / "figures", results.scores, results.summary, results.tables, models)

@@ -10,7 +10,7 @@ from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.recommendation.criteria import LABEL_FREE, Float64, Known
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.uncertainty.gathered import Gathered
-from stages.aggregate.uncertainty.layer_comparison import sign_of
+from stages.aggregate.uncertainty.layer_comparison import Direction, sign_of
 from stages.aggregate.uncertainty.replicates import Key, Replicates
 from stages.aggregate.uncertainty.statements import point_keys
 from stages.shared.split_names import SEEN, UNSEEN
@@ -24,12 +24,13 @@ class Candidates:
 
     Attributes:
         row: the network's main row of summary.csv.
-        points: (L) the layers by depth: columns layer, embedding, depth, parameters.
+        points: (L) the layers by depth: columns layer, embedding, depth, parameters, operations.
         steps: (T) ascending. Without halves all at which the score was measured.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
-        replicates: of each step, the layers and then the raw pixels; None where a value is missing.
+        replicates: of each step, all embeddings; None where a value is missing.
         known: of each fold, what a criterion may see.
+        pixels: the embedding of raw pixels; None where it was not measured.
     """
 
     row: SummaryRow
@@ -39,11 +40,22 @@ class Candidates:
     halves: Float64 | None
     replicates: tuple[Replicates | None, ...]
     known: tuple[Known, ...]
+    pixels: Key | None
+
+    @property
+    def means(self) -> Float64:
+        """Gains, means over folds, (T, L)."""
+        return np.asarray(self.gains.mean(axis=0))
+
+    @property
+    def better(self) -> Direction:
+        """Which values of the main score are better."""
+        return "lower" if self.row.lower_is_better else "higher"
 
     @property
     def sign(self) -> float:
         """What turns a gain into a score, and a score into a gain."""
-        return _sign(self.row)
+        return sign_of(self.better)
 
     @property
     def keys(self) -> list[Key]:
@@ -69,7 +81,8 @@ def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: 
     main = own[(own["metric"] == row.metric) & (own["split"] == UNSEEN)]
     points = main[(main["fold"] == MEAN) & (main["step"] == row.step)].sort_values("depth")
     measured = sorted(int(step) for step in main["step"].unique())
-    found = {step: gathered.networks[row.dataset, row.model].at(row.metric, step) for step in measured}
+    network = gathered.networks[row.dataset, row.model]
+    found = {step: network.at(row.metric, step) for step in measured}
     fitted_again = [step for step, each in found.items() if each is not None and each.halves is not None]
     steps = fitted_again if row.step in fitted_again else measured
     arranged = _Arranged(own, scores.folds, points["depth"].tolist())
@@ -77,12 +90,13 @@ def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: 
     keys = point_keys(points)
     return Candidates(
         row=row,
-        points=points[["layer", "embedding", "depth", "parameters"]].reset_index(drop=True),
+        points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
         steps=tuple(steps),
         gains=gains,
         halves=_sign(row) * _halves([found[step] for step in steps], keys) if row.step in fitted_again else None,
         replicates=tuple(found[step] for step in steps),
-        known=tuple(_known(row, fold, arranged, gains, elsewhere) for fold in range(len(scores.folds))),
+        known=_known(row, arranged, gains, elsewhere),
+        pixels=_pixels(network.layers),
     )
 
 
@@ -103,20 +117,31 @@ class _Arranged:
         return values.reshape(len(self.folds), len(steps), len(self.depths))
 
 
-def _known(row: SummaryRow, fold: int, arranged: _Arranged, gains: Float64, elsewhere: tuple[float, ...]) -> Known:
-    def last(metric: str, split: str) -> Float64 | None:
-        values = arranged.of(metric, split, [row.step])[fold, 0]
-        return None if np.isnan(values).all() else values
+def _known(row: SummaryRow, arranged: _Arranged, gains: Float64, elsewhere: tuple[float, ...]) -> tuple[Known, ...]:
+    def last(metric: str, split: str) -> Float64:
+        return arranged.of(metric, split, [row.step])[:, 0]
 
-    seen = last(row.metric, SEEN)
+    seen, probe = _sign(row) * last(row.metric, SEEN), last("probe_accuracy", SEEN)
     label_free = {score: last(score, UNSEEN) for score in LABEL_FREE}
-    return Known(
-        elsewhere=np.delete(gains, fold, axis=0),
-        seen=None if seen is None else _sign(row) * seen,
-        probe=last("probe_accuracy", SEEN),
-        label_free={score: values for score, values in label_free.items() if values is not None},
-        depths_elsewhere=elsewhere,
+    return tuple(
+        Known(
+            elsewhere=np.delete(gains, fold, axis=0),
+            seen=_measured(seen[fold]),
+            probe=_measured(probe[fold]),
+            label_free={score: values[fold] for score, values in label_free.items() if np.isfinite(values[fold]).any()},
+            depths_elsewhere=elsewhere,
+        )
+        for fold in range(len(gains))
     )
+
+
+def _measured(values: Float64) -> Float64 | None:
+    return None if np.isnan(values).all() else values
+
+
+def _pixels(layers: pd.DataFrame) -> Key | None:
+    rows = layers[(layers["depth"] == -1).fillna(value=False)]
+    return None if rows.empty else (str(rows.iloc[0]["layer"]), str(rows.iloc[0]["pooling"]))
 
 
 def _halves(steps: Sequence[Replicates | None], keys: Sequence[Key]) -> Float64:

@@ -1,20 +1,19 @@
-"""The verdict in words: advice for every dataset and model, tables of the main score, the findings, and the figures.
+"""The verdict in words: recommendations, tables of the main score, the findings, and the figures.
 
 The answer comes first, everything else in fewer words than summary.md has.
 """
 
-import re
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
-from stages.aggregate.formatting import MISSING, at_last_step, decimals, number, place, shorten
+from stages.aggregate.formatting import MISSING, at_last_step, decimals, number, place, shorten, wrapped
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.report.advice import advice
+from stages.aggregate.recommendation.records import read_recommendations
 from stages.aggregate.report.findings import Finding, read_findings
 from stages.aggregate.report.folds import single_folds
+from stages.aggregate.report.recommendation import recommendation_sentences
 from stages.aggregate.report.scopes import SHORT, explain_scopes, few_folds, score_interval, widest
 from stages.aggregate.report.summary_md import averages
 from stages.aggregate.tables.summary import SummaryRow, read_summary
@@ -45,7 +44,8 @@ def verdict(results: Path) -> str:
     rows = read_summary(results / "summary.csv")
     findings = read_findings(results / "findings.json")
     main, folds = [row for row in rows if row.main], single_folds(rows)
-    parts = [_title(main), "\n".join(_wrapped(advice(row)) for row in main), _table(main)]
+    recommended = map(recommendation_sentences, read_recommendations(results / "recommendation.json"))
+    parts = [_title(main), "\n".join(map(_wrapped, recommended)), _table(main)]
     parts += [_fold_table(folds)] if folds else []
     return "\n\n".join([*parts, *map(_finding, findings), _scope(main), _figures(results)])
 
@@ -136,6 +136,4 @@ def _laid_out(rows: Sequence[SummaryRow], columns: Columns) -> str:
 
 
 def _wrapped(text: str) -> str:
-    whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", text)  # `[0.1, 0.2]` and `95 %` stay whole
-    filled = textwrap.fill(whole, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return filled.replace("\N{NO-BREAK SPACE}", " ")
+    return wrapped(text, WIDTH)

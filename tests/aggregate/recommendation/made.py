@@ -27,6 +27,7 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
         cell = {"dataset": dataset, "model": "m", "fold": fold, "seed": seed_, "step": step}
         for depth, layer in enumerate(("pixels", *LAYERS), start=-1):
             place = cell | {"layer": layer, "depth": depth, "pooling": "mean", "parameters": 10 * (depth + 1)}
+            place["operations"] = 1000 * (depth + 1) ** 2
             for metric, split in product(("nmi", "probe_accuracy", *LABEL_FREE), ("test", "unseen")):
                 rows.append(place | {"metric": metric, "split": split, "value": random.uniform(0.2, 1)})
             parts = [(ALL_BUT_ONE_CLASS, f"class {fold} {i}") for i in range(4)]
@@ -35,12 +36,12 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
                 place | {"metric": "nmi", "split": "unseen", "kind": kind, "part": part, "value": random.uniform()}
                 for kind, part in parts
             ]
-        head = cell | {"layer": HEAD, "depth": None, "pooling": "", "parameters": None}
+        head = cell | {"layer": HEAD, "depth": None, "pooling": "", "parameters": None, "operations": None}
         if step:
             rows.append(head | {"metric": "accuracy", "split": "test", "value": random.uniform()})
-    layers = pd.DataFrame(rows).assign(chance=0.0, ceiling=1.0)
+    layers = pd.DataFrame(rows).assign(chance=0.0 if better == "higher" else 2.0, ceiling=1.0)
     layers["better"] = np.where(layers["metric"].isin(LABEL_FREE), "neither", better)
-    return layers.astype({"depth": "Int64", "parameters": "Int64"}), pd.DataFrame(refits)
+    return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
 
 def gathered(layers: pd.DataFrame, refits: pd.DataFrame) -> tuple[list[SummaryRow], Scores, Gathered]:

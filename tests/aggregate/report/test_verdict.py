@@ -5,12 +5,14 @@ import sys
 import pandas as pd
 import pytest
 
+from stages.aggregate.recommendation.records import write_recommendations
 from stages.aggregate.report.findings import evaluate_findings, write_findings
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, summary_table
 from stages.shared.console import UserError
 from stages.shared.csv_table import write_table
 from tests.aggregate.report.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network, single_fold
+from tests.aggregate.report.recommended import RECOMMENDATION
 
 SPREAD = {"seen_sd": 0.01, "unseen_sd": 0.02, "last_value_sd": 0.03, "accuracy_sd": 0.04, "n_seeds": 3}
 
@@ -19,6 +21,7 @@ def write(folder, *rows):
     write_table(folder / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
     main = [row for row in rows if row.main]
     write_findings(folder / "findings.json", evaluate_findings([evidence(*main)], STEPS))
+    write_recommendations(folder / "recommendation.json", [RECOMMENDATION])
 
 
 def table_of(text, first):
@@ -34,7 +37,7 @@ def test_the_answer_comes_first(tmp_path):
     assert (
         lines[0] == "Which layer separates unseen classes best? Score: NMI at step 100; g is the maximum over layers."
     )
-    assert lines[2].startswith("handwriting, a: take features from layer 5 of 9 (`blocks.3`, NMI 0.390) rather than")
+    assert lines[2].startswith("handwriting, a: take features from layer 5 of 9 (`blocks.3`, NMI 0.390) at step 100, ")
 
 
 def test_the_table_has_the_interval_of_the_wider_scope(tmp_path):
@@ -68,6 +71,7 @@ def test_several_datasets_have_a_column(tmp_path):
     rows = [network(), network(dataset="flowers")]
     write_table(tmp_path / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
     write_findings(tmp_path / "findings.json", evaluate_findings([evidence(row) for row in rows], STEPS))
+    write_recommendations(tmp_path / "recommendation.json", [RECOMMENDATION])
     table = table_of(verdict(tmp_path), "dataset model accuracy g seen g unseen other classes best layer last lead")
     assert [line.split()[:2] for line in table] == [["handwriting", "a"], ["flowers", "a"]]
 
@@ -139,6 +143,9 @@ def test_missing_damaged_and_old_results_are_errors(tmp_path):
     with pytest.raises(UserError, match="written by another version"):
         verdict(tmp_path)
     write(tmp_path, network())
+    (tmp_path / "recommendation.json").unlink()
+    with pytest.raises(UserError, match=r"recommendation\.json: must be a list of recommendations, found no file"):
+        verdict(tmp_path)
     (tmp_path / "findings.json").unlink()
     with pytest.raises(UserError, match=r"findings\.json: must be a list of findings, found no file"):
         verdict(tmp_path)

@@ -1,0 +1,171 @@
+"""recommendation.json: which layer and checkpoint to take from each network, and what is known of that choice.
+
+Its models are the file's schema; docs/results.md explains each field.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from stages.aggregate.metric_info import Scope
+from stages.aggregate.recommendation.criteria import CRITERIA
+from stages.shared.console import UserError
+
+
+class Record(BaseModel):
+    """Base of what the file holds: frozen, no further keys, numbers finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LayerRecord(Record):
+    """A layer of one checkpoint.
+
+    Attributes:
+        layer: its name, as in layers.csv and the embedding store.
+        depth: counts from 0 at the input side.
+        pooling: of its embedding.
+        step: the checkpoint.
+        value: main score of unseen classes, mean over seeds and folds.
+        parameters, operations: up to the layer; operations are multiply-adds for one image. None where not known, as
+            of embeddings from files.
+        parameters_share, operations_share: of those up to the last layer.
+    """
+
+    layer: str
+    depth: int
+    pooling: str
+    step: int
+    value: float
+    parameters: int | None
+    parameters_share: float | None
+    operations: int | None
+    operations_share: float | None
+
+
+class CheckpointRecord(Record):
+    """What one checkpoint is good for.
+
+    Attributes:
+        step: optimizer steps.
+        layer, depth, value: its best layer for unseen classes, and the main score there.
+        accuracy: of the network's own head on test images of seen classes; None where it has no trained one.
+        probe_accuracy, probe_layer: of a linear probe on the same images, at the best layer for that; None where not
+            measured.
+    """
+
+    step: int
+    layer: str
+    depth: int
+    value: float
+    accuracy: float | None
+    probe_accuracy: float | None
+    probe_layer: str | None
+
+
+class FineTuningRecord(Record):
+    """What fine-tuning does to the main score of unseen classes: the best later checkpoint against step 0.
+
+    Attributes:
+        step: the later checkpoint.
+        change: of the best layer's score, turned so that positive is better.
+        low, high: two-sided 95 % interval.
+        scope: `classes` or `images`, as in summary.csv.
+        status: whether the interval lies above 0, below it, or holds it.
+    """
+
+    step: int
+    change: float
+    low: float
+    high: float
+    scope: Scope
+    status: Literal["raised", "lowered", "not distinguishable"]
+
+
+class RegretRecord(Record):
+    """Mean regret of one criterion over folds, as in regret.csv: against the best layer, and layer and checkpoint."""
+
+    criterion: str
+    layers: float | None
+    layers_and_checkpoints: float | None
+
+    @property
+    def words(self) -> str:
+        """The criterion's name in tables."""
+        return CRITERIA[self.criterion].words
+
+
+class Recommendation(Record):
+    """What is recommended for one network on one dataset.
+
+    Attributes:
+        dataset, model: the network.
+        metric, better: the main score, and whether `higher` or `lower` is better.
+        n_folds: how many folds of unseen classes it rests on.
+        candidate_steps: the checkpoints from which one was chosen.
+        last_depth: depth of the last layer.
+        recommended: the best mean over folds and seeds among all layers at these checkpoints; None where no layer is
+            of use.
+        reason: why nothing is recommended; None where something is.
+        shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
+            recommended one among them; empty where that is not known.
+        shortlist_scope: for other `classes` or these, on other `images`; None where not known.
+        pixels: score of raw pixels; None where not measured.
+        checkpoints: each of the candidate steps.
+        fine_tuning: None of a network without step 0 or a later one, or where no interval is known.
+        regret: of every criterion that could choose, in the order of tables; empty where nothing was fitted again.
+        notes: what is missing, a sentence each.
+    """
+
+    dataset: str
+    model: str
+    metric: str
+    better: Literal["higher", "lower"]
+    n_folds: int
+    candidate_steps: list[int]
+    last_depth: int
+    recommended: LayerRecord | None
+    reason: str | None
+    shortlist: list[LayerRecord]
+    shortlist_scope: Scope | None
+    pixels: float | None
+    checkpoints: list[CheckpointRecord]
+    fine_tuning: FineTuningRecord | None
+    regret: list[RegretRecord]
+    notes: list[str]
+
+    @property
+    def shallowest(self) -> LayerRecord | None:
+        """The shallowest layer of the shortlist."""
+        return self.shortlist[0] if self.shortlist else None
+
+
+RECORDS = TypeAdapter(list[Recommendation])
+
+
+def write_recommendations(path: Path, recommendations: Sequence[Recommendation]) -> None:
+    """Write recommendation.json: strict JSON, the same bytes for the same recommendations."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(RECORDS.dump_json(list(recommendations), indent=2) + b"\n")
+
+
+def read_recommendations(path: Path) -> list[Recommendation]:
+    """Read recommendation.json.
+
+    Raises:
+        UserError: there is none, it is damaged, or it is of another version.
+    """
+    what, again = f"{path}: must be a list of recommendations", "run the aggregate stage"
+    try:
+        return RECORDS.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{what}, found no file; {again} (`dvc repro`)") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{what}, found it damaged or written by another version ({place or 'the file'}: {first['msg']}); {again} "
+            "again (`dvc repro --force`)"
+        ) from None

@@ -1,0 +1,41 @@
+"""Print which layer and checkpoint of each network to take, without running anything."""
+
+from pathlib import Path
+
+import click
+
+from stages.aggregate.recommendation.records import RECORDS, Recommendation, read_recommendations
+from stages.aggregate.report.recommendation import describe, missing
+from stages.commands.project import ProjectCommand, ProjectPath, stage_path
+from stages.shared.console import UserError, nearest
+
+
+@click.command(cls=ProjectCommand)
+@click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
+@click.option("--dataset", help="This dataset alone.")
+@click.option("--model", help="This network alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records of recommendation.json instead.")
+def recommend(results: Path, dataset: str | None, model: str | None, as_json: bool) -> None:
+    """Print which layer and checkpoint of each network to take features from, for classes that nobody labelled.
+
+    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
+    """
+    found = read_recommendations(results / "recommendation.json")
+    chosen = _of(_of(found, "dataset", dataset), "model", model)
+    if as_json:
+        print(RECORDS.dump_json(chosen, indent=2).decode())
+    else:
+        print("\n\n".join(part for part in (*map(describe, chosen), missing(chosen)) if part))
+
+
+def _of(found: list[Recommendation], what: str, name: str | None) -> list[Recommendation]:
+    """Keep the recommendations of one dataset or model.
+
+    Raises:
+        UserError: there is none of it.
+    """
+    kept = [each for each in found if name is None or getattr(each, what) == name]
+    if not kept:
+        known = {str(getattr(each, what)) for each in found}
+        raise UserError(f"--{what} must be one of the results, found {name!r}: {nearest(str(name), known)}")
+    return kept

@@ -1,0 +1,93 @@
+import pytest
+
+from stages.aggregate.report.recommendation import describe, missing, recommendation_sentences
+from tests.aggregate.report.recommended import END, RECOMMENDATION, REGRET, SHORTLIST, START, layer, recommendation
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_choosing_cost():
+    assert recommendation_sentences(RECOMMENDATION) == (
+        "handwriting, a: take features from layer 5 of 9 (`blocks.3`, NMI 0.390) at step 100, with 50 % of the "
+        "parameters and 40 % of the multiply-adds. Not distinguishable from it (other classes): layers 4 and 6; the "
+        "shallowest, layer 4 (`blocks.2`), with 38 % of the parameters and 25 % of the multiply-adds. On classes that "
+        "it did not know, such a choice lost 0.020 to the best, the layer at two thirds of the depth 0.040."
+    )
+
+
+def test_the_description_adds_what_fine_tuning_did_and_a_table_of_baselines():
+    lines = describe(RECOMMENDATION).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 15
+    assert (
+        "Fine-tuning to step 100 made it better: +0.090 [+0.020, +0.160] (other classes) on step 0, where `blocks.1` "
+        "is best (NMI 0.300). On known classes: 0.600 by a linear probe on `blocks.5` at step 0; accuracy 0.760 at "
+        "step 100."
+    ) in one_line(describe(RECOMMENDATION))
+    assert [one_line(line) for line in lines[-4:]] == [
+        "NMI lost to the best on 4 folds not known layer layer and step",
+        "the other folds (as recommended) 0.010 0.020",
+        "last layer 0.150 0.160",
+        "two thirds of the depth 0.030 0.040",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("lowered", "Fine-tuning to step 100 made it worse: +0.090"),
+        ("not distinguishable", "Whether fine-tuning to step 100 makes it better is open: +0.090"),
+    ],
+)
+def test_what_fine_tuning_did_is_said_in_plain_words(status, words):
+    change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
+    assert words in one_line(describe(recommendation(fine_tuning=change)))
+
+
+def test_a_checkpoint_is_named_where_there_was_a_choice():
+    first = SHORTLIST[1].model_copy(update={"step": 0})
+    assert " at step 0, before fine-tuning, with 50 %" in recommendation_sentences(recommendation(recommended=first))
+    frozen = recommendation(recommended=first, candidate_steps=[0], checkpoints=[START], fine_tuning=None)
+    assert "NMI 0.390), with 50 % of the parameters" in recommendation_sentences(frozen)
+    assert "Fine-tuning" not in describe(frozen)
+
+
+def test_ties_are_said_as_far_as_they_are_known():
+    text = recommendation_sentences(recommendation(shortlist=SHORTLIST[1:], shortlist_scope="images"))
+    assert "Not distinguishable from it (other images): layer 6. On classes" in text
+    text = recommendation_sentences(recommendation(shortlist=SHORTLIST[1:2]))
+    assert "No other layer ties with it (other classes)." in text
+    text = recommendation_sentences(recommendation(shortlist=[], shortlist_scope=None))
+    assert "Which layers tie with it is not known (no interval: " in text
+
+
+def test_nothing_is_claimed_that_is_not_known():
+    unknown = layer(4, "blocks.3", 0.39, parameters_share=None)
+    text = recommendation_sentences(recommendation(recommended=unknown, regret=REGRET[1:], shortlist=[unknown]))
+    assert "NMI 0.390) at step 100. No other layer" in text
+    assert text.endswith("What this choice costs on classes that it does not know was not measured.")
+    assert "lost" not in describe(recommendation(regret=[]))
+    unprobed = START.model_copy(update={"probe_accuracy": None, "probe_layer": None})
+    assert "On known classes: accuracy 0.760 at step 100." in one_line(
+        describe(recommendation(checkpoints=[unprobed, END]))
+    )
+
+
+def test_without_a_recommendation_there_is_a_reason_and_nothing_else():
+    nothing = recommendation(recommended=None, reason="no layer is shown to beat raw pixels (NMI 0.1)", shortlist=[])
+    expected = "handwriting, a: no recommendation: no layer is shown to beat raw pixels (NMI 0.1)."
+    assert recommendation_sentences(nothing) == expected
+    assert one_line(describe(nothing)) == expected
+
+
+def test_a_single_layer_leaves_no_choice():
+    only = recommendation(recommended=layer(0, "pool", 0.3), last_depth=0, candidate_steps=[0], shortlist=[])
+    assert recommendation_sentences(only) == "handwriting, a: its only layer is `pool`, NMI 0.300."
+
+
+def test_what_is_missing_is_said_once():
+    text = missing([recommendation(notes=["A is not known.", "B."]), recommendation(notes=["B."])])
+    assert text == "A is not known.\nB."
+    assert missing([RECOMMENDATION]) == ""

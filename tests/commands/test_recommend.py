@@ -1,0 +1,41 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from stages.aggregate.recommendation.records import write_recommendations
+from stages.aggregate.report.recommendation import describe
+from stages.commands.recommend import recommend
+from stages.shared.console import UserError
+from tests.aggregate.report.recommended import RECOMMENDATION, recommendation
+
+OTHER = recommendation(model="b", dataset="flowers", notes=["Multiply-adds are not known."])
+
+
+@pytest.fixture
+def results(tmp_path):
+    write_recommendations(tmp_path / "recommendation.json", [RECOMMENDATION, OTHER])
+    return tmp_path
+
+
+def run(*args):
+    return CliRunner().invoke(recommend, [*map(str, args)], catch_exceptions=False)
+
+
+def test_it_prints_every_network_and_what_is_missing(results):
+    expected = f"{describe(RECOMMENDATION)}\n\n{describe(OTHER)}\n\nMultiply-adds are not known.\n"
+    assert run(results).output == expected
+    assert run(results, "--model", "a").output == f"{describe(RECOMMENDATION)}\n"
+    assert run(results, "--dataset", "handwriting").output == f"{describe(RECOMMENDATION)}\n"
+
+
+def test_the_records_are_those_of_the_file(results):
+    (found,) = json.loads(run(results, "--dataset", "flowers", "--json").output)
+    assert found == json.loads((results / "recommendation.json").read_text())[1]
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known(results):
+    with pytest.raises(UserError, match=r"--model must be one of the results, found 'c': \(known: a, b\)"):
+        run(results, "--model", "c")
+    with pytest.raises(UserError, match="--model must be one of the results, found 'b'"):
+        run(results, "--dataset", "handwriting", "--model", "b")
