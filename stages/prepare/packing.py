@@ -5,10 +5,8 @@ from there the images that stay are written in the manifest's order. Memory hold
 """
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -19,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.candidates import Candidate, Content, Listing, Split, Splits, unique_ids
-from stages.prepare.decode import BadImageError, decode, digest
+from stages.prepare.candidates import Candidate, Listing, Split, Splits, unique_ids
+from stages.prepare.decode_many import decode_many
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
 from stages.prepare.folds import Fold, make_fold
 from stages.prepare.groups import group_by_name
@@ -31,10 +29,6 @@ from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, check_sizes, plan_folds
 from stages.shared.console import UserError, errors_of, progress
 from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
-
-IMAGES_PER_BLOCK = 32
-
-Decoded = NDArray[np.uint8] | str  # (S, S, 3), or why there is none
 
 
 def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, dataset: str) -> Report:
@@ -122,10 +116,10 @@ def _decode_all(
 ) -> tuple[list[DecodedImage], list[Skipped]]:
     images: list[DecodedImage] = []
     skipped: list[Skipped] = []
-    stream = _decoded(chosen, params)
-    for candidate, split, sha256, pixels in progress(
-        stream, total=len(chosen), what=f"prepare {dataset}", unit="images"
-    ):
+    contents = [candidate.content for candidate, _ in chosen]
+    decoded = decode_many(contents, size=params.image_size, fit=params.fit, fill=params.fill)
+    stream = progress(decoded, total=len(chosen), what=f"prepare {dataset}", unit="images")
+    for (candidate, split), (sha256, pixels) in zip(chosen, stream, strict=True):
         if isinstance(pixels, str):
             _refuse_bad(candidate, pixels, params)
             skipped.append(Skipped(candidate.source, pixels))
@@ -142,34 +136,6 @@ def _refuse_bad(candidate: Candidate, reason: str, params: DatasetParams) -> Non
             f"{candidate.source} cannot be decoded: {reason}; "
             "replace or remove it, or set `on_bad_image: skip` to leave such files out"
         )
-
-
-def _decoded(
-    chosen: list[tuple[Candidate, Split]], params: DatasetParams
-) -> Iterator[tuple[Candidate, Split, str, Decoded]]:
-    work = partial(_decode_one, params=params)
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        for start in range(0, len(chosen), IMAGES_PER_BLOCK):
-            block = chosen[start : start + IMAGES_PER_BLOCK]
-            contents = [_read(candidate) for candidate, _ in block]
-            for (candidate, split), (sha256, pixels) in zip(block, pool.map(work, contents), strict=True):
-                yield candidate, split, sha256, pixels
-
-
-def _read(candidate: Candidate) -> Content | OSError:
-    try:
-        return candidate.content()
-    except OSError as error:
-        return error
-
-
-def _decode_one(content: Content | OSError, params: DatasetParams) -> tuple[str, Decoded]:
-    if isinstance(content, OSError):
-        return "", f"cannot be read ({content.strerror or content})"
-    try:
-        return digest(content), decode(content, size=params.image_size, fit=params.fit, fill=params.fill)
-    except BadImageError as error:
-        return "", str(error)
 
 
 def _manifest(images: Sequence[DecodedImage]) -> pd.DataFrame:
