@@ -14,6 +14,7 @@ from stages.shared.console import nearest, run_main
 
 COMMANDS = {
     "check": ("stages.commands.check.command", "Check params.yaml and the raw data before a run."),
+    "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
     "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
     "recommend": ("stages.commands.recommend", "Print which layer to take, what ties, and what choosing cost."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),

@@ -33,15 +33,19 @@ class ProjectPath(click.Path):
         return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
-def stage_path(stage: str, option: str) -> Path:
+def stage_path(stage: str, option: str, **item: str) -> Path:
     """Look up in dvc.yaml, the one place that spells artifact paths, what it passes to a stage as an option.
 
     Args:
-        stage: a stage that has no matrix, `aggregate`.
+        stage: for example `aggregate`.
         option: for example `--out`.
+        item: of a stage that has a matrix: which of its cells, `dataset="handwriting", model=...`.
     """
     words: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"][stage]["cmd"].split()
-    return ROOT / words[words.index(option) + 1]
+    path = words[words.index(option) + 1]
+    for name, value in item.items():
+        path = path.replace(f"${{item.{name}}}", value)
+    return ROOT / path
 
 
 params_option = click.option(

@@ -1,0 +1,81 @@
+"""Cut a network at one layer: a smaller network as files that load without this project."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stages.commands.project import ProjectCommand, ProjectPath, params_option
+
+
+@click.command(cls=ProjectCommand)
+@click.option("--dataset", required=True, help="Entry of `datasets`.")
+@click.option("--model", required=True, help="Entry of `models`.")
+@click.option("--fold", help="A number, or `all`; by default `all` if the grid has it, else the grid's first.")
+@click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
+@click.option("--step", type=click.IntRange(min=0), help="Which checkpoint; by default the recommended, or the last.")
+@click.option("--layer", default="recommended", show_default=True, help="recommended, best, or a layer's name.")
+@click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
+@click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0, min_open=True), help="Largest distance from the stored embeddings."
+)
+@click.option("--licence", help="Licence of the pre-trained weights, for the card, if it is not known here.")
+@params_option
+def cut(
+    dataset: str,
+    model: str,
+    fold: str | None,
+    seed: int | None,
+    step: int | None,
+    layer: str,
+    out: Path,
+    onnx: bool,
+    tolerance: float | None,
+    licence: str | None,
+    params: Path,
+) -> None:
+    """Cut a network of a finished cell at one layer.
+
+    Writes the network up to the layer, with resizing, normalization and pooling, as files that load with torch or
+    onnxruntime alone, and a model card. They are compared with the stored embeddings first.
+    """
+    from stages.commands.cut.cell import CellPaths, choose_cell, name_of, open_source  # torch takes seconds to import
+    from stages.commands.cut.onnx_file import check_packages
+    from stages.commands.cut.verify import default_tolerance
+    from stages.commands.cut.write import check_out, write_cut
+
+    check_out(out)
+    if onnx:
+        check_packages()
+    cell = choose_cell(params, dataset, model, fold, seed)
+    paths = CellPaths.of(cell)
+    source = open_source(params, cell, paths, step=step, layer=layer)
+    allowed = default_tolerance(source) if tolerance is None else tolerance
+    again = command_line(source.store.cell, source.step, source.layer.name, out, onnx=onnx, licence=licence)
+    card = write_cut(out, source, paths, onnx=onnx, tolerance=allowed, licence=licence, command=again)
+    print(f"cut {name_of(source.store.cell)} {summary(card)}; in {out}")
+
+
+def summary(card: Mapping[str, Any]) -> str:
+    """Say in a line what was cut."""
+    size, layer, agreement = card["size"], card["layer"], card["agreement"]
+    return (
+        f"at layer {layer['place']} (`{layer['name']}`): "
+        f"{size['parameters']:,} of {size['network_parameters']:,} parameters, "
+        f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
+        f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}"
+    )
+
+
+def command_line(
+    cell: tuple[str, str, str, int], step: int, layer: str, out: Path, *, onnx: bool, licence: str | None
+) -> str:
+    """Write the command that cuts the same layer again, with nothing left to defaults."""
+    options = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
+    options |= {"step": step, "layer": layer, "out": out.name}
+    words = [f"--{name} {value}" for name, value in options.items()]
+    return " ".join(
+        ["whichlayer cut", *words, *([] if onnx else ["--no-onnx"]), *([f"--licence '{licence}'"] if licence else [])]
+    )

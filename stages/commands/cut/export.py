@@ -1,0 +1,141 @@
+"""A network up to one layer as a program of its own, by torch.export: any network whose layers embed can hook.
+
+The whole network is traced with embed's own hook and pooling. What comes after the layer is then taken out of the
+graph, and of the tensors those are kept that the rest reads: torch.export alone keeps all of them.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram
+
+from stages.embed.hooks import LayerEmbeddings
+from stages.embed.layers import PooledLayer
+from stages.shared.console import UserError
+from stages.shared.networks.network import Network
+
+EXAMPLES = 2
+"""Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""
+
+TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+"""What torch.export notes of the code that a node comes from: paths of this machine, and names of classes."""
+
+
+class UpToLayer(nn.Module):
+    """From packed images to one layer's embedding, as the embed stage computes it.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        layer: which module's output, and how it becomes a vector.
+    """
+
+    def __init__(self, network: Network, layer: PooledLayer) -> None:
+        super().__init__()
+        self.network = network.module  # so that its tensors are this module's
+        self._parts = (network, layer)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) uint8, RGB -> (B, width) float32."""
+        network, layer = self._parts
+        with LayerEmbeddings(network, [layer], logits=False) as embed:
+            return embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1)))[layer.layer.name]
+
+
+def export_layer(network: Network, layer: PooledLayer, image_size: int) -> ExportedProgram:
+    """Export a network up to one layer, with the transform before it and the pooling after it, for batches of any size.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        layer: where it is cut.
+        image_size: height and width S in pixels of the images that go in.
+
+    Returns:
+        A program whose state holds the tensors that the layer depends on and no others, by the network's own names.
+
+    Raises:
+        UserError: torch.export cannot trace the network.
+    """
+    images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
+    what = f"layer {layer.layer.name!r}"
+    whole = _trace(UpToLayer(network, layer).eval(), images, what)
+    program = _trace(cut_graph(whole.module(), "network."), images, what)
+    for node in program.graph.nodes:
+        for name in TRACES:
+            node.meta.pop(name, None)
+    return program
+
+
+def _trace(module: nn.Module, images: Tensor, what: str) -> ExportedProgram:
+    try:
+        with quiet(), torch.no_grad():
+            return torch.export.export(module, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False)
+    except Exception as error:  # torch.export raises anything that a network's code does
+        raise UserError(
+            f"{what} cannot be exported by torch {torch.__version__}: {type(error).__name__}: {first_line(error)}; "
+            "try another layer, or other versions of torch and of the network's library"
+        ) from error
+
+
+def cut_graph(traced: nn.Module, prefix: str) -> fx.GraphModule:
+    """Take out of a traced module what its output does not depend on: operations, tensors and checks of the input.
+
+    Args:
+        traced: as `ExportedProgram.module()` gives it.
+        prefix: taken off the tensors' names.
+    """
+    module = cast(fx.GraphModule, traced)
+    graph = module.graph
+    output = graph.output_node()
+    nodes = list(graph.nodes)
+    last = max(nodes.index(node) for node in output.all_input_nodes)
+    for node in reversed(nodes[last + 1 : -1]):  # all that runs later, also what changes tensors in place
+        graph.erase_node(node)
+    for node in [node for node in nodes[:last] if node.op == "call_module"]:  # checks of the input's shape
+        graph.erase_node(node)
+    graph.eliminate_dead_code()
+    kept: dict[str, Any] = {}
+    for node in graph.find_nodes(op="get_attr"):
+        name = str(node.target).removeprefix(prefix)
+        kept[name] = _attribute(module, str(node.target))
+        node.target = name
+    return fx.GraphModule(kept, graph)
+
+
+def _attribute(module: nn.Module, path: str) -> Any:
+    parent, _, name = path.rpartition(".")
+    value = getattr(module.get_submodule(parent), name)
+    return value.detach().contiguous() if isinstance(value, Tensor) else value
+
+
+def save_program(program: ExportedProgram, path: Path) -> None:
+    """Write a program; the same bytes for the same program and version of torch."""
+    program.example_inputs = None
+    buffer = BytesIO()  # a path's name would stand in the file
+    with quiet():
+        torch.export.save(program, buffer)
+    path.write_bytes(buffer.getvalue())
+
+
+def load_program(path: Path) -> nn.Module:
+    """Load a program that `save_program` wrote: (B, 3, S, S) uint8 -> (B, width) float32."""
+    with quiet():
+        return torch.export.load(path).module()
+
+
+def first_line(error: Exception) -> str:
+    """Shorten what a library raised."""
+    return next(iter(str(error).strip().splitlines()), "")[:300]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's warnings of its own code from who cuts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
