@@ -1,21 +1,19 @@
 """What a cut's card says: facts of the network, the data, the scores and the files, as plain values."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import place
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.commands.cut.cell import CellPaths, Source
 from stages.embed.cell import library_versions
+from stages.embed.taps.trace import trace_forward
 from stages.shared.csv_table import read_table
 from stages.shared.image_store import fold_path
 from stages.shared.split_names import SEEN, UNSEEN
@@ -83,31 +81,20 @@ def data_facts(source: Source, prepared: Path, fold: str) -> dict[str, Any]:
     }
 
 
-def size_facts(cut: nn.Module, kept: Mapping[str, torch.Tensor], source: Source) -> dict[str, Any]:
-    """Count parameters and multiply-adds of one image, of the cut and of the whole network.
+def size_facts(kept: Collection[str], source: Source) -> dict[str, Any]:
+    """Count parameters, and multiply-adds for one image, of the cut and of the whole network.
 
     Args:
-        cut: the loaded program.
-        kept: the tensors that it holds.
+        kept: names of the tensors that the cut holds.
         source: the network that it is part of.
     """
     parameters = {name: p.numel() for name, p in source.network.module.named_parameters()}
-    size = source.images.size
     return {
         "parameters": sum(count for name, count in parameters.items() if name in kept),
         "network_parameters": sum(parameters.values()),
-        "multiply_adds": count_multiply_adds(cut, torch.zeros(1, 3, size, size, dtype=torch.uint8)),
-        "network_multiply_adds": count_multiply_adds(
-            source.network.module, torch.zeros(1, 3, *[source.network.image_size] * 2)
-        ),
+        "multiply_adds": source.layer.operations,
+        "network_multiply_adds": trace_forward(source.network.module, source.network.image_size).operations[""],
     }
-
-
-def count_multiply_adds(module: nn.Module, image: torch.Tensor) -> int:
-    """Count the multiply-adds of convolutions and matrix products for a batch of one."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(image)
-    return int(counter.get_total_flops()) // 2  # which counts a multiply-add as two
 
 
 def score_facts(source: Source, paths: CellPaths) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """Which layer of a network is meant: a name, or what the workflow's results say of it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stages.aggregate.curves import MEAN
+from stages.aggregate.recommendation.records import read_recommendations
 from stages.aggregate.tables.summary import read_summary
 from stages.shared.console import UserError, nearest
 from stages.shared.embedding_store import Embeddings, Layer
@@ -67,17 +66,14 @@ def best_layer(results: Path, dataset: str, model: str) -> Choice:
 def recommended_layer(results: Path, dataset: str, model: str) -> Choice:
     """Read which layer is recommended, at which checkpoint."""
     path = results / "recommendation.json"
-    try:
-        records: list[dict[str, Any]] = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no recommendation there; run `dvc repro`, or name a layer (--layer)") from None
-    record = next((r for r in records if (r["dataset"], r["model"]) == (dataset, model)), None)
-    if record is None:
+    found = [each for each in read_recommendations(path) if (each.dataset, each.model) == (dataset, model)]
+    if not found:
         raise _not_in(path.name, dataset, model)
-    chosen = record["recommended"]
+    (recommendation,) = found
+    chosen = recommendation.recommended
     if chosen is None:
-        raise UserError(f"no layer of {dataset}, {model} is recommended: {record['reason']}; name one (--layer)")
-    return Choice(chosen["layer"], chosen["pooling"], chosen["step"])
+        raise UserError(f"no layer of {dataset}, {model} is recommended: {recommendation.reason}; name one (--layer)")
+    return Choice(chosen.layer, chosen.pooling, chosen.step)
 
 
 CHOOSE: dict[str, Callable[[Path, str, str], Choice]] = {"recommended": recommended_layer, "best": best_layer}

@@ -68,7 +68,7 @@ def write_cut(
             "network": facts.network_facts(source, licence),
             "data": facts.data_facts(source, paths.prepared, source.store.fold),
             "scores": facts.score_facts(source, paths),
-            "size": facts.size_facts(loaded, program.state_dict, source),
+            "size": facts.size_facts(program.state_dict, source),
             "files": files,
             "agreement": _agreement(reference, tolerance, distance),
             "versions": facts.version_facts(source, files),

@@ -1,22 +1,24 @@
 """Which layer is meant: a name, or what the results say; and what is said where none is."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stages.aggregate.recommendation.records import Recommendation, write_recommendations
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
 from stages.commands.cut.which_layer import choose_layer
 from stages.shared.console import UserError
 from stages.shared.csv_table import write_table
 from stages.shared.embedding_store import Embeddings, open_embeddings
+from tests.aggregate.report import recommended
 from tests.commands.cut.finished import finish_cell
 
 ROW: dict[str, Any] = {
     "dataset": "trees", "model": "tiny", "fold": "mean", "pooling": "class_token", "step": 50, "n_folds": 2,
     "n_seeds": 1, "metric": "nmi", "unseen": 0.4, "best_layer": "blocks.1", "best_depth": 2, "last_depth": 6,
-    "last_layer": "blocks.5", "best_parameters": 9, "total_parameters": 99, "main": True, "better": "higher",
+    "last_layer": "blocks.5", "best_parameters": 9, "total_parameters": 99, "best_operations": 9,
+    "total_operations": 99, "main": True, "better": "higher",
 }  # fmt: skip
 
 
@@ -32,11 +34,14 @@ def write_summary(folder: Path, *changes: dict[str, Any]) -> Path:
     return folder
 
 
+def _record(**changes: Any) -> Recommendation:
+    chosen = recommended.layer(3, "blocks.2", 0.4).model_copy(update={"pooling": "max", "step": 0})
+    fields = {"dataset": "trees", "model": "tiny", "recommended": chosen, **changes}
+    return recommended.recommendation(**fields)
+
+
 def recommend(folder: Path, **changes: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    chosen = {"layer": "blocks.2", "pooling": "max", "step": 0}
-    record = {"dataset": "trees", "model": "tiny", "recommended": chosen, "reason": None, **changes}
-    (folder / "recommendation.json").write_text(json.dumps([{**record, "model": "other"}, record]))
+    write_recommendations(folder / "recommendation.json", [_record(model="large"), _record(**changes)])
     return folder
 
 
@@ -71,7 +76,7 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
         choose_layer(store, "blocks.O", tmp_path)
     with pytest.raises(UserError, match="'pixels' must be recommended or best"):
         choose_layer(store, "pixels", tmp_path)
-    with pytest.raises(UserError, match=r"recommendation\.json: no recommendation there"):
+    with pytest.raises(UserError, match=r"recommendation\.json: must be a list of recommendations, found no file"):
         choose_layer(store, "recommended", tmp_path)
     with pytest.raises(UserError, match=r"summary\.csv: must be a summary, found no file"):
         choose_layer(store, "best", tmp_path)
