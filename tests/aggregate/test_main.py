@@ -138,6 +138,11 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     assert summary["ci_images_low"].notna().all()
     claims = json.loads((tmp_path / "results/findings.json").read_text())
     assert len(claims) == 3
+    regret = pd.read_csv(tmp_path / "results/regret.csv").query("fold == 'mean' and criterion == 'other_folds'")
+    assert len(regret) == 2 * len(MODELS)
+    advised = json.loads((tmp_path / "results/recommendation.json").read_text())
+    assert [(each["model"], each["shortlist_scope"]) for each in advised] == [(model, "classes") for model in MODELS]
+    assert "## What choosing a layer costs" in (tmp_path / "results/summary.md").read_text()
     assert "other classes of this domain" in capsys.readouterr().out
 
 

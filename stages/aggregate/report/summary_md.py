@@ -1,4 +1,4 @@
-"""summary.md: the findings, then a table per dataset and score, and the main score fold by fold."""
+"""summary.md: the findings, what choosing a layer costs, a table per dataset and score, and single folds."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -27,11 +27,18 @@ Table = tuple[str, list[str], list[str], list[list[str]]]
 """Heading, names of the columns, their alignments, cells."""
 
 
-def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = ()) -> str:
-    """The findings and the summary as Markdown: a section per dataset, a table per score."""
+def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = (), regret: str = "") -> str:
+    """The findings, what choosing a layer costs, and the summary as Markdown: a section per dataset, a table per score.
+
+    Args:
+        rows: of the summary.
+        findings: the claims, judged.
+        regret: the section about what choosing a layer costs.
+    """
     parts = [f"# Which layer separates unseen classes best?\n\n{explain(rows)}\n"]
     if findings:
         parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
+    parts += [f"## What choosing a layer costs\n\n{regret}\n"] if regret else []
     for dataset, tables in tables_by_dataset(rows, "`{}`"):
         parts.append(f"## {dataset}\n")
         for heading, header, aligned, cells in tables:
