@@ -99,7 +99,7 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None,
         cell: which.
         paths: where it is.
         step: of the checkpoint; None: the recommended one with `recommended`, else the last.
-        layer: `recommended`, `best` or a name.
+        layer: `recommended`, `best`, `last` or a name.
 
     Raises:
         UserError: the cell is not finished, has no such step or layer, or is not of the entries in params.yaml.

@@ -10,6 +10,8 @@ from stages.aggregate.tables.summary import read_summary
 from stages.shared.console import UserError, nearest
 from stages.shared.embedding_store import Embeddings, Layer
 
+LAST = "last"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -32,7 +34,8 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
     Args:
         store: of the cell.
         wanted: `recommended` (layer and checkpoint of recommendation.json), `best` (the best by the main score over all
-            folds, at the last checkpoint, as summary.csv says), or the name of a layer in the store.
+            folds, at the last checkpoint, as summary.csv says), `last` (in its main pooling), or the name of a layer in
+            the store.
         results: the folder that the aggregate stage wrote.
 
     Raises:
@@ -41,9 +44,11 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
     layers = {layer.name: layer for layer in store.layers if layer.module}  # not the raw pixels
     if wanted in layers:
         return layers[wanted], None
+    if wanted == LAST:
+        return min(layers.values(), key=lambda layer: -layer.depth), None  # the first of its poolings
     if wanted not in CHOOSE:
         raise UserError(
-            f"--layer: {wanted!r} must be {' or '.join(CHOOSE)}, or a layer of {store.dataset}, {store.model}: "
+            f"--layer: {wanted!r} must be {', '.join(CHOOSE)}, {LAST} or a layer of {store.dataset}, {store.model}: "
             f"{nearest(wanted, layers)}"
         )
     choice = CHOOSE[wanted](results, store.dataset, store.model)

@@ -46,6 +46,9 @@ def recommend(folder: Path, **changes: Any) -> Path:
 
 
 def test_a_name_is_the_store_s(store: Embeddings, tmp_path: Path):
+    assert choose_layer(store, "last", tmp_path)[0] == next(
+        x for x in store.layers if x.depth == store.layers[-1].depth
+    )
     layer, step = choose_layer(store, "blocks.1@max", tmp_path)
     assert (layer.name, layer.module, layer.pooling, step) == ("blocks.1@max", "blocks.1", "max", None)
 
@@ -72,9 +75,11 @@ def test_a_joined_pooling_stands_for_each_layer_s_own(store: Embeddings, tmp_pat
 
 
 def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
-    with pytest.raises(UserError, match=r"'blocks\.O' must be recommended or best, or a layer of trees, tiny: did you"):
+    with pytest.raises(
+        UserError, match=r"'blocks\.O' must be recommended, best, last or a layer of trees, tiny: did you"
+    ):
         choose_layer(store, "blocks.O", tmp_path)
-    with pytest.raises(UserError, match="'pixels' must be recommended or best"):
+    with pytest.raises(UserError, match="'pixels' must be recommended, best, last"):
         choose_layer(store, "pixels", tmp_path)
     with pytest.raises(UserError, match=r"recommendation\.json: must be a list of recommendations, found no file"):
         choose_layer(store, "recommended", tmp_path)

@@ -1,0 +1,93 @@
+"""Embed new images with a finished network: one file of features, with the images' paths."""
+
+import csv
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stages.shared.stage_run import publish, remove, remove_leftovers
+from stages.commands.features.image_files import describe, list_images, refuse_unreadable, without_other_files
+from stages.commands.features.output import writer_of
+from stages.commands.features.shards import Shards, unfinished_folder
+from stages.commands.features.sources import open_extractor
+from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.shared.console import Stopwatch, UserError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`--from` as it was given, and as a path, if there is such a folder."""
+
+    text: str
+    folder: Path | None
+
+
+class OriginType(click.ParamType[Origin]):
+    """A cell's name or a folder, which is given from where the user is."""
+
+    name = "cell or folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Origin:
+        """Look for the folder before the command goes to the project's."""
+        path = ProjectPath().convert(value, param, ctx)
+        return Origin(str(value), path if Path(str(value)).is_dir() else None)
+
+
+@click.command(cls=ProjectCommand)
+@click.argument("images", type=ProjectPath())
+@click.option("--from", "origin", type=OriginType(), required=True, help="A finished cell, or the folder of a cut.")
+@click.option("--layer", default="", help="recommended (the default), best, last, or a layer's name; not of a cut.")
+@click.option("--step", type=int, help="The checkpoint's step; by default the last.")
+@click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
+@params_option
+def features(
+    images: Path, origin: Origin, layer: str, step: int | None, out: Path, skip_unreadable: bool, params: Path
+) -> None:
+    """Embed new images with a finished network, at one layer: a vector for each, with its path.
+
+    IMAGES is any folder, with all folders in it, or an archive (.zip, .tar, ...). No labels are needed. CELL is
+    dataset/model/fold/seed, or its folder; of a folder that `whichlayer cut` made, its own layer is taken.
+
+    A run that was cut short goes on where it was when it is started again.
+    """
+    watch = Stopwatch("features", "", None)
+    write = writer_of(out)
+    if out.exists():
+        raise UserError(f"{out}: must not exist; remove it (rm -r {out}), or name another file with --out")
+    with ExitStack() as resources:
+        found, unreadable = without_other_files(list_images(images, resources))
+        if not skip_unreadable:
+            refuse_unreadable(images, unreadable)
+        extractor = open_extractor(params, origin.text, origin.folder, layer=layer, step=step)
+        if extractor.note:
+            print(f"features: {extractor.note}", file=sys.stderr)
+        shards = Shards(resources.enter_context(unfinished_folder(out)), found, extractor)
+        shards.fill(skip=skip_unreadable)
+        for shard in shards:
+            unreadable |= shard.unreadable
+        count = sum(len(shard.paths) for shard in shards)
+        remove_leftovers(out)
+        scratch = out.with_name(f".{out.name}.partial-{os.getpid()}")
+        resources.callback(remove, scratch)
+        write(scratch, shards, count, extractor.width, extractor.about)
+        _list_unreadable(out, unreadable)
+        publish(scratch, out, replace=False)
+    of = extractor.about
+    watch.done(f"{count} images at layer {of['layer']} (width {extractor.width}, step {of['step']}) in {out}")
+
+
+def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:
+    """Say which files have no features, and list all of them beside the output."""
+    listing = out.with_name(f"{out.name}.unreadable.csv")
+    listing.unlink(missing_ok=True)
+    if not unreadable:
+        return
+    with listing.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
+    print(f"features: left out {describe(unreadable)}; all of them: {listing}", file=sys.stderr)

@@ -1,0 +1,119 @@
+"""The images of any folder or archive, listed without labels and without being decoded."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from stages.prepare.candidates import CONTROL
+from stages.prepare.decode import BROKEN_IMAGE
+from stages.prepare.raw_files import RawFiles, open_raw
+from stages.prepare.regular_files import check_regular
+from stages.shared.console import UserError
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Files to embed, in the order in which they are read fastest.
+
+    Attributes:
+        where: the folder or archive.
+        paths: relative to it, with forward slashes.
+    """
+
+    where: Path
+    paths: Sequence[str]
+    _files: RawFiles
+
+    def contents(self, start: int, stop: int) -> list[Callable[[], bytes]]:
+        """Functions that read some of the files, which fail with an `OSError` or a `UserError`."""
+        return [self._files.content(path) for path in self.paths[start:stop]]
+
+    def state(self, start: int, stop: int) -> list[tuple[str, int, int]]:
+        """Name, size and time of change of some of the files; of an archive's members the archive's."""
+        return [(path, *_size_and_time(self._file_of(path))) for path in self.paths[start:stop]]
+
+    def _file_of(self, path: str) -> Path:
+        return self.where / path if self.where.is_dir() else self.where
+
+
+def list_images(where: Path, resources: ExitStack) -> ImageFiles:
+    """List all files of a folder, or of an archive, as images. Hidden files are left out.
+
+    Args:
+        where: a folder, which may hold folders or one archive, or an archive.
+        resources: closes the archive.
+
+    Raises:
+        UserError: it is missing or empty, the archive is damaged, or a file is a pipe or device.
+    """
+    if not where.exists():
+        raise UserError(f"{where}: must be a folder or an archive of images, found nothing there")
+    check_regular(where)
+    files = open_raw(where, resources)
+    for path in files.paths:
+        if CONTROL.search(path):
+            raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")
+    return ImageFiles(files.where, files.paths, files)
+
+
+def without_other_files(images: ImageFiles) -> tuple[ImageFiles, dict[str, str]]:
+    """Leave out the files that no reader of Pillow's recognizes; those with an image's ending are not looked at.
+
+    Returns:
+        The others, and of those left out path and reason.
+    """
+    others = dict.fromkeys(_others(images), "not an image that Pillow reads")
+    kept = [path for path in images.paths if path not in others]
+    return ImageFiles(images.where, kept, images._files), others
+
+
+def refuse_unreadable(where: Path, reasons: dict[str, str]) -> None:
+    """Refuse files that cannot be embedded, if there are any.
+
+    Raises:
+        UserError: naming some, and the remedies.
+    """
+    if reasons:
+        raise UserError(
+            f"{where}: every file must be an image, found {describe(reasons)}; take such files out, or leave them out "
+            "with --skip-unreadable; what is done so far is kept"
+        )
+
+
+def describe(reasons: dict[str, str]) -> str:
+    """Count files and name the first of them with their reasons."""
+    some = [f"{path} ({reason})" for path, reason in list(reasons.items())[:SHOWN]]
+    more = f", and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    return f"{len(reasons)} that cannot be read: {', '.join(some)}{more}"
+
+
+def _others(images: ImageFiles) -> Iterator[str]:
+    Image.init()
+    known = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    for number, path in enumerate(images.paths):
+        if PurePosixPath(path).suffix.lower() not in known:
+            (content,) = images.contents(number, number + 1)
+            if not _is_image(content):
+                yield path
+
+
+def _is_image(content: Callable[[], bytes]) -> bool:
+    try:
+        Image.open(io.BytesIO(content()))
+    except BROKEN_IMAGE:
+        return False
+    return True
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # a link to nothing: reading will say so
+        return -1, -1
+    return found.st_size, found.st_mtime_ns

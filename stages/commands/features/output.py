@@ -1,0 +1,101 @@
+"""Features as one file: Parquet, .npz or Zarr, written a shard at a time.
+
+    .parquet    columns path, sha256, features (a list of D float32)
+    .npz        arrays path, sha256 (N,), features (N, D), about (JSON)
+    .zarr       the same arrays but about, dimensions (sample) and (sample, feature); opens with xarray
+
+What the features are of is kept too: in the Parquet schema's metadata (`whichlayer`), the array `about`, the group's
+attributes.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zarr
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from stages.commands.features.shards import Shard
+from stages.shared.console import UserError
+from stages.shared.embedding_writer import SAMPLES_PER_CHUNK
+
+KEY = "whichlayer"
+Write = Callable[[Path, Iterable[Shard], int, int, Mapping[str, Any]], None]
+"""Path, shards (read more than once), number of images, number of features, and what they are of."""
+
+
+def write_parquet(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
+    """Write a Parquet table, a row group for each shard."""
+    vector = pa.list_(pa.field("item", pa.float32(), nullable=False), width)
+    fields = [pa.field("path", pa.string()), pa.field("sha256", pa.string()), pa.field("features", vector)]
+    schema = pa.schema(fields, metadata={KEY: json.dumps(about)})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for shard in shards:
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(shard.features.reshape(-1)), type=vector)
+            writer.write_table(
+                pa.Table.from_arrays([pa.array(shard.paths), pa.array(shard.sha256), vectors], schema=schema)
+            )
+
+
+def write_npz(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
+    """Write an .npz file, an array after the other, none of which is whole in memory."""
+    longest = max((len(name) for shard in shards for name in shard.paths), default=1)
+    texts = {"path": (f"U{longest}", "paths"), "sha256": ("U64", "sha256")}
+    with zipfile.ZipFile(path, "w") as archive:
+        _write_array(archive, "features", np.dtype(np.float32), (count, width), (shard.features for shard in shards))
+        for name, (kind, attribute) in texts.items():
+            blocks = (np.array(getattr(shard, attribute), dtype=kind) for shard in shards)
+            _write_array(archive, name, np.dtype(kind), (count,), blocks)
+        text = np.array(json.dumps(about))
+        _write_array(archive, "about", text.dtype, (), [text])
+
+
+def write_zarr(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
+    """Write a Zarr group that xarray opens."""
+    group = zarr.create_group(path)
+    features = group.create_array(
+        "features",
+        shape=(count, width),
+        dtype="float32",
+        chunks=(SAMPLES_PER_CHUNK, width),
+        compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
+        dimension_names=("sample", "feature"),
+    )
+    start = 0
+    for shard in shards:
+        features[start : start + len(shard.features)] = shard.features
+        start += len(shard.features)
+    for name, attribute in (("path", "paths"), ("sha256", "sha256")):
+        array = group.create_array(name, shape=(count,), dtype=str, dimension_names=("sample",))
+        array[:] = np.array([text for shard in shards for text in getattr(shard, attribute)], dtype=object)
+    group.attrs.update(**about, coordinates="path sha256")
+
+
+WRITERS: dict[str, Write] = {".parquet": write_parquet, ".npz": write_npz, ".zarr": write_zarr}
+
+
+def writer_of(path: Path) -> Write:
+    """Find what writes a file of this ending.
+
+    Raises:
+        UserError: nothing does.
+    """
+    if path.suffix not in WRITERS:
+        raise UserError(f"--out must end in {', '.join(WRITERS)}, found {path.name!r}")
+    return WRITERS[path.suffix]
+
+
+def _write_array(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype[Any], shape: Sequence[int], blocks: Iterable[NDArray[Any]]
+) -> None:
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+        npy.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(block.tobytes())

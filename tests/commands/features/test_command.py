@@ -1,0 +1,199 @@
+"""`whichlayer features`: the store's vectors for the same images, kept with their paths, from folders and archives."""
+
+import hashlib
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import xarray
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from stages.commands.cli import whichlayer
+from stages.commands.features import shards
+from stages.shared.console import UserError
+from stages.shared.embedding_store import open_embeddings
+from tests.commands.features.made import CELL, finish_cell
+
+IMAGES = 30
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield finish_cell(tmp_path_factory.mktemp("cell"), patch)
+
+
+def features(cell: Path, images: Path, out: Path, *options: object, layer: str = "layer2") -> Result:
+    arguments = [images, "--from", CELL, "--out", out, "--params", cell / "params.yaml", *options]
+    arguments += ["--layer", layer] if layer else []
+    return CliRunner().invoke(whichlayer, ["features", *map(str, arguments)])
+
+
+def made(cell: Path, images: Path, out: Path, *options: object, layer: str = "layer2") -> pd.DataFrame:
+    """Run it, and read the Parquet table by path."""
+    done = features(cell, images, out, *options, layer=layer)
+    assert done.exception is None or done.exit_code == 0, done.exception
+    return pd.read_parquet(out).set_index("path")
+
+
+def refused(cell: Path, message: str, images: Path, out: Path, *options: object, layer: str = "layer2") -> None:
+    done = features(cell, images, out, *options, layer=layer)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("layer", "step"), [("layer2", 50), ("layer2@max", 0), ("last", 50)])
+def test_vectors_of_the_dataset_are_those_of_the_store(cell: Path, tmp_path: Path, layer: str, step: int):
+    table = made(cell, cell / "raw", tmp_path / "a.parquet", "--step", step, layer=layer)
+    assert len(table) == IMAGES
+    store = open_embeddings(cell / "embeddings")
+    name = store.layers[-2].name if layer == "last" else layer  # layer4, before its second pooling
+    (stored,) = [each for each in store.layers if each.name == name]
+    manifest = pd.read_csv(cell / "prepared" / "manifest.csv", dtype=str).set_index("sample_id")
+    for split in store.splits:
+        ids = store.samples.loc[store.samples["split"] == split, "sample_id"]
+        found = np.stack(table.loc[manifest.loc[ids, "source"], "features"].to_list())
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, store.features(stored, step, split), rtol=0, atol=2e-6)
+        assert table.loc[manifest.loc[ids, "source"], "sha256"].tolist() == manifest.loc[ids, "sha256"].tolist()
+
+
+def test_in_the_same_batches_vectors_are_the_same_bits(cell: Path, tmp_path: Path):
+    store = open_embeddings(cell / "embeddings")
+    manifest = pd.read_csv(cell / "prepared" / "manifest.csv", dtype=str).set_index("sample_id")
+    (tmp_path / "images").mkdir()
+    for number, sample in enumerate(store.samples["sample_id"]):
+        source = cell / "raw" / manifest.loc[sample, "source"]
+        shutil.copy(source, tmp_path / "images" / f"{number:03}{source.suffix}")
+    table = made(cell, tmp_path / "images", tmp_path / "a.parquet")
+    layer = next(each for each in store.layers if each.name == "layer2")
+    expected = np.concatenate([store.features(layer, 50, split) for split in store.splits])
+    np.testing.assert_array_equal(np.stack(table["features"].to_list()), expected)
+
+
+def test_the_three_kinds_of_file_hold_the_same(cell: Path, tmp_path: Path):
+    table = made(cell, cell / "raw", tmp_path / "a.parquet").reset_index()
+    about = {
+        "dataset": "trees",
+        "model": "tiny",
+        "fold": "0",
+        "seed": 3,
+        "step": 50,
+        "layer": "layer2",
+        "pooling": "mean",
+    }
+    assert json.loads(pq.read_schema(tmp_path / "a.parquet").metadata[b"whichlayer"]) == about
+    for name in ("b.npz", "c.zarr"):
+        done = features(cell, cell / "raw", tmp_path / name)
+        assert f"30 images at layer layer2 (width {len(table['features'][0])}, step 50)" in done.output
+    with np.load(tmp_path / "b.npz", allow_pickle=False) as saved:
+        assert json.loads(str(saved["about"])) == about
+        np.testing.assert_array_equal(saved["features"], np.stack(table["features"].to_list()))
+        assert saved["path"].tolist() == table["path"].tolist()
+        assert saved["sha256"].tolist() == table["sha256"].tolist()
+    with xarray.open_zarr(tmp_path / "c.zarr", consolidated=False) as data:
+        assert data.features.dims == ("sample", "feature")
+        np.testing.assert_array_equal(data.features.values, np.stack(table["features"].to_list()))
+        assert data.path.values.tolist() == table["path"].tolist()
+        assert data.attrs["layer"] == "layer2"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.parquet", "b.npz", "c.zarr"}  # nothing else is left
+
+
+def test_archives_and_folders_in_folders_give_the_same(cell: Path, tmp_path: Path):
+    expected = made(cell, cell / "raw", tmp_path / "a.parquet")
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in sorted((cell / "raw").rglob("*.*")):
+            archive.write(path, f"deep/er/{path.relative_to(cell / 'raw')}")
+    with tarfile.open(tmp_path / "images.tar.gz", "w:gz") as archive:
+        archive.add(cell / "raw", "raw")
+    for name, prefix in (("images.zip", "deep/er/"), ("images.tar.gz", "raw/")):
+        found = made(cell, tmp_path / name, tmp_path / f"{name}.parquet")
+        assert sorted(found.index) == sorted(prefix + path for path in expected.index)
+        for path, row in expected.iterrows():
+            np.testing.assert_allclose(found.loc[f"{prefix}{path}", "features"], row["features"], rtol=0, atol=2e-6)
+            assert (
+                found.loc[f"{prefix}{path}", "sha256"] == hashlib.sha256((cell / "raw" / path).read_bytes()).hexdigest()
+            )
+
+
+def test_unreadable_files_stop_it_before_the_work_or_are_listed(cell: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(shards, "IMAGES_PER_SHARD", 10)
+    images = tmp_path / "images"
+    shutil.copytree(cell / "raw", images)
+    (images / "notes.txt").write_text("not an image")
+    (images / "ash" / "no_ending").write_bytes((images / "ash" / "00.png").read_bytes())
+    refused(
+        cell, "found 1 that cannot be read: notes.txt (not an image that Pillow reads)", images, tmp_path / "a.parquet"
+    )
+    assert not (tmp_path / ".a.parquet.unfinished").exists()
+    (images / "notes.txt").unlink()
+    whole = (images / "elm" / "01.jpg").read_bytes()
+    (images / "elm" / "01.jpg").write_bytes(whole[: len(whole) // 2])
+    message = "found 1 that cannot be read: elm/01.jpg (damaged or unusual: "
+    refused(cell, message, images, tmp_path / "a.parquet")
+    kept = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))
+    assert len(kept) == 2  # of four shards those before it
+    (images / "notes.txt").write_text("not an image")
+    (images / "elm" / "02.bmp").write_bytes(b"")
+    done = features(cell, images, tmp_path / "a.parquet", "--skip-unreadable")
+    listing = pd.read_csv(tmp_path / "a.parquet.unreadable.csv")
+    assert sorted(listing["path"]) == ["elm/01.jpg", "elm/02.bmp", "notes.txt"]
+    assert "features: left out 3 that cannot be read: " in done.stderr
+    found = pd.read_parquet(tmp_path / "a.parquet").set_index("path")
+    assert len(found) == IMAGES + 1 - 2
+    np.testing.assert_array_equal(
+        found.loc["ash/00.png", "features"].shape, found.loc["ash/no_ending", "features"].shape
+    )
+    expected = made(cell, cell / "raw", tmp_path / "b.parquet")
+    for path in expected.index.intersection(found.index):
+        np.testing.assert_allclose(found.loc[path, "features"], expected.loc[path, "features"], rtol=0, atol=2e-6)
+
+
+def test_a_cut_gives_the_vectors_of_its_cell(cell: Path, tmp_path: Path):
+    arguments = ["--dataset", "trees", "--model", "tiny", "--layer", "layer2", "--out", tmp_path / "cut", "--no-onnx"]
+    arguments += ["--params", cell / "params.yaml"]
+    done = CliRunner().invoke(whichlayer, ["cut", *map(str, arguments)])
+    assert done.exit_code == 0, done.exception
+    expected = made(cell, cell / "raw", tmp_path / "a.parquet")
+    found = made(cell, cell / "raw", tmp_path / "b.parquet", "--from", tmp_path / "cut", layer="")
+    assert found.index.tolist() == expected.index.tolist()
+    scale = np.sqrt(np.square(np.stack(expected["features"].to_list())).mean())
+    for path, row in expected.iterrows():
+        np.testing.assert_allclose(found.loc[path, "features"], row["features"], rtol=0, atol=1e-5 * scale)
+
+
+def test_what_a_user_should_know_of_rotated_and_edited_datasets(cell: Path, tmp_path: Path):
+    text = (cell / "params.yaml").read_text()
+    assert "augment: false" in text
+    assert "fill: 200" in text
+    for before, after in (("augment: false", "augment: true"), ("fill: 200", "fill: 199")):
+        (tmp_path / f"{after[:4]}.yaml").write_text(text.replace(before, after))
+    done = features(cell, cell / "raw", tmp_path / "a.parquet", "--params", tmp_path / "augm.yaml")
+    assert "the stored embeddings are of rotated images; new images are not" in done.stderr
+    message = "datasets.trees: prepared images have image_size 32 and fill 200, params.yaml has 32 and 199"
+    refused(cell, message, cell / "raw", tmp_path / "b.parquet", "--params", tmp_path / "fill.yaml")
+
+
+def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
+    raw, out = cell / "raw", tmp_path / "a.parquet"
+    refused(cell, "must be a folder or an archive of images, found nothing there", tmp_path / "none", out)
+    refused(cell, "--out must end in .parquet, .npz, .zarr, found 'a.csv'", raw, tmp_path / "a.csv")
+    refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
+    refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
+    done = features(cell, raw, out, "--from", "trees/tiny")
+    assert "--from must be a cell, dataset/model/fold/seed" in str(done.exception)
+    (tmp_path / "empty").mkdir()
+    refused(cell, "must hold images, found no file", tmp_path / "empty", out)
+    Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
+    refused(cell, "must be a folder or an archive", tmp_path / "one.png", out)
+    out.touch()
+    assert "must not exist; remove it" in str(features(cell, raw, out).exception)

@@ -1,0 +1,217 @@
+"""A cut network as the source, and runs that are cut short: what is done is kept, and the result is the same."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from stages.commands.cli import whichlayer
+from stages.commands.features import shards
+from stages.commands.features.shards import unfinished_folder
+from stages.shared.console import UserError
+from tests.commands.edited import file as params_file
+from tests.commands.features.made import Tiny, write_cut, write_images
+
+ROOT = Path(__file__).parents[3]
+DRIVER = """
+import sys, time
+from stages.commands.features import shards
+from stages.commands.cli import main
+shards.IMAGES_PER_SHARD = 10
+decode = shards.decode_many
+def slow(*args, **options):
+    for found in decode(*args, **options):
+        time.sleep(0.02)
+        yield found
+shards.decode_many = slow
+sys.argv = ["whichlayer", "features", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cut")
+    write_images(folder / "images", per_class=12)
+    params_file(folder, {"embed.batch_size": 4})
+    return write_cut(folder / "cut").parent
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shards, "IMAGES_PER_SHARD", 10)
+
+
+def arguments(cut: Path, out: Path, *options: str) -> list[str]:
+    return [
+        str(cut / "images"),
+        "--from",
+        str(cut / "cut"),
+        "--out",
+        str(out),
+        "--params",
+        str(cut / "params.yaml"),
+        *options,
+    ]
+
+
+def features(cut: Path, out: Path, *options: str) -> Result:
+    return CliRunner().invoke(whichlayer, ["features", *arguments(cut, out, *options)])
+
+
+@pytest.fixture
+def whole(cut: Path, tmp_path: Path) -> bytes:
+    assert features(cut, tmp_path / "whole.parquet").exit_code == 0
+    return (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_a_cut_gives_what_its_network_gives(cut: Path, tmp_path: Path, whole: bytes):
+    table = pd.read_parquet(tmp_path / "whole.parquet").set_index("path")
+    assert len(table) == 60
+    path = "cedar/04.jpg"
+    image = Image.open(cut / "images" / path)
+    image.draft(None, (32, 32))
+    pixels = np.asarray(image.convert("RGB").resize((16, 16), Image.Resampling.BILINEAR))
+    with torch.inference_mode():
+        expected = Tiny()(torch.tensor(pixels).permute(2, 0, 1)[None])[0].numpy()
+    np.testing.assert_allclose(table.loc[path, "features"], expected, rtol=0, atol=1e-6)
+    done = features(cut, tmp_path / "b.parquet", "--layer", "blocks.1")
+    assert "is cut at stem, not at blocks.1; leave it out" in str(done.exception)
+    done = features(cut, tmp_path / "b.parquet", "--step", "0")
+    assert "--step: " in str(done.exception)
+
+
+def test_a_damaged_cut_is_named(cut: Path, tmp_path: Path):
+    shutil.copytree(cut, tmp_path / "copy")
+    (tmp_path / "copy" / "cut" / "model.pt2").write_bytes(b"PK")
+    done = features(tmp_path / "copy", tmp_path / "b.parquet")
+    assert isinstance(done.exception, UserError)
+    assert "model.pt2: must be a program that torch" in str(done.exception)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, *, fail_at: int | None = None) -> list[int]:
+    """Count decoded images; fail before one, as a machine may."""
+    decode, seen = shards.decode_many, list[int]()
+
+    def counting(*args, **options) -> Iterator[object]:
+        for found in decode(*args, **options):
+            if len(seen) == fail_at:
+                raise KeyboardInterrupt
+            seen.append(len(seen))
+            yield found
+
+    monkeypatch.setattr(shards, "decode_many", counting)
+    return seen
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(cut: Path, tmp_path: Path, whole: bytes):
+    out = tmp_path / "a.parquet"
+    cut_short(cut, out)
+    assert not out.exists()
+    assert len(list((tmp_path / ".a.parquet.unfinished").glob("*.npz"))) == 3  # of 8 images each
+    with pytest.MonkeyPatch.context() as patch:
+        seen = counted(patch)
+        assert features(cut, out).exit_code == 0
+    assert len(seen) == 60 - 24
+    assert out.read_bytes() == whole
+    assert not (tmp_path / ".a.parquet.unfinished").exists()
+
+
+def cut_short(cut: Path, out: Path, *options: str) -> None:
+    """A run that ends after three shards of 8 images."""
+    with pytest.MonkeyPatch.context() as patch:
+        counted(patch, fail_at=25)
+        assert features(cut, out, *options).exit_code == 1
+
+
+def test_an_image_that_has_changed_is_embedded_again_with_its_shard(cut: Path, tmp_path: Path):
+    out, changed = tmp_path / "a.parquet", cut / "images" / "ash" / "00.png"
+    cut_short(cut, out)
+    kept = changed.read_bytes()
+    Image.new("RGB", (20, 20), (1, 2, 3)).save(changed)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            seen = counted(patch)
+            assert features(cut, out).exit_code == 0
+    finally:
+        changed.write_bytes(kept)
+    assert len(seen) == 8 + 36
+    first = pd.read_parquet(out).set_index("path").loc["ash/00.png", "features"]
+    with torch.inference_mode():
+        colour = torch.tensor([1, 2, 3], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 16, 16)
+        np.testing.assert_allclose(first, Tiny()(colour)[0].numpy(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["batches", "weights", "decoding"])
+def test_shards_of_another_network_or_decoding_are_not_used(cut: Path, tmp_path: Path, what: str):
+    copy, out = tmp_path / "copy", tmp_path / "a.parquet"
+    shutil.copytree(cut, copy)
+    cut_short(copy, out)
+    if what == "batches":
+        params_file(copy, {"embed.batch_size": 2})
+    elif what == "weights":
+        shutil.rmtree(copy / "cut")
+        write_cut(copy / "cut", seed=1)
+    else:
+        text = (copy / "cut" / "preprocess.json").read_text()
+        (copy / "cut" / "preprocess.json").write_text(text.replace("squash", "crop"))
+    with pytest.MonkeyPatch.context() as patch:
+        seen = counted(patch)
+        assert features(copy, out).exit_code == 0
+    assert len(seen) == 60
+
+
+def test_shards_that_lack_an_image_are_not_taken_without_being_asked(cut: Path, tmp_path: Path):
+    broken = cut / "images" / "ash" / "bad.png"
+    broken.write_bytes(b"\x89PNG")
+    try:
+        cut_short(cut, tmp_path / "a.parquet", "--skip-unreadable")
+        done = features(cut, tmp_path / "a.parquet")
+        assert "every file must be an image, found 1 that cannot be read: ash/bad.png" in str(done.exception)
+        assert features(cut, tmp_path / "a.parquet", "--skip-unreadable").exit_code == 0
+    finally:
+        broken.unlink()
+    assert len(pd.read_parquet(tmp_path / "a.parquet")) == 60
+
+
+def test_two_runs_do_not_write_one_file(cut: Path, tmp_path: Path):
+    with unfinished_folder(tmp_path / "a.parquet"):
+        done = features(cut, tmp_path / "a.parquet")
+        assert isinstance(done.exception, UserError)
+        assert "a.parquet: another run is writing it; wait for that" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(cut: Path, tmp_path: Path, whole: bytes):
+    out, folder = tmp_path / "a.parquet", tmp_path / ".a.parquet.unfinished"
+    command = [sys.executable, "-c", DRIVER, *arguments(cut, out)]
+    running = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*.npz"))) < 3:
+        assert time.monotonic() < deadline
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert not out.exists()
+    finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+    assert 3 <= len(finished) < 8
+    running = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    while not out.exists() and running.poll() is None:
+        found = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+        assert not found or finished.items() <= found.items()
+        time.sleep(0.05)
+    assert running.wait() == 0
+    assert out.read_bytes() == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.parquet", "a.parquet"}
