@@ -14,7 +14,8 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 CHECKS = (
     "tests/test_pipeline.py", "tests/test_docs.py", "tests/prepare/test_params.py", "tests/prepare/test_docs.py",
     "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py", "tests/measure/analyses",
-    "tests/aggregate/test_metric_info.py", "tests/test_set_param.py", "tests/commands/test_cli.py",
+    "tests/aggregate/test_metric_info.py", "tests/aggregate/recommendation/test_criteria.py", "tests/test_set_param.py",
+    "tests/commands/test_cli.py",
 )  # fmt: skip
 
 
@@ -193,6 +194,30 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     copy.append("docs/analyses.md", "\n## `norms`\n\nMean length of each class's embeddings.\n")
 
 
+def add_criterion(copy: Copy) -> None:
+    criteria = "stages/aggregate/recommendation/criteria.py"
+    function = '''def first_layer(known: Known) -> Choice:
+    """The first layer."""
+    return [(known.last_step, 0)]
+
+
+'''
+    copy.replace(criteria, "def penultimate(", f"{function}def penultimate(")
+    copy.after(
+        criteria,
+        '"last_layer": Criterion(',
+        '    "first_layer": Criterion("baseline", "first layer", first_layer),\n',
+    )
+    copy.append(
+        "tests/aggregate/recommendation/test_criteria.py",
+        """
+
+def test_the_first_layer():
+    assert choose("first_layer", known()) == [(1, 0)]
+""",
+    )
+
+
 def add_library(copy: Copy) -> None:
     copy.write(
         "stages/shared/networks/plain.py",
@@ -286,6 +311,7 @@ ADDITIONS: dict[str, Callable[[Copy], None]] = {
     "A model": add_model,
     "A score": add_score,
     "An analysis": add_analysis,
+    "A way of choosing a layer": add_criterion,
     "A library of networks": add_library,
     "A parameter": add_parameter,
     "A command": add_command,

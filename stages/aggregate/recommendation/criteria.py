@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.aggregate.metric_info import metric_name
 from stages.aggregate.points import best_index
 
 Float64 = NDArray[np.float64]
@@ -149,15 +150,15 @@ def _nearest(known: Known, relative_depth: float) -> Choice:
     return [(known.last_step, int(distances.round(9).argmin()))]
 
 
-LABEL_FREE = {
-    "intrinsic_dimension": "intrinsic dimension",
-    "rankme": "RankMe",
-    "participation_ratio": "participation ratio",
-    "alpha_req": "alpha-ReQ",
-    "start_agreement": "agreement of k-means starts",
-    "cluster_silhouette": "silhouette of k-means clusters",
-}
-"""Scores of images without labels, and their words."""
+LABEL_FREE = (
+    "intrinsic_dimension",
+    "rankme",
+    "participation_ratio",
+    "alpha_req",
+    "start_agreement",
+    "cluster_silhouette",
+)
+"""Scores of images without labels."""
 
 CRITERIA = {
     "other_folds": Criterion("criterion", "the other folds", other_folds),
@@ -167,11 +168,13 @@ CRITERIA = {
     "random_layer": Criterion("baseline", "random layer, on average", random_layer),
     "other_datasets": Criterion("baseline", "median depth of other datasets", other_datasets),
     **{
-        f"{end}_{score}": Criterion("label_free", f"{end} {words}", extreme(score))
-        for score, words in LABEL_FREE.items()
+        f"{end}_{score}": Criterion("label_free", f"{end} {metric_name(score)}", extreme(score))
+        for score in LABEL_FREE
         for end, extreme in (("highest", highest), ("lowest", lowest))
     },
-    "nearest_to_one_alpha_req": Criterion("label_free", "alpha-ReQ nearest to 1", nearest_to_one("alpha_req")),
+    "nearest_to_one_alpha_req": Criterion(
+        "label_free", f"{metric_name('alpha_req')} nearest to 1", nearest_to_one("alpha_req")
+    ),
     "seen_score": Criterion("control", "best on seen classes", seen_score),
     "tunnel": Criterion("control", "95 % of the seen accuracy", tunnel),
 }

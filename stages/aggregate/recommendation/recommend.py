@@ -114,6 +114,6 @@ def _notes(network: Candidates) -> Iterator[str]:
         yield "What choosing by other folds costs is not known: it takes two folds."
     if _cost(network, "operations", -1) == (None, None):
         yield "Multiply-adds are not known."
-    lacking = [words for score, words in LABEL_FREE.items() if score not in network.known[0].label_free]
+    lacking = [metric_name(score) for score in LABEL_FREE if score not in network.known[0].label_free]
     if lacking and network.halves is not None:
         yield f"Not measured without labels: {joined(lacking)}."

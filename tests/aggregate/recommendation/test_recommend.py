@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.candidates import collect_candidates
 from stages.aggregate.recommendation.recommend import recommend
 from stages.aggregate.tables.regret import JOINT, LAYERS, regret_table
@@ -128,7 +129,6 @@ def test_a_network_at_chance_gets_no_recommendation():
 
 def test_what_is_not_measured_is_noted():
     (found, _), _ = of_tables(*made.tables(0))
-    assert found.notes[-1] == (
-        "Not measured without labels: intrinsic dimension, participation ratio, agreement of k-means starts and "
-        "silhouette of k-means clusters."
-    )
+    lacking = ("intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette")
+    a, b, c, d = map(metric_name, lacking)
+    assert found.notes[-1] == f"Not measured without labels: {a}, {b}, {c} and {d}."
