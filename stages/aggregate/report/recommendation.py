@@ -95,7 +95,7 @@ def _fine_tuning(found: Recommendation) -> list[str]:
     }[change.status]
     bounds = f"[{decimals(change.low, sign=True)}, {decimals(change.high, sign=True)}]"
     return [
-        f"{said}: {decimals(change.change, sign=True)} {bounds} ({SHORT[change.scope]}) on step 0, where "
+        f"{said}: {decimals(change.change, sign=True)} {bounds} ({SHORT[change.scope]}) over step 0, where "
         f"`{first.layer}` is best ({name} {number(first.value)})."
     ]
 
@@ -121,8 +121,8 @@ def _table(found: Recommendation) -> str:
     own = [each for each in found.regret if CRITERIA[each.criterion].kind in ("criterion", "baseline")]
     if not own:
         return ""
-    name = f"{metric_name(found.metric)} lost to the best on {found.n_folds} folds not known"
-    header, rows = [name, "layer", "layer and step"], [_regret_cells(each) for each in own]
+    header = [f"{metric_name(found.metric)} lost on unknown classes", "to best layer", "and step"]
+    rows = [_regret_cells(each) for each in own]
     return tabulate(rows, header, tablefmt="plain", colalign=("left", "right", "right"), disable_numparse=True)
 
 

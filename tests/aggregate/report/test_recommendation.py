@@ -1,5 +1,8 @@
 import pytest
 
+from stages.aggregate.metric_info import METRIC_INFO
+from stages.aggregate.recommendation.criteria import CRITERIA
+from stages.aggregate.recommendation.records import RegretRecord
 from stages.aggregate.report.recommendation import describe, missing, recommendation_sentences
 from tests.aggregate.report.recommended import END, RECOMMENDATION, REGRET, SHORTLIST, START, layer, recommendation
 
@@ -22,16 +25,24 @@ def test_the_description_adds_what_fine_tuning_did_and_a_table_of_baselines():
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 15
     assert (
-        "Fine-tuning to step 100 made it better: +0.090 [+0.020, +0.160] (other classes) on step 0, where `blocks.1` "
+        "Fine-tuning to step 100 made it better: +0.090 [+0.020, +0.160] (other classes) over step 0, where `blocks.1` "
         "is best (NMI 0.300). On known classes: 0.600 by a linear probe on `blocks.5` at step 0; accuracy 0.760 at "
         "step 100."
     ) in one_line(describe(RECOMMENDATION))
     assert [one_line(line) for line in lines[-4:]] == [
-        "NMI lost to the best on 4 folds not known layer layer and step",
+        "NMI lost on unknown classes to best layer and step",
         "the other folds (as recommended) 0.010 0.020",
         "last layer 0.150 0.160",
         "two thirds of the depth 0.030 0.040",
     ]
+
+
+@pytest.mark.parametrize("metric", METRIC_INFO)
+def test_every_score_fits_the_terminal(metric):
+    everything = [RegretRecord(criterion=name, layers=0.1, layers_and_checkpoints=0.2) for name in CRITERIA]
+    text = describe(recommendation(metric=metric, regret=everything))
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(text.splitlines()) <= 16
 
 
 @pytest.mark.parametrize(
