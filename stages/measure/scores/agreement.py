@@ -68,7 +68,12 @@ def chance_of_nmi(y: Classes, labels: NDArray[np.int32]) -> float:
 
 
 def contingency(y: Classes, labels: NDArray[np.integer]) -> Counts:
-    """Count the images of every class in every cluster, (K, C)."""
+    """Count the images of every class in every cluster, (K, C).
+
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        labels: (N,) clusters 0 ... C - 1.
+    """
     table = np.zeros((y.max() + 1, labels.max() + 1), dtype=np.int64)
     np.add.at(table, (y, labels), 1)
     return table

@@ -61,7 +61,12 @@ def _shares(right: Float64, asked: Float64, members: list[Rows]) -> Float64:
 
 
 def usable_classes(y: Classes, shots: int) -> list[Rows]:
-    """Rows of every class of more than `shots` images, in the order in which the classes first appear."""
+    """Rows of every class of more than `shots` images, in the order in which the classes first appear.
+
+    Args:
+        y: (N,) classes.
+        shots: images of support of each class.
+    """
     classes, first = np.unique(y, return_index=True)
     members = [np.flatnonzero(y == c) for c in classes[np.argsort(first)]]
     return [rows for rows in members if len(rows) > shots]

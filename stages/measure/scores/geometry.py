@@ -46,6 +46,10 @@ def spread_factor(influences: Float64, nearest: Rows) -> float:
 
     An image and its neighbours share distances. The variance of the mean is estimated with the products of images that
     are linked, one among the other's two nearest neighbours, and set in proportion to that of independent images.
+
+    Args:
+        influences: (N,) float64.
+        nearest: (N, >= 2) indices of the nearest neighbours, nearest first.
     """
     images = np.arange(len(nearest))
     pairs = np.concatenate([np.stack([images, other], axis=1) for other in nearest.T])
@@ -55,7 +59,12 @@ def spread_factor(influences: Float64, nearest: Rows) -> float:
 
 
 def distances_to(X: Float32, neighbours: Rows) -> Float64:
-    """Euclidean distances, in double precision, from every row to some others, (N, k)."""
+    """Euclidean distances, in double precision, from every row to some others, (N, k).
+
+    Args:
+        X: (N, D) float32.
+        neighbours: (N, k) indices.
+    """
     distances = np.empty(neighbours.shape)
     for start in range(0, len(X), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
@@ -66,7 +75,11 @@ def distances_to(X: Float32, neighbours: Rows) -> Float64:
 
 
 def fitted_rate(logs: Float64) -> float:
-    """Slope through the origin of -log(1 - F) on log ratios, the top tenth left out; NaN of fewer than 2."""
+    """Slope through the origin of -log(1 - F) on log ratios, the top tenth left out; NaN of fewer than 2.
+
+    Args:
+        logs: (M,) float64.
+    """
     logs, kept = np.sort(logs), kept_count(len(logs))
     squares = float(logs[:kept] @ logs[:kept])
     if kept < 2 or squares == 0:
@@ -85,6 +98,10 @@ def rate_influences(logs: Float64, rate: float) -> Float64:
     The rate is A / B with A the integral of -log(1 - u) Q(u) and B that of Q(u)^2, u from 0 to 0.9 and Q the quantile
     function: both are L-statistics, and the influence of a value x on the rate is the integral over t, up to
     Q(0.9), of (-log(1 - F(t)) - 2 rate t) (F(t) - [x <= t]), over B.
+
+    Args:
+        logs: (M,) float64, log ratios.
+        rate: the fitted rate.
     """
     order, kept = np.argsort(logs, kind="stable"), kept_count(len(logs))
     ordered = np.concatenate([[0.0], logs[order[:kept]]])

@@ -98,7 +98,14 @@ def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
 def cluster(
     X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
 ) -> Clustering:
-    """Find the k-means clustering of least inertia: the first of `clusterings`."""
+    """Find the k-means clustering of least inertia: the first of `clusterings`, whose arguments it takes.
+
+    Args:
+        X: (N, D) float32.
+        clusters: number of clusters, at most N.
+        search: how hard to look.
+        rotated: (N, C) float32, the same rows after `rotate`, or None.
+    """
     return clusterings(X, clusters, search, rotated=rotated)[0]
 
 
@@ -145,13 +152,23 @@ def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Se
 
 
 def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
-    """Sum of squared distances to the means of a partition's parts, in double precision."""
+    """Sum of squared distances to the means of a partition's parts, in double precision.
+
+    Args:
+        X: (N, D) float32.
+        labels: (N,) part of every row.
+    """
     parts = (X[labels == label].astype(np.float64) for label in np.unique(labels))
     return float(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
 
 
 def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Mean row of every label that occurs, in the order of labels, (C, D)."""
+    """Mean row of every label that occurs, in the order of labels, (C, D).
+
+    Args:
+        X: (N, D) float32.
+        labels: (N,) part of every row.
+    """
     return np.stack([X[labels == label].mean(axis=0) for label in np.unique(labels)])
 
 

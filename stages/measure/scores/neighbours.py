@@ -91,6 +91,10 @@ def distance_sums(X: Float32, groups: Float64, *, block_bytes: int = BLOCK_BYTES
 def squared_distance_blocks(X: Float32, *, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, Float64]]:
     """Compute all squared distances in double precision, a block of rows at a time.
 
+    Args:
+        X: (N, D) float32.
+        block_bytes: memory for one block.
+
     Yields:
         Rows as a slice of length B, and their squared distances to all rows, (B, N), which may be overwritten.
     """

@@ -38,7 +38,7 @@ def held_out_predictions(
         C: inverse strength of the penalty.
         folds: number of stratified, shuffled folds.
         seed: of the shuffle.
-        copies: of images of X.
+        copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their copies.
 
     Returns:
         (N,) predicted classes, which do not depend on copies, and by name (m,) those of the copies.
@@ -77,6 +77,10 @@ def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
 
     The penalty is the same in any such basis and the optimum lies in the span, so that the predictions are the same
     from n features as from D. Data of less than two features per training row are returned as they are.
+
+    Args:
+        train: (n, D) float32, standardized.
+        others: further images, each (m, D) float32.
 
     Returns:
         All parts, (n, n) and each (m, n) where D >= 2 n, else as they are; float32.
