@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ def features(
         found, unreadable = without_other_files(list_images(images, resources))
         if not skip_unreadable:
             refuse_unreadable(images, unreadable)
+        _check_some(images, found.paths)
         extractor = open_extractor(params, origin.text, origin.folder, layer=layer, step=step)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
@@ -71,15 +73,21 @@ def features(
         shards.fill(skip=skip_unreadable)
         for shard in shards:
             unreadable |= shard.unreadable
-        count = sum(len(shard.paths) for shard in shards)
+        paths = [path for shard in shards for path in shard.paths]
+        _check_some(images, paths)
         remove_leftovers(out)
         scratch = out.with_name(f".{out.name}.partial-{os.getpid()}")
         resources.callback(remove, scratch)
-        write(scratch, shards, count, extractor.width, extractor.about)
+        write(scratch, shards, len(paths), extractor.width, extractor.about)
         _list_unreadable(out, unreadable)
         publish(scratch, out, replace=False)
     of = extractor.about
-    watch.done(f"{count} images at layer {of['layer']} (width {extractor.width}, step {of['step']}) in {out}")
+    watch.done(f"{len(paths)} images at layer {of['layer']} (width {extractor.width}, step {of['step']}) in {out}")
+
+
+def _check_some(images: Path, paths: Sequence[str]) -> None:
+    if not paths:
+        raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
 
 
 def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """What turns images into features: one layer of one of the workflow's networks, or a cut network."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Extractor:
         width: number of features, D.
         image_size, fit, fill: how images are decoded, as the prepare stage does.
         batch_size: images per forward pass.
-        opened: makes it ready to run, as a context manager.
+        running: makes it ready to run, as a context manager that gives the function that embeds a batch.
         note: what a user should know; may be empty.
     """
 
@@ -37,11 +37,5 @@ class Extractor:
     fit: Fit
     fill: int
     batch_size: int
-    opened: Callable[[], Any]
+    running: Callable[[], AbstractContextManager[EmbedPixels]]
     note: str = ""
-
-    @contextmanager
-    def running(self) -> Iterator[EmbedPixels]:
-        """Give the function that embeds a batch."""
-        with self.opened() as embed:
-            yield embed

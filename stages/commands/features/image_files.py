@@ -50,12 +50,20 @@ def list_images(where: Path, resources: ExitStack) -> ImageFiles:
         resources: closes the archive.
 
     Raises:
-        UserError: it is missing or empty, the archive is damaged, or a file is a pipe or device.
+        UserError: it is missing or empty, the archive is damaged, or an entry is a pipe, a device or a link to a
+            folder.
     """
     if not where.exists():
         raise UserError(f"{where}: must be a folder or an archive of images, found nothing there")
+
+    def refuse_link(path: str) -> bool:
+        raise UserError(
+            f"{where / path}: must not be a link to a folder, found one: links to folders are not followed; embed its "
+            "images by a command of their own, or copy them"
+        )
+
     check_regular(where)
-    files = open_raw(where, resources)
+    files = open_raw(where, resources, refused=refuse_link)
     for path in files.paths:
         if CONTROL.search(path):
             raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")

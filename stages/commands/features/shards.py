@@ -160,7 +160,7 @@ class Shards:
 
 @contextmanager
 def unfinished_folder(out: Path) -> Iterator[Path]:
-    """Give the folder of an output's shards to one run at a time; it is removed only if nothing fails.
+    """Give the folder of an output's shards to one run at a time; it stays if something fails after a shard was done.
 
     Raises:
         UserError: another run writes this output.
@@ -169,7 +169,11 @@ def unfinished_folder(out: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            yield folder
-            remove(folder)
+            try:
+                yield folder
+                remove(folder)
+            finally:
+                if not any(folder.glob("*.npz")):
+                    remove(folder)
     except Timeout:
         raise UserError(f"{out}: another run is writing it; wait for that, or name another --out") from None

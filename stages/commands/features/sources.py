@@ -84,7 +84,7 @@ def from_cell(source: Source, batch_size: int) -> Extractor:
     accelerator = choose_device()
 
     @contextmanager
-    def opened() -> Iterator[EmbedPixels]:
+    def running() -> Iterator[EmbedPixels]:
         source.network.move(accelerator.device)
         embedder = Embedder(source.network, [source.tapped], False, None, accelerator)
         with embedder.running() as embed:
@@ -100,7 +100,7 @@ def from_cell(source: Source, batch_size: int) -> Extractor:
         fit=source.dataset.fit,
         fill=source.dataset.fill,
         batch_size=batch_size,
-        opened=opened,
+        running=running,
         note=ROTATED if source.embed.augment else "",
     )
 
@@ -118,7 +118,7 @@ def from_cut(cut: Cut, batch_size: int, *, layer: str, step: int | None) -> Extr
     about = {name: getattr(cut, name) for name in names}
 
     @contextmanager
-    def opened() -> Iterator[EmbedPixels]:
+    def running() -> Iterator[EmbedPixels]:
         program = _load(cut.program)
 
         def embed(pixels: Pixels) -> Float32:
@@ -136,7 +136,7 @@ def from_cut(cut: Cut, batch_size: int, *, layer: str, step: int | None) -> Extr
         fit=cast(Fit, cut.fit),
         fill=cut.fill,
         batch_size=batch_size,
-        opened=opened,
+        running=running,
     )
 
 

@@ -1,0 +1,26 @@
+"""The classifier of new classes that README.md shows runs on an embedding store, and prints its accuracies."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from stages.shared.embedding_store import Layer
+from tests.measure.synthetic import write_store
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def test_the_classifier_of_new_classes_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (block,) = re.findall(r"```python\n(.+?)```", README.read_text(), flags=re.S)
+    (path,) = re.findall(r'open_zarr\("(.+?)"', block)
+    layers = [Layer(name, name, depth, "mean", 9, 1, 1) for depth, name in enumerate(("blocks.3", "bn2"))]
+    (tmp_path / path).parent.mkdir(parents=True)
+    write_store(tmp_path / path, sizes={"test": (8, 8), "unseen": (20,) * 5}, layers=layers, classes=("a", "b"))
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert list(printed) == ["blocks.3", "bn2"]
+    assert all(0.2 < float(score) <= 1 for score in printed.values())
