@@ -158,7 +158,7 @@ CLUSTERINGS: tuple''',
     entry = '    "centroid_accuracy": MetricInfo("nearest-centroid accuracy", mean_of_images=True),\n'
     copy.after(info, "METRIC_INFO = {", entry)
     for name in ("params.yaml", "docs/presets/paper.yaml"):
-        copy.replace(name, "intrinsic_dimension, collapse]", "intrinsic_dimension, collapse, centroid_accuracy]")
+        copy.replace(name, "cluster_silhouette]", "cluster_silhouette, centroid_accuracy]")
     copy.append("docs/scores.md", "\n## `centroid_accuracy`\n\nShare of images nearest to their class's mean.\n")
 
 

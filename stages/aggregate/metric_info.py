@@ -57,6 +57,11 @@ METRIC_INFO = {
     "ood_fpr95_mahalanobis": MetricInfo("OOD FPR95 (Mahalanobis)"),
     "intrinsic_dimension": MetricInfo("intrinsic dimension", high=np.inf),
     "collapse": MetricInfo("collapse", high=np.inf),
+    "rankme": MetricInfo("RankMe / min(N, D)"),
+    "participation_ratio": MetricInfo("participation ratio / D"),
+    "alpha_req": MetricInfo("alpha-ReQ", high=np.inf),
+    "start_agreement": MetricInfo("agreement of k-means starts", -1),
+    "cluster_silhouette": MetricInfo("silhouette of k-means clusters", -1),
     "accuracy": MetricInfo("accuracy", mean_of_images=True),
 }
 """Every score that measure computes, in the order of tables and figures."""

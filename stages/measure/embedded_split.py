@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Rows
-from stages.measure.scores.kmeans import Clustering, Search, clusterings, rotate
+from stages.measure.scores.kmeans import Clustering, Search, clusterings, polish, rotate, searched_partitions
 from stages.measure.scores.neighbours import Scan, distance_sums, scan
 from stages.measure.scores.probe import held_out_predictions
+from stages.measure.scores.spectrum import covariance_spectrum
 
 NEAREST = 3
 """Neighbours that are kept by index."""
@@ -25,8 +26,12 @@ ROWS_PER_BLOCK = 1024
 EQUALS_MEAN = 2.0**-40
 """A row whose difference from the mean is shorter than this share of the mean equals it, up to rounding."""
 
-Need = Literal["clusterings", "neighbours", "class_distances"]
-"""What a score may need of an embedding beside its rows: k-means clusterings, neighbours, distances to classes."""
+Need = Literal["clusterings", "neighbours", "class_distances", "cluster_distances"]
+"""What a score may need of an embedding beside its rows: k-means clusterings, neighbours, distances to classes and to
+clusters."""
+
+GROUPS: tuple[Need, ...] = ("class_distances", "cluster_distances")
+"""Sums of distances that the pass that finds neighbours can bring along."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +126,22 @@ class EmbeddedSplit:
         return rotate(self.X) if self._rotated is None else self._rotated
 
     @cached_property
+    def variances(self) -> Float64:
+        """Variance along every principal axis, times N, largest first."""
+        return covariance_spectrum(self.rotated if self._rotated is None else rotate(self.X))
+
+    @cached_property
+    def starts(self) -> list[NDArray[np.int32]]:
+        """Partitions that the starts of k-means reach, before they are polished, least inertia first; (N,) each."""
+        return searched_partitions(self.rotated, len(self.class_sizes), self.settings.search)
+
+    @cached_property
     def clusterings(self) -> list[Clustering]:
         """K-means into K clusters: different partitions, least inertia first."""
-        K, search = len(self.class_sizes), self.settings.search
-        return clusterings(self.X, K, search, rotated=None if search.single else self.rotated)
+        search = self.settings.search
+        if search.single:
+            return clusterings(self.X, len(self.class_sizes), search)
+        return polish(self.rotated, self.starts, search)
 
     @property
     def clusters(self) -> NDArray[np.int32]:
@@ -134,8 +151,9 @@ class EmbeddedSplit:
     @cached_property
     def scan(self) -> Scan:
         """What one pass over all distances gives."""
-        groups = self._class_indicators() if "class_distances" in self.needs else None
-        return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=groups)
+        groups = list(self._memberships.values())
+        together = np.concatenate(groups, axis=1) if groups else None
+        return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=together)
 
     @property
     def nearest(self) -> Rows:
@@ -150,14 +168,32 @@ class EmbeddedSplit:
     @cached_property
     def class_distances(self) -> tuple[Float64, Float64]:
         """Sums of every image's distances to each class, (N, K), and to shuffled classes, (SHUFFLES, N, K)."""
-        sums = self.scan.sums if self.needs >= {"neighbours", "class_distances"} else None
-        if sums is None:
-            sums = distance_sums(self.X, self._class_indicators())
-        own, *shuffled = np.split(sums, 1 + SHUFFLES, axis=1)
+        own, *shuffled = np.split(self._distances("class_distances"), 1 + SHUFFLES, axis=1)
         return own, np.stack(shuffled)
 
-    def _class_indicators(self) -> Float64:
-        """Membership of classes, then of shuffled classes, (N, (1 + SHUFFLES) K)."""
+    @cached_property
+    def cluster_distances(self) -> Float64:
+        """Sums of every image's distances to each cluster of the clustering of least inertia, (N, C)."""
+        return self._distances("cluster_distances")
+
+    @cached_property
+    def _memberships(self) -> dict[Need, Float64]:
+        """Membership of the groups that scores need, (N, M) each."""
+        return {groups: self._indicators(groups) for groups in GROUPS if groups in self.needs}
+
+    def _distances(self, groups: Need) -> Float64:
+        """Sums of every image's distances to groups, from the pass that finds neighbours if it brings them along."""
+        if "neighbours" not in self.needs or groups not in self.needs:
+            return distance_sums(self.X, self._indicators(groups))
+        ends = np.cumsum([members.shape[1] for members in self._memberships.values()])
+        sums: list[Float64] = np.split(np.asarray(self.scan.sums), ends[:-1], axis=1)
+        return sums[list(self._memberships).index(groups)]
+
+    def _indicators(self, groups: Need) -> Float64:
+        """Membership of classes, then of shuffled classes, (N, (1 + SHUFFLES) K); or of clusters, (N, C)."""
+        if groups == "cluster_distances":
+            codes = np.unique(self.clusters, return_inverse=True)[1]
+            return np.asarray(np.eye(codes.max() + 1)[codes])
         identity = np.eye(len(self.class_sizes))
         return np.concatenate([identity[self.y], *identity[self.shuffled_y]], axis=1)
 

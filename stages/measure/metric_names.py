@@ -23,6 +23,11 @@ LAYER_SCORES: dict[str, Better] = {
     "probe_accuracy": "higher",
     "intrinsic_dimension": "neither",
     "collapse": "lower",
+    "rankme": "neither",
+    "participation_ratio": "neither",
+    "alpha_req": "neither",
+    "start_agreement": "neither",
+    "cluster_silhouette": "neither",
 }
 """Scores of one layer's embedding of one split."""
 
@@ -30,6 +35,12 @@ HEAD_SCORES: dict[str, Better] = {"accuracy": "higher"}
 """Scores of the network's own head on the seen classes."""
 
 BETTER = LAYER_SCORES | HEAD_SCORES
+
+LABEL_FREE = (
+    *("intrinsic_dimension", "rankme", "participation_ratio", "alpha_req"),
+    *("start_agreement", "cluster_silhouette"),
+)
+"""Scores that see no class; those of clusters take the number of classes as known."""
 
 FROM_CLUSTERS = ("nmi", "ami", "ari", "cluster_accuracy")
 """Scores of a k-means clustering."""

@@ -18,12 +18,14 @@ from stages.measure.scores.agreement import (
     assigned_classes,
     chance_of_assignment,
     chance_of_nmi,
+    mean_agreement,
     normalized_mutual_information,
 )
 from stages.measure.scores.few_shot import WAYS, mean_correctness
 from stages.measure.scores.geometry import class_collapse, two_nearest_dimension
 from stages.measure.scores.retrieval import chance_of_average_precision
 from stages.measure.scores.silhouette import silhouettes
+from stages.measure.scores.spectrum import decay_exponent, effective_rank, gram_spectrum, participating_dimensions
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,40 @@ def collapse(split: EmbeddedSplit) -> Score:
     return Score(value, (images - classes) / (classes - 1), 0.0, per_image=each)
 
 
+def rankme(split: EmbeddedSplit) -> Score:
+    """Effective rank of the embedding as a share of the rank that it could have; sees no class."""
+    return Score(effective_rank(gram_spectrum(split.X)) / min(split.X.shape), np.nan, np.nan)
+
+
+def participation_ratio(split: EmbeddedSplit) -> Score:
+    """Dimensions among which the variance is spread as a share of the features; sees no class."""
+    return Score(participating_dimensions(split.variances) / split.X.shape[1], np.nan, np.nan)
+
+
+def alpha_req(split: EmbeddedSplit) -> Score:
+    """Exponent of the power law by which the variance falls from one principal axis to the next; sees no class."""
+    return Score(decay_exponent(split.variances), np.nan, np.nan)
+
+
+def start_agreement(split: EmbeddedSplit) -> Score:
+    """Mean agreement of k-means starts with the best of them; knows the number of classes, K, and no image's class.
+
+    Undefined for a single start.
+    """
+    return Score(np.nan if split.settings.search.single else mean_agreement(split.starts), np.nan, np.nan)
+
+
+def cluster_silhouette(split: EmbeddedSplit) -> Score:
+    """Mean silhouette of the k-means clusters; knows the number of classes, K, and no image's class.
+
+    Undefined where all embeddings are equal, which is one cluster.
+    """
+    clusters = np.unique(split.clusters, return_inverse=True)[1]
+    if not clusters.any():
+        return Score(np.nan, np.nan, np.nan)
+    return Score(float(silhouettes(split.cluster_distances, clusters).mean()), np.nan, np.nan)
+
+
 CLUSTERINGS: tuple[Need, ...] = ("clusterings",)
 NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
 
@@ -142,6 +178,11 @@ METRICS = {
     "probe_accuracy": Metric(probe_accuracy),
     "intrinsic_dimension": Metric(intrinsic_dimension, NEIGHBOURS),
     "collapse": Metric(collapse),
+    "rankme": Metric(rankme),
+    "participation_ratio": Metric(participation_ratio),
+    "alpha_req": Metric(alpha_req),
+    "start_agreement": Metric(start_agreement),
+    "cluster_silhouette": Metric(cluster_silhouette, ("clusterings", "cluster_distances")),
 }
 
 

@@ -15,7 +15,7 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import settings_of
-from stages.measure.metric_names import BETTER
+from stages.measure.metric_names import BETTER, LABEL_FREE
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import open_embeddings
@@ -277,7 +277,7 @@ def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
         *("step", "split", "layer", "depth", "pooling", "metric", "left_out", "n_classes", "value"),
     ]
     assert set(zip(subsets["step"], subsets["split"], strict=True)) == {(10, "unseen")}
-    assert len(subsets) == 4 * (1 + 4 + 6) * len(METRICS)  # layers, sets, scores
+    assert len(subsets) == 4 * (1 + 4 + 6) * (len(METRICS) - len(LABEL_FREE))  # layers, sets, scores
     clusters = pd.read_csv(whole / "out" / "k_sensitivity.csv")
     assert clusters.columns.tolist() == ["step", "split", "layer", "depth", "pooling", "clusters", "nmi", "ami"]
     counts = {"test": [2, 3, 4, 5, 6], "unseen": [2, 3, 4, 5, 6, 8]}
@@ -331,7 +331,7 @@ def test_class_subsets_and_refits_agree(whole):
     assert (ours.reindex(shared.index) == shared).all()
     whole_split = subsets[subsets["left_out"] == ""].set_index(keys)["value"]
     layers = read_last(whole, split="unseen", step=10).set_index(keys)["value"]
-    assert len(whole_split) == 4 * len(METRICS)
+    assert len(whole_split) == 4 * (len(METRICS) - len(LABEL_FREE))
     assert (whole_split == layers.reindex(whole_split.index)).all()
 
 

@@ -11,23 +11,25 @@ from sklearn.metrics import (
 )
 
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metric_names import BETTER, FROM_CLUSTERS, HEAD_SCORES, LAYER_SCORES
+from stages.measure.metric_names import BETTER, FROM_CLUSTERS, HEAD_SCORES, LABEL_FREE, LAYER_SCORES
 from stages.measure.metrics import HEAD_METRICS, METRICS, accuracy, needs_of, score_split
 from stages.measure.scores import geometry
 from stages.measure.scores.agreement import assigned_classes
 from stages.measure.scores.kmeans import Search
+from stages.shared.seeding import child_seed
 from tests.measure.synthetic import blobs, embedded, settings
 
 every_score = pytest.mark.parametrize("name", METRICS)
 RANKING = [name for name in METRICS if BETTER[name] != "neither"]
-WITHOUT_CONTRIBUTIONS = {"nmi", "ami", "ari"}
-DEPENDS_ON_ORDER = {*FROM_CLUSTERS, "probe_accuracy", "few_shot_accuracy_1", "few_shot_accuracy_5"}
+WITHOUT_CONTRIBUTIONS = {"nmi", "ami", "ari", *LABEL_FREE} - {"intrinsic_dimension"}
+CLUSTERED = {*FROM_CLUSTERS, "start_agreement", "cluster_silhouette"}
+DEPENDS_ON_ORDER = {*CLUSTERED, "probe_accuracy", "few_shot_accuracy_1", "few_shot_accuracy_5"}
 """K-means++ draws, folds and episodes go by position."""
 
 
 @pytest.fixture(scope="module")
 def data():
-    return blobs([20, 25, 15], 7, spread=2)
+    return blobs([20, 25, 15], 12, spread=2)
 
 
 def score(name, X, y, **changes):
@@ -52,10 +54,23 @@ def test_values_lie_between_chance_and_the_ceiling(name, data):
         assert -0.1 < found.chance < found.value <= found.ceiling <= 1
 
 
-def test_a_score_that_ranks_nothing_has_neither_chance_nor_ceiling(data):
-    found = score("intrinsic_dimension", *data)
+@pytest.mark.parametrize("name", LABEL_FREE)
+def test_a_score_that_ranks_nothing_has_neither_chance_nor_ceiling(name, data):
+    found = score(name, *data)
     assert np.isnan([found.chance, found.ceiling]).all()
-    assert 1 < found.value < 10  # of 7 features
+    least, most = {"intrinsic_dimension": (1, 12), "alpha_req": (0.3, 3)}.get(name, (0, 1))
+    assert least < found.value < most
+
+
+@pytest.mark.parametrize("name", LABEL_FREE)
+def test_a_score_that_sees_no_class_knows_the_number_of_classes_alone(name, data):
+    X, _ = data
+    dealt = [np.random.default_rng(seed).permutation(np.repeat([0, 1, 2], [30, 20, 10])) for seed in (0, 1)]
+    assert score(name, X, dealt[0]).value == score(name, X, dealt[1]).value == score(name, *data).value
+
+
+def test_scores_that_see_no_class_rank_nothing():
+    assert set(LABEL_FREE) == {name for name in METRICS if BETTER[name] == "neither"}
 
 
 @every_score
@@ -129,6 +144,11 @@ def test_constant_embeddings_score_without_failing(name):
         "few_shot_accuracy_5": np.nan,  # one class has more than five images
         "intrinsic_dimension": np.nan,
         "collapse": np.nan,
+        "rankme": 1 / 3,  # one direction of three
+        "participation_ratio": np.nan,
+        "alpha_req": np.nan,
+        "start_agreement": 1,  # on one cluster
+        "cluster_silhouette": np.nan,
     }
     if name == "few_shot_accuracy_1":  # always the first way of the episode, which each class is in a third of them
         assert found.value == pytest.approx(1 / 3, abs=0.05)
@@ -145,7 +165,8 @@ def test_blocks_and_company_do_not_change_a_score(name, data, monkeypatch):
     split = EmbeddedSplit(X, y, settings(y), needs=needs_of(METRICS))
     found = {other: metric.score(split) for other, metric in METRICS.items()}[name]
     assert found.value == pytest.approx(alone.value, rel=1e-12)
-    assert np.allclose(found.per_image, alone.per_image)
+    if found.per_image is not None:
+        assert np.allclose(found.per_image, alone.per_image)
 
 
 @every_score
@@ -237,6 +258,31 @@ def test_a_class_of_one_image_is_never_retrieved():
         found = score(name, X, y)
         assert found.per_image.tolist() == [1, 1, 1, 0]
         assert found.ceiling == 3 / 4
+
+
+@pytest.mark.parametrize("company", [(), ("neighbours",), ("neighbours", "class_distances"), ("class_distances",)])
+def test_the_clusters_silhouette_is_scikit_learns(company, data):
+    X, y = data
+    split = EmbeddedSplit(X, y, settings(y), needs={*needs_of(["cluster_silhouette"]), *company})
+    found, own = METRICS["cluster_silhouette"].score(split), METRICS["silhouette"].score(split)
+    assert found.value == pytest.approx(silhouette_score(X.astype(np.float64), split.clusters), abs=1e-9)
+    assert own.value == pytest.approx(silhouette_score(X.astype(np.float64), y), abs=1e-9)
+
+
+def test_starts_agree_as_plain_fits_of_the_leading_columns_do():
+    X, y = blobs([20, 20, 20, 20], 30, spread=0.8, seed=4)
+    split = embedded(X, y, search=Search(6, 2, 7))
+    few = split.rotated[:, :16]
+    fits = [KMeans(4, n_init=1, random_state=child_seed(7, "kmeans", start)).fit(few) for start in range(6)]
+    best, *others = sorted(fits, key=lambda fit: fit.inertia_)
+    expected = np.mean([adjusted_mutual_info_score(best.labels_, other.labels_) for other in others])
+    assert score("start_agreement", X, y, search=Search(6, 2, 7)).value == pytest.approx(expected)
+    assert expected < 0.999
+    assert score("start_agreement", *blobs([20, 20, 20], 5, spread=0.001), search=Search(6, 2)).value == 1
+
+
+def test_a_single_start_agrees_with_nothing(data):
+    assert np.isnan(score("start_agreement", *data, search=Search(1, 1, 42)).value)
 
 
 def test_silhouettes_chance_is_that_of_shuffled_classes(data):

@@ -9,7 +9,7 @@ import numpy as np
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell, part_of
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metric_names import FROM_CLUSTERS, REFITTED
+from stages.measure.metric_names import FROM_CLUSTERS, LABEL_FREE, REFITTED
 from stages.measure.metrics import METRICS, needs_of, score_split
 from stages.measure.refits import subset_scores
 from stages.shared.embedding_store import Layer
@@ -29,9 +29,9 @@ LeftOut = tuple[int, ...]
 
 
 def class_subsets(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
-    """Score one layer on subsets of the unseen classes, and on all of them, under the same settings."""
+    """Score one layer on subsets of the unseen classes, and on all of them, by every score that sees classes."""
     names, K = cell.names[UNSEEN], len(split.class_sizes)
-    metrics = [name for name in cell.params.all_metrics if name in METRICS]
+    metrics = [name for name in cell.params.all_metrics if name in METRICS and name not in LABEL_FREE]
     sets = subsets(K)
     values = subset_values(split, sets, metrics)
     rows = [

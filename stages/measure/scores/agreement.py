@@ -1,5 +1,6 @@
 """How well a clustering agrees with the classes."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
 from sklearn.metrics.cluster import expected_mutual_information
 
 from stages.measure.arrays import Classes, Counts
-from stages.measure.scores.kmeans import Clustering
+from stages.measure.scores.kmeans import Clustering, by_appearance
 
 RANDOM_TABLES = 200
 """Random deals of clusters whose mean is the chance level of the best assignment."""
@@ -39,7 +40,32 @@ def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[d
     ]
 
 
-def normalized_mutual_information(y: Classes, labels: NDArray[np.int32]) -> float:
+def mean_agreement(partitions: Sequence[NDArray[np.int32]]) -> float:
+    """Mean adjusted mutual information of the first partition with each of the others.
+
+    Args:
+        partitions: labels, (N,) each.
+
+    Returns:
+        At most 1; NaN where there is no other.
+    """
+    if len(partitions) < 2:
+        return np.nan
+    first, *others = (by_appearance(labels) for labels in partitions)
+    counts = Counter(labels.tobytes() for labels in others)  # many starts end alike
+    each = [_adjusted_mutual_information(first, np.frombuffer(labels, dtype=np.int32)) for labels in counts]
+    return float(np.average(each, weights=list(counts.values())))
+
+
+def _adjusted_mutual_information(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
+    """Mutual information of two partitions, corrected for chance; scikit-learn's takes twice as long."""
+    if np.array_equal(first, second):
+        return 1.0
+    chance = chance_of_nmi(first, second)
+    return (normalized_mutual_information(first, second) - chance) / (1 - chance)
+
+
+def normalized_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
     """Mutual information of classes and clusters over the mean of their entropies; 0 if there is one cluster only.
 
     Args:
@@ -50,7 +76,7 @@ def normalized_mutual_information(y: Classes, labels: NDArray[np.int32]) -> floa
     return min(1.0, float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table)))  # 1, not 1 + 2e-16
 
 
-def chance_of_nmi(y: Classes, labels: NDArray[np.int32]) -> float:
+def chance_of_nmi(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
     """NMI expected when these cluster sizes are dealt to the images at random (Vinh, Epps and Bailey 2010).
 
     Args:
@@ -67,7 +93,7 @@ def chance_of_nmi(y: Classes, labels: NDArray[np.int32]) -> float:
     return float(expected_mutual_information(table, len(y)) / _mean_entropy(table))
 
 
-def contingency(y: Classes, labels: NDArray[np.integer]) -> Counts:
+def contingency(y: NDArray[np.integer], labels: NDArray[np.integer]) -> Counts:
     """Count the images of every class in every cluster, (K, C).
 
     Args:

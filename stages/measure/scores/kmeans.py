@@ -132,7 +132,12 @@ def clusterings(
 
 
 def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[Clustering]:
-    """Search the leading columns, and fit the best distinct partitions on in all columns, least inertia first.
+    """Search the leading columns, and fit the best distinct partitions on in all columns, as `polish` does."""
+    return polish(rotated, searched_partitions(rotated, clusters, search), search)
+
+
+def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[NDArray[np.int32]]:
+    """Partitions that the starts reach in the leading columns.
 
     Args:
         rotated: (N, C) float32, columns by falling variance.
@@ -140,12 +145,27 @@ def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Se
         search: how hard to look.
 
     Returns:
-        At most `search.polished` different partitions; equal inertias in the order in which they were found.
+        Of each start its labels, (N,), least inertia in these columns first.
     """
     few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
     seeds = [child_seed(search.seed, "kmeans", start) for start in range(search.starts)]
     fits = sorted((_fit(few, clusters, random_state=seed) for seed in seeds), key=lambda fit: fit[1])
-    best = _distinct(labels for labels, _ in fits)[: search.polished]
+    return [labels for labels, _ in fits]
+
+
+def polish(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]], search: Search) -> list[Clustering]:
+    """Fit the best distinct partitions on in all columns.
+
+    Args:
+        rotated: (N, C) float32.
+        searched: labels, (N,) each, least inertia first.
+        search: how hard to look.
+
+    Returns:
+        At most `search.polished` different partitions, least inertia first; equal inertias in the order in which they
+        were found.
+    """
+    best = _distinct(searched)[: search.polished]
     fitted = [_fit(rotated, len(np.unique(labels)), init=class_means(rotated, labels))[0] for labels in best]
     found = [Clustering(inertia_of(rotated, labels), labels) for labels in _distinct(fitted)]
     return sorted(found, key=lambda clustering: clustering.inertia)
@@ -176,10 +196,14 @@ def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]
     """Drop partitions that an earlier one equals, whatever its parts are called."""
     known: dict[bytes, NDArray[np.int32]] = {}
     for labels in partitions:
-        _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
-        by_appearance = np.argsort(np.argsort(first))[codes].astype(np.int32)
-        known.setdefault(by_appearance.tobytes(), labels)
+        known.setdefault(by_appearance(labels).tobytes(), labels)
     return list(known.values())
+
+
+def by_appearance(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number a partition's parts in the order in which they appear, (N,): the same for the same partition."""
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes].astype(np.int32)
 
 
 def _fit(

@@ -9,6 +9,7 @@ from stages.measure.scores.agreement import (
     chance_of_assignment,
     chance_of_nmi,
     compare_clusterings,
+    mean_agreement,
     normalized_mutual_information,
 )
 from stages.measure.scores.kmeans import Clustering, Search, cluster
@@ -22,6 +23,18 @@ def test_clusterings_are_compared_with_the_classes_and_with_the_first():
     assert [(row["rank"], row["inertia"], row["clusters"]) for row in found] == [(0, 3.0, 3), (1, 4.0, 3)]
     assert [row["nmi"] for row in found] == pytest.approx([normalized_mutual_info_score(y, first), 1])
     assert [row["agreement"] for row in found] == pytest.approx([1, adjusted_mutual_info_score(first, other)])
+
+
+def test_mean_agreement_is_scikit_learns_with_the_first():
+    random = np.random.default_rng(2)
+    first, other = random.integers(0, 4, (2, 60)).astype(np.int32)
+    near = np.where(random.random(60) < 0.8, first, other).astype(np.int32)
+    renamed = np.array([3, 0, 1, 2], np.int32)
+    found = mean_agreement([first, renamed[first], near, renamed[near], other])
+    values = [1, *(adjusted_mutual_info_score(first, labels) for labels in (near, near, other))]
+    assert found == pytest.approx(np.mean(values))
+    assert mean_agreement([np.zeros(5, np.int32)] * 2) == 1
+    assert np.isnan(mean_agreement([first]))
 
 
 def test_nmi_of_hand_worked_cases():
