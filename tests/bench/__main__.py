@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-MODULES = ("embed_throughput", "memory", "measure_cost", "analysis_cost")
+MODULES = ("embed_throughput", "memory", "measure_cost", "analysis_cost", "cut_table")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ SMALL = {
     "embed_throughput": ["--images", "64", "--rounds", "1"],
     "memory": ["--images", "100"],
     "measure_cost": ["--images", "150"],
+    "cut_table": ["--networks", "0", "--sizes", "64", "--rounds", "1"],
     "analysis_cost": ["--seen", "300", "--unseen", "100"],
 }
 

@@ -1,7 +1,7 @@
 """A network up to one layer as a program of its own, by torch.export: any network whose layers embed can hook.
 
-The whole network is traced with embed's own hook and pooling. What comes after the layer is then taken out of the
-graph, and of the tensors those are kept that the rest reads: torch.export alone keeps all of them.
+The whole network is traced with embed's own hook and pooling. What the embedding does not depend on is then taken out,
+operations and tensors, which torch.export alone would keep; what is left is exported.
 """
 
 import warnings
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from stages.commands.cut.prune import prune
 from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
 from stages.shared.console import UserError
@@ -64,7 +64,11 @@ def export_layer(network: Network, layer: PooledLayer, image_size: int) -> Expor
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     what = f"layer {layer.layer.name!r}"
     whole = _trace(UpToLayer(network, layer).eval(), images, what)
-    program = _trace(cut_graph(whole.module(), "network."), images, what)
+    return without_traces(_trace(prune(whole.module(), "network."), images, what))
+
+
+def without_traces(program: ExportedProgram) -> ExportedProgram:
+    """Take `TRACES` out of a program, in place."""
     for node in program.graph.nodes:
         for name in TRACES:
             node.meta.pop(name, None)
@@ -80,37 +84,6 @@ def _trace(module: nn.Module, images: Tensor, what: str) -> ExportedProgram:
             f"{what} cannot be exported by torch {torch.__version__}: {type(error).__name__}: {first_line(error)}; "
             "try another layer, or other versions of torch and of the network's library"
         ) from error
-
-
-def cut_graph(traced: nn.Module, prefix: str) -> fx.GraphModule:
-    """Take out of a traced module what its output does not depend on: operations, tensors and checks of the input.
-
-    Args:
-        traced: as `ExportedProgram.module()` gives it.
-        prefix: taken off the tensors' names.
-    """
-    module = cast(fx.GraphModule, traced)
-    graph = module.graph
-    output = graph.output_node()
-    nodes = list(graph.nodes)
-    last = max(nodes.index(node) for node in output.all_input_nodes)
-    for node in reversed(nodes[last + 1 : -1]):  # all that runs later, also what changes tensors in place
-        graph.erase_node(node)
-    for node in [node for node in nodes[:last] if node.op == "call_module"]:  # checks of the input's shape
-        graph.erase_node(node)
-    graph.eliminate_dead_code()
-    kept: dict[str, Any] = {}
-    for node in graph.find_nodes(op="get_attr"):
-        name = str(node.target).removeprefix(prefix)
-        kept[name] = _attribute(module, str(node.target))
-        node.target = name
-    return fx.GraphModule(kept, graph)
-
-
-def _attribute(module: nn.Module, path: str) -> Any:
-    parent, _, name = path.rpartition(".")
-    value = getattr(module.get_submodule(parent), name)
-    return value.detach().contiguous() if isinstance(value, Tensor) else value
 
 
 def save_program(program: ExportedProgram, path: Path) -> None:

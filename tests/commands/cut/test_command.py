@@ -1,0 +1,56 @@
+"""`whichlayer cut`: from a finished cell to a folder, and what it says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stages.commands.cut import onnx_file
+from stages.commands.cut.cell import CellPaths
+from stages.commands.cut.command import command_line, cut
+from stages.commands.cut.folder import read_cut
+from stages.shared.console import UserError
+from tests.commands.cut.finished import finish_cell
+
+
+def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    params, _, paths = finish_cell(tmp_path / "cell")
+    asked = []
+    monkeypatch.setattr(CellPaths, "of", lambda cell: asked.append(cell) or paths)
+    arguments = ["--dataset", "trees", "--model", "tiny", "--layer", "blocks.1", "--params", str(params), "--no-onnx"]
+    arguments += ["--out", str(tmp_path / "cut")]
+    printed = CliRunner().invoke(cut, arguments, catch_exceptions=False).stdout
+    assert asked == [("trees", "tiny", "0", 3)]  # the grid's only fold and seed
+    assert printed.startswith("cut trees-tiny-0-3 at layer 3 of 7 (`blocks.1`): ")
+    assert printed.endswith(f"from the embedding store; in {tmp_path / 'cut'}\n")
+    found = read_cut(tmp_path / "cut")
+    assert (found.layer, found.step, found.fold) == ("blocks.1", 50, "0")
+    again = json.loads((tmp_path / "cut" / "card.json").read_text())["command"]
+    cell = "--dataset trees --model tiny --fold 0 --seed 3"
+    assert again == f"whichlayer cut {cell} --step 50 --layer blocks.1 --out cut --no-onnx"
+    with pytest.raises(UserError, match="cut must not exist, or be an empty folder"):
+        CliRunner().invoke(cut, arguments, catch_exceptions=False)
+
+
+def test_a_missing_extra_is_named_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
+    arguments = [
+        "--dataset",
+        "trees",
+        "--model",
+        "tiny",
+        "--params",
+        str(tmp_path / "none"),
+        "--out",
+        str(tmp_path / "a"),
+    ]
+    with pytest.raises(
+        UserError, match=r"found no onnx, onnxscript, onnxruntime; pip install '\.\[export\]', or leave"
+    ):
+        CliRunner().invoke(cut, arguments, catch_exceptions=False)
+
+
+def test_the_command_that_does_it_again_quotes_a_licence():
+    said = command_line(("d", "m", "all", 0), 0, "a@max", Path("/far/out"), onnx=True, licence="CC BY 4.0")
+    assert said.endswith("--fold all --seed 0 --step 0 --layer a@max --out out --licence 'CC BY 4.0'")

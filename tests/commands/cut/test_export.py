@@ -1,0 +1,183 @@
+"""A layer as a program of its own: what it gives, and that it holds what the layer depends on, and nothing else."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from stages.commands.cut import onnx_file
+from stages.commands.cut.export import export_layer, load_program, save_program
+from stages.commands.cut.onnx_file import OnnxNetwork, check_packages, save_onnx
+from stages.commands.project import ROOT
+from stages.embed.hooks import LayerEmbeddings
+from stages.embed.layers import PooledLayer
+from stages.embed.taps.tap import Tap
+from stages.shared.console import UserError
+from stages.shared.embedding_store import Layer
+from stages.shared.networks.network import Network
+from tests.commands.cut.networks import MORE, NETWORKS, build
+
+EVERY = bool(os.environ.get("WHICHLAYER_EVERY_EXPORT"))
+"""Further networks, and every layer that is tried as an ONNX file, too: a quarter of an hour on an idle CPU."""
+
+S = 32
+LITE0 = ("timm", "tf_efficientnet_lite0", 48, None)
+ALL_NETWORKS = {"timm-efficientnet_lite0": LITE0, **NETWORKS, **(MORE if EVERY else {})}
+MIDDLE = 1000
+"""Stands for half of the number of layers."""
+
+WITH_ONNX = {"timm-swin", "torchvision-cnn", "open_clip-vit", "transformers-cvt"}
+"""At the middle layer: each library, a CNN, hierarchical and plain transformers, and a mixture of both."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@cache
+def built(name: str) -> tuple[Network, list[PooledLayer]]:
+    return build(*ALL_NETWORKS[name])
+
+
+def layers_to_try() -> Iterator[tuple[str, int]]:
+    yield from (("timm-efficientnet_lite0", number) for number in range(9))
+    yield from ((name, place) for name in ALL_NETWORKS for place in (0, MIDDLE, -1) if ALL_NETWORKS[name] != LITE0)
+
+
+def images(count: int) -> Tensor:
+    return torch.randint(0, 256, (count, 3, S, S), dtype=torch.uint8, generator=torch.Generator().manual_seed(count))
+
+
+def expected(network: Network, layer: PooledLayer, pixels: Tensor) -> Tensor:
+    """What embed gives."""
+    with torch.inference_mode(), LayerEmbeddings(network, [layer], logits=False) as embed:
+        return embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1)))[layer.layer.name]
+
+
+def needed(network: Network, layer: PooledLayer) -> set[str]:
+    """The parameters to which the embedding has a gradient: found without looking at a graph."""
+    parameters = dict(network.module.named_parameters())
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    with LayerEmbeddings(network, [layer], logits=False) as embed:
+        embed(network.transform.evaluation(images(2).permute(0, 2, 3, 1)))[layer.layer.name].sum().backward()
+    found = {name for name, parameter in parameters.items() if parameter.grad is not None}
+    for parameter in parameters.values():
+        parameter.grad = None
+        parameter.requires_grad_(False)
+    return found
+
+
+def check(name: str, number: int, folder: Path, *, with_onnx: bool) -> None:
+    network, layers = built(name)
+    layer = layers[len(layers) // 2 if number == MIDDLE else number]
+    program = export_layer(network, layer, S)
+    save_program(program, folder / "model.pt2")
+    loaded = load_program(folder / "model.pt2")
+    parameters = {n for n, _ in network.module.named_parameters()}
+    state = loaded.state_dict()
+    assert set(state) & parameters == needed(network, layer)
+    below = {n.rpartition(".")[0] for n in set(state) & parameters}
+    buffers = {n for n, _ in network.module.named_buffers()} & set(state)
+    assert all(n.rpartition(".")[0] in below or not n.endswith(("running_mean", "running_var")) for n in buffers)
+    runs = {"pt2": lambda pixels: loaded(pixels).numpy()}
+    if with_onnx:
+        save_onnx(program, folder / "model.onnx")
+        names = {tensor.name for tensor in onnx.load(folder / "model.onnx").graph.initializer}
+        assert not names & (set(network.module.state_dict()) - set(state))
+        session = OnnxNetwork(folder / "model.onnx", threads=1)
+        runs["onnx"] = lambda pixels: session(pixels.numpy())
+    for count in (1, 2, 7):
+        wanted = expected(network, layer, images(count)).numpy()
+        for run in runs.values():
+            with torch.inference_mode():
+                found = run(images(count))
+            assert found.shape == (count, layer.layer.width)
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * float(np.sqrt((wanted**2).mean())))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), list(layers_to_try()))
+def test_a_layer_of_any_network_is_exported_with_what_it_needs(name: str, number: int, tmp_path: Path):
+    middle = number == MIDDLE and name in WITH_ONNX
+    check(name, number, tmp_path, with_onnx=EVERY or middle or (name, number) == ("timm-efficientnet_lite0", 4))
+
+
+class Branches(nn.Module):
+    """A stem whose output the next module overwrites; a branch beside it that nothing needs; then more."""
+
+    def __init__(self, rest: nn.Module) -> None:
+        super().__init__()
+        self.beside, self.stem = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+        self.act, self.rest = nn.ReLU(inplace=True), rest
+        self.register_buffer("unread", torch.zeros(5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.beside(images).add_(1)
+        return self.rest(self.act(self.stem(images)).mean((2, 3)))
+
+
+def branches(rest: nn.Module, path: str = "stem") -> tuple[Network, PooledLayer]:
+    module = Branches(rest).eval()
+    layout, pooling, width = ("nchw", "mean", 4) if path == "stem" else ("vector", "none", 3)
+    tap = Tap(path, 0, layout, False, 0, width, 112, 0)  # type: ignore[arg-type]
+    network = Network(module, (0.5, 0.4, 0.3), (0.2, 0.25, 0.5), False, ("rest",), 16)
+    return network, PooledLayer(tap, pooling, Layer(path, path, 0, pooling, width, 112, 0))  # type: ignore[arg-type]
+
+
+def test_a_layer_is_what_it_was_before_it_is_overwritten_and_nothing_beside_it_is_kept(tmp_path: Path):
+    network, layer = branches(nn.Linear(4, 3))
+    save_program(export_layer(network, layer, S), tmp_path / "model.pt2")
+    loaded = load_program(tmp_path / "model.pt2")
+    assert {name for name in loaded.state_dict() if "lifted" not in name} == {"stem.weight", "stem.bias"}
+    found = loaded(images(7))
+    torch.testing.assert_close(found, expected(network, layer, images(7)))
+    assert (found < 0).any()
+
+
+class PicksByContent(nn.Linear):
+    def forward(self, values: Tensor) -> Tensor:
+        return super().forward(values) if values.sum() > 0 else -super().forward(values)
+
+
+class OfTwoImages(nn.Linear):
+    def forward(self, values: Tensor) -> Tensor:
+        return super().forward(values.reshape(2, 4))
+
+
+@pytest.mark.parametrize("rest", [PicksByContent(4, 3), OfTwoImages(4, 3)])
+def test_what_cannot_be_exported_for_any_batch_is_named(rest: nn.Module):
+    with pytest.raises(UserError, match=r"layer 'rest' cannot be exported by torch .*; try another layer, or other"):
+        export_layer(*branches(rest, "rest"), S)
+
+
+def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Path):
+    network, layer = branches(nn.Linear(4, 3))
+    for name in ("one", "another"):
+        program = export_layer(network, layer, S)
+        save_program(program, tmp_path / f"{name}.pt2")
+        save_onnx(program, tmp_path / f"{name}.onnx")
+    for kind in ("pt2", "onnx"):
+        content = (tmp_path / f"one.{kind}").read_bytes()
+        assert content == (tmp_path / f"another.{kind}").read_bytes()
+        assert b"stem.weight" in content
+        for path in (ROOT, Path(torch.__file__).parent, tmp_path, "test_export"):
+            assert str(path).encode() not in content
+
+
+def test_missing_packages_and_files_that_are_too_large_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    program = export_layer(*branches(nn.Linear(4, 3)), S)
+    monkeypatch.setattr(onnx_file, "LARGEST", 100)
+    with pytest.raises(UserError, match=r"model\.onnx holds at most 2 GiB, found 0\.0 GiB of tensors; use --no-onnx"):
+        save_onnx(program, tmp_path / "model.onnx")
+    check_packages()
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
+    with pytest.raises(UserError, match=r"found no onnxscript; pip install '\.\[export\]', or leave the file out with"):
+        check_packages()
