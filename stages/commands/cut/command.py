@@ -15,7 +15,7 @@ from stages.commands.project import ProjectCommand, ProjectPath, params_option
 @click.option("--fold", help="A number, or `all`; by default `all` if the grid has it, else the grid's first.")
 @click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
 @click.option("--step", type=click.IntRange(min=0), help="Which checkpoint; by default the recommended, or the last.")
-@click.option("--layer", default="recommended", show_default=True, help="recommended, best, or a layer's name.")
+@click.option("--layer", default="recommended", show_default=True, help="recommended, best, last, or a layer's name.")
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
 @click.option(
