@@ -88,8 +88,8 @@ class RegretRecord(Record):
     """Mean regret of one criterion over folds, as in regret.csv: against the best layer, and layer and checkpoint."""
 
     criterion: str
-    layers: float | None
-    layers_and_checkpoints: float | None
+    layers: float
+    layers_and_checkpoints: float
 
     @property
     def words(self) -> str:

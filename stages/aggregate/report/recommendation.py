@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
-from stages.aggregate.formatting import MISSING, decimals, joined, layers, number, percent, place, wrapped
+from stages.aggregate.formatting import decimals, joined, layers, number, percent, place, wrapped
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.criteria import CRITERIA
 from stages.aggregate.recommendation.records import CheckpointRecord, LayerRecord, Recommendation, RegretRecord
 from stages.aggregate.report.scopes import NO_INTERVAL, SHORT
+from stages.aggregate.tables.regret import JOINT, LAYERS
 
 WIDTH = 80
 
@@ -121,17 +122,15 @@ def _table(found: Recommendation) -> str:
     own = [each for each in found.regret if CRITERIA[each.criterion].kind in ("criterion", "baseline")]
     if not own:
         return ""
-    header = [f"{metric_name(found.metric)} lost on unknown classes", "to best layer", "and step"]
-    rows = [_regret_cells(each) for each in own]
-    return tabulate(rows, header, tablefmt="plain", colalign=("left", "right", "right"), disable_numparse=True)
+    columns = [LAYERS, JOINT] if len(found.candidate_steps) > 1 else [LAYERS]
+    header = ["Score lost on unknown classes", "to best layer", "and step"][: 1 + len(columns)]
+    rows = [[_name(each), *(decimals(getattr(each, column)) for column in columns)] for each in own]
+    aligned = ["left", *["right"] * len(columns)]
+    return tabulate(rows, header, tablefmt="plain", colalign=aligned, disable_numparse=True)
 
 
-def _regret_cells(regret: RegretRecord) -> list[str]:
-    words = regret.words + (" (as recommended)" if regret.criterion == OWN else "")
-    return [
-        f"  {words}",
-        *(MISSING if v is None else decimals(v) for v in (regret.layers, regret.layers_and_checkpoints)),
-    ]
+def _name(regret: RegretRecord) -> str:
+    return regret.words + (" (as recommended)" if regret.criterion == OWN else "")
 
 
 def _score(found: Recommendation, value: float) -> str:

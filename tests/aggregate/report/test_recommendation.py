@@ -30,7 +30,7 @@ def test_the_description_adds_what_fine_tuning_did_and_a_table_of_baselines():
         "step 100."
     ) in one_line(describe(RECOMMENDATION))
     assert [one_line(line) for line in lines[-4:]] == [
-        "NMI lost on unknown classes to best layer and step",
+        "Score lost on unknown classes to best layer and step",
         "the other folds (as recommended) 0.010 0.020",
         "last layer 0.150 0.160",
         "two thirds of the depth 0.030 0.040",
@@ -63,6 +63,10 @@ def test_a_checkpoint_is_named_where_there_was_a_choice():
     frozen = recommendation(recommended=first, candidate_steps=[0], checkpoints=[START], fine_tuning=None)
     assert "NMI 0.390), with 50 % of the parameters" in recommendation_sentences(frozen)
     assert "Fine-tuning" not in describe(frozen)
+    assert [one_line(line) for line in describe(frozen).splitlines()[-4:-2]] == [
+        "Score lost on unknown classes to best layer",
+        "the other folds (as recommended) 0.010",
+    ]
 
 
 def test_ties_are_said_as_far_as_they_are_known():
