@@ -74,10 +74,11 @@ class TapsParams(Params):
     """Which modules of a network are its layers.
 
     Attributes:
-        layers: `default`, the library's own notion of a layer (docs/models.md), or module paths, in any order.
+        layers: `default`, the library's own notion of a layer (docs/models.md); `inside_blocks`, those and, in every
+            block of a plain vision transformer, attention and feed-forward activation; or module paths, in any order.
     """
 
-    layers: Literal["default"] | Annotated[list[str], Field(min_length=1)] = "default"
+    layers: Literal["default", "inside_blocks"] | Annotated[list[str], Field(min_length=1)] = "default"
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:

@@ -7,6 +7,7 @@ from torch import nn
 
 from stages.embed.params import TapsParams
 from stages.embed.taps import open_clip, timm, torchvision, transformers
+from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.layout import find_layout, has_class_token, is_layer, known_prefix, prefix_at
 from stages.embed.taps.tap import Tap
 from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
@@ -48,17 +49,25 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
         UserError: a module path is not in the network, or its output is no layer.
     """
     module, library = network.module, LIBRARIES[params.library]
-    if taps.layers != "default":
+    if isinstance(taps.layers, list):
         _check_paths(module, taps.layers)
         _check_no_head(network, params, taps.layers)
     trace = trace_forward(module, params.image_size, **library.ARGUMENTS)
-    layers = library.default_layers(module, trace) if taps.layers == "default" else dict.fromkeys(taps.layers)
+    layers = _wanted(module, trace, library, taps)
     if not layers:
         raise UserError(f"{params.library} does not say what the layers of {params.name} are; {_REMEDY}")
     for path in layers:
         _check_run(trace, path)
     ordered = sorted(layers, key=lambda path: trace.ended[path])
     return [_tap(module, trace, path, depth, layers[path], library) for depth, path in enumerate(ordered)]
+
+
+def _wanted(module: nn.Module, trace: Trace, library: Library, taps: TapsParams) -> Mapping[str, int | None]:
+    """Paths of the modules that are layers, each with the index of its tensor where that is known."""
+    if isinstance(taps.layers, list):
+        return dict.fromkeys(taps.layers)
+    layers = library.default_layers(module, trace)
+    return with_inside(module, layers) if taps.layers == "inside_blocks" and layers else layers
 
 
 _REMEDY = "name them: taps: {layers: [module paths]}"
