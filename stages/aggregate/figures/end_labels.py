@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
-from stages.aggregate.figures.style import LEVELS, TEXT, lay_out
+from stages.aggregate.figures.style import LEVELS, TEXT, lay_out, text_color
 
 
 class EndLabels:
@@ -28,8 +28,8 @@ class EndLabels:
             return
         ends_at = (self.ax.get_xlim()[1], y) if x is None else (x, y)
         label = self.ax.annotate(
-            text, ends_at, xytext=(1.03, y), textcoords=("axes fraction", "data"), color=color, va="center", ha="left",
-            annotation_clip=False, fontsize=TEXT - 0.5,
+            text, ends_at, xytext=(1.03, y), textcoords=("axes fraction", "data"), color=text_color(color),
+            va="center", ha="left", annotation_clip=False, fontsize=TEXT - 0.5,
         )  # fmt: skip
         self.texts.append((y, label))
 

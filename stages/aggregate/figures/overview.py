@@ -59,7 +59,7 @@ def _line(
 ) -> None:
     best = best_of(line)
     assert best is not None  # check_main_score() guarantees a best layer
-    ax.plot(line["relative_depth"], line["value"], marker="o", markersize=2.6, markeredgewidth=0.0, **look)
+    ax.plot(line["relative_depth"], line["value"], markersize=3.4, markeredgewidth=0.0, **look)
     ax.errorbar(
         best["relative_depth"], best["value"], yerr=_bar(best, bars), color=look["color"], marker="o", markersize=7.5,
         markerfacecolor="none", markeredgewidth=1.4, elinewidth=0.9, capsize=2, zorder=4,

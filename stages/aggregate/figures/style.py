@@ -4,25 +4,28 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import matplotlib.colors
 import matplotlib.ticker
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-# Okabe and Ito's colours, distinguishable with every common kind of colour blindness.
+# Okabe and Ito's colours (2008), distinguishable with every common kind of colour blindness.
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
-PURPLE = "#AA4499"
+PURPLE = "#CC79A7"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 BLACK = "#222222"
 UNSEEN, SEEN, FIRST, ACCURACY = BLUE, VERMILION, "#85B9DB", BLACK
-BASELINE, CHANCE = "#666666", "#8C8C8C"
+BASELINE, CHANCE = "#5E5E5E", "#6E6E6E"
 
 Dashes = Literal["-"] | tuple[float, tuple[float, ...]]
 BASELINE_DASHES: Dashes = (0, (4, 2))
@@ -34,6 +37,10 @@ LEVELS: dict[str, Any] = {
 """Horizontal lines that scores compare with, and their looks."""
 
 MODELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""A model's marker goes with its colour, so that it is known without colour."""
+CONTRAST = 4.5
+"""Of text on white, at least (WCAG 2.2, level AA)."""
 DASHES: tuple[Dashes, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
 """Models beyond the palette repeat its colours with the next line style."""
 
@@ -87,8 +94,23 @@ def draw(folder: Path, name: str, make: Callable[[], Figure]) -> None:
 
 
 def model_style(index: int) -> dict[str, Any]:
-    """Colour and line style of the grid's index-th model."""
-    return {"color": MODELS[index % len(MODELS)], "linestyle": DASHES[index // len(MODELS) % len(DASHES)]}
+    """Colour, marker and line style of the grid's index-th model."""
+    place, again = index % len(MODELS), index // len(MODELS)
+    return {"color": MODELS[place], "marker": MARKERS[place], "linestyle": DASHES[again % len(DASHES)]}
+
+
+def contrast(color: str) -> float:
+    """Contrast of a colour with white, from 1 to 21 (WCAG 2.2, relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(color)]
+    return 1.05 / (float(np.dot([0.2126, 0.7152, 0.0722], linear)) + 0.05)
+
+
+@cache
+def text_color(color: str) -> str:
+    """Darken a line's colour until text in it can be read on white."""
+    red, green, blue = mpl.colors.to_rgb(color)
+    shades = (mpl.colors.to_hex((red * s, green * s, blue * s)) for s in np.arange(1, 0, -0.02).tolist())
+    return next(shade for shade in shades if contrast(shade) >= CONTRAST)
 
 
 def score_axis(ax: Axes, low: float, high: float) -> None:

@@ -1,5 +1,10 @@
+import itertools
+
+import numpy as np
 import pytest
+from colorspacious import cspace_convert, deltaE
 from matplotlib import rc_context
+from matplotlib.colors import to_rgb
 
 from stages.aggregate.figures import style
 
@@ -40,3 +45,36 @@ def test_a_caption_breaks_no_line_within_a_number_and_its_unit():
         style.caption(figure, f"{'x ' * (length // 2)}95 % and (ddof = 1)")
         assert "95 %" in figure.get_suptitle()
         assert "ddof = 1" in figure.get_suptitle()
+
+
+PALETTE = (*style.MODELS, style.UNSEEN, style.SEEN)
+
+
+@pytest.mark.parametrize("kind", ["protanomaly", "deuteranomaly", "tritanomaly", None])
+def test_every_two_colours_are_distinguishable_with_colour_blindness(kind):
+    """Machado (2009) at full severity; differences in CAM02-UCS, where 1 is about the least that an eye can see."""
+
+    def seen(color):
+        space = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
+        return np.clip(cspace_convert(to_rgb(color), space, "sRGB1"), 0, 1) if kind else to_rgb(color)
+
+    for first, second in itertools.combinations(dict.fromkeys(PALETTE), 2):
+        assert deltaE(seen(first), seen(second), input_space="sRGB1") > 10, (first, second)
+
+
+def test_models_differ_in_marker_as_well_as_in_colour():
+    looks = [style.model_style(i) for i in range(len(style.MODELS))]
+    assert len({look["marker"] for look in looks}) == len({look["color"] for look in looks}) == len(looks)
+
+
+def test_contrast_is_that_of_known_greys():
+    assert style.contrast("#000000") == pytest.approx(21)
+    assert style.contrast("#FFFFFF") == pytest.approx(1)
+    assert style.contrast("#767676") == pytest.approx(4.54, abs=0.005)  # the lightest grey that WCAG's AA allows
+
+
+@pytest.mark.parametrize("color", [*style.MODELS, style.FIRST, style.CHANCE, style.BASELINE])
+def test_text_in_a_lines_colour_can_be_read(color):
+    text = style.text_color(color)
+    assert style.contrast(text) >= 4.5
+    assert text == color.lower() or style.contrast(color) < 4.5
