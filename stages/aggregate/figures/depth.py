@@ -29,6 +29,9 @@ MOST_LABELS = 26
 TIED, FOLD = "tied", "fold"
 """The ids of the pieces of the axis under the layers that tie with the best, and of the lines of single folds."""
 
+SPLIT_LOOKS = {UNSEEN: (style.UNSEEN, "unseen"), SEEN: (style.SEEN, "seen")}
+"""Colour and name of each split: a line of chance or of raw pixels belongs to one of them."""
+
 FOLD_LINE: dict[str, Any] = {"color": style.UNSEEN, "alpha": 0.4, "linewidth": 0.6}
 
 
@@ -102,9 +105,9 @@ def _panel(ax: Axes, scores: Scores, curve: pd.DataFrame, step: int, *, narrow: 
     """
     unseen = curve[curve["split"] == UNSEEN]
     first, last = int(unseen["step"].min()), int(unseen["step"].max())
-    levels, folds = unseen_levels(scores, curve), _single_folds(scores, curve, last)
+    levels, folds = {s: levels_of(scores, curve, s) for s in SPLIT_LOOKS}, _single_folds(scores, curve, last)
     bars = len(scores.folds) == 1
-    _set_limits(ax, curve, folds, [first, last], list(levels.values()), bars=bars)
+    _set_limits(ax, curve, folds, [first, last], [v for own in levels.values() for v in own.values()], bars=bars)
     labels = EndLabels(ax, shown=not narrow)
     if first != last:
         _draw(ax, labels, _at_step(curve, UNSEEN, first), style.FIRST, f"unseen, step {first}", light=True)
@@ -112,18 +115,19 @@ def _panel(ax: Axes, scores: Scores, curve: pd.DataFrame, step: int, *, narrow: 
         ax.plot(fold["depth"].astype(float), fold["value"], zorder=2, gid=FOLD, **FOLD_LINE)
     _draw(ax, labels, _at_step(curve, SEEN, last), style.SEEN, "seen", bars=bars)
     _draw(ax, labels, _at_step(curve, UNSEEN, last), style.UNSEEN, "unseen", bars=bars)
-    labels.add_levels(levels)
+    for split, (color, words) in SPLIT_LOOKS.items():
+        labels.add_levels(levels[split], color=color, of=f", {words}" if len(levels[SEEN]) else "")
     _mark_ties(ax, _at_step(curve, UNSEEN, last))
     _write_titles(ax, curve, last, f" at step {last}" if last != step else "", narrow=narrow)
     return labels
 
 
-def unseen_levels(scores: Scores, curve: pd.DataFrame) -> dict[str, float]:
-    """What a curve's unseen scores at its last step compare with, where known: raw pixels, and chance over layers."""
-    step = last_measured(curve)
+def levels_of(scores: Scores, curve: pd.DataFrame, split: str) -> dict[str, float]:
+    """What a curve's scores of one split at its last step compare with, where known: raw pixels, chance over layers."""
+    step, points = last_measured(curve), curve[curve["split"] == split]
     levels = {
-        "raw pixels": baseline_at(scores, curve, UNSEEN, step),
-        "chance": float(_at_step(curve, UNSEEN, step)["chance"].mean()),
+        "raw pixels": baseline_at(scores, curve, split, step),
+        "chance": float(points.loc[points["step"] == step, "chance"].mean()),
     }
     return {name: level for name, level in levels.items() if level is not None and pd.notna(level)}
 
@@ -192,9 +196,8 @@ def _write_titles(ax: Axes, curve: pd.DataFrame, step: int, at: str, *, narrow: 
 
 
 def _ring(ax: Axes, curve: pd.DataFrame, point: Row, *, narrow: bool) -> str:
-    """Ring one point of the unseen curve and drop a line to the axis; returns its layer's number and short name."""
+    """Ring one point of the unseen curve; returns its layer's number and short name."""
     depth, value = int(point["depth"]), float(point["value"])
-    ax.vlines(depth, ax.get_ylim()[0], value, color=style.UNSEEN, linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=1)
     ax.plot([depth], [value], "o", markersize=7.5, markerfacecolor="none", markeredgecolor=style.UNSEEN, zorder=4)
     points = _at_step(curve, UNSEEN, int(point["step"]))
     names = dict(zip(points["layer"], short_names(points["layer"], 12 if narrow else 18), strict=True))

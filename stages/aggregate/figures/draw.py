@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.aggregate.curves import CURVE, MEAN, Scores
-from stages.aggregate.figures.depth import depth_figure, unseen_levels
+from stages.aggregate.figures.depth import depth_figure, levels_of
 from stages.aggregate.figures.layer_pairs import layer_pairs_figure
 from stages.aggregate.figures.overview import overview_figure
 from stages.aggregate.figures.robustness import robustness_figure
@@ -19,6 +19,7 @@ from stages.aggregate.points import curves
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.console import progress
 from stages.shared.metric_table import HEAD
+from stages.shared.split_names import UNSEEN
 
 SHOWN_ROBUSTNESS = "probe_accuracy"
 
@@ -63,7 +64,7 @@ def _of_datasets(
     names = pd.DataFrame([vars(row) for row in main])[CURVE]
     for dataset, curve_names in names.groupby("dataset", sort=False):
         first = next(curves(scores.curves.merge(curve_names.head(1), on=CURVE)))
-        levels, best = unseen_levels(scores, first), "lowest" if first.iloc[0]["better"] == "lower" else "highest"
+        levels, best = levels_of(scores, first, UNSEEN), "lowest" if first.iloc[0]["better"] == "lower" else "highest"
         own_depth, own_steps = (table.merge(curve_names, on=CURVE) for table in (depth, steps))
         yield f"overview-{dataset}", partial(overview_figure, own_depth, levels, models, averages)
         yield f"steps-{dataset}", partial(steps_figure, own_steps, averages, best)

@@ -33,12 +33,19 @@ class EndLabels:
         )  # fmt: skip
         self.texts.append((y, label))
 
-    def add_levels(self, levels: Mapping[str, float]) -> None:
-        """Draw and label a horizontal line at each of `LEVELS` that has a value."""
+    def add_levels(self, levels: Mapping[str, float], *, color: str | None = None, of: str = "") -> None:
+        """Draw and label a horizontal line at each of `LEVELS` that has a value.
+
+        Args:
+            levels: name -> height.
+            color: in the place of the levels' own.
+            of: what follows the name in a label, for example `, seen`.
+        """
         for text, look in LEVELS.items():
             if text in levels:
-                self.ax.axhline(levels[text], zorder=1, **look)
-                self.add(levels[text], text, look["color"])
+                own = look | ({"color": color} if color else {})
+                self.ax.axhline(levels[text], zorder=1, **own)
+                self.add(levels[text], f"{text}{of}", own["color"])
 
     def confine(self) -> None:
         """Put labels of lines that end outside the axes at its edge, else the layout would make room for them there."""

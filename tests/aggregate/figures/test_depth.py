@@ -40,13 +40,23 @@ def test_the_depth_figure_shows_the_curves_and_rings_the_best_layer(scores):
     assert lines_of(ax, style.UNSEEN)[0].get_ydata() == pytest.approx(nmi["value"].to_numpy())
     ring = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
     assert [line.get_xdata()[0] for line in ring] == [nmi["value"].to_numpy().argmax()]
-    assert {text.get_text() for text in ax.texts} >= {"seen", "unseen", "unseen, step 0", "raw pixels", "chance"}
+    assert {text.get_text() for text in ax.texts} >= {"seen", "unseen", "unseen, step 0", "raw pixels, unseen"}
     assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == [
         "stem",
         "blocks.0",
         "blocks.1",
         "head_conv",
     ]
+
+
+def test_chance_and_raw_pixels_are_those_of_the_split_whose_colour_they_have(scores):
+    chosen = means(scores, "nmi")
+    chosen = chosen.assign(chance=chosen["split"].map({"unseen": 0.2, "test": 0.07}))
+    ax = drawn(depth_figure, scores, [chosen]).axes[0]
+    for split, color, chance in (("unseen", style.UNSEEN, 0.2), ("test", style.SEEN, 0.07)):
+        pixels = scores.baseline[(scores.baseline["split"] == split) & (scores.baseline["metric"] == "nmi")]
+        levels = {float(line.get_ydata()[0]) for line in lines_of(ax, color) if list(line.get_xdata()) == [0, 1]}
+        assert sorted(levels) == pytest.approx(sorted({chance, *pixels["value"][:1]}))
 
 
 def test_error_bars_are_standard_deviations_over_seeds(scores):
