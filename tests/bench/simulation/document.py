@@ -37,7 +37,7 @@ STATEMENT_SCORES = ("nmi", "knn_purity")
 
 
 def main() -> None:
-    table = pd.read_csv(sys.argv[1])
+    table = pd.read_csv(sys.argv[1], keep_default_na=False, na_values=[""])  # a design is called null
     table = table[table["folds"].isna() | (table["folds"] == table["design"].map(lambda name: DESIGNS[name].folds))]
     for target in ("images", "classes"):
         own = table[table["design"].map(lambda name, target=target: DESIGNS[name].target == target)]
