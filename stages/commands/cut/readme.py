@@ -67,8 +67,8 @@ def _scores(card: Mapping[str, Any]) -> str:
     rows = [(metric_name(name), *(cells.get((name, split), "") for split in ("unseen", "test"))) for name in metrics]
     table = _table(("score", "unseen classes", "seen classes, other images"), rows)
     return (
-        "## Scores\n\nOf this layer at this step, means over the folds and seeds of the study. Brackets: intervals over "
-        f"what is named; docs/uncertainty.md of whichlayer says at which level they hold.\n\n{table}"
+        "## Scores\n\nOf this layer at this step, means over the folds and seeds of the study. Brackets: intervals "
+        f"over what is named; docs/uncertainty.md of whichlayer says at which level they hold.\n\n{table}"
     )
 
 
