@@ -144,7 +144,7 @@ def alpha_req(split: EmbeddedSplit) -> Score:
 def start_agreement(split: EmbeddedSplit) -> Score:
     """Mean agreement of k-means starts with the best of them; knows the number of classes, K, and no image's class.
 
-    Undefined for a single start.
+    Undefined for a single start, and where all embeddings are equal, which is one cluster.
     """
     return Score(np.nan if split.settings.search.single else mean_agreement(split.starts), np.nan, np.nan)
 

@@ -47,11 +47,11 @@ def mean_agreement(partitions: Sequence[NDArray[np.int32]]) -> float:
         partitions: labels, (N,) each.
 
     Returns:
-        At most 1; NaN where there is no other.
+        At most 1; NaN where there is no other, or the first has one part alone, which says nothing.
     """
-    if len(partitions) < 2:
-        return np.nan
     first, *others = (by_appearance(labels) for labels in partitions)
+    if not others or not first.any():
+        return np.nan
     counts = Counter(labels.tobytes() for labels in others)  # many starts end alike
     each = [_adjusted_mutual_information(first, np.frombuffer(labels, dtype=np.int32)) for labels in counts]
     return float(np.average(each, weights=list(counts.values())))
