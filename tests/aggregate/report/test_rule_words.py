@@ -43,7 +43,7 @@ def test_depth_is_told_scope_by_scope():
         f"{CLASSES} supported, some earlier layer beats the last by at least 0.160 (95 %). "
         f"{IMAGES} contradicted, the last layer is the best (95 %)."
     )
-    assert sentences("collapse", classes=INCONCLUSIVE, images=None) == (
+    assert sentences("ari", classes=INCONCLUSIVE, images=None) == (
         f"{CLASSES} inconclusive, compatible with a lead of up to 0.300."
     )
     assert sentences("nmi", classes=SUPPORTED, images=CONTRADICTED) == (
