@@ -50,6 +50,7 @@ def _recommend(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> Re
         last_depth=row.last_depth,
         recommended=None if reason else _layer(network, step, layer),
         reason=reason,
+        caveat=None if reason else _caveat(network, step),
         shortlist=[] if reason else [_layer(network, step, each) for each in tied],
         shortlist_scope=None if reason else scope,
         pixels=row.baseline,
@@ -85,18 +86,21 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
 
 
 def _reason(network: Candidates, step: int, layer: int) -> str | None:
-    """Say why no layer is of use; None where one is: shown to beat raw pixels where an interval is known."""
+    """Say why no layer is of use: the best is no better than raw pixels or chance; None where one is."""
     row, sign = network.row, network.sign
     value, name = float(network.means[step, layer]), metric_name(row.metric)
-    best = f"{name} {number(sign * value)} at best"
-    if row.baseline is not None:
-        lead = lead_over_pixels(network, step)
-        above = value > sign * row.baseline if lead is None else lead > 0
-        if not above:
-            return f"no layer is shown to beat raw pixels ({best}, raw pixels {number(row.baseline)})"
-    if row.chance is not None and value <= sign * row.chance:
-        return f"no layer beats chance ({best}, chance {number(row.chance)})"
+    for level, words in ((row.baseline, "raw pixels"), (row.chance, "chance")):
+        if level is not None and value <= sign * level:
+            return f"no layer beats {words} ({name} {number(sign * value)} at best, {words} {number(level)})"
     return None
+
+
+def _caveat(network: Candidates, step: int) -> str | None:
+    """Say what makes the choice doubtful: that a layer beats raw pixels is not shown, where an interval is known."""
+    lead = lead_over_pixels(network, step)
+    if lead is None or lead > 0 or network.row.baseline is None:
+        return None
+    return f"it is not shown that a layer beats raw pixels ({number(network.row.baseline)})"
 
 
 def _regrets(means: pd.DataFrame) -> Iterator[RegretRecord]:

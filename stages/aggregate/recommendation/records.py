@@ -109,6 +109,7 @@ class Recommendation(Record):
         recommended: the best mean over folds and seeds among all layers at these checkpoints; None where no layer is
             of use.
         reason: why nothing is recommended; None where something is.
+        caveat: what makes it doubtful; None where nothing is known to.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: for other `classes` or these, on other `images`; None where not known.
@@ -128,6 +129,7 @@ class Recommendation(Record):
     last_depth: int
     recommended: LayerRecord | None
     reason: str | None
+    caveat: str | None
     shortlist: list[LayerRecord]
     shortlist_scope: Scope | None
     pixels: float | None

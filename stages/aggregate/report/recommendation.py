@@ -41,7 +41,8 @@ def _choice(found: Recommendation) -> list[str]:
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {_score(found, chosen.value)})"
     if found.last_depth == 0:
         return [f"its only layer is `{chosen.layer}`, {_score(found, chosen.value)}{_at(found, chosen.step)}."]
-    return [f"take features from {name}{_at(found, chosen.step)}{_cost(chosen)}.", *_ties(found, chosen)]
+    doubt = [f"But {found.caveat}."] if found.caveat else []
+    return [f"take features from {name}{_at(found, chosen.step)}{_cost(chosen)}.", *doubt, *_ties(found, chosen)]
 
 
 def _at(found: Recommendation, step: int) -> str:

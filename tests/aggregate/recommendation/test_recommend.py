@@ -101,12 +101,19 @@ def test_unknown_costs_are_none():
     assert "Multiply-adds are not known." in found.notes
 
 
-def test_a_network_not_shown_to_beat_raw_pixels_gets_no_recommendation():
+def test_a_network_that_raw_pixels_beat_gets_no_recommendation():
     (found, _), _ = of_tables(*separated(0, pixels=0.99))
-    assert found.recommended is None
-    assert found.shortlist == []
-    assert found.reason.startswith("no layer is shown to beat raw pixels (NMI 0.")
+    assert (found.recommended, found.caveat, found.shortlist) == (None, None, [])
+    assert found.reason.startswith("no layer beats raw pixels (NMI 0.")
     assert found.reason.endswith(" at best, raw pixels 0.990)")
+
+
+def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
+    best = of_tables(*separated(0))[0][0].recommended.value
+    for below, doubtful in ((0.001, True), (best, False)):
+        (found, _), _ = of_tables(*separated(0, pixels=best - below))
+        assert found.recommended.value == pytest.approx(best)
+        assert (found.caveat is not None) == doubtful
 
 
 def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():

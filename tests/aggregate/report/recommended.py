@@ -38,6 +38,7 @@ RECOMMENDATION = Recommendation(
     last_depth=8,
     recommended=SHORTLIST[1],
     reason=None,
+    caveat=None,
     shortlist=SHORTLIST,
     shortlist_scope="classes",
     pixels=0.1,

@@ -91,10 +91,15 @@ def test_nothing_is_claimed_that_is_not_known():
 
 
 def test_without_a_recommendation_there_is_a_reason_and_nothing_else():
-    nothing = recommendation(recommended=None, reason="no layer is shown to beat raw pixels (NMI 0.1)", shortlist=[])
-    expected = "handwriting, a: no recommendation: no layer is shown to beat raw pixels (NMI 0.1)."
+    nothing = recommendation(recommended=None, reason="no layer beats raw pixels (NMI 0.1)", shortlist=[])
+    expected = "handwriting, a: no recommendation: no layer beats raw pixels (NMI 0.1)."
     assert recommendation_sentences(nothing) == expected
     assert one_line(describe(nothing)) == expected
+
+
+def test_a_doubt_follows_the_choice():
+    text = recommendation_sentences(recommendation(caveat="it is not shown that a layer beats raw pixels (0.3)"))
+    assert " of the multiply-adds. But it is not shown that a layer beats raw pixels (0.3). Not dist" in text
 
 
 def test_a_single_layer_leaves_no_choice():
