@@ -53,7 +53,7 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         ({"metrics": ["nmj"]}, r"measure\.metrics\.0: .*unknown score 'nmj': did you mean 'nmi'"),
         (
             {"extra": {"metrics": ["sillhouette"], "steps": "ends"}},
-            r"measure\.extra\.metrics\.0: .*'silhouette'\?",
+            r"measure\.extra\.metrics\.0: .*did you mean 'silhouette'",
         ),
         ({"extra": {"metrics": ["ami", "ami"], "steps": "ends"}}, r"extra\.metrics must not repeat a name, found"),
         (

@@ -132,7 +132,13 @@ def clusterings(
 
 
 def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[Clustering]:
-    """Search the leading columns, and fit the best distinct partitions on in all columns, as `polish` does."""
+    """Search the leading columns, and fit the best distinct partitions on in all columns, as `polish` does.
+
+    Args:
+        rotated: (N, C) float32, columns by falling variance.
+        clusters: number of clusters, at most N.
+        search: how hard to look.
+    """
     return polish(rotated, searched_partitions(rotated, clusters, search), search)
 
 
@@ -201,7 +207,11 @@ def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]
 
 
 def by_appearance(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number a partition's parts in the order in which they appear, (N,): the same for the same partition."""
+    """Number a partition's parts in the order in which they appear: the same for the same partition.
+
+    Args:
+        labels: (N,) integers.
+    """
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[codes].astype(np.int32)
 

@@ -16,6 +16,9 @@ def gram_spectrum(X: Float32) -> Float64:
 
     Of the smaller of the two Gram matrices. What is below rounding is 0: in single precision an embedding says no more
     of its smallest singular values.
+
+    Args:
+        X: (N, D) float32.
     """
     doubles = X.astype(np.float64)
     gram = doubles @ doubles.T if len(X) < X.shape[1] else doubles.T @ doubles
@@ -32,7 +35,11 @@ def covariance_spectrum(rotated: Float32) -> Float64:
 
 
 def without_rounding(eigenvalues: Float64) -> Float64:
-    """Set to 0 what is rounding of the largest eigenvalue."""
+    """Set to 0 what is rounding of the largest eigenvalue.
+
+    Args:
+        eigenvalues: (C,) float64.
+    """
     largest = eigenvalues.max(initial=0.0)
     return np.where(eigenvalues > len(eigenvalues) * ROUNDING * largest, eigenvalues, 0.0)
 
@@ -59,6 +66,9 @@ def participating_dimensions(eigenvalues: Float64) -> float:
     """Squared sum of the covariance's eigenvalues over the sum of their squares; NaN where all are 0.
 
     Source: Gao, Trautmann, Yu, Santhanam, Ryu, Shenoy and Ganguli 2017.
+
+    Args:
+        eigenvalues: (C,) float64.
     """
     squares = float(eigenvalues @ eigenvalues)
     return float(eigenvalues.sum()) ** 2 / squares if squares > 0 else np.nan
