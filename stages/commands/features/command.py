@@ -42,13 +42,24 @@ class OriginType(click.ParamType[Origin]):
 @click.command(cls=ProjectCommand)
 @click.argument("images", type=ProjectPath())
 @click.option("--from", "origin", type=OriginType(), required=True, help="A finished cell, or the folder of a cut.")
-@click.option("--layer", default="", help="recommended (the default), best, last, or a layer's name; not of a cut.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    help="recommended (the default), best, last, or a layer's name; not of a cut. Several: joined, each of length 1.",
+)
 @click.option("--step", type=int, help="The checkpoint's step; by default the last.")
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
 def features(
-    images: Path, origin: Origin, layer: str, step: int | None, out: Path, skip_unreadable: bool, params: Path
+    images: Path,
+    origin: Origin,
+    layers: tuple[str, ...],
+    step: int | None,
+    out: Path,
+    skip_unreadable: bool,
+    params: Path,
 ) -> None:
     """Embed new images with a finished network, at one layer: a vector for each, with its path.
 
@@ -66,7 +77,7 @@ def features(
         if not skip_unreadable:
             refuse_unreadable(images, unreadable)
         _check_some(images, found.paths)
-        extractor = open_extractor(params, origin.text, origin.folder, layer=layer, step=step)
+        extractor = open_extractor(params, origin.text, origin.folder, layers=layers, step=step)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
         shards = Shards(resources.enter_context(unfinished_folder(out)), found, extractor)

@@ -1,7 +1,7 @@
 """Where a network comes from: a finished cell of the workflow, or the folder of a cut."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -25,14 +25,17 @@ FORMAT = "whichlayer.features/1"
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 
 
-def open_extractor(params: Path, origin: str, folder: Path | None, *, layer: str, step: int | None) -> Extractor:
+def open_extractor(
+    params: Path, origin: str, folder: Path | None, *, layers: Sequence[str], step: int | None
+) -> Extractor:
     """Find the network that `--from` names.
 
     Args:
         params: the params file.
         origin: `--from` as it was given.
         folder: the same as a path, if there is such a folder.
-        layer: of a cell, `recommended`, `best`, `last` or a name; of a cut, its own, or empty.
+        layers: of a cell, `recommended`, `best`, `last` or a name each, by default the first; of a cut, its own or
+            none. Of several, vectors are scaled to length 1 and joined.
         step: of a cell's checkpoint; None: the last.
 
     Raises:
@@ -40,11 +43,25 @@ def open_extractor(params: Path, origin: str, folder: Path | None, *, layer: str
     """
     if folder is not None and (folder / PREPROCESS).is_file():
         batch_size = read_section(params, "embed", EmbedParams).batch_size
-        return from_cut(read_cut(folder), batch_size, layer=layer, step=step)
+        return from_cut(read_cut(folder), batch_size, layers=layers, step=step)
     cell = parse_cell(origin)
-    source = open_source(params, cell, CellPaths.of(cell), step=step, layer=layer or "recommended")
-    _check_images(source)
-    return from_cell(source, source.embed.batch_size)
+    sources = _open_layers(params, cell, layers or ["recommended"], step)
+    _check_images(sources[0])
+    return from_cell(sources, sources[0].embed.batch_size)
+
+
+def _open_layers(params: Path, cell: Cell, layers: Sequence[str], step: int | None) -> list[Source]:
+    """Open each layer at one checkpoint, the first one's.
+
+    Raises:
+        UserError: two of them are the same.
+    """
+    first = open_source(params, cell, CellPaths.of(cell), step=step, layer=layers[0])
+    others = [open_source(params, cell, CellPaths.of(cell), step=first.step, layer=name) for name in layers[1:]]
+    names = [source.layer.name for source in (first, *others)]
+    if len(set(names)) < len(names):
+        raise UserError(f"--layer: several layers must differ, found {', '.join(names)}; name each once")
+    return [first, *others]
 
 
 def parse_cell(origin: str) -> Cell:
@@ -77,25 +94,37 @@ def _check_images(source: Source) -> None:
         )
 
 
-def from_cell(source: Source, batch_size: int) -> Extractor:
-    """Take a layer of one checkpoint, as the embed stage does."""
-    store, layer = source.store, source.layer
-    cell = dict(zip(("dataset", "model", "fold", "seed"), store.cell, strict=True))
+def from_cell(sources: Sequence[Source], batch_size: int) -> Extractor:
+    """Take a layer of one checkpoint, as the embed stage does; several are scaled to length 1 and joined.
+
+    Args:
+        sources: a layer each, of one checkpoint.
+        batch_size: of the forward pass.
+    """
+    source, layers = sources[0], [each.layer for each in sources]
+    cell = dict(zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True))
     accelerator = choose_device()
 
     @contextmanager
     def running() -> Iterator[EmbedPixels]:
         source.network.move(accelerator.device)
-        embedder = Embedder(source.network, [source.tapped], False, None, accelerator)
+        embedder = Embedder(source.network, [each.tapped for each in sources], False, None, accelerator)
         with embedder.running() as embed:
-            yield lambda pixels: _finite(embed(np.arange(len(pixels)), pixels)[layer.name], layer.name)
 
-    about = cell | {"step": source.step, "layer": layer.name, "pooling": layer.pooling}
+            def embed_pixels(pixels: Pixels) -> Float32:
+                embedded = embed(np.arange(len(pixels)), pixels)
+                parts = [_finite(embedded[layer.name], layer.name) for layer in layers]
+                return parts[0] if len(parts) == 1 else np.concatenate([_scaled(part) for part in parts], axis=1)
+
+            yield embed_pixels
+
+    about = cell | {"step": source.step} | {name: "+".join(getattr(la, name) for la in layers) for name in _OF_LAYERS}
+    about["layer"] = about.pop("name")
     device = {"device": accelerator.device.type, "precision": accelerator.mixed_precision}
     return Extractor(
         about=about,
         identity=_identity(source.checkpoint, source.dataset, batch_size, about | device),
-        width=layer.width,
+        width=sum(layer.width for layer in layers),
         image_size=source.dataset.image_size,
         fit=source.dataset.fit,
         fill=source.dataset.fill,
@@ -105,13 +134,22 @@ def from_cell(source: Source, batch_size: int) -> Extractor:
     )
 
 
-def from_cut(cut: Cut, batch_size: int, *, layer: str, step: int | None) -> Extractor:
+_OF_LAYERS = ("name", "pooling")
+
+
+def _scaled(values: Float32) -> Float32:
+    """Scale every row, (B, D), to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0))
+
+
+def from_cut(cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | None) -> Extractor:
     """Take a cut network, on the CPU.
 
     Raises:
         UserError: another layer or step is asked for than the one it is cut at.
     """
-    for option, wanted, own in (("--layer", layer or None, cut.layer), ("--step", step, cut.step)):
+    for option, wanted, own in (("--layer", "+".join(layers) or None, cut.layer), ("--step", step, cut.step)):
         if wanted not in (None, own):
             raise UserError(f"{option}: {cut.path} is cut at {own}, not at {wanted}; leave it out, or name the cell")
     names = ("dataset", "model", "fold", "seed", "step", "layer", "pooling")

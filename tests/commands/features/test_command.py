@@ -171,6 +171,16 @@ def test_a_cut_gives_the_vectors_of_its_cell(cell: Path, tmp_path: Path):
         np.testing.assert_allclose(found.loc[path, "features"], row["features"], rtol=0, atol=1e-5 * scale)
 
 
+def test_several_layers_are_scaled_to_length_1_and_joined(cell: Path, tmp_path: Path):
+    parts = [made(cell, cell / "raw", tmp_path / f"{name}.parquet", layer=name) for name in ("layer3", "layer1")]
+    joined = made(cell, cell / "raw", tmp_path / "both.parquet", "--layer", "layer3", layer="layer1")
+    arrays = [np.stack(part["features"].to_list()) for part in parts]
+    expected = np.hstack([array / np.sqrt(np.square(array).sum(axis=1))[:, None] for array in arrays])
+    np.testing.assert_allclose(np.stack(joined["features"].to_list()), expected, rtol=0, atol=1e-6)
+    refused(cell, "several layers must differ, found layer3, layer3", cell / "raw", tmp_path / "c.parquet",
+            "--layer", "layer3", layer="layer3")  # fmt: skip
+
+
 def test_what_a_user_should_know_of_rotated_and_edited_datasets(cell: Path, tmp_path: Path):
     text = (cell / "params.yaml").read_text()
     assert "augment: false" in text
