@@ -79,9 +79,14 @@ def _cost_of_choosing(found: Recommendation) -> list[str]:
     if own is None or reference is None:
         return ["What this choice costs on classes that it does not know was not measured."]
     return [
-        f"On classes that it did not know, such a choice lost {decimals(own)} to the best, the layer at "
-        f"{CRITERIA[REFERENCE].words} {decimals(reference)}."
+        f"On classes that it did not know, such a choice lost {_lost(own)} to the best, the layer at "
+        f"{CRITERIA[REFERENCE].words} {_lost(reference)}."
     ]
+
+
+def _lost(regret: float) -> str:
+    """Spell out a regret, which is below 0 where the choice was lucky."""
+    return decimals(regret) if round(regret, 3) > 0 else "nothing"
 
 
 def _fine_tuning(found: Recommendation) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from stages.aggregate.formatting import MISSING, at_last_step, decimals, number, place, shorten, wrapped
-from stages.aggregate.metric_info import metric_name
+from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.recommendation.records import read_recommendations
 from stages.aggregate.report.findings import Finding, read_findings
 from stages.aggregate.report.folds import single_folds
 from stages.aggregate.report.recommendation import recommendation_sentences
-from stages.aggregate.report.scopes import SHORT, explain_scopes, few_folds, score_interval, widest
+from stages.aggregate.report.scopes import SHORT, explain_scopes, few_folds, lead_bounds, score_interval, widest
 from stages.aggregate.report.summary_md import averages
 from stages.aggregate.tables.summary import SummaryRow, read_summary
 
@@ -64,7 +64,8 @@ def _finding(finding: Finding) -> str:
 
 
 def _scope(rows: Sequence[SummaryRow]) -> str:
-    brackets = explain_scopes(rows[0].metric) if widest(rows) else "No interval is known."
+    bounds = "At least: lower bound of the best earlier layer's lead over the last, of the same scope."
+    brackets = f"{explain_scopes(rows[0].metric)} {bounds}" if widest(rows) else "No interval is known."
     optimistic = "The best layer is chosen and scored on the same images, so g is slightly optimistic."
     return _wrapped(" ".join(part for part in (f"{averages(rows)}.", brackets, few_folds(rows), optimistic) if part))
 
@@ -91,13 +92,19 @@ def _table(rows: Sequence[SummaryRow]) -> str:
             ("dataset", "left", shorten(row.dataset, longest)),
             ("model", "left", shorten(row.model, longest)),
             ("accuracy", "right", number(row.accuracy)),
-            ("g seen", "right", number(row.seen)),
             ("g unseen", "right", number(row.unseen, None if known else row.unseen_sd)),
             *([(SHORT[scope], "left", known or MISSING)] if scope else []),
             *_best_and_last(row, longest),
+            *([("at least", "right", _at_least(row, scope))] if scope else []),
         ]
 
     return _laid_out(rows, columns)
+
+
+def _at_least(row: SummaryRow, scope: Scope) -> str:
+    """Lower bound of the lead over the last layer."""
+    lead = lead_bounds(row, scope)
+    return MISSING if lead is None else decimals(lead.low, sign=True)
 
 
 def _fold_table(rows: Sequence[SummaryRow]) -> str:
