@@ -142,14 +142,14 @@ def test_a_parameter_reruns_what_reads_it(reverting: Workflow, change: dict[str,
 
 def test_an_added_model_computes_its_cells_and_a_removed_one_leaves_the_tables(reverting: Workflow):
     third = {"network": {**TINY_NETWORK, "name": "test_resnet.r160_in1k"}, "taps": {"layers": "default"}}
-    reverting.edit_params({"models.third": third, "run.models": [*MODELS, "third"]})
-    added = {f"{d}-third-0-0" for d in DATASETS}
+    reverting.edit_params({"models.extra_network": third, "run.models": [*MODELS, "extra_network"]})
+    added = {f"{d}-extra_network-0-0" for d in DATASETS}
     assert reverting.repro() == stages("finetune", "embed", "measure", cells=added) | AGGREGATE
-    assert "third" in reverting.text("data/results/summary.csv")
+    assert "extra_network" in reverting.text("data/results/summary.csv")
     reverting.edit_params({"run.models": list(MODELS)})
     assert reverting.repro() == AGGREGATE
     for table in ("layers.csv", "summary.csv", "summary.md", "summary.tex", "metrics.json", "training.csv"):
-        assert "third" not in reverting.text(f"data/results/{table}")
+        assert "extra_network" not in reverting.text(f"data/results/{table}")
 
 
 @pytest.mark.parametrize("fold", [1, "all"])
