@@ -118,8 +118,8 @@ def from_cell(sources: Sequence[Source], batch_size: int) -> Extractor:
 
             yield embed_pixels
 
-    about = cell | {"step": source.step} | {name: "+".join(getattr(la, name) for la in layers) for name in _OF_LAYERS}
-    about["layer"] = about.pop("name")
+    joined = {"layer": "+".join(la.name for la in layers), "pooling": "+".join(la.pooling for la in layers)}
+    about = cell | {"step": source.step} | joined
     device = {"device": accelerator.device.type, "precision": accelerator.mixed_precision}
     return Extractor(
         about=about,
@@ -132,9 +132,6 @@ def from_cell(sources: Sequence[Source], batch_size: int) -> Extractor:
         running=running,
         note=ROTATED if source.embed.augment else "",
     )
-
-
-_OF_LAYERS = ("name", "pooling")
 
 
 def _scaled(values: Float32) -> Float32:
