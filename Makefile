@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup check test test-slow repro status bench coverage plan
+.PHONY: setup check test test-slow repro status bench coverage plan docs
 
 setup: .venv/ready
 
@@ -43,3 +43,6 @@ bench: setup
 
 coverage: setup
 	python -m tests.bench.simulation
+
+docs: setup
+	python -m tests.reference

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 CHECKS = (
-    "tests/test_pipeline.py", "tests/test_docs.py", "tests/prepare/test_params.py", "tests/prepare/test_docs.py",
+    "tests/test_pipeline.py", "tests/test_docs.py", "tests/reference", "tests/prepare/test_params.py",
+    "tests/prepare/test_docs.py",
     "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py", "tests/measure/analyses",
     "tests/aggregate/test_metric_info.py", "tests/aggregate/recommendation/test_criteria.py", "tests/test_set_param.py",
     "tests/commands/test_cli.py",
@@ -188,6 +189,13 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
         "ANALYSIS_TABLES = {",
         '    "norms": {**ROW_KEYS, "class": INTEGER, "norm": FLOAT},\n',
     )
+    copy.after(
+        "stages/shared/metric_table.py",
+        "left_out: names of the unseen classes",
+        "    class: number of the class.\n    norm: mean length of its embeddings.\n",
+    )
+    marks = "<!-- norms.csv: written by `make docs` -->\n<!-- end of norms.csv -->\n"
+    copy.append("docs/columns.md", f"\n## norms.csv\n\n{marks}")
     copy.after("dvc.yaml", "- data/results/layers.csv", "      - data/results/norms.csv\n")
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "k_sensitivity, layer_pairs", "k_sensitivity, norms, layer_pairs")
@@ -275,7 +283,6 @@ def add_parameter(copy: Copy) -> None:
     copy.after(params, "clip_norm: Positive", "    warm_up: Annotated[int, Field(ge=0)]\n")
     for file in ("params.yaml", "docs/presets/paper.yaml"):
         copy.after(file, "clip_norm: 1.0", "  warm_up: 0\n")
-    copy.after("docs/parameters.md", "| `finetune.clip_norm`", "| `finetune.warm_up` | steps of a rising rate |\n")
 
 
 def add_command(copy: Copy) -> None:
@@ -342,6 +349,7 @@ def test_one_of_each_is_added_as_contributing_says(tmp_path: Path) -> None:
             assert generic & names, f"{section}: CONTRIBUTING does not name {file}"
         before = copy.changed()
     for command in (
+        (sys.executable, "-m", "tests.reference"),
         (sys.executable, "-m", "ruff", "check", "."),
         (sys.executable, "-m", "ruff", "format", "--check", "."),
         (sys.executable, "-m", "mypy"),

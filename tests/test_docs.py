@@ -11,19 +11,13 @@ from stages.commands.cli import COMMANDS, STUDY_COMMANDS
 from stages.commands.config import read_config
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/README.md"))]
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 SECTIONS = ("run", "prepare", "finetune", "embed", "measure", "aggregate")
 
 
-def test_every_parameter_is_documented():
-    text = (ROOT / "docs" / "parameters.md").read_text()
-    for section in SECTIONS:
-        for key in PARAMS[section]:
-            assert f"`{section}.{key}`" in text
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_parameter_named_exists(page: Path):
     for section, key in re.findall(rf"`({'|'.join(SECTIONS)})\.(\w+)", page.read_text()):
         if (section, key) != ("finetune", "py"):
@@ -36,11 +30,19 @@ def code_of(text: str) -> str:
     return "\n".join([*blocks, *(" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text))])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """The names by which headings of a page can be linked to, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_make_target_and_module_exists(page: Path):
     text = page.read_text()
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+    for link, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", text):
+        target = page.parent / link if link else page
+        assert target.exists(), f"{page.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {link}#{anchor}"
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
     for target in re.findall(r"\bmake ([a-z-]+)\b(?=`|\s+#|$)", text, flags=re.M):
         assert target in targets, f"{page.name} names make {target}"

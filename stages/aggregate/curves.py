@@ -41,7 +41,15 @@ POINT = {
     "depth": INTEGER,
     "layer": TEXT,
 }
-"""What names a point of a curve, and its type."""
+"""What names a point of a curve, and its type.
+
+Attributes:
+    dataset, model, fold, pooling, metric: the curve; `fold` is a number or `mean`, `pooling` one for all layers, or all
+        that the layers' main embeddings use.
+    split: `test` (seen classes) or `unseen`.
+    layer, depth: the layer; `depth` counts from 0 at the input side.
+    value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.
+"""
 
 INTERVALS = {
     "ci_classes_low": FLOAT,
@@ -65,8 +73,17 @@ COMPARISONS = {
     "subset_agreement": FLOAT,
 }
 UNCERTAINTY = INTERVALS | COMPARISONS
-"""How sure an unseen point at its last step is (docs/results.md). From `lead` on it is the whole curve's, repeated at
-each of its points."""
+"""How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
+
+Attributes:
+    ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
+    ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
+    range_classes_low, range_classes_high: least and greatest score on subsets of the unseen classes; no interval.
+    lead: of an earlier layer over the last, without the choice's bias; can be negative.
+    lead_classes_at_least, lead_classes_at_most: bounds of the best earlier layer's lead over the last: other classes.
+    lead_images_at_least, lead_images_at_most: the same: other images.
+    range_lead_low, range_lead_high: least and greatest lead with each class left out, of a single fold; no interval.
+"""
 
 
 @dataclass(frozen=True)

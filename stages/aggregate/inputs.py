@@ -30,6 +30,13 @@ from stages.shared.training_table import read_training
 CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
 """What names a cell in tables, and its types."""
 
+CURVE_COLUMNS = {"cell": TEXT, **TRAINING_COLUMNS}
+"""Columns of training.csv.
+
+Attributes:
+    cell: `<dataset>/<model>/<fold>/<seed>`.
+"""
+
 
 def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
     """Stack the training curves of all cells, in the order of the grid, under a further column `cell`.
@@ -40,8 +47,8 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
         checkpoints: the steps at which networks were tested, unless they are frozen.
 
     Returns:
-        Columns cell (`<dataset>/<model>/<fold>/<seed>`) and those of the curve, of a frozen network a row of step 0
-        alone. `accuracy` is empty at step 0, where a head is random.
+        `CURVE_COLUMNS`, of a frozen network a row of step 0 alone. `accuracy` is empty at step 0, where a head is
+        random.
 
     Raises:
         UserError: a cell has no curve, or one of another version, of another cell or of other steps.
@@ -58,7 +65,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
             )
         table["accuracy"] = table["accuracy"].where(table["step"] > 0)
         tables.append(table.assign(cell=_name(cell)))
-    return stack(tables, {"cell": TEXT, **TRAINING_COLUMNS})
+    return stack(tables, CURVE_COLUMNS)
 
 
 def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:

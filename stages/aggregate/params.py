@@ -27,8 +27,9 @@ class AggregateParams(Params):
 
     Attributes:
         main_metric: the score of the verdict, of metrics.json and of the figures with one score (steps and overview);
-            one of `measure.metrics`, but not `accuracy`, which has no layers.
-        accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i).
+            one that is measured at the last checkpoint, but not `accuracy`, which has no layers.
+        accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i,
+            docs/uncertainty.md#the-findings).
     """
 
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]

@@ -23,7 +23,7 @@ class CorruptionsParams(Params):
     """Corrupted copies of seen test images (`corruptions.py` defines each).
 
     Attributes:
-        kinds: which corruptions; none: no copies.
+        kinds: which corruptions (docs/analyses.md#corruptions); `[]`: none. They need `test` in `embed.splits`.
         severities: how much of each; every kind is made at every severity.
         per_class: how many images per class at most, the same in every kind and severity.
     """
@@ -40,12 +40,15 @@ class EmbedParams(Params):
 
     Attributes:
         splits: which splits' images.
-        pooling: how a layer's output becomes a vector (`pooling.py` defines each); the first is the layer's main one.
+        pooling: how a layer's output becomes a vector: `auto` (class token, else mean), `mean`, `max`, `token0`, or
+            `paper` (token 0 where the authors take it). The first is the layer's main one, others are stored beside it
+            as `<layer>@<pooling>`.
         augment: pass images through the training transform, as the paper's code does, not the evaluation transform.
         baseline_size: height and width to which images are reduced for the raw-pixel baseline; 0: no baseline.
-        dtype: of the stored embeddings.
+        dtype: of the stored embeddings; `float16` takes half the disk.
         batch_size: images per forward pass.
-        train_per_class: how many training images per class, at most, are embedded at the last checkpoint; 0: none.
+        train_per_class: how many training images per class, at most, are embedded at the last checkpoint, for
+            detection of unseen classes; 0: none.
         corruptions: the corrupted copies, embedded at the last checkpoint.
     """
 

@@ -29,11 +29,12 @@ class AugmentParams(Params):
 class FinetuneParams(CheckpointSteps):
     """How a network is fine-tuned on the seen classes.
 
+    `CheckpointSteps` has `steps` and `keep`.
+
     Attributes:
-        steps, keep: which checkpoints there are (`CheckpointSteps`).
-        schedule_epochs: length of the linear decay of the learning rate to 0, in epochs.
-        schedule_steps: the same in optimizer steps; if given, it stands in the place of the epochs. At least the last
-            of `steps`.
+        schedule_epochs: length of the linear decay of the learning rate to 0, in epochs; at least as long as the
+            training.
+        schedule_steps: the same in optimizer steps; if given, it replaces the epochs. At least the last of `steps`.
         learning_rate: at the first step.
         batch_size: images per optimizer step.
         weight_decay: of AdamW, for weights of at least two dimensions (not biases, not normalization).

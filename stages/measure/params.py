@@ -46,7 +46,7 @@ class ExtraParams(Params):
     """Further scores, at some checkpoints only.
 
     Attributes:
-        metrics: names of scores, from the catalogue; none of them in `measure.metrics`.
+        metrics: scores by name, none of them in `measure.metrics`; `[]`: none.
         steps: where they are computed: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
     """
 
@@ -86,12 +86,14 @@ class KMeansParams(SearchParams):
 class RefitsParams(SearchParams):
     """Scores of the unseen split fitted again without each class and on halves of the images.
 
-    `starts` and `polished` are those of k-means on halves; without a class, `measure.kmeans` counts.
+    Without a class, k-means searches as `measure.kmeans` says.
 
     Attributes:
-        metrics: names of scores, of `REFITTED`; those are refitted that are asked for at a step, too.
+        starts, polished: those of k-means on halves; cluster scores are fitted again only where `measure.kmeans.starts`
+            is at least as large.
+        metrics: scores by name; of these, the ones that are measured at that step, too (docs/scores.md#refits).
         steps: where: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
-        halves: number of halves, in complementary pairs; 0: none.
+        halves: number of halves, in complementary pairs; 0: none, then nothing is said of other images.
     """
 
     metrics: list[RefittedName]
@@ -105,7 +107,8 @@ class ProbeParams(Params):
     Attributes:
         C: inverse strength of the L2 penalty, as in scikit-learn.
         folds: number of cross-validation folds.
-        steps: where the probe is fitted: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps.
+        steps: where the probe is fitted: `ends` (first and last checkpoint), `all`, or a list of checkpoints' steps;
+            where `probe_accuracy` is in `measure.extra.metrics`, at those of them that are in `measure.extra.steps`.
     """
 
     C: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -117,9 +120,10 @@ class MeasureParams(Params):
     """What to measure, and how.
 
     Attributes:
-        metrics: names of scores, from the catalogue, computed at every checkpoint.
+        metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
-        analyses: analyses of the last checkpoint, of `ANALYSES`; may be empty.
+        analyses: analyses of the last checkpoint: those of the default, and `corruptions`; `[]`: none
+            (docs/analyses.md).
         normalize: `l2` scales every embedding to length 1 before any score; `none` takes it as it is.
         kmeans: the clustering behind `nmi` and its like.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen

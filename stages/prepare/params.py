@@ -28,7 +28,7 @@ class PrepareParams(Params):
     """Section `prepare`.
 
     Attributes:
-        seed: root seed of every random choice of images and classes (a dataset's own `seed` goes first).
+        seed: root seed of every random choice of images and classes; a dataset may have its own `seed`.
     """
 
     seed: Annotated[int, Field(ge=0)]
@@ -38,7 +38,7 @@ class DatasetParams(Params):
     """What every entry of `datasets` has; each source adds its own fields and defaults.
 
     Attributes:
-        source: where the images come from: a key of `DATASET_PARAMS`.
+        source: where the images come from.
         image_size: height and width of the packed images in pixels.
         fit: how an image becomes square: `crop` (the shorter side becomes image_size, then the centre), `pad` (the
             longer side does; the rest is `fill`) or `squash` (both do).
@@ -48,19 +48,21 @@ class DatasetParams(Params):
             with two classes all go, of others one stays; `keep`: only count them. Copies within a split and class are
             always kept and counted, except under `drop`.
         on_short_class: a class with fewer images than a limit asks for is an `error`, or gives what it has (`keep`).
-        train, test: images per seen class; none: all.
-        unseen: images per unseen class; none: all.
+        train, test: images per seen class; `null`: all.
+        unseen: images per unseen class; `null`: all.
         train_total, test_total: images over all seen classes together, drawn at random; instead of `train`, `test`.
         test_fraction: share of each seen class that becomes test images, for data without a test split.
-        unseen_classes: names, or `all`, for networks that are measured as they are; none: `unseen_count` are drawn.
-            Where both are given, the names stand.
+        unseen_classes: names, or `all`, for networks that are measured as they are; `null`: `unseen_count` are drawn.
+            Where both are given, the names stand. One of them is required, unless the data or the source name their
+            unseen classes.
         unseen_count: how many classes are drawn at random to be unseen.
-        unseen_seed: of this draw alone; by default the dataset's.
-        seen_classes: names; none: all other classes.
-        folds: how many disjoint choices of the unseen classes are made; none: as many as there are, at most 4.
+        unseen_seed: of this draw, and of those of further folds; `null`: the dataset's.
+        seen_classes: names; `null`: all other classes.
+        folds: how many disjoint choices of the unseen classes are made; `null`: as many as there are, at most 4. The
+            first is the one that is named or drawn above.
         group: what keeps images together in splits and halves (a writer, patient, video): a regular expression with one
             pair of parentheses, searched in the path; of the source `table` a column's name.
-        seed: root seed of this dataset; by default `prepare.seed`.
+        seed: root seed of this dataset; `null`: `prepare.seed`.
     """
 
     source: str
@@ -173,9 +175,10 @@ class TorchvisionParams(DatasetParams):
 
     Attributes:
         name: the class's name in `torchvision.datasets`.
-        kwargs: further arguments of its constructor.
-        train_kwargs, test_kwargs: arguments that choose its train and its test images; by default `train=True/False` or
-            `split="train"/"test"`, whichever the class has. Empty `train_kwargs` alone: it has no splits.
+        kwargs: further arguments of its constructor, for example `{split: letters}` for `EMNIST`.
+        train_kwargs, test_kwargs: arguments that choose its train and its test images (`OxfordIIITPet`: `{split:
+            trainval}` and `{split: test}`); by default `train=True/False` or `split="train"/"test"`, whichever the
+            class has. `train_kwargs` alone: it has no splits.
     """
 
     source: Literal["torchvision"]

@@ -12,7 +12,8 @@ class CheckpointSteps(Params):
     """The part of the `finetune` section that says which checkpoints there are; later stages read this part alone.
 
     Attributes:
-        steps: optimizer steps after which the network is saved and tested; training ends at the last. [0]: no training.
+        steps: optimizer steps after which the network is saved, tested and later embedded; training ends at the last.
+            `[0]`: no training, and a random head (to measure a network as it is: `frozen`, docs/models.md).
         keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
     """
 

@@ -24,6 +24,17 @@ ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "po
 """What names an embedding within its cell."""
 
 KEYS = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER, **ROW_KEYS, "metric": TEXT}
+"""What names a score.
+
+Attributes:
+    dataset, model, fold, seed: the cell; `fold` is a number or `all`.
+    step: optimizer steps taken; 0 is the network before fine-tuning.
+    split: `test` (seen classes) or `unseen`; at the last step also `seen_matched` and `unseen_matched`, and
+        `<corruption>_<severity>` (docs/analyses.md).
+    layer, depth, pooling: the embedding; `depth` counts from 0 at the input side, -1 is the raw-pixel baseline
+        (`pixels`). Of `accuracy` the layer is `head`, the others are empty, and step 0 has no row.
+    metric: the score (docs/scores.md).
+"""
 COLUMNS = KEYS | {
     "value": FLOAT,
     "chance": FLOAT,
@@ -34,21 +45,28 @@ COLUMNS = KEYS | {
     "operations": INTEGER,
     "width": INTEGER,
 }
-"""The contract's columns (the keys and `value`), then what stands beside a value:
+"""The contract's columns (the keys and `value`), then what stands beside a value.
 
-chance      the value expected when embedding and class are unrelated
-ceiling     the best value that these class sizes allow
-n_images, n_classes   what the value was computed on
-parameters  parameters of the network up to this layer
-operations  multiply-adds of one image up to this layer
-width       the layer's number of features
+Attributes:
+    value: the score.
+    chance: the value expected of an embedding that is unrelated to the classes; empty for scores that see no class, and
+        for `nmi` of corrupted copies.
+    ceiling: the best value that these class sizes allow; empty for scores that see no class.
+    n_images, n_classes: of the split; what a score leaves out of them the notes of the measure stage count.
+    parameters: of the network up to this layer.
+    operations: multiply-adds of one image up to this layer, at the network's image size: convolutions, linear layers
+        and attention.
+    width: the layer's number of features.
 """
 
 BETTER = "better"
 RELATIVE = "relative"
 FURTHER = {BETTER: TEXT, RELATIVE: FLOAT}
-"""better      which values of the score are better: `higher`, `lower` or `neither`
-relative    of corrupted images: the value over that of the clean images; empty elsewhere
+"""Columns that a metric table may have.
+
+Attributes:
+    better: which values are better: `higher`, `lower` or `neither`.
+    relative: of corrupted copies: the value, divided by that of their clean originals; empty elsewhere.
 """
 
 HEAD = "head"
@@ -63,16 +81,22 @@ ANALYSIS_TABLES = {
 }
 """Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
 
-left_out    the unseen classes left out, as `join_classes` writes them; empty where none is
-layer_a     the layer that is not deeper than `layer_b`
+Attributes:
+    left_out: names of the unseen classes left out, joined by `;` (a `;` in a name follows a backslash); empty: none.
+    n_classes: how many are left.
+    clusters: how many k-means made.
+    nmi, ami: with the classes.
+    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`.
+    cka: their debiased linear centred kernel alignment.
 """
 
 ALL_BUT_ONE_CLASS, HALF = "class", "half"
 REFIT_COLUMNS = {**ROW_KEYS, "metric": TEXT, "kind": TEXT, "part": TEXT, "value": FLOAT}
-"""Columns of refits.parquet, scores of the unseen split fitted again to parts of it:
+"""Columns of refits.parquet, scores of the unseen split fitted again to parts of it.
 
-kind    `class`: all classes but one; `half`: half of the images
-part    the class left out; or the number of the half, of which 2 i and 2 i + 1 complement each other
+Attributes:
+    kind: `class`: all classes but one; `half`: half of the images of each class.
+    part: the class left out; or the number of the half, of which 2 i and 2 i + 1 complement each other.
 """
 
 CLUSTER = "cluster"

@@ -48,6 +48,8 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 Fold = Annotated[str, BeforeValidator(_fold_name)]
 """A fold's name in tables and paths: `0`, `1`, ..., or `all`."""
 
+FOLD_SCHEMA: Any = {"items": {"anyOf": [{"type": "integer", "minimum": 0}, {"const": ALL}]}}
+
 
 class Params(BaseModel):
     """Base of every parameter model: frozen, no unknown keys, no silent conversion between types."""
@@ -59,11 +61,20 @@ P = TypeVar("P", bound=Params)
 
 
 class RunParams(Params):
-    """The grid: every dataset is combined with every model, every fold and every seed."""
+    """The grid: every dataset is combined with every model, every fold and every seed.
+
+    Attributes:
+        datasets: ids of entries of `datasets`; an id of digits alone needs quotes.
+        models: ids of entries of `models`.
+        folds: choices of the unseen classes (`datasets.<id>.folds` says how many there are), and `all`, which leaves no
+            class out: for the network that is finally used. At least one number; intervals over other classes take
+            three.
+        seeds: each fold and seed draws anew what is random in training.
+    """
 
     datasets: Annotated[list[Id], Field(min_length=1)]
     models: Annotated[list[Id], Field(min_length=1)]
-    folds: Annotated[list[Fold], Field(min_length=1)]
+    folds: Annotated[list[Fold], Field(min_length=1, json_schema_extra=FOLD_SCHEMA)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]  # tables hold int64
 
     @field_validator("folds", mode="before")

@@ -16,10 +16,13 @@ COLUMNS = {
     "accuracy": FLOAT,
     "learning_rate": FLOAT,
 }
-"""step           optimizer steps taken
-loss           mean training loss since the row before; empty at step 0
-accuracy       of the network's head on test images of the seen classes; empty where it was not tested
-learning_rate  of the step to come
+"""Columns of a training curve.
+
+Attributes:
+    step: optimizer steps taken.
+    loss: mean training loss since the row before; empty at step 0.
+    accuracy: of the network's head on test images of the seen classes; empty at step 0 and where it was not tested.
+    learning_rate: of the step to come.
 """
 
 

@@ -1,6 +1,6 @@
 """recommendation.json: which layer and checkpoint to take from each network, and what is known of that choice.
 
-Its models are the file's schema; docs/results.md explains each field.
+Its models are the file's schema; docs/columns.md has their docstrings.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Record(BaseModel):
 
 
 class LayerRecord(Record):
-    """A layer of one checkpoint.
+    """A layer of one checkpoint; `null` stands for what is not known.
 
     Attributes:
         layer: its name, as in layers.csv and the embedding store.
@@ -29,8 +29,8 @@ class LayerRecord(Record):
         pooling: of its embedding.
         step: the checkpoint.
         value: main score of unseen classes, mean over seeds and folds.
-        parameters, operations: up to the layer; operations are multiply-adds for one image. None where not known, as
-            of embeddings from files.
+        parameters, operations: up to the layer; operations are multiply-adds for one image. `null` where not known,
+            as of embeddings from files.
         parameters_share, operations_share: of those up to the last layer.
     """
 
@@ -51,9 +51,9 @@ class CheckpointRecord(Record):
     Attributes:
         step: optimizer steps.
         layer, depth, value: its best layer for unseen classes, and the main score there.
-        accuracy: of the network's own head on test images of seen classes; None where it has no trained one.
-        probe_accuracy, probe_layer: of a linear probe on the same images, at the best layer for that; None where not
-            measured.
+        accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
+        probe_accuracy, probe_layer: of a linear probe on the same images, at the best layer for that; `null` where
+            not measured.
     """
 
     step: int
@@ -104,19 +104,21 @@ class Recommendation(Record):
         dataset, model: the network.
         metric, better: the main score, and whether `higher` or `lower` is better.
         n_folds: how many folds of unseen classes it rests on.
-        candidate_steps: the checkpoints from which one was chosen.
+        candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
+            (`measure.refits.steps`), else all.
         last_depth: depth of the last layer.
-        recommended: the best mean over folds and seeds among all layers at these checkpoints; None where no layer is
+        recommended: the best mean over folds and seeds among all layers at these checkpoints; `null` where no layer is
             of use.
-        reason: why nothing is recommended; None where something is.
-        caveat: what makes it doubtful; None where nothing is known to.
+        reason: why nothing is recommended (no layer's mean beats raw pixels, or chance); `null` where something is.
+        caveat: what makes it doubtful: that a layer beats raw pixels is not shown (one-sided 95 %); or `null`.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
-        shortlist_scope: for other `classes` or these, on other `images`; None where not known.
-        pixels: score of raw pixels; None where not measured.
+        shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
+        pixels: score of raw pixels; `null` where not measured.
         checkpoints: each of the candidate steps.
-        fine_tuning: None of a network without step 0 or a later one, or where no interval is known.
-        regret: of every criterion that could choose, in the order of tables; empty where nothing was fitted again.
+        fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
+        regret: mean regret of every `criterion` over folds, as in regret.csv: against the best layer at the last step
+            (`layers`), and against the best layer and checkpoint (`layers_and_checkpoints`).
         notes: what is missing, a sentence each.
     """
 

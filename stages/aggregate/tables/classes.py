@@ -21,6 +21,13 @@ CLASS_KEYS = {
     "metric": TEXT,
 }
 CLASS_COLUMNS = CLASS_KEYS | {"label": TEXT, "n_images": INTEGER, "value": FLOAT}
+"""Columns of classes.csv.
+
+Attributes:
+    label: the class.
+    n_images: how many it has in the split.
+    value: mean over its images, and over seeds, of what they contribute to the score at its last step.
+"""
 
 
 def class_scores(layers: pd.DataFrame, contributions: Contributions) -> pd.DataFrame:

@@ -24,6 +24,14 @@ DEPTH_COLUMNS = {
     "parameters": INTEGER,
     "operations": INTEGER,
 }
+"""Columns of depth.csv.
+
+Attributes:
+    split: `test` (seen classes) or `unseen`; what follows `sd`, up to the ties, is of unseen classes alone.
+    step: the last at which the score was measured.
+    depth, relative_depth, layer: the point; `relative_depth` is 0 at the first layer and 1 at the last.
+    tied_classes, tied_images: whether the layer is not distinguishable from the best, in each scope.
+"""
 
 
 def last_step(scores: Scores) -> pd.DataFrame:

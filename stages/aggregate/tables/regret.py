@@ -20,6 +20,21 @@ REGRET_COLUMNS = {
     **dict.fromkeys(("depth", "step"), INTEGER),
     **dict.fromkeys(("value", "best_value", "regret"), FLOAT),
 }
+"""Columns of regret.csv.
+
+Attributes:
+    dataset, model, metric: the network and the main score.
+    fold: the fold whose classes the criterion did not know; `mean`: over all folds.
+    candidates: among what the best is: `layers` (at the last step), or `layers_and_checkpoints` (every step at which
+        the score was fitted again on halves).
+    criterion, kind: how the layer was chosen: `criterion`, `baseline`, `label_free` (from the fold's unseen images
+        without labels), or `control`, which is not expected to help.
+    layer, depth, step: the choice; of `mean` empty where folds differ. `random_layer` has no layer: its value is the
+        mean over all. Only `other_folds` chooses among checkpoints.
+    value, best_value: of the choice and of the best candidate on the fold's unseen classes. The best of each half of
+        the images is scored on the other half, so that a maximum's luck does not count.
+    regret: by how much the best is better, positive also where lower scores are better; may be slightly negative.
+"""
 
 
 def regret_table(networks: Sequence[Candidates], folds: Sequence[str]) -> pd.DataFrame:

@@ -18,6 +18,13 @@ KEYS = {
 }
 VALUES = {"value": FLOAT, "chance": FLOAT, "relative": FLOAT}
 ROBUSTNESS_COLUMNS = KEYS | VALUES
+"""Columns of robustness.csv.
+
+Attributes:
+    corruption, severity: of the copies of seen test images.
+    value, chance: means over folds and seeds.
+    relative: mean of the cells' own ratios to the clean originals.
+"""
 
 
 def robustness(layers: pd.DataFrame) -> pd.DataFrame:

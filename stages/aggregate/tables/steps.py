@@ -29,6 +29,17 @@ STEPS_COLUMNS = {
     **_choice("seen", "seen_layer", "seen_depth"),
     **_choice("seen_fixed", "seen_fixed_layer", "seen_fixed_depth"),
 }
+"""Columns of steps.csv.
+
+Attributes:
+    accuracy: of the network's own head; empty at step 0.
+    unseen, best_layer, best_depth: the layer chosen at each step, on unseen classes.
+    unseen_fixed, fixed_layer, fixed_depth: the layer chosen at the first step, followed through the others.
+    seen, seen_layer, seen_depth: the layer chosen at each step, on seen classes.
+    seen_fixed, seen_fixed_layer, seen_fixed_depth: the layer chosen at the first step, on seen classes.
+    accuracy_sd, unseen_sd, unseen_fixed_sd, seen_sd, seen_fixed_sd: standard deviations (ddof = 1): over seeds, of
+        `mean` over folds.
+"""
 
 
 def follow_steps(scores: Scores) -> pd.DataFrame:

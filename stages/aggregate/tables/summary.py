@@ -19,10 +19,37 @@ TYPES = {str: TEXT, int: INTEGER, float: FLOAT, bool: "bool"}
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryRow:
-    """One row of summary.csv, None where a field is empty; docs/results.md has the columns' meaning.
+    """One row of summary.csv, None where a field is empty.
 
-    Of fold `mean` the best layer is that of the mean over folds and seeds. Standard deviations have ddof = 1, at the
-    chosen layer: over seeds, of `mean` over folds if there are several.
+    Of fold `mean` the best layer is that of the mean over folds and seeds, of equally good ones (within 1e-6) the
+    shallowest. The raw-pixel baseline is never chosen.
+
+    Attributes:
+        step, n_folds, n_seeds: the step, and how many folds and seeds every mean is over.
+        seen, seen_layer, seen_depth: maximum of the seen curve (minimum where lower is better), and where it is.
+        unseen, best_layer, best_depth: g, the maximum of the unseen curve, and where it is; chosen and scored on the
+            same images.
+        last_layer, last_depth, last_value: the deepest layer and its unseen score.
+        accuracy, accuracy_chance: of the network's own head on test images of the seen classes, and what guessing would
+            reach; empty for a network that was not fine-tuned.
+        seen_sd, unseen_sd, last_value_sd, accuracy_sd: standard deviations (ddof = 1) at the chosen layer: over seeds,
+            of `mean` over folds if there are several.
+        baseline: unseen score of the raw pixels.
+        chance, ceiling: of the best layer's score.
+        best_parameters, total_parameters: parameters up to the best layer, and up to the last; without the classifier.
+        best_operations, total_operations: multiply-adds of one image up to the best layer, and up to the last.
+        main: true in the row of which the verdict speaks: main score, main pooling, fold `mean`.
+        subset_agreement: share of the subsets of the unseen classes on which no layer is better than the best layer.
+        tied_classes, tied_images: depths of the layers that are not distinguishable from the best, in each scope,
+            joined by `;`.
+        shallowest_layer, shallowest_depth, shallowest_parameters, shallowest_operations: the shallowest of these, in
+            the wider scope that is known, and what it takes.
+        rank_correlation: Spearman's, over the layers, of this score's unseen curve and the main score's; turned so that
+            1 means the same order from worst to best.
+        accuracy_ci_classes_low, accuracy_ci_classes_high: interval of `accuracy`, over folds.
+        accuracy_ci_images_low, accuracy_ci_images_high: interval of `accuracy`, over test images.
+        seen_matched, unseen_matched: maxima of the curves with as many classes and images in both splits; these may be
+            compared (docs/analyses.md#matched-classes).
     """
 
     dataset: str

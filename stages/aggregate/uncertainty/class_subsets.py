@@ -11,7 +11,11 @@ from stages.shared.metric_table import ANALYSIS_TABLES
 from stages.shared.split_names import UNSEEN
 
 SUBSET_COLUMNS = CELL | ANALYSIS_TABLES["class_subsets"] | {"minus_last": FLOAT}
-"""Of class_subsets.csv; minus_last: the value less that of the last layer on the same subset."""
+"""Columns of class_subsets.csv.
+
+Attributes:
+    minus_last: the value less that of the last layer on the same subset.
+"""
 
 EMBEDDING = ["dataset", "model", "fold", "metric", "step", "split", "layer", "pooling"]
 RANGE = dict.fromkeys(("range_classes_low", "range_classes_high"), FLOAT)

@@ -19,7 +19,7 @@ class WeightsParams(Params):
             `laion2b_s34b_b79k`), if it has several; for `package`, the package's name.
         path: for `file`, the file.
         sha256: for `file`, the first digits of its SHA-256, at least 8: a cell depends on a file's content, and DVC
-            knows it by this value. Without it, the error says it (`weights_file.py`).
+            knows it by this value. Without it, the error says the line to add.
     """
 
     source: Literal["hub", "package", "file", "none"]
@@ -74,14 +74,16 @@ class NetworkParams(Params):
     Attributes:
         library: `timm`, `torchvision`, `open_clip` (the visual tower, with a linear head) or `transformers` (image
             classification).
-        name: the library's name of the architecture; for transformers the hub's repository, or a model type (`swin`).
+        name: the library's name of the architecture; for transformers the hub's repository (`microsoft/resnet-50`), or,
+            without hub weights, a model type (`swin`).
         weights: where the weights come from.
         image_size: height and width of the network's input in pixels; images are resized to it.
-        mean, std: normalization of RGB in [0, 1]; by default the library's own for these weights.
-        epochs: overrides finetune.schedule_epochs for this network.
+        mean, std: normalization of RGB in [0, 1], three numbers each; `null`: the library's own for these weights.
+        epochs: overrides `finetune.schedule_epochs` for this network.
         config: overrides of the architecture (for example a small size): with timm and torchvision further arguments of
             the function that builds the network, with transformers fields of its configuration, with open_clip of its
-            `vision_cfg`. None by which a library would load anything.
+            `vision_cfg`. Refused is what would load or fetch something
+            (`checkpoint_path`, `pretrained`, ...), and a text that may be a path.
         frozen: the network is measured as it is: no fine-tuning, no head, checkpoint 0 alone.
     """
 

@@ -1,0 +1,110 @@
+"""Which table stands on which page of docs/, and how they are written there."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from stages.aggregate import curves, inputs
+from stages.aggregate.params import AggregateParams
+from stages.aggregate.recommendation import records
+from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
+from stages.aggregate.uncertainty import class_subsets
+from stages.embed.params import EmbedParams, TapsParams
+from stages.finetune.params import FinetuneParams
+from stages.measure.params import MeasureParams
+from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
+from stages.shared import metric_table, training_table
+from stages.shared.networks.params import NetworkParams
+from stages.shared.params import RunParams
+from tests.reference.columns import check_described, column_table, record_table
+from tests.reference.descriptions import of_class, of_constant
+from tests.reference.pages import fill
+from tests.reference.parameters import entry_table, section_table, variants_table
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+SECTIONS = {
+    "run": RunParams,
+    "prepare": PrepareParams,
+    "finetune": FinetuneParams,
+    "embed": EmbedParams,
+    "measure": MeasureParams,
+    "aggregate": AggregateParams,
+}
+
+KEYS = of_constant(metric_table, "KEYS")
+METRIC = of_constant(metric_table, "COLUMNS") | of_constant(metric_table, "FURTHER")
+ANALYSES = of_constant(metric_table, "ANALYSIS_TABLES")
+CURVES = of_constant(curves, "POINT")
+UNCERTAINTY = of_constant(curves, "UNCERTAINTY")
+TRAINING = of_constant(training_table, "COLUMNS")
+
+ANALYSIS_COLUMNS = {
+    **{name: inputs.CELL | columns for name, columns in metric_table.ANALYSIS_TABLES.items()},
+    "class_subsets": class_subsets.SUBSET_COLUMNS,
+}
+
+TABLES: dict[str, Callable[[], str]] = {
+    "summary.csv": lambda: column_table(
+        summary.SUMMARY_COLUMNS, of_class(summary.SummaryRow), CURVES, UNCERTAINTY, METRIC
+    ),
+    "depth.csv": lambda: column_table(
+        depth.DEPTH_COLUMNS, of_constant(depth, "DEPTH_COLUMNS"), CURVES, UNCERTAINTY, METRIC
+    ),
+    "steps.csv": lambda: column_table(
+        steps.STEPS_COLUMNS, of_constant(steps, "STEPS_COLUMNS"), CURVES, of_class(summary.SummaryRow)
+    ),
+    "layers.csv": lambda: column_table(metric_table.COLUMNS | metric_table.FURTHER, METRIC, KEYS),
+    "regret.csv": lambda: column_table(regret.REGRET_COLUMNS, of_constant(regret, "REGRET_COLUMNS")),
+    "classes.csv": lambda: column_table(classes.CLASS_COLUMNS, of_constant(classes, "CLASS_COLUMNS"), KEYS),
+    "robustness.csv": lambda: column_table(
+        robustness.ROBUSTNESS_COLUMNS, of_constant(robustness, "ROBUSTNESS_COLUMNS"), KEYS
+    ),
+    "training.csv": lambda: column_table(inputs.CURVE_COLUMNS, of_constant(inputs, "CURVE_COLUMNS"), TRAINING, KEYS),
+    "refits.parquet": lambda: column_table(
+        metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), KEYS, METRIC
+    ),
+}
+RECORDS = {
+    "recommendation.json": records.Recommendation,
+    "layers of recommendation.json": records.LayerRecord,
+    "checkpoints of recommendation.json": records.CheckpointRecord,
+    "fine_tuning of recommendation.json": records.FineTuningRecord,
+}
+
+
+def regions() -> Iterator[tuple[str, str, str]]:
+    """Yield every region: its page, its name and what stands there.
+
+    Raises:
+        LookupError: a parameter or a column has no description, or one is described that does not exist.
+    """
+    check_described(ANALYSES, {name for columns in ANALYSIS_COLUMNS.values() for name in columns})
+    params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    for section, model in SECTIONS.items():
+        yield "parameters.md", section, section_table(model, section, params[section])
+    yield "datasets.md", "every source", entry_table(DatasetParams)
+    yield "datasets.md", "single sources", variants_table(DatasetParams, DATASET_PARAMS)
+    yield "models.md", "network", entry_table(NetworkParams, "network")
+    yield "models.md", "taps", entry_table(TapsParams, "taps")
+    for name, columns in TABLES.items():
+        yield "columns.md", name, columns()
+    subsets = of_constant(class_subsets, "SUBSET_COLUMNS")
+    for name, own in ANALYSIS_COLUMNS.items():
+        yield "columns.md", f"{name}.csv", column_table(own, {}, subsets, ANALYSES, KEYS, METRIC)
+    for name, record in RECORDS.items():
+        yield "columns.md", name, record_table(record)
+
+
+def write_pages(docs: Path) -> list[Path]:
+    """Write all regions, and return the pages that this changed."""
+    texts = {page: (docs / page).read_text() for page, _, _ in regions()}
+    before = dict(texts)
+    for page, name, content in regions():
+        texts[page] = fill(texts[page], name, content)
+    changed = [page for page in texts if texts[page] != before[page]]
+    for page in changed:
+        (docs / page).write_text(texts[page])
+    return [docs / page for page in changed]
