@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from stages.measure.analyses.registry import ANALYSES, load
@@ -94,6 +95,11 @@ def network_results(cell: Cell, analyses: Sequence[str]) -> Iterator[AnalysisRes
 
 def score(cell: Cell, job: Job) -> Result:
     """Read one layer of one split and compute its scores, its refits and its analyses."""
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, not in 28,000 small fits
+        return _score_layer(cell, job)
+
+
+def _score_layer(cell: Cell, job: Job) -> Result:
     copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
