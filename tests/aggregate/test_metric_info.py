@@ -50,3 +50,10 @@ def test_listed_scores_come_first_in_their_order():
 )
 def test_intervals_are_named_by_the_level_that_they_hold(metric, scope, named):
     assert intervals_of(metric, scope) == named
+
+
+def test_every_listed_score_is_defined_in_one_sentence():
+    for info in METRIC_INFO.values():
+        assert info.definition.endswith(".")
+        assert info.definition.count(". ") == 0
+        assert 40 < len(info.definition) <= 180
