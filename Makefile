@@ -1,16 +1,24 @@
-# setup, check, test, repro, status and more. `make repro` on a fresh clone sets up first.
+# setup, check, test, repro, status and more. On a fresh clone `make repro` installs what running takes, `make setup` what
+# developing takes besides.
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup check test test-slow repro status bench coverage plan docs
+.PHONY: install setup check test test-slow repro status bench coverage plan docs
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml stages/commands/launcher.py
+	@echo "Installing into .venv, which takes minutes and prints nothing."
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	python -m pip install --quiet --disable-pip-version-check .
+	touch .venv/installed
 
 setup: .venv/ready
 
-.venv/ready: pyproject.toml stages/commands/launcher.py
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	python -m pip install --quiet --disable-pip-version-check --upgrade pip
+.venv/ready: .venv/installed
 	python -m pip install --quiet --disable-pip-version-check '.[dev]'
 	touch .venv/ready
 
@@ -27,15 +35,15 @@ test: setup
 test-slow: setup
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow
 
-repro: setup
+repro: install
 	whichlayer check
 	WHICHLAYER_NO_VERDICT=1 dvc repro
 	whichlayer verdict
 
-status: setup
+status: install
 	dvc status
 
-plan: setup
+plan: install
 	whichlayer plan
 
 bench: setup

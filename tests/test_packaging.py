@@ -1,11 +1,16 @@
-"""pyproject.toml lists what the code imports, and nothing else."""
+"""pyproject.toml lists what the code imports, and nothing else; the files beside it agree with it."""
 
 import ast
+import json
 import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -50,3 +55,35 @@ def test_every_requirement_is_imported_or_carries_data_that_is_named():
     idle = sorted(required() - used - carried - LATER)
     assert not idle, f"nothing imports {idle}"
     assert not LATER & used, f"{LATER & used} is imported now: take it out of LATER"
+
+
+def constraints() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "exact versions, no local ones"
+    return {normal(name): version for name, version in (line.split("==") for line in lines)}
+
+
+@pytest.mark.parametrize(
+    "line", [*PROJECT["dependencies"], *(line for name in EXTRAS for line in PROJECT["optional-dependencies"][name])]
+)
+def test_every_requirement_has_a_tried_version_within_its_range(line: str):
+    requirement = Requirement(line)
+    version = constraints().get(normal(requirement.name))
+    assert version is not None, f"constraints.txt lacks {requirement.name}"
+    assert requirement.specifier.contains(version), f"constraints.txt: {version} is not {requirement}"
+
+
+def test_the_versions_told_agree():
+    citation = YAML(typ="safe", pure=True).load(ROOT / "CITATION.cff")
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert citation["preferred-citation"]["url"] == PROJECT["urls"]["Paper"]
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[1] == PROJECT["version"]
+
+
+def test_the_development_container_has_a_python_that_will_do_and_sets_up():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    version = re.search(r"python:([\d.]+)", container["image"])[1]
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(version)
+    target = container["postCreateCommand"].removeprefix("make ")
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.M)

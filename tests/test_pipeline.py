@@ -283,8 +283,8 @@ def test_prepare_and_aggregate_reach_torch_only_inside_the_torchvision_source(st
 
 def test_top_level_holds_nothing_else():
     allowed = {
-        "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "data", "docs", "dvc.lock", "dvc.yaml",
-        "params.yaml", "pyproject.toml", "stages", "tests",
+        "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
+        "constraints.txt", "data", "docs", "dvc.lock", "dvc.yaml", "params.yaml", "pyproject.toml", "stages", "tests",
     }  # fmt: skip
     visible = {p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.name != "dvc_plots"}
     assert visible <= allowed, f"unexpected: {sorted(visible - allowed)}"

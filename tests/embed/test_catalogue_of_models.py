@@ -13,8 +13,8 @@ from stages.shared.params import load, read_entry
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 LAYERS = {
-    **dict.fromkeys(["efficientnet_lite0", "efficientnet_lite0_scratch"], (9, 1280)),  # stem, 7 stages, head
-    **dict.fromkeys(["efficientnet_lite1", "efficientnet_lite2"], (9, 1280)),
+    **dict.fromkeys(["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"], (9, 1280)),  # 7 stages
+    **dict.fromkeys(["efficientnet_lite0_frozen", "efficientnet_lite0_scratch"], (9, 1280)),
     "swin_small_scratch": (5, 256),  # patches, 4 stages
     "resnet50": (5, 2048),
     "vit_b16": (13, 768),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from stages.commands.check.datasets import check_folds, check_seen
 from stages.commands.config import Config
-from stages.measure.analyses.registry import Extra, check_embedded
+from stages.measure.analyses.registry import ANALYSES, Extra, check_embedded
 from stages.measure.metric_names import BETTER
 from stages.measure.params import chosen_steps
 from stages.shared.console import UserError, nearest
+from stages.shared.split_names import UNSEEN
 
 GIVERS = "finetune.steps and finetune.keep give"
 
@@ -100,6 +101,24 @@ def check_analyses(config: Config) -> None:
     asked: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
     extra = [kind for kind, wanted in asked.items() if wanted]
     check_embedded(config.measure.analyses, embed.splits, extra)
+    check_unseen_alone(config)
+
+
+def check_unseen_alone(config: Config) -> None:
+    """Check that no analysis needs images of seen classes where a dataset of the grid has none.
+
+    Raises:
+        UserError: naming the dataset and the analyses that remain.
+    """
+    asked = config.measure.analyses
+    fitting = [name for name in asked if {*ANALYSES[name].splits} <= {UNSEEN} and not ANALYSES[name].extra]
+    for dataset in config.run.datasets:
+        if config.datasets[dataset].all_unseen and fitting != list(asked):
+            lacking = next(name for name in asked if name not in fitting)
+            raise UserError(
+                f"measure.analyses: {lacking!r} needs images of seen classes, but datasets.{dataset}.unseen_classes is "
+                f"all; write measure.analyses: [{_joined(fitting)}]"
+            )
 
 
 def _joined(values: Sequence[object]) -> str:
