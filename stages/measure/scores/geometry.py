@@ -46,6 +46,9 @@ def spread_factor(influences: Float64, nearest: Rows) -> float:
 
     An image and its neighbours share distances. The variance of the mean is estimated with the products of images that
     are linked, one among the other's two nearest neighbours, and set in proportion to that of independent images.
+    On Gaussian samples of 2 to 20 dimensions the standard deviation of the mean is then that of the dimension over
+    fresh samples within a tenth; without the factor up to a fifth too small, by leaving out images one by one 1.7 to
+    1.9 times too large.
 
     Args:
         influences: (N,) float64.
@@ -126,7 +129,7 @@ def class_collapse(X: Float32, y: Classes) -> tuple[float, Float64]:
     Returns:
         The ratio W / B; and every image's contribution to it, (N,): with an image's squared distances a to its class
         mean and t to the mean, the ratio plus its influence (a - (t - a) W / B) / B. All NaN where the class means
-        coincide.
+        coincide, whatever the variance within (variance between them below 2^-46 of the mean squared length).
     """
     within, total, length = np.zeros(len(X)), np.zeros(len(X)), 0.0
     members = np.eye(y.max() + 1)[y]  # (N, K)

@@ -12,7 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from stages.measure.arrays import Classes, Float32, Rows
 
 TOLERANCE = 1e-6
-"""The solver stops when no component of the mean loss's gradient is larger; see docs/scores.md for what that means."""
+"""The solver (newton-cg) stops when no component of the mean loss's gradient is larger.
+
+Of 45,000 held-out predictions (both splits at nine layers of EfficientNet-Lite0 on calligraphy, step 500) one differs
+from those at 1e-9 in double precision; at 1e-5 two do, at 1e-4, where scikit-learn's default (lbfgs) stops short of the
+optimum, 70 (`python -m tests.bench.probe_solver`).
+"""
 
 MAX_ITERATIONS = 1000
 

@@ -80,7 +80,8 @@ def decay_exponent(eigenvalues: Float64) -> float:
     Fitted by least squares to logarithms, from the third eigenvalue to the middle one of those above 0. The first ones
     hold what sets a few groups apart; a sample's smallest are far below the truth's. Weights of 1 / j make equal
     stretches of the logarithmic axis count alike. Source: Agrawal, Mondal, Ghosh and Richards 2022; the weights:
-    Stringer, Pachitariu, Steinmetz, Carandini and Harris 2019.
+    Stringer, Pachitariu, Steinmetz, Carandini and Harris 2019. On Gaussian samples of 500 or more images the fit is
+    within 0.1 at exponents 1 to 2; at 0.5, with 500 images in 1,280 features, it reads 0.4.
 
     Args:
         eigenvalues: (M,), largest first.
