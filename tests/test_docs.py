@@ -9,12 +9,20 @@ from ruamel.yaml import YAML
 from stages.commands.check.sections import check_sections
 from stages.commands.cli import COMMANDS, STUDY_COMMANDS
 from stages.commands.config import read_config
+from tests.reference.pages import fill
+from tests.reference.regions import regions
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/README.md"))]
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 SECTIONS = ("run", "prepare", "finetune", "embed", "measure", "aggregate")
+
+
+def test_pages_have_the_tables_of_the_code():
+    for page, name, content in regions():
+        text = (DOCS / page).read_text()
+        assert fill(text, name, content) == text, f"docs/{page}, {name}: run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -122,8 +122,7 @@ class MeasureParams(Params):
     Attributes:
         metrics: scores by name, computed at every checkpoint (docs/scores.md).
         extra: further scores, at some checkpoints only.
-        analyses: analyses of the last checkpoint: those of the default, and `corruptions`; `[]`: none
-            (docs/analyses.md).
+        analyses: of the last checkpoint (docs/analyses.md); `[]`: none.
         normalize: `l2` scales every embedding to length 1 before any score; `none` takes it as it is.
         kmeans: the clustering behind `nmi` and its like.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
@@ -134,7 +133,7 @@ class MeasureParams(Params):
 
     metrics: Annotated[list[ScoreName], Field(min_length=1)]
     extra: ExtraParams
-    analyses: list[AnalysisName]
+    analyses: Annotated[list[AnalysisName], Field(json_schema_extra={"items": {"enum": list(ANALYSES)}})]
     normalize: Literal["none", "l2"]
     kmeans: KMeansParams
     knn_k: Literal["split", "paper"]

@@ -15,12 +15,6 @@ from tests.reference.parameters import entry_table, section_table, variants_tabl
 from tests.reference.regions import ANALYSIS_COLUMNS, DOCS, ROOT, TABLES, regions, write_pages
 
 
-def test_pages_have_the_tables_of_the_code():
-    for page, name, content in regions():
-        text = (DOCS / page).read_text()
-        assert fill(text, name, content) == text, f"docs/{page}, {name}: run `make docs`"
-
-
 def test_every_parameter_of_params_yaml_has_a_row():
     tables = "\n".join(content for page, _, content in regions() if page == "parameters.md")
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
