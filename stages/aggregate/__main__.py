@@ -4,7 +4,8 @@ Reads the tables and training curves of all cells; writes layers.csv, summary.{c
 classes.csv, robustness.csv, regret.csv, recommendation.json, a table of each analysis, training.csv, metrics.json and
 figures/ (docs/results.md describes each), and prints the verdict.
 
-    python -m stages.aggregate --measures data/measures --training data/training --out data/results
+    python -m stages.aggregate --measures data/measures --training data/training \\
+        --thumbnails data/thumbnails --out data/results
 """
 
 import argparse
@@ -26,7 +27,7 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("aggregate", "", args.log)
     keys = ["run", "aggregate", "measure.analyses", "finetune.steps", "finetune.keep"]
-    inputs = [args.measures, args.training]
+    inputs = [args.measures, args.training, args.thumbnails]
     with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
         asked = read_asked(args.params)
         results = compute_results(args.measures, args.training, asked)
@@ -41,6 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.aggregate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--measures", type=Path, required=True, help="holds each cell's layers.csv")
     parser.add_argument("--training", type=Path, required=True, help="holds each cell's training.csv")
+    parser.add_argument("--thumbnails", type=Path, required=True, help="holds each dataset's thumbnails.parquet")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: %(default)s")
     add_log_argument(parser)

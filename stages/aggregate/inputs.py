@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.tables.columns import stack
-from stages.shared import metric_table
+from stages.shared import gallery, metric_table
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.csv_table import INTEGER, TEXT
@@ -24,6 +24,7 @@ from stages.shared.metric_table import (
     read_records,
 )
 from stages.shared.params import ALL, Cell, RunParams
+from stages.shared.thumbnails import read_thumbnails
 from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.training_table import read_training
 
@@ -140,6 +141,43 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     """
     of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
     return stack((_read_refits(measures, cell) for cell in of_unseen), CELL | REFIT_COLUMNS)
+
+
+def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
+    """Read where every cell's layers put the images that have a thumbnail, in the order of the grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/gallery.parquet`.
+        run: the grid.
+
+    Returns:
+        Cell -> columns of `stages.shared.gallery`; of fold `all`, which has no unseen classes, no rows.
+
+    Raises:
+        UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
+    """
+    galleries = {}
+    for cell in cells(run):
+        folder = measures.joinpath(*map(str, cell))
+        _existing(folder / gallery.FILE, cell, "gallery", "measure")
+        galleries[cell] = gallery.read_gallery(folder, cell)
+    return galleries
+
+
+def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFrame]:
+    """Read the thumbnails of every dataset, in the order of the grid.
+
+    Args:
+        thumbnails: holds `<dataset>/thumbnails.parquet`.
+        run: the grid.
+
+    Returns:
+        Dataset -> columns of `stages.shared.thumbnails`.
+
+    Raises:
+        UserError: a dataset has none, or some that are damaged, another dataset's or of another version.
+    """
+    return {dataset: read_thumbnails(thumbnails / dataset, dataset) for dataset in run.datasets}
 
 
 def cells(run: RunParams) -> Iterator[Cell]:

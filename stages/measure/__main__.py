@@ -1,11 +1,12 @@
 """Score every layer of one cell by how well classes separate in its embedding.
 
-Reads one embedding store; writes layers.csv (a row per step, split, layer and score), images.parquet (every image's
-contribution and cluster), clusterings.csv (what k-means found), refits.parquet (scores of the unseen split fitted again
-to parts of it), and of the last step, as asked for, the tables of analyses.
+Reads one embedding store and the dataset's thumbnails; writes layers.csv (a row per step, split, layer and score),
+images.parquet (every image's contribution and cluster), clusterings.csv (what k-means found), refits.parquet (scores of
+the unseen split fitted again to parts of it), and of the last step gallery.parquet (where each layer puts the images
+that have a thumbnail) and, as asked for, the tables of analyses.
 
     python -m stages.measure --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
-        --embeddings EMBEDDINGS --out MEASURES
+        --embeddings EMBEDDINGS --thumbnails THUMBNAILS --out MEASURES
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from stages.shared.stage_run import StageRun
 from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
+from stages.measure.gallery import gallery
 from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
@@ -22,7 +24,9 @@ from stages.measure.run import measure, worker_count
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.embedding_store import open_embeddings
+from stages.shared.gallery import write_gallery
 from stages.shared.params import read_section
+from stages.shared.thumbnails import read_thumbnails
 
 
 def main() -> None:
@@ -30,7 +34,8 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
     keys = ["measure", "finetune.steps", "finetune.keep"]
-    with StageRun("measure", args.params, keys=keys, reads=[args.embeddings], writes=[args.out]) as run:
+    reads = [args.embeddings, args.thumbnails]
+    with StageRun("measure", args.params, keys=keys, reads=reads, writes=[args.out]) as run:
         asked = read_section(args.params, "measure", MeasureParams)
         params, left_out = available(asked, args.fold)
         store = open_embeddings(args.embeddings)
@@ -40,8 +45,10 @@ def main() -> None:
         check_params(store, params)
         jobs = plan_jobs(store, params)
         check_finite(store, jobs, params)
+        pictured = read_thumbnails(args.thumbnails, args.dataset)["sample_id"]
         measured = measure(args.embeddings, store, params, jobs, workers=workers)
         rows = write_tables(run.scratch(args.out), store, measured, params.analyses)
+        write_gallery(run.scratch(args.out), store.cell, gallery(store, pictured, normalize=params.normalize))
     for note in [*left_out, *notes(store, params, measured.results)]:
         print(f"measure: {note}", file=sys.stderr)
     watch.done(f"{rows} scores of {len(jobs)} embeddings")
@@ -55,6 +62,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--embeddings", required=True, type=Path, help="the cell's embedding store")
+    parser.add_argument("--thumbnails", required=True, type=Path, help="the dataset's thumbnails")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--workers", help="number of processes (or WHICHLAYER_WORKERS; by default one per processor)")

@@ -2,9 +2,11 @@
 
 Reads the raw folder and, for downloaded datasets, a checksummed cache; writes a folder: `images.zarr` (uint8 RGB),
 `manifest.csv` (id, class, group, source, SHA-256 of every image), `folds/` (for each choice of the unseen classes the
-split of every image) and `report.json` (counts, and what was left out).
+split of every image) and `report.json` (counts, and what was left out). Another folder gets small pictures of some
+images of unseen classes, `thumbnails.parquet`.
 
-    python -m stages.prepare --dataset handwriting --raw data/raw/handwriting --out data/prepared/handwriting
+    python -m stages.prepare --dataset handwriting --raw data/raw/handwriting --out data/prepared/handwriting \\
+        --thumbnails data/thumbnails/handwriting
 """
 
 import argparse
@@ -14,6 +16,7 @@ from pathlib import Path
 from stages.shared.stage_run import StageRun
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
+from stages.prepare.thumbnails import make_thumbnails
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.params import read_section
 
@@ -24,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--dataset", required=True, help="id of an entry of `datasets`")
     parser.add_argument("--raw", type=Path, required=True, help="the raw folder or archive, read only")
     parser.add_argument("--out", type=Path, required=True, help="the folder to create")
+    parser.add_argument("--thumbnails", type=Path, required=True, help="the folder to create for small pictures")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
     add_log_argument(parser)
     return parser.parse_args()
@@ -34,10 +38,13 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("prepare", args.dataset, args.log)
     keys = ["prepare", f"datasets.{args.dataset}"]
-    with StageRun("prepare", args.params, keys=keys, reads=[args.raw], writes=[args.out]) as run:
-        seed = read_section(args.params, "prepare", PrepareParams).seed
+    writes = [args.out, args.thumbnails]
+    with StageRun("prepare", args.params, keys=keys, reads=[args.raw], writes=writes) as run:
         params = read_dataset(args.params, args.dataset)
-        report = prepare_dataset(args.raw, run.scratch(args.out), params, params.root_seed(seed), args.dataset)
+        seed = params.root_seed(read_section(args.params, "prepare", PrepareParams).seed)
+        prepared, thumbnails = run.scratch(args.out), run.scratch(args.thumbnails)
+        report = prepare_dataset(args.raw, prepared, params, seed, args.dataset)
+        make_thumbnails(prepared, thumbnails, list(report.images), seed, args.dataset)
     for note in report.notes():
         print(f"prepare {args.dataset}: {note}", file=sys.stderr, flush=True)
     watch.done(f"{report.summary()} in {args.out}")

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
 from stages.aggregate.curves import ACCURACY_INTERVALS, MEAN, UNCERTAINTY, Scores
+from stages.shared.gallery import write_gallery
 from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
+from stages.shared.thumbnails import write_thumbnails
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")
@@ -138,8 +142,10 @@ def write_cells(
     analyses: bool = False,
     **shape: object,
 ) -> None:
-    """Write root/measures and root/training for a whole grid; `analyses`: with everything a cell may hold."""
+    """Write measures/, training/ and thumbnails/ for a whole grid; `analyses`: with everything a cell may hold."""
     steps = shape.get("steps", (0, 50, 100))
+    for dataset in datasets:
+        write_thumbnails(root / "thumbnails" / dataset, dataset, thumbnail_rows())
     for dataset, model, fold, seed in product(datasets, models, folds, seeds):
         cell = Path(dataset) / model / fold / str(seed)
         rows = metric_rows(dataset, model, seed, fold=fold, **shape)
@@ -148,6 +154,7 @@ def write_cells(
         if analyses:
             rows = with_analyses(root / "measures" / cell, rows, seed)
         write_records(root / "measures" / cell / "layers.csv", rows)
+        write_gallery(root / "measures" / cell, (dataset, model, fold, seed), gallery_rows(rows))
         path = root / "training" / cell / "training.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         training_rows(dataset, model, seed, fold=fold, steps=steps).to_csv(path, index=False)
@@ -189,6 +196,30 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     clean = last[(last["split"] == "test") & last["metric"].isin(["nmi", "probe_accuracy"])]
     corrupted = [clean.assign(split=f"blur_{severity}", relative=1 - 0.1 * severity) for severity in (1, 2, 3)]
     return pd.concat([rows, *corrupted]).assign(better="higher")
+
+
+def thumbnail_rows(each: int = 4) -> pd.DataFrame:
+    """Pictures of one colour for the first images of each class, with the names that `image_rows` gives them."""
+    rows = []
+    for number in range(5):
+        file = BytesIO()
+        Image.new("RGB", (16, 16), (50 * number, 90, 200)).save(file, "WEBP")
+        names = [f"unseen/{8 * number + i}" for i in range(each)]
+        picture = {"label": f"class {number}", "width": 16, "height": 16, "image": file.getvalue()}
+        rows += [{"sample_id": name} | picture for name in names]
+    return pd.DataFrame(rows)
+
+
+def gallery_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Put the pictured images of the last step's layers on a spiral, the next five around it being the nearest."""
+    last = rows[(rows["step"] == rows["step"].max()) & (rows["split"] == "unseen") & rows["depth"].notna()]
+    names = thumbnail_rows()[["sample_id", "label"]]
+    turn, ids = np.arange(len(names)), names["sample_id"].tolist()
+    spiral = names.assign(
+        x=turn * np.cos(turn), y=turn * np.sin(turn), explained=0.5,
+        neighbours=[[ids[(i + k) % len(ids)] for k in range(1, 6)] for i in turn],
+    )  # fmt: skip
+    return last[["layer", "depth", "pooling"]].drop_duplicates().merge(spiral, how="cross")
 
 
 def refit_rows(rows: pd.DataFrame, seed: int) -> pd.DataFrame:

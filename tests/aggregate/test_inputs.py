@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.inputs import read_analyses, read_curves, read_layers
+from stages.aggregate.inputs import read_all_thumbnails, read_analyses, read_curves, read_galleries, read_layers
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
@@ -208,3 +208,30 @@ def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
     (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
     with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
         read_analyses(grid / "measures", run, ["layer_pairs"])
+
+
+def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
+    write_cells(tmp_path, ["handwriting", "digits"], ["small"], [0, 1], folds=["0", "all"], layers=("stem", "head"))
+    run = RunParams(datasets=["digits"], models=["small"], folds=["all", 0], seeds=[1, 0])
+    galleries = read_galleries(tmp_path / "measures", run)
+    assert list(galleries) == [("digits", "small", fold, seed) for fold in ("all", "0") for seed in (1, 0)]
+    assert [len(table) for table in galleries.values()] == [0, 0, 3 * 20, 3 * 20]  # the raw pixels are a layer, too
+    first = galleries["digits", "small", "0", 1].iloc[0]
+    assert (first["layer"], first["sample_id"], first["neighbours"][-1]) == ("pixels", "unseen/0", "unseen/9")
+    assert list(read_all_thumbnails(tmp_path / "thumbnails", run)) == ["digits"]
+
+
+def test_a_gallery_that_is_missing_or_another_cells_is_named(grid, run):
+    cells = grid / f"measures/{SMALL}"
+    (cells / "1/gallery.parquet").write_bytes((cells / "0/gallery.parquet").read_bytes())
+    with pytest.raises(UserError, match=r"must be a gallery of .* seed 1, found one of .* seed 0; run the measure"):
+        read_galleries(grid / "measures", run)
+    (cells / "1/gallery.parquet").unlink()
+    with pytest.raises(UserError, match=r"seed 1: .*has no gallery: .*dvc repro measure@handwriting-small-0-1`"):
+        read_galleries(grid / "measures", run)
+
+
+def test_thumbnails_that_are_missing_are_named(grid, run):
+    (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
+    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; run the prepare stage"):
+        read_all_thumbnails(grid / "thumbnails", run)

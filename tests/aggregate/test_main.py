@@ -52,6 +52,7 @@ def results(whole):
 
 def aggregate(monkeypatch, root, out="results"):
     argv = ["--measures", root / "measures", "--training", root / "training", "--out", root / out]
+    argv += ["--thumbnails", root / "thumbnails"]
     argv += ["--params", root / "params.yaml", "--log", root / "durations.jsonl"]
     monkeypatch.setattr(sys, "argv", ["aggregate", *map(str, argv)])
     main()

@@ -27,6 +27,7 @@ from stages.measure.metrics import METRICS, needs_of
 from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import Layer
 from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.thumbnails import SCHEMA, write_thumbnails
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
@@ -123,7 +124,9 @@ def peak_mib(folder: Path, count: int) -> float:
     sections = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
     content = {section: {} for section in sections} | {"finetune": {"steps": [0], "keep": "all"}, "measure": MEASURE}
     YAML(typ="safe").dump(content, folder / "params.yaml")
-    paths = {"--embeddings": folder / "store", "--out": folder / "out", "--params": folder / "params.yaml"}
+    write_thumbnails(folder / "thumbnails", "synthetic", pd.DataFrame(columns=SCHEMA.names))
+    paths = {"--embeddings": folder / "store", "--thumbnails": folder / "thumbnails"}
+    paths |= {"--out": folder / "out", "--params": folder / "params.yaml"}
     options = [str(part) for pair in paths.items() for part in pair]
     command = [sys.executable, "-m", "stages.measure", *CELL, *options, "--workers", "1"]
     done = subprocess.run([sys.executable, "-c", LAUNCHER, *command], stdout=subprocess.PIPE, text=True, check=True)

@@ -12,6 +12,7 @@ from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.thumbnails import write_thumbnails
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
 DEFAULT = {
@@ -159,6 +160,12 @@ def write_last_step(
             arrays["logits"] = np.random.default_rng(99).normal(size=(len(ids), len(classes))).astype(np.float32)
             writer.write("logits", step, arrays["logits"])
     return arrays
+
+
+def write_pictures(folder: Path, ids: Sequence[str], dataset: str = "toy") -> None:
+    """Write thumbnails of these images, without a picture."""
+    table = pd.DataFrame({"sample_id": list(ids), "label": "", "width": 1, "height": 1, "image": b""})
+    write_thumbnails(folder, dataset, table)
 
 
 def small_store(tmp_path: Path, **changes: Any) -> Embeddings:

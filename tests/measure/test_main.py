@@ -19,17 +19,25 @@ from stages.measure.metric_names import BETTER, LABEL_FREE
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams
 from stages.shared.embedding_store import open_embeddings
+from stages.shared.gallery import read_gallery
 from stages.shared.metric_table import COLUMNS, read_records, read_refits
 from stages.shared.params import read_section
-from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_store
+from tests.measure.plane import plane_of
+from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_pictures, write_store
 
 ROOT = Path(__file__).parents[2]
 PROBE = "probe_accuracy"
+PICTURED = ("i020", "i026", "i024", "i040", "other")
+"""Images that have a thumbnail: a seen one, three unseen ones, and one of another fold."""
+
 CELL = ["--dataset", "toy", "--model", "net", "--fold", "0", "--seed", "7"]
 
 
 def measure(folder: Path, *options: str, out: str = "out", cell=CELL) -> subprocess.CompletedProcess[str]:
-    paths = ["--embeddings", folder / "store", "--out", folder / out, "--params", folder / "params.yaml"]
+    if not (folder / "thumbnails").exists():
+        write_pictures(folder / "thumbnails", PICTURED)
+    paths = ["--embeddings", folder / "store", "--thumbnails", folder / "thumbnails", "--out", folder / out]
+    paths += ["--params", folder / "params.yaml"]
     command = [
         sys.executable,
         "-W",
@@ -75,9 +83,25 @@ def test_the_closing_line_and_the_log(cell):
     assert json.loads((folder / "log").read_text())["cell"] == "toy-net-0-7"
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
         "clusterings.csv",
+        "gallery.parquet",
         "images.parquet",
         "layers.csv",
     ]
+
+
+def test_the_gallery_has_the_pictured_unseen_images_at_every_layer_of_the_last_step(cell):
+    folder, arrays, _ = cell
+    found = read_gallery(folder / "out", ("toy", "net", "0", 7))
+    assert found["layer"].tolist() == [name for name in ("pixels", "stem", "stem", "blocks.0") for _ in range(3)]
+    assert found["depth"].tolist() == [depth for depth in (-1, 0, 0, 1) for _ in range(3)]
+    assert found["pooling"].tolist()[::3] == ["none", "mean", "max", "mean"]
+    assert found["sample_id"].tolist() == ["i024", "i026", "i040"] * 4  # in the order of the embeddings
+    assert found["label"].tolist() == ["unseen0", "unseen0", "unseen1"] * 4
+    for name, rows in zip(("pixels", "stem", "stem@max", "blocks.0"), np.arange(12).reshape(4, 3), strict=True):
+        X = arrays[name, 0 if name == "pixels" else 10][24:]
+        expected, share = plane_of(X)
+        assert found.loc[rows, ["x", "y"]].to_numpy() == pytest.approx(expected[[0, 2, 16]], abs=1e-4)
+        assert found.loc[rows, "explained"].to_numpy() == pytest.approx(share, abs=1e-5)
 
 
 def test_the_table_has_the_contracts_columns_and_order(records):
@@ -211,6 +235,7 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
     assert names == [
         "class_subsets.csv",
         "clusterings.csv",
+        "gallery.parquet",
         "images.parquet",
         "k_sensitivity.csv",
         "layer_pairs.csv",
@@ -419,6 +444,7 @@ def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path, workers):
         (["--workers", "0"], {}, "--workers (or WHICHLAYER_WORKERS) must be a whole number >= 1, found '0'"),
         (["--workers", "two"], {}, "found 'two'"),
         (["--seed", "1"], {}, "must hold the cell toy-net-0-1, found toy-net-0-7"),
+        (["--thumbnails", "nowhere"], {}, "nowhere/thumbnails.parquet: must be a table of thumbnails, found no file"),
         ([], {"metrics": ["nmi", "knn_puriti"]}, "did you mean 'knn_purity'"),
         (["--embeddings", "nowhere"], {}, "nowhere: no embeddings there; run the embed stage"),
     ],
@@ -460,6 +486,7 @@ def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_p
     rows = read_records(tmp_path / "out" / "layers.csv")
     assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test", "blur_1", "noise_3"})
     assert set(DEFAULT["metrics"]) <= set(rows["metric"])
+    assert len(read_gallery(tmp_path / "out", ("toy", "net", "all", 7))) == 0
     assert {p.name for p in (tmp_path / "out").glob("*.csv")} == {
         "layers.csv", "clusterings.csv", "k_sensitivity.csv", "layer_pairs.csv",
     }  # fmt: skip
@@ -470,7 +497,7 @@ def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
     write_params(tmp_path / "params.yaml", steps=(0,), metrics=["accuracy"])
     assert measure(tmp_path).returncode == 0
     assert read_records(tmp_path / "out" / "layers.csv")["metric"].tolist() == ["accuracy"]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["images.parquet", "layers.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["gallery.parquet", "images.parquet", "layers.csv"]
 
 
 def test_embeddings_of_other_checkpoints_than_asked_for_are_refused(tmp_path):

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from stages.shared.image_store import open_images
+from stages.shared.thumbnails import read_thumbnails
 
 ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
 
@@ -12,7 +13,8 @@ ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d,
 @pytest.fixture
 def run(tmp_path):
     def stage(raw, params, dataset="mine"):
-        arguments = ["--dataset", dataset, "--raw", raw, "--out", tmp_path / "out", "--log", tmp_path / "log.jsonl"]
+        arguments = ["--dataset", dataset, "--raw", raw, "--out", tmp_path / "out"]
+        arguments += ["--thumbnails", tmp_path / "thumbnails" / dataset, "--log", tmp_path / "log.jsonl"]
         command = [sys.executable, "-m", "stages.prepare", *map(str, arguments), "--params", str(params)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -29,6 +31,9 @@ def test_the_door_packs_and_says_so(run, five_classes, write_params, tmp_path):
     )
     assert "fewer than 10 images" in done.stderr
     assert len(open_images(tmp_path / "out", "0").manifest) == 40
+    pictures = read_thumbnails(tmp_path / "thumbnails" / "mine", "mine")
+    assert len(pictures) == 2 * 2 * 8  # classes of folds 0 and 1, all their images
+    assert set(pictures["width"]) == {16}
     assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "mine"
 
 
@@ -39,6 +44,7 @@ def test_an_error_is_one_message_and_leaves_nothing(run, five_classes, write_par
     assert done.stderr.startswith("error: datasets.mine: unseen_classes: class 'x' is not in the data")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "thumbnails").glob("*"))
 
 
 def test_torch_is_not_imported():

@@ -58,7 +58,7 @@ def test_raw_data_that_are_a_pipe_are_refused(tmp_path: Path):
 def test_the_stage_does_not_wait_for_a_pipe(raw: Path, tmp_path: Path, source: str, write_params):
     os.mkfifo(raw / "source.json")
     params = write_params(f"{{source: {source}, image_size: 16}}")
-    paths = ["--raw", raw, "--out", tmp_path / "out", "--params", params]
+    paths = ["--raw", raw, "--out", tmp_path / "out", "--thumbnails", tmp_path / "small", "--params", params]
     command = [sys.executable, "-m", "stages.prepare", "--dataset", "mine", *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

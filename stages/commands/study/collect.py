@@ -27,7 +27,8 @@ def collect(study: Path, measures: Path, params: Path) -> None:
     Of each cell of the grid whose measures exist, under the name <cell>, <dataset>-<model>-<fold>-<seed>: its metric
     table as cells/<cell>.csv, its last step's per-image contributions as images/<cell>.parquet, and where it has them,
     its scores fitted again as refits/<cell>.parquet and the tables of its last step's analyses as
-    <analysis>/<cell>.csv. Cells that are not there are named.
+    <analysis>/<cell>.csv. Galleries, which serve the results' page alone, are not kept. Cells that are not there are
+    named.
     """
     run = read_run(params)
     cells = list(run.cells())

@@ -17,7 +17,7 @@ from stages.shared.console import UserError
 from stages.shared.embedding_store import Layer
 from stages.shared.metric_table import read_records
 from tests.commands.score.made import arrays, with_seen, write_npz, write_zarr
-from tests.measure.synthetic import DEFAULT, write_params, write_store
+from tests.measure.synthetic import DEFAULT, write_params, write_pictures, write_store
 
 ROOT = Path(__file__).parents[3]
 ANALYSES = ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood"]
@@ -58,7 +58,9 @@ def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatc
     params = params_file(tmp_path / "params.yaml")
     workflow = params_file(tmp_path / "workflow.yaml", analyses=ANALYSES[:-1])
     names = ["--dataset", "toy", "--model", "net", "--fold", "0", "--seed", "7"]
-    paths = ["--embeddings", tmp_path / "store", "--out", tmp_path / "measures", "--params", workflow]
+    write_pictures(tmp_path / "thumbnails", [])
+    paths = ["--embeddings", tmp_path / "store", "--thumbnails", tmp_path / "thumbnails"]
+    paths += ["--out", tmp_path / "measures", "--params", workflow]
     subprocess.run([sys.executable, "-m", "stages.measure", *names, *map(str, paths)], cwd=ROOT, check=True)
 
     n_seen, rows = sum(sizes["test"]), np.arange(sum(map(sum, sizes.values())))
