@@ -11,7 +11,11 @@ contrast    distance from each channel's mean, times                            
 rotation    about the centre, bilinear, to either side, in degrees                15      30      45
 
 At S px blur's sigma is S / 224 times that of 224 px (the same share of the image), noise's sqrt(S / 224) times (about
-how the constants of their three sizes relate). Rotation, which is not theirs, uncovers the dataset's fill grey.
+how the constants of their three sizes relate). Rotation, which is not theirs, uncovers the dataset's fill grey. The
+constants span about the range of their five severities at 224, 64 and 32 px: blur 1 to 6, 0.5 to 1.5 and 0.4 to 1;
+noise 0.08 to 0.38, 0.04 to 0.18 and 0.04 to 0.1; contrast 0.4 to 0.05. The strongest blur is somewhat beyond theirs at
+224 and 64 px. Noise on a white background is cut at white, so that it can only darken it. Where `embed.augment`
+rotates images, a copy is turned by the angle of its original, on top of a rotation made on purpose.
 
 The copies belong to the dataset: what is drawn for an image depends on its id alone, not on the network, the cell's
 seed, the batch or the other images, and it is the same at every severity, scaled.
