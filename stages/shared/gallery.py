@@ -1,11 +1,5 @@
 """The gallery of a cell: `gallery.parquet`, where each layer puts the images that have a thumbnail, at the last step.
 
-layer, depth, pooling    the embedding, as in the cell's other tables
-sample_id, label         one of the cell's unseen images that has a thumbnail
-x, y                     its first two principal components among all unseen images
-neighbours               ids of the nearest other images of the gallery, nearest first
-explained                share of the variance of all unseen images that x and y have, 0 where all images coincide
-
 Layers are in the order of depth, the raw-pixel baseline first; images in the order of the embeddings.
 """
 
@@ -30,6 +24,14 @@ SCHEMA = pa.schema(
         "explained": pa.float32(),
     }
 )
+"""Columns of gallery.parquet.
+
+Attributes:
+    sample_id, label: one of the cell's unseen images that has a thumbnail.
+    x, y: its first two principal components among all unseen images.
+    neighbours: ids of the nearest other images of the gallery, nearest first.
+    explained: share of the variance of all unseen images that x and y have, 0 where all images coincide.
+"""
 FILE = "gallery.parquet"
 
 

@@ -14,7 +14,7 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
-from stages.shared import metric_table, training_table
+from stages.shared import gallery, metric_table, training_table
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import RunParams
 from tests.reference.columns import check_described, column_table, record_table
@@ -63,6 +63,9 @@ TABLES: dict[str, Callable[[], str]] = {
         robustness.ROBUSTNESS_COLUMNS, of_constant(robustness, "ROBUSTNESS_COLUMNS"), KEYS
     ),
     "training.csv": lambda: column_table(inputs.CURVE_COLUMNS, of_constant(inputs, "CURVE_COLUMNS"), TRAINING, KEYS),
+    "gallery.parquet": lambda: column_table(
+        {field.name: str(field.type) for field in gallery.SCHEMA}, of_constant(gallery, "SCHEMA"), KEYS
+    ),
     "refits.parquet": lambda: column_table(
         metric_table.REFIT_COLUMNS, of_constant(metric_table, "REFIT_COLUMNS"), KEYS, METRIC
     ),
