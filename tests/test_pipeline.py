@@ -234,6 +234,13 @@ def test_each_stage_reads_only_the_part_of_a_model_it_needs():
     }
 
 
+@pytest.mark.parametrize("stage", ["finetune", "embed"])
+def test_a_checkpoint_and_an_embedding_stay_valid_whichever_images_have_a_thumbnail(stage):
+    read = [d.split("/")[1] for d in PIPELINE[stage]["deps"] if d.startswith("data/")]
+    assert set(read) <= {"prepared", "checkpoints"}
+    assert "thumbnails" in "".join(PIPELINE["measure"]["deps"])
+
+
 def test_outputs_use_the_run_cache():
     for stage in STAGE_NAMES:
         for out in PIPELINE[stage]["outs"]:

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from stages.measure.arrays import Float32, Rows
 from stages.measure.embedded_split import centred, unit_rows
@@ -32,7 +33,8 @@ def gallery(store: Embeddings, pictured: Collection[str], *, normalize: str) -> 
     rows = np.flatnonzero(samples["sample_id"].isin(list(pictured)))
     shown = samples.iloc[rows][["sample_id", "label"]]
     layers = store.layers if len(rows) else ()
-    tables = [layer_gallery(store, layer, rows, shown, normalize=normalize) for layer in layers]
+    with threadpool_limits(1):  # the same digits whatever the number of processors
+        tables = [layer_gallery(store, layer, rows, shown, normalize=normalize) for layer in layers]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SCHEMA.names)
 
 

@@ -1,11 +1,12 @@
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from stages.shared.image_store import open_images
-from stages.shared.thumbnails import read_thumbnails
+from stages.shared.thumbnails import FILE, read_thumbnails
 
 ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
 
@@ -35,6 +36,18 @@ def test_the_door_packs_and_says_so(run, five_classes, write_params, tmp_path):
     assert len(pictures) == 2 * 2 * 8  # classes of folds 0 and 1, all their images
     assert set(pictures["width"]) == {16}
     assert json.loads((tmp_path / "log.jsonl").read_text())["cell"] == "mine"
+
+
+def test_the_folds_that_are_run_change_nothing_of_what_is_written(run, five_classes, write_params, tmp_path):
+    params, written = write_params(ROW), []
+    for folds in ("[0]", "[0, 1, all]"):
+        params.write_text(params.read_text().replace("folds: [0]", f"folds: {folds}"))
+        assert run(five_classes, params).returncode == 0
+        written.append((tmp_path / "thumbnails" / "mine" / FILE).read_bytes())
+        shutil.rmtree(tmp_path / "out")
+        shutil.rmtree(tmp_path / "thumbnails")
+    assert "folds: [0, 1, all]" in params.read_text()
+    assert written[0] == written[1]
 
 
 def test_an_error_is_one_message_and_leaves_nothing(run, five_classes, write_params, tmp_path):

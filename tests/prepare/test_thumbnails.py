@@ -51,6 +51,14 @@ def test_images_are_unseen_in_some_numbered_fold(make_folder, tmp_path):
     assert keys == sorted(keys)
 
 
+def test_where_every_class_is_unseen_all_may_have_one(make_folder, tmp_path):
+    folds = prepared(make_folder(COUNTS), tmp_path / "out", test_fraction=None, unseen_classes="all", unseen=None)
+    assert folds == ["0"]
+    make_thumbnails(tmp_path / "out", tmp_path / "small", folds, 0, "mine")
+    sizes = read_thumbnails(tmp_path / "small", "mine").groupby("label").size()
+    assert sizes.to_dict() == COUNTS  # 12 each, fewer than the share of 25
+
+
 def test_a_fold_that_leaves_no_class_out_has_none(tmp_path):
     rows = [(f"i{i}", "a", "", "", "") for i in range(3)]
     manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
