@@ -17,8 +17,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DATA = "\n".join((ROOT / name).read_text() for name in ("params.yaml", "data/raw/handwriting/source.json"))
 EXTRAS = ("export",)
 """Extras whose packages the code imports where they are needed, with an error of its own where they are missing."""
-LATER = {"vl-convert-python"}
-"""Listed ahead of its use: the report renders its figures with it."""
 
 
 def normal(name: str) -> str:
@@ -52,9 +50,8 @@ def test_every_import_is_required():
 def test_every_requirement_is_imported_or_carries_data_that_is_named():
     used = set().union(*imported().values())
     carried = {name for name in required() if re.search(rf"\b{name}\b", normal(DATA))}
-    idle = sorted(required() - used - carried - LATER)
+    idle = sorted(required() - used - carried)
     assert not idle, f"nothing imports {idle}"
-    assert not LATER & used, f"{LATER & used} is imported now: take it out of LATER"
 
 
 def constraints() -> dict[str, str]:

@@ -202,8 +202,10 @@ def docstrings(path: Path) -> set[str]:
 
 
 CHECKPOINTS = {"finetune.steps", "finetune.keep"}
-UPSTREAM_PARAMS = {"embed": CHECKPOINTS, "measure": CHECKPOINTS, "aggregate": CHECKPOINTS | {"measure.analyses"}}
-"""What a stage reads of another's section: it compares the checkpoints and tables that it finds with them."""
+SHOWN = {"prepare", "finetune", "embed", "measure"}
+UPSTREAM_PARAMS = {"embed": CHECKPOINTS, "measure": CHECKPOINTS, "aggregate": SHOWN}
+"""What a stage reads of another's section: it compares the checkpoints and tables that it finds with them; aggregate
+shows all of them on its page."""
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)

@@ -1,8 +1,8 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
 Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
-classes.csv, robustness.csv, regret.csv, recommendation.json, a table of each analysis, training.csv, metrics.json and
-figures/ (docs/results.md describes each), and prints the verdict.
+classes.csv, robustness.csv, regret.csv, recommendation.json, a table of each analysis, training.csv, metrics.json,
+figures/ and report.html (docs/results.md describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training \\
         --thumbnails data/thumbnails --out data/results
@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from stages.shared.stage_run import StageRun
+from stages.aggregate.page.provenance import describe_run, params_of
 from stages.aggregate.params import read_asked
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
@@ -26,13 +27,15 @@ def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
     watch = Stopwatch("aggregate", "", args.log)
-    keys = ["run", "aggregate", "measure.analyses", "finetune.steps", "finetune.keep"]
+    keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails]
     with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
         asked = read_asked(args.params)
         results = compute_results(args.measures, args.training, asked)
-        figures = write_results(run.scratch(args.out), results, asked.grid.models)
-    watch.done(f"wrote {len(results.layers)} scores of {results.n_cells} cells, {figures} figures{results.note}")
+        about = describe_run(asked.grid, params_of(args.params, asked.grid))
+        figures, size = write_results(run.scratch(args.out), results, about)
+    scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
+    watch.done(f"{scores}, {figures} figures, a page of {size / 1e6:.1f} MB{results.note}")
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(args.out)}\n", flush=True)
 

@@ -8,6 +8,8 @@ import pandas as pd
 from stages.aggregate.curves import Scores, average
 from stages.aggregate.figures.draw import draw_figures
 from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers, read_refits
+from stages.aggregate.page.provenance import Run
+from stages.aggregate.page.render import Study, write_page
 from stages.aggregate.params import Asked
 from stages.aggregate.points import check_main_score
 from stages.aggregate.recommendation.candidates import collect_candidates
@@ -92,16 +94,16 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     return Results(layers, scores, summary, findings, recommendations, tables, len(list(cells(grid))), note)
 
 
-def write_results(out: Path, results: Results, models: list[str]) -> int:
+def write_results(out: Path, results: Results, run: Run) -> tuple[int, int]:
     """Write every file of data/results (docs/results.md describes each).
 
     Args:
         out: the folder; made if missing.
         results: what to write.
-        models: every model of the grid, in order.
+        run: what was run.
 
     Returns:
-        The number of figures.
+        The number of figures, and the size of the page in bytes.
     """
     write_records(out / "layers.csv", results.layers)
     for file, table in results.tables.items():
@@ -112,4 +114,6 @@ def write_results(out: Path, results: Results, models: list[str]) -> int:
     write_findings(out / "findings.json", results.findings)
     write_recommendations(out / "recommendation.json", results.recommendations)
     write_metrics(out / "metrics.json", results.summary)
-    return draw_figures(out / "figures", results.scores, results.summary, results.tables, models)
+    figures = draw_figures(out / "figures", results.scores, results.summary, results.tables, run.models)
+    study = Study(results.scores, results.summary, results.findings, results.recommendations, results.tables, run)
+    return figures, write_page(out / "report.html", study)

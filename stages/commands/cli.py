@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
     "recommend": ("stages.commands.recommend", "Print which layer to take, what ties, and what choosing cost."),
     "features": ("stages.commands.features.command", "Embed new images with a finished network."),
+    "report": ("stages.commands.report", "Name the page of a finished workflow, or open it in the browser."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
     "verdict": ("stages.commands.verdict", "Print the verdict of a finished workflow again."),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from stages.shared.stage_run import is_empty_folder, publish, remove, remove_leftovers
+from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
@@ -74,7 +75,8 @@ def _score(
     for cell, store in zip(cells, stores, strict=True):
         said += measure_cell(folders, cell, store, measure)
     results = compute_results(folders.measures, folders.training, asked_of(grid, measure, aggregate))
-    write_results(out, results, grid.models)
+    known = {"measure": measure.model_dump(mode="json"), "aggregate": aggregate.model_dump(mode="json")}
+    write_results(out, results, describe_run(grid, known, "whichlayer score FILE"))
     for folder in (folders.embeddings, folders.training):
         remove(folder)
     for note in dict.fromkeys(said):

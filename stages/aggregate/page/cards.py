@@ -1,0 +1,147 @@
+"""The answer for each network: which layer to take, what it scores, what ties with it, and what the cut saves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.formatting import MISSING, decimals, interval, layers, number, percent, place
+from stages.aggregate.metric_info import metric_name
+from stages.aggregate.recommendation.records import LayerRecord, Recommendation
+from stages.aggregate.report.scopes import SHORT, lead_bounds, score_interval, widest
+from stages.aggregate.tables.summary import SummaryRow
+from stages.shared.split_names import UNSEEN
+
+Number = tuple[str, str, str]
+"""What it is, the number, and what stands under it."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One layer in a card's picture of the network.
+
+    Attributes:
+        share: its score over the largest one, from 0 to 1.
+        looks: `taken` (the recommended layer), `cut` (deeper than it), else empty.
+        words: its place, name and score.
+    """
+
+    share: float
+    looks: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The answer for one network; `layers` is empty where nothing is recommended."""
+
+    dataset: str
+    model: str
+    answer: str
+    ties: str
+    caveat: str
+    numbers: list[Number]
+    layers: list[Bar]
+    strip: str
+
+
+def make_cards(found: Sequence[Recommendation], summary: Sequence[SummaryRow], scores: Scores) -> list[Card]:
+    """Make a card of each recommendation.
+
+    Args:
+        found: one per network.
+        summary: its main rows give the last layer, the lead and the accuracy.
+        scores: the curves, for the pictures.
+    """
+    rows = {(row.dataset, row.model): row for row in summary if row.main}
+    return [_card(each, rows[each.dataset, each.model], scores) for each in found]
+
+
+def _card(found: Recommendation, row: SummaryRow, scores: Scores) -> Card:
+    chosen = found.recommended
+    if chosen is None:
+        reason = f"No recommendation: {found.reason}."
+        return Card(found.dataset, found.model, reason, "", "", [], [], "")
+    step = f", step {chosen.step}" if len(found.candidate_steps) > 1 else ""
+    return Card(
+        dataset=found.dataset,
+        model=found.model,
+        answer=f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){step}",
+        ties=_ties(found, chosen),
+        caveat=f"But {found.caveat}." if found.caveat else "",
+        numbers=[*_scores(found, chosen, row), *_savings(chosen)],
+        layers=_bars(found, chosen, scores),
+        strip=f"{metric_name(found.metric)} of each layer; hatched: cut off",
+    )
+
+
+def _ties(found: Recommendation, chosen: LayerRecord) -> str:
+    if found.shortlist_scope is None:
+        return "Which layers tie with it is not known."
+    others = [layer for layer in found.shortlist if layer.depth != chosen.depth]
+    scope = SHORT[found.shortlist_scope]
+    if not others:
+        return f"No other layer ties with it ({scope})."
+    tied, first = f"Not distinguishable from it ({scope}): {layers(layer.depth for layer in others)}.", others[0]
+    if first.depth > chosen.depth or first.parameters_share is None:
+        return tied
+    saved = percent(1 - first.parameters_share)
+    return f"{tied} Layer {first.depth + 1} ({first.layer}) would save {saved} of parameters."
+
+
+def _scores(found: Recommendation, chosen: LayerRecord, row: SummaryRow) -> list[Number]:
+    scope, same = widest([row]), chosen.step == row.step and chosen.depth == row.best_depth
+    known = f"{score_interval(row, scope)} {SHORT[scope]}" if scope and same else ""
+    lead = lead_bounds(row, scope) if scope else None
+    at_least = f"lead at least {decimals(lead.low, sign=True)}" if lead and same else ""
+    return [
+        (f"{metric_name(found.metric)}, unseen classes", decimals(chosen.value), known),
+        ("last layer", number(row.last_value), at_least),
+        ("accuracy, seen classes", number(row.accuracy), _chance(row)),
+    ]
+
+
+def _chance(row: SummaryRow) -> str:
+    return "" if row.accuracy is None or row.accuracy_chance is None else f"chance {decimals(row.accuracy_chance)}"
+
+
+def _savings(chosen: LayerRecord) -> list[Number]:
+    parts = {
+        "parameters saved": (chosen.parameters, chosen.parameters_share),
+        "multiply-adds saved": (chosen.operations, chosen.operations_share),
+    }
+    return [
+        (name, percent(1 - share), f"{_millions(part)} of {_millions(part / share)} million kept")
+        if part is not None and share
+        else (name, MISSING, "")
+        for name, (part, share) in parts.items()
+    ]
+
+
+def _millions(count: float) -> str:
+    millions = count / 1e6
+    return f"{millions:.0f}" if millions >= 100 else f"{millions:.1f}" if millions >= 10 else f"{millions:.2f}"
+
+
+def _bars(found: Recommendation, chosen: LayerRecord, scores: Scores) -> list[Bar]:
+    points = _main_points(found, chosen.step, scores.curves)
+    most = max(points["value"].max(), 0.0)
+    return [
+        Bar(
+            share=round(max(value, 0.0) / most, 4) if most > 0 and pd.notna(value) else 0.0,
+            looks="taken" if depth == chosen.depth else "cut" if depth > chosen.depth else "",
+            words=f"layer {place(depth, found.last_depth)} ({layer}): {number(value)} {interval(low, high)}".rstrip(),
+        )
+        for depth, layer, value, low, high in points.itertuples(index=False)
+    ]
+
+
+def _main_points(found: Recommendation, step: int, curves: pd.DataFrame) -> pd.DataFrame:
+    """Depth, layer, value and the ends of its interval, of the main score of one network at one step, by depth."""
+    wanted: dict[str, object] = {"dataset": found.dataset, "model": found.model, "metric": found.metric, "fold": MEAN}
+    wanted |= {"split": UNSEEN, "step": step, "main": True}
+    for name, value in wanted.items():
+        curves = curves[curves[name] == value]
+    ends = pd.DataFrame({"depth": curves["depth"].astype(int), "layer": curves["layer"], "value": curves["value"]})
+    return ends.assign(low=None, high=None).sort_values("depth")

@@ -1,0 +1,123 @@
+"""What the page's data are about: the networks, their layers, and the names that its tables refer to by place."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.formatting import short_names
+from stages.aggregate.metric_info import metric_info, metric_rank
+from stages.aggregate.page.blob import rounded
+from stages.shared.split_names import SEEN, UNSEEN
+
+SPLITS = [UNSEEN, SEEN]
+
+LONGEST_NAME = 22
+"""Characters of a layer's name on an axis."""
+
+LOG_FACTOR = 30
+"""A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor, as in the figures."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network on one dataset.
+
+    Attributes:
+        pooling: the name of its main curve.
+        layers: of that curve, from input to output: columns layer, depth, embedding, parameters, operations.
+    """
+
+    dataset: str
+    model: str
+    pooling: str
+    layers: pd.DataFrame
+
+    @cached_property
+    def place(self) -> dict[int, int]:
+        """Depth -> the layer's place in `layers`."""
+        return {int(depth): i for i, depth in enumerate(self.layers["depth"])}
+
+    @cached_property
+    def embeddings(self) -> set[tuple[str, str]]:
+        """Name and pooling of each of its layers."""
+        return set(zip(self.layers["layer"], self.layers["embedding"], strict=True))
+
+    def about(self) -> dict[str, Any]:
+        """Describe it for the page."""
+        names = list(self.layers["layer"])
+        return {
+            "dataset": self.dataset,
+            "model": self.model,
+            "layers": names,
+            "short": short_names(names, LONGEST_NAME),
+            "parameters": [rounded(value) for value in self.layers["parameters"]],
+            "operations": [rounded(value) for value in self.layers["operations"]],
+        }
+
+
+@dataclass(frozen=True)
+class Names:
+    """Everything that the page's tables refer to by its place in a list.
+
+    Attributes:
+        networks: in the order of the grid.
+        folds: `mean`, then each fold.
+        metrics: scores, in the order of tables.
+        steps: every step of any network, ascending.
+    """
+
+    networks: list[Network]
+    folds: list[str]
+    metrics: list[str]
+    steps: list[int]
+
+    @cached_property
+    def keys(self) -> list[tuple[str, str]]:
+        """Dataset and model of each network."""
+        return [(network.dataset, network.model) for network in self.networks]
+
+    def about_metrics(self, curves: pd.DataFrame) -> list[dict[str, Any]]:
+        """Describe the scores for the page; `curves` are the points that it shows."""
+        groups = dict(iter(curves.groupby("metric", sort=False)))
+        return [
+            {
+                "id": metric,
+                "name": metric_info(metric).name,
+                "definition": metric_info(metric).definition,
+                "better": str(groups[metric]["better"].iloc[0]),
+                "classes": metric_info(metric).mean_of_images,
+                "log": _spans_much(groups[metric]["value"].to_numpy(dtype=float)),
+            }
+            for metric in self.metrics
+        ]
+
+
+def collect_names(scores: Scores) -> Names:
+    """List what the main curves of a grid are about."""
+    main = main_curves(scores)
+    of_layers = main.drop_duplicates(["dataset", "model", "depth"]).sort_values("depth", kind="stable")
+    columns = ["layer", "depth", "embedding", "parameters", "operations"]
+    networks = [
+        Network(str(dataset), str(model), str(rows["pooling"].iloc[0]), rows[columns].reset_index(drop=True))
+        for (dataset, model), rows in of_layers.groupby(["dataset", "model"], sort=False)
+    ]
+    return Names(
+        networks=networks,
+        folds=[MEAN, *scores.folds],
+        metrics=sorted(main["metric"].unique(), key=metric_rank),
+        steps=sorted(int(step) for step in main["step"].unique()),
+    )
+
+
+def main_curves(scores: Scores) -> pd.DataFrame:
+    """The points that the page shows: of the main pooling, on seen and unseen classes."""
+    return scores.curves[scores.curves["main"] & scores.curves["split"].isin(SPLITS)]
+
+
+def _spans_much(values: Any) -> bool:
+    known = values[np.isfinite(values)]
+    return bool(len(known) and known.min() > 0 and known.max() > 2 and known.max() / known.min() > LOG_FACTOR)

@@ -1,0 +1,96 @@
+"""What was run, for whom wants to do it again: the grid, its parameters, the libraries and the command."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.shared.params import SECTIONS, RunParams
+
+COMMAND = "make repro"
+
+MOST_NAMED = 4
+"""Datasets or networks that are named in a sentence; more are counted."""
+
+LIBRARIES = (
+    "numpy", "scipy", "scikit-learn", "pandas", "torch", "torchvision", "timm", "transformers", "open_clip_torch",
+    "zarr", "vl-convert-python",
+)  # fmt: skip
+"""What the numbers and the page depend on."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was run; nothing of it holds a date, a path or the name of a machine.
+
+    Attributes:
+        models: every model of the grid, in order.
+        grid: the cells, in a sentence.
+        command: what computes it again.
+        params: the parameters as YAML, of datasets and models those of the grid alone.
+        versions: a library and its version a line, when the page was made.
+        datasets: of each dataset, its name and what is known of it.
+    """
+
+    models: list[str]
+    grid: str
+    command: str
+    params: str
+    versions: str
+    datasets: list[tuple[str, str]]
+
+
+def describe_run(
+    grid: RunParams, params: Mapping[str, Any], command: str = COMMAND, datasets: Sequence[tuple[str, str]] = ()
+) -> Run:
+    """Describe the run of a grid.
+
+    Args:
+        grid: which cells.
+        params: sections of the params file, or what stood in their place.
+        command: what computes it again with these parameters.
+        datasets: of each dataset, its name and what is known of it.
+    """
+    return Run(grid.models, _grid(grid), command, _as_yaml(params), _versions(), list(datasets))
+
+
+def params_of(path: Path, grid: RunParams) -> dict[str, Any]:
+    """Read the sections of a params file, of datasets and models the rows of the grid alone."""
+    known: dict[str, Any] = YAML(typ="safe", pure=True).load(path)
+    kept = {"datasets": grid.datasets, "models": grid.models}
+    return {
+        section: {name: known[section][name] for name in kept[section]} if section in kept else known[section]
+        for section in SECTIONS
+    }
+
+
+def _grid(grid: RunParams) -> str:
+    axes: list[Sequence[object]] = [grid.datasets, grid.models, grid.folds, grid.seeds]
+    counts = dict(zip(("dataset", "network", "fold", "seed"), map(len, axes), strict=True))
+    named = {what: f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items()}
+    for what, names in (("dataset", grid.datasets), ("network", grid.models)):
+        named[what] += f" ({', '.join(names)})" if len(names) <= MOST_NAMED else ""
+    return f"{', '.join(named.values())}."
+
+
+def _as_yaml(params: Mapping[str, Any]) -> str:
+    text, yaml = StringIO(), YAML()
+    yaml.default_flow_style = False
+    yaml.width = 100
+    yaml.dump(dict(params), text)
+    return text.getvalue().rstrip()
+
+
+def _versions() -> str:
+    lines = [f"python {platform.python_version()}"]
+    for name in LIBRARIES:
+        try:
+            lines.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue  # what is not installed computed nothing
+    return "\n".join(lines)

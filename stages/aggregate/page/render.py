@@ -1,0 +1,201 @@
+"""report.html: everything that aggregate found, as one file that asks nobody for anything.
+
+What a reader sees first is HTML made here; charts and the tables that follow the selector are drawn from one block of
+data by page.js, with Vega-Lite. The file has a policy that forbids the browser to load anything, and to run any script
+but those three that stand in it.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.aggregate.curves import Scores
+from stages.aggregate.figures import style
+from stages.aggregate.formatting import decimals, place
+from stages.aggregate.formatting import number as number_words
+from stages.aggregate.metric_info import METRIC_INFO, metric_name
+from stages.aggregate.page import charts
+from stages.aggregate.page.blob import script_json
+from stages.aggregate.page.cards import make_cards
+from stages.aggregate.page.details import class_scores, layer_similarity
+from stages.aggregate.page.networks import Names, collect_names, main_curves
+from stages.aggregate.page.provenance import Run
+from stages.aggregate.page.series import all_series
+from stages.aggregate.page.tables import best_layers, training_steps
+from stages.aggregate.recommendation.records import Recommendation
+from stages.aggregate.report.findings import Finding
+from stages.aggregate.report.recommendation import recommendation_sentences
+from stages.aggregate.report.summary_md import averages
+from stages.aggregate.tables.summary import SummaryRow
+
+HERE = Path(__file__).parent
+SPLIT_WORDS = ["unseen", "seen"]
+SHOWN_CARDS = 6
+"""Networks whose answers are open at the top; the others are one click away."""
+
+NETWORK_COLUMNS = [
+    ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
+    ("layer", "name", ""), ("value", "unseen", "score of the best layer on unseen classes"),
+    ("range", "interval", "of other classes if known, else of other images"),
+    ("last", "last layer", "score of the last layer on unseen classes"),
+    ("lead", "lead", "of an earlier layer over the last, without the bias of choosing it"),
+    ("least", "at least", "lower bound of the best earlier layer's lead"),
+    ("seen", "seen", "best score of any layer on test images of the seen classes"),
+    ("pixels", "pixels", "raw pixels as an embedding"), ("chance", "chance", ""),
+    ("accuracy", "accuracy", "of the network on seen classes"),
+    ("parameters", "parameters", "share of the network's parameters up to the best layer"),
+    ("operations", "multiply-adds", "share of the network's multiply-adds up to the best layer"),
+]  # fmt: skip
+LAYER_COLUMNS = [
+    ("layer", "name", ""), ("number", "layer", "counted from 1 at the input"),
+    ("unseen", "unseen", "score on unseen classes"),
+    ("range", "interval", "of other classes if known, else of other images"),
+    ("tied", "ties", "whether it is not distinguishable from the best layer"),
+    ("seen", "seen", "score on test images of the seen classes"),
+    ("parameters", "parameters", "share of the network's parameters up to this layer"),
+    ("operations", "multiply-adds", "share of the network's multiply-adds up to this layer"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the page is about.
+
+    Attributes:
+        scores: the means over seeds and folds, with `UNCERTAINTY`.
+        summary: rows of summary.csv.
+        findings: the claims, judged.
+        recommendations: of each network.
+        tables: the tables of the results by file name.
+        run: what was run; the order of its models fixes their colours.
+        verdict: as `whichlayer verdict` prints it; may be empty.
+    """
+
+    scores: Scores
+    summary: Sequence[SummaryRow]
+    findings: Sequence[Finding]
+    recommendations: Sequence[Recommendation]
+    tables: Mapping[str, pd.DataFrame]
+    run: Run
+    verdict: str = ""
+
+
+def write_page(path: Path, study: Study) -> int:
+    """Write the page; returns its size in bytes."""
+    return path.write_bytes(render_page(study).encode("utf-8"))
+
+
+def render_page(study: Study) -> str:
+    """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
+    names = collect_names(study.scores)
+    blob, scripts = page_data(study, names), [vega_bundle(), (HERE / "page.js").read_text(encoding="utf-8")]
+    texts = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return texts.get_template("page.html.j2").render(
+        **_texts(study, names, blob),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        data=script_json(blob),
+        vega=scripts[0],
+        script=scripts[1],
+        script_hashes=" ".join(map(script_hash, scripts)),
+    )
+
+
+def page_data(study: Study, names: Names) -> dict[str, Any]:
+    """Everything that page.js draws from."""
+    best = best_layers(study.summary, names)
+    classes = class_scores(study.tables["classes.csv"], best, names)
+    labels = classes.pop("labels")
+    return {
+        "networks": [network.about() for network in names.networks],
+        "models": study.run.models,
+        "metrics": names.about_metrics(main_curves(study.scores)),
+        "folds": names.folds,
+        "steps": names.steps,
+        "mean": _mean_words(study.scores),
+        "series": all_series(study.scores, names),
+        "best": best,
+        "training": training_steps(study.tables["steps.csv"], names),
+        "similarity": layer_similarity(study.tables["layer_pairs.csv"], names),
+        "classes": classes,
+        "labels": labels,
+        "images": {},
+        "gallery": {"network": []},
+        "charts": charts.charts(),
+        "colors": charts.COLORS,
+        "shapes": charts.SHAPES,
+        "dashes": charts.DASHES,
+    }
+
+
+def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template writes as HTML."""
+    main = [row for row in study.summary if row.main]
+    cards = make_cards(study.recommendations, study.summary, study.scores)
+    score = metric_name(main[0].metric)
+    return {
+        "headline": "Which layer separates unseen classes best?",
+        "scope": f"{study.run.grid} {averages(main)}.",
+        "question": f"For new images of classes that nobody labelled, judged by {score} on the unseen classes.",
+        "score": score,
+        "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
+        "recommendations": list(map(recommendation_sentences, study.recommendations)),
+        "verdict": study.verdict,
+        "findings": study.findings,
+        "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
+        "metrics": blob["metrics"],
+        "main_metric": main[0].metric,
+        "shown_metrics": sum(metric in METRIC_INFO and METRIC_INFO[metric].in_paper for metric in names.metrics),
+        "splits": SPLIT_WORDS,
+        "steps": names.steps,
+        "folds": names.folds,
+        "mean": blob["mean"],
+        "networks": [_network_words(number, names, main, blob) for number in range(len(names.networks))],
+        "network_columns": NETWORK_COLUMNS,
+        "layer_columns": LAYER_COLUMNS,
+        "legend_looks": (style.UNSEEN, style.SEEN, style.BAND_ALPHA),
+        "run": study.run,
+    }
+
+
+def _network_words(number: int, names: Names, main: Sequence[SummaryRow], blob: Mapping[str, Any]) -> dict[str, Any]:
+    """What the heading of a network says."""
+    network = names.networks[number]
+    row = next(row for row in main if (row.dataset, row.model) == (network.dataset, network.model))
+    return {
+        "dataset": network.dataset,
+        "model": network.model,
+        "words": f"best {place(row.best_depth, row.last_depth)} ({row.best_layer}), {metric_name(row.metric)} "
+        f"{decimals(row.unseen)}, last {number_words(row.last_value)}, accuracy {number_words(row.accuracy)}",
+        "best": f"{place(row.best_depth, row.last_depth)} ({row.best_layer})",
+        "last": f"{place(row.last_depth, row.last_depth)} ({row.last_layer})",
+        "has_images": number in blob["gallery"]["network"],
+    }
+
+
+def _mean_words(scores: Scores) -> str:
+    folds, seeds = len(scores.folds), scores.n_seeds
+    if folds > 1:
+        return f"mean of {folds} folds"
+    return f"mean of {seeds} seeds" if seeds > 1 else "the only fold"
+
+
+@cache
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one script, which may stand in HTML."""
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def script_hash(script: str) -> str:
+    """Name a script in a content security policy, by what stands in it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,0 +1,31 @@
+import json
+
+import numpy as np
+import pytest
+
+from stages.aggregate.page.blob import codes, columns, numbers, script_json
+
+HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 \u2029"
+
+
+def test_text_comes_back_and_nothing_of_it_can_end_a_script():
+    text = script_json({HOSTILE: [HOSTILE]})
+    assert json.loads(text) == {HOSTILE: [HOSTILE]}
+    assert not set(text) & set("<>&\u2028\u2029")
+
+
+def test_a_number_that_json_lacks_is_an_error():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        script_json([float("nan")])
+
+
+def test_numbers_are_rounded_whole_ones_are_short_and_what_is_missing_is_null():
+    values = [0.123449, np.float32(0.5), 2.0, -0.00001, np.nan, np.inf, None]
+    assert script_json(numbers(values)) == "[0.1234,0.5,2,0,null,null,null]"
+
+
+def test_names_become_places_and_rows_columns():
+    assert codes(["b", "a", "b"], ["a", "b"]) == [1, 0, 1]
+    with pytest.raises(KeyError, match="c"):
+        codes(["c"], ["a"])
+    assert columns([{"x": 1, "y": 2}, {"x": 3, "y": 4}], ["y", "x"]) == {"y": [2, 4], "x": [1, 3]}
