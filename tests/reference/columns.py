@@ -8,8 +8,14 @@ from tests.reference.descriptions import Descriptions, group_of, of_class
 from tests.reference.pages import code, table
 
 TYPES = {
-    **{"string": "text", "Int64": "whole number", "float64": "number", "boolean": "true, false", "bool": "true, false"},
-    **{"int16": "whole number", "float": "number", "list<item: string>": "list of text"},
+    "string": "text",
+    "Int64": "whole number",
+    "float64": "number",
+    "boolean": "true, false",
+    "bool": "true, false",
+    "int16": "whole number",
+    "float": "number",
+    "list<item: string>": "list of text",
 }
 """Types of CSV and Parquet columns, in words."""
 
