@@ -17,6 +17,7 @@ COMMANDS = {
     "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
     "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
     "recommend": ("stages.commands.recommend", "Print which layer to take, what ties, and what choosing cost."),
+    "fleet": ("stages.commands.fleet.command", "Run the cells side by side, on one machine or many."),
     "features": ("stages.commands.features.command", "Embed new images with a finished network."),
     "report": ("stages.commands.report", "Name the page of a finished workflow, or open it in the browser."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
