@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DATA = "\n".join((ROOT / name).read_text() for name in ("params.yaml", "data/raw/handwriting/source.json"))
-EXTRAS = ("export",)
+EXTRAS = ("export", "fleet")
 """Extras whose packages the code imports where they are needed, with an error of its own where they are missing."""
 
 

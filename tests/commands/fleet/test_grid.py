@@ -1,0 +1,46 @@
+"""Which cells are open, in which order they run, and what computing one consists of."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.commands.fleet import command, grid
+from stages.commands.project import ROOT
+from stages.shared.console import UserError
+from stages.shared.params import RunParams
+
+RUN = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
+
+
+def test_a_cell_is_open_if_one_of_its_stages_changed_or_follows_one_that_did(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grid, "changed_stages", lambda: ["measure@d-m-1-0", "finetune@d-n-0-0", "aggregate"])
+    assert grid.open_cells(RUN) == [("d", "m", "1", 0), ("d", "n", "0", 0)]
+    monkeypatch.setattr(grid, "changed_stages", lambda: ["aggregate"])
+    assert grid.open_cells(RUN) == []
+    monkeypatch.setattr(grid, "changed_stages", lambda: ["prepare@d"])
+    assert len(grid.open_cells(RUN)) == 4
+
+
+def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
+    task = grid.task_of(("d", "m", "0", 1))
+    outs = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
+    assert task.name == "d-m-0-1"
+    assert task.stages == ("finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
+    assert list(task.inputs) == [out.replace("${item.dataset}", "d") for out in outs]
+
+
+def test_an_unknown_cell_is_refused_with_some_that_are_known():
+    with pytest.raises(UserError, match=r"handwriting-none-0-0: must be a cell of the grid .*handwriting-"):
+        command.known_cell("handwriting-none-0-0")
+
+
+def test_the_last_line_that_says_anything():
+    assert grid.last_line("a\nERROR: b \n\n") == "ERROR: b"
+    assert grid.last_line("\n") == "nothing was printed"
+
+
+def test_every_module_that_ray_sends_away_imports_the_standard_library_alone():
+    text = Path(grid.__file__).with_name("worker.py").read_text()
+    assert "from stages" not in text
+    assert "import stages" not in text
