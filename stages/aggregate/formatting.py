@@ -1,10 +1,10 @@
 """Numbers, intervals, layers and lists as text, alike in the verdict, the findings, the documents and the figures."""
 
 import re
-import textwrap
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+from wcwidth import clip, wcswidth, wrap
 
 MISSING = "–"
 
@@ -86,18 +86,24 @@ def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Fill lines, but leave `[0.1, 0.2]` and `95 %` whole."""
-    whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", text)
-    filled = textwrap.fill(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return filled.replace("\N{NO-BREAK SPACE}", " ")
+    """Fill lines of so many terminal columns, but leave `[0.1, 0.2]` and `95 %` whole, and control codes harmless."""
+    whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", harmless(text))
+    lines = wrap(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def harmless(text: str) -> str:
+    r"""Write what a terminal would obey, or does not show, as an escape: `\x1b`, `\u202e`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut the middle of a text that has more than `limit` characters."""
-    if len(text) <= limit:
+    """Cut the middle of a text that takes more than `limit` columns, of which a wide character takes two."""
+    columns = wcswidth(text)
+    if columns <= limit:
         return text
     tail = (limit - 1) // 2
-    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+    return f"{clip(text, 0, limit - 1 - tail).rstrip()}…{clip(text, columns - tail, columns).lstrip()}"
 
 
 def _runs(numbers: Sequence[int]) -> str:

@@ -17,6 +17,7 @@ from stages.aggregate.recommendation.recommend import recommend
 from stages.aggregate.recommendation.records import Recommendation, write_recommendations
 from stages.aggregate.report.evidence import collect_evidence
 from stages.aggregate.report.findings import Finding, evaluate_findings, write_findings
+from stages.aggregate.report.recommendation import recommendation_sentences
 from stages.aggregate.report.regret import regret_section
 from stages.aggregate.report.summary_md import markdown
 from stages.aggregate.report.summary_tex import latex
@@ -109,7 +110,9 @@ def write_results(out: Path, results: Results, run: Run) -> tuple[int, int]:
     for file, table in results.tables.items():
         write_table(out / file, table, {})
     regret = regret_section(results.tables["regret.csv"], results.recommendations)
-    (out / "summary.md").write_text(markdown(results.summary, results.findings, regret), encoding="utf-8")
+    recommended = list(map(recommendation_sentences, results.recommendations))
+    summary = markdown(results.summary, results.findings, regret, recommended)
+    (out / "summary.md").write_text(summary, encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary), encoding="utf-8")
     write_findings(out / "findings.json", results.findings)
     write_recommendations(out / "recommendation.json", results.recommendations)

@@ -11,7 +11,7 @@ from stages.aggregate.recommendation.criteria import LABEL_FREE, Float64, Known
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.uncertainty.gathered import Gathered
 from stages.aggregate.uncertainty.layer_comparison import Direction, sign_of
-from stages.aggregate.uncertainty.replicates import Key, Replicates
+from stages.aggregate.uncertainty.replicates import Key, Replicates, unseen_rows
 from stages.aggregate.uncertainty.statements import point_keys
 from stages.shared.split_names import SEEN, UNSEEN
 
@@ -31,6 +31,8 @@ class Candidates:
         replicates: of each step, all embeddings; None where a value is missing.
         known: of each fold, what a criterion may see.
         pixels: the embedding of raw pixels; None where it was not measured.
+        n_classes: unseen classes of one fold, of the largest if they differ.
+        n_images: their images, of all folds together.
     """
 
     row: SummaryRow
@@ -41,6 +43,8 @@ class Candidates:
     replicates: tuple[Replicates | None, ...]
     known: tuple[Known, ...]
     pixels: Key | None
+    n_classes: int
+    n_images: int
 
     @property
     def means(self) -> Float64:
@@ -88,6 +92,7 @@ def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: 
     arranged = _Arranged(own, scores.folds, points["depth"].tolist())
     gains = _sign(row) * arranged.of(row.metric, UNSEEN, steps)
     keys = point_keys(points)
+    counts = unseen_rows(network.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return Candidates(
         row=row,
         points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
@@ -97,6 +102,8 @@ def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: 
         replicates=tuple(found[step] for step in steps),
         known=_known(row, arranged, gains, elsewhere),
         pixels=_pixels(network.layers),
+        n_classes=int(counts["n_classes"].max()),
+        n_images=int(counts["n_images"].sum()),
     )
 
 

@@ -14,6 +14,7 @@ from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.candidates import Candidates
 from stages.aggregate.recommendation.checkpoints import compare_checkpoints
 from stages.aggregate.recommendation.criteria import CRITERIA, LABEL_FREE, best_candidate
+from stages.aggregate.recommendation.network_comparison import compare_networks
 from stages.aggregate.recommendation.records import LayerRecord, Recommendation, RegretRecord
 from stages.aggregate.recommendation.uncertain import fine_tuning, lead_over_pixels, shortlist
 from stages.aggregate.tables.regret import JOINT, LAYERS
@@ -28,10 +29,11 @@ def recommend(networks: Sequence[Candidates], scores: Scores, regrets: pd.DataFr
         regrets: regret.csv.
     """
     means = regrets[regrets["fold"] == MEAN]
-    return [
+    found = [
         _recommend(each, scores, means[(means["dataset"] == each.row.dataset) & (means["model"] == each.row.model)])
         for each in networks
     ]
+    return compare_networks(networks, found)
 
 
 def _recommend(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> Recommendation:
@@ -58,6 +60,8 @@ def _recommend(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> Re
         fine_tuning=fine_tuning(network),
         regret=list(_regrets(regrets)),
         notes=list(_notes(network)),
+        n_classes=network.n_classes,
+        n_images=network.n_images,
     )
 
 

@@ -84,6 +84,27 @@ class FineTuningRecord(Record):
     status: Literal["raised", "lowered", "not distinguishable"]
 
 
+class BestNetworkRecord(Record):
+    """How a network compares with the dataset's best one, each by its recommended layer.
+
+    Attributes:
+        model: the best one.
+        difference: by how much its score is better.
+        at_least: one-sided 95 % bound of it, after Bonferroni over ordered pairs of the dataset's networks.
+        scope: `classes` or `images`, as in summary.csv.
+    """
+
+    model: str
+    difference: float
+    at_least: float
+    scope: Scope
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the best network is shown to be better."""
+        return self.at_least > 0
+
+
 class RegretRecord(Record):
     """Mean regret of one criterion over folds, as in regret.csv: against the best layer, and layer and checkpoint."""
 
@@ -120,6 +141,8 @@ class Recommendation(Record):
         regret: mean regret of every `criterion` over folds, as in regret.csv: against the best layer at the last step
             (`layers`), and against the best layer and checkpoint (`layers_and_checkpoints`).
         notes: what is missing, a sentence each.
+        n_classes, n_images: unseen classes of one fold, and their images in all folds.
+        behind: comparison with the dataset's best network; None of that one itself, and where not known.
     """
 
     dataset: str
@@ -139,6 +162,9 @@ class Recommendation(Record):
     fine_tuning: FineTuningRecord | None
     regret: list[RegretRecord]
     notes: list[str]
+    n_classes: int | None = None
+    n_images: int | None = None
+    behind: BestNetworkRecord | None = None
 
     @property
     def shallowest(self) -> LayerRecord | None:

@@ -32,7 +32,7 @@ def shortlist(network: Candidates, step: int) -> tuple[Scope | None, list[int]]:
     """
     replicates = network.replicates[step]
     own = () if replicates is None else (replicates.take(network.keys),)
-    for scope, inference in _inferences(*own):
+    for scope, inference in inferences(*own):
         return scope, [int(layer) for layer in np.flatnonzero(ties(inference, better=network.better))]
     return None, []
 
@@ -42,7 +42,7 @@ def lead_over_pixels(network: Candidates, step: int) -> float | None:
     replicates = network.replicates[step]
     if replicates is None or network.pixels is None:
         return None
-    for _, inference in _inferences(replicates.take([*network.keys, network.pixels])):
+    for _, inference in inferences(replicates.take([*network.keys, network.pixels])):
         lead = best_against(inference, better=network.better)
         if lead is not None:
             return lead.low
@@ -57,7 +57,7 @@ def fine_tuning(network: Candidates) -> FineTuningRecord | None:
     later, first = network.replicates[1 + best[0]], network.replicates[0]
     if later is None or first is None:
         return None
-    for scope, inference in _inferences(later.take(network.keys), first.take(network.keys)):
+    for scope, inference in inferences(later.take(network.keys), first.take(network.keys)):
         change = best_of_two(inference, len(network.keys), better=network.better)
         status = fine_tuning_status(change)
         if change is not None and status is not None:
@@ -67,7 +67,8 @@ def fine_tuning(network: Candidates) -> FineTuningRecord | None:
     return None
 
 
-def _inferences(*networks: Replicates) -> Iterator[tuple[Scope, Inference]]:
+def inferences(*networks: Replicates) -> Iterator[tuple[Scope, Inference]]:
+    """Infer about networks of the same folds in every scope that is known, the wider one first."""
     for scope, infer in INFER.items() if networks else ():
         inference = infer(*networks)
         if inference is not None:

@@ -13,6 +13,12 @@ import pandas as pd
 from stages.aggregate.formatting import joined
 from stages.aggregate.report import finding_details
 from stages.aggregate.report.evidence import DatasetEvidence
+from stages.aggregate.report.outcomes import (
+    Outcome,
+    accuracy_outcomes,
+    depth_outcomes,
+    fine_tuning_outcomes,
+)
 from stages.aggregate.report.rule_words import accuracy_sentences, by_status
 from stages.aggregate.report.scopes import NO_INTERVAL, at_start, explain_scopes, few_folds
 from stages.shared.console import UserError
@@ -42,12 +48,14 @@ class Finding:
         summaries: dataset -> what these results say of it.
         details: dataset -> the numbers behind it, a sentence or a few each.
         caution: what the summaries do not say.
+        outcomes: the summaries in a word each.
     """
 
     claim: str
     summaries: dict[str, str]
     details: dict[str, list[str]]
     caution: str
+    outcomes: list[Outcome]
 
 
 def evaluate_findings(evidence: Sequence[DatasetEvidence], steps: pd.DataFrame) -> list[Finding]:
@@ -60,10 +68,11 @@ def evaluate_findings(evidence: Sequence[DatasetEvidence], steps: pd.DataFrame) 
     rows = [row for each in evidence for row in each.rows]
     metric, few = rows[0].metric, few_folds(rows)
     about = {
-        ACCURACY: (_accuracy_summary, finding_details.accuracy, ABOUT_ACCURACY),
-        DEPTH: (_depth_summary, finding_details.depth, ABOUT_DEPTH),
+        ACCURACY: (_accuracy_summary, accuracy_outcomes, finding_details.accuracy, ABOUT_ACCURACY),
+        DEPTH: (_depth_summary, depth_outcomes, finding_details.depth, ABOUT_DEPTH),
         FINE_TUNING: (
             _fine_tuning_summary,
+            fine_tuning_outcomes,
             lambda each: finding_details.fine_tuning(each, steps),
             ABOUT_FINE_TUNING,
         ),
@@ -74,8 +83,9 @@ def evaluate_findings(evidence: Sequence[DatasetEvidence], steps: pd.DataFrame) 
             {each.rows[0].dataset: summary(each) for each in evidence},
             {each.rows[0].dataset: details(each) for each in evidence},
             " ".join(part for part in (explain_scopes(metric), words, few) if part),
+            [outcome for each in evidence for outcome in outcomes(each)],
         )
-        for claim, (summary, details, words) in about.items()
+        for claim, (summary, outcomes, details, words) in about.items()
     ]
 
 
@@ -105,7 +115,7 @@ def read_findings(path: Path) -> list[Finding]:
             f"{what}, each with {', '.join(sorted(names))}; it was written by another version; {again} again "
             "(`dvc repro --force`)"
         )
-    return [Finding(**entry) for entry in entries]
+    return [Finding(**entry | {"outcomes": [Outcome(**each) for each in entry["outcomes"]]}) for entry in entries]
 
 
 def _accuracy_summary(each: DatasetEvidence) -> str:

@@ -1,4 +1,4 @@
-"""A recommendation in words: sentences for the verdict, a paragraph and a table for `whichlayer recommend`."""
+"""A recommendation in words: sentences for summary.md, a paragraph and a table for `whichlayer recommend`."""
 
 from collections.abc import Iterable
 
@@ -40,13 +40,19 @@ def _choice(found: Recommendation) -> list[str]:
         return [f"no recommendation: {found.reason}."]
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {_score(found, chosen.value)})"
     if found.last_depth == 0:
-        return [f"its only layer is `{chosen.layer}`, {_score(found, chosen.value)}{_at(found, chosen.step)}."]
+        return [
+            f"its only layer is `{chosen.layer}`, {_score(found, chosen.value)}{at_checkpoint(found, chosen.step)}."
+        ]
     doubt = [f"But {found.caveat}."] if found.caveat else []
-    return [f"take features from {name}{_at(found, chosen.step)}{_cost(chosen)}.", *doubt, *_ties(found, chosen)]
+    return [
+        f"take features from {name}{at_checkpoint(found, chosen.step)}{_cost(chosen)}.",
+        *doubt,
+        *_ties(found, chosen),
+    ]
 
 
-def _at(found: Recommendation, step: int) -> str:
-    """Name the checkpoint, where there was a choice."""
+def at_checkpoint(found: Recommendation, step: int) -> str:
+    """Name the checkpoint of a recommended layer, where there was a choice."""
     if len(found.candidate_steps) == 1:
         return ""
     return f" at step {step}" if step else " at step 0, before fine-tuning"

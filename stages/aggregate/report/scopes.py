@@ -4,7 +4,7 @@ Other classes: if other classes of this domain were drawn, as many left out at a
 the rest. Other images: of these classes, with these trained networks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import interval, number
@@ -27,6 +27,8 @@ FEW_FOLDS = {
     2: "Two folds tell too little for an interval over other classes.",
 }
 
+BRIEF_FEW_FOLDS = {1: "One fold tells nothing of other classes.", 2: "Two folds tell too little of other classes."}
+
 
 def level(metric: str, scope: Scope) -> str:
     """The level of a score's bounds as a bracket after them; nothing where simulation does not bear it out."""
@@ -40,6 +42,25 @@ def explain_scopes(metric: str) -> str:
         f"training repeated; other images: {intervals_of(metric, 'images')}, of these classes, with these trained "
         "networks."
     )
+
+
+def brief_scope(rows: Sequence[SummaryRow], scope: Scope | None) -> list[str]:
+    """Say in a few words what the main score's brackets mean, in wordings from long to short.
+
+    Args:
+        rows: means over folds of one score.
+        scope: of the brackets; None where no interval is known.
+    """
+    few = BRIEF_FEW_FOLDS.get(min(row.n_folds for row in rows), "")
+    if scope is None:
+        return [f"No interval is known. {few}".rstrip()]
+    known = "95 %" if scope in metric_info(rows[0].metric).proven else "no proven level"
+    if scope == "classes":
+        return [f"Other classes ({known}): {of}." for of in ("of this domain, training repeated", "retrained")]
+    return [
+        f"Other images ({known}): of these classes, with these trained networks. {few}".rstrip(),
+        f"Of these classes alone ({known}).",
+    ]
 
 
 def few_folds(rows: Iterable[SummaryRow]) -> str:

@@ -1,4 +1,4 @@
-"""summary.md: the findings, what choosing a layer costs, a table per dataset and score, and single folds."""
+"""summary.md: findings, recommendations, what choosing a layer costs, a table per dataset and score, single folds."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -27,17 +27,22 @@ Table = tuple[str, list[str], list[str], list[list[str]]]
 """Heading, names of the columns, their alignments, cells."""
 
 
-def markdown(rows: Sequence[SummaryRow], findings: Sequence[Finding] = (), regret: str = "") -> str:
-    """The findings, what choosing a layer costs, and the summary as Markdown: a section per dataset, a table per score.
+def markdown(
+    rows: Sequence[SummaryRow], findings: Sequence[Finding] = (), regret: str = "", recommended: Sequence[str] = ()
+) -> str:
+    """Findings, recommendations, what choosing a layer costs, and the summary: Markdown, a table per dataset and score.
 
     Args:
         rows: of the summary.
         findings: the claims, judged.
         regret: the section about what choosing a layer costs.
+        recommended: what is recommended, a paragraph per dataset and network.
     """
     parts = [f"# Which layer separates unseen classes best?\n\n{explain(rows)}\n"]
     if findings:
         parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
+    if recommended:
+        parts.append("\n".join(["## Recommendations\n", *(f"- {text}" for text in recommended), ""]))
     parts += [f"## What choosing a layer costs\n\n{regret}\n"] if regret else []
     for dataset, tables in tables_by_dataset(rows, "`{}`"):
         parts.append(f"## {dataset}\n")
@@ -56,7 +61,8 @@ def explain(rows: Sequence[SummaryRow]) -> str:
         f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}. {averages(rows)}. *Accuracy* is that "
         "of a fine-tuned network. *Seen* and *unseen* are the best of any layer on test images of the seen classes and "
         "on images of the unseen classes; *best layer* is the one that is best on unseen (of the mean over seeds and "
-        "folds), chosen and scored on the same images, counted from 1 at the input. "
+        "folds), chosen and scored on the same images, so that *unseen* is slightly optimistic, and "
+        "counted from 1 at the input. "
         f"*{OF_CLASSES[0]}* and *{HEADER[6].lower()}* are intervals of *unseen*: of other classes of this domain, as "
         "many left out at a time and the network trained again; and of these classes with these trained networks. "
         f"They have no proven level of {joined(unproven['classes'])}, and over other images of "

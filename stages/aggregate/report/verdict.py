@@ -1,32 +1,32 @@
-"""The verdict in words: recommendations, tables of the main score, the findings, and the figures.
+"""The verdict: what a finished workflow says, in at most twelve lines of a terminal of 80 columns.
 
-The answer comes first, everything else in fewer words than summary.md has.
+Each part has wordings from long to short; the longest that leave every other part its shortest are taken, in the order
+of `ORDER`. What does not fit is in summary.md and report.html.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
-from stages.aggregate.formatting import MISSING, at_last_step, decimals, number, place, shorten, wrapped
-from stages.aggregate.metric_info import Scope, metric_name
-from stages.aggregate.recommendation.records import read_recommendations
-from stages.aggregate.report.findings import Finding, read_findings
-from stages.aggregate.report.folds import single_folds
-from stages.aggregate.report.recommendation import recommendation_sentences
-from stages.aggregate.report.scopes import SHORT, explain_scopes, few_folds, lead_bounds, score_interval, widest
-from stages.aggregate.report.summary_md import averages
+from stages.aggregate.formatting import at_last_step, harmless, joined, number, shorten, wrapped
+from stages.aggregate.metric_info import metric_name
+from stages.aggregate.recommendation.records import Recommendation, read_recommendations
+from stages.aggregate.report.findings import read_findings
+from stages.aggregate.report.scopes import brief_scope, widest
+from stages.aggregate.report.verdict_choice import choice
+from stages.aggregate.report.verdict_findings import finding_line
+from stages.aggregate.report.verdict_table import LEAST_LINES, table
+from stages.aggregate.report.verdict_uses import uses
 from stages.aggregate.tables.summary import SummaryRow, read_summary
 
-WIDTH = 120
-LONGEST_NAME, SHORTEST_NAME = 60, 8
-SHOWN_FIGURES = 4
+LINES, WIDTH = 12, 80
 
-Column = tuple[str, str, str]
-"""Heading, alignment, text."""
+SCOPE, TABLE, CHOICE, USES, ACCURACY, DEPTH, FINE_TUNING, REST = range(8)
+"""The parts as they are printed."""
 
-Columns = Callable[[SummaryRow, int], list[Column]]
-"""The columns of one row, the dataset first, names cut to so many characters."""
+ORDER = (CHOICE, SCOPE, ACCURACY, DEPTH, FINE_TUNING, USES, REST)
+"""The parts as they get the lines that are left over; then the table gets them."""
+
+DOCUMENTS = ("summary.md", "report.html")
 
 
 def verdict(results: Path) -> str:
@@ -36,111 +36,95 @@ def verdict(results: Path) -> str:
         results: the folder that the aggregate stage wrote.
 
     Returns:
-        Lines of at most 120 characters.
+        At most `LINES` lines of at most `WIDTH` columns. Only a path of the folder may be longer.
 
     Raises:
         UserError: there are no results, or they are of another version.
     """
     rows = read_summary(results / "summary.csv")
     findings = read_findings(results / "findings.json")
-    main, folds = [row for row in rows if row.main], single_folds(rows)
-    recommended = map(recommendation_sentences, read_recommendations(results / "recommendation.json"))
-    parts = [_title(main), "\n".join(map(_wrapped, recommended)), _table(main)]
-    parts += [_fold_table(folds)] if folds else []
-    return "\n\n".join([*parts, *map(_finding, findings), _scope(main), _figures(results)])
+    found = read_recommendations(results / "recommendation.json")
+    main = [row for row in rows if row.main]
+    parts = {
+        SCOPE: _scope(main, found),
+        CHOICE: choice(found),
+        USES: uses(rows, found),
+        REST: _rest(results),
+        **dict(zip((ACCURACY, DEPTH, FINE_TUNING), map(finding_line, findings), strict=True)),
+    }
+    room = LINES - min(LEAST_LINES, 1 + len(main))
+    chosen = fitted({part: [_wrapped(text) for text in texts] for part, texts in parts.items()}, room)
+    taken = sum(map(_height, chosen.values()))
+    chosen[TABLE] = table(main, found, lines=LINES - taken, width=WIDTH)
+    return "\n".join(chosen[part] for part in sorted(chosen) if chosen[part])
 
 
-def _title(rows: Sequence[SummaryRow]) -> str:
-    extreme = "minimum" if rows[0].lower_is_better else "maximum"
-    return _wrapped(
-        f"Which layer separates unseen classes best? Score: {metric_name(rows[0].metric)} "
-        f"at {at_last_step(row.step for row in rows)}; g is the {extreme} over layers."
-    )
+def fitted(parts: dict[int, list[str]], lines: int) -> dict[int, str]:
+    """Choose a wording of every part: the longest that leaves the others their shortest, in the order of `ORDER`.
 
-
-def _finding(finding: Finding) -> str:
-    summaries = [_wrapped(f"{dataset}: {summary}") for dataset, summary in finding.summaries.items()]
-    return "\n".join([f"Finding {finding.claim}", *summaries])
-
-
-def _scope(rows: Sequence[SummaryRow]) -> str:
-    bounds = "At least: lower bound of the best earlier layer's lead over the last, of the same scope."
-    brackets = f"{explain_scopes(rows[0].metric)} {bounds}" if widest(rows) else "No interval is known."
-    optimistic = "The best layer is chosen and scored on the same images, so g is slightly optimistic."
-    return _wrapped(" ".join(part for part in (f"{averages(rows)}.", brackets, few_folds(rows), optimistic) if part))
-
-
-def _figures(results: Path) -> str:
-    names = sorted((path.name for path in (results / "figures").glob("*.png")), key=_overviews_first)
-    rest = f", and {len(names) - SHOWN_FIGURES} more" if len(names) > SHOWN_FIGURES else ""
-    return _wrapped(
-        f"Figures: {(results / 'figures').as_posix()}/: {', '.join(names[:SHOWN_FIGURES])}{rest} (SVG beside each "
-        "PNG). Numbers behind the findings: summary.md. Tables: summary.csv."
-    )
-
-
-def _overviews_first(name: str) -> tuple[bool, str]:
-    return not name.startswith("overview-"), name
-
-
-def _table(rows: Sequence[SummaryRow]) -> str:
-    scope = widest(rows)
-
-    def columns(row: SummaryRow, longest: int) -> list[Column]:
-        known = score_interval(row, scope) if scope else ""
-        return [
-            ("dataset", "left", shorten(row.dataset, longest)),
-            ("model", "left", shorten(row.model, longest)),
-            ("accuracy", "right", number(row.accuracy)),
-            ("g unseen", "right", number(row.unseen, None if known else row.unseen_sd)),
-            *([(SHORT[scope], "left", known or MISSING)] if scope else []),
-            *_best_and_last(row, longest),
-            *([("at least", "right", _at_least(row, scope))] if scope else []),
-        ]
-
-    return _laid_out(rows, columns)
-
-
-def _at_least(row: SummaryRow, scope: Scope) -> str:
-    """Lower bound of the lead over the last layer."""
-    lead = lead_bounds(row, scope)
-    return MISSING if lead is None else decimals(lead.low, sign=True)
-
-
-def _fold_table(rows: Sequence[SummaryRow]) -> str:
-    def columns(row: SummaryRow, longest: int) -> list[Column]:
-        return [
-            ("dataset", "left", shorten(row.dataset, longest)),
-            ("model", "left", shorten(row.model, longest)),
-            ("fold", "right", row.fold),
-            ("accuracy", "right", number(row.accuracy)),
-            ("g unseen", "right", number(row.unseen, row.unseen_sd)),
-            *_best_and_last(row, longest),
-        ]
-
-    return _laid_out(rows, columns)
-
-
-def _best_and_last(row: SummaryRow, longest: int) -> list[Column]:
-    return [
-        ("best layer", "left", f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer, longest)})"),
-        ("last", "right", number(row.last_value)),
-        ("lead", "right", MISSING if row.lead is None else decimals(row.lead, sign=True)),
-    ]
-
-
-def _laid_out(rows: Sequence[SummaryRow], columns: Columns) -> str:
-    """Lay rows out as a table, names cut until a line has at most `WIDTH` characters; one dataset needs no column."""
-    several = len({row.dataset for row in rows}) > 1
-    for longest in range(LONGEST_NAME, SHORTEST_NAME, -1):
-        laid = [columns(row, longest)[0 if several else 1 :] for row in rows]
-        header, aligned = [heading for heading, _, _ in laid[0]], [side for _, side, _ in laid[0]]
-        cells = [[text for _, _, text in row] for row in laid]
-        table = tabulate(cells, header, tablefmt="simple", colalign=aligned, disable_numparse=True)
-        if max(map(len, table.splitlines())) <= WIDTH:
-            break
-    return table
+    Args:
+        parts: wordings of each, from long to short, an empty text for none.
+        lines: how many they may have together.
+    """
+    chosen = {part: min(texts, key=_height) for part, texts in parts.items()}
+    if sum(map(_height, chosen.values())) > lines:
+        return chosen | {USES: ""}
+    for part in ORDER:
+        spare = lines - sum(map(_height, chosen.values())) + _height(chosen[part])
+        chosen[part] = next((text for text in parts[part] if _height(text) <= spare), chosen[part])
+    return chosen
 
 
 def _wrapped(text: str) -> str:
-    return wrapped(text, WIDTH)
+    return "\n".join(wrapped(line, WIDTH) for line in text.splitlines())
+
+
+def _height(text: str) -> int:
+    return len(text.splitlines())
+
+
+def _scope(rows: Sequence[SummaryRow], found: Sequence[Recommendation]) -> list[str]:
+    """Say what the numbers are of: the data, the score, and what brackets mean."""
+    first, scope = rows[0], widest(rows)
+    score = harmless(metric_name(first.metric)) + (", lower is better" if first.lower_is_better else "")
+    levels = {"chance": [row.chance for row in rows], "raw pixels": [row.baseline for row in rows]}
+    known = [f"{name} {_span(values)}" for name, values in levels.items() if any(each is not None for each in values)]
+    score = f"{score}{': ' if known else ''}{', '.join(known)}."
+    meanings = brief_scope(rows, scope)
+    return [f"{_data(rows, found, longest)}.\n{score} {meaning}" for longest in (40, 18) for meaning in meanings]
+
+
+def _data(rows: Sequence[SummaryRow], found: Sequence[Recommendation], longest: int) -> str:
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    networks = len({row.model for row in rows})
+    n_folds, n_seeds = max(row.n_folds for row in rows), max(row.n_seeds for row in rows)
+    classes, images = {each.n_classes for each in found}, {each.n_images for each in found}
+    several = len(datasets) > 1
+    only = shorten(harmless(datasets[0]), longest)
+    named = f"{len(datasets)} datasets, {_plural(networks, 'network')}" if several else only
+    known = not several and len(classes) == len(images) == 1 and None not in classes | images
+    of = f"{_plural(n_folds, 'fold')} of {f'{min(classes)} ' if known else ''}unseen classes"  # type: ignore[type-var]
+    counted = [of, *([f"{min(images):,} images"] if known else []), _plural(n_seeds, "seed")]  # type: ignore[type-var]
+    return f"{named}: {', '.join(counted)}, {at_last_step(row.step for row in rows)}"
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _span(values: Sequence[float | None]) -> str:
+    """Write the smallest and the largest value, once where they look alike."""
+    known = [value for value in values if value is not None]
+    return " to ".join(dict.fromkeys([number(min(known)), number(max(known))]))
+
+
+def _rest(results: Path) -> list[str]:
+    """Say where the rest is, and that the best layer's score is slightly optimistic."""
+    there = [name for name in DOCUMENTS if (results / name).is_file()]
+    documents = f"More: {joined(there)} in " if there else "More: "
+    where = documents + shorten(harmless(f"{results.as_posix()}/"), WIDTH - len(documents))
+    return [
+        f"Best scores are slightly optimistic: chosen and scored on the same images. {where}",
+        f"Best scores are slightly optimistic. {where}",
+        where,
+    ]

@@ -39,7 +39,8 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
         head = cell | {"layer": HEAD, "depth": None, "pooling": "", "parameters": None, "operations": None}
         if step:
             rows.append(head | {"metric": "accuracy", "split": "test", "value": random.uniform()})
-    layers = pd.DataFrame(rows).assign(chance=0.0 if better == "higher" else 2.0, ceiling=1.0)
+    counts = {"n_classes": 4, "n_images": 20}
+    layers = pd.DataFrame(rows).assign(chance=0.0 if better == "higher" else 2.0, ceiling=1.0, **counts)
     layers["better"] = np.where(layers["metric"].isin(LABEL_FREE), "neither", better)
     return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
