@@ -75,6 +75,7 @@ RECORDS = {
     "layers of recommendation.json": records.LayerRecord,
     "checkpoints of recommendation.json": records.CheckpointRecord,
     "fine_tuning of recommendation.json": records.FineTuningRecord,
+    "behind of recommendation.json": records.BestNetworkRecord,
 }
 
 
