@@ -104,7 +104,7 @@ def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_pa
     content["blocks.0"][:] = np.random.default_rng(3).normal(size=content["blocks.0"].shape)
     done = score(tmp_path, write_npz(tmp_path / "mine.npz", content))
     assert done.output.startswith("mine: 1 fold of 4 unseen classes, 48 images, 1 seed, step 0.")
-    assert "layer 1 of 2 (`stem`" in done.output
+    assert "Take features from embeddings: layer 1 of 2 (stem). " in " ".join(done.output.split())
     assert "of the parameters" not in done.output
     assert "left out, for want of a head, training images or seen classes: accuracy, seen_matched, ood" in done.stderr
     assert (tmp_path / "mine-scores" / "figures" / "depth-mine-embeddings.png").is_file()
