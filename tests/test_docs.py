@@ -1,5 +1,6 @@
 """The documents name every stage and parameter, and nothing that does not exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -78,3 +79,19 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
         "embed.augment",
     }
     assert different == expected | {"embed.corruptions", "measure.analyses", "measure.kmeans", "measure.knn_k"}
+
+
+def test_the_verdict_in_the_readme_is_that_of_the_metrics_in_git():
+    """`make repro` prints the verdict; its numbers are those of the committed metrics.json."""
+    blocks = re.findall(r"^```\n(handwriting: .*?)^```$", (ROOT / "README.md").read_text(), flags=re.M | re.S)
+    lines = blocks[0].splitlines()
+    assert (len(blocks), len(lines) <= 12, max(map(len, lines)) <= 80) == (1, True, True)
+    networks = json.loads((ROOT / "data/results/metrics.json").read_text())["handwriting"]
+    for network, known in networks.items():
+        row = next(line.split() for line in lines if line.startswith(network))
+        assert row[1] == f"{known['accuracy']:.3f}"
+        assert row[2] == str(known["best_depth"] + 1)
+        interval = [f"{known['g_unseen']:.3f}", f"[{known['ci_low']:.3f},", f"{known['ci_high']:.3f}]"]
+        assert row[5:8] == interval
+        leads = [f"{known['last_value']:.3f}", f"{known['lead']:+.3f}", f"({known['lead_at_least']:+.3f})"]
+        assert row[8:] == leads
