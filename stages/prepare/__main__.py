@@ -40,10 +40,11 @@ def main() -> None:
     keys = ["prepare", f"datasets.{args.dataset}"]
     writes = [args.out, args.thumbnails]
     with StageRun("prepare", args.params, keys=keys, reads=[args.raw], writes=writes) as run:
+        section = read_section(args.params, "prepare", PrepareParams)
         params = read_dataset(args.params, args.dataset)
-        seed = params.root_seed(read_section(args.params, "prepare", PrepareParams).seed)
+        seed = params.root_seed(section.seed)
         prepared, thumbnails = run.scratch(args.out), run.scratch(args.thumbnails)
-        report = prepare_dataset(args.raw, prepared, params, seed, args.dataset)
+        report = prepare_dataset(args.raw, prepared, params, seed, args.dataset, section.limits)
         make_thumbnails(prepared, thumbnails, list(report.images), seed, args.dataset)
     for note in report.notes():
         print(f"prepare {args.dataset}: {note}", file=sys.stderr, flush=True)

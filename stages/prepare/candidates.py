@@ -48,10 +48,12 @@ class Listing:
     Attributes:
         candidates: in the order in which their contents are read fastest.
         ignored: files that belong to no class, relative to the raw folder.
+        hidden: folders that are hidden, whose files are left out.
     """
 
     candidates: list[Candidate]
     ignored: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 def check_names(candidates: Sequence[Candidate]) -> None:

@@ -39,7 +39,7 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
     candidates = [_candidate(e, files, depth) for e in entries if len(e.parts) == depth]
     if not candidates:
         raise UserError(f"{files.where}: found no class folder with images; it must hold {_LAYOUTS}")
-    return Listing(candidates, tuple(e.path for e in entries if len(e.parts) < depth))
+    return Listing(candidates, tuple(e.path for e in entries if len(e.parts) < depth), files.hidden)
 
 
 _LAYOUTS = "<class>/* or {train,test}/<class>/*"

@@ -1,9 +1,13 @@
-"""An image file of any kind that Pillow reads -> (S, S, 3) uint8 RGB: upright, opaque, square."""
+"""An image file -> (S, S, 3) uint8 RGB: upright, opaque, square."""
 
 import hashlib
 import io
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -15,9 +19,16 @@ from stages.prepare.candidates import Content
 Fit = Literal["crop", "pad", "squash"]
 BROKEN_IMAGE = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError),
-    *(OverflowError, MemoryError, Image.DecompressionBombError),
+    *(OverflowError, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 """What Pillow's readers raise on damaged files."""
+
+
+FORMATS = (
+    *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "PSD", "QOI"),
+    *("SGI", "TGA", "TIFF", "WEBP", "XBM"),
+)
+"""What is read, by Pillow's names. Of others, EPS would start Ghostscript, a program that the file drives."""
 
 
 class BadImageError(Exception):
@@ -37,16 +48,43 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         (size, size, 3) uint8, RGB.
 
     Raises:
-        BadImageError: it is no image, truncated, or of a kind without a defined range.
+        BadImageError: it is no image, truncated, beyond `pixel_limit`, or of a kind without a defined range.
     """
     try:
         image = _open(content, size)
         upright = ImageOps.exif_transpose(image)
         return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
     except UnidentifiedImageError:
-        raise BadImageError("not an image that Pillow reads") from None
+        raise BadImageError("not an image of a format that is read") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImageError(f"more than {Image.MAX_IMAGE_PIXELS} pixels, prepare.limits.pixels") from None
     except BROKEN_IMAGE as error:
         raise BadImageError(f"damaged or unusual: {error}") from None
+
+
+@contextmanager
+def pixel_limit(pixels: int) -> Iterator[None]:
+    """Within, images of more pixels are refused when their header is read; it holds in all threads."""
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow's own error comes at twice the limit
+        Image.MAX_IMAGE_PIXELS = pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Read an image file's header, if it is of one of `FORMATS`."""
+    return Image.open(io.BytesIO(content), formats=known_formats())
+
+
+@cache
+def known_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def digest(content: Content) -> str:
@@ -88,7 +126,7 @@ def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
 def _open(content: Content, size: int) -> Image.Image:
     if isinstance(content, Image.Image):
         return content
-    image = Image.open(io.BytesIO(content))
+    image = open_image(content)
     image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours at least
     return image
 

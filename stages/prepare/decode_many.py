@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, Fit, decode, digest
 
 IMAGES_PER_BLOCK = 32
+BYTES_PER_BLOCK = 2**28
+"""Beyond which no further file is read ahead."""
 
 Decoded = NDArray[np.uint8] | str
 """(S, S, 3), RGB, or why there is none."""
@@ -32,9 +35,19 @@ def decode_many(
     """
     work = partial(_decode_one, size=size, fit=fit, fill=fill)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
-        for start in range(0, len(contents), IMAGES_PER_BLOCK):
-            block = [_read(content) for content in contents[start : start + IMAGES_PER_BLOCK]]
+        waiting = iter(contents)
+        while block := list(_block(waiting)):
             yield from pool.map(work, block)
+
+
+def _block(contents: Iterator[Callable[[], Content]]) -> Iterator[Content | OSError]:
+    """Read files until they are as many, or as large, as memory should hold."""
+    size = 0
+    for content in islice(contents, IMAGES_PER_BLOCK):
+        yield (file := _read(content))
+        size += len(file) if isinstance(file, bytes) else 0
+        if size >= BYTES_PER_BLOCK:
+            return
 
 
 def _read(content: Callable[[], Content]) -> Content | OSError:

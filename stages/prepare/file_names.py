@@ -44,6 +44,13 @@ def has_clutter(path: str) -> bool:
     return any(is_clutter(part) for part in path.split("/"))
 
 
+def hidden_folder(path: str) -> str | None:
+    """Find the outermost hidden folder that a file lies in; none if it lies in no such folder."""
+    folders = path.split("/")[:-1]
+    first = next((i for i, folder in enumerate(folders) if folder.startswith(".")), None)
+    return None if first is None or has_clutter("/".join(folders[:first])) else "/".join(folders[: first + 1])
+
+
 def is_clutter(name: str) -> bool:
     """Tell whether a name is that of a hidden file, or of one made by an operating system."""
     return name.startswith(".") or name in CLUTTER

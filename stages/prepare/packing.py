@@ -7,7 +7,6 @@ from there the images that stay are written in the manifest's order. Memory hold
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.prepare.candidates import Candidate, Listing, Split, Splits, unique_ids
+from stages.prepare.decode import pixel_limit
 from stages.prepare.decode_many import decode_many
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
 from stages.prepare.folds import Fold, make_fold
 from stages.prepare.groups import group_by_name
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
 from stages.prepare.params import DatasetParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.report import Report, Skipped, write_report
@@ -31,7 +32,9 @@ from stages.shared.console import UserError, errors_of, progress
 from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
 
 
-def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, dataset: str) -> Report:
+def prepare_dataset(
+    raw: Path, out: Path, params: DatasetParams, seed: int, dataset: str, limits: LimitsParams = DEFAULT_LIMITS
+) -> Report:
     """Prepare one dataset.
 
     Args:
@@ -40,16 +43,17 @@ def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, data
         params: the dataset's entry.
         seed: its root seed.
         dataset: its id, for messages.
+        limits: of what the raw data may ask for.
 
     Raises:
-        UserError: the raw data are missing or damaged, or the splits cannot be made from them.
+        UserError: the raw data are missing, damaged or beyond a limit, or the splits cannot be made from them.
     """
-    with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
+    with Resources(limits) as resources, pixel_limit(limits.pixels), errors_of(f"datasets.{dataset}"):
         check_regular(raw)
         listing = list_images(raw, params, seed, resources)
         plan = plan_folds(listing.candidates, params, seed)
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))
+        scratch = resources.enter_context(tempfile.TemporaryFile(dir=out.parent))  # noqa: SIM115
         images, skipped = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
         images.sort(key=lambda i: (i.candidate.label, i.candidate.sample_id))
@@ -58,12 +62,12 @@ def prepare_dataset(raw: Path, out: Path, params: DatasetParams, seed: int, data
         write_images(out, pixels, _manifest(images), size=params.image_size, fill=params.fill)
         for fold, splits in folds.items():
             write_fold(out, fold, _fold_table(images, splits))
-    report = Report.of(params.source, folds, plan.not_made, skipped, duplicates, listing.ignored)
+    report = Report.of(params.source, folds, plan.not_made, skipped, duplicates, listing)
     write_report(out / "report.json", report)
     return report
 
 
-def list_images(raw: Path, params: DatasetParams, seed: int, resources: ExitStack) -> Listing:
+def list_images(raw: Path, params: DatasetParams, seed: int, resources: Resources) -> Listing:
     """List what a dataset's source offers, with the groups that its entry asks for.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.file_names import inside
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
 from stages.shared.console import UserError, nearest
 from stages.shared.params import Params, load_entry, parse
 
@@ -29,9 +30,11 @@ class PrepareParams(Params):
 
     Attributes:
         seed: root seed of every random choice of images and classes; a dataset may have its own `seed`.
+        limits: of what raw data may hold.
     """
 
     seed: Annotated[int, Field(ge=0)]
+    limits: LimitsParams = DEFAULT_LIMITS
 
 
 class DatasetParams(Params):

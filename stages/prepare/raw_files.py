@@ -2,22 +2,27 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from stages.prepare.archives import is_archive, open_archive
 from stages.prepare.file_names import is_clutter, utf8
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
 from stages.shared.console import UserError
 
 SOURCE_FILE = "source.json"
 
 
 class RawFiles(Protocol):
-    """Files by their path relative to the root, with forward slashes, in the order in which they are read fastest."""
+    """Files by their path relative to the root, with forward slashes, in the order in which they are read fastest.
+
+    Hidden files are left out, and so is what lies in hidden folders, which are named.
+    """
 
     where: Path
     paths: tuple[str, ...]
+    hidden: tuple[str, ...]
 
     def content(self, path: str) -> Callable[[], bytes]:
         """Return a function that reads one file."""
@@ -28,12 +33,12 @@ def every_link(path: str) -> bool:
     return True
 
 
-def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] = every_link) -> RawFiles:
+def open_raw(raw: Path, resources: Resources, *, refused: Callable[[str], bool] = every_link) -> RawFiles:
     """List the files of a raw folder, or of the one archive that it holds or is. Hidden files are left out.
 
     Args:
         raw: a folder, an archive, or a symlink to one.
-        resources: closes the archive.
+        resources: closes the archive, and has the limits.
         refused: says of a symlink to a folder, by its path below a raw folder, whether it is an error; others are
             passed over.
 
@@ -46,7 +51,7 @@ def open_raw(raw: Path, resources: ExitStack, *, refused: Callable[[str], bool] 
             f"{raw}: no such folder or archive; put the images there, or link to them: ln -s /any/path {raw}"
         )
     archive = raw if raw.is_file() else find_archive(raw)
-    files = open_archive(archive, resources) if archive else FolderFiles(raw, refused=refused)
+    files = open_archive(archive, resources) if archive else FolderFiles(raw, resources.limits, refused=refused)
     if not files.paths:
         raise UserError(f"{files.where}: must hold images, found no file; put the images there, or link to them")
     return files
@@ -67,11 +72,25 @@ def find_archive(folder: Path) -> Path | None:
     return archives[0]
 
 
+def read_file(path: Path, limits: LimitsParams) -> bytes:
+    """Read a file that is not in an archive.
+
+    Raises:
+        OSError: it cannot be read, or has more bytes than the limit.
+    """
+    most = limits.file_bytes
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size > most or len(content := file.read(most + 1)) > most:
+            raise OSError(f"more than {most} bytes, prepare.limits.file_bytes")
+    return content
+
+
 class FolderFiles:
     """The files below a folder. It may be a symlink, and so may they.
 
     Args:
         where: the folder.
+        limits: of them, the size of a file holds.
         refused: says of a symlink to a folder, by its path below this one, whether it is an error; others are passed
             over. None is followed: DVC does not follow them either, and would not notice what changes behind them.
 
@@ -79,15 +98,19 @@ class FolderFiles:
         UserError: there is a refused link or a DVC repository below it, or a file's name is not valid UTF-8.
     """
 
-    def __init__(self, where: Path, *, refused: Callable[[str], bool] = every_link) -> None:
-        self.where, self._refused = where, refused
-        self.paths = tuple(sorted(self._walk(where, "")))
+    def __init__(
+        self, where: Path, limits: LimitsParams = DEFAULT_LIMITS, *, refused: Callable[[str], bool] = every_link
+    ) -> None:
+        self.where, self._limits, self._refused = where, limits, refused
+        hidden: list[str] = []
+        self.paths = tuple(sorted(self._walk(where, "", hidden)))
+        self.hidden = tuple(sorted(hidden))
 
     def content(self, path: str) -> Callable[[], bytes]:
         """Return a function that reads one file."""
-        return (self.where / path).read_bytes
+        return partial(read_file, self.where / path, self._limits)
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[str]:
+    def _walk(self, folder: Path, prefix: str, hidden: list[str]) -> Iterator[str]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if prefix and entry.name == ".dvc":
@@ -96,10 +119,12 @@ class FolderFiles:
                         "look into one, and would not notice changes there; copy its images, or link "
                         f"{self.where} as a whole to it"
                     )
+                if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    hidden.append(prefix + entry.name)
                 if is_clutter(entry.name) or (not prefix and entry.name == SOURCE_FILE):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
+                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", hidden)
                 elif entry.is_symlink() and Path(entry.path).is_dir():
                     self._pass_over(prefix + entry.name)
                 else:

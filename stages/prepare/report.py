@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from stages.prepare.candidates import Splits, class_counts
+from stages.prepare.candidates import Listing, Splits, class_counts
 from stages.prepare.duplicates import DuplicateCounts
 from stages.prepare.splits import SMALL, small_classes
 from stages.shared.image_store import SPLITS
 from stages.shared.params import ALL
 
-FORMAT = "whichlayer.prepare-report/2"
+FORMAT = "whichlayer.prepare-report/3"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Report:
         small_classes: classes of scored splits with fewer than `SMALL` images, in any fold.
         shared_groups: by fold, how many groups have images of seen classes in training and of unseen classes.
         ignored: files that belong to no class.
+        hidden: hidden folders, whose files are left out.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Report:
     small_classes: dict[str, dict[str, int]]
     shared_groups: dict[str, int]
     ignored: tuple[str, ...]
+    hidden: tuple[str, ...]
 
     @classmethod
     def of(
@@ -57,7 +59,7 @@ class Report:
         not_made: Mapping[str, str],
         skipped: Sequence[Skipped],
         duplicates: DuplicateCounts,
-        ignored: Sequence[str],
+        listing: Listing,
     ) -> Self:
         """Count what was packed."""
         classes = {fold: {str(s): class_counts(c) for s, c in splits.items()} for fold, splits in folds.items()}
@@ -69,7 +71,8 @@ class Report:
             for split, counts in small_classes(splits).items():
                 small.setdefault(split, {}).update(counts)
         shared = {fold: count for fold, splits in folds.items() if (count := _shared_groups(splits))}
-        return cls(source, images, classes, dict(not_made), tuple(skipped), duplicates, small, shared, tuple(ignored))
+        left_out = (listing.ignored, listing.hidden)
+        return cls(source, images, classes, dict(not_made), tuple(skipped), duplicates, small, shared, *left_out)
 
     def summary(self) -> str:
         """Say in half a line what was written."""
@@ -96,6 +99,8 @@ class Report:
             )
         if self.ignored:
             notes.append(f"{len(self.ignored)} file(s) lie in no class folder and were ignored: {_some(self.ignored)}")
+        if self.hidden:
+            notes.append(f"{len(self.hidden)} hidden folder(s) were left out: {_some(self.hidden)}")
         return notes
 
 

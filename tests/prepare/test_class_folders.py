@@ -7,7 +7,7 @@ from stages.shared.console import UserError
 
 
 class Names:
-    where = Path("raw")
+    where, hidden = Path("raw"), ()
 
     def __init__(self, *paths):
         self.paths = paths

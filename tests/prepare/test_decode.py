@@ -1,13 +1,18 @@
 import hashlib
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from stages.prepare.decode import BadImageError, decode, digest
+from stages.prepare.decode import FORMATS, BadImageError, decode, digest, known_formats, pixel_limit
+from tests.faults import images
+from tests.faults.archives import MIB, damaged
 
 
 def encode(image, kind="PNG", **options):
@@ -179,3 +184,70 @@ def test_digests_tell_contents_apart():
     assert wide.tobytes() == high.tobytes()
     assert digest(wide) != digest(high)
     assert digest(wide) == digest(wide.copy())
+
+
+@pytest.mark.parametrize("draft", [False, True])
+def test_more_pixels_than_the_limit_are_refused(draft):
+    content = encode(Image.new("L", (40, 30)), "JPEG" if draft else "PNG")
+    with pixel_limit(1200):
+        decode(content, 8, "crop", 255)
+    with pixel_limit(1199), pytest.raises(BadImageError, match=r"more than 1199 pixels, prepare\.limits\.pixels"):
+        decode(content, 8, "crop", 255)
+    decode(content, 8, "crop", 255)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (images.png_that_says(13_000, 13_000), "more than 50000000 pixels"),
+        (images.png_that_says(2**31 - 1, 2**31 - 1), "more than 50000000 pixels"),
+        (images.png_bomb(8_000, 8_000), "more than 50000000 pixels"),
+        (images.icon_bomb(), "more than 50000000 pixels"),
+        (images.gif_bomb(), "more than 50000000 pixels"),
+        (images.png_with_text_bomb(), "damaged or unusual"),
+    ],
+    ids=["says", "says more than there is", "bomb", "icon", "gif", "text"],
+)
+def test_bombs_are_refused_before_they_fill_memory(content, reason):
+    tracemalloc.start()
+    try:
+        with pixel_limit(50_000_000), pytest.raises(BadImageError, match=reason):
+            decode(content, 8, "crop", 255)
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_format_that_starts_a_program_is_not_read(monkeypatch):
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda *_, **__: pytest.fail("started a program"))
+    with pytest.raises(BadImageError, match="not an image of a format that is read"):
+        decode(images.postscript("(x) print"), 8, "crop", 255)
+    assert not {"EPS", "WMF", "GRIB", "HDF5", "BUFR", "MPEG"} & set(FORMATS)
+
+
+def test_the_formats_are_this_pillows():
+    assert set(FORMATS) - set(known_formats()) <= {"AVIF", "JPEG2000", "WEBP"}  # as it was built
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of odd metadata
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(kind=st.sampled_from(images.FORMATS), seed=st.integers(0, 2**32))
+def test_a_damaged_image_is_an_image_or_an_error(kind, seed):
+    content = damaged(images.encoded(kind), seed)
+    try:
+        with pixel_limit(1_000_000):
+            assert decode(content, 8, "crop", 255).shape == (8, 8, 3)
+    except BadImageError:
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of odd metadata
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(content=st.binary(max_size=300), start=st.sampled_from(["", *images.FORMATS]))
+def test_any_bytes_are_an_image_or_an_error(content, start):
+    content = (images.encoded(start)[:24] if start else b"") + content
+    try:
+        with pixel_limit(1_000_000):
+            assert decode(content, 8, "pad", 255).shape == (8, 8, 3)
+    except BadImageError:
+        pass

@@ -54,3 +54,17 @@ def test_files_are_read_in_order_a_block_ahead_at_most(monkeypatch):
     assert len(list(stream)) == 7
     assert [number for number, _ in read] == list(range(8))
     assert {thread for _, thread in read} == {threading.get_ident()}  # archives are read by one thread
+
+
+def test_few_large_files_are_a_block(monkeypatch):
+    read, file = list[int](), encoded(0)
+    monkeypatch.setattr(module, "BYTES_PER_BLOCK", 2 * len(file))
+
+    def content(number: int) -> bytes:
+        read.append(number)
+        return file
+
+    stream = decode_many([partial(content, number) for number in range(5)], size=8, fit="crop", fill=0)
+    next(stream)
+    assert read == [0, 1]
+    assert len(list(stream)) == 4

@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 
+from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.raw_files import open_raw
 from stages.shared.console import UserError
 
@@ -203,3 +204,21 @@ def test_one_wrong_bit_in_a_compressed_archive_is_found(tmp_path, resources, end
             assert "the archive cannot be read" in str(error)  # noqa: PT017 (which of the two depends on the byte)
             found += 1
     assert found > 0.9 * len(range(10, len(whole), 97))
+
+
+def test_a_file_of_more_bytes_than_the_limit_is_not_read(tmp_path):
+    write_files(tmp_path)
+    with Resources(LimitsParams(file_bytes=5000)) as resources:
+        files = open_raw(tmp_path, resources)
+        assert len(files.content("b/3.png")()) == 5000
+    (tmp_path / "b" / "3.png").write_bytes(bytes(5001))
+    with pytest.raises(OSError, match=r"more than 5000 bytes, prepare\.limits\.file_bytes"):
+        files.content("b/3.png")()
+
+
+def test_hidden_folders_of_a_folder_are_named(tmp_path, resources):
+    write_files(tmp_path)
+    for name in (".cats/1.png", "a/.old/deep/1.png", "a/._1.png", ".DS_Store"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert open_raw(tmp_path, resources).hidden == (".cats", "a/.old")

@@ -1,13 +1,13 @@
 """What must hold of the grid's datasets: their raw data, and classes of enough images."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from stages.commands.config import Config
 from stages.commands.folds import DOWNLOADS, DatasetFolds
 from stages.measure.analyses.registry import probing
 from stages.prepare.candidates import Splits, class_counts
+from stages.prepare.limits import Resources
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.source_file import has_only_source_file
@@ -113,7 +113,7 @@ def check_listed(config: Config, raw: Path, dataset: str) -> DatasetFolds:
     from stages.prepare.packing import list_images  # takes a second to import
 
     params, seed, (count, splits, remedy) = config.datasets[dataset], config.root_seed(dataset), probed(config)
-    with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
+    with Resources(config.prepare.limits) as resources, errors_of(f"datasets.{dataset}"):
         plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
     folds = DatasetFolds.of_plan(plan)
     folds.check(dataset, config.run.folds, params)

@@ -4,7 +4,6 @@ import csv
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,11 @@ from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
 from stages.commands.features.sources import open_extractor
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.prepare.decode import pixel_limit
+from stages.prepare.limits import Resources
+from stages.prepare.params import PrepareParams
 from stages.shared.console import Stopwatch, UserError
+from stages.shared.params import read_section
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def features(
     write = writer_of(out)
     if out.exists():
         raise UserError(f"{out}: must not exist; remove it (rm -r {out}), or name another file with --out")
-    with ExitStack() as resources:
+    limits = read_section(params, "prepare", PrepareParams).limits
+    with Resources(limits) as resources, pixel_limit(limits.pixels):
         found, unreadable = without_other_files(list_images(images, resources))
         if not skip_unreadable:
             refuse_unreadable(images, unreadable)

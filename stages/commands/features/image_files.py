@@ -1,15 +1,14 @@
 """The images of any folder or archive, listed without labels and without being decoded."""
 
-import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from stages.prepare.candidates import CONTROL
-from stages.prepare.decode import BROKEN_IMAGE
+from stages.prepare.decode import BROKEN_IMAGE, known_formats, open_image
+from stages.prepare.limits import Resources
 from stages.prepare.raw_files import RawFiles, open_raw
 from stages.prepare.regular_files import check_regular
 from stages.shared.console import UserError
@@ -42,7 +41,7 @@ class ImageFiles:
         return self.where / path if self.where.is_dir() else self.where
 
 
-def list_images(where: Path, resources: ExitStack) -> ImageFiles:
+def list_images(where: Path, resources: Resources) -> ImageFiles:
     """List all files of a folder, or of an archive, as images. Hidden files are left out.
 
     Args:
@@ -71,12 +70,12 @@ def list_images(where: Path, resources: ExitStack) -> ImageFiles:
 
 
 def without_other_files(images: ImageFiles) -> tuple[ImageFiles, dict[str, str]]:
-    """Leave out the files that no reader of Pillow's recognizes; those with an image's ending are not looked at.
+    """Leave out the files of formats that are not read; those with an image's ending are not looked at.
 
     Returns:
         The others, and of those left out path and reason.
     """
-    others = dict.fromkeys(_others(images), "not an image that Pillow reads")
+    others = dict.fromkeys(_others(images), "not an image of a format that is read")
     kept = [path for path in images.paths if path not in others]
     return ImageFiles(images.where, kept, images._files), others
 
@@ -102,8 +101,8 @@ def describe(reasons: dict[str, str]) -> str:
 
 
 def _others(images: ImageFiles) -> Iterator[str]:
-    Image.init()
-    known = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    formats = known_formats()
+    known = {ending for ending, kind in Image.registered_extensions().items() if kind in formats}
     for number, path in enumerate(images.paths):
         if PurePosixPath(path).suffix.lower() not in known:
             (content,) = images.contents(number, number + 1)
@@ -113,7 +112,7 @@ def _others(images: ImageFiles) -> Iterator[str]:
 
 def _is_image(content: Callable[[], bytes]) -> bool:
     try:
-        Image.open(io.BytesIO(content()))
+        open_image(content())
     except BROKEN_IMAGE:
         return False
     return True

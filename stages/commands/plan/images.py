@@ -1,13 +1,13 @@
 """How many images a dataset has, counted without decoding one, or as its entry asks for."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.commands.config import Config
 from stages.commands.folds import DOWNLOADS, DatasetFolds
 from stages.prepare.candidates import Splits
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
 from stages.prepare.packing import list_images
 from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
@@ -35,7 +35,8 @@ def images_of(config: Config, raw: Path, dataset: str) -> dict[Images, list[str]
     Raises:
         UserError: the dataset lacks a fold of the grid, or its images cannot be listed.
     """
-    folds = count_images(raw / dataset, config.datasets[dataset], config.root_seed(dataset), dataset, config.run.folds)
+    params, seed, limits = config.datasets[dataset], config.root_seed(dataset), config.prepare.limits
+    folds = count_images(raw / dataset, params, seed, dataset, config.run.folds, limits)
     counts: dict[Images, list[str]] = {}
     for fold, images in folds.items():
         counts.setdefault(images, []).append(fold)
@@ -43,7 +44,12 @@ def images_of(config: Config, raw: Path, dataset: str) -> dict[Images, list[str]
 
 
 def count_images(
-    raw: Path, params: DatasetParams, seed: int, dataset: str, folds: Sequence[str] = ("0",)
+    raw: Path,
+    params: DatasetParams,
+    seed: int,
+    dataset: str,
+    folds: Sequence[str] = ("0",),
+    limits: LimitsParams = DEFAULT_LIMITS,
 ) -> dict[str, Images]:
     """Count the images of some folds of a dataset by split, as listing its files gives; none is decoded.
 
@@ -55,7 +61,7 @@ def count_images(
     if params.source in DOWNLOADS and has_only_source_file(raw) and (asked := asked_for(params)):
         DatasetFolds.of_download(params).check(dataset, folds, params)
         return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in folds}
-    with ExitStack() as resources, errors_of(f"datasets.{dataset}"):
+    with Resources(limits) as resources, errors_of(f"datasets.{dataset}"):
         listing = list_images(raw, params, seed, resources)
         plan = plan_folds(listing.candidates, params, seed)
     DatasetFolds.of_plan(plan).check(dataset, folds, params)

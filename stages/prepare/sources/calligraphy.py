@@ -8,12 +8,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from stages.prepare.candidates import Listing
 from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder
+from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.raw_files import FolderFiles, open_raw
 from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
@@ -27,7 +27,7 @@ class CalligraphyFile(SourceFile):
     commit: str
 
 
-def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources: ExitStack) -> Listing:
+def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources: Resources) -> Listing:
     """List the images of `{train,test}/<artist>/*` from the raw folder if they are there, else from the repository.
 
     Folders beside `train` and `test` are ignored: the repository has some that only link to them.
@@ -41,7 +41,7 @@ def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources:
     folder = cache_folder() / f"calligraphy-{source.commit[:12]}"
     if not folder.exists():
         fetch_commit(source.repository, source.commit, folder, raw)
-    return list_classes(FolderFiles(folder, refused=in_split), others="ignore")
+    return list_classes(FolderFiles(folder, resources.limits, refused=in_split), others="ignore")
 
 
 def in_split(path: str) -> bool:

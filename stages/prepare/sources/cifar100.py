@@ -7,7 +7,6 @@ Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 20
 import pickle
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from PIL import Image
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder, download, verified
+from stages.prepare.limits import Resources
 from stages.prepare.params import Cifar100Params
 from stages.prepare.raw_files import open_raw
 from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
@@ -36,7 +36,7 @@ class Cifar100File(SourceFile):
     size: int
 
 
-def list_cifar100(raw: Path, params: Cifar100Params, seed: int, resources: ExitStack) -> Listing:
+def list_cifar100(raw: Path, params: Cifar100Params, seed: int, resources: Resources) -> Listing:
     """List CIFAR-100's images from the raw folder if they are there, else from the download.
 
     Raises:

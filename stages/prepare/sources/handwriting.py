@@ -6,7 +6,6 @@ split and its number alone.
 """
 
 import hashlib
-from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from stages.prepare.candidates import Candidate, Listing
 from stages.prepare.download import file_sha256
+from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import SourceFile, read_source_file
 from stages.shared.console import UserError
@@ -48,7 +48,7 @@ class HandwritingFile(SourceFile):
     words_sha256: str
 
 
-def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: ExitStack) -> Listing:
+def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: Resources) -> Listing:
     """List the images that can be rendered: each class has enough for any role.
 
     Raises:

@@ -3,22 +3,22 @@
 import csv
 import posixpath
 from collections.abc import Iterator
-from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 from typing import cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.file_names import inside
+from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.params import TableParams
-from stages.prepare.raw_files import RawFiles, open_raw
+from stages.prepare.raw_files import RawFiles, open_raw, read_file
 from stages.shared.console import UserError, nearest
 from stages.shared.image_store import SPLITS
 
 COLUMNS = ("path", "label", "split")
 
 
-def list_table(raw: Path, params: TableParams, seed: int, resources: ExitStack) -> Listing:
+def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) -> Listing:
     """List the images that a CSV names; their paths are relative to the raw folder (or to its one archive).
 
     Raises:
@@ -28,17 +28,17 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: ExitStack) 
     files = open_raw(raw, resources)
     where = f"{raw}/{params.table}"
     known = set(files.paths)
-    rows = _rows(_read_table(raw, files, params.table), where, params.group)
+    rows = _rows(_read_table(raw, files, params.table, resources.limits), where, params.group)
     candidates = [_candidate(row, line, where, files, known) for line, row in rows]
     if not candidates:
         raise UserError(f"{where}: must list images, found no row")
     listed = {c.source for c in candidates} | {params.table}
-    return Listing(candidates, tuple(path for path in files.paths if path not in listed))
+    return Listing(candidates, tuple(path for path in files.paths if path not in listed), files.hidden)
 
 
-def _read_table(raw: Path, files: RawFiles, name: str) -> str:
+def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> str:
     if (raw / name).is_file():
-        content = (raw / name).read_bytes()
+        content = _read_own(raw / name, limits)
     elif name in files.paths:
         content = files.content(name)()
     else:
@@ -50,6 +50,13 @@ def _read_table(raw: Path, files: RawFiles, name: str) -> str:
         raise UserError(f"{raw}/{name}: not a CSV in UTF-8 with commas: {error}") from None
 
 
+def _read_own(path: Path, limits: LimitsParams) -> bytes:
+    try:
+        return read_file(path, limits)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
 def _rows(text: str, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
     lines = _lines(text, where)
@@ -57,6 +64,9 @@ def _rows(text: str, where: str, group: str | None) -> Iterator[tuple[int, dict[
     named = {**dict.fromkeys(COLUMNS), "group": group}
     wanted = {column: name or column for column, name in named.items() if column in COLUMNS or name}
     missing = [name for column, name in wanted.items() if column != "split" and name not in header]
+    twice = [name for name in wanted.values() if header.count(name) > 1]
+    if twice:
+        raise UserError(f"{where}: must have each column once, found {twice[0]!r} twice; rename or remove one of them")
     if missing:
         raise UserError(
             f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "

@@ -5,7 +5,6 @@ The one place of this stage that needs torch: it is imported only when such a da
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from PIL import Image
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.download import cache_folder
+from stages.prepare.limits import Resources
 from stages.prepare.params import Keywords, TorchvisionParams
 from stages.shared.console import UserError, nearest
 
@@ -25,7 +25,7 @@ CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
 """How torchvision's classes choose their train and test images."""
 
 
-def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: ExitStack) -> Listing:
+def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources: Resources) -> Listing:
     """List a torchvision dataset's images.
 
     Raises:

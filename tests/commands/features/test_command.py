@@ -132,7 +132,10 @@ def test_unreadable_files_stop_it_before_the_work_or_are_listed(cell: Path, tmp_
     (images / "notes.txt").write_text("not an image")
     (images / "ash" / "no_ending").write_bytes((images / "ash" / "00.png").read_bytes())
     refused(
-        cell, "found 1 that cannot be read: notes.txt (not an image that Pillow reads)", images, tmp_path / "a.parquet"
+        cell,
+        "found 1 that cannot be read: notes.txt (not an image of a format that is read)",
+        images,
+        tmp_path / "a.parquet",
     )
     assert not (tmp_path / ".a.parquet.unfinished").exists()
     (images / "notes.txt").unlink()

@@ -55,6 +55,8 @@ def test_images_may_lie_in_the_folders_one_archive(raw, tmp_path, resources):
     [
         ("path,class\nimages/00.png,a\n", "must have the columns path, label.*lacks label; found path, class"),
         ("path,label\n", "found no row"),
+        ("path,label,label\nimages/00.png,a,b\n", "must have each column once, found 'label' twice"),
+        ("path,label,path\nimages/00.png,a,b\n", "must have each column once, found 'path' twice"),
         ("", "must have the columns path, label.*lacks path, label; found none"),
         ('path,label\nimages/00.png,"a\nimages/01.png,a\n', "line 2: not a CSV .*unexpected end of data"),
         ("path,label\nimages/00.png,\xe9\n", "not a CSV in UTF-8"),

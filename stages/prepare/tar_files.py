@@ -1,0 +1,139 @@
+"""The files of a tar archive, compressed or not."""
+
+import bz2
+import gzip
+import posixpath
+import tarfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, cast
+
+from stages.prepare.file_names import has_clutter, hidden_folder, inside_archive
+from stages.prepare.limits import Resources
+from stages.prepare.members import by_path, check_count, check_ratio, check_size, reading
+from stages.shared.console import UserError
+
+READ_SIZE = 2**20  # bytes
+
+
+class TarFiles:
+    """The files of a tar archive."""
+
+    def __init__(self, where: Path, resources: Resources) -> None:
+        self.where, self._limits = where, resources.limits
+        with reading(where):
+            self._stream = BoundedStream(where, resources)
+            archive = tarfile.open(fileobj=cast(Any, self._stream), mode="r:")  # noqa: SIM115
+            self._archive = resources.enter_context(archive)
+            listed = list(self._files())
+            self._read_to_the_end()
+        self.hidden = tuple(sorted({folder for path, _ in listed if (folder := hidden_folder(path))}))
+        self._members = by_path(where, ((path, member) for path, member in listed if not has_clutter(path)))
+        self._check_links()
+        self.paths = tuple(self._members)
+
+    def content(self, path: str) -> Callable[[], bytes]:
+        """Return a function that reads one file."""
+        return partial(self._read, self._members[path])
+
+    def _files(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
+        for count, member in enumerate(self._archive, start=1):
+            check_count(self.where, count, self._limits.files)
+            check_size(self.where, member.name, member.size, self._limits.file_bytes)
+            path = inside_archive(member.name, self.where)
+            if _is_link(member):
+                inside_archive(_link_target(member), self.where)
+            elif not (member.isfile() or member.isdir()):
+                raise UserError(
+                    f"{self.where}: member {member.name!r} is neither a file, a folder nor a link; remove it"
+                )
+            if not member.isdir():
+                yield path, member
+
+    def _read_to_the_end(self) -> None:
+        """Read what follows the last member: the end mark, and the checksum of a compressed archive."""
+        self._stream.seek(self._archive.offset)
+        if self._stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a bad header for the end
+            raise tarfile.ReadError("it ends before its end mark, or a header is damaged")
+        while block := self._stream.read(READ_SIZE):
+            if block.strip(b"\0"):
+                raise tarfile.ReadError("there is more after its end mark")
+
+    def _check_links(self) -> None:
+        targets = {path: _link_target(member) for path, member in self._members.items() if _is_link(member)}
+        for path in targets:
+            passed, target = {path}, targets[path]
+            while target in targets and target not in passed:
+                passed.add(target)
+                target = targets[target]
+            if target in passed:
+                raise UserError(f"{self.where}: member {path!r} is a link in a circle; pack the files themselves")
+
+    def _read(self, member: tarfile.TarInfo) -> bytes:
+        with reading(self.where):
+            file = self._archive.extractfile(member)
+            if file is None:
+                raise UserError(
+                    f"{self.where}: member {member.name!r} is a link to a folder; pack the files themselves"
+                )
+            return b"".join(iter(partial(file.read, READ_SIZE), b""))
+
+
+class BoundedStream:
+    """The unpacked bytes of a tar archive, up to the limits; what `tarfile` reads it from.
+
+    `tarfile` believes a header: it would read one of any length into memory, and skip a file of any length, which
+    unpacks it.
+    """
+
+    def __init__(self, where: Path, resources: Resources) -> None:
+        file = resources.enter_context(where.open("rb"))
+        self._where, self._packed, self._ratio = where, where.stat().st_size, resources.limits.ratio
+        self._stream = _unpacked(file)
+        resources.enter_context(self._stream)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read some bytes, READ_SIZE at most."""
+        if not 0 <= size <= READ_SIZE:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        content = self._stream.read(size)
+        self._check(self._stream.tell())
+        return content
+
+    def seek(self, offset: int) -> int:
+        """Go to a position, which unpacks what lies before it."""
+        self._check(offset)
+        return self._stream.seek(offset)
+
+    def tell(self) -> int:
+        """The position in the unpacked bytes."""
+        return self._stream.tell()
+
+    def _check(self, position: int) -> None:
+        check_ratio(str(self._where), position, self._packed, self._ratio)
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """Unpack what its first bytes say it is."""
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    if start.startswith(b"BZh"):
+        return cast(IO[bytes], bz2.BZ2File(file))
+    if start == b"\xfd7zXZ\0":
+        from lzma import LZMAFile  # some builds of Python lack it
+
+        return cast(IO[bytes], LZMAFile(file))
+    return file
+
+
+def _is_link(member: tarfile.TarInfo) -> bool:
+    return member.issym() or member.islnk()
+
+
+def _link_target(member: tarfile.TarInfo) -> str:
+    """Path of the member that a link leads to; a symbolic link is relative to its own folder, a hard link is not."""
+    folder = posixpath.dirname(member.name) if member.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, member.linkname))

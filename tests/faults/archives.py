@@ -1,0 +1,122 @@
+"""Archives that are wrong in ways that a reader may fall for, made by code; the right one holds FILES."""
+
+import gzip
+import io
+import random
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+FILES = {"a/1.png": b"one" * 50, "a/2.png": b"two" * 700, "b/3.png": b"three" * 1000, "b/4.png": b""}
+TAR_MODES = {".tar": "w:", ".tar.gz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
+MIB = 2**20
+
+
+def write_zip(path: Path, files: Mapping[str, bytes] = FILES, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path: Path, files: Mapping[str, bytes] = FILES) -> Path:
+    mode = TAR_MODES["".join(path.suffixes[-2:]) if path.suffix != ".tar" else ".tar"]
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            archive.addfile(_member(name, len(content)), io.BytesIO(content))
+    return path
+
+
+def write_archive(path: Path, files: Mapping[str, bytes] = FILES) -> Path:
+    """Write an archive of the kind that its name says."""
+    return write_zip(path, files) if path.suffix == ".zip" else write_tar(path, files)
+
+
+def flip(content: bytes, position: int, bit: int = 0) -> bytes:
+    """Turn one bit over."""
+    damaged = bytearray(content)
+    damaged[position] ^= 1 << bit
+    return bytes(damaged)
+
+
+def damaged(content: bytes, seed: int) -> bytes:
+    """Damage a file in one of the ways that disks and copies do."""
+    rng = random.Random(seed)
+    start, stop = sorted(rng.randrange(len(content)) for _ in range(2))
+    ways: list[Callable[[], bytes]] = [
+        lambda: flip(content, start, rng.randrange(8)),
+        lambda: content[:start],
+        lambda: content[:start] + content[stop:],
+        lambda: content[:start] + bytes(stop - start) + content[stop:],
+        lambda: content[:start] + rng.randbytes(stop - start) + content[stop:],
+        lambda: content[:stop] + content[start:],
+        lambda: content + rng.randbytes(700),
+    ]
+    return rng.choice(ways)()
+
+
+def zip_bomb(path: Path) -> Path:
+    """A file of 64 MiB in 64 KiB."""
+    return write_zip(path, {**FILES, "a/bomb.png": bytes(64 * MIB)})
+
+
+def zip_that_lies(path: Path, size: int = 64 * MIB) -> Path:
+    """A file that says it has one byte and unpacks to many more."""
+    packed = zlib.compress(bytes(size), wbits=-15)
+    crc, name = zlib.crc32(bytes(size)), b"a/1.png"
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 8, 0, 33, crc, len(packed), 1, len(name), 0)
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 8, 0, 33, crc, len(packed), 1, len(name), 0, 0, 0, 0, 0, 0)
+    body = local + name + packed
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(entry) + len(name), len(body), 0)
+    path.write_bytes(body + entry + name + end)
+    return path
+
+
+def tar_bomb(path: Path, size: int = 256 * MIB) -> Path:
+    """A compressed archive with one file of zeros."""
+    with gzip.open(path, "wb") as file:
+        file.write(_member("a/bomb.png", size).tobuf())
+        for _ in range(size // MIB):
+            file.write(bytes(MIB))
+        file.write(bytes(2 * tarfile.BLOCKSIZE))
+    return path
+
+
+def tar_with_endless_tail(path: Path, size: int = 256 * MIB) -> Path:
+    """A compressed archive with zeros behind its end mark."""
+    write_tar(path)
+    content = gzip.decompress(path.read_bytes())
+    with gzip.open(path, "wb") as file:
+        file.write(content)
+        for _ in range(size // MIB):
+            file.write(bytes(MIB))
+    return path
+
+
+def tar_with_header(path: Path, kind: bytes, size: int) -> Path:
+    """An archive that begins with a header of the given kind, which says that `size` bytes belong to it."""
+    header = bytearray(_member("x", 0).tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = kind
+    header[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path.write_bytes(bytes(header) + bytes(20 * tarfile.BLOCKSIZE))
+    return path
+
+
+def sparse_tar(path: Path, size: int) -> Path:
+    """A file that is a hole of `size` bytes."""
+    member = _member("a/1.png", 0)
+    member.pax_headers = {"GNU.sparse.size": str(size), "GNU.sparse.numblocks": "0", "GNU.sparse.map": "0,0"}
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member)
+    return path
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member

@@ -1,0 +1,167 @@
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.prepare.archives import open_archive
+from stages.prepare.limits import LimitsParams, Resources
+from stages.shared.console import UserError
+from tests.faults import archives
+from tests.faults.archives import FILES, MIB, write_archive
+
+SUFFIXES = [".zip", *archives.TAR_MODES]
+
+
+def read(path: Path, **limits: float) -> dict[str, bytes]:
+    with Resources(LimitsParams(**limits)) as resources:  # type: ignore[arg-type]
+        files = open_archive(path, resources)
+        return {name: files.content(name)() for name in files.paths}
+
+
+def test_every_kind_of_archive_gives_its_files(tmp_path: Path):
+    for suffix in SUFFIXES:
+        assert read(write_archive(tmp_path / f"x{suffix}")) == FILES
+
+
+def test_a_zip_archive_may_have_something_before_it(tmp_path: Path):
+    archives.write_zip(tmp_path / "x.zip")
+    (tmp_path / "x.zip").write_bytes(b"#!/bin/sh\n" + (tmp_path / "x.zip").read_bytes())
+    assert read(tmp_path / "x.zip") == FILES
+
+
+def test_a_tar_archive_that_ends_with_a_zip_archive_is_a_tar_archive(tmp_path: Path):
+    inner = archives.write_zip(tmp_path / "inner.zip").read_bytes()
+    assert read(archives.write_tar(tmp_path / "x.tar", {"a/1.zip": inner})) == {"a/1.zip": inner}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_limits_are_limits(tmp_path: Path, suffix: str):
+    path = write_archive(tmp_path / f"x{suffix}")
+    largest = max(map(len, FILES.values()))
+    assert (
+        read(path, files=len(FILES), file_bytes=largest, ratio=1) == FILES
+    )  # a MiB may be unpacked whatever the ratio
+    with pytest.raises(UserError, match=r"must have at most 3 files, found more.*prepare\.limits\.files"):
+        read(path, files=3)
+    with pytest.raises(
+        UserError, match=rf"'b/3\.png' must have at most {largest - 1} bytes, found {largest}.*limits\.file_bytes"
+    ):
+        read(path, file_bytes=largest - 1)
+
+
+def test_files_and_folders_and_links_all_count(tmp_path: Path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for number in range(50):
+            member = tarfile.TarInfo(f"a{number}")
+            member.type = tarfile.DIRTYPE
+            archive.addfile(member)
+    with pytest.raises(UserError, match="at most 20 files"):
+        read(tmp_path / "x.tar", files=20)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (archives.zip_bomb, "x.zip", r"member 'a/bomb\.png': must unpack to at most 200 times its \d+ bytes"),
+        (archives.zip_that_lies, "x.zip", "cannot be read .*CRC"),
+        (archives.tar_bomb, "x.tar.gz", r"x\.tar\.gz: must unpack to at most 200 times its \d+ bytes, found more"),
+        (archives.tar_with_endless_tail, "x.tar.gz", "must unpack to at most 200 times"),
+        (lambda path: archives.tar_with_header(path, b"x", 2**33), "x.tar", "cannot be read"),
+        (lambda path: archives.tar_with_header(path, b"L", 2**33), "x.tar", "cannot be read"),
+        (lambda path: archives.tar_with_header(path, b"0", 2**40), "x.tar", r"'x' must have at most 300000000 bytes"),
+        (lambda path: archives.tar_with_header(path, b"0", -512), "x.tar", "cannot be read|a size below 0"),
+        (lambda path: archives.tar_with_header(path, b"x", -512), "x.tar", "cannot be read"),
+        (lambda path: archives.sparse_tar(path, 2**40), "x.tar", r"'a/1\.png' must have at most 300000000 bytes"),
+    ],
+)
+def test_bombs_are_refused_before_they_fill_memory(
+    tmp_path: Path, make: Callable[[Path], Path], name: str, message: str
+):
+    path = make(tmp_path / name)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=message):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_data_that_is_trusted_the_ratio_may_be_raised(tmp_path: Path):
+    files = {"a/1.bmp": bytes(4 * MIB)}
+    for name in ("x.zip", "x.tar.gz"):
+        path = write_archive(tmp_path / name, files)
+        with pytest.raises(UserError, match=r"of data that you trust, set prepare\.limits\.ratio"):
+            read(path)
+        assert read(path, ratio=2000) == files
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_python_unpacks_without_a_bound_is_refused(tmp_path: Path, compression: int):
+    path = archives.write_zip(tmp_path / "x.zip", compression=compression)
+    with pytest.raises(UserError, match=r"member 'a/1\.png' must be stored or deflated"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar"])
+def test_a_file_that_is_there_twice_is_reported(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("warnings.warn", lambda *_, **__: None)  # Python's, of what is meant here
+    path = tmp_path / name
+    if name == "x.zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for content in (b"1", b"2"):
+                archive.writestr("a/1.png", content)
+    else:
+        with tarfile.open(path, "w") as tar:
+            for _ in range(2):
+                tar.addfile(tarfile.TarInfo("a/1.png"))
+    with pytest.raises(UserError, match=r"x\.\w+: member 'a/1\.png' is there twice; pack the archive again"):
+        read(path)
+
+
+def test_a_damaged_header_is_not_taken_for_the_end_of_a_tar_archive(tmp_path: Path):
+    path = archives.write_tar(tmp_path / "x.tar")
+    content = path.read_bytes()
+    third = content.index(b"b/3.png")
+    path.write_bytes(archives.flip(content, third))
+    with pytest.raises(UserError, match=r"cannot be read .*a header is damaged"):
+        read(path)
+
+
+def test_files_behind_the_end_mark_of_a_tar_archive_are_not_passed_over(tmp_path: Path):
+    one, two = (archives.write_tar(tmp_path / f"{name}.tar", {f"{name}/1.png": b"x"}) for name in "ab")
+    one.write_bytes(one.read_bytes() + two.read_bytes())
+    with pytest.raises(UserError, match="there is more after its end mark"):
+        read(one)
+
+
+def test_hidden_folders_are_named(tmp_path: Path):
+    hidden = {".cats/1.png": b"1", "a/.old/deep/1.png": b"1", "__MACOSX/.x/1.png": b"1", "a/._1.png": b"1"}
+    for suffix in (".zip", ".tar"):
+        with Resources() as resources:
+            files = open_archive(write_archive(tmp_path / f"x{suffix}", {**FILES, **hidden}), resources)
+            assert files.hidden == (".cats", "a/.old")
+            assert files.paths == tuple(FILES)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@given(suffix=st.sampled_from(SUFFIXES), seed=st.integers(0, 2**32))
+def test_a_damaged_archive_is_an_error_or_gives_the_same_files(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, seed: int
+):
+    path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
+    path.write_bytes(archives.damaged(write_archive(path).read_bytes(), seed))
+    try:
+        found = read(path)
+    except UserError as error:
+        assert str(path) in str(error)  # noqa: PT017 (which of the two depends on the damage)
+        return
+    if suffix == ".tar":  # its contents have no checksum, and without its last members it is one as well
+        assert set(found) <= set(FILES)
+    else:
+        assert found == FILES
