@@ -21,6 +21,10 @@ SECTIONS = ("run", "prepare", "finetune", "embed", "measure", "aggregate")
 
 
 def test_pages_have_the_tables_of_the_code():
+    marked = {
+        (page.name, name) for page in PAGES for name in re.findall("<!-- (.+): written by `make", page.read_text())
+    }
+    assert marked == {(page, name) for page, name, _ in regions()}
     for page, name, content in regions():
         text = (DOCS / page).read_text()
         assert fill(text, name, content) == text, f"docs/{page}, {name}: run `make docs`"

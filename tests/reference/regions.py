@@ -21,6 +21,7 @@ from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.descriptions import of_class, of_constant
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
+from tests.reference.replication import replication_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -98,6 +99,7 @@ def regions() -> Iterator[tuple[str, str, str]]:
     subsets = of_constant(class_subsets, "SUBSET_COLUMNS")
     for name, own in ANALYSIS_COLUMNS.items():
         yield "columns.md", f"{name}.csv", column_table(own, {}, subsets, ANALYSES, KEYS, METRIC)
+    yield "paper.md", "replication", replication_table(DOCS / "study")
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
 

@@ -1,0 +1,55 @@
+"""The table of docs/paper.md: what became of accuracy, of g and of its layer, in the committed study and pilot."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from tests.reference.pages import table
+
+HEAD = ("dataset", "network", "accuracy", "g", "best layer", "last layer", "best - last", "g before training")
+NAMES = {"calligraphy": "calligraphy", "cifar100": "CIFAR-100"}
+LAST_STEP = 500
+
+
+def replication_table(study: Path) -> str:
+    """Tabulate every network of a study by NMI, the datasets in the order of `NAMES`.
+
+    Args:
+        study: holds `cells/*.csv`, the scores of every cell, layer, step and split.
+    """
+    scores = read_cells(study)
+    return table(HEAD, [_row(rows, *key) for key, rows in _networks(scores)])
+
+
+def read_cells(folder: Path) -> pd.DataFrame:
+    """Stack the scores of all cells of a study."""
+    return pd.concat([pd.read_csv(path) for path in sorted((folder / "cells").glob("*.csv"))], ignore_index=True)
+
+
+def unseen_nmi(scores: pd.DataFrame, step: int) -> pd.DataFrame:
+    """NMI of unseen classes by depth (rows) and seed, of one network without the raw pixels."""
+    rows = scores[(scores["metric"] == "nmi") & (scores["split"] == "unseen") & (scores["step"] == step)]
+    return rows[rows["depth"] >= 0].pivot(index=["depth", "layer"], columns="seed", values="value")
+
+
+def _networks(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Every network, those with pre-trained weights first."""
+    for dataset in NAMES:
+        models = sorted(scores["model"].unique(), key=lambda model: (model.endswith("_scratch"), model))
+        for model in models:
+            yield (dataset, model), scores[(scores["dataset"] == dataset) & (scores["model"] == model)]
+
+
+def _row(rows: pd.DataFrame, dataset: str, model: str) -> tuple[str, ...]:
+    trained, before = unseen_nmi(rows, LAST_STEP), unseen_nmi(rows, 0).mean(axis=1).max()
+    accuracy = rows[(rows["metric"] == "accuracy") & (rows["step"] == LAST_STEP)]["value"]
+    depth, layer = trained.mean(axis=1).idxmax()
+    best, last = trained.loc[(depth, layer)], trained.iloc[-1]
+    place = f"{int(depth) + 1} of {len(trained)} (`{layer}`)"
+    difference = f"{best.mean() - last.mean():.3f}"
+    return (NAMES[dataset], f"`{model}`", _mean(accuracy), _mean(best), place, _mean(last), difference, f"{before:.3f}")
+
+
+def _mean(values: "pd.Series[float]") -> str:
+    return f"{values.mean():.3f} ± {values.std():.3f}"
