@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.curves import Scores, average
-from stages.aggregate.figures.draw import draw_figures
+from stages.aggregate.figures.draw import Drawn, draw_figures
 from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers, read_refits
 from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.render import Study, write_page
@@ -15,7 +15,7 @@ from stages.aggregate.points import check_main_score
 from stages.aggregate.recommendation.candidates import collect_candidates
 from stages.aggregate.recommendation.recommend import recommend
 from stages.aggregate.recommendation.records import Recommendation, write_recommendations
-from stages.aggregate.report.evidence import collect_evidence
+from stages.aggregate.report.evidence import DatasetEvidence, collect_evidence
 from stages.aggregate.report.findings import Finding, evaluate_findings, write_findings
 from stages.aggregate.report.recommendation import recommendation_sentences
 from stages.aggregate.report.regret import regret_section
@@ -43,6 +43,7 @@ class Results:
         layers: the metric rows of all cells.
         scores: the means over seeds and folds, with `UNCERTAINTY`.
         summary: one row per curve that has a best layer.
+        evidence: what the claims are judged by, dataset by dataset.
         findings: the claims, judged.
         recommendations: the layer and checkpoint to take of each network.
         tables: the other tables, by file name.
@@ -53,6 +54,7 @@ class Results:
     layers: pd.DataFrame
     scores: Scores
     summary: list[SummaryRow]
+    evidence: list[DatasetEvidence]
     findings: list[Finding]
     recommendations: list[Recommendation]
     tables: dict[str, pd.DataFrame]
@@ -92,7 +94,9 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     evidence = collect_evidence(summary, scores, known, params.accuracy_margin)
     findings = evaluate_findings(evidence, tables["steps.csv"])
     note = known.note(without_best(scores))
-    return Results(layers, scores, summary, findings, recommendations, tables, len(list(cells(grid))), note)
+    return Results(
+        layers, scores, summary, evidence, findings, recommendations, tables, len(list(cells(grid))), note
+    )  # fmt: skip
 
 
 def write_results(out: Path, results: Results, run: Run) -> tuple[int, int]:
@@ -117,6 +121,7 @@ def write_results(out: Path, results: Results, run: Run) -> tuple[int, int]:
     write_findings(out / "findings.json", results.findings)
     write_recommendations(out / "recommendation.json", results.recommendations)
     write_metrics(out / "metrics.json", results.summary)
-    figures = draw_figures(out / "figures", results.scores, results.summary, results.tables, run.models)
+    drawn = Drawn(results.scores, results.summary, results.evidence, results.tables, run.models)
+    figures = draw_figures(out / "figures", drawn)
     study = Study(results.scores, results.summary, results.findings, results.recommendations, results.tables, run)
     return figures, write_page(out / "report.html", study)

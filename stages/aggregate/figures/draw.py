@@ -1,6 +1,7 @@
 """The figures of data/results, each as SVG and PNG."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from matplotlib.figure import Figure
 from stages.aggregate.curves import CURVE, MEAN, Scores
 from stages.aggregate.figures.depth import depth_figure, levels_of
 from stages.aggregate.figures.layer_pairs import layer_pairs_figure
-from stages.aggregate.figures.overview import overview_figure
+from stages.aggregate.figures.messages import networks_message, steps_message
+from stages.aggregate.figures.overview import Networks, overview_figure
 from stages.aggregate.figures.robustness import robustness_figure
 from stages.aggregate.figures.steps import steps_figure
 from stages.aggregate.figures.style import Averages, draw
 from stages.aggregate.metric_info import metric_info
 from stages.aggregate.points import curves
+from stages.aggregate.report.evidence import DatasetEvidence
+from stages.aggregate.report.rule_words import telling
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.console import progress
 from stages.shared.metric_table import HEAD
@@ -26,77 +30,112 @@ SHOWN_ROBUSTNESS = "probe_accuracy"
 Jobs = Iterator[tuple[str, Callable[[], Figure]]]
 
 
-def draw_figures(
-    folder: Path, scores: Scores, summary: Sequence[SummaryRow], tables: Mapping[str, pd.DataFrame], models: list[str]
-) -> int:
-    """Draw every figure (docs/results.md names them); returns how many, each as two files.
+@dataclass(frozen=True)
+class Drawn:
+    """What figures are drawn of.
 
-    Args:
-        folder: where; made if missing.
+    Attributes:
         scores: curves averaged over seeds and folds, with `UNCERTAINTY`.
         summary: rows of summary.csv, of which the main ones name the curves of `overview` and `steps`.
+        evidence: what the findings are judged by, dataset by dataset.
         tables: depth.csv, steps.csv, robustness.csv and layer_pairs.csv by file name. The last two may have no rows.
         models: every model of the grid, in order.
     """
-    main = [row for row in summary if row.main]
-    averages = Averages(len(scores.folds), scores.n_seeds)
-    jobs = dict(
-        [
-            *_of_datasets(scores, averages, main, tables["depth.csv"], tables["steps.csv"], models),
-            *_of_networks(scores, main[0].metric),
-            *_of_robustness(tables["robustness.csv"], scores, averages, models),
-            *_of_pairs(tables["layer_pairs.csv"], scores, averages),
-        ]
-    )
+
+    scores: Scores
+    summary: Sequence[SummaryRow]
+    evidence: Sequence[DatasetEvidence]
+    tables: Mapping[str, pd.DataFrame]
+    models: Sequence[str]
+
+    @property
+    def averages(self) -> Averages:
+        """Over how many folds and seeds every value is a mean."""
+        return Averages(len(self.scores.folds), self.scores.n_seeds)
+
+
+def draw_figures(folder: Path, drawn: Drawn) -> int:
+    """Draw every figure (docs/results.md names them) into a folder; returns how many, each as two files."""
+    jobs = dict([*_of_datasets(drawn), *_of_networks(drawn), *_of_robustness(drawn), *_of_pairs(drawn)])
     for name, make in progress(jobs.items(), total=len(jobs), what="figures", unit="figure"):
         draw(folder, name, make)
     return len(jobs)
 
 
-def _of_datasets(
-    scores: Scores,
-    averages: Averages,
-    main: Sequence[SummaryRow],
-    depth: pd.DataFrame,
-    steps: pd.DataFrame,
-    models: list[str],
-) -> Jobs:
-    names = pd.DataFrame([vars(row) for row in main])[CURVE]
-    for dataset, curve_names in names.groupby("dataset", sort=False):
-        first = next(curves(scores.curves.merge(curve_names.head(1), on=CURVE)))
-        levels, best = levels_of(scores, first, UNSEEN), "lowest" if first.iloc[0]["better"] == "lower" else "highest"
-        own_depth, own_steps = (table.merge(curve_names, on=CURVE) for table in (depth, steps))
-        yield f"overview-{dataset}", partial(overview_figure, own_depth, levels, models, averages)
-        yield f"steps-{dataset}", partial(steps_figure, own_steps, averages, best)
+def set_aside(evidence: DatasetEvidence) -> dict[str, str]:
+    """Name the networks that say little of layers, and why: those that findings (i) and (ii) leave out of scope."""
+    result = telling(evidence.accuracy)
+    aside: dict[str, str] = dict(result.out_of_scope) if result else {}
+    aside |= {each.network: "no layer is shown to beat raw pixels" for each in evidence.depth if not each.in_scope}
+    return aside if len(aside) < len(evidence.rows) else {}
 
 
-def _of_networks(scores: Scores, main_metric: str) -> Jobs:
-    means = scores.curves[scores.curves["fold"] == MEAN]
-    groups = means.groupby(["dataset", "model", "pooling", "main"], sort=False)
-    for (dataset, model, pooling, is_main), rows in groups:
-        first = [metric == main_metric or metric_info(metric).in_paper for metric in rows["metric"]]
+def _of_datasets(drawn: Drawn) -> Jobs:
+    for evidence in drawn.evidence:
+        names = pd.DataFrame([vars(row) for row in evidence.rows])[CURVE]
+        first = next(curves(drawn.scores.curves.merge(names.head(1), on=CURVE)))
+        levels, best = (
+            levels_of(drawn.scores, first, UNSEEN),
+            "lowest" if evidence.rows[0].lower_is_better else "highest",
+        )
+        depth, steps = (drawn.tables[table].merge(names, on=CURVE) for table in ("depth.csv", "steps.csv"))
+        aside, dataset = set_aside(evidence), evidence.rows[0].dataset
+        networks = Networks(evidence.rows, drawn.models, aside)
+        shown = [each for each in evidence.depth if each.network not in aside]
+        message = networks_message(networks.shown, shown)
+        yield f"overview-{dataset}", partial(overview_figure, depth, levels, networks, drawn.averages, message)
+        message = steps_message(steps, [each for each in evidence.fine_tuning if each.network not in aside])
+        yield (
+            f"steps-{dataset}",
+            partial(steps_figure, steps, drawn.averages, message, best=best, aside=list(aside)),
+        )
+
+
+def _of_networks(drawn: Drawn) -> Jobs:
+    """A figure of the main score and the paper's, then one for each use that further scores tell of."""
+    main_metric = next(row.metric for row in drawn.summary if row.main)
+    means = drawn.scores.curves[drawn.scores.curves["fold"] == MEAN]
+    for (dataset, model, pooling, is_main), points in means.groupby(
+        ["dataset", "model", "pooling", "main"], sort=False
+    ):
         suffix = "" if is_main else f"-{pooling}"
-        for name, chosen in (("depth", rows[first]), ("depth_more", rows[[not shown for shown in first]])):
-            if len(chosen):
-                yield f"{name}-{dataset}-{model}{suffix}", partial(depth_figure, scores, list(curves(chosen)))
+        figures: dict[str, list[pd.DataFrame]] = {}
+        for curve in curves(points):
+            info = metric_info(curve.iloc[0]["metric"])
+            first = curve.iloc[0]["metric"] == main_metric or info.in_paper
+            figures.setdefault("depth" if first else f"depth_{info.use}", []).append(curve)
+        for name, chosen in sorted(figures.items(), key=lambda item: item[0] != "depth"):
+            rows = [row for row in drawn.summary if _is_of(row, chosen)]
+            yield f"{name}-{dataset}-{model}{suffix}", partial(depth_figure, drawn.scores, chosen, rows)
 
 
-def _of_robustness(rows: pd.DataFrame, scores: Scores, averages: Averages, models: list[str]) -> Jobs:
-    order = {model: i for i, model in enumerate(models)}
+def _is_of(row: SummaryRow, chosen: Sequence[pd.DataFrame]) -> bool:
+    """Whether a row sums up one of some curves."""
+    return any(all(getattr(row, key) == curve.iloc[0][key] for key in CURVE) for curve in chosen)
+
+
+def _of_robustness(drawn: Drawn) -> Jobs:
+    order = {model: i for i, model in enumerate(drawn.models)}
+    rows = drawn.tables["robustness.csv"]
     rows = rows.sort_values("model", key=lambda names: names.map(order), kind="stable")
-    for dataset, own in rows.groupby("dataset", sort=False):
-        layers = own[(own["depth"] >= 0).fillna(value=False) & (own["metric"] == SHOWN_ROBUSTNESS)]
-        layers = layers[_is_main(layers, "", scores)]
-        if len(layers):
+    for evidence in drawn.evidence:
+        own = rows[rows["dataset"] == evidence.rows[0].dataset]
+        layers = own[own["depth"].notna() & (own["metric"] == SHOWN_ROBUSTNESS)]
+        layers = layers[_is_main(layers, "", drawn.scores)]
+        if (layers["depth"] >= 0).any():
             head = own[(own["layer"] == HEAD) & own["depth"].isna()]
-            yield f"robustness-{dataset}", partial(robustness_figure, layers, head, averages)
+            aside = list(set_aside(evidence))
+            yield (
+                f"robustness-{evidence.rows[0].dataset}",
+                partial(robustness_figure, layers, head, drawn.averages, aside),
+            )
 
 
-def _of_pairs(rows: pd.DataFrame, scores: Scores, averages: Averages) -> Jobs:
-    for (dataset, model), own in rows.groupby(["dataset", "model"], sort=False):
-        own = own[_is_main(own, "_a", scores) & _is_main(own, "_b", scores)]
+def _of_pairs(drawn: Drawn) -> Jobs:
+    for (dataset, model), own in drawn.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
+        own = own[_is_main(own, "_a", drawn.scores) & _is_main(own, "_b", drawn.scores)]
         if len(own):
-            yield f"layer_pairs-{dataset}-{model}", partial(layer_pairs_figure, own, averages)
+            yield f"layer_pairs-{dataset}-{model}", partial(layer_pairs_figure, own, drawn.averages)
 
 
 def _is_main(rows: pd.DataFrame, end: str, scores: Scores) -> "pd.Series[bool]":

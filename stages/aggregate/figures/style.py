@@ -1,7 +1,5 @@
 """How every figure looks, and how it becomes files: byte-identical SVG and PNG for the same numbers."""
 
-import re
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,8 +22,8 @@ PURPLE = "#CC79A7"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 BLACK = "#222222"
-UNSEEN, SEEN, FIRST, ACCURACY = BLUE, VERMILION, "#85B9DB", BLACK
-BASELINE, CHANCE = "#5E5E5E", "#6E6E6E"
+UNSEEN, SEEN, FIRST, ACCURACY = BLUE, VERMILION, "#6FB1DD", BLACK
+BASELINE, CHANCE, ASIDE, DETAILS = "#5E5E5E", "#6E6E6E", "#6C6C6C", "#444444"
 
 Dashes = Literal["-"] | tuple[float, tuple[float, ...]]
 BASELINE_DASHES: Dashes = (0, (4, 2))
@@ -47,8 +45,11 @@ DASHES: tuple[Dashes, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
 WIDTH = 7.0
 """Inches: two columns of a printed page."""
 
-TEXT = 7.0
-"""Points: every label; titles are one point larger."""
+TEXT = 8.0
+"""Points: every label. In a figure of `WIDTH`, shown 830 px wide, that is 13 px."""
+
+SMALLEST = 5.5
+"""Points that text must have at least: 9 px in a figure of `WIDTH` that is shown 830 px wide."""
 
 BAND_ALPHA = 0.22
 
@@ -57,7 +58,7 @@ RC: Any = {
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": TEXT,
-    "axes.titlesize": TEXT + 1,
+    "axes.titlesize": TEXT + 0.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.labelsize": TEXT,
@@ -69,8 +70,8 @@ RC: Any = {
     "grid.linewidth": 0.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.labelsize": TEXT - 0.5,
-    "ytick.labelsize": TEXT - 0.5,
+    "xtick.labelsize": TEXT,
+    "ytick.labelsize": TEXT,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
@@ -127,13 +128,6 @@ def score_axis(ax: Axes, low: float, high: float) -> None:
     ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
 
 
-def tilt_names(ax: Axes, count: int) -> None:
-    """Turn an x axis' `count` names so that they do not overlap."""
-    ax.tick_params(axis="x", rotation=90 if count > 16 else 45)
-    for label in ax.get_xticklabels():
-        label.set(ha="center" if count > 16 else "right", rotation_mode="default" if count > 16 else "anchor")
-
-
 @dataclass(frozen=True)
 class Averages:
     """Over how many folds of unseen classes, and seeds of each, the values of a figure are means."""
@@ -157,14 +151,6 @@ class Averages:
     def bars(self) -> str:
         """What bars of one standard deviation are."""
         return f"± 1 standard deviation over {'folds' if self.n_folds > 1 else 'seeds'} (ddof = 1)"
-
-
-def caption(figure: Figure, text: str) -> None:
-    """Write what a figure shows above it, in as many lines as its width needs."""
-    characters = int(17 * figure.get_figwidth())
-    whole = re.sub(r" (?=[%=])|(?<==) ", "\N{NO-BREAK SPACE}", text)  # `95 %` and `ddof = 1` stay whole
-    lines = textwrap.fill(whole, characters).replace("\N{NO-BREAK SPACE}", " ")
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=TEXT + 1)
 
 
 def lay_out(figure: Figure) -> None:

@@ -7,6 +7,8 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 
 from stages.aggregate.figures import style
+from stages.aggregate.figures.robustness import CLEAN, SHADES
+from stages.aggregate.figures.steps import LINES
 
 
 def test_models_beyond_the_palette_differ_in_line_style():
@@ -39,26 +41,25 @@ def test_a_caption_says_what_values_are_means_of(n_folds, n_seeds, words, over):
     assert averages.bars == f"± 1 standard deviation over {over} (ddof = 1)"
 
 
-def test_a_caption_breaks_no_line_within_a_number_and_its_unit():
-    for length in range(60, 120):
-        figure = style.Figure(figsize=(style.WIDTH, 1))
-        style.caption(figure, f"{'x ' * (length // 2)}95 % and (ddof = 1)")
-        assert "95 %" in figure.get_suptitle()
-        assert "ddof = 1" in figure.get_suptitle()
+FIGURES = {
+    "overview": (*style.MODELS, style.ASIDE),
+    "depth": (style.UNSEEN, style.SEEN, style.FIRST),
+    "steps": tuple(line.color for line in LINES),
+    "robustness": (*SHADES, CLEAN, style.CHANCE),
+}
+"""The colours that stand beside each other in one figure."""
 
 
-PALETTE = (*style.MODELS, style.UNSEEN, style.SEEN)
-
-
+@pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("kind", ["protanomaly", "deuteranomaly", "tritanomaly", None])
-def test_every_two_colours_are_distinguishable_with_colour_blindness(kind):
+def test_every_two_colours_of_a_figure_are_distinguishable_with_colour_blindness(kind, figure):
     """Machado (2009) at full severity; differences in CAM02-UCS, where 1 is about the least that an eye can see."""
 
     def seen(color):
         space = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
         return np.clip(cspace_convert(to_rgb(color), space, "sRGB1"), 0, 1) if kind else to_rgb(color)
 
-    for first, second in itertools.combinations(dict.fromkeys(PALETTE), 2):
+    for first, second in itertools.combinations(FIGURES[figure], 2):
         assert deltaE(seen(first), seen(second), input_space="sRGB1") > 10, (first, second)
 
 
@@ -73,7 +74,7 @@ def test_contrast_is_that_of_known_greys():
     assert style.contrast("#767676") == pytest.approx(4.54, abs=0.005)  # the lightest grey that WCAG's AA allows
 
 
-@pytest.mark.parametrize("color", [*style.MODELS, style.FIRST, style.CHANCE, style.BASELINE])
+@pytest.mark.parametrize("color", [*style.MODELS, style.FIRST, style.CHANCE, style.BASELINE, style.DETAILS])
 def test_text_in_a_lines_colour_can_be_read(color):
     text = style.text_color(color)
     assert style.contrast(text) >= 4.5

@@ -26,6 +26,18 @@ def test_corrupted_copies_are_averaged_over_seeds_and_named_by_kind_and_severity
         [HEAD, "noise", 1, 0.3],
     ]
     assert table["relative"].tolist() == pytest.approx([0.625, 1.0, 0.5])
+    assert table["clean"].tolist() == pytest.approx([0.8, 0.8, 0.6])
+
+
+def test_clean_scores_are_known_from_any_corruption_that_leaves_something():
+    splits = {"noise_1": (0.4, 0.5), "noise_2": (0.0, 0.0), "blur_1": (0.8, 1.0)}
+    rows = [point("x", 0, "mean", value, split=split) | {"relative": share} for split, (value, share) in splits.items()]
+    rows += [point("y", 1, "mean", 0.0, split="noise_1") | {"relative": np.nan}]  # a share of nothing
+    table = robustness(typed(pd.DataFrame(rows)))
+    assert table.set_index(["layer", "severity"])["clean"].groupby(level=0).agg(list).to_dict() == {
+        "x": pytest.approx([0.8, 0.8, 0.8]),
+        "y": [0.0],
+    }
 
 
 def test_without_corruptions_the_table_has_its_columns_alone():
