@@ -104,7 +104,7 @@ def _fine_tuning(found: Recommendation) -> list[str]:
     said = {
         "raised": f"Fine-tuning to step {change.step} made it better",
         "lowered": f"Fine-tuning to step {change.step} made it worse",
-        "not distinguishable": f"Whether fine-tuning to step {change.step} makes it better is open",
+        "not distinguishable": f"What fine-tuning to step {change.step} did is not distinguishable",
     }[change.status]
     bounds = f"[{decimals(change.low, sign=True)}, {decimals(change.high, sign=True)}]"
     return [

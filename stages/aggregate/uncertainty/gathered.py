@@ -18,6 +18,9 @@ from stages.shared.params import RunParams
 
 T = TypeVar("T")
 
+NAMED = 3
+"""How many networks or curves a closing line names."""
+
 Name = tuple[str, str]
 """A network on a dataset: dataset and model."""
 
@@ -43,7 +46,7 @@ class Gathered:
             "nothing fitted again, so no intervals": _lacking(self.networks, lambda found: found.refits.empty),
             "no finite value": without_best,
         }
-        return "".join(f" ({what}: {', '.join(names)})" for what, names in parts.items() if names)
+        return "".join(f" ({what}: {_first(names)})" for what, names in parts.items() if names)
 
 
 def gather(measures: Path, layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams) -> Gathered:
@@ -77,6 +80,11 @@ def add_uncertainty(scores: Scores, known: Gathered, subsets: pd.DataFrame) -> S
     curves = _beside(_beside(scores.curves, stated, list(POINT)), add_ranges(scores.curves, subsets), list(POINT))
     intervals = accuracy_intervals(scores, known.accuracies, known.images)
     return replace(scores, curves=curves, accuracy=_beside(scores.accuracy, intervals, list(PLACE)))
+
+
+def _first(names: Sequence[str]) -> str:
+    """Name a few, and count the others."""
+    return ", ".join([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
 
 
 def _beside(table: pd.DataFrame, found: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

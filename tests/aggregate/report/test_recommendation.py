@@ -49,7 +49,7 @@ def test_every_score_fits_the_terminal(metric):
     ("status", "words"),
     [
         ("lowered", "Fine-tuning to step 100 made it worse: +0.090"),
-        ("not distinguishable", "Whether fine-tuning to step 100 makes it better is open: +0.090"),
+        ("not distinguishable", "What fine-tuning to step 100 did is not distinguishable: +0.090"),
     ],
 )
 def test_what_fine_tuning_did_is_said_in_plain_words(status, words):
