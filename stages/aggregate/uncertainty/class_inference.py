@@ -6,7 +6,8 @@ the rest, a layer's average score over all such repetitions.
 Each fold of unseen classes is one repetition, and the variance between folds is unbiased for everything that a new
 repetition draws anew, but has few degrees of freedom. Scores fitted again without each class show how layers vary
 together, but are biased as a level and blind to training. So the delete-one-class jackknife and the training seeds give
-the shape of the covariance, and the folds set its level, by one ratio over all contrasts of a family.
+the shape of the covariance, and the folds set its level, by one ratio over all contrasts of a family. Halves of the
+images are not added: leaving a class out takes its images along.
 """
 
 from dataclasses import dataclass

@@ -122,7 +122,8 @@ def clusterings(
             a single start takes none.
 
     Returns:
-        At most `search.polished` different partitions, least inertia first. Of fewer distinct rows than `clusters`,
+        At most `search.polished` different partitions, least inertia first. K-means draws by position: another order
+        of rows may change them as another seed does. Of fewer distinct rows than `clusters`,
         they have as many clusters as distinct rows.
     """
     if search.single:
