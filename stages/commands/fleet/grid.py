@@ -1,9 +1,6 @@
 """Which cells of the grid are open, and what computing one consists of."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ruamel.yaml import YAML
 
@@ -11,9 +8,8 @@ from stages.commands.config import Config
 from stages.commands.fleet.worker import Task
 from stages.commands.plan.cost import cost
 from stages.commands.plan.images import count_images
-from stages.commands.plan.stale import following
+from stages.commands.plan.stale import open_stages
 from stages.commands.project import ROOT
-from stages.shared.console import UserError
 from stages.shared.params import Cell, RunParams
 
 CELL_STAGES = ("finetune", "embed", "measure")
@@ -25,27 +21,8 @@ def open_cells(run: RunParams) -> list[Cell]:
     Raises:
         UserError: DVC cannot say.
     """
-    stale = following(changed_stages(), run)
+    stale = open_stages(run)
     return [cell for cell in run.cells() if any(name in stale for name in stage_names(cell))]
-
-
-def changed_stages() -> Iterable[str]:
-    """Names of the stages that DVC finds changed.
-
-    Raises:
-        UserError: DVC cannot say.
-    """
-    words = [sys.executable, "-m", "dvc", "status", "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    if done.returncode != 0:
-        raise UserError(f"`dvc status` must succeed, found: {last_line(done.stderr)}; run it to see more")
-    changed: dict[str, object] = json.loads(done.stdout)
-    return changed
-
-
-def last_line(text: str) -> str:
-    """Return the last line that says anything."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing was printed")
 
 
 def cell_name(cell: Cell) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from stages.commands.fleet.grid import last_line
 from stages.commands.fleet.worker import Source
+from stages.commands.plan.stale import last_line
 from stages.commands.project import ROOT
 from stages.shared.console import UserError
 

@@ -28,6 +28,7 @@ class Cost:
         checkpoints, embeddings: bytes on disk, embeddings before compression.
         training_memory: bytes of weights, gradients and AdamW's two moments, without activations.
         embed_memory: bytes of the shards being written.
+        layers: number of layers that are embedded, without the raw pixels; middle_width: the median of their widths.
     """
 
     parameters: int
@@ -38,6 +39,8 @@ class Cost:
     embeddings: int
     training_memory: int
     embed_memory: int
+    layers: int = 1
+    middle_width: int = 1
 
 
 def cost(config: Config, model: str, images: Images) -> Cost:
@@ -71,6 +74,8 @@ def cost(config: Config, model: str, images: Images) -> Cost:
         embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
         training_memory=4 * 4 * parameters if trained else 0,
         embed_memory=min(max(embedded, extra), SAMPLES_PER_SHARD) * row,
+        layers=len(widths),
+        middle_width=sorted(widths)[len(widths) // 2],
     )
 
 

@@ -18,12 +18,13 @@ from stages.shared.params import ALL
 
 @dataclass(frozen=True)
 class Images:
-    """How many images a fold of a dataset has by split, and how many seen classes."""
+    """How many images a fold of a dataset has by split, and how many seen and unseen classes."""
 
     train: int
     test: int
     unseen: int
     classes: int
+    unseen_classes: int = 0
 
 
 def images_of(config: Config, raw: Path, dataset: str) -> dict[Images, list[str]]:
@@ -71,14 +72,15 @@ def count_images(
 def count_splits(splits: Splits) -> Images:
     """Count the images of one fold."""
     train, test, unseen = (len(splits[split]) for split in ("train", "test", "unseen"))
-    return Images(train, test, unseen, classes=len({c.label for c in splits["train"]}))
+    seen, others = (len({c.label for c in splits[split]}) for split in ("train", "unseen"))
+    return Images(train, test, unseen, seen, others)
 
 
 def asked_for(params: DatasetParams) -> Images | None:
     """Count what an entry asks for of a source in `DOWNLOADS` in a numbered fold; None where the files alone tell."""
     classes, train, test = DOWNLOADS[params.source]
     if params.all_unseen:
-        return Images(0, 0, count, 0) if (count := classes * (params.unseen or train + test)) else None
+        return Images(0, 0, count, 0, classes) if (count := classes * (params.unseen or train + test)) else None
     unseen = len(params.unseen_classes or ()) or params.unseen_count or 0
     seen = len(params.seen_classes or ()) or classes - unseen
     images = Images(
@@ -86,6 +88,7 @@ def asked_for(params: DatasetParams) -> Images | None:
         test=params.test_total or seen * (params.test or test),
         unseen=unseen * (params.unseen or train),
         classes=seen,
+        unseen_classes=unseen,
     )
     return images if images.train and images.test and images.unseen else None
 

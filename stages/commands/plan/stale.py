@@ -5,21 +5,49 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
+from stages.commands.project import ROOT
+from stages.shared.console import UserError
 from stages.shared.params import RunParams
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 
 
-def stages_to_run(run: RunParams) -> str:
-    """Ask DVC which stages changed, add what follows from them, and count them by stage."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"], capture_output=True, text=True, check=False
-    )
+def changed_stages() -> list[str]:
+    """Names of the stages that DVC finds changed.
+
+    Raises:
+        UserError: DVC cannot say.
+    """
+    words = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode != 0:
-        return f"stages: unknown, since `dvc status` failed: {done.stderr.strip().splitlines()[-1]}"
-    stale = following(json.loads(done.stdout), run)
-    counts = [f"{sum(name.split('@')[0] == stage for name in stale)} {stage}" for stage in STAGES]
-    return f"stages that would run, or come from the cache: {', '.join(counts)}"
+        raise UserError(f"`dvc status` must succeed, found: {last_line(done.stderr)}; run it to see more")
+    return list(json.loads(done.stdout))
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says anything."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing was printed")
+
+
+def open_stages(run: RunParams) -> set[str]:
+    """Names of the stages that would run, or come from the cache.
+
+    Raises:
+        UserError: DVC cannot say.
+    """
+    return following(changed_stages(), run)
+
+
+def all_stages(run: RunParams) -> set[str]:
+    """Names of all stages of a grid."""
+    return following([f"prepare@{dataset}" for dataset in run.datasets], run)
+
+
+def count_stages(names: Iterable[str]) -> str:
+    """Count stages by what they are."""
+    kinds = [name.split("@")[0] for name in names]
+    return ", ".join(f"{kinds.count(stage)} {stage}" for stage in STAGES)
 
 
 def following(changed: Iterable[str], run: RunParams) -> set[str]:

@@ -6,6 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.fleet import command, grid
+from stages.commands.plan import stale
 from stages.commands.project import ROOT
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
@@ -14,11 +15,11 @@ RUN = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds"
 
 
 def test_a_cell_is_open_if_one_of_its_stages_changed_or_follows_one_that_did(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(grid, "changed_stages", lambda: ["measure@d-m-1-0", "finetune@d-n-0-0", "aggregate"])
+    monkeypatch.setattr(stale, "changed_stages", lambda: ["measure@d-m-1-0", "finetune@d-n-0-0", "aggregate"])
     assert grid.open_cells(RUN) == [("d", "m", "1", 0), ("d", "n", "0", 0)]
-    monkeypatch.setattr(grid, "changed_stages", lambda: ["aggregate"])
+    monkeypatch.setattr(stale, "changed_stages", lambda: ["aggregate"])
     assert grid.open_cells(RUN) == []
-    monkeypatch.setattr(grid, "changed_stages", lambda: ["prepare@d"])
+    monkeypatch.setattr(stale, "changed_stages", lambda: ["prepare@d"])
     assert len(grid.open_cells(RUN)) == 4
 
 
@@ -36,8 +37,8 @@ def test_an_unknown_cell_is_refused_with_some_that_are_known():
 
 
 def test_the_last_line_that_says_anything():
-    assert grid.last_line("a\nERROR: b \n\n") == "ERROR: b"
-    assert grid.last_line("\n") == "nothing was printed"
+    assert stale.last_line("a\nERROR: b \n\n") == "ERROR: b"
+    assert stale.last_line("\n") == "nothing was printed"
 
 
 def test_every_module_that_ray_sends_away_imports_the_standard_library_alone():

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stages.commands.plan.stale import following, stages_to_run
+from stages.commands.plan.stale import all_stages, count_stages, following, open_stages
+from stages.shared.console import UserError
 from stages.shared.params import RunParams
 
 RUN = RunParams(datasets=["a", "b"], models=["m", "n"], folds=[0, "all"], seeds=[0])
@@ -24,7 +25,12 @@ def test_what_follows_from_a_changed_stage():
 def test_stages_are_counted_and_a_failure_of_dvc_is_said(monkeypatch: pytest.MonkeyPatch):
     changed = SimpleNamespace(returncode=0, stdout=json.dumps({"embed@a-m-0-0": []}))
     monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: changed)
-    assert stages_to_run(RUN).endswith(": 0 prepare, 0 finetune, 1 embed, 1 measure, 1 aggregate")
+    assert count_stages(open_stages(RUN)) == "0 prepare, 0 finetune, 1 embed, 1 measure, 1 aggregate"
     failed = SimpleNamespace(returncode=253, stderr="one\nERROR: no lock\n")
     monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: failed)
-    assert stages_to_run(RUN) == "stages: unknown, since `dvc status` failed: ERROR: no lock"
+    with pytest.raises(UserError, match="`dvc status` must succeed, found: ERROR: no lock"):
+        open_stages(RUN)
+
+
+def test_all_stages_of_a_grid():
+    assert count_stages(all_stages(RUN)) == "2 prepare, 8 finetune, 8 embed, 8 measure, 1 aggregate"

@@ -1,0 +1,76 @@
+"""Speed and memory of this machine: what is timed is the real work, and what is multiplied adds up."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.commands.plan import predict
+from stages.commands.plan.calibrate import Speed, extended, in_new_process, time_embedding, time_training
+from stages.commands.plan.calibrate_measure import time_measuring, write_layer
+from stages.commands.plan.cost import Cost
+from stages.commands.plan.images import Images
+from stages.shared.embedding_store import open_embeddings
+from tests.commands.edited import config
+
+TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
+
+
+def test_memory_is_extended_along_the_line_through_the_last_two_batches():
+    assert extended([(4, 100.0), (8, 140.0)], 72) == 140 + 10 * 64
+    assert extended([(4, 100.0), (8, 140.0)], 8) == 140
+    assert extended([(6, 120.0)], 6) == 120
+
+
+def test_training_takes_longer_than_embedding_and_a_process_of_its_own_starts():
+    params = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}, "finetune.batch_size": 16})
+    entry = params.models["tiny"]
+    train = in_new_process(time_training, entry.network, params.finetune, 32, 4)
+    embed = in_new_process(time_embedding, entry.network, entry.taps, params.embed, 32, 4)
+    assert train.seconds > embed.seconds > 0
+    assert min(train.start, embed.start) > 0.3  # importing torch alone takes longer
+    assert 100 * 2**20 < embed.memory < 8 * 2**30
+
+
+def test_layers_are_written_with_the_classes_and_images_asked_for(tmp_path: Path):
+    write_layer(tmp_path / "store", {"test": (90, 3), "unseen": (40, 2)}, {"test": 2, "unseen": 1}, 7, [0, 5])
+    store = open_embeddings(tmp_path / "store")
+    assert [len(store.labels(split)) for split in ("test", "unseen")] == [45, 40]
+    assert np.unique(store.labels("unseen")).tolist() == ["unseen 0", "unseen 1"]
+
+
+def test_more_images_and_more_steps_take_longer_to_measure():
+    params = config({
+        "measure.kmeans.starts": 4, "measure.kmeans.polished": 1, "measure.refits.halves": 2,
+        "measure.refits.starts": 2, "measure.refits.polished": 1, "measure.analyses": ["class_subsets"],
+    }).measure  # fmt: skip
+    few, _ = time_measuring(params, Images(60, 40, 60, 3, 3), 8, [0, 5], 0.0)
+    more, _ = time_measuring(params, Images(60, 400, 600, 3, 3), 8, [0, 5], 0.0)
+    assert more.seconds > 1.5 * few.seconds > 0
+
+
+def test_a_cell_takes_what_its_passes_take(monkeypatch: pytest.MonkeyPatch):
+    speeds = {"time_training": Speed(0.01, 1e9, 2.0), "time_embedding": Speed(0.002, 2e8, 3.0)}
+    speeds["time_measuring"] = (Speed(4.0, 3e8, 1.0), 2.0)  # type: ignore[assignment]
+    monkeypatch.setattr(predict, "in_new_process", lambda work, *rest: speeds[work.__name__])
+    cost = Cost(1, 7200, 5000, 1.0, 1, 1, 1, 50, layers=9, middle_width=8)
+    params = config({"finetune.steps": [0, 100]})
+    found = predict.predict_cell(
+        params, "handwriting", "efficientnet_lite0", Images(1800, 600, 500, 15, 5), cost, workers=2
+    )
+    assert found.finetune == pytest.approx(2 + 7200 * 0.01 + 2 * 600 * 0.002 + predict.DVC_SECONDS)
+    assert found.embed == pytest.approx(3 + (5000 - 1200) * 0.002 + predict.DVC_SECONDS)
+    assert found.measure == pytest.approx(2 + (9 * 4 + 2) / 2 + predict.DVC_SECONDS)
+    assert found.memory == {"finetune": 1e9, "embed": 2e8 + 50, "measure": 6e8}
+
+
+def test_what_ran_before_tells_how_long_it_takes(tmp_path: Path):
+    log = tmp_path / "durations.jsonl"
+    assert predict.last_seconds(log, "prepare", "d") is None
+    assert predict.predict_aggregate(4, log) == predict.DVC_SECONDS + 12
+    log.write_text(
+        '{"stage": "prepare", "cell": "d", "seconds": 9.0}\n{"stage": "aggregate", "cell": "", "seconds": 30.0}\n'
+        '{"stage": "prepare", "cell": "d", "seconds": 7.0}\n{"stage": "prepare", "cell": "e", "seconds": 1.0}\n'
+    )
+    assert predict.last_seconds(log, "prepare", "d") == 7.0
+    assert predict.predict_aggregate(4, log) == predict.DVC_SECONDS + 30
