@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from stages.commands.plan.calibrate_measure import time_measuring
 from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
 from stages.prepare.decode_many import decode_many
+from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
 
 DVC_SECONDS = 1.0
@@ -82,7 +82,7 @@ def predict_prepare(config: Config, raw: Path, dataset: str, log: Path) -> float
     if known is not None:
         return known + DVC_SECONDS
     params = config.datasets[dataset]
-    with ExitStack() as resources:
+    with Resources(config.prepare.limits) as resources:
         contents = [c.content for c in list_images(raw, params, config.root_seed(dataset), resources).candidates]
         some = contents[:: max(1, len(contents) // DECODED)]
         began = time.perf_counter()
