@@ -28,6 +28,7 @@ COMMANDS = {
 STUDY_COMMANDS = {
     "collect": ("stages.commands.study.collect", "Collect finished cells' small results into a folder to commit."),
     "compare": ("stages.commands.study.compare", "Set a study beside the published results."),
+    "hero": ("stages.commands.study.hero.command", "Draw a finished study in one picture."),
     "regret": ("stages.commands.study.regret", "Tabulate what choosing a layer costs, for a page of the documents."),
     "ablate": ("stages.commands.study.ablate", "Tabulate DVC experiments: what each choice does to the scores."),
 }
