@@ -5,7 +5,7 @@ classes.csv, robustness.csv, regret.csv, recommendation.json, a table of each an
 figures/ and report.html (docs/results.md describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training \\
-        --thumbnails data/thumbnails --out data/results
+        --thumbnails data/thumbnails --prepared data/prepared --out data/results
 """
 
 import argparse
@@ -13,7 +13,9 @@ import os
 from pathlib import Path
 
 from stages.shared.stage_run import StageRun
-from stages.aggregate.page.provenance import describe_run, params_of
+from stages.aggregate.inputs import read_all_thumbnails, read_galleries
+from stages.aggregate.page.images import Pictures
+from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.params import read_asked
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
@@ -28,12 +30,13 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("aggregate", "", args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
-    inputs = [args.measures, args.training, args.thumbnails]
+    inputs = [args.measures, args.training, args.thumbnails, args.prepared]
     with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
         asked = read_asked(args.params)
         results = compute_results(args.measures, args.training, asked)
-        about = describe_run(asked.grid, params_of(args.params, asked.grid))
-        figures, size = write_results(run.scratch(args.out), results, about)
+        about = describe_run(args.params, asked.grid, args.prepared)
+        pictures = Pictures(read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid))
+        figures, size = write_results(run.scratch(args.out), results, about, pictures)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
     watch.done(f"{scores}, {figures} figures, a page of {size / 1e6:.1f} MB{results.note}")
     if not os.environ.get(NO_VERDICT):
@@ -46,6 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--measures", type=Path, required=True, help="holds each cell's layers.csv")
     parser.add_argument("--training", type=Path, required=True, help="holds each cell's training.csv")
     parser.add_argument("--thumbnails", type=Path, required=True, help="holds each dataset's thumbnails.parquet")
+    parser.add_argument("--prepared", type=Path, required=True, help="holds each dataset's manifest.csv")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: %(default)s")
     add_log_argument(parser)

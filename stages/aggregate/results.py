@@ -8,6 +8,7 @@ import pandas as pd
 from stages.aggregate.curves import Scores, average
 from stages.aggregate.figures.draw import Drawn, draw_figures
 from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers, read_refits
+from stages.aggregate.page.images import NO_PICTURES, Pictures
 from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.render import Study, write_page
 from stages.aggregate.params import Asked
@@ -99,13 +100,14 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     )  # fmt: skip
 
 
-def write_results(out: Path, results: Results, run: Run) -> tuple[int, int]:
+def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO_PICTURES) -> tuple[int, int]:
     """Write every file of data/results (docs/results.md describes each).
 
     Args:
         out: the folder; made if missing.
         results: what to write.
         run: what was run.
+        pictures: what the page shows of the images.
 
     Returns:
         The number of figures, and the size of the page in bytes.
@@ -123,5 +125,7 @@ def write_results(out: Path, results: Results, run: Run) -> tuple[int, int]:
     write_metrics(out / "metrics.json", results.summary)
     drawn = Drawn(results.scores, results.summary, results.evidence, results.tables, run.models)
     figures = draw_figures(out / "figures", drawn)
-    study = Study(results.scores, results.summary, results.findings, results.recommendations, results.tables, run)
+    study = Study(
+        results.scores, results.summary, results.findings, results.recommendations, results.tables, run, pictures
+    )
     return figures, write_page(out / "report.html", study)

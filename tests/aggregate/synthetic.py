@@ -146,6 +146,7 @@ def write_cells(
     steps = shape.get("steps", (0, 50, 100))
     for dataset in datasets:
         write_thumbnails(root / "thumbnails" / dataset, dataset, thumbnail_rows())
+        write_manifest(root / "prepared" / dataset / "manifest.csv")
     for dataset, model, fold, seed in product(datasets, models, folds, seeds):
         cell = Path(dataset) / model / fold / str(seed)
         rows = metric_rows(dataset, model, seed, fold=fold, **shape)
@@ -158,6 +159,13 @@ def write_cells(
         path = root / "training" / cell / "training.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         training_rows(dataset, model, seed, fold=fold, steps=steps).to_csv(path, index=False)
+
+
+def write_manifest(path: Path) -> None:
+    """Name 40 images of each of 5 classes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [f"class {i}/{n}" for i in range(5) for n in range(40)]
+    pd.DataFrame({"sample_id": names, "label": [name.split("/")[0] for name in names]}).to_csv(path, index=False)
 
 
 def freeze(grid: Path, model: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-DECIMALS = 4
-"""Of every number on the page; the tables beside it have full precision."""
+DECIMALS = 3
+"""Of every number on the page, as in all texts; the tables beside it have full precision."""
 
 UNSAFE = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 """What could end a script element, start a comment in it, or break a line of JavaScript, and its escape in JSON."""

@@ -9,7 +9,9 @@ from stages.aggregate.figures import style
 
 Spec = dict[str, Any]
 
-TEXT, FAINT = "currentColor", "#80808055"
+TEXT, FAINT, GROUND = "currentColor", "#80808055", "var(--ground)"
+UNSEEN = "var(--unseen)"
+"""The figures' colour of unseen classes; on a dark page their lighter blue."""
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
 X_SYMBOL = "M-0.5,-0.3L-0.3,-0.5L0,-0.2L0.3,-0.5L0.5,-0.3L0.2,0L0.5,0.3L0.3,0.5L0,0.2L-0.3,0.5L-0.5,0.3L-0.2,0Z"
 """A cross that stands on its feet, as a path within [-0.5, 0.5]."""
@@ -37,6 +39,7 @@ CONFIG: Spec = {
     "text": {"color": TEXT, "font": "system-ui, sans-serif", "fontSize": 11},
 }
 
+LEGEND: Spec = {"orient": "bottom", "direction": "vertical", "columns": 1}
 Y: Spec = {"field": "value", "type": "quantitative", "title": None}
 TIP: Spec = {"field": "tip", "type": "nominal"}
 
@@ -53,7 +56,7 @@ def charts() -> dict[str, Spec]:
     }
 
 
-def _chart(height: int | Spec, *layers: Spec, **further: Any) -> Spec:
+def _chart(height: int, *layers: Spec, **further: Any) -> Spec:
     return {
         "width": "container",
         "height": height,
@@ -77,34 +80,30 @@ def overview() -> Spec:
     x = {
         "field": "x", "type": "quantitative", "title": "position of the layer", "scale": {"nice": False, "zero": False},
         "axis": {
-            "values": [0, 0.25, 0.5, 0.75, 1],
+            "values": [0, 0.25, 0.5, 0.75, 1], "format": ".2~f",
             "labelExpr": "datum.value == 0 ? 'first layer' : datum.value == 1 ? 'last layer' : datum.label",
         },
     }  # fmt: skip
     color: Spec = {"field": "network", "type": "nominal", "scale": {"domain": [], "range": []}, "title": None}
-    shape = color | {"legend": {"orient": "bottom", "direction": "vertical", "columns": 1}}
-    line = {"x": x, "y": Y, "color": color | {"legend": None}}
-    dash = {"strokeDash": color | {"legend": None}}
+    color |= {"legend": LEGEND}
+    line = {"x": x, "y": Y, "color": color}
     ends = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
-    filled = {"condition": {"test": "datum.tied", "value": 1}, "value": 0.12}
+    point = line | {"shape": color, "tooltip": TIP}
     return _chart(
         340,
-        _layer("points", {"type": "line", "strokeWidth": 2}, line | dash),
+        _layer("points", {"type": "line", "strokeWidth": 2}, line | {"strokeDash": color}),
         _layer("points", {"type": "rule", "strokeWidth": 1.5}, line | ends, only="datum.best && isValid(datum.low)"),
-        _layer("points", {"type": "point", "size": 260, "strokeWidth": 1.5}, line, only="datum.best"),
+        _layer("points", {"type": "point", "size": 300, "strokeWidth": 1.5}, line, only="datum.best"),
+        _layer("points", {"type": "point", "size": 60, "fill": GROUND, "opacity": 1}, point, only="!datum.tied"),
+        _layer("points", {"type": "point", "size": 70, "filled": True, "opacity": 1}, point, only="datum.tied"),
         _layer(
-            "points", {"type": "point", "filled": True, "size": 70, "strokeWidth": 1.5},
-            line | {"shape": shape, "fillOpacity": filled, "stroke": color | {"legend": None}, "tooltip": TIP},
-        ),
-        _layer(
-            "leads", {"type": "rule", "strokeWidth": 3, "strokeCap": "butt"},
+            "leads", {"type": "rule", "strokeWidth": 3},
             line | {"y": Y | {"field": "from"}, "y2": {"field": "to"}, "tooltip": TIP},
         ),
         _layer(
             "leads", {"type": "text", "align": "right", "dx": -5, "fontWeight": 600},
             {"x": x, "y": Y, "text": {"field": "text"}},
         ),
-        resolve={"legend": {"shape": "independent"}},
     )  # fmt: skip
 
 
@@ -120,7 +119,7 @@ def depth() -> Spec:
     }  # fmt: skip
     color = {
         "field": "split", "type": "nominal", "legend": None,
-        "scale": {"domain": ["unseen", "seen"], "range": [style.UNSEEN, style.SEEN]},
+        "scale": {"domain": ["unseen", "seen"], "range": [UNSEEN, style.SEEN]},
     }  # fmt: skip
     shape = color | {"scale": {"domain": ["unseen", "seen"], "range": ["circle", "square"]}}
     chosen = {"opacity": {"condition": {"test": "datum.split == split", "value": 1}, "value": 0.5}}
@@ -145,7 +144,7 @@ def depth() -> Spec:
             "points", {"type": "point", "filled": True, "size": 45},
             line | {"shape": shape, "tooltip": TIP} | chosen,
         ),
-        _layer("ties", {"type": "rule", "strokeWidth": 5, "color": style.UNSEEN}, bottom),
+        _layer("ties", {"type": "rule", "strokeWidth": 5, "color": UNSEEN}, bottom),
         params=[{"name": "names", "value": []}, {"name": "split", "value": "unseen"}],
     )  # fmt: skip
 
@@ -157,19 +156,18 @@ def steps() -> Spec:
     """
     x = {"field": "step", "type": "quantitative", "title": "optimizer step", "scale": {"nice": False, "padding": 10}}
     lines = ["g, unseen classes", "g, seen classes", "accuracy, seen classes"]
-    scale = {"domain": lines, "range": [style.UNSEEN, style.SEEN, TEXT]}
-    color = {"field": "line", "type": "nominal", "title": None, "legend": None, "scale": scale}
-    shape: Spec = color | {"scale": {"domain": lines, "range": ["circle", "square", "diamond"]}}
-    shape |= {"legend": {"orient": "bottom", "direction": "vertical", "columns": 1}}
+    color: Spec = {"field": "line", "type": "nominal", "title": None, "legend": LEGEND}
+    color |= {"scale": {"domain": lines, "range": [UNSEEN, style.SEEN, TEXT]}}
+    shape = color | {"scale": {"domain": lines, "range": ["circle", "square", "diamond"]}}
     dash = color | {"scale": {"domain": lines, "range": [[1, 0], [1, 0], [5, 3]]}}
     base = {"x": x, "y": Y, "color": color}
     ends = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
+    mark = {"type": "point", "filled": True, "size": 55, "opacity": 1}
     return _chart(
         210,
         _layer("points", {"type": "rule"}, base | ends, only="isValid(datum.low)"),
         _layer("points", {"type": "line", "strokeWidth": 2}, base | {"strokeDash": dash}),
-        _layer("points", {"type": "point", "filled": True, "size": 55}, base | {"shape": shape, "tooltip": TIP}),
-        resolve={"legend": {"shape": "independent"}},
+        _layer("points", mark, base | {"shape": shape, "tooltip": TIP}),
     )
 
 
@@ -181,14 +179,14 @@ def similarity() -> Spec:
     axis: Spec = {"labelExpr": "names[datum.value]", "labelLimit": 110, "labelOverlap": True}
     axis |= {"ticks": False, "domain": False}
     place = {"type": "ordinal", "title": None}
-    x = place | {"field": "a", "axis": axis | {"labelAngle": -45}}
+    x = place | {"field": "a", "axis": axis | {"labelAngle": -90}}
     y = place | {"field": "b", "sort": "descending", "axis": axis | {"grid": False}}
     color = {
         "field": "value", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1], "clamp": True},
         "legend": {"title": "linear CKA", "orient": "right", "gradientLength": 140},
     }  # fmt: skip
     return _chart(
-        {"step": 26},
+        300,
         _layer("cells", {"type": "rect"}, {"x": x, "y": y, "color": color, "tooltip": TIP}),
         params=[{"name": "names", "value": []}],
     )
@@ -202,19 +200,18 @@ def best_and_last() -> Spec:
     y = {"field": "name", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 130, "grid": True}}
     layers = ["best layer", "last layer"]
     color = {
-        "field": "at", "type": "nominal", "title": None, "legend": None,
-        "scale": {"domain": layers, "range": [style.BLUE, style.ORANGE]},
+        "field": "at", "type": "nominal", "title": None, "legend": LEGEND,
+        "scale": {"domain": layers, "range": [UNSEEN, style.ORANGE]},
     }  # fmt: skip
-    shape = color | {"scale": {"domain": layers, "range": ["circle", "square"]}, "legend": {"orient": "bottom"}}
+    shape = color | {"scale": {"domain": layers, "range": ["circle", "square"]}}
     x = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "padding": 8}}
     return _chart(
-        {"step": 20},
+        200,
         _layer("points", {"type": "line", "color": "#808080"}, {"x": x, "y": y, "detail": {"field": "name"}}),
         _layer(
             "points", {"type": "point", "filled": True, "size": 75, "opacity": 1},
             {"x": x, "y": y, "color": color, "shape": shape, "tooltip": TIP},
         ),
-        resolve={"legend": {"shape": "independent"}},
     )  # fmt: skip
 
 
@@ -232,4 +229,4 @@ def projection() -> Spec:
         "shape": color | {"legend": legend}, "tooltip": TIP,
     }  # fmt: skip
     mark = {"type": "point", "filled": True, "size": 60, "opacity": 0.85}
-    return _chart(300, _layer("points", mark, encoding))
+    return _chart(300, _layer("points", mark, encoding), view={"stroke": FAINT})

@@ -107,7 +107,7 @@ const builders = {
         const models = own.map((i) => data.networks[i].model);
         const range = (values) => models.map((model) => values[data.models.indexOf(model) % values.length]);
         for (const layer of spec.layer) {
-          for (const [channel, values] of [["color", data.colors], ["stroke", data.colors], ["shape", data.shapes]]) {
+          for (const [channel, values] of [["color", data.colors], ["shape", data.shapes]]) {
             if (layer.encoding[channel]) layer.encoding[channel].scale = { domain: models, range: range(values) };
           }
           if (layer.encoding.strokeDash) {
@@ -163,7 +163,13 @@ const builders = {
       }
     }
     if (!points.length) return "This score chooses no layer, so it has no g.";
-    return { say: `${data.networks[at].model}: accuracy and the best layer's ${data.metrics[chosen.metric].name} against step`, sets: { points } };
+    return {
+      say: `${data.networks[at].model}: accuracy and the best layer's ${data.metrics[chosen.metric].name} against step`,
+      sets: { points },
+      change(spec) {
+        for (const layer of spec.layer) layer.encoding.x.axis = { values: [...new Set(points.map((point) => point.step))] };
+      },
+    };
   },
 
   similarity(element, chosen) {
@@ -192,26 +198,29 @@ const builders = {
     for (const row of rows) classes.set(row.label, [...(classes.get(row.label) ?? []), row]);
     const mean = (own, name) => own.reduce((sum, row) => sum + row[name], 0) / own.length;
     const named = [...classes].map(([label, own]) => ({ name: data.labels[label], best: mean(own, "best"), last: mean(own, "last") }));
-    return bestAndLast(named, metric, `${data.networks[at].model}: ${data.metrics[metric].name} of every class`);
+    const lower = data.metrics[metric].better === "lower";
+    named.sort((a, b) => (lower ? a.best - b.best : b.best - a.best));
+    return bestAndLast(named, `${data.networks[at].model}: ${data.metrics[metric].name} of every class`);
   },
 
   folds(element, chosen) {
     const at = Number(element.dataset.network), network = data.networks[at];
     const rows = rowsOf(data.best, { network: at, metric: chosen.metric }).filter((row) => row.fold !== MEAN);
-    const named = rows.map((row) => ({ name: `fold ${data.folds[row.fold]}: ${layerName(network, row.best)}`, best: row.value, last: row.last }));
-    return bestAndLast(named, chosen.metric, `${network.model}: ${data.metrics[chosen.metric].name} of every fold, unseen classes`);
+    const named = rows.map((row) => ({ name: `fold ${data.folds[row.fold]}: layer ${row.best + 1}`, best: row.value, last: row.last }));
+    return bestAndLast(named, `${network.model}: ${data.metrics[chosen.metric].name} of every fold, unseen classes`);
   },
 
   projection(element, chosen) {
     const found = gallery(element, chosen);
     if (!found) return "No images were kept of this network.";
+    note(element, `Fold ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
     const points = found.rows.map((row) => {
       const label = found.images.labels[row.image];
       return { label, x: row.x, y: row.y, tip: { title: label, image: source(found.images, row.image) } };
     });
     return {
-      say: `${found.title}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
+      say: `${data.networks[element.dataset.network].model}, ${found.name}, fold ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
       sets: { points },
       change(spec) {
         const { color, shape } = spec.layer[0].encoding;
@@ -231,13 +240,12 @@ function pointTip(network, row, at, further) {
   };
 }
 
-function bestAndLast(named, metric, say) {
+function bestAndLast(named, say) {
   if (!named.length) return "Not measured.";
-  const lower = data.metrics[metric].better === "lower";
-  named.sort((a, b) => (lower ? a.best - b.best : b.best - a.best));
+  const height = 75 + named.length * (named.length > 12 ? 15 : 22);
   const points = named.flatMap(({ name, best, last }) =>
     [["best layer", best], ["last layer", last]].map(([at, value]) => ({ name, at, value, tip: { title: name, [at]: number(value) } })));
-  return { say: `${say}, at the best and at the last layer`, sets: { points } };
+  return { say: `${say}, at the best and at the last layer`, sets: { points }, change: (spec) => { spec.height = height; } };
 }
 
 function logAxis(spec, metric) {
@@ -279,10 +287,11 @@ const source = (images, at) => `data:${images.type};base64,${images.images[at]}`
 function gallery(element, { fold }) {
   const at = Number(element.dataset.network), network = data.networks[at], images = data.images[network.dataset];
   const kept = fold === MEAN ? 1 : fold;
-  const rows = rowsOf(data.gallery, { network: at, fold: kept, at: element.dataset.at });
-  if (!images || !rows.length) return null;
-  const title = `${network.model}, ${layerName(network, rows[0].layer)}, fold ${data.folds[kept]}`;
-  return { rows, images, title };
+  const [found] = rowsOf(data.gallery, { network: at, fold: kept, at: element.dataset.at });
+  if (!images || !found) return null;
+  const rows = found.image.map((image, i) => ({ image, x: found.x[i], y: found.y[i], neighbours: found.neighbours[i] }));
+  const name = `${element.dataset.at} layer: ${layerName(network, found.layer)}`;
+  return { rows, images, name, fold: data.folds[kept], explained: found.explained };
 }
 
 /** Fill a gallery: of two images a class, the nearest of the shown images at the best and at the last layer. */
@@ -290,7 +299,9 @@ function fillGallery(element) {
   const layers = ["best", "last"].map((at) => gallery({ dataset: { ...element.dataset, at } }, selection())).filter(Boolean);
   const lines = layers.length ? queries(layers[0]).map((image) => neighbourLine(image, layers)) : [];
   element.querySelector(".lines").replaceChildren(...lines);
-  note(element, layers.length ? layers.map(rightNeighbours).join(" ") : "No images were kept of this network.");
+  note(element, layers.length === 0 ? "No images were kept of this network." :
+    `Fold ${layers[0].fold}, two images of each class. Neighbours of all its images that have the image's class: ` +
+    `${layers.map(rightNeighbours).join("; ")}.`);
 }
 
 function queries({ rows, images }) {
@@ -300,10 +311,10 @@ function queries({ rows, images }) {
   return own.sort((a, b) => label(a).localeCompare(label(b))).map((row) => row.image);
 }
 
-function rightNeighbours({ rows, images, title }) {
+function rightNeighbours({ rows, images, name }) {
   const right = (row) => row.neighbours.filter((other) => images.labels[other] === images.labels[row.image]).length;
   const [count, all] = rows.reduce(([r, a], row) => [r + right(row), a + row.neighbours.length], [0, 0]);
-  return `${title}: ${count} of ${all} neighbours of all shown images have the image's class.`;
+  return `${name}: ${Math.round((100 * count) / all)} %`;
 }
 
 function neighbourLine(image, layers) {
@@ -363,7 +374,7 @@ const tables = {
         model: network.model, dataset: network.dataset, best: cell(row.best + 1, `${row.best + 1} of ${network.layers.length}`),
         layer: network.layers[row.best], value: cell(row.value), range: interval(row.low, row.high), last: cell(row.last),
         lead: cell(row.lead, signed(row.lead)), least: cell(row.at_least, signed(row.at_least)), seen: cell(row.seen),
-        pixels: cell(row.pixels), chance: cell(row.chance), accuracy: cell(row.accuracy),
+        accuracy: cell(row.accuracy),
         parameters: share(network.parameters, row.best), operations: share(network.operations, row.best),
       };
     });

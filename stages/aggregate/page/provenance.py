@@ -1,5 +1,6 @@
 """What was run, for whom wants to do it again: the grid, its parameters, the libraries and the command."""
 
+import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.shared.params import SECTIONS, RunParams
@@ -45,28 +47,40 @@ class Run:
     datasets: list[tuple[str, str]]
 
 
-def describe_run(
-    grid: RunParams, params: Mapping[str, Any], command: str = COMMAND, datasets: Sequence[tuple[str, str]] = ()
-) -> Run:
-    """Describe the run of a grid.
+def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:
+    """Describe a run of the workflow.
 
     Args:
-        grid: which cells.
-        params: sections of the params file, or what stood in their place.
-        command: what computes it again with these parameters.
-        datasets: of each dataset, its name and what is known of it.
+        params: the params file.
+        grid: its grid.
+        prepared: holds `<dataset>/manifest.csv`.
     """
-    return Run(grid.models, _grid(grid), command, _as_yaml(params), _versions(), list(datasets))
-
-
-def params_of(path: Path, grid: RunParams) -> dict[str, Any]:
-    """Read the sections of a params file, of datasets and models the rows of the grid alone."""
-    known: dict[str, Any] = YAML(typ="safe", pure=True).load(path)
+    known: dict[str, Any] = YAML(typ="safe", pure=True).load(params)
     kept = {"datasets": grid.datasets, "models": grid.models}
-    return {
+    shown = {
         section: {name: known[section][name] for name in kept[section]} if section in kept else known[section]
         for section in SECTIONS
     }
+    datasets = [(dataset, _dataset(prepared / dataset / "manifest.csv")) for dataset in grid.datasets]
+    return Run(grid.models, _grid(grid), COMMAND, _as_yaml(shown), _versions(), datasets)
+
+
+def describe_scoring(params: Mapping[str, Any], grid: RunParams, command: str) -> Run:
+    """Describe how embeddings from files were scored.
+
+    Args:
+        params: what stands in the place of sections of the params file.
+        grid: which cells.
+        command: what scores them again.
+    """
+    return Run(grid.models, _grid(grid), command, _as_yaml(params), _versions(), [])
+
+
+def _dataset(manifest: Path) -> str:
+    """Count a dataset's images and classes, and name the manifest, which names every image, by its content."""
+    labels = pd.read_csv(manifest, usecols=["label"], dtype=str, keep_default_na=False)["label"]
+    fingerprint = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    return f"{len(labels):,} images of {labels.nunique():,} classes; SHA-256 of manifest.csv: {fingerprint}"
 
 
 def _grid(grid: RunParams) -> str:

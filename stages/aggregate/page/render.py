@@ -21,11 +21,12 @@ from stages.aggregate.curves import Scores
 from stages.aggregate.figures import style
 from stages.aggregate.formatting import decimals, place
 from stages.aggregate.formatting import number as number_words
-from stages.aggregate.metric_info import METRIC_INFO, metric_name
+from stages.aggregate.metric_info import metric_info, metric_name
 from stages.aggregate.page import charts
 from stages.aggregate.page.blob import script_json
 from stages.aggregate.page.cards import make_cards
 from stages.aggregate.page.details import class_scores, layer_similarity
+from stages.aggregate.page.images import Pictures, all_thumbnails, galleries
 from stages.aggregate.page.networks import Names, collect_names, main_curves
 from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.series import all_series
@@ -34,6 +35,7 @@ from stages.aggregate.recommendation.records import Recommendation
 from stages.aggregate.report.findings import Finding
 from stages.aggregate.report.recommendation import recommendation_sentences
 from stages.aggregate.report.summary_md import averages
+from stages.aggregate.report.verdict import verdict_of
 from stages.aggregate.tables.summary import SummaryRow
 
 HERE = Path(__file__).parent
@@ -49,7 +51,6 @@ NETWORK_COLUMNS = [
     ("lead", "lead", "of an earlier layer over the last, without the bias of choosing it"),
     ("least", "at least", "lower bound of the best earlier layer's lead"),
     ("seen", "seen", "best score of any layer on test images of the seen classes"),
-    ("pixels", "pixels", "raw pixels as an embedding"), ("chance", "chance", ""),
     ("accuracy", "accuracy", "of the network on seen classes"),
     ("parameters", "parameters", "share of the network's parameters up to the best layer"),
     ("operations", "multiply-adds", "share of the network's multiply-adds up to the best layer"),
@@ -76,7 +77,7 @@ class Study:
         recommendations: of each network.
         tables: the tables of the results by file name.
         run: what was run; the order of its models fixes their colours.
-        verdict: as `whichlayer verdict` prints it; may be empty.
+        pictures: of the images.
     """
 
     scores: Scores
@@ -85,7 +86,7 @@ class Study:
     recommendations: Sequence[Recommendation]
     tables: Mapping[str, pd.DataFrame]
     run: Run
-    verdict: str = ""
+    pictures: Pictures
 
 
 def write_page(path: Path, study: Study) -> int:
@@ -128,8 +129,8 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
         "similarity": layer_similarity(study.tables["layer_pairs.csv"], names),
         "classes": classes,
         "labels": labels,
-        "images": {},
-        "gallery": {"network": []},
+        "images": all_thumbnails(study.pictures),
+        "gallery": galleries(study.pictures, best, names.metrics.index(_main(study).metric), names),
         "charts": charts.charts(),
         "colors": charts.COLORS,
         "shapes": charts.SHAPES,
@@ -142,6 +143,8 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     main = [row for row in study.summary if row.main]
     cards = make_cards(study.recommendations, study.summary, study.scores)
     score = metric_name(main[0].metric)
+    first = [metric == main[0].metric or metric_info(metric).in_paper for metric in names.metrics]
+    several = len({dataset for dataset, _ in names.keys}) > 1
     return {
         "headline": "Which layer separates unseen classes best?",
         "scope": f"{study.run.grid} {averages(main)}.",
@@ -149,20 +152,22 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "score": score,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "recommendations": list(map(recommendation_sentences, study.recommendations)),
-        "verdict": study.verdict,
+        "verdict": verdict_of(study.summary, study.findings, study.recommendations),
         "findings": study.findings,
         "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
         "metrics": blob["metrics"],
         "main_metric": main[0].metric,
-        "shown_metrics": sum(metric in METRIC_INFO and METRIC_INFO[metric].in_paper for metric in names.metrics),
+        "first_metrics": [place for place, is_first in enumerate(first) if is_first],
+        "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
         "splits": SPLIT_WORDS,
         "steps": names.steps,
         "folds": names.folds,
         "mean": blob["mean"],
         "networks": [_network_words(number, names, main, blob) for number in range(len(names.networks))],
-        "network_columns": NETWORK_COLUMNS,
+        "network_columns": [column for column in NETWORK_COLUMNS if several or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
-        "legend_looks": (style.UNSEEN, style.SEEN, style.BAND_ALPHA),
+        "seen": style.SEEN,
+        "band_opacity": style.BAND_ALPHA,
         "run": study.run,
     }
 
@@ -180,6 +185,10 @@ def _network_words(number: int, names: Names, main: Sequence[SummaryRow], blob: 
         "last": f"{place(row.last_depth, row.last_depth)} ({row.last_layer})",
         "has_images": number in blob["gallery"]["network"],
     }
+
+
+def _main(study: Study) -> SummaryRow:
+    return next(row for row in study.summary if row.main)
 
 
 def _mean_words(scores: Scores) -> str:

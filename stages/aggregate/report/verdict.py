@@ -10,7 +10,7 @@ from pathlib import Path
 from stages.aggregate.formatting import at_last_step, harmless, joined, number, shorten, wrapped
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.records import Recommendation, read_recommendations
-from stages.aggregate.report.findings import read_findings
+from stages.aggregate.report.findings import Finding, read_findings
 from stages.aggregate.report.scopes import brief_scope, widest
 from stages.aggregate.report.verdict_choice import choice
 from stages.aggregate.report.verdict_findings import finding_line
@@ -41,15 +41,38 @@ def verdict(results: Path) -> str:
     Raises:
         UserError: there are no results, or they are of another version.
     """
-    rows = read_summary(results / "summary.csv")
-    findings = read_findings(results / "findings.json")
-    found = read_recommendations(results / "recommendation.json")
+    return verdict_of(
+        read_summary(results / "summary.csv"),
+        read_findings(results / "findings.json"),
+        read_recommendations(results / "recommendation.json"),
+        rest=_rest(results),
+    )
+
+
+def verdict_of(
+    rows: Sequence[SummaryRow],
+    findings: Sequence[Finding],
+    found: Sequence[Recommendation],
+    *,
+    rest: Sequence[str] = ("",),
+) -> str:
+    """Put the verdict into words.
+
+    Args:
+        rows: of the summary.
+        findings: the claims, judged.
+        found: the recommendations.
+        rest: wordings of what is to be said last, from long to short, by default nothing.
+
+    Returns:
+        At most `LINES` lines of at most `WIDTH` columns.
+    """
     main = [row for row in rows if row.main]
     parts = {
         SCOPE: _scope(main, found),
         CHOICE: choice(found),
         USES: uses(rows, found),
-        REST: _rest(results),
+        REST: rest,
         **dict(zip((ACCURACY, DEPTH, FINE_TUNING), map(finding_line, findings), strict=True)),
     }
     room = LINES - min(LEAST_LINES, 1 + len(main))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stages.shared.stage_run import is_empty_folder, publish, remove, remove_leftovers
-from stages.aggregate.page.provenance import describe_run
+from stages.aggregate.page.provenance import describe_scoring
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
@@ -76,7 +76,7 @@ def _score(
         said += measure_cell(folders, cell, store, measure)
     results = compute_results(folders.measures, folders.training, asked_of(grid, measure, aggregate))
     known = {"measure": measure.model_dump(mode="json"), "aggregate": aggregate.model_dump(mode="json")}
-    write_results(out, results, describe_run(grid, known, "whichlayer score FILE"))
+    write_results(out, results, describe_scoring(known, grid, "whichlayer score FILE"))
     for folder in (folders.embeddings, folders.training):
         remove(folder)
     for note in dict.fromkeys(said):

@@ -21,7 +21,7 @@ def test_a_number_that_json_lacks_is_an_error():
 
 def test_numbers_are_rounded_whole_ones_are_short_and_what_is_missing_is_null():
     values = [0.123449, np.float32(0.5), 2.0, -0.00001, np.nan, np.inf, None]
-    assert script_json(numbers(values)) == "[0.1234,0.5,2,0,null,null,null]"
+    assert script_json(numbers(values)) == "[0.123,0.5,2,0,null,null,null]"
 
 
 def test_names_become_places_and_rows_columns():

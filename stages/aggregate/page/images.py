@@ -1,0 +1,98 @@
+"""The page's images: thumbnails, and where the best and the last layer of each network put them."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from stages.aggregate.page.blob import Columns, columns
+from stages.aggregate.page.networks import Names, Network
+from stages.shared.params import Cell
+from stages.shared.thumbnails import MEDIA_TYPE
+
+AT = ("best", "last")
+PLACES = 3
+"""Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is shown of the images.
+
+    Attributes:
+        thumbnails: of each dataset (stages.shared.thumbnails).
+        galleries: of each cell, in the order of the grid (stages.shared.gallery).
+    """
+
+    thumbnails: Mapping[str, pd.DataFrame]
+    galleries: Mapping[Cell, pd.DataFrame]
+
+
+NO_PICTURES = Pictures({}, {})
+
+
+def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
+    """Give every dataset's thumbnails: labels and pictures (base64) in the order of their table, and their type."""
+    return {
+        dataset: {
+            "type": MEDIA_TYPE,
+            "labels": list(table["label"]),
+            "images": [base64.b64encode(picture).decode() for picture in table["image"]],
+        }
+        for dataset, table in pictures.thumbnails.items()
+        if len(table)
+    }
+
+
+def galleries(pictures: Pictures, best: Columns, main: int, names: Names) -> Columns:
+    """Give where the best and the last layer put the thumbnails' images, of the first seed of each network and fold.
+
+    Args:
+        pictures: of the images.
+        best: the page's best layers.
+        main: the place of the main score, which says what layer is best on average over folds.
+        names: what places refer to.
+
+    Returns:
+        Columns network, fold; at (`best` or `last`); layer (its place); explained, the share of variance in the plane;
+        and lists over images: image (places in the thumbnails), x, y, and neighbours (lists of such places).
+    """
+    chosen = _best_layers(best, main)
+    rows, done = [], set()
+    for (dataset, model, fold, _), table in pictures.galleries.items():
+        if fold not in names.folds or (dataset, model, fold) in done or table.empty:
+            continue
+        done.add((dataset, model, fold))
+        number = names.keys.index((dataset, model))
+        image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
+        layers = zip(AT, (chosen[number], len(names.networks[number].layers) - 1), strict=True)
+        for at, place in layers:
+            own = _of_layer(table, names.networks[number], place)
+            rows.append(
+                {"network": number, "fold": names.folds.index(fold), "at": at, "layer": place} | _plane(own, image)
+            )
+    return columns(rows, ["network", "fold", "at", "layer", "explained", "image", "x", "y", "neighbours"])
+
+
+def _best_layers(best: Columns, main: int) -> dict[int, int]:
+    """Network -> the place of its best layer, by the main score's mean over folds (the first of `folds`)."""
+    rows = zip(*(best[name] for name in ("network", "fold", "metric", "best")), strict=True)
+    return {network: layer for network, fold, metric, layer in rows if fold == 0 and metric == main}
+
+
+def _of_layer(table: pd.DataFrame, network: Network, place: int) -> pd.DataFrame:
+    layer = network.layers.iloc[place]
+    rows: pd.DataFrame = table[(table["layer"] == layer["layer"]) & (table["pooling"] == layer["embedding"])]
+    return rows
+
+
+def _plane(own: pd.DataFrame, image: Mapping[str, int]) -> dict[str, Any]:
+    farthest = float(own[["x", "y"]].abs().to_numpy().max()) or 1.0
+    return {
+        "explained": round(float(own["explained"].iloc[0]), 2),
+        "image": [image[sample] for sample in own["sample_id"]],
+        **{axis: [round(float(value) / farthest, PLACES) + 0.0 for value in own[axis]] for axis in ("x", "y")},
+        "neighbours": [[image[sample] for sample in nearest] for nearest in own["neighbours"]],
+    }

@@ -1,0 +1,50 @@
+"""A page of a made-up grid, with names that would do harm if they were taken for anything but text."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.aggregate.inputs import read_all_thumbnails, read_galleries
+from stages.aggregate.page.images import Pictures
+from stages.aggregate.page.provenance import describe_run
+from stages.aggregate.page.render import Study
+from stages.aggregate.params import read_asked
+from stages.aggregate.results import compute_results
+from tests.aggregate.synthetic import write_cells, write_params
+
+HOSTILE = "<script>alert(1)</script>"
+FORMULA = "=1+1"
+DATASETS, MODELS, FOLDS = ["handwriting"], ["small", "small_scratch"], ["0", "1", "2"]
+METRICS = ("nmi", "knn_purity", "nn1_accuracy", "ami")
+LAYERS = ("stem", FORMULA, "blocks.1", "blocks.2", "head_conv")
+
+
+def made_study(root: Path) -> Study:
+    """Two networks of five layers over three folds; a class is called HOSTILE, and a layer FORMULA."""
+    write_cells(root, DATASETS, MODELS, [0], folds=FOLDS, analyses=True, metrics=METRICS, layers=LAYERS)
+    rename_class(root, "class 0", HOSTILE)
+    params = root / "params.yaml"
+    analyses = ["class_subsets", "layer_pairs"]
+    write_params(params, DATASETS, MODELS, [0], folds=f"[{', '.join(FOLDS)}]", analyses=analyses)
+    asked = read_asked(params)
+    found = compute_results(root / "measures", root / "training", asked)
+    thumbnails = read_all_thumbnails(root / "thumbnails", asked.grid)
+    pictures = Pictures(thumbnails, read_galleries(root / "measures", asked.grid))
+    run = describe_run(params, asked.grid, root / "prepared")
+    return Study(found.scores, found.summary, found.findings, found.recommendations, found.tables, run, pictures)
+
+
+def rename_class(root: Path, old: str, new: str) -> None:
+    """Give a class another name in every file of the cells and of the thumbnails."""
+    for path in root.rglob("*.parquet"):
+        table = pq.read_table(path)
+        renamed = table.to_pandas()
+        for name in {"label", "part"} & set(renamed.columns):
+            renamed[name] = renamed[name].replace(old, new)
+        pq.write_table(pa.Table.from_pandas(renamed, schema=table.schema, preserve_index=False), path)
+    for path in root.rglob("class_subsets.csv"):
+        renamed = pd.read_csv(path, keep_default_na=False)
+        renamed["left_out"] = renamed["left_out"].str.replace(old, new)
+        renamed.to_csv(path, index=False)

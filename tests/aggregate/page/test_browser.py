@@ -1,0 +1,237 @@
+"""The page as people use it, in a browser without a network."""
+
+import csv
+import io
+
+import pytest
+
+from tests.aggregate.page.made import FORMULA, HOSTILE, LAYERS, METRICS, MODELS
+
+pytestmark = pytest.mark.slow
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DRAWN = "() => Promise.all([...document.querySelectorAll('.chart')].map((chart) => pending.get(chart)))"
+"""Waits for the charts that were begun."""
+
+
+class Visit:
+    """The page, open in the browser, and what it said and asked for."""
+
+    def __init__(self, browser, file, viewport=DESKTOP, **options):
+        self.context = browser.new_context(viewport=viewport, offline=True, **options)
+        self.requests, self.messages = [], []
+        self.page = self.context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.messages.append(dialog.message), dialog.dismiss()))
+        self.page.goto(file.as_uri())
+        self.drawn()
+
+    def drawn(self):
+        self.page.evaluate(DRAWN)
+
+    def open_all(self):
+        self.page.evaluate("document.querySelectorAll('details').forEach((section) => { section.open = true; })")
+        self.page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => pending.has(chart))")
+        self.drawn()
+
+    def select(self, name, label):
+        self.page.get_by_role("combobox", name=name).select_option(label=label)
+        self.drawn()
+
+
+@pytest.fixture
+def visit(browser, page_file):
+    made = []
+
+    def make(**options):
+        made.append(Visit(browser, page_file, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.context.close()
+
+
+def svg(page, chart, nth=0):
+    return page.locator(f"[data-chart={chart}] svg.marks").nth(nth)
+
+
+def table_rows(page, table):
+    return [row.inner_text().split("\t") for row in page.locator(f"#{table} tbody tr").all()]
+
+
+def test_it_asks_for_nothing_says_nothing_and_every_chart_has_marks(visit, page_file):
+    opened = visit()
+    opened.open_all()
+    assert opened.requests == [page_file.as_uri()]
+    assert opened.messages == []
+    charts = opened.page.locator(".chart").all()
+    per_network = len(METRICS) + 4 + 2  # depth; steps, similarity, classes, folds; best and last on a plane
+    assert len(charts) == 1 + len(MODELS) * per_network
+    for chart in charts:
+        marks = chart.locator("svg .mark-symbol path, svg .mark-rect path")
+        assert marks.count() >= 5, chart.get_attribute("data-chart")
+
+
+def test_the_browser_runs_no_other_script_and_loads_nothing(visit):
+    opened = visit()
+    refused = opened.page.evaluate(
+        """async () => {
+          const script = document.createElement("script");
+          script.textContent = "window.harm = true";
+          document.body.append(script);
+          const loaded = await fetch("data:text/plain,x").then(() => true, () => false);
+          return [window.harm ?? false, loaded];
+        }"""
+    )
+    assert refused == [False, False]
+    assert all("Content Security Policy" in message for message in opened.messages)
+
+
+def test_a_hostile_name_is_text_everywhere(visit):
+    opened = visit()
+    opened.open_all()
+    page = opened.page
+    assert page.locator(".gallery figcaption", has_text=HOSTILE).count() >= 2
+    assert page.locator("[data-chart=classes] svg text", has_text=HOSTILE[:13]).count() >= 2  # cut to the axis' width
+    assert page.locator("[data-chart=projection] svg text", has_text=HOSTILE[:13]).count() >= 2
+    assert page.locator("script:not([type])").count() == 2
+    assert opened.messages == []
+
+
+def test_hovering_over_a_point_shows_its_image_and_class(visit):
+    page = visit().page
+    page.locator("details.network > summary").first.click()
+    point = page.locator("[data-chart=projection] svg .mark-symbol.role-mark path").first
+    point.scroll_into_view_if_needed()
+    point.hover()
+    image = page.locator("#vg-tooltip-element.visible img")
+    image.wait_for()
+    assert image.evaluate("(image) => [image.naturalWidth, image.src.slice(0, 23)]") == [16, "data:image/webp;base64,"]
+    assert page.locator("#vg-tooltip-element h2").inner_text() in {HOSTILE, *(f"class {i}" for i in range(1, 5))}
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("Score", "1-NN accuracy"), ("Split", "seen classes"), ("Step", "0"), ("Fold", "1")],
+)
+def test_the_selector_drives_charts_tables_and_their_titles(visit, study, name, label):
+    opened = visit()
+    page = opened.page
+    before = svg(page, "overview").evaluate("(svg) => svg.outerHTML"), table_rows(page, "networks")
+    opened.select(name, label)
+    assert svg(page, "overview").evaluate("(svg) => svg.outerHTML") != before[0]
+    words = {"Step": "step 0", "Fold": "fold 1", "Split": "seen classes"}.get(name, label)
+    assert words in page.locator("[data-chart=overview] h4").inner_text()
+    assert words in page.locator("[data-chart=overview] [role=graphics-document]").get_attribute("aria-label")
+    assert (table_rows(page, "networks") != before[1]) == (
+        name in ("Score", "Fold")
+    )  # it is of unseen, at the last step
+
+
+def test_charts_show_the_tables_numbers(visit, study):
+    """The curve of one score and fold, read off the drawn points, is depth.csv's."""
+    opened = visit()
+    opened.select("Score", "k-NN purity")
+    opened.select("Fold", "2")
+    depth = study.tables["depth.csv"].query("model == 'small' and metric == 'knn_purity' and fold == '2'")
+    depth = depth[depth["split"] == "unseen"]
+    opened.page.locator("details.network > summary").first.click()
+    rows = table_rows(opened.page, "layers-0")
+    assert [(row[0], row[2]) for row in rows] == [
+        (layer, f"{value:.3f}") for layer, value in zip(depth["layer"], depth["value"], strict=True)
+    ]
+    points = opened.page.evaluate("document.querySelector('[data-chart=overview]').view.data('points')")
+    shown = [point["value"] for point in points if point["network"] == "small"]
+    assert shown == pytest.approx(list(depth["value"]), abs=5e-4)
+
+
+def test_tables_sort_by_their_headers_also_by_keyboard(visit):
+    page = visit().page
+    page.locator("details.network > summary").first.click()
+    header = page.locator("#layers-0 th", has_text="unseen")
+    assert header.get_attribute("aria-sort") is None
+    header.get_by_role("button").click()
+    values = [float(row[2]) for row in table_rows(page, "layers-0")]
+    assert (header.get_attribute("aria-sort"), values) == ("ascending", sorted(values))
+    header.get_by_role("button").press("Enter")
+    descending = [float(row[2]) for row in table_rows(page, "layers-0")]
+    assert (header.get_attribute("aria-sort"), descending) == ("descending", values[::-1])
+    page.locator("#layers-0 th", has_text="name").get_by_role("button").press("Space")
+    assert [row[0] for row in table_rows(page, "layers-0")] == sorted(LAYERS)
+    assert page.locator("#layers-0 th[aria-sort]").count() == 1
+
+
+def test_a_table_is_saved_as_csv_in_which_no_formula_runs(visit):
+    page = visit().page
+    page.locator("details.network > summary").first.click()
+    with page.expect_download() as download:
+        page.locator("button[data-save=layers-0]").click()
+    assert download.value.suggested_filename == "handwriting-small-layers.csv"
+    rows = list(csv.reader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
+    assert rows[0] == ["name", "layer", "unseen", "interval", "ties", "seen", "parameters", "multiply-adds"]
+    assert [row[0] for row in rows[1:]] == [f"'{name}" if name == FORMULA else name for name in LAYERS]
+    assert [float(row[2]) for row in rows[1:]] == [float(row[2]) for row in table_rows(page, "layers-0")]
+
+
+@pytest.mark.parametrize(
+    ("text", "saved"),
+    [
+        ("=1+1", "'=1+1"), ("+1+1", "'+1+1"), ("-cmd", "'-cmd"), ("@sum", "'@sum"), ("\tx", "'\tx"), ("\rx", '"\'\rx"'),
+        ("-0.028", "-0.028"), ("0.5", "0.5"), ("", ""), ('a "b", c', '"a ""b"", c"'),
+    ],
+)  # fmt: skip
+def test_a_field_of_a_csv_file(visit, text, saved):
+    assert visit().page.evaluate("(text) => field(text)", text) == saved
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(visit):
+    opened = visit(viewport=PHONE, has_touch=True)
+    opened.open_all()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert opened.messages == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_serious_keeps_anyone_from_using_it(visit, scheme, viewport):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install '.[dev]'").Axe()
+    opened = visit(viewport=viewport, color_scheme=scheme)
+    opened.open_all()
+    found = axe.run(opened.page).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert not serious, [(each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"]) for each in serious]
+
+
+def test_sections_open_by_keyboard_and_draw_what_is_in_them(visit):
+    opened = visit()
+    summary = opened.page.locator("details.network > summary").first
+    assert opened.page.locator("details.network").first.locator("svg.marks").count() == 0
+    summary.press("Enter")
+    opened.page.locator("details.network[open] [data-chart=depth] svg.marks").first.wait_for()
+    assert opened.page.locator("details.network").first.locator("svg.marks").count() > 0
+
+
+def test_print_shows_every_section_and_no_controls(visit):
+    opened = visit()
+    page = opened.page
+    page.emulate_media(media="print")
+    assert not page.locator("#controls").is_visible()
+    closed = page.locator("details:not([open])").count()
+    assert closed > 0
+    drawn = page.evaluate(
+        """() => {
+          dispatchEvent(new Event("beforeprint"));
+          return new Promise((done) => queueMicrotask(() => setTimeout(() => done([
+            document.querySelectorAll("details:not([open])").length,
+            [...document.querySelectorAll(".chart")].filter((chart) => !chart.querySelector("svg.marks")).length,
+          ]))));
+        }"""
+    )
+    assert drawn == [0, 0]
+    assert not any(button.is_visible() for button in page.locator("button.save").all())
+    page.evaluate('dispatchEvent(new Event("afterprint"))')
+    assert page.locator("details:not([open])").count() == closed
+    assert len(page.pdf()) > 50_000
