@@ -62,7 +62,7 @@ class SearchParams(Params):
         polished: how many of the best distinct partitions are fitted on in all columns, at most `starts`.
     """
 
-    starts: Annotated[int, Field(ge=1)]
+    starts: Annotated[int, Field(ge=1, le=10_000)]
     polished: Annotated[int, Field(ge=1)]
 
     @model_validator(mode="after")
@@ -98,7 +98,7 @@ class RefitsParams(SearchParams):
 
     metrics: list[RefittedName]
     steps: Steps
-    halves: Annotated[int, Field(ge=0), AfterValidator(_even)]
+    halves: Annotated[int, Field(ge=0, le=1000), AfterValidator(_even)]
 
 
 class ProbeParams(Params):
@@ -111,7 +111,7 @@ class ProbeParams(Params):
             where `probe_accuracy` is in `measure.extra.metrics`, at those of them that are in `measure.extra.steps`.
     """
 
-    C: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    C: Annotated[float, Field(ge=1e-8, le=1e8)]
     folds: Annotated[int, Field(ge=2)]
     steps: Steps
 

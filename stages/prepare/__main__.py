@@ -19,6 +19,7 @@ from stages.prepare.params import PrepareParams, read_dataset
 from stages.prepare.thumbnails import make_thumbnails
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.params import read_section
+from stages.shared.plain_text import plain
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,7 +48,7 @@ def main() -> None:
         report = prepare_dataset(args.raw, prepared, params, seed, args.dataset, section.limits)
         make_thumbnails(prepared, thumbnails, list(report.images), seed, args.dataset)
     for note in report.notes():
-        print(f"prepare {args.dataset}: {note}", file=sys.stderr, flush=True)
+        print(plain(f"prepare {args.dataset}: {note}"), file=sys.stderr, flush=True)
     watch.done(f"{report.summary()} in {args.out}")
 
 

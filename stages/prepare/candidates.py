@@ -1,6 +1,5 @@
 """What a source gives: the images that a dataset could use, none of them read yet."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +7,7 @@ from typing import Literal
 from PIL import Image
 
 from stages.shared.console import UserError
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+from stages.shared.plain_text import CONTROL
 
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image

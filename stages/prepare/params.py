@@ -15,6 +15,9 @@ Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]
 Labels = Annotated[list[Label], Field(min_length=1)]
 All = Literal["all"]
+MOST_MADE = 10_000
+"""Images of a class that are made and not found, so that nothing else bounds their number."""
+
 Keywords = dict[str, str | bool | int | float]
 
 CALLIGRAPHY_UNSEEN = ("csl", "hy", "mf", "shz", "wzm")
@@ -119,9 +122,9 @@ class HandwritingParams(DatasetParams):
     """Words rendered in fonts after a written or drawn hand; the numbers of images must be given."""
 
     source: Literal["handwriting"]
-    train: Count
-    test: Annotated[int, Field(ge=2)]
-    unseen: Annotated[int, Field(ge=2)]
+    train: Annotated[int, Field(ge=1, le=MOST_MADE)]
+    test: Annotated[int, Field(ge=2, le=MOST_MADE)]
+    unseen: Annotated[int, Field(ge=2, le=MOST_MADE)]
 
 
 class FolderParams(DatasetParams):

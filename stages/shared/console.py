@@ -1,6 +1,7 @@
 """What a stage says to the person who runs it: errors, progress, and one closing line."""
 
 import argparse
+import errno
 import json
 import signal
 import sys
@@ -14,11 +15,15 @@ from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
+from stages.shared.plain_text import plain
 from stages.shared.processes import kill_children
 
 T = TypeVar("T")
 
 PLAIN_LINE_SECONDS = 15.0
+
+IMPOSSIBLE_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a path that no file can have, or that is a link in a circle."""
 
 
 class UserError(Exception):
@@ -80,7 +85,7 @@ class Stopwatch:
             message: what was written and how many items it holds.
         """
         seconds = time.monotonic() - self.began
-        print(f"{self.stage} {self.cell}".strip() + f": {message}, {seconds:.1f} s", flush=True)
+        print(plain(f"{self.stage} {self.cell}".strip() + f": {message}, {seconds:.1f} s"), flush=True)
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}
@@ -105,12 +110,20 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         with stop_on_signals():
             main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in IMPOSSIBLE_PATH:
+            raise
+        _fail(f"{error.filename}: must be a path that the system takes, found: {error.strerror}")
     except Stopped as stopped:
         print(f"stopped by {stopped}", file=sys.stderr, flush=True)
         sys.exit(stopped.status)
     sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {plain(message)}", file=sys.stderr, flush=True)
+    sys.exit(2)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """What an error of validation says to a user: the value's dotted name, what must hold, what was found."""
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
 
 from stages.shared.console import nearest
+from stages.shared.plain_text import shown
 
 ADDED = {"run.folds": "`folds: [0]` beside run.seeds"}
 """Required keys that params files of an earlier version lack -> what to add."""
@@ -18,7 +20,7 @@ def explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
         where: the dotted name of what was validated.
         model: its model.
     """
-    location = ".".join([where, *(str(part) for part in error["loc"])])
+    location = ".".join([where, *map(_part, error["loc"])])
     if error["type"] == "extra_forbidden":
         return f"{location} is not a parameter: {nearest(str(error['loc'][-1]), _fields_at(model, error['loc'][:-1]))}"
     if error["type"] == "missing":
@@ -26,10 +28,15 @@ def explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
         return f"{location} is missing{added}"
     found = error["input"]
     if error["type"] != "value_error":
-        return f"{location}: {error['msg']}; found {found!r} ({type(found).__name__})"
+        return f"{location}: {error['msg']}; found {shown(found)} ({type(found).__name__})"
     said = str(error["ctx"]["error"])  # by a validator of ours, which may name what it found
-    named = isinstance(found, dict) or repr(found) in said
-    return f"{location}: {said}" + ("" if named else f"; found {found!r} ({type(found).__name__})")
+    named = isinstance(found, dict) or shown(found) in said
+    return f"{location}: {said}" + ("" if named else f"; found {shown(found)} ({type(found).__name__})")
+
+
+def _part(part: int | str) -> str:
+    """Write a part of a dotted name; a key that could not be one as Python writes it."""
+    return str(part) if isinstance(part, int) or re.fullmatch(r"[\w@-]{1,100}", part) else shown(part)
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError, nearest
 from stages.shared.param_errors import explain
+from stages.shared.plain_text import shown
+from stages.shared.yaml_file import read_yaml
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 
@@ -28,8 +29,8 @@ RENAMED = {
 }
 """Keys, or a key's value, of earlier versions -> what to write now; `*` stands for every entry."""
 
-UNREADABLE = (ValueError, KeyError, RecursionError)
-"""What the YAML parser raises for a date, number or boolean that is none, and for brackets too deep."""
+MOST_ERRORS = 10
+"""Wrong values that one message names."""
 
 ALL = "all"
 """The fold that leaves no class out: every class is seen."""
@@ -41,10 +42,10 @@ Cell = tuple[str, str, str, int]
 def _fold_name(value: Any) -> str:
     if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return str(value)
-    raise ValueError(f"a fold must be a whole number >= 0, or `{ALL}`, found {value!r} ({type(value).__name__})")
+    raise ValueError(f"a fold must be a whole number >= 0, or `{ALL}`, found {shown(value)} ({type(value).__name__})")
 
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
 Fold = Annotated[str, BeforeValidator(_fold_name)]
 """A fold's name in tables and paths: `0`, `1`, ..., or `all`."""
 
@@ -195,8 +196,10 @@ def parse(values: Any, model: type[P], *, where: str) -> P:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [explain(dict(e), where, model) for e in error.errors(include_url=False)]
-        raise UserError("params: " + "\n  ".join(lines)) from None
+        errors = error.errors(include_url=False)
+        lines = [explain(dict(e), where, model) for e in errors[:MOST_ERRORS]]
+        more = [f"and {len(errors) - MOST_ERRORS} more wrong values"] if len(errors) > MOST_ERRORS else []
+        raise UserError("params: " + "\n  ".join([*lines, *more])) from None
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -205,21 +208,16 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, is no YAML, or does not have these sections.
     """
-    try:
-        content = YAML(typ="safe", pure=True).load(path)  # the parser DVC uses: both see the same values
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
-    except OSError as error:
-        raise UserError(
-            f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
-        ) from None
-    except (YAMLError, *UNREADABLE) as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+    return checked(read_yaml(path), path)
+
+
+def checked(content: Any, path: Path) -> dict[str, Any]:
+    """Return the plain values of a params file, if they are its sections and hold no names of earlier versions."""
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
     for key in content:
         if key not in SECTIONS:
-            raise UserError(f"{path}: unknown section {key!r}: {nearest(str(key), SECTIONS)}")
+            raise UserError(f"{path}: unknown section {shown(key)}: {nearest(str(key), SECTIONS)}")
     for key in SECTIONS:
         if not isinstance(content.get(key), dict):
             raise UserError(f"{path}: section `{key}` is missing or not a mapping")
@@ -227,7 +225,7 @@ def load(path: Path) -> dict[str, Any]:
         for key in content[table]:
             if not isinstance(key, str):
                 raise UserError(
-                    f"{path}: an id in `{table}` must be text, found {key!r} ({type(key).__name__}); quote it"
+                    f"{path}: an id in `{table}` must be text, found {shown(key)} ({type(key).__name__}); quote it"
                 )
     renamed = [f"{old} is now {new}" for pattern, new in RENAMED.items() for old in _found(content, pattern)]
     if renamed:

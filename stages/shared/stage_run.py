@@ -21,9 +21,9 @@ from typing import Self
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError
-from stages.shared.params import UNREADABLE
 from stages.shared.processes import DvcWatch, is_running
 from stages.shared.snapshot import State, code_changes, differences, file_states, flat, value_at
+from stages.shared.yaml_file import UNREADABLE
 
 DVC = DvcWatch()
 DVC.start()

@@ -81,6 +81,27 @@ def test_run_main_turns_a_user_error_into_one_message_and_status_2(capsys: pytes
     assert capsys.readouterr().err == "error: data: must exist\n"
 
 
+def test_a_message_is_made_harmless_and_short(capsys: pytest.CaptureFixture[str]):
+    def main() -> None:
+        raise UserError(f"datasets.\x1b[2J{'x' * 5000}: must exist")
+
+    with pytest.raises(SystemExit):
+        run_main(main)
+    said = capsys.readouterr().err
+    assert said.startswith(r"error: datasets.\x1b[2Jxxx")
+    assert said.endswith("xxx: must exist\n")
+    assert len(said) < 500
+
+
+def test_a_path_that_cannot_be_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    (tmp_path / "loop").symlink_to("loop")
+    for path, said in ((tmp_path / ("a" * 5000), "File name too long"), (tmp_path / "loop", "Too many levels")):
+        with pytest.raises(SystemExit) as exit_:
+            run_main(lambda path=path: path.read_text())  # type: ignore[misc]
+        assert exit_.value.code == 2
+        assert f"must be a path that the system takes, found: {said}" in capsys.readouterr().err
+
+
 def test_a_main_that_ends_well_exits_with_0():
     with pytest.raises(SystemExit) as exit_:
         run_main(lambda: None)

@@ -167,6 +167,41 @@ def test_a_wrong_network_says_why(path: Path, old: str, new: str, expected: str)
     assert f"models.lite0.{expected}" in str(error.value)
 
 
+def test_a_wrong_value_is_shown_in_short(path: Path):
+    for value in (f"'{'x' * 100_000}'", f"0x{'F' * 5000}", f"[{', '.join(['1'] * 3000)}]"):
+        with pytest.raises(UserError) as error:
+            read_section(changed(path, "metrics: [nmi]", f"metrics: {value}"), "measure", MeasureParams)
+        assert "measure.metrics" in str(error.value)
+        assert len(str(error.value)) < 1500
+        changed(path, f"metrics: {value}", "metrics: [nmi]")
+
+
+def test_aliases_do_not_make_a_message_long(path: Path):
+    levels = [f"&l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 40)]
+    bomb = f"[&l0 [1], {', '.join(levels)}]"
+    for old, new in (("seeds: [0, 1]", f"seeds: {bomb}"), ("folds: [0]", f"folds: {bomb}")):
+        with pytest.raises(UserError) as error:
+            read_run(changed(path, old, new))
+        assert len(str(error.value)) < 4000
+        changed(path, new, old)
+
+
+def test_a_key_that_is_no_name_is_quoted(path: Path):
+    with pytest.raises(UserError) as error:
+        read_section(
+            changed(path, "metrics: [nmi]", 'metrics: [nmi], "\\e[31m\\nerror: all is well": 1'),
+            "measure",
+            MeasureParams,
+        )
+    assert r"measure.'\x1b[31m\nerror: all is well' is not a parameter" in str(error.value)
+
+
+def test_of_many_wrong_values_some_are_named(path: Path):
+    with pytest.raises(UserError) as error:
+        read_run(changed(path, "seeds: [0, 1]", f"seeds: [{', '.join(['x'] * 500)}]"))
+    assert str(error.value).endswith("\n  and 490 more wrong values")
+
+
 def test_the_grid_is_read(path: Path):
     run = read_run(path)
     assert (run.datasets, run.models, run.seeds) == (["handwriting"], ["lite0"], [0, 1])
@@ -236,9 +271,14 @@ def test_what_is_wrong_between_keys_is_said_without_all_of_their_values(path: Pa
         ("embed: {}\n", "embed: {\n", "not valid YAML"),
         ("embed: {}\n", "embed: 2020-99-99\n", "not valid YAML: month must be in 1..12"),
         ("embed: {}\n", "embed: !!int abc\n", "not valid YAML: invalid literal for int()"),
-        ("embed: {}\n", "embed: !!bool x\n", "not valid YAML: 'x'"),
+        ("embed: {}\n", "embed: !!bool x\n", "not valid YAML: 'x' is not of the type"),
         pytest.param("embed: {}\n", f"embed: {'9' * 6000}\n", "not valid YAML: Exceeds the limit", id="digits"),
-        pytest.param("embed: {}\n", f"embed: {'[' * 5000}\n", "not valid YAML: maximum recursion", id="brackets"),
+        pytest.param(
+            "embed: {}\n",
+            f"embed: {'[' * 5000}\n",
+            "more than 100 brackets are open at once",
+            id="brackets",
+        ),
     ],
 )
 def test_a_wrong_file_says_why(path: Path, old: str, new: str, expected: str):

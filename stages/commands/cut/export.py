@@ -19,6 +19,7 @@ from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
 from stages.shared.console import UserError
 from stages.shared.networks.network import Network
+from stages.shared.networks.weights_only import weights_only
 
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""
@@ -97,7 +98,7 @@ def save_program(program: ExportedProgram, path: Path) -> None:
 
 def load_program(path: Path) -> nn.Module:
     """Load a program that `save_program` wrote: (B, 3, S, S) uint8 -> (B, width) float32."""
-    with quiet():
+    with quiet(), weights_only():
         return torch.export.load(path).module()
 
 

@@ -6,12 +6,12 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from stages.prepare.candidates import CONTROL
 from stages.prepare.decode import BROKEN_IMAGE, known_formats, open_image
 from stages.prepare.limits import Resources
 from stages.prepare.raw_files import RawFiles, open_raw
 from stages.prepare.regular_files import check_regular
 from stages.shared.console import UserError
+from stages.shared.plain_text import CONTROL
 
 SHOWN = 5
 

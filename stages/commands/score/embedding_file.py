@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
-from stages.prepare.candidates import CONTROL
 from stages.shared.console import UserError
 from stages.shared.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
+from stages.shared.plain_text import CONTROL
 from stages.shared.split_names import SEEN, UNSEEN
 
 LABELS, IDS, LAYERS = "labels", "ids", "layers"

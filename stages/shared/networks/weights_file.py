@@ -40,9 +40,10 @@ def check_file(weights: WeightsParams) -> Path:
         _check_regular(path)
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a null byte
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"weights.path: must be a safetensors or torch file that can be read, found at {path}: {error.strerror}; "
+            f"weights.path: must be a safetensors or torch file that can be read, found at {path}: {reason}; "
             "correct the path, or put the file there"
         ) from None
     line = f'sha256: "{found[:SHOWN]}"'

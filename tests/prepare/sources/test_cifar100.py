@@ -11,6 +11,7 @@ from PIL import Image
 from stages.prepare.params import Cifar100Params
 from stages.prepare.sources.cifar100 import list_cifar100
 from stages.shared.console import UserError
+from tests.faults.pickles import Evil
 
 PARAMS = Cifar100Params(source="cifar100", image_size=32)
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
@@ -87,3 +88,19 @@ def test_without_a_network_it_says_where_to_put_the_file(raw, resources, monkeyp
     monkeypatch.setattr("stages.prepare.download.time.sleep", lambda seconds: None)
     with pytest.raises(UserError, match=r"without a network: download .* put it at .*cifar100/cifar-100-python.tar.gz"):
         list_cifar100(raw, PARAMS, 0, resources)
+
+
+def test_an_object_in_the_archive_is_not_loaded_though_its_checksum_is_right(raw, tmp_path, resources):
+    data = pickle.dumps({"fine_label_names": Evil(tmp_path / "executed")})
+    with tarfile.open(raw / "cifar-100-python.tar.gz", "w:gz") as tar:
+        info = tarfile.TarInfo("cifar-100-python/meta")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    source = json.loads((raw / "source.json").read_text())
+    source["sha256"] = hashlib.sha256((raw / "cifar-100-python.tar.gz").read_bytes()).hexdigest()
+    (raw / "source.json").write_text(json.dumps(source))
+    with pytest.raises(UserError, match=r"found Python's \S+: objects are not loaded"):
+        list_cifar100(raw, PARAMS, 0, resources)
+    assert not (tmp_path / "executed").exists()
+    pickle.loads(data)
+    assert (tmp_path / "executed").exists()

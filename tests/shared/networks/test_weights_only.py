@@ -1,0 +1,55 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from stages.commands.cut.export import load_program
+from stages.shared.networks.hub import hub_access
+from stages.shared.networks.weights_only import FORBID, FORCE, weights_only
+from tests.faults.pickles import Evil
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> Path:
+    torch.save({"weight": Evil(tmp_path / "executed")}, tmp_path / "evil.pth")
+    return tmp_path / "evil.pth"
+
+
+def test_the_file_would_run_code(evil: Path):
+    torch.load(evil, weights_only=False)
+    assert evil.with_name("executed").exists()
+
+
+@pytest.mark.parametrize("environment", [{}, {FORBID: "1"}, {FORCE: "0", FORBID: "1"}])
+def test_a_library_that_asks_for_objects_gets_none(
+    evil: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    with weights_only(), pytest.raises(Exception, match="Weights only load failed"):
+        torch.load(evil, weights_only=False)
+    assert not evil.with_name("executed").exists()
+    assert dict(os.environ) == before
+
+
+def test_what_is_downloaded_is_loaded_so(evil: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stages.shared.networks.hub._answers", lambda url: True)
+    with hub_access("a network"), pytest.raises(Exception, match="Weights only load failed"):
+        torch.load(evil, weights_only=False)
+    assert not evil.with_name("executed").exists()
+
+
+def test_a_program_with_objects_is_not_loaded(evil: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """torch loads the parts of a program that are pickled without asking for tensors alone."""
+    program = torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),))
+    torch.export.save(program, tmp_path / "model.pt2")
+    assert isinstance(load_program(tmp_path / "model.pt2"), nn.Module)
+    monkeypatch.setattr("torch.export.load", lambda path: torch.load(evil, weights_only=False))
+    with pytest.raises(Exception, match="Weights only load failed"):
+        load_program(tmp_path / "model.pt2")
+    assert not evil.with_name("executed").exists()
