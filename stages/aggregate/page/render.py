@@ -34,8 +34,9 @@ from stages.aggregate.page.tables import best_layers, training_steps
 from stages.aggregate.recommendation.records import Recommendation
 from stages.aggregate.report.findings import Finding
 from stages.aggregate.report.recommendation import recommendation_sentences
-from stages.aggregate.report.summary_md import averages
+from stages.aggregate.report.scopes import at_start
 from stages.aggregate.report.verdict import verdict_of
+from stages.aggregate.report.verdict_findings import finding_line
 from stages.aggregate.tables.summary import SummaryRow
 
 HERE = Path(__file__).parent
@@ -147,13 +148,13 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     several = len({dataset for dataset, _ in names.keys}) > 1
     return {
         "headline": "Which layer separates unseen classes best?",
-        "scope": f"{study.run.grid} {averages(main)}.",
-        "question": f"For new images of classes that nobody labelled, judged by {score} on the unseen classes.",
+        "scope": study.run.grid,
+        "question": f"For images of classes that nobody labelled. The choice rests on {score} of the unseen classes.",
         "score": score,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "recommendations": list(map(recommendation_sentences, study.recommendations)),
         "verdict": verdict_of(study.summary, study.findings, study.recommendations),
-        "findings": study.findings,
+        "findings": [(*_status(finding), finding) for finding in study.findings],
         "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
         "metrics": blob["metrics"],
         "main_metric": main[0].metric,
@@ -185,6 +186,12 @@ def _network_words(number: int, names: Names, main: Sequence[SummaryRow], blob: 
         "last": f"{place(row.last_depth, row.last_depth)} ({row.last_layer})",
         "has_images": number in blob["gallery"]["network"],
     }
+
+
+def _status(finding: Finding) -> tuple[str, str]:
+    """A finding's claim, and what holds of it in a few words."""
+    claim, _, status = finding_line(finding)[0].partition(": ")
+    return claim, at_start(status)
 
 
 def _main(study: Study) -> SummaryRow:

@@ -1,0 +1,78 @@
+import json
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+from stages.aggregate.figures import style
+from stages.aggregate.page.images import NO_PICTURES
+from stages.aggregate.page.render import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
+from stages.aggregate.report.verdict import verdict_of
+from tests.aggregate.page.made import HOSTILE, METRICS
+
+SCRIPT = re.compile(r"<script([^>]*)>(.*?)</script>", flags=re.S)
+
+
+@pytest.fixture(scope="module")
+def text(page_file):
+    return page_file.read_text(encoding="utf-8")
+
+
+def test_the_same_study_gives_the_same_bytes(study, text):
+    assert render_page(study) == text
+
+
+def test_three_scripts_stand_in_it_once_and_the_policy_names_two_of_them(text):
+    scripts = SCRIPT.findall(text)
+    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="data"', "", ""]
+    assert scripts[1][1] == vega_bundle()
+    assert text.count(vega_bundle()[:200]) == 1
+    policy = unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
+    hashes = " ".join(script_hash(script) for _, script in scripts[1:])
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"
+
+
+def test_nothing_in_it_points_elsewhere(text):
+    page = SCRIPT.sub("", text)
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:)|url\(|@import""", page)
+
+
+def test_its_data_are_json_and_no_name_in_it_is_markup(text):
+    data = json.loads(SCRIPT.findall(text)[0][1])
+    assert HOSTILE in data["labels"]
+    assert [metric["id"] for metric in data["metrics"]] == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
+    assert len(data["metrics"]) == len(METRICS)
+    assert text.count("alert(1)") == text.count("\\u003cscript\\u003ealert(1)\\u003c/script\\u003e") > 0
+
+
+def test_the_verdict_the_findings_and_every_definition_are_readable_without_scripts(study, text):
+    page = unescape(SCRIPT.sub("", text))
+    assert verdict_of(study.summary, study.findings, study.recommendations) in page
+    for finding in study.findings:
+        assert all(summary in page for summary in finding.summaries.values())
+    data = json.loads(SCRIPT.findall(text)[0][1])
+    assert all(metric["definition"] in page for metric in data["metrics"])
+
+
+def test_more_networks_than_fit_are_one_click_away(study):
+    many = replace(study, recommendations=list(study.recommendations) * SHOWN_CARDS)
+    page = render_page(many)
+    assert page.count('<li class="card">') == 2 * SHOWN_CARDS
+    assert f"<summary>{SHOWN_CARDS} more networks</summary>" in page
+
+
+def test_without_pictures_there_is_no_place_for_them(study):
+    page = render_page(replace(study, pictures=NO_PICTURES))
+    assert 'data-chart="projection"' not in page
+    assert 'class="gallery"' not in page
+
+
+def test_the_pages_colours_are_the_figures():
+    css = (HERE / "page.css").read_text().upper()
+    assert f"--UNSEEN: {style.BLUE.upper()}" in css
+    assert f"--UNSEEN: {style.SKY.upper()}" in css
+
+
+def test_what_every_page_has_is_most_of_a_small_one(text):
+    assert 0.8e6 < len(vega_bundle()) < len(text.encode()) < 1.15e6
