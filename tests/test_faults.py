@@ -41,7 +41,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 def start_and_wait_for_training(project: Workflow) -> subprocess.Popen[str]:
     """Start `dvc repro`, and return when finetune has written its first checkpoint and trains on."""
     dvc = project.start(*REPRO)
-    wait_for(lambda: [*project.folder.glob("data/checkpoints/**/.weights.partial-*/step_000000.safetensors")])
+    wait_for(lambda: [*project.folder.glob("data/checkpoints/**/.weights.partial-*/weights/step_000000.safetensors")])
     return dvc
 
 

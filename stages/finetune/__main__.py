@@ -1,7 +1,8 @@
 """Fine-tune one network on the seen classes of one fold of a prepared dataset, with one seed.
 
 Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
-loss and test accuracy (training.csv). Of a frozen network it writes step 0 alone, without a head.
+loss and test accuracy (training.csv). Of a frozen network it writes step 0 alone, without a head. A run that was
+stopped goes on from its last checkpoint or later (`stages.finetune.resume_points`).
 
     python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --history TRAINING/training.csv
@@ -27,7 +28,7 @@ def main() -> None:
     watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
     reads = [*fold_files(args.prepared, args.fold)]
-    with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs) as run:
+    with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
         params = read_section(args.params, "finetune", FinetuneParams)
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
         images = open_images(args.prepared, args.fold)
@@ -36,11 +37,13 @@ def main() -> None:
         length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
         require_weights(network)
 
-        from stages.finetune.cell import run_cell  # torch takes seconds to import: what is wrong above is said first
+        # torch takes seconds to import: what is wrong above is said first
+        from stages.finetune.cell import Resume, run_cell
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         seed = cell_seed(args.seed, args.fold)
-        history = run_cell(images, network, params, length=length, seed=seed, weights=weights)
+        resume = Resume(run, watch.cell, watch.say)
+        history = run_cell(images, network, params, length=length, seed=seed, weights=weights, resume=resume)
         history.write(history_file, dataset=args.dataset, model=args.model, fold=args.fold, seed=args.seed)
     kept = len(params.kept(frozen=network.frozen))
     watch.done(f"{kept} {'checkpoint' if kept == 1 else 'checkpoints'}, {history.summary()}")

@@ -1,8 +1,10 @@
 """The table of one training run: loss, test accuracy and learning rate against the step."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -50,6 +52,16 @@ class History:
         for number, loss in enumerate(losses, start=step - len(losses) + 1):
             if not math.isfinite(loss):
                 raise diverged(f"the training loss at optimizer step {number} is {loss}")
+
+    def state(self) -> dict[str, Any]:
+        """Give all that it holds, as tensors and plain values."""
+        losses = torch.stack(self._losses).cpu() if self._losses else torch.empty(0)
+        return {"rows": self.rows, "skipped": self.skipped, "losses": losses}
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Become what `state` gave; losses go to the device on which more will be added."""
+        self.rows, self.skipped = list(state["rows"]), int(state["skipped"])
+        self._losses = list(state["losses"].to(device).unbind())
 
     def summary(self) -> str:
         """Say in one phrase what was trained."""

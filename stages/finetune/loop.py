@@ -20,6 +20,8 @@ from torch.optim import AdamW, Optimizer
 
 from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
+from stages.finetune.resume_points import ResumePoints
+from stages.finetune.training_state import TrainingState
 from stages.shared.console import UserError, progress
 from stages.shared.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.network import Network
@@ -50,11 +52,12 @@ class FineTuning:
     seed: int
     accelerator: Accelerator
 
-    def run(self, save: Callable[[int], None]) -> History:
+    def run(self, save: Callable[[int], None], points: ResumePoints | None = None) -> History:
         """Train up to the last of `params.steps`.
 
         Args:
             save: called with the step whenever one of `params.steps` is reached.
+            points: where the run goes on from, and is kept; None: it starts at step 0 and is not kept.
 
         Returns:
             The rows of the training table: one per checkpoint and every `ROW_EVERY` steps.
@@ -65,25 +68,51 @@ class FineTuning:
         self._check_last_batch()
         self.network.module.requires_grad_(True)
         self.network.move(self.accelerator.device)
-        history = History()
-        last = self.params.steps[-1]
-        if 0 in self.params.steps:
-            self._checkpoint(0, history, save)
+        state = self._initial_state()
+        taken = points.restore(state, self.params.steps[-1]) if points else 0
+        if taken == 0:
+            self._begin(state, save)
+        for step, rows, pixels in self._batches(taken):
+            self._step(step, state, rows, pixels)
+            checkpoint = self._after_step(step, state.history, save)
+            if points and step < self.params.steps[-1]:
+                points.after_step(step, state, checkpoint=checkpoint)
+        return state.history
+
+    def _initial_state(self) -> TrainingState:
         optimizer = self.accelerator.prepare(make_optimizer(self.network.module, self.params))
+        return TrainingState(self.network.module, optimizer, torch.Generator(), self.accelerator, History())
+
+    def _begin(self, state: TrainingState, save: Callable[[int], None]) -> None:
+        if 0 in self.params.steps:
+            self._checkpoint(0, state.history, save)
         torch.manual_seed(child_seed(self.seed, "finetune", "dropout"))
-        angles = torch.Generator().manual_seed(child_seed(self.seed, "finetune", "rotation"))
+        state.angles.manual_seed(child_seed(self.seed, "finetune", "rotation"))
+
+    def _batches(self, taken: int) -> Iterator[tuple[int, Rows, Pixels]]:
+        """Yield number, rows and pixels of every step after those that were taken."""
+        last = self.params.steps[-1]
         batches = training_batches(self.images.rows("train"), self.params.batch_size, self.seed, last)
-        read = progress(self.images.batches(batches), total=last, what="finetune", unit="step")
-        for step, (rows, pixels) in enumerate(read, start=1):
-            set_learning_rate(optimizer, self._learning_rate(step - 1))
-            history.add_loss(self._update(optimizer, rows, pixels, angles))
-            history.skipped += bool(self.accelerator.optimizer_step_was_skipped)
-            if step in self.params.steps:
-                self._checkpoint(step, history, save)
-            elif step % ROW_EVERY == 0:
-                history.check_losses(step)
-                history.add_row(step, learning_rate=self._learning_rate(step))
-        return history
+        read = self.images.batches(islice(batches, taken, None))
+        for step, (rows, pixels) in enumerate(
+            progress(read, total=last, what="finetune", unit="step", done_before=taken), start=taken + 1
+        ):
+            yield step, rows, pixels
+
+    def _step(self, step: int, state: TrainingState, rows: Rows, pixels: Pixels) -> None:
+        set_learning_rate(state.optimizer, self._learning_rate(step - 1))
+        state.history.add_loss(self._update(state.optimizer, rows, pixels, state.angles))
+        state.history.skipped += bool(self.accelerator.optimizer_step_was_skipped)
+
+    def _after_step(self, step: int, history: History, save: Callable[[int], None]) -> bool:
+        """Close a row of the history where there is one; say whether the step is a checkpoint."""
+        checkpoint = step in self.params.steps
+        if checkpoint:
+            self._checkpoint(step, history, save)
+        elif step % ROW_EVERY == 0:
+            history.check_losses(step)
+            history.add_row(step, learning_rate=self._learning_rate(step))
+        return checkpoint
 
     def accuracy(self) -> float:
         """Test the network in evaluation mode: the share of test images whose largest logit is their class's.

@@ -52,13 +52,20 @@ def _shortened(names: list[str], limit: int = 30) -> str:
     return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")
 
 
-def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it") -> Iterator[T]:
-    """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere."""
+def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", done_before: int = 0) -> Iterator[T]:
+    """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere.
+
+    Args:
+        items: what is left to do.
+        total: their number, with those that were done before.
+        what, unit: for the line.
+        done_before: items that an earlier run did.
+    """
     if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=what, unit=unit, leave=False)
+        yield from tqdm(items, total=total, desc=what, unit=unit, leave=False, initial=done_before)
         return
     began = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    for done, item in enumerate(items, start=done_before + 1):
         yield item
         now = time.monotonic()
         if now - last >= PLAIN_LINE_SECONDS and done < total:
@@ -78,6 +85,10 @@ class Stopwatch:
         self.stage, self.cell, self.log = stage, cell, log
         self.began = time.monotonic()
 
+    def say(self, message: str) -> None:
+        """Print `stage cell: message`."""
+        print(plain(f"{self.stage} {self.cell}".strip() + f": {message}"), flush=True)
+
     def done(self, message: str) -> None:
         """Print `stage cell: message, 1.2 s` and append the duration to the log, if there is one.
 
@@ -85,7 +96,7 @@ class Stopwatch:
             message: what was written and how many items it holds.
         """
         seconds = time.monotonic() - self.began
-        print(plain(f"{self.stage} {self.cell}".strip() + f": {message}, {seconds:.1f} s"), flush=True)
+        self.say(f"{message}, {seconds:.1f} s")
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}

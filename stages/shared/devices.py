@@ -5,6 +5,9 @@ They may move the last digits of a result, and nothing else; `ACCELERATE_MIXED_P
 """
 
 import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -35,3 +38,32 @@ def choose_device() -> Accelerator:
             "it, and run several cells side by side"
         )
     return accelerator
+
+
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "open_clip_torch", "accelerate", "numpy", "zarr")
+
+
+def computing(accelerator: Accelerator) -> dict[str, object]:
+    """List what of a machine and its installation may decide the last digits of a result, in plain values."""
+    device = accelerator.device
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": accelerator.mixed_precision,
+        "threads": torch.get_num_threads(),
+        "processor": [platform.machine(), processor_name(), torch.backends.cpu.get_cpu_capability()],
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+
+
+def processor_name() -> str:
+    """Name the CPU, as far as the system does."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.is_file() else []
+    return next((line for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

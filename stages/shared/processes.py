@@ -13,6 +13,8 @@ STARTED_BY_DVC = "DVC_STAGE"
 
 SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
 POLL_SECONDS = 0.2
+CLOCK_SECONDS = 2
+"""How far two readings of one process's start may lie apart."""
 
 
 class DvcWatch:
@@ -87,3 +89,19 @@ def is_running(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def process_mark(pid: int | None = None) -> str:
+    """Name a process, or this one, by its id and the second of its start, since ids are given again."""
+    process = psutil.Process(pid)
+    return f"{process.pid}-{process.create_time():.0f}"
+
+
+def marked_is_running(mark: str) -> bool:
+    """Tell whether the process that `process_mark` named so is there; what is no such name is of none."""
+    number, _, began = mark.partition("-")
+    if not (number.isdecimal() and began.isdecimal() and is_running(int(number))):
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(abs(psutil.Process(int(number)).create_time() - int(began)) <= CLOCK_SECONDS)
+    return False

@@ -7,11 +7,12 @@ result was made from. And DVC takes every file in an output's folder for the sta
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended.
 
+A run that is resumable leaves its scratch folder when it is stopped or killed, for `stages.shared.kept_work`.
+
 Entry points import this module before the others: from its import on, code may not change and DVC is watched.
 """
 
 import glob
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,12 +22,14 @@ from typing import Self
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError
-from stages.shared.processes import DvcWatch, is_running
-from stages.shared.snapshot import State, code_changes, differences, file_states, flat, value_at
+from stages.shared.processes import DvcWatch, marked_is_running, process_mark
+from stages.shared.snapshot import CODE_AT_START, State, code_changes, differences, file_states, flat, value_at
 from stages.shared.yaml_file import UNREADABLE
 
 DVC = DvcWatch()
 DVC.start()
+
+PARTIAL = ".partial-"
 
 
 class StageRun:
@@ -41,6 +44,7 @@ class StageRun:
         reads: Sequence[Path],
         writes: Sequence[Path],
         replace: bool = False,
+        resumable: bool = False,
     ) -> None:
         """Take the state of what the stage reads.
 
@@ -51,6 +55,7 @@ class StageRun:
             reads: the files and folders that it reads.
             writes: the files and folders that it makes.
             replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
+            resumable: whether what a stopped run has written of the first of `writes` is kept, in the folder `work`.
 
         Raises:
             UserError: an output exists already.
@@ -58,16 +63,33 @@ class StageRun:
         self._stage, self._params, self._keys = stage, params, keys
         self._text = params.read_bytes() if params.is_file() else b""
         self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
-        self._replace = replace
-        self._scratch = {path: path.with_name(f".{path.name}.partial-{os.getpid()}") for path in writes}
+        self._replace, self._resumable = replace, resumable
+        self._folders = {path: partial_path(path) for path in writes}
+        self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
+        if resumable:
+            self._scratch[writes[0]] = self.work / writes[0].name
         for path in writes:
-            remove_leftovers(path)
+            if not (resumable and path == writes[0]):
+                remove_leftovers(path)
             if not replace and path.exists() and not is_empty_folder(path):
                 raise UserError(f"{path}: must not exist before the stage has run; remove it (rm -r {path}), run again")
 
     def scratch(self, output: Path) -> Path:
         """Return where to write one of `writes`; it becomes the output when the stage has ended well."""
         return self._scratch[output]
+
+    @property
+    def leftovers(self) -> list[Path]:
+        """Folders `work` of runs of this cell that were stopped or killed."""
+        return leftovers(next(iter(self._folders)))
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
+        tree = YAML(typ="safe", pure=True).load(self._text)
+        code = {name: sha for name, sha in CODE_AT_START.items() if Path(name).parts[0] in (self._stage, "shared")}
+        inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
+        return {"code": code, "parameters": {key: value_at(tree, key) for key in self._keys}, "inputs": inputs}
 
     def __enter__(self) -> Self:
         """Return the run itself."""
@@ -78,6 +100,8 @@ class StageRun:
     ) -> None:
         """Check that nothing has changed and publish the outputs; after an error, remove what was written.
 
+        A resumable run that ends for another reason than a `UserError` leaves its work.
+
         Raises:
             UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
         """
@@ -87,9 +111,15 @@ class StageRun:
                 DVC.check()
                 for output, scratch in self._scratch.items():
                     publish(scratch, output, replace=self._replace)
+                for output in self._folders:
+                    remove_leftovers(output)
+        except UserError:
+            kind = UserError
+            raise
         finally:
-            for scratch in self._scratch.values():
-                remove(scratch)
+            for folder in self._folders.values():
+                if not (self._resumable and folder == self.work and is_interruption(kind)):
+                    remove(folder)
 
     def _check_unchanged(self) -> None:
         changed = [*code_changes(self._stage), *self._params_changes()]
@@ -138,11 +168,26 @@ def publish(scratch: Path, output: Path, *, replace: bool) -> None:
         scratch.rename(output)
 
 
+def is_interruption(kind: type[BaseException] | None) -> bool:
+    """Tell whether what ended a run lies outside its work, so that another run can go on."""
+    return kind is not None and not issubclass(kind, UserError)
+
+
+def partial_path(output: Path) -> Path:
+    """Where this process writes what becomes `output`: a hidden name beside it, with the process in it."""
+    return output.with_name(f".{output.name}{PARTIAL}{process_mark()}")
+
+
+def leftovers(output: Path) -> list[Path]:
+    """What killed runs left beside an output; those that still run keep theirs."""
+    found = sorted(output.parent.glob(f".{glob.escape(output.name)}{PARTIAL}*"))
+    return [path for path in found if not marked_is_running(path.name.rpartition(PARTIAL)[2])]
+
+
 def remove_leftovers(output: Path) -> None:
-    """Remove what killed runs left beside an output; those that still run keep theirs."""
-    for scratch in output.parent.glob(f".{glob.escape(output.name)}.partial-*"):
-        if not is_running(int(scratch.name.rpartition("-")[2])):
-            remove(scratch)
+    """Remove what killed runs left beside an output."""
+    for path in leftovers(output):
+        remove(path)
 
 
 def remove(path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from stages.shared.stage_run import StageRun
 from stages.shared import snapshot
-from stages.shared.console import UserError
+from stages.shared.console import Stopped, UserError
+from stages.shared.processes import process_mark
 
 PARAMS = "measure: {k: 1, kmeans: {starts: 10}}\nembed: {size: 8}\n"
 
@@ -20,11 +21,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *, outputs: tuple[str, ...] = ("out",), replace: bool = False) -> StageRun:
+def start(folder: Path, *, outputs: tuple[str, ...] = ("out",), **kind: bool) -> StageRun:
     return StageRun(
         "measure", folder / "params.yaml", keys=["measure"], reads=[folder / "input"],
-        writes=[folder / name for name in outputs], replace=replace,
+        writes=[folder / name for name in outputs], **kind,
     )  # fmt: skip
+
+
+def dead_process() -> int:
+    return next(pid for pid in range(2**22 - 1, 2, -1) if not psutil.pid_exists(pid))
 
 
 def write(run: StageRun, output: Path, **files: str) -> None:
@@ -94,12 +99,59 @@ def test_entries_of_a_shared_folder_are_replaced_whole(folder: Path):
 
 
 def test_what_a_killed_run_left_is_removed_and_a_live_one_keeps_its_own(folder: Path):
-    dead = next(pid for pid in range(2**22 - 1, 2, -1) if not psutil.pid_exists(pid))
-    for pid in (dead, os.getppid()):
-        (folder / f".out.partial-{pid}").mkdir()
+    alive = process_mark(os.getppid())
+    reused = f"{os.getppid()}-{int(alive.partition('-')[2]) - 60}"  # the id of a process that has ended
+    for mark in (f"{dead_process()}-1700000000", reused, str(os.getppid()), alive):
+        (folder / f".out.partial-{mark}").mkdir()
     with start(folder) as run:
         write(run, folder / "out", a="1")
-    assert names(folder) == [f".out.partial-{os.getppid()}", "input", "out", "params.yaml"]
+    assert names(folder) == [f".out.partial-{alive}", "input", "out", "params.yaml"]
+
+
+@pytest.mark.parametrize(("error", "kept"), [(Stopped(15), True), (MemoryError(), True), (UserError("x"), False)])
+def test_a_resumable_run_that_is_stopped_leaves_its_work_and_a_wrong_one_does_not(
+    folder: Path, error: BaseException, kept: bool
+):
+    run = start(folder, outputs=("out", "table"), resumable=True)
+
+    def work() -> None:
+        with run:
+            run.work.mkdir()
+            write(run, folder / "out", a="1")
+            write(run, folder / "table", b="2")
+            raise error
+
+    with pytest.raises(type(error)):
+        work()
+    assert names(folder) == [*([run.work.name] if kept else []), "input", "params.yaml"]
+    assert run.scratch(folder / "out") == run.work / "out"
+
+
+def test_a_resumable_run_leaves_what_others_left_until_it_has_ended_well(folder: Path):
+    left = folder / f".out.partial-{dead_process()}-1700000000"
+    left.mkdir()
+    with pytest.raises(MemoryError), start(folder, resumable=True) as run:
+        raise MemoryError
+    assert names(folder) == [left.name, "input", "params.yaml"]
+    with start(folder, resumable=True) as run:
+        assert run.leftovers == [left]
+        run.work.mkdir()
+        write(run, folder / "out", a="1")
+        (run.work / "state").write_text("not of the output")
+    assert names(folder) == ["input", "out", "params.yaml"]
+    assert names(folder / "out") == ["a"]
+
+
+def test_what_determines_a_result_differs_by_parameters_and_inputs(folder: Path):
+    before = start(folder).facts
+    assert before["parameters"] == {"measure": {"k": 1, "kmeans": {"starts": 10}}}
+    assert {Path(name).parts[0] for name in before["code"]} == {"measure", "shared"}
+    (folder / "params.yaml").write_text(PARAMS.replace("size: 8", "size: 9"))
+    assert start(folder).facts == before
+    (folder / "input" / "a").write_text("other")
+    (folder / "params.yaml").write_text(PARAMS.replace("k: 1", "k: 2"))
+    after = start(folder).facts
+    assert [name for name in before if before[name] != after[name]] == ["parameters", "inputs"]
 
 
 @pytest.mark.parametrize(

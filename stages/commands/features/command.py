@@ -1,7 +1,6 @@
 """Embed new images with a finished network: one file of features, with the images' paths."""
 
 import csv
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from stages.shared.stage_run import publish, remove, remove_leftovers
+from stages.shared.stage_run import partial_path, publish, remove, remove_leftovers
 from stages.commands.features.image_files import describe, list_images, refuse_unreadable, without_other_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
@@ -91,7 +90,7 @@ def features(
         paths = [path for shard in shards for path in shard.paths]
         _check_some(images, paths)
         remove_leftovers(out)
-        scratch = out.with_name(f".{out.name}.partial-{os.getpid()}")
+        scratch = partial_path(out)
         resources.callback(remove, scratch)
         write(scratch, shards, len(paths), extractor.width, extractor.about)
         _list_unreadable(out, unreadable)

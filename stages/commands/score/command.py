@@ -1,6 +1,5 @@
 """Score embeddings that any tool made: the verdict and the tables of the workflow, by its own code."""
 
-import os
 import re
 import sys
 from contextlib import ExitStack
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stages.shared.stage_run import is_empty_folder, publish, remove, remove_leftovers
+from stages.shared.stage_run import is_empty_folder, partial_path, publish, remove, remove_leftovers
 from stages.aggregate.page.provenance import describe_scoring
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
@@ -54,7 +53,7 @@ def score(
         embedded = [read_embedding_file(open_arrays(path, resources)) for path in files]
         check_folds(files, embedded)
         remove_leftovers(out)
-        scratch = out.with_name(f".{out.name}.partial-{os.getpid()}")
+        scratch = partial_path(out)
         resources.callback(remove, scratch)
         _score(embedded, grid, scratch, params, metrics.split(",") if metrics else [], normalize)
         publish(scratch, out, replace=False)

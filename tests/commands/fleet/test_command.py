@@ -43,7 +43,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def partial_checkpoints(scratch: Path) -> set[str]:
     """Workspaces in which a network trains, this moment."""
-    found = scratch.glob("whichlayer-fleet-*/data/checkpoints/**/.weights.partial-*/step_000000.safetensors")
+    found = scratch.glob("whichlayer-fleet-*/data/checkpoints/**/.weights.partial-*/weights/step_000000.safetensors")
     return {path.relative_to(scratch).parts[0] for path in found}
 
 
