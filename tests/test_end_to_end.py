@@ -2,13 +2,19 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
+import xarray
+from nbclient import NotebookClient
 from PIL import Image
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 
-from tests.workflow import TINY_NETWORK, Workflow, tiny_images, tiny_params
+from tests.workflow import ROOT, TINY_NETWORK, Workflow, tiny_images, tiny_params
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +100,30 @@ def test_dvc_shows_metrics_and_plots(project: Workflow):
     assert all(f'"{name}"' in page for name in (*DATASETS, *MODELS))
     assert all(title in page for title in ("Every score against depth", "Training loss", "Accuracy on test images"))
     shutil.rmtree(project.folder / "plots")
+
+
+def test_the_notebook_explores_the_results(project: Workflow, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("IPYTHONDIR", str(project.folder / "ipython"))
+    notebook = nbformat.read(ROOT / "docs" / "examples" / "explore.ipynb", as_version=4)
+    where = {"metadata": {"path": str(project.folder)}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the Jupyter libraries
+        NotebookClient(notebook, timeout=120, resources=where).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    printed = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
+    summary = pd.read_csv(project.folder / "data/results/summary.csv")
+    first = summary[summary.main].iloc[0]
+    store = xarray.open_zarr(
+        project.folder / "data/embeddings" / first.dataset / first.model / "0/0", consolidated=False
+    )
+    unseen = store.isel(step=-1, sample=(store["split"] == "unseen").values)
+    for name, layer in (("best", first.best_layer), ("last", first.last_layer)):
+        one_nearest = KNeighborsClassifier(1)
+        right = cross_val_score(
+            one_nearest, unseen[layer].values, unseen["label"].values.astype(object), cv=LeaveOneOut()
+        )
+        assert f"{name} layer, {layer}: {right.mean():.3f}" in printed
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
 
 
 def test_nothing_runs_twice(project: Workflow):
