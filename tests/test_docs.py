@@ -15,7 +15,13 @@ from tests.reference.regions import regions
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.glob("*/README.md")),
+]
 PARAMS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 SECTIONS = ("run", "prepare", "finetune", "embed", "measure", "aggregate")
 

@@ -1,12 +1,17 @@
 """Images that belong together (one writer, patient or video), which no split may tear apart."""
 
-import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+
+import regex
 
 from stages.prepare.candidates import Candidate
 from stages.shared.console import UserError
 from stages.shared.seeding import child_seed
+
+SECONDS = 2.0
+"""For one search: some expressions take years for forty letters."""
 
 
 def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:
@@ -20,19 +25,25 @@ def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candida
         UserError: the pattern is none, or an id does not match it.
     """
     try:
-        compiled = re.compile(pattern)
-    except re.error as error:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
         raise UserError(f"group: must be a regular expression, found {pattern!r} ({error})") from None
     if compiled.groups != 1:
         raise UserError(f"group: must have one pair of parentheses, found {compiled.groups} in {pattern!r}")
     return [replace(c, group=_match(compiled, c.sample_id)) for c in candidates]
 
 
-def _match(pattern: re.Pattern[str], name: str) -> str:
-    found = pattern.search(name)
+def _match(pattern: "regex.Pattern[str]", name: str) -> str:
+    try:
+        found = pattern.search(name, timeout=SECONDS)
+    except TimeoutError:
+        raise UserError(
+            f"group: {pattern.pattern!r} must be searched within {SECONDS:g} s, and was not in {name!r}; repeat no "
+            "repetition in it"
+        ) from None
     if found is None or not found[1]:
         raise UserError(f"group: {pattern.pattern!r} must find a group in every image's path, found none in {name!r}")
-    return found[1]
+    return str(found[1])
 
 
 def check_groups(candidates: Sequence[Candidate]) -> None:
@@ -73,5 +84,12 @@ def draw_groups(candidates: Sequence[Candidate], fraction: float | None, seed: i
     if len(set(groups)) < parts:
         raise UserError(f"group: must have at least {parts} groups for this `test_fraction`, found {len(set(groups))}")
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=child_seed(seed, "test groups"))
-    _, test = next(splitter.split(labels, labels, groups))
+    with warnings.catch_warnings():  # of classes in fewer groups than parts; `check_sizes` says which lack images
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            _, test = next(splitter.split(labels, labels, groups))
+        except ValueError:
+            raise UserError(
+                f"test_fraction: needs a class of at least {parts} images; raise it, or add images"
+            ) from None
     return {candidates[i].sample_id for i in test}

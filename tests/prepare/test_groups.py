@@ -54,3 +54,10 @@ def test_a_group_that_comes_in_train_and_in_test_is_refused(make_candidates):
 def test_too_few_groups_for_the_fraction(writers):
     with pytest.raises(UserError, match="at least 20 groups"):
         plan_folds(writers, params(test_fraction=0.05), 0)
+
+
+def test_an_expression_that_would_search_for_years_is_refused(make_candidates, monkeypatch):
+    monkeypatch.setattr("stages.prepare.groups.SECONDS", 0.1)
+    candidates = make_candidates({"a" * 40: {None: 1}})
+    with pytest.raises(UserError, match=r"\$x' must be searched within 0\.1 s, and was not in"):
+        group_by_name(candidates, r"((?:a|aa)+)$x")

@@ -27,6 +27,13 @@ def test_files_folders_and_links_to_files_are_regular(raw: Path, tmp_path: Path)
         check_regular(path)
 
 
+@pytest.mark.parametrize(("target", "said"), [("2.png", "Too many levels"), ("nowhere", "No such file")])
+def test_links_that_lead_nowhere_may_be_refused(raw: Path, target: str, said: str):
+    (raw / "cats" / "2.png").symlink_to(target)
+    with pytest.raises(UserError, match=rf"cats/2\.png: is a link to {target}: {said}.*; remove it"):
+        check_regular(raw, links=True)
+
+
 @pytest.mark.parametrize("name", ["pipe", ".hidden", "cats/1.jpg"])
 def test_a_pipe_is_refused_without_opening_it(raw: Path, name: str):
     os.mkfifo(raw / name)

@@ -16,7 +16,10 @@ PREAMBLE = r"""\documentclass[10pt]{article}
 \scriptsize
 """
 
-SPECIAL = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
+SPECIAL = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 
 

@@ -41,7 +41,7 @@ def check_raw(raw: Path, run: RunParams) -> None:
             )
         if folder.is_dir() and not any(folder.iterdir()):
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
-        check_regular(folder)
+        check_regular(folder, links=True)
 
 
 def check_seen(config: Config) -> None:

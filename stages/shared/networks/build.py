@@ -10,6 +10,7 @@ import torch
 from stages.shared.console import UserError
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights_only import without_advice
 from stages.shared.seeding import child_seed
 
 
@@ -61,7 +62,7 @@ def explain_failure(params: NetworkParams) -> Iterator[None]:
         overrides = f" with config {params.config}" if params.config else ""
         raise UserError(
             f"network {params.name!r} of {params.library} cannot be built and run on images of {params.image_size} px"
-            f"{overrides}: {type(error).__name__}: {error}; change image_size or config"
+            f"{overrides}: {type(error).__name__}: {without_advice(error)}; change image_size or config"
         ) from error
 
 

@@ -12,7 +12,7 @@ import requests
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights_file import check_file
-from stages.shared.networks.weights_only import weights_only
+from stages.shared.networks.weights_only import weights_only, without_advice
 
 TIMEOUT_SECONDS = 3.0
 TORCH_HUB = "https://download.pytorch.org"
@@ -41,7 +41,7 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
         with weights_only(), _verified():
             yield
     except _download_errors() as error:
-        raise UserError(_advice(what, str(error) if reachable else _silent(server))) from error
+        raise UserError(_advice(what, without_advice(error) if reachable else _silent(server))) from error
     finally:
         constants.HF_HUB_OFFLINE = before
         logging.disable(logging.NOTSET)

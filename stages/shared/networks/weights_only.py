@@ -1,11 +1,22 @@
 """Every `torch.load` of a library reads tensors alone: in other pickles Python runs what the file says."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 FORBID = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+
+WEAKENS = re.compile(r"weights_only|trust_remote_code|safe_globals|allowlist|use_safetensors|trust", re.IGNORECASE)
+"""What libraries advise where they refuse to run code."""
+
+
+def without_advice(error: Exception) -> str:
+    """A library's words but the sentences that advise to run what a file or a repository says."""
+    sentences = re.split(r"(?<=[.!?])\s+|\n+", str(error).strip())
+    kept = [sentence for sentence in sentences if not WEAKENS.search(sentence)]
+    return " ".join(kept) or "it would run code that is neither this project's nor the library's"
 
 
 @contextmanager

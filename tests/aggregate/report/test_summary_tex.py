@@ -25,6 +25,12 @@ def test_every_special_character_stays_text(summary):
     row = rows_of(latex([replace(row, best_layer="a_b$c&d%e…") for row in summary]))[0]
     assert r"a\_b\$c\&d\%e\ldots{}" in row
     assert r"$\pm$" in row
+    row = rows_of(latex([replace(row, best_layer=r"\input{x}~^") for row in summary]))[0]
+    assert r"\input" not in row
+    assert r"\textbackslash{}input\{x\}" in row
+    assert r"\section*{\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}}" in latex(
+        [replace(row, dataset=r"\input{x}~^") for row in summary]
+    )
     assert r"of the others it is 95 \%" in latex(summary)
 
 

@@ -1,11 +1,17 @@
 import zipfile
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from stages.prepare.candidates import check_names, unique_ids
+from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import TableParams
 from stages.prepare.sources.table import list_table
 from stages.shared.console import UserError
+from stages.shared.plain_text import CONTROL
+from tests.faults.tables import mutated_table, table
 
 
 def params(**values):
@@ -108,3 +114,34 @@ def test_a_column_may_name_the_group_of_every_image(raw, resources):
     write_table(raw, "path,label,writer\nimages/00.png,a, ")
     with pytest.raises(UserError, match="line 2: the group must not be empty"):
         list_table(raw, params(group="writer"), 0, resources)
+
+
+def test_a_table_of_more_bytes_than_the_limit_is_refused(raw):
+    write_table(raw, "path,label\nimages/00.png,a\n")
+    with (
+        Resources(LimitsParams(file_bytes=20)) as resources,
+        pytest.raises(
+            UserError, match=r"labels\.csv: cannot be read \(more than 20 bytes, prepare\.limits\.file_bytes\)"
+        ),
+    ):
+        list_table(raw, params(), 0, resources)
+
+
+@settings(
+    max_examples=300, derandomize=True, deadline=None, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(seed=st.integers(0, 2**32))
+def test_a_wrong_table_is_a_listing_or_one_message(raw, seed):
+    paths = [f"images/{i:02d}.png" for i in range(12)]
+    (raw / "labels.csv").write_bytes(mutated_table(table(paths), seed))
+    try:
+        with Resources() as resources:
+            listing = list_table(raw, params(), 0, resources)
+            check_names(listing.candidates)
+            unique_ids(listing.candidates)
+    except UserError as error:
+        assert "labels.csv" in str(error) or "name" in str(error) or "id of its own" in str(error)  # noqa: PT017
+        return
+    assert {c.source for c in listing.candidates} <= set(paths)
+    assert not any(CONTROL.search(c.label) or not c.label for c in listing.candidates)
