@@ -99,6 +99,12 @@ def test_dvc_shows_metrics_and_plots(project: Workflow):
     page = project.text("plots/index.html")
     assert all(f'"{name}"' in page for name in (*DATASETS, *MODELS))
     assert all(title in page for title in ("Every score against depth", "Training loss", "Accuracy on test images"))
+    assert {path.name for path in (project.folder / "plots/static").iterdir()} == {
+        f"workspace_data_results_figures_{path.name}" for path in (project.folder / "data/results/figures").iterdir()
+    }
+    shutil.rmtree(project.folder / "plots")
+    project.run("dvc", "plots", "diff", "HEAD", "--out", "plots")
+    assert {path.name.partition("_")[0] for path in (project.folder / "plots/static").iterdir()} >= {"workspace"}
     shutil.rmtree(project.folder / "plots")
 
 

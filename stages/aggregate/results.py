@@ -124,7 +124,7 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
     write_recommendations(out / "recommendation.json", results.recommendations)
     write_metrics(out / "metrics.json", results.summary)
     drawn = Drawn(results.scores, results.summary, results.evidence, results.tables, run.models)
-    figures = draw_figures(out / "figures", drawn)
+    figures = draw_figures(out, drawn)
     study = Study(
         results.scores, results.summary, results.findings, results.recommendations, results.tables, run, pictures
     )

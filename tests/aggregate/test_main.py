@@ -53,7 +53,7 @@ def results(whole):
 
 def aggregate(monkeypatch, root, out="results"):
     argv = ["--measures", root / "measures", "--training", root / "training", "--out", root / out]
-    argv += ["--thumbnails", root / "thumbnails"]
+    argv += ["--thumbnails", root / "thumbnails", "--prepared", root / "prepared"]
     argv += ["--params", root / "params.yaml", "--log", root / "durations.jsonl"]
     monkeypatch.setattr(sys, "argv", ["aggregate", *map(str, argv)])
     main()
@@ -73,7 +73,8 @@ def test_what_is_written_is_what_dvc_expects(results):
     assert {f.parts[0] for f in files(results)} == {Path(p).name for p in [*OUTS, *METRICS]}
     names = ["overview-handwriting", "steps-handwriting", "robustness-handwriting"]
     names += [f"{figure}-handwriting-{model}" for figure in ("depth", "layer_pairs") for model in MODELS]
-    assert {f.name for f in files(results / "figures")} == {f"{n}.{kind}" for n in names for kind in ("png", "svg")}
+    assert {f.name for f in files(results / "figures")} == {f"{name}.png" for name in names}
+    assert {f.name for f in files(results / "figures_svg")} == {f"{name}.svg" for name in names}
 
 
 def test_the_verdict_ends_the_stage(whole):
@@ -254,7 +255,16 @@ def test_torch_is_not_imported(module):
     assert done.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.parametrize("plot", PIPELINE["plots"], ids=lambda plot: next(iter(plot)))
+PICTURES = [plot for plot in PIPELINE["plots"] if isinstance(plot, str)]
+PLOTS = [plot for plot in PIPELINE["plots"] if plot not in PICTURES]
+
+
+def test_dvc_shows_the_figures_once_each(results):
+    assert PICTURES == ["data/results/figures"]
+    assert {path.suffix for path in files(results / "figures")} == {".png"}
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: next(iter(plot)))
 def test_every_dvc_plot_draws_columns_that_its_file_has(results, plot):
     """The template exists, and every field that it names is a column of the file, computed in it, or given by DVC."""
     ((_, properties),) = plot.items()

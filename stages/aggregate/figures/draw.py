@@ -1,4 +1,4 @@
-"""The figures of data/results, each as SVG and PNG."""
+"""The figures of data/results, each as PNG and SVG."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,11 +54,14 @@ class Drawn:
         return Averages(len(self.scores.folds), self.scores.n_seeds)
 
 
-def draw_figures(folder: Path, drawn: Drawn) -> int:
-    """Draw every figure (docs/results.md names them) into a folder; returns how many, each as two files."""
+def draw_figures(out: Path, drawn: Drawn) -> int:
+    """Draw every figure (docs/results.md names them) as out/figures/*.png and out/figures_svg/*.svg; returns how many.
+
+    Two folders, since DVC shows every picture of a folder, and would show each figure twice.
+    """
     jobs = dict([*_of_datasets(drawn), *_of_networks(drawn), *_of_robustness(drawn), *_of_pairs(drawn)])
     for name, make in progress(jobs.items(), total=len(jobs), what="figures", unit="figure"):
-        draw(folder, name, make)
+        draw(out / "figures" / f"{name}.png", out / "figures_svg" / f"{name}.svg", make)
     return len(jobs)
 
 

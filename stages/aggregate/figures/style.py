@@ -84,14 +84,15 @@ RC: Any = {
 }
 
 
-def draw(folder: Path, name: str, make: Callable[[], Figure]) -> None:
-    """Make a figure under the common style and write `<name>.svg` and `<name>.png`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def draw(png: Path, svg: Path, make: Callable[[], Figure]) -> None:
+    """Make a figure under the common style and write it as both; their folders are made."""
+    for path in (png, svg):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(RC):
         figure = make()
         lay_out(figure)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+        figure.savefig(png, metadata={"Software": None})
 
 
 def model_style(index: int) -> dict[str, Any]:

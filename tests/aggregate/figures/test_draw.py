@@ -20,7 +20,7 @@ from tests.aggregate.figures.test_robustness import corrupted
 def made(monkeypatch):
     """Name -> figure, made when it is asked for, of everything that was drawn; nothing is written."""
     figures = {}
-    monkeypatch.setattr("stages.aggregate.figures.draw.draw", lambda folder, name, make: figures.update({name: make}))
+    monkeypatch.setattr("stages.aggregate.figures.draw.draw", lambda png, svg, make: figures.update({png.stem: make}))
     return figures
 
 
