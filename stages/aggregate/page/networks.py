@@ -80,9 +80,10 @@ class Names:
         """Dataset and model of each network."""
         return [(network.dataset, network.model) for network in self.networks]
 
-    def about_metrics(self, curves: pd.DataFrame) -> list[dict[str, Any]]:
-        """Describe the scores for the page; `curves` are the points that it shows."""
-        groups = dict(iter(curves.groupby("metric", sort=False)))
+    def about_metrics(self, scores: Scores) -> list[dict[str, Any]]:
+        """Describe the scores for the page; `log`: whether they need a logarithmic axis."""
+        groups = dict(iter(main_curves(scores).groupby("metric", sort=False)))
+        pixels = scores.baseline.groupby("metric")["value"]
         return [
             {
                 "id": metric,
@@ -90,7 +91,7 @@ class Names:
                 "definition": metric_info(metric).definition,
                 "better": str(groups[metric]["better"].iloc[0]),
                 "classes": metric_info(metric).mean_of_images,
-                "log": _spans_much(groups[metric]["value"].to_numpy(dtype=float)),
+                "log": _spans_much(_on_axis(groups[metric], pixels, metric)),
             }
             for metric in self.metrics
         ]
@@ -116,6 +117,12 @@ def collect_names(scores: Scores) -> Names:
 def main_curves(scores: Scores) -> pd.DataFrame:
     """The points that the page shows: of the main pooling, on seen and unseen classes."""
     return scores.curves[scores.curves["main"] & scores.curves["split"].isin(SPLITS)]
+
+
+def _on_axis(points: pd.DataFrame, pixels: Any, metric: str) -> Any:
+    """All that the axis of a score has to hold: its values, chance and raw pixels."""
+    baseline = pixels.get_group(metric) if metric in pixels.groups else []
+    return np.concatenate([points["value"], points["chance"], baseline]).astype(float)
 
 
 def _spans_much(values: Any) -> bool:

@@ -56,17 +56,17 @@ function bestOf(row) {
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 const signed = (value) => (value === null || value === undefined ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
 const interval = (low, high) => (low === null || low === undefined ? "" : `[${number(low)}, ${number(high)}]`);
-const layerName = (network, place) => `layer ${place + 1} of ${network.layers.length} (${network.layers[place]})`;
+const layerName = (network, place) => `${place + 1} of ${network.layers.length} (${network.layers[place]})`;
 const BANDS = {
   classes: "interval for other classes", images: "interval for other images of these classes", sd: "± 1 standard deviation", "": "",
 };
 
 /** Say what a selection is, for captions and for people who hear the chart. */
-function words({ metric, fold, step }) {
-  const folds = fold === MEAN ? data.mean : `fold ${data.folds[fold]}`;
+function when({ fold, step }) {
   const steps = step === "last" ? "last step" : `step ${data.steps[step]}`;
-  return `${data.metrics[metric].name}, ${steps}, ${folds}`;
+  return `${steps}, ${fold === MEAN ? data.mean : `fold ${data.folds[fold]}`}`;
 }
+const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;
 
 // ---- charts ------------------------------------------------------------------------------------------------------
 
@@ -248,9 +248,11 @@ function bestAndLast(named, say) {
   return { say: `${say}, at the best and at the last layer`, sets: { points }, change: (spec) => { spec.height = height; } };
 }
 
+/** Make the axis of a score logarithmic if it needs that; a band that reaches 0 has no place there. */
 function logAxis(spec, metric) {
   if (!data.metrics[metric].log) return;
   for (const layer of spec.layer) if (layer.encoding.y?.field) layer.encoding.y.scale = { type: "log" };
+  for (const point of spec.datasets.points) if (point.low <= 0) point.low = point.high = null;
 }
 
 function note(element, text) {
@@ -290,7 +292,7 @@ function gallery(element, { fold }) {
   const [found] = rowsOf(data.gallery, { network: at, fold: kept, at: element.dataset.at });
   if (!images || !found) return null;
   const rows = found.image.map((image, i) => ({ image, x: found.x[i], y: found.y[i], neighbours: found.neighbours[i] }));
-  const name = `${element.dataset.at} layer: ${layerName(network, found.layer)}`;
+  const name = `${element.dataset.at} layer, ${layerName(network, found.layer)}`;
   return { rows, images, name, fold: data.folds[kept], explained: found.explained };
 }
 
@@ -445,6 +447,7 @@ function select() {
   const chosen = selection();
   document.getElementById("definition").textContent = data.metrics[chosen.metric].definition;
   for (const element of document.querySelectorAll(".selected")) element.textContent = words(chosen);
+  for (const element of document.querySelectorAll(".when")) element.textContent = when(chosen);
   for (const element of document.querySelectorAll(".split")) element.textContent = SPLITS[chosen.split];
   refresh(document);
 }

@@ -21,13 +21,13 @@ from stages.aggregate.curves import Scores
 from stages.aggregate.figures import style
 from stages.aggregate.formatting import decimals, place
 from stages.aggregate.formatting import number as number_words
-from stages.aggregate.metric_info import metric_info, metric_name
+from stages.aggregate.metric_info import Use, metric_info, metric_name
 from stages.aggregate.page import charts
 from stages.aggregate.page.blob import script_json
 from stages.aggregate.page.cards import make_cards
 from stages.aggregate.page.details import class_scores, layer_similarity
 from stages.aggregate.page.images import Pictures, all_thumbnails, galleries
-from stages.aggregate.page.networks import Names, collect_names, main_curves
+from stages.aggregate.page.networks import Names, collect_names
 from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.series import all_series
 from stages.aggregate.page.tables import best_layers, training_steps
@@ -41,6 +41,14 @@ from stages.aggregate.tables.summary import SummaryRow
 
 HERE = Path(__file__).parent
 SPLIT_WORDS = ["unseen", "seen"]
+USES: dict[Use, str] = {
+    "clustering": "Discovery of classes, clustering",
+    "retrieval": "Retrieval",
+    "classifiers": "Classifiers",
+    "detection": "Detection of unseen classes",
+    "geometry": "Geometry of the embeddings",
+    "other": "Other",
+}
 SHOWN_CARDS = 6
 """Networks whose answers are open at the top; the others are one click away."""
 
@@ -120,7 +128,7 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
     return {
         "networks": [network.about() for network in names.networks],
         "models": study.run.models,
-        "metrics": names.about_metrics(main_curves(study.scores)),
+        "metrics": names.about_metrics(study.scores),
         "folds": names.folds,
         "steps": names.steps,
         "mean": _mean_words(study.scores),
@@ -157,6 +165,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "findings": [(*_status(finding), finding) for finding in study.findings],
         "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
         "metrics": blob["metrics"],
+        "uses": _by_use(names.metrics),
         "main_metric": main[0].metric,
         "first_metrics": [place for place, is_first in enumerate(first) if is_first],
         "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
@@ -192,6 +201,12 @@ def _status(finding: Finding) -> tuple[str, str]:
     """A finding's claim, and what holds of it in a few words."""
     claim, _, status = finding_line(finding)[0].partition(": ")
     return claim, at_start(status)
+
+
+def _by_use(metrics: Sequence[str]) -> dict[str, list[int]]:
+    """The places of the scores, by what they are of use for."""
+    uses = [metric_info(metric).use for metric in metrics]
+    return {words: own for use, words in USES.items() if (own := [i for i, each in enumerate(uses) if each == use])}
 
 
 def _main(study: Study) -> SummaryRow:
