@@ -2,7 +2,7 @@
 
 Reads packed images and checkpoints; writes one Zarr group: an array per layer, (step, sample, feature), beside the
 head's logits and a raw-pixel baseline. A group inside it holds more images at the last checkpoint: training images, and
-corrupted test images.
+corrupted test images. A run that was stopped goes on after the last shard that it wrote.
 
     python -m stages.embed --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
         --prepared PREPARED --weights WEIGHTS --out EMBEDDINGS
@@ -14,10 +14,13 @@ from pathlib import Path
 from stages.shared.stage_run import StageRun
 from stages.embed.cell import library_versions, open_cell
 from stages.embed.image_sets import available
+from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.devices import computing
 from stages.shared.image_store import fold_files, open_images
+from stages.shared.kept_work import claim_work
 from stages.shared.networks.params import NetworkParams
 from stages.shared.params import read_entry, read_section
 from stages.shared.seeding import cell_seed
@@ -29,7 +32,7 @@ def main() -> None:
     watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
     keys = ["embed", "finetune.steps", "finetune.keep", f"models.{args.model}.network", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
-    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out]) as run:
+    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True) as run:
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
         taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
         steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
@@ -40,7 +43,9 @@ def main() -> None:
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed)
         names = {name: getattr(args, name) for name in ("dataset", "model", "fold", "seed")}
         about = {"frozen": network.frozen, "versions": library_versions(network.library)}
-        layers = cell.write(run.scratch(args.out), names | about)
+        facts = {"cell": watch.cell, "machine": computing(cell.embedder.accelerator)}
+        kept = KeptShards(claim_work(run, facts, watch.say), watch.say)
+        layers = cell.write(run.scratch(args.out), names | about, kept)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "

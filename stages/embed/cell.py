@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.embed.embedder import Embedder, draw_rotation, raw_pixels
-from stages.embed.image_sets import ImageSet, change_pixels, last_step_sets, samples_of
+from stages.embed.image_sets import ImageSet, batches_left, change_pixels, last_step_sets, samples_of
+from stages.embed.kept_shards import KeptShards
 from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
@@ -20,12 +21,32 @@ from stages.shared.console import UserError, progress
 from stages.shared.devices import choose_device
 from stages.shared.embedding_store import BASELINE, LAST_STEP, LOGITS
 from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows, batch_rows
+from stages.shared.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
 
 DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 """Names of network libraries on the package index, where they differ."""
+
+Left = list[tuple[ImageSet, list[Rows], int]]
+"""Batches that are left of each set, from `batches_left`."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """One of a cell's two stores.
+
+    Attributes:
+        name: what messages call it.
+        path: its folder.
+        sets: what it holds.
+        steps: the checkpoints' steps, ascending.
+    """
+
+    name: str
+    path: Path
+    sets: Sequence[ImageSet]
+    steps: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -56,12 +77,13 @@ class Cell:
         """What is embedded at the last checkpoint alone, in a store inside the store."""
         return last_step_sets(self.images, self.params)
 
-    def write(self, out: Path, attributes: Mapping[str, Any]) -> int:
+    def write(self, out: Path, attributes: Mapping[str, Any], kept: KeptShards | None = None) -> int:
         """Embed into a new store: one forward pass per image and checkpoint, and per image of the last step's sets.
 
         Args:
             out: the store to create.
             attributes: JSON values to keep in it: dataset, model, fold, seed, versions, frozen.
+            kept: where it goes on from, and is kept; None: it starts anew and is not kept.
 
         Returns:
             Number of layers written, the raw-pixel baseline included.
@@ -69,44 +91,52 @@ class Cell:
         Raises:
             UserError: a layer's embedding is NaN or infinite, or a checkpoint does not fit the network.
         """
-        steps, sets = list(self.checkpoints), self.last_step_sets
-        with self._writer(out, [ImageSet(self.rows)], steps, attributes) as writer:
-            self._fill(writer, [ImageSet(self.rows)], "embed")
+        steps, sets, kept = list(self.checkpoints), self.last_step_sets, kept or KeptShards()
+        kept.restore(len(steps) * len(self.rows) + sum(len(chosen.rows) for chosen in sets))
+        store = Store("embed", out, [ImageSet(self.rows)], steps)
+        last = Store("embed, last step", out / LAST_STEP, sets, steps[-1:])
+        with self._writer(store, attributes, kept) as writer:
+            self._fill(writer, store, kept)
             if sets:  # finished before the store around it
-                with self._writer(out / LAST_STEP, sets, steps[-1:], attributes) as inner:
-                    self._fill(inner, sets, "embed, last step")
+                with self._writer(last, attributes, kept) as inner:
+                    self._fill(inner, last, kept)
         return len(writer.layers)
 
-    def _writer(
-        self, path: Path, sets: Sequence[ImageSet], steps: Sequence[int], attributes: Mapping[str, Any]
-    ) -> EmbeddingWriter:
+    def _writer(self, store: Store, attributes: Mapping[str, Any], kept: KeptShards) -> EmbeddingWriter:
         return EmbeddingWriter(
-            path,
-            samples=samples_of(self.images, sets),
-            steps=steps,
+            store.path,
+            samples=samples_of(self.images, store.sets),
+            steps=store.steps,
             layers=baseline_layers(self.params.baseline_size) + [layer.layer for layer in self.embedder.layers],
             classes=self.classes,
             dtype=self.params.dtype,
             attributes=attributes,
+            written=kept.rows.get(store.name),
         )
 
-    def _fill(self, writer: EmbeddingWriter, sets: Sequence[ImageSet], what: str) -> None:
+    def _fill(self, writer: EmbeddingWriter, store: Store, kept: KeptShards) -> None:
         size = self.params.baseline_size
-        total = len(writer.steps) * sum(math.ceil(len(chosen.rows) / self.params.batch_size) for chosen in sets)
-        batches = progress(self._batches(writer.steps, sets), total=total, what=what, unit="batch")
+        total = len(store.steps) * sum(math.ceil(len(chosen.rows) / self.params.batch_size) for chosen in store.sets)
+        left = {step: batches_left(store.sets, self.params.batch_size, rows) for step, rows in writer.written.items()}
+        before = total - sum(len(batches) for sets in left.values() for _, batches, _ in sets)
+        batches = progress(self._batches(left), total=total, what=store.name, unit="batch", done_before=before)
         with self.embedder.running() as embed:
-            for step, rows, pixels in batches:
-                if size and step == writer.steps[0]:
-                    writer.write(BASELINE, step, raw_pixels(pixels, size))
+            for step, rows, pixels, written in batches:
+                if size and step == store.steps[0]:
+                    writer.write(BASELINE, step, raw_pixels(pixels, size)[written:])
                 for name, values in embed(rows, pixels).items():
-                    writer.write(name, step, stored(values, name, step, self.params.dtype))
+                    writer.write(name, step, stored(values, name, step, self.params.dtype)[written:])
+                kept.after_batch(store.name, writer)
 
-    def _batches(self, steps: Sequence[int], sets: Sequence[ImageSet]) -> Iterator[tuple[int, Rows, Pixels]]:
-        for step in steps:
-            self.embedder.load(self.checkpoints[step])
-            for chosen in sets:
-                for rows, pixels in self.images.batches(batch_rows(chosen.rows, self.params.batch_size)):
-                    yield step, rows, change_pixels(self.images, chosen, rows, pixels)
+    def _batches(self, left: Mapping[int, Left]) -> Iterator[tuple[int, Rows, Pixels, int]]:
+        """Yield step, rows, pixels, and how many of the rows are written already, batch by batch."""
+        for step, sets in left.items():
+            if sets:
+                self.embedder.load(self.checkpoints[step])
+            for chosen, batches, written in sets:
+                for rows, pixels in self.images.batches(batches):
+                    yield step, rows, change_pixels(self.images, chosen, rows, pixels), written
+                    written = 0
 
 
 def open_cell(

@@ -8,7 +8,7 @@ import pandas as pd
 from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
 from stages.shared.console import UserError, nearest
-from stages.shared.image_store import PackedImages, Pixels, Rows
+from stages.shared.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.params import ALL
 from stages.shared.seeding import child_seed
 from stages.shared.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
@@ -82,6 +82,27 @@ def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
     places = samples["sample_id"].map(lambda name: child_seed(ROOT_SEED, "embed", "sample", name))
     ranks = places.groupby(samples["label"]).rank(method="first")
     return rows[ranks.to_numpy() <= per_class]
+
+
+def batches_left(sets: Sequence[ImageSet], size: int, written: int) -> list[tuple[ImageSet, list[Rows], int]]:
+    """List the batches that are left to embed, cut as they are if nothing was written.
+
+    Args:
+        sets: what a store holds.
+        size: images per batch.
+        written: rows of the store that are written.
+
+    Returns:
+        For each set with rows that are not written: the set, its batches with such rows, and how many rows at the start
+        of the first batch are written.
+    """
+    left = []
+    for chosen in sets:
+        done = min(written, len(chosen.rows))
+        written -= done
+        if done < len(chosen.rows):
+            left.append((chosen, batch_rows(chosen.rows, size)[done // size :], done % size))
+    return left
 
 
 def samples_of(images: PackedImages, sets: Sequence[ImageSet]) -> pd.DataFrame:

@@ -34,20 +34,22 @@ class EmbeddingWriter:
         classes: Sequence[str],
         dtype: str,
         attributes: Mapping[str, Any],
+        written: Mapping[int, int] | None = None,
     ) -> None:
-        """Create the store.
+        """Create the store, around the shards that are there already of a store that was not finished.
 
         Args:
-            path: the group's folder, which must not exist.
+            path: the group's folder, which must not exist, or hold those shards and nothing else.
             samples: columns `SAMPLE_COLUMNS`; the rows of one split contiguous.
             steps: the checkpoints' steps, ascending.
             layers: every layer in order of depth; the one named `pixels` has no step axis.
             classes: names of the head's classes.
             dtype: `float32` or `float16`.
             attributes: dataset, model, fold, seed, library versions: JSON values.
+            written: how many rows of each step its shards hold; none if not given.
         """
         self.steps, self.layers = list(steps), list(layers)
-        self.count = len(samples)
+        self.path, self.count = path, len(samples)
         self.group = zarr.create_group(path)
         self._arrays = {
             layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}") for layer in layers
@@ -55,7 +57,9 @@ class EmbeddingWriter:
         if self.steps and classes:
             self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
         self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
-        self._written = {(name, step): 0 for name in self._arrays for step in self._steps_of(name)}
+        there = {-1: (written or {}).get(self.steps[0], 0)} if self.steps else {}
+        there |= {step: (written or {}).get(step, 0) for step in self.steps}
+        self._written = {(name, key): there.get(key, 0) for name in self._arrays for key in self._steps_of(name)}
         self._coordinates(samples, classes)
         self.group.attrs.update(
             format=FORMAT,
@@ -63,6 +67,20 @@ class EmbeddingWriter:
             layers=[asdict(layer) for layer in layers],
             coordinates=" ".join((*SAMPLE_COLUMNS, "class_name")),
         )
+
+    @property
+    def written(self) -> dict[int, int]:
+        """How many rows of every array are on disk, by step; only right between whole batches."""
+        return {
+            step: min(self._written[name, self._key(name, step)] for name in self._arrays if name != BASELINE)
+            for step in self.steps
+        }
+
+    @property
+    def shards(self) -> list[Path]:
+        """Files of the rows that are on disk; only right between whole batches."""
+        folders = [self.path / name / "c" for name in self._arrays]
+        return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
 
     def write(self, name: str, step: int, batch: Float32) -> None:
         """Append a batch of rows of one array.

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from stages.embed.corruptions import corrupt
-from stages.embed.image_sets import ImageSet, available, change_pixels, last_step_sets, sample_rows, samples_of
+from stages.embed.image_sets import (
+    ImageSet,
+    available,
+    batches_left,
+    change_pixels,
+    last_step_sets,
+    sample_rows,
+    samples_of,
+)
 from stages.embed.params import EmbedParams
 from stages.shared.console import UserError
 from stages.shared.image_store import PackedImages
@@ -108,3 +116,18 @@ def test_a_frozen_network_does_without_the_splits_that_a_dataset_lacks(images: P
         available(unseen, params, fold="0", frozen=False)
     with pytest.raises(UserError, match=r"embed\.splits asks for 'test'"):
         available(unseen, params.model_copy(update={"splits": ["test"]}), fold="0", frozen=True)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 20])
+def test_batches_left_are_those_of_a_whole_run_with_a_row_that_is_not_written(size: int):
+    sets = [ImageSet(np.arange(7)), ImageSet(np.arange(100, 104), "train"), ImageSet(np.arange(5), "blur_1")]
+    rows = [(number, row) for number, chosen in enumerate(sets) for row in chosen.rows.tolist()]
+    whole = {number: batches for number, (_, batches, _) in enumerate(batches_left(sets, size, 0))}
+    for written in range(len(rows) + 1):
+        found = []
+        for chosen, batches, done in batches_left(sets, size, written):
+            number = next(i for i, each in enumerate(sets) if each is chosen)
+            assert [b.tolist() for b in batches] == [b.tolist() for b in whole[number][-len(batches) :]]
+            assert done < len(batches[0])
+            found += [(number, row) for row in np.concatenate(batches).tolist()[done:]]
+        assert found == rows[written:]

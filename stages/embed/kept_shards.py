@@ -1,0 +1,41 @@
+"""How far a cell's embeddings are, kept after every shard, so that a run that was stopped goes on from there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.kept_work import KeptWork
+
+
+@dataclass
+class KeptShards:
+    """Rows of each store that are on disk, by the store's name and step.
+
+    Attributes:
+        work: where they are kept; None: they are not.
+        say: prints one line.
+    """
+
+    work: KeptWork | None = None
+    say: Callable[[str], None] = print
+    rows: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    def restore(self, total: int) -> None:
+        """Read how far an earlier run was.
+
+        Args:
+            total: rows of all stores and steps, for the line.
+        """
+        if self.work and self.work.progress:
+            stores = self.work.progress["rows"].items()
+            self.rows = {name: {int(step): rows for step, rows in store.items()} for name, store in stores}
+            done = sum(rows for store in self.rows.values() for rows in store.values())
+            self.say(f"goes on after {done} of {total} embeddings, where an earlier run was stopped")
+
+    def after_batch(self, name: str, writer: EmbeddingWriter) -> None:
+        """Keep the shards of a store, if the batch has finished any."""
+        written = writer.written
+        if self.work and written != self.rows.get(name, dict.fromkeys(writer.steps, 0)):
+            self.rows[name] = written
+            before = [self.work.folder / file for file in self.work.files]
+            self.work.keep({"rows": self.rows}, [*before, *writer.shards])
