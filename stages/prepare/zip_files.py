@@ -1,5 +1,7 @@
 """The files of a zip archive."""
 
+import os
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +15,9 @@ from stages.shared.console import UserError
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions that Python unpacks piece by piece; of the others it unpacks as much as there is."""
 
+LONGEST_END = 2**16 + 22 + 20 + 56
+"""Bytes of a comment, and of the three records that end an archive."""
+
 
 class ZipFiles:
     """The files of a zip archive, each with a checksum."""
@@ -21,6 +26,7 @@ class ZipFiles:
         self.where, self._limits = where, resources.limits
         with reading(where):
             self._archive = resources.enter_context(zipfile.ZipFile(where))
+            _check_end(where, len(self._archive.infolist()))
         check_count(where, len(self._archive.infolist()), self._limits.files)
         files = [(inside_archive(m.filename, where), m) for m in self._archive.infolist() if not m.is_dir()]
         self.hidden = tuple(sorted({folder for path, _ in files if (folder := hidden_folder(path))}))
@@ -50,3 +56,21 @@ class ZipFiles:
             if len(content) < member.file_size:
                 raise EOFError(f"{member.filename!r} ends early")
             return content
+
+
+def _check_end(where: Path, members: int) -> None:
+    """Compare the number of members with that in the archive's end: a wrong length in a list takes what follows it.
+
+    Raises:
+        zipfile.BadZipFile: they differ; zipfile does not compare them.
+    """
+    with where.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_END))
+        tail = file.read()
+    end = tail.rfind(b"PK\5\6")
+    (promised,) = struct.unpack_from("<H", tail, end + 10)
+    wide = tail.rfind(b"PK\6\6", 0, end)
+    if promised == 0xFFFF and wide >= 0:
+        (promised,) = struct.unpack_from("<Q", tail, wide + 32)
+    if promised % 2**16 != members % 2**16:  # old programs count so
+        raise zipfile.BadZipFile(f"it lists {members} files and folders, and ends with {promised}")

@@ -149,6 +149,27 @@ def test_hidden_folders_are_named(tmp_path: Path):
             assert files.paths == tuple(FILES)
 
 
+def test_no_wrong_bit_of_a_zip_archive_gives_other_files(tmp_path: Path):
+    path = archives.write_zip(tmp_path / "x.zip", {"a/1.png": b"one", "b/2.png": b"two"})
+    content, found = path.read_bytes(), 0
+    for position in range(len(content)):
+        for bit in range(8):
+            path.write_bytes(archives.flip(content, position, bit))
+            try:
+                assert read(path) == {"a/1.png": b"one", "b/2.png": b"two"}
+            except UserError:
+                found += 1
+    assert found > 4 * len(content)
+
+
+def test_a_zip_archive_may_have_many_members_and_a_comment(tmp_path: Path):
+    files = {f"a/{n}.png": b"" for n in range(2**16 + 3)}
+    path = archives.write_zip(tmp_path / "x.zip", files, zipfile.ZIP_STORED)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"x" * 65535
+    assert len(read(path)) == len(files)
+
+
 @settings(max_examples=150, derandomize=True, deadline=None, database=None)
 @given(suffix=st.sampled_from(SUFFIXES), seed=st.integers(0, 2**32))
 def test_a_damaged_archive_is_an_error_or_gives_the_same_files(
