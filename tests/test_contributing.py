@@ -156,8 +156,11 @@ CLUSTERINGS: tuple''',
     copy.after("stages/measure/metric_names.py", '"collapse": "lower"', '    "centroid_accuracy": "higher",\n')
     copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
     info = "stages/aggregate/metric_info.py"
-    sentence = "Share of images that are nearest to the mean of their own class."
-    entry = f'    "centroid_accuracy": MetricInfo("centroid accuracy", "{sentence}", mean_of_images=True),\n'
+    sentence = "Share of images nearest to the mean of their class."
+    entry = (
+        '    "centroid_accuracy": MetricInfo(\n'
+        f'        "centroid accuracy", "{sentence}", mean_of_images=True\n    ),\n'
+    )
     copy.after(info, "METRIC_INFO = {", entry)
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "cluster_silhouette]", "cluster_silhouette, centroid_accuracy]")
