@@ -21,6 +21,7 @@ COMMANDS = {
     "features": ("stages.commands.features.command", "Embed new images with a finished network."),
     "report": ("stages.commands.report", "Name the page of a finished workflow, or open it in the browser."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
+    "verify": ("stages.commands.verify.command", "Find and repair damaged data, which DVC does not see."),
     "verdict": ("stages.commands.verdict", "Print the verdict of a finished workflow again."),
 }
 """Name -> module that has a function of that name, and what it does."""

@@ -1,0 +1,167 @@
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from stages.commands.verify.inventory import open_project
+from stages.commands.verify.repair import Repair, carry_out, plan_repair
+from stages.commands.verify.survey import Survey, survey
+from tests.commands.verify.made import contents, copy_project, damage, make_project
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        return make_project(tmp_path_factory.mktemp("dvc") / "project")
+
+
+@pytest.fixture
+def project(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(copy_project(original, tmp_path / "project"))
+    return tmp_path / "project"
+
+
+def look(folder: Path) -> tuple[Survey, Repair]:
+    with open_project(folder) as opened:
+        found = survey(opened)
+    return found, plan_repair(found)
+
+
+def repair(folder: Path) -> Repair:
+    with open_project(folder) as opened:
+        plan = plan_repair(survey(opened))
+        carry_out(opened, plan)
+    return plan
+
+
+def cached(folder: Path, path: str) -> Path:
+    """The object of a file that is whole."""
+    md5 = hashlib.md5((folder / path).read_bytes()).hexdigest()
+    return folder / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def listing(folder: Path) -> Path:
+    """The object of the folder `out`."""
+    (found,) = (folder / ".dvc" / "cache" / "files" / "md5").rglob("*.dir")
+    return found
+
+
+def test_a_whole_project_has_nothing_to_repair(project: Path):
+    found, plan = look(project)
+    assert found.is_whole
+    assert plan == Repair([], {}, [], [])
+    assert found.counted == 5 + 4 + 2  # objects (also of the metrics, and the folder's list), outputs, what is read
+
+
+def dvc_status(folder: Path) -> dict[str, object]:
+    with Repo(str(folder)) as repo:
+        return repo.status()
+
+
+def rot_workspace(folder: Path) -> str:
+    damage(folder / "out" / "big")
+    return "out/big"
+
+
+def rot_cache(folder: Path) -> str:
+    path = cached(folder, "out/big")
+    damage(path)
+    return str(path.relative_to(folder))
+
+
+def rot_both(folder: Path) -> str:
+    path = cached(folder, "single")
+    damage(folder / "single")
+    damage(path)
+    return "single"
+
+
+def rot_listing(folder: Path) -> str:
+    damage(listing(folder))
+    return str(listing(folder).relative_to(folder))
+
+
+def rot_listing_and_file(folder: Path) -> str:
+    damage(folder / "out" / "sub" / "small")
+    damage(listing(folder))
+    return "out"
+
+
+def lose_object(folder: Path) -> str:
+    cached(folder, "single").unlink()
+    return "single"
+
+
+def rot_metrics(folder: Path) -> str:
+    damage(folder / "counts.json")
+    return "counts.json"
+
+
+def lose_file(folder: Path) -> str:
+    (folder / "out" / "sub" / "small").unlink()
+    return "out/sub/small"
+
+
+RESTORED = [rot_workspace, rot_cache, rot_listing, lose_object, lose_file]
+RUN_AGAIN = [rot_both, rot_listing_and_file, rot_metrics]
+
+
+@pytest.mark.parametrize("harm", [*RESTORED, *RUN_AGAIN])
+def test_damage_is_named_and_repaired(project: Path, harm: Callable[[Path], str]):
+    before = contents(project)
+    named = project / harm(project)
+    found, plan = look(project)
+    damaged = [*found.objects.values(), *(each for seen in found.damaged for each in seen.damages())]
+    assert named in [each.path for each in damaged] or (harm is lose_object and found.missing)
+    assert plan.rerun == (["make"] if harm in RUN_AGAIN else [])
+    repair(project)
+    assert contents(project) == before
+    assert look(project)[0].is_whole
+    assert dvc_status(project) == {}
+    twice = harm in RUN_AGAIN and harm is not rot_metrics  # DVC finds metrics in its run cache
+    assert (project / "runs").read_text() == "make " * (2 if twice else 1)
+
+
+@pytest.mark.parametrize("harm", [rot_workspace, rot_cache, rot_both])
+def test_dvc_itself_does_not_see_it(project: Path, harm: Callable[[Path], str]):
+    """Else there would be no need for this."""
+    harm(project)
+    assert dvc_status(project) == {}
+
+
+def test_an_object_that_nothing_names_any_more_is_deleted(project: Path):
+    stray = project / ".dvc" / "cache" / "files" / "md5" / "00" / ("0" * 30)
+    stray.parent.mkdir()
+    stray.write_bytes(b"of an earlier run")
+    plan = repair(project)
+    assert plan == Repair([stray], {}, [], [])
+    assert not stray.exists()
+
+
+def test_an_output_that_is_not_there_is_not_damaged(project: Path):
+    (project / "single").unlink()
+    assert look(project)[0].is_whole
+
+
+def test_a_file_that_a_stage_did_not_write_is_named(project: Path):
+    (project / "out" / "planted").write_bytes(b"")
+    found, plan = look(project)
+    assert [each.found for seen in found.damaged for each in seen.damages()] == ["a file that dvc.lock does not name"]
+    assert (plan.remove, plan.checkout) == ([project / "out" / "planted"], [project / "out"])
+
+
+def test_raw_data_are_compared_with_what_dvc_remembers(project: Path):
+    raw = project / "raw" / "a.txt"
+    damage(raw)
+    assert dvc_status(project) == {}
+    assert [each.path for each in look(project)[0].sources] == [raw]
+    raw.write_text("edited, which DVC sees")
+    assert look(project)[0].is_whole
