@@ -5,13 +5,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, Pixels, open_images, write_fold, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, Pixels, open_images
+from stages.shared.image_writer import write_fold, write_images
 
 SEEN, UNSEEN = ("ash", "birch", "cedar"), ("date", "elm")
 
 
 def pack(
-    path: Path, *, train: int = 8, test: int = 4, unseen: int = 5, size: int = 32, fill: int = 255, seed: int = 0
+    path: Path,
+    *,
+    dataset: str = "trees",
+    train: int = 8,
+    test: int = 4,
+    unseen: int = 5,
+    size: int = 32,
+    fill: int = 255,
+    seed: int = 0,
 ) -> PackedImages:
     """Write `train`, `test` and `unseen` images per class and open them."""
     counts = [("train", SEEN, train), ("test", SEEN, test), ("unseen", UNSEEN, unseen)]
@@ -21,7 +30,7 @@ def pack(
     manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=[split for split, _ in samples])
     manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)
     columns = manifest[list(MANIFEST_COLUMNS)]
-    write_images(path, picture(columns, size, seed), columns, size=size, fill=fill)
+    write_images(path, picture(columns, size, seed), columns, dataset=dataset, size=size, fill=fill)
     write_fold(path, "0", manifest)
     return open_images(path, "0")
 

@@ -172,7 +172,8 @@ def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
 def packed(path: str) -> list[str]:
     """The paths that one of `reads` stands for; tests/shared/test_image_store.py says what `fold_files` gives."""
     call = re.fullmatch(r"\*fold_files\((\S+), (\S+)\)", path)
-    parts = ("images.zarr", "manifest.csv", "folds/${item.fold}.csv")
+    digested = ("images.zarr", "manifest.csv", "digests.json")
+    parts = (*digested, "folds/${item.fold}.csv", "folds/${item.fold}.digests.json")
     return [f"{call[1]}/{part}" for part in parts] if call else [path]
 
 

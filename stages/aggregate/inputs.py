@@ -31,6 +31,8 @@ from stages.shared.training_table import read_training
 CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
 """What names a cell in tables, and its types."""
 
+IMAGES = "images.parquet"
+
 CURVE_COLUMNS = {"cell": TEXT, **TRAINING_COLUMNS}
 """Columns of training.csv.
 
@@ -86,7 +88,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
     """
     last, tables = curves.groupby("cell")["step"].max(), []
     for cell in cells(run):
-        path = _existing(measures.joinpath(*map(str, cell), "layers.csv"), cell, "measures", "measure")
+        path = _existing(_folder(measures, cell) / "layers.csv", cell, "measures", "measure")
         records = _of_cell(read_records(path), cell, path, "measure")
         kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
         further = sorted(set(records["step"]) - set(kept))
@@ -137,7 +139,7 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
         Columns dataset, model, fold, seed, then `REFIT_COLUMNS`.
 
     Raises:
-        UserError: a cell's table is damaged or of another version.
+        UserError: a cell's table is damaged or of another version, or was lost.
     """
     of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
     return stack((_read_refits(measures, cell) for cell in of_unseen), CELL | REFIT_COLUMNS)
@@ -186,12 +188,19 @@ def cells(run: RunParams) -> Iterator[Cell]:
 
 
 def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunParams) -> dict[int, Path]:
-    """Where every seed of one dataset, model and fold has its per-image contributions, if they are there."""
-    return {seed: measures / dataset / model / fold / str(seed) / "images.parquet" for seed in run.seeds}
+    """Where every seed of one dataset, model and fold has its per-image contributions, if it has any.
+
+    Raises:
+        UserError: they are not as the measure stage wrote them.
+    """
+    folders = {seed: _folder(measures, (dataset, model, fold, seed)) for seed in run.seeds}
+    for seed, folder in folders.items():
+        metric_table.open_cell(folder, (dataset, model, fold, seed)).check(IMAGES)
+    return {seed: folder / IMAGES for seed, folder in folders.items()}
 
 
 def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
-    folder = measures.joinpath(*map(str, cell))
+    folder = _folder(measures, cell)
     _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
     dataset, model, fold, seed = cell
     return read_analysis(folder, analysis).assign(dataset=dataset, model=model, fold=fold, seed=seed)
@@ -199,11 +208,19 @@ def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
 
 def _read_refits(measures: Path, cell: Cell) -> pd.DataFrame:
     dataset, model, fold, seed = cell
-    table = metric_table.read_refits(measures.joinpath(*map(str, cell)))
+    folder = _folder(measures, cell)
+    metric_table.open_cell(folder, cell).check(metric_table.REFITS)
+    table = metric_table.read_refits(folder)
     return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
 
 
+def _folder(measures: Path, cell: Cell) -> Path:
+    return measures.joinpath(*map(str, cell))
+
+
 def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
+    if stage == "measure" and path.parent.is_dir():
+        metric_table.open_cell(path.parent, cell).check(path.name)
     if not path.is_file():
         dataset, model, fold, seed = cell
         raise UserError(

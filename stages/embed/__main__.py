@@ -36,7 +36,7 @@ def main() -> None:
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
         taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
         steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
-        images = open_images(args.prepared, args.fold)
+        images = open_images(args.prepared, args.fold, dataset=args.dataset)
         asked = read_section(args.params, "embed", EmbedParams)
         params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
         seed = cell_seed(args.seed, args.fold)

@@ -31,7 +31,7 @@ def main() -> None:
     with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
         params = read_section(args.params, "finetune", FinetuneParams)
         network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
-        images = open_images(args.prepared, args.fold)
+        images = open_images(args.prepared, args.fold, dataset=args.dataset)
         if not network.frozen:
             check_images(images, args.prepared, args.model)
         length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)

@@ -25,6 +25,7 @@ from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.gallery import write_gallery
+from stages.shared.metric_table import finish_cell
 from stages.shared.params import read_section
 from stages.shared.thumbnails import read_thumbnails
 
@@ -49,6 +50,7 @@ def main() -> None:
         measured = measure(args.embeddings, store, params, jobs, workers=workers)
         rows = write_tables(run.scratch(args.out), store, measured, params.analyses)
         write_gallery(run.scratch(args.out), store.cell, gallery(store, pictured, normalize=params.normalize))
+        finish_cell(run.scratch(args.out), store.cell)
     for note in [*left_out, *notes(store, params, measured.results)]:
         print(f"measure: {note}", file=sys.stderr)
     watch.done(f"{rows} scores of {len(jobs)} embeddings")

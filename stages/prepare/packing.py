@@ -29,7 +29,8 @@ from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, check_sizes, plan_folds
 from stages.shared.console import UserError, errors_of, progress
-from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
+from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS
+from stages.shared.image_writer import write_fold, write_images
 
 
 def prepare_dataset(
@@ -59,7 +60,8 @@ def prepare_dataset(
         images.sort(key=lambda i: (i.candidate.label, i.candidate.sample_id))
         folds = _kept(plan, images, params)
         pixels = _read_back(scratch, images, params.image_size)
-        write_images(out, pixels, _manifest(images), size=params.image_size, fill=params.fill)
+        size, fill = params.image_size, params.fill
+        write_images(out, pixels, _manifest(images), dataset=dataset, size=size, fill=fill)
         for fold, splits in folds.items():
             write_fold(out, fold, _fold_table(images, splits))
     report = Report.of(params.source, folds, plan.not_made, skipped, duplicates, listing)

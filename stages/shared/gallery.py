@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from stages.shared.digests import of_cell
 from stages.shared.params import Cell
 from stages.shared.parquet_table import read_parquet, write_parquet
 
@@ -37,7 +38,7 @@ FILE = "gallery.parquet"
 
 def write_gallery(folder: Path, cell: Cell, table: pd.DataFrame) -> None:
     """Write a cell's gallery into its folder; the same bytes for the same table."""
-    write_parquet(folder / FILE, table, SCHEMA, _names(cell))
+    write_parquet(folder / FILE, table, SCHEMA, of_cell(cell))
 
 
 def read_gallery(folder: Path, cell: Cell) -> pd.DataFrame:
@@ -46,10 +47,6 @@ def read_gallery(folder: Path, cell: Cell) -> pd.DataFrame:
     Raises:
         UserError: it is missing, damaged, another cell's or of another version.
     """
-    table = read_parquet(folder / FILE, SCHEMA, _names(cell), what="a gallery", stage="measure")
+    table = read_parquet(folder / FILE, SCHEMA, of_cell(cell), what="a gallery", stage="measure")
     table["neighbours"] = table["neighbours"].map(list)
     return table
-
-
-def _names(cell: Cell) -> dict[str, str | int]:
-    return dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))

@@ -5,6 +5,7 @@ layers.csv      the tidy metric table: one row per dataset, model, fold, seed, s
 images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
                 its distances to the training images
 refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
+digests.json    of all files of the cell (`stages.shared.digests`)
 """
 
 import re
@@ -19,6 +20,10 @@ import pyarrow.parquet as pq
 from stages.shared import csv_table
 from stages.shared.console import UserError
 from stages.shared.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.digests import DIGESTS, Digests, again, of_cell, read_digests, write_digests
+from stages.shared.params import Cell
+
+FORMAT = "whichlayer.measures/1"
 
 ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT}
 """What names an embedding within its cell."""
@@ -107,8 +112,23 @@ OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 
 REFITS = "refits.parquet"
 
-MEASURE_AGAIN = "run the measure stage again (`dvc repro --force`)"
+MEASURE_AGAIN = again("measure")
 """The remedy for a table that is not as it should be."""
+
+
+def finish_cell(folder: Path, cell: Cell) -> None:
+    """Write the digests of all files in a cell's folder, after the last of them."""
+    files = (file for file in folder.iterdir() if file.name != DIGESTS)
+    write_digests(folder / DIGESTS, files, format=FORMAT, of=of_cell(cell))
+
+
+def open_cell(folder: Path, cell: Cell) -> Digests:
+    """Read the digests of a cell's folder, to check files before they are read.
+
+    Raises:
+        UserError: it is unfinished, or of another version or cell.
+    """
+    return read_digests(folder / DIGESTS, format=FORMAT, of=of_cell(cell), stage="measure")
 
 
 def row_keys(step: int, split: str, layer: str = HEAD, depth: int | None = None, pooling: str = "") -> dict[str, Any]:

@@ -15,6 +15,7 @@ from stages.aggregate.curves import ACCURACY_INTERVALS, MEAN, UNCERTAINTY, Score
 from stages.shared.gallery import write_gallery
 from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
 from stages.shared.thumbnails import write_thumbnails
+from tests.sealed import seal, seal_prepared
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")
@@ -147,6 +148,7 @@ def write_cells(
     for dataset in datasets:
         write_thumbnails(root / "thumbnails" / dataset, dataset, thumbnail_rows())
         write_manifest(root / "prepared" / dataset / "manifest.csv")
+        seal_prepared(root / "prepared" / dataset)
     for dataset, model, fold, seed in product(datasets, models, folds, seeds):
         cell = Path(dataset) / model / fold / str(seed)
         rows = metric_rows(dataset, model, seed, fold=fold, **shape)
@@ -156,6 +158,7 @@ def write_cells(
             rows = with_analyses(root / "measures" / cell, rows, seed)
         write_records(root / "measures" / cell / "layers.csv", rows)
         write_gallery(root / "measures" / cell, (dataset, model, fold, seed), gallery_rows(rows))
+        seal(root / "measures" / cell)
         path = root / "training" / cell / "training.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         training_rows(dataset, model, seed, fold=fold, steps=steps).to_csv(path, index=False)
@@ -176,6 +179,7 @@ def freeze(grid: Path, model: str) -> None:
     for path in (grid / "measures/handwriting" / model).rglob("layers.csv"):
         table = pd.read_csv(path)
         table[(table["step"] == 0) & (table["layer"] != HEAD)].to_csv(path, index=False)
+        seal(path.parent)
 
 
 def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
 from stages.shared.params import RunParams
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells
+from tests.sealed import seal, seal_all
 
 SMALL = "handwriting/small/0"
 SUBSETS = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
@@ -42,6 +43,7 @@ def test_analyses_of_fold_all_are_not_asked_for(tmp_path):
     for cell in ("0/0", "all/0"):
         (tmp_path / "handwriting/small" / cell).mkdir(parents=True)
     (tmp_path / "handwriting/small/0/0/class_subsets.csv").write_text(SUBSETS + "9,unseen,a,0,mean,nmi,,5,0.5\n")
+    seal_all(tmp_path)
     run = RunParams(datasets=["handwriting"], models=["small"], folds=[0, "all"], seeds=[0])
     assert read_analyses(tmp_path, run, ["class_subsets"])["class_subsets"]["fold"].tolist() == ["0"]
 
@@ -77,6 +79,7 @@ def test_networks_measured_at_step_0_alone_have_no_accuracy(grid, run):
     for path in (grid / "measures").rglob("layers.csv"):
         table = pd.read_csv(path)
         table[table["step"] == 0].to_csv(path, index=False)
+        seal(path.parent)
     only = CheckpointSteps(steps=[0], keep="all")
     assert curves_of(grid, run, only)["accuracy"].isna().all()
     assert HEAD not in set(layers_of(grid, run, only)["layer"])
@@ -110,6 +113,7 @@ def test_a_step_that_a_frozen_network_cannot_have_is_refused(grid, run):
     whole = path.read_bytes()
     freeze(grid, "small")
     path.write_bytes(whole)
+    seal(path.parent)
     with pytest.raises(UserError, match=r", 0, and no other, found 50, 100; run the measure stage again"):
         layers_of(grid, run)
 
@@ -131,6 +135,7 @@ def test_a_curve_of_other_steps_is_refused(grid, run):
 def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage):
     (grid / f"measures/{SMALL}/0/class_subsets.csv").write_text(SUBSETS)
     (grid / file).unlink(missing_ok=True)
+    seal_all(grid / "measures")
     with pytest.raises(
         UserError, match=rf"handwriting, small, fold 0, seed 1: .*dvc repro {stage}@handwriting-small-0-1"
     ):
@@ -148,6 +153,7 @@ def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage)
 )
 def test_a_table_of_another_version_is_named(grid, run, file, column):
     pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)
+    seal_all(grid / "measures")
     with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; run the .* stage again"):
         layers_of(grid, run)
 
@@ -155,6 +161,7 @@ def test_a_table_of_another_version_is_named(grid, run, file, column):
 def test_a_table_of_another_cell_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
+    seal(cells / "1")
     with pytest.raises(
         UserError, match="must hold the cell handwriting/small/0/1, found rows of handwriting/small/0/0"
     ):
@@ -164,6 +171,7 @@ def test_a_table_of_another_cell_is_named(grid, run):
 def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
     path = grid / f"measures/{SMALL}/1/layers.csv"
     pd.read_csv(path).assign(better="lower", relative=0.5).to_csv(path, index=False)
+    seal(path.parent)
     layers = layers_of(grid, run)
     own = (layers["model"] == "small") & (layers["seed"] == 1)
     assert set(layers.loc[own, "better"]) == {"lower"}
@@ -178,6 +186,7 @@ def test_tables_of_analyses_are_stacked_and_named_by_their_cell(grid):
     folder = grid / f"measures/{SMALL}"
     (folder / "0/class_subsets.csv").write_text(SUBSETS + "9,unseen,a,0,mean,nmi,,5,0.5\n")
     (folder / "1/class_subsets.csv").write_text(SUBSETS + "9,unseen,a,0,mean,nmi,NA;x,3,0.25\n")
+    seal_all(grid / "measures")
     subsets = read_analyses(grid / "measures", ONE, ["class_subsets", "ood"])["class_subsets"]
     assert subsets[["model", "seed", "left_out", "value"]].to_numpy().tolist() == [
         ["small", 0, "", 0.5],
@@ -189,6 +198,7 @@ def test_classes_named_by_numbers_keep_their_names(grid):
     rows = "9,unseen,a,0,mean,nmi,,3,0.5\n9,unseen,a,0,mean,nmi,007,2,0.4\n"
     for seed in (0, 1):
         (grid / f"measures/{SMALL}/{seed}/class_subsets.csv").write_text(SUBSETS + rows)
+    seal_all(grid / "measures")
     tables = read_analyses(grid / "measures", ONE, ["class_subsets"])
     assert tables["class_subsets"]["left_out"].tolist() == ["", "007"] * 2
 
@@ -206,6 +216,7 @@ def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
 
 def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
     (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
+    seal_all(grid / "measures")
     with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
         read_analyses(grid / "measures", run, ["layer_pairs"])
 
@@ -224,14 +235,16 @@ def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
 def test_a_gallery_that_is_missing_or_another_cells_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/gallery.parquet").write_bytes((cells / "0/gallery.parquet").read_bytes())
+    seal(cells / "1")
     with pytest.raises(UserError, match=r"must be a gallery of .* seed 1, found one of .* seed 0; run the measure"):
         read_galleries(grid / "measures", run)
     (cells / "1/gallery.parquet").unlink()
+    seal(cells / "1")
     with pytest.raises(UserError, match=r"seed 1: .*has no gallery: .*dvc repro measure@handwriting-small-0-1`"):
         read_galleries(grid / "measures", run)
 
 
 def test_thumbnails_that_are_missing_are_named(grid, run):
     (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
-    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; run the prepare stage"):
+    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* run the prepare stage"):
         read_all_thumbnails(grid / "thumbnails", run)

@@ -7,7 +7,8 @@ import pandas as pd
 
 from stages.embed.params import CorruptionsParams, EmbedParams
 from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images, write_fold, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images
+from stages.shared.image_writer import write_fold, write_images
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 
@@ -40,7 +41,7 @@ def pack_random(path: Path, count: int, size: int) -> PackedImages:
     manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=splits)
     manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)
     images = (random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in rows)
-    write_images(path, images, manifest[list(MANIFEST_COLUMNS)], size=size, fill=255)
+    write_images(path, images, manifest[list(MANIFEST_COLUMNS)], dataset="noise", size=size, fill=255)
     write_fold(path, "0", manifest)
     return open_images(path, "0")
 

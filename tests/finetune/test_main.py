@@ -14,6 +14,8 @@ from stages.finetune import cell
 from stages.finetune.__main__ import main
 from stages.shared.checkpoints import read_info, read_state
 from stages.shared.console import UserError
+from stages.shared.image_store import open_images
+from stages.shared.image_writer import write_fold
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
@@ -107,7 +109,7 @@ def test_keeping_the_last_checkpoint_keeps_all_accuracies(tmp_path: Path, monkey
 def test_another_fold_is_another_network_of_its_own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     arguments = setup(tmp_path, steps=[0])
     run(arguments, monkeypatch)
-    (tmp_path / "prepared" / "folds" / "1.csv").write_bytes((tmp_path / "prepared" / "folds" / "0.csv").read_bytes())
+    write_fold(tmp_path / "prepared", "1", open_images(tmp_path / "prepared", "0").manifest)
     write_fold_all(tmp_path / "prepared")
     for fold in ("1", "all"):
         other = [*arguments[:-4], *outputs(tmp_path, fold)]

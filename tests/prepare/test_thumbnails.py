@@ -11,7 +11,8 @@ from PIL import Image
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
 from stages.prepare.thumbnails import LONGER_SIDE, MOST, choose_images, encode, make_thumbnails
-from stages.shared.image_store import MANIFEST_COLUMNS, write_fold, write_images
+from stages.shared.image_store import MANIFEST_COLUMNS
+from stages.shared.image_writer import write_fold, write_images
 from stages.shared.thumbnails import FILE, read_thumbnails
 from tests.packed import pack
 
@@ -62,7 +63,7 @@ def test_where_every_class_is_unseen_all_may_have_one(make_folder, tmp_path):
 def test_a_fold_that_leaves_no_class_out_has_none(tmp_path):
     rows = [(f"i{i}", "a", "", "", "") for i in range(3)]
     manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS))
-    write_images(tmp_path, [np.zeros((8, 8, 3), np.uint8)] * 3, manifest, size=8, fill=255)
+    write_images(tmp_path, [np.zeros((8, 8, 3), np.uint8)] * 3, manifest, dataset="d", size=8, fill=255)
     write_fold(tmp_path, "0", manifest.assign(split=["train", "train", "test"]))
     make_thumbnails(tmp_path, tmp_path / "small", ["0"], 0, "mine")
     table = read_thumbnails(tmp_path / "small", "mine")

@@ -1,13 +1,16 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import zarr
 
-from stages.shared import image_store as module
+from stages.shared import image_writer as module
 from stages.shared.console import UserError
-from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, fold_files, open_images, write_fold, write_images
+from stages.shared.digests import write_digests
+from stages.shared.image_files import FORMAT
+from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, fold_files, open_images
+from stages.shared.image_writer import write_fold, write_images
 from tests.packed import pack
 
 SIZE = 8
@@ -28,7 +31,7 @@ def pixels(count: int) -> np.ndarray:
 
 
 def write(path: Path, table: pd.DataFrame, data: np.ndarray) -> None:
-    write_images(path, iter(data), table, size=SIZE, fill=200)
+    write_images(path, iter(data), table, dataset="d", size=SIZE, fill=200)
     write_fold(path, "0", table.assign(split=SPLITS))
 
 
@@ -86,17 +89,54 @@ def test_a_missing_and_an_unfinished_dataset_say_what_to_do(tmp_path: Path):
         open_images(tmp_path / "d", "0")
     with pytest.raises(ValueError, match="lists 12 images, 9 were given"):
         write(tmp_path / "d", manifest(), pixels(9))
-    with pytest.raises(UserError, match=r"no packed images|finished store"):
-        open_images(tmp_path / "d", "0")
-    manifest().to_csv(tmp_path / "d" / "manifest.csv", index=False)
-    with pytest.raises(UserError, match=r"must be a finished store of format whichlayer.images/2, found None"):
+    with pytest.raises(UserError, match=r"digests\.json: .*found no such file .*run the prepare stage again"):
         open_images(tmp_path / "d", "0")
 
 
 def test_a_dataset_of_another_version_is_refused(tmp_path: Path):
     write(tmp_path / "d", manifest(), pixels(12))
-    zarr.open_group(tmp_path / "d" / "images.zarr").attrs["format"] = "whichlayer.images/0"
-    with pytest.raises(UserError, match=r"found 'whichlayer.images/0'; run the prepare stage again"):
+    store = tmp_path / "d"
+    write_digests(store / "digests.json", [store / "images.zarr"], format="whichlayer.images/4", of={})
+    with pytest.raises(UserError, match=r"format whichlayer.images/3, found whichlayer.images/4; run the prepare"):
+        open_images(tmp_path / "d", "0")
+
+
+def test_another_dataset_and_a_fold_of_another_manifest_are_refused(tmp_path: Path):
+    write(tmp_path / "d", manifest(), pixels(12))
+    with pytest.raises(UserError, match=r"digests\.json: must be of dataset other, found dataset d; run the prepare"):
+        open_images(tmp_path / "d", "0", dataset="other")
+    write(tmp_path / "e", manifest().assign(source="moved"), pixels(12))
+    shutil.copytree(tmp_path / "e" / "folds", tmp_path / "d" / "folds", dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"folds/0\.digests\.json: must be of dataset d, fold 0, manifest .*, found"):
+        open_images(tmp_path / "d", "0", dataset="d")
+
+
+def test_images_are_compared_with_their_digests_when_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MAX_IMAGES_PER_SHARD", 8)
+    data = pixels(12)
+    write(tmp_path / "d", manifest(), data)
+    shards = tmp_path / "d" / "images.zarr" / "pixels" / "c"
+    first, second = (shards / name / "0" / "0" / "0" for name in "01")
+    content = bytearray(second.read_bytes())
+    content[len(content) // 2] ^= 1
+    second.write_bytes(content)
+    packed = open_images(tmp_path / "d", "0")
+    np.testing.assert_array_equal(packed.read(np.arange(8)), data[:8])  # the shard that is whole
+    with pytest.raises(UserError, match=rf"{second}: must be as the prepare stage wrote it, found other content"):
+        packed.read(np.array([3, 9]))
+    first.unlink()  # of which zarr would say that its images are black
+    with pytest.raises(UserError, match=rf"{first}: .*found no file; repair it with `whichlayer verify"):
+        open_images(tmp_path / "d", "0")
+
+
+def test_a_store_of_fewer_images_than_its_manifest_is_refused(tmp_path: Path):
+    write(tmp_path / "d", manifest(), pixels(12))
+    table = tmp_path / "d" / "manifest.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    write_digests(tmp_path / "d" / "digests.json", [table, table.with_name("images.zarr")], format=FORMAT, of={})
+    splits = manifest().assign(split=SPLITS)[:-1]
+    write_fold(tmp_path / "d", "0", splits)
+    with pytest.raises(UserError, match=r"images\.zarr and manifest\.csv must have as many images, found 12 and 11"):
         open_images(tmp_path / "d", "0")
 
 
@@ -108,7 +148,7 @@ def test_a_flipped_bit_is_not_read_as_an_image(tmp_path: Path):
     content = bytearray(shard.read_bytes())
     content[len(content) // 3] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(UserError, match="found other content"):
         open_images(tmp_path / "d", "0").read(np.arange(12))
 
 
@@ -156,7 +196,9 @@ def test_a_cell_reads_the_images_the_manifest_and_its_own_fold_alone(tmp_path: P
     pack(tmp_path)
     (tmp_path / "folds" / "1.csv").write_text("sample_id,split\n")
     files = fold_files(tmp_path, "0")
-    assert [str(path.relative_to(tmp_path)) for path in files] == ["images.zarr", "manifest.csv", "folds/0.csv"]
+    assert [str(path.relative_to(tmp_path)) for path in files] == [
+        "images.zarr", "manifest.csv", "digests.json", "folds/0.csv", "folds/0.digests.json",
+    ]  # fmt: skip
     for path in {*tmp_path.rglob("*.csv")} - set(files):
         path.unlink()
     assert open_images(tmp_path, "0").splits == ("train", "test", "unseen")

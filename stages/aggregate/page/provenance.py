@@ -9,9 +9,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from ruamel.yaml import YAML
 
+from stages.shared.digests import Digests
+from stages.shared.image_files import MANIFEST, open_prepared, read_manifest
 from stages.shared.params import SECTIONS, RunParams
 
 COMMAND = "make repro"
@@ -54,6 +55,9 @@ def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:
         params: the params file.
         grid: its grid.
         prepared: holds `<dataset>/manifest.csv`.
+
+    Raises:
+        UserError: a manifest is not as the prepare stage wrote it.
     """
     known: dict[str, Any] = YAML(typ="safe", pure=True).load(params)
     kept = {"datasets": grid.datasets, "models": grid.models}
@@ -61,7 +65,7 @@ def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:
         section: {name: known[section][name] for name in kept[section]} if section in kept else known[section]
         for section in SECTIONS
     }
-    datasets = [(dataset, _dataset(prepared / dataset / "manifest.csv")) for dataset in grid.datasets]
+    datasets = [(dataset, _dataset(open_prepared(prepared / dataset, dataset))) for dataset in grid.datasets]
     return Run(grid.models, _grid(grid), COMMAND, _as_yaml(shown), _versions(), datasets)
 
 
@@ -76,11 +80,11 @@ def describe_scoring(params: Mapping[str, Any], grid: RunParams, command: str) -
     return Run(grid.models, _grid(grid), command, _as_yaml(params), _versions(), [])
 
 
-def _dataset(manifest: Path) -> str:
+def _dataset(digests: Digests) -> str:
     """Count a dataset's images and classes, and name the manifest, which names every image, by its content."""
-    labels = pd.read_csv(manifest, usecols=["label"], dtype=str, keep_default_na=False)["label"]
-    fingerprint = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    return f"{len(labels):,} images of {labels.nunique():,} classes; SHA-256 of manifest.csv: {fingerprint}"
+    labels = read_manifest(digests)["label"]
+    fingerprint = hashlib.sha256((digests.folder / MANIFEST).read_bytes()).hexdigest()
+    return f"{len(labels):,} images of {labels.nunique():,} classes; SHA-256 of {MANIFEST}: {fingerprint}"
 
 
 def _grid(grid: RunParams) -> str:

@@ -112,7 +112,7 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None,
     store = _open_store(paths.embeddings, cell)
     chosen, chosen_step = choose_layer(store, layer, paths.results)
     step = _choose_step(store, chosen_step if step is None else step)
-    images = open_images(paths.prepared, fold)
+    images = open_images(paths.prepared, fold, dataset=dataset)
     checkpoints, info = checked_checkpoints(paths.weights, store.steps, images, network_params)
     network = build_network(network_params, max(1, len(info.classes)), seed=seed, load_weights=False)
     load_checkpoint(network, checkpoints[step])

@@ -19,6 +19,7 @@ from stages.shared.console import UserError
 from stages.shared.csv_table import write_table
 from stages.shared.embedding_store import SAMPLE_COLUMNS, Embeddings, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.metric_table import finish_cell
 from stages.shared.params import Cell
 from stages.shared.split_names import UNSEEN
 from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
@@ -101,6 +102,7 @@ def measure_cell(folders: Folders, cell: Cell, store: Embeddings, params: Measur
     out.mkdir(parents=True)
     measured = measure(path, store, params, plan_jobs(store, params), workers=worker_count(None))
     write_tables(out, store, measured, params.analyses)
+    finish_cell(out, cell)
     return notes(store, params, measured.results)
 
 

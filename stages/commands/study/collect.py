@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.commands.project import ProjectCommand, ProjectPath, params_option, stage_path
 from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, REFITS, analysis_path, read_records
+from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, REFITS, analysis_path, open_cell, read_records
 from stages.shared.params import read_run
 
 
@@ -36,6 +36,8 @@ def collect(study: Path, measures: Path, params: Path) -> None:
     for cell in cells:
         source, name = measures.joinpath(*map(str, cell)), "-".join(map(str, cell))
         if (source / "layers.csv").exists():
+            digests = open_cell(source, cell)
+            digests.check(*digests.record.files)
             collect_cell(source, study, name)
         else:
             missing.append(name)

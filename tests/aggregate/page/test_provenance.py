@@ -6,6 +6,7 @@ from ruamel.yaml import YAML
 
 from stages.aggregate.page.provenance import describe_run, describe_scoring
 from stages.shared.params import RunParams
+from tests.sealed import seal_prepared
 
 GRID = RunParams(datasets=["left"], models=["small"], folds=[0, 1], seeds=[0])
 PARAMS = """
@@ -24,6 +25,7 @@ def described(tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "left").mkdir()
     (tmp_path / "left/manifest.csv").write_text("sample_id,label\na/0,a\na/1,a\nNA/0,NA\n")
+    seal_prepared(tmp_path / "left")
     return describe_run(tmp_path / "params.yaml", GRID, tmp_path)
 
 

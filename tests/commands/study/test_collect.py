@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from stages.commands.study.collect import collect, collect_cell
 from stages.shared.console import UserError
 from stages.shared.metric_table import COLUMNS, read_records, write_records
+from tests.sealed import seal
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,6 +28,7 @@ def test_finished_cells_are_collected_and_missing_ones_named(tmp_path: Path):
     )
     (cell / "class_subsets.csv").write_text("left_out,value\na;b,0.5\n")
     (cell / "refits.parquet").write_bytes(b"fitted again")
+    seal(cell)
     outdated = tmp_path / "study/layer_pairs/handwriting-efficientnet_lite0-0-1.csv"
     outdated.parent.mkdir(parents=True)
     outdated.write_text("cka\n1.0\n")

@@ -1,0 +1,101 @@
+"""Ways to damage a file, and the files that stages hand to each other: what must never be read in silence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def flip(path: Path, sibling: Path) -> None:
+    """Change one bit in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path, sibling: Path) -> None:
+    """Cut off the second half."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def delete(path: Path, sibling: Path) -> None:
+    """Remove the file."""
+    path.unlink()
+
+
+def empty(path: Path, sibling: Path) -> None:
+    """Cut off everything."""
+    path.write_bytes(b"")
+
+
+def swap(path: Path, sibling: Path) -> None:
+    """Exchange it with a file of the same kind that belongs to something else."""
+    own, other = path.read_bytes(), sibling.read_bytes()
+    path.write_bytes(other)
+    sibling.write_bytes(own)
+
+
+def zeros(path: Path, sibling: Path) -> None:
+    """Write zeros over everything, as a file system may after a power failure."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+DAMAGES: dict[str, Callable[[Path, Path], None]] = {
+    each.__name__: each for each in (flip, truncate, delete, empty, swap, zeros)
+}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that one stage writes and another reads.
+
+    Attributes:
+        stage: the folder of the stage that reads it.
+        file: its path below data/, with names of the cell in braces.
+        sibling: such a file of another dataset, fold, seed, step or layer.
+    """
+
+    stage: str
+    file: str
+    sibling: str
+
+    def paths(self, data: Path, names: dict[str, str]) -> tuple[Path, Path]:
+        """Where it and its sibling are, below a folder data/.
+
+        Args:
+            data: the folder.
+            names: of a cell (dataset, model, fold, seed), and of something else of each kind (other_dataset, ...).
+        """
+        return data / self.file.format(**names), data / self.sibling.format(**names)
+
+
+def _of_other(stage: str, other: str, *files: str) -> list[Artifact]:
+    """Files whose sibling differs in one name."""
+    return [Artifact(stage, file, file.replace(f"{{{other}}}", f"{{other_{other}}}")) for file in files]
+
+
+PREPARED, MEASURES = "prepared/{dataset}", "measures/{dataset}/{model}/{fold}/{seed}"
+ARTIFACTS = [
+    *_of_other(
+        "finetune",
+        "dataset",
+        f"{PREPARED}/images.zarr/zarr.json",
+        f"{PREPARED}/images.zarr/pixels/zarr.json",
+        f"{PREPARED}/images.zarr/pixels/c/0/0/0/0",
+        f"{PREPARED}/manifest.csv",
+        f"{PREPARED}/digests.json",
+    ),
+    *_of_other("finetune", "fold", f"{PREPARED}/folds/{{fold}}.csv", f"{PREPARED}/folds/{{fold}}.digests.json"),
+    *_of_other("aggregate", "dataset", f"{PREPARED}/manifest.csv", f"{PREPARED}/digests.json"),
+    *_of_other("measure", "dataset", "thumbnails/{dataset}/thumbnails.parquet", "thumbnails/{dataset}/digests.json"),
+    *_of_other(
+        "aggregate",
+        "seed",
+        f"{MEASURES}/layers.csv",
+        f"{MEASURES}/images.parquet",
+        f"{MEASURES}/refits.parquet",
+        f"{MEASURES}/gallery.parquet",
+        f"{MEASURES}/class_subsets.csv",
+        f"{MEASURES}/digests.json",
+    ),
+]
+"""Every kind of file that passes from one stage to another."""

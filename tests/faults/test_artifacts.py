@@ -1,0 +1,48 @@
+"""A damaged artifact is one sentence that names the file and what to run; nothing is read wrong."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stages.shared.console import UserError
+from tests.faults.damage import ARTIFACTS, DAMAGES, Artifact
+from tests.faults.handed_over import NAMES, READERS, write_study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("study") / "data"
+    write_study(data)
+    return data
+
+
+def test_whole_artifacts_are_read(study: Path):
+    for reader in READERS.values():
+        assert reader(study)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("artifact", ARTIFACTS, ids=lambda artifact: f"{artifact.stage} {artifact.file}")
+def test_damage_is_one_sentence_that_names_the_file(study: Path, tmp_path: Path, artifact: Artifact, damage: str):
+    shutil.copytree(study, tmp_path / "data")
+    path, sibling = artifact.paths(tmp_path / "data", NAMES)
+    same = damage == "swap" and path.read_bytes() == sibling.read_bytes()
+    DAMAGES[damage](path, sibling)
+    if same:
+        assert READERS[artifact.stage](tmp_path / "data") == READERS[artifact.stage](study)
+        return
+    with pytest.raises(UserError) as error:
+        READERS[artifact.stage](tmp_path / "data")
+    message = str(error.value)
+    assert message.startswith(f"{path}: ")
+    assert re.search(r"[;,] (or )?run the \w+ stage again \(`dvc repro --force`\)$", message)
+    assert "\n" not in message
+
+
+def test_another_folds_table_concerns_no_cell_of_this_fold(study: Path, tmp_path: Path):
+    shutil.copytree(study, tmp_path / "data")
+    for file in (tmp_path / "data" / "prepared" / "trees" / "folds").glob("all.*"):
+        file.write_bytes(b"damaged")
+    assert READERS["finetune"](tmp_path / "data") == READERS["finetune"](study)

@@ -1,0 +1,29 @@
+"""Cells whose files a test writes or changes by hand."""
+
+from pathlib import Path
+
+from stages.shared.digests import DIGESTS, write_digests
+from stages.shared.image_files import FORMAT, MANIFEST
+from stages.shared.metric_table import finish_cell
+from stages.shared.params import Cell
+
+
+def seal(folder: Path) -> None:
+    """Write the digests of a cell's measures, `<dataset>/<model>/<fold>/<seed>`, as they are now."""
+    finish_cell(folder, cell_at(folder))
+
+
+def seal_prepared(folder: Path) -> None:
+    """Write the digests of a dataset's manifest, which is all that is there."""
+    write_digests(folder / DIGESTS, [folder / MANIFEST], format=FORMAT, of={"dataset": folder.name})
+
+
+def cell_at(folder: Path) -> Cell:
+    dataset, model, fold, seed = folder.parts[-4:]
+    return dataset, model, fold, int(seed)
+
+
+def seal_all(measures: Path) -> None:
+    """Write the digests of every cell's measures as they are now."""
+    for folder in {file.parent for file in measures.glob("*/*/*/*/*")}:
+        seal(folder)
