@@ -30,6 +30,35 @@ def test_the_page_has_the_table_of_the_pilot(tmp_path: Path):
     assert copy.read_text() == PAGE.read_text()
 
 
+LABEL_FREE = {
+    "the other folds": "other_folds",
+    "last layer": "last_layer",
+    "layer before the last": "penultimate",
+    "two thirds of the depth": "two_thirds",
+    "random layer": "random_layer",
+    "alpha-ReQ nearest to 1": "nearest_to_one_alpha_req",
+    "highest participation ratio": "highest_participation_ratio",
+    "highest RankMe": "highest_rankme",
+    "highest intrinsic dimension": "highest_intrinsic_dimension",
+    "lowest intrinsic dimension": "lowest_intrinsic_dimension",
+    "highest agreement of k-means starts": "highest_start_agreement",
+    "highest silhouette of k-means clusters": "highest_cluster_silhouette",
+    "control: best on seen classes": "seen_score",
+    "control: 95 % of the seen accuracy": "tunnel",
+}
+
+
+def test_the_page_has_what_label_free_choices_cost_in_the_pilots_first_seed():
+    table = pd.read_csv(ROOT / "docs/pilot/seed_0/regret.csv").query("fold == 'mean' and candidates == 'layers'")
+    costs = table.pivot_table(index="criterion", columns="dataset", values="regret")
+    section = PAGE.read_text().partition("## What label-free scores say")[2]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    assert {name for name, *_ in rows[2:]} == set(LABEL_FREE)
+    for name, _, _, calligraphy, cifar100 in rows[2:]:
+        found = costs.loc[LABEL_FREE[name]]
+        assert (calligraphy, cifar100) == (f"{found['calligraphy']:.3f}", f"{found['cifar100']:.3f}"), name
+
+
 def test_a_page_without_marks_and_results_without_regrets_are_errors(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}\n")
