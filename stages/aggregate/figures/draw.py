@@ -87,7 +87,8 @@ def _of_datasets(drawn: Drawn) -> Jobs:
         shown = [each for each in evidence.depth if each.network not in aside]
         message = networks_message(networks.shown, shown)
         yield f"overview-{dataset}", partial(overview_figure, depth, levels, networks, drawn.averages, message)
-        message = steps_message(steps, [each for each in evidence.fine_tuning if each.network not in aside])
+        of_shown = steps[~steps["model"].isin(list(aside))]
+        message = steps_message(of_shown, [each for each in evidence.fine_tuning if each.network not in aside])
         yield (
             f"steps-{dataset}",
             partial(steps_figure, steps, drawn.averages, message, best=best, aside=list(aside)),

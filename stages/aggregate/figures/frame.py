@@ -85,7 +85,7 @@ def details_of(figure: Figure) -> str:
 
 def fill(text: str, width: float, font: FontProperties) -> str:
     """Break a text into lines of at most `width` inches, but none within a number and its unit."""
-    whole = re.sub(r" (?=[%=])|(?<==) ", "\N{NO-BREAK SPACE}", text)  # `95 %` and `ddof = 1` stay whole
+    whole = re.sub(r" (?=[%=])|(?<==) |(?<=CKA) ", "\N{NO-BREAK SPACE}", text)  # `95 %`, `ddof = 1`, `CKA 0.64`
     lines: list[str] = []
     for word in whole.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word

@@ -135,8 +135,8 @@ def robustness_message(rows: pd.DataFrame) -> str:
     of_pixels = rows[rows["depth"] == -1].groupby(["corruption", "severity"], sort=False)["value"].min()
     lost = [where for where in of_pixels.index if of_pixels[where] > of_layers.get(where, float("inf"))]
     if lost:
-        kinds = [f"{kind} of severity {_listed([s for k, s in lost if k == kind])}" for kind in dict(lost)]
-        return f"Under {joined(kinds)} raw pixels beat every layer of every network shown"
+        kinds = [f"{kind} (severity {_listed([s for k, s in lost if k == kind])})" for kind in dict(lost)]
+        return f"Raw pixels beat every layer shown under {joined(kinds)}"
     best = rows[rows["depth"] >= 0].sort_values("clean").groupby(["model", "corruption", "severity"]).last()
     kept = (best["value"] / best["clean"]).dropna()
     if kept.empty:
@@ -172,8 +172,8 @@ def _where(row: SummaryRow) -> str:
         return f"All {n} layers tie: none is shown to separate {unseen} better than the others"
     if row.last_depth in tied:
         return f"Where {unseen} separate best is open: {layers(tied)} of {n} tie, the last among them"
-    one_of = "" if len(tied) == 1 else "one of "
-    return f"{at_start(unseen)} separate best at {one_of}{layers(tied)} of {n}, not at the last"
+    few = {1: layers(tied), 2: f"layer {tied[0] + 1} or {tied[-1] + 1}"}
+    return f"{at_start(unseen)} separate best at {few.get(len(tied), f'one of {layers(tied)}')} of {n}, not at the last"
 
 
 def _unseen(rows: Sequence[SummaryRow]) -> str:

@@ -25,7 +25,7 @@ RING: dict[str, Any] = {"marker": "o", "markersize": 9.0, "markerfacecolor": "no
 BRACKET = "bracket"
 """The id of a bracket between a network's best layer and its last."""
 
-APART = 0.01
+APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
 
 
@@ -138,9 +138,9 @@ def _line(ax: Axes, line: pd.DataFrame, row: SummaryRow, networks: Networks, sco
     look, in_color = networks.look(row.model), row.model not in networks.aside
     ax.plot(line["x"], line["value"], zorder=3 if in_color else 2, **look)
     best, last = (line[line["depth"] == depth].iloc[0] for depth in (row.best_depth, row.last_depth))
-    ax.plot([best["x"]], [best["value"]], color=look["color"], zorder=5, **RING)
     if not in_color:
         return
+    ax.plot([best["x"]], [best["value"]], color=look["color"], zorder=5, **RING)
     for point in (best, last):
         bar = _bar(point, scope)
         if bar is not None:
@@ -193,11 +193,11 @@ def _handle(look: Mapping[str, Any]) -> Line2D:
 
 def _words(row: SummaryRow, networks: Networks) -> str:
     """Name a network, its best layer and by how much that beats the last, or why it is in grey."""
-    layer = shorten(row.best_layer.partition("@")[0], 18)
-    where = f"layer {place(row.best_depth, row.last_depth)} ({layer})"
-    text = f"{shorten(row.model, 34)}: best at {where}, {decimals(row.unseen)}"
+    name = shorten(row.model, 32)
     if row.model in networks.aside:
-        return f"{text}; in grey: {networks.aside[row.model]}"
+        return f"{name}, in grey: {networks.aside[row.model]}"
+    layer = shorten(row.best_layer.partition("@")[0], 18)
+    text = f"{name}: best at layer {place(row.best_depth, row.last_depth)} ({layer}), {decimals(row.unseen)}"
     scope = _bounds(row)
     lead = lead_bounds(row, scope) if scope else None
     return text if lead is None else f"{text}; over the last by {_range(lead)}"

@@ -45,7 +45,7 @@ def robustness_figure(
     rows, head = (table[~table["model"].isin(aside)] for table in (rows, head))
     models, kinds = list(rows["model"].unique()), list(rows["corruption"].unique())
     figure = framed(
-        robustness_message(rows), _details(rows, averages, aside), 1.45 * len(models) + 0.35,
+        robustness_message(rows), _details(rows, averages, aside), 1.65 * len(models) + 0.5,
         legend=_legend(rows, head), columns=4,
     )  # fmt: skip
     grid = figure.subplots(len(models), len(kinds), squeeze=False, sharey=True, sharex="row")
@@ -53,11 +53,10 @@ def robustness_figure(
         for j, kind in enumerate(kinds):
             cell, own = (t[(t["model"] == model) & (t["corruption"] == kind)] for t in (rows, head))
             _panel(grid[i, j], cell, own)
-            if i == 0:
-                grid[i, j].set_title(str(kind))
             if i == len(models) - 1:
                 grid[i, j].set_xlabel("layer")
-        grid[i, 0].set_ylabel(_broken(str(model)))
+        _name_row(grid[i], i, shorten(str(model), 60), kinds if i == 0 else [])
+        grid[i, 0].set_ylabel(metric_name(str(rows.iloc[0]["metric"])))
     style.score_axis(grid[0, 0], 0.0, max(pd.concat([t[["value", "clean"]] for t in (rows, head)]).max().max(), 0.1))
     return figure
 
@@ -87,7 +86,7 @@ def _legend(rows: pd.DataFrame, head: pd.DataFrame) -> list[tuple[Any, str]]:
 def _panel(ax: Axes, rows: pd.DataFrame, head: pd.DataFrame) -> None:
     layers = rows[rows["depth"] >= 0].drop_duplicates("depth").sort_values("depth")
     deepest, pixels = int(layers["depth"].max()), rows[rows["depth"] == -1]
-    parts = [("layers", rows[rows["depth"] >= 0], 0.0), ("pixels", pixels, -0.5), ("head", head, deepest + 1.5)]
+    parts = [("layers", rows[rows["depth"] >= 0], 0.0), ("pixels", pixels, -0.5), ("head", head, deepest + 2.5)]
     for name, own, at in parts:
         lines = [(CLEAN, "clean", own.drop_duplicates(["layer", "depth"]))]
         lines += [(_color(severity), "value", each) for severity, each in own.groupby("severity")]
@@ -96,8 +95,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, head: pd.DataFrame) -> None:
             x = line["depth"].astype(float) if name == "layers" else [at - (name == "pixels")] * len(line)
             ax.plot(x, line[column], color=color, markeredgewidth=0.0, zorder=3, **MARKS[name])
     ax.axhline(float(rows["chance"].mean()), zorder=1, **style.LEVELS["chance"])
-    further = ([(-1.5, "px")] if len(pixels) else []) + ([(deepest + 1.5, "head")] if len(head) else [])
-    ax.set_xlim(-2.2 if len(pixels) else -0.6, deepest + (2.4 if len(head) else 0.6))
+    further = ([(-1.5, "px")] if len(pixels) else []) + ([(deepest + 2.5, "head")] if len(head) else [])
+    ax.set_xlim(-2.2 if len(pixels) else -0.6, deepest + (3.6 if len(head) else 0.6))
     depths = [*layers["depth"].astype(int)]
     number_layers(ax, depths, [*layers["layer"]], named=False, further=further, most=5)
 
@@ -106,8 +105,10 @@ def _color(severity: Any) -> str:
     return SHADES[min(int(severity), len(SHADES)) - 1]
 
 
-def _broken(model: str) -> str:
-    """A network's name in two lines where it is long, beside a low panel."""
-    name = shorten(model, 36)
-    middle = name.rfind("_", 0, 20) if len(name) > 20 else -1
-    return name if middle < 0 else f"{name[: middle + 1]}\n{name[middle + 1 :]}"
+def _name_row(axes: Sequence[Axes], index: int, model: str, kinds: Sequence[str]) -> None:
+    """Write a network's name over its row, and below it the kind of corruption over every column."""
+    for ax, kind in zip(axes, kinds, strict=False):
+        ax.set_title(str(kind))
+    first = axes[0].get_title(loc="left")
+    name = f"{'abcdefghijklmnopqrstuvwxyz'[index % 26]}  {model}"
+    axes[0].set_title(f"{name}\n{first}" if first else name)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import framed, head
-from stages.aggregate.formatting import shorten
+from stages.aggregate.formatting import joined, shorten
 from stages.aggregate.metric_info import metric_name
 
 
@@ -62,7 +62,7 @@ def steps_figure(
         averages: over how many folds and seeds every value is a mean.
         message: what the figure says.
         best: which score of any layer g is, `highest` or `lowest`.
-        aside: networks that say little, which come last.
+        aside: networks that say little and that the message leaves out; they come last, and are named.
     """
     networks = {str(model): own.sort_values("step") for model, own in rows.groupby("model", sort=False)}
     networks = {model: networks[model] for model in sorted(networks, key=lambda model: model in aside)}
@@ -73,10 +73,10 @@ def steps_figure(
     spread = averages.words(f", bars {averages.bars}")
     figure = framed(
         message,
-        f"{rows.iloc[0]['dataset']}; {spread}. g: {best} {metric} of any layer.",
+        f"{rows.iloc[0]['dataset']}; {spread}. g: {best} {metric} of any layer.{_left_out(networks, aside)}",
         (1.95 if columns > 1 else 2.4) * lines + 0.1,
         legend=[(Line2D([], [], **line.look), line.text) for line in used],
-        columns=3,
+        columns=2,
     )
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for i, (ax, (model, own)) in enumerate(zip(grid.flat, networks.items(), strict=False)):
@@ -88,6 +88,11 @@ def steps_figure(
         ax.set_visible(False)
     _scale(grid.flat[0], rows)
     return figure
+
+
+def _left_out(networks: Collection[str], aside: Collection[str]) -> str:
+    names = [model for model in networks if model in aside]
+    return f" Not counted above, since they say little: {joined(names)}." if names else ""
 
 
 def _lines(own: pd.DataFrame) -> tuple[Line, ...]:

@@ -30,6 +30,7 @@ def of(tied, *, scope="classes", **changed):
     [
         (of("4"), "Unseen classes separate best at layer 5 of 9, not at the last (NMI)"),
         (of("3;4;5;7"), "Unseen classes separate best at one of layers 4-6 and 8 of 9, not at the last (NMI)"),
+        (of("3;5"), "Unseen classes separate best at layer 4 or 6 of 9, not at the last (NMI)"),
         (of("4", scope="images"), "These unseen classes separate best at layer 5 of 9, not at the last (NMI)"),
         (
             of("4;7;8"),

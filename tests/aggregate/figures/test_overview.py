@@ -79,8 +79,8 @@ def test_networks_that_are_set_aside_are_grey_thin_and_without_bar_or_bracket(sc
     grey = [line for line in figure.axes[0].lines if to_rgb(line.get_color()) == to_rgb(style.ASIDE)]
     assert max(line.get_linewidth() for line in grey if len(line.get_xdata()) == 4) < 1
     assert len(bars_of(figure)) == len(bars_of(plain)) / 2 == 2
-    assert legend_of(figure)[-1].startswith("small: ")
-    assert legend_of(figure)[-1].endswith("; in grey: not above raw pixels")
+    assert legend_of(figure)[-1] == "small, in grey: not above raw pixels"
+    assert sum(line.get_markerfacecolor() == "none" for line in figure.axes[0].lines) == 1
     assert sum(line.get_gid() == BRACKET for line in figure.axes[0].lines) == 1
 
 

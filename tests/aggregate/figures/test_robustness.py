@@ -37,8 +37,8 @@ def head_of(rows):
 def test_robustness_has_a_row_per_network_a_column_per_corruption_a_line_per_severity():
     rows = corrupted(models=("small", "large"))
     figure = drawn(robustness_figure, rows, head_of(rows), Averages(1, 1))
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["blur", "noise", "", ""]
-    assert [ax.get_ylabel() for ax in figure.axes] == ["small", "", "large", ""]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a  small\nblur", "noise", "b  large", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["linear probe accuracy", ""] * 2
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "layer", "layer"]
     noise = figure.axes[1]
     for severity, shade in zip((1, 2), SHADES, strict=False):
@@ -64,7 +64,7 @@ def test_raw_pixels_stand_before_the_layers_and_the_head_behind_them():
 def test_the_message_says_where_raw_pixels_beat_every_layer_of_every_network():
     rows = corrupted(models=("small", "large"))
     assert message_of(drawn(robustness_figure, rows, rows.iloc[:0], Averages(1, 1))) == (
-        "Under noise of severity 1 and 2 raw pixels beat every layer of every network shown"
+        "Raw pixels beat every layer shown under noise (severity 1 and 2)"
     )
     better = rows.assign(value=rows["value"].mask((rows["model"] == "large") & (rows["depth"] == 1), 0.69))
     message = message_of(drawn(robustness_figure, better, rows.iloc[:0], Averages(1, 1)))
@@ -74,5 +74,5 @@ def test_the_message_says_where_raw_pixels_beat_every_layer_of_every_network():
 def test_networks_that_are_set_aside_are_left_out_and_named():
     rows = corrupted(models=("small", "large"))
     figure = drawn(robustness_figure, rows, rows.iloc[:0], Averages(1, 1), ["large"])
-    assert [ax.get_ylabel() for ax in figure.axes] == ["small", ""]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a  small\nblur", "noise"]
     assert details_of(figure).endswith("Left out, since they say little: large.")

@@ -1,7 +1,7 @@
 import pytest
 
 from stages.aggregate.figures import style
-from stages.aggregate.figures.frame import message_of
+from stages.aggregate.figures.frame import details_of, message_of
 from stages.aggregate.figures.steps import steps_figure
 from stages.aggregate.figures.style import Averages
 from stages.aggregate.tables.steps import follow_steps
@@ -59,7 +59,9 @@ def test_networks_that_are_set_aside_come_last(scores):
     rows = means(scores)
     rows, names = rows[rows["metric"] == "nmi"], lambda figure: [ax.texts[0].get_text() for ax in figure.axes]
     assert names(drawn(steps_figure, rows, Averages(1, 2), "")) == ["small", "small_scratch"]
-    assert names(drawn(steps_figure, rows, Averages(1, 2), "", aside=["small"])) == ["small_scratch", "small"]
+    figure = drawn(steps_figure, rows, Averages(1, 2), "", aside=["small"])
+    assert names(figure) == ["small_scratch", "small"]
+    assert details_of(figure).endswith("of any layer. Not counted above, since they say little: small.")
 
 
 def test_frozen_networks_alone_have_no_word_of_accuracy(scores):
