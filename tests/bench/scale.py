@@ -1,0 +1,146 @@
+"""What breaks first as a grid grows: DVC's own cost per stage, and the aggregate stage, with cells of empty work.
+
+    python -m tests.bench.scale --cells 42 168 1000
+
+A grid of so many cells has the project's dvc.yaml, with commands that write one small file. Its dvc.lock is made from
+that of one cell, since running every stage at 1,000 cells would take hours. Printed are the seconds of `dvc status` and
+of `dvc repro` where nothing has to run, of one stage of empty work more in a run, and of aggregating made-up cells of
+the size of real ones; and the sizes of dvc.lock and params.yaml.
+"""
+
+import argparse
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.aggregate.synthetic import write_cells, write_params
+from tests.workflow import ROOT, Workflow, tiny_params
+
+yaml = YAML()
+PER_CELL = ("finetune", "embed", "measure")
+EXTRA = 4
+"""Stages that are run beside one, to tell DVC's cost of a stage from that of its start."""
+
+
+FILES = (".csv", ".html", ".json", ".md", ".parquet", ".tex")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=int, nargs="+", default=[42, 168, 1000])
+    args = parser.parse_args()
+    print("cells  stages  dvc.lock kB  status s  no-op repro s  one stage s  aggregate s  its memory GiB")
+    for cells in args.cells:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{cells:5d}  {3 * cells + 2:6d}  {dvc_seconds(Path(folder) / 'dvc', cells)}  ", end="", flush=True)
+            print(aggregate_seconds(Path(folder) / "aggregate", cells), flush=True)
+
+
+def dvc_seconds(folder: Path, cells: int) -> str:
+    """Time DVC on a grid of empty work."""
+    folder.mkdir()
+    workflow = Workflow(folder)
+    tiny_params(workflow, ["mine"], ["net"])
+    (folder / "data" / "raw" / "mine").mkdir(parents=True)
+    (folder / "data" / "raw" / "mine" / "image").write_text("x")
+    write_empty_work(folder / "dvc.yaml")
+    workflow.start_repository()
+    workflow.run("dvc", "repro")
+    multiply(workflow, cells)
+    status, nothing = seconds_of(workflow, "status"), seconds_of(workflow, "repro")
+    names = [f"measure@mine-net-0-{seed}" for seed in range(EXTRA + 1)]
+    one = seconds_of(workflow, "repro", "-s", "-f", *names[:1])
+    several = seconds_of(workflow, "repro", "-s", "-f", *names)
+    lock = (folder / "dvc.lock").stat().st_size / 1000
+    return f"{lock:11.0f}  {status:8.1f}  {nothing:13.1f}  {(several - one) / EXTRA:11.2f}"
+
+
+def write_empty_work(path: Path) -> None:
+    """Replace the stages' commands by such that write one small file into every output."""
+    content: dict[str, Any] = yaml.load(path)
+    for stage in content["stages"].values():
+        outs = [*stage["outs"], *(next(iter(out)) for out in stage.get("metrics", []))]
+        stage["cmd"] = " && ".join(map(written, outs))
+    packed = "data/prepared/${item.dataset}"
+    files = [f"{packed}/{name}" for name in ("images.zarr/x", "manifest.csv", "folds/0.csv")]
+    content["stages"]["prepare"]["cmd"] += "".join(f" && {written(file)}" for file in files)
+    content.pop("plots", None)
+    yaml.dump(content, path)
+
+
+def written(out: str) -> str:
+    """Say how to write one small file, in a folder where the output is one."""
+    file = out if Path(out).suffix in FILES or out.endswith("/x") else f"{out}/x"
+    return f"mkdir -p {Path(file).parent} && echo x > {file}"
+
+
+def multiply(workflow: Workflow, cells: int) -> None:
+    """Make of a finished grid of one cell one of many, which differ by their seed."""
+    data = workflow.folder / "data"
+    for one in [path for path in data.glob("*/mine/net/0/0") if path.is_dir()]:
+        for seed in range(1, cells):
+            shutil.copytree(one, one.parent / str(seed))
+    workflow.edit_params({"run.seeds": list(range(cells))})
+    path = workflow.folder / "dvc.lock"
+    entries = re.split(r"(?m)^(?=  \S)", path.read_text())
+    own = [entry for entry in entries if entry.startswith(tuple(f"  {stage}@" for stage in PER_CELL))]
+    others = [entry for entry in entries if entry not in own]
+    copies = [
+        entry.replace("mine/net/0/0", f"mine/net/0/{seed}").replace("mine-net-0-0", f"mine-net-0-{seed}")
+        for entry in own
+        for seed in range(cells)
+    ]
+    path.write_text("".join([*others, *copies]))
+    workflow.run("dvc", "commit", "-f", "-q", "aggregate")
+
+
+def seconds_of(workflow: Workflow, *words: str) -> float:
+    """Time one command of DVC."""
+    began = time.perf_counter()
+    done = workflow.run("dvc", *words)
+    if words == ("repro",):
+        assert "up to date" in done.stdout, done.stdout[-300:]
+    return time.perf_counter() - began
+
+
+def aggregate_seconds(folder: Path, cells: int) -> str:
+    """Time the aggregate stage on made-up cells, and tell its memory."""
+    datasets, models, folds, seeds = grid_of(cells)
+    folder.mkdir()
+    write_cells(folder, datasets, models, seeds, folds=folds)
+    write_params(folder / "params.yaml", datasets, models, seeds, folds=f"[{', '.join(folds)}]")
+    words = [
+        sys.executable,
+        "-m",
+        "stages.aggregate",
+        "--measures",
+        "measures",
+        "--training",
+        "training",
+        "--thumbnails",
+    ]
+    words = [*words, "thumbnails", "--out", "results", "--params", "params.yaml"]
+    began = time.perf_counter()
+    subprocess.run(words, cwd=folder, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    took = time.perf_counter() - began
+    return f"{took:11.1f}  {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:14.2f}"
+
+
+def grid_of(cells: int) -> tuple[list[str], list[str], list[str], list[int]]:
+    """Six datasets and seven networks, then four folds, then seeds, as far as they go."""
+    folds = ["0", "1", "2", "3"] if cells >= 168 else ["0"]
+    seeds = list(range(max(1, cells // (42 * len(folds)))))
+    return [f"d{i}" for i in range(6)], [f"m{i}" for i in range(7)], folds, seeds
+
+
+if __name__ == "__main__":
+    main()
