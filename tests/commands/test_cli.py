@@ -16,9 +16,10 @@ from stages.shared.console import UserError
 @pytest.mark.parametrize(("name", "module"), [(n, m) for n, (m, _) in (COMMANDS | STUDY_COMMANDS).items()])
 def test_every_command_is_a_function_of_its_name_and_explains_itself(name: str, module: str):
     command = getattr(import_module(module), name)
-    assert isinstance(command, ProjectCommand)
     assert command.name == name
-    assert len((command.help or "").splitlines()[0]) > 20
+    for each in (command, *command.commands.values()) if isinstance(command, click.Group) else (command,):
+        assert isinstance(each, ProjectCommand | click.Group)
+        assert len((each.help or "").splitlines()[0]) > 20
 
 
 def test_help_lists_all_and_imports_none(monkeypatch: pytest.MonkeyPatch):
