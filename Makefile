@@ -42,6 +42,7 @@ repro: install
 
 status: install
 	dvc status
+	whichlayer unfinished
 
 plan: install
 	whichlayer plan

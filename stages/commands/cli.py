@@ -22,6 +22,7 @@ COMMANDS = {
     "report": ("stages.commands.report", "Name the page of a finished workflow, or open it in the browser."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
     "verify": ("stages.commands.verify.command", "Find and repair damaged data, which DVC does not see."),
+    "unfinished": ("stages.commands.unfinished", "List what stages that were stopped have kept, to go on from."),
     "verdict": ("stages.commands.verdict", "Print the verdict of a finished workflow again."),
 }
 """Name -> module that has a function of that name, and what it does."""

@@ -14,23 +14,21 @@ class KeptShards:
     Attributes:
         work: where they are kept; None: they are not.
         say: prints one line.
+        total: rows of all stores and steps, for messages.
     """
 
     work: KeptWork | None = None
     say: Callable[[str], None] = print
+    total: int = 0
     rows: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def restore(self, total: int) -> None:
-        """Read how far an earlier run was.
-
-        Args:
-            total: rows of all stores and steps, for the line.
-        """
+        """Read how far an earlier run was, of so many rows."""
+        self.total = total
         if self.work and self.work.progress:
             stores = self.work.progress["rows"].items()
             self.rows = {name: {int(step): rows for step, rows in store.items()} for name, store in stores}
-            done = sum(rows for store in self.rows.values() for rows in store.values())
-            self.say(f"goes on after {done} of {total} embeddings, where an earlier run was stopped")
+            self.say(f"goes on after {self.work.progress['done']}, where an earlier run was stopped")
 
     def after_batch(self, name: str, writer: EmbeddingWriter) -> None:
         """Keep the shards of a store, if the batch has finished any."""
@@ -38,4 +36,6 @@ class KeptShards:
         if self.work and written != self.rows.get(name, dict.fromkeys(writer.steps, 0)):
             self.rows[name] = written
             before = [self.work.folder / file for file in self.work.files]
-            self.work.keep({"rows": self.rows}, [*before, *writer.shards])
+            done = sum(rows for store in self.rows.values() for rows in store.values())
+            progress = {"rows": self.rows, "done": f"{done} of {self.total} embeddings"}
+            self.work.keep(progress, [*before, *writer.shards])

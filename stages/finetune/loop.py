@@ -69,14 +69,14 @@ class FineTuning:
         self.network.module.requires_grad_(True)
         self.network.move(self.accelerator.device)
         state = self._initial_state()
-        taken = points.restore(state, self.params.steps[-1]) if points else 0
+        taken = points.restore(state) if points else 0
         if taken == 0:
             self._begin(state, save)
         for step, rows, pixels in self._batches(taken):
             self._step(step, state, rows, pixels)
             checkpoint = self._after_step(step, state.history, save)
             if points and step < self.params.steps[-1]:
-                points.after_step(step, state, checkpoint=checkpoint)
+                points.after_step(step, state, last=self.params.steps[-1], checkpoint=checkpoint)
         return state.history
 
     def _initial_state(self) -> TrainingState:

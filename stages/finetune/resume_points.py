@@ -31,12 +31,11 @@ class ResumePoints:
     _cost: float = 0.0
     _last: float = field(default_factory=time.monotonic)
 
-    def restore(self, state: TrainingState, last: int) -> int:
+    def restore(self, state: TrainingState) -> int:
         """Bring a run to where an earlier one was kept.
 
         Args:
             state: the run, before its first step.
-            last: the step at which training ends, for the line.
 
         Returns:
             The number of steps taken; 0: nothing was kept.
@@ -47,15 +46,16 @@ class ResumePoints:
         if not state.read(self._path(step)):
             self.say("starts anew: this network adds tensors to itself in training, which cannot be brought back")
             return 0
-        self.say(f"goes on after optimizer step {step} of {last}, where an earlier run was stopped")
+        self.say(f"goes on after {self.work.progress['done']}, where an earlier run was stopped")
         return step
 
-    def after_step(self, step: int, state: TrainingState, *, checkpoint: bool) -> None:
+    def after_step(self, step: int, state: TrainingState, *, last: int, checkpoint: bool) -> None:
         """Keep the run if this is a checkpoint, or if keeping it is due.
 
         Args:
             step: optimizer steps taken.
             state: the run.
+            last: the step at which it ends, for messages.
             checkpoint: whether a checkpoint of this step was just written.
         """
         began = time.monotonic()
@@ -63,7 +63,8 @@ class ResumePoints:
             return
         self.work.folder.mkdir(parents=True, exist_ok=True)
         state.write(self._path(step))
-        self.work.keep({"step": step}, [self._path(step), *sorted(self.weights.glob("*.safetensors"))])
+        progress = {"step": step, "done": f"optimizer step {step} of {last}"}
+        self.work.keep(progress, [self._path(step), *sorted(self.weights.glob("*.safetensors"))])
         self._last = time.monotonic()
         self._cost = self._last - began
 

@@ -30,7 +30,8 @@ class KeptWork:
     Attributes:
         folder: where files lie.
         facts: hashes of what determines the result, by what messages call it.
-        progress: how far the work is, JSON values of the stage's own; None: nothing was kept.
+        progress: how far the work is, JSON values of the stage's own, of which `done` is a phrase for people; None:
+            nothing was kept.
         files: hashes of the finished files, by path below the folder.
     """
 
@@ -43,7 +44,7 @@ class KeptWork:
         """Record how far the work is.
 
         Args:
-            progress: JSON values.
+            progress: JSON values; `done` says it in a phrase, `step 5 of 9`.
             files: all finished files that it stands on; one that was recorded before has not changed since. Files that
                 were recorded and are not among them are deleted.
         """
@@ -52,8 +53,9 @@ class KeptWork:
         outdated = self.files.keys() - kept.keys()
         self.progress, self.files = progress, kept
         content = {"format": FORMAT, "facts": dict(self.facts), "progress": progress, "files": kept}
+        written = json.loads(json.dumps(content))  # keys are texts from now on, and sorted as such
         record = self.folder / f"{RECORD}.new"
-        record.write_text(json.dumps({**content, "hash": json_hash(content)}))
+        record.write_text(json.dumps({**written, "hash": json_hash(written)}))
         record.replace(self.folder / RECORD)
         for name in outdated:
             (self.folder / name).unlink()

@@ -154,7 +154,7 @@ def test_dear_points_come_rarely(images: PackedImages, tmp_path: Path, monkeypat
     state = type("State", (), {"write": lambda *_: None})()
     for step in range(1, 520):
         now[0] += 1
-        points.after_step(step, state, checkpoint=step == 200)
+        points.after_step(step, state, last=520, checkpoint=step == 200)
     assert [round(b - a) for a, b in zip([0.0, *kept], kept, strict=False)] == [30, 153, 23, 153, 153]
 
 

@@ -47,6 +47,14 @@ def test_a_later_record_takes_the_place_of_the_one_before(left: Path, tmp_path: 
     assert again.progress == {"step": 9}
 
 
+def test_numbers_as_keys_come_back_as_texts(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    KeptWork(tmp_path / "a", FACTS).keep({"rows": {0: 5, 80: 5, 160: 3}}, [])
+    work = KeptWork(tmp_path / "b", FACTS)
+    assert work.take_over(tmp_path / "a") == ""
+    assert work.progress == {"rows": {"0": 5, "80": 5, "160": 3}}
+
+
 def test_a_run_that_is_stopped_twice_at_the_same_place_goes_on_again(left: Path, tmp_path: Path):
     KeptWork(tmp_path / "new", FACTS).take_over(left)
     again = KeptWork(tmp_path / "again", FACTS)

@@ -1,0 +1,48 @@
+"""List what stages that were stopped have kept, to go on from."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from stages.shared.stage_run import PARTIAL
+from stages.commands.plan.command import size
+from stages.commands.project import ROOT, ProjectCommand, stage_path
+from stages.shared.kept_work import read_record
+from stages.shared.processes import marked_is_running
+
+RESUMABLE = {"finetune": "--weights", "embed": "--out"}
+"""Stages that go on after they were stopped, and which of their outputs grows."""
+
+
+@click.command(cls=ProjectCommand)
+def unfinished() -> None:
+    """List what stages that were stopped have kept, to go on from, and what it takes on disk.
+
+    Running the stage again goes on from it, or removes it where code, parameters, inputs or machine are others. It can
+    be deleted by hand at any time.
+    """
+    lines = [line for stage, option in RESUMABLE.items() for line in describe(stage, stage_path(stage, option))]
+    print("\n".join(lines or ["nothing unfinished is kept"]))
+
+
+def describe(stage: str, template: Path) -> Iterator[str]:
+    """Describe each folder of unfinished work of a stage.
+
+    Args:
+        stage: its name.
+        template: the output beside which it lies, with `${item.NAME}` for what differs between cells.
+    """
+    pattern = re.sub(r"\$\{item\.\w+\}", "*", str(template.relative_to(ROOT)))
+    cells = re.compile(re.escape(pattern).replace(r"\*", "([^/]+)"))
+    head, _, name = pattern.rpartition("/")
+    for folder in sorted(ROOT.glob(f"{head}/.{name}{PARTIAL}*")):
+        output, _, mark = folder.name[1:].rpartition(PARTIAL)
+        found = cells.fullmatch(str(folder.with_name(output).relative_to(ROOT)))
+        record = read_record(folder)
+        done = f"after {record['progress']['done']}" if record else "with nothing to go on from"
+        state = "runs, kept" if marked_is_running(mark) else "was stopped"
+        cell = "-".join(found.groups()) if found else "?"
+        used = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        yield f"{stage}@{cell} {state} {done}: {size(used)} in {folder.relative_to(ROOT)}"

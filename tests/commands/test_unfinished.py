@@ -1,0 +1,51 @@
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stages.commands import project
+from stages.commands import unfinished as module
+from stages.shared.kept_work import KeptWork
+from stages.shared.processes import process_mark
+
+DVC = """
+stages:
+  finetune: {cmd: "finetune --weights data/checkpoints/${item.dataset}/${item.model}/${item.fold}/${item.seed}/weights"}
+  embed: {cmd: "embed --out data/embeddings/${item.dataset}/${item.model}/${item.fold}/${item.seed}"}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "dvc.yaml").write_text(DVC)
+    for of in (project, module):
+        monkeypatch.setattr(of, "ROOT", tmp_path)
+    return tmp_path
+
+
+def kept(folder: Path, name: str, done: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "state").write_bytes(bytes(3_000_000))
+    KeptWork(folder / name, {}).keep({"done": done}, [folder / name / "state"])
+
+
+def run() -> list[str]:
+    return CliRunner().invoke(module.unfinished, [], catch_exceptions=False).stdout.splitlines()
+
+
+def test_what_was_stopped_is_listed_with_its_cell_and_size(folder: Path):
+    assert run() == ["nothing unfinished is kept"]
+    alive = process_mark(os.getppid())
+    kept(folder, "data/checkpoints/trees/net_1/all/3/.weights.partial-7-1", "optimizer step 8 of 9")
+    kept(folder, f"data/embeddings/trees/net_1/0/3/.partial-x/.3.partial-{alive}", "elsewhere")
+    kept(folder, f"data/embeddings/trees/net_1/0/.3.partial-{alive}", "5 of 12 embeddings")
+    (folder / "data/checkpoints/trees/net_1/0/3/.weights.partial-8-1").mkdir(parents=True)
+    beside = "data/checkpoints/trees/net_1"
+    assert run() == [
+        f"finetune@trees-net_1-0-3 was stopped with nothing to go on from: 0 MiB in {beside}/0/3/.weights.partial-8-1",
+        "finetune@trees-net_1-all-3 was stopped after optimizer step 8 of 9: 3 MiB in "
+        f"{beside}/all/3/.weights.partial-7-1",
+        "embed@trees-net_1-0-3 runs, kept after 5 of 12 embeddings: 3 MiB in "
+        f"data/embeddings/trees/net_1/0/.3.partial-{alive}",
+    ]
