@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from stages.shared.digests import DIGESTS, write_digests
+from stages.shared.digests import DIGESTS, of_cell, write_digests
 from stages.shared.image_files import FORMAT, MANIFEST
 from stages.shared.metric_table import finish_cell
 from stages.shared.params import Cell
+from stages.shared.training_table import FORMAT as TRAINING_FORMAT
 
 
 def seal(folder: Path) -> None:
@@ -21,6 +22,12 @@ def seal_prepared(folder: Path) -> None:
 def cell_at(folder: Path) -> Cell:
     dataset, model, fold, seed = folder.parts[-4:]
     return dataset, model, fold, int(seed)
+
+
+def seal_training(file: Path) -> None:
+    """Write the digests of a cell's training.csv as it is now."""
+    of = of_cell(cell_at(file.parent))
+    write_digests(file.with_name(DIGESTS), [file], format=TRAINING_FORMAT, of=of)
 
 
 def seal_all(measures: Path) -> None:

@@ -26,12 +26,13 @@ from stages.shared.metric_table import (
 from stages.shared.params import ALL, Cell, RunParams
 from stages.shared.thumbnails import read_thumbnails
 from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
-from stages.shared.training_table import read_training
+from stages.shared.training_table import open_training, read_training
 
 CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
 """What names a cell in tables, and its types."""
 
 IMAGES = "images.parquet"
+OPEN = {"measure": metric_table.open_cell, "finetune": open_training}
 
 CURVE_COLUMNS = {"cell": TEXT, **TRAINING_COLUMNS}
 """Columns of training.csv.
@@ -219,8 +220,8 @@ def _folder(measures: Path, cell: Cell) -> Path:
 
 
 def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
-    if stage == "measure" and path.parent.is_dir():
-        metric_table.open_cell(path.parent, cell).check(path.name)
+    if path.parent.is_dir():
+        OPEN[stage](path.parent, cell).check(path.name)
     if not path.is_file():
         dataset, model, fold, seed = cell
         raise UserError(

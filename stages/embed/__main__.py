@@ -19,6 +19,7 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.devices import computing
+from stages.shared.digests import of_cell
 from stages.shared.image_store import fold_files, open_images
 from stages.shared.kept_work import claim_work
 from stages.shared.networks.params import NetworkParams
@@ -39,13 +40,12 @@ def main() -> None:
         images = open_images(args.prepared, args.fold, dataset=args.dataset)
         asked = read_section(args.params, "embed", EmbedParams)
         params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
-        seed = cell_seed(args.seed, args.fold)
-        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed)
-        names = {name: getattr(args, name) for name in ("dataset", "model", "fold", "seed")}
+        seed, of = cell_seed(args.seed, args.fold), (args.dataset, args.model, args.fold, args.seed)
+        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
         about = {"frozen": network.frozen, "versions": library_versions(network.library)}
         facts = {"cell": watch.cell, "machine": computing(cell.embedder.accelerator)}
         kept = KeptShards(claim_work(run, facts, watch.say), watch.say)
-        layers = cell.write(run.scratch(args.out), names | about, kept)
+        layers = cell.write(run.scratch(args.out), of_cell(of) | about, kept)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "

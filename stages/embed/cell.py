@@ -24,6 +24,7 @@ from stages.shared.embedding_writer import EmbeddingWriter
 from stages.shared.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.params import Cell as CellName
 
 DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 """Names of network libraries on the package index, where they differ."""
@@ -148,6 +149,7 @@ def open_cell(
     weights: Path,
     steps: Sequence[int],
     seed: int,
+    of: CellName | None = None,
 ) -> Cell:
     """Check a cell's checkpoints, build its network and find its layers.
 
@@ -158,12 +160,13 @@ def open_cell(
         weights: folder of the checkpoints.
         steps: the steps of which there must be checkpoints, and no others.
         seed: of the cell; rotations are drawn from it.
+        of: dataset, model, fold and seed whose checkpoints they must be; None: any.
 
     Raises:
         UserError: a checkpoint is missing, of another step, network or dataset, or was not asked for; a module path is
             not in the network.
     """
-    checkpoints, info = checked_checkpoints(weights, steps, images, network_params)
+    checkpoints, info = checked_checkpoints(weights, steps, images, network_params, cell=of)
     network = build_network(network_params, max(1, len(info.classes)), seed=seed, load_weights=False)
     taps = find_taps(network, network_params, taps_params)
     accelerator = choose_device()

@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.shared.checkpoints import CheckpointInfo, checkpoint_path, read_info, read_state
+from stages.shared.checkpoints import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
 from stages.shared.console import UserError
+from stages.shared.digests import DIGESTS, again
 from stages.shared.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.params import Cell
 
-AGAIN = "run the finetune stage again (`dvc repro`)"
+AGAIN = again("finetune")
 
 
 def checked_checkpoints(
-    weights: Path, steps: Sequence[int], images: PackedImages, network_params: NetworkParams
+    weights: Path,
+    steps: Sequence[int],
+    images: PackedImages,
+    network_params: NetworkParams,
+    *,
+    cell: Cell | None = None,
 ) -> tuple[dict[int, Path], CheckpointInfo]:
     """Check that a folder holds the checkpoints asked for and nothing else, all of this network and dataset.
 
@@ -22,15 +29,16 @@ def checked_checkpoints(
         steps: the checkpoints' steps, ascending.
         images: the dataset.
         network_params: the `network` part of the model's entry.
+        cell: whose they must be; None: any.
 
     Returns:
         Paths by step, and what the last says of itself.
 
     Raises:
-        UserError: naming the file that is missing, was not asked for, or says otherwise.
+        UserError: naming the file that is missing or damaged, was not asked for, or says otherwise.
     """
     paths = {step: checkpoint_path(weights, step) for step in steps}
-    found = set(weights.iterdir()) if weights.is_dir() else set()
+    found = set(weights.iterdir()) - {weights / DIGESTS} if weights.is_dir() else set()
     for path in paths.values():
         if path not in found:
             raise UserError(f"{path}: must exist, since finetune.steps asks for it; {AGAIN}")
@@ -39,6 +47,7 @@ def checked_checkpoints(
             f"{path}: must not be there: finetune.steps and finetune.keep ask for the steps "
             f"{', '.join(map(str, steps))} alone; delete it, or {AGAIN}"
         )
+    open_checkpoints(weights, cell).check(*(path.name for path in paths.values()))
     infos = {step: read_info(path) for step, path in paths.items()}
     for step, info in infos.items():
         _check_info(paths[step], step, info, images, network_params)

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from stages.shared.console import UserError
-from stages.shared.csv_table import write_table
-from stages.shared.training_table import COLUMNS
+from stages.shared.training_table import write_training
 
 
 @dataclass
@@ -74,7 +73,7 @@ class History:
     def write(self, path: Path, *, dataset: str, model: str, fold: str, seed: int) -> None:
         """Write the rows with the cell's names, in the columns of `stages.shared.training_table`."""
         rows = pd.DataFrame(self.rows).assign(dataset=dataset, model=model, fold=fold, seed=seed)
-        write_table(path, rows, COLUMNS)
+        write_training(path, rows, (dataset, model, fold, seed))
 
 
 def diverged(what: str) -> UserError:

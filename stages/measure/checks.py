@@ -10,7 +10,7 @@ from stages.measure.metric_names import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
-from stages.shared.embedding_store import AGAIN as EMBED_AGAIN
+from stages.shared.embedding_files import AGAIN as EMBED_AGAIN
 from stages.shared.embedding_store import Embeddings
 from stages.shared.params import Cell
 from stages.shared.split_names import SEEN, UNSEEN

@@ -1,5 +1,7 @@
 """Checkpoints: `weights/step_<six digits>.safetensors`, each carrying what is needed to build and feed its network.
 
+Beside them lie their digests (`stages.shared.digests`), written after the last.
+
 A file's one metadata key, `whichlayer`, is a JSON object with sorted keys (safetensors with several keys is not byte-
 stable): format, step, classes, network (the params entry), augment (degrees and padding of the training transform).
 """
@@ -15,8 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from stages.shared.console import UserError
+from stages.shared.digests import DIGESTS, Digests, of_cell, read_digests, write_digests
+from stages.shared.params import Cell
 
 FORMAT = "whichlayer.checkpoint/1"
+FOLDER_FORMAT = "whichlayer.checkpoints/1"
 KEY = "whichlayer"
 
 
@@ -45,6 +50,21 @@ def write_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], info: Chec
     metadata = json.dumps({"format": FORMAT, **asdict(info)}, sort_keys=True)
     save_file(tensors, path, metadata={KEY: metadata})
     return path
+
+
+def finish_checkpoints(folder: Path, cell: Cell) -> None:
+    """Write the digests of a cell's checkpoints, after the last of them."""
+    write_digests(folder / DIGESTS, folder.glob("*.safetensors"), format=FOLDER_FORMAT, of=of_cell(cell))
+
+
+def open_checkpoints(folder: Path, cell: Cell | None) -> Digests:
+    """Read the digests of a cell's checkpoints, to check files before they are read; None: of any cell.
+
+    Raises:
+        UserError: they are unfinished, or of another version or cell.
+    """
+    of = of_cell(cell) if cell else {}
+    return read_digests(folder / DIGESTS, format=FOLDER_FORMAT, of=of, stage="finetune")
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

@@ -10,7 +10,8 @@ the digests and sorted; there is no time in it, so that the same files have the 
 that it reads, each once.
 
 The hash is XXH3 with 128 bits: it finds damage and mix-ups, not forgery. On one core of a small server, reading from
-memory, it takes 0.18 s for 1 GB, where SHA-256 takes 0.7 s and BLAKE2b 1.3 s.
+memory, it takes 0.1 to 0.2 s for 1 GB, where SHA-256 takes 0.7 s and BLAKE2b 1.3 s. In a cell of the default study,
+whose stages take half a minute each, all checkpoints take 5 ms and all embeddings 7 ms.
 """
 
 import json
@@ -31,7 +32,7 @@ Of = Mapping[str, str | int]
 """What an artifact belongs to: dataset, model, fold, seed."""
 
 
-def of_cell(cell: tuple[str, str, str, int]) -> Of:
+def of_cell(cell: tuple[str, str, str, int]) -> dict[str, str | int]:
     """Name what belongs to one cell."""
     return dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
 
@@ -120,7 +121,7 @@ class Digests:
             UserError: naming the first file that is missing, of another size, or was not written by the stage.
         """
         for name in names:
-            listed = {path for path in self.record.files if path == name or path.startswith(f"{name}/")}
+            listed = set(self._listed(name))
             present = {path.relative_to(self.folder).as_posix() for path in files_below(self.folder / name)}
             for path in sorted(listed ^ present):
                 raise self._error(path, "no file" if path in listed else "one that it did not write")
@@ -140,10 +141,15 @@ class Digests:
             if name in self._checked:
                 continue
             self.check_sizes(name)
-            for path in (path for path in self.record.files if path == name or path.startswith(f"{name}/")):
+            for path in self._listed(name):
                 self._check_content(path)
             self._checked.add(name)
         return self
+
+    def _listed(self, name: str) -> list[str]:
+        """The files that a name stands for: itself, or all in the folder."""
+        files = self.record.files
+        return [name] if name in files else [path for path in files if path.startswith(f"{name}/")]
 
     def _check_content(self, path: str) -> None:
         try:
@@ -159,7 +165,9 @@ class Digests:
         )
 
 
-def read_digests(path: Path, *, format: str, of: Of, stage: str) -> Digests:
+def read_digests(
+    path: Path, *, format: str, of: Of, stage: str, folder: Path | None = None, key: str | None = None
+) -> Digests:
     """Read the digests of an artifact, and check that it is of this version and belongs to what is asked for.
 
     Args:
@@ -167,18 +175,30 @@ def read_digests(path: Path, *, format: str, of: Of, stage: str) -> Digests:
         format: name and version that the layout must have.
         of: what the artifact must belong to; further names that it has are not compared.
         stage: the stage that writes it.
+        folder: what paths are relative to, if not the file's own.
+        key: which part of the file's JSON object is the record, if not the whole.
 
     Raises:
         UserError: the file is missing or damaged, or says otherwise.
     """
+    folder = folder or path.parent
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: must say what is in {path.parent}, found no such file ({error.strerror}): it was lost, or an "
+            f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, or an "
             f"earlier version of whichlayer wrote the folder; {again(stage)}"
         ) from None
-    return Digests(path.parent, parse_record(content, path, format=format, of=of, stage=stage), stage)
+    part = content if key is None else _part(content, key)
+    return Digests(folder, parse_record(part, path, format=format, of=of, stage=stage), stage)
+
+
+def _part(content: bytes, key: str) -> bytes:
+    """Take one part out of a JSON object; nothing if it is none."""
+    try:
+        return json.dumps(json.loads(content)[key]).encode()
+    except (ValueError, TypeError, KeyError):
+        return b""
 
 
 def parse_record(content: bytes, path: Path, *, format: str, of: Of, stage: str) -> Record:

@@ -9,16 +9,15 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
 
     last_step/         another such store, of the last step alone (absent if it would be empty): the splits `train`
                        (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
+    digests/           an empty group; its attributes are the digests of all files (`stages.shared.digests`), of
+                       last_step/ those of its own digests alone
 
-Samples of one split are contiguous. Arrays are filled with NaN until written, and `complete` is the last attribute to
-be set, the outer store's after the inner one's, so that neither a lost shard nor an interrupted run passes for data.
+Samples of one split are contiguous. Arrays are filled with NaN until written; `complete` is the last attribute to be
+set, and the digests are written after that, the outer store's after the inner one's.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,16 +25,16 @@ import zarr
 from numpy.typing import NDArray
 
 from stages.shared.console import UserError, nearest
+from stages.shared.digests import Digests
+from stages.shared.embedding_files import AGAIN, check_described, check_finished
 from stages.shared.params import Cell
 
-FORMAT = "whichlayer.embeddings/3"
-EARLIER_FORMATS = ("whichlayer.embeddings/1", "whichlayer.embeddings/2")
 BASELINE = "pixels"
 LOGITS = "logits"
 LAST_STEP = "last_step"
 SAMPLE_COLUMNS = ("sample_id", "split", "label", "group")
 
-AGAIN = "run the embed stage again (`dvc repro --force`)"
+COORDINATES = (*SAMPLE_COLUMNS, "step", "class_name")
 
 ONE_THREAD = {"threading.max_workers": 1, "async.concurrency": 1}
 """How stores are read: as fast as with zarr's own pool, whose threads each keep memory for a shard."""
@@ -95,6 +94,7 @@ class Embeddings:
     samples: pd.DataFrame
     classes: tuple[str, ...]
     _group: zarr.Group
+    _digests: Digests
     last_step: "Embeddings | None" = None
     frozen: bool = False
 
@@ -133,6 +133,7 @@ class Embeddings:
         index = () if name == BASELINE else (self.steps.index(step),)
         cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
+        self._check_shards(name, index, rows)
         try:
             values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
         except (KeyError, OSError, RuntimeError, ValueError) as error:  # zarr's own, and its codecs'
@@ -145,6 +146,12 @@ class Embeddings:
                 f"its range: use float32; if files of the store were lost, {AGAIN}"
             )
         return values
+
+    def _check_shards(self, name: str, index: tuple[int, ...], rows: slice) -> None:
+        """Check the files that hold some rows of an array."""
+        length = self._group[name].shards[len(index)]
+        shards = range(rows.start // length, (rows.stop - 1) // length + 1)
+        self._digests.check(*("/".join(map(str, (name, "c", *index, shard, 0))) for shard in shards))
 
     def _rows(self, split: str) -> slice:
         rows = np.flatnonzero(self.samples["split"] == split)
@@ -160,10 +167,12 @@ def open_embeddings(path: Path) -> Embeddings:
         UserError: they are missing, unfinished, of another version, or not what their attributes say.
     """
     zarr.config.set(ONE_THREAD)
-    store, inner = _open(path), path / LAST_STEP
-    if not inner.exists():
+    _check_there(path)
+    inner = path / LAST_STEP
+    last_step = _open(inner) if inner.exists() else None  # first: opening the outer one, zarr looks into it
+    store = _open(path)
+    if last_step is None:
         return store
-    last_step = _open(inner)
     (of, steps), (found, own) = (((s.cell, s.layers), s.steps) for s in (store, last_step))
     if (of, steps[-1:]) != (found, own):
         raise UserError(
@@ -173,13 +182,17 @@ def open_embeddings(path: Path) -> Embeddings:
     return replace(store, last_step=last_step)
 
 
+def _check_there(path: Path) -> None:
+    if not path.is_dir():
+        raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)")
+    check_finished(path)
+
+
 def _open(path: Path) -> Embeddings:
-    try:
-        group = zarr.open_group(path, mode="r")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)") from None
+    _check_there(path)
+    digests = check_described(path, COORDINATES, LAST_STEP)
+    group = zarr.open_group(path, mode="r")
     attrs = group.attrs.asdict()
-    _check_finished(path, attrs)
     samples = pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS})
     store = Embeddings(
         dataset=attrs["dataset"],
@@ -191,28 +204,11 @@ def _open(path: Path) -> Embeddings:
         samples=samples,
         classes=tuple(group["class_name"][:].tolist()),
         _group=group,
+        _digests=digests,
         frozen=bool(attrs.get("frozen", False)),
     )
     _check_arrays(path, store, {name: array.shape for name, array in group.arrays()})
     return store
-
-
-def _check_finished(path: Path, attrs: Mapping[str, Any]) -> None:
-    """Check that a store is of this format and complete.
-
-    Raises:
-        UserError: saying which of the two does not hold.
-    """
-    if str(attrs.get("format")) in EARLIER_FORMATS:
-        raise UserError(
-            f"{path}: must be of format {FORMAT}, found {attrs['format']}, which an earlier version of whichlayer "
-            f"wrote and which lacks the operations up to each layer; {AGAIN}"
-        )
-    if attrs.get("format") != FORMAT or not attrs.get("complete"):
-        raise UserError(
-            f"{path}: must be a finished store of format {FORMAT}, found {attrs.get('format')!r}, "
-            f"complete: {json.dumps(attrs.get('complete', False))}; {AGAIN}"
-        )
 
 
 def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...]]) -> None:

@@ -11,17 +11,26 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from stages.shared.embedding_store import BASELINE, FORMAT, LOGITS, SAMPLE_COLUMNS, Float32, Layer
+from stages.shared.digests import Of, record_files
+from stages.shared.embedding_files import DIGESTS_GROUP, FORMAT
+from stages.shared.embedding_store import BASELINE, LAST_STEP, LOGITS, SAMPLE_COLUMNS, Float32, Layer
 
 SAMPLES_PER_CHUNK = 256
 SAMPLES_PER_SHARD = 4096
+
+
+def write_store_digests(path: Path, of: Of, *, format: str = FORMAT) -> None:
+    """Write the digests of a store's files, and of the store inside it those of its digests, which it has already."""
+    files = [file for file in path.iterdir() if file.name not in (LAST_STEP, DIGESTS_GROUP)]
+    record = record_files(path, [*files, path / LAST_STEP / DIGESTS_GROUP], format=format, of=of)
+    zarr.create_group(path / DIGESTS_GROUP, attributes=record.model_dump(mode="json"), overwrite=True)
 
 
 class EmbeddingWriter:
     """Writes one cell's embeddings, step by step and in sample order, a whole shard at a time.
 
     Use as a context manager: leaving it without an error checks that every row of every array was written, then
-    marks the store complete.
+    marks the store complete and writes its digests.
     """
 
     def __init__(
@@ -48,8 +57,9 @@ class EmbeddingWriter:
             attributes: dataset, model, fold, seed, library versions: JSON values.
             written: how many rows of each step its shards hold; none if not given.
         """
-        self.steps, self.layers = list(steps), list(layers)
-        self.path, self.count = path, len(samples)
+        self.path, self.steps, self.layers = path, list(steps), list(layers)
+        self.of = {name: attributes[name] for name in ("dataset", "model", "fold", "seed")}
+        self.count = len(samples)
         self.group = zarr.create_group(path)
         self._arrays = {
             layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}") for layer in layers
@@ -111,6 +121,7 @@ class EmbeddingWriter:
             if rows != self.count:
                 raise ValueError(f"array {name!r} at step {step}: {rows} of {self.count} rows were written")
         self.group.attrs["complete"] = True
+        write_store_digests(self.path, self.of)
 
     def _create(self, name: str, width: int, dtype: str, feature: str) -> zarr.Array:
         stepped = name != BASELINE

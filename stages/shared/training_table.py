@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT, read_table
+from stages.shared.csv_table import FLOAT, INTEGER, TEXT, read_table, write_table
+from stages.shared.digests import DIGESTS, Digests, of_cell, read_digests, write_digests
+from stages.shared.params import Cell
 
+FORMAT = "whichlayer.training/1"
 COLUMNS = {
     "dataset": TEXT,
     "model": TEXT,
@@ -24,6 +27,21 @@ Attributes:
     accuracy: of the network's head on test images of the seen classes; empty at step 0 and where it was not tested.
     learning_rate: of the step to come.
 """
+
+
+def write_training(path: Path, rows: pd.DataFrame, cell: Cell) -> None:
+    """Write one cell's training curve, and its digests beside it."""
+    write_table(path, rows, COLUMNS)
+    write_digests(path.parent / DIGESTS, [path], format=FORMAT, of=of_cell(cell))
+
+
+def open_training(folder: Path, cell: Cell) -> Digests:
+    """Read the digests of a cell's training curve, to check it before it is read.
+
+    Raises:
+        UserError: it is unfinished, or of another version or cell.
+    """
+    return read_digests(folder / DIGESTS, format=FORMAT, of=of_cell(cell), stage="finetune")
 
 
 def read_training(path: Path) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from stages.aggregate.curves import ACCURACY_INTERVALS, MEAN, UNCERTAINTY, Score
 from stages.shared.gallery import write_gallery
 from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
 from stages.shared.thumbnails import write_thumbnails
-from tests.sealed import seal, seal_prepared
+from tests.sealed import seal, seal_prepared, seal_training
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
 NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blocks.5", "blocks.6", "bn2")
@@ -162,6 +162,7 @@ def write_cells(
         path = root / "training" / cell / "training.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         training_rows(dataset, model, seed, fold=fold, steps=steps).to_csv(path, index=False)
+        seal_training(path)
 
 
 def write_manifest(path: Path) -> None:
@@ -176,6 +177,7 @@ def freeze(grid: Path, model: str) -> None:
     for path in (grid / "training/handwriting" / model).rglob("training.csv"):
         table = pd.read_csv(path)
         table[table["step"] == 0].assign(accuracy=None).to_csv(path, index=False)
+        seal_training(path)
     for path in (grid / "measures/handwriting" / model).rglob("layers.csv"):
         table = pd.read_csv(path)
         table[(table["step"] == 0) & (table["layer"] != HEAD)].to_csv(path, index=False)

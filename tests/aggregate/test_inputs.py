@@ -1,3 +1,5 @@
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -8,7 +10,7 @@ from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
 from stages.shared.params import RunParams
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells
-from tests.sealed import seal, seal_all
+from tests.sealed import seal, seal_all, seal_training
 
 SMALL = "handwriting/small/0"
 SUBSETS = "step,split,layer,depth,pooling,metric,left_out,n_classes,value\n"
@@ -76,6 +78,7 @@ def test_the_accuracy_of_a_random_head_is_nowhere(grid, run):
 def test_networks_measured_at_step_0_alone_have_no_accuracy(grid, run):
     for path in (grid / "training").rglob("training.csv"):
         pd.read_csv(path).head(1).to_csv(path, index=False)
+        seal_training(path)
     for path in (grid / "measures").rglob("layers.csv"):
         table = pd.read_csv(path)
         table[table["step"] == 0].to_csv(path, index=False)
@@ -136,6 +139,7 @@ def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage)
     (grid / f"measures/{SMALL}/0/class_subsets.csv").write_text(SUBSETS)
     (grid / file).unlink(missing_ok=True)
     seal_all(grid / "measures")
+    shutil.rmtree(grid / f"training/{SMALL}/1") if stage == "finetune" else None
     with pytest.raises(
         UserError, match=rf"handwriting, small, fold 0, seed 1: .*dvc repro {stage}@handwriting-small-0-1"
     ):
@@ -153,7 +157,7 @@ def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage)
 )
 def test_a_table_of_another_version_is_named(grid, run, file, column):
     pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)
-    seal_all(grid / "measures")
+    seal_training(grid / file) if "training" in file else seal((grid / file).parent)
     with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; run the .* stage again"):
         layers_of(grid, run)
 

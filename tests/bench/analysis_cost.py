@@ -25,7 +25,7 @@ from stages.measure.metrics import METRICS, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.run import one_thread, refit_split
 from stages.shared.embedding_store import LAST_STEP, Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
 from stages.shared.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
@@ -81,6 +81,7 @@ def write_store(path: Path, seen: int, unseen: int) -> None:
     last = [("train", SEEN * TRAIN_PER_CLASS, SEEN), *((name, SEEN * PER_CLASS, SEEN) for name in CORRUPTIONS)]
     write_part(path, main)
     write_part(path / LAST_STEP, last)
+    write_store_digests(path, {})  # again, with the inner store's
 
 
 def write_part(path: Path, splits: list[tuple[str, int, int]]) -> None:

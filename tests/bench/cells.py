@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.embed.params import CorruptionsParams, EmbedParams
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images
 from stages.shared.image_writer import write_fold, write_images
 from stages.shared.networks.build import build_network
@@ -52,3 +52,4 @@ def write_random_checkpoint(folder: Path, images: PackedImages) -> None:
     network = build_network(params, len(images.seen), seed=0)
     info = CheckpointInfo(0, images.seen, params.model_dump(), {"degrees": 10.0, "padding": 20})
     write_checkpoint(folder, network.module.state_dict(), info)
+    finish_checkpoints(folder, ("noise", "lite0", "0", 0))

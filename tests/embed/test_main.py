@@ -11,7 +11,7 @@ import xarray
 from ruamel.yaml import YAML
 
 from stages.embed.__main__ import main
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.networks.build import build_network
@@ -43,6 +43,7 @@ def setup(folder: Path, *, layers: Any = "default", frozen: bool = False, **chan
         info = CheckpointInfo(step, () if frozen else SEEN, network.model_dump(), {"degrees": 10.0, "padding": 20})
         built = build_network(network, 3, seed=step)
         write_checkpoint(folder / "weights", built.body_state() if frozen else built.module.state_dict(), info)
+    finish_checkpoints(folder / "weights", ("trees", "tiny", "0", 3))
     cell = ["--dataset", "trees", "--model", "tiny", "--fold", "0", "--seed", "3"]
     cell += ["--params", str(folder / "params.yaml")]
     paths = {"prepared": "prepared", "weights": "weights", "out": "embeddings"}
@@ -126,6 +127,7 @@ def test_fold_all_is_embedded_without_unseen_images(
     for step in (0, 50):
         info = CheckpointInfo(step, everything, network.model_dump(), {"degrees": 10.0, "padding": 20})
         write_checkpoint(tmp_path / "weights", build_network(network, 5, seed=step).module.state_dict(), info)
+    finish_checkpoints(tmp_path / "weights", ("trees", "tiny", "all", 3))
     arguments[arguments.index("--fold") + 1] = "all"
     run(arguments, monkeypatch)
     store = open_embeddings(tmp_path / "embeddings")
@@ -176,7 +178,13 @@ def test_checkpoints_that_changed_places_or_have_company_are_named(tmp_path: Pat
     arguments = setup(tmp_path)
     first, last = (tmp_path / "weights" / f"step_0000{step}.safetensors" for step in ("00", "50"))
     shutil.copy(first, last)
+    with pytest.raises(UserError, match=r"step_000050\.safetensors: must be as the finetune stage wrote it, found"):
+        run(arguments, monkeypatch)
+    finish_checkpoints(tmp_path / "weights", ("trees", "tiny", "0", 3))
     with pytest.raises(UserError, match=r"step_000050\.safetensors: the checkpoint's step must be 50, found 0"):
+        run(arguments, monkeypatch)
+    finish_checkpoints(tmp_path / "weights", ("trees", "tiny", "0", 4))
+    with pytest.raises(UserError, match=r"digests\.json: must be of dataset trees, .* seed 3, found .* seed 4;"):
         run(arguments, monkeypatch)
     (tmp_path / "weights" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match=r"notes\.txt: must not be there"):

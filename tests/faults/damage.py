@@ -73,7 +73,10 @@ def _of_other(stage: str, other: str, *files: str) -> list[Artifact]:
     return [Artifact(stage, file, file.replace(f"{{{other}}}", f"{{other_{other}}}")) for file in files]
 
 
-PREPARED, MEASURES = "prepared/{dataset}", "measures/{dataset}/{model}/{fold}/{seed}"
+CELL = "{dataset}/{model}/{fold}/{seed}"
+PREPARED, WEIGHTS, TRAINING = "prepared/{dataset}", f"checkpoints/{CELL}/weights", f"training/{CELL}"
+EMBEDDINGS, MEASURES = f"embeddings/{CELL}", f"measures/{CELL}"
+COORDINATES = ("sample_id", "split", "label", "class_name", "step")
 ARTIFACTS = [
     *_of_other(
         "finetune",
@@ -85,6 +88,24 @@ ARTIFACTS = [
         f"{PREPARED}/digests.json",
     ),
     *_of_other("finetune", "fold", f"{PREPARED}/folds/{{fold}}.csv", f"{PREPARED}/folds/{{fold}}.digests.json"),
+    *_of_other("embed", "step", f"{WEIGHTS}/step_{{step}}.safetensors"),
+    *_of_other("embed", "seed", f"{WEIGHTS}/step_{{step}}.safetensors", f"{WEIGHTS}/digests.json"),
+    *_of_other("measure", "layer", f"{EMBEDDINGS}/{{layer}}/zarr.json", f"{EMBEDDINGS}/{{layer}}/c/0/0/0"),
+    *_of_other(
+        "measure",
+        "seed",
+        f"{EMBEDDINGS}/zarr.json",
+        f"{EMBEDDINGS}/digests/zarr.json",
+        f"{EMBEDDINGS}/{{layer}}/c/0/0/0",
+        f"{EMBEDDINGS}/logits/c/1/0/0",
+        f"{EMBEDDINGS}/pixels/c/0/0",
+        f"{EMBEDDINGS}/last_step/zarr.json",
+        f"{EMBEDDINGS}/last_step/digests/zarr.json",
+        f"{EMBEDDINGS}/last_step/{{layer}}/c/0/0/0",
+        *(f"{EMBEDDINGS}/{name}/{file}" for name in COORDINATES for file in ("zarr.json", "c/0")),
+    ),
+    Artifact("measure", f"{EMBEDDINGS}/{{layer}}/c/0/0/0", f"{EMBEDDINGS}/{{layer}}/c/1/0/0"),  # of another step
+    *_of_other("aggregate", "seed", f"{TRAINING}/training.csv", f"{TRAINING}/digests.json"),
     *_of_other("aggregate", "dataset", f"{PREPARED}/manifest.csv", f"{PREPARED}/digests.json"),
     *_of_other("measure", "dataset", "thumbnails/{dataset}/thumbnails.parquet", "thumbnails/{dataset}/digests.json"),
     *_of_other(

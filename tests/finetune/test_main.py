@@ -73,7 +73,9 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path):
     ]
     assert files[0] == files[1]
     assert sorted(map(str, files[0])) == [
+        "training/digests.json",
         "training/training.csv",
+        "weights/digests.json",
         *(f"weights/step_{step:06}.safetensors" for step in (0, 2, 5)),
     ]
     assert said[0].startswith("finetune trees-tiny-0-3: 3 checkpoints, 5 optimizer steps, test accuracy ")

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.scores.kmeans import Search
 from stages.shared.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
 from stages.shared.thumbnails import write_thumbnails
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
@@ -159,6 +159,7 @@ def write_last_step(
         if classes:
             arrays["logits"] = np.random.default_rng(99).normal(size=(len(ids), len(classes))).astype(np.float32)
             writer.write("logits", step, arrays["logits"])
+    write_store_digests(path, cell)
     return arrays
 
 

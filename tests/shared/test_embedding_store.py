@@ -11,7 +11,7 @@ import zarr
 from stages.shared import embedding_writer as module
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter
+from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
 
 COUNT, STEPS = 23, (0, 50)
 LAYERS = [
@@ -193,6 +193,7 @@ def shorten(group: zarr.Group) -> None:
 def test_arrays_must_be_those_that_the_attributes_name(tmp_path: Path, change: Any, message: str):
     write(tmp_path / "e", arrays())
     change(zarr.open_group(tmp_path / "e"))
+    write_store_digests(tmp_path / "e", {})
     with pytest.raises(UserError, match=message):
         open_embeddings(tmp_path / "e")
 
@@ -243,17 +244,17 @@ def test_an_error_passes_through_and_leaves_the_store_unfinished(tmp_path: Path)
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path):
     write(tmp_path / "e", arrays())
-    zarr.open_group(tmp_path / "e").attrs["format"] = "whichlayer.embeddings/0"
-    with pytest.raises(UserError, match=r"found 'whichlayer.embeddings/0', complete: true"):
+    write_store_digests(tmp_path / "e", {}, format="whichlayer.embeddings/5")
+    with pytest.raises(UserError, match=r"format whichlayer.embeddings/4, found whichlayer.embeddings/5; run the"):
         open_embeddings(tmp_path / "e")
 
 
-def test_a_store_of_an_earlier_version_says_what_it_lacks(tmp_path: Path):
+@pytest.mark.parametrize(("number", "lacks"), [(2, "the operations up to each layer"), (3, "digests")])
+def test_a_store_of_an_earlier_version_says_what_it_lacks(tmp_path: Path, number: int, lacks: str):
     write(tmp_path / "e", arrays())
-    zarr.open_group(tmp_path / "e").attrs["format"] = "whichlayer.embeddings/2"
-    with pytest.raises(
-        UserError, match=r"earlier version .* lacks the operations up to each layer; run the embed stage"
-    ):
+    shutil.rmtree(tmp_path / "e" / "digests")
+    zarr.open_group(tmp_path / "e").attrs["format"] = f"whichlayer.embeddings/{number}"
+    with pytest.raises(UserError, match=rf"earlier version .* lacks {lacks}; run the embed stage"):
         open_embeddings(tmp_path / "e")
 
 
@@ -274,8 +275,8 @@ def test_a_value_that_is_not_finite_is_named_with_layer_step_and_count(tmp_path:
 def test_a_lost_shard_is_no_embedding(tmp_path: Path):
     write(tmp_path / "e", arrays())
     (tmp_path / "e" / "stem" / "c" / "1" / "1" / "0").unlink()
-    with pytest.raises(UserError, match=r"layer 'stem' at step 50 must be finite, found NaN or infinity in 7 of 14"):
-        open_embeddings(tmp_path / "e").features(LAYERS[1], 50, "unseen")
+    with pytest.raises(UserError, match=r"e/stem/c/1/1/0: must be as the embed stage wrote it, found no file; repair"):
+        open_embeddings(tmp_path / "e")
 
 
 def test_a_flipped_bit_is_no_embedding(tmp_path: Path):
@@ -284,14 +285,16 @@ def test_a_flipped_bit_is_no_embedding(tmp_path: Path):
     content = bytearray(shard.read_bytes())
     content[10] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be readable, found it damaged .*checksum"):
-        open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
+    store = open_embeddings(tmp_path / "e")
+    assert len(store.features(LAYERS[1], 50, "test")) == len(store.features(LAYERS[2], 0, "test")) == 9
+    with pytest.raises(UserError, match=r"e/stem/c/0/0/0: must be as the embed stage wrote it, found other content"):
+        store.features(LAYERS[1], 0, "test")
 
 
 def test_a_lost_array_is_no_embedding(tmp_path: Path):
     write(tmp_path / "e", arrays())
     shutil.rmtree(tmp_path / "e" / "stem")
-    with pytest.raises(UserError, match=r"array 'stem' must be as .*, found none; run the embed stage again"):
+    with pytest.raises(UserError, match=r"e/stem/c/0/0/0: must be as .*, found no file; .* run the embed stage again"):
         open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
 
 

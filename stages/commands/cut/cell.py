@@ -113,7 +113,7 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None,
     chosen, chosen_step = choose_layer(store, layer, paths.results)
     step = _choose_step(store, chosen_step if step is None else step)
     images = open_images(paths.prepared, fold, dataset=dataset)
-    checkpoints, info = checked_checkpoints(paths.weights, store.steps, images, network_params)
+    checkpoints, info = checked_checkpoints(paths.weights, store.steps, images, network_params, cell=cell)
     network = build_network(network_params, max(1, len(info.classes)), seed=seed, load_weights=False)
     load_checkpoint(network, checkpoints[step])
     taps = find_taps(network, network_params, taps_params)

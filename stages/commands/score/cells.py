@@ -16,13 +16,13 @@ from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure, worker_count
 from stages.shared.console import UserError
-from stages.shared.csv_table import write_table
 from stages.shared.embedding_store import SAMPLE_COLUMNS, Embeddings, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter
 from stages.shared.metric_table import finish_cell
 from stages.shared.params import Cell
 from stages.shared.split_names import UNSEEN
 from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
+from stages.shared.training_table import write_training
 
 SEED = 0
 
@@ -82,7 +82,7 @@ def write_cell(folders: Folders, cell: Cell, embedded: EmbeddingFile) -> None:
             for split in embedded.labels:
                 writer.write(layer.name, CHECKPOINT.steps[0], embedded.features(layer, split))
     step = pd.DataFrame([names | {"step": CHECKPOINT.steps[0]}], columns=list(TRAINING_COLUMNS))
-    write_table(place(folders.training, cell) / "training.csv", step, TRAINING_COLUMNS)
+    write_training(place(folders.training, cell) / "training.csv", step, cell)
 
 
 def open_cell(folders: Folders, cell: Cell, params: MeasureParams) -> Embeddings:

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from stages.commands.cut.cell import CellPaths
 from stages.embed.cell import open_cell
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.image_store import open_images
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
@@ -53,6 +53,7 @@ def _embed(paths: CellPaths, network: NetworkParams, params: EmbedParams, fold: 
         built = build_network(network, max(1, len(classes)), seed=step)
         state = built.body_state() if network.frozen else built.module.state_dict()
         write_checkpoint(paths.weights, state, info)
+    finish_checkpoints(paths.weights, ("trees", "tiny", fold, 3))
     cell = open_cell(images, network, TapsParams(), params, weights=paths.weights, steps=steps, seed=3)
     names = {"dataset": "trees", "model": "tiny", "fold": fold, "seed": 3, "frozen": network.frozen, "versions": {}}
     cell.write(paths.embeddings, names)

@@ -16,7 +16,7 @@ from stages.commands.cut.folder import CARD, PREPROCESS, Cut, write_json
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.image_store import open_images
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
@@ -59,6 +59,7 @@ def finish_cell(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -
     for step in STEPS:
         info = CheckpointInfo(step, seen, network.model_dump(), {"degrees": 10.0, "padding": 20})
         write_checkpoint(folder / "weights", build_network(network, len(seen), seed=step).module.state_dict(), info)
+    finish_checkpoints(folder / "weights", ("trees", "tiny", "0", 3))
     cell = ["--dataset", "trees", "--model", "tiny", "--fold", "0", "--seed", "3"]
     cell += ["--params", str(folder / "params.yaml")]
     for option, name in {"prepared": "prepared", "weights": "weights", "out": "embeddings"}.items():
