@@ -22,6 +22,7 @@ from stages.aggregate.report.recommendation import recommendation_sentences
 from stages.aggregate.report.regret import regret_section
 from stages.aggregate.report.summary_md import markdown
 from stages.aggregate.report.summary_tex import latex
+from stages.aggregate.result_files import finish_results
 from stages.aggregate.tables.depth import last_step
 from stages.aggregate.tables.metrics_json import write_metrics
 from stages.aggregate.tables.regret import regret_table
@@ -128,4 +129,6 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
     study = Study(
         results.scores, results.summary, results.findings, results.recommendations, results.tables, run, pictures
     )
-    return figures, write_page(out / "report.html", study)
+    size = write_page(out / "report.html", study)
+    finish_results(out)
+    return figures, size

@@ -194,6 +194,7 @@ def test_fold_all_says_nothing_of_generalization(tmp_path, monkeypatch):
         tables[folds] = {path: (tmp_path / "results" / path).read_bytes() for path in files(tmp_path / "results")}
     before, after = tables.values()
     assert {path.name for path in after if after[path] != before.get(path)} == {
+        "digests.json",
         "layers.csv",
         "training.csv",
         "report.html",

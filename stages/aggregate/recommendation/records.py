@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from stages.aggregate.metric_info import Scope
 from stages.aggregate.recommendation.criteria import CRITERIA
+from stages.aggregate.result_files import check_result
 from stages.shared.console import UserError
 
 
@@ -189,7 +190,7 @@ def read_recommendations(path: Path) -> list[Recommendation]:
     """
     what, again = f"{path}: must be a list of recommendations", "run the aggregate stage"
     try:
-        return RECORDS.validate_json(path.read_bytes())
+        return RECORDS.validate_json(check_result(path).read_bytes())
     except FileNotFoundError:
         raise UserError(f"{what}, found no file; {again} (`dvc repro`)") from None
     except ValidationError as error:

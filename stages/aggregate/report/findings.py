@@ -21,6 +21,7 @@ from stages.aggregate.report.outcomes import (
 )
 from stages.aggregate.report.rule_words import accuracy_sentences, by_status
 from stages.aggregate.report.scopes import NO_INTERVAL, at_start, explain_scopes, few_folds
+from stages.aggregate.result_files import check_result
 from stages.shared.console import UserError
 
 ACCURACY = "(i) High accuracy on seen classes does not imply generalization"
@@ -104,7 +105,7 @@ def read_findings(path: Path) -> list[Finding]:
     """
     what, again = f"{path}: must be a list of findings", "run the aggregate stage"
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(check_result(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{what}, found no file; {again} (`dvc repro`)") from None
     except ValueError as error:

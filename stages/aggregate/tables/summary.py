@@ -10,6 +10,7 @@ import pandas as pd
 
 from stages.aggregate.curves import ACCURACY_INTERVALS, CURVE, MEAN, UNCERTAINTY, Scores
 from stages.aggregate.points import Row, accuracy_at, baseline_at, best, curves, last_measured, ranks, spearman
+from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.columns import frame, point_columns
 from stages.shared.csv_table import FLOAT, INTEGER, TEXT, read_table
 from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
@@ -175,7 +176,7 @@ def read_summary(path: Path) -> list[SummaryRow]:
     Raises:
         UserError: there is none, it is damaged, or it is of another version.
     """
-    return list(_rows(read_table(path, SUMMARY_COLUMNS, what="a summary", stage="aggregate")))
+    return list(_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate")))
 
 
 def without_best(scores: Scores) -> list[str]:

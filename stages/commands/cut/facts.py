@@ -10,6 +10,7 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import place
+from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.commands.cut.cell import CellPaths, Source
 from stages.embed.cell import library_versions
@@ -102,7 +103,7 @@ def score_facts(source: Source, paths: CellPaths) -> list[dict[str, Any]]:
     path = paths.results / "depth.csv"
     if not path.is_file():
         return []
-    table = read_table(path, DEPTH_COLUMNS, what="a table of scores against depth", stage="aggregate")
+    table = read_table(check_result(path), DEPTH_COLUMNS, what="a table of scores against depth", stage="aggregate")
     layer = source.layer
     poolings = table["pooling"].str.split("+").map(lambda names: layer.pooling in names or layer.pooling == "none")
     of_layer = (table["dataset"] == source.store.dataset) & (table["model"] == source.store.model) & poolings

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from stages.aggregate.formatting import place
 from stages.aggregate.points import spearman
+from stages.aggregate.result_files import check_result
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.commands.study.summaries import number, parse_summary
 from stages.shared.console import UserError
@@ -42,7 +43,7 @@ def compare(summary: Path, published: Path) -> None:
     under its main one.
     """
     try:
-        rows = parse_summary(summary.read_text(), str(summary))
+        rows = parse_summary(check_result(summary).read_text(), str(summary))
     except FileNotFoundError:
         raise UserError(f"{summary}: must be a study's summary.csv, found no file; run the workflow") from None
     numbers = read_published(published)

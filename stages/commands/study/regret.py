@@ -6,6 +6,7 @@ import click
 
 from stages.aggregate.recommendation.records import read_recommendations
 from stages.aggregate.report.regret import regret_section
+from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.regret import REGRET_COLUMNS
 from stages.commands.project import ProjectCommand, ProjectPath
 from stages.shared.console import UserError
@@ -22,7 +23,8 @@ def regret(results: Path, page: Path | None) -> None:
 
     RESULTS is a folder with the regret.csv and recommendation.json of a study, for example docs/pilot/results.
     """
-    regrets = read_table(results / "regret.csv", REGRET_COLUMNS, what="a table of regrets", stage="aggregate")
+    path = check_result(results / "regret.csv")
+    regrets = read_table(path, REGRET_COLUMNS, what="a table of regrets", stage="aggregate")
     section = regret_section(regrets, read_recommendations(results / "recommendation.json"))
     if not section:
         raise UserError(f"{results / 'regret.csv'}: must hold regrets of a recommended network, found none")
