@@ -1,5 +1,6 @@
 """The real workflow under edits and kills while a stage runs: a result is recorded with what it was made from."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 from stages.shared.processes import is_running
+from tests.faults.kills import KILLERS, artifacts, kept_progress, kill_when, leftovers, wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params
 
 pytestmark = pytest.mark.slow
@@ -29,13 +31,6 @@ def make_project(folder: Path) -> Workflow:
     tiny_images(folder / "data" / "raw" / "mine", seed=0)
     workflow.start_repository()
     return workflow
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.02)
 
 
 def start_and_wait_for_training(project: Workflow) -> subprocess.Popen[str]:
@@ -125,3 +120,84 @@ def test_an_orphan_of_dvc_ends_and_leaves_nothing_to_the_next_run(project: Workf
     project.computed()
     project.run(*REPRO)
     assert project.computed() == set()
+
+
+STEPS = [*range(0, 321, 40)]
+
+
+def make_small_project(folder: Path) -> Workflow:
+    """A project whose training and embedding take seconds, and have several places to go on from."""
+    project = make_project(folder)
+    project.edit_params({"finetune.steps": STEPS, "embed.batch_size": 1, "embed.train_per_class": 4})
+    return project
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    project = make_small_project(tmp_path_factory.mktemp("undisturbed") / "project")
+    project.run("dvc", "repro", "embed@mine-net-0-0")
+    return artifacts(project.folder)
+
+
+@pytest.mark.parametrize("kind", KILLERS)
+def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
+    tmp_path: Path, undisturbed: dict[str, bytes], kind: str
+):
+    project = make_small_project(tmp_path / "project")
+    target, printed = "embed@mine-net-0-0", []
+
+    def trained(step: int) -> bool:
+        return (kept_progress(project, "checkpoints") or {}).get("step") == step
+
+    def embedded(images: int) -> bool:
+        rows = (kept_progress(project, "embeddings") or {}).get("rows", {})
+        return isinstance(rows, dict) and sum(rows.get("embed", {}).values()) >= images
+
+    for moment in (lambda: trained(80), lambda: trained(240), lambda: embedded(1), lambda: embedded(250)):
+        killed, said = kill_when(project, KILLERS[kind], moment, target)
+        assert killed, said
+        printed.append(said)
+    printed.append("".join(project.run("dvc", "repro", target).stdout))
+    said = "".join(printed)
+    assert "goes on after optimizer step 80 of 320, where an earlier run was stopped" in said
+    assert "goes on after optimizer step 240 of 320" in said
+    assert said.count("where an earlier run was stopped") == 4
+    assert "Traceback" not in said
+    assert artifacts(project.folder) == undisturbed
+    assert leftovers(project) == []
+    project.computed()
+    project.run("dvc", "repro", target)
+    assert project.computed() == set()
+
+
+def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(tmp_path: Path, undisturbed: dict[str, bytes]):
+    project = make_small_project(tmp_path / "project")
+
+    def kill_at_step_80() -> None:
+        killed, said = kill_when(
+            project,
+            KILLERS["group"],
+            lambda: (kept_progress(project, "checkpoints") or {}).get("step") == 80,
+            "finetune",
+        )
+        assert killed, said
+
+    kill_at_step_80()
+    project.edit_params({"finetune.learning_rate": 0.002})
+    said = project.run(*REPRO).stdout
+    assert "starts anew: an earlier run's work cannot be used, since it was made with other parameters" in said
+    assert leftovers(project) == []
+    project.edit_params({"finetune.learning_rate": 0.001})
+    project.run("git", "checkout", "-q", "dvc.lock", ok=False)
+    for folder in ("checkpoints", "training"):
+        shutil.rmtree(project.folder / "data" / folder)
+    (project.folder / "dvc.lock").unlink()
+    kill_at_step_80()
+    state = next(project.folder.rglob("training_000080.pt"))
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    said = project.run("dvc", "repro", "embed@mine-net-0-0").stdout
+    assert f"{state.relative_to(project.folder)} is damaged" in said
+    assert "goes on" not in said
+    assert artifacts(project.folder) == undisturbed
