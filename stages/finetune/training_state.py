@@ -41,7 +41,8 @@ class TrainingState:
             "scaler": scaler.state_dict() if scaler else {},
             "history": self.history.state(),
         }
-        torch.save(content, path)
+        with path.open("wb") as file:  # whose errors say what the system says
+            torch.save(content, file)
 
     def read(self, path: Path) -> bool:
         """Become what was written.

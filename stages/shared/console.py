@@ -1,7 +1,6 @@
 """What a stage says to the person who runs it: errors, progress, and one closing line."""
 
 import argparse
-import errno
 import json
 import signal
 import sys
@@ -17,13 +16,11 @@ from tqdm import tqdm
 
 from stages.shared.plain_text import plain
 from stages.shared.processes import kill_children
+from stages.shared.resources import explain
 
 T = TypeVar("T")
 
 PLAIN_LINE_SECONDS = 15.0
-
-IMPOSSIBLE_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
-"""What the system says of a path that no file can have, or that is a link in a circle."""
 
 
 class UserError(Exception):
@@ -113,7 +110,7 @@ class Stopped(BaseException):
 
 
 def run_main(main: Callable[[], None]) -> NoReturn:
-    """Run a main function: a `UserError` becomes one message and exit status 2.
+    """Run a main function: a `UserError`, and want of room or memory, becomes one message and exit status 2.
 
     Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback.
     """
@@ -122,10 +119,11 @@ def run_main(main: Callable[[], None]) -> NoReturn:
             main()
     except UserError as error:
         _fail(str(error))
-    except OSError as error:
-        if error.errno not in IMPOSSIBLE_PATH:
+    except Exception as error:
+        said = explain(error)
+        if said is None:
             raise
-        _fail(f"{error.filename}: must be a path that the system takes, found: {error.strerror}")
+        _fail(said)
     except Stopped as stopped:
         print(f"stopped by {stopped}", file=sys.stderr, flush=True)
         sys.exit(stopped.status)

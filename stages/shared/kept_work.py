@@ -17,10 +17,10 @@ from typing import Any
 import xxhash
 
 from stages.shared.stage_run import StageRun, remove
+from stages.shared.digests import hash_file
 
 FORMAT = "whichlayer.resume/1"
 RECORD = "resume.json"
-BLOCK = 1 << 20
 
 
 @dataclass
@@ -49,7 +49,7 @@ class KeptWork:
                 were recorded and are not among them are deleted.
         """
         names = [str(file.relative_to(self.folder)) for file in files]
-        kept = {name: self.files.get(name) or file_hash(self.folder / name) for name in names}
+        kept = {name: self.files.get(name) or hash_file(self.folder / name) for name in names}
         outdated = self.files.keys() - kept.keys()
         self.progress, self.files = progress, kept
         content = {"format": FORMAT, "facts": dict(self.facts), "progress": progress, "files": kept}
@@ -73,7 +73,7 @@ class KeptWork:
         if changed:
             return f"it was made with other {' and '.join(changed)}"
         for name, expected in content["files"].items():
-            if not (left / name).is_file() or file_hash(left / name) != expected:
+            if not (left / name).is_file() or hash_file(left / name) != expected:
                 return f"{left / name} is damaged"
         left.rename(self.folder)
         self.progress, self.files = content["progress"], content["files"]
@@ -125,12 +125,3 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 def json_hash(value: object) -> str:
     """Hash JSON values; equal for equal values."""
     return xxhash.xxh3_128_hexdigest(json.dumps(value, sort_keys=True).encode())
-
-
-def file_hash(path: Path) -> str:
-    """Hash a file, at the speed of memory: against damage, not against forgery."""
-    hasher = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            hasher.update(block)
-    return hasher.hexdigest()

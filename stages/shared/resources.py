@@ -1,0 +1,78 @@
+"""What to tell a user whose machine has no room, memory or permission left: one sentence, in place of a traceback.
+
+Libraries say the same thing in different ways: safetensors and torch have errors of their own for a full disk, torch
+raises a RuntimeError for want of memory.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+BROKEN = (errno.EIO, errno.ESTALE, errno.EREMOTEIO) if hasattr(errno, "EREMOTEIO") else (errno.EIO, errno.ESTALE)
+IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP)
+
+WANTING_MEMORY = (
+    "allocate memory",  # torch's for the CPU, and ENOMEM
+    "out of memory",  # torch's for a GPU
+    "bad_alloc",
+    "failed to map segment",  # a library that does not fit
+)
+
+MEMORY = (
+    "not enough memory; free some, or take less at once: fewer processes (WHICHLAYER_WORKERS), a smaller "
+    "embed.batch_size (scores stay) or finetune.batch_size (training changes); `whichlayer plan` says what each stage "
+    "needs"
+)
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in one sentence what a machine lacks; None for an error of another kind."""
+    for cause in chain(error):
+        said = _of_memory(cause) or _of_files(cause)
+        if said:
+            return said
+    return None
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _of_memory(error: BaseException) -> str | None:
+    text = str(error).lower()
+    wanting = isinstance(error, RuntimeError | OSError | ImportError) and any(word in text for word in WANTING_MEMORY)
+    if isinstance(error, MemoryError) or wanting or _number(error) == errno.ENOMEM:
+        return MEMORY
+    return None
+
+
+def _of_files(error: BaseException) -> str | None:
+    number = _number(error)
+    named = getattr(error, "filename", None)
+    where = f"{os.fsdecode(named)}: " if isinstance(named, str | bytes | os.PathLike) else ""
+    reason = os.strerror(number) if number else ""
+    if number in FULL:
+        return f"{where}there is no room left to write ({reason}); free some on that disk and run it again"
+    if number in REFUSED:
+        return f"{where}must be a place that you may read and write, found: {reason}; change that and run it again"
+    if number in BROKEN:
+        return f"{where}could not be read or written, found: {reason}; check the disk and run it again"
+    if number in IMPOSSIBLE:
+        return f"{where}must be a path that the system takes, found: {reason}"
+    if number in (errno.EMFILE, errno.ENFILE):
+        return f"{where}too many files are open; raise the limit (`ulimit -n 4096`) and run it again"
+    return None
+
+
+def _number(error: BaseException) -> int:
+    """The system's number of an error; safetensors has it in its text alone."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    if type(error).__name__ == "SafetensorError" and "(os error " in str(error):
+        return int(str(error).rpartition("(os error ")[2].partition(")")[0])
+    return 0
