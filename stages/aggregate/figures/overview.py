@@ -111,7 +111,7 @@ def _details(unseen: pd.DataFrame, averages: style.Averages, scope: Scope | None
         assert known is not None
         sides = f"one-sided bounds{level(row.metric, known)}"
         parts.append(
-            f"Brackets: by how much an earlier layer beats the last, at least to at most; {sides} {SCOPES[known]}"
+            f"Brackets: by how much an earlier layer beats the last on the same classes; {sides} {SCOPES[known]}"
         )
     return ". ".join(parts) + "."
 

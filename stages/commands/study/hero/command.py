@@ -8,7 +8,8 @@ import matplotlib as mpl
 from stages.aggregate.figures import style
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
 from stages.commands.study.hero.contents import Cell, collect_hero
-from stages.commands.study.hero.picture import DPI, hero_figure
+from stages.commands.study.hero.layout import DPI
+from stages.commands.study.hero.picture import hero_figure
 from stages.shared.console import UserError
 
 

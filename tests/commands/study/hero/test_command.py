@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,15 @@ from matplotlib.collections import PathCollection
 from PIL import Image
 
 from stages.aggregate.figures import style
-from stages.commands.study.hero import command
+from stages.commands.study.hero import command, method_row
 from stages.commands.study.hero.contents import collect_hero
 from stages.commands.study.hero.picture import hero_figure
 from stages.shared.console import UserError
 from tests.aggregate.figures.drawing import check_layout, drawn, lines_of, texts_of
 from tests.commands.study.hero.made import CELL, write_study
+
+UNSEEN = ("unseen0", "unseen1")
+"""The classes of the embeddings, which are not those of the packed images."""
 
 
 @pytest.fixture
@@ -32,9 +36,30 @@ def test_the_picture_is_as_wide_as_a_dense_page_and_the_same_on_every_run(study,
     first, second = tmp_path / "pictures/a.png", tmp_path / "pictures/b.png"
     assert draw(study[0], first) == f"hero: wrote {first}\n"
     draw(study[0], second)
-    with Image.open(first) as picture:
-        assert picture.width == 1660
+    with Image.open(first) as opened:
+        assert opened.width == 1660
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_network_that_was_not_trained_was_fine_tuned_on_no_class(study):
+    hero = collect_hero(CELL, *study)
+    frozen = replace(hero, row=replace(hero.row, step=0), seen={})
+    words, its = ([text.get_text() for text, _ in texts_of(drawn(hero_figure, each))] for each in (hero, frozen))
+    assert {"Seen classes: fine-tuned on", "Unseen classes: never trained on"} <= set(words)
+    assert [text for text in its if text.endswith("een classes")] == [
+        "unseen classes",
+        "seen classes",
+        "Unseen classes",
+    ]
+
+
+def test_of_many_images_of_a_class_some_are_drawn(study, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(method_row, "MOST_DOTS", 4)
+    hero = replace(collect_hero(CELL, *study), unseen={label: np.zeros((1, 4, 4, 3), np.uint8) for label in UNSEEN})
+    figure = drawn(hero_figure, hero)
+    dots = next(ax.collections for ax in figure.axes if any(isinstance(c, PathCollection) for c in ax.collections))
+    assert np.asarray(dots[1].get_offsets()) == pytest.approx(hero.planes[0].places[9::3])  # 4 of 11
+    assert "a class" not in " ".join(text.get_text() for text, _ in texts_of(figure))  # 11 are not too many
 
 
 def test_another_kind_of_file_is_refused(study, tmp_path: Path):
@@ -43,9 +68,7 @@ def test_another_kind_of_file_is_refused(study, tmp_path: Path):
 
 
 def test_the_picture_shows_the_classes_where_the_layers_put_them_and_the_curve(study):
-    hero = collect_hero(CELL, *study)
-    hero.unseen.clear()
-    hero.unseen.update({label: np.zeros((2, 16, 16, 3), np.uint8) for label in ("unseen0", "unseen1")})
+    hero = replace(collect_hero(CELL, *study), unseen={label: np.zeros((2, 9, 9, 3), np.uint8) for label in UNSEEN})
     figure = drawn(hero_figure, hero)
     check_layout(figure)
     planes = [ax for ax in figure.axes if any(isinstance(c, PathCollection) for c in ax.collections)]
