@@ -41,16 +41,16 @@ def stale_locks(tmp: Path) -> list[StaleLock]:
 def _rwlock(path: Path) -> Iterator[StaleLock]:
     try:
         text = path.read_text(encoding="utf-8")
-        holders = list(_holders(json.loads(text)))
+        holders = sorted({int(holder["pid"]) for holder in _holders(json.loads(text))})
     except FileNotFoundError:
         return
     except (ValueError, TypeError, AttributeError, KeyError):
         yield StaleLock(path, "an empty file" if not path.stat().st_size else "no list of locks")
         return
-    for holder in holders:
-        _refuse_running(holder["pid"], path)
+    for pid in holders:
+        _refuse_running(pid, path)
     if holders:
-        yield StaleLock(path, f"entries of {len(holders)} processes that have ended")
+        yield StaleLock(path, f"entries of processes that have ended ({', '.join(map(str, holders))})")
 
 
 def _holders(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
