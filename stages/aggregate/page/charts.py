@@ -13,8 +13,8 @@ TEXT, FAINT, GROUND = "currentColor", "#80808055", "var(--ground)"
 UNSEEN = "var(--unseen)"
 """The figures' colour of unseen classes; on a dark page their lighter blue."""
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
-X_SYMBOL = "M-0.5,-0.3L-0.3,-0.5L0,-0.2L0.3,-0.5L0.5,-0.3L0.2,0L0.5,0.3L0.3,0.5L0,0.2L-0.3,0.5L-0.5,0.3L-0.2,0Z"
-"""A cross that stands on its feet, as a path within [-0.5, 0.5]."""
+X_SYMBOL = "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z"
+"""A cross that stands on its feet, as a path within [-1, 1]."""
 COLORS = [*style.MODELS[:-1], TEXT]
 """The figures' colours; black is the text's colour, which can be seen on dark pages."""
 SHAPES = [SYMBOLS.get(marker, X_SYMBOL) for marker in style.MARKERS]
@@ -67,15 +67,16 @@ def _chart(height: int, *layers: Spec, **further: Any) -> Spec:
     }
 
 
-def _layer(data: str, mark: Spec, encoding: Spec, *, only: str | None = None) -> Spec:
-    filters = {"transform": [{"filter": only}]} if only else {}
-    return {"data": {"name": data}, "mark": mark, "encoding": encoding, **filters}
+def _layer(data: str, mark: Spec, encoding: Spec) -> Spec:
+    """What draws one data set; page.js takes it out where that has no rows."""
+    return {"data": {"name": data}, "mark": mark, "encoding": encoding}
 
 
 def overview() -> Spec:
     """All networks of a dataset: the score against relative depth; ties filled, the best ringed, the lead as a bar.
 
-    Data sets: points (network, x, value, low, high, tied, best, tip), leads (network, x, from, to, text, tip).
+    Data sets: points (network, x, value, low, high, tip), of which tied, others, best, and bars where an interval is
+    known; leads (network, x, from, to, value, text, tip).
     """
     x = {
         "field": "x", "type": "quantitative", "title": "position of the layer", "scale": {"nice": False, "zero": False},
@@ -90,12 +91,12 @@ def overview() -> Spec:
     ends = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
     point = line | {"shape": color, "tooltip": TIP}
     return _chart(
-        340,
+        300,
         _layer("points", {"type": "line", "strokeWidth": 2}, line | {"strokeDash": color}),
-        _layer("points", {"type": "rule", "strokeWidth": 1.5}, line | ends, only="datum.best && isValid(datum.low)"),
-        _layer("points", {"type": "point", "size": 300, "strokeWidth": 1.5}, line, only="datum.best"),
-        _layer("points", {"type": "point", "size": 60, "fill": GROUND, "opacity": 1}, point, only="!datum.tied"),
-        _layer("points", {"type": "point", "size": 70, "filled": True, "opacity": 1}, point, only="datum.tied"),
+        _layer("bars", {"type": "rule", "strokeWidth": 1.5}, line | ends),
+        _layer("best", {"type": "point", "size": 300, "strokeWidth": 1.5}, line),
+        _layer("others", {"type": "point", "size": 60, "fill": GROUND, "opacity": 1}, point),
+        _layer("tied", {"type": "point", "size": 70, "filled": True, "opacity": 1}, point),
         _layer(
             "leads", {"type": "rule", "strokeWidth": 3},
             line | {"y": Y | {"field": "from"}, "y2": {"field": "to"}, "tooltip": TIP},
@@ -110,8 +111,8 @@ def overview() -> Spec:
 def depth() -> Spec:
     """One score of one network against depth, on both splits.
 
-    Data sets: points (split, x, value, low, high, tip), folds (fold, x, value), levels (split, kind, value), ties
-    (from, to). Parameters: names, of the layers; split, the one that stands out.
+    Data sets: points (split, x, value, low, high, tip), of which bands; folds (fold, x, value), levels (split, kind,
+    value, tip), ties (from, to). Parameters: names, of the layers; split, the one that stands out.
     """
     x = {
         "field": "x", "type": "quantitative", "title": None, "scale": {"nice": False, "zero": False, "padding": 8},
@@ -130,9 +131,8 @@ def depth() -> Spec:
     return _chart(
         190,
         _layer(
-            "points", {"type": "area", "opacity": style.BAND_ALPHA},
+            "bands", {"type": "area", "opacity": style.BAND_ALPHA},
             {"x": x, "y": Y | {"field": "low"}, "y2": {"field": "high"}, "color": color},
-            only="isValid(datum.low) && datum.split == split",
         ),
         _layer(
             "folds", {"type": "line", "strokeWidth": 0.8, "opacity": 0.45},
@@ -152,7 +152,7 @@ def depth() -> Spec:
 def steps() -> Spec:
     """Accuracy and the best layer's score against training step.
 
-    Data set: points (line, step, value, low, high, tip).
+    Data sets: points (line, step, value, low, high, tip), of which bars.
     """
     x = {"field": "step", "type": "quantitative", "title": "optimizer step", "scale": {"nice": False, "padding": 10}}
     lines = ["g, unseen classes", "g, seen classes", "accuracy, seen classes"]
@@ -165,7 +165,7 @@ def steps() -> Spec:
     mark = {"type": "point", "filled": True, "size": 55, "opacity": 1}
     return _chart(
         210,
-        _layer("points", {"type": "rule"}, base | ends, only="isValid(datum.low)"),
+        _layer("bars", {"type": "rule"}, base | ends),
         _layer("points", {"type": "line", "strokeWidth": 2}, base | {"strokeDash": dash}),
         _layer("points", mark, base | {"shape": shape, "tooltip": TIP}),
     )

@@ -85,8 +85,7 @@ const builders = {
         if (value === null) return;
         const tied = row.tied?.includes(at) ?? false;
         points.push({
-          network: network.model, x: last ? at / last : 0, value, low: row.low?.[at] ?? null, high: row.high?.[at] ?? null,
-          tied, best: at === best,
+          network: network.model, x: last ? at / last : 0, value, ...band(row, at), tied, best: at === best,
           tip: pointTip(network, row, at, { "ties with the best": row.tied ? (tied ? "yes" : "no") : "not known" }),
         });
       });
@@ -102,17 +101,26 @@ const builders = {
     if (!points.length) return "No network was measured like this.";
     return {
       say: `${words(chosen)}, ${SPLITS[chosen.split]} classes of ${element.dataset.dataset}, of every layer of every network`,
-      sets: { points, leads },
+      sets: {
+        points, leads, tied: points.filter((p) => p.tied), others: points.filter((p) => !p.tied),
+        best: points.filter((p) => p.best), bars: points.filter((p) => p.best && p.low !== null),
+      },
       change(spec) {
         const models = own.map((i) => data.networks[i].model);
         const range = (values) => models.map((model) => values[data.models.indexOf(model) % values.length]);
+        const columns = Math.max(1, Math.floor(element.clientWidth / 200));
+        const legend = { columns, direction: columns > 1 ? "horizontal" : "vertical" };
+        spec.height += 15 * Math.ceil(models.length / columns);
         for (const layer of spec.layer) {
           for (const [channel, values] of [["color", data.colors], ["shape", data.shapes]]) {
-            if (layer.encoding[channel]) layer.encoding[channel].scale = { domain: models, range: range(values) };
+            if (!layer.encoding[channel]) continue;
+            layer.encoding[channel].scale = { domain: models, range: range(values) };
+            Object.assign(layer.encoding[channel].legend, legend);
           }
           if (layer.encoding.strokeDash) {
             const dashes = models.map((m) => data.dashes[Math.floor(data.models.indexOf(m) / data.colors.length) % data.dashes.length]);
             layer.encoding.strokeDash.scale = { domain: models, range: dashes };
+            Object.assign(layer.encoding.strokeDash.legend, legend);
           }
         }
         logAxis(spec, chosen.metric);
@@ -128,8 +136,7 @@ const builders = {
       const row = curve(at, { ...own, split });
       if (!row) continue;
       row.value.forEach((value, i) => value !== null && points.push({
-        split: SPLITS[split], x: i + 1, value, low: row.low?.[i] ?? null, high: row.high?.[i] ?? null,
-        tip: pointTip(network, row, i, { classes: SPLITS[split] }),
+        split: SPLITS[split], x: i + 1, value, ...band(row, i), tip: pointTip(network, row, i, { classes: SPLITS[split] }),
       }));
       for (const [kind, value] of [["chance", row.chance], ["raw pixels", row.pixels]]) {
         if (value !== null) levels.push({ split: SPLITS[split], kind, value, tip: { title: `${kind}, ${SPLITS[split]} classes`, value: number(value) } });
@@ -145,7 +152,7 @@ const builders = {
     if (!points.length) return "Not measured like this.";
     return {
       say: `${network.model}: ${words(own)}, against depth, on unseen and on seen classes`,
-      sets: { points, levels, folds, ties },
+      sets: { points, levels, folds, ties, bands: points.filter((p) => p.split === SPLITS[chosen.split] && p.low !== null) },
       params: { names: network.short, split: SPLITS[chosen.split] },
       change: (spec) => logAxis(spec, own.metric),
     };
@@ -165,7 +172,7 @@ const builders = {
     if (!points.length) return "This score chooses no layer, so it has no g.";
     return {
       say: `${data.networks[at].model}: accuracy and the best layer's ${data.metrics[chosen.metric].name} against step`,
-      sets: { points },
+      sets: { points, bars: points.filter((p) => p.low !== null) },
       change(spec) {
         for (const layer of spec.layer) layer.encoding.x.axis = { values: [...new Set(points.map((point) => point.step))] };
       },
@@ -248,11 +255,15 @@ function bestAndLast(named, say) {
   return { say: `${say}, at the best and at the last layer`, sets: { points }, change: (spec) => { spec.height = height; } };
 }
 
-/** Make the axis of a score logarithmic if it needs that; a band that reaches 0 has no place there. */
+/** The ends of a curve's band at one layer; none where a logarithmic axis has no place for it. */
+function band(row, at) {
+  const [low, high] = [row.low?.[at] ?? null, row.high?.[at] ?? null];
+  return low === null || (data.metrics[row.metric].log && low <= 0) ? { low: null, high: null } : { low, high };
+}
+
 function logAxis(spec, metric) {
   if (!data.metrics[metric].log) return;
-  for (const layer of spec.layer) if (layer.encoding.y?.field) layer.encoding.y.scale = { type: "log" };
-  for (const point of spec.datasets.points) if (point.low <= 0) point.low = point.high = null;
+  for (const layer of spec.layer) if (layer.encoding.y?.field) layer.encoding.y.scale = { type: "log", nice: false };
 }
 
 function note(element, text) {
@@ -268,6 +279,7 @@ function draw(element) {
   if (typeof built !== "string") {
     spec.description = built.say;
     spec.datasets = built.sets;
+    spec.layer = spec.layer.filter((layer) => built.sets[layer.data.name].length);
     for (const param of spec.params ?? []) param.value = built.params[param.name];
     built.change?.(spec);
   }
@@ -399,7 +411,9 @@ function share(values, at) {
 }
 
 function fillTable(table) {
-  fill(table, tables[table.dataset.table](selection(), Number(table.dataset.network)));
+  const rows = tables[table.dataset.table](selection(), Number(table.dataset.network));
+  fill(table, rows);
+  table.createCaption().textContent = rows.length ? "" : "This score chooses no layer: neither high nor low is better.";
 }
 
 function sort(header, direction) {
