@@ -3,6 +3,7 @@
 Text and axes are drawn in the colour of the text around them, so that one chart serves light and dark pages.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from stages.aggregate.figures import style
@@ -44,10 +45,14 @@ Y: Spec = {"field": "value", "type": "quantitative", "title": None}
 TIP: Spec = {"field": "tip", "type": "nominal"}
 
 
-def charts() -> dict[str, Spec]:
-    """Every chart by name; what it draws is documented at its function."""
+def charts(models: Sequence[str]) -> dict[str, Spec]:
+    """Every chart by name; what it draws is documented at its function.
+
+    Args:
+        models: every model of the grid, in order, which fixes its colour, shape and dashes, as in the figures.
+    """
     return {
-        "overview": overview(),
+        "overview": overview(models),
         "depth": depth(),
         "steps": steps(),
         "similarity": similarity(),
@@ -72,7 +77,7 @@ def _layer(data: str, mark: Spec, encoding: Spec) -> Spec:
     return {"data": {"name": data}, "mark": mark, "encoding": encoding}
 
 
-def overview() -> Spec:
+def overview(models: Sequence[str]) -> Spec:
     """All networks of a dataset: the score against relative depth; ties filled, the best ringed, the lead as a bar.
 
     Data sets: points (network, x, value, low, high, tip), of which tied, others, best, and bars where an interval is
@@ -85,14 +90,14 @@ def overview() -> Spec:
             "labelExpr": "datum.value == 0 ? 'first layer' : datum.value == 1 ? 'last layer' : datum.label",
         },
     }  # fmt: skip
-    color: Spec = {"field": "network", "type": "nominal", "scale": {"domain": [], "range": []}, "title": None}
-    color |= {"legend": LEGEND}
+    color = _of_models(models, COLORS)
     line = {"x": x, "y": Y, "color": color}
     ends = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
-    point = line | {"shape": color, "tooltip": TIP}
+    point = line | {"shape": _of_models(models, SHAPES), "tooltip": TIP}
+    again = [dashes for dashes in DASHES for _ in COLORS]
     return _chart(
         300,
-        _layer("points", {"type": "line", "strokeWidth": 2}, line | {"strokeDash": color}),
+        _layer("points", {"type": "line", "strokeWidth": 2}, line | {"strokeDash": _of_models(models, again)}),
         _layer("bars", {"type": "rule", "strokeWidth": 1.5}, line | ends),
         _layer("best", {"type": "point", "size": 300, "strokeWidth": 1.5}, line),
         _layer("others", {"type": "point", "size": 60, "fill": GROUND, "opacity": 1}, point),
@@ -106,6 +111,12 @@ def overview() -> Spec:
             {"x": x, "y": Y, "text": {"field": "text"}},
         ),
     )  # fmt: skip
+
+
+def _of_models(models: Sequence[str], looks: Sequence[Any]) -> Spec:
+    """Encode a network by what its model looks like; beyond the palette it begins again."""
+    scale = {"domain": list(models), "range": [looks[i % len(looks)] for i in range(len(models))]}
+    return {"field": "network", "type": "nominal", "title": None, "scale": scale, "legend": {"orient": "bottom"}}
 
 
 def depth() -> Spec:

@@ -106,23 +106,9 @@ const builders = {
         best: points.filter((p) => p.best), bars: points.filter((p) => p.best && p.low !== null),
       },
       change(spec) {
-        const models = own.map((i) => data.networks[i].model);
-        const range = (values) => models.map((model) => values[data.models.indexOf(model) % values.length]);
         const columns = Math.max(1, Math.floor(element.clientWidth / 200));
-        const legend = { columns, direction: columns > 1 ? "horizontal" : "vertical" };
-        spec.height += 15 * Math.ceil(models.length / columns);
-        for (const layer of spec.layer) {
-          for (const [channel, values] of [["color", data.colors], ["shape", data.shapes]]) {
-            if (!layer.encoding[channel]) continue;
-            layer.encoding[channel].scale = { domain: models, range: range(values) };
-            Object.assign(layer.encoding[channel].legend, legend);
-          }
-          if (layer.encoding.strokeDash) {
-            const dashes = models.map((m) => data.dashes[Math.floor(data.models.indexOf(m) / data.colors.length) % data.dashes.length]);
-            layer.encoding.strokeDash.scale = { domain: models, range: dashes };
-            Object.assign(layer.encoding.strokeDash.legend, legend);
-          }
-        }
+        Object.assign(spec.config.legend, { columns, direction: columns > 1 ? "horizontal" : "vertical" });
+        spec.height += 15 * Math.ceil(own.length / columns);
         logAxis(spec, chosen.metric);
       },
     };

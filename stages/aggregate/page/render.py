@@ -127,7 +127,6 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
     labels = classes.pop("labels")
     return {
         "networks": [network.about() for network in names.networks],
-        "models": study.run.models,
         "metrics": names.about_metrics(study.scores),
         "folds": names.folds,
         "steps": names.steps,
@@ -140,10 +139,9 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
         "labels": labels,
         "images": all_thumbnails(study.pictures),
         "gallery": galleries(study.pictures, best, names.metrics.index(_main(study).metric), names),
-        "charts": charts.charts(),
+        "charts": charts.charts(study.run.models),
         "colors": charts.COLORS,
         "shapes": charts.SHAPES,
-        "dashes": charts.DASHES,
     }
 
 
