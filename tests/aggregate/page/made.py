@@ -12,7 +12,9 @@ from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.page.render import Study
 from stages.aggregate.params import read_asked
 from stages.aggregate.results import compute_results
-from tests.aggregate.synthetic import write_cells, write_params
+from stages.shared.thumbnails import write_thumbnails
+from tests.aggregate.synthetic import thumbnail_rows, write_cells, write_params
+from tests.sealed import seal_all
 
 HOSTILE = "<script>alert(1)</script>"
 FORMULA = "=1+1"
@@ -24,7 +26,9 @@ LAYERS = ("stem", FORMULA, "blocks.1", "blocks.2", "head_conv")
 def made_study(root: Path) -> Study:
     """Two networks of five layers over three folds; a class is called HOSTILE, and a layer FORMULA."""
     write_cells(root, DATASETS, MODELS, [0], folds=FOLDS, analyses=True, metrics=METRICS, layers=LAYERS)
-    rename_class(root, "class 0", HOSTILE)
+    rename_class(root / "measures", "class 0", HOSTILE)
+    renamed = thumbnail_rows().replace({"label": {"class 0": HOSTILE}})
+    write_thumbnails(root / "thumbnails/handwriting", "handwriting", renamed)
     params = root / "params.yaml"
     analyses = ["class_subsets", "layer_pairs"]
     write_params(params, DATASETS, MODELS, [0], folds=f"[{', '.join(FOLDS)}]", analyses=analyses)
@@ -36,15 +40,16 @@ def made_study(root: Path) -> Study:
     return Study(found.scores, found.summary, found.findings, found.recommendations, found.tables, run, pictures)
 
 
-def rename_class(root: Path, old: str, new: str) -> None:
-    """Give a class another name in every file of the cells and of the thumbnails."""
-    for path in root.rglob("*.parquet"):
+def rename_class(measures: Path, old: str, new: str) -> None:
+    """Give a class another name in every file of the cells."""
+    for path in measures.rglob("*.parquet"):
         table = pq.read_table(path)
         renamed = table.to_pandas()
         for name in {"label", "part"} & set(renamed.columns):
             renamed[name] = renamed[name].replace(old, new)
         pq.write_table(pa.Table.from_pandas(renamed, schema=table.schema, preserve_index=False), path)
-    for path in root.rglob("class_subsets.csv"):
+    for path in measures.rglob("class_subsets.csv"):
         renamed = pd.read_csv(path, keep_default_na=False)
         renamed["left_out"] = renamed["left_out"].str.replace(old, new)
         renamed.to_csv(path, index=False)
+    seal_all(measures)
