@@ -1,4 +1,4 @@
-"""The classifier of new classes that README.md shows runs on an embedding store, and prints its accuracies."""
+"""The classifier of new classes that docs/use.md shows runs on an embedding store, and prints its accuracies."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 from stages.shared.embedding_store import Layer
 from tests.measure.synthetic import write_store
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "use.md"
 
 
 def test_the_classifier_of_new_classes_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    (block,) = re.findall(r"```python\n(.+?)```", README.read_text(), flags=re.S)
+    block = "\n".join(re.findall(r"```python\n(.+?)```", PAGE.read_text(), flags=re.S)[:2])
     (path,) = re.findall(r'open_zarr\("(.+?)"', block)
     layers = [Layer(name, name, depth, "mean", 9, 1, 1) for depth, name in enumerate(("blocks.3", "bn2"))]
     (tmp_path / path).parent.mkdir(parents=True)

@@ -15,16 +15,16 @@ RAW = ROOT / "data" / "raw"
 @pytest.mark.parametrize(
     ("dataset", "changes", "expected"),
     [
-        ("calligraphy", {}, (9100, 2500, 5 * 500, 15)),
-        ("calligraphy", {"unseen_count": 4}, (9100, 2500, 4 * 500, 16)),
-        ("calligraphy", {"seen_classes": ["lqs", "mzd"], "train_total": 900}, (900, 2500, 5 * 500, 2)),
-        ("calligraphy", {"train_total": None, "train": 90, "unseen": 70}, (15 * 90, 2500, 5 * 70, 15)),
-        ("calligraphy", {"unseen_classes": "all", "unseen": 300}, (0, 0, 20 * 300, 0)),
-        ("cifar100", {"unseen_classes": "all", "unseen": None}, (0, 0, 100 * 600, 0)),
-        ("cifar100", {}, (10_000, 2000, 2500, 20)),
-        ("cifar100", {"train_total": 1000, "test_total": 200}, (1000, 200, 2500, 20)),
-        ("cifar100", {"unseen_count": 4}, (10_000, 2000, 4 * 500, 20)),
-        ("cifar100", {"seen_classes": None, "test": 7, "unseen": None}, (95 * 500, 95 * 7, 2500, 95)),
+        ("calligraphy", {}, (9100, 2500, 5 * 500, 15, 5)),
+        ("calligraphy", {"unseen_count": 4}, (9100, 2500, 4 * 500, 16, 4)),
+        ("calligraphy", {"seen_classes": ["lqs", "mzd"], "train_total": 900}, (900, 2500, 5 * 500, 2, 5)),
+        ("calligraphy", {"train_total": None, "train": 90, "unseen": 70}, (15 * 90, 2500, 5 * 70, 15, 5)),
+        ("calligraphy", {"unseen_classes": "all", "unseen": 300}, (0, 0, 20 * 300, 0, 20)),
+        ("cifar100", {"unseen_classes": "all", "unseen": None}, (0, 0, 100 * 600, 0, 100)),
+        ("cifar100", {}, (10_000, 2000, 2500, 20, 5)),
+        ("cifar100", {"train_total": 1000, "test_total": 200}, (1000, 200, 2500, 20, 5)),
+        ("cifar100", {"unseen_count": 4}, (10_000, 2000, 4 * 500, 20, 4)),
+        ("cifar100", {"seen_classes": None, "test": 7, "unseen": None}, (95 * 500, 95 * 7, 2500, 95, 5)),
     ],
 )
 def test_images_of_the_papers_datasets_are_known_without_a_download(
@@ -58,9 +58,11 @@ def test_images_that_lie_in_the_raw_folder_are_listed_and_counted_as_prepare_wou
                 (tmp_path / split / label / f"{number}.png").touch()
     entry = {"source": dataset, "image_size": 32, "seen_classes": ["apple", "baby"], "unseen_classes": ["bear", "bed"]}
     params = parse_dataset(entry | {"train_total": 9, "test_total": 5}, dataset)
-    assert count_images(tmp_path, params, 0, dataset) == {"0": Images(train=9, test=5, unseen=12, classes=2)}
+    assert count_images(tmp_path, params, 0, dataset) == {
+        "0": Images(train=9, test=5, unseen=12, classes=2, unseen_classes=2)
+    }
     drawn = parse_dataset(entry | {"seen_classes": None, "unseen_classes": None, "unseen_count": 2}, dataset)
-    few = Images(train=12, test=6, unseen=12, classes=2)
+    few = Images(train=12, test=6, unseen=12, classes=2, unseen_classes=2)
     whole = Images(train=24, test=12, unseen=0, classes=4)
     assert count_images(tmp_path, drawn, 0, dataset, ["0", "1", "all"]) == {"0": few, "1": few, "all": whole}
 
@@ -68,6 +70,6 @@ def test_images_that_lie_in_the_raw_folder_are_listed_and_counted_as_prepare_wou
 def test_images_of_handwriting_come_from_its_source():
     found = images_of(config({"run.folds": [0, "all", 2]}), RAW, "handwriting")
     assert found == {
-        Images(train=15 * 120, test=15 * 40, unseen=5 * 100, classes=15): ["0", "2"],
+        Images(train=15 * 120, test=15 * 40, unseen=5 * 100, classes=15, unseen_classes=5): ["0", "2"],
         Images(train=20 * 120, test=20 * 40, unseen=0, classes=20): ["all"],
     }
