@@ -25,6 +25,9 @@ BOLD, PLAIN = FontProperties(size=TITLE, weight="bold"), FontProperties(size=SMA
 LEADING = 1.35
 """Height of a line of text in its size."""
 
+HINTED = 0.96
+"""Share of a line that text may measure: in pixels, letters are a little wider than their outlines."""
+
 EDGE = 0.08
 """Inches around everything."""
 
@@ -86,10 +89,11 @@ def details_of(figure: Figure) -> str:
 def fill(text: str, width: float, font: FontProperties) -> str:
     """Break a text into lines of at most `width` inches, but none within a number and its unit."""
     whole = re.sub(r" (?=[%=])|(?<==) |(?<=CKA) ", "\N{NO-BREAK SPACE}", text)  # `95 %`, `ddof = 1`, `CKA 0.64`
+    room = (width - 2 * EDGE) * 72 * HINTED
     lines: list[str] = []
     for word in whole.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_to_path.get_text_width_height_descent(longer, font, False)[0] > (width - 2 * EDGE) * 72:
+        if lines and text_to_path.get_text_width_height_descent(longer, font, False)[0] > room:
             lines.append(word)
         else:
             lines[-1:] = [longer]

@@ -17,6 +17,11 @@ def test_lines_are_as_wide_as_there_is_room_and_break_within_no_number_and_its_u
     assert narrow.count("\n") > 1.8 * wide.count("\n")
 
 
+def test_no_line_is_cut_off_however_long_its_words_are():
+    for length in range(30, 90):
+        check_layout(drawn(lambda n=length: framed("lm m " * n, "iW w " * n, 1.0)))
+
+
 @pytest.mark.parametrize("long", [False, True])
 def test_message_legend_and_details_stand_beside_nothing_else_however_long_they_are(long):
     words = WORDS if long else "short"
