@@ -43,14 +43,6 @@ function curve(network, { metric, fold, split, step }) {
   return curves.get([network, metric, fold, split, at].join());
 }
 
-const better = (metric, a, b) => (data.metrics[metric].better === "lower" ? a < b : a > b);
-
-/** The place of the best of a curve's values, the first of equal ones; -1 where neither high nor low is better. */
-function bestOf(row) {
-  if (data.metrics[row.metric].better === "neither") return -1;
-  return row.value.reduce((best, v, i) => (v !== null && (best < 0 || better(row.metric, v, row.value[best])) ? i : best), -1);
-}
-
 // ---- words -------------------------------------------------------------------------------------------------------
 
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
@@ -80,7 +72,7 @@ const builders = {
     own.forEach((i, place) => {
       const row = curve(i, chosen);
       if (!row) return;
-      const network = data.networks[i], best = bestOf(row), last = network.layers.length - 1;
+      const network = data.networks[i], best = row.best, last = network.layers.length - 1;
       row.value.forEach((value, at) => {
         if (value === null) return;
         const tied = row.tied?.includes(at) ?? false;
@@ -89,7 +81,7 @@ const builders = {
           tip: pointTip(network, row, at, { "ties with the best": row.tied ? (tied ? "yes" : "no") : "not known" }),
         });
       });
-      if (best >= 0 && best !== last && row.value[last] !== null) {
+      if (best !== null && best !== last && row.value[last] !== null) {
         const lead = Math.abs(row.value[best] - row.value[last]);
         leads.push({
           network: network.model, x: 1.03 + 0.018 * place, from: row.value[last], to: row.value[best],
@@ -183,14 +175,16 @@ const builders = {
   classes(element, chosen) {
     const at = Number(element.dataset.network);
     const metric = data.metrics[chosen.metric].classes ? chosen.metric : data.metrics.findIndex((m) => m.classes);
-    note(element, metric < 0 || metric === chosen.metric ? "" :
+    if (metric < 0) return "No measured score is a mean over images, so a single class has none.";
+    note(element, metric === chosen.metric ? "" :
       `${data.metrics[chosen.metric].name} is no mean over images, so a single class has none: ${data.metrics[metric].name} is shown.`);
     const folds = chosen.fold === MEAN ? data.folds.map((_, i) => i).slice(1) : [chosen.fold];
     const rows = folds.flatMap((fold) => rowsOf(data.classes, { network: at, metric, split: chosen.split, fold }));
     const classes = new Map();
     for (const row of rows) classes.set(row.label, [...(classes.get(row.label) ?? []), row]);
     const mean = (own, name) => own.reduce((sum, row) => sum + row[name], 0) / own.length;
-    const named = [...classes].map(([label, own]) => ({ name: data.labels[label], best: mean(own, "best"), last: mean(own, "last") }));
+    const named = [...classes].filter(([, own]) => own.every((row) => row.best !== null && row.last !== null))
+      .map(([label, own]) => ({ name: data.labels[label], best: mean(own, "best"), last: mean(own, "last") }));
     const lower = data.metrics[metric].better === "lower";
     named.sort((a, b) => (lower ? a.best - b.best : b.best - a.best));
     return bestAndLast(named, `${data.networks[at].model}: ${data.metrics[metric].name} of every class`);

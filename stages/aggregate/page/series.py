@@ -10,9 +10,24 @@ from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.figures.bands import LIMITS
 from stages.aggregate.page.blob import Columns, columns, numbers, rounded
 from stages.aggregate.page.networks import SPLITS, Names, Network, main_curves
+from stages.aggregate.points import best_index
 
 KEYS = ["dataset", "model", "fold", "metric", "split", "step"]
-NAMES = ("network", "fold", "metric", "split", "step", "value", "low", "high", "band", "tied", "chance", "pixels")
+NAMES = (
+    "network",
+    "fold",
+    "metric",
+    "split",
+    "step",
+    "value",
+    "low",
+    "high",
+    "band",
+    "tied",
+    "best",
+    "chance",
+    "pixels",
+)
 NO_BAND, DEVIATION = "", "sd"
 """What a band is: nothing, one standard deviation, or the interval of a scope."""
 
@@ -23,7 +38,8 @@ def all_series(scores: Scores, names: Names) -> Columns:
     Returns:
         Columns network, fold, metric, split, step (places in `names`; splits in `SPLITS`); value, low and high (lists
         over layers; the last two None where there is no band); band (`classes`, `images`, `sd` or nothing); tied
-        (places of the layers that tie with the best, None where not known); chance and pixels, one number each.
+        (places of the layers that tie with the best, None where not known); best (the place of the best layer, None
+        where none is); chance and pixels, one number each.
     """
     return columns(list(_series(scores, names)), NAMES)
 
@@ -57,12 +73,13 @@ def _values(rows: pd.DataFrame, network: Network, *, spread: bool) -> dict[str, 
     places = [network.place[int(depth)] for depth in rows["depth"]]
     values = rows["value"].to_numpy(dtype=float)
     low, high, band = _band(rows, values, spread=spread)
-    tied = _tied(rows)
+    tied, best = _tied(rows), best_index(values, rows["better"].iloc[0])
     return {
         "value": _placed(values, places, len(network.layers)),
         "low": None if low is None else _placed(low, places, len(network.layers)),
         "high": None if high is None else _placed(high, places, len(network.layers)),
         "band": band,
+        "best": None if best is None else places[best],
         "tied": None if tied is None else sorted(place for place, is_tied in zip(places, tied, strict=True) if is_tied),
     }
 

@@ -131,6 +131,35 @@ def test_the_selector_drives_charts_tables_and_their_titles(visit, study, name, 
     )  # it is of unseen, at the last step
 
 
+def test_what_was_not_measured_is_said_in_the_charts_place(visit):
+    opened = visit()
+    opened.page.evaluate(
+        """() => {
+          for (const table of [data.classes, data.training, data.similarity, data.gallery, data.best]) {
+            for (const name of Object.keys(table)) table[name] = [];
+          }
+          for (const metric of data.metrics) metric.classes = false;
+          for (const curve of curves.keys()) if (curve.startsWith("0,1,")) curves.delete(curve);
+          select();
+        }"""
+    )
+    opened.open_all()
+    of_first = {
+        name: opened.page.locator(f"[data-network='0'][data-chart={name}] .plot").first.inner_text()
+        for name in ("classes", "steps", "similarity", "folds", "projection")
+    }
+    assert of_first == {
+        "classes": "No measured score is a mean over images, so a single class has none.",
+        "steps": "This score chooses no layer, so it has no g.",
+        "similarity": "Not measured (measure.analyses: layer_pairs).",
+        "folds": "Not measured.",
+        "projection": "No images were kept of this network.",
+    }
+    assert opened.page.locator("[data-network='0'][data-metric='1'] .plot").inner_text() == "Not measured like this."
+    assert "This score chooses no layer" in opened.page.locator("#networks caption").inner_text()
+    assert opened.messages == []
+
+
 def test_charts_show_the_tables_numbers(visit, study):
     """The curve of one score and fold, read off the drawn points, is depth.csv's."""
     opened = visit()

@@ -33,6 +33,7 @@ def shown(study, names):
                     "band": row["band"],
                     "low": row["low"] and row["low"][depth],
                     "high": row["high"] and row["high"][depth],
+                    "best": row["best"] == depth,
                     "tied": None if row["tied"] is None else depth in row["tied"],
                     "chance_shown": row["chance"],
                     "pixels": row["pixels"],
@@ -71,6 +72,15 @@ def test_bands_and_ties_are_those_of_the_table_at_the_last_step(study, shown):
     single = both[both["fold"] != "mean"]
     assert set(single["band"]) == {"images"}
     assert (single["low"].astype(float) - single["ci_images_low"]).abs().max() <= 5e-4
+
+
+def test_the_best_layer_is_chosen_by_the_exact_values(study, shown):
+    keys = ["dataset", "model", "fold", "metric", "split", "step"]
+    exact = main_curves(study.scores).sort_values("depth").groupby(keys)
+    chosen = shown[shown["best"]].set_index(keys)["depth"]
+    assert len(chosen) == len(exact)
+    for key, curve in exact:
+        assert chosen[key] == curve["depth"].iloc[curve["value"].to_numpy().argmax()]
 
 
 def test_where_no_interval_is_known_the_band_is_one_deviation_over_folds(study, shown):
