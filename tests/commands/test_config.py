@@ -13,16 +13,16 @@ from tests.commands.edited import COMMITTED, ROOT, config, content
 
 
 def test_the_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
-    parsed: list[Path] = []
+    parsed: list[bytes] = []
     load = YAML.load
 
     def counted(self: YAML, stream: Any) -> Any:
-        parsed.extend([stream] if isinstance(stream, Path) else [])  # a path is opened, and loaded in a second call
+        parsed.extend([stream] if isinstance(stream, bytes) else [])  # loaded again as a stream within
         return load(self, stream)
 
     monkeypatch.setattr(YAML, "load", counted)
     found = read_config(ROOT / "params.yaml")
-    assert parsed == [ROOT / "params.yaml"]
+    assert parsed == [(ROOT / "params.yaml").read_bytes()]
     assert found == parse_config(COMMITTED)
 
 

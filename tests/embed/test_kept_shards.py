@@ -9,7 +9,7 @@ from stages.embed import cell
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared import embedding_writer
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.image_store import PackedImages
 from stages.shared.kept_work import KeptWork
@@ -36,6 +36,7 @@ def weights(tmp_path: Path) -> Path:
     for step in STEPS:
         info = CheckpointInfo(step, SEEN, NETWORK.model_dump(), AUGMENT)
         write_checkpoint(tmp_path / "weights", tiny(step).state_dict(), info)
+    finish_checkpoints(tmp_path / "weights", ("trees", "tiny", "0", SEED))
     return tmp_path / "weights"
 
 

@@ -94,7 +94,10 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         (refits(polished=4), r"measure\.refits: polished must be at most starts \(3\), found 4"),
         (refits(steps="last"), r"measure\.refits\.steps.*found 'last'"),
         ({"knn_k": 5}, r"measure\.knn_k: Input should be 'split' or 'paper'; found 5"),
-        ({"probe": {"C": 0.0, "folds": 5, "steps": "ends"}}, r"measure\.probe\.C: .*greater than 0; found 0\.0"),
+        (
+            {"probe": {"C": 0.0, "folds": 5, "steps": "ends"}},
+            r"measure\.probe\.C: .*or equal to 0\.00000001; found 0\.0",
+        ),
         ({"probe": {"C": 1.0, "folds": 1, "steps": "ends"}}, r"measure\.probe\.folds: .*found 1"),
         ({"probe": {"C": 1.0, "folds": 5, "steps": "end"}}, r"measure\.probe\.steps.*found 'end'"),
         ({"probe": {"C": 1.0, "folds": 5, "steps": []}}, r"measure\.probe\.steps.*at least 1 item"),

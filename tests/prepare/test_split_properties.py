@@ -15,7 +15,8 @@ from stages.prepare.folds import Fold
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.console import UserError
-from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, open_images, write_fold, write_images
+from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, open_images
+from stages.shared.image_writer import write_fold, write_images
 from stages.shared.params import ALL
 from stages.shared.plain_text import CONTROL
 
@@ -154,7 +155,7 @@ def test_any_name_comes_out_of_the_manifest_as_it_went_in(
     rows = [(name, label, label, f"raw/{name}", "0" * 64) for name, label in zip(names, labels, strict=False)]
     rows.sort(key=lambda row: (row[1], row[0]))
     pixels = (np.full((8, 8, 3), n, np.uint8) for n in range(len(names)))
-    write_images(folder, pixels, pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)), size=8, fill=0)
+    write_images(folder, pixels, pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)), dataset="d", size=8, fill=0)
     roles = [SPLIT_NAMES[n % 3] for n in range(len(names))]
     write_fold(
         folder,

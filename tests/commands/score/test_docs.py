@@ -35,7 +35,8 @@ def test_the_example_with_timm_is_scored(file: Path):
     command = [sys.executable, "-W", "error", "-c", code, "score", str(file), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "embeddings, resnet18: " in done.stdout
+    assert done.stdout.startswith("embeddings: 1 fold of 3 unseen classes, 18 images")
+    assert "\nresnet18 " in done.stdout
     records = pd.read_csv(file.with_name("embeddings-scores") / "layers.csv")
     saved = np.load(file)
     assert [saved[f"stage{n}"].shape for n in range(5)] == [(18, width) for width in (64, 64, 128, 256, 512)]
@@ -46,11 +47,11 @@ def test_the_example_with_timm_is_scored(file: Path):
 
 
 def test_the_scores_as_functions_are_those_of_the_command(file: Path, monkeypatch: pytest.MonkeyPatch):
-    block = re.search(r"```python\n(.+?)```", (ROOT / "docs" / "use.md").read_text(), flags=re.S)
+    blocks = re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "use.md").read_text(), flags=re.S)
     monkeypatch.chdir(file.parent)
     names: dict[str, float] = {}
-    assert block is not None
-    exec(block[1], names)
+    (block,) = (text for text in blocks if "from stages.measure.scores" in text)
+    exec(block, names)
     records = pd.read_csv(file.with_name("embeddings-scores") / "layers.csv").query("layer == 'stage2'")
     found = records.set_index("metric")["value"]
     assert (found["nmi"], found["nn1_accuracy"]) == (names["nmi"], names["nn1_accuracy"])
