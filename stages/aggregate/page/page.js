@@ -85,7 +85,7 @@ const builders = {
         const lead = Math.abs(row.value[best] - row.value[last]);
         leads.push({
           network: network.model, x: 1.03 + 0.018 * place, from: row.value[last], to: row.value[best],
-          value: (row.value[best] + row.value[last]) / 2, text: own.length <= 3 ? signed(lead) : "",
+          value: (row.value[best] + row.value[last]) / 2, text: own.length === 1 ? signed(lead) : "",
           tip: { title: network.model, "best over last layer": signed(lead) },
         });
       }
