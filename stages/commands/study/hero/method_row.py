@@ -36,7 +36,7 @@ def _images(figure: Figure, hero: Hero) -> None:
     if hero.seen:
         text_at(figure, EDGE + 0.2, BASE + 2.5, "Seen classes" + (": fine-tuned on" if tuned else ""), size=HEAD)
         _grid(figure, hero.seen, BASE + 1.6, [style.ASIDE] * len(hero.seen))
-    text_at(figure, EDGE + 0.2, BASE + 1.12, "Unseen classes" + (": never trained on" if tuned else ""), size=HEAD)
+    text_at(figure, EDGE + 0.2, BASE + 1.12, "Unseen classes" + (": not fine-tuned on" if tuned else ""), size=HEAD)
     looks = [style.model_style(i) for i in range(len(hero.unseen))]
     _grid(figure, hero.unseen, BASE + 0.22, [str(look["color"]) for look in looks])
     for i, look in enumerate(looks):

@@ -45,7 +45,7 @@ def test_a_network_that_was_not_trained_was_fine_tuned_on_no_class(study):
     hero = collect_hero(CELL, *study)
     frozen = replace(hero, row=replace(hero.row, step=0), seen={})
     words, its = ([text.get_text() for text, _ in texts_of(drawn(hero_figure, each))] for each in (hero, frozen))
-    assert {"Seen classes: fine-tuned on", "Unseen classes: never trained on"} <= set(words)
+    assert {"Seen classes: fine-tuned on", "Unseen classes: not fine-tuned on"} <= set(words)
     assert [text for text in its if text.endswith("een classes")] == [
         "unseen classes",
         "seen classes",
