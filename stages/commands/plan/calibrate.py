@@ -34,6 +34,8 @@ LONG_ENOUGH = 1.0
 """Seconds of one batch, from which its images are as fast as those of a larger one."""
 
 SMALLEST_BATCH = 4
+REPEATS = 3
+"""Times that a step is timed; the shortest counts, since other work on this machine only slows it."""
 
 
 @dataclass(frozen=True)
@@ -124,18 +126,25 @@ def grow(
     Memory of the whole batch is extended along the line through the last two.
     """
     random = np.random.default_rng(0)
-    batch, peaks = min(SMALLEST_BATCH, largest), []
+    batch, peaks = min(SMALLEST_BATCH, largest), [(0, peak_memory(accelerator))]
     while True:
         pixels = random.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
         step(pixels)  # the first of a size also plans its memory
-        began = time.perf_counter()
-        step(pixels)
-        synchronize(accelerator)
-        took = time.perf_counter() - began
+        took = min(seconds_of(step, pixels, accelerator) for _ in range(REPEATS))
         peaks.append((batch, peak_memory(accelerator)))
         if batch == largest or took >= LONG_ENOUGH:
             return Speed(took / batch, extended(peaks, largest), start)
         batch = min(2 * batch, largest)
+
+
+def seconds_of(
+    step: Callable[[NDArray[np.uint8]], object], pixels: NDArray[np.uint8], accelerator: Accelerator
+) -> float:
+    """Time one step."""
+    began = time.perf_counter()
+    step(pixels)
+    synchronize(accelerator)
+    return time.perf_counter() - began
 
 
 def synchronize(accelerator: Accelerator) -> None:
@@ -148,9 +157,9 @@ def extended(peaks: Sequence[tuple[int, float]], batch: int) -> float:
     """Extend memory to a batch of another size, along the line through the last two.
 
     Args:
-        peaks: images and bytes, of growing batches.
+        peaks: images and bytes, of growing batches, at least two.
         batch: the size asked for.
     """
-    (images, memory), before = peaks[-1], peaks[-2] if len(peaks) > 1 else (0, 0.0)
+    (images, memory), before = peaks[-1], peaks[-2]
     slope = (memory - before[1]) / (images - before[0])
     return memory + slope * (batch - images)

@@ -19,7 +19,7 @@ TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source"
 def test_memory_is_extended_along_the_line_through_the_last_two_batches():
     assert extended([(4, 100.0), (8, 140.0)], 72) == 140 + 10 * 64
     assert extended([(4, 100.0), (8, 140.0)], 8) == 140
-    assert extended([(6, 120.0)], 6) == 120
+    assert extended([(0, 60.0), (6, 120.0)], 72) == 60 + 10 * 72
 
 
 def test_training_takes_longer_than_embedding_and_a_process_of_its_own_starts():
