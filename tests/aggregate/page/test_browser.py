@@ -36,6 +36,12 @@ class Visit:
         self.page.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => pending.has(chart))")
         self.drawn()
 
+    def open_first(self):
+        """Open the first network's section, whose table is filled and whose charts are drawn a moment later."""
+        self.page.locator("details.network > summary").first.click()
+        self.page.locator("#layers-0 tbody tr").first.wait_for()
+        self.drawn()
+
     def select(self, name, label):
         self.page.get_by_role("combobox", name=name).select_option(label=label)
         self.drawn()
@@ -102,8 +108,9 @@ def test_a_hostile_name_is_text_everywhere(visit):
 
 
 def test_hovering_over_a_point_shows_its_image_and_class(visit):
-    page = visit().page
-    page.locator("details.network > summary").first.click()
+    opened = visit()
+    opened.open_first()
+    page = opened.page
     point = page.locator("[data-chart=projection] svg .mark-symbol.role-mark path").first
     point.scroll_into_view_if_needed()
     point.hover()
@@ -167,7 +174,7 @@ def test_charts_show_the_tables_numbers(visit, study):
     opened.select("Fold", "2")
     depth = study.tables["depth.csv"].query("model == 'small' and metric == 'knn_purity' and fold == '2'")
     depth = depth[depth["split"] == "unseen"]
-    opened.page.locator("details.network > summary").first.click()
+    opened.open_first()
     rows = table_rows(opened.page, "layers-0")
     assert [(row[0], row[2]) for row in rows] == [
         (layer, f"{value:.3f}") for layer, value in zip(depth["layer"], depth["value"], strict=True)
@@ -178,8 +185,9 @@ def test_charts_show_the_tables_numbers(visit, study):
 
 
 def test_tables_sort_by_their_headers_also_by_keyboard(visit):
-    page = visit().page
-    page.locator("details.network > summary").first.click()
+    opened = visit()
+    opened.open_first()
+    page = opened.page
     header = page.locator("#layers-0 th", has_text="unseen")
     assert header.get_attribute("aria-sort") is None
     header.get_by_role("button").click()
@@ -194,8 +202,9 @@ def test_tables_sort_by_their_headers_also_by_keyboard(visit):
 
 
 def test_a_table_is_saved_as_csv_in_which_no_formula_runs(visit):
-    page = visit().page
-    page.locator("details.network > summary").first.click()
+    opened = visit()
+    opened.open_first()
+    page = opened.page
     with page.expect_download() as download:
         page.locator("button[data-save=layers-0]").click()
     assert download.value.suggested_filename == "handwriting-small-layers.csv"
