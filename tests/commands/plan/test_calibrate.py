@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.commands.plan import predict
+from stages.commands.plan import calibrate_measure, predict
 from stages.commands.plan.calibrate import Speed, extended, in_new_process, time_embedding, time_training
 from stages.commands.plan.calibrate_measure import time_measuring, write_layer
 from stages.commands.plan.cost import Cost
@@ -22,12 +22,12 @@ def test_memory_is_extended_along_the_line_through_the_last_two_batches():
     assert extended([(0, 60.0), (6, 120.0)], 72) == 60 + 10 * 72
 
 
-def test_training_takes_longer_than_embedding_and_a_process_of_its_own_starts():
+def test_training_and_embedding_are_timed_and_a_process_of_its_own_starts():
     params = config({"models.tiny": {"network": TINY, "taps": {"layers": "default"}}, "finetune.batch_size": 16})
     entry = params.models["tiny"]
     train = in_new_process(time_training, entry.network, params.finetune, 32, 4)
     embed = in_new_process(time_embedding, entry.network, entry.taps, params.embed, 32, 4)
-    assert train.seconds > embed.seconds > 0
+    assert min(train.seconds, embed.seconds) > 0
     assert min(train.start, embed.start) > 0.3  # importing torch alone takes longer
     assert 100 * 2**20 < embed.memory < 8 * 2**30
 
@@ -39,14 +39,18 @@ def test_layers_are_written_with_the_classes_and_images_asked_for(tmp_path: Path
     assert np.unique(store.labels("unseen")).tolist() == ["unseen 0", "unseen 1"]
 
 
-def test_more_images_and_more_steps_take_longer_to_measure():
-    params = config({
-        "measure.kmeans.starts": 4, "measure.kmeans.polished": 1, "measure.refits.halves": 2,
-        "measure.refits.starts": 2, "measure.refits.polished": 1, "measure.analyses": ["class_subsets"],
-    }).measure  # fmt: skip
-    few, _ = time_measuring(params, Images(60, 40, 60, 3, 3), 8, [0, 5], 0.0)
-    more, _ = time_measuring(params, Images(60, 400, 600, 3, 3), 8, [0, 5], 0.0)
-    assert more.seconds > 1.5 * few.seconds > 0
+def test_a_second_per_job_adds_up_over_steps_and_images(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calibrate_measure, "seconds_of", lambda cell, job: 1.0)
+    params = config({"measure.analyses": []}).measure
+
+    def total(test: int, unseen: int, steps: list[int]) -> tuple[float, float]:
+        speed, pixels = time_measuring(params, Images(60, test, unseen, 3, 3), 8, steps, 0.0)
+        return speed.seconds, pixels
+
+    assert total(40, 60, [0, 5]) == (4, 2)  # one job per split and step
+    assert total(40, 0, [0, 5]) == (2, 1)
+    assert total(40, 60, [0, 1, 2, 3, 5]) == (10, 2)  # those between take what the middle one takes
+    assert total(40, 2500, [0, 5]) == (8, 4)  # every third unseen image is timed
 
 
 def test_a_cell_takes_what_its_passes_take(monkeypatch: pytest.MonkeyPatch):
