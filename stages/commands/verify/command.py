@@ -20,8 +20,10 @@ def verify(repair: bool, yes: bool) -> None:
     """Hash what dvc.lock and DVC's cache hold, say what is damaged, and with --repair repair it.
 
     DVC goes by the size and time of files, and never hashes the objects of its cache again: it sees neither a disk's
-    silent errors nor a damaged object, and hands that on. This reads every object of the cache, every file of the
-    outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a killed DVC, too.
+    silent errors nor a damaged object, and hands that on. This reads every object and every run of the cache,
+    every file of the outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a
+    killed DVC, too. What a remote holds is not read: `dvc remote modify NAME verify true` makes DVC hash what it takes
+    from there.
 
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
     is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
@@ -62,6 +64,7 @@ def report(project: Project, found: Survey, locks: list[StaleLock]) -> str:
     """Say what was found, a line for each damaged file."""
     lines = [f"{lock.path}: {lock.found} (a lock that nothing holds)" for lock in locks]
     lines += [f"{damage.path}: {damage.found} (in DVC's cache)" for damage in found.objects.values()]
+    lines += [f"{damage.path}: {damage.found} (in DVC's run cache)" for damage in found.runs]
     lines += [f"{project.object_path(oid)}: no file (in DVC's cache)" for oid in sorted(found.missing)]
     lines += [
         f"{damage.path}: {damage.found} ({seen.output.stage})" for seen in found.damaged for damage in seen.damages()

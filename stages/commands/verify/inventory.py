@@ -56,6 +56,10 @@ class Project:
         """All objects of the cache, by name: also those of results that dvc.lock no longer names."""
         return {oid: self.object_path(oid) for oid in sorted(self.cache.all())}
 
+    def runs(self) -> list[Path]:
+        """List the entries of the run cache."""
+        return sorted(path for path in Path(self.repo.stage_cache.cache_dir).glob("*/*/*") if path.is_file())
+
     def outputs(self) -> list[Output]:
         """List what dvc.lock says the stages made."""
         return [

@@ -19,7 +19,7 @@ class Repair:
     """What is to be done, in this order.
 
     Attributes:
-        remove: files to delete: damaged objects of the cache, and damaged files of the workspace.
+        remove: files to delete: damaged objects and entries of the cache, and damaged files of the workspace.
         store: objects that the cache lacks then, and the whole copies that they are made of.
         checkout: outputs that the cache has whole then.
         rerun: stages of whose outputs there is no whole copy.
@@ -48,7 +48,7 @@ def plan_repair(found: Survey) -> Repair:
     store = {oid: copies[oid] for oid in sorted({*found.objects, *found.missing} & copies.keys())}
     rerun = [seen for seen in found.outputs if _is_lost(seen, found.whole | store.keys())]
     checkout = [seen.output.path for seen in found.damaged if seen not in rerun]
-    damaged = [*found.objects.values(), *(damage for seen in found.damaged for damage in seen.damages())]
+    damaged = [*found.objects.values(), *found.runs, *(damage for seen in found.damaged for damage in seen.damages())]
     gone = [damage.path for damage in damaged if os.path.lexists(damage.path)]
     return Repair(gone, store, checkout, sorted({seen.output.stage for seen in rerun}))
 

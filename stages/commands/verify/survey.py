@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stages.commands.verify.hashing import UNREADABLE, Hasher
 from stages.commands.verify.inventory import Output, Project, tree_of
+from stages.commands.verify.run_cache import entry_is_whole
 from stages.shared.digests import files_below
 
 ITSELF = "."
@@ -76,6 +77,7 @@ class Survey:
         missing: objects that the cache lacks, of outputs that are in the workspace.
         outputs: those in the workspace.
         sources: damaged files that no stage makes.
+        runs: damaged entries of the run cache.
         counted: how many objects and files were hashed.
     """
 
@@ -84,6 +86,7 @@ class Survey:
     missing: set[str]
     outputs: list[Seen]
     sources: list[Damage]
+    runs: list[Damage]
     counted: int
 
     @property
@@ -94,7 +97,7 @@ class Survey:
     @property
     def is_whole(self) -> bool:
         """Whether nothing is damaged."""
-        return not (self.objects or self.missing or self.damaged or self.sources)
+        return not (self.objects or self.missing or self.damaged or self.sources or self.runs)
 
 
 def survey(project: Project) -> Survey:
@@ -113,8 +116,10 @@ def survey(project: Project) -> Survey:
     outputs = [_see(project, out, {path: hashes[path] for path in files}, damaged) for out, files in present.items()]
     needed = {oid for seen in outputs if seen.output.cached for oid in seen.needed or {seen.output.oid}}
     sources = [Damage(path, describe(hashes[path]), md5) for path, md5 in remembered.items() if hashes[path] != md5]
-    whole = objects.keys() - damaged.keys()
-    return Survey(damaged, whole, needed - objects.keys(), outputs, sources, len(objects) + len(hashes))
+    whole, entries = objects.keys() - damaged.keys(), project.runs()
+    runs = [Damage(path, "other content", "") for path in entries if not entry_is_whole(path)]
+    counted = len(objects) + len(hashes) + len(entries)
+    return Survey(damaged, whole, needed - objects.keys(), outputs, sources, runs, counted)
 
 
 def describe(md5: str) -> str:

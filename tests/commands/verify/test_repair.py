@@ -58,7 +58,8 @@ def test_a_whole_project_has_nothing_to_repair(project: Path):
     found, plan = look(project)
     assert found.is_whole
     assert plan == Repair([], {}, [], [])
-    assert found.counted == 5 + 4 + 2  # objects (also of the metrics, and the folder's list), outputs, what is read
+    objects, outputs, read, runs = 5, 4, 2, 1  # of the objects one is the metrics', and one the folder's list
+    assert found.counted == objects + outputs + read + runs
 
 
 def dvc_status(folder: Path) -> dict[str, object]:
@@ -135,6 +136,51 @@ def test_dvc_itself_does_not_see_it(project: Path, harm: Callable[[Path], str]):
     """Else there would be no need for this."""
     harm(project)
     assert dvc_status(project) == {}
+
+
+def run_entry(folder: Path) -> Path:
+    """The entry of the run cache."""
+    (found,) = (folder / ".dvc" / "cache" / "runs").glob("*/*/*")
+    return found
+
+
+def rename_entry(folder: Path) -> Path:
+    return run_entry(folder).rename(run_entry(folder).with_name("0" * 64))
+
+
+def move_entry(folder: Path) -> Path:
+    other = run_entry(folder).parent.with_name("0" * 64)
+    other.mkdir()
+    return run_entry(folder).rename(other / run_entry(folder).name)
+
+
+def flip_in_entry(folder: Path) -> Path:
+    damage(run_entry(folder))
+    return run_entry(folder)
+
+
+def empty_entry(folder: Path) -> Path:
+    run_entry(folder).write_bytes(b"")
+    return run_entry(folder)
+
+
+def bytes_in_entry(folder: Path) -> Path:
+    run_entry(folder).write_bytes(b"\xff\x00: [")
+    return run_entry(folder)
+
+
+@pytest.mark.parametrize("harm", [rename_entry, move_entry, flip_in_entry, empty_entry, bytes_in_entry])
+def test_a_damaged_entry_of_the_run_cache_is_named_and_deleted(project: Path, harm: Callable[[Path], Path]):
+    before, entry = contents(project), harm(project)
+    found, plan = look(project)
+    assert [each.path for each in found.runs] == [entry]
+    assert not found.is_whole
+    assert plan == Repair([entry], {}, [], [])
+    repair(project)
+    assert not entry.exists()
+    assert look(project)[0].is_whole
+    assert contents(project) == before
+    assert (project / "runs").read_text() == "make "
 
 
 def test_an_object_that_nothing_names_any_more_is_deleted(project: Path):
