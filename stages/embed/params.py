@@ -30,7 +30,7 @@ class CorruptionsParams(Params):
 
     kinds: list[Kind]
     severities: Annotated[list[Severity], Field(min_length=1)]
-    per_class: Annotated[int, Field(ge=1)]
+    per_class: Annotated[int, Field(ge=1, le=1_000_000)]
 
     _no_repeats = field_validator("kinds", "severities")(without_repeats)
 
@@ -57,8 +57,8 @@ class EmbedParams(Params):
     augment: bool
     baseline_size: Annotated[int, Field(ge=0, le=64)]
     dtype: Literal["float32", "float16"]
-    batch_size: Annotated[int, Field(ge=1)]
-    train_per_class: Annotated[int, Field(ge=0)]
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
+    train_per_class: Annotated[int, Field(ge=0, le=1_000_000)]
     corruptions: CorruptionsParams
 
     _no_repeats = field_validator("splits", "pooling")(without_repeats)

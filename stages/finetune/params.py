@@ -5,12 +5,11 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from stages.shared.checkpoint_steps import CheckpointSteps
+from stages.shared.checkpoint_steps import MOST_STEPS, CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.params import Params
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Length = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 
 
 class AugmentParams(Params):
@@ -44,12 +43,12 @@ class FinetuneParams(CheckpointSteps):
 
     model_config = ConfigDict(extra="forbid")
 
-    schedule_epochs: Annotated[int, Field(ge=1)] | None
-    schedule_steps: Annotated[int, Field(ge=1)] | None
-    learning_rate: Positive
-    batch_size: Annotated[int, Field(ge=1)]
-    weight_decay: NotNegative
-    clip_norm: Positive
+    schedule_epochs: Length | None
+    schedule_steps: Length | None
+    learning_rate: Annotated[float, Field(gt=0, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
+    weight_decay: Annotated[float, Field(ge=0, le=1000)]
+    clip_norm: Annotated[float, Field(gt=0, le=1e12)]
     augment: AugmentParams
 
     @field_validator("schedule_steps")

@@ -7,6 +7,9 @@ from pydantic import ConfigDict, Field, field_validator
 
 from stages.shared.params import Params
 
+MOST_STEPS = 10_000_000
+"""Optimizer steps of a training; that many take weeks."""
+
 
 class CheckpointSteps(Params):
     """The part of the `finetune` section that says which checkpoints there are; later stages read this part alone.
@@ -19,7 +22,7 @@ class CheckpointSteps(Params):
 
     model_config = ConfigDict(extra="ignore")
 
-    steps: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    steps: Annotated[list[Annotated[int, Field(ge=0, le=MOST_STEPS)]], Field(min_length=1)]
     keep: Literal["all", "last"]
 
     @field_validator("steps")

@@ -144,17 +144,17 @@ def test_an_entry_and_a_part_of_one_are_read(path: Path):
         (
             "image_size: 64",
             "image_size: 64, std: [0.0, 0.2, 0.2]",
-            "network.std.0: Input should be greater than 0; found",
+            "network.std.0: Input should be greater than or equal to 0.0001; found",
         ),
         (
             "image_size: 64",
             "image_size: 64, std: [.inf, 1, 1]",
-            "network.std.0: Input should be a finite number; found",
+            "network.std.0: Input should be less than or equal to 10000; found",
         ),
         (
             "image_size: 64",
             "image_size: 64, mean: [0, .nan, 0]",
-            "network.mean.1: Input should be a finite number; found",
+            "network.mean.1: Input should be less than or equal to 10000; found",
         ),
         ("image_size: 64", "image_size: 64, mean: [0, 0]", "network.mean: List should have at least 3 items"),
         ("taps: {}", "taps: {}, epochs: 3", "epochs is not a parameter: (known: network, taps)"),

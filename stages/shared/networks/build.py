@@ -10,6 +10,7 @@ import torch
 from stages.shared.console import UserError
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.size_limit import limited_size
 from stages.shared.networks.weights_only import without_advice
 from stages.shared.seeding import child_seed
 
@@ -25,13 +26,13 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         load_weights: False leaves the random weights and downloads none: a checkpoint is loaded into it afterwards.
 
     Raises:
-        UserError: the name is unknown, the weights are not available or do not fit, or the architecture does not take
-            this image size or `config`.
+        UserError: the name is unknown, the weights are not available or do not fit, the architecture does not take this
+            image size or `config`, or it is too large for this machine.
     """
     library = import_module(  # one library alone: each takes seconds to import
         f"stages.shared.networks.{params.library}"
     )
-    with torch.random.fork_rng(devices=[]), explain_failure(params):
+    with torch.random.fork_rng(devices=[]), explain_failure(params), limited_size():
         torch.default_generator.manual_seed(child_seed(seed, "weights"))
         network = cast(Network, library.build(params, classes, load_weights=load_weights))
         network.module.eval()

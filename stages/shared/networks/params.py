@@ -1,9 +1,9 @@
 """The `network` part of a model's params entry. Imports no network library, so that it is read at once."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stages.shared.params import Params
 
@@ -38,11 +38,24 @@ class WeightsParams(Params):
         return self
 
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Mean = Annotated[float, Field(ge=-1e4, le=1e4)]
+Deviation = Annotated[float, Field(ge=1e-4, le=1e4)]
 OfRGB = Field(min_length=3, max_length=3)
 
-Override = int | float | str | bool | list[int | float | bool]
+LARGEST, LONGEST = 1_000_000, 1000
+"""Number and list of an override: libraries make lists as long as a network is deep before they make a layer."""
+
+
+def _override(value: Any) -> Any:
+    numbers = value if isinstance(value, list) else [] if isinstance(value, str) else [value]
+    if len(numbers) > LONGEST or not all(isinstance(n, int | float) and abs(n) <= LARGEST for n in numbers):
+        raise ValueError(
+            f"must be a name, a number within {LARGEST:,} of 0, true or false, or a list of at most {LONGEST} numbers"
+        )
+    return value
+
+
+Override = Annotated[int | float | str | bool | list[int | float | bool], BeforeValidator(_override)]
 
 PLAIN = re.compile(r"[A-Za-z0-9_.+-]*")
 """The name of an architecture, activation or layer; what has a slash or colon may be a file or a hub's repository."""
@@ -91,9 +104,9 @@ class NetworkParams(Params):
     name: Annotated[str, Field(max_length=200)]
     weights: WeightsParams
     image_size: Annotated[int, Field(ge=8, le=2048)]
-    mean: Annotated[list[Finite], OfRGB] | None = None
-    std: Annotated[list[Positive], OfRGB] | None = None
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    mean: Annotated[list[Mean], OfRGB] | None = None
+    std: Annotated[list[Deviation], OfRGB] | None = None
+    epochs: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     config: dict[str, Override] | None = None
     frozen: bool = False
 

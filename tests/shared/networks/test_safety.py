@@ -71,6 +71,19 @@ def test_a_text_that_may_be_a_path_or_an_address_is_no_override(library: str, va
 
 
 @pytest.mark.parametrize(
+    "value", [10**9, -(10**30), 1e300, float("nan"), [1, 10**9], [1] * 1001, None, {"a": 1}, ["a"]]
+)
+def test_an_override_is_a_name_or_a_number_of_a_network_that_could_be(value: object) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"network\.config\.depth: must be a name, a number within 1,000,000 of 0, true or false, or a list of",
+    ):
+        params("timm", config={"depth": value})
+    kept = {"depth": 1_000_000, "rate": 1e-12, "wide": True, "act": "gelu", "sizes": [1, 2.5, True]}
+    assert params("timm", config=kept).config == kept
+
+
+@pytest.mark.parametrize(
     "name", ["hf-hub:evil/x", "hf_hub:evil/x", "local-dir:/tmp/x", "/tmp/x", "../x", "https://x.org/y", "x" * 201]
 )
 @pytest.mark.parametrize("library", NAMES)
