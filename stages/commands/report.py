@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from stages.aggregate.result_files import check_result
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
 from stages.shared.console import UserError
 
@@ -22,6 +23,6 @@ def report(results: Path, show: bool) -> None:
     page = (results / PAGE).absolute()
     if not page.is_file():
         raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
-    print(page)
+    print(check_result(page))
     if show and not webbrowser.open(page.as_uri()):
         raise UserError(f"--open: found no browser on this machine; open {page} elsewhere, it needs nothing beside it")

@@ -16,15 +16,20 @@ from stages.shared.params import Cell
 from stages.shared.split_names import SEEN, UNSEEN
 
 
-def check_cell(store: Embeddings, wanted: Cell) -> None:
+def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> None:
     """Check that the embeddings are those of the cell asked for.
+
+    Args:
+        store: the embeddings.
+        wanted: the cell.
+        where: what names them, for the message.
 
     Raises:
         UserError: naming both.
     """
     if store.cell != wanted:
         raise UserError(
-            f"--embeddings must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, store.cell))}; "
+            f"{where} must hold the cell {'-'.join(map(str, wanted))}, found {'-'.join(map(str, store.cell))}; "
             "run through `dvc repro`, or name the cell's own folder"
         )
 

@@ -3,6 +3,7 @@ import webbrowser
 import pytest
 from click.testing import CliRunner
 
+from stages.aggregate.result_files import finish_results
 from stages.commands.report import report
 from stages.shared.console import UserError
 
@@ -37,3 +38,11 @@ def test_without_a_browser_it_says_so(page, monkeypatch):
 def test_without_a_page_it_says_what_to_run(tmp_path):
     with pytest.raises(UserError, match=r"report\.html: must be .* found no file; run `make repro`"):
         run(tmp_path)
+
+
+def test_a_damaged_page_is_not_opened(page):
+    finish_results(page.parent)
+    assert run(page.parent) == f"{page}\n"
+    page.write_text("<!doctype htmk>")
+    with pytest.raises(UserError, match=r"report\.html: must be as the aggregate stage wrote it, found other content"):
+        run(page.parent)

@@ -202,3 +202,18 @@ def test_a_cell_reads_the_images_the_manifest_and_its_own_fold_alone(tmp_path: P
     for path in {*tmp_path.rglob("*.csv")} - set(files):
         path.unlink()
     assert open_images(tmp_path, "0").splits == ("train", "test", "unseen")
+
+
+@pytest.mark.parametrize("earlier", ["whichlayer.images/1", "whichlayer.images/2"])
+def test_images_of_an_earlier_format_are_refused_by_its_name(tmp_path: Path, earlier: str):
+    pack(tmp_path)
+    (tmp_path / "digests.json").unlink()
+    with pytest.raises(UserError, match=r"digests\.json: must say what is in .* it was lost, or an earlier version"):
+        open_images(tmp_path, "0")
+    described = tmp_path / "images.zarr" / "zarr.json"
+    described.write_text(described.read_text().replace(FORMAT, earlier))
+    with pytest.raises(
+        UserError,
+        match=rf"images\.zarr: must be of format {FORMAT}, found {earlier}, which an earlier version of .*run",
+    ):
+        open_images(tmp_path, "0")

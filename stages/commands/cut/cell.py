@@ -15,6 +15,7 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import Resolved
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.tap import Tap
+from stages.measure.checks import check_cell
 from stages.prepare.params import DatasetParams, read_dataset
 from stages.shared.checkpoints import CheckpointInfo
 from stages.shared.console import UserError
@@ -146,7 +147,9 @@ def _open_store(path: Path, cell: Cell) -> Embeddings:
             f"{path}: must hold the embeddings of {name_of(cell)}, found none; with this cell in the grid of "
             f"params.yaml, run `dvc repro embed@{name_of(cell)}`"
         )
-    return open_embeddings(path)
+    store = open_embeddings(path)
+    check_cell(store, cell, f"{path}:")
+    return store
 
 
 def _choose_step(store: Embeddings, step: int | None) -> int:

@@ -74,3 +74,10 @@ def test_a_frozen_network_has_step_0_alone(tmp_path: Path):
     assert open_source(params, cell, paths, step=None, layer="blocks.0").step == 0
     with pytest.raises(UserError, match=r"have the steps 0, not 50; a frozen network has step 0 alone"):
         open_source(params, cell, paths, step=50, layer="blocks.0")
+
+
+def test_embeddings_of_another_cell_in_its_place_are_an_error(finished: Finished):
+    params, cell, paths = finished
+    other = (*cell[:3], cell[3] + 1)
+    with pytest.raises(UserError, match=r"embeddings: must hold the cell trees-tiny-0-4, found trees-tiny-0-3; run"):
+        open_source(params, other, paths, step=None, layer="last")

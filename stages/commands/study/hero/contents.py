@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from stages.aggregate.curves import CURVE, MEAN
+from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.aggregate.tables.summary import SummaryRow, read_summary
+from stages.measure.checks import check_cell
 from stages.shared.console import UserError, nearest
 from stages.shared.csv_table import read_table
 from stages.shared.embedding_store import Embeddings, Float32, open_embeddings
@@ -88,11 +90,13 @@ def collect_hero(cell: Cell, results: Path, prepared: Path, embeddings: Path) ->
         UserError: something is missing, or the embeddings are not those that were measured.
     """
     row = _main_row(results, cell)
-    depth = read_table(results / "depth.csv", DEPTH_COLUMNS, what="a table of scores by depth", stage="aggregate")
+    table = check_result(results / "depth.csv")
+    depth = read_table(table, DEPTH_COLUMNS, what="a table of scores by depth", stage="aggregate")
     same = np.logical_and.reduce([depth[name] == getattr(row, name) for name in CURVE if name != "fold"])
     points = depth[same & (depth["fold"] == MEAN)]
     unseen = depth[same & (depth["fold"] != MEAN) & (depth["split"] == UNSEEN)]
-    store, images = open_embeddings(embeddings), open_images(prepared, cell.fold)
+    store, images = open_embeddings(embeddings), open_images(prepared, cell.fold, dataset=cell.dataset)
+    check_cell(store, (cell.dataset, cell.model, cell.fold, cell.seed), f"{embeddings}:")
     if row.step not in store.steps:
         steps = ", ".join(map(str, store.steps))
         raise UserError(

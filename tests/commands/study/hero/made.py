@@ -43,7 +43,7 @@ def depth_table() -> pd.DataFrame:
 
 def write_study(root: Path) -> tuple[Path, Path, Path]:
     """Write the results, the packed images and the embeddings; returns where each is."""
-    pack(root / "prepared", unseen=5, size=16)
+    pack(root / "prepared", dataset="toy", unseen=5, size=16)
     write_store(root / "embeddings", sizes=SIZES)
     write_table(root / "results" / "summary.csv", summary_table([ROW]), {})
     write_table(root / "results" / "depth.csv", depth_table(), {})

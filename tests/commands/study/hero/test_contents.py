@@ -4,10 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.aggregate.result_files import finish_results
 from stages.commands.study.hero.contents import collect_hero, plane_of
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
-from tests.commands.study.hero.made import CELL, write_study
+from tests.commands.study.hero.made import CELL, SIZES, write_study
+from tests.measure.synthetic import write_store
+from tests.packed import pack
 
 
 def test_planes_are_those_of_the_largest_variance_of_the_unseen_images(tmp_path: Path):
@@ -40,4 +43,23 @@ def test_embeddings_of_other_steps_than_the_scores_are_an_error(tmp_path: Path):
     table = (results / "summary.csv").read_text()
     (results / "summary.csv").write_text(table.replace("toy,net,mean,mean,10,", "toy,net,mean,mean,20,"))
     with pytest.raises(UserError, match=r"must hold step 20, .*found 0, 5, 10; run the workflow again"):
+        collect_hero(CELL, results, prepared, embeddings)
+
+
+def test_embeddings_and_images_of_something_else_are_an_error(tmp_path: Path):
+    results, prepared, embeddings = write_study(tmp_path / "toy")
+    pack(tmp_path / "other", dataset="other", unseen=5, size=16)
+    write_store(tmp_path / "embeddings", sizes=SIZES, fold="1")
+    with pytest.raises(UserError, match=r"must be of dataset toy, found dataset other"):
+        collect_hero(CELL, results, tmp_path / "other", embeddings)
+    with pytest.raises(UserError, match=r"embeddings: must hold the cell toy-net-0-7, found toy-net-1-7"):
+        collect_hero(CELL, results, prepared, tmp_path / "embeddings")
+
+
+def test_damaged_tables_are_an_error(tmp_path: Path):
+    results, prepared, embeddings = write_study(tmp_path)
+    finish_results(results)
+    with (results / "depth.csv").open("a") as table:
+        table.write("\n")
+    with pytest.raises(UserError, match=r"depth\.csv: must be as the aggregate stage wrote it"):
         collect_hero(CELL, results, prepared, embeddings)
