@@ -5,7 +5,7 @@ result was made from. And DVC takes every file in an output's folder for the sta
 
 - compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ;
 - writes into scratch folders beside its outputs, which become the outputs only after that;
-- ends when the DVC that started it has ended.
+- ends when the DVC that started it has ended, and on Ctrl-C.
 
 A run that is resumable leaves its scratch folder when it is stopped or killed, for `stages.shared.kept_work`.
 
@@ -14,6 +14,8 @@ Entry points import this module before the others: from its import on, code may 
 
 import glob
 import shutil
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,17 @@ from stages.shared.yaml_file import UNREADABLE
 
 DVC = DvcWatch()
 DVC.start()
+
+
+def end_at_once_on_interrupt() -> None:
+    """Let Ctrl-C end a stage without a word while it imports its libraries; later `run_main` says that it stopped."""
+    started = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", "")
+    is_stage = started.startswith("stages.") and started.endswith(".__main__")
+    if is_stage and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+end_at_once_on_interrupt()
 
 PARTIAL = ".partial-"
 

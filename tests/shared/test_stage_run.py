@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,9 @@ from stages.shared.stage_run import StageRun
 from stages.shared import snapshot
 from stages.shared.console import Stopped, UserError
 from stages.shared.processes import process_mark
+from tests.faults.kills import wait_for
 
+ROOT = Path(__file__).parents[2]
 PARAMS = "measure: {k: 1, kmeans: {starts: 10}}\nembed: {size: 8}\n"
 
 
@@ -197,3 +202,17 @@ def test_changed_code_fails_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
 def test_an_error_of_the_work_is_not_hidden_by_a_change(folder: Path):
     with pytest.raises(ZeroDivisionError):
         work(folder, lambda: (folder / "params.yaml").write_text("measure: {}") / 0)
+
+
+def test_ctrl_c_while_libraries_are_imported_ends_a_stage_without_a_word(tmp_path: Path):
+    (tmp_path / "numpy.py").write_text(
+        f"import time\nfrom pathlib import Path\nPath({str(tmp_path)!r}, 'importing').touch()\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "stages.measure"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        wait_for((tmp_path / "importing").exists)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (-signal.SIGINT, "")

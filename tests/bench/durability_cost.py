@@ -1,0 +1,162 @@
+"""What it costs that nothing is lost and nothing damaged is read: kept work of fine-tuning, and the digests of a cell.
+
+Fine-tuning with and without kept work is timed in turns, round after round, on noise, for a tiny network and for the
+default grid's; both write the same checkpoints. Then the default network's checkpoints and embeddings are hashed.
+
+    python -m tests.bench.durability_cost --images 1800 --rounds 5
+"""
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.embed.cell import open_cell
+from stages.embed.params import TapsParams
+from stages.finetune.loop import FineTuning
+from stages.finetune.params import FinetuneParams
+from stages.finetune.resume_points import ResumePoints
+from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
+from stages.shared.devices import choose_device
+from stages.shared.embedding_store import open_embeddings
+from stages.shared.embedding_writer import write_store_digests
+from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images
+from stages.shared.image_writer import write_fold, write_images
+from stages.shared.kept_work import KeptWork
+from stages.shared.networks.build import build_network
+from stages.shared.networks.params import NetworkParams, WeightsParams
+from tests.bench.cells import CLASSES, PARAMS, network_params
+
+SIZE, CELL = 64, ("noise", "net", "0", 0)
+OF = dict(zip(("dataset", "model", "fold", "seed"), CELL, strict=True))
+TINY = NetworkParams(
+    library="timm", name="test_resnet.r160_in1k", weights=WeightsParams(source="none"), image_size=SIZE
+)
+NETWORKS = {"tiny": TINY, "default": network_params(SIZE)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1800, help="train images; 0.6 times as many are embedded")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    params = finetune_params(args.steps)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images = pack_noise(folder / "images", args.images)
+        for network, entry in NETWORKS.items():
+            print_kept(network, *time_kept(folder / network, images, entry, params, args.rounds))
+        print_digests(folder / "default", images, params)
+
+
+def finetune_params(last: int) -> FinetuneParams:
+    """Those of the default grid: three checkpoints."""
+    values = {
+        "steps": [0, last // 2, last], "keep": "all", "schedule_epochs": None, "schedule_steps": 2 * last,
+        "learning_rate": 2e-4, "batch_size": 72, "weight_decay": 0.0, "clip_norm": 1.0,
+        "augment": {"degrees": 10.0, "padding": 20},
+    }  # fmt: skip
+    return FinetuneParams.model_validate(values)
+
+
+def pack_noise(path: Path, train: int) -> PackedImages:
+    """Write images of noise: of seen classes to train and test, and of unseen ones, as many as the default grid has."""
+    random, counts = np.random.default_rng(0), {"train": train, "test": train // 3, "unseen": train * 5 // 18}
+    splits = [split for split, count in counts.items() for _ in range(count)]
+    labels = [f"{'new' if split == 'unseen' else 'seen'}{i % CLASSES}" for i, split in enumerate(splits)]
+    rows = [(f"id{i:07}", label, "", "", "") for i, label in enumerate(labels)]
+    manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=splits)
+    manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)
+    pixels = (random.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8) for _ in rows)
+    write_images(path, pixels, manifest[list(MANIFEST_COLUMNS)], dataset="noise", size=SIZE, fill=255)
+    write_fold(path, "0", manifest)
+    return open_images(path, "0").in_memory()
+
+
+def time_kept(
+    folder: Path, images: PackedImages, network: NetworkParams, params: FinetuneParams, rounds: int
+) -> tuple[list[float], list[float], int]:
+    """Time fine-tuning, its work not kept and kept, in turns; a first round is not counted.
+
+    Returns:
+        Seconds without, seconds with, and the bytes of what one point keeps beside the checkpoints.
+    """
+    without, kept = [], []
+    for _ in range(rounds + 1):
+        without.append(train(folder / "not_kept", images, network, params, keep=False))
+        shutil.rmtree(folder, ignore_errors=True)
+        kept.append(train(folder / "kept", images, network, params, keep=True))
+        size = max(path.stat().st_size for path in (folder / "kept").glob("training_*.pt"))
+    return without[1:], kept[1:], size
+
+
+def train(folder: Path, images: PackedImages, entry: NetworkParams, params: FinetuneParams, *, keep: bool) -> float:
+    """Fine-tune a new network from step 0 to the last; return the seconds."""
+    network = build_network(entry, len(images.seen), seed=0)
+    weights = folder / "weights"
+
+    def save(step: int) -> None:
+        info = CheckpointInfo(step, images.seen, entry.model_dump(), params.augment.model_dump())
+        write_checkpoint(weights, network.module.state_dict(), info)
+
+    training = FineTuning(network, images, params, 2 * params.steps[-1], 0, choose_device())
+    points = ResumePoints(KeptWork(folder, {}), weights, print) if keep else None
+    began = time.perf_counter()
+    training.run(save, points)
+    return time.perf_counter() - began
+
+
+def print_kept(name: str, without: list[float], kept: list[float], size: int) -> None:
+    more = [100 * (b / a - 1) for a, b in zip(without, kept, strict=True)]
+    print(
+        f"{name} network: {statistics.median(without):.2f} s of fine-tuning, with its work kept "
+        f"{statistics.median(kept):.2f} s; kept takes {statistics.median(more):+.1f} % (median of {len(more)} pairs, "
+        f"from {min(more):+.1f} to {max(more):+.1f} %) and {size / 1e6:.1f} MB of disk while it runs",
+        flush=True,
+    )
+
+
+def print_digests(folder: Path, images: PackedImages, params: FinetuneParams) -> None:
+    """Hash what a cell hands on: its checkpoints, and its embeddings."""
+    weights, out = folder / "kept" / "weights", folder / "embeddings"
+    finish_checkpoints(weights, CELL)
+    entry = NETWORKS["default"]
+    cell = open_cell(images, entry, TapsParams(), PARAMS, weights=weights, steps=params.steps, seed=0, of=CELL)
+    cell.write(out, OF)
+    files = [path.name for path in cell.checkpoints.values()]
+    timed: dict[str, tuple[Path, Callable[[], object]]] = {
+        "checkpoints, written": (weights, lambda: finish_checkpoints(weights, CELL)),
+        "checkpoints, checked": (weights, lambda: open_checkpoints(weights, CELL).check(*files)),
+        "embeddings, written": (out, lambda: write_store_digests(out, OF)),
+        "embeddings, checked": (out, lambda: check_store(out)),
+    }
+    for what, (path, work) in timed.items():
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        print(f"digests of a cell's {what}: {1000 * shortest(work):.1f} ms for {size / 1e6:.1f} MB", flush=True)
+
+
+def check_store(path: Path) -> None:
+    digests = open_embeddings(path)._digests
+    digests.check(*digests.record.files)
+
+
+def shortest(work: Callable[[], object], times: int = 5) -> float:
+    """Seconds of the shortest of some runs."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(times))
+
+
+if __name__ == "__main__":
+    main()
