@@ -83,6 +83,9 @@ RC: Any = {
     "savefig.dpi": 300,
 }
 
+PLACES = 6
+"""Decimal places of where a panel stands, as a share of the figure."""
+
 
 def draw(png: Path, svg: Path, make: Callable[[], Figure]) -> None:
     """Make a figure under the common style and write it as both; their folders are made."""
@@ -155,7 +158,14 @@ class Averages:
 
 
 def lay_out(figure: Figure) -> None:
-    """Place everything once and for all: left to itself, a figure is laid out again for each file it is written to."""
+    """Place everything once and for all: left to itself, a figure is laid out again for each file it is written to.
+
+    Positions are rounded, since the last digits of matplotlib's layout depend on where its solver's variables lie in
+    memory, and SVG files name their clip paths by all digits.
+    """
     if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+        for ax in figure.axes:
+            left, bottom, width, height = (round(share, PLACES) for share in ax.get_position(original=True).bounds)
+            ax.set_position((left, bottom, width, height))

@@ -5,10 +5,36 @@ import pytest
 from colorspacious import cspace_convert, deltaE
 from matplotlib import rc_context
 from matplotlib.colors import to_rgb
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.robustness import CLEAN, SHADES
 from stages.aggregate.figures.steps import LINES
+
+
+class Unsettled(ConstrainedLayoutEngine):
+    """A solver whose last digits are not always the same."""
+
+    def __init__(self, noise):
+        super().__init__()
+        self.noise = noise
+
+    def execute(self, fig):
+        super().execute(fig)
+        for ax in fig.axes:
+            ax._set_position([part + self.noise for part in ax.get_position(original=True).bounds], which="original")
+
+
+def test_the_last_digits_of_the_layout_leave_no_trace_in_a_file(tmp_path):
+    def make(noise):
+        figure = style.Figure(layout=Unsettled(noise))
+        for ax in figure.subplots(2, 2).flat:
+            ax.plot([0, 1], [0.3, 0.6])
+        return figure
+
+    for name, noise in (("one.svg", 0), ("another.svg", 3e-16)):
+        style.draw(tmp_path / f"{name}.png", tmp_path / name, lambda noise=noise: make(noise))
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "another.svg").read_bytes()
 
 
 def test_models_beyond_the_palette_differ_in_line_style():
