@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from stages.shared.embedding_writer import SAMPLES_PER_SHARD
 from tests.bench.cells import PARAMS, network_params, pack_random, write_random_checkpoint
 from tests.bench.measure_cost import MEASURE
+from tests.measure.synthetic import write_pictures
 
 SIZE = 32
 SCORES = {"metrics": ["nmi", "knn_purity", "nn1_accuracy"], "kmeans": {"starts": 1, "polished": 1, "seed": 0}}
@@ -43,9 +44,10 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     write_params(folder / "params.yaml")
     cell = ["--dataset", "noise", "--model", "lite0", "--fold", "0", "--seed", "0"]
     cell += ["--params", str(folder / "params.yaml")]
-    paths = {name: str(folder / name) for name in ("images", "weights", "embeddings", "measures")}
+    paths = {name: str(folder / name) for name in ("images", "weights", "embeddings", "thumbnails", "measures")}
     embed = ["--prepared", paths["images"], "--weights", paths["weights"], "--out", paths["embeddings"]]
-    score = ["--embeddings", paths["embeddings"], "--out", paths["measures"]]
+    write_pictures(folder / "thumbnails", images.manifest["sample_id"][:200], "noise")
+    score = ["--embeddings", paths["embeddings"], "--thumbnails", paths["thumbnails"], "--out", paths["measures"]]
     return {"embed": peak_mib("embed", *cell, *embed), "measure": peak_mib("measure", *cell, *score, "--workers", "1")}
 
 

@@ -11,7 +11,6 @@ the size of real ones; and the sizes of dvc.lock and params.yaml.
 import argparse
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -118,21 +117,16 @@ def aggregate_seconds(folder: Path, cells: int) -> str:
     folder.mkdir()
     write_cells(folder, datasets, models, seeds, folds=folds)
     write_params(folder / "params.yaml", datasets, models, seeds, folds=f"[{', '.join(folds)}]")
-    words = [
-        sys.executable,
-        "-m",
-        "stages.aggregate",
-        "--measures",
-        "measures",
-        "--training",
-        "training",
-        "--thumbnails",
-    ]
-    words = [*words, "thumbnails", "--out", "results", "--params", "params.yaml"]
+    inputs = [word for name in ("measures", "training", "thumbnails", "prepared") for word in (f"--{name}", name)]
+    words = [sys.executable, "-m", "stages.aggregate", *inputs, "--out", "results", "--params", "params.yaml"]
     began = time.perf_counter()
-    subprocess.run(words, cwd=folder, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    took = time.perf_counter() - began
-    return f"{took:11.1f}  {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:14.2f}"
+    with subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return f"{time.perf_counter() - began:11.1f}  {used.ru_maxrss / 2**20:14.2f}"
 
 
 def grid_of(cells: int) -> tuple[list[str], list[str], list[str], list[int]]:
