@@ -14,6 +14,7 @@ from stages.shared.networks.params import NetworkParams
 SWIN = {"embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "window_size": 4}
 VIT = {"num_hidden_layers": 4, "hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 96}
 STAGES = {"depths": [1, 1, 2, 1], "hidden_sizes": [16, 24, 32, 48]}
+DEFAULT_TAPS = TapsParams()
 
 NETWORKS: dict[str, tuple[str, str, int, dict[str, Any] | None]] = {
     "timm-swin": ("timm", "swin_tiny_patch4_window7_224", 64, SWIN),
@@ -51,10 +52,12 @@ MORE: dict[str, tuple[str, str, int, dict[str, Any] | None]] = {
 """Further ones, tried where WHICHLAYER_EVERY_EXPORT is set."""
 
 
-def build(library: str, name: str, size: int, config: dict[str, Any] | None) -> tuple[Network, list[PooledLayer]]:
+def build(
+    library: str, name: str, size: int, config: dict[str, Any] | None, taps: TapsParams = DEFAULT_TAPS
+) -> tuple[Network, list[PooledLayer]]:
     """Build a network with random weights; its layers under their main pooling."""
     entry = {"library": library, "name": name, "image_size": size, "weights": {"source": "none"}, "config": config}
     params = NetworkParams.model_validate(entry)
     network = build_network(params, 5, seed=0)
     network.move(torch.device("cpu"))
-    return network, pooled_layers(find_taps(network, params, TapsParams()), ["auto"])
+    return network, pooled_layers(find_taps(network, params, taps), ["auto"])

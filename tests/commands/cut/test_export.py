@@ -17,6 +17,7 @@ from stages.commands.cut.onnx_file import OnnxNetwork, check_packages, save_onnx
 from stages.commands.project import ROOT
 from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
+from stages.embed.params import TapsParams
 from stages.embed.taps.tap import Tap
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Layer
@@ -77,7 +78,10 @@ def needed(network: Network, layer: PooledLayer) -> set[str]:
 
 def check(name: str, number: int, folder: Path, *, with_onnx: bool) -> None:
     network, layers = built(name)
-    layer = layers[len(layers) // 2 if number == MIDDLE else number]
+    check_layer(network, layers[len(layers) // 2 if number == MIDDLE else number], folder, with_onnx=with_onnx)
+
+
+def check_layer(network: Network, layer: PooledLayer, folder: Path, *, with_onnx: bool) -> None:
     program = export_layer(network, layer, S)
     save_program(program, folder / "model.pt2")
     loaded = load_program(folder / "model.pt2")
@@ -108,6 +112,21 @@ def check(name: str, number: int, folder: Path, *, with_onnx: bool) -> None:
 def test_a_layer_of_any_network_is_exported_with_what_it_needs(name: str, number: int, tmp_path: Path):
     middle = number == MIDDLE and name in WITH_ONNX
     check(name, number, tmp_path, with_onnx=EVERY or middle or (name, number) == ("timm-efficientnet_lite0", 4))
+
+
+VITS = ("timm-vit", "open_clip-vit", "transformers-vit", *(("torchvision-vit", "timm-dinov2") if EVERY else ()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VITS)
+def test_a_layer_inside_a_block_is_cut_off_before_the_rest_of_the_block(name: str, tmp_path: Path):
+    network, layers = build(*ALL_NETWORKS[name], taps=TapsParams(layers="inside_blocks"))
+    block = [layer for layer in layers if layer.layer.depth // 3 == 1]  # of the second: attention, activation, output
+    attention, activation, output = block
+    assert attention.layer.parameters < activation.layer.parameters < output.layer.parameters
+    for layer in block[:2]:
+        (folder := tmp_path / layer.layer.name).mkdir()
+        check_layer(network, layer, folder, with_onnx=EVERY)
 
 
 class Branches(nn.Module):
