@@ -114,7 +114,7 @@ def test_run_main_leaves_other_errors_their_traceback():
 
 
 SLEEPER = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
 from stages.shared.console import run_main
@@ -126,6 +126,7 @@ def main():
         print(worker.pid, flush=True)
         time.sleep(60)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts beside itself ignore it
 run_main(main)
 """
 
