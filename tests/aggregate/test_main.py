@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.aggregate.__main__ import main
-from stages.aggregate.page.render import vega_bundle
+from stages.aggregate.page.scripts import vega_bundle
 from stages.aggregate.report.verdict import verdict
 from stages.shared.console import UserError
 from stages.shared.metric_table import ANALYSIS_TABLES, COLUMNS
@@ -150,7 +150,7 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     recommended = summary_md.split("## Recommendations\n\n")[1].split("\n\n")[0].splitlines()
     assert [line.split(": ")[0] for line in recommended] == [f"- handwriting, {model}" for model in MODELS]
     assert all("On classes that it did not know, such a choice lost " in line for line in recommended)
-    assert "Other classes (95 %): " in capsys.readouterr().out
+    assert "Brackets: other classes" in capsys.readouterr().out
 
 
 def test_tables_of_further_analyses_hold_every_cell(results):

@@ -1,4 +1,4 @@
-"""The page's charts as Vega-Lite, without their data: the page's script fills in the named data sets and parameters.
+"""The page's charts as Vega-Lite, without their data: the page's scripts fill in the named data sets and parameters.
 
 Text and axes are drawn in the colour of the text around them, so that one chart serves light and dark pages.
 """
@@ -73,7 +73,7 @@ def _chart(height: int, *layers: Spec, **further: Any) -> Spec:
 
 
 def _layer(data: str, mark: Spec, encoding: Spec) -> Spec:
-    """What draws one data set; page.js takes it out where that has no rows."""
+    """What draws one data set; the page takes it out where that has no rows."""
     return {"data": {"name": data}, "mark": mark, "encoding": encoding}
 
 
@@ -175,7 +175,7 @@ def steps() -> Spec:
     ends = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
     mark = {"type": "point", "filled": True, "size": 55, "opacity": 1}
     return _chart(
-        210,
+        290,  # the legend in it included
         _layer("bars", {"type": "rule"}, base | ends),
         _layer("points", {"type": "line", "strokeWidth": 2}, base | {"strokeDash": dash}),
         _layer("points", mark, base | {"shape": shape, "tooltip": TIP}),
@@ -215,7 +215,8 @@ def best_and_last() -> Spec:
         "scale": {"domain": layers, "range": [UNSEEN, style.ORANGE]},
     }  # fmt: skip
     shape = color | {"scale": {"domain": layers, "range": ["circle", "square"]}}
-    x = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "padding": 8}}
+    x: Spec = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "padding": 8}}
+    x |= {"axis": {"tickCount": 6, "labelOverlap": "greedy", "labelSeparation": 8}}
     return _chart(
         200,
         _layer("points", {"type": "line", "color": "#808080"}, {"x": x, "y": y, "detail": {"field": "name"}}),

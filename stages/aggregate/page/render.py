@@ -1,20 +1,16 @@
 """report.html: everything that aggregate found, as one file that asks nobody for anything.
 
 What a reader sees first is HTML made here; charts and the tables that follow the selector are drawn from one block of
-data by page.js, with Vega-Lite. The file has a policy that forbids the browser to load anything, and to run any script
-but those three that stand in it.
+data by its scripts (`js/`), with Vega-Lite. The file has a policy that forbids the browser to load anything, and to run
+any script but those three that stand in it.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.curves import Scores
@@ -29,6 +25,7 @@ from stages.aggregate.page.details import class_scores, layer_similarity
 from stages.aggregate.page.images import Pictures, all_thumbnails, galleries
 from stages.aggregate.page.networks import Names, collect_names
 from stages.aggregate.page.provenance import Run
+from stages.aggregate.page.scripts import own_script, script_hash, vega_bundle
 from stages.aggregate.page.series import all_series
 from stages.aggregate.page.tables import best_layers, training_steps
 from stages.aggregate.recommendation.records import Recommendation
@@ -106,7 +103,7 @@ def write_page(path: Path, study: Study) -> int:
 def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
     names = collect_names(study.scores)
-    blob, scripts = page_data(study, names), [vega_bundle(), (HERE / "page.js").read_text(encoding="utf-8")]
+    blob, scripts = page_data(study, names), [vega_bundle(), own_script()]
     texts = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -121,7 +118,7 @@ def render_page(study: Study) -> str:
 
 
 def page_data(study: Study, names: Names) -> dict[str, Any]:
-    """Everything that page.js draws from."""
+    """Everything that the page's scripts draw from."""
     best = best_layers(study.summary, names)
     classes = class_scores(study.tables["classes.csv"], best, names)
     labels = classes.pop("labels")
@@ -157,6 +154,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "scope": study.run.grid,
         "question": f"For images of classes that nobody labelled. The choice rests on {score} of the unseen classes.",
         "score": score,
+        "score_definition": metric_info(main[0].metric).definition,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "recommendations": list(map(recommendation_sentences, study.recommendations)),
         "verdict": verdict_of(study.summary, study.findings, study.recommendations),
@@ -216,15 +214,3 @@ def _mean_words(scores: Scores) -> str:
     if folds > 1:
         return f"mean of {folds} folds"
     return f"mean of {seeds} seeds" if seeds > 1 else "the only fold"
-
-
-@cache
-def vega_bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, which may stand in HTML."""
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def script_hash(script: str) -> str:
-    """Name a script in a content security policy, by what stands in it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -120,6 +120,58 @@ def test_hovering_over_a_point_shows_its_image_and_class(visit):
     assert page.locator("#vg-tooltip-element h2").inner_text() in {HOSTILE, *(f"class {i}" for i in range(1, 5))}
 
 
+def test_arrow_keys_reach_every_picture_that_hovering_shows(visit):
+    opened = visit()
+    opened.open_first()
+    page, box = opened.page, "[data-chart=projection] .plot"
+    page.locator(box).first.focus()
+    page.keyboard.press("ArrowRight")
+    image = page.locator("#vg-tooltip-element.visible img")
+    image.wait_for()
+    assert image.get_attribute("src").startswith("data:image/webp;base64,")
+    said = page.locator("#said").inner_text()
+    assert said == page.locator("#vg-tooltip-element h2").inner_text()
+    assert said in {HOSTILE, *(f"class {i}" for i in range(1, 5))}
+    marks = page.locator(f"{box} svg .mark-symbol.role-mark path").count() // 2  # of the best and of the last layer
+    for _ in range(marks + 3):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("stops(document.activeElement).indexOf(reached)") == marks - 1  # it stays at the last
+    page.keyboard.press("Escape")
+    assert page.locator("#vg-tooltip-element.visible").count() == page.locator(".reached").count() == 0
+
+
+def test_arrow_keys_say_every_layer_of_a_curve_from_left_to_right(visit):
+    opened = visit()
+    page = opened.page
+    page.locator("[data-chart=overview] .plot").focus()
+    said = []
+    for _ in range(len(LAYERS) * len(MODELS)):
+        page.keyboard.press("ArrowRight")
+        said.append(page.locator("#said").inner_text())
+    assert len(set(said)) == len(said)
+    of_small = [words for words in said if words.startswith("small, layer")]
+    assert [words.split("(")[1].split(")")[0] for words in of_small] == list(LAYERS)
+    value = table_rows(page, "networks")[0][3]
+    assert any(f"NMI {value}" in words for words in of_small)
+
+
+def test_a_gallery_is_read_by_keyboard_and_by_touch(visit):
+    opened = visit(viewport=PHONE, has_touch=True)
+    opened.open_all()
+    page = opened.page
+    images = page.locator(".gallery").first.locator(".lines img")
+    page.locator(".gallery .lines").first.focus()
+    for nth in range(2):
+        page.keyboard.press("ArrowRight")
+        assert page.locator(".at-picture").first.inner_text() == images.nth(nth).get_attribute("alt")
+    images.nth(4).tap()
+    assert page.locator(".at-picture").first.inner_text() == images.nth(4).get_attribute("alt")
+    mark = page.locator("[data-chart=projection] svg .mark-symbol.role-mark path").first
+    mark.scroll_into_view_if_needed()
+    mark.dispatch_event("click")
+    page.locator("#vg-tooltip-element.visible img").wait_for()
+
+
 @pytest.mark.parametrize(
     ("name", "label"),
     [("Score", "1-NN accuracy"), ("Split", "seen classes"), ("Step", "0"), ("Fold", "1")],

@@ -7,7 +7,8 @@ import pytest
 
 from stages.aggregate.figures import style
 from stages.aggregate.page.images import NO_PICTURES
-from stages.aggregate.page.render import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
+from stages.aggregate.page.render import HERE, SHOWN_CARDS, render_page
+from stages.aggregate.page.scripts import script_hash, vega_bundle
 from stages.aggregate.report.verdict import verdict_of
 from tests.aggregate.page.made import HOSTILE, METRICS
 

@@ -1,0 +1,58 @@
+"use strict";
+// The page's scripts stand in it as one, in the order of stages/aggregate/page/scripts.py. This one reads the block of
+// data, and picks rows of it by the selector. Texts from the data reach the page as text alone (textContent, or Vega's
+// own drawing).
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const controls = document.getElementById("controls");
+const MEAN = 0;                       // the first fold is the mean over all
+const [UNSEEN, SEEN] = [0, 1];        // places of the splits
+const SPLITS = ["unseen", "seen"];
+
+/** The rows of a table of columns that have these values. */
+function rowsOf(table, match = {}) {
+  const names = Object.keys(table);
+  const wanted = Object.entries(match);
+  const found = [];
+  for (let i = 0; i < (table[names[0]] ?? []).length; i++) {
+    if (wanted.every(([name, value]) => table[name][i] === value)) {
+      found.push(Object.fromEntries(names.map((name) => [name, table[name][i]])));
+    }
+  }
+  return found;
+}
+
+const curves = new Map();             // "network,metric,fold,split,step" -> row of the series
+const lastSteps = new Map();          // "network,metric" -> the last step at which it was measured
+for (const row of rowsOf(data.series)) {
+  curves.set([row.network, row.metric, row.fold, row.split, row.step].join(), row);
+  const key = [row.network, row.metric].join();
+  lastSteps.set(key, Math.max(row.step, lastSteps.get(key) ?? 0));
+}
+
+/** What the selector says: places of score, split and fold, and of the step or "last". */
+function selection() {
+  const value = (name) => Number(controls.elements[name].value);
+  const step = controls.elements.step.value;
+  return { metric: value("metric"), split: value("split"), fold: value("fold"), step: step === "last" ? step : Number(step) };
+}
+
+function curve(network, { metric, fold, split, step }) {
+  const at = step === "last" ? lastSteps.get([network, metric].join()) : step;
+  return curves.get([network, metric, fold, split, at].join());
+}
+
+const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
+const signed = (value) => (value === null || value === undefined ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
+const interval = (low, high) => (low === null || low === undefined ? "" : `[${number(low)}, ${number(high)}]`);
+const layerName = (network, place) => `${place + 1} of ${network.layers.length} (${network.layers[place]})`;
+const BANDS = {
+  classes: "interval for other classes", images: "interval for other images of these classes", sd: "± 1 standard deviation", "": "",
+};
+
+/** Say what a selection is, for captions and for people who hear the chart. */
+function when({ fold, step }) {
+  const steps = step === "last" ? "last step" : `step ${data.steps[step]}`;
+  return `${steps}, ${fold === MEAN ? data.mean : `fold ${data.folds[fold]}`}`;
+}
+const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;
