@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from stages.aggregate.curves import CURVE, MEAN, Scores
 from stages.aggregate.figures import style
 from stages.aggregate.figures.bands import draw_band, explain_intervals, has_ties, limits, tied
-from stages.aggregate.figures.depth_legend import FOLD_LINE, LINE, SPLIT_LOOKS, depth_legend
+from stages.aggregate.figures.depth_legend import FOLD_LINE, LINE, SPLIT_LOOKS, depth_legend, level_look
 from stages.aggregate.figures.frame import framed, head
 from stages.aggregate.figures.layer_axis import number_layers
 from stages.aggregate.figures.messages import course_message, scores_message
@@ -92,9 +92,9 @@ def _panel(ax: Axes, scores: Scores, curves: Sequence[pd.DataFrame], index: int,
     levels, folds = {s: levels_of(scores, curve, s) for s in SPLIT_LOOKS}, _single_folds(scores, curve, last)
     bars = len(scores.folds) == 1
     _set_limits(ax, curve, folds, [first, last], [v for own in levels.values() for v in own.values()], bars=bars)
-    for split, (color, _) in SPLIT_LOOKS.items():
-        for name, height in levels[split].items():
-            ax.axhline(height, zorder=1, **(style.LEVELS[name] | {"color": color}))
+    for split, own in levels.items():
+        for name, height in own.items():
+            ax.axhline(height, zorder=1, **level_look(name, split))
     if first != last:
         _draw(ax, _at_step(curve, UNSEEN, first), style.FIRST, light=True)
     for _, fold in folds.groupby("fold", sort=False):

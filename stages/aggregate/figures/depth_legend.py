@@ -57,7 +57,15 @@ def _has_best(points: pd.DataFrame) -> bool:
     return bool((points["better"] != "neither").any())
 
 
+def level_look(name: str, split: str) -> dict[str, Any]:
+    """How a line of chance or of raw pixels looks; where both splits' lines coincide, their dashes take turns."""
+    look = style.LEVELS[name]
+    _, dashes = look["linestyle"]
+    shift = sum(dashes) / 2 if split == SEEN else 0
+    return look | {"color": SPLIT_LOOKS[split][0], "linestyle": (shift, dashes)}
+
+
 def _level(name: str, splits: Sequence[str]) -> tuple[Any, str]:
     """A line of each split's colour beside each other, and the splits' names."""
-    lines = tuple(Line2D([], [], **(style.LEVELS[name] | {"color": SPLIT_LOOKS[split][0]})) for split in splits)
+    lines = tuple(Line2D([], [], **level_look(name, split)) for split in splits)
     return lines, f"{name}, {joined([SPLIT_LOOKS[split][1] for split in splits])}"

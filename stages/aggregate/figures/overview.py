@@ -78,7 +78,10 @@ def overview_figure(
     unseen = points[points["split"] == UNSEEN]
     scope = interval_scope(unseen)
     legend = [(_handle(networks.look(row.model)), _words(row, networks)) for row in networks.ordered]
-    legend += [(Line2D([], [], **style.LEVELS[name]), f"{name}, unseen classes") for name in levels]
+    legend += [
+        (Line2D([], [], **style.LEVELS[name]), f"{name}, unseen classes: {decimals(height)}")
+        for name, height in levels.items()
+    ]
     figure = framed(message, _details(unseen, averages, scope, networks), 3.1, legend=legend, columns=1)
     ax = figure.subplots()
     values = [*pd.concat([unseen["value"], *limits(unseen)]).dropna(), *levels.values()]

@@ -1,7 +1,7 @@
 """Generalization and accuracy against training step, a panel per network of a dataset: the paper's second figure."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class Line:
     Attributes:
         column: of steps.csv; `<column>_sd` makes its bars.
         text: its words in the legend.
-        light: thin, without bars, and only where there are several steps.
+        light: thin, without bars, and only where there are several steps at which it is not the line of `unseen`.
     """
 
     column: str
@@ -71,9 +71,10 @@ def steps_figure(
     used = [line for line in reversed(LINES) if any(line in _lines(own) for own in networks.values())]
     metric = metric_name(str(rows.iloc[0]["metric"]))
     spread = averages.words(f", bars {averages.bars}")
+    notes = _stays(networks, used) + _left_out(networks, aside)
     figure = framed(
         message,
-        f"{rows.iloc[0]['dataset']}; {spread}. g: {best} {metric} of any layer.{_left_out(networks, aside)}",
+        f"{rows.iloc[0]['dataset']}; {spread}. g: {best} {metric} of any layer.{notes}",
         (1.95 if columns > 1 else 2.4) * lines + 0.1,
         legend=[(Line2D([], [], **line.look), line.text) for line in used],
         columns=2,
@@ -95,9 +96,23 @@ def _left_out(networks: Collection[str], aside: Collection[str]) -> str:
     return f" Not counted above, since they say little: {joined(names)}." if names else ""
 
 
+def _stays(networks: Mapping[str, pd.DataFrame], used: Collection[Line]) -> str:
+    """Say where the light line is, if it is left out since it would lie below another."""
+    if not any(len(own) > 1 and _same(own) for own in networks.values()):
+        return ""
+    where = "Without a light line: the" if any(line.light for line in used) else "The"
+    return f" {where} layer that is best at the first step stays the best."
+
+
+def _same(own: pd.DataFrame) -> bool:
+    """Whether the layer that was best at the first step is the best at every step."""
+    return bool((own["unseen_fixed"].isna() | (own["unseen_fixed"] == own["unseen"])).all())
+
+
 def _lines(own: pd.DataFrame) -> tuple[Line, ...]:
     """The lines that one network has."""
-    return tuple(li for li in LINES if own[li.column].notna().any() and (len(own) > 1 or not li.light))
+    light = len(own) > 1 and not _same(own)
+    return tuple(line for line in LINES if own[line.column].notna().any() and (light or not line.light))
 
 
 def _draw_panel(ax: Axes, own: pd.DataFrame, steps: pd.Series) -> None:

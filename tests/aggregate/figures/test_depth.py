@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 
 from stages.aggregate.figures import depth, style
 from stages.aggregate.figures.depth import FOLD, TIED
+from stages.aggregate.figures.depth_legend import level_look
 from stages.aggregate.figures.frame import details_of, message_of
 from stages.aggregate.points import curves
 from stages.aggregate.tables.summary import summarize
@@ -174,6 +175,17 @@ def test_the_legend_shows_every_look_once_and_levels_in_the_colours_of_their_spl
     dashed = [line.get_color() for line in legend.findobj(Line2D) if line.get_linestyle() == "--"]
     assert dashed == [style.UNSEEN, style.SEEN] * 2
     check_layout(figure)
+
+
+@pytest.mark.parametrize("name", style.LEVELS)
+def test_where_the_lines_of_two_splits_coincide_both_colours_are_seen(name):
+    def inked(split):
+        offset, (on, off) = level_look(name, split)["linestyle"]
+        return (np.linspace(0, 100, 10_001) + offset) % (on + off) < on
+
+    seen_on_top = inked("test")
+    assert seen_on_top.mean() > 0.3
+    assert (inked("unseen") & ~seen_on_top).mean() > 0.3
 
 
 def test_a_single_checkpoint_has_no_first_one_in_the_legend(scores, one_score):

@@ -37,7 +37,7 @@ def test_the_overview_rings_every_networks_best_layer_and_names_it_in_the_legend
     named = [
         f"{row.model}: best at layer {row.best_depth + 1} of 4 ({row.best_layer}), {row.unseen:.3f}" for row in best
     ]
-    assert legend_of(figure) == [*named, "chance, unseen classes"]
+    assert legend_of(figure) == [*named, "chance, unseen classes: 0.010"]
     assert figure.axes[0].get_ylabel() == "NMI on unseen classes"
     assert message_of(figure) == "what it says"
 

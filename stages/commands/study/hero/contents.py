@@ -89,12 +89,9 @@ def collect_hero(cell: Cell, results: Path, prepared: Path, embeddings: Path) ->
     Raises:
         UserError: something is missing, or the embeddings are not those that were measured.
     """
-    row = _main_row(results, cell)
-    table = check_result(results / "depth.csv")
-    depth = read_table(table, DEPTH_COLUMNS, what="a table of scores by depth", stage="aggregate")
-    same = np.logical_and.reduce([depth[name] == getattr(row, name) for name in CURVE if name != "fold"])
-    points = depth[same & (depth["fold"] == MEAN)]
-    unseen = depth[same & (depth["fold"] != MEAN) & (depth["split"] == UNSEEN)]
+    row = _main_row(results, cell.dataset, cell.model)
+    curve = _curve(results, row)
+    unseen = curve[(curve["fold"] != MEAN) & (curve["split"] == UNSEEN)]
     store, images = open_embeddings(embeddings), open_images(prepared, cell.fold, dataset=cell.dataset)
     check_cell(store, (cell.dataset, cell.model, cell.fold, cell.seed), f"{embeddings}:")
     if row.step not in store.steps:
@@ -104,18 +101,44 @@ def collect_hero(cell: Cell, results: Path, prepared: Path, embeddings: Path) ->
             "workflow again (`dvc repro`)"
         )
     shown = list(dict.fromkeys([0, row.best_depth, row.last_depth]))
-    own, best = unseen[unseen["fold"] == cell.fold], unseen[unseen["depth"] == row.best_depth]
+    own = unseen[unseen["fold"] == cell.fold]
     scores = {int(at): float(value) for at, value in zip(own["depth"], own["value"], strict=True)}
     return Hero(
         cell=cell,
         row=row,
-        points=points,
+        points=curve[curve["fold"] == MEAN],
         planes=[Plane(at, plane_of(store, at, row.step), scores.get(at)) for at in sorted(shown)],
-        by_fold={str(fold): float(value) for fold, value in zip(best["fold"], best["value"], strict=True)},
+        by_fold=_by_fold(curve, row),
         labels=store.labels(UNSEEN),
         seen=_some(images, SEEN, images.seen),
         unseen=_some(images, UNSEEN, images.unseen),
     )
+
+
+def typical_fold(results: Path, dataset: str, model: str) -> str:
+    """Name the fold on which the best layer's main score is nearest to its mean over folds, the first of equal ones.
+
+    Raises:
+        UserError: the results have no such network.
+    """
+    row = _main_row(results, dataset, model)
+    scores = _by_fold(_curve(results, row), row)
+    return min(scores, key=lambda fold: abs(scores[fold] - row.unseen))
+
+
+def _curve(results: Path, row: SummaryRow) -> pd.DataFrame:
+    """The rows of depth.csv of a row's network and score, of every fold and of their mean."""
+    table = check_result(results / "depth.csv")
+    depth = read_table(table, DEPTH_COLUMNS, what="a table of scores by depth", stage="aggregate")
+    same = np.logical_and.reduce([depth[name] == getattr(row, name) for name in CURVE if name != "fold"])
+    rows: pd.DataFrame = depth[same]
+    return rows
+
+
+def _by_fold(curve: pd.DataFrame, row: SummaryRow) -> dict[str, float]:
+    """Fold -> the score of the best layer of a row on it."""
+    best = curve[(curve["fold"] != MEAN) & (curve["split"] == UNSEEN) & (curve["depth"] == row.best_depth)]
+    return {str(fold): float(value) for fold, value in zip(best["fold"], best["value"], strict=True)}
 
 
 def plane_of(store: Embeddings, depth: int, step: int) -> Float32:
@@ -126,15 +149,12 @@ def plane_of(store: Embeddings, depth: int, step: int) -> Float32:
     return np.asarray(places, dtype=np.float32)
 
 
-def _main_row(results: Path, cell: Cell) -> SummaryRow:
-    rows = {(row.dataset, row.model): row for row in read_summary(results / "summary.csv") if row.main}
-    if (cell.dataset, cell.model) not in rows:
-        known = [f"{dataset}/{model}" for dataset, model in rows]
-        raise UserError(
-            f"{results}: must have a best layer of {cell.dataset}/{cell.model}: "
-            f"{nearest(f'{cell.dataset}/{cell.model}', known)}"
-        )
-    return rows[cell.dataset, cell.model]
+def _main_row(results: Path, dataset: str, model: str) -> SummaryRow:
+    rows = {f"{row.dataset}/{row.model}": row for row in read_summary(results / "summary.csv") if row.main}
+    name = f"{dataset}/{model}"
+    if name not in rows:
+        raise UserError(f"{results}: must have a best layer of {name}: {nearest(name, [*rows])}")
+    return rows[name]
 
 
 def _some(images: PackedImages, split: str, classes: Sequence[str]) -> dict[str, Pixels]:

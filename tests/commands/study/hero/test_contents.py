@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stages.aggregate.result_files import finish_results
-from stages.commands.study.hero.contents import collect_hero, plane_of
+from stages.commands.study.hero.contents import collect_hero, plane_of, typical_fold
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from tests.commands.study.hero.made import CELL, SIZES, write_study
@@ -30,6 +30,14 @@ def test_what_is_shown_is_the_first_the_best_and_the_last_layer_of_one_fold(tmp_
     assert set(hero.points["fold"]) == {"mean"}
     assert (list(hero.seen), list(hero.unseen)) == (["ash", "birch", "cedar"], ["date", "elm"])
     assert {pixels.shape for pixels in hero.seen.values()} == {(2, 16, 16, 3)}
+
+
+def test_the_typical_fold_is_the_one_nearest_to_the_mean(tmp_path: Path):
+    results, *_ = write_study(tmp_path)
+    assert typical_fold(results, "toy", "net") == "0"  # 0.6 and 0.8 are as near to 0.7
+    summary = results / "summary.csv"
+    summary.write_text(summary.read_text().replace(",0.7,", ",0.75,"))
+    assert typical_fold(results, "toy", "net") == "1"
 
 
 def test_a_network_that_was_not_measured_is_named_with_the_nearest(tmp_path: Path):
