@@ -56,10 +56,11 @@ def brief_scope(rows: Sequence[SummaryRow], scope: Scope | None) -> list[str]:
         return [f"No interval is known. {few}".rstrip()]
     known = "95 %" if scope in metric_info(rows[0].metric).proven else "no proven level"
     if scope == "classes":
-        return [f"Other classes ({known}): {of}." for of in ("of this domain, training repeated", "retrained")]
+        wordings = ("other classes of this domain, training repeated", "other classes, retrained", "other classes")
+        return [f"Brackets: {words} ({known})." for words in wordings]
     return [
-        f"Other images ({known}): of these classes, with these trained networks. {few}".rstrip(),
-        f"Of these classes alone ({known}).",
+        f"Brackets: other images of these classes, these trained networks ({known}). {few}".rstrip(),
+        f"Brackets: these classes alone ({known}).",
     ]
 
 

@@ -1,4 +1,4 @@
-"""summary.md: findings, recommendations, what choosing a layer costs, a table per dataset and score, single folds."""
+"""summary.md: recommendations, findings, what choosing a layer costs, a table per dataset and score, single folds."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -30,7 +30,7 @@ Table = tuple[str, list[str], list[str], list[list[str]]]
 def markdown(
     rows: Sequence[SummaryRow], findings: Sequence[Finding] = (), regret: str = "", recommended: Sequence[str] = ()
 ) -> str:
-    """Findings, recommendations, what choosing a layer costs, and the summary: Markdown, a table per dataset and score.
+    """Recommendations, findings, what choosing a layer costs, and the summary: Markdown, a table per dataset and score.
 
     Args:
         rows: of the summary.
@@ -38,12 +38,13 @@ def markdown(
         regret: the section about what choosing a layer costs.
         recommended: what is recommended, a paragraph per dataset and network.
     """
-    parts = [f"# Which layer separates unseen classes best?\n\n{explain(rows)}\n"]
-    if findings:
-        parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
+    parts = [f"# Which layer separates unseen classes best?\n\n{scope_of(rows)}\n"]
     if recommended:
         parts.append("\n".join(["## Recommendations\n", *(f"- {text}" for text in recommended), ""]))
+    if findings:
+        parts.append("\n".join(["## Findings", *(_finding(finding) for finding in findings), ""]))
     parts += [f"## What choosing a layer costs\n\n{regret}\n"] if regret else []
+    parts.append("\n".join(["## How to read the tables\n", *(f"- {text}" for text in explain(rows)), ""]))
     for dataset, tables in tables_by_dataset(rows, "`{}`"):
         parts.append(f"## {dataset}\n")
         for heading, header, aligned, cells in tables:
@@ -52,28 +53,32 @@ def markdown(
     return "\n".join(parts)
 
 
-def explain(rows: Sequence[SummaryRow]) -> str:
-    """Say what the numbers of a summary are, in Markdown."""
+def explain(rows: Sequence[SummaryRow]) -> list[str]:
+    """Say what the numbers of a summary are, in Markdown, a text for each kind of number."""
     unproven = {scope: [info.name for info in METRIC_INFO.values() if scope not in info.proven] for scope in BOTH}
     unproven["images"] = [name for name in unproven["images"] if name not in unproven["classes"]]
     few = few_folds(rows)
-    return (
-        f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}. {averages(rows)}. *Accuracy* is that "
-        "of a fine-tuned network. *Seen* and *unseen* are the best of any layer on test images of the seen classes and "
-        "on images of the unseen classes; *best layer* is the one that is best on unseen (of the mean over seeds and "
-        "folds), chosen and scored on the same images, so that *unseen* is slightly optimistic, and "
-        "counted from 1 at the input. "
+    return [
+        "*Accuracy* is that of a fine-tuned network on test images of the seen classes.",
+        "*Seen* and *unseen* are the best of any layer, on test images of the seen classes and on images of the unseen "
+        "classes. They have different numbers of classes: compare layers, not the two splits.",
+        "*Best layer* is the one that is best on unseen (of the mean over seeds and folds), counted from 1 at the "
+        "input. It is chosen and scored on the same images, so that *unseen* is slightly optimistic.",
         f"*{OF_CLASSES[0]}* and *{HEADER[6].lower()}* are intervals of *unseen*: of other classes of this domain, as "
-        "many left out at a time and the network trained again; and of these classes with these trained networks. "
-        f"They have no proven level of {joined(unproven['classes'])}, and over other images of "
-        f"{joined(unproven['images'])}; of the others it is 95 %. "
-        f"{few + ' ' if few else ''}"
-        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores. *Lead* is that of an "
-        "earlier layer over the last without the choice's bias: chosen on the other folds, of a single fold on the "
-        "other half of the images. The two columns after it say, in each scope, by how much the best earlier layer is "
-        "better at least and at most (one-sided bounds, each by itself). "
-        "Seen and unseen scores have different numbers of classes: compare layers, not the two splits."
-    )
+        "many left out at a time and the network trained again; and of these classes with these trained networks."
+        f"{' ' + few if few else ''}",
+        f"These intervals have no proven level of {joined(unproven['classes'])}, and over other images of "
+        f"{joined(unproven['images'])}; of the others it is 95 %.",
+        "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores.",
+        "*Lead* is that of an earlier layer over the last without the choice's bias: chosen on the other folds, of a "
+        "single fold on the other half of the images. The two columns after it say, in each scope, by how much the "
+        "best earlier layer is better at least and at most (one-sided bounds, each by itself).",
+    ]
+
+
+def scope_of(rows: Sequence[SummaryRow]) -> str:
+    """Say at which step, and over what the values are means."""
+    return f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}. {averages(rows)}."
 
 
 def averages(rows: Sequence[SummaryRow]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from stages.aggregate.report.summary_md import explain, tables_by_dataset
+from stages.aggregate.report.summary_md import explain, scope_of, tables_by_dataset
 from stages.aggregate.tables.summary import SummaryRow
 
 PREAMBLE = r"""\documentclass[10pt]{article}
@@ -25,7 +25,7 @@ BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 
 def latex(rows: Sequence[SummaryRow]) -> str:
     """The summary as LaTeX: a section per dataset, a booktabs table per score."""
-    parts = [PREAMBLE, _emphasized(explain(rows)) + "\n"]
+    parts = [PREAMBLE, _emphasized(" ".join([scope_of(rows), *explain(rows)])) + "\n"]
     for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         parts.append(rf"\section*{{{_escaped(dataset)}}}")
         for heading, header, aligned, cells in tables:

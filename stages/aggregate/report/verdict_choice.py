@@ -161,13 +161,13 @@ def _counts(found: Sequence[Recommendation]) -> list[str]:
     tied = sum(len(each.shortlist) > 1 for each in useful)
     scopes = {each.shortlist_scope for each in useful if each.shortlist_scope}
     scope = f" ({SHORT['images' if 'images' in scopes else 'classes']})" if scopes else ""
-    best = [f"one network is best in {alone} of {len(compared)}"] if compared else []
-    ties = [f"layers tie in {tied} of {len(useful)} cells"] if scopes else ["which layers tie is not known"]
-    none = [f"{len(found) - len(useful)} of {len(found)} cells beat no raw pixels or chance"]
+    best = [f"one network is best in {alone} of {len(compared)} datasets"] if compared else []
+    ties = [f"layers tie in {tied} of {len(useful)} cases"] if scopes else ["which layers tie is not known"]
+    none = [f"{len(found) - len(useful)} of {len(found)} cases beat no raw pixels or chance"]
     said = [*best, *ties, *(none if len(useful) < len(found) else [])]
     text = f"{'; '.join(said)}{scope}"
     brief = f"{'; '.join([*ties, *best])}{scope}"
-    return [f"Take a layer of each by `whichlayer recommend`: {text}.", f"{at_start(text)}.", f"{at_start(brief)}."]
+    return [f"`whichlayer recommend` names a layer for each case: {text}.", f"{at_start(text)}.", f"{at_start(brief)}."]
 
 
 def _name(name: str) -> str:

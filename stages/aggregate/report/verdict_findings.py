@@ -12,7 +12,7 @@ from stages.aggregate.report.scopes import SHORT, THESE_CLASSES
 CLAIMS = {
     ACCURACY: ("(i) Accuracy does not imply generalization", "(i) Accuracy need not generalize", "(i) Accuracy"),
     DEPTH: ("(ii) Deeper is not always better",),
-    FINE_TUNING: ("(iii) What fine-tuning did to g", "(iii) Fine-tuning and g"),
+    FINE_TUNING: ("(iii) What fine-tuning did to g", "(iii) g after fine-tuning"),
 }
 
 ORDER = (
@@ -25,7 +25,7 @@ ORDER = (
 def finding_line(finding: Finding) -> list[str]:
     """Say what holds, in wordings from long to short."""
     alone = len({(each.dataset, each.network) for each in finding.outcomes}) == 1
-    said = _alone(finding.outcomes) if alone else [_counted(finding.outcomes)]
+    said = _alone(finding.outcomes) if alone else _counted(finding.outcomes)
     return [f"{claim}: {text}" for text in said for claim in CLAIMS[finding.claim]]
 
 
@@ -52,14 +52,15 @@ def _with_note(outcome: Outcome) -> str:
     return f"{outcome.status}, {note}{scope}"
 
 
-def _counted(outcomes: Sequence[Outcome]) -> str:
-    """Count the statuses, each network or dataset once, by the wider scope that is known of any."""
+def _counted(outcomes: Sequence[Outcome]) -> list[str]:
+    """Count the statuses, each network or dataset once, by the wider scope that is known of any; fully, and briefly."""
     scope = next((each for each in BOTH if any(outcome.scope == each for outcome in outcomes)), None)
     known = {(each.dataset, each.network): each.status for each in outcomes if each.scope == scope}
     names = {(each.dataset, each.network) for each in outcomes}
     counts = Counter([*known.values(), *[UNKNOWN] * len(names - set(known))])
-    said = ", ".join(f"{counts[status]} {status}" for status in ORDER if counts[status])
-    if all(network is None for _, network in names):
-        by_dataset = ", ".join(f"{status} in {counts[status]}" for status in ORDER if counts[status])
-        said = f"{by_dataset} of {len(names)} datasets"
-    return f"{said}{f' ({SHORT[scope]})' if scope else ''}"
+    by_status = ", ".join(f"{status} in {counts[status]}" for status in ORDER if counts[status])
+    briefly = ", ".join(f"{counts[status]} {status}" for status in ORDER if counts[status])
+    of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
+    what = "datasets" if of_datasets else "cases" if several else "networks"
+    said = [f"{by_status} of {len(names)} {what}", *([] if of_datasets else [briefly])]
+    return [f"{text}{f' ({SHORT[scope]})' if scope else ''}" for text in said]

@@ -16,7 +16,8 @@ def table(text, heading):
 
 def test_there_is_a_table_per_score_and_one_of_single_folds(summary):
     text = markdown(summary)
-    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE) == ["handwriting", "NMI", "NMI, fold by fold", "k-NN purity"]
+    headings = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
+    assert headings == ["How to read the tables", "handwriting", "NMI", "NMI, fold by fold", "k-NN purity"]
     assert [row["Model"] for row in table(text, "NMI")] == ["`small`", "`small_scratch`"]
     folds = table(text, "NMI, fold by fold")
     assert [row["Fold"] for row in folds] == ["0", "1", "2", "3"] * 2
@@ -51,13 +52,15 @@ def test_one_fold_has_no_columns_of_other_classes_and_says_why():
     assert "One choice of unseen classes cannot tell how others would come out." in text
 
 
-def test_the_findings_stand_before_the_tables(summary):
-    text = markdown(summary, evaluate_findings([evidence(*summary[:2])], STEPS))
-    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE)[:6] == [
+def test_the_answers_stand_before_the_tables(summary):
+    text = markdown(summary, evaluate_findings([evidence(*summary[:2])], STEPS), recommended=["take it"])
+    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE)[:8] == [
+        "Recommendations",
         "Findings",
         "(i) High accuracy on seen classes does not imply generalization",
         "(ii) Deeper is not always better",
         "(iii) What fine-tuning did to g",
+        "How to read the tables",
         "handwriting",
         "NMI",
     ]

@@ -86,7 +86,7 @@ def test_the_verdict_of_one_network(results):
     write(results, [row, *scores(row, knn_purity=3, probe_accuracy=2, map_at_r=3)])
     assert lines_of(results) == [
         "handwriting: 4 folds of 5 unseen classes, 2,000 images, 1 seed, step 100.",
-        "NMI: chance 0.010, raw pixels 0.100. Other classes (95 %): retrained.",
+        "NMI: chance 0.010, raw pixels 0.100. Brackets: other classes, retrained (95 %).",
         "network              acc.  best    NMI [other classes]    last  lead (at least)",
         "efficientnet_lite0  0.760  5 of 9  0.390 [0.310, 0.470]  0.240  +0.140 (+0.030)",
         "Take efficientnet_lite0: layer 5 of 9 (blocks.3) at step 100 (40 % of the",
@@ -95,7 +95,7 @@ def test_the_verdict_of_one_network(results):
         "Layer by use: classifier (probe) 3; retrieval (k-NN, MAP@R) 4; discovery (NMI) 5",
         "(i) Accuracy need not generalize: cannot be judged (one accurate network)",
         "(ii) Deeper is not always better: supported (other classes and other images)",
-        "(iii) Fine-tuning and g: cannot be judged (no step 0 beside a later step)",
+        "(iii) g after fine-tuning: cannot be judged (no step 0 beside a later step)",
         "Best scores are slightly optimistic. More: summary.md in data/results/",
     ]
 
@@ -191,9 +191,9 @@ def test_few_folds_speak_of_their_own_classes_alone(results, folds, told, seeds,
     data, _, few_words = told.format(counted).partition(". ")
     assert f"handwriting: {data.rstrip('.')}." in text
     if folds < 3:
-        assert "Of these classes alone (no proven level)." in text or few_words in text
+        assert "Brackets: these classes alone (no proven level)." in text or few_words in text
     else:
-        assert "Other classes (95 %): " in text
+        assert "Brackets: other classes" in text
     assert ("(other classes" in text) == (folds > 2)
     assert ("NMI [other images]" in text, "0.390 [0.370, 0.410]" in text) == (folds < 3, folds < 3)
     assert ("+0.140 (+0.100)" if folds < 3 else "+0.140 (+0.030)") in text
@@ -202,7 +202,7 @@ def test_few_folds_speak_of_their_own_classes_alone(results, folds, told, seeds,
 def test_a_score_of_no_proven_level_claims_none(results):
     write(results, [network(metric="ari")])
     text = text_of(results)
-    assert "Other classes (no proven level): " in text
+    assert re.search(r"Brackets: other classes[^(]* \(no proven level\)\.", text)
     assert "95" not in text
 
 
@@ -210,7 +210,7 @@ def test_a_probe_as_the_main_score(results):
     rows = [network(name, metric="probe_accuracy", **ONE_FOLD) for name in ("a", "efficientnet_lite0_scratch")]
     write(results, [*rows, *scores(rows[0], nmi=7)])
     text = text_of(results)
-    assert "linear probe accuracy: chance 0.010, raw pixels 0.100. Of these classes alone (no proven level)." in text
+    assert "linear probe accuracy: chance 0.010, raw pixels 0.100. Brackets: these classes alone (no proven " in text
     assert re.search(r"classifier \((?:linear )?probe\) 5; discovery \(NMI\) 8", text)
 
 
@@ -267,10 +267,10 @@ def test_several_datasets_have_a_row_of_their_best_network_each_as_far_as_there_
     assert lines[3].split()[:5] == ["calligraphy", "net6", "5", "of", "9"]
     shown = sum(" net6 " in line for line in lines)
     assert f"{6 - shown} more datasets: 0.360" in text
-    assert "layers tie in 41 of 41 cells" in text.lower()
+    assert "layers tie in 41 of 41 cases" in text.lower()
     assert "one network is best in 1 of 6" in text.lower()
     assert re.search(r"Another layer by use: retrieval \(k-NN(?: purity)?\) 7 of 42", text)
-    assert "(ii) Deeper is not always better: 42 supported (other classes)" in text
+    assert "(ii) Deeper is not always better: supported in 42 of 42 cases (other classes)" in text
     assert re.search(r"\(i\) .*no counter-example in 6 of 6 datasets \(other classes\)", text)
 
 
