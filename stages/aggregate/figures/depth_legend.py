@@ -59,10 +59,9 @@ def _has_best(points: pd.DataFrame) -> bool:
 
 def level_look(name: str, split: str) -> dict[str, Any]:
     """How a line of chance or of raw pixels looks; where both splits' lines coincide, their dashes take turns."""
-    look = style.LEVELS[name]
-    _, dashes = look["linestyle"]
+    _, dashes = style.LEVELS[name]["linestyle"]
     shift = sum(dashes) / 2 if split == SEEN else 0
-    return look | {"color": SPLIT_LOOKS[split][0], "linestyle": (shift, dashes)}
+    return {**style.LEVELS[name], "color": SPLIT_LOOKS[split][0], "linestyle": (shift, dashes)}
 
 
 def _level(name: str, splits: Sequence[str]) -> tuple[Any, str]:
