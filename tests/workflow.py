@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,10 @@ class Workflow:
         """Run `dvc repro`; return the stages that were computed, as `measure@tiny-a-0-0`."""
         self.run("dvc", "repro")
         return self.computed()
+
+    def changed(self) -> set[str]:
+        """Stages whose own code, parameters or inputs changed; not those that would follow."""
+        return set(re.findall(r"(?m)^Running stage '(.+?)'", self.run("dvc", "repro", "--dry").stdout))
 
     def computed(self) -> set[str]:
         """Stages that ran since the last call, by their own log: a stage restored from the cache writes no line."""
