@@ -66,5 +66,5 @@ def level_look(name: str, split: str) -> dict[str, Any]:
 
 def _level(name: str, splits: Sequence[str]) -> tuple[Any, str]:
     """A line of each split's colour beside each other, and the splits' names."""
-    lines = tuple(Line2D([], [], **level_look(name, split)) for split in splits)
+    lines = tuple(Line2D([], [], **(style.LEVELS[name] | {"color": SPLIT_LOOKS[split][0]})) for split in splits)
     return lines, f"{name}, {joined([SPLIT_LOOKS[split][1] for split in splits])}"

@@ -31,7 +31,7 @@ function reach(stop) {
 }
 
 function leave() {
-  if (reached?.__data__) reached.dispatchEvent(new PointerEvent("pointerout", { bubbles: true }));
+  document.getElementById("vg-tooltip-element")?.classList.remove("visible");
   reached?.classList.remove("reached");
   reached = null;
 }
@@ -40,10 +40,7 @@ const spoken = (tip) => Object.entries(tip).filter(([name]) => name !== "image")
   .map(([name, value]) => (name === "title" ? value : `${name} ${value}`)).join(", ");
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") {
-    leave();
-    document.getElementById("vg-tooltip-element")?.classList.remove("visible");
-  }
+  if (event.key === "Escape") leave();
   if (!event.target.matches(".plot, .lines") || !(event.key in KEYS)) return;
   const all = stops(event.target), at = all.indexOf(reached);
   const next = at < 0 ? (KEYS[event.key] > 0 ? 0 : all.length - 1) : at + KEYS[event.key];
