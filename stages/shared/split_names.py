@@ -9,7 +9,7 @@ SEEN = "test"
 """Other images of the seen classes."""
 
 UNSEEN = "unseen"
-"""Images of classes that training never saw."""
+"""Images of classes that were not fine-tuned on; pre-training may have seen such."""
 
 SEEN_MATCHED, UNSEEN_MATCHED = "seen_matched", "unseen_matched"
 """Selections of both of as many classes, and as many images of each class."""
