@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install setup check test test-slow repro status bench coverage plan docs
+.PHONY: install setup check test test-slow repro status bench coverage faults plan docs
 
 install: .venv/installed
 
@@ -52,6 +52,9 @@ bench: setup
 
 coverage: setup
 	python -m tests.bench.simulation
+
+faults: setup
+	python -m tests.faults
 
 docs: setup
 	python -m tests.reference

@@ -139,10 +139,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return artifacts(project.folder)
 
 
-@pytest.mark.parametrize("kind", KILLERS)
-def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
-    tmp_path: Path, undisturbed: dict[str, bytes], kind: str
-):
+def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(tmp_path: Path, undisturbed: dict[str, bytes]):
     project = make_small_project(tmp_path / "project")
     target, printed = "embed@mine-net-0-0", []
 
@@ -153,7 +150,8 @@ def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
         rows = (kept_progress(project, "embeddings") or {}).get("rows", {})
         return isinstance(rows, dict) and sum(rows.get("embed", {}).values()) >= images
 
-    for moment in (lambda: trained(80), lambda: trained(240), lambda: embedded(1), lambda: embedded(250)):
+    moments = (lambda: trained(80), lambda: trained(240), lambda: embedded(1), lambda: embedded(250))
+    for kind, moment in zip(("dvc", "group", "stage", "dvc"), moments, strict=True):
         killed, said = kill_when(project, KILLERS[kind], moment, target)
         assert killed, said
         printed.append(said)

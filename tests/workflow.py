@@ -45,6 +45,14 @@ class Workflow:
                 shutil.copy(source, target)
         self._seen = 0
 
+    @classmethod
+    def opened(cls, folder: Path) -> "Workflow":
+        """A project that is there already, as a copy of another."""
+        workflow = cls.__new__(cls)
+        workflow.folder, workflow._seen = folder, 0
+        workflow.computed()
+        return workflow
+
     def start_repository(self) -> None:
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q", "-f")

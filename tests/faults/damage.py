@@ -120,3 +120,9 @@ ARTIFACTS = [
     ),
 ]
 """Every kind of file that passes from one stage to another."""
+
+
+def blamed(path: Path, sibling: Path, damage: str) -> list[Path]:
+    """Files that a message may name: the damaged one; of two exchanged ones either, or what those belie."""
+    described = path.parent.with_name("zarr.json") if path.parent.name == "digests" else path
+    return [path, sibling, described] if damage == "swap" else [path]

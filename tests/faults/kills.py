@@ -1,6 +1,7 @@
 """Kill a running `dvc repro` at a chosen moment, in the ways in which that happens, and compare what comes of it."""
 
 import contextlib
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -27,14 +28,27 @@ def kill_dvc(dvc: "subprocess.Popen[str]") -> None:
 
 
 def kill_stage(dvc: "subprocess.Popen[str]") -> None:
-    """The stage's first process alone."""
-    for process in psutil.Process(dvc.pid).children(recursive=True):
-        if is_stage(process):
-            kill(process)
+    """The first process of a stage alone, as soon as there is one."""
+    while dvc.poll() is None:
+        stages = [each for each in psutil.Process(dvc.pid).children(recursive=True) if is_stage(each)]
+        if stages:
+            kill(stages[0])
             return
+        time.sleep(0.01)
 
 
 KILLERS: dict[str, Killer] = {"group": kill_group, "dvc": kill_dvc, "stage": kill_stage}
+
+
+def send_to_all(number: signal.Signals) -> Killer:
+    """A signal to all at once, as Ctrl-C in a terminal sends it."""
+
+    def send(dvc: "subprocess.Popen[str]") -> None:
+        for process in [psutil.Process(dvc.pid), *psutil.Process(dvc.pid).children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    return send
 
 
 def kill(process: psutil.Process) -> None:

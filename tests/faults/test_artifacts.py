@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.console import UserError
-from tests.faults.damage import ARTIFACTS, DAMAGES, Artifact
+from tests.faults.damage import ARTIFACTS, DAMAGES, Artifact, blamed
 from tests.faults.handed_over import NAMES, READERS, write_study
 
 
@@ -39,12 +39,6 @@ def test_damage_is_one_sentence_that_names_the_file(study: Path, tmp_path: Path,
     assert message.startswith(tuple(f"{each}: " for each in blamed(path, sibling, damage)))
     assert re.search(r"[;,] (or )?run the \w+ stage again \(`dvc repro --force`\)$", message)
     assert "\n" not in message
-
-
-def blamed(path: Path, sibling: Path, damage: str) -> list[Path]:
-    """Files that a message may name: the damaged one; of two exchanged ones either, or what those belie."""
-    described = path.parent.with_name("zarr.json") if path.parent.name == "digests" else path
-    return [path, sibling, described] if damage == "swap" else [path]
 
 
 def test_another_folds_table_concerns_no_cell_of_this_fold(study: Path, tmp_path: Path):

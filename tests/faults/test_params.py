@@ -13,11 +13,11 @@ from stages.shared.console import UserError
 from stages.shared.params import checked
 from stages.shared.plain_text import CONTROL, plain
 from stages.shared.yaml_file import read_yaml
+from tests.faults.changed_params import FEW, small_params
 from tests.faults.params import mutated, mutated_text
 
 ROOT = Path(__file__).parents[2]
 CONTENT: dict[str, Any] = read_yaml(ROOT / "params.yaml")
-FEW = {"handwriting", "calligraphy", "efficientnet_lite0", "swin_small_scratch", "resnet50", "clip_vit_b32"}
 SEEDS = st.integers(0, 2**32)
 
 
@@ -40,16 +40,7 @@ def test_wrong_values_are_one_message(seed: int):
 
 @pytest.fixture(scope="module")
 def small() -> str:
-    """The sections, with few entries: the parser is slow."""
-    lines = (ROOT / "params.yaml").read_text().splitlines(keepends=True)
-    kept, wanted, table = [], True, False
-    for line in lines:
-        if not line.startswith(" "):
-            table, wanted = line.startswith(("datasets:", "models:")), True
-        elif table and line.startswith("  ") and line[2] not in " #":
-            wanted = line.strip().partition(":")[0] in FEW
-        kept += [line] if wanted else []
-    return "".join(kept)
+    return small_params()
 
 
 @settings(max_examples=150, derandomize=True, deadline=None, database=None)

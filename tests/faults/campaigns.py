@@ -1,0 +1,16 @@
+"""All campaigns, by the name that `--only` takes; the short ones first."""
+
+from tests.faults import changed_params, changed_raw_data, damaged_inputs, damaged_outputs, killed_runs, scarcity
+from tests.faults.campaign import Campaign
+
+CAMPAIGNS: dict[str, Campaign] = {
+    "images": changed_raw_data.IMAGES,
+    "archives": changed_raw_data.ARCHIVES,
+    "tables": changed_raw_data.TABLES,
+    "weights": changed_raw_data.WEIGHTS_FILES,
+    "params": changed_params.CAMPAIGN,
+    "inputs": damaged_inputs.CAMPAIGN,
+    "outputs": damaged_outputs.CAMPAIGN,
+    "scarcity": scarcity.CAMPAIGN,
+    "kills": killed_runs.CAMPAIGN,
+}

@@ -1,0 +1,58 @@
+"""Campaign: `dvc repro` is killed or stopped at some moment, then run again, and compared with an undisturbed run."""
+
+import random
+import signal
+import time
+
+from tests.faults.bases import LEARNING_RATE, duration
+from tests.faults.campaign import Campaign, Place, seed_of, shuffled
+from tests.faults.kills import KILLERS, artifacts, kill_when, leftovers, send_to_all
+from tests.faults.outcomes import Outcome, failure, same_or_failure
+from tests.workflow import Workflow
+
+KILLS, STOPS = 60, 8
+STOPPERS = {name: send_to_all(signal.Signals[name]) for name in ("SIGINT", "SIGTERM")}
+"""Who asks a whole `dvc repro` to end: Ctrl-C in a terminal, the end of a job."""
+
+EDITS = {"": {}, "then-edit": LEARNING_RATE}
+LOCKED = ("rwlock", "Unable to acquire lock", "JSON structure is corrupted")
+"""What DVC says of a lock that its killed process left: here alone a second run, after a repair, is allowed."""
+
+VERIFY = ("whichlayer", "verify", "--repair", "--yes")
+
+
+def names() -> list[str]:
+    """`group then-edit 7`: who is killed, whether the learning rate is edited after that, and a seed; `SIGINT 60`."""
+    kinds = [" ".join(filter(None, (killer, edit))) for killer in KILLERS for edit in EDITS]
+    kills = shuffled(f"{kinds[number % len(kinds)]} {number}" for number in range(KILLS))
+    return kills + [f"{name} {KILLS + number}" for number in range(STOPS // len(STOPPERS)) for name in STOPPERS]
+
+
+def run(trial: str, place: Place) -> Outcome:
+    """Kill one run, edit the parameters or not, run again, compare."""
+    killer, edited = trial.split()[0], "then-edit" in trial
+    project, base = place.copy("unstarted"), place.base("changed" if edited else "short")
+    ends = time.monotonic() + random.Random(seed_of(trial)).uniform(0.5, duration(place.base("short")))
+    killed, said = kill_when(project, (KILLERS | STOPPERS)[killer], lambda: time.monotonic() > ends)
+    if "Traceback" in said:
+        return failure("a traceback of the run that was killed", said)
+    project.edit_params(EDITS["then-edit" if edited else ""])
+    return after_kill(project, artifacts(base), said if killed else "ended before it was killed")
+
+
+def after_kill(project: Workflow, expected: dict[str, bytes], before: str) -> Outcome:
+    """Run again and compare; where DVC stands before a lock of the killed one, repair that first."""
+    again, how = project.run("dvc", "repro", ok=False), ""
+    if again.returncode and any(word in again.stderr for word in LOCKED):
+        repaired = project.run(*VERIFY, ok=False)
+        again = project.run("dvc", "repro", ok=False)
+        how = f"after `whichlayer verify --repair` ({repaired.returncode})"
+    if again.returncode:
+        return failure("the next run fails", f"{before}\n{again.stdout}\n{again.stderr}")
+    if leftovers(project):
+        return failure(f"scratch is left: {', '.join(leftovers(project))}")
+    return same_or_failure(artifacts(project.folder), expected, f"{before}\n{again.stdout}", how)
+
+
+BASES = ("unstarted", "short", "changed")
+CAMPAIGN = Campaign("dvc repro killed or stopped at some moment, run again", names(), run, BASES, seconds=900)
