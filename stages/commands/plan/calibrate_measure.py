@@ -24,7 +24,10 @@ from stages.shared.embedding_writer import EmbeddingWriter
 from stages.shared.split_names import SEEN, UNSEEN
 
 MOST_IMAGES = 1000
-"""Of a split: more take proportionally longer."""
+"""Of a split that are timed: how much longer more take is extended from these and half of these."""
+
+SLOWEST_GROWTH, FASTEST_GROWTH = 1.0, 2.0
+"""Powers of the number of images: a pass over them, and all their distances."""
 
 RANK = 60
 """Directions in which the made-up embeddings vary, with a falling spectrum."""
@@ -51,35 +54,72 @@ def time_measuring(
     start = time.time() - began
     counts = {SEEN: (images.test, images.classes), UNSEEN: (images.unseen, max(2, images.unseen_classes))}
     counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
-    shrunk = {split: math.ceil(count / MOST_IMAGES) for split, (count, _) in counts.items()}
-    spent: dict[int, float] = defaultdict(float)
+    ratios = {split: max(1.0, count / MOST_IMAGES) for split, (count, _) in counts.items()}
+    timed = seconds_by_job(params, counts, ratios, width, steps)
+    if max(ratios.values()) > 1:
+        halves = seconds_by_job(params, counts, {split: 2 * ratio for split, ratio in ratios.items()}, width, steps)
+        timed = {at: extended(halves[at], seconds, ratios[at[0]]) for at, seconds in timed.items()}
+    first, middle, last = (
+        sum(seconds for (_, step), seconds in timed.items() if step == at) for at in timed_steps(steps)
+    )
+    between = (len(steps) - 2) * middle
+    return Speed(first + between + last, own_memory(), start), last
+
+
+def timed_steps(steps: Sequence[int]) -> tuple[int, int, int]:
+    """The first, a middle and the last step."""
+    return steps[0], steps[len(steps) // 2], steps[-1]
+
+
+def extended(half: float, whole: float, ratio: float) -> float:
+    """Extend the time of some images to `ratio` times as many, by the power by which it grew from half of them."""
+    power = math.log2(whole / half) if half > 0 else SLOWEST_GROWTH
+    power = min(max(power, SLOWEST_GROWTH), FASTEST_GROWTH)
+    return float(whole * ratio**power)
+
+
+def seconds_by_job(
+    params: MeasureParams,
+    counts: Mapping[str, tuple[int, int]],
+    ratios: Mapping[str, float],
+    width: int,
+    steps: Sequence[int],
+) -> dict[tuple[str, int], float]:
+    """Measure one layer, and time its jobs by split and step.
+
+    Args:
+        params: the `measure` section.
+        counts: images and classes of every split.
+        ratios: by how much fewer images are measured.
+        width: number of features.
+        steps: of the checkpoints, of which the first, a middle and the last are timed.
+    """
+    spent: dict[tuple[str, int], float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
-        write_layer(Path(folder) / "store", counts, shrunk, width, steps)
+        write_layer(Path(folder) / "store", counts, ratios, width, steps)
         cell = Cell(open_embeddings(Path(folder) / "store"), params)
         with one_thread(params):
             for job in plan_jobs(cell.store, params):
-                if job.step in (steps[0], steps[len(steps) // 2], steps[-1]):
-                    spent[job.step] += seconds_of(cell, job) * shrunk[job.split]
-    middle = spent[steps[len(steps) // 2]] if len(steps) > 2 else 0.0
-    ends = sum(spent[step] for step in {steps[0], steps[-1]})
-    return Speed(ends + (len(steps) - 2) * middle, own_memory(), start), spent[steps[-1]]
+                if job.step in timed_steps(steps):
+                    spent[job.split, job.step] += seconds_of(cell, job)
+    return dict(spent)
 
 
 def write_layer(
-    path: Path, counts: Mapping[str, tuple[int, int]], shrunk: Mapping[str, int], width: int, steps: Sequence[int]
+    path: Path, counts: Mapping[str, tuple[int, int]], ratios: Mapping[str, float], width: int, steps: Sequence[int]
 ) -> None:
     """Write a store of one layer: classes that overlap, the same at every step.
 
     Args:
         path: of the store.
         counts: images and classes of every split.
-        shrunk: by how much fewer images are written.
+        ratios: by how much fewer images are written.
         width: number of features.
         steps: of the checkpoints.
     """
     parts, values = [], []
     for split, (count, classes) in counts.items():
-        kept = max(-(-count // shrunk[split]), 2 * classes)
+        kept = max(math.ceil(count / ratios[split]), 2 * classes)
         names = np.arange(kept) % classes
         ids = [f"{split}{i}" for i in range(kept)]
         labels = [f"{split} {name}" for name in names]

@@ -10,6 +10,8 @@ from stages.commands.plan.calibrate import Speed, extended, in_new_process, time
 from stages.commands.plan.calibrate_measure import time_measuring, write_layer
 from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
+from stages.measure.cell import Cell
+from stages.measure.jobs import Job
 from stages.shared.embedding_store import open_embeddings
 from tests.commands.edited import config
 
@@ -39,7 +41,7 @@ def test_layers_are_written_with_the_classes_and_images_asked_for(tmp_path: Path
     assert np.unique(store.labels("unseen")).tolist() == ["unseen 0", "unseen 1"]
 
 
-def test_a_second_per_job_adds_up_over_steps_and_images(monkeypatch: pytest.MonkeyPatch):
+def test_seconds_of_jobs_add_up_over_steps_and_splits(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(calibrate_measure, "seconds_of", lambda cell, job: 1.0)
     params = config({"measure.analyses": []}).measure
 
@@ -50,7 +52,18 @@ def test_a_second_per_job_adds_up_over_steps_and_images(monkeypatch: pytest.Monk
     assert total(40, 60, [0, 5]) == (4, 2)  # one job per split and step
     assert total(40, 0, [0, 5]) == (2, 1)
     assert total(40, 60, [0, 1, 2, 3, 5]) == (10, 2)  # those between take what the middle one takes
-    assert total(40, 2500, [0, 5]) == (8, 4)  # every third unseen image is timed
+
+
+@pytest.mark.parametrize("power", [1, 1.5, 2])
+def test_time_of_many_images_grows_by_the_power_by_which_it_grew(monkeypatch: pytest.MonkeyPatch, power: float):
+    def seconds(cell: Cell, job: Job) -> float:
+        return float(len(cell.store.labels(job.split))) ** power
+
+    monkeypatch.setattr(calibrate_measure, "seconds_of", seconds)
+    params = config({"measure.analyses": []}).measure
+    speed, pixels = time_measuring(params, Images(60, 0, 2500, 3, 5), 8, [0, 5], 0.0)
+    assert pixels == pytest.approx(2500**power)
+    assert speed.seconds == pytest.approx(2 * 2500**power)
 
 
 def test_a_cell_takes_what_its_passes_take(monkeypatch: pytest.MonkeyPatch):
