@@ -179,7 +179,7 @@ def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], worker
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(path, params))
     try:
         yield from pool.map(_score, jobs)
-    except BrokenProcessPool:
+    except (BrokenProcessPool, EOFError, ConnectionError):  # the last two of the server that starts them
         raise UserError(
             f"one of {workers} measuring processes was killed, most likely for want of memory; use fewer with "
             "--workers or WHICHLAYER_WORKERS"

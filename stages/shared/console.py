@@ -118,19 +118,20 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         with stop_on_signals():
             main()
     except UserError as error:
-        _fail(str(error))
+        fail(str(error))
     except Exception as error:
         said = explain(error)
         if said is None:
             raise
-        _fail(said)
+        fail(said)
     except Stopped as stopped:
         print(f"stopped by {stopped}", file=sys.stderr, flush=True)
         sys.exit(stopped.status)
     sys.exit(0)
 
 
-def _fail(message: str) -> NoReturn:
+def fail(message: str) -> NoReturn:
+    """Print an error and exit with status 2."""
     print(f"error: {plain(message)}", file=sys.stderr, flush=True)
     sys.exit(2)
 

@@ -8,6 +8,11 @@ import errno
 import os
 from collections.abc import Iterator
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 BROKEN = (errno.EIO, errno.ESTALE, errno.EREMOTEIO) if hasattr(errno, "EREMOTEIO") else (errno.EIO, errno.ESTALE)
@@ -18,13 +23,30 @@ WANTING_MEMORY = (
     "out of memory",  # torch's for a GPU
     "bad_alloc",
     "failed to map segment",  # a library that does not fit
+    "start new thread",
 )
+
+LEAST_ADDRESS_SPACE = 4 << 30
+"""Bytes that a stage's libraries reserve, of which they use few; with less, some wait for ever and some crash."""
 
 MEMORY = (
     "not enough memory; free some, or take less at once: fewer processes (WHICHLAYER_WORKERS), a smaller "
     "embed.batch_size (scores stay) or finetune.batch_size (training changes); `whichlayer plan` says what each stage "
     "needs"
 )
+
+
+def explain_address_space() -> str | None:
+    """Say in one sentence that a process may not reserve the memory that a stage takes; None if it may."""
+    if resource is None:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY or limit >= LEAST_ADDRESS_SPACE:
+        return None
+    return (
+        f"the limit on address space (`ulimit -v`) must be at least {LEAST_ADDRESS_SPACE >> 30} GiB, found "
+        f"{limit / 2**30:.1f}: libraries reserve more than they use; raise it, or have none (`ulimit -v unlimited`)"
+    )
 
 
 def explain(error: BaseException) -> str | None:

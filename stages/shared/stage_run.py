@@ -23,8 +23,9 @@ from typing import Self
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.console import UserError
+from stages.shared.console import UserError, fail
 from stages.shared.processes import DvcWatch, marked_is_running, process_mark
+from stages.shared.resources import explain, explain_address_space
 from stages.shared.snapshot import CODE_AT_START, State, code_changes, differences, file_states, flat, value_at
 from stages.shared.yaml_file import UNREADABLE
 
@@ -32,15 +33,32 @@ DVC = DvcWatch()
 DVC.start()
 
 
-def end_at_once_on_interrupt() -> None:
-    """Let Ctrl-C end a stage without a word while it imports its libraries; later `run_main` says that it stopped."""
-    started = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", "")
-    is_stage = started.startswith("stages.") and started.endswith(".__main__")
-    if is_stage and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+def begin_stage() -> None:
+    """Take care of what may happen while a stage imports its libraries, before `run_main` does.
+
+    Ctrl-C ends it without a word; want of memory ends it with one sentence, as does a limit too low for the libraries.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.excepthook = end_explained
+    said = explain_address_space()
+    if said:
+        fail(said)
 
 
-end_at_once_on_interrupt()
+def end_explained(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End with one sentence for an error that tells what the machine lacks, with a traceback for another."""
+    said = explain(error)
+    if said:
+        fail(said)
+    sys.__excepthook__(kind, error, trace)
+
+
+STARTED = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", "")
+"""What `python -m` started."""
+
+if STARTED.startswith("stages.") and STARTED.endswith(".__main__"):
+    begin_stage()
 
 PARTIAL = ".partial-"
 

@@ -63,3 +63,16 @@ def test_a_killed_process_is_reported_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "_score", die)
     with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
         score_jobs(tmp_path / "store", params, jobs, workers=2)
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), BrokenPipeError()])
+def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, error):
+    def lose_server(*_):
+        raise error
+
+    write_store(tmp_path / "store", steps=(0,))
+    params = parse(DEFAULT, MeasureParams, where="measure")
+    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
+    monkeypatch.setattr(scoring.ProcessPoolExecutor, "map", lose_server)
+    with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
+        score_jobs(tmp_path / "store", params, jobs, workers=2)

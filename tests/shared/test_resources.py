@@ -67,8 +67,9 @@ def failing(call: Callable[[], object]) -> BaseException:
         lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")),
         lambda: (_ for _ in ()).throw(ImportError("libtorch.so: failed to map segment from shared object")),
         lambda: (_ for _ in ()).throw(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))),
+        lambda: (_ for _ in ()).throw(RuntimeError("can't start new thread")),
     ],
-    ids=["torch", "numpy", "python", "cuda", "import", "system"],
+    ids=["torch", "numpy", "python", "cuda", "import", "system", "thread"],
 )  # fmt: skip
 def test_want_of_memory_says_what_takes_less(call: Callable[[], object]):
     said = explain(failing(call))

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -204,15 +205,46 @@ def test_an_error_of_the_work_is_not_hidden_by_a_change(folder: Path):
         work(folder, lambda: (folder / "params.yaml").write_text("measure: {}") / 0)
 
 
-def test_ctrl_c_while_libraries_are_imported_ends_a_stage_without_a_word(tmp_path: Path):
-    (tmp_path / "numpy.py").write_text(
-        f"import time\nfrom pathlib import Path\nPath({str(tmp_path)!r}, 'importing').touch()\ntime.sleep(60)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-m", "stages.measure"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+def start_with_numpy(folder: Path, code: str) -> "subprocess.Popen[str]":
+    """Start a stage that meets this code in the place of its first large library."""
+    (folder / "numpy.py").write_text(code)
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages.measure"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as process:  # fmt: skip
+    )  # fmt: skip
+
+
+def test_ctrl_c_while_libraries_are_imported_ends_a_stage_without_a_word(tmp_path: Path):
+    waits = f"import time\nfrom pathlib import Path\nPath({str(tmp_path)!r}, 'importing').touch()\ntime.sleep(60)\n"
+    with start_with_numpy(tmp_path, waits) as process:
         wait_for((tmp_path / "importing").exists)
         process.send_signal(signal.SIGINT)
         printed, _ = process.communicate(timeout=20)
     assert (process.returncode, printed) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "ImportError('x.so: failed to map segment from shared object')"])
+def test_want_of_memory_while_libraries_are_imported_is_one_sentence(tmp_path: Path, error: str):
+    with start_with_numpy(tmp_path, f"raise {error}") as process:
+        printed, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert re.fullmatch(r"error: not enough memory; free some, .*needs\n", printed)
+
+
+def test_other_errors_of_an_import_keep_their_traceback(tmp_path: Path):
+    with start_with_numpy(tmp_path, "raise ImportError('no such symbol')") as process:
+        printed, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" in printed
+    assert printed.endswith("ImportError: no such symbol\n")
+
+
+@pytest.mark.parametrize("stage", ["prepare", "finetune", "embed", "measure", "aggregate"])
+def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_imported(stage: str):
+    command = f"ulimit -v 1500000; exec {sys.executable} -m stages.{stage}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"error: the limit on address space \(`ulimit -v`\) must be at least 4 GiB, found 1\.4: .*; raise it, .*\n",
+        done.stderr,
+    )
