@@ -48,15 +48,15 @@ class MetricInfo:
 METRIC_INFO = {
     "nmi": MetricInfo(
         "NMI",
-        "Agreement of the true classes with k-means clusters of the embeddings, as many as there are classes: "
-        "mutual information over the mean of both entropies.",
+        "Agreement of the true classes with as many k-means clusters of the embeddings, 0 to 1: mutual information "
+        "over the mean of both entropies.",
         proven=CLASSES,
         use="clustering",
         in_paper=True,
     ),
     "ami": MetricInfo(
         "AMI",
-        "NMI corrected for chance: 0 is the agreement of randomly dealt clusters, 1 a perfect one.",
+        "NMI corrected for chance: 0 is the agreement of random clusters, 1 perfect.",
         low=-1,
         proven=CLASSES,
         use="clustering",
