@@ -134,7 +134,7 @@ def depth() -> Spec:
         "scale": {"domain": ["unseen", "seen"], "range": [UNSEEN, style.SEEN]},
     }  # fmt: skip
     shape = color | {"scale": {"domain": ["unseen", "seen"], "range": ["circle", "square"]}}
-    chosen = {"opacity": {"condition": {"test": "datum.split == split", "value": 1}, "value": 0.5}}
+    chosen = {"opacity": {"condition": {"test": "datum.split == split", "value": 1}, "value": 0.65}}
     line = {"x": x, "y": Y, "color": color}
     dashes = {"condition": {"test": "datum.kind == 'chance'", "value": [1.5, 2.5]}, "value": [6, 3]}
     level = {"y": Y, "color": color, "strokeDash": dashes, "tooltip": TIP} | chosen
