@@ -1,7 +1,8 @@
 """What it costs that nothing is lost and nothing damaged is read: kept work of fine-tuning, and the digests of a cell.
 
 Fine-tuning with and without kept work is timed in turns, round after round, on noise, for a tiny network and for the
-default grid's; both write the same checkpoints. Then the default network's checkpoints and embeddings are hashed.
+default grid's, in seconds of the processor; both write the same checkpoints. Work is kept at every checkpoint but the
+first and last, and every half minute. Then the default network's checkpoints and embeddings are hashed.
 
     python -m tests.bench.durability_cost --images 1800 --rounds 5
 """
@@ -82,23 +83,26 @@ def pack_noise(path: Path, train: int) -> PackedImages:
 
 def time_kept(
     folder: Path, images: PackedImages, network: NetworkParams, params: FinetuneParams, rounds: int
-) -> tuple[list[float], list[float], int]:
+) -> tuple[list[float], list[float], list[float]]:
     """Time fine-tuning, its work not kept and kept, in turns; a first round is not counted.
 
     Returns:
-        Seconds without, seconds with, and the bytes of what one point keeps beside the checkpoints.
+        Seconds without, seconds with, and seconds of one point.
     """
-    without, kept = [], []
+    without, kept, points = [], [], []
     for _ in range(rounds + 1):
-        without.append(train(folder / "not_kept", images, network, params, keep=False))
+        without.append(train(folder / "not_kept", images, network, params, keep=False)[0])
         shutil.rmtree(folder, ignore_errors=True)
-        kept.append(train(folder / "kept", images, network, params, keep=True))
-        size = max(path.stat().st_size for path in (folder / "kept").glob("training_*.pt"))
-    return without[1:], kept[1:], size
+        seconds, point = train(folder / "kept", images, network, params, keep=True)
+        kept.append(seconds)
+        points.append(point)
+    return without[1:], kept[1:], points[1:]
 
 
-def train(folder: Path, images: PackedImages, entry: NetworkParams, params: FinetuneParams, *, keep: bool) -> float:
-    """Fine-tune a new network from step 0 to the last; return the seconds."""
+def train(
+    folder: Path, images: PackedImages, entry: NetworkParams, params: FinetuneParams, *, keep: bool
+) -> tuple[float, float]:
+    """Fine-tune a new network from step 0 to the last; return its processor's seconds, and the last point's seconds."""
     network = build_network(entry, len(images.seen), seed=0)
     weights = folder / "weights"
 
@@ -108,17 +112,17 @@ def train(folder: Path, images: PackedImages, entry: NetworkParams, params: Fine
 
     training = FineTuning(network, images, params, 2 * params.steps[-1], 0, choose_device())
     points = ResumePoints(KeptWork(folder, {}), weights, print) if keep else None
-    began = time.perf_counter()
+    began = time.process_time()
     training.run(save, points)
-    return time.perf_counter() - began
+    return time.process_time() - began, points._cost if points else 0.0
 
 
-def print_kept(name: str, without: list[float], kept: list[float], size: int) -> None:
+def print_kept(name: str, without: list[float], kept: list[float], points: list[float]) -> None:
     more = [100 * (b / a - 1) for a, b in zip(without, kept, strict=True)]
     print(
         f"{name} network: {statistics.median(without):.2f} s of fine-tuning, with its work kept "
-        f"{statistics.median(kept):.2f} s; kept takes {statistics.median(more):+.1f} % (median of {len(more)} pairs, "
-        f"from {min(more):+.1f} to {max(more):+.1f} %) and {size / 1e6:.1f} MB of disk while it runs",
+        f"{statistics.median(kept):.2f} s: {statistics.median(more):+.1f} % (median of {len(more)} pairs, from "
+        f"{min(more):+.1f} to {max(more):+.1f} %); one point takes {min(points):.3f} s",
         flush=True,
     )
 
