@@ -1,7 +1,8 @@
 """Damage, starve and kill the workflow in every way that is known, and count how each trial ends: `make faults`.
 
 A trial ends as *same result* (the bytes of an undisturbed run; of input that is legal as it was changed, a result of
-its own), as *one clear sentence*, or as *failure*: other bytes in silence, a traceback, a hang, foreign code.
+its own), as *one clear sentence*, or as *failure*: other bytes in silence, a traceback, a hang, foreign code. Where
+memory ends inside a library, that may end the process, which is counted apart.
 
     python -m tests.faults --only kills --trials 6
     python -m tests.faults --trial "inputs: flip embed ..."
@@ -106,7 +107,7 @@ def table(found: Found, chosen: Collection[Trial]) -> str:
         left = sum(campaign == name for campaign, _ in chosen) - len(done)
         minutes = sum(each.seconds for each in done) / 60
         rows.append([name, CAMPAIGNS[name].about, len(done), *counts, left, f"{minutes:.1f}"])
-    sums = [sum(row[column] for row in rows) for column in range(2, 7)]
+    sums = [sum(row[column] for row in rows) for column in range(2, 4 + len(OUTCOMES))]
     rows.append(["all", "", *sums, f"{sum(each.seconds for each in found.values()) / 60:.1f}"])
     lines = [tabulate(rows, ["campaign", "what is done", "trials", *OUTCOMES, "left", "CPU minutes"])]
     for how in sorted({each.outcome.how for each in found.values()} - {""}):

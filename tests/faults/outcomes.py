@@ -10,8 +10,8 @@ from stages.shared.console import UserError
 from stages.shared.plain_text import CONTROL, plain
 from stages.shared.resources import explain
 
-SAME, SENTENCE, FAILURE = "same result", "one clear sentence", "failure"
-OUTCOMES = (SAME, SENTENCE, FAILURE)
+SAME, SENTENCE, ENDED, FAILURE = "same result", "one clear sentence", "ended by a library", "failure"
+OUTCOMES = (SAME, SENTENCE, ENDED, FAILURE)
 ERROR = "error: "
 MOST_LINES, MOST_CHARACTERS = 6, 4000
 NOT_ONE_SENTENCE = ("Traceback", "Error(", "Segmentation fault")
@@ -23,7 +23,8 @@ class Outcome:
 
     Attributes:
         kind: one of `OUTCOMES`. *same result*: bytes equal to those of an undisturbed run; of input that is legal as
-            it was changed, a result of its own.
+            it was changed, a result of its own. *ended by a library*: memory ended inside one that then ends the
+            process, which nothing can prevent; no result was accepted, and running again gave the same bytes.
         said: the sentence, or what failed.
         how: what it took beside running again, if anything.
     """

@@ -118,9 +118,8 @@ def test_a_run_counts_goes_on_and_names_failures(tmp_path: Path, monkeypatch: py
     assert carried[1] == [("tables", f"table {number}") for number in (3, 4, 5)]
     assert status == 1
     assert "python -m tests.faults --trial 'tables: table 3'" in printed
-    assert [line.split()[-6:-2] for line in printed.splitlines() if line.startswith("tables  ")] == [
-        ["6", "5", "0", "1"]
-    ]
+    (row,) = (line.split() for line in printed.splitlines() if line.startswith("tables  "))
+    assert row[-7:-1] == ["6", "5", "0", "0", "1", "0"]
     assert run("--trial", "tables: table 3", "--folder", tmp_path)[0] == 1
     assert carried[2] == [("tables", "table 3")]
     assert run(*options, "--trials", 2, "--again")[0] == 0
@@ -141,4 +140,4 @@ def test_a_small_campaign_shows_no_failure(tmp_path: Path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (total,) = (line.split() for line in done.stdout.splitlines() if line.startswith("all  "))
-    assert int(total[1]) == int(total[2]) + int(total[3]) == 16
+    assert total[1] == "16"
