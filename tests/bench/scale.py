@@ -70,7 +70,8 @@ def write_empty_work(path: Path) -> None:
         outs = [*stage["outs"], *(next(iter(out)) for out in stage.get("metrics", []))]
         stage["cmd"] = " && ".join(map(written, outs))
     packed = "data/prepared/${item.dataset}"
-    files = [f"{packed}/{name}" for name in ("images.zarr/x", "manifest.csv", "folds/0.csv")]
+    files = [f"{packed}/{name}" for name in ("images.zarr/x", "manifest.csv", "digests.json")]
+    files += [f"{packed}/folds/0{end}" for end in (".csv", ".digests.json")]
     content["stages"]["prepare"]["cmd"] += "".join(f" && {written(file)}" for file in files)
     content.pop("plots", None)
     yaml.dump(content, path)

@@ -2,24 +2,26 @@
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import click
+from tqdm import tqdm
 
 from stages.commands.check.command import check
-from stages.commands.config import read_config
-from stages.commands.fleet.engine import connect, run_tasks
+from stages.commands.config import Config, read_config
+from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
 from stages.commands.fleet.grid import cell_name, longest_first, open_cells, task_of
 from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read_states, summary
-from stages.commands.fleet.source import cache_folder, read_source, run_dvc
-from stages.commands.fleet.worker import Outcome, Task, run_cell
-from stages.commands.project import ROOT, ProjectCommand
+from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
+from stages.commands.fleet.worker import Source, Task, remove_left_workspaces, run_cell
+from stages.commands.project import ROOT, ProjectCommand, stage_path
 from stages.shared.console import UserError, progress
 from stages.shared.params import Cell
 
 PARAMS, RAW = ROOT / "params.yaml", ROOT / "data" / "raw"
-DURATIONS = ROOT / "data" / "durations.jsonl"
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
@@ -39,55 +41,65 @@ def fleet() -> None:
 @fleet.command(cls=ProjectCommand)
 @click.option("--workers", type=click.IntRange(1), help="Cells at once on this machine; by default all processors.")
 @threads_option
-@click.option("--gpus-per-cell", type=click.FloatRange(0), default=0.0, show_default=True, help="May be a fraction.")
-@click.option("--address", default="", help="Of a Ray cluster; without it Ray starts on this machine.")
+@click.option(
+    "--gpus-per-cell", type=click.FloatRange(0), help="May be a fraction; by default 1 where there are GPUs, 0: none."
+)
+@click.option("--address", default="", help="Of a Ray cluster, or `auto`; without it Ray starts on this machine.")
 @remote_option
-def run(workers: int | None, threads: int, gpus_per_cell: float, address: str, remote: bool) -> None:
+def run(workers: int | None, threads: int, gpus_per_cell: float | None, address: str, remote: bool) -> None:
     """Compute every open cell, then everything else, as `dvc repro` would.
 
     prepare runs first and aggregate last, both here. A cell that fails stops no other; a lost worker's cell runs again.
     """
-    cells = ordered_cells()
+    if address and workers:
+        raise UserError("--workers is for Ray on this machine; a cluster's own processors count: leave it out")
+    import_ray()
+    config = read_config(PARAMS)
+    check_source(config, remote=remote)
+    cells = ordered_cells(config, remote=remote)
     if cells:
-        ray = connect(address, (workers or max(1, (os.cpu_count() or 1) // threads)) * threads)
+        at_once = workers or max(1, (os.cpu_count() or 1) // threads)
         try:
-            compute(ray, list(map(task_of, cells)), threads, gpus_per_cell, remote=remote)
+            with connected(address, at_once * threads) as ray:
+                gpus = choose_gpus(ray, gpus_per_cell, threads)
+                source = read_source(config, threads, remote=remote, without_gpu=not gpus)
+                compute(ray, source, list(map(task_of, cells)), gpus)
         finally:
-            ray.shutdown()
+            remove_left_workspaces()
     run_dvc("repro", *(["--pull"] if remote else []))
 
 
-def ordered_cells() -> list[Cell]:
+def ordered_cells(config: Config, *, remote: bool) -> list[Cell]:
     """Check the parameters, prepare the images, and list the open cells, longest first.
 
     Raises:
         UserError: a parameter does not hold, or prepare failed.
     """
-    config = read_config(PARAMS)
     click.get_current_context().invoke(check, params=PARAMS, raw=RAW)
-    run_dvc("repro", *(f"prepare@{dataset}" for dataset in config.run.datasets))
+    prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
+    run_dvc("repro", *prepared)
     cells = longest_first(config, open_cells(config.run))
+    if cells and remote:
+        run_dvc("push", "--quiet", "--run-cache", *prepared)
     print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
     return cells
 
 
-def compute(ray: object, tasks: Sequence[Task], threads: int, gpus: float, *, remote: bool) -> None:
+def compute(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float) -> None:
     """Run the cells, keep their logs, and say what became of them.
 
     Raises:
         UserError: another process computes one of the cells, or a cell failed.
     """
-    names, folder = [task.name for task in tasks], record_folder()
-    source = read_source(threads, remote=remote)
-    failed = []
+    names, folder, began, failed = [task.name for task in tasks], record_folder(), time.monotonic(), []
     with hold_cells(folder, names):
         record = Record(folder, names)
-        outcomes = run_tasks(ray, source, tasks, gpus)  # type: ignore[arg-type]
+        outcomes = run_tasks(ray, source, tasks, gpus)
         for outcome in progress(outcomes, total=len(tasks), what="fleet", unit="cells"):
-            record.add(outcome, DURATIONS)
-            print(line_of(outcome, record.log(outcome.name)), flush=True)
+            tqdm.write(record.add(outcome, durations_log()))  # above the bar, on a terminal
+            sys.stdout.flush()
             failed += [outcome.name] if outcome.failed else []
-    print(f"fleet: {summary(record.states)}", flush=True)
+    print(f"fleet: {summary(record.states)}, {time.monotonic() - began:.0f} s", flush=True)
     if failed:
         named = f"{', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}"
         raise UserError(
@@ -96,38 +108,37 @@ def compute(ray: object, tasks: Sequence[Task], threads: int, gpus: float, *, re
         )
 
 
-def line_of(outcome: Outcome, log: Path) -> str:
-    """Say in one line what became of a cell."""
-    if outcome.failed:
-        return f"{outcome.name}: {outcome.failed} failed on {outcome.host or 'a lost machine'}; see {log}"
-    stages = [str(row["stage"]) for row in outcome.computed]
-    ran = f"computed {', '.join(stages)}" if stages else "from the cache"
-    return f"{outcome.name}: {ran}, {outcome.seconds:.0f} s on {outcome.host}"
-
-
 def record_folder() -> Path:
     """Return the folder of locks, logs and the record, below the cache that fleets share."""
     return cache_folder() / "fleet"
 
 
+def durations_log() -> Path:
+    """Return the file to which this workspace's stages log how long they took."""
+    return stage_path("aggregate", "--log")
+
+
 @fleet.command(cls=ProjectCommand)
 def status() -> None:
-    """Say what became of each cell of the running fleet, or of the last one."""
+    """Say what became of each cell of the grid in the running fleet, or in the last one."""
     folder = record_folder()
-    states = read_states(folder)
-    at_work = any(is_held(folder, name) for name in states)
-    print(f"{'a fleet is at work' if at_work else 'no fleet is at work'} on {folder.parent}: {summary(states)}")
-    for name, state in states.items():
+    states = read_states(folder, map(cell_name, read_config(PARAMS).run.cells()))
+    work = "a fleet is at work" if any(is_held(folder, name) for name in states) else "no fleet is at work"
+    print(f"{work} on {folder.parent}: {summary({name: state for name, (state, _) in states.items()})}")
+    for state, line in states.values():
         if state != OPEN:
-            print(f"  {name}: {state}, log {folder / name}.log")
+            print(f"  {line}")
 
 
 @fleet.command(name="list", cls=ProjectCommand)
-def list_cells() -> None:
+@threads_option
+@remote_option
+def list_cells(threads: int, remote: bool) -> None:
     """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
     config = read_config(PARAMS)
+    options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
     for cell in longest_first(config, open_cells(config.run)):
-        print(f"whichlayer fleet cell {cell_name(cell)}")
+        print(f"whichlayer fleet cell {cell_name(cell)}{options}")
 
 
 @fleet.command(cls=ProjectCommand)
@@ -136,22 +147,22 @@ def list_cells() -> None:
 @remote_option
 def cell(name: str, threads: int, remote: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
-    task = task_of(known_cell(name))
+    config = read_config(PARAMS)
+    task, source = task_of(known_cell(config, name)), read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):
-        outcome = run_cell(read_source(threads, remote=remote), task)
-    log = record_folder() / f"{name}.log"
-    log.write_text(f"{outcome.log}\n", encoding="utf-8")
-    print(line_of(outcome, log))
+        record = Record(record_folder(), [name])
+        outcome = run_cell(source, task)
+        print(record.add(outcome, durations_log()))
     sys.exit(1 if outcome.failed else 0)
 
 
-def known_cell(name: str) -> Cell:
+def known_cell(config: Config, name: str) -> Cell:
     """Look a cell up by its name.
 
     Raises:
         UserError: the grid has none of that name.
     """
-    cells = {cell_name(each): each for each in read_config(PARAMS).run.cells()}
+    cells = {cell_name(each): each for each in config.run.cells()}
     if name not in cells:
         raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {', '.join([*cells][:5])}")
     return cells[name]

@@ -1,16 +1,29 @@
 """Cells as tasks of Ray, which decides where and when each runs, and runs it again when a machine or worker is lost."""
 
 import os
+import signal
+import tempfile
 from collections.abc import Iterator, Sequence
-from types import ModuleType
+from contextlib import contextmanager
+from types import FrameType, ModuleType
 from typing import Any
 
 from stages.commands.fleet import worker
 from stages.commands.fleet.worker import Outcome, Source, Task
-from stages.shared.console import UserError
+from stages.shared.console import Stopped, UserError
 
 RETRIES = 2
 """How often a cell runs again that was lost with its worker; a cell that failed does not."""
+
+SETTINGS = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns that this will be its default
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_oom_retries": str(RETRIES),  # else without end
+}
+"""What Ray reads from the environment when it is imported."""
+
+LONGEST_FOLDER = 40
+"""Characters of a temporary folder in which the paths of Ray's sockets are no longer than Unix allows, 107 bytes."""
 
 
 def import_ray() -> ModuleType:
@@ -19,7 +32,10 @@ def import_ray() -> ModuleType:
     Raises:
         UserError: it is not installed.
     """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if len(tempfile.gettempdir()) > LONGEST_FOLDER:
+        os.environ.setdefault("RAY_TMPDIR", "/tmp")
     try:
         import ray
     except ImportError:
@@ -27,12 +43,42 @@ def import_ray() -> ModuleType:
     return ray
 
 
-def connect(address: str, cpus: int) -> ModuleType:
-    """Join a cluster, or start Ray on this machine.
+@contextmanager
+def connected(address: str, cpus: int) -> Iterator[ModuleType]:
+    """Join a cluster, or start Ray on this machine; at the end Ray ends what it runs for this process.
+
+    Within, SIGINT and SIGTERM raise `Stopped` and kill nothing: without its own processes Ray would not come to an end.
 
     Args:
         address: of the cluster; empty to start Ray here.
         cpus: how many processors it may use here.
+
+    Raises:
+        UserError: Ray is not installed, or the cluster does not answer.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # the second time it ends at once
+        received.append(number)
+        raise KeyboardInterrupt  # which Ray lets through while it waits, and no other exception
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ray = connect(address, cpus)  # which sets handlers of its own
+    for number, handler in before.items():
+        signal.signal(number, handler if handler == signal.SIG_IGN else interrupt)
+    try:
+        yield ray
+    except KeyboardInterrupt:
+        raise Stopped(received[-1]) from None
+    finally:
+        ray.shutdown()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def connect(address: str, cpus: int) -> ModuleType:
+    """Join a cluster, or start Ray on this machine.
 
     Raises:
         UserError: Ray is not installed, or the cluster does not answer.
@@ -43,13 +89,30 @@ def connect(address: str, cpus: int) -> ModuleType:
         if address:
             ray.init(address, **quiet)
         else:
-            ray.init(num_cpus=cpus, include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+            ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"--address {address or 'local'}: Ray must answer there, found: {str(error).splitlines()[0]}; start it "
             "(`ray start --head`), or leave --address out to run on this machine"
         ) from None
     return ray
+
+
+def choose_gpus(ray: ModuleType, wished: float | None, threads: int) -> float:
+    """Choose the GPUs of one cell: as many as are wished for, else one where there are any.
+
+    Raises:
+        UserError: no machine has the processors and GPUs of one cell; Ray would wait for one.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = float(any(machine.get("GPU") for machine in machines)) if wished is None else wished
+    if not any(machine.get("CPU", 0) >= threads and machine.get("GPU", 0) >= gpus for machine in machines):
+        found = "; ".join(f"{machine.get('CPU', 0):g} and {machine.get('GPU', 0):g}" for machine in machines)
+        raise UserError(
+            f"a cell must have {threads} processors and {gpus:g} GPUs of one machine (--threads, --gpus-per-cell), "
+            f"Ray has machines with {found or 'nothing'}; ask for less, or start larger ones first"
+        )
+    return gpus
 
 
 def run_tasks(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float) -> Iterator[Outcome]:

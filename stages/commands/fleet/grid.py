@@ -9,7 +9,7 @@ from stages.commands.fleet.worker import Task
 from stages.commands.plan.cost import cost
 from stages.commands.plan.images import count_images
 from stages.commands.plan.stale import open_stages
-from stages.commands.project import ROOT
+from stages.commands.project import ROOT, stage_path
 from stages.shared.params import Cell, RunParams
 
 CELL_STAGES = ("finetune", "embed", "measure")
@@ -40,7 +40,8 @@ def task_of(cell: Cell) -> Task:
     dataset = str(cell[0])
     outs: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
     inputs = tuple(path.replace("${item.dataset}", dataset) for path in outs)
-    return Task(cell_name(cell), inputs, tuple(stage_names(cell)))
+    durations = stage_path("measure", "--log").relative_to(ROOT)
+    return Task(cell_name(cell), inputs, tuple(stage_names(cell)), str(durations))
 
 
 def longest_first(config: Config, cells: Sequence[Cell]) -> list[Cell]:

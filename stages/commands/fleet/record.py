@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -10,8 +10,15 @@ from filelock import FileLock, Timeout
 
 from stages.commands.fleet.worker import Outcome
 from stages.shared.console import UserError
+from stages.shared.plain_text import plain
 
 OPEN, FAILED, COMPUTED, CACHED = "open", "failed", "computed", "from the cache"
+
+OF_DVC = "ERROR: failed to reproduce"
+"""With what DVC's line begins that names the stage that failed and not why."""
+
+PATIENCE = 1.0
+"""Seconds to wait for a lock that `fleet status` may hold for a moment."""
 
 
 @contextmanager
@@ -29,7 +36,7 @@ def hold_cells(folder: Path, names: Sequence[str]) -> Iterator[None]:
     with ExitStack() as held:
         for name in names:
             try:
-                held.enter_context(FileLock(folder / f"{name}.lock", timeout=0))
+                held.enter_context(FileLock(folder / f"{name}.lock", timeout=PATIENCE))
             except Timeout:
                 raise UserError(
                     f"cell {name}: must be computed by one process at a time, found one at work on this cache "
@@ -48,48 +55,71 @@ def is_held(folder: Path, name: str) -> bool:
 
 
 class Record:
-    """What became of each cell of a fleet, in a file that `whichlayer fleet status` reads.
+    """What became of each cell of a fleet, in files that `whichlayer fleet status` reads.
 
     Args:
-        folder: holds the file, and a log for each cell.
+        folder: holds a file and a log for each cell.
         names: of the cells.
     """
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
-        self.states: dict[str, str] = dict.fromkeys(names, OPEN)
-        self._write()
+        self.states: dict[str, str] = {}
+        for name in names:
+            self._write(name, OPEN, "")
 
-    def add(self, outcome: Outcome, durations: Path) -> None:
+    def add(self, outcome: Outcome, durations: Path) -> str:
         """Keep a cell's log and durations, and what became of it.
 
         Args:
             outcome: of the cell.
             durations: the log of durations of this workspace, to which the cell's are added.
+
+        Returns:
+            What became of the cell, in one line.
         """
-        self.states[outcome.name] = FAILED if outcome.failed else COMPUTED if outcome.computed else CACHED
-        self.log(outcome.name).write_text(f"{outcome.log}\n", encoding="utf-8")
+        log = self.folder / f"{outcome.name}.log"
+        log.write_text(f"{outcome.log}\n", encoding="utf-8")
         with durations.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in outcome.computed)
-        self._write()
+        line = line_of(outcome, log)
+        self._write(outcome.name, FAILED if outcome.failed else COMPUTED if outcome.computed else CACHED, line)
+        return line
 
-    def log(self, name: str) -> Path:
-        """Return the file that keeps a cell's output."""
-        return self.folder / f"{name}.log"
-
-    def _write(self) -> None:
-        beside = self.folder / f".status-{os.getpid()}.json"
-        beside.write_text(json.dumps(self.states, indent=1), encoding="utf-8")
-        beside.replace(self.folder / "status.json")
-
-
-def read_states(folder: Path) -> dict[str, str]:
-    """Read what became of each cell of the last fleet on this cache; empty if there was none."""
-    path = folder / "status.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    def _write(self, name: str, state: str, line: str) -> None:
+        self.states[name] = state
+        beside = self.folder / f".{name}-{os.getpid()}.json"
+        beside.write_text(json.dumps([state, line]), encoding="utf-8")
+        beside.replace(self.folder / f"{name}.json")
 
 
-def summary(states: dict[str, str]) -> str:
+def line_of(outcome: Outcome, log: Path) -> str:
+    """Say in one line what became of a cell."""
+    if outcome.failed:
+        where = outcome.host or "a machine that was lost"
+        return f"{outcome.name}: {outcome.failed} failed on {where}: {reason(outcome.log)}; see {log}"
+    stages = [str(row["stage"]) for row in outcome.computed]
+    ran = f"computed {', '.join(stages)}" if stages else "from the cache"
+    return f"{outcome.name}: {ran}, {outcome.seconds:.0f} s on {outcome.host}"
+
+
+def reason(log: str) -> str:
+    """Return the last line of a log that says anything, but for DVC's own that a stage failed."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return plain(next((line for line in reversed(lines) if not line.startswith(OF_DVC)), "nothing was printed"))
+
+
+def read_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Read what became of each of these cells when it was computed last, and the line that says it.
+
+    Cells that no fleet has met on this cache are left out.
+    """
+    found = {name: folder / f"{name}.json" for name in names}
+    read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
+    return {name: (str(state), str(line)) for name, (state, line) in read.items()}
+
+
+def summary(states: Mapping[str, str]) -> str:
     """Count cells by what became of them: `3 computed, 1 from the cache, 1 failed`."""
     counts = {state: sum(found == state for found in states.values()) for state in (COMPUTED, CACHED, FAILED, OPEN)}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no cell"

@@ -9,39 +9,84 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
+from stages.commands.config import Config
 from stages.commands.fleet.worker import Source
 from stages.commands.plan.stale import last_line
 from stages.commands.project import ROOT
 from stages.shared.console import UserError
 
-PARTS = (".dvc/config", ".dvcignore", "data", "dvc.lock", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
+PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """What the stages and DVC need of a workspace."""
 
-NOT_IN_GIT = (".dvc/config.local", "dvc.lock")
-"""What travels though git may not track it: DVC's local settings, such as a remote's credentials; a first dvc.lock."""
+NOT_IN_GIT = (".dvc/config", ".dvc/config.local", "dvc.lock")
+"""What travels though git may not track it: DVC's settings, such as a remote's credentials, and a first dvc.lock."""
 
 
-def read_source(threads: int, *, remote: bool) -> Source:
+def read_source(config: Config, threads: int, *, remote: bool, without_gpu: bool = False) -> Source:
     """Pack the code, the parameters and dvc.lock as they are; edits that are not committed travel, too.
 
     Args:
+        config: of this workspace.
         threads: of one cell.
         remote: whether DVC's default remote takes the place of a cache that all machines see.
+        without_gpu: whether to hide GPUs from the cells.
 
     Raises:
-        UserError: code is not tracked by git, or there is no remote.
+        UserError: the code cannot travel, or there is no remote.
+    """
+    check_source(config, remote=remote)
+    files = pack([*git("ls-files", "--", *PARTS), *NOT_IN_GIT, *weights_files(config)])
+    if remote:
+        return Source(files, "", threads, default_remote(), without_gpu)
+    return Source(files, str(cache_folder()), threads, without_gpu=without_gpu)
+
+
+def check_source(config: Config, *, remote: bool) -> None:
+    """Refuse what would not reach the workers.
+
+    Raises:
+        UserError: code is not tracked by git, a file of weights lies where it cannot travel, or there is no remote.
     """
     refuse_untracked()
+    weights_files(config)
+    if remote:
+        default_remote()
+
+
+def default_remote() -> tuple[str, str]:
+    """Return the name and the address of DVC's default remote, a relative path made absolute.
+
+    Raises:
+        UserError: there is none.
+    """
     with Repo(str(ROOT)) as repo:
-        if remote and not repo.config["core"].get("remote"):
+        name = repo.config["core"].get("remote")
+        if not name:
             raise UserError("--remote needs a default remote of DVC, found none; add one: `dvc remote add -d NAME URL`")
-        cache = "" if remote else str(cache_folder(repo))
-    return Source(pack([*git("ls-files", "--", *PARTS), *NOT_IN_GIT]), cache, threads)
+        return str(name), str(repo.config["remote"][name]["url"])
 
 
-def cache_folder(repo: Repo | None = None) -> Path:
+def weights_files(config: Config) -> list[str]:
+    """List the files of weights that the grid's networks name by a path relative to the project.
+
+    Raises:
+        UserError: one lies outside the project.
+    """
+    paths = [config.models[model].network.weights.path for model in config.run.models]
+    relative = [path for path in paths if path is not None and not Path(path).is_absolute()]
+    for path in relative:
+        if ".." in Path(path).parts:
+            raise UserError(
+                f"weights.path: {path} must lie in the project to travel to the workers, or be the full path of a "
+                "file that all machines see; move it, or write its full path"
+            )
+    return relative
+
+
+def cache_folder() -> Path:
     """Return the folder of DVC's cache, which several workspaces may share."""
-    return Path((repo or Repo(str(ROOT))).cache.local.path).parents[1]
+    with Repo(str(ROOT)) as repo:
+        return Path(repo.cache.local.path).parents[1]
 
 
 def refuse_untracked() -> None:
@@ -73,9 +118,9 @@ def git(*words: str) -> Sequence[str]:
 def pack(paths: Sequence[str]) -> bytes:
     """Pack files of the workspace into a tar archive, but for those that are not there."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1, dereference=True) as archive:
         for path in dict.fromkeys(paths):
-            if (ROOT / path).is_file() and not (ROOT / path).is_symlink():
+            if (ROOT / path).is_file():
                 archive.add(ROOT / path, arcname=path)
     return buffer.getvalue()
 

@@ -4,10 +4,15 @@ It imports the standard library alone: Ray sends it as it is to machines that ha
 checkout.
 """
 
+import configparser
+import contextlib
 import ctypes
+import fcntl
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +20,22 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 LOG_LINES = 2000
 """What is kept of a cell's output, from its end."""
+
+PREFIX = "whichlayer-fleet-"
+"""Of the names of workspaces, in the temporary folder of a machine."""
+
+HELD = ".held"
+"""The file in a workspace that its worker keeps locked."""
+
+FAILED = re.compile(r"failed to reproduce '([^']+)'")
+"""How DVC names a stage that failed."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +46,15 @@ class Source:
         files: a tar archive of the code, the parameters and dvc.lock, as they are in the workspace that started it.
         cache: DVC's cache, seen by every worker under this path; empty if a remote takes its place.
         threads: of one cell.
+        remote: name and address of the remote that takes the cache's place.
+        without_gpu: cells must not see one, though there may be one.
     """
 
     files: bytes
     cache: str
     threads: int
+    remote: tuple[str, str] = ("", "")
+    without_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,11 +65,13 @@ class Task:
         name: as DVC names it, `handwriting-efficientnet_lite0-0-0`.
         inputs: outputs of prepare that its stages read, as paths in the workspace.
         stages: the stages to run, in order, as DVC names them.
+        durations: the file to which the stages log how long they took, as a path in the workspace.
     """
 
     name: str
     inputs: tuple[str, ...]
     stages: tuple[str, ...]
+    durations: str
 
 
 @dataclass(frozen=True)
@@ -81,50 +101,87 @@ def run_cell(source: Source, task: Task) -> Outcome:
     A cell that fails is an outcome, not an error: the other cells go on.
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="whichlayer-fleet-") as folder:
-        workspace = Path(folder)
-        make_workspace(workspace, source)
-        failed, log = run_commands(workspace, commands(source, task), source.threads)
-        computed = read_durations(workspace / "data" / "durations.jsonl")
+    with own_workspace() as workspace:
+        fill_workspace(workspace, source)
+        failed, log = run_commands(workspace, commands(source, task), environment(source))
+        computed = read_durations(workspace / task.durations)
     seconds = time.monotonic() - began
     return Outcome(task.name, failed, computed, log, socket.gethostname(), seconds)
 
 
-def make_workspace(workspace: Path, source: Source) -> None:
-    """Unpack the code into an empty folder, and point DVC at the cache that all share."""
+@contextlib.contextmanager
+def own_workspace() -> Iterator[Path]:
+    """Make a folder that is removed at the end; what killed workers left on this machine is removed first."""
+    remove_left_workspaces()
+    made = Path(tempfile.mkdtemp(prefix="whichlayer-"))
+    workspace = made.with_name(made.name.replace("whichlayer-", PREFIX, 1))
+    try:
+        with (made / HELD).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            made.rename(workspace)  # others see it when it is locked
+            yield workspace
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def remove_left_workspaces() -> None:
+    """Remove the workspaces on this machine whose workers were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / HELD).open() as held:  # another user's, or at work
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def fill_workspace(workspace: Path, source: Source) -> None:
+    """Unpack the code into a folder, and point DVC at the cache that all share, or at the remote."""
     with tarfile.open(fileobj=io.BytesIO(source.files)) as archive:
         archive.extractall(workspace, filter="data")
-    settings = [("core.no_scm", "true"), ("cache.type", "reflink,hardlink,symlink,copy")]
-    if source.cache:
-        settings.append(("cache.dir", source.cache))
-    for name, value in settings:
-        dvc = [sys.executable, "-m", "dvc", "config", "--local", name, value]
-        subprocess.run(dvc, cwd=workspace, env=environment(source.threads), check=True, capture_output=True)
+    name, address = source.remote
+    own = workspace / ".dvc"
+    wanted = {
+        "core": {"no_scm": "true", "site_cache_dir": str(own / "tmp" / "site")},
+        "cache": {"dir": source.cache or str(own / "cache"), "type": "reflink,hardlink,symlink,copy"},
+        **({f"'remote \"{name}\"'": {"url": address}} if name else {}),
+    }
+    settings = configparser.RawConfigParser()
+    settings.read(own / "config.local")
+    for section, values in wanted.items():
+        settings.read_dict({section: values})
+    with (own / "config.local").open("w", encoding="utf-8") as file:
+        settings.write(file)
 
 
 def commands(source: Source, task: Task) -> list[tuple[str, list[str]]]:
-    """List what is run: for each command, the name by which a failure is reported, and its words."""
+    """List what is run: for each command, the name by which a failure is reported, and its words.
+
+    With a remote, the results of a stage are sent before the next begins: a machine may be lost.
+    """
     dvc = [sys.executable, "-m", "dvc"]
     if source.cache:
         get = [*dvc, "checkout", "--quiet", *task.inputs]
-        return [("checkout of prepared images", get), *[(s, [*dvc, "repro", "-s", s]) for s in task.stages]]
-    get = [*dvc, "pull", "--quiet", *task.inputs]
-    runs = [(stage, [*dvc, "repro", "--pull", "-s", stage]) for stage in task.stages]
-    return [("pull of prepared images", get), *runs, ("push", [*dvc, "push", "--quiet", "--run-cache", *task.stages])]
+        return [("checkout of prepared images", get), (task.stages[0], [*dvc, "repro", "-s", *task.stages])]
+    wanted = [("pull of prepared images", [*dvc, "pull", "--quiet", *task.inputs])]
+    for stage in task.stages:
+        wanted.append((stage, [*dvc, "repro", "--pull", "-s", stage]))
+        wanted.append((f"push of {stage}", [*dvc, "push", "--quiet", "--run-cache", stage]))
+    return wanted
 
 
-def run_commands(workspace: Path, wanted: Sequence[tuple[str, list[str]]], threads: int) -> tuple[str, str]:
+def run_commands(
+    workspace: Path, wanted: Sequence[tuple[str, list[str]]], environment: dict[str, str]
+) -> tuple[str, str]:
     """Run commands until one fails.
 
     Returns:
-        The name of the one that failed, or an empty string; and the end of what they printed.
+        The name of the one that failed, or of the stage that DVC says failed, or an empty string; and the end of what
+        they printed.
     """
     log: list[str] = []
     for name, words in wanted:
         done = subprocess.run(
             words,
             cwd=workspace,
-            env=environment(threads),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -133,7 +190,7 @@ def run_commands(workspace: Path, wanted: Sequence[tuple[str, list[str]]], threa
         )
         log += done.stdout.splitlines()
         if done.returncode != 0:
-            return name, "\n".join(log[-LOG_LINES:])
+            return next(iter(FAILED.findall(done.stdout)), name), "\n".join(log[-LOG_LINES:])
     return "", "\n".join(log[-LOG_LINES:])
 
 
@@ -143,12 +200,14 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Set threads for all that a cell starts, and the interpreter that runs its stages."""
+def environment(source: Source) -> dict[str, str]:
+    """Set threads for all that a cell starts and the interpreter of its stages, and hide GPUs that it must not use."""
+    threads = source.threads
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     fixed = {"WHICHLAYER_WORKERS": str(threads), "WHICHLAYER_NO_VERDICT": "1", "DVC_NO_ANALYTICS": "1", "PATH": path}
-    return {**os.environ, **counts, **fixed}
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if source.without_gpu else {}
+    return {**os.environ, **counts, **fixed, **hidden}
 
 
 def read_durations(log: Path) -> tuple[dict[str, Any], ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from stages.commands.config import read_config
 from stages.commands.fleet import command, grid
 from stages.commands.plan import stale
 from stages.commands.project import ROOT
@@ -28,12 +29,13 @@ def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
     outs = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
     assert task.name == "d-m-0-1"
     assert task.stages == ("finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
+    assert f"--log {task.durations}" in (ROOT / "dvc.yaml").read_text()
     assert list(task.inputs) == [out.replace("${item.dataset}", "d") for out in outs]
 
 
 def test_an_unknown_cell_is_refused_with_some_that_are_known():
     with pytest.raises(UserError, match=r"handwriting-none-0-0: must be a cell of the grid .*handwriting-"):
-        command.known_cell("handwriting-none-0-0")
+        command.known_cell(read_config(ROOT / "params.yaml"), "handwriting-none-0-0")
 
 
 def test_the_last_line_that_says_anything():

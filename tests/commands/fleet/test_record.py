@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, summary
+from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, reason, summary
 from stages.commands.fleet.worker import Outcome
 from stages.shared.console import UserError
 
@@ -31,19 +31,30 @@ def test_the_record_counts_what_ran_what_came_from_the_cache_and_what_failed(tmp
     durations = tmp_path / "durations.jsonl"
     durations.write_text('{"stage": "prepare", "cell": "d", "seconds": 1.0}\n')
     record = Record(tmp_path, ["a", "b", "c", "d"])
-    assert read_states(tmp_path) == dict.fromkeys("abcd", "open")
+    assert read_states(tmp_path, "abcde") == dict.fromkeys("abcd", ("open", ""))
     record.add(outcome("a", stages=("finetune", "embed")), durations)
     record.add(outcome("b"), durations)
-    record.add(outcome("c", failed="embed@c", stages=("finetune",)), durations)
-    assert read_states(tmp_path) == {"a": "computed", "b": "from the cache", "c": "failed", "d": "open"}
-    assert summary(read_states(tmp_path)) == "1 computed, 1 from the cache, 1 failed, 1 open"
+    line = record.add(outcome("c", failed="embed@c", stages=("finetune",)), durations)
+    states = read_states(tmp_path, "abcde")
+    assert {name: state for name, (state, _) in states.items()} == record.states
+    assert record.states == {"a": "computed", "b": "from the cache", "c": "failed", "d": "open"}
+    assert summary(record.states) == "1 computed, 1 from the cache, 1 failed, 1 open"
+    assert states["a"][1] == "a: computed finetune, embed, 2 s on h"
+    assert states["b"][1] == "b: from the cache, 2 s on h"
+    assert states["c"][1] == line == f"c: embed@c failed on h: said; see {tmp_path / 'c.log'}"
     rows = [json.loads(line) for line in durations.read_text().splitlines()]
     assert [(row["stage"], row["cell"]) for row in rows] == [
         ("prepare", "d"), ("finetune", "a"), ("embed", "a"), ("finetune", "c"),
     ]  # fmt: skip
-    assert record.log("c").read_text() == "said\n"
+    assert (tmp_path / "c.log").read_text() == "said\n"
+
+
+def test_why_a_cell_failed_is_the_last_line_that_is_not_of_dvc():
+    log = "Traceback\nRuntimeError: broken\x1b[0m\n\nERROR: failed to reproduce 'embed@c': failed to run: python\n"
+    assert reason(log) == "RuntimeError: broken\\x1b[0m"
+    assert reason(" \n") == "nothing was printed"
 
 
 def test_without_a_fleet_there_is_nothing_to_report(tmp_path: Path):
-    assert read_states(tmp_path) == {}
+    assert read_states(tmp_path, ["a"]) == {}
     assert summary({}) == "no cell"

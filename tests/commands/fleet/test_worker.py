@@ -1,37 +1,40 @@
 """One cell in a workspace of its own, without DVC: what is run, in which order, and what a failure leaves."""
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from stages.commands.fleet import worker
 from stages.commands.fleet.worker import Source, Task, commands, environment, read_durations, run_commands
 
-TASK = Task("d-m-0-0", ("data/prepared/d",), ("finetune@d-m-0-0", "embed@d-m-0-0"))
+TASK = Task("d-m-0-0", ("data/prepared/d",), ("finetune@d-m-0-0", "embed@d-m-0-0"), "durations.jsonl")
 
 
 def names_and_verbs(source: Source) -> list[tuple[str, str]]:
     return [(name, " ".join(words[3:])) for name, words in commands(source, TASK)]
 
 
-def test_with_a_cache_inputs_are_checked_out_and_stages_run_one_by_one():
+def test_with_a_cache_inputs_are_checked_out_and_stages_run_in_one_command():
     assert names_and_verbs(Source(b"", "/cache", 1)) == [
         ("checkout of prepared images", "checkout --quiet data/prepared/d"),
-        ("finetune@d-m-0-0", "repro -s finetune@d-m-0-0"),
-        ("embed@d-m-0-0", "repro -s embed@d-m-0-0"),
+        ("finetune@d-m-0-0", "repro -s finetune@d-m-0-0 embed@d-m-0-0"),
     ]
 
 
-def test_with_a_remote_inputs_are_pulled_and_results_pushed():
-    assert names_and_verbs(Source(b"", "", 1)) == [
+def test_with_a_remote_inputs_are_pulled_and_the_results_of_every_stage_pushed():
+    assert names_and_verbs(Source(b"", "", 1, ("store", "/store"))) == [
         ("pull of prepared images", "pull --quiet data/prepared/d"),
         ("finetune@d-m-0-0", "repro --pull -s finetune@d-m-0-0"),
+        ("push of finetune@d-m-0-0", "push --quiet --run-cache finetune@d-m-0-0"),
         ("embed@d-m-0-0", "repro --pull -s embed@d-m-0-0"),
-        ("push", "push --quiet --run-cache finetune@d-m-0-0 embed@d-m-0-0"),
+        ("push of embed@d-m-0-0", "push --quiet --run-cache embed@d-m-0-0"),
     ]
 
 
@@ -44,39 +47,77 @@ def test_nothing_runs_after_the_command_that_failed(tmp_path: Path):
         ("second", python("import sys; print('two'); sys.exit('why')")),
         ("third", python("open('third', 'w')")),
     ]
-    assert run_commands(tmp_path, wanted, 1) == ("second", "one\ntwo\nwhy")
+    here = dict(os.environ)
+    assert run_commands(tmp_path, wanted, here) == ("second", "one\ntwo\nwhy")
     assert not (tmp_path / "third").exists()
-    assert run_commands(tmp_path, wanted[:1], 1) == ("", "one")
+    assert run_commands(tmp_path, wanted[:1], here) == ("", "one")
+    said = python("import sys; sys.exit(\"ERROR: failed to reproduce 'embed@d-m-0-0': failed to run\")")
+    assert run_commands(tmp_path, [("finetune@d-m-0-0", said)], here)[0] == "embed@d-m-0-0"
 
 
-def test_threads_are_set_for_all_that_a_cell_starts():
-    found = environment(3)
+def test_threads_are_set_for_all_that_a_cell_starts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    found = environment(Source(b"", "", 3))
     assert {found[n] for n in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "WHICHLAYER_WORKERS")} == {
         "3"
     }
     assert found["PATH"].startswith(str(Path(sys.executable).parent))
+    assert found["CUDA_VISIBLE_DEVICES"] == "1"  # Ray's or the scheduler's choice
+    assert environment(Source(b"", "", 3, without_gpu=True))["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_a_workspace_holds_the_files_and_shares_the_cache(tmp_path: Path):
+    worker.fill_workspace(tmp_path, Source(packed(), "/some/cache", 1))
+    assert (tmp_path / "stages" / "a.py").read_text() == "x = 1\n"
+    with Repo(str(tmp_path)) as repo:
+        assert repo.config["core"]["no_scm"] is True
+        assert repo.config["core"]["analytics"] is False
+        assert repo.config["cache"]["dir"] == "/some/cache"
+        assert repo.config["remote"]["store"]["jobs"] == 3  # the local settings travelled
+        assert Path(repo.site_cache_dir).is_relative_to(tmp_path)  # and what DVC keeps of it goes with it
+
+
+def test_without_a_shared_cache_a_workspace_has_its_own_and_the_address_of_the_remote(tmp_path: Path):
+    worker.fill_workspace(tmp_path, Source(packed(), "", 1, ("store", "/full/store")))
+    with Repo(str(tmp_path)) as repo:
+        assert repo.config["remote"]["store"]["url"] == "/full/store"
+        assert Path(repo.cache.local.path).is_relative_to(tmp_path)
+
+
+def packed() -> bytes:
+    settings = "['remote \"store\"']\n    url = ../relative\n    jobs = 3\n[cache]\n    dir = /of/the/main/one\n"
+    files = {".dvc/config": "[core]\n    analytics = false\n", ".dvc/config.local": settings, "stages/a.py": "x = 1\n"}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in ((".dvc/config", "[core]\n    analytics = false\n"), ("stages/a.py", "x = 1\n")):
+        for name, text in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
-    worker.make_workspace(tmp_path, Source(buffer.getvalue(), "/some/cache", 1))
-    assert (tmp_path / "stages" / "a.py").read_text() == "x = 1\n"
-    local = (tmp_path / ".dvc" / "config.local").read_text()
-    assert "no_scm = true" in local
-    assert "dir = /some/cache" in local
+    return buffer.getvalue()
+
+
+def test_what_a_killed_worker_left_is_removed_and_what_is_at_work_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "whichlayer-fleet-left"
+    (left / "data").mkdir(parents=True)
+    (left / worker.HELD).touch()
+    with worker.own_workspace() as first:
+        assert not left.exists()
+        with worker.own_workspace() as second:
+            assert first.is_dir()
+            assert second.is_dir()
+            assert second != first
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
 def test_what_a_worker_started_ends_with_it(tmp_path: Path):
     script = (
-        "import sys; from pathlib import Path; from stages.commands.fleet.worker import run_commands\n"
+        "import os, sys; from pathlib import Path; from stages.commands.fleet.worker import run_commands\n"
         "code = 'import os, pathlib, time; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(60)'\n"
-        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], 1)"
+        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(worker.__file__).parents[3])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():

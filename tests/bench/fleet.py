@@ -1,0 +1,126 @@
+"""What `whichlayer fleet` gains and costs: two workers against one, against `make repro`, and its own work per cell.
+
+    python -m tests.bench.fleet
+    python -m tests.bench.fleet --grid tiny
+
+Every run begins in a copy of the project with an empty cache. The grid of params.yaml takes some 15 minutes on two
+processors, `tiny` two. The engine's own cost is timed with one worker on cells whose commands write one small file.
+"""
+
+import argparse
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.scale import write_empty_work
+from tests.workflow import ROOT, Workflow, tiny_images, tiny_params
+
+DONE = re.compile(r"^fleet: (\d+) computed, (\d+) s$", re.MULTILINE)
+FROM_CACHE = re.compile(r"^fleet: (\d+) from the cache, (\d+) s$", re.MULTILINE)
+REPRO = ("env", "-u", "OMP_NUM_THREADS", "WHICHLAYER_NO_VERDICT=1", "dvc", "repro")
+"""As `make repro` runs it: as many threads as there are processors."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A run: seconds in all and of its cells alone, their number, and its dvc.lock."""
+
+    seconds: float
+    of_cells: float
+    cells: int
+    lock: str
+
+    @property
+    def rate(self) -> float:
+        """Cells per hour, without prepare, aggregate and the start."""
+        return 3600 * self.cells / self.of_cells
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--grid", choices=["default", "tiny"], default="default")
+    parser.add_argument("--empty-cells", type=int, default=8)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        one = timed_fleet(make_project(Path(folder) / "one", args.grid), "--workers", "1")
+        two = timed_fleet(make_project(Path(folder) / "two", args.grid), "--workers", "2")
+        whole = seconds_of(make_project(Path(folder) / "repro", args.grid), *REPRO)
+        print(f"cells per hour, one thread each: {one.rate:.1f} with 1 worker, {two.rate:.1f} with 2")
+        print(f"  two workers against one: {two.rate / one.rate:.2f} times the cells per hour")
+        print(f"  the same bytes: {'yes' if one.lock == two.lock else 'NO'}")
+        print(
+            f"whole grid: {two.seconds:.0f} s by `fleet run --workers 2`, {whole:.0f} s by `make repro`'s `dvc repro`"
+        )
+        print(f"  `fleet run` against `dvc repro`: {whole / two.seconds:.2f} times as fast")
+        print_own_cost(Path(folder), args.empty_cells)
+
+
+def print_own_cost(folder: Path, cells: int) -> None:
+    """Time cells of empty work, by a fleet of one worker and by `dvc repro`."""
+    fleet = make_empty(folder / "empty_fleet", cells)
+    done = fleet.run("whichlayer", "fleet", "run", "--workers", "1")
+    counted, seconds = match(FROM_CACHE, done.stdout)  # they log no duration, so they count as such
+    assert counted == cells
+    repro = make_empty(folder / "empty_repro", cells)
+    repro.run("dvc", "repro", "prepare")
+    of_dvc = seconds_of(repro, "dvc", "repro", "measure")
+    print(
+        f"{cells} cells of empty work: {seconds / cells:.1f} s each by the fleet, {of_dvc / cells:.1f} s by `dvc repro`"
+    )
+
+
+def make_project(folder: Path, grid: str) -> Workflow:
+    """Copy the project, with its own grid or with four small cells."""
+    folder.mkdir()
+    workflow = Workflow(folder)
+    if grid == "tiny":
+        tiny_params(workflow, ["mine"], ["net"])
+        workflow.edit_params({"run.seeds": [0, 1, 2, 3], "finetune.steps": [0, 200], "finetune.schedule_steps": 200})
+        tiny_images(folder / "data" / "raw" / "mine", seed=0)
+    for source in [] if grid == "tiny" else (ROOT / "data" / "raw").glob("*/source.json"):
+        target = folder / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True)
+        target.write_bytes(source.read_bytes())
+    workflow.start_repository()
+    return workflow
+
+
+def make_empty(folder: Path, cells: int) -> Workflow:
+    """Copy the project, with cells whose stages write one small file."""
+    folder.mkdir()
+    workflow = Workflow(folder)
+    tiny_params(workflow, ["mine"], ["net"])
+    workflow.edit_params({"run.seeds": list(range(cells))})
+    tiny_images(folder / "data" / "raw" / "mine", seed=0)
+    write_empty_work(folder / "dvc.yaml")
+    workflow.start_repository()
+    return workflow
+
+
+def timed_fleet(workflow: Workflow, *options: str) -> Timed:
+    """Run a fleet in a new project, and time it."""
+    began = time.perf_counter()
+    done = workflow.run("whichlayer", "fleet", "run", *options)
+    seconds = time.perf_counter() - began
+    cells, of_cells = match(DONE, done.stdout)
+    return Timed(seconds, of_cells, cells, workflow.text("dvc.lock"))
+
+
+def match(pattern: re.Pattern[str], output: str) -> tuple[int, int]:
+    """Read the number of cells and their seconds from what a fleet printed."""
+    found = pattern.search(output)
+    assert found, output
+    return int(found[1]), int(found[2])
+
+
+def seconds_of(workflow: Workflow, *command: str) -> float:
+    """Time a command."""
+    began = time.perf_counter()
+    workflow.run(*command)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
