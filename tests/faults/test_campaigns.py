@@ -80,6 +80,12 @@ def test_nothing_is_started_when_time_is_over(tmp_path: Path):
     assert list(over) == []
 
 
+def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path):
+    trials = [("made up", "same")]
+    with pytest.raises(EOFError):
+        list(carry_out(trials, tmp_path, jobs=1, until=time.monotonic() + 300, registry="tests.faults.not_there"))
+
+
 def test_the_last_outcome_of_a_trial_counts_and_a_cut_line_does_not(tmp_path: Path):
     record = Record(tmp_path / "new" / "outcomes.jsonl")
     assert record.read() == {}

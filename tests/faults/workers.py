@@ -12,7 +12,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -62,14 +62,13 @@ def carry_out(
             return None if stop.is_set() or time.monotonic() > until else next(todo, None)
 
     def work() -> None:
-        worker = Worker(bases, registry)
         try:
-            while trial := take():
-                done.put(worker.run(*trial))
+            with closing(Worker(bases, registry)) as worker:
+                while trial := take():
+                    done.put(worker.run(*trial))
         except BaseException as error:
             done.put(error)
         finally:
-            worker.end()
             done.put(None)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
@@ -110,11 +109,11 @@ class Worker:
             self._process.join()
             outcome = failure(f"it ends the process ({self._process.exitcode})")
         if outcome.kind == FAILURE:  # whatever it left is gone, too
-            self.end()
+            self.close()
             self._start()
         return Done(campaign, trial, outcome, took)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the process, and all below it."""
         with suppress(psutil.NoSuchProcess):
             below = psutil.Process(self._process.pid).children(recursive=True)
