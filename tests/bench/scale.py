@@ -93,7 +93,7 @@ def multiply(workflow: Workflow, cells: int) -> None:
     own = [entry for entry in entries if entry.startswith(tuple(f"  {stage}@" for stage in PER_CELL))]
     others = [entry for entry in entries if entry not in own]
     copies = [
-        entry.replace("mine/net/0/0", f"mine/net/0/{seed}").replace("mine-net-0-0", f"mine-net-0-{seed}")
+        re.sub(r"(mine/net/0/|mine-net-0-|--seed )0\b", rf"\g<1>{seed}", entry)
         for entry in own
         for seed in range(cells)
     ]
