@@ -90,10 +90,13 @@ def connect(address: str, cpus: int) -> ModuleType:
             ray.init(address, **quiet)
         else:
             ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises a bare one where its own processes start too slowly, on a busy machine
+        found = next(iter(str(error).splitlines()), type(error).__name__)
+        if not address:
+            raise UserError(f"Ray must start on this machine, found: {found}; try again when it is less busy") from None
         raise UserError(
-            f"--address {address or 'local'}: Ray must answer there, found: {str(error).splitlines()[0]}; start it "
-            "(`ray start --head`), or leave --address out to run on this machine"
+            f"--address {address}: Ray must answer there, found: {found}; start it (`ray start --head`), or leave "
+            "--address out to run on this machine"
         ) from None
     return ray
 
