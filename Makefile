@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install setup check test test-slow repro status bench coverage faults plan docs
+.PHONY: install setup check test test-slow test-fleet repro status bench coverage faults plan docs
 
 install: .venv/installed
 
@@ -29,11 +29,15 @@ check: setup
 	python -m pytest -q tests/test_pipeline.py
 
 test: setup
-	python -m pytest -q -n auto -m "not slow and not gpu"
+	python -m pytest -q -n auto -m "not slow and not gpu and not fleet"
 
 # Whole files side by side, each stage on one thread: two threads each would fight for two cores.
 test-slow: setup
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m slow
+
+# Needs a machine with nothing else to do: where processes start slowly, Ray gives up.
+test-fleet: setup
+	python -m pytest -q -m fleet tests/commands/fleet
 
 repro: install
 	whichlayer check

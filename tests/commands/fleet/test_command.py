@@ -16,7 +16,7 @@ import pytest
 from tests.faults.kills import wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fleet
 
 
 def make_project(folder: Path) -> Workflow:

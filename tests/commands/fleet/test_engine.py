@@ -45,7 +45,7 @@ def ray() -> Iterator[Any]:
     found.shutdown()
 
 
-@pytest.mark.slow
+@pytest.mark.fleet
 def test_a_killed_worker_is_replaced_twice_and_cells_side_by_side_have_each_their_gpu(
     ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
