@@ -284,7 +284,7 @@ def channels_last(module: nn.Module) -> bool:
 def add_parameter(copy: Copy) -> None:
     params = "stages/finetune/params.py"
     copy.after(params, "clip_norm: largest norm", "        warm_up: steps in which the learning rate rises.\n")
-    copy.after(params, "clip_norm: Positive", "    warm_up: Annotated[int, Field(ge=0)]\n")
+    copy.after(params, "clip_norm: Annotated", "    warm_up: Annotated[int, Field(ge=0)]\n")
     for file in ("params.yaml", "docs/presets/paper.yaml"):
         copy.after(file, "clip_norm: 1.0", "  warm_up: 0\n")
 
