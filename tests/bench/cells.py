@@ -1,5 +1,6 @@
 """Synthetic cells for the benchmarks: random images and a network of random weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,14 @@ def network_params(size: int) -> NetworkParams:
 
 def pack_random(path: Path, count: int, size: int) -> PackedImages:
     """Write `count` images of noise, half of them seen test images, half unseen."""
+    return pack_noise(path, {"test": count // 2, "unseen": count - count // 2}, size)
+
+
+def pack_noise(path: Path, counts: Mapping[str, int], size: int) -> PackedImages:
+    """Write as many images of noise to each split; the classes of `unseen` are in no other."""
     random = np.random.default_rng(0)
-    splits = ["test"] * (count // 2) + ["unseen"] * (count - count // 2)
-    labels = [f"{'seen' if s == 'test' else 'new'}{i % CLASSES}" for i, s in enumerate(splits)]
+    splits = [split for split, count in counts.items() for _ in range(count)]
+    labels = [f"{'new' if split == 'unseen' else 'seen'}{i % CLASSES}" for i, split in enumerate(splits)]
     rows = [(f"id{i:07}", label, "", "", "") for i, label in enumerate(labels)]
     manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=splits)
     manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)

@@ -15,9 +15,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from stages.embed.cell import open_cell
 from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning
@@ -27,12 +24,11 @@ from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, open_c
 from stages.shared.devices import choose_device
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.embedding_writer import write_store_digests
-from stages.shared.image_store import MANIFEST_COLUMNS, PackedImages, open_images
-from stages.shared.image_writer import write_fold, write_images
+from stages.shared.image_store import PackedImages
 from stages.shared.kept_work import KeptWork
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
-from tests.bench.cells import CLASSES, PARAMS, network_params
+from tests.bench.cells import PARAMS, network_params, pack_noise
 
 SIZE, CELL = 64, ("noise", "net", "0", 0)
 OF = dict(zip(("dataset", "model", "fold", "seed"), CELL, strict=True))
@@ -51,7 +47,7 @@ def main() -> None:
     params = finetune_params(args.steps)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        images = pack_noise(folder / "images", args.images)
+        images = pack_as_default(folder / "images", args.images)
         for network, entry in NETWORKS.items():
             print_kept(network, *time_kept(folder / network, images, entry, params, args.rounds))
         print_digests(folder / "default", images, params)
@@ -67,18 +63,10 @@ def finetune_params(last: int) -> FinetuneParams:
     return FinetuneParams.model_validate(values)
 
 
-def pack_noise(path: Path, train: int) -> PackedImages:
-    """Write images of noise: of seen classes to train and test, and of unseen ones, as many as the default grid has."""
-    random, counts = np.random.default_rng(0), {"train": train, "test": train // 3, "unseen": train * 5 // 18}
-    splits = [split for split, count in counts.items() for _ in range(count)]
-    labels = [f"{'new' if split == 'unseen' else 'seen'}{i % CLASSES}" for i, split in enumerate(splits)]
-    rows = [(f"id{i:07}", label, "", "", "") for i, label in enumerate(labels)]
-    manifest = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).assign(split=splits)
-    manifest = manifest.sort_values(["label", "sample_id"], ignore_index=True)
-    pixels = (random.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8) for _ in rows)
-    write_images(path, pixels, manifest[list(MANIFEST_COLUMNS)], dataset="noise", size=SIZE, fill=255)
-    write_fold(path, "0", manifest)
-    return open_images(path, "0").in_memory()
+def pack_as_default(path: Path, train: int) -> PackedImages:
+    """Write images of noise in the proportions of the default grid, and hold them in memory."""
+    counts = {"train": train, "test": train // 3, "unseen": train * 5 // 18}
+    return pack_noise(path, counts, SIZE).in_memory()
 
 
 def time_kept(
