@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.scale import write_empty_work
-from tests.workflow import ROOT, Workflow, tiny_images, tiny_params, yaml
+from tests.workflow import ROOT, Workflow, tiny_images, tiny_params
 
 DONE = re.compile(r"^fleet: (\d+) computed, (\d+) s$", re.MULTILINE)
 FROM_CACHE = re.compile(r"^fleet: (\d+) from the cache, (\d+) s$", re.MULTILINE)
@@ -95,10 +95,6 @@ def make_empty(folder: Path, cells: int) -> Workflow:
     workflow.edit_params({"run.seeds": list(range(cells))})
     tiny_images(folder / "data" / "raw" / "mine", seed=0)
     write_empty_work(folder / "dvc.yaml")
-    content = yaml.load(folder / "dvc.yaml")
-    for stage in content["stages"].values():
-        stage["cmd"] += " && : --log data/durations.jsonl"  # `whichlayer fleet` looks up where durations are logged
-    yaml.dump(content, folder / "dvc.yaml")
     workflow.start_repository()
     return workflow
 

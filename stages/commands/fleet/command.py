@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +13,11 @@ from tqdm import tqdm
 from stages.commands.check.command import check
 from stages.commands.config import Config, read_config
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
-from stages.commands.fleet.grid import cell_name, longest_first, open_cells, task_of
+from stages.commands.fleet.grid import cell_name, in_order, longest_first, open_cells, task_of
+from stages.commands.fleet.lock_file import check_prepared, enter, read_locked
 from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read_states, summary
 from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
-from stages.commands.fleet.worker import Source, Task, remove_left_workspaces, run_cell
+from stages.commands.fleet.worker import Outcome, Source, Task, remove_left_workspaces, run_cell
 from stages.commands.project import ROOT, ProjectCommand, stage_path
 from stages.shared.console import UserError, progress
 from stages.shared.params import Cell
@@ -58,14 +59,18 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
     check_source(config, remote=remote)
     cells = ordered_cells(config, remote=remote)
     if cells:
+        locked = read_locked()
+        tasks = [task_of(cell, locked) for cell in cells]
         at_once = workers or max(1, (os.cpu_count() or 1) // threads)
         try:
             with connected(address, at_once * threads) as ray:
                 gpus = choose_gpus(ray, gpus_per_cell, threads)
                 source = read_source(config, threads, remote=remote, without_gpu=not gpus)
-                compute(ray, source, list(map(task_of, cells)), gpus)
+                outcomes = compute(ray, source, tasks, gpus)
         finally:
             remove_left_workspaces()
+        enter(in_order(config.run, outcomes), remote=remote)
+        refuse_failed(outcomes.values())
     run_dvc("repro", *(["--pull"] if remote else []))
 
 
@@ -85,26 +90,40 @@ def ordered_cells(config: Config, *, remote: bool) -> list[Cell]:
     return cells
 
 
-def compute(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float) -> None:
+def compute(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float) -> dict[str, Outcome]:
     """Run the cells, keep their logs, and say what became of them.
 
+    Returns:
+        What became of each cell, by its name.
+
     Raises:
-        UserError: another process computes one of the cells, or a cell failed.
+        UserError: another process computes one of the cells.
     """
-    names, folder, began, failed = [task.name for task in tasks], record_folder(), time.monotonic(), []
+    names, folder, began = [task.name for task in tasks], record_folder(), time.monotonic()
+    found = {}
     with hold_cells(folder, names):
         record = Record(folder, names)
         outcomes = run_tasks(ray, source, tasks, gpus)
         for outcome in progress(outcomes, total=len(tasks), what="fleet", unit="cells"):
             tqdm.write(record.add(outcome, durations_log()))  # above the bar, on a terminal
             sys.stdout.flush()
-            failed += [outcome.name] if outcome.failed else []
+            found[outcome.name] = outcome
     print(f"fleet: {summary(record.states)}, {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+def refuse_failed(outcomes: Collection[Outcome]) -> None:
+    """Refuse to go on where a cell failed.
+
+    Raises:
+        UserError: one did.
+    """
+    failed = [outcome.name for outcome in outcomes if outcome.failed]
     if failed:
         named = f"{', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}"
         raise UserError(
-            f"{len(failed)} of {len(tasks)} cells failed ({named}); "
-            "the others are in the cache; fix what their logs name and run this again"
+            f"{len(failed)} of {len(outcomes)} cells failed ({named}); the others are done; fix what their logs name "
+            "and run this again"
         )
 
 
@@ -148,7 +167,10 @@ def list_cells(threads: int, remote: bool) -> None:
 def cell(name: str, threads: int, remote: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
     config = read_config(PARAMS)
-    task, source = task_of(known_cell(config, name)), read_source(config, threads, remote=remote)
+    found = known_cell(config, name)
+    locked = read_locked()
+    check_prepared(locked, [found[0]], remote=remote)
+    task, source = task_of(found, locked), read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):
         record = Record(record_folder(), [name])
         outcome = run_cell(source, task)

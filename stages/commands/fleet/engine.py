@@ -142,5 +142,5 @@ def outcome_of(ray: ModuleType, reference: Any, task: Task) -> Outcome:
     try:
         outcome: Outcome = ray.get(reference)
     except ray.exceptions.RayError as error:
-        return Outcome(task.name, "its worker", (), str(error), "", float("nan"))
+        return Outcome(task.name, "its worker", (), {}, str(error), "", float("nan"))
     return outcome

@@ -1,11 +1,13 @@
 """Which cells of the grid are open, and what computing one consists of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from stages.commands.config import Config
-from stages.commands.fleet.worker import Task
+from stages.commands.fleet.lock_file import Locked
+from stages.commands.fleet.worker import Outcome, Task
 from stages.commands.plan.cost import cost
 from stages.commands.plan.images import count_images
 from stages.commands.plan.stale import open_stages
@@ -35,13 +37,33 @@ def stage_names(cell: Cell) -> list[str]:
     return [f"{stage}@{cell_name(cell)}" for stage in CELL_STAGES]
 
 
-def task_of(cell: Cell) -> Task:
-    """Say what computing one cell consists of."""
-    dataset = str(cell[0])
+def task_of(cell: Cell, locked: Locked) -> Task:
+    """Say what computing one cell consists of.
+
+    Args:
+        cell: of the grid.
+        locked: what dvc.lock says of every stage.
+    """
+    dataset, model, fold, seed = cell
+    grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
+    stages = tuple(stage_names(cell))
+    known = {name: dict(locked[name]) for name in (f"prepare@{dataset}", *stages) if name in locked}
     outs: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
     inputs = tuple(path.replace("${item.dataset}", dataset) for path in outs)
     durations = stage_path("measure", "--log").relative_to(ROOT)
-    return Task(cell_name(cell), inputs, tuple(stage_names(cell)), str(durations))
+    return Task(cell_name(cell), inputs, stages, str(durations), grid, known)
+
+
+def in_order(run: RunParams, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Collect what dvc.lock says of the stages that are done, in the order in which `dvc repro` runs them.
+
+    Args:
+        run: the grid.
+        outcomes: of cells, by their names.
+    """
+    found = {stage: entry for outcome in outcomes.values() for stage, entry in outcome.locked.items()}
+    by_stage = zip(*map(stage_names, run.cells()), strict=True)  # all finetune first
+    return {name: found[name] for names in by_stage for name in names if name in found}
 
 
 def longest_first(config: Config, cells: Sequence[Cell]) -> list[Cell]:

@@ -18,12 +18,12 @@ from stages.shared.console import UserError
 PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """What the stages and DVC need of a workspace."""
 
-NOT_IN_GIT = (".dvc/config", ".dvc/config.local", "dvc.lock")
-"""What travels though git may not track it: DVC's settings, such as a remote's credentials, and a first dvc.lock."""
+NOT_IN_GIT = (".dvc/config", ".dvc/config.local")
+"""What travels though git may not track it: DVC's settings, such as a remote's credentials."""
 
 
 def read_source(config: Config, threads: int, *, remote: bool, without_gpu: bool = False) -> Source:
-    """Pack the code, the parameters and dvc.lock as they are; edits that are not committed travel, too.
+    """Pack the code and the parameters as they are; edits that are not committed travel, too.
 
     Args:
         config: of this workspace.

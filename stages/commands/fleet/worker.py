@@ -1,6 +1,6 @@
 """Compute one cell in a workspace of its own: the exact code and parameters, and DVC's cache, which is shared.
 
-It imports the standard library alone: Ray sends it as it is to machines that have the project's packages, but not this
+It imports nothing of the project: Ray sends it as it is to machines that have the project's packages, but not this
 checkout.
 """
 
@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 LOG_LINES = 2000
 """What is kept of a cell's output, from its end."""
 
@@ -43,7 +45,7 @@ class Source:
     """What every worker begins with.
 
     Attributes:
-        files: a tar archive of the code, the parameters and dvc.lock, as they are in the workspace that started it.
+        files: a tar archive of the code and the parameters, as they are in the workspace that started it.
         cache: DVC's cache, seen by every worker under this path; empty if a remote takes its place.
         threads: of one cell.
         remote: name and address of the remote that takes the cache's place.
@@ -66,12 +68,16 @@ class Task:
         inputs: outputs of prepare that its stages read, as paths in the workspace.
         stages: the stages to run, in order, as DVC names them.
         durations: the file to which the stages log how long they took, as a path in the workspace.
+        grid: the lists of `run` in params.yaml that make a grid of this cell alone: DVC's work grows with the grid.
+        locked: what dvc.lock says of these stages and of prepare, by their names.
     """
 
     name: str
     inputs: tuple[str, ...]
     stages: tuple[str, ...]
     durations: str
+    grid: dict[str, list[Any]]
+    locked: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Outcome:
         name: of the cell.
         failed: the stage that failed; empty if none did.
         computed: lines of the log of durations, one for each stage that ran; what is missing came from the cache.
+        locked: what dvc.lock says of the stages that are done, by their names.
         log: the end of what DVC and the stages printed.
         host: where it ran.
         seconds: in all.
@@ -90,6 +97,7 @@ class Outcome:
     name: str
     failed: str
     computed: tuple[dict[str, Any], ...]
+    locked: dict[str, Any]
     log: str
     host: str
     seconds: float
@@ -102,11 +110,11 @@ def run_cell(source: Source, task: Task) -> Outcome:
     """
     began = time.monotonic()
     with own_workspace() as workspace:
-        fill_workspace(workspace, source)
+        fill_workspace(workspace, source, task)
         failed, log = run_commands(workspace, commands(source, task), environment(source))
-        computed = read_durations(workspace / task.durations)
+        computed, locked = read_durations(workspace / task.durations), read_locked(workspace, task)
     seconds = time.monotonic() - began
-    return Outcome(task.name, failed, computed, log, socket.gethostname(), seconds)
+    return Outcome(task.name, failed, computed, locked, log, socket.gethostname(), seconds)
 
 
 @contextlib.contextmanager
@@ -132,10 +140,20 @@ def remove_left_workspaces() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def fill_workspace(workspace: Path, source: Source) -> None:
-    """Unpack the code into a folder, and point DVC at the cache that all share, or at the remote."""
+def fill_workspace(workspace: Path, source: Source, task: Task) -> None:
+    """Unpack the code into a folder, with a grid of one cell, and point DVC at the cache or the remote."""
     with tarfile.open(fileobj=io.BytesIO(source.files)) as archive:
         archive.extractall(workspace, filter="data")
+    yaml = YAML()
+    params = yaml.load(workspace / "params.yaml")
+    params["run"].update(task.grid)
+    yaml.dump(params, workspace / "params.yaml")
+    yaml.dump({"schema": "2.0", "stages": task.locked}, workspace / "dvc.lock")
+    point_dvc_at(source, workspace)
+
+
+def point_dvc_at(source: Source, workspace: Path) -> None:
+    """Write the settings by which DVC finds the cache that all share, or the remote."""
     name, address = source.remote
     own = workspace / ".dvc"
     wanted = {
@@ -158,12 +176,12 @@ def commands(source: Source, task: Task) -> list[tuple[str, list[str]]]:
     """
     dvc = [sys.executable, "-m", "dvc"]
     if source.cache:
-        get = [*dvc, "checkout", "--quiet", *task.inputs]
+        get = [*dvc, "checkout", *task.inputs]
         return [("checkout of prepared images", get), (task.stages[0], [*dvc, "repro", "-s", *task.stages])]
-    wanted = [("pull of prepared images", [*dvc, "pull", "--quiet", *task.inputs])]
+    wanted = [("pull of prepared images", [*dvc, "pull", *task.inputs])]
     for stage in task.stages:
         wanted.append((stage, [*dvc, "repro", "--pull", "-s", stage]))
-        wanted.append((f"push of {stage}", [*dvc, "push", "--quiet", "--run-cache", stage]))
+        wanted.append((f"push of {stage}", [*dvc, "push", "--run-cache", stage]))
     return wanted
 
 
@@ -208,6 +226,12 @@ def environment(source: Source) -> dict[str, str]:
     fixed = {"WHICHLAYER_WORKERS": str(threads), "WHICHLAYER_NO_VERDICT": "1", "DVC_NO_ANALYTICS": "1", "PATH": path}
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if source.without_gpu else {}
     return {**os.environ, **counts, **fixed, **hidden}
+
+
+def read_locked(workspace: Path, task: Task) -> dict[str, Any]:
+    """Read what dvc.lock says of the stages of a cell, as far as they are done."""
+    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(workspace / "dvc.lock")["stages"]
+    return {name: stages[name] for name in task.stages if name in stages}
 
 
 def read_durations(log: Path) -> tuple[dict[str, Any], ...]:

@@ -20,6 +20,9 @@ from tests.workflow import Workflow, tiny_images, tiny_params
 pytestmark = pytest.mark.fleet
 
 
+OF_CELLS = {f"{stage}@mine-{model}-0-0" for stage in ("finetune", "embed", "measure") for model in "ab"}
+
+
 def make_project(folder: Path) -> Workflow:
     folder.mkdir()
     workflow = Workflow(folder)
@@ -76,7 +79,7 @@ def test_a_fleet_gives_what_dvc_repro_gives_and_says_what_ran(serial: Workflow, 
     assert "mine-a-0-0: computed finetune, embed, measure" in done.stdout
     assert "fleet: 2 computed" in done.stdout
     assert project.text("dvc.lock") == serial.text("dvc.lock")
-    assert sorted(project.computed()) == sorted(serial.computed())  # durations came home, and nothing ran twice
+    assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}  # durations came home
     assert "2 computed" in project.run("whichlayer", "fleet", "status").stdout
     assert project.run("whichlayer", "fleet", "list").stdout == ""
     assert project.repro() == set()
@@ -94,7 +97,7 @@ def test_edits_that_are_not_committed_travel_and_a_cell_that_fails_stops_no_othe
     assert failed.startswith("mine-b-0-0: finetune@mine-b-0-0 failed on ")
     assert ": RuntimeError: broken on purpose; see " in failed
     assert "fleet: 1 computed, 1 failed" in done.stdout
-    assert "1 of 2 cells failed (mine-b-0-0); the others are in the cache" in done.stderr
+    assert "1 of 2 cells failed (mine-b-0-0); the others are done" in done.stderr
     assert 'raise RuntimeError("broken on purpose")' in Path(failed.rpartition("see ")[2]).read_text()
     assert failed in project.run("whichlayer", "fleet", "status").stdout
     listed = project.run("whichlayer", "fleet", "list").stdout
@@ -116,12 +119,25 @@ def test_results_pass_through_a_remote_where_no_cache_is_shared(serial: Workflow
     refused = project.run("whichlayer", "fleet", "run", "--remote", ok=False)
     assert "--remote needs a default remote of DVC, found none" in refused.stderr
     project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
-    project.run("dvc", "push", "-q")
+    early = project.run("whichlayer", "fleet", "cell", "mine-a-0-0", "--remote", ok=False)
+    assert "prepare@mine must have run before the cells of mine; run `dvc repro prepare@mine` and" in early.stderr
+    project.run("dvc", "repro", "prepare@mine")
+    project.run("dvc", "push", "-q", "--run-cache", "prepare@mine")
     project.run("sh", "-c", "whichlayer fleet list --remote | xargs -P 2 -I {} sh -c '{}'")
+    assert project.computed() == {"prepare@mine", *OF_CELLS}
     shutil.rmtree(project.folder / ".dvc" / "cache")
     project.run("dvc", "repro", "--pull")
     assert project.text("dvc.lock") == serial.text("dvc.lock")
-    assert project.computed() == {"prepare@mine", "aggregate"}
+    assert project.computed() == {"aggregate"}
+
+
+def test_a_fleet_takes_its_cells_from_a_remote(serial: Workflow, tmp_path: Path):
+    project = make_project(tmp_path / "project")
+    project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    done = project.run("whichlayer", "fleet", "run", "--remote", "--workers", "2")
+    assert "fleet: 2 computed" in done.stdout
+    assert project.text("dvc.lock") == serial.text("dvc.lock")
+    assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}
 
 
 def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Path):

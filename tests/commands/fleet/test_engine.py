@@ -61,11 +61,11 @@ def test_a_killed_worker_is_replaced_twice_and_cells_side_by_side_have_each_thei
         began = time.monotonic()
         while task.durations == "0" and len(list(tmp_path.glob("side-*"))) < 2 and time.monotonic() - began < 60:
             time.sleep(0.01)
-        return Outcome(task.name, "", (), os.environ["CUDA_VISIBLE_DEVICES"], "", 0.0)
+        return Outcome(task.name, "", (), {}, os.environ["CUDA_VISIBLE_DEVICES"], "", 0.0)
 
     monkeypatch.setattr(worker, "run_cell", run_cell)
     times = {"side-a": 0, "side-b": 0, "killed-twice": 2, "killed-always": 9}
-    tasks = [Task(name, (), (), str(count)) for name, count in times.items()]
+    tasks = [Task(name, (), (), str(count), {}, {}) for name, count in times.items()]
     found = {outcome.name: outcome for outcome in engine.run_tasks(ray, Source(b"", "", 1), tasks, 1.0)}
     assert {name for name, outcome in found.items() if not outcome.failed} == {"side-a", "side-b", "killed-twice"}
     assert {found["side-a"].log, found["side-b"].log} == {"0", "1"}

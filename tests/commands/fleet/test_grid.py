@@ -7,6 +7,8 @@ from ruamel.yaml import YAML
 
 from stages.commands.config import read_config
 from stages.commands.fleet import command, grid
+from stages.commands.fleet.lock_file import check_prepared
+from stages.commands.fleet.worker import Outcome
 from stages.commands.plan import stale
 from stages.commands.project import ROOT
 from stages.shared.console import UserError
@@ -25,9 +27,12 @@ def test_a_cell_is_open_if_one_of_its_stages_changed_or_follows_one_that_did(mon
 
 
 def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
-    task = grid.task_of(("d", "m", "0", 1))
+    known = {name: {"cmd": name} for name in ("prepare@d", "prepare@e", "finetune@d-m-0-1", "aggregate")}
+    task = grid.task_of(("d", "m", "0", 1), known)
     outs = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
     assert task.name == "d-m-0-1"
+    assert task.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
+    assert task.locked == {name: known[name] for name in ("prepare@d", "finetune@d-m-0-1")}
     assert task.stages == ("finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
     assert f"--log {task.durations}" in (ROOT / "dvc.yaml").read_text()
     assert list(task.inputs) == [out.replace("${item.dataset}", "d") for out in outs]
@@ -43,7 +48,23 @@ def test_the_last_line_that_says_anything():
     assert stale.last_line("\n") == "nothing was printed"
 
 
-def test_every_module_that_ray_sends_away_imports_the_standard_library_alone():
+def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc():
+    def done(name: str, *stages: str) -> Outcome:
+        return Outcome(name, "", (), {f"{stage}@{name}": {"cmd": stage} for stage in stages}, "", "", 1.0)
+
+    outcomes = {each.name: each for each in (done("d-n-0-0", "finetune"), done("d-m-1-0", "finetune", "embed"))}
+    assert list(grid.in_order(RUN, outcomes)) == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
+
+
+def test_cells_of_images_that_were_never_prepared_are_refused():
+    check_prepared({"prepare@d": {}}, ["d"], remote=False)
+    with pytest.raises(UserError, match=r"prepare@d must have run before the cells of d; run `dvc repro prepare@d`$"):
+        check_prepared({}, ["d"], remote=False)
+    with pytest.raises(UserError, match=r"and `dvc push --run-cache prepare@d`$"):
+        check_prepared({"prepare@e": {}}, ["d"], remote=True)
+
+
+def test_every_module_that_ray_sends_away_imports_nothing_of_the_project():
     text = Path(grid.__file__).with_name("worker.py").read_text()
     assert "from stages" not in text
     assert "import stages" not in text

@@ -12,7 +12,7 @@ from stages.shared.console import UserError
 
 def outcome(name: str, *, failed: str = "", stages: tuple[str, ...] = ()) -> Outcome:
     return Outcome(
-        name, failed, tuple({"stage": stage, "cell": name, "seconds": 1.0} for stage in stages), "said", "h", 2
+        name, failed, tuple({"stage": stage, "cell": name, "seconds": 1.0} for stage in stages), {}, "said", "h", 2
     )
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from stages.commands.fleet import worker
 from stages.commands.fleet.worker import Source, Task, commands, environment, read_durations, run_commands
 
-TASK = Task("d-m-0-0", ("data/prepared/d",), ("finetune@d-m-0-0", "embed@d-m-0-0"), "durations.jsonl")
+STAGES = ("finetune@d-m-0-0", "embed@d-m-0-0")
+GRID = {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [0]}
+TASK = Task("d-m-0-0", ("data/prepared/d",), STAGES, "durations.jsonl", GRID, {"prepare@d": {"cmd": "p"}})
 
 
 def names_and_verbs(source: Source) -> list[tuple[str, str]]:
@@ -23,18 +26,18 @@ def names_and_verbs(source: Source) -> list[tuple[str, str]]:
 
 def test_with_a_cache_inputs_are_checked_out_and_stages_run_in_one_command():
     assert names_and_verbs(Source(b"", "/cache", 1)) == [
-        ("checkout of prepared images", "checkout --quiet data/prepared/d"),
+        ("checkout of prepared images", "checkout data/prepared/d"),
         ("finetune@d-m-0-0", "repro -s finetune@d-m-0-0 embed@d-m-0-0"),
     ]
 
 
 def test_with_a_remote_inputs_are_pulled_and_the_results_of_every_stage_pushed():
     assert names_and_verbs(Source(b"", "", 1, ("store", "/store"))) == [
-        ("pull of prepared images", "pull --quiet data/prepared/d"),
+        ("pull of prepared images", "pull data/prepared/d"),
         ("finetune@d-m-0-0", "repro --pull -s finetune@d-m-0-0"),
-        ("push of finetune@d-m-0-0", "push --quiet --run-cache finetune@d-m-0-0"),
+        ("push of finetune@d-m-0-0", "push --run-cache finetune@d-m-0-0"),
         ("embed@d-m-0-0", "repro --pull -s embed@d-m-0-0"),
-        ("push of embed@d-m-0-0", "push --quiet --run-cache embed@d-m-0-0"),
+        ("push of embed@d-m-0-0", "push --run-cache embed@d-m-0-0"),
     ]
 
 
@@ -67,7 +70,7 @@ def test_threads_are_set_for_all_that_a_cell_starts(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_workspace_holds_the_files_and_shares_the_cache(tmp_path: Path):
-    worker.fill_workspace(tmp_path, Source(packed(), "/some/cache", 1))
+    worker.fill_workspace(tmp_path, Source(packed(), "/some/cache", 1), TASK)
     assert (tmp_path / "stages" / "a.py").read_text() == "x = 1\n"
     with Repo(str(tmp_path)) as repo:
         assert repo.config["core"]["no_scm"] is True
@@ -77,8 +80,21 @@ def test_a_workspace_holds_the_files_and_shares_the_cache(tmp_path: Path):
         assert Path(repo.site_cache_dir).is_relative_to(tmp_path)  # and what DVC keeps of it goes with it
 
 
+def test_a_workspace_has_a_grid_of_its_cell_alone_and_what_dvc_lock_says_of_it(tmp_path: Path):
+    worker.fill_workspace(tmp_path, Source(packed(), "/some/cache", 1), TASK)
+    params = YAML(typ="safe", pure=True).load(tmp_path / "params.yaml")
+    assert params == {"run": GRID, "measure": {"refits": 0.001}}
+    assert worker.read_locked(tmp_path, TASK) == {}
+    done = {"cmd": "f", "outs": [{"path": "data/x", "md5": "0123"}]}
+    lock = YAML(typ="safe", pure=True).load(tmp_path / "dvc.lock")
+    assert lock == {"schema": "2.0", "stages": {"prepare@d": {"cmd": "p"}}}
+    lock["stages"] |= {"finetune@d-m-0-0": done, "aggregate": {"cmd": "a"}}
+    YAML().dump(lock, tmp_path / "dvc.lock")
+    assert worker.read_locked(tmp_path, TASK) == {"finetune@d-m-0-0": done}
+
+
 def test_without_a_shared_cache_a_workspace_has_its_own_and_the_address_of_the_remote(tmp_path: Path):
-    worker.fill_workspace(tmp_path, Source(packed(), "", 1, ("store", "/full/store")))
+    worker.fill_workspace(tmp_path, Source(packed(), "", 1, ("store", "/full/store")), TASK)
     with Repo(str(tmp_path)) as repo:
         assert repo.config["remote"]["store"]["url"] == "/full/store"
         assert Path(repo.cache.local.path).is_relative_to(tmp_path)
@@ -86,7 +102,9 @@ def test_without_a_shared_cache_a_workspace_has_its_own_and_the_address_of_the_r
 
 def packed() -> bytes:
     settings = "['remote \"store\"']\n    url = ../relative\n    jobs = 3\n[cache]\n    dir = /of/the/main/one\n"
+    params = "run:\n  datasets: [d, e]  # two\n  models: [m]\n  folds: [0, 1]\n  seeds: [0]\nmeasure: {refits: 1e-3}\n"
     files = {".dvc/config": "[core]\n    analytics = false\n", ".dvc/config.local": settings, "stages/a.py": "x = 1\n"}
+    files["params.yaml"] = params
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in files.items():

@@ -1,0 +1,63 @@
+"""dvc.lock: a worker begins with the part that its cell needs, and what it computed enters the whole at once.
+
+DVC reads and writes the whole file for every stage that it runs or takes from the cache. In a grid of many cells that
+takes longer than the stages.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dvc.repo import Repo
+from dvc.utils.serialize import modify_yaml
+from ruamel.yaml import YAML
+
+from stages.commands.fleet.source import run_dvc
+from stages.commands.project import ROOT
+from stages.shared.console import UserError
+
+Locked = Mapping[str, Mapping[str, Any]]
+"""What dvc.lock says of stages, by their names."""
+
+
+def read_locked() -> Locked:
+    """Read what dvc.lock says of every stage."""
+    path = ROOT / "dvc.lock"
+    content = YAML(typ="safe", pure=True).load(path) if path.is_file() else None
+    found: Locked = (content or {}).get("stages", {})
+    return found
+
+
+def check_prepared(locked: Locked, datasets: Iterable[str], *, remote: bool) -> None:
+    """Refuse cells of a dataset that was never prepared: workers take its images from DVC's cache or remote.
+
+    Raises:
+        UserError: dvc.lock knows of no prepared images.
+    """
+    for dataset in datasets:
+        stage = f"prepare@{dataset}"
+        if stage not in locked:
+            push = f" and `dvc push --run-cache {stage}`" if remote else ""
+            raise UserError(f"{stage} must have run before the cells of {dataset}; run `dvc repro {stage}`{push}")
+
+
+def enter(computed: Locked, *, remote: bool) -> None:
+    """Enter what workers computed to dvc.lock, and put its files into this workspace.
+
+    Args:
+        computed: stages that lie in DVC's cache or remote, in the order in which DVC would have run them.
+        remote: whether they lie in the remote.
+
+    Raises:
+        UserError: DVC cannot fetch them.
+    """
+    if not computed:
+        return
+    path = ROOT / "dvc.lock"
+    beside = path.with_name(".dvc.lock.new")
+    with Repo(str(ROOT), _wait_for_lock=True) as repo, repo.lock:
+        shutil.copyfile(path, beside)
+        with modify_yaml(beside) as content:
+            content["stages"].update(computed)
+        beside.replace(path)
+    run_dvc("pull" if remote else "checkout", "--quiet", *computed)
