@@ -26,8 +26,11 @@ WANTING_MEMORY = (
     "start new thread",
 )
 
-LEAST_ADDRESS_SPACE = 4 << 30
-"""Bytes that a stage's libraries reserve, of which they use few; with less, some wait for ever and some crash."""
+LEAST = {"RLIMIT_AS": (4, "address space", "-v"), "RLIMIT_DATA": (1, "data", "-d")}
+"""For each limit of a process: GiB that a stage's libraries take, what is limited, `ulimit`'s option.
+
+They reserve more than they use. With less, some wait for ever and some crash.
+"""
 
 MEMORY = (
     "not enough memory; free some, or take less at once: fewer processes (WHICHLAYER_WORKERS), a smaller "
@@ -36,17 +39,16 @@ MEMORY = (
 )
 
 
-def explain_address_space() -> str | None:
+def explain_limits() -> str | None:
     """Say in one sentence that a process may not reserve the memory that a stage takes; None if it may."""
-    if resource is None:  # Windows
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY or limit >= LEAST_ADDRESS_SPACE:
-        return None
-    return (
-        f"the limit on address space (`ulimit -v`) must be at least {LEAST_ADDRESS_SPACE >> 30} GiB, found "
-        f"{limit / 2**30:.1f}: libraries reserve more than they use; raise it, or have none (`ulimit -v unlimited`)"
-    )
+    for name, (least, what, option) in LEAST.items() if resource else ():  # Windows has none
+        limit = resource.getrlimit(getattr(resource, name))[0]
+        if limit != resource.RLIM_INFINITY and limit < least << 30:
+            return (
+                f"the limit on {what} (`ulimit {option}`) must be at least {least} GiB, found {limit / 2**30:.1f}: "
+                f"libraries reserve more than they use; raise it, or have none (`ulimit {option} unlimited`)"
+            )
+    return None
 
 
 def explain(error: BaseException) -> str | None:

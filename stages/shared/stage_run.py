@@ -25,7 +25,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError, fail
 from stages.shared.processes import DvcWatch, marked_is_running, process_mark
-from stages.shared.resources import explain, explain_address_space
+from stages.shared.resources import explain, explain_limits
 from stages.shared.snapshot import CODE_AT_START, State, code_changes, differences, file_states, flat, value_at
 from stages.shared.yaml_file import UNREADABLE
 
@@ -41,7 +41,7 @@ def begin_stage() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_explained
-    said = explain_address_space()
+    said = explain_limits()
     if said:
         fail(said)
 

@@ -20,7 +20,10 @@ from tests.faults.stage_commands import command, files_of, finish, outputs, remo
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 ROOM = (1, 1_000, 30_000, 300_000)
-MEMORY = (300, 600, 1_000, 2_000, 4_000)
+ADDRESS_SPACE = (300, 2_000, 4_200)
+MEMORY = (100, 500, 1_100)
+"""Megabytes that may be reserved, and that may be allocated; stages refuse all but the last."""
+
 SECONDS = (0.4, 0.7, 1, 1.5, 2, 2.5, 3, 4)
 """Of processor time, after which a signal is sent: Python itself has started before, most stages end after these."""
 
@@ -29,10 +32,14 @@ WITHOUT_ROOT = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 STOPPED = "stopped by "
 
+Fault = Callable[[Path, str, str], tuple[int, str, str]]
+"""Runs a stage of a project with something wanting; gives its status and what it printed to stdout and stderr."""
+
 
 def names() -> list[str]:
-    """`room STAGE BYTES`, `memory STAGE MB`, `permission STAGE`, `SIGINT STAGE SECONDS`, `worker NUMBER`."""
+    """`room STAGE BYTES`, `address STAGE MB`, `memory STAGE MB`, `permission STAGE`, `SIGINT STAGE SECONDS`, ..."""
     found = [f"room {stage} {size}" for stage in STAGES for size in ROOM]
+    found += [f"address {stage} {size}" for stage in STAGES for size in ADDRESS_SPACE]
     found += [f"memory {stage} {size}" for stage in STAGES for size in MEMORY]
     found += [f"permission {stage}" for stage in STAGES]
     found += [f"{name} {stage} {at}" for name in ("SIGINT", "SIGTERM") for stage in STAGES for at in SECONDS]
@@ -81,9 +88,12 @@ def _without_room(project: Path, stage: str, size: str) -> tuple[int, str, str]:
     return run_stage(project, stage, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
 
 
-def _without_memory(project: Path, stage: str, size: str) -> tuple[int, str, str]:
-    limit = (int(size) << 20, resource.RLIM_INFINITY)
-    return run_stage(project, stage, before=lambda: resource.setrlimit(resource.RLIMIT_AS, limit))
+def _limited(kind: int) -> Fault:
+    def run(project: Path, stage: str, size: str) -> tuple[int, str, str]:
+        limit = (int(size) << 20, resource.RLIM_INFINITY)
+        return run_stage(project, stage, before=lambda: resource.setrlimit(kind, limit))
+
+    return run
 
 
 def _without_permission(project: Path, stage: str, _: str) -> tuple[int, str, str]:
@@ -101,7 +111,7 @@ def _without_permission(project: Path, stage: str, _: str) -> tuple[int, str, st
     return done
 
 
-def _signalled(name: str) -> Callable[[Path, str, str], tuple[int, str, str]]:
+def _signalled(name: str) -> Fault:
     def send(project: Path, stage: str, seconds: str) -> tuple[int, str, str]:
         remove_outputs(project, stage)
         process = start(project, command(stage))
@@ -135,9 +145,10 @@ def _workers(pid: int) -> list[psutil.Process]:
         return []
 
 
-FAULTS: dict[str, Callable[[Path, str, str], tuple[int, str, str]]] = {
+FAULTS: dict[str, Fault] = {
     "room": _without_room,
-    "memory": _without_memory,
+    "address": _limited(resource.RLIMIT_AS),
+    "memory": _limited(resource.RLIMIT_DATA),
     "permission": _without_permission,
     "SIGINT": _signalled("SIGINT"),
     "SIGTERM": _signalled("SIGTERM"),

@@ -240,11 +240,15 @@ def test_other_errors_of_an_import_keep_their_traceback(tmp_path: Path):
 
 
 @pytest.mark.parametrize("stage", ["prepare", "finetune", "embed", "measure", "aggregate"])
-def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_imported(stage: str):
-    command = f"ulimit -v 1500000; exec {sys.executable} -m stages.{stage}"
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("-v 1500000", r"address space \(`ulimit -v`\) must be at least 4 GiB, found 1\.4"),
+        ("-d 500000", r"data \(`ulimit -d`\) must be at least 1 GiB, found 0\.5"),
+    ],
+)
+def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_imported(stage: str, limit: str, said: str):
+    command = f"ulimit {limit}; exec {sys.executable} -m stages.{stage}"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(
-        r"error: the limit on address space \(`ulimit -v`\) must be at least 4 GiB, found 1\.4: .*; raise it, .*\n",
-        done.stderr,
-    )
+    assert re.fullmatch(rf"error: the limit on {said}: .*; raise it, .*\n", done.stderr)
