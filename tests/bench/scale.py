@@ -1,30 +1,36 @@
-"""What breaks first as a grid grows: DVC's own cost per stage, and the aggregate stage, with cells of empty work.
+"""What breaks first as a grid grows: DVC's own cost per stage, and the aggregate stage; and measure, as a cell grows.
 
-    python -m tests.bench.scale --cells 42 168 1000
+    python -m tests.bench.scale --cells 42 168 1000 --images 2500 10000 40000
 
 A grid of so many cells has the project's dvc.yaml, with commands that write one small file. Its dvc.lock is made from
-that of one cell, since running every stage at 1,000 cells would take hours. Printed are the seconds of `dvc status` and
-of `dvc repro` where nothing has to run, what it takes more where one stage of empty work runs, and of aggregating
-made-up cells of the size of real ones; and the sizes of dvc.lock and params.yaml.
+that of one cell, since running every stage at 1,000 cells would take hours. Printed are the sizes of params.yaml and
+dvc.lock, the seconds of `dvc status` and of `dvc repro` where nothing has to run, what it takes more where one stage of
+empty work runs, and the seconds of aggregating made-up cells of the size of real ones. Of measure: the processor's
+seconds of the scores of every checkpoint, on one layer and one thread, and the most memory that they took so far.
 """
 
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from threadpoolctl import threadpool_limits
 
 from tests.aggregate.synthetic import write_cells, write_params
+from tests.bench.measure_cost import EVERY_CHECKPOINT, correlated, seconds_of
 from tests.workflow import ROOT, Workflow, tiny_params
 
 yaml = YAML()
+WIDTH = 320
 PER_CELL = ("finetune", "embed", "measure")
 FILES = (".csv", ".html", ".json", ".md", ".parquet", ".tex")
 
@@ -32,12 +38,24 @@ FILES = (".csv", ".html", ".json", ".md", ".parquet", ".tex")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, nargs="+", default=[42, 168, 1000])
+    parser.add_argument("--images", type=int, nargs="*", default=[2500, 10000, 40000])
     args = parser.parse_args()
-    print("cells  stages  dvc.lock kB  status s  no-op repro s  one stage s  aggregate s  its memory GiB")
+    print(f"images  classes  {', '.join(EVERY_CHECKPOINT)} s  memory GiB")
+    for images, classes in product(args.images, (5, 100)):
+        print(f"{images:6d}  {classes:7d}  {measure_seconds(images, classes)}", flush=True)
+    print("cells  stages  params.yaml kB  dvc.lock kB  status s  no-op repro s  one stage s  aggregate s  memory GiB")
     for cells in args.cells:
         with tempfile.TemporaryDirectory() as folder:
             print(f"{cells:5d}  {3 * cells + 2:6d}  {dvc_seconds(Path(folder) / 'dvc', cells)}  ", end="", flush=True)
             print(aggregate_seconds(Path(folder) / "aggregate", cells), flush=True)
+
+
+def measure_seconds(images: int, classes: int) -> str:
+    """Time the scores of every checkpoint on made-up embeddings of one layer."""
+    X, y = correlated(images, classes, WIDTH, 0)
+    with threadpool_limits(1):
+        seconds = seconds_of(EVERY_CHECKPOINT, X, y)
+    return f"{seconds:10.1f}  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:10.2f}"
 
 
 def dvc_seconds(folder: Path, cells: int) -> str:
@@ -51,11 +69,11 @@ def dvc_seconds(folder: Path, cells: int) -> str:
     workflow.start_repository()
     workflow.run("dvc", "repro")
     multiply(workflow, cells)
-    status, nothing = seconds_of(workflow, "status"), seconds_of(workflow, "repro")
+    status, nothing = time_dvc(workflow, "status"), time_dvc(workflow, "repro")
     last = ("-s", f"measure@mine-net-0-{cells - 1}")
-    looked_at, run = seconds_of(workflow, "repro", *last), seconds_of(workflow, "repro", "-f", *last)
-    lock = (folder / "dvc.lock").stat().st_size / 1000
-    return f"{lock:11.0f}  {status:8.1f}  {nothing:13.1f}  {run - looked_at:11.2f}"
+    looked_at, run = time_dvc(workflow, "repro", *last), time_dvc(workflow, "repro", "-f", *last)
+    params, lock = ((folder / name).stat().st_size / 1000 for name in ("params.yaml", "dvc.lock"))
+    return f"{params:14.0f}  {lock:11.0f}  {status:8.1f}  {nothing:13.1f}  {run - looked_at:11.2f}"
 
 
 def write_empty_work(path: Path) -> None:
@@ -96,7 +114,7 @@ def multiply(workflow: Workflow, cells: int) -> None:
     workflow.run("dvc", "commit", "-f", "-q", "aggregate")
 
 
-def seconds_of(workflow: Workflow, *words: str) -> float:
+def time_dvc(workflow: Workflow, *words: str) -> float:
     """Time one command of DVC."""
     began = time.perf_counter()
     done = workflow.run("dvc", *words)

@@ -123,6 +123,6 @@ ARTIFACTS = [
 
 
 def blamed(path: Path, sibling: Path, damage: str) -> list[Path]:
-    """Files that a message may name: the damaged one; of two exchanged ones either, or what those belie."""
-    described = path.parent.with_name("zarr.json") if path.parent.name == "digests" else path
+    """What a message may name: the damaged file; of two exchanged ones either, or any in a store that those belie."""
+    described = path.parent.parent if path.parent.name == "digests" else path
     return [path, sibling, described] if damage == "swap" else [path]
