@@ -1,15 +1,17 @@
 """What breaks first as a grid grows: DVC's own cost per stage, and the aggregate stage; and measure, as a cell grows.
 
-    python -m tests.bench.scale --cells 42 168 1000 --images 2500 10000 40000
+    python -m tests.bench.scale --cells 42 168 1000 --images 2500 10000 40000 --files 10000 100000
 
 A grid of so many cells has the project's dvc.yaml, with commands that write one small file. Its dvc.lock is made from
 that of one cell, since running every stage at 1,000 cells would take hours. Printed are the sizes of params.yaml and
 dvc.lock, the seconds of `dvc status` and of `dvc repro` where nothing has to run, what it takes more where one stage of
 empty work runs, and the seconds of aggregating made-up cells of the size of real ones. Of measure: the processor's
-seconds of the scores of every checkpoint, on one layer and one thread, and the most memory that they took so far.
+seconds of the scores of every checkpoint, on one layer and one thread, and the most memory that they took so far. Of
+prepare: its seconds for a folder of so many files, of which it draws 1,640, and those that DVC adds to hash them all.
 """
 
 import argparse
+import json
 import os
 import re
 import resource
@@ -22,6 +24,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
@@ -39,10 +43,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, nargs="+", default=[42, 168, 1000])
     parser.add_argument("--images", type=int, nargs="*", default=[2500, 10000, 40000])
+    parser.add_argument("--files", type=int, nargs="*", default=[10000, 100000])
     args = parser.parse_args()
     print(f"images  classes  {', '.join(EVERY_CHECKPOINT)} s  memory GiB")
     for images, classes in product(args.images, (5, 100)):
         print(f"{images:6d}  {classes:7d}  {measure_seconds(images, classes)}", flush=True)
+    print("files  prepare s  DVC s")
+    for files in args.files:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{files:6d}  {prepare_seconds(Path(folder) / 'project', files)}", flush=True)
     print("cells  stages  params.yaml kB  dvc.lock kB  status s  no-op repro s  one stage s  aggregate s  memory GiB")
     for cells in args.cells:
         with tempfile.TemporaryDirectory() as folder:
@@ -56,6 +65,25 @@ def measure_seconds(images: int, classes: int) -> str:
     with threadpool_limits(1):
         seconds = seconds_of(EVERY_CHECKPOINT, X, y)
     return f"{seconds:10.1f}  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:10.2f}"
+
+
+def prepare_seconds(folder: Path, files: int) -> str:
+    """Time prepare on a folder of small images in ten classes, and DVC around it."""
+    folder.mkdir()
+    workflow = Workflow(folder)
+    tiny_params(workflow, ["mine"], ["net"])
+    sizes = {"train": 120, "test": 60, "unseen": 100, "unseen_classes": None, "unseen_count": 2}
+    workflow.edit_params({f"datasets.mine.{name}": size for name, size in sizes.items()})
+    random = np.random.default_rng(0)
+    for number in range(files):
+        path = folder / "data" / "raw" / "mine" / f"class{number % 10}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path, compress_level=0)
+    workflow.start_repository()
+    seconds = time_dvc(workflow, "repro", "prepare@mine")
+    (line,) = (folder / "data" / "durations.jsonl").read_text().splitlines()
+    own = json.loads(line)["seconds"]
+    return f"{own:9.1f}  {seconds - own:5.1f}"
 
 
 def dvc_seconds(folder: Path, cells: int) -> str:

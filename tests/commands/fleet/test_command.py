@@ -148,6 +148,9 @@ def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Pa
         assert "a fleet is at work" in project.run("whichlayer", "fleet", "status").stdout
         refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)
         assert "cell mine-b-0-0: must be computed by one process at a time" in refused.stderr
+        second = project.run("whichlayer", "fleet", "run", "--workers", "1", ok=False)
+        assert second.returncode == 2
+        assert "cell mine-a-0-0: must be computed by one process at a time" in second.stderr
         assert processes_in(scratch)
         began = time.monotonic()
         fleet.send_signal(signal.SIGINT)
@@ -156,6 +159,18 @@ def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Pa
     wait_for(lambda: not processes_in(scratch), seconds=30)
     assert not at_work(scratch, "checkpoints")  # nor a workspace
     assert "no fleet is at work" in project.run("whichlayer", "fleet", "status").stdout
+
+
+def test_what_was_finished_before_ctrl_c_is_not_done_again(serial: Workflow, tmp_path: Path, scratch: Path):
+    project = make_project(tmp_path / "project")
+    with running(project, "--workers", "1") as fleet:
+        wait_while_running(fleet, lambda: at_work(scratch, "embeddings"))
+        fleet.send_signal(signal.SIGINT)
+        assert fleet.wait(timeout=60) == 130
+    done = project.run("whichlayer", "fleet", "run", "--workers", "2").stdout
+    assert "mine-a-0-0: computed embed, measure" in done
+    assert "mine-b-0-0: computed finetune, embed, measure" in done
+    assert project.text("dvc.lock") == serial.text("dvc.lock")
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
