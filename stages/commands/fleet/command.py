@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stages.commands.check.command import check
 from stages.commands.config import Config, read_config
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
-from stages.commands.fleet.grid import cell_name, in_order, longest_first, open_cells, task_of
+from stages.commands.fleet.grid import cell_name, in_order, longest_first, open_cells, tasks_of
 from stages.commands.fleet.lock_file import check_prepared, enter, read_locked
 from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read_states, summary
 from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
@@ -59,8 +59,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
     check_source(config, remote=remote)
     cells = ordered_cells(config, remote=remote)
     if cells:
-        locked = read_locked()
-        tasks = [task_of(cell, locked) for cell in cells]
+        tasks = tasks_of(cells, read_locked())
         at_once = workers or max(1, (os.cpu_count() or 1) // threads)
         try:
             with connected(address, at_once * threads) as ray:
@@ -71,6 +70,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
             remove_left_workspaces()
         enter(in_order(config.run, outcomes), remote=remote)
         refuse_failed(outcomes.values())
+        refuse_open_again(config)
     run_dvc("repro", *(["--pull"] if remote else []))
 
 
@@ -127,6 +127,21 @@ def refuse_failed(outcomes: Collection[Outcome]) -> None:
         )
 
 
+def refuse_open_again(config: Config) -> None:
+    """Refuse to compute here, one after another, what the fleet computed and DVC does not find.
+
+    Raises:
+        UserError: a cell is open, of those of the grid as it was when the fleet began.
+    """
+    names = list(map(cell_name, open_cells(config.run)))
+    if names:
+        raise UserError(
+            f"cell {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: must be in DVC's cache and of "
+            "this code and these parameters, is not; if you edited them meanwhile, run this again; else let all "
+            "machines see one cache (`dvc config --local cache.dir`), or use --remote"
+        )
+
+
 def record_folder() -> Path:
     """Return the folder of locks, logs and the record, below the cache that fleets share."""
     return cache_folder() / "fleet"
@@ -170,7 +185,7 @@ def cell(name: str, threads: int, remote: bool) -> None:
     found = known_cell(config, name)
     locked = read_locked()
     check_prepared(locked, [found[0]], remote=remote)
-    task, source = task_of(found, locked), read_source(config, threads, remote=remote)
+    (task,), source = tasks_of([found], locked), read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):
         record = Record(record_folder(), [name])
         outcome = run_cell(source, task)

@@ -1,6 +1,6 @@
 """Which cells of the grid are open, and what computing one consists of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -37,21 +37,24 @@ def stage_names(cell: Cell) -> list[str]:
     return [f"{stage}@{cell_name(cell)}" for stage in CELL_STAGES]
 
 
-def task_of(cell: Cell, locked: Locked) -> Task:
-    """Say what computing one cell consists of.
+def tasks_of(cells: Iterable[Cell], locked: Locked) -> list[Task]:
+    """Say what computing each of some cells consists of.
 
     Args:
-        cell: of the grid.
+        cells: of the grid.
         locked: what dvc.lock says of every stage.
     """
-    dataset, model, fold, seed = cell
-    grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
-    stages = tuple(stage_names(cell))
-    known = {name: dict(locked[name]) for name in (f"prepare@{dataset}", *stages) if name in locked}
     outs: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
-    inputs = tuple(path.replace("${item.dataset}", dataset) for path in outs)
-    durations = stage_path("measure", "--log").relative_to(ROOT)
-    return Task(cell_name(cell), inputs, stages, str(durations), grid, known)
+    durations = str(stage_path("measure", "--log").relative_to(ROOT))
+    tasks = []
+    for cell in cells:
+        dataset, model, fold, seed = cell
+        inputs = tuple(path.replace("${item.dataset}", dataset) for path in outs)
+        stages = tuple(stage_names(cell))
+        grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
+        known = {name: dict(locked[name]) for name in (f"prepare@{dataset}", *stages) if name in locked}
+        tasks.append(Task(cell_name(cell), inputs, stages, durations, grid, known))
+    return tasks
 
 
 def in_order(run: RunParams, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:

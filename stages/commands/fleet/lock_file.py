@@ -48,8 +48,6 @@ def enter(computed: Locked, *, remote: bool) -> None:
         computed: stages that lie in DVC's cache or remote, in the order in which DVC would have run them.
         remote: whether they lie in the remote.
 
-    Raises:
-        UserError: DVC cannot fetch them.
     """
     if not computed:
         return
@@ -60,5 +58,6 @@ def enter(computed: Locked, *, remote: bool) -> None:
         with modify_yaml(beside) as content:
             content["stages"].update(computed)
         beside.replace(path)
-    kinds = dict.fromkeys(name.partition("@")[0] for name in computed)  # with every name DVC takes minutes for 42 cells
-    run_dvc("pull" if remote else "checkout", "--quiet", "--allow-missing", *kinds)  # of cells that failed
+    kinds = dict.fromkeys(name.partition("@")[0] for name in computed)  # given every name, DVC takes minutes
+    # As `dvc repro`, replace what is there (--force); a cell that failed has no entry (--allow-missing).
+    run_dvc("pull" if remote else "checkout", "--force", "--allow-missing", *kinds)

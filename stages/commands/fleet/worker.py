@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 LOG_LINES = 2000
 """What is kept of a cell's output, from its end."""
@@ -112,7 +112,7 @@ def run_cell(source: Source, task: Task) -> Outcome:
     with own_workspace() as workspace:
         fill_workspace(workspace, source, task)
         failed, log = run_commands(workspace, commands(source, task), environment(source))
-        computed, locked = read_durations(workspace / task.durations), read_locked(workspace, task)
+        computed, locked = read_durations(workspace / task.durations), read_locked(workspace, done(task, failed))
     seconds = time.monotonic() - began
     return Outcome(task.name, failed, computed, locked, log, socket.gethostname(), seconds)
 
@@ -228,10 +228,26 @@ def environment(source: Source) -> dict[str, str]:
     return {**os.environ, **counts, **fixed, **hidden}
 
 
-def read_locked(workspace: Path, task: Task) -> dict[str, Any]:
-    """Read what dvc.lock says of the stages of a cell, as far as they are done."""
-    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(workspace / "dvc.lock")["stages"]
-    return {name: stages[name] for name in task.stages if name in stages}
+def done(task: Task, failed: str) -> tuple[str, ...]:
+    """List the stages of a cell that are done, and sent to the remote where there is one.
+
+    Args:
+        task: the cell.
+        failed: the command that failed, or an empty string; it ends with the stage that it is about.
+    """
+    if not failed:
+        return task.stages
+    about = [number for number, stage in enumerate(task.stages) if failed.endswith(stage)]
+    return task.stages[: about[0] if about else 0]
+
+
+def read_locked(workspace: Path, stages: Sequence[str]) -> dict[str, Any]:
+    """Read what dvc.lock says of some stages; nothing if DVC was killed while it wrote the file."""
+    try:
+        content = YAML(typ="safe", pure=True).load(workspace / "dvc.lock") or {}
+    except YAMLError:
+        return {}
+    return {name: content["stages"][name] for name in stages if name in content.get("stages", {})}
 
 
 def read_durations(log: Path) -> tuple[dict[str, Any], ...]:

@@ -28,7 +28,7 @@ def test_a_cell_is_open_if_one_of_its_stages_changed_or_follows_one_that_did(mon
 
 def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
     known = {name: {"cmd": name} for name in ("prepare@d", "prepare@e", "finetune@d-m-0-1", "aggregate")}
-    task = grid.task_of(("d", "m", "0", 1), known)
+    (task,) = grid.tasks_of([("d", "m", "0", 1)], known)
     outs = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
     assert task.name == "d-m-0-1"
     assert task.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
@@ -41,6 +41,15 @@ def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
 def test_an_unknown_cell_is_refused_with_some_that_are_known():
     with pytest.raises(UserError, match=r"handwriting-none-0-0: must be a cell of the grid .*handwriting-"):
         command.known_cell(read_config(ROOT / "params.yaml"), "handwriting-none-0-0")
+
+
+def test_cells_that_are_open_after_the_fleet_are_not_computed_here(monkeypatch: pytest.MonkeyPatch):
+    config = read_config(ROOT / "params.yaml")
+    monkeypatch.setattr(command, "open_cells", lambda run: [])
+    command.refuse_open_again(config)
+    monkeypatch.setattr(command, "open_cells", lambda run: [("d", "m", "0", 0), ("d", "m", "1", 0)])
+    with pytest.raises(UserError, match=r"cell d-m-0-0 and 1 more: must be in DVC's cache and of this code"):
+        command.refuse_open_again(config)
 
 
 def test_the_last_line_that_says_anything():

@@ -84,13 +84,24 @@ def test_a_workspace_has_a_grid_of_its_cell_alone_and_what_dvc_lock_says_of_it(t
     worker.fill_workspace(tmp_path, Source(packed(), "/some/cache", 1), TASK)
     params = YAML(typ="safe", pure=True).load(tmp_path / "params.yaml")
     assert params == {"run": GRID, "measure": {"refits": 0.001}}
-    assert worker.read_locked(tmp_path, TASK) == {}
+    assert worker.read_locked(tmp_path, STAGES) == {}
     done = {"cmd": "f", "outs": [{"path": "data/x", "md5": "0123"}]}
     lock = YAML(typ="safe", pure=True).load(tmp_path / "dvc.lock")
     assert lock == {"schema": "2.0", "stages": {"prepare@d": {"cmd": "p"}}}
     lock["stages"] |= {"finetune@d-m-0-0": done, "aggregate": {"cmd": "a"}}
     YAML().dump(lock, tmp_path / "dvc.lock")
-    assert worker.read_locked(tmp_path, TASK) == {"finetune@d-m-0-0": done}
+    assert worker.read_locked(tmp_path, STAGES) == {"finetune@d-m-0-0": done}
+    for cut in ("", "schema: '2.0'\nstages:\n  a: [", "schema: '2.0'\n"):
+        (tmp_path / "dvc.lock").write_text(cut)
+        assert worker.read_locked(tmp_path, STAGES) == {}
+
+
+@pytest.mark.parametrize(
+    ("failed", "count"),
+    [("", 2), (STAGES[0], 0), (STAGES[1], 1), (f"push of {STAGES[1]}", 1), ("pull of prepared images", 0)],
+)
+def test_stages_before_the_one_that_failed_are_done(failed: str, count: int):
+    assert worker.done(TASK, failed) == STAGES[:count]
 
 
 def test_without_a_shared_cache_a_workspace_has_its_own_and_the_address_of_the_remote(tmp_path: Path):
