@@ -31,9 +31,9 @@ def check(params: Path, raw: Path) -> None:
     notes = check_classes(config, raw)
     check_weights(config)
     check_layers(config)
-    run = config.run
+    run, count = config.run, len(list(config.run.cells()))
     print(
-        f"check: {params} is valid; {len(list(run.cells()))} cells: datasets {', '.join(run.datasets)}; models "
+        f"check: {params} is valid; {count} cell{'s' if count > 1 else ''}: datasets {', '.join(run.datasets)}; models "
         f"{', '.join(run.models)}; folds {', '.join(run.folds)}; seeds {', '.join(map(str, run.seeds))}"
     )
     for note in notes:
