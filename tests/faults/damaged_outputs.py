@@ -47,6 +47,10 @@ UNTOUCHED = ("durations.jsonl",)
 """A log that nothing depends on."""
 
 
+OF_DVC = ("ERROR: ", ERROR, "'./dvc.lock' validation failed")
+"""With what an error begins that `dvc repro` prints."""
+
+
 def names() -> list[str]:
     """`flip PATH`, `rot PATH`, `cache-flip PATH`."""
     plain = [f"{way} {file}" for way in DAMAGES for file in FILES if (way, file) != ("swap", "../dvc.lock")]
@@ -72,7 +76,7 @@ def _repro(project: Workflow, path: Path, expected: dict[str, bytes]) -> Outcome
     done = project.run("dvc", "repro", ok=False)
     if done.returncode == 0:
         return same_or_failure(artifacts(project.folder), expected, done.stdout)
-    said = sentence(_first_line(done.stderr), [path.name], marks=["ERROR: ", ERROR])
+    said = sentence(_first_line(done.stderr), [path.name], marks=OF_DVC)
     project.run("git", "checkout", "-q", path.name, ok=False)
     mended = project.run("dvc", "repro", ok=False)
     different = same_or_failure(artifacts(project.folder), expected)
