@@ -15,7 +15,7 @@ import psutil
 
 from tests.faults.campaign import Campaign, Place, shuffled
 from tests.faults.kills import kill, wait_for
-from tests.faults.outcomes import ENDED, FAILURE, SAME, SENTENCE, Outcome, failure, same_or_failure, sentence
+from tests.faults.outcomes import ENDED, ERROR, FAILURE, SAME, SENTENCE, Outcome, failure, same_or_failure, sentence
 from tests.faults.stage_commands import command, files_of, finish, outputs, remove_outputs, run_stage, start
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
@@ -52,10 +52,10 @@ def run(trial: str, place: Place) -> Outcome:
     project = place.copy("grid").folder
     stage = "measure" if kind == "worker" else rest[0]
     status, printed, errors = FAULTS[kind](project, stage, rest[-1])
-    outcome = _judge(kind, status, errors)
+    expected, found = files_of(place.base("grid"), stage), files_of(project, stage)
+    outcome = _judge(kind, status, errors, whole=found == expected)
     if status and outcome.kind == FAILURE:
         return outcome
-    expected, found = files_of(place.base("grid"), stage), files_of(project, stage)
     if status and not found.items() <= expected.items():  # a signal may come when whole files are there already
         return failure(f"it fails and leaves {', '.join(found)}", errors)
     if status:
@@ -64,8 +64,11 @@ def run(trial: str, place: Place) -> Outcome:
     return again if status or again.kind == FAILURE else outcome
 
 
-def _judge(kind: str, status: int, errors: str) -> Outcome:
-    """What it says; a signal also has its exit status, as in a shell."""
+def _judge(kind: str, status: int, errors: str, *, whole: bool) -> Outcome:
+    """What it says; a signal also has its exit status, as in a shell.
+
+    It says nothing of a signal that comes before it works, or when its work is whole and Python comes to its end.
+    """
     if status == 0:
         return Outcome(SAME)
     if not kind.startswith("SIG"):
@@ -73,6 +76,8 @@ def _judge(kind: str, status: int, errors: str) -> Outcome:
     number = signal.Signals[kind]
     if status not in (128 + number, -number):
         return failure(f"status {status} after {kind}", errors)
+    if whole and not any(sign in errors for sign in (STOPPED, ERROR, "Traceback")):
+        return Outcome(SENTENCE, f"status {status}, when its work is whole")
     return sentence(errors, marks=[STOPPED]) if errors.strip() else Outcome(SENTENCE, f"status {status}")
 
 
