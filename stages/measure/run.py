@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -176,7 +177,12 @@ def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], worker
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     context.set_forkserver_preload([__name__])  # so that workers are forked with the libraries loaded
     workers = min(workers, len(jobs))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(path, params))
+    try:
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(path, params))
+    except OSError as error:  # semaphores, which they share, need /dev/shm
+        print(f"measure: in one process, since several cannot be had here ({error})", file=sys.stderr, flush=True)
+        yield from _here(path, params, jobs)
+        return
     try:
         yield from pool.map(_score, jobs)
     except (BrokenProcessPool, EOFError, ConnectionError):  # the last two of the server that starts them

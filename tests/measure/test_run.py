@@ -45,6 +45,20 @@ def test_results_keep_the_order_of_the_jobs(tmp_path):
     assert score_jobs(tmp_path / "store", params, [], workers=2) == []
 
 
+def test_where_processes_cannot_share_semaphores_one_measures(tmp_path, monkeypatch, capsys):
+    def refuse(*args, **kwargs):
+        raise OSError(38, "Function not implemented")
+
+    write_store(tmp_path / "store", steps=(0,))
+    params = parse(DEFAULT | {"metrics": ["nn1_accuracy"]}, MeasureParams, where="measure")
+    jobs = plan_jobs(open_embeddings(tmp_path / "store"), params)
+    alone = score_jobs(tmp_path / "store", params, jobs, workers=1)
+    monkeypatch.setattr(scoring, "ProcessPoolExecutor", refuse)
+    found = score_jobs(tmp_path / "store", params, jobs, workers=2)
+    assert [(each.job, repr(each.scores)) for each in found] == [(each.job, repr(each.scores)) for each in alone]
+    assert "in one process, since several cannot be had here ([Errno 38]" in capsys.readouterr().err
+
+
 def test_refits_then_analyses_then_wide_layers_come_first():
     jobs = [
         Job(0, "unseen", LAYERS[3], (), (), ("nmi",)),
