@@ -19,7 +19,7 @@ from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read
 from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
 from stages.commands.fleet.worker import Outcome, Source, Task, remove_left_workspaces, run_cell
 from stages.commands.project import ROOT, ProjectCommand, stage_path
-from stages.shared.console import UserError, progress
+from stages.shared.console import Stopped, UserError, progress
 from stages.shared.params import Cell
 
 PARAMS, RAW = ROOT / "params.yaml", ROOT / "data" / "raw"
@@ -66,8 +66,9 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
                 gpus = choose_gpus(ray, gpus_per_cell, threads)
                 source = read_source(config, threads, remote=remote, without_gpu=not gpus)
                 outcomes = compute(ray, source, tasks, gpus)
-        finally:
-            remove_left_workspaces()
+        except Stopped:
+            remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
+            raise
         enter(in_order(config.run, outcomes), remote=remote)
         refuse_failed(outcomes.values())
         refuse_open_again(config)

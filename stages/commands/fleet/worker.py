@@ -132,12 +132,27 @@ def own_workspace() -> Iterator[Path]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def remove_left_workspaces() -> None:
-    """Remove the workspaces on this machine whose workers were killed."""
+def remove_left_workspaces(patience: float = 0) -> None:
+    """Remove the workspaces on this machine whose workers were killed.
+
+    Args:
+        patience: seconds to wait in all for workers that are about to end.
+    """
+    until = time.monotonic() + patience
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), (folder / HELD).open() as held:  # another user's, or at work
+        while not removed(folder) and time.monotonic() < until:
+            time.sleep(0.1)
+
+
+def removed(folder: Path) -> bool:
+    """Remove a workspace, unless it is another user's, or a worker is at work there."""
+    try:
+        with (folder / HELD).open() as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return not folder.exists()
+    return True
 
 
 def fill_workspace(workspace: Path, source: Source, task: Task) -> None:
