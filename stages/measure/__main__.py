@@ -20,7 +20,8 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams, available
-from stages.measure.run import measure, worker_count
+from stages.measure.run import measure
+from stages.measure.workers import worker_count
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import Stopwatch, add_log_argument, run_main
 from stages.shared.embedding_store import open_embeddings

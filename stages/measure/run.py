@@ -31,8 +31,6 @@ from stages.shared.console import UserError, progress
 from stages.shared.embedding_store import Embeddings, open_embeddings
 from stages.shared.split_names import SEEN
 
-WORKERS = "WHICHLAYER_WORKERS"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -123,19 +121,6 @@ def refit_split(cell: Cell, split: EmbeddedSplit, names: Sequence[str]) -> Refit
     if len(found.without):
         split.without_class.update(zip(names, found.without.T, strict=True))
     return found
-
-
-def worker_count(flag: str | None) -> int:
-    """Number of processes: from the command line, else from WHICHLAYER_WORKERS, else one per usable processor.
-
-    Raises:
-        UserError: it is not a whole number >= 1.
-    """
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    text = flag or os.environ.get(WORKERS) or str(usable)
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"--workers (or {WORKERS}) must be a whole number >= 1, found {text!r}")
-    return int(text)
 
 
 def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:

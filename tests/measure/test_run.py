@@ -5,7 +5,8 @@ import pytest
 from stages.measure import run as scoring
 from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
-from stages.measure.run import expected_cost, score_jobs, worker_count
+from stages.measure.run import expected_cost, score_jobs
+from stages.measure.workers import worker_count
 from stages.shared.console import UserError
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.params import parse

@@ -17,7 +17,8 @@ from stages.commands.fleet.grid import cell_name, in_order, longest_first, open_
 from stages.commands.fleet.lock_file import check_prepared, enter, read_locked
 from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read_states, summary
 from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
-from stages.commands.fleet.worker import Outcome, Source, Task, remove_left_workspaces, run_cell
+from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.fleet.worker import remove_left_workspaces, run_cell
 from stages.commands.project import ROOT, ProjectCommand, stage_path
 from stages.shared.console import Stopped, UserError, progress
 from stages.shared.params import Cell

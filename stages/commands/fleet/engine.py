@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from types import FrameType, ModuleType
 from typing import Any
 
+from stages.commands.fleet import task as task_module
 from stages.commands.fleet import worker
-from stages.commands.fleet.worker import Outcome, Source, Task
+from stages.commands.fleet.task import Outcome, Source, Task
 from stages.shared.console import Stopped, UserError
 
 RETRIES = 2
@@ -127,7 +128,8 @@ def run_tasks(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: floa
         tasks: the cells, longest first.
         gpus: of one cell; may be a fraction.
     """
-    ray.cloudpickle.register_pickle_by_value(worker)  # machines of the cluster need not have this checkout
+    for module in (task_module, worker):  # machines of the cluster need not have this checkout
+        ray.cloudpickle.register_pickle_by_value(module)
     run = ray.remote(num_cpus=source.threads, num_gpus=gpus, max_retries=RETRIES)(worker.run_cell)
     packed = ray.put(source)
     waiting = {run.options(name=task.name).remote(packed, task): task for task in tasks}

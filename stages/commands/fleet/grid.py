@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from stages.commands.config import Config
 from stages.commands.fleet.lock_file import Locked
-from stages.commands.fleet.worker import Outcome, Task
+from stages.commands.fleet.task import Outcome, Task
 from stages.commands.plan.cost import cost
 from stages.commands.plan.images import count_images
 from stages.commands.plan.stale import open_stages

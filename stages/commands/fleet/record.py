@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stages.commands.fleet.worker import Outcome
+from stages.commands.fleet.task import Outcome
 from stages.shared.console import UserError
 from stages.shared.plain_text import plain
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from stages.commands.config import Config
-from stages.commands.fleet.worker import Source
+from stages.commands.fleet.task import Source
 from stages.commands.plan.stale import last_line
 from stages.commands.project import ROOT
 from stages.shared.console import UserError

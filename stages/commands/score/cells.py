@@ -14,7 +14,8 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
-from stages.measure.run import measure, worker_count
+from stages.measure.run import measure
+from stages.measure.workers import worker_count
 from stages.shared.console import UserError
 from stages.shared.embedding_store import SAMPLE_COLUMNS, Embeddings, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter

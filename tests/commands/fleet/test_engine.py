@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stages.commands.fleet import engine, worker
-from stages.commands.fleet.worker import Outcome, Source, Task
+from stages.commands.fleet.task import Outcome, Source, Task
 from stages.shared.console import UserError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, reason, summary
-from stages.commands.fleet.worker import Outcome
+from stages.commands.fleet.task import Outcome
 from stages.shared.console import UserError
 
 

@@ -13,7 +13,8 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from stages.commands.fleet import worker
-from stages.commands.fleet.worker import Source, Task, commands, environment, read_durations, run_commands
+from stages.commands.fleet.task import Source, Task
+from stages.commands.fleet.worker import commands, environment, read_durations, run_commands
 
 STAGES = ("finetune@d-m-0-0", "embed@d-m-0-0")
 GRID = {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [0]}
