@@ -70,6 +70,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
         except Stopped:
             remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
             raise
+        remove_left_workspaces()
         enter(in_order(config.run, outcomes), remote=remote)
         refuse_failed(outcomes.values())
         refuse_open_again(config)
