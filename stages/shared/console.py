@@ -29,11 +29,14 @@ class UserError(Exception):
 
 @contextmanager
 def errors_of(what: str) -> Iterator[None]:
-    """Within, a `UserError` names first the thing that it is about: `datasets.mine: ...`."""
+    """Within, a `UserError` names first the thing that it is about: `datasets.mine: ...`; other errors note it."""
     try:
         yield
     except UserError as error:
         raise UserError(f"{what}: {error}") from None
+    except Exception as error:
+        error.add_note(what)  # for `explain`
+        raise
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -52,11 +52,16 @@ def explain_limits() -> str | None:
 
 
 def explain(error: BaseException) -> str | None:
-    """Say in one sentence what a machine lacks; None for an error of another kind."""
+    """Say in one sentence what a machine lacks; None for an error of another kind.
+
+    It names the file that the error names, or else what the first note of the error (`add_note`) says it is about.
+    """
     for cause in chain(error):
         said = _of_memory(cause) or _of_files(cause)
         if said:
-            return said
+            notes = (note for found in chain(error) for note in getattr(found, "__notes__", ()))
+            named = _file_of(cause) or next(notes, "")
+            return f"{named}: {said}" if named else said
     return None
 
 
@@ -77,20 +82,23 @@ def _of_memory(error: BaseException) -> str | None:
 
 def _of_files(error: BaseException) -> str | None:
     number = _number(error)
-    named = getattr(error, "filename", None)
-    where = f"{os.fsdecode(named)}: " if isinstance(named, str | bytes | os.PathLike) else ""
     reason = os.strerror(number) if number else ""
     if number in FULL:
-        return f"{where}there is no room left to write ({reason}); free some on that disk and run it again"
+        return f"there is no room left to write ({reason}); free some on that disk and run it again"
     if number in REFUSED:
-        return f"{where}must be a place that you may read and write, found: {reason}; change that and run it again"
+        return f"must be a place that you may read and write, found: {reason}; change that and run it again"
     if number in BROKEN:
-        return f"{where}could not be read or written, found: {reason}; check the disk and run it again"
+        return f"could not be read or written, found: {reason}; check the disk and run it again"
     if number in IMPOSSIBLE:
-        return f"{where}must be a path that the system takes, found: {reason}"
+        return f"must be a path that the system takes, found: {reason}; shorten it, or remove its links in a circle"
     if number in (errno.EMFILE, errno.ENFILE):
-        return f"{where}too many files are open; raise the limit (`ulimit -n 4096`) and run it again"
+        return "too many files are open; raise the limit (`ulimit -n 4096`) and run it again"
     return None
+
+
+def _file_of(error: BaseException) -> str:
+    named = getattr(error, "filename", None)
+    return os.fsdecode(named) if isinstance(named, str | bytes | os.PathLike) else ""
 
 
 def _number(error: BaseException) -> int:

@@ -136,6 +136,8 @@ class StageRun:
         Raises:
             UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
         """
+        if error is not None:
+            error.add_note(str(next(iter(self._folders))))  # for `explain`, if the error names nothing
         try:
             if kind is None:
                 self._check_unchanged()

@@ -12,7 +12,7 @@ import torch
 import zarr
 from safetensors.torch import save_file
 
-from stages.shared.console import run_main
+from stages.shared.console import errors_of, run_main
 from stages.shared.resources import explain
 
 BIG = torch.rand(50_000)
@@ -89,6 +89,10 @@ def test_want_of_memory_says_what_takes_less(call: Callable[[], object]):
         (PermissionError(errno.EACCES, "x", b"/a/b"), "^/a/b: must be .*, found: Permission denied; change that"),
         (OSError(errno.EIO, "x", Path("/a")), "^/a: could not be read or written, found: Input/output error; check"),
         (OSError(errno.ENAMETOOLONG, "x", "aaa"), "^aaa: must be a path that the system takes, found: File name too"),
+        (
+            OSError(errno.ELOOP, "x", "a"),
+            "symbolic links; shorten it, or remove its links in a circle$",
+        ),
         (OSError(errno.EMFILE, "x", "/a"), r"^/a: too many files are open; raise the limit"),
     ],
 )
@@ -126,3 +130,11 @@ def test_a_main_function_without_room_ends_with_one_line(capsys: pytest.CaptureF
         "error: data/out: there is no room left to write (No space left on device); free some on that disk and run it "
         "again\n"
     )
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "x"), OSError(errno.ENOSPC, "x")])
+def test_an_error_that_names_no_file_is_said_to_be_of_what_was_at_work(error: Exception):
+    with pytest.raises(type(error)) as caught, errors_of("datasets.mine"):
+        raise error
+    said = explain(caught.value) or ""
+    assert re.match("datasets.mine: (not enough memory|too many files are open|there is no room left)", said)

@@ -13,6 +13,7 @@ from stages.shared.stage_run import StageRun
 from stages.shared import snapshot
 from stages.shared.console import Stopped, UserError
 from stages.shared.processes import process_mark
+from stages.shared.resources import explain
 from tests.faults.kills import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -252,3 +253,12 @@ def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_impor
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf"error: the limit on {said}: .*; raise it, .*\n", done.stderr)
+
+
+def test_want_of_memory_names_what_the_stage_was_to_write(folder: Path):
+    def lack() -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError) as caught:
+        work(folder, lack)
+    assert (explain(caught.value) or "").startswith(f"{folder / 'out'}: not enough memory; ")
