@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.prepare.candidates import Content
+from stages.shared.resources import explain
 
 Fit = Literal["crop", "pad", "squash"]
 BROKEN_IMAGE = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError),
-    *(OverflowError, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
+    *(OverflowError, RuntimeError, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
-"""What Pillow's readers raise on damaged files."""
+"""What Pillow's readers raise on damaged files; `damage_named` sorts out what the machine lacks."""
 
 
 FORMATS = (
@@ -49,16 +50,26 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
 
     Raises:
         BadImageError: it is no image, truncated, beyond `pixel_limit`, or of a kind without a defined range.
+        MemoryError, OSError: the machine lacks something, which says nothing of the image.
     """
-    try:
+    with damage_named():
         image = _open(content, size)
         upright = ImageOps.exif_transpose(image)
         return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Within, what Pillow raises on a damaged file is a `BadImageError`; what the machine lacks is raised as it is."""
+    try:
+        yield
     except UnidentifiedImageError:
         raise BadImageError("not an image of a format that is read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError(f"more than {Image.MAX_IMAGE_PIXELS} pixels, prepare.limits.pixels") from None
     except BROKEN_IMAGE as error:
+        if explain(error) or getattr(error, "errno", None):  # Pillow's own errors have no number
+            raise
         raise BadImageError(f"damaged or unusual: {error}") from None
 
 

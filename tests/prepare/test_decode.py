@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import io
 import struct
@@ -251,3 +252,36 @@ def test_any_bytes_are_an_image_or_an_error(content, start):
             assert decode(content, 8, "pad", 255).shape == (8, 8, 3)
     except BadImageError:
         pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError("out of memory when reading image file"),
+        OSError(errno.EMFILE, "Too many open files"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_damage(monkeypatch, error):
+    def fail(image, fill):
+        raise error
+
+    monkeypatch.setattr("stages.prepare.decode.to_rgb", fail)
+    with pytest.raises(type(error)) as caught:
+        decode(encode(Image.fromarray(noise(8, 8))), 8, "crop", 255)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "DDS"])
+def test_damage_of_every_format_is_an_error(kind):
+    """Of these two Pillow raises a RuntimeError, too."""
+    if kind not in known_formats():
+        pytest.skip("this Pillow was built without it")
+    whole, found = images.encoded(kind), set()
+    for seed in range(150):
+        try:
+            decode(damaged(whole, seed), 8, "crop", 255)
+        except BadImageError as error:
+            found.add(str(error).split(":")[0])
+    assert "damaged or unusual" in found

@@ -1,16 +1,21 @@
 """Many images at once: what `decode` gives of each, in order, and why there is none of some."""
 
+import errno
 import hashlib
 import io
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from textwrap import dedent
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from stages.prepare import decode_many as module
-from stages.prepare.decode import decode
+from stages.prepare.decode import BadImageError, decode
 from stages.prepare.decode_many import decode_many
 
 
@@ -68,3 +73,46 @@ def test_few_large_files_are_a_block(monkeypatch):
     next(stream)
     assert read == [0, 1]
     assert len(list(stream)) == 4
+
+
+def test_a_whole_image_that_lacked_memory_is_decoded_again_alone(monkeypatch):
+    """For want of memory libjpeg says `broken data stream` and libwebp `could not create decoder object`."""
+    files, calls = [encoded(number) for number in range(3)], list[bytes]()
+
+    def lacking(content, size, fit, fill):
+        calls.append(content)
+        if calls.count(content) == 1:
+            raise BadImageError("damaged or unusual: broken data stream when reading image file")
+        return decode(content, size, fit, fill)
+
+    monkeypatch.setattr(module, "decode", lacking)
+    found = list(decode_many([partial(bytes, file) for file in files], size=8, fit="pad", fill=7))
+    for file, (sha256, pixels) in zip(files, found, strict=True):
+        assert sha256 == hashlib.sha256(file).hexdigest()
+        np.testing.assert_array_equal(pixels, decode(file, 8, "pad", 7))
+
+
+def test_without_the_memory_to_decode_an_image_it_is_not_called_damaged():
+    """A process that may not reserve what an image takes; a damaged file may be whole for all that it can tell."""
+    code = """
+        import resource
+        from stages.prepare.decode_many import BYTES_OF_AN_IMAGE, decode_many
+        list(decode_many([lambda: b"P6 1 1 255 abc"], size=8, fit="pad", fill=7))  # libraries are loaded
+        taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + BYTES_OF_AN_IMAGE // 2,) * 2)
+        try:
+            print(list(decode_many([lambda: b"no image"], size=8, fit="pad", fill=7)))
+        except MemoryError:
+            print("MemoryError")
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout == "MemoryError\n"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.ENOMEM, errno.ESTALE])
+def test_a_file_that_the_machine_cannot_read_now_is_no_bad_image(number: int):
+    def content() -> bytes:
+        raise OSError(number, "x", "a.png")
+
+    with pytest.raises(OSError, match=r"a\.png"):
+        list(decode_many([content], size=8, fit="pad", fill=7))

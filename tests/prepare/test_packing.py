@@ -1,8 +1,12 @@
+import errno
 import filecmp
 import hashlib
 import json
+import os
+import re
 import shutil
 import tarfile
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from PIL import Image
 from stages.prepare.limits import LimitsParams
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
-from stages.shared.console import UserError
+from stages.shared.console import UserError, run_main
 from stages.shared.image_store import open_images
 
 
@@ -168,3 +172,54 @@ def test_what_is_left_out_or_beyond_a_limit_is_said(five_classes, tmp_path, save
     assert report.hidden == (".f",)
     assert "1 hidden folder(s) were left out: .f" in report.notes()
     assert [skipped.source for skipped in report.skipped] == ["a/large.png"]
+
+
+def no_more_files(path, limits):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+
+def cannot_be_read(path, limits):
+    raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+
+def may_not_be_read(path, limits):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def no_memory(*arguments):
+    raise MemoryError
+
+
+@pytest.mark.parametrize("on_bad_image", ["error", "skip"])
+@pytest.mark.parametrize(
+    ("place", "lack", "said"),
+    [
+        ("raw_files.read_file", no_more_files, r"/d/07\.png: too many files are open; raise the limit"),
+        ("raw_files.read_file", cannot_be_read, r"/d/07\.png: could not be read or written, found: .*; check the disk"),
+        ("raw_files.read_file", may_not_be_read, r"/d/07\.png: must be a place that you may read and write"),
+        ("decode.to_rgb", no_memory, "datasets.mine: not enough memory; free some"),
+    ],
+    ids=["files", "disk", "permission", "memory"],
+)
+def test_what_the_machine_lacks_leaves_no_image_out(
+    five_classes, tmp_path, monkeypatch, capsys, place, lack, said, on_bad_image
+):
+    """The last image of class d cannot be had; it is whole."""
+    module, _, name = place.rpartition(".")
+    real = getattr(import_module(f"stages.prepare.{module}"), name)
+    pixels = Image.open(five_classes / "d" / "07.png").tobytes()
+
+    def one_fails(file, *others):
+        failing = file.tobytes() == pixels if isinstance(file, Image.Image) else file.match("d/07.png")
+        return (lack if failing else real)(file, *others)
+
+    monkeypatch.setattr(f"stages.prepare.{place}", one_fails)
+    entry = params(on_bad_image=on_bad_image)
+    with pytest.raises(SystemExit) as ended:
+        run_main(lambda: prepare_dataset(five_classes, tmp_path / "out", entry, 0, "mine"))
+    printed = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert re.search(said, printed)
+    assert printed.count("\n") == 1
+    assert "on_bad_image" not in printed
+    assert not (tmp_path / "out").exists()

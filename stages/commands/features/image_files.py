@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from stages.prepare.decode import BROKEN_IMAGE, known_formats, open_image
+from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image
+from stages.prepare.decode_many import read_content
 from stages.prepare.limits import Resources
 from stages.prepare.raw_files import RawFiles, open_raw
 from stages.prepare.regular_files import check_regular
@@ -111,9 +112,13 @@ def _others(images: ImageFiles) -> Iterator[str]:
 
 
 def _is_image(content: Callable[[], bytes]) -> bool:
+    file = read_content(content)
+    if isinstance(file, OSError):
+        return False
     try:
-        open_image(content())
-    except BROKEN_IMAGE:
+        with damage_named():
+            open_image(file)
+    except BadImageError:
         return False
     return True
 
