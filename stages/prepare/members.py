@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.shared.console import UserError
+from stages.shared.resources import explain
 
 try:
     from lzma import LZMAError
@@ -21,7 +22,10 @@ BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, OSError, EOFError, ValueError, KeyError),
     *(RuntimeError, NotImplementedError, IndexError, OverflowError, MemoryError),
 )
-"""What the standard library's readers raise on archives that are damaged, encrypted or packed in an unknown way."""
+"""What the standard library's readers raise on archives that are damaged, encrypted or packed in an unknown way.
+
+`reading` sorts out what the machine lacks.
+"""
 
 FREE = 2**20
 """Bytes that may be unpacked whatever the ratio."""
@@ -29,10 +33,13 @@ FREE = 2**20
 
 @contextmanager
 def reading(archive: Path) -> Iterator[None]:
-    """Within, what Python raises on a damaged archive is an error that names it."""
+    """Within, what Python raises on a damaged archive is an error that names it; what the machine lacks is not that."""
     try:
         yield
     except BROKEN as error:
+        if explain(error):
+            error.add_note(str(archive))
+            raise
         raise UserError(f"{archive}: the archive cannot be read ({error}); copy or pack it again") from None
 
 

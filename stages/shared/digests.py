@@ -24,6 +24,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.shared.console import UserError
+from stages.shared.resources import explain
 
 DIGESTS = "digests.json"
 BLOCK = 1 << 18
@@ -126,7 +127,7 @@ class Digests:
             for path in sorted(listed ^ present):
                 raise self._error(path, "no file" if path in listed else "one that it did not write")
             for path in sorted(listed):
-                size, found = self.record.files[path][0], (self.folder / path).stat().st_size
+                size, found = self.record.files[path][0], self._size(path)
                 if size != found:
                     raise self._error(path, f"{found:,} of {size:,} bytes" if found < size else f"{found:,} bytes")
         return self
@@ -151,10 +152,18 @@ class Digests:
         files = self.record.files
         return [name] if name in files else [path for path in files if path.startswith(f"{name}/")]
 
+    def _size(self, path: str) -> int:
+        try:
+            return (self.folder / path).stat().st_size
+        except FileNotFoundError:  # as DVC's links are when its cache has lost a file
+            raise self._error(path, "a link to no file") from None
+
     def _check_content(self, path: str) -> None:
         try:
             found = hash_file(self.folder / path)
         except OSError as error:
+            if explain(error):
+                raise
             raise self._error(path, f"that it cannot be read ({error.strerror})") from None
         if found != self.record.files[path][1]:
             raise self._error(path, "other content")
@@ -185,6 +194,8 @@ def read_digests(
     try:
         content = path.read_bytes()
     except OSError as error:
+        if explain(error):
+            raise
         raise UserError(
             f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, or an "
             f"earlier version of whichlayer wrote the folder; {again(stage)}"

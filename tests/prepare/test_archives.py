@@ -1,3 +1,5 @@
+import errno
+import re
 import tarfile
 import tracemalloc
 import zipfile
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from stages.prepare.archives import open_archive
 from stages.prepare.limits import LimitsParams, Resources
 from stages.shared.console import UserError
+from stages.shared.resources import explain
 from tests.faults import archives
 from tests.faults.archives import FILES, MIB, write_archive
 
@@ -186,3 +189,29 @@ def test_a_damaged_archive_is_an_error_or_gives_the_same_files(
         assert set(found) <= set(FILES)
     else:
         assert found == FILES
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), r"/x\.[\w.]+: not enough memory; free some"),
+        (OSError(errno.EMFILE, "x", "/a/x.zip"), "^/a/x.zip: too many files are open; raise the limit"),
+        (OSError(errno.EIO, "x"), r"/x\.[\w.]+: could not be read or written, .*check the disk"),
+    ],
+    ids=["memory", "files", "disk"],
+)
+def test_what_the_machine_lacks_is_no_damaged_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, error: OSError, said: str
+):
+    path = write_archive(tmp_path / f"x{suffix}")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("zipfile.ZipFile.__init__", fail)
+    monkeypatch.setattr("tarfile.open", fail)
+    with pytest.raises(type(error)) as caught:
+        read(path)
+    assert re.search(said, explain(caught.value) or "")
+    del error.__notes__

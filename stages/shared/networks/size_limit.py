@@ -1,5 +1,6 @@
 """Stop the building of a network that could not be held or would never be finished, as soon as it grows too large."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,3 +49,9 @@ def limited_size(bytes_limit: int | None = None, tensors_limit: int = MOST_TENSO
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def exceeds_machine(error: Exception) -> bool:
+    """Whether torch found no memory for one tensor that is larger than what this machine has."""
+    wanted = re.search(r"tried to allocate (\d+) bytes", str(error))
+    return wanted is not None and int(wanted[1]) > psutil.virtual_memory().total

@@ -1,5 +1,6 @@
 """Building networks: seeds, sizes, heads, normalization, and every name that does not exist."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from stages.shared.networks.build import build_network, build_skeleton
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES
+from stages.shared.resources import explain
 
 torch.set_num_threads(1)
 
@@ -189,3 +191,21 @@ def test_an_impossible_image_size_fails_while_building() -> None:
     entry = params(library="transformers", name="microsoft/swin-tiny-patch4-window7-224", image_size=64)
     with pytest.raises(UserError, match=r"images of 64 px.*change image_size or config"):
         build_network(entry, 3, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"), [(2**20, "^network 'resnet10t' of timm on images of 32 px: not enough memory; "), (2**60, None)]
+)
+def test_want_of_memory_is_no_impossible_size(monkeypatch: pytest.MonkeyPatch, wanted: int, said: str | None) -> None:
+    """Of a tensor that no such machine could hold, it is."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {wanted} bytes")
+
+    monkeypatch.setattr(Network, "logits", fail)
+    with pytest.raises(RuntimeError if said else UserError) as caught:
+        build_network(params(**SMALL["timm resnet"]), 3, seed=0)
+    if said:
+        assert re.search(said, explain(caught.value) or "")
+    else:
+        assert "change image_size or config" in str(caught.value)

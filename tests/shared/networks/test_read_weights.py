@@ -1,8 +1,10 @@
 """Files of weights that are damaged, or made to do harm: tensors or one message."""
 
+import errno
 import hashlib
 import json
 import pickle
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -18,6 +21,7 @@ from stages.shared.console import UserError
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.read_weights import read_file
 from stages.shared.plain_text import plain
+from stages.shared.resources import explain
 from tests.faults.archives import damaged
 from tests.faults.pickles import Evil
 
@@ -90,3 +94,27 @@ def test_no_object_is_made(tmp_path: Path, how: str):
     with pytest.raises(UserError, match=r"weights\.path: .* must (hold tensors alone|be a whole torch file)"):
         read(path)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("w.pth", MemoryError(), r"^weights\.path: .*w\.pth: not enough memory"),
+        ("w.pth", RuntimeError("can't allocate memory: you tried to allocate 9 bytes"), "not enough memory"),
+        ("w.pth", OSError(errno.EMFILE, "x", "w.pth"), r"^w\.pth: too many files are open"),
+        ("w.safetensors", SafetensorError("x (os error 12)"), r"^weights\.path: .*w\.safetensors: not enough memory"),
+        ("w.safetensors", SafetensorError("x (os error 24)"), r"w\.safetensors: too many files are open"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, said: str
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    path = write(tmp_path / name)
+    monkeypatch.setattr(torch, "load", fail)
+    monkeypatch.setattr("stages.shared.networks.read_weights.load_file", fail)
+    with pytest.raises(type(error)) as caught:
+        read(path)
+    assert re.search(said, explain(caught.value) or "")
