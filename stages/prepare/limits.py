@@ -9,7 +9,7 @@ from stages.shared.params import Params
 
 
 class LimitsParams(Params):
-    """What raw data may hold; what holds more is refused before it is unpacked or decoded.
+    """What raw data may hold; what holds more is refused: an image before it is decoded, an archive as it is unpacked.
 
     Attributes:
         pixels: most pixels of one image, before it is resized.
