@@ -27,13 +27,16 @@ from tests.faults.pickles import Evil
 from tests.faults.tables import mutated_table, table
 
 SIZE = 8
+EXECUTED = Path("/tmp/executed")
+"""What the PostScript program writes, if something runs it."""
+
 CRAFTED_IMAGES: dict[str, Callable[[], bytes]] = {
     "bomb": lambda: images.png_bomb(20_000, 20_000),
     "says": lambda: images.png_that_says(30_000, 30_000),
     "text": images.png_with_text_bomb,
     "icon": images.icon_bomb,
     "gif": images.gif_bomb,
-    "postscript": lambda: images.postscript("(/tmp/executed) (w) file"),
+    "postscript": lambda: images.postscript(f"({EXECUTED}) (w) file"),
     "empty": lambda: b"",
     "endless": lambda: b"P6\n" + b"#" * 2**24,
 }
@@ -55,10 +58,12 @@ PICKLES = ("zip", "legacy", "plain")
 
 
 def run_image(trial: str, place: Place) -> Outcome:
-    """Decode a damaged image: pixels, or one message."""
+    """Decode a damaged image, or a program in the place of one: pixels, or one message."""
+    EXECUTED.unlink(missing_ok=True)
     kind, _, number = trial.partition(" ")
     content = damaged(images.encoded(kind), int(number)) if number else CRAFTED_IMAGES[kind]()
-    return attempt(lambda: _decode(content))
+    outcome = attempt(lambda: _decode(content))
+    return failure("it ran a program", outcome.said) if EXECUTED.exists() else outcome
 
 
 def _decode(content: bytes) -> None:

@@ -5,12 +5,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from stages.shared.console import UserError
 from tests.faults import __main__ as command
+from tests.faults import changed_raw_data
+from tests.faults.campaign import Place
 from tests.faults.campaigns import CAMPAIGNS
+from tests.faults.changed_raw_data import run_image
 from tests.faults.outcomes import FAILURE, SAME, SENTENCE, Outcome, attempt, same_or_failure, sentence
 from tests.faults.record import Record
 from tests.faults.workers import Done, carry_out
@@ -147,3 +151,13 @@ def test_a_small_campaign_shows_no_failure(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     (total,) = (line.split() for line in done.stdout.splitlines() if line.startswith("all  "))
     assert total[1] == "8"
+
+
+def test_a_program_that_an_image_started_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    executed = tmp_path / "executed"
+    monkeypatch.setattr(changed_raw_data, "EXECUTED", executed)
+    executed.touch()  # of an earlier run
+    place = Place(bases=tmp_path, scratch=tmp_path)
+    assert run_image("postscript", place).kind == SENTENCE
+    monkeypatch.setattr(changed_raw_data, "decode", lambda *_: executed.touch() or np.zeros((8, 8, 3)))
+    assert run_image("postscript", place) == Outcome(FAILURE, "it ran a program")
