@@ -14,6 +14,7 @@ from stages.shared import gallery, metric_table
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
 from stages.shared.csv_table import INTEGER, TEXT
+from stages.shared.digests import again, mend, of_cell
 from stages.shared.metric_table import (
     ANALYSIS_TABLES,
     HEAD,
@@ -65,7 +66,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
         if tested and tested != checkpoints.steps:
             raise UserError(
                 f"{path}: must give the accuracy at the steps of finetune.steps, {_listed(checkpoints.steps)}, found "
-                f"it at {_listed(tested)}; run the finetune stage again (`dvc repro --force`)"
+                f"it at {_listed(tested)}; {again('finetune', of_cell(cell))}"
             )
         table["accuracy"] = table["accuracy"].where(table["step"] > 0)
         tables.append(table.assign(cell=_name(cell)))
@@ -96,8 +97,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
         if further:
             raise UserError(
                 f"{path}: must hold the checkpoints that were asked for (finetune.steps, finetune.keep), "
-                f"{_listed(kept)}, and no other, found {_listed(further)}; run the measure stage again "
-                "(`dvc repro --force`)"
+                f"{_listed(kept)}, and no other, found {_listed(further)}; {again('measure', of_cell(cell))}"
             )
         random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
         tables.append(records[~random_head])
@@ -236,8 +236,8 @@ def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.Data
     found = set(zip(*(table[name] for name in CELL), strict=True)) - {cell}
     if found:
         raise UserError(
-            f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; run the {stage} stage "
-            "again (`dvc repro --force`)"
+            f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; "
+            f"{mend(stage, of_cell(cell))}"
         )
     return table
 

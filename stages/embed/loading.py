@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.shared.checkpoints import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
 from stages.shared.console import UserError
-from stages.shared.digests import DIGESTS, again
+from stages.shared.digests import DIGESTS, again, of_cell
 from stages.shared.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
@@ -37,15 +37,16 @@ def checked_checkpoints(
     Raises:
         UserError: naming the file that is missing or damaged, was not asked for, or says otherwise.
     """
+    remedy = again("finetune", of_cell(cell) if cell else {})
     paths = {step: checkpoint_path(weights, step) for step in steps}
     found = set(weights.iterdir()) - {weights / DIGESTS} if weights.is_dir() else set()
     for path in paths.values():
         if path not in found:
-            raise UserError(f"{path}: must exist, since finetune.steps asks for it; {AGAIN}")
+            raise UserError(f"{path}: must exist, since finetune.steps asks for it; {remedy}")
     for path in sorted(found - set(paths.values())):
         raise UserError(
             f"{path}: must not be there: finetune.steps and finetune.keep ask for the steps "
-            f"{', '.join(map(str, steps))} alone; delete it, or {AGAIN}"
+            f"{', '.join(map(str, steps))} alone; delete it, or {remedy}"
         )
     open_checkpoints(weights, cell).check(*(path.name for path in paths.values()))
     infos = {step: read_info(path) for step, path in paths.items()}
@@ -78,5 +79,5 @@ def load_checkpoint(network: Network, path: Path) -> None:
     except RuntimeError as error:
         raise UserError(
             f"{path}: does not fit the network that params.yaml describes ({error}); if the network's library changed "
-            "its version, run the finetune stage again (`dvc repro --force`)"
+            f"its version, {AGAIN}"
         ) from None

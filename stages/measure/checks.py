@@ -10,7 +10,7 @@ from stages.measure.metric_names import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.checkpoint_steps import CheckpointSteps
 from stages.shared.console import UserError
-from stages.shared.embedding_files import AGAIN as EMBED_AGAIN
+from stages.shared.digests import again, of_cell
 from stages.shared.embedding_store import Embeddings
 from stages.shared.params import Cell
 from stages.shared.split_names import SEEN, UNSEEN
@@ -44,7 +44,8 @@ def check_checkpoints(store: Embeddings, asked: CheckpointSteps) -> None:
     if store.steps != wanted:
         raise UserError(
             f"--embeddings must hold the steps {', '.join(map(str, wanted))} (finetune.steps and finetune.keep), found "
-            f"{', '.join(map(str, store.steps))}; {EMBED_AGAIN}"
+            f"{', '.join(map(str, store.steps))}; "
+            f"{again('embed', of_cell(store.cell))}"
         )
 
 

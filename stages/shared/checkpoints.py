@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from stages.shared.console import UserError
-from stages.shared.digests import DIGESTS, Digests, of_cell, read_digests, write_digests
+from stages.shared.digests import DIGESTS, Digests, again, mend, of_cell, read_digests, write_digests
 from stages.shared.params import Cell
 
 FORMAT = "whichlayer.checkpoint/1"
@@ -82,13 +82,9 @@ def read_info(path: Path) -> CheckpointInfo:
         with safe_open(path, framework="pt") as file:
             content = json.loads((file.metadata() or {}).get(KEY, "{}"))
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: not a readable checkpoint ({error}); run the finetune stage again (`dvc repro --force`)"
-        ) from None
+        raise UserError(f"{path}: not a readable checkpoint ({error}); {mend('finetune')}") from None
     if content.pop("format", None) != FORMAT:
-        raise UserError(
-            f"{path}: must be a checkpoint of format {FORMAT}; run the finetune stage again (`dvc repro --force`)"
-        )
+        raise UserError(f"{path}: must be a checkpoint of format {FORMAT}; {again('finetune')}")
     return CheckpointInfo(content["step"], tuple(content["classes"]), content["network"], content["augment"])
 
 

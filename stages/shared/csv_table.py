@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.shared.console import UserError
+from stages.shared.digests import again, mend
 
 TEXT, INTEGER, FLOAT = "string", "Int64", "float64"
 """Types of columns: text ('' where the file is empty), whole numbers (nullable), floats (NaN where it is empty)."""
@@ -27,7 +28,6 @@ def read_table(path: Path, columns: Columns, *, what: str, stage: str, further: 
         UserError: it is missing, is no table, or lacks a column.
     """
     types = {**columns, **(further or {})}
-    again = f"run the {stage} stage again (`dvc repro --force`)"
     texts = {name: type_ for name, type_ in types.items() if type_ == TEXT}
     try:  # an id may be `NA`: only the empty field is missing
         table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
@@ -37,10 +37,10 @@ def read_table(path: Path, columns: Columns, *, what: str, stage: str, further: 
     except FileNotFoundError:
         raise UserError(f"{path}: must be {what}, found no file; run the {stage} stage (`dvc repro`)") from None
     except (ValueError, TypeError) as error:  # of pandas, where it is empty, cut or no text
-        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {again}") from None
+        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {mend(stage)}") from None
     raise UserError(
         f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by another "
-        f"version; {again}"
+        f"version; {again(stage)}"
     )
 
 

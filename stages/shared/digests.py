@@ -170,7 +170,8 @@ class Digests:
 
     def _error(self, path: str, found: str) -> UserError:
         return UserError(
-            f"{self.folder / path}: must be as the {self.stage} stage wrote it, found {found}; {mend(self.stage)}"
+            f"{self.folder / path}: must be as the {self.stage} stage wrote it, found {found}; "
+            f"{mend(self.stage, self.record.of)}"
         )
 
 
@@ -198,7 +199,7 @@ def read_digests(
             raise
         raise UserError(
             f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, or an "
-            f"earlier version of whichlayer wrote the folder; {again(stage)}"
+            f"earlier version of whichlayer wrote the folder; {mend(stage, of)}"
         ) from None
     part = content if key is None else _part(content, key)
     return Digests(folder, parse_record(part, path, format=format, of=of, stage=stage), stage)
@@ -218,14 +219,14 @@ def parse_record(content: bytes, path: Path, *, format: str, of: Of, stage: str)
         record = Record.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]["msg"]
-        raise UserError(f"{path}: must be digests of files, found it damaged ({first}); {mend(stage)}") from None
+        raise UserError(f"{path}: must be digests of files, found it damaged ({first}); {mend(stage, of)}") from None
     if record.hash != record.hash_others():
-        raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {mend(stage)}")
+        raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {mend(stage, of)}")
     if record.format != format:
-        raise UserError(f"{path}: must be of format {format}, found {record.format}; {again(stage)}")
+        raise UserError(f"{path}: must be of format {format}, found {record.format}; {again(stage, of)}")
     found = {name: record.of.get(name) for name in of}
     if found != of:
-        raise UserError(f"{path}: must be of {described(of)}, found {described(found)}; {again(stage)}")
+        raise UserError(f"{path}: must be of {described(of)}, found {described(found)}; {again(stage, of)}")
     return record
 
 
@@ -234,11 +235,16 @@ def described(of: Mapping[str, str | int | None]) -> str:
     return ", ".join(f"{name} {value}" for name, value in of.items())
 
 
-def mend(stage: str) -> str:
+def mend(stage: str, of: Of | None = None) -> str:
     """Say what helps where an artifact is damaged."""
-    return f"repair it with `whichlayer verify --repair`, or {again(stage)}"
+    return f"repair it with `whichlayer verify --repair`, or {again(stage, of)}"
 
 
-def again(stage: str) -> str:
-    """Say what helps where an artifact is of another version or belongs to something else."""
-    return f"run the {stage} stage again (`dvc repro --force`)"
+def again(stage: str, of: Of | None = None) -> str:
+    """Say what helps where an artifact is of another version or belongs to something else; capitals: not known whose.
+
+    Its target is that of one cell, as DVC names it: `measure@mine-net-0-0`.
+    """
+    item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, ("dataset", "model", "fold", "seed"))
+    cell = "-".join(str((of or {}).get(name, name.upper())) for name in item)
+    return f"run the {stage} stage again (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"

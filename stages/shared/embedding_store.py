@@ -25,8 +25,8 @@ import zarr
 from numpy.typing import NDArray
 
 from stages.shared.console import UserError, nearest
-from stages.shared.digests import Digests
-from stages.shared.embedding_files import AGAIN, check_described, check_finished
+from stages.shared.digests import Digests, again, mend, of_cell
+from stages.shared.embedding_files import check_described, check_finished
 from stages.shared.params import Cell
 
 BASELINE = "pixels"
@@ -137,13 +137,15 @@ class Embeddings:
         try:
             values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
         except (KeyError, OSError, RuntimeError, ValueError) as error:  # zarr's own, and its codecs'
-            raise UserError(f"{where} must be readable, found it damaged ({error}); {AGAIN}") from None
+            raise UserError(
+                f"{where} must be readable, found it damaged ({error}); {mend('embed', of_cell(self.cell))}"
+            ) from None
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         if bad:
             raise UserError(
                 f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
                 "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "
-                f"its range: use float32; if files of the store were lost, {AGAIN}"
+                f"its range: use float32; if files of the store were lost, {mend('embed', of_cell(self.cell))}"
             )
         return values
 
@@ -177,7 +179,7 @@ def open_embeddings(path: Path) -> Embeddings:
     if (of, steps[-1:]) != (found, own):
         raise UserError(
             f"{inner}: must hold the layers of {path} at step {steps[-1]}, found another cell, other layers or the "
-            f"steps {', '.join(map(str, own))}; {AGAIN}"
+            f"steps {', '.join(map(str, own))}; {again('embed', of_cell(store.cell))}"
         )
     return replace(store, last_step=last_step)
 
@@ -226,5 +228,6 @@ def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...
     if wrong:
         there, named = (f"shape {shapes[wrong[0]]}" if wrong[0] in shapes else "none" for shapes in (found, expected))
         raise UserError(
-            f"{path}: array {wrong[0]!r} must be as the store's attributes say, {named}, found {there}; {AGAIN}"
+            f"{path}: array {wrong[0]!r} must be as the store's attributes say, {named}, found {there}; "
+            f"{again('embed', of_cell(store.cell))}"
         )

@@ -31,7 +31,6 @@ from stages.shared.image_files import FOLD_FORMAT, MANIFEST, STAGE, STORE, open_
 SPLITS = ("train", "test", "unseen")
 MANIFEST_COLUMNS = ("sample_id", "label", "group", "source", "sha256")
 FOLD_COLUMNS = ("sample_id", "split")
-AGAIN = again(STAGE)
 
 MAX_SHARD_BYTES = 64 << 20  # a shard is buffered while it is written
 
@@ -156,7 +155,7 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     if pixels.shape[:1] != (len(manifest),):
         raise UserError(
             f"{path}: {STORE} and {MANIFEST} must have as many images, found {pixels.shape[0]} and {len(manifest)}; "
-            f"{AGAIN}"
+            f"{again(STAGE, digests.record.of)}"
         )
     labels = manifest["label"]
     seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
@@ -169,13 +168,15 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) ->
     table = fold_path(path, fold)
     if not fold_digests(path, fold).is_file() and not table.is_file():
         present = sorted(file.stem for file in table.parent.glob("*.csv"))
-        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; {AGAIN}")
+        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; {again(STAGE, images.of)}")
     of = fold_of(images, fold)
     read_digests(fold_digests(path, fold), format=FOLD_FORMAT, of=of, stage=STAGE).check(table.name)
     splits = pd.read_csv(table, dtype=str, keep_default_na=False)
     known = splits["sample_id"].isin(manifest["sample_id"])
     if not known.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
-        raise UserError(f"{table}: must name samples of {path / MANIFEST}, each once, by split; {AGAIN}")
+        raise UserError(
+            f"{table}: must name samples of {path / MANIFEST}, each once, by split; {again(STAGE, images.of)}"
+        )
     by_id = splits.set_index("sample_id")["split"]
     return manifest["sample_id"].map(by_id).fillna("").astype(str)
 

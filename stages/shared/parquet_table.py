@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.shared.console import UserError
+from stages.shared.digests import again, mend
 
 OWNER = b"whichlayer"
 """The metadata entry; the only one, so that equal tables are equal bytes."""
@@ -45,19 +46,18 @@ def read_parquet(path: Path, schema: pa.Schema, of: Belongs, *, what: str, stage
     Raises:
         UserError: it is missing, is no such table, belongs to something else, or lacks a column.
     """
-    again = f"run the {stage} stage again (`dvc repro --force`)"
     try:
         table = pq.read_table(path)
-        _check(table.schema, schema, of, f"{path}: must be {what}", again)
+        _check(table.schema, schema, of, f"{path}: must be {what}", again(stage, of))
         columns: pd.DataFrame = table.select(schema.names).cast(schema).to_pandas()
         return columns
     except FileNotFoundError:
         raise UserError(f"{path}: must be {what}, found no file; run the {stage} stage (`dvc repro`)") from None
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {again}") from None
+        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {mend(stage, of)}") from None
 
 
-def _check(found: pa.Schema, schema: pa.Schema, of: Belongs, must: str, again: str) -> None:
+def _check(found: pa.Schema, schema: pa.Schema, of: Belongs, must: str, remedy: str) -> None:
     """Check that a table has the columns and belongs to what it should.
 
     Raises:
@@ -67,11 +67,11 @@ def _check(found: pa.Schema, schema: pa.Schema, of: Belongs, must: str, again: s
     if missing:
         raise UserError(
             f"{must} with the columns {', '.join(schema.names)}; lacks {', '.join(missing)}: it was written by another "
-            f"version; {again}"
+            f"version; {remedy}"
         )
     owner = json.loads((found.metadata or {}).get(OWNER, b"{}"))
     if owner != dict(of):
-        raise UserError(f"{must} of {_named(of)}, found one of {_named(owner) or 'unknown origin'}; {again}")
+        raise UserError(f"{must} of {_named(of)}, found one of {_named(owner) or 'unknown origin'}; {remedy}")
 
 
 def _named(of: Belongs) -> str:

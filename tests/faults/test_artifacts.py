@@ -37,7 +37,7 @@ def test_damage_is_one_sentence_that_names_the_file(study: Path, tmp_path: Path,
         READERS[artifact.stage](tmp_path / "data")
     message = str(error.value)
     assert message.startswith(tuple(f"{each}{end}" for each in blamed(path, sibling, damage) for end in (": ", "/")))
-    assert re.search(r"[;,] (or )?run the \w+ stage again \(`dvc repro --force`\)$", message)
+    assert re.search(r"[;,] (or )?run the \w+ stage again \(`dvc repro --single-item --force [\w@-]+`\)$", message)
     assert "\n" not in message
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.console import UserError
-from stages.shared.digests import DIGESTS, Digests, Record, hash_file, read_digests, write_digests
+from stages.shared.digests import DIGESTS, Digests, Record, again, hash_file, of_cell, read_digests, write_digests
 from stages.shared.resources import explain
 
 OF = {"dataset": "mine", "seed": 0}
@@ -101,6 +101,28 @@ def test_another_version_and_another_owner_are_refused(folder: Path, changes: di
         read(folder, **changes)
 
 
+@pytest.mark.parametrize(
+    ("stage", "of", "target"),
+    [
+        ("prepare", {"dataset": "mine", "fold": "0"}, "prepare@mine"),
+        ("measure", {"dataset": "mine", "model": "net", "fold": "0", "seed": 1}, "measure@mine-net-0-1"),
+        ("embed", {}, "embed@DATASET-MODEL-FOLD-SEED"),
+        ("aggregate", {"dataset": "mine"}, "aggregate"),
+    ],
+)
+def test_the_remedy_runs_one_cell_of_one_stage(stage: str, of: dict[str, str | int], target: str):
+    assert again(stage, of) == f"run the {stage} stage again (`dvc repro --single-item --force {target}`)"
+
+
+def test_the_remedy_names_whose_file_it_is(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"whole")
+    cell = of_cell(("mine", "net", "0", 1))
+    write_digests(tmp_path / DIGESTS, [tmp_path / "a"], format="f/1", of=cell)
+    (tmp_path / "a").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"verify --repair`, or .* --force measure@mine-net-0-1`\)$"):
+        read_digests(tmp_path / DIGESTS, format="f/1", of=cell, stage="measure").check("a")
+
+
 SHORT = b'{"format": "f/1", "of": {}, "files": {"a": [1]}}'
 
 
@@ -123,9 +145,7 @@ def test_a_flipped_bit_in_digests_is_theirs(folder: Path, position: int):
 
 def test_missing_digests_say_what_may_have_happened(folder: Path):
     (folder / DIGESTS).unlink()
-    with pytest.raises(
-        UserError, match=r"found no such file .* an earlier version of whichlayer wrote the folder; run"
-    ):
+    with pytest.raises(UserError, match=r"found no such file .* an earlier version .* the folder; repair .* or run"):
         read(folder)
 
 

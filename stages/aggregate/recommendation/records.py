@@ -13,6 +13,7 @@ from stages.aggregate.metric_info import Scope
 from stages.aggregate.recommendation.criteria import CRITERIA
 from stages.aggregate.result_files import check_result
 from stages.shared.console import UserError
+from stages.shared.digests import mend
 
 
 class Record(BaseModel):
@@ -188,15 +189,15 @@ def read_recommendations(path: Path) -> list[Recommendation]:
     Raises:
         UserError: there is none, it is damaged, or it is of another version.
     """
-    what, again = f"{path}: must be a list of recommendations", "run the aggregate stage"
+    what = f"{path}: must be a list of recommendations"
     try:
         return RECORDS.validate_json(check_result(path).read_bytes())
     except FileNotFoundError:
-        raise UserError(f"{what}, found no file; {again} (`dvc repro`)") from None
+        raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{what}, found it damaged or written by another version ({place or 'the file'}: {first['msg']}); {again} "
-            "again (`dvc repro --force`)"
+            f"{what}, found it damaged or written by another version ({place or 'the file'}: {first['msg']}); "
+            f"{mend('aggregate')}"
         ) from None

@@ -23,6 +23,7 @@ from stages.aggregate.report.rule_words import accuracy_sentences, by_status
 from stages.aggregate.report.scopes import NO_INTERVAL, at_start, explain_scopes, few_folds
 from stages.aggregate.result_files import check_result
 from stages.shared.console import UserError
+from stages.shared.digests import again, mend
 
 ACCURACY = "(i) High accuracy on seen classes does not imply generalization"
 DEPTH = "(ii) Deeper is not always better"
@@ -103,18 +104,17 @@ def read_findings(path: Path) -> list[Finding]:
     Raises:
         UserError: there is none, it is damaged, or it is of another version.
     """
-    what, again = f"{path}: must be a list of findings", "run the aggregate stage"
+    what = f"{path}: must be a list of findings"
     try:
         entries = json.loads(check_result(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{what}, found no file; {again} (`dvc repro`)") from None
+        raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValueError as error:
-        raise UserError(f"{what}, found it damaged ({error}); {again} again (`dvc repro --force`)") from None
+        raise UserError(f"{what}, found it damaged ({error}); {mend('aggregate')}") from None
     names = {field.name for field in fields(Finding)}
     if not isinstance(entries, list) or any(not isinstance(e, dict) or set(e) != names for e in entries):
         raise UserError(
-            f"{what}, each with {', '.join(sorted(names))}; it was written by another version; {again} again "
-            "(`dvc repro --force`)"
+            f"{what}, each with {', '.join(sorted(names))}; it was written by another version; {again('aggregate')}"
         )
     return [Finding(**entry | {"outcomes": [Outcome(**each) for each in entry["outcomes"]]}) for entry in entries]
 

@@ -27,7 +27,7 @@ def test_a_missing_damaged_or_old_file_is_an_error(tmp_path):
         read_recommendations(path)
     write_recommendations(path, [RECOMMENDATION])
     path.write_text(path.read_text().replace('"model": "a",', ""))
-    with pytest.raises(UserError, match=r"\(0\.model: Field required\); run the aggregate stage again"):
+    with pytest.raises(UserError, match=r"\(0\.model: Field required\); repair it .* or run the aggregate stage again"):
         read_recommendations(path)
     path.write_text("{}")
     with pytest.raises(UserError, match="the file: Input should be a valid array"):
