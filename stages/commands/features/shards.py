@@ -8,12 +8,15 @@ of its files. A shard of another key is not used.
 
 import hashlib
 import json
+import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -24,8 +27,12 @@ from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
 from stages.commands.features.image_files import ImageFiles, refuse_unreadable
 from stages.prepare.decode_many import decode_many
 from stages.shared.console import UserError, progress
+from stages.shared.plain_text import plain
 
 IMAGES_PER_SHARD = 1024
+
+DAMAGED = (BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError, zlib.error)
+"""What reading a file of arrays raises where it is cut or bits of it have flipped."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,11 @@ class Shards:
         """
         missing = []
         for start, path in self._paths.items():
-            if path.is_file():
-                self._check(self._read(start).unreadable, skip)
-            else:
+            kept = self._read_kept(start) if path.is_file() else None
+            if kept is None:
                 missing.append(start)
+            else:
+                self._check(kept.unreadable, skip)
         count = sum(len(self._range(start)) for start in missing)
         done = progress(self._embed(missing, skip), total=count, what="features", unit="images")
         for _ in done:
@@ -150,8 +158,17 @@ class Shards:
             )
         unfinished.replace(path)
 
+    def _read_kept(self, start: int) -> Shard | None:
+        """Read a shard of an earlier run; None, and a line that says so, where it is damaged."""
+        try:
+            return self._read(start)
+        except DAMAGED as error:
+            found = f"{self._paths[start]}: damaged ({error or type(error).__name__})"
+            print(plain(f"features: {found}; its images are embedded again"), file=sys.stderr, flush=True)
+            return None
+
     def _read(self, start: int) -> Shard:
-        with np.load(self._paths[start], allow_pickle=False) as saved:
+        with self._paths[start].open("rb") as file, np.load(file, allow_pickle=False) as saved:
             unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
             paths = [self.images.paths[row] for row in self._range(start)]
             kept = [path for path in paths if path not in unreadable]

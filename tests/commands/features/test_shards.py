@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from stages.commands.features.shards import unfinished_folder
 from stages.shared.console import UserError
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
+from tests.commands.verify.made import damage
 
 ROOT = Path(__file__).parents[3]
 DRIVER = """
@@ -183,6 +184,34 @@ def test_shards_that_lack_an_image_are_not_taken_without_being_asked(cut: Path, 
     finally:
         broken.unlink()
     assert len(pd.read_parquet(tmp_path / "a.parquet")) == 60
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zeros(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("harm", [cut_off, empty, zeros, damage], ids=lambda harm: harm.__name__)
+def test_a_damaged_shard_is_embedded_again(cut: Path, tmp_path: Path, whole: bytes, harm: Callable[[Path], None]):
+    out = tmp_path / "a.parquet"
+    cut_short(cut, out)
+    second = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))[1]
+    harm(second)
+    with pytest.MonkeyPatch.context() as patch:
+        seen = counted(patch)
+        done = features(cut, out)
+    assert done.exit_code == 0
+    assert f"features: {second}: damaged (" in done.stderr
+    assert "its images are embedded again\n" in done.stderr
+    assert len(seen) == 8 + 36
+    assert out.read_bytes() == whole
 
 
 def test_two_runs_do_not_write_one_file(cut: Path, tmp_path: Path):
