@@ -1,21 +1,27 @@
 """Hash what dvc.lock and DVC's cache hold, say what is damaged, and repair it."""
 
 import sys
+from pathlib import Path
 
 import click
-from dvc.lock import LockError
 
 from stages.commands.project import ROOT, ProjectCommand
+from stages.commands.verify.hashing import Hasher
 from stages.commands.verify.inventory import Project, open_project
-from stages.commands.verify.locks import StaleLock, stale_locks
-from stages.commands.verify.repair import Repair, carry_out, count, plan_repair
+from stages.commands.verify.locks import StaleLock, locked
+from stages.commands.verify.repair import Repair, count, plan_repair, put_back, run_again
+from stages.commands.verify.report import how_to_repair, report
 from stages.commands.verify.survey import Survey, survey
 from stages.shared.console import UserError
 
 
 @click.command(cls=ProjectCommand)
 @click.option("--repair", is_flag=True, help="Repair what is damaged: restore it, or run its stage again.")
-@click.option("--yes", is_flag=True, help="Delete damaged files without asking.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Delete damaged files without asking; only a lock that another machine may hold is still asked about.",
+)
 def verify(repair: bool, yes: bool) -> None:
     """Hash what dvc.lock and DVC's cache hold, say what is damaged, and with --repair repair it.
 
@@ -28,9 +34,10 @@ def verify(repair: bool, yes: bool) -> None:
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
     is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
     """
+    hasher = Hasher()
     with open_project(ROOT) as project:
-        locks = stale_locks(project.tmp)
-        found = _survey(project)
+        with locked(project.repo) as locks:
+            found = survey(project, hasher)
         plan = plan_repair(found)
         print(report(project, found, locks))
         if not (locks or not found.is_whole):
@@ -39,46 +46,34 @@ def verify(repair: bool, yes: bool) -> None:
             print(how_to_repair(plan, locks))
             sys.exit(1)
         _check_sources(found, plan)
-        _ask(project, plan, locks, yes)
-        for lock in locks:
-            lock.path.unlink(missing_ok=True)
-        carry_out(project, plan)
-    with open_project(ROOT) as project:
-        found = _survey(project)
-    print(report(project, found, []))
-    sys.exit(0 if found.is_whole else 1)
+        _ask(plan, locks, yes)
+        run_again(project.root, _put_back(project, hasher, locks, plan).rerun)
+    with open_project(ROOT) as project, locked(project.repo) as locks:
+        found = survey(project, hasher)
+    print(report(project, found, locks))
+    sys.exit(0 if found.is_whole and not locks else 1)
 
 
-def _survey(project: Project) -> Survey:
-    """Compare everything, while no DVC command can change it."""
-    try:
-        with project.repo.lock:
-            return survey(project)
-    except LockError:
-        raise UserError(
-            f"{ROOT}: nothing may run in the project while it is verified, found that DVC does; wait until it has ended"
-        ) from None
+def _put_back(project: Project, hasher: Hasher, locks: list[StaleLock], consented: Repair) -> Repair:
+    """Look again, under DVC's lock, since much may have happened while the user was asked; repair what is still so.
 
-
-def report(project: Project, found: Survey, locks: list[StaleLock]) -> str:
-    """Say what was found, a line for each damaged file."""
-    lines = [f"{lock.path}: {lock.found} (a lock that nothing holds)" for lock in locks]
-    lines += [f"{damage.path}: {damage.found} (in DVC's cache)" for damage in found.objects.values()]
-    lines += [f"{damage.path}: {damage.found} (in DVC's run cache)" for damage in found.runs]
-    lines += [f"{project.object_path(oid)}: no file (in DVC's cache)" for oid in sorted(found.missing)]
-    lines += [
-        f"{damage.path}: {damage.found} ({seen.output.stage})" for seen in found.damaged for damage in seen.damages()
-    ]
-    lines += [f"{damage.path}: {damage.found} at an unchanged time; put it back yourself" for damage in found.sources]
-    lines = [line.replace(f"{ROOT}/", "", 1) for line in lines]
-    what = f"verify: hashed {found.counted:,} files and objects of the cache; "
-    return "\n  ".join([what + (f"{len(lines)} damaged:" if lines else "all are as they were written"), *lines])
-
-
-def how_to_repair(plan: Repair, locks: list[StaleLock]) -> str:
-    """Say what `--repair` would do; nothing where only files are damaged that no stage makes."""
-    steps = [*(["deletes the locks"] if locks else []), *plan.steps()]
-    return f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}" if steps else ""
+    Raises:
+        UserError: DVC runs now, or something would be deleted that the user was not asked about.
+    """
+    for lock in locks:
+        if lock.claim is not None:  # it would keep this from DVC's lock
+            lock.remove()
+    with locked(project.repo) as left:
+        found = survey(project, hasher)
+        plan = plan_repair(found)
+        _check_sources(found, plan)
+        for path in _doomed(plan, left):
+            if path not in _doomed(consented, locks):
+                raise UserError(f"{path}: must be as it was when you were asked, found it changed since; verify again")
+        for lock in left:
+            lock.remove()
+        put_back(project, plan)
+    return plan
 
 
 def _check_sources(found: Survey, plan: Repair) -> None:
@@ -94,7 +89,16 @@ def _check_sources(found: Survey, plan: Repair) -> None:
         )
 
 
-def _ask(project: Project, plan: Repair, locks: list[StaleLock], yes: bool) -> None:
-    doomed = [*(lock.path for lock in locks), *plan.remove]
+def _ask(plan: Repair, locks: list[StaleLock], yes: bool) -> None:
+    linked = [lock.path.name for lock in locks if lock.claim is not None]
+    if linked:
+        others = "another machine that shares this folder may hold it. Has every DVC there ended?"
+        click.confirm(f"{' and '.join(linked)} in .dvc/tmp: {others}", abort=True)
+    doomed = _doomed(plan, locks)
     if doomed and not yes:
         click.confirm(f"Delete {count(len(doomed), 'damaged file')}?", abort=True)
+
+
+def _doomed(plan: Repair, locks: list[StaleLock]) -> list[Path]:
+    """List what is deleted."""
+    return [*(lock.path for lock in locks), *plan.remove]

@@ -13,10 +13,10 @@ UNREADABLE = "unreadable"
 
 
 class Hasher:
-    """Hashes files, each once, also where a file of the workspace is a link to one of the cache."""
+    """Hashes files, each once as long as nothing writes to it, also where one of the workspace links to the cache."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int], str] = {}
+        self._known: dict[tuple[int, ...], str] = {}
 
     def hash_all(self, paths: Sequence[Path], what: str) -> dict[Path, str]:
         """Hash files that exist: {path: MD5}; the time does not matter, unlike to DVC.
@@ -32,7 +32,7 @@ class Hasher:
     def _hash(self, path: Path) -> str:
         try:
             stat = path.stat()
-            key = stat.st_dev, stat.st_ino
+            key = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
             if key not in self._known:
                 with path.open("rb") as file:
                     self._known[key] = hashlib.file_digest(file, _md5).hexdigest()

@@ -15,6 +15,7 @@ from dvc_data.hashfile.tree import Tree
 from stages.shared.console import UserError
 from stages.shared.digests import files_below
 
+LOCK_FILE = "dvc.lock"
 FOLDER = ".dir"
 """Ends the name of an object that lists the files of a folder."""
 
@@ -78,8 +79,25 @@ class Project:
         made = [Path(out.fs_path) for stage in stages for out in stage.outs]
         read = {Path(dep.fs_path) for stage in stages for dep in stage.deps if dep.protocol == "local"}
         raw = sorted(path for path in read if not any(is_within(path, out) or is_within(out, path) for out in made))
-        known = {file: self.repo.state.get(str(file), self.repo.fs)[1] for path in raw for file in files_below(path)}
-        return {file: found.value for file, found in known.items() if found}
+        known = {file: self.remembered(file) for path in raw for file in self.files_below(path)}
+        return {file: md5 for file, md5 in known.items() if md5}
+
+    def files_below(self, path: Path) -> list[Path]:
+        """List a file, or the files of a folder and its folders, without those that .dvcignore hides from DVC."""
+        ignored = self.repo.dvcignore.is_ignored_file
+        return sorted(file for file in files_below(path) if not ignored(str(file)))
+
+    def remembered(self, file: Path) -> str | None:
+        """Look up the MD5 that DVC remembers for a file of this size and time."""
+        found = self.repo.state.get(str(file), self.repo.fs)[1]
+        return found.value if found else None
+
+    def is_newer(self, file: Path, md5: str | None) -> bool:
+        """Tell whether a file was written after dvc.lock, and DVC does not remember it with an MD5."""
+        lock = self.root / LOCK_FILE
+        if not (file.is_file() and lock.is_file() and file.stat().st_mtime_ns > lock.stat().st_mtime_ns):
+            return False
+        return md5 is None or self.remembered(file) != md5
 
     def files_of(self, folder: str) -> dict[str, str] | None:
         """Read from the cache which files a folder has: {path in it: name of the object}; None if that is not there."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dvc.exceptions import DvcException
+
 from stages.shared.stage_run import remove
 from stages.commands.verify.inventory import Project
 from stages.commands.verify.survey import Seen, Survey
@@ -60,18 +62,31 @@ def _is_lost(seen: Seen, available: set[str]) -> bool:
     return seen.needed is None or not seen.needed <= available
 
 
-def carry_out(project: Project, repair: Repair) -> None:
-    """Remove what is damaged, and put back or make again what it was.
+def put_back(project: Project, repair: Repair) -> None:
+    """Remove what is damaged, and put back what there are whole copies of; to be called under DVC's lock.
 
     Raises:
-        UserError: a command of DVC failed.
+        UserError: DVC cannot check an output out.
     """
     for path in repair.remove:
         remove(path)
     for oid, copy in repair.store.items():
         _store(project, oid, copy)
-    _run_dvc(project.root, "checkout --force", list(map(str, repair.checkout)))
-    _run_dvc(project.root, "repro", repair.rerun)
+    try:
+        if repair.checkout:
+            project.repo.checkout(list(map(str, repair.checkout)), force=True)
+    except DvcException as error:
+        raise UserError(f"`dvc checkout` must succeed, found {error}; see to that, then verify again") from None
+
+
+def run_again(root: Path, stages: Sequence[str]) -> None:
+    """Run `dvc repro` on stages, its output on the terminal; it takes DVC's lock itself.
+
+    Raises:
+        UserError: it failed.
+    """
+    if stages and subprocess.run([sys.executable, "-m", "dvc", "repro", *stages], cwd=root, check=False).returncode:
+        raise UserError("`dvc repro` must succeed, found that it failed (above); see to that, then verify again")
 
 
 def _store(project: Project, oid: str, copy: Path | bytes) -> None:
@@ -85,15 +100,6 @@ def _store(project: Project, oid: str, copy: Path | bytes) -> None:
         shutil.copyfile(copy, scratch)
     scratch.replace(path)
     project.cache.protect(str(path))
-
-
-def _run_dvc(root: Path, command: str, targets: Sequence[str]) -> None:
-    """Run a command of DVC on some targets, its output on the terminal."""
-    if (
-        targets
-        and subprocess.run([sys.executable, "-m", "dvc", *command.split(), *targets], cwd=root, check=False).returncode
-    ):
-        raise UserError(f"`dvc {command}` must succeed, found that it failed (above); see to that, then verify again")
 
 
 def count(number: int, unit: str) -> str:

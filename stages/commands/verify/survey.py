@@ -1,13 +1,12 @@
 """Compare every object of the cache, and every file that dvc.lock names, with their hashes. Nothing is changed."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stages.commands.verify.hashing import UNREADABLE, Hasher
 from stages.commands.verify.inventory import Output, Project, tree_of
 from stages.commands.verify.run_cache import entry_is_whole
-from stages.shared.digests import files_below
 
 ITSELF = "."
 """The name of the only file of an output that is one."""
@@ -31,12 +30,14 @@ class Seen:
         files: MD5 of every file, by its path in the output.
         listed: what they should be; None where the cache lacks the list, and the files are not those that it had.
         tree: the content of a folder's object, if the files prove it.
+        newer: whether a file that differs was written after dvc.lock.
     """
 
     output: Output
     files: Mapping[str, str]
     listed: Mapping[str, str] | None
     tree: bytes | None
+    newer: bool = False
 
     @property
     def needed(self) -> set[str] | None:
@@ -100,20 +101,21 @@ class Survey:
         return not (self.objects or self.missing or self.damaged or self.sources or self.runs)
 
 
-def survey(project: Project) -> Survey:
+def survey(project: Project, hasher: Hasher) -> Survey:
     """Hash everything and compare. Outputs that are not in the workspace are not missed: they can be made again."""
-    hasher, objects = Hasher(), project.objects()
+    objects = project.objects()
     hashes = hasher.hash_all(list(objects.values()), "verify the cache")
     damaged = {
         oid: Damage(path, describe(hashes[path]), oid)
         for oid, path in objects.items()
         if hashes[path] != oid.partition(".")[0]
     }
-    present = {out: sorted(files_below(out.path)) for out in project.outputs() if out.path.exists()}
+    present = {out: project.files_below(out.path) for out in project.outputs() if out.path.exists()}
     remembered = project.sources()
     paths = [path for files in present.values() for path in files]
     hashes = hasher.hash_all([*paths, *remembered], "verify the workspace")
-    outputs = [_see(project, out, {path: hashes[path] for path in files}, damaged) for out, files in present.items()]
+    seen = [_see(project, out, {path: hashes[path] for path in files}, damaged) for out, files in present.items()]
+    outputs = [replace(each, newer=_is_newer(project, each)) for each in seen]
     needed = {oid for seen in outputs if seen.output.cached for oid in seen.needed or {seen.output.oid}}
     sources = [Damage(path, describe(hashes[path]), md5) for path, md5 in remembered.items() if hashes[path] != md5]
     whole, entries = objects.keys() - damaged.keys(), project.runs()
@@ -136,3 +138,9 @@ def _see(project: Project, output: Output, hashes: Mapping[Path, str], damaged: 
     if oid != output.oid:
         return Seen(output, files, listed, None)
     return Seen(output, files, files, content)
+
+
+def _is_newer(project: Project, seen: Seen) -> bool:
+    listed = seen.listed or {}
+    changed = {name: listed.get(name) for name, md5 in seen.files.items() if md5 != listed.get(name)}
+    return any(project.is_newer(seen.output.path / name, md5) for name, md5 in changed.items())

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from stages.commands.verify.hashing import Hasher
 from stages.commands.verify.inventory import open_project
-from stages.commands.verify.repair import Repair, carry_out, plan_repair
+from stages.commands.verify.repair import Repair, plan_repair, put_back, run_again
 from stages.commands.verify.survey import Survey, survey
 from tests.commands.verify.made import contents, copy_project, damage, make_project
 
@@ -31,14 +32,15 @@ def project(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def look(folder: Path) -> tuple[Survey, Repair]:
     with open_project(folder) as opened:
-        found = survey(opened)
+        found = survey(opened, Hasher())
     return found, plan_repair(found)
 
 
 def repair(folder: Path) -> Repair:
     with open_project(folder) as opened:
-        plan = plan_repair(survey(opened))
-        carry_out(opened, plan)
+        plan = plan_repair(survey(opened, Hasher()))
+        put_back(opened, plan)
+        run_again(folder, plan.rerun)
     return plan
 
 

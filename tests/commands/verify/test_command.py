@@ -1,0 +1,158 @@
+"""The command in a small project: what it prints, what it leaves alone, and what happens while it asks."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from dvc.repo import Repo
+
+from stages.commands.verify import command
+from stages.shared.console import UserError
+from tests.commands.verify.made import contents, copy_project, damage, make_project
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+
+ESCAPE = "\x1b[31m\nred"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        return make_project(tmp_path_factory.mktemp("dvc") / "project")
+
+
+@pytest.fixture
+def project(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(copy_project(original, tmp_path / "project"))
+    monkeypatch.setattr(command, "ROOT", tmp_path / "project")
+    monkeypatch.setattr("stages.commands.project.ROOT", tmp_path / "project")
+    return tmp_path / "project"
+
+
+def verify(*options: str, said: str = "") -> Result:
+    return CliRunner().invoke(command.verify, list(options), input=said)
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> Result:
+    """Repair, and say yes after something has happened."""
+    monkeypatch.setattr(click, "confirm", lambda *_, **__: meanwhile())
+    return verify("--repair")
+
+
+@pytest.fixture
+def other_dvc() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that looks like DVC at work."""
+    with subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def test_nothing_is_deleted_where_a_stage_began_to_run_while_it_asked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, other_dvc: subprocess.Popen[bytes]
+):
+    rwlock = project / ".dvc" / "tmp" / "rwlock"
+    rwlock.write_bytes(b"")
+    damage(project / "out" / "big")
+    running = json.dumps({"write": {"out": {"pid": other_dvc.pid, "cmd": "dvc repro"}}, "read": {}})
+    before = contents(project)
+    done = asked(monkeypatch, lambda: rwlock.write_text(running))
+    assert isinstance(done.exception, UserError)
+    assert f"found that process {other_dvc.pid} does" in str(done.exception)
+    assert rwlock.read_text() == running
+    assert contents(project) == before
+
+
+def test_nothing_is_deleted_while_dvc_holds_its_lock(project: Path, monkeypatch: pytest.MonkeyPatch):
+    damage(project / "out" / "big")
+    before = contents(project)
+    with Repo(str(project)) as other:
+        done = asked(monkeypatch, other.lock.lock)
+        other.lock.unlock()
+    assert isinstance(done.exception, UserError)
+    assert "nothing may run in the project while it is verified, found that DVC does" in str(done.exception)
+    assert contents(project) == before
+
+
+def test_what_was_made_again_while_it_asked_is_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch):
+    damage(project / "out" / "big")
+
+    def edit_and_run() -> None:
+        (project / "raw" / "a.txt").write_text("other raw data")
+        with chdir(project), Repo() as repo:
+            repo.reproduce()
+
+    assert asked(monkeypatch, edit_and_run).exit_code == 0
+    assert (project / "out" / "big").read_text() == "other raw data" * 50
+    assert (project / "runs").read_text() == "make make "
+
+
+def test_what_was_damaged_while_it_asked_is_not_deleted(project: Path, monkeypatch: pytest.MonkeyPatch):
+    damage(project / "out" / "big")
+    done = asked(monkeypatch, lambda: damage(project / "single"))
+    assert isinstance(done.exception, UserError)
+    assert "single: must be as it was when you were asked, found it changed since; verify again" in str(done.exception)
+    assert (project / "single").is_file()
+
+
+def test_files_that_dvc_ignores_are_not_damaged(project: Path):
+    (project / ".dvcignore").write_text(".DS_Store\n__pycache__/\n")
+    ignored = [project / "out" / ".DS_Store", project / "out" / "__pycache__" / "a.pyc"]
+    for path in ignored:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"of the system")
+    done = verify("--repair", "--yes")
+    assert "all are as they were written" in done.stdout
+    assert done.exit_code == 0
+    assert all(path.is_file() for path in ignored)
+
+
+def test_outputs_that_dvc_did_not_record_are_said_to_be_newer(project: Path):
+    for path in ("out/big", "single"):
+        (project / path).unlink()
+        (project / path).write_text("of a stage that ended after DVC did")
+    done = verify()
+    assert done.exit_code == 1
+    assert "\n  single: other content (make, newer than dvc.lock)\n" in done.stdout
+    assert "newer than dvc.lock, 2 outputs: DVC ended before" in done.stdout
+    with chdir(project), Repo() as repo:
+        repo.reproduce()
+    assert "all are as they were written" in verify().stdout
+
+
+def test_rot_is_not_newer_though_dvc_lock_is_older_than_what_was_checked_out(project: Path):
+    os.utime(project / "dvc.lock", (0, 0))
+    damage(project / "out" / "big")
+    assert "out/big: other content (make)\n" in verify().stdout
+
+
+def test_names_reach_the_terminal_without_escapes(project: Path):
+    for name in (ESCAPE.encode(), b"not \xff UTF-8"):
+        Path(os.fsdecode(os.fsencode(project / "out") + b"/" + name)).write_bytes(b"planted")
+    done = verify()
+    assert done.exit_code == 1
+    assert "\n  out/\\x1b[31m\\nred: a file that dvc.lock does not name (make, newer than dvc.lock)\n" in done.stdout
+    assert "\n  out/not \\udcff UTF-8: a file that dvc.lock does not name" in done.stdout
+    assert verify("--repair", "--yes").exit_code == 0
+    assert sorted(path.name for path in (project / "out").iterdir()) == ["big", "sub"]
+
+
+def test_a_hard_link_is_deleted_when_nobody_elsewhere_holds_it(project: Path):
+    with Repo(str(project)) as repo, repo.config.edit() as config:
+        config["core"]["hardlink_lock"] = True
+    lock = project / ".dvc" / "tmp" / "lock"
+    lock.write_text("claim")
+    assert "a lock that nothing holds" in verify().stdout
+    assert verify("--repair", "--yes", said="n\n").exit_code == 1
+    assert lock.is_file()
+    done = verify("--repair", "--yes", said="y\n")
+    assert done.exit_code == 0, done.stdout
+    assert not lock.exists()
