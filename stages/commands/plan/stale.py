@@ -18,7 +18,7 @@ def changed_stages() -> list[str]:
     Raises:
         UserError: DVC cannot say.
     """
-    words = [sys.executable, "-m", "dvc", "status", "--json"]
+    words = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]  # another DVC may be at work
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode != 0:
         raise UserError(f"`dvc status` must succeed, found: {last_line(done.stderr)}; run it to see more")

@@ -34,3 +34,15 @@ def test_stages_are_counted_and_a_failure_of_dvc_is_said(monkeypatch: pytest.Mon
 
 def test_all_stages_of_a_grid():
     assert count_stages(all_stages(RUN)) == "2 prepare, 8 finetune, 8 embed, 8 measure, 1 aggregate"
+
+
+def test_dvc_that_is_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    asked: list[list[str]] = []
+
+    def run(words: list[str], **kwargs: object) -> SimpleNamespace:
+        asked.append(words)
+        return SimpleNamespace(returncode=0, stdout="{}")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert open_stages(RUN) == set()
+    assert asked[0][2:] == ["dvc", "--wait-for-lock", "status", "--json"]
