@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
 from stages.embed.embedder import Embedder
@@ -53,10 +54,24 @@ class Speed:
     start: float
 
 
-def in_new_process(work: Callable[..., T], *arguments: object) -> T:
-    """Run a function of a module in a fresh process, and return what it returns."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+def in_new_process(work: Callable[..., T], *arguments: object, threads: int | None = None) -> T:
+    """Run a function of a module in a fresh process, and return what it returns.
+
+    Args:
+        work: which also takes the time at which it was asked for.
+        arguments: its others.
+        threads: of the numerical libraries; None: as many as they take by themselves.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=limit_threads, initargs=(threads,)) as pool:
         return pool.submit(work, *arguments, time.time()).result()
+
+
+def limit_threads(threads: int | None) -> None:
+    """Limit the numerical libraries of this process to some threads, if a number is given."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+        threadpool_limits(threads)
 
 
 def peak_memory(accelerator: Accelerator) -> float:

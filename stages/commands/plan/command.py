@@ -5,59 +5,72 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import click
-import psutil
 from tabulate import tabulate
 
 from stages.commands.config import Config, read_config
+from stages.commands.fleet.source import cache_folder
 from stages.commands.plan.cost import Cost, cost
-from stages.commands.plan.images import Images, images_of
+from stages.commands.plan.images import images_of
+from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import (
+    FLEET_CELL_SECONDS,
+    FLEET_SECONDS,
     CellTime,
+    Planned,
+    between,
     predict_aggregate,
-    predict_cell,
+    predict_cells,
+    predict_dvc,
     predict_prepare,
-    processors,
     side_by_side,
 )
-from stages.commands.plan.stale import STAGES, all_stages, count_stages, open_stages
+from stages.commands.plan.stale import STAGES, all_stages, count_stages, open_stages, recorded_stages
+from stages.commands.plan.timer import Timer
 from stages.commands.project import ROOT, ProjectCommand, params_option, raw_option, stage_path
-from stages.shared.devices import choose_device
+from stages.shared.console import UserError
 
 GIB = 2**30
-REMEDIES = {
+OF_A_CELL = STAGES[1:4]
+SMALLER = {
     "finetune": "lower finetune.batch_size",
     "embed": "lower embed.batch_size, or set embed.dtype to float16",
-    "measure": "measure in fewer processes: WHICHLAYER_WORKERS=1",
+    "measure": "lower the dataset's `test` and `unseen`",
 }
-"""What makes a stage fit into less memory."""
-
-Planned = Sequence[tuple[str, str, Images, Sequence[str], Cost]]
-"""Dataset, network, images of a fold, the folds that have as many, and what one of them costs."""
+"""What makes a stage fit into less memory, one cell and one process at a time."""
 
 
 @click.command(cls=ProjectCommand)
 @params_option
 @raw_option
 @click.option(
-    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Cells at once, as in `fleet run`."
+    "--workers", type=click.IntRange(1), help="Predict `fleet run` with so many cells at once, not `dvc repro`."
 )
-@click.option("--time/--no-time", "timed", default=True, help="Time pieces of the work here, which takes some seconds.")
-def plan(params: Path, raw: Path, workers: int, timed: bool) -> None:
+@click.option("--threads", type=click.IntRange(1), help="Of each cell, as in `fleet run`; by default 1.")
+@click.option(
+    "--time/--no-time",
+    "timed",
+    default=True,
+    help="Time pieces of the work here, which takes up to a minute for each network and size of images.",
+)
+def plan(params: Path, raw: Path, workers: int | None, threads: int | None, timed: bool) -> None:
     """Say what would run in the current grid, and what it would take on this machine.
 
-    How many images pass through which network, disk, and, from some seconds of the real work, time and memory. Networks
-    get random weights, so that a plan needs no downloads.
+    How many images pass through which network, disk, and, from some seconds of each network's real work, time and
+    memory: of `dvc repro`, or with --workers of a fleet. Networks get random weights, so that a plan needs no
+    downloads.
     """
-    config = read_config(params)
+    if threads and not workers:
+        raise UserError("--threads is of the cells of a fleet; give --workers, too")
+    config, engine = read_config(params), Engine(workers or 0, threads or 1)
     of_project = params in (Path("params.yaml"), ROOT / "params.yaml")  # the one that DVC reads
     stages = open_stages(config.run) if of_project else all_stages(config.run)
     print(f"stages that would run, or come from the cache: {count_stages(stages)}\n")
     planned = plan_cells(config, raw)
     print(table([(dataset, model, folds, c) for dataset, model, _, folds, c in planned]))
     print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
-    print(disk([c for *_, folds, c in planned for _ in folds], len(config.run.seeds), Path()))
+    print(disk(needed_disk(config, planned), Path(), cache_folder()), flush=True)
     if timed and stages:
-        print(time_and_memory(config, raw, planned, stages, workers))
+        print(time_and_memory(config, raw, planned, stages, engine))
 
 
 def plan_cells(config: Config, raw: Path) -> Planned:
@@ -90,12 +103,31 @@ def table(rows: Sequence[tuple[str, str, Sequence[str], Cost]]) -> str:
     return tabulate(cells, headers="keys", disable_numparse=True, colalign=("left", "left", "left", *["right"] * 6))
 
 
-def disk(costs: Sequence[Cost], seeds: int, folder: Path) -> str:
-    """Sum up disk against what is free."""
-    needed = seeds * sum(c.checkpoints + c.embeddings for c in costs)
-    free = shutil.disk_usage(folder).free
-    line = f"disk: {size(needed)} for checkpoints and stores (twice that if DVC's cache cannot link), {size(free)} free"
-    if 2 * needed > free:
+def needed_disk(config: Config, planned: Planned) -> int:
+    """Sum up the bytes of prepared images, checkpoints and stores, before compression."""
+    cells = len(config.run.seeds) * sum(len(folds) * (c.checkpoints + c.embeddings) for *_, folds, c in planned)
+    images = {d: max(of.prepared for name, _, of, *_ in planned if name == d) for d in config.run.datasets}
+    return cells + sum(3 * config.datasets[d].image_size ** 2 * count for d, count in images.items())
+
+
+def disk(needed: float, here: Path, cache: Path) -> str:
+    """Compare disk with what is free.
+
+    Args:
+        needed: bytes.
+        here: where the results go.
+        cache: where DVC keeps them, perhaps on another disk; the folder may be yet to be made.
+    """
+    cache = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+    free, free_of_cache = shutil.disk_usage(here).free, shutil.disk_usage(cache).free
+    line = f"disk: {size(needed)} for prepared images, checkpoints and stores"
+    if here.stat().st_dev == cache.stat().st_dev:
+        line += f" (twice that if DVC's cache cannot link), {size(free)} free"
+        room = free / 2
+    else:
+        line += f", {size(free)} free; as much for DVC's cache, {size(free_of_cache)} free there"
+        room = min(free, free_of_cache)
+    if needed > room:
         line += (
             "\nwarning: that may not fit; `finetune.keep: last` keeps one checkpoint per cell, "
             "`embed.dtype: float16` halves the stores"
@@ -103,23 +135,23 @@ def disk(costs: Sequence[Cost], seeds: int, folder: Path) -> str:
     return line
 
 
-def time_and_memory(config: Config, raw: Path, planned: Planned, stages: Collection[str], workers: int) -> str:
+def time_and_memory(config: Config, raw: Path, planned: Planned, stages: Collection[str], engine: Engine) -> str:
     """Time pieces of the work, and say how long the open stages take, and what memory they need."""
-    log = stage_path("aggregate", "--log")
-    times = {
-        (dataset, model, fold): predicted
-        for dataset, model, images, folds, c in planned
-        for predicted in [predict_cell(config, dataset, model, images, c, processors())]
-        for fold in folds
+    log, machine, names = stage_path("aggregate", "--log"), Machine.this(), all_stages(config.run)
+    open_of = {cell: [stage for stage in OF_A_CELL if name_of(stage, cell) in stages] for cell in config.run.cells()}
+    times = predict_cells(Timer(config, engine.limit), planned, open_of, engine, machine)
+    cells = [{stage: times[cell[:3]].seconds[stage] for stage in some} for cell, some in open_of.items() if some]
+    by_stage: dict[str, list[float]] = {
+        "prepare": [predict_prepare(config, raw / d, d, log) for d in config.run.datasets if f"prepare@{d}" in stages],
+        **{stage: [cell[stage] for cell in cells if stage in cell] for stage in OF_A_CELL},
+        "aggregate": [predict_aggregate([name_of("", cell)[1:] for cell in open_of], log)],
     }
-    cells = [
-        {stage: times[cell[:3]].of(stage) for stage in STAGES[1:4] if name_of(stage, cell) in stages}
-        for cell in config.run.cells()
-    ]
-    before = [predict_prepare(config, raw / d, d, log) for d in config.run.datasets if f"prepare@{d}" in stages]
-    after = [predict_aggregate(len(cells), log)] if "aggregate" in stages else []
-    by_stage = {"prepare": before, **{s: [c[s] for c in cells if s in c] for s in STAGES[1:4]}, "aggregate": after}
-    return "\n".join([*time_lines(by_stage, [sum(c.values()) for c in cells], workers), *memory_lines(times, workers)])
+    if engine.is_fleet:
+        by_stage |= {"DVC": [FLEET_CELL_SECONDS] * len(cells), "fleet": [between(FLEET_SECONDS, len(names))]}
+    else:
+        by_stage["DVC"] = [predict_dvc(stages, recorded_stages())] * len(stages)
+    lines = time_lines(by_stage, [sum(cell.values()) for cell in cells], engine, machine)
+    return "\n".join([*lines, *memory_lines(times, engine, machine)])
 
 
 def name_of(stage: str, cell: Sequence[object]) -> str:
@@ -127,23 +159,36 @@ def name_of(stage: str, cell: Sequence[object]) -> str:
     return f"{stage}@{'-'.join(map(str, cell))}"
 
 
-def time_lines(by_stage: Mapping[str, Sequence[float]], cells: Sequence[float], workers: int) -> list[str]:
+def time_lines(
+    by_stage: Mapping[str, Sequence[float]], cells: Sequence[float], engine: Engine, machine: Machine
+) -> list[str]:
     """Say how long each stage takes, and all.
 
     Args:
-        by_stage: seconds of every stage that is open.
-        cells: seconds of every cell.
-        workers: cells at once.
+        by_stage: seconds of every stage that is open, and of what is around them.
+        cells: seconds of the stages of every open cell.
+        engine, machine: what runs them.
     """
-    device = choose_device().device.type
-    machine = f"{processors()} processors, {'no GPU' if device == 'cpu' else f'a GPU ({device})'}"
     rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in by_stage.items() if each]
-    alone = sum(map(sum, by_stage.values()))
-    total = f"  in all {duration(alone)}, one stage after another"
-    if workers > 1:
-        shared = alone - sum(cells) + side_by_side(list(cells), workers)
-        total += f"; {duration(shared)} with {workers} cells at once, each on as many processors as were used here"
-    return [f"time on this machine ({machine}), from some seconds of the work, within a factor of 1.5:", *rows, total]
+    title = f"time of `{engine}` on this machine ({machine})"
+    if not engine.is_fleet:
+        total = f"  in all {duration(sum(map(sum, by_stage.values())))}, one stage after another"
+    else:
+        at_once, slowdown = engine.at_once(machine), engine.slowdown(machine)
+        each = [(seconds + FLEET_CELL_SECONDS) * slowdown for seconds in cells]
+        around = sum(sum(by_stage.get(name, ())) for name in ("prepare", "aggregate", "fleet"))
+        total = f"  in all {duration(around + side_by_side(each, at_once))}, {counted(at_once, 'cell')} at once"
+        total += f" with {counted(engine.threads, 'thread')} each"
+        if at_once < engine.workers:
+            total += "; each has a GPU to itself"
+        if slowdown > 1:
+            total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
+    return [f"{title}, from some seconds of each network's work, within a factor of 1.5:", *rows, total]
+
+
+def counted(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -153,17 +198,38 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def memory_lines(times: Mapping[tuple[str, str, str], CellTime], workers: int) -> list[str]:
-    """Say how much memory the stages need at once, and what would make one fit that does not."""
-    have = psutil.virtual_memory().total
-    most = {stage: max(predicted.memory[stage] for predicted in times.values()) for stage in REMEDIES}
-    needed = ", ".join(f"{stage} {size(memory)}" for stage, memory in most.items())
-    lines = [f"memory: {needed}; {size(have)} in this machine"]
+def memory_lines(times: Mapping[tuple[str, str, str], CellTime], engine: Engine, machine: Machine) -> list[str]:
+    """Say how much memory the open stages need at once, and what would make one fit that does not."""
+    at_once = engine.at_once(machine)
+    timed = [stage for stage in OF_A_CELL if any(stage in predicted.memory for predicted in times.values())]
+    most = {stage: max(predicted.memory.get(stage, 0) for predicted in times.values()) for stage in timed}
+    if not most:
+        return []
+    on_gpu = {"finetune", "embed"} if machine.gpus else set()
+    needed = ", ".join(f"{stage} {size(m)}{' of the GPU' if stage in on_gpu else ''}" for stage, m in most.items())
+    gpu = f", {size(machine.gpu_memory)} in its GPU" if machine.gpus else ""
+    lines = [f"memory of one cell: {needed}; {size(machine.memory)} in this machine{gpu}"]
     for stage, memory in most.items():
-        if memory * workers > have:
-            cells = f" in {workers} cells at once" if workers > 1 else ""
-            lines.append(f"warning: {stage}{cells} may not fit; {REMEDIES[stage]}")
+        cells, have = (1, machine.gpu_memory) if stage in on_gpu else (at_once, machine.memory)
+        if memory * cells > have:
+            where = f" in {cells} cells at once" if cells > 1 else ""
+            lines.append(f"warning: {stage}{where} may not fit; {remedy(stage, engine, cells)}")
     return lines
+
+
+def remedy(stage: str, engine: Engine, cells: int) -> str:
+    """Say what makes a stage fit into less memory.
+
+    Args:
+        stage: its name.
+        engine: what runs it.
+        cells: how many are at once in the memory that is too small.
+    """
+    if cells > 1:
+        return "take fewer --workers"
+    if stage == "measure" and engine.processes > 1:
+        return f"measure in fewer processes: {'fewer --threads' if engine.is_fleet else 'WHICHLAYER_WORKERS=1'}"
+    return SMALLER[stage]
 
 
 def size(count: float) -> str:

@@ -1,7 +1,7 @@
 """How many images a dataset has, counted without decoding one, or as its entry asks for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stages.commands.config import Config
@@ -18,13 +18,23 @@ from stages.shared.params import ALL
 
 @dataclass(frozen=True)
 class Images:
-    """How many images a fold of a dataset has by split, and how many seen and unseen classes."""
+    """How many images a fold of a dataset has by split, and how many seen and unseen classes.
+
+    Attributes:
+        packed: images that are prepared for all folds together; 0 where that is not known.
+    """
 
     train: int
     test: int
     unseen: int
     classes: int
     unseen_classes: int = 0
+    packed: int = field(default=0, compare=False)
+
+    @property
+    def prepared(self) -> int:
+        """Number of images that are prepared for all folds together, or at least for this one."""
+        return self.packed or self.train + self.test + self.unseen
 
 
 def images_of(config: Config, raw: Path, dataset: str) -> dict[Images, list[str]]:
@@ -66,7 +76,7 @@ def count_images(
         listing = list_images(raw, params, seed, resources)
         plan = plan_folds(listing.candidates, params, seed)
     DatasetFolds.of_plan(plan).check(dataset, folds, params)
-    return {fold: count_splits(plan.splits[fold]) for fold in folds}
+    return {fold: replace(count_splits(plan.splits[fold]), packed=len(plan.packed)) for fold in folds}
 
 
 def count_splits(splits: Splits) -> Images:

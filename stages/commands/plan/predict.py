@@ -1,72 +1,118 @@
 """How long the open stages will take on this machine, and what they need of it."""
 
 import json
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from stages.commands.config import Config
-from stages.commands.plan.calibrate import in_new_process, time_embedding, time_training
-from stages.commands.plan.calibrate_measure import time_measuring
 from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
+from stages.commands.plan.machine import Engine, Machine
+from stages.commands.plan.machine import processors as processors
+from stages.commands.plan.timer import Timer
 from stages.prepare.decode_many import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
+from stages.shared.console import progress
+from stages.shared.params import Cell
 
-DVC_SECONDS = 1.0
-"""What DVC itself takes around each stage: hashing, caching, locks."""
+DVC_SECONDS = (1.0, 0.031)
+"""What DVC itself takes around each stage: in any case, and for each entry of dvc.lock, all of which it reads and
+writes."""
 
-AGGREGATE_SECONDS = (8.0, 1.0)
-"""Of the aggregate stage where it has not run yet: in all, and for each cell."""
+FLEET_CELL_SECONDS = 3.5
+"""What DVC takes around each cell of a fleet, whose worker sees a grid of one cell."""
+
+FLEET_SECONDS = {14: 20.0, 128: 40.0, 506: 120.0, 3002: 1240.0}
+"""Of a fleet's start and of DVC before and after it, by the number of stages."""
+
+AGGREGATE_SECONDS = {4: 12.0, 42: 84.0, 168: 140.0, 840: 179.0}
+"""Of the aggregate stage, by the number of cells."""
 
 DECODED = 64
 """Images that are decoded to time prepare, at most."""
 
+Planned = Sequence[tuple[str, str, Images, Sequence[str], Cost]]
+"""Dataset, network, images of a fold, the folds that have as many, and what one of them costs."""
+
 
 @dataclass(frozen=True)
 class CellTime:
-    """Seconds of the stages of one cell, DVC included.
+    """What the open stages of one cell take, by their names.
 
     Attributes:
-        finetune, embed, measure: seconds.
-        memory: bytes at the peak of each stage, by its name.
+        seconds: without DVC.
+        memory: bytes at the peak; of finetune and embed those of the GPU, if there is one.
     """
 
-    finetune: float
-    embed: float
-    measure: float
+    seconds: Mapping[str, float]
     memory: Mapping[str, float]
 
-    def of(self, stage: str) -> float:
-        """Seconds of one stage by its name."""
-        return float(getattr(self, stage))
 
-
-def predict_cell(config: Config, dataset: str, model: str, images: Images, cost: Cost, workers: int) -> CellTime:
-    """Time a piece of every stage of one cell, and multiply.
+def predict_cells(
+    timer: Timer, planned: Planned, open_of: Mapping[Cell, Collection[str]], engine: Engine, machine: Machine
+) -> dict[tuple[str, str, str], CellTime]:
+    """Time pieces of the open stages, under a progress bar.
 
     Args:
-        config: the parameters.
-        dataset, model: of the cell.
-        images: of its fold.
-        cost: its passes.
-        workers: processes that measure.
+        timer: of the pieces.
+        planned: all lines of the plan.
+        open_of: the open stages of every cell, such as `embed`.
+        engine, machine: what runs the cells.
+
+    Returns:
+        By dataset, network and fold, for those that have an open cell.
     """
-    entry, taps = config.models[model].network, config.models[model].taps
-    size, classes = config.datasets[dataset].image_size, max(1, images.classes)
-    embed = in_new_process(time_embedding, entry, taps, config.embed, size, classes)
-    train = embed if entry.frozen else in_new_process(time_training, entry, config.finetune, size, classes)
-    layer, pixels = in_new_process(time_measuring, config.measure, images, cost.middle_width, config.checkpoints(model))
-    tested = 0 if entry.frozen else len(config.finetune.steps) * images.test
-    return CellTime(
-        finetune=train.start + cost.trained * train.seconds + tested * embed.seconds + DVC_SECONDS,
-        embed=embed.start + (cost.passed - tested) * embed.seconds + DVC_SECONDS,
-        measure=2 * layer.start + (cost.layers * layer.seconds + pixels) / min(workers, cost.layers) + DVC_SECONDS,
-        memory={"finetune": train.memory, "embed": embed.memory + cost.embed_memory, "measure": layer.memory * workers},
-    )
+    lines = []
+    for dataset, model, images, folds, cost in planned:
+        stages = {
+            stage
+            for cell, some in open_of.items()
+            if cell[:2] == (dataset, model) and cell[2] in folds
+            for stage in some
+        }
+        if stages:
+            lines.append(((dataset, model, images, cost), folds, stages))
+    return {
+        (*cell[:2], fold): predicted
+        for cell, folds, stages in progress(lines, total=len(lines), what="timing", unit="lines of the table")
+        for predicted in [predict_cell(timer, cell, stages, engine, machine)]
+        for fold in folds
+    }
+
+
+def predict_cell(
+    timer: Timer, cell: tuple[str, str, Images, Cost], stages: Collection[str], engine: Engine, machine: Machine
+) -> CellTime:
+    """Time a piece of every open stage of one cell, and multiply.
+
+    Args:
+        timer: of the pieces.
+        cell: its dataset, its network, the images of its fold, and its passes.
+        stages: names of the open ones, such as `embed`; measure is among them, since it depends on the others.
+        engine, machine: what runs it.
+    """
+    dataset, model, images, cost = cell
+    frozen, classes = timer.config.models[model].network.frozen, max(1, images.classes)
+    layer, pixels = timer.measuring(model, images, cost.middle_width)
+    parallel = min(engine.processes, cost.layers)
+    seconds = {"measure": 2 * layer.start + (cost.layers * layer.seconds + pixels) / parallel}
+    memory = {"measure": layer.memory * engine.processes}
+    tested = 0 if frozen else len(timer.config.finetune.steps) * images.test
+    if "embed" in stages:
+        embed = timer.embedding(dataset, model, classes)
+        seconds["embed"] = embed.start + (cost.passed - tested) * embed.seconds
+        memory["embed"] = embed.memory + (0 if machine.gpus else cost.embed_memory)
+    if "finetune" in stages:  # and so is embed
+        train = embed if frozen else timer.training(dataset, model, classes)
+        seconds["finetune"] = train.start + cost.trained * train.seconds + tested * embed.seconds
+        memory["finetune"] = train.memory
+    return CellTime(seconds, memory)
 
 
 def predict_prepare(config: Config, raw: Path, dataset: str, log: Path) -> float:
@@ -78,9 +124,9 @@ def predict_prepare(config: Config, raw: Path, dataset: str, log: Path) -> float
         dataset: its id.
         log: of durations.
     """
-    known = last_seconds(log, "prepare", dataset)
-    if known is not None:
-        return known + DVC_SECONDS
+    known = [row["seconds"] for row in read_log(log) if (row["stage"], row["cell"]) == ("prepare", dataset)]
+    if known:
+        return float(known[-1])
     params = config.datasets[dataset]
     with Resources(config.prepare.limits) as resources:
         contents = [c.content for c in list_images(raw, params, config.root_seed(dataset), resources).candidates]
@@ -88,13 +134,36 @@ def predict_prepare(config: Config, raw: Path, dataset: str, log: Path) -> float
         began = time.perf_counter()
         list(decode_many(some, size=params.image_size, fit=params.fit, fill=params.fill))
         each = (time.perf_counter() - began) / len(some)
-    return each * len(contents) + DVC_SECONDS
+    return each * len(contents)
 
 
-def predict_aggregate(cells: int, log: Path) -> float:
-    """Say how long aggregate takes: as the last time, else by the number of cells."""
-    known = last_seconds(log, "aggregate")
-    return DVC_SECONDS + (known if known is not None else AGGREGATE_SECONDS[0] + cells * AGGREGATE_SECONDS[1])
+def predict_aggregate(cells: Collection[str], log: Path) -> float:
+    """Say how long aggregate takes: as the last time if it was of these cells, else by their number.
+
+    Args:
+        cells: names of those of the grid.
+        log: of durations.
+    """
+    rows = read_log(log)
+    last = max((number for number, row in enumerate(rows) if row["stage"] == "aggregate"), default=0)
+    measured = {row["cell"] for row in rows[:last] if row["stage"] == "measure"}
+    return float(rows[last]["seconds"]) if measured == set(cells) else between(AGGREGATE_SECONDS, len(cells))
+
+
+def predict_dvc(stages: Collection[str], recorded: Collection[str]) -> float:
+    """Say how long `dvc repro` itself takes around a stage, on average.
+
+    Args:
+        stages: names of those that run.
+        recorded: names of those that dvc.lock has; the others enter it one after another.
+    """
+    entries = len(recorded) + len(set(stages) - set(recorded)) / 2
+    return DVC_SECONDS[0] + DVC_SECONDS[1] * entries
+
+
+def between(measured: Mapping[int, float], number: float) -> float:
+    """Interpolate what was measured; beyond its ends it stays as it is there."""
+    return float(np.interp(number, list(measured), list(measured.values())))
 
 
 def side_by_side(seconds: list[float], workers: int) -> float:
@@ -106,21 +175,8 @@ def side_by_side(seconds: list[float], workers: int) -> float:
     return max(ends)
 
 
-def processors() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def last_seconds(log: Path, stage: str, cell: str = "") -> float | None:
-    """Look up how long a stage took the last time; None if it has not run.
-
-    Args:
-        log: of durations.
-        stage: its name.
-        cell: of a stage that has a matrix, its cell.
-    """
+def read_log(log: Path) -> list[dict[str, Any]]:
+    """Read how long stages took, the oldest first; none if nothing has run."""
     if not log.is_file():
-        return None
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    seconds = [row["seconds"] for row in rows if (row["stage"], row["cell"]) == (stage, cell)]
-    return float(seconds[-1]) if seconds else None
+        return []
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

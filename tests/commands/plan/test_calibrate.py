@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from stages.commands.plan import calibrate_measure, predict
-from stages.commands.plan.calibrate import Speed, extended, in_new_process, time_embedding, time_training
+from stages.commands.plan import calibrate_measure
+from stages.commands.plan.calibrate import extended, in_new_process, time_embedding, time_training
 from stages.commands.plan.calibrate_measure import time_measuring, write_layer
-from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
 from stages.measure.cell import Cell
 from stages.measure.jobs import Job
@@ -66,28 +66,10 @@ def test_time_of_many_images_grows_by_the_power_by_which_it_grew(monkeypatch: py
     assert speed.seconds == pytest.approx(2 * 2500**power)
 
 
-def test_a_cell_takes_what_its_passes_take(monkeypatch: pytest.MonkeyPatch):
-    speeds = {"time_training": Speed(0.01, 1e9, 2.0), "time_embedding": Speed(0.002, 2e8, 3.0)}
-    speeds["time_measuring"] = (Speed(4.0, 3e8, 1.0), 2.0)  # type: ignore[assignment]
-    monkeypatch.setattr(predict, "in_new_process", lambda work, *rest: speeds[work.__name__])
-    cost = Cost(1, 7200, 5000, 1.0, 1, 1, 1, 50, layers=9, middle_width=8)
-    params = config({"finetune.steps": [0, 100]})
-    found = predict.predict_cell(
-        params, "handwriting", "efficientnet_lite0", Images(1800, 600, 500, 15, 5), cost, workers=2
-    )
-    assert found.finetune == pytest.approx(2 + 7200 * 0.01 + 2 * 600 * 0.002 + predict.DVC_SECONDS)
-    assert found.embed == pytest.approx(3 + (5000 - 1200) * 0.002 + predict.DVC_SECONDS)
-    assert found.measure == pytest.approx(2 + (9 * 4 + 2) / 2 + predict.DVC_SECONDS)
-    assert found.memory == {"finetune": 1e9, "embed": 2e8 + 50, "measure": 6e8}
+def threads_here(began: float) -> int:
+    return torch.get_num_threads()
 
 
-def test_what_ran_before_tells_how_long_it_takes(tmp_path: Path):
-    log = tmp_path / "durations.jsonl"
-    assert predict.last_seconds(log, "prepare", "d") is None
-    assert predict.predict_aggregate(4, log) == predict.DVC_SECONDS + 12
-    log.write_text(
-        '{"stage": "prepare", "cell": "d", "seconds": 9.0}\n{"stage": "aggregate", "cell": "", "seconds": 30.0}\n'
-        '{"stage": "prepare", "cell": "d", "seconds": 7.0}\n{"stage": "prepare", "cell": "e", "seconds": 1.0}\n'
-    )
-    assert predict.last_seconds(log, "prepare", "d") == 7.0
-    assert predict.predict_aggregate(4, log) == predict.DVC_SECONDS + 30
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_new_process_has_as_many_threads_as_the_cells_of_a_fleet(threads: int):
+    assert in_new_process(threads_here, threads=threads) == threads

@@ -1,18 +1,21 @@
 """`whichlayer plan`: its table and totals, and what it prints of a grid."""
 
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.plan.command import disk, duration, memory_lines, plan, size, table, time_lines
+from stages.commands.plan.command import disk, duration, memory_lines, needed_disk, plan, size, table, time_lines
 from stages.commands.plan.cost import Cost
-from stages.commands.plan.predict import CellTime, side_by_side
+from stages.commands.plan.images import Images
+from stages.commands.plan.machine import Engine, Machine
+from stages.commands.plan.predict import CellTime
 from stages.shared.console import UserError
-from tests.commands.edited import file
+from tests.commands.edited import config, file
 
 COST = Cost(
     parameters=3_390_000,
@@ -26,29 +29,103 @@ COST = Cost(
 )
 
 
+MACHINE = Machine(2, 8 * 2**30)
+GPU = Machine(8, 8 * 2**30, "cuda", 2, 4 * 2**30)
+
+
 def test_a_disk_that_is_too_small_is_said_with_what_saves_room(tmp_path: Path):
-    assert "warning" not in disk([COST], 1, tmp_path)
-    assert "disk: 3.0 GiB for" in disk([COST], 2, tmp_path)
-    assert "finetune.keep: last" in disk([COST] * 1000, 10_000, tmp_path)
+    assert "warning" not in disk(2**20, tmp_path, tmp_path / "cache")
+    assert disk(3 * 2**30, tmp_path, tmp_path).startswith("disk: 3.0 GiB for prepared images, checkpoints and stores")
+    assert "finetune.keep: last" in disk(1e18, tmp_path, tmp_path)
 
 
-def test_time_adds_up_stage_by_stage_and_cells_at_once_end_with_the_longest():
-    by_stage = {"prepare": [5.0], "finetune": [100.0, 40.0, 60.0], "embed": [], "measure": [], "aggregate": [15.0]}
-    lines = time_lines(by_stage, [100.0, 40.0, 60.0], workers=2)
-    assert lines[1:4] == ["  prepare      1 x 5 s", "  finetune     3 x 2 min", "  aggregate    1 x 15 s"]
-    assert lines[4].startswith("  in all 4 min, one stage after another; 2 min with 2 cells at once")
-    assert side_by_side([100.0, 40.0, 60.0], 2) == 100.0
-    assert side_by_side([3.0, 3.0, 2.0, 2.0, 2.0], 2) == 7.0  # longest first: 3 2 2 and 3 2
+def test_another_disk_of_the_cache_needs_room_too(monkeypatch: pytest.MonkeyPatch):
+    here, there = (
+        SimpleNamespace(
+            stat=lambda device=device: SimpleNamespace(st_dev=device),
+            exists=lambda: True,
+            absolute=lambda: Path("/"),
+            room=room,
+        )
+        for device, room in ((1, 10 * 2**30), (2, 4 * 2**30))
+    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=folder.room))
+    few, many = disk(3 * 2**30, here, there), disk(5 * 2**30, here, there)  # type: ignore[arg-type]
+    assert "10.0 GiB free; as much for DVC's cache, 4.0 GiB free there" in few
+    assert "warning" not in few
+    assert "that may not fit" in many
+
+
+def test_prepared_images_take_disk_too():
+    params = config({"run.datasets": ["handwriting"]})
+    images = Images(1000, 400, 100, 15, 5, packed=2000)
+    planned = [("handwriting", "efficientnet_lite0", images, ["0", "1"], COST)]
+    own = 2 * (COST.checkpoints + COST.embeddings)
+    assert needed_disk(params, planned) == own + 2000 * 64 * 64 * 3
+    planned.append(("handwriting", "efficientnet_lite0", replace(images, packed=0), ["all"], COST))
+    assert needed_disk(params, planned) == own * 3 // 2 + 2000 * 64 * 64 * 3  # of all folds together
+
+
+BY_STAGE = {
+    "prepare": [5.0], "finetune": [100.0, 40.0, 60.0], "embed": [], "measure": [], "aggregate": [15.0],
+    "DVC": [2.0] * 5,
+}  # fmt: skip
+
+
+def test_time_of_dvc_repro_adds_up_stage_by_stage():
+    title, *rows, total = time_lines(BY_STAGE, [100.0, 40.0, 60.0], Engine(), MACHINE)
+    assert title == (
+        "time of `dvc repro` on this machine (2 processors, no GPU), from some seconds of each network's work, within "
+        "a factor of 1.5:"
+    )
+    assert rows == [
+        "  prepare      1 x 5 s", "  finetune     3 x 2 min", "  aggregate    1 x 15 s", "  DVC          5 x 2 s"
+    ]  # fmt: skip
+    assert total == "  in all 4 min, one stage after another"
     assert [duration(s) for s in (89, 600, 7200)] == ["89 s", "10 min", "2.0 h"]
 
 
-def test_memory_that_is_lacking_is_said_with_the_parameter_that_lowers_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8 * 2**30))
-    times = {("d", "m", "0"): CellTime(1, 1, 1, {"finetune": 5 * 2**30, "embed": 2**30, "measure": 9 * 2**30})}
-    first, *warnings = memory_lines(times, 1)
-    assert first == "memory: finetune 5.0 GiB, embed 1.0 GiB, measure 9.0 GiB; 8.0 GiB in this machine"
+def test_time_of_a_fleet_ends_with_its_last_cell():
+    by_stage = BY_STAGE | {"DVC": [3.5] * 3, "fleet": [20.0]}
+
+    def total(engine: Engine, machine: Machine = MACHINE) -> str:
+        return time_lines(by_stage, [20.0, 10.0, 10.0], engine, machine)[-1]
+
+    assert total(Engine(2)) == f"  in all {5 + 15 + 20 + 27:.0f} s, 2 cells at once with 1 thread each"  # 2 x 13.5
+    assert total(Engine(1, 2)) == "  in all 2 min, 1 cell at once with 2 threads each"
+    assert "2.0 times slower than one alone, since processors are too few" in total(Engine(2, 2))
+    assert "2 cells at once with 1 thread each; each has a GPU to itself" in total(Engine(3), GPU)
+
+
+def memory(engine: Engine, machine: Machine = MACHINE, **gib: float) -> list[str]:
+    found = CellTime({}, {stage: size * 2**30 for stage, size in gib.items()})
+    return memory_lines({("d", "m", "0"): found}, engine, machine)
+
+
+def test_memory_that_is_lacking_is_said_with_what_lowers_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", "2")
+    first, *warnings = memory(Engine(), finetune=5, embed=1, measure=9)
+    assert first == "memory of one cell: finetune 5.0 GiB, embed 1.0 GiB, measure 9.0 GiB; 8.0 GiB in this machine"
     assert warnings == ["warning: measure may not fit; measure in fewer processes: WHICHLAYER_WORKERS=1"]
-    assert memory_lines(times, 2)[1] == ("warning: finetune in 2 cells at once may not fit; lower finetune.batch_size")
+    assert memory(Engine(), finetune=9)[1] == "warning: finetune may not fit; lower finetune.batch_size"
+    assert memory(Engine()) == []
+
+
+def test_memory_that_a_fleet_lacks_is_said_with_its_own_options():
+    assert memory(Engine(2), finetune=5)[1] == (
+        "warning: finetune in 2 cells at once may not fit; take fewer --workers"
+    )
+    assert memory(Engine(1, 2), measure=9)[1].endswith("measure in fewer processes: fewer --threads")
+    assert memory(Engine(1), measure=9)[1] == "warning: measure may not fit; lower the dataset's `test` and `unseen`"
+
+
+def test_memory_of_a_gpu_is_compared_with_that_of_the_gpu():
+    first, warning = memory(Engine(2), GPU, finetune=5, embed=3, measure=3)
+    assert first == (
+        "memory of one cell: finetune 5.0 GiB of the GPU, embed 3.0 GiB of the GPU, measure 3.0 GiB; "
+        "8.0 GiB in this machine, 4.0 GiB in its GPU"
+    )
+    assert warning == "warning: finetune may not fit; lower finetune.batch_size"
 
 
 def test_the_table_has_a_line_per_network():
@@ -72,8 +149,9 @@ def test_fold_all_has_a_line_of_its_own_and_every_fold_counts_in_the_totals(tmp_
         printed = CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False).stdout
         return int(re.search(r"disk: (\d+) MiB", printed)[1]), printed
 
-    (one, _), (two, _), (both, printed) = disk([0]), disk([0, 1]), disk([0, "all"])
-    assert abs(two - 2 * one) <= 1
+    (one, _), (two, _), (three, _), (both, printed) = map(disk, ([0], [0, 1], [0, 1, 2], [0, "all"]))
+    assert two > one
+    assert abs((three - two) - (two - one)) <= 1  # but for the images, which are prepared once for all folds
     lines = [line.split() for line in printed.splitlines() if line.startswith("handwriting")]
     assert [line[2] for line in lines] == ["0", "all"]
     assert [line[5] for line in lines] == ["8,400", f"{3 * 800 + 3 * 800 + 20 * 100 + 12 * 20 * 10:,}"]
@@ -84,3 +162,8 @@ def test_a_fold_that_a_dataset_lacks_is_named(tmp_path: Path):
     params = file(tmp_path, {"run.folds": [4]})
     with pytest.raises(UserError, match=r"'handwriting' of run\.datasets has no fold 4; it has 4 numbered folds"):
         CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
+
+
+def test_threads_without_a_fleet_are_refused():
+    with pytest.raises(UserError, match="--threads is of the cells of a fleet; give --workers, too"):
+        CliRunner().invoke(plan, ["--threads", "2"], catch_exceptions=False)

@@ -73,3 +73,9 @@ def test_images_of_handwriting_come_from_its_source():
         Images(train=15 * 120, test=15 * 40, unseen=5 * 100, classes=15, unseen_classes=5): ["0", "2"],
         Images(train=20 * 120, test=20 * 40, unseen=0, classes=20): ["all"],
     }
+
+
+def test_prepared_images_are_those_of_all_folds():
+    (fold,) = images_of(config({}), RAW, "handwriting")
+    assert fold.prepared > fold.train + fold.test + fold.unseen
+    assert Images(3, 2, 1, 1, 1).prepared == 6

@@ -2,11 +2,13 @@
 
 import json
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from stages.commands.plan.stale import all_stages, count_stages, following, open_stages
+from stages.commands.plan import stale
+from stages.commands.plan.stale import all_stages, count_stages, following, open_stages, recorded_stages
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
 
@@ -46,3 +48,11 @@ def test_dvc_that_is_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(subprocess, "run", run)
     assert open_stages(RUN) == set()
     assert asked[0][2:] == ["dvc", "--wait-for-lock", "status", "--json"]
+
+
+def test_stages_of_the_lock_file_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stale, "ROOT", tmp_path)
+    assert recorded_stages() == set()
+    lines = ["schema: '2.0'", "stages:", "  prepare@a:", "    cmd: x", "    deps:", "    - path: b:", "  aggregate:"]
+    (tmp_path / "dvc.lock").write_text("\n".join([*lines, "    cmd: y", ""]))
+    assert recorded_stages() == {"prepare@a", "aggregate"}
