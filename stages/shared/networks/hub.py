@@ -1,35 +1,35 @@
 """Downloads from the libraries' hubs: verified, and where there is no network failing at once, with what to do."""
 
-import hashlib
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.verified import check_torch_file, verified
 from stages.shared.networks.weights_file import check_file
 from stages.shared.networks.weights_only import weights_only, without_advice
+from stages.shared.resources import explain
 
 TIMEOUT_SECONDS = 3.0
-TORCH_HUB = "https://download.pytorch.org"
 
 
 @contextmanager
 def hub_access(what: str, url: str | None = None) -> Iterator[None]:
     """Run a download: from the cache alone if the hub does not answer, instead of minutes of retries.
 
-    What is downloaded is loaded as tensors alone.
+    What is downloaded, and what is in the cache, is compared with its hash and loaded as tensors alone.
 
     Args:
         what: what is being downloaded, for the message.
         url: the server; by default the Hugging Face hub.
 
     Raises:
-        UserError: what is neither in the cache nor can be downloaded, or arrived damaged.
+        UserError: what is neither in the cache nor can be downloaded, is damaged, or finds no room on the disk.
     """
     from huggingface_hub import constants
 
@@ -38,23 +38,38 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
     constants.HF_HUB_OFFLINE = not reachable  # timm and open_clip take no `local_files_only`
     logging.disable(logging.NOTSET if reachable else logging.CRITICAL)  # the libraries' reports of what is said below
     try:
-        with weights_only(), _verified():
+        with weights_only(), verified(what):
             yield
     except _download_errors() as error:
+        if lack := explain(error):
+            raise UserError(f"{what} cannot be loaded: {lack}") from error
         raise UserError(_advice(what, without_advice(error) if reachable else _silent(server))) from error
     finally:
         constants.HF_HUB_OFFLINE = before
         logging.disable(logging.NOTSET)
 
 
-def require_answer(what: str, url: str) -> None:
-    """Fail now if a server that is about to be asked does not answer.
+def require_torch_file(what: str, url: str) -> str:
+    """Fail now if a file that torch's own client is about to load is damaged, or cannot be downloaded and verified.
+
+    The client compares what it downloads with the hash in the name, not what it has in its cache.
+
+    Returns:
+        The server, for `hub_access`.
 
     Raises:
         UserError: with what to do.
     """
-    if not _answers(url):
-        raise UserError(_advice(what, _silent(url)))
+    import torch
+
+    server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    try:
+        cached = check_torch_file(Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name)
+    except OSError as error:
+        raise UserError(f"{what} cannot be loaded: {explain(error) or error}") from error
+    if not cached and not _answers(server):
+        raise UserError(_advice(what, _silent(server)))
+    return server
 
 
 def require_weights(network: NetworkParams) -> None:
@@ -82,46 +97,6 @@ def _download_errors() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import HfHubHTTPError
 
     return OSError, RuntimeError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
-
-
-@contextmanager
-def _verified() -> Iterator[None]:
-    """Compare what meanwhile comes into the Hugging Face hub's cache with its hash: the hub's client compares sizes.
-
-    torchvision's client compares hashes itself.
-
-    Raises:
-        OSError: a file is damaged; it is deleted, and asking again downloads it again.
-    """
-    before = set(_cached_files())
-    try:
-        yield
-    finally:
-        damaged = [path for path in set(_cached_files()) - before if not _has_hash(path)]
-        for path in damaged:
-            path.unlink(missing_ok=True)
-        if damaged:
-            raise OSError(f"{len(damaged)} downloaded file(s) differ from their hash and were deleted; run it again")
-
-
-def _cached_files() -> Iterator[Path]:
-    from huggingface_hub import constants
-
-    return (path for path in Path(constants.HF_HUB_CACHE).glob("*/blobs/*") if path.suffix != ".incomplete")
-
-
-def _has_hash(path: Path) -> bool:
-    """Whether a file of the cache has the hash that is its name: SHA-256 of large files, git's SHA-1 of small ones.
-
-    A name that is neither, as other servers than the hub may give, says nothing.
-    """
-    if re.fullmatch("[0-9a-f]{64}", path.name):
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == path.name
-    if not re.fullmatch("[0-9a-f]{40}", path.name):
-        return True
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest() == path.name
 
 
 def _answers(url: str) -> bool:

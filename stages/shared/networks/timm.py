@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import timm
 from torch import Tensor, nn
 
 from stages.shared.console import UserError, nearest
-from stages.shared.networks.hub import hub_access
+from stages.shared.networks.hub import hub_access, require_torch_file
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_file, read_package
@@ -24,7 +25,9 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
     refresh_head(module, head)
     if load_weights:
-        _load(module, params, head, lambda: timm.create_model(name, pretrained=True, num_classes=classes, **arguments))
+        url = None if cfg.get("hf_hub_id") else cfg.get("url")
+        download = partial(timm.create_model, name, pretrained=True, num_classes=classes, **arguments)
+        _load(module, params, head, url, download)
     return assemble(module, params, mean=cfg["mean"], std=cfg["std"], head=head)
 
 
@@ -49,11 +52,15 @@ def _size_argument(name: str, params: NetworkParams) -> dict[str, int]:
     return {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
 
 
-def _load(module: nn.Module, params: NetworkParams, head: tuple[str, ...], download: Callable[[], nn.Module]) -> None:
+def _load(
+    module: nn.Module, params: NetworkParams, head: tuple[str, ...], url: str | None, download: Callable[[], nn.Module]
+) -> None:
+    """Load weights; those of the hub that are not Hugging Face's come from their own URL, through torch's client."""
     match params.weights.source:
         case "hub":
             where = f"timm's {params.name} {params.weights.name or ''}".rstrip()
-            with hub_access(where):
+            timm.models.set_pretrained_check_hash(True)
+            with hub_access(where, require_torch_file(where, url) if url else None):
                 state = dict(download().state_dict())
         case "package":
             where = str(params.weights.name)

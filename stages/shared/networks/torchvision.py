@@ -4,16 +4,14 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
-import torch
 import torchvision.models as library
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from stages.shared.console import UserError, nearest
-from stages.shared.networks.hub import TORCH_HUB, hub_access, require_answer
+from stages.shared.networks.hub import hub_access, require_torch_file
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_file
@@ -94,10 +92,8 @@ def _head(module: nn.Module, classes: int) -> tuple[str, ...]:
 
 def _downloaded(module: nn.Module, params: NetworkParams, weights: Any) -> dict[str, Tensor]:
     """Let torchvision load its weights into its own model, and fit a ViT's position embeddings to this image size."""
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    if not cached.exists():
-        require_answer(f"torchvision's {weights}", TORCH_HUB)
-    with hub_access(f"torchvision's {weights}", TORCH_HUB):
+    where = f"torchvision's {weights}"
+    with hub_access(where, require_torch_file(where, weights.url)):
         state = library.get_model(params.name, weights=weights, progress=False).state_dict()
     return resized(state, module, params)
 

@@ -1,5 +1,6 @@
 """Downloads from the Hugging Face hub, over HTTP from a server on this machine: whole, cut, damaged."""
 
+import errno
 import hashlib
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from safetensors.torch import save
 from stages.shared.console import UserError
 from stages.shared.networks import hub as hub_module
 from stages.shared.networks.build import build_network
-from stages.shared.networks.hub import require_weights
+from stages.shared.networks.hub import hub_access, require_weights
 from stages.shared.networks.params import NetworkParams
 from tests.serving import serving
 
@@ -118,7 +119,9 @@ def test_a_download_that_is_cut_again_and_again_leaves_nothing(hub: Hub, cached:
 
 def test_a_damaged_file_of_the_right_size_is_refused_and_deleted(hub: Hub, cached: Any) -> None:
     hub.content = WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1])
-    with pytest.raises(UserError, match=r"resnet10t cannot be loaded: 1 downloaded file\(s\) differ from their hash"):
+    with pytest.raises(
+        UserError, match=r"resnet10t cannot be loaded: model\.safetensors differs from its hash and was deleted"
+    ):
         load()
     assert cached() == []
     hub.content = WEIGHTS
@@ -127,24 +130,52 @@ def test_a_damaged_file_of_the_right_size_is_refused_and_deleted(hub: Hub, cache
 
 def test_a_file_too_damaged_to_be_read_is_refused_and_deleted(hub: Hub, cached: Any) -> None:
     hub.content = bytes(len(WEIGHTS))
-    with pytest.raises(UserError, match="differ from their hash"):
+    with pytest.raises(UserError, match="differs from its hash"):
         load()
     assert cached() == []
 
 
+def test_what_a_killed_run_left_unverified_is_refused_before_it_is_loaded(
+    hub: Hub, cached: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between a download's end and its verification leaves a blob that is in no snapshot."""
+    blobs = tmp_path / "hub" / "models--timm--resnet10t.c3_in1k" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / SHA256).write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.load_file", lambda *_, **__: pytest.fail("loaded"))
+        with pytest.raises(UserError, match=r"model\.safetensors differs from its hash and was deleted; run it again"):
+            load()
+    assert cached() == []
+    assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+
+
+def test_a_cache_that_rots_is_refused_and_downloaded_again(hub: Hub, cached: Any, tmp_path: Path) -> None:
+    load()
+    [blob] = (tmp_path / "hub").glob("*/blobs/*")
+    blob.write_bytes(WEIGHTS[:-1] + bytes([WEIGHTS[-1] ^ 1]))
+    with pytest.raises(UserError, match="differs from its hash"):
+        load()
+    assert torch.equal(load(), PUBLISHED["layer4.0.conv1.weight"])
+    assert hub.starts == [0, 0]
+
+
 @pytest.mark.parametrize(
-    ("name", "whole"),
+    ("error", "said"),
     [
-        ("b45ef6fec89518d314f546fd6c3025367b721684", True),  # git's hash of the content
-        (hashlib.sha256(b"Hello, World!").hexdigest(), True),
-        ("0" * 40, False),
-        ("0" * 64, False),
-        ("an-etag-of-another-server", True),
+        (OSError(errno.ENOSPC, "", "/x"), "/x: there is no room left to write"),
+        (OSError(errno.EDQUOT, ""), "there is no room left to write"),
+        (PermissionError(errno.EACCES, "", "/x"), "/x: must be a place that you may read and write"),
     ],
 )
-def test_a_cached_file_s_name_is_its_hash(name: str, whole: bool, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(b"Hello, World!")
-    assert hub_module._has_hash(tmp_path / name) is whole
+def test_a_disk_without_room_is_not_a_missing_network(
+    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_answers", lambda url: True)
+    for raised in (error, FileNotFoundError(f"Failed to download: {error}")):  # as open_clip hides it
+        with pytest.raises(UserError, match=f"a network cannot be loaded: {said}") as found, hub_access("a network"):
+            raise raised from error
+        assert "offline" not in str(found.value)
 
 
 def transformers_network(source: str) -> NetworkParams:

@@ -22,6 +22,7 @@ from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_package
+from tests.hub_cache import downloaded
 
 torch.set_num_threads(1)
 
@@ -56,20 +57,11 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "hub"
 
 
-def cache(hub: Path, repository: str) -> Path:
-    """Make a repository's folder in the hub's cache, as a download would; gives the folder of its files."""
-    folder = hub / f"models--{repository.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text("0" * 40)
-    (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
-    return folder / "snapshots" / ("0" * 40)
-
-
 def cache_vit(hub: Path, repository: str, **fields: Any) -> transformers.ViTForImageClassification:
     model = transformers.ViTForImageClassification(transformers.ViTConfig(**{**VIT, "image_size": 32, **fields}))
-    folder = cache(hub, repository)
-    model.save_pretrained(folder)
-    transformers.ViTImageProcessor(image_mean=[0.1, 0.2, 0.3], image_std=[0.4, 0.5, 0.6]).save_pretrained(folder)
+    with downloaded(hub, repository) as folder:
+        model.save_pretrained(folder)
+        transformers.ViTImageProcessor(image_mean=[0.1, 0.2, 0.3], image_std=[0.4, 0.5, 0.6]).save_pretrained(folder)
     return model
 
 
@@ -301,24 +293,61 @@ def test_without_weights_nothing_is_downloaded() -> None:
 
 def test_timm_s_hub_weights_keep_a_fresh_head(offline: Path) -> None:
     published = timm.create_model("resnet10t").state_dict()
-    save_file(published, cache(offline, "timm/resnet10t.c3_in1k") / "model.safetensors")
+    with downloaded(offline, "timm/resnet10t.c3_in1k") as folder:
+        save_file(published, folder / "model.safetensors")
     loaded, fresh = tensors(build(RESNET, {"source": "hub"})), tensors(build(RESNET, {"source": "none"}))
     assert torch.equal(loaded["layer4.0.conv1.weight"], published["layer4.0.conv1.weight"])
     assert torch.equal(loaded["fc.weight"], fresh["fc.weight"])
 
 
-@pytest.mark.usefixtures("offline")
-def test_torchvision_s_cached_weights_need_no_server(tmp_path: Path) -> None:
-    weights = torchvision.models.MobileNet_V3_Small_Weights.IMAGENET1K_V1
-    published = torchvision.models.mobilenet_v3_small().state_dict()
-    folder = tmp_path / "torch" / "checkpoints"
-    folder.mkdir(parents=True)
-    torch.save(published, folder / Path(weights.url).name)
-    loaded = tensors(
-        build({"library": "torchvision", "name": "mobilenet_v3_small", "image_size": 32}, {"source": "hub"})
-    )
-    assert torch.equal(loaded["features.12.0.weight"], published["features.12.0.weight"])
+@pytest.fixture
+def mobilenet(offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights of torchvision in torch's cache, published under the hash that they have; gives the file."""
+    weights = torchvision.models.MobileNet_V3_Small_Weights.IMAGENET1K_V1.value
+    path = tmp_path / "torch" / "checkpoints" / "mobilenet.pth"
+    path.parent.mkdir(parents=True)
+    torch.save(torchvision.models.mobilenet_v3_small().state_dict(), path)
+    named = path.with_name(f"mobilenet-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth")
+    monkeypatch.setitem(vars(weights), "url", f"https://download.pytorch.org/models/{named.name}")
+    return path.rename(named)
+
+
+MOBILENET = {"library": "torchvision", "name": "mobilenet_v3_small", "image_size": 32}
+
+
+def test_torchvision_s_cached_weights_need_no_server(mobilenet: Path) -> None:
+    loaded, expected = tensors(build(MOBILENET, {"source": "hub"})), torch.load(mobilenet)
+    assert torch.equal(loaded["features.12.0.weight"], expected["features.12.0.weight"])
     assert loaded["classifier.3.weight"].shape == (3, 1024)
+
+
+def test_torchvision_s_cached_weights_are_compared_with_their_hash(mobilenet: Path) -> None:
+    content = bytearray(mobilenet.read_bytes())
+    content[len(content) // 2] ^= 1
+    mobilenet.write_bytes(content)
+    with pytest.raises(UserError, match=r"mobilenet-\w{8}\.pth differs from its hash and was deleted; run it again"):
+        build(MOBILENET, {"source": "hub"})
+    assert not mobilenet.exists()
+
+
+@pytest.mark.usefixtures("offline")
+def test_timm_s_weights_of_another_server_are_compared_with_their_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "torch" / "checkpoints" / "gcvit_xxtiny_224_nvidia-d1d86009.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"left by another program, which does not ask for hashes")
+    with pytest.raises(UserError, match=r"gcvit_xxtiny_224_nvidia-d1d86009\.pth differs from its hash"):
+        build({"library": "timm", "name": "gcvit_xxtiny", "image_size": 224}, {"source": "hub"})
+    with pytest.raises(UserError, match=r"https://github\.com does not answer"):
+        build({"library": "timm", "name": "gcvit_xxtiny", "image_size": 224}, {"source": "hub"})
+    monkeypatch.setattr("stages.shared.networks.hub._answers", lambda url: True)
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        "timm.models._builder.load_state_dict_from_url", lambda *_, **o: asked.append(o["check_hash"]) or {}
+    )
+    build({"library": "timm", "name": "gcvit_xxtiny", "image_size": 224}, {"source": "hub"})
+    assert asked == [True]
 
 
 def test_a_repository_of_the_hub_gives_configuration_weights_and_normalization(offline: Path) -> None:
@@ -327,6 +356,20 @@ def test_a_repository_of_the_hub_gives_configuration_weights_and_normalization(o
     body = [name for name in published if not name.startswith("classifier")]
     assert all(torch.equal(tensors(network)[name], published[name]) for name in body)
     assert (network.mean, network.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+
+def test_a_repository_s_cached_weights_are_compared_with_their_hash(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers finds them in the cache by itself, without the hub's client."""
+    cache_vit(offline, "somebody/vit")
+    [weights] = offline.glob("*/snapshots/*/model.safetensors")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    monkeypatch.setattr("transformers.modeling_utils.safe_open", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(UserError, match=r"somebody/vit cannot be loaded: model\.safetensors differs from its hash"):
+        build({"library": "transformers", "name": "somebody/vit", "image_size": 32}, {"source": "hub"})
+    assert not weights.is_symlink()
 
 
 def test_position_embeddings_follow_the_image_size(offline: Path) -> None:

@@ -1,0 +1,91 @@
+"""A file of the hub's cache and its hash, however the cache holds it."""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from huggingface_hub import hf_hub_download
+
+from stages.shared.console import UserError
+from stages.shared.networks.verified import _check, check_torch_file, verified
+from tests.hub_cache import downloaded
+
+CONTENT = b"Hello, World!"
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Path:
+    with downloaded(tmp_path / "hub", "owner/net") as folder:
+        (folder / "model.safetensors").write_bytes(CONTENT)
+        (folder / "config.json").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_link_s_blob_is_named_by_its_hash(cached: Path, name: str) -> None:
+    _check(cached / name)
+    (cached / name).resolve().write_bytes(b"hello, World!")
+    with pytest.raises(OSError, match=f"{name} differs from its hash and was deleted; run it again"):
+        _check(cached / name)
+    assert not (cached / name).is_symlink()
+    assert not [blob for blob in cached.parents[1].glob("blobs/*") if blob.read_bytes() != CONTENT]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_copy_of_a_cache_may_have_files_for_links(cached: Path, name: str) -> None:
+    (cached / name).unlink()
+    (cached / name).write_bytes(CONTENT)
+    _check(cached / name)
+    (cached / name).write_bytes(b"hello, World!")
+    with pytest.raises(OSError, match=rf"{name} has no hash to compare it with: .*delete .*{name} and run it again"):
+        _check(cached / name)
+
+
+def test_a_blob_that_many_repositories_share_has_another_name(cached: Path, tmp_path: Path) -> None:
+    blob, shared = (cached / "model.safetensors").resolve(), tmp_path / "hub" / "blobs" / "ab" / ("ab" * 32)
+    shared.parent.mkdir(parents=True)
+    blob.replace(shared)
+    blob.symlink_to(shared)
+    _check(cached / "model.safetensors")
+    shared.write_bytes(b"hello, World!")
+    with pytest.raises(OSError, match="differs from its hash"):
+        _check(cached / "model.safetensors")
+    assert not any(path.is_symlink() or path.exists() for path in (shared, blob, cached / "model.safetensors"))
+
+
+def test_a_name_that_is_no_hash_is_refused(cached: Path) -> None:
+    file = cached / "model.safetensors"
+    blob = file.resolve()
+    file.unlink()
+    file.symlink_to(blob.rename(blob.with_name("an-etag-of-another-server")))
+    with pytest.raises(OSError, match=r"no hash to compare it with: another server .*weights: \{source: file, path"):
+        _check(file)
+    assert file.exists()
+
+
+def load_first_of_two(hub: Path) -> None:
+    """As open_clip does: whatever the first file's trouble is, the second is taken."""
+    for name in ("model.safetensors", "config.json"):
+        with suppress(OSError):
+            hf_hub_download("owner/net", name, cache_dir=hub, local_files_only=True)
+
+
+def test_a_refusal_that_a_library_hides_is_said(cached: Path) -> None:
+    (cached / "model.safetensors").resolve().write_bytes(b"hello, World!")
+    refusal = r"^a network cannot be loaded: model\.safetensors differs"
+    with pytest.raises(UserError, match=refusal), verified("a network"):
+        load_first_of_two(cached.parents[2])
+
+
+def test_a_file_of_torch_s_cache_has_the_head_of_its_hash_in_its_name(tmp_path: Path) -> None:
+    path = tmp_path / f"net-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
+    assert not check_torch_file(path)
+    path.write_bytes(CONTENT)
+    assert check_torch_file(path)
+    path.write_bytes(b"hello, World!")
+    with pytest.raises(OSError, match="differs from its hash and was deleted"):
+        check_torch_file(path)
+    assert not path.exists()
+    with pytest.raises(OSError, match=r"IN1K-vit\.h\.14-300e\.pth\.tar has no hash in its name"):
+        check_torch_file(tmp_path / "IN1K-vit.h.14-300e.pth.tar")
