@@ -81,6 +81,15 @@ NOT_OVERRIDES = frozenset({
 """Arguments with which a library would load or fetch something, or that are decided elsewhere, in all libraries."""
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a value describes an architecture: a name or number that an override may be, or lists of them."""
+    if isinstance(value, list):
+        return len(value) <= LONGEST and all(is_plain(one) for one in value)
+    if isinstance(value, str):
+        return PLAIN.fullmatch(value) is not None
+    return value is None or (isinstance(value, int | float) and abs(value) <= LARGEST)
+
+
 class NetworkParams(Params):
     """A network: which library builds it, under which name, with which weights, at which image size.
 

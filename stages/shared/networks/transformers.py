@@ -14,6 +14,7 @@ from transformers.models.auto import modeling_auto
 
 from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
+from stages.shared.networks.hub_config import config_class, known_fields, read_config
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_file
@@ -98,7 +99,7 @@ def _describe(params: NetworkParams) -> Architecture:
         return ARCHITECTURES[params.name]
     types = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
     if params.name in types and params.weights.source != "hub":
-        return Architecture(type(transformers.AutoConfig.for_model(params.name)).__name__)
+        return Architecture(config_class(params.name, "network.name").__name__)
     if "/" not in params.name:
         raise UserError(
             "network.name: transformers needs a hub repository (owner/name) or, with weights from a file or none, "
@@ -106,8 +107,7 @@ def _describe(params: NetworkParams) -> Architecture:
         )
     _check_no_folder(params.name)
     with hub_access(f"the configuration of {params.name}"):
-        config = transformers.AutoConfig.from_pretrained(params.name, trust_remote_code=False)
-        fields, _ = type(config).get_config_dict(params.name)
+        config, fields = read_config(params.name)
         processor = transformers.AutoImageProcessor.from_pretrained(params.name, trust_remote_code=False)
     kept = {name: value for name, value in fields.items() if name not in NOT_COMPUTED}
     return Architecture(type(config).__name__, kept, tuple(processor.image_mean), tuple(processor.image_std))
@@ -125,7 +125,7 @@ def _configured(described: Architecture, params: NetworkParams, classes: int) ->
     """Make the configuration, with the entry's overrides, the number of classes, and the image size if it has one."""
     class_ = getattr(transformers, described.config)
     defaults = class_().to_dict()
-    known = defaults.keys() - transformers.PretrainedConfig().to_dict().keys()  # those say nothing of the architecture
+    known = known_fields(class_)
     for name in params.config or {}:
         if name not in known:
             raise UserError(f"network.config: {described.config} has no field {name!r}: {nearest(name, known)}")
@@ -149,7 +149,10 @@ def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
     """
     transformers.utils.logging.set_verbosity_error()  # it warns of a fresh head, which is meant
     with hub_access(f"the hub's {params.name}"):
-        model = transformers.AutoModelForImageClassification.from_pretrained(params.name, trust_remote_code=False)
+        described, _ = read_config(params.name)
+        model = transformers.AutoModelForImageClassification.from_pretrained(
+            params.name, config=described, trust_remote_code=False
+        )
     ours, hub = config.to_dict(), model.config.to_dict()
     for name in sorted(ours.keys() & hub.keys() - NOT_COMPUTED - set(params.config or {})):
         if ours[name] != hub[name]:

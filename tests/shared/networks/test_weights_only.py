@@ -6,12 +6,8 @@ import torch
 from torch import nn
 
 from stages.commands.cut.export import load_program
-from stages.shared.console import UserError
-from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.hub import hub_access
-from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights_only import FORBID, FORCE, weights_only, without_advice
-from stages.shared.params import parse
 from tests.faults.pickles import Evil
 
 torch.set_num_threads(1)
@@ -60,25 +56,6 @@ def test_no_advice_to_run_code_is_passed_on(said: str, kept: str):
     assert without_advice(ValueError(said)) == (
         kept or "it would run code that is neither this project's nor the library's"
     )
-
-
-def test_a_repository_that_needs_its_own_code_is_refused_without_such_advice(monkeypatch: pytest.MonkeyPatch):
-    """What transformers says of a repository whose config.json has `auto_map`."""
-
-    def from_pretrained(name: str, **options: object) -> None:
-        assert options["trust_remote_code"] is False
-        raise ValueError(
-            f"The repository {name} contains custom code which must be executed to correctly load the model. "
-            "You can inspect it at https://hf.co/evil/x .\n"
-            "Please pass the argument `trust_remote_code=True` to allow custom code to be run."
-        )
-
-    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", from_pretrained)
-    monkeypatch.setattr("stages.shared.networks.hub._answers", lambda url: True)
-    values = {"library": "transformers", "name": "evil/x", "weights": {"source": "hub"}, "image_size": 32}
-    with pytest.raises(UserError, match="evil/x contains custom code") as error:
-        build_skeleton(parse(values, NetworkParams, where="models.mine.network"), 2)
-    assert "trust_remote_code" not in str(error.value)
 
 
 def test_what_is_downloaded_is_loaded_so(evil: Path, monkeypatch: pytest.MonkeyPatch):
