@@ -92,16 +92,22 @@ class Stopwatch:
     def done(self, message: str) -> None:
         """Print `stage cell: message, 1.2 s` and append the duration to the log, if there is one.
 
+        The outputs are whole by then: a log that cannot be written is a warning.
+
         Args:
             message: what was written and how many items it holds.
         """
         seconds = time.monotonic() - self.began
         self.say(f"{message}, {seconds:.1f} s")
         if self.log is not None:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
             row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}
-            with self.log.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            try:
+                self.log.parent.mkdir(parents=True, exist_ok=True)
+                with self.log.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+            except OSError as error:
+                said = f"warning: {self.log}: the duration could not be written ({error.strerror}); the result is whole"
+                print(plain(said), file=sys.stderr, flush=True)
 
 
 class Stopped(BaseException):

@@ -67,10 +67,13 @@ def run(trial: str, place: Place) -> Outcome:
 def _judge(kind: str, status: int, errors: str, *, whole: bool) -> Outcome:
     """What it says; a signal also has its exit status, as in a shell.
 
-    It says nothing of a signal that comes before it works, or when its work is whole and Python comes to its end.
+    It says nothing of a signal that comes before it works, or when its work is whole and Python comes to its end. When
+    its work is whole, want of room does not fail it: DVC would have it done again.
     """
     if status == 0:
         return Outcome(SAME)
+    if whole and kind == "room":
+        return failure(f"status {status} when its work is whole", errors)
     if not kind.startswith("SIG"):
         return sentence(errors) if status > 0 else _ended(kind, signal.Signals(-status), errors)
     number = signal.Signals[kind]

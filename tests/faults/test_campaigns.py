@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from stages.shared.console import UserError
 from tests.faults import __main__ as command
-from tests.faults import changed_raw_data
+from tests.faults import changed_raw_data, scarcity
 from tests.faults.campaign import Place
 from tests.faults.campaigns import CAMPAIGNS
 from tests.faults.changed_raw_data import run_image
@@ -58,6 +58,13 @@ def test_other_bytes_are_a_failure_that_names_the_files():
     whole = {"a": b"1", "b": b"2"}
     assert same_or_failure(dict(whole), whole).kind == SAME
     assert same_or_failure({"a": b"1", "b": b"3", "c": b""}, whole) == Outcome(FAILURE, "other bytes in silence: b, c")
+
+
+def test_want_of_room_that_fails_a_stage_whose_work_is_whole_is_a_failure():
+    said = "error: data/durations.jsonl: there is no room left to write (File too large); free some\n"
+    assert scarcity._judge("room", 2, said, whole=False).kind == SENTENCE
+    assert scarcity._judge("room", 2, said, whole=True).kind == FAILURE
+    assert scarcity._judge("room", 0, "", whole=True).kind == SAME
 
 
 @pytest.mark.slow

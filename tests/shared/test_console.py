@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def test_the_stopwatch_prints_one_line_and_logs_the_duration(
     Stopwatch("embed", "handwriting-lite0-0", log).done("12 images")
     assert capsys.readouterr().out == "embed handwriting-lite0-0: 12 images, 1.3 s\n"
     assert json.loads(log.read_text()) == {"stage": "embed", "cell": "handwriting-lite0-0", "seconds": 1.26}
+
+
+def test_a_log_that_cannot_be_written_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for log in (tmp_path, tmp_path / "file" / "log"):  # a folder; below a file
+        (tmp_path / "file").touch()
+        Stopwatch("embed", "cell", log).done("1 image")
+        out, err = capsys.readouterr()
+        assert out.startswith("embed cell: 1 image, 0.")
+        assert re.fullmatch(rf"warning: {log}: the duration could not be written \(.+\); the result is whole\n", err)
 
 
 def test_the_log_is_optional(capsys: pytest.CaptureFixture[str]):
