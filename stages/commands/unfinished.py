@@ -1,5 +1,7 @@
 """List what stages that were stopped have kept, to go on from."""
 
+import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,5 +46,14 @@ def describe(stage: str, template: Path) -> Iterator[str]:
         done = f"after {record['progress']['done']}" if record else "with nothing to go on from"
         state = "runs, kept" if marked_is_running(mark) else "was stopped"
         cell = "-".join(found.groups()) if found else "?"
-        used = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        yield f"{stage}@{cell} {state} {done}: {size(used)} in {folder.relative_to(ROOT)}"
+        yield f"{stage}@{cell} {state} {done}: {size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
+
+
+def bytes_in(folder: Path) -> int:
+    """Add up the sizes of the files below a folder, in bytes; one that a running stage removes meanwhile has none."""
+    used = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                used += Path(where, name).stat().st_size
+    return used

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -48,4 +49,21 @@ def test_what_was_stopped_is_listed_with_its_cell_and_size(folder: Path):
         f"{beside}/all/3/.weights.partial-7-1",
         "embed@trees-net_1-0-3 runs, kept after 5 of 12 embeddings: 3 MiB in "
         f"data/embeddings/trees/net_1/0/.3.partial-{alive}",
+    ]
+
+
+def test_a_file_that_a_running_stage_removes_meanwhile_takes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    kept(folder, "data/checkpoints/trees/net/0/3/.weights.partial-7-1", "optimizer step 8 of 9")
+    stat = os.stat
+
+    def removed(path: str | Path, *args: Any, **options: Any) -> os.stat_result:
+        """The record is replaced just before it is looked at."""
+        if str(path).endswith("resume.json"):
+            raise FileNotFoundError(path)
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", removed)
+    assert run() == [
+        "finetune@trees-net-0-3 was stopped after optimizer step 8 of 9: 3 MiB in "
+        "data/checkpoints/trees/net/0/3/.weights.partial-7-1"
     ]
