@@ -85,8 +85,11 @@ def test_an_edit_while_a_stage_runs_fails_it_and_the_next_run_is_right(
     assert f"error: {named} changed while finetune ran" in said
     assert "Traceback" not in said
     assert project.computed() == {"prepare@mine"}
-    assert not [*project.folder.rglob(".*.partial-*")]
-    project.run(*REPRO)
+    assert [Path(path).name.partition("-")[0] for path in leftovers(project)] == [".weights.partial"]  # to go on from
+    said = project.run(*REPRO).stdout
+    what = "code" if edit is edit_code else "parameters"
+    assert f"starts anew: an earlier run's work cannot be used, since it was made with other {what}" in said
+    assert leftovers(project) == []
 
     clean = make_project(tmp_path / "clean")
     edit(clean)
@@ -166,6 +169,47 @@ def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(tmp_path: Pat
     project.computed()
     project.run("dvc", "repro", target)
     assert project.computed() == set()
+
+
+@pytest.mark.parametrize(
+    ("edit", "file"), [(edit_params, "params.yaml"), (edit_code, "stages/finetune/loop.py")], ids=["params", "code"]
+)
+def test_a_run_that_an_edit_failed_goes_on_to_the_same_bytes_when_the_edit_is_taken_back(
+    tmp_path: Path, undisturbed: dict[str, bytes], edit: Callable[[Workflow], None], file: str
+):
+    project, target = make_small_project(tmp_path / "project"), "embed@mine-net-0-0"
+    before = project.text(file)
+    dvc = project.start(*REPRO)
+    wait_for(lambda: (kept_progress(project, "checkpoints") or {}).get("step") == 40)
+    edit(project)
+    printed = "".join(dvc.communicate(timeout=120))
+    assert "changed while finetune ran" in printed
+    (project.folder / file).write_text(before)
+    said = project.run("dvc", "repro", target).stdout
+    assert "goes on after optimizer step 280 of 320" in said
+    assert artifacts(project.folder) == undisturbed
+    assert leftovers(project) == []
+
+
+def test_a_result_that_dvc_could_not_store_is_recorded_by_commit(project: Workflow):
+    """As docs/troubleshooting.md says; files in the place of the folders of DVC's cache stand for a full disk."""
+    project.edit_params({"finetune.steps": [0, 20]})
+    project.run("dvc", "repro", "prepare")
+    cache = project.folder / ".dvc" / "cache" / "files" / "md5"
+    blocked = [path for path in (cache / f"{number:02x}" for number in range(256)) if not path.exists()]
+    for path in blocked:
+        path.touch()
+    assert "failed to reproduce" in project.run(*REPRO, ok=False).stderr
+    assert project.computed() == {"prepare@mine", "finetune@mine-net-0-0"}
+    for path in blocked:
+        if path.is_file():
+            path.unlink()
+    whole = outputs(project)
+    project.run("dvc", "commit", "-f", "finetune@mine-net-0-0")
+    project.run(*REPRO)
+    assert project.computed() == set()
+    assert outputs(project) == whole
+    assert whole
 
 
 def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(tmp_path: Path, undisturbed: dict[str, bytes]):

@@ -1,10 +1,11 @@
-"""The work of a run that was stopped or killed, kept so that the next run goes on from it to the same bytes.
+"""The work of a run that did not end well, kept so that the next run goes on from it to the same bytes.
 
 It lies in the folder in which the output comes to be (`StageRun.work`), which outlives the run unless it ends well.
 `resume.json` in it says how far the work is, names the finished files with their hashes, and has a hash of each thing
 that determines the result: of code, parameters, inputs, machine. It is replaced whole, after the files that it names:
-at any moment it tells what can be relied on. The next run of the same cell takes the folder over if all of these things
-are as they were and every file has its hash; otherwise it says why not, removes it and starts anew.
+at any moment it tells what can be relied on. An edit before all code and parameters were loaded, or a changed input,
+fails the run before it records anything more. The next run of the same cell takes the folder over if all of these
+things are as they were and every file has its hash; otherwise it says why not, removes it and starts anew.
 """
 
 import contextlib
@@ -16,11 +17,10 @@ from typing import Any
 
 import xxhash
 
-from stages.shared.stage_run import StageRun, remove
+from stages.shared.stage_run import RECORD, StageRun, remove
 from stages.shared.digests import hash_file
 
 FORMAT = "whichlayer.resume/1"
-RECORD = "resume.json"
 
 
 @dataclass
@@ -33,12 +33,14 @@ class KeptWork:
         progress: how far the work is, JSON values of the stage's own, of which `done` is a phrase for people; None:
             nothing was kept.
         files: hashes of the finished files, by path below the folder.
+        check: called before anything is recorded; raises a `UserError` if the work is no longer of these facts.
     """
 
     folder: Path
     facts: Mapping[str, str]
     progress: dict[str, Any] | None = None
     files: dict[str, str] = field(default_factory=dict)
+    check: Callable[[], None] = lambda: None
 
     def keep(self, progress: dict[str, Any], files: Iterable[Path]) -> None:
         """Record how far the work is.
@@ -48,6 +50,7 @@ class KeptWork:
             files: all finished files that it stands on; one that was recorded before has not changed since. Files that
                 were recorded and are not among them are deleted.
         """
+        self.check()
         names = [str(file.relative_to(self.folder)) for file in files]
         kept = {name: self.files.get(name) or hash_file(self.folder / name) for name in names}
         outdated = self.files.keys() - kept.keys()
@@ -100,8 +103,14 @@ def claim_work(run: StageRun, facts: Mapping[str, object], say: Callable[[str], 
 
     Returns:
         The work to go on with; its `progress` is None if nothing was taken over.
+
+    Raises:
+        UserError: code, parameters or inputs have changed since the start, so that `run.facts` may not be of what was
+            loaded. All code and parameters are loaded before this call.
     """
-    work = KeptWork(run.work, {name: json_hash(value) for name, value in {**run.facts, **facts}.items()})
+    run.check_unchanged()
+    hashes = {name: json_hash(value) for name, value in {**run.facts, **facts}.items()}
+    work = KeptWork(run.work, hashes, check=run.check_inputs)
     for left in run.leftovers:
         reason = work.take_over(left) if work.progress is None else ""
         if reason:

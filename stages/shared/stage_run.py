@@ -7,7 +7,7 @@ result was made from. And DVC takes every file in an output's folder for the sta
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended, and on Ctrl-C.
 
-A run that is resumable leaves its scratch folder when it is stopped or killed, for `stages.shared.kept_work`.
+A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.kept_work`.
 
 Entry points import this module before the others: from its import on, code may not change and DVC is watched.
 """
@@ -61,6 +61,8 @@ if STARTED.startswith("stages.") and STARTED.endswith(".__main__"):
     begin_stage()
 
 PARTIAL = ".partial-"
+RECORD = "resume.json"
+"""Says in a folder of kept work how far it is (`stages.shared.kept_work`)."""
 
 
 class StageRun:
@@ -86,7 +88,8 @@ class StageRun:
             reads: the files and folders that it reads.
             writes: the files and folders that it makes.
             replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
-            resumable: whether what a stopped run has written of the first of `writes` is kept, in the folder `work`.
+            resumable: whether what a run has written of the first of `writes` is kept in the folder `work`, if it does
+                not end well.
 
         Raises:
             UserError: an output exists already.
@@ -94,7 +97,7 @@ class StageRun:
         self._stage, self._params, self._keys = stage, params, keys
         self._text = params.read_bytes() if params.is_file() else b""
         self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
-        self._replace, self._resumable = replace, resumable
+        self._replace, self._resumable, self._mixed = replace, resumable, False
         self._folders = {path: partial_path(path) for path in writes}
         self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
         if resumable:
@@ -131,33 +134,44 @@ class StageRun:
     ) -> None:
         """Check that nothing has changed and publish the outputs; after an error, remove what was written.
 
-        A resumable run that ends for another reason than a `UserError` leaves its work.
+        A resumable run leaves the work that it has kept, whatever the error: it was made from what is in its record.
+        It is removed if an input has changed, since then it may be made from the old one and the new.
 
         Raises:
             UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
         """
         if error is not None:
             error.add_note(str(next(iter(self._folders))))  # for `explain`, if the error names nothing
+        published = False
         try:
             if kind is None:
-                self._check_unchanged()
+                self.check_unchanged()
                 DVC.check()
-                for output, scratch in self._scratch.items():
+                for output, scratch in reversed(self._scratch.items()):  # what can be gone on from stays until the last
                     publish(scratch, output, replace=self._replace)
+                published = True
                 for output in self._folders:
                     remove_leftovers(output)
-        except UserError:
-            kind = UserError
-            raise
         finally:
+            kept = self._resumable and not published and not self._mixed and (self.work / RECORD).is_file()
             for folder in self._folders.values():
-                if not (self._resumable and folder == self.work and is_interruption(kind)):
+                if not (kept and folder == self.work):
                     remove(folder)
 
-    def _check_unchanged(self) -> None:
-        changed = [*code_changes(self._stage), *self._params_changes()]
-        for path, before in self._inputs.items():
-            changed += differences(before, file_states(path))
+    def check_unchanged(self) -> None:
+        """Raise a `UserError` if code, parameters or inputs are others than at the start."""
+        self._refuse([*code_changes(self._stage), *self._params_changes(), *self._input_changes()])
+
+    def check_inputs(self) -> None:
+        """Raise a `UserError` if inputs are others than at the start."""
+        self._refuse(self._input_changes())
+
+    def _input_changes(self) -> list[str]:
+        changed = [name for path, before in self._inputs.items() for name in differences(before, file_states(path))]
+        self._mixed |= bool(changed)
+        return changed
+
+    def _refuse(self, changed: Sequence[str]) -> None:
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise UserError(
@@ -196,14 +210,9 @@ def publish(scratch: Path, output: Path, *, replace: bool) -> None:
             remove(output / entry.name)
             entry.rename(output / entry.name)
     elif output.exists() and not is_empty_folder(output):
-        raise UserError(f"{output}: appeared while the stage ran, so nothing is kept; run again")
+        raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it, run again")
     else:
         scratch.rename(output)
-
-
-def is_interruption(kind: type[BaseException] | None) -> bool:
-    """Tell whether what ended a run lies outside its work, so that another run can go on."""
-    return kind is not None and not issubclass(kind, UserError)
 
 
 def partial_path(output: Path) -> Path:

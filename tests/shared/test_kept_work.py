@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.kept_work import RECORD, KeptWork
+from stages.shared.stage_run import RECORD, StageRun
+from stages.shared.console import UserError
+from stages.shared.kept_work import KeptWork, claim_work
 
 FACTS = {"code": "1", "machine": "2"}
 
@@ -121,3 +123,81 @@ def test_a_run_that_was_stopped_before_it_kept_anything_leaves_nothing_to_say(le
     work = KeptWork(tmp_path / "new", FACTS)
     assert work.take_over(left) == ""
     assert work.progress is None
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Path:
+    """A folder with what a stage reads."""
+    (tmp_path / "params.yaml").write_text("embed: {size: 8}")
+    (tmp_path / "input").write_text("pixels")
+    return tmp_path
+
+
+def run_of(cell: Path) -> StageRun:
+    return StageRun(
+        "embed", cell / "params.yaml", keys=["embed"], reads=[cell / "input"], writes=[cell / "out"], resumable=True
+    )
+
+
+def keep_one(work: KeptWork, name: str) -> None:
+    (work.folder / "out").mkdir(parents=True, exist_ok=True)
+    (work.folder / "out" / name).write_text(name)
+    work.keep({"done": name}, [*(work.folder / "out").iterdir()])
+
+
+def edit_and_fail(cell: Path) -> None:
+    """Run a stage, in a process that has ended, that keeps work before and after an edit and fails for that."""
+    run = run_of(cell)
+
+    def embed() -> None:
+        with run:
+            work = claim_work(run, {}, print)
+            keep_one(work, "before")
+            (cell / "params.yaml").write_text("embed: {size: 9}")
+            keep_one(work, "after")
+
+    with pytest.raises(UserError, match="changed while embed ran"):
+        embed()
+    run.work.rename(cell / ".out.partial-7-1")
+
+
+def test_work_of_a_run_that_an_edit_failed_is_gone_on_from_when_the_edit_is_taken_back(cell: Path):
+    edit_and_fail(cell)
+    (cell / "params.yaml").write_text("embed: {size: 8}")
+    with run_of(cell) as run:
+        assert claim_work(run, {}, print).progress == {"done": "after"}
+    assert sorted(path.name for path in (cell / "out").iterdir()) == ["after", "before"]
+    assert not [*cell.glob(".*")]
+
+
+def test_work_of_a_run_that_an_edit_failed_is_removed_when_the_edit_stays(
+    cell: Path, capsys: pytest.CaptureFixture[str]
+):
+    edit_and_fail(cell)
+    run = run_of(cell)
+    assert claim_work(run, {}, print).progress is None
+    assert "it was made with other parameters; it is removed" in capsys.readouterr().out
+    assert not [*cell.glob(".*")]
+
+
+def test_work_made_from_an_old_input_and_a_new_one_is_not_kept(cell: Path):
+    run = run_of(cell)
+
+    def embed() -> None:
+        with run:
+            work = claim_work(run, {}, print)
+            keep_one(work, "before")
+            (cell / "input").write_text("other pixels")
+            keep_one(work, "after")
+
+    with pytest.raises(UserError, match="input changed while embed ran"):
+        embed()
+    assert not [*cell.glob(".*")]
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "input"])
+def test_nothing_is_kept_under_facts_that_changed_while_they_were_loaded(cell: Path, name: str):
+    run = run_of(cell)
+    (cell / name).write_text("embed: {size: 9}")
+    with pytest.raises(UserError, match=f"{name}.* changed while embed ran"):
+        claim_work(run, {}, print)

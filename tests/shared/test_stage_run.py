@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.shared.stage_run import StageRun
-from stages.shared import snapshot
+from stages.shared.stage_run import RECORD, StageRun
+from stages.shared import snapshot, stage_run
 from stages.shared.console import Stopped, UserError
 from stages.shared.processes import process_mark
 from stages.shared.resources import explain
@@ -115,23 +115,71 @@ def test_what_a_killed_run_left_is_removed_and_a_live_one_keeps_its_own(folder: 
     assert names(folder) == [f".out.partial-{alive}", "input", "out", "params.yaml"]
 
 
-@pytest.mark.parametrize(("error", "kept"), [(Stopped(15), True), (MemoryError(), True), (UserError("x"), False)])
-def test_a_resumable_run_that_is_stopped_leaves_its_work_and_a_wrong_one_does_not(
-    folder: Path, error: BaseException, kept: bool
+def keep(run: StageRun, folder: Path) -> None:
+    """Write what a resumable run has when it has kept some of its work."""
+    run.work.mkdir()
+    (run.work / RECORD).write_text("{}")
+    write(run, folder / "out", a="1")
+    write(run, folder / "table", b="2")
+
+
+@pytest.mark.parametrize("error", [Stopped(15), MemoryError(), UserError("x")])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_resumable_run_that_does_not_end_well_leaves_what_can_be_gone_on_from(
+    folder: Path, error: BaseException, recorded: bool
 ):
     run = start(folder, outputs=("out", "table"), resumable=True)
 
     def work() -> None:
         with run:
-            run.work.mkdir()
-            write(run, folder / "out", a="1")
-            write(run, folder / "table", b="2")
+            keep(run, folder)
+            if not recorded:
+                (run.work / RECORD).unlink()
             raise error
 
     with pytest.raises(type(error)):
         work()
-    assert names(folder) == [*([run.work.name] if kept else []), "input", "params.yaml"]
+    assert names(folder) == [*([run.work.name] if recorded else []), "input", "params.yaml"]
     assert run.scratch(folder / "out") == run.work / "out"
+
+
+@pytest.mark.parametrize("edited", ["params", "code", "input"])
+def test_kept_work_outlives_an_edit_but_not_another_input(folder: Path, monkeypatch: pytest.MonkeyPatch, edited: str):
+    run = start(folder, outputs=("out", "table"), resumable=True)
+
+    def work() -> None:
+        with run:
+            keep(run, folder)
+            if edited == "code":
+                monkeypatch.setattr(snapshot, "CODE_AT_START", {**snapshot.CODE_AT_START, "measure/run.py": "another"})
+                monkeypatch.setattr(stage_run, "CODE_AT_START", snapshot.CODE_AT_START)
+            elif edited == "params":
+                (folder / "params.yaml").write_text(PARAMS.replace("10", "11"))
+            else:
+                (folder / "input" / "a").write_text("other")
+
+    with pytest.raises(UserError, match="changed while measure ran"):
+        work()
+    assert names(folder) == [*([run.work.name] if edited != "input" else []), "input", "params.yaml"]
+
+
+@pytest.mark.parametrize("error", [Stopped(9), PermissionError(13, "no")])
+def test_a_resumable_run_that_ends_between_two_outputs_leaves_its_work_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+):
+    publish, run = stage_run.publish, start(folder, outputs=("out", "table"), resumable=True)
+
+    def publish_one(scratch: Path, output: Path, *, replace: bool) -> None:
+        if (folder / "table").exists():
+            raise error
+        publish(scratch, output, replace=replace)
+
+    monkeypatch.setattr(stage_run, "publish", publish_one)
+    with pytest.raises(type(error)), run:
+        keep(run, folder)
+    assert names(folder) == [run.work.name, "input", "params.yaml", "table"]
+    assert names(run.work) == ["out", RECORD]
+    assert names(run.work / "out") == ["a"]
 
 
 def test_a_resumable_run_leaves_what_others_left_until_it_has_ended_well(folder: Path):
