@@ -66,9 +66,11 @@ def explain(error: BaseException) -> str | None:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it."""
-    while error is not None:
+    """Yield an error and what led to it; an error may have led to itself."""
+    met: list[BaseException] = []
+    while error is not None and error not in met:
         yield error
+        met.append(error)
         error = error.__cause__ or error.__context__
 
 
