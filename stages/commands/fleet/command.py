@@ -1,6 +1,5 @@
 """The cells of the grid on as many machines as there are: Ray runs them, DVC's cache keeps what they give."""
 
-import os
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -19,6 +18,7 @@ from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read
 from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
 from stages.commands.fleet.task import Outcome, Source, Task
 from stages.commands.fleet.worker import remove_left_workspaces, run_cell
+from stages.commands.plan.machine import processors
 from stages.commands.project import ROOT, ProjectCommand, stage_path
 from stages.shared.console import Stopped, UserError, progress
 from stages.shared.params import Cell
@@ -61,17 +61,18 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
     cells = ordered_cells(config, remote=remote)
     if cells:
         tasks = tasks_of(cells, read_locked())
-        at_once = workers or max(1, (os.cpu_count() or 1) // threads)
-        try:
-            with connected(address, at_once * threads) as ray:
-                gpus = choose_gpus(ray, gpus_per_cell, threads)
-                source = read_source(config, threads, remote=remote, without_gpu=not gpus)
-                outcomes = compute(ray, source, tasks, gpus)
-        except Stopped:
-            remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
-            raise
-        remove_left_workspaces()
-        enter(in_order(config.run, outcomes), remote=remote)
+        at_once = workers or max(1, processors() // threads)
+        with hold_cells(record_folder(), [task.name for task in tasks]):
+            try:
+                with connected(address, at_once * threads) as ray:
+                    gpus = choose_gpus(ray, gpus_per_cell, threads)
+                    source = read_source(config, threads, remote=remote, without_gpu=not gpus)
+                    outcomes = compute(ray, source, tasks, gpus)
+            except Stopped:
+                remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
+                raise
+            remove_left_workspaces()
+            enter(in_order(config.run, outcomes), remote=remote)
         refuse_failed(outcomes.values())
         refuse_open_again(config)
     run_dvc("repro", *(["--pull"] if remote else []))
@@ -98,20 +99,17 @@ def compute(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float)
 
     Returns:
         What became of each cell, by its name.
-
-    Raises:
-        UserError: another process computes one of the cells.
     """
-    names, folder, began = [task.name for task in tasks], record_folder(), time.monotonic()
-    found = {}
-    with hold_cells(folder, names):
-        record = Record(folder, names)
-        outcomes = run_tasks(ray, source, tasks, gpus)
-        for outcome in progress(outcomes, total=len(tasks), what="fleet", unit="cells"):
-            tqdm.write(record.add(outcome, durations_log()))  # above the bar, on a terminal
-            sys.stdout.flush()
-            found[outcome.name] = outcome
-    print(f"fleet: {summary(record.states)}, {time.monotonic() - began:.0f} s", flush=True)
+    record, began = Record(record_folder(), [task.name for task in tasks]), time.monotonic()
+    found, failed = {}, []
+    outcomes = run_tasks(ray, source, tasks, gpus)
+    for outcome in progress(outcomes, total=len(tasks), what="fleet", unit="cells"):
+        line = record.add(outcome, durations_log())
+        tqdm.write(line)  # above the bar, on a terminal
+        sys.stdout.flush()
+        found[outcome.name] = outcome
+        failed += [line] if outcome.failed else []
+    print("\n".join([f"fleet: {summary(record.states)}, {time.monotonic() - began:.0f} s", *failed]), flush=True)
     return found
 
 
@@ -187,7 +185,7 @@ def cell(name: str, threads: int, remote: bool) -> None:
     config = read_config(PARAMS)
     found = known_cell(config, name)
     locked = read_locked()
-    check_prepared(locked, [found[0]], remote=remote)
+    check_prepared(locked, found[0], remote=remote)
     (task,), source = tasks_of([found], locked), read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):
         record = Record(record_folder(), [name])

@@ -140,9 +140,15 @@ def run_tasks(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: floa
 
 
 def outcome_of(ray: ModuleType, reference: Any, task: Task) -> Outcome:
-    """Fetch what became of a cell; a worker that was lost too often is a failure of its cell."""
+    """Fetch what became of a cell; a worker that was lost too often, or has an error, is a failure of its cell."""
+    errors, where = ray.exceptions, ""
     try:
         outcome: Outcome = ray.get(reference)
-    except ray.exceptions.RayError as error:
-        return Outcome(task.name, "its worker", (), {}, str(error), "", float("nan"))
-    return outcome
+        return outcome
+    except errors.RayTaskError as error:
+        log, where = str(error), str(error.ip)
+    except errors.OutOfMemoryError as error:
+        log, where = f"{error}\nrun fewer cells at once (--workers)", "a machine that has too little memory"
+    except errors.RayError as error:
+        log = str(error)
+    return Outcome(task.name, "its worker", (), {}, log, where, float("nan"))

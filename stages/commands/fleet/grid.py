@@ -9,7 +9,7 @@ from stages.commands.config import Config
 from stages.commands.fleet.lock_file import Locked
 from stages.commands.fleet.task import Outcome, Task
 from stages.commands.plan.cost import cost
-from stages.commands.plan.images import count_images
+from stages.commands.plan.images import images_of
 from stages.commands.plan.stale import open_stages
 from stages.commands.project import ROOT, stage_path
 from stages.shared.params import Cell, RunParams
@@ -75,9 +75,12 @@ def longest_first(config: Config, cells: Sequence[Cell]) -> list[Cell]:
     Raises:
         UserError: a network cannot be built, or a dataset's images cannot be counted.
     """
-    operations: dict[tuple[str, str, str], float] = {}
-    for dataset, model, fold in dict.fromkeys(cell[:3] for cell in cells):
-        entry, raw = config.datasets[dataset], ROOT / "data" / "raw" / dataset
-        images = count_images(raw, entry, config.root_seed(dataset), dataset, [fold])[fold]
-        operations[dataset, model, fold] = cost(config, model, images).flops
+    raw = ROOT / "data" / "raw"
+    operations = {
+        (dataset, model, fold): cost(config, model, images).flops
+        for dataset in dict.fromkeys(cell[0] for cell in cells)
+        for images, folds in images_of(config, raw, dataset).items()
+        for model in config.run.models
+        for fold in folds
+    }
     return sorted(cells, key=lambda cell: operations[cell[:3]], reverse=True)

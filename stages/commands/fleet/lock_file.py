@@ -5,7 +5,8 @@ takes longer than the stages.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from dvc.repo import Repo
@@ -28,17 +29,23 @@ def read_locked() -> Locked:
     return found
 
 
-def check_prepared(locked: Locked, datasets: Iterable[str], *, remote: bool) -> None:
+def check_prepared(locked: Locked, dataset: str, *, remote: bool) -> None:
     """Refuse cells of a dataset that was never prepared: workers take its images from DVC's cache or remote.
 
     Raises:
-        UserError: dvc.lock knows of no prepared images.
+        UserError: dvc.lock knows of no prepared images, or of such that other parameters made.
     """
-    for dataset in datasets:
-        stage = f"prepare@{dataset}"
-        if stage not in locked:
-            push = f" and `dvc push --run-cache {stage}`" if remote else ""
-            raise UserError(f"{stage} must have run before the cells of {dataset}; run `dvc repro {stage}`{push}")
+    stage = f"prepare@{dataset}"
+    remedy = f"run `dvc repro {stage}`{f' and `dvc push --run-cache {stage}`' if remote else ''}"
+    if stage not in locked:
+        raise UserError(f"{stage} must have run before the cells of {dataset}; {remedy}")
+    params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    for name, value in locked[stage].get("params", {}).get("params.yaml", {}).items():
+        now = reduce(lambda node, key: node.get(key) if isinstance(node, dict) else None, name.split("."), params)
+        if now != value:
+            raise UserError(
+                f"{stage} must have run with the parameters that params.yaml has, found others of {name}; {remedy}"
+            )
 
 
 def enter(computed: Locked, *, remote: bool) -> None:
@@ -47,7 +54,6 @@ def enter(computed: Locked, *, remote: bool) -> None:
     Args:
         computed: stages that lie in DVC's cache or remote, in the order in which DVC would have run them.
         remote: whether they lie in the remote.
-
     """
     if not computed:
         return

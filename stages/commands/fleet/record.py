@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ OPEN, FAILED, COMPUTED, CACHED = "open", "failed", "computed", "from the cache"
 
 OF_DVC = "ERROR: failed to reproduce"
 """With what DVC's line begins that names the stage that failed and not why."""
+
+KILLED = re.compile(rf"^{OF_DVC}.*(exited with -\d+)$")
+"""What that line says of a stage that a signal ended, and that said nothing itself."""
 
 PATIENCE = 1.0
 """Seconds to wait for a lock that `fleet status` may hold for a moment."""
@@ -104,8 +108,13 @@ def line_of(outcome: Outcome, log: Path) -> str:
 
 
 def reason(log: str) -> str:
-    """Return the last line of a log that says anything, but for DVC's own that a stage failed."""
+    """Return the last line of a log that says anything, but for DVC's own that a stage failed.
+
+    Of a stage that the system ended, DVC's line alone tells so.
+    """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if killed := [found[1] for line in lines if (found := KILLED.match(line))]:
+        return f"it {killed[-1]}"
     return plain(next((line for line in reversed(lines) if not line.startswith(OF_DVC)), "nothing was printed"))
 
 

@@ -92,10 +92,14 @@ def cache_folder() -> Path:
 def refuse_untracked() -> None:
     """Refuse code that git does not know, since it would be missing on the workers.
 
+    That it is ignored by git does not count: DVC looks at every file of a stage's code that .dvcignore leaves.
+
     Raises:
         UserError: there is some.
     """
-    found = git("ls-files", "--others", "--exclude-standard", "--", "stages", "dvc.yaml", "params.yaml")
+    unknown = git("ls-files", "--others", "--", "stages", "dvc.yaml", "params.yaml")
+    with Repo(str(ROOT)) as repo:
+        found = [path for path in unknown if not repo.dvcignore.is_ignored_file(str(ROOT / path))]
     if found:
         raise UserError(
             f"{found[0]}{f' and {len(found) - 1} more files' if len(found) > 1 else ''}: must be tracked by git to "

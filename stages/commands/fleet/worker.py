@@ -83,14 +83,15 @@ def remove_left_workspaces(patience: float = 0) -> None:
 
 
 def removed(folder: Path) -> bool:
-    """Remove a workspace, unless it is another user's, or a worker is at work there."""
-    try:
-        with (folder / HELD).open() as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return not folder.exists()
-    return True
+    """Remove a workspace, unless it is another user's, or a worker is at work there.
+
+    Returns:
+        Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again.
+    """
+    with contextlib.suppress(OSError), (folder / HELD).open("a") as held:  # made anew where only that is left
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def fill_workspace(workspace: Path, source: Source, task: Task) -> None:
@@ -204,7 +205,12 @@ def read_locked(workspace: Path, stages: Sequence[str]) -> dict[str, Any]:
 
 
 def read_durations(log: Path) -> tuple[dict[str, Any], ...]:
-    """Read the durations that the stages logged; one that came from the cache has none."""
-    if not log.is_file():
-        return ()
-    return tuple(json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
+    """Read the durations that the stages logged; one that came from the cache has none.
+
+    A line that a full disk cut is left out.
+    """
+    rows = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return tuple(rows)

@@ -1,19 +1,17 @@
 """How long the open stages will take on this machine, and what they need of it."""
 
-import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stages.commands.config import Config
+from stages.commands.fleet.worker import read_durations
 from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
 from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.machine import processors as processors
 from stages.commands.plan.timer import Timer
 from stages.prepare.decode_many import decode_many
 from stages.prepare.limits import Resources
@@ -124,7 +122,7 @@ def predict_prepare(config: Config, raw: Path, dataset: str, log: Path) -> float
         dataset: its id.
         log: of durations.
     """
-    known = [row["seconds"] for row in read_log(log) if (row["stage"], row["cell"]) == ("prepare", dataset)]
+    known = [row["seconds"] for row in read_durations(log) if (row["stage"], row["cell"]) == ("prepare", dataset)]
     if known:
         return float(known[-1])
     params = config.datasets[dataset]
@@ -144,7 +142,7 @@ def predict_aggregate(cells: Collection[str], log: Path) -> float:
         cells: names of those of the grid.
         log: of durations.
     """
-    rows = read_log(log)
+    rows = read_durations(log)
     last = max((number for number, row in enumerate(rows) if row["stage"] == "aggregate"), default=0)
     measured = {row["cell"] for row in rows[:last] if row["stage"] == "measure"}
     return float(rows[last]["seconds"]) if measured == set(cells) else between(AGGREGATE_SECONDS, len(cells))
@@ -173,10 +171,3 @@ def side_by_side(seconds: list[float], workers: int) -> float:
         first = min(range(workers), key=ends.__getitem__)
         ends[first] += cell
     return max(ends)
-
-
-def read_log(log: Path) -> list[dict[str, Any]]:
-    """Read how long stages took, the oldest first; none if nothing has run."""
-    if not log.is_file():
-        return []
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

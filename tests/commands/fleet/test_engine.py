@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stages.commands.fleet import engine, worker
+from stages.commands.fleet.record import line_of
 from stages.commands.fleet.task import Outcome, Source, Task
 from stages.shared.console import UserError
 
@@ -33,6 +34,33 @@ def test_a_cell_that_no_machine_can_run_is_refused_since_ray_would_wait_for_ever
         UserError, match=rf"a cell must have {threads} processors and .* Ray has machines with 4 and 0;"
     ):
         engine.choose_gpus(ray_with({"CPU": 4}), gpus, threads)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("RayTaskError", "c: its worker failed on 10.0.0.7: OSError: no space; see"),
+        (
+            "OutOfMemoryError",
+            "c: its worker failed on a machine that has too little memory: run fewer cells at once",
+        ),
+        ("RayError", "c: its worker failed on a machine that was lost: OSError: no space; see"),
+    ],
+)
+def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: str):
+    class RayError(Exception):
+        ip = "10.0.0.7"
+
+    kinds = {name: type(name, (RayError,), {}) for name in ("RayTaskError", "OutOfMemoryError")} | {
+        "RayError": RayError
+    }
+
+    def get(reference: object) -> None:
+        raise kinds[error]("traceback\nOSError: no space")
+
+    ray: Any = SimpleNamespace(get=get, exceptions=SimpleNamespace(**kinds))
+    outcome = engine.outcome_of(ray, None, Task("c", (), (), "", {}, {}))
+    assert line_of(outcome, Path("c.log")).startswith(said)
 
 
 @pytest.fixture

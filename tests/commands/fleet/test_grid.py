@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.commands.config import read_config
+from stages.commands.config import parse_config, read_config
 from stages.commands.fleet import command, grid
 from stages.commands.fleet.lock_file import check_prepared
 from stages.commands.fleet.task import Outcome
 from stages.commands.plan import stale
 from stages.commands.project import ROOT
 from stages.shared.console import UserError
-from stages.shared.params import RunParams
+from stages.shared.params import RunParams, load
+from tests.workflow import tiny_images
 
 RUN = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
 
@@ -67,11 +68,39 @@ def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc():
 
 
 def test_cells_of_images_that_were_never_prepared_are_refused():
-    check_prepared({"prepare@d": {}}, ["d"], remote=False)
+    check_prepared({"prepare@d": {}}, "d", remote=False)
     with pytest.raises(UserError, match=r"prepare@d must have run before the cells of d; run `dvc repro prepare@d`$"):
-        check_prepared({}, ["d"], remote=False)
+        check_prepared({}, "d", remote=False)
     with pytest.raises(UserError, match=r"and `dvc push --run-cache prepare@d`$"):
-        check_prepared({"prepare@e": {}}, ["d"], remote=True)
+        check_prepared({"prepare@e": {}}, "d", remote=True)
+
+
+def test_cells_of_images_that_other_parameters_made_are_refused():
+    params = load(ROOT / "params.yaml")
+    of = {"prepare": params["prepare"], "datasets.handwriting": dict(params["datasets"]["handwriting"])}
+    check_prepared({"prepare@handwriting": {"params": {"params.yaml": of}}}, "handwriting", remote=False)
+    of["datasets.handwriting"]["test"] = 7
+    with pytest.raises(UserError, match=r"found others of datasets\.handwriting; run `dvc repro prepare@handwriting`$"):
+        check_prepared({"prepare@handwriting": {"params": {"params.yaml": of}}}, "handwriting", remote=False)
+
+
+def test_cells_run_in_the_order_of_their_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tiny_images(tmp_path / "data" / "raw" / "mine", seed=0)
+    content = load(ROOT / "params.yaml")
+    network = {"library": "timm", "weights": {"source": "none"}, "image_size": 32}
+    content["models"] = {
+        name: {"network": {**network, "name": f"test_{name}.r160_in1k"}, "taps": {"layers": "default"}}
+        for name in ("resnet", "vit")
+    }
+    content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
+    content["finetune"]["steps"] = [0, 2]
+    content["run"] |= {"datasets": ["mine"], "models": ["resnet", "vit"], "folds": [0, 1]}
+    monkeypatch.setattr(grid, "ROOT", tmp_path)
+    config = parse_config(content)
+    cells = list(config.run.cells())
+    ordered = grid.longest_first(config, cells)
+    assert sorted(ordered) == sorted(cells)
+    assert [cell[1] for cell in ordered] in (["resnet"] * 2 + ["vit"] * 2, ["vit"] * 2 + ["resnet"] * 2)
 
 
 def test_modules_that_ray_sends_away_import_nothing_else_of_the_project():

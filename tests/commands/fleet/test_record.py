@@ -53,6 +53,8 @@ def test_why_a_cell_failed_is_the_last_line_that_is_not_of_dvc():
     log = "Traceback\nRuntimeError: broken\x1b[0m\n\nERROR: failed to reproduce 'embed@c': failed to run: python\n"
     assert reason(log) == "RuntimeError: broken\\x1b[0m"
     assert reason(" \n") == "nothing was printed"
+    killed = "embed: 5/9 batches\nERROR: failed to reproduce 'embed@c': failed to run: python -m x, exited with -9\n"
+    assert reason(killed) == "it exited with -9"
 
 
 def test_without_a_fleet_there_is_nothing_to_report(tmp_path: Path):

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo as DvcRepo
 
 from stages.commands.config import Config, parse_config
 from stages.commands.fleet import source
@@ -21,6 +22,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "stages" / "a.py").write_text("x = 1\n")
     for words in (["init", "-q"], ["add", "stages"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    DvcRepo.init(str(tmp_path)).close()
+    (tmp_path / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
     monkeypatch.setattr(source, "ROOT", tmp_path)
     return tmp_path
 
@@ -50,6 +53,16 @@ def test_code_that_git_does_not_know_is_refused(project: Path):
     for name in ("b.py", "c.py"):
         (project / "stages" / name).touch()
     with pytest.raises(UserError, match=r"stages/b\.py and 1 more files: must be tracked by git to travel"):
+        source.refuse_untracked()
+
+
+def test_files_that_git_ignores_are_refused_unless_dvc_ignores_them_too(project: Path):
+    (project / ".gitignore").write_text("*.pyc\n*~\n")
+    (project / "stages" / "__pycache__").mkdir()
+    (project / "stages" / "__pycache__" / "a.pyc").touch()
+    source.refuse_untracked()
+    (project / "stages" / "a.py~").touch()
+    with pytest.raises(UserError, match=r"stages/a\.py~: must be tracked by git to travel"):
         source.refuse_untracked()
 
 
