@@ -31,11 +31,11 @@ check: setup
 test: setup
 	python -m pytest -q -n auto -m "not slow and not gpu and not fleet"
 
-# Whole files side by side, the longest first, each stage on one thread: two threads each would fight for two cores.
+# Whole files side by side, the longest first, each stage in one process of one thread: more would fight for two cores.
 LONGEST = $(addprefix tests/test_,end_to_end.py contributing.py faults.py tutorial.py)
 OTHERS = $(filter-out $(LONGEST),$(wildcard tests/test_*.py tests/*/))
 test-slow: setup
-	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=25 -m slow $(LONGEST) $(OTHERS)
+	OMP_NUM_THREADS=1 WHICHLAYER_WORKERS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=25 -m slow $(LONGEST) $(OTHERS)
 
 # Needs a machine with nothing else to do: where processes start slowly, Ray gives up.
 test-fleet: setup

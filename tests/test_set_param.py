@@ -88,7 +88,7 @@ def test_an_experiment_replaces_an_alternative(tmp_path: Path):
     tiny_params(workflow, ["left"], ["first"])
     tiny_images(tmp_path / "data" / "raw" / "left", seed=0)
     workflow.start_repository()
-    workflow.run("dvc", "exp", "run", "-n", "longer", "-S", "finetune.schedule_steps=9")
-    assert "finetune@left-first-0-0" in workflow.computed()
+    workflow.run("dvc", "exp", "run", "-n", "longer", "-S", "finetune.schedule_steps=9", "finetune")
+    assert workflow.computed() == {"prepare@left", "finetune@left-first-0-0"}
     shown = json.loads(workflow.run("dvc", "params", "diff", "--json").stdout)
     assert shown["params.yaml"] == {"finetune.schedule_steps": {"old": None, "new": 9}}

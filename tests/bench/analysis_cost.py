@@ -29,8 +29,8 @@ from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
 from stages.shared.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
-LAYERS = [Layer("pixels", "", -1, "none", 192, 0, 0)]
-LAYERS += [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]
+LAYERS = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]
+PIXELS = Layer("pixels", "", -1, "none", 192, 0, 0)
 CORRUPTIONS = [f"{kind}_{severity}" for kind in ("blur", "noise", "contrast", "rotation") for severity in (1, 2, 3)]
 SEEN, UNSEEN, PER_CLASS, TRAIN_PER_CLASS = 15, 5, 20, 100
 PARAMS = {"metrics": list(METRICS), "analyses": list(ANALYSES)}
@@ -40,12 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seen", type=int, default=600, help="test images of the seen classes")
     parser.add_argument("--unseen", type=int, default=500)
+    parser.add_argument("--layers", type=int, default=len(LAYERS), help="how many, from the input on")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store"
-        write_store(path, args.seen, args.unseen)
+        layers = [PIXELS, *LAYERS[: args.layers]]
+        write_store(path, args.seen, args.unseen, layers)
         seconds = time_cell(path, parse(MEASURE | PARAMS, MeasureParams, where="measure"))
-    print(f"CPU seconds on one thread, {len(LAYERS)} layers, {args.seen} seen and {args.unseen} unseen images")
+    print(f"CPU seconds on one thread, {len(layers)} layers, {args.seen} seen and {args.unseen} unseen images")
     for name, spent in seconds.items():
         print(f"  {name:15s} {spent:7.2f}")
     print(f"  {'together':15s} {sum(seconds.values()):7.2f}", flush=True)
@@ -75,16 +77,16 @@ def seconds_of(function: Callable[..., Any], *arguments: Any) -> float:
     return time.process_time() - began
 
 
-def write_store(path: Path, seen: int, unseen: int) -> None:
+def write_store(path: Path, seen: int, unseen: int, layers: list[Layer]) -> None:
     """Write a store of one step with its training and corrupted images."""
     main = [("test", seen, SEEN), ("unseen", unseen, UNSEEN)]
     last = [("train", SEEN * TRAIN_PER_CLASS, SEEN), *((name, SEEN * PER_CLASS, SEEN) for name in CORRUPTIONS)]
-    write_part(path, main)
-    write_part(path / LAST_STEP, last)
+    write_part(path, main, layers)
+    write_part(path / LAST_STEP, last, layers)
     write_store_digests(path, {})  # again, with the inner store's
 
 
-def write_part(path: Path, splits: list[tuple[str, int, int]]) -> None:
+def write_part(path: Path, splits: list[tuple[str, int, int]], layers: list[Layer]) -> None:
     """Write one store; images of a split are numbered, so that those of a corruption are the first test images."""
     parts = []
     for split, count, classes in splits:
@@ -94,10 +96,10 @@ def write_part(path: Path, splits: list[tuple[str, int, int]]) -> None:
         parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
     cell = {"dataset": "synthetic", "model": "nine", "fold": "0", "seed": 0}
     with EmbeddingWriter(
-        path, samples=pd.concat(parts, ignore_index=True), steps=[0], layers=LAYERS, classes=[], dtype="float32",
+        path, samples=pd.concat(parts, ignore_index=True), steps=[0], layers=layers, classes=[], dtype="float32",
         attributes=cell,
     ) as writer:  # fmt: skip
-        for layer in LAYERS:
+        for layer in layers:
             for number, (_, count, classes) in enumerate(splits):
                 writer.write(layer.name, 0, correlated(count, classes, layer.width, number)[0])
 

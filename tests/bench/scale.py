@@ -1,9 +1,9 @@
 """What breaks first as a grid grows: DVC's own cost per stage, and the aggregate stage; and measure, as a cell grows.
 
-    python -m tests.bench.scale --cells 42 168 1000 --images 2500 10000 40000 --files 10000 100000
+    python -m tests.bench.scale --cells 42 168 1008 --images 2500 10000 40000 --files 10000 100000
 
 A grid of so many cells has the project's dvc.yaml, with commands that write one small file. Its dvc.lock is made from
-that of one cell, since running every stage at 1,000 cells would take hours. Printed are the sizes of params.yaml and
+that of one cell, since running every stage at 1,008 cells would take hours. Printed are the sizes of params.yaml and
 dvc.lock, the seconds of `dvc status` and of `dvc repro` where nothing has to run, what it takes more where one stage of
 empty work runs, and the seconds of aggregating made-up cells of the size of real ones. Of measure: the processor's
 seconds of the scores of every checkpoint, on one layer and one thread, and the most memory that they took so far. Of
@@ -12,6 +12,7 @@ prepare: its seconds for a folder of so many files, of which it draws 1,640, and
 
 import argparse
 import json
+import math
 import os
 import re
 import resource
@@ -41,7 +42,7 @@ FILES = (".csv", ".html", ".json", ".md", ".parquet", ".tex")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", type=int, nargs="+", default=[42, 168, 1000])
+    parser.add_argument("--cells", type=int, nargs="*", default=[42, 168, 1008])
     parser.add_argument("--images", type=int, nargs="*", default=[2500, 10000, 40000])
     parser.add_argument("--files", type=int, nargs="*", default=[10000, 100000])
     args = parser.parse_args()
@@ -172,7 +173,7 @@ def aggregate_seconds(folder: Path, cells: int) -> str:
 def grid_of(cells: int) -> tuple[list[str], list[str], list[str], list[int]]:
     """Six datasets and seven networks, then four folds, then seeds, as far as they go."""
     folds = ["0", "1", "2", "3"] if cells >= 168 else ["0"]
-    seeds = list(range(max(1, cells // (42 * len(folds)))))
+    seeds = list(range(math.ceil(cells / (42 * len(folds)))))
     return [f"d{i}" for i in range(6)], [f"m{i}" for i in range(7)], folds, seeds
 
 

@@ -22,7 +22,7 @@ SMALL = {
     "measure_cost": ["--images", "150"],
     "cut_table": ["--networks", "0", "--sizes", "64", "--rounds", "1"],
     "durability_cost": ["--images", "150", "--steps", "4", "--rounds", "1"],
-    "analysis_cost": ["--seen", "300", "--unseen", "100"],
+    "analysis_cost": ["--seen", "300", "--unseen", "100", "--layers", "2"],
 }
 
 ON_EMBEDDINGS = {
