@@ -97,11 +97,15 @@ ARTIFACTS = [
         f"{EMBEDDINGS}/zarr.json",
         f"{EMBEDDINGS}/digests/zarr.json",
         f"{EMBEDDINGS}/{{layer}}/c/0/0/0",
+        f"{EMBEDDINGS}/logits/zarr.json",
         f"{EMBEDDINGS}/logits/c/1/0/0",
+        f"{EMBEDDINGS}/pixels/zarr.json",
         f"{EMBEDDINGS}/pixels/c/0/0",
         f"{EMBEDDINGS}/last_step/zarr.json",
         f"{EMBEDDINGS}/last_step/digests/zarr.json",
         f"{EMBEDDINGS}/last_step/{{layer}}/c/0/0/0",
+        f"{EMBEDDINGS}/last_step/label/c/0",
+        f"{EMBEDDINGS}/group/zarr.json",  # all images have the same, so it has no chunk
         *(f"{EMBEDDINGS}/{name}/{file}" for name in COORDINATES for file in ("zarr.json", "c/0")),
     ),
     Artifact("measure", f"{EMBEDDINGS}/{{layer}}/c/0/0/0", f"{EMBEDDINGS}/{{layer}}/c/1/0/0"),  # of another step
