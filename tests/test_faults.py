@@ -27,7 +27,7 @@ def make_project(folder: Path) -> Workflow:
     folder.mkdir()
     workflow = Workflow(folder)
     tiny_params(workflow, ["mine"], ["net"])
-    workflow.edit_params({"finetune.steps": [0, 400], "finetune.schedule_steps": 400})  # some seconds of training
+    workflow.edit_params({"finetune.steps": [0, 200, 400], "finetune.schedule_steps": 400})  # some seconds of training
     tiny_images(folder / "data" / "raw" / "mine", seed=0)
     workflow.start_repository()
     return workflow
