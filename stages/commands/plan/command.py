@@ -170,8 +170,9 @@ def time_lines(
         engine, machine: what runs them.
     """
     rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in by_stage.items() if each]
-    title = f"time of `{engine}` on this machine ({machine})"
+    title = f"time of `{engine}` on this machine ({machine}), from some seconds of each network's work"
     if not engine.is_fleet:
+        title += ", within a factor of 1.5"
         total = f"  in all {duration(sum(map(sum, by_stage.values())))}, one stage after another"
     else:
         at_once, slowdown = engine.at_once(machine), engine.slowdown(machine)
@@ -183,7 +184,7 @@ def time_lines(
             total += "; each has a GPU to itself"
         if slowdown > 1:
             total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
-    return [f"{title}, from some seconds of each network's work, within a factor of 1.5:", *rows, total]
+    return [f"{title}:", *rows, total]
 
 
 def counted(number: int, what: str) -> str:

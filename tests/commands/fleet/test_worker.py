@@ -128,13 +128,17 @@ def packed() -> bytes:
     return buffer.getvalue()
 
 
-def test_what_a_killed_worker_left_is_removed_and_what_is_at_work_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a killed worker left in the temporary folder."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = tmp_path / "whichlayer-fleet-left"
-    (left / "data").mkdir(parents=True)
-    (left / worker.HELD).touch()
+    folder = tmp_path / "whichlayer-fleet-left"
+    (folder / "data").mkdir(parents=True)
+    (folder / worker.HELD).touch()
+    return folder
+
+
+def test_what_a_killed_worker_left_is_removed_and_what_is_at_work_stays(tmp_path: Path, left: Path):
     with worker.own_workspace() as first:
         assert not left.exists()
         with worker.own_workspace() as second:
@@ -145,12 +149,8 @@ def test_what_a_killed_worker_left_is_removed_and_what_is_at_work_stays(
 
 
 def test_a_workspace_that_is_written_to_while_it_is_removed_is_removed_once_that_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    left: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = tmp_path / "whichlayer-fleet-left"
-    (left / "data").mkdir(parents=True)
-    (left / worker.HELD).touch()
     remove, writes = shutil.rmtree, iter([True, True, False])
 
     def remove_under_a_writer(folder: Path, **options: bool) -> None:

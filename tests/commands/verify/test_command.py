@@ -15,27 +15,18 @@ from dvc.repo import Repo
 
 from stages.commands.verify import command
 from stages.shared.console import UserError
-from tests.commands.verify.made import contents, copy_project, damage, make_project
+from tests.commands.verify.made import contents, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
 ESCAPE = "\x1b[31m\nred"
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        return make_project(tmp_path_factory.mktemp("dvc") / "project")
-
-
 @pytest.fixture
-def project(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.chdir(copy_project(original, tmp_path / "project"))
-    monkeypatch.setattr(command, "ROOT", tmp_path / "project")
-    monkeypatch.setattr("stages.commands.project.ROOT", tmp_path / "project")
-    return tmp_path / "project"
+def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(command, "ROOT", project)
+    monkeypatch.setattr("stages.commands.project.ROOT", project)
+    return project
 
 
 def verify(*options: str, said: str = "") -> Result:

@@ -1,6 +1,4 @@
 import hashlib
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,23 +9,9 @@ from stages.commands.verify.hashing import Hasher
 from stages.commands.verify.inventory import open_project
 from stages.commands.verify.repair import Repair, plan_repair, put_back, run_again
 from stages.commands.verify.survey import Survey, survey
-from tests.commands.verify.made import contents, copy_project, damage, make_project
+from tests.commands.verify.made import contents, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        return make_project(tmp_path_factory.mktemp("dvc") / "project")
-
-
-@pytest.fixture
-def project(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.chdir(copy_project(original, tmp_path / "project"))
-    return tmp_path / "project"
 
 
 def look(folder: Path) -> tuple[Survey, Repair]:
