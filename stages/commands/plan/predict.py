@@ -27,8 +27,10 @@ FLEET_CELL_SECONDS = 3.5
 """What DVC takes around each cell of a fleet, whose worker sees a grid of one cell."""
 
 FLEET_SECONDS = {14: 20.0, 128: 40.0, 506: 120.0, 3002: 1240.0}
-"""Of a fleet's start and of DVC before and after it, by the number of stages: the first measured, the others sums of what
-`dvc status` (three times) and `dvc repro` of nothing take there."""
+"""Of a fleet's start and of DVC before and after it, by the number of stages.
+
+The first is measured, the others are sums of what `dvc status` (three times) and `dvc repro` of nothing take there.
+"""
 
 AGGREGATE_SECONDS = {4: 12.0, 42: 84.0, 168: 140.0, 840: 179.0}
 """Of the aggregate stage, by the number of cells."""
