@@ -1,14 +1,17 @@
 """The real workflow under edits and kills while a stage runs: a result is recorded with what it was made from."""
 
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from stages.shared.finished_work import FINISHED
 from stages.shared.processes import is_running
 from tests.faults.kills import KILLERS, artifacts, kept_progress, kill_when, leftovers, wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params
@@ -191,25 +194,47 @@ def test_a_run_that_an_edit_failed_goes_on_to_the_same_bytes_when_the_edit_is_ta
     assert leftovers(project) == []
 
 
-def test_a_result_that_dvc_could_not_store_is_recorded_by_commit(project: Workflow):
-    """As docs/troubleshooting.md says; files in the place of the folders of DVC's cache stand for a full disk."""
-    project.edit_params({"finetune.steps": [0, 20]})
-    project.run("dvc", "repro", "prepare")
+@contextmanager
+def no_room_in_the_cache(project: Workflow) -> Iterator[None]:
+    """Within, DVC can store nothing: files in the place of the folders of its cache stand for a full disk."""
     cache = project.folder / ".dvc" / "cache" / "files" / "md5"
     blocked = [path for path in (cache / f"{number:02x}" for number in range(256)) if not path.exists()]
     for path in blocked:
         path.touch()
-    assert "failed to reproduce" in project.run(*REPRO, ok=False).stderr
-    assert project.computed() == {"prepare@mine", "finetune@mine-net-0-0"}
+    yield
     for path in blocked:
         if path.is_file():
             path.unlink()
+
+
+def test_a_result_that_dvc_could_not_store_is_recorded_by_commit(project: Workflow):
+    """As docs/troubleshooting.md says."""
+    project.edit_params({"finetune.steps": [0, 20]})
+    project.run("dvc", "repro", "prepare")
+    with no_room_in_the_cache(project):
+        assert "failed to reproduce" in project.run(*REPRO, ok=False).stderr
+    assert project.computed() == {"prepare@mine", "finetune@mine-net-0-0"}
     whole = outputs(project)
     project.run("dvc", "commit", "-f", "finetune@mine-net-0-0")
     project.run(*REPRO)
     assert project.computed() == set()
     assert outputs(project) == whole
     assert whole
+
+
+def test_a_result_that_dvc_could_not_store_is_gone_on_from(tmp_path: Path, undisturbed: dict[str, bytes]):
+    project = make_small_project(tmp_path / "project")
+    project.run("dvc", "repro", "prepare")
+    for stage, kept in (("finetune", r"optimizer step 280 of 320"), ("embed", r"(\d+) of \1 embeddings")):
+        repro = ("dvc", "repro", f"{stage}@mine-net-0-0")
+        with no_room_in_the_cache(project):
+            assert "failed to reproduce" in project.run(*repro, ok=False).stderr
+        assert re.search(f"goes on after {kept}, where an earlier run was stopped", project.run(*repro).stdout)
+    assert artifacts(project.folder) == undisturbed
+    stored = [path for name in ("checkpoints", "embeddings") for path in (project.folder / "data" / name).rglob("*")]
+    assert all(path.stat().st_nlink == 1 for path in stored if path.is_file())  # no name of an object of DVC's cache
+    project.run("dvc", "repro", "measure@mine-net-0-0")
+    assert not (project.folder / FINISHED).exists()
 
 
 def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(tmp_path: Path, undisturbed: dict[str, bytes]):

@@ -11,6 +11,7 @@ import click
 from stages.shared.stage_run import PARTIAL
 from stages.commands.plan.command import size
 from stages.commands.project import ROOT, ProjectCommand, stage_path
+from stages.shared.finished_work import FINISHED
 from stages.shared.kept_work import read_record
 from stages.shared.processes import marked_is_running
 
@@ -26,6 +27,9 @@ def unfinished() -> None:
     be deleted by hand at any time.
     """
     lines = [line for stage, option in RESUMABLE.items() for line in describe(stage, stage_path(stage, option))]
+    for folder in sorted((ROOT / FINISHED).glob("*")):
+        used = f"{size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
+        lines.append(f"{folder.name} has finished, kept until DVC starts another stage: {used}")
     print("\n".join(lines or ["nothing unfinished is kept"]))
 
 

@@ -24,6 +24,7 @@ from typing import Self
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.console import UserError, fail
+from stages.shared.finished_work import find_finished, keep_finished, remove_stored
 from stages.shared.processes import DvcWatch, marked_is_running, process_mark
 from stages.shared.resources import explain, explain_limits
 from stages.shared.snapshot import CODE_AT_START, State, code_changes, differences, file_states, flat, value_at
@@ -102,6 +103,7 @@ class StageRun:
         self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
         if resumable:
             self._scratch[writes[0]] = self.work / writes[0].name
+        remove_stored()
         for path in writes:
             if not (resumable and path == writes[0]):
                 remove_leftovers(path)
@@ -114,8 +116,8 @@ class StageRun:
 
     @property
     def leftovers(self) -> list[Path]:
-        """Folders `work` of runs of this cell that were stopped or killed."""
-        return leftovers(next(iter(self._folders)))
+        """Folders `work` of runs of this cell that were stopped or killed, or whose result DVC has not stored."""
+        return [*leftovers(next(iter(self._folders))), *find_finished()]
 
     @property
     def facts(self) -> dict[str, object]:
@@ -147,6 +149,8 @@ class StageRun:
             if kind is None:
                 self.check_unchanged()
                 DVC.check()
+                if self._resumable and (self.work / RECORD).is_file():
+                    keep_finished(self.work)
                 for output, scratch in reversed(self._scratch.items()):  # what can be gone on from stays until the last
                     publish(scratch, output, replace=self._replace)
                 published = True

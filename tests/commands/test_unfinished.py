@@ -42,6 +42,7 @@ def test_what_was_stopped_is_listed_with_its_cell_and_size(folder: Path):
     kept(folder, f"data/embeddings/trees/net_1/0/3/.partial-x/.3.partial-{alive}", "elsewhere")
     kept(folder, f"data/embeddings/trees/net_1/0/.3.partial-{alive}", "5 of 12 embeddings")
     (folder / "data/checkpoints/trees/net_1/0/3/.weights.partial-8-1").mkdir(parents=True)
+    kept(folder, ".dvc/tmp/whichlayer-finished/embed@trees-net_1-0-2", "12 of 12 embeddings")
     beside = "data/checkpoints/trees/net_1"
     assert run() == [
         f"finetune@trees-net_1-0-3 was stopped with nothing to go on from: 0 MiB in {beside}/0/3/.weights.partial-8-1",
@@ -49,6 +50,8 @@ def test_what_was_stopped_is_listed_with_its_cell_and_size(folder: Path):
         f"{beside}/all/3/.weights.partial-7-1",
         "embed@trees-net_1-0-3 runs, kept after 5 of 12 embeddings: 3 MiB in "
         f"data/embeddings/trees/net_1/0/.3.partial-{alive}",
+        "embed@trees-net_1-0-2 has finished, kept until DVC starts another stage: 3 MiB in "
+        ".dvc/tmp/whichlayer-finished/embed@trees-net_1-0-2",
     ]
 
 

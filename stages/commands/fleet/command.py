@@ -16,7 +16,7 @@ from stages.commands.fleet.grid import cell_name, in_order, longest_first, open_
 from stages.commands.fleet.lock_file import check_prepared, enter, read_locked
 from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read_states, summary
 from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
-from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.fleet.task import RECORD_FOLDER, Outcome, Source, Task
 from stages.commands.fleet.worker import remove_left_workspaces, run_cell
 from stages.commands.plan.machine import processors
 from stages.commands.project import ROOT, ProjectCommand, stage_path
@@ -145,7 +145,7 @@ def refuse_open_again(config: Config) -> None:
 
 def record_folder() -> Path:
     """Return the folder of locks, logs and the record, below the cache that fleets share."""
-    return cache_folder() / "fleet"
+    return cache_folder() / RECORD_FOLDER
 
 
 def durations_log() -> Path:

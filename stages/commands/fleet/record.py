@@ -3,17 +3,18 @@
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stages.commands.fleet.task import Outcome
+from stages.commands.fleet.task import RUNNING_FILE, Outcome
 from stages.shared.console import UserError
 from stages.shared.plain_text import plain
 
-OPEN, FAILED, COMPUTED, CACHED = "open", "failed", "computed", "from the cache"
+OPEN, RUNNING, FAILED, COMPUTED, CACHED = "open", "running", "failed", "computed", "from the cache"
 
 OF_DVC = "ERROR: failed to reproduce"
 """With what DVC's line begins that names the stage that failed and not why."""
@@ -70,6 +71,7 @@ class Record:
         self.folder = folder
         self.states: dict[str, str] = {}
         for name in names:
+            (folder / f"{name}{RUNNING_FILE}").unlink(missing_ok=True)
             self._write(name, OPEN, "")
 
     def add(self, outcome: Outcome, durations: Path) -> str:
@@ -121,14 +123,32 @@ def reason(log: str) -> str:
 def read_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Read what became of each of these cells when it was computed last, and the line that says it.
 
-    Cells that no fleet has met on this cache are left out.
+    Cells that no fleet has met on this cache are left out. Where results pass through a remote, a cell that runs counts
+    as open.
     """
     found = {name: folder / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
-    return {name: (str(state), str(line)) for name, (state, line) in read.items()}
+    states = {name: (str(state), str(line)) for name, (state, line) in read.items()}
+    running = {
+        name: line for name, (state, _) in states.items() if state == OPEN and (line := where_running(folder, name))
+    }
+    return states | {name: (RUNNING, line) for name, line in running.items()}
+
+
+def where_running(folder: Path, name: str) -> str:
+    """Say in one line where an open cell is at work; nothing if it is not."""
+    path = folder / f"{name}{RUNNING_FILE}"
+    if not (path.is_file() and is_held(folder, name)):  # a fleet that was stopped leaves the file
+        return ""
+    try:
+        started = json.loads(path.read_text(encoding="utf-8"))
+        return f"{name}: runs on {started['host']}, since {time.time() - started['time']:.0f} s"
+    except (OSError, ValueError, KeyError, TypeError):  # it is just being written
+        return f"{name}: runs"
 
 
 def summary(states: Mapping[str, str]) -> str:
     """Count cells by what became of them: `3 computed, 1 from the cache, 1 failed`."""
-    counts = {state: sum(found == state for found in states.values()) for state in (COMPUTED, CACHED, FAILED, OPEN)}
+    found = [*states.values()]
+    counts = {state: found.count(state) for state in (COMPUTED, CACHED, FAILED, RUNNING, OPEN)}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no cell"

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+RECORD_FOLDER = "fleet"
+"""Below the cache that is shared: locks, logs, and what became of each cell."""
+
+RUNNING_FILE = ".running"
+"""With what the name of the file ends that a cell's worker writes when it begins."""
+
 
 @dataclass(frozen=True)
 class Source:

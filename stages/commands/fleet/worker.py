@@ -26,7 +26,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.fleet.task import RECORD_FOLDER, RUNNING_FILE, Outcome, Source, Task
 
 LOG_LINES = 2000
 """What is kept of a cell's output, from its end."""
@@ -47,12 +47,21 @@ def run_cell(source: Source, task: Task) -> Outcome:
     A cell that fails is an outcome, not an error: the other cells go on.
     """
     began = time.monotonic()
+    mark_running(source, task)
     with own_workspace() as workspace:
         fill_workspace(workspace, source, task)
         failed, log = run_commands(workspace, commands(source, task), environment(source))
         computed, locked = read_durations(workspace / task.durations), read_locked(workspace, done(task, failed))
     seconds = time.monotonic() - began
     return Outcome(task.name, failed, computed, locked, log, socket.gethostname(), seconds)
+
+
+def mark_running(source: Source, task: Task) -> None:
+    """Tell `whichlayer fleet status` where a cell is at work and since when, where a cache is shared."""
+    with contextlib.suppress(OSError):  # told for convenience: a full disk stops the stages, with their sentence
+        if source.cache:
+            started = {"host": socket.gethostname(), "time": time.time()}
+            Path(source.cache, RECORD_FOLDER, f"{task.name}{RUNNING_FILE}").write_text(json.dumps(started))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Which cells are open, in which order they run, and what computing one consists of."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from ruamel.yaml import YAML
 from stages.commands.config import parse_config, read_config
 from stages.commands.fleet import command, grid
 from stages.commands.fleet.lock_file import check_prepared
-from stages.commands.fleet.task import Outcome
+from stages.commands.fleet.task import Outcome, Source, Task
 from stages.commands.plan import stale
 from stages.commands.project import ROOT
 from stages.shared.console import UserError
@@ -101,6 +102,34 @@ def test_cells_run_in_the_order_of_their_operations(tmp_path: Path, monkeypatch:
     ordered = grid.longest_first(config, cells)
     assert sorted(ordered) == sorted(cells)
     assert [cell[1] for cell in ordered] in (["resnet"] * 2 + ["vit"] * 2, ["vit"] * 2 + ["resnet"] * 2)
+
+
+def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tiny_images(tmp_path / "mine", seed=0)
+    shutil.make_archive(str(tmp_path / "data" / "raw" / "mine" / "images"), "zip", tmp_path / "mine")
+    content = load(ROOT / "params.yaml")
+    content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
+    content["prepare"]["limits"]["files"] = 5
+    content["run"] |= {"datasets": ["mine"], "folds": [0]}
+    monkeypatch.setattr(grid, "ROOT", tmp_path)
+    config = parse_config(content)
+    with pytest.raises(UserError, match=r"images\.zip.* 5 files"):
+        grid.longest_first(config, list(config.run.cells()))
+
+
+def test_the_lines_of_cells_that_failed_stand_again_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    tasks = [Task(name, (), (), "", {}, {}) for name in "abc"]
+    outcomes = [Outcome(name, "embed@b" if name == "b" else "", (), {}, "why", "h", 1.0) for name in "abc"]
+    monkeypatch.setattr(command, "run_tasks", lambda *_: iter(outcomes))
+    monkeypatch.setattr(command, "record_folder", lambda: tmp_path)
+    monkeypatch.setattr(command, "durations_log", lambda: tmp_path / "durations.jsonl")
+    found = command.compute(pytest, Source(b"", "", 1), tasks, 0)
+    assert list(found) == ["a", "b", "c"]
+    *_, counted, failed = capsys.readouterr().out.splitlines()
+    assert counted == "fleet: 2 from the cache, 1 failed, 0 s"
+    assert failed == f"b: embed@b failed on h: why; see {tmp_path / 'b.log'}"
 
 
 def test_modules_that_ray_sends_away_import_nothing_else_of_the_project():
