@@ -29,7 +29,7 @@ check: setup
 	python -m pytest -q tests/test_pipeline.py
 
 test: setup
-	OMP_NUM_THREADS=1 python -m pytest -q -n auto -m "not slow and not gpu and not fleet"
+	OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist loadfile -m "not slow and not gpu and not fleet"
 
 # Whole files side by side, the longest first, each stage in one process of one thread: more would fight for two cores.
 LONGEST = $(addprefix tests/test_,end_to_end.py contributing.py faults.py tutorial.py)

@@ -5,6 +5,7 @@ Every measurement runs in a process of its own, whose peak of memory is what a s
 
 import multiprocessing
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
+from stages.commands.project import ROOT
 from stages.embed.embedder import Embedder
 from stages.embed.layers import pooled_layers
 from stages.embed.params import EmbedParams, TapsParams
@@ -84,6 +86,18 @@ def peak_memory(accelerator: Accelerator) -> float:
 def own_memory() -> float:
     """Bytes that this process had to hold at once."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def time_start(stage: str) -> float:
+    """Time how long a stage takes to import what it needs: the shorter of two times, as the first reads the files."""
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        words = [sys.executable, "-m", f"stages.{stage}", "--help"]
+        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+    return min(seconds(), seconds())
 
 
 def time_training(entry: NetworkParams, params: FinetuneParams, size: int, classes: int, began: float) -> Speed:

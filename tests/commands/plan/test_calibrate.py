@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.commands.plan import calibrate_measure
-from stages.commands.plan.calibrate import extended, in_new_process, time_embedding, time_training
+from stages.commands.plan.calibrate import extended, in_new_process, time_embedding, time_start, time_training
 from stages.commands.plan.calibrate_measure import time_measuring, write_layer
 from stages.commands.plan.images import Images
 from stages.measure.cell import Cell
@@ -73,3 +73,7 @@ def threads_here(began: float) -> int:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_new_process_has_as_many_threads_as_the_cells_of_a_fleet(threads: int):
     assert in_new_process(threads_here, threads=threads) == threads
+
+
+def test_a_stage_takes_a_moment_to_start():
+    assert 0.1 < time_start("finetune") < 60  # which imports torch later

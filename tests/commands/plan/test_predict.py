@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from stages.commands.plan import predict
 from stages.commands.plan import timer as timer_module
 from stages.commands.plan.calibrate import Speed
 from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import (
-    AGGREGATE_SECONDS,
+    AGGREGATE_STARTS,
     between,
     predict_aggregate,
     predict_cell,
@@ -101,12 +102,13 @@ def test_dvc_takes_longer_the_more_its_lock_file_holds():
 
 
 def test_aggregate_takes_what_grids_of_its_size_took():
-    assert [between(AGGREGATE_SECONDS, cells) for cells in (1, 4, 105, 2000)] == [12, 12, 112, 179]
+    assert [between(AGGREGATE_STARTS, cells) for cells in (1, 4, 105, 2000)] == [7.7, 7.7, 72, 115]
 
 
-def test_what_ran_before_tells_how_long_it_takes(tmp_path: Path):
+def test_what_ran_before_tells_how_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predict, "time_start", {"aggregate": 2.0}.__getitem__)
     log = tmp_path / "durations.jsonl"
-    assert predict_aggregate(["a", "b"], log) == 12
+    assert predict_aggregate(["a", "b"], log) == 15.4
     rows = [
         ("prepare", "d", 9), ("measure", "a", 5), ("measure", "b", 5), ("aggregate", "", 30), ("prepare", "d", 7),
         ("prepare", "e", 1),
@@ -114,8 +116,8 @@ def test_what_ran_before_tells_how_long_it_takes(tmp_path: Path):
     log.write_text("".join(json.dumps({"stage": s, "cell": c, "seconds": n}) + "\n" for s, c, n in rows))
     assert predict_prepare(config({}), tmp_path, "d", log) == 7
     assert predict_aggregate(["a", "b"], log) == 30
-    assert predict_aggregate(["a"], log) == 12  # that was another grid
-    assert predict_aggregate([str(number) for number in range(42)], log) == 84
+    assert predict_aggregate(["a"], log) == 15.4  # that was another grid
+    assert predict_aggregate([str(number) for number in range(42)], log) == 108
 
 
 def test_cells_at_once_end_with_the_longest():
