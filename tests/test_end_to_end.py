@@ -275,11 +275,13 @@ def test_an_experiment_varies_a_parameter_and_adds_a_model(project: Workflow):
     model = f"+models.mine={{network:{network},taps:{{layers:default}}}}"
     project.run("git", "add", "-A")
     project.run("git", "commit", "-qm", "Results", "--allow-empty")
-    project.run("dvc", "exp", "run", "-n", "mine", "-S", model, "-S", "run.models=[mine]", "-S", "run.datasets=[left]")
+    changes = (model, "run.models=[mine]", "run.datasets=[left]", "finetune.schedule_steps=9")
+    project.run("dvc", "exp", "run", "-n", "mine", *(word for change in changes for word in ("-S", change)))
     assert project.computed() == stages("finetune", "embed", "measure", cells={"left-mine-0-0"}) | AGGREGATE
     assert set(pd.read_csv(project.folder / "data/results/summary.csv").model) == {"mine"}
-    shown = project.run("dvc", "exp", "show", "--csv").stdout
-    assert "mine" in shown
+    assert "mine" in project.run("dvc", "exp", "show", "--csv").stdout
+    different = json.loads(project.run("dvc", "params", "diff", "--json").stdout)["params.yaml"]
+    assert different["finetune.schedule_steps"] == {"old": None, "new": 9}
     project.run("git", "checkout", "params.yaml", "dvc.lock", "data/results/metrics.json")
     project.run("dvc", "checkout")
     assert project.repro() == set()

@@ -21,19 +21,26 @@ pytestmark = pytest.mark.slow
 REPRO = ("dvc", "repro", "finetune")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Workflow:
-    return make_project(tmp_path / "project")
-
-
-def make_project(folder: Path) -> Workflow:
-    folder.mkdir()
-    workflow = Workflow(folder)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A project whose images are prepared, to be copied."""
+    workflow = Workflow(tmp_path_factory.mktemp("prepared"))
     tiny_params(workflow, ["mine"], ["net"])
     workflow.edit_params({"finetune.steps": [0, 200, 400], "finetune.schedule_steps": 400})  # some seconds of training
-    tiny_images(folder / "data" / "raw" / "mine", seed=0)
+    tiny_images(workflow.folder / "data" / "raw" / "mine", seed=0)
     workflow.start_repository()
+    workflow.run("dvc", "repro", "prepare")
     return workflow
+
+
+@pytest.fixture
+def project(prepared: Workflow, tmp_path: Path) -> Workflow:
+    return make_project(prepared, tmp_path / "project")
+
+
+def make_project(prepared: Workflow, folder: Path) -> Workflow:
+    shutil.copytree(prepared.folder, folder, symlinks=True)
+    return Workflow.opened(folder)
 
 
 def start_and_wait_for_training(project: Workflow) -> subprocess.Popen[str]:
@@ -79,7 +86,7 @@ def edit_params(project: Workflow) -> None:
     ids=["params", "code"],
 )
 def test_an_edit_while_a_stage_runs_fails_it_and_the_next_run_is_right(
-    project: Workflow, tmp_path: Path, edit: Callable[[Workflow], None], named: str
+    prepared: Workflow, project: Workflow, tmp_path: Path, edit: Callable[[Workflow], None], named: str
 ):
     dvc = start_and_wait_for_training(project)
     edit(project)
@@ -87,14 +94,14 @@ def test_an_edit_while_a_stage_runs_fails_it_and_the_next_run_is_right(
     assert dvc.returncode != 0
     assert f"error: {named} changed while finetune ran" in said
     assert "Traceback" not in said
-    assert project.computed() == {"prepare@mine"}
+    assert project.computed() == set()
     assert [Path(path).name.partition("-")[0] for path in leftovers(project)] == [".weights.partial"]  # to go on from
     said = project.run(*REPRO).stdout
     what = "code" if edit is edit_code else "parameters"
     assert f"starts anew: an earlier run's work cannot be used, since it was made with other {what}" in said
     assert leftovers(project) == []
 
-    clean = make_project(tmp_path / "clean")
+    clean = make_project(prepared, tmp_path / "clean")
     edit(clean)
     clean.run(*REPRO)
     assert outputs(project) == outputs(clean)
@@ -103,7 +110,9 @@ def test_an_edit_while_a_stage_runs_fails_it_and_the_next_run_is_right(
     assert project.computed() == set()
 
 
-def test_an_orphan_of_dvc_ends_and_leaves_nothing_to_the_next_run(project: Workflow, tmp_path: Path):
+def test_an_orphan_of_dvc_ends_and_leaves_nothing_to_the_next_run(
+    prepared: Workflow, project: Workflow, tmp_path: Path
+):
     dvc = start_and_wait_for_training(project)
     orphans = stage_processes(project)
     assert orphans
@@ -119,7 +128,7 @@ def test_an_orphan_of_dvc_ends_and_leaves_nothing_to_the_next_run(project: Workf
     assert again.returncode == 0, said
     assert not [*project.folder.rglob(".*.partial-*")]
 
-    clean = make_project(tmp_path / "clean")
+    clean = make_project(prepared, tmp_path / "clean")
     edit_params(clean)
     clean.run(*REPRO)
     assert outputs(project) == outputs(clean)
@@ -131,22 +140,24 @@ def test_an_orphan_of_dvc_ends_and_leaves_nothing_to_the_next_run(project: Workf
 STEPS = [*range(0, 321, 40)]
 
 
-def make_small_project(folder: Path) -> Workflow:
+def make_small_project(prepared: Workflow, folder: Path) -> Workflow:
     """A project whose training and embedding take seconds, and have several places to go on from."""
-    project = make_project(folder)
+    project = make_project(prepared, folder)
     project.edit_params({"finetune.steps": STEPS, "embed.batch_size": 1, "embed.train_per_class": 4})
     return project
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    project = make_small_project(tmp_path_factory.mktemp("undisturbed") / "project")
+def undisturbed(prepared: Workflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    project = make_small_project(prepared, tmp_path_factory.mktemp("undisturbed") / "project")
     project.run("dvc", "repro", "embed@mine-net-0-0")
     return artifacts(project.folder)
 
 
-def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(tmp_path: Path, undisturbed: dict[str, bytes]):
-    project = make_small_project(tmp_path / "project")
+def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
+    prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes]
+):
+    project = make_small_project(prepared, tmp_path / "project")
     target, printed = "embed@mine-net-0-0", []
 
     def trained(step: int) -> bool:
@@ -178,9 +189,9 @@ def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(tmp_path: Pat
     ("edit", "file"), [(edit_params, "params.yaml"), (edit_code, "stages/finetune/loop.py")], ids=["params", "code"]
 )
 def test_a_run_that_an_edit_failed_goes_on_to_the_same_bytes_when_the_edit_is_taken_back(
-    tmp_path: Path, undisturbed: dict[str, bytes], edit: Callable[[Workflow], None], file: str
+    prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes], edit: Callable[[Workflow], None], file: str
 ):
-    project, target = make_small_project(tmp_path / "project"), "embed@mine-net-0-0"
+    project, target = make_small_project(prepared, tmp_path / "project"), "embed@mine-net-0-0"
     before = project.text(file)
     dvc = project.start(*REPRO)
     wait_for(lambda: (kept_progress(project, "checkpoints") or {}).get("step") == 40)
@@ -210,10 +221,9 @@ def no_room_in_the_cache(project: Workflow) -> Iterator[None]:
 def test_a_result_that_dvc_could_not_store_is_recorded_by_commit(project: Workflow):
     """As docs/troubleshooting.md says."""
     project.edit_params({"finetune.steps": [0, 20]})
-    project.run("dvc", "repro", "prepare")
     with no_room_in_the_cache(project):
         assert "failed to reproduce" in project.run(*REPRO, ok=False).stderr
-    assert project.computed() == {"prepare@mine", "finetune@mine-net-0-0"}
+    assert project.computed() == {"finetune@mine-net-0-0"}
     whole = outputs(project)
     project.run("dvc", "commit", "-f", "finetune@mine-net-0-0")
     project.run(*REPRO)
@@ -222,9 +232,10 @@ def test_a_result_that_dvc_could_not_store_is_recorded_by_commit(project: Workfl
     assert whole
 
 
-def test_a_result_that_dvc_could_not_store_is_gone_on_from(tmp_path: Path, undisturbed: dict[str, bytes]):
-    project = make_small_project(tmp_path / "project")
-    project.run("dvc", "repro", "prepare")
+def test_a_result_that_dvc_could_not_store_is_gone_on_from(
+    prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes]
+):
+    project = make_small_project(prepared, tmp_path / "project")
     for stage, kept in (("finetune", r"optimizer step 280 of 320"), ("embed", r"(\d+) of \1 embeddings")):
         repro = ("dvc", "repro", f"{stage}@mine-net-0-0")
         with no_room_in_the_cache(project):
@@ -237,8 +248,10 @@ def test_a_result_that_dvc_could_not_store_is_gone_on_from(tmp_path: Path, undis
     assert not (project.folder / FINISHED).exists()
 
 
-def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(tmp_path: Path, undisturbed: dict[str, bytes]):
-    project = make_small_project(tmp_path / "project")
+def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(
+    prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes]
+):
+    project = make_small_project(prepared, tmp_path / "project")
 
     def kill_at_step_80() -> None:
         killed, said = kill_when(

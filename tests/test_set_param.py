@@ -12,7 +12,6 @@ from stages.commands.check.sections import check_sections
 from stages.commands.config import parse_config
 from stages.prepare.params import FolderParams
 from tests.commands.edited import COMMITTED
-from tests.workflow import Workflow, tiny_images, tiny_params
 
 ANOTHER: dict[str, Any] = {
     "run.datasets": ["cifar100"], "run.models": ["resnet50"], "run.folds": [1, "all"], "run.seeds": [0, 1],
@@ -80,15 +79,3 @@ def test_every_leaf_can_be_replaced(leaf: str, tmp_path: Path):
     different = {name for name in LEAVES if leaves(changed).get(name) != LEAVES[name]}
     assert len(different) <= len(overrides(leaf))
     check_sections(parse_config(changed))
-
-
-@pytest.mark.slow
-def test_an_experiment_replaces_an_alternative(tmp_path: Path):
-    workflow = Workflow(tmp_path)
-    tiny_params(workflow, ["left"], ["first"])
-    tiny_images(tmp_path / "data" / "raw" / "left", seed=0)
-    workflow.start_repository()
-    workflow.run("dvc", "exp", "run", "-n", "longer", "-S", "finetune.schedule_steps=9", "finetune")
-    assert workflow.computed() == {"prepare@left", "finetune@left-first-0-0"}
-    shown = json.loads(workflow.run("dvc", "params", "diff", "--json").stdout)
-    assert shown["params.yaml"] == {"finetune.schedule_steps": {"old": None, "new": 9}}

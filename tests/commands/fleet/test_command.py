@@ -145,7 +145,10 @@ def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Pa
     project.edit_params({"finetune.steps": [0, 100000], "finetune.schedule_steps": 100000})
     with running(project, "--workers", "2") as fleet:
         wait_while_running(fleet, lambda: len(at_work(scratch, "checkpoints")) == 2)
-        assert "a fleet is at work" in project.run("whichlayer", "fleet", "status").stdout
+        told = project.run("whichlayer", "fleet", "status").stdout
+        assert "a fleet is at work" in told
+        assert ": 2 running" in told
+        assert "  mine-b-0-0: runs on " in told
         refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)
         assert "cell mine-b-0-0: must be computed by one process at a time" in refused.stderr
         second = project.run("whichlayer", "fleet", "run", "--workers", "1", ok=False)
@@ -158,7 +161,9 @@ def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Pa
         assert time.monotonic() - began < 30  # two or three, and what a busy machine adds
     wait_for(lambda: not processes_in(scratch), seconds=30)
     assert not [*scratch.glob("whichlayer-*")]  # nor a workspace
-    assert "no fleet is at work" in project.run("whichlayer", "fleet", "status").stdout
+    told = project.run("whichlayer", "fleet", "status").stdout
+    assert "no fleet is at work" in told
+    assert ": 2 open" in told
 
 
 def test_what_was_finished_before_ctrl_c_is_not_done_again(serial: Workflow, tmp_path: Path, scratch: Path):
