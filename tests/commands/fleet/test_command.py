@@ -68,7 +68,10 @@ def wait_while_running(fleet: subprocess.Popen[str], condition: Callable[[], obj
 
 def at_work(scratch: Path, stage_folder: str) -> set[str]:
     """Workspaces in which a stage writes to a folder of `data`, this moment."""
-    found = scratch.glob(f"whichlayer-fleet-*/data/{stage_folder}/**/.*.partial-*")
+    try:
+        found = [*scratch.glob(f"whichlayer-fleet-*/data/{stage_folder}/**/.*.partial-*")]
+    except FileNotFoundError:  # a folder went away while it was looked through; the caller asks again
+        return set()
     return {path.relative_to(scratch).parts[0] for path in found}
 
 
