@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install setup check test test-slow test-fleet repro status bench coverage faults plan docs
+.PHONY: install setup check types pipeline test test-slow test-fleet repro status bench coverage faults plan docs
 
 install: .venv/installed
 
@@ -25,7 +25,12 @@ setup: .venv/ready
 check: setup
 	ruff check .
 	ruff format --check .
+	$(MAKE) --no-print-directory --jobs=2 types pipeline
+
+types:
 	mypy
+
+pipeline:
 	python -m pytest -q tests/test_pipeline.py
 
 test: setup

@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -38,10 +39,9 @@ def import_ray() -> ModuleType:
     if len(tempfile.gettempdir()) > LONGEST_FOLDER:
         os.environ.setdefault("RAY_TMPDIR", "/tmp")
     try:
-        import ray
+        return import_module("ray")  # which type checkers do not follow: its modules are many
     except ImportError:
         raise UserError("`whichlayer fleet run` needs Ray, which is not installed: pip install '.[fleet]'") from None
-    return ray
 
 
 @contextmanager
