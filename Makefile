@@ -39,8 +39,9 @@ test: setup
 # Whole files side by side, the longest first, each stage in one process of one thread: more would fight for two cores.
 LONGEST = $(addprefix tests/,$(addsuffix .py,test_end_to_end test_faults test_tutorial test_contributing faults/test_campaigns commands/cut/test_export bench/test_simulation))
 OTHERS = $(filter-out $(LONGEST),$(wildcard tests/test_*.py tests/*/))
+SLOW = slow
 test-slow: setup
-	OMP_NUM_THREADS=1 WHICHLAYER_WORKERS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=25 -m slow $(LONGEST) $(OTHERS)
+	OMP_NUM_THREADS=1 WHICHLAYER_WORKERS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=25 -m "$(SLOW)" $(LONGEST) $(OTHERS)
 
 # Needs a machine with nothing else to do: where processes start slowly, Ray gives up.
 test-fleet: setup

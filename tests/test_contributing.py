@@ -346,6 +346,7 @@ def test_every_section_has_its_addition() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_of_each_is_added_as_contributing_says(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     before: set[str] = set()

@@ -168,6 +168,7 @@ def test_a_parameter_is_read_by_its_stages_alone(project: Workflow, change: dict
     assert project.changed() == set()
 
 
+@pytest.mark.long
 def test_added_folds_compute_their_cells_and_removed_ones_leave_the_tables(copied: Workflow):
     before = results(copied)
     copied.edit_params({"run.folds": [0, 1, "all"], **ONE})
@@ -181,6 +182,7 @@ def test_added_folds_compute_their_cells_and_removed_ones_leave_the_tables(copie
     assert results(copied) == before
 
 
+@pytest.mark.long
 def test_the_number_of_folds_that_a_dataset_has_trains_and_embeds_nothing(copied: Workflow):
     """It packs the dataset again; every cell has the same images and table of its fold, but others have a thumbnail."""
     copied.edit_params({"datasets.left.folds": 2})
@@ -188,6 +190,7 @@ def test_the_number_of_folds_that_a_dataset_has_trains_and_embeds_nothing(copied
     assert not (copied.folder / "data/prepared/left/folds/2.csv").exists()
 
 
+@pytest.mark.long
 def test_an_added_network_measured_as_it_is_computes_its_cells_and_a_removed_one_leaves_the_tables(copied: Workflow):
     """It has no accuracy anywhere, and its unseen scores are those of the other's first checkpoint."""
     frozen = {"network": {**TINY_NETWORK, "frozen": True}, "taps": {"layers": "default"}}
@@ -211,6 +214,7 @@ def test_an_added_network_measured_as_it_is_computes_its_cells_and_a_removed_one
         assert "frozen" not in copied.text(f"data/results/{table}")
 
 
+@pytest.mark.long
 def test_a_network_measured_as_it_is_needs_no_seen_classes(copied: Workflow):
     tiny_images(copied.folder / "data" / "raw" / "unseen", seed=9)
     copied.edit_params(
@@ -255,6 +259,7 @@ def test_code_reruns_its_stage_and_what_follows_from_other_results(copied: Workf
     assert copied.repro() == stages("measure", cells={"left-first-0-0"}) | AGGREGATE
 
 
+@pytest.mark.long
 def test_code_that_gives_the_same_bytes_reruns_its_stage_alone(copied: Workflow):
     def edit(stage: str) -> None:
         entry_point = copied.folder / "stages" / stage / "__main__.py"

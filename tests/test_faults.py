@@ -82,8 +82,10 @@ def edit_params(project: Workflow) -> None:
 
 @pytest.mark.parametrize(
     ("edit", "named"),
-    [(edit_params, "params.yaml: finetune.learning_rate"), (edit_code, "stages/finetune/loop.py")],
-    ids=["params", "code"],
+    [
+        pytest.param(edit_params, "params.yaml: finetune.learning_rate", id="params"),
+        pytest.param(edit_code, "stages/finetune/loop.py", id="code", marks=pytest.mark.long),
+    ],
 )
 def test_an_edit_while_a_stage_runs_fails_it_and_the_next_run_is_right(
     prepared: Workflow, project: Workflow, tmp_path: Path, edit: Callable[[Workflow], None], named: str
@@ -185,6 +187,7 @@ def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
     assert project.computed() == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("edit", "file"), [(edit_params, "params.yaml"), (edit_code, "stages/finetune/loop.py")], ids=["params", "code"]
 )
@@ -232,6 +235,7 @@ def test_a_result_that_dvc_could_not_store_is_recorded_by_commit(project: Workfl
     assert whole
 
 
+@pytest.mark.long
 def test_a_result_that_dvc_could_not_store_is_gone_on_from(
     prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes]
 ):
@@ -248,6 +252,7 @@ def test_a_result_that_dvc_could_not_store_is_gone_on_from(
     assert not (project.folder / FINISHED).exists()
 
 
+@pytest.mark.long
 def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(
     prepared: Workflow, tmp_path: Path, undisturbed: dict[str, bytes]
 ):

@@ -157,6 +157,7 @@ def test_two_networks_of_normal_scores():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_command_prints_a_row_for_every_score(tmp_path: Path):
     arguments = [
         "--sets",
@@ -176,6 +177,7 @@ def test_the_command_prints_a_row_for_every_score(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "sets"), [("weak", 40), ("hard", 40)])
 def test_a_small_version_covers(name, sets, tmp_path: Path):
     store.append(tmp_path, name, "here", ((number, simulate(name, number)) for number in range(sets)))

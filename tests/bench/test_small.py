@@ -31,12 +31,14 @@ ON_EMBEDDINGS = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("module", MODULES)
 def test_runs(module: str) -> None:
     assert output(module, *SMALL[module])
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_layers_are_chosen_on_other_folds_than_they_are_scored_on(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for fold in range(3):
@@ -72,6 +74,7 @@ def of_one(path: Path, layer: str) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("module", ON_EMBEDDINGS)
 def test_runs_on_embeddings(module: str, tmp_path: Path) -> None:
     write_store(tmp_path / "store", sizes={"test": (40, 40, 40), "unseen": (40, 50)})

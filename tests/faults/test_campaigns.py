@@ -68,6 +68,7 @@ def test_want_of_room_that_fails_a_stage_whose_work_is_whole_is_a_failure():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_workers_get_over_hangs_and_crashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     names = ["same", "hang", "exit", "raise", "fill memory", "same", "same"]
     until = time.monotonic() + 300
@@ -150,6 +151,7 @@ def test_a_trial_that_is_none_is_refused(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_small_campaign_shows_no_failure(tmp_path: Path):
     """Of kills there are more in tests/test_faults.py."""
     short = [each for name in CAMPAIGNS if name != "kills" for each in ("--only", name)]

@@ -108,7 +108,13 @@ def check_layer(network: Network, layer: PooledLayer, folder: Path, *, with_onnx
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), list(layers_to_try()))
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        pytest.param(name, number, marks=() if name in WITH_ONNX and number == MIDDLE else pytest.mark.long)
+        for name, number in layers_to_try()
+    ],
+)
 def test_a_layer_of_any_network_is_exported_with_what_it_needs(name: str, number: int, tmp_path: Path):
     middle = number == MIDDLE and name in WITH_ONNX
     check(name, number, tmp_path, with_onnx=EVERY or middle or (name, number) == ("timm-efficientnet_lite0", 4))

@@ -61,6 +61,7 @@ def test_a_score_that_was_not_measured_is_an_error():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_real_experiments_are_read_from_dvcs_cache(tmp_path: Path):
     workflow = Workflow(tmp_path)
     tiny_params(workflow, ["left"], ["first"])

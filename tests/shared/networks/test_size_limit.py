@@ -55,6 +55,7 @@ HUGE = [
     ("open_clip", "ViT-B-32", {"layers": 1_000_000, "width": 64, "head_width": 32}),
     ("transformers", "microsoft/resnet-50", {"hidden_sizes": [1_000_000] * 4}),
 ]
+SLOW = (pytest.mark.slow, pytest.mark.long)
 HUGE_AND_SLOW = [
     ("timm", "vit_tiny_patch16_224", {"embed_dim": 999_999}),
     ("timm", "vit_tiny_patch16_224", {"depth": 1_000_000, "embed_dim": 3}),
@@ -64,7 +65,7 @@ HUGE_AND_SLOW = [
 
 
 @pytest.mark.parametrize(
-    ("library", "name", "config"), [*HUGE, *(pytest.param(*each, marks=pytest.mark.slow) for each in HUGE_AND_SLOW)]
+    ("library", "name", "config"), [*HUGE, *(pytest.param(*each, marks=SLOW) for each in HUGE_AND_SLOW)]
 )
 def test_a_huge_network_is_one_message_before_it_fills_memory(library: str, name: str, config: dict[str, Any]) -> None:
     entry, began = params(library, name, **config), time.monotonic()
