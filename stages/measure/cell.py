@@ -105,7 +105,7 @@ def part_of(
     settings = replace(
         split.settings,
         normalize="none",  # done
-        neighbours=int(min(np.bincount(y).max(), len(y) - 1)),
+        neighbours=min(int(np.bincount(y).max()), len(y) - 1),
         search=search,
     )
     rotated = split.rotated[rows] if "clusterings" in needs and not search.single else None

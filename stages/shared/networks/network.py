@@ -1,6 +1,6 @@
 """A built network: the library's own module tree, and what callers need to know to feed and fine-tune it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,7 +43,8 @@ class Network:
     def move(self, device: torch.device) -> None:
         """Move the module to a device, in place, into the memory format that suits it."""
         memory_format = torch.channels_last if self.convolutional else torch.preserve_format
-        self.module.to(device).to(memory_format=memory_format)  # type: ignore[call-overload]
+        convert: Callable[..., nn.Module] = self.module.to(device).to  # whose keyword torch 2.13 does not declare
+        convert(memory_format=memory_format)
 
     def head_state(self) -> dict[str, Tensor]:
         """The classification head's tensors, by name."""
