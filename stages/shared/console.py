@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import signal
 import sys
 import time
@@ -135,14 +136,20 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         fail(said)
     except Stopped as stopped:
         print(f"stopped by {stopped}", file=sys.stderr, flush=True)
-        sys.exit(stopped.status)
+        _exit(stopped.status)
     sys.exit(0)
 
 
 def fail(message: str) -> NoReturn:
     """Print an error and exit with status 2."""
     print(f"error: {plain(message)}", file=sys.stderr, flush=True)
-    sys.exit(2)
+    _exit(2)
+
+
+def _exit(status: int) -> NoReturn:
+    """Exit before all is done: of what Zarr's thread still reads, asyncio would print that nobody waits for it."""
+    logging.getLogger("asyncio").disabled = True
+    sys.exit(status)
 
 
 @contextmanager

@@ -157,6 +157,33 @@ def test_a_signal_ends_it_with_one_line_after_cleaning_up(tmp_path: Path, number
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 
+READS_ON = """
+import asyncio, threading, time
+from stages.shared.console import UserError, run_main
+
+async def read():
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(print)  # which Python refuses while it ends
+
+async def read_all():
+    task = asyncio.create_task(read())
+    await asyncio.wait([task])
+    del task  # its error was never asked for
+
+def main():
+    threading.Thread(target=asyncio.run, args=[read_all()]).start()
+    time.sleep(0.2)
+    raise UserError("images: must be whole")
+
+run_main(main)
+"""
+
+
+def test_a_library_that_reads_on_adds_nothing_to_the_message():
+    done = subprocess.run([sys.executable, "-c", READS_ON], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: images: must be whole\n")
+
+
 def test_signals_mean_what_they_did_afterwards():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with stop_on_signals():
