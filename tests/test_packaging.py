@@ -74,8 +74,9 @@ def test_the_versions_told_agree():
     citation = YAML(typ="safe", pure=True).load(ROOT / "CITATION.cff")
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]
-    assert citation["preferred-citation"]["url"] == PROJECT["urls"]["Paper"]
-    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[1] == PROJECT["version"]
+    assert citation["references"][0]["url"] == PROJECT["urls"]["Paper"]
+    assert "preferred-citation" not in citation  # which would be cited in the place of this software
+    assert re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[1] == PROJECT["version"]
 
 
 def test_the_development_container_has_a_python_that_will_do_and_sets_up():
