@@ -146,6 +146,9 @@ def test_stages_run_as_modules_with_paths_from_dvc_yaml(stage):
     command = PIPELINE[stage]["cmd"]
     assert command.startswith(f"python -m stages.{stage} ")
     assert not re.search(r"[|;&]", command), "no pipes or lists: a failure must not be swallowed"
+    assert set(re.findall(r"\$\{.*?\}", command)) <= {"${item}"}, "DVC quotes nothing else for the shell"
+    for item in PIPELINE[stage].get("matrix", {}):
+        assert any(f"${{item.{item}}}" in out for out in PIPELINE[stage]["outs"]), "DVC refuses mappings there alone"
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
@@ -158,7 +161,8 @@ def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
     guarded = {k.arg: values.get(ast.unparse(k.value), k.value) for k in call.keywords}
     keys = [ast.literal_eval(k) if isinstance(k, ast.Constant) else ast.unparse(k)[2:-1] for k in guarded["keys"].elts]
     assert [k.replace("{args.", "${item.") for k in keys] == PIPELINE[stage]["params"]
-    flags = dict(re.findall(r"--(\w+) (data/\S+)", PIPELINE[stage]["cmd"])) | {"fold": "${item.fold}"}
+    command = re.sub(r"{(\w+)}", r"${item.\1}", PIPELINE[stage]["cmd"].replace("${item} ", ""))
+    flags = dict(re.findall(r"--(\w+) (data/\S+)", command)) | {"fold": "${item.fold}"}
     reads, writes = ([ast.unparse(path) for path in guarded[name].elts] for name in ("reads", "writes"))
     folders = {name: re.sub(r"args\.(\w+)", lambda m: flags[m[1]], name) for name in (*reads, *writes)}
     paths = {name: path.removesuffix("/training.csv.parent") for name, path in folders.items()}

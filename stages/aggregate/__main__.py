@@ -10,7 +10,6 @@ figures/ and report.html (docs/results.md describes each), and prints the verdic
 
 import argparse
 import os
-from pathlib import Path
 
 from stages.shared.stage_run import StageRun
 from stages.aggregate.inputs import read_all_thumbnails, read_galleries
@@ -19,7 +18,7 @@ from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.params import read_asked
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
-from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.console import StageParser, Stopwatch, run_main
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
@@ -28,7 +27,7 @@ NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
-    watch = Stopwatch("aggregate", "", args.log)
+    watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]
     with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
@@ -45,15 +44,13 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.aggregate", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--measures", type=Path, required=True, help="holds each cell's layers.csv")
-    parser.add_argument("--training", type=Path, required=True, help="holds each cell's training.csv")
-    parser.add_argument("--thumbnails", type=Path, required=True, help="holds each dataset's thumbnails.parquet")
-    parser.add_argument("--prepared", type=Path, required=True, help="holds each dataset's manifest.csv")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: %(default)s")
-    add_log_argument(parser)
-    return parser.parse_args()
+    parser = StageParser(__doc__)
+    parser.add_artifact("--measures", "holds each cell's layers.csv")
+    parser.add_artifact("--training", "holds each cell's training.csv")
+    parser.add_artifact("--thumbnails", "holds each dataset's thumbnails.parquet")
+    parser.add_artifact("--prepared", "holds each dataset's manifest.csv")
+    parser.add_artifact("--out", "the folder to write")
+    return parser.parse_cell()
 
 
 if __name__ == "__main__":

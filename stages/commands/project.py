@@ -44,7 +44,7 @@ def stage_path(stage: str, option: str, **item: str) -> Path:
     words: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"][stage]["cmd"].split()
     path = words[words.index(option) + 1]
     for name, value in item.items():
-        path = path.replace(f"${{item.{name}}}", value)
+        path = path.replace(f"{{{name}}}", value)
     return ROOT / path
 
 

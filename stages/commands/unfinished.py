@@ -38,9 +38,9 @@ def describe(stage: str, template: Path) -> Iterator[str]:
 
     Args:
         stage: its name.
-        template: the output beside which it lies, with `${item.NAME}` for what differs between cells.
+        template: the output beside which it lies, with `{NAME}` for what differs between cells.
     """
-    pattern = re.sub(r"\$\{item\.\w+\}", "*", str(template.relative_to(ROOT)))
+    pattern = re.sub(r"{\w+}", "*", str(template.relative_to(ROOT)))
     cells = re.compile(re.escape(pattern).replace(r"\*", "([^/]+)"))
     head, _, name = pattern.rpartition("/")
     for folder in sorted(ROOT.glob(f"{head}/.{name}{PARTIAL}*")):

@@ -9,7 +9,6 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 """
 
 import argparse
-from pathlib import Path
 
 from stages.shared.stage_run import StageRun
 from stages.embed.cell import library_versions, open_cell
@@ -17,7 +16,7 @@ from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.console import StageParser, Stopwatch, run_main
 from stages.shared.devices import computing
 from stages.shared.digests import of_cell
 from stages.shared.image_store import fold_files, open_images
@@ -30,7 +29,7 @@ from stages.shared.seeding import cell_seed
 def main() -> None:
     """Parse, check, embed, write."""
     args = parse_args()
-    watch = Stopwatch("embed", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
+    watch = Stopwatch("embed", args.cell, args.log)
     keys = ["embed", "finetune.steps", "finetune.keep", f"models.{args.model}.network", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
     with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True) as run:
@@ -56,17 +55,11 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True, help="entry of `datasets`")
-    parser.add_argument("--model", required=True, help="entry of `models`")
-    parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
-    parser.add_argument("--weights", required=True, type=Path, help="folder of the network's checkpoints")
-    parser.add_argument("--out", required=True, type=Path, help="Zarr group to create")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    add_log_argument(parser)
-    return parser.parse_args()
+    parser = StageParser(__doc__, "dataset", "model", "fold", "seed")
+    parser.add_artifact("--prepared", "the dataset's packed images")
+    parser.add_artifact("--weights", "folder of the network's checkpoints")
+    parser.add_artifact("--out", "Zarr group to create")
+    return parser.parse_cell()
 
 
 if __name__ == "__main__":

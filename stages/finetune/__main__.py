@@ -9,12 +9,11 @@ stopped goes on from its last checkpoint or later (`stages.finetune.resume_point
 """
 
 import argparse
-from pathlib import Path
 
 from stages.shared.stage_run import StageRun
 from stages.finetune.checks import check_images
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.console import StageParser, Stopwatch, run_main
 from stages.shared.image_store import fold_files, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
@@ -25,7 +24,7 @@ from stages.shared.seeding import cell_seed
 def main() -> None:
     """Parse, check, train, write."""
     args = parse_args()
-    watch = Stopwatch("finetune", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
+    watch = Stopwatch("finetune", args.cell, args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
     reads = [*fold_files(args.prepared, args.fold)]
     with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
@@ -53,17 +52,11 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True, help="entry of `datasets`")
-    parser.add_argument("--model", required=True, help="entry of `models`")
-    parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--prepared", required=True, type=Path, help="the dataset's packed images")
-    parser.add_argument("--weights", required=True, type=Path, help="folder to write checkpoints to")
-    parser.add_argument("--history", required=True, type=Path, help="CSV table to write, in a folder of its own")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    add_log_argument(parser)
-    return parser.parse_args()
+    parser = StageParser(__doc__, "dataset", "model", "fold", "seed")
+    parser.add_artifact("--prepared", "the dataset's packed images")
+    parser.add_artifact("--weights", "folder to write checkpoints to")
+    parser.add_artifact("--history", "CSV table to write, in a folder of its own")
+    return parser.parse_cell()
 
 
 if __name__ == "__main__":

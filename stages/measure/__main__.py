@@ -11,7 +11,6 @@ that have a thumbnail) and, as asked for, the tables of analyses.
 
 import argparse
 import sys
-from pathlib import Path
 
 from stages.shared.stage_run import StageRun
 from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
@@ -23,7 +22,7 @@ from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure
 from stages.measure.workers import worker_count
 from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.console import StageParser, Stopwatch, run_main
 from stages.shared.embedding_store import open_embeddings
 from stages.shared.gallery import write_gallery
 from stages.shared.metric_table import finish_cell
@@ -34,7 +33,7 @@ from stages.shared.thumbnails import read_thumbnails
 def main() -> None:
     """Parse, check, score, write."""
     args = parse_args()
-    watch = Stopwatch("measure", f"{args.dataset}-{args.model}-{args.fold}-{args.seed}", args.log)
+    watch = Stopwatch("measure", args.cell, args.log)
     keys = ["measure", "finetune.steps", "finetune.keep"]
     reads = [args.embeddings, args.thumbnails]
     with StageRun("measure", args.params, keys=keys, reads=reads, writes=[args.out]) as run:
@@ -59,18 +58,12 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", required=True, help="entry of `datasets`")
-    parser.add_argument("--model", required=True, help="entry of `models`")
-    parser.add_argument("--fold", required=True, help="which classes are unseen: a number, or `all`")
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--embeddings", required=True, type=Path, help="the cell's embedding store")
-    parser.add_argument("--thumbnails", required=True, type=Path, help="the dataset's thumbnails")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser = StageParser(__doc__, "dataset", "model", "fold", "seed")
+    parser.add_artifact("--embeddings", "the cell's embedding store")
+    parser.add_artifact("--thumbnails", "the dataset's thumbnails")
+    parser.add_artifact("--out", "folder to write")
     parser.add_argument("--workers", help="number of processes (or WHICHLAYER_WORKERS; by default one per processor)")
-    add_log_argument(parser)
-    return parser.parse_args()
+    return parser.parse_cell()
 
 
 if __name__ == "__main__":

@@ -11,33 +11,29 @@ images of unseen classes, `thumbnails.parquet`.
 
 import argparse
 import sys
-from pathlib import Path
 
 from stages.shared.stage_run import StageRun
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.prepare.thumbnails import make_thumbnails
-from stages.shared.console import Stopwatch, add_log_argument, run_main
+from stages.shared.console import StageParser, Stopwatch, run_main
 from stages.shared.params import read_section
 from stages.shared.plain_text import plain
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", required=True, help="id of an entry of `datasets`")
-    parser.add_argument("--raw", type=Path, required=True, help="the raw folder or archive, read only")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to create")
-    parser.add_argument("--thumbnails", type=Path, required=True, help="the folder to create for small pictures")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
-    add_log_argument(parser)
-    return parser.parse_args()
+    parser = StageParser(__doc__, "dataset")
+    parser.add_artifact("--raw", "the raw folder or archive, read only")
+    parser.add_artifact("--out", "the folder to create")
+    parser.add_artifact("--thumbnails", "the folder to create for small pictures")
+    return parser.parse_cell()
 
 
 def main() -> None:
     """Run the stage."""
     args = parse_args()
-    watch = Stopwatch("prepare", args.dataset, args.log)
+    watch = Stopwatch("prepare", args.cell, args.log)
     keys = ["prepare", f"datasets.{args.dataset}"]
     writes = [args.out, args.thumbnails]
     with StageRun("prepare", args.params, keys=keys, reads=[args.raw], writes=writes) as run:

@@ -12,8 +12,8 @@ from stages.shared.processes import process_mark
 
 DVC = """
 stages:
-  finetune: {cmd: "finetune --weights data/checkpoints/${item.dataset}/${item.model}/${item.fold}/${item.seed}/weights"}
-  embed: {cmd: "embed --out data/embeddings/${item.dataset}/${item.model}/${item.fold}/${item.seed}"}
+  finetune: {cmd: "finetune --weights data/checkpoints/{dataset}/{model}/{fold}/{seed}/weights"}
+  embed: {cmd: "embed --out data/embeddings/{dataset}/{model}/{fold}/{seed}"}
 """
 
 
