@@ -74,23 +74,6 @@ def test_every_link_make_target_and_module_exists(page: Path):
         assert path.is_dir() or path.with_suffix(".py").exists() or module == "stages.NAME", f"{page.name}: {module}"
 
 
-def prose(text: str) -> list[str]:
-    """Words of a page outside code, tables and comments."""
-    for others in (r"<!--.*?-->", r"^```.*?^```", r"^\s*\|.*?$", r"^ {4,}.*?$"):
-        text = re.sub(others, "", text, flags=re.M | re.S)
-    return text.split()
-
-
-def test_the_documents_are_short():
-    assert prose("One `two`\n| no | no |\n    no\n```\nno\n```\n<!-- no -->\n- three\n  four\n") == [
-        *("One", "`two`", "-", "three", "four")
-    ]
-    written_by_stages = set(DOCS.glob("**/results/*.md"))
-    pages = {ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("**/*.md")} - written_by_stages
-    counts = {str(page.relative_to(ROOT)): len(prose(page.read_text())) for page in sorted(pages)}
-    assert sum(counts.values()) <= 15_000, counts
-
-
 def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
     yaml = YAML(typ="safe", pure=True)
     path = ROOT / "docs" / "presets" / "paper.yaml"
