@@ -73,7 +73,8 @@ class FineTuningRecord(Record):
     Attributes:
         step: the later checkpoint.
         change: of the best layer's score, turned so that positive is better.
-        low, high: two-sided 95 % interval.
+        low, high: two-sided interval; its level of 95 % is proven only for the scores and scopes that
+            docs/uncertainty.md#validation lists.
         scope: `classes` or `images`, as in summary.csv.
         status: whether the interval lies above 0, below it, or holds it.
     """
@@ -92,7 +93,8 @@ class BestNetworkRecord(Record):
     Attributes:
         model: the best one.
         difference: by how much its score is better.
-        at_least: one-sided 95 % bound of it, after Bonferroni over ordered pairs of the dataset's networks.
+        at_least: one-sided bound of it, after Bonferroni over ordered pairs of the dataset's networks; its level of
+            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists.
         scope: `classes` or `images`, as in summary.csv.
     """
 
@@ -133,7 +135,8 @@ class Recommendation(Record):
         recommended: the best mean over folds and seeds among all layers at these checkpoints; `null` where no layer is
             of use.
         reason: why nothing is recommended (no layer's mean beats raw pixels, or chance); `null` where something is.
-        caveat: what makes it doubtful: that a layer beats raw pixels is not shown (one-sided 95 %); or `null`.
+        caveat: what makes it doubtful: that a layer beats raw pixels is not shown by the one-sided bound, whose level
+            of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists; or `null`.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
