@@ -4,12 +4,14 @@ A command is a module with one function of the command's name, and one line here
 that none waits for the libraries of another.
 """
 
+import tomllib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import click
 
+from stages.commands.project import ROOT
 from stages.shared.console import nearest, run_main
 
 COMMANDS = {
@@ -88,6 +90,8 @@ whichlayer = LazyGroup(
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
     "The workflow itself runs with `dvc repro` and `dvc exp run`; these commands are for what goes around it.",
 )
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]  # of this checkout
+click.version_option(VERSION, message="%(prog)s %(version)s")(whichlayer)
 
 
 def main() -> None:

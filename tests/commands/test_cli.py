@@ -32,6 +32,11 @@ def test_help_lists_all_and_imports_none(monkeypatch: pytest.MonkeyPatch):
         assert f"\n  {name} " in printed
 
 
+def test_the_version_is_the_checkouts():
+    printed = CliRunner().invoke(whichlayer, ["--version"], prog_name="whichlayer").output
+    assert f'version = "{printed.removeprefix("whichlayer ").strip()}"' in (ROOT / "pyproject.toml").read_text()
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -7,7 +7,7 @@ of `ORDER`. What does not fit is in summary.md and report.html.
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.aggregate.formatting import at_last_step, harmless, joined, number, shorten, wrapped
+from stages.aggregate.formatting import at_last_step, harmless, joined, number, wrapped
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.records import Recommendation, read_recommendations
 from stages.aggregate.report.findings import Finding, read_findings
@@ -36,7 +36,7 @@ def verdict(results: Path) -> str:
         results: the folder that the aggregate stage wrote.
 
     Returns:
-        At most `LINES` lines of at most `WIDTH` columns. Only a path of the folder may be longer.
+        At most `LINES` lines of at most `WIDTH` columns, unless names or the folder's path are very long: none is cut.
 
     Raises:
         UserError: there are no results, or they are of another version.
@@ -114,17 +114,16 @@ def _scope(rows: Sequence[SummaryRow], found: Sequence[Recommendation]) -> list[
     known = [f"{name} {_span(values)}" for name, values in levels.items() if any(each is not None for each in values)]
     score = f"{score}{': ' if known else ''}{', '.join(known)}."
     meanings = brief_scope(rows, scope)
-    return [f"{_data(rows, found, longest)}.\n{score} {meaning}" for longest in (40, 18) for meaning in meanings]
+    return [f"{_data(rows, found)}.\n{score} {meaning}" for meaning in meanings]
 
 
-def _data(rows: Sequence[SummaryRow], found: Sequence[Recommendation], longest: int) -> str:
+def _data(rows: Sequence[SummaryRow], found: Sequence[Recommendation]) -> str:
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     networks = len({row.model for row in rows})
     n_folds, n_seeds = max(row.n_folds for row in rows), max(row.n_seeds for row in rows)
     classes, images = {each.n_classes for each in found}, {each.n_images for each in found}
     several = len(datasets) > 1
-    only = shorten(harmless(datasets[0]), longest)
-    named = f"{len(datasets)} datasets, {_plural(networks, 'network')}" if several else only
+    named = f"{len(datasets)} datasets, {_plural(networks, 'network')}" if several else harmless(datasets[0])
     known = not several and len(classes) == len(images) == 1 and None not in classes | images
     of = f"{_plural(n_folds, 'fold')} of {f'{min(classes)} ' if known else ''}unseen classes"  # type: ignore[type-var]
     counted = [of, *([f"{min(images):,} images"] if known else []), _plural(n_seeds, "seed")]  # type: ignore[type-var]
@@ -145,7 +144,7 @@ def _rest(results: Path) -> list[str]:
     """Say where the rest is, and that the best layer's score is slightly optimistic."""
     there = [name for name in DOCUMENTS if (results / name).is_file()]
     documents = f"More: {joined(there)} in " if there else "More: "
-    where = documents + shorten(harmless(f"{results.as_posix()}/"), WIDTH - len(documents))
+    where = documents + harmless(f"{results.as_posix()}/")
     return [
         f"Best scores are slightly optimistic: chosen and scored on the same images. {where}",
         f"Best scores are slightly optimistic. {where}",

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from stages.aggregate.formatting import harmless, joined, layers, percent, place, shorten
+from stages.aggregate.formatting import harmless, joined, layers, percent, place
 from stages.aggregate.recommendation.records import LayerRecord, Recommendation
 from stages.aggregate.report.recommendation import at_checkpoint
 from stages.aggregate.report.scopes import SHORT, at_start
 
-LONGEST_NAME, SHORT_NAME = 24, 16
 NAMED = 3
 """How many networks that are not distinguishable are named."""
 
@@ -62,22 +61,22 @@ def _beaten(found: Sequence[Recommendation]) -> str:
 def _one(found: Recommendation, beaten: str) -> list[str]:
     chosen = found.recommended
     assert chosen is not None
-    name, doubt = _name(found.model), f" But {found.caveat}." if found.caveat else ""
-    at, layer = at_checkpoint(found, chosen.step), _name(chosen.layer)
+    name, doubt = harmless(found.model), f" But {found.caveat}." if found.caveat else ""
+    at, layer = at_checkpoint(found, chosen.step), harmless(chosen.layer)
     if found.last_depth == 0:
         return [f"Take {name}{beaten}: its only layer ({layer}){at}.{doubt}"]
     where = f"layer {place(chosen.depth, found.last_depth)}"
     cost = f" ({percent(share)} of the multiply-adds)" if (share := chosen.operations_share) is not None else ""
     takes = _takes(chosen, ", which takes ")
     tied, first = _ties(found, chosen), _shallowest(found, chosen)
-    named = f"; the shallowest, {first.depth + 1} ({_name(first.layer)}){_takes(first, ', takes ')}" if first else ""
+    named = f"; the shallowest, {first.depth + 1} ({harmless(first.layer)}){_takes(first, ', takes ')}" if first else ""
     brief = f"; {first.depth + 1} is the shallowest{_share(first)}" if first else ""
     return [
         f"Take features from {name}{beaten}: {where} ({layer}){at}{takes}.{doubt} {tied}{named}.",
         f"Take {name}{beaten}: {where} ({layer}){at}{cost}.{doubt} {tied}{brief}.",
         f"Take {name}{beaten}: {where} ({layer}){at}{cost}; {_shallowest_tie(found, first)}.{doubt}",
         f"Take {name}, {where}{at}{cost}.{doubt} {tied}{brief}.",
-        f"Take {shorten(name, SHORT_NAME)}, {where}{at}; {_shallowest_tie(found, first)}.{doubt}",
+        f"Take {name}, {where}{at}; {_shallowest_tie(found, first)}.{doubt}",
     ]
 
 
@@ -121,28 +120,26 @@ def _several(found: Sequence[Recommendation]) -> list[str]:
     known = [each for each in behind if each is not None]
     scope = SHORT["images" if any(each.scope == "images" for each in known) else "classes"]
     why = f"not distinguishable ({scope})" if len(known) == len(behind) else "the best is not known"
-    doubtful = [_name(each.model) for each in found if each.caveat]
+    doubtful = [harmless(each.model) for each in found if each.caveat]
     doubt = f" Not shown to beat raw pixels: {joined(doubtful[:NAMED])}." if doubtful else ""
-    wordings = ((NAMED, LONGEST_NAME), (NAMED, 0), (2, 0))
-    listed = [_or([_with_layer(each, longest) for each in found], shown) for shown, longest in wordings]
-    places = [_where(each, SHORT_NAME).replace(", layer ", ", ") for each in found]
+    wordings = ((NAMED, True), (NAMED, False), (2, False))
+    listed = [_or([_with_layer(each, named=named) for each in found], shown) for shown, named in wordings]
+    places = [_where(each).replace(", layer ", ", ") for each in found]
     return [*(f"Take {names}: {why}.{doubt}" for names in listed), f"{at_start(why)}: {_or(places, 2)}.{doubt}"]
 
 
-def _with_layer(found: Recommendation, longest: int) -> str:
-    """Name a network and its layer, by number alone where the layer's name may take no columns."""
+def _with_layer(found: Recommendation, *, named: bool) -> str:
+    """Name a network and its layer, by its number alone or also by its name."""
     chosen, first = found.recommended, found.shallowest
     assert chosen is not None
     tied = f" ({first.depth + 1} ties)" if first and first.depth < chosen.depth else ""
-    if not longest:
-        return f"{_where(found, SHORT_NAME)}{tied}"
-    return f"{_where(found, longest)} ({_name(chosen.layer)}){at_checkpoint(found, chosen.step)}{tied}"
+    layer = f" ({harmless(chosen.layer)}){at_checkpoint(found, chosen.step)}" if named else ""
+    return f"{_where(found)}{layer}{tied}"
 
 
-def _where(found: Recommendation, longest: int) -> str:
+def _where(found: Recommendation) -> str:
     assert found.recommended is not None
-    name = shorten(harmless(found.model), longest)
-    return f"{name}, layer {place(found.recommended.depth, found.last_depth)}"
+    return f"{harmless(found.model)}, layer {place(found.recommended.depth, found.last_depth)}"
 
 
 def _or(names: list[str], shown: int) -> str:
@@ -168,7 +165,3 @@ def _counts(found: Sequence[Recommendation]) -> list[str]:
     text = f"{'; '.join(said)}{scope}"
     brief = f"{'; '.join([*ties, *best])}{scope}"
     return [f"`whichlayer recommend` names a layer for each case: {text}.", f"{at_start(text)}.", f"{at_start(brief)}."]
-
-
-def _name(name: str) -> str:
-    return shorten(harmless(name), LONGEST_NAME)

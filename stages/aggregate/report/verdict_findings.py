@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from stages.aggregate.formatting import harmless, shorten
+from stages.aggregate.formatting import harmless
 from stages.aggregate.metric_info import BOTH
 from stages.aggregate.report.findings import ACCURACY, DEPTH, FINE_TUNING, Finding
 from stages.aggregate.report.outcomes import UNKNOWN, Outcome
@@ -48,7 +48,7 @@ def _with_note(outcome: Outcome) -> str:
     scope = "" if outcome.status.endswith(THESE_CLASSES) else f" ({SHORT[outcome.scope]})"
     if outcome.status.startswith("shown"):
         first, _, second = note.partition(" against ")
-        return f"{outcome.status}{scope}: {shorten(first, 16)} against {shorten(second, 16)}"
+        return f"{outcome.status}{scope}: {first} against {second}"
     return f"{outcome.status}, {note}{scope}"
 
 

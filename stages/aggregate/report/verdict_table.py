@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from tabulate import tabulate
 from wcwidth import wcswidth
 
-from stages.aggregate.formatting import MISSING, decimals, harmless, number, place, shorten
+from stages.aggregate.formatting import MISSING, decimals, harmless, number, place
 from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.recommendation.records import Recommendation
 from stages.aggregate.report.scopes import SHORT, lead_bounds, score_interval, widest
@@ -14,15 +14,15 @@ from stages.aggregate.tables.summary import SummaryRow
 LEAST_LINES = 3
 """Header and two rows, of which the last may count those that are left out."""
 
-LONGEST_NAME, SHORTEST_NAME = 60, 5
-
 Column = tuple[str, str, str]
 """Heading, alignment, text."""
 
-Columns = Callable[[SummaryRow, str, int], list[Column]]
-"""The columns of a row: the score's name, then how many columns another name may take."""
+Columns = Callable[[SummaryRow, str], list[Column]]
+"""The columns of a row, of which one is headed by this name of the score."""
 
 BRIEFLY = "score"
+DISPENSABLE = ("acc.", "last", "lead (at least)", "lead", BRIEFLY)
+"""Columns that go, in this order, where names leave no room for them: a name is never cut, so that it can be typed."""
 
 
 def table(rows: Sequence[SummaryRow], found: Sequence[Recommendation], *, lines: int, width: int) -> str:
@@ -45,8 +45,8 @@ def table(rows: Sequence[SummaryRow], found: Sequence[Recommendation], *, lines:
     scope = widest(rows)
     score = harmless(metric_name(rows[0].metric))
 
-    def columns(row: SummaryRow, name: str, longest: int) -> list[Column]:
-        return _columns(row, name, scope, longest, several=several)
+    def columns(row: SummaryRow, name: str) -> list[Column]:
+        return _columns(row, name, scope, several=several)
 
     laid = _laid_out(shown, columns, score, width)
     return "\n".join([laid, *([_others(others, several=several)] if others and lines > room + 1 else [])])
@@ -64,15 +64,15 @@ def _others(rows: Sequence[SummaryRow], *, several: bool) -> str:
     return f"{len(rows)} more {what}{'s' if len(rows) > 1 else ''}: {span}"
 
 
-def _columns(row: SummaryRow, score: str, scope: Scope | None, longest: int, *, several: bool) -> list[Column]:
+def _columns(row: SummaryRow, score: str, scope: Scope | None, *, several: bool) -> list[Column]:
     known = score_interval(row, scope) if scope else ""
     head = f"{score}{f' [{SHORT[scope]}]' if scope else ''}"
-    dataset: list[Column] = [("dataset", "left", shorten(harmless(row.dataset), longest))]
+    dataset: list[Column] = [("dataset", "left", harmless(row.dataset))]
     accuracy: list[Column] = [("acc.", "right", number(row.accuracy))]
     last: list[Column] = [("last", "right", number(row.last_value))]
     return [
         *(dataset if several else []),
-        ("network", "left", shorten(harmless(row.model), longest)),
+        ("network", "left", harmless(row.model)),
         *([] if several else accuracy),
         ("best", "left", place(row.best_depth, row.last_depth)),
         (head, "left", f"{number(row.unseen)} {known}".rstrip()),
@@ -89,12 +89,11 @@ def _lead(row: SummaryRow, scope: Scope | None) -> str:
 
 
 def _laid_out(rows: Sequence[SummaryRow], columns: Columns, score: str, width: int) -> str:
-    """Lay rows out; where a line does not fit, the score goes without its name, and then names are cut."""
-    wanted = [(score, LONGEST_NAME), *((BRIEFLY, longest) for longest in range(LONGEST_NAME, SHORTEST_NAME, -1))]
-    if wcswidth(score) <= wcswidth(BRIEFLY):
-        wanted = [(score, longest) for _, longest in wanted]
-    for name, longest in wanted:
-        laid = [columns(row, name, longest) for row in rows]
+    """Lay rows out; where a line does not fit, the score goes without its name, and then columns go."""
+    brief = score if wcswidth(score) <= wcswidth(BRIEFLY) else BRIEFLY
+    for name, left_out in [(score, 0), *((brief, count) for count in range(len(DISPENSABLE) + 1))]:
+        dropped = {brief if heading == BRIEFLY else heading for heading in DISPENSABLE[:left_out]}
+        laid = [[cell for cell in columns(row, name) if cell[0].partition(" [")[0] not in dropped] for row in rows]
         header, aligned = [heading for heading, _, _ in laid[0]], [side for _, side, _ in laid[0]]
         cells = [header, *([text for _, _, text in row] for row in laid)]
         text = tabulate(cells, tablefmt="plain", colalign=aligned, disable_numparse=True)

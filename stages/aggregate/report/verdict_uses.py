@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.formatting import harmless, shorten
+from stages.aggregate.formatting import harmless
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.records import Recommendation
-from stages.aggregate.report.verdict_choice import LONGEST_NAME, best_network, useful_networks
+from stages.aggregate.report.verdict_choice import best_network, useful_networks
 from stages.aggregate.tables.summary import SummaryRow
 
 USES = {"classifier": ("probe_accuracy",), "retrieval": ("knn_purity", "map_at_r"), "discovery": ("nmi",)}
@@ -32,7 +32,7 @@ def uses(rows: Sequence[SummaryRow], found: Sequence[Recommendation]) -> list[st
     best = best_network(found)
     network = next((row for row in chosen if best is None or row.model == best.model), chosen[0])
     several = len(useful_networks(found)) > 1
-    whose = f" of {shorten(harmless(network.model), LONGEST_NAME)}" if several else ""
+    whose = f" of {harmless(network.model)}" if several else ""
     own = {row.metric: row.best_depth + 1 for row in rows if _same_curve(row, network)}
     texts = [_by_use(own, names) for names in (SHORT, SHORTER, SHORTEST)]
     if not texts[0]:
