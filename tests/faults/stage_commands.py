@@ -17,7 +17,8 @@ STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
 
 def command(stage: str) -> list[str]:
     """The command of a stage, of the cell `CELL`."""
-    return [sys.executable, *_filled(STAGES[stage]["cmd"]).split()[1:]]
+    item = " ".join(f"--{name} {CELL[name]}" for name in STAGES[stage].get("matrix", {}))
+    return [sys.executable, *STAGES[stage]["cmd"].replace("${item}", item).split()[1:]]
 
 
 def outputs(stage: str) -> list[str]:
