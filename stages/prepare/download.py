@@ -105,7 +105,7 @@ def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> N
             if error.response.status_code < requests.codes.server_error:
                 raise UserError(f"{url}: the server answers {error.response.status_code}; {advice}") from None
             last = error
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        except (requests.RequestException, ValueError) as error:  # ValueError: an address of which no host can be read
             last = error
         if _length(part) >= size:
             return
@@ -129,6 +129,8 @@ def _continue(url: str, part: Path, size: int) -> None:
             total = (size - (have if resumed else 0)) // BLOCK + 1
             for block in progress(response.iter_content(BLOCK), total=total, what=part.stem, unit="x 64 KiB"):
                 file.write(block)
+                if file.tell() > size:
+                    return  # another file, perhaps without an end; its hash will say so
 
 
 def _length(path: Path) -> int:

@@ -144,6 +144,18 @@ def test_a_part_beyond_the_servers_file_is_dropped(server, fetch, tmp_path):
     assert server.ranges[0] == f"bytes={len(CONTENT) + 1}-"
 
 
+def test_a_file_that_goes_on_beyond_its_size_is_not_read_to_its_end(fetch):
+    read = CONTENT[: 65536 * (1_000_000 // 65536 + 1)]
+    with pytest.raises(UserError, match=rf"found {hashlib.sha256(read).hexdigest()}; it was discarded"):
+        fetch(size=1_000_000)
+
+
+@pytest.mark.parametrize("url", ["https://a..b/x", "https://127.0.0.1:99999/x"])
+def test_an_address_without_a_possible_host_is_an_error_of_the_user(tmp_path, url):
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        download(url, tmp_path / "x", sha256=SHA256, size=SIZE, advice="", pause=0.001)
+
+
 def test_a_damaged_file_in_the_cache_is_named(fetch, tmp_path):
     fetch()
     (tmp_path / "cache" / "file.bin").write_bytes(b"x")
