@@ -1,12 +1,21 @@
-"""`source.json`: the committed file that says, for generated and downloaded datasets, what exactly the raw data are."""
+"""`source.json`: the committed file that says, for generated and downloaded datasets, what exactly the raw data are.
+
+It may also come from someone else, with a folder of raw data. So every text in it that reaches a program, an address or
+a path is held to a pattern of what is harmless there. These patterns match whole texts: pydantic's `$`, unlike that of
+`re`, does not match before a newline at the end.
+"""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
 from stages.shared.console import UserError
+from stages.shared.plain_text import shown
+
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9][A-Za-z0-9./:_~?=%+-]*$", max_length=1000)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SourceFile(BaseModel):
@@ -30,12 +39,15 @@ def read_source_file(raw: Path, model: type[F]) -> F:
     path = raw / SOURCE_FILE
     try:
         return model.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(f"{path}: no such file; it comes with the project: git checkout {path}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {field or 'content'}: {first['msg']}; restore it: git checkout {path}") from None
+        found = "" if first["type"] == "missing" else f", found {shown(first['input'])}"
+        raise UserError(
+            f"{path}: {field or 'content'}: {first['msg']}{found}; restore it: git checkout {path}"
+        ) from None
 
 
 def has_only_source_file(raw: Path) -> bool:

@@ -10,7 +10,7 @@ from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.regular_files import check_regular
-from stages.prepare.source_file import has_only_source_file
+from stages.prepare.source_file import has_only_source_file, read_source_file
 from stages.prepare.splits import plan_folds
 from stages.shared.console import UserError, errors_of
 from stages.shared.params import RunParams
@@ -81,20 +81,25 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     """Check that the grid's datasets have its folds, with an image of every class for each fold of the probe.
 
     Images are listed, not read. Those that would first be downloaded are not: of them the entry alone says which folds
-    there are, and of torchvision's datasets nothing does.
+    there are, and of torchvision's datasets nothing does. The `source.json` that names the download is read.
 
     Returns:
         What a user should know of datasets of few classes, a sentence each.
 
     Raises:
-        UserError: the splits cannot be made, a fold is not there, or a class has too few images for the probe.
+        UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or a
+            `source.json` is not valid.
     """
+    from stages.prepare.sources import SOURCE_FILES  # takes a second to import
+
     notes = []
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
         if isinstance(params, TorchvisionParams):
             continue
         if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
+            with errors_of(f"datasets.{dataset}"):
+                read_source_file(raw / dataset, SOURCE_FILES[params.source])
             folds = DatasetFolds.of_download(params)
             folds.check(dataset, config.run.folds, params)
         else:

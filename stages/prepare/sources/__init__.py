@@ -6,8 +6,9 @@ from typing import Any
 
 from stages.prepare.candidates import Listing
 from stages.prepare.limits import Resources
-from stages.prepare.sources.calligraphy import list_calligraphy
-from stages.prepare.sources.cifar100 import list_cifar100
+from stages.prepare.source_file import SourceFile
+from stages.prepare.sources.calligraphy import CalligraphyFile, list_calligraphy
+from stages.prepare.sources.cifar100 import Cifar100File, list_cifar100
 from stages.prepare.sources.folder import list_folder
 from stages.prepare.sources.handwriting import list_handwriting
 from stages.prepare.sources.table import list_table
@@ -24,3 +25,6 @@ SOURCES: dict[str, Source] = {
     "cifar100": list_cifar100,
     "torchvision": list_torchvision,
 }
+
+SOURCE_FILES: dict[str, type[SourceFile]] = {"calligraphy": CalligraphyFile, "cifar100": Cifar100File}
+"""Models of `source.json`, of the sources that download what it names."""

@@ -9,6 +9,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from stages.prepare.candidates import Listing
 from stages.prepare.class_folders import list_classes
@@ -16,15 +19,15 @@ from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.raw_files import FolderFiles, open_raw
-from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
+from stages.prepare.source_file import HttpsUrl, SourceFile, has_only_source_file, read_source_file
 from stages.shared.console import UserError
 
 
 class CalligraphyFile(SourceFile):
     """What `source.json` says: the repository and the commit."""
 
-    repository: str
-    commit: str
+    repository: HttpsUrl
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
 def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources: Resources) -> Listing:
@@ -38,7 +41,7 @@ def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources:
     if not has_only_source_file(raw):
         return list_classes(open_raw(raw, resources, refused=in_split), others="ignore")
     source = read_source_file(raw, CalligraphyFile)
-    folder = cache_folder() / f"calligraphy-{source.commit[:12]}"
+    folder = cache_folder() / f"calligraphy-{source.commit}"
     if not folder.exists():
         fetch_commit(source.repository, source.commit, folder, raw)
     return list_classes(FolderFiles(folder, resources.limits, refused=in_split), others="ignore")
@@ -52,6 +55,8 @@ def in_split(path: str) -> bool:
 def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
     """Fetch one commit's files; the folder appears only when they are whole, be it by another process.
 
+    A link in the repository becomes a file with its target's name: none leads out of the folder.
+
     Args:
         repository: its URL.
         commit: 40 hexadecimal digits.
@@ -64,14 +69,12 @@ def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=folder.name, dir=folder.parent) as scratch:
         work = Path(scratch) / "files"
-        advice = (
-            f"without a network: elsewhere, `git clone {repository}` and `git checkout {commit}`, "
-            f"then copy its train and test folders (or a tar of them) into {raw}"
-        )
+        advice = f"copy the train and test folders of that commit, or one tar of them, into {raw}"
+        unchanged = ["-c", "core.autocrlf=false", "-c", "core.symlinks=false"]
         for arguments in (
-            ["init", "--quiet", str(work)],
-            ["-C", str(work), "fetch", "--quiet", "--depth", "1", repository, commit],
-            ["-C", str(work), "-c", "core.autocrlf=false", "checkout", "--quiet", commit],
+            ["init", "--quiet", "--", str(work)],
+            ["-C", str(work), "fetch", "--quiet", "--depth", "1", "--", repository, commit],
+            ["-C", str(work), *unchanged, "checkout", "--quiet", commit, "--"],
         ):
             _git(arguments, f"{repository} at {commit}", advice)
         shutil.rmtree(work / ".git")
@@ -90,4 +93,4 @@ def _git(arguments: list[str], what: str, advice: str) -> None:
         raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"git exits {error.returncode}"])[-1]
-        raise UserError(f"{what}: cannot be fetched ({last}). Run it again, or {advice}") from None
+        raise UserError(f"{what}: cannot be fetched ({last}). Run it again, or without a network {advice}") from None

@@ -9,11 +9,12 @@ import tarfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import Field
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.class_folders import list_classes
@@ -21,7 +22,7 @@ from stages.prepare.download import cache_folder, download, verified
 from stages.prepare.limits import Resources
 from stages.prepare.params import Cifar100Params
 from stages.prepare.raw_files import open_raw
-from stages.prepare.source_file import SourceFile, has_only_source_file, read_source_file
+from stages.prepare.source_file import HttpsUrl, Sha256, SourceFile, has_only_source_file, read_source_file
 from stages.shared.console import UserError
 
 SIDE = 32  # pixels
@@ -39,9 +40,9 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 class Cifar100File(SourceFile):
     """What `source.json` says: where the authors' archive is, its SHA-256 and its size in bytes."""
 
-    url: str
-    sha256: str
-    size: int
+    url: HttpsUrl
+    sha256: Sha256
+    size: Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 def list_cifar100(raw: Path, params: Cifar100Params, seed: int, resources: Resources) -> Listing:

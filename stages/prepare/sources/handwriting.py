@@ -8,18 +8,20 @@ split and its number alone.
 import hashlib
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import fontpkg
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from pydantic import Field
 
 from stages.prepare.candidates import Candidate, Listing
 from stages.prepare.download import file_sha256
 from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
-from stages.prepare.source_file import SourceFile, read_source_file
+from stages.prepare.source_file import Sha256, SourceFile, read_source_file
 from stages.shared.console import UserError
+from stages.shared.params import Id
 from stages.shared.seeding import child_seed
 
 FONT_PIXELS = 128  # the size at which a word is drawn, before it is scaled down
@@ -28,24 +30,27 @@ DEGREES = 8.0  # rotation, to either side
 INK = (0, 90)  # grey levels
 SEED_NAME = "hands"  # the dataset's first name; another one would draw other images
 
+Word = Annotated[str, Field(pattern=r"^\p{L}[\p{L}\p{M}\p{N}'-]{0,39}$")]
+"""One line, and not so long that drawing it takes much memory."""
+
 
 class FontEntry(SourceFile):
     """One typeface: the PyPI package that carries it, its version, the font's file name and SHA-256."""
 
     about: str = ""
     license: str = ""
-    package: str
-    version: str
-    file: str
-    sha256: str
+    package: Annotated[str, Field(pattern=r"^fontpkg-[a-z0-9][a-z0-9-]*$", max_length=100)]
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=30)]
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_,.\[\]-]*$", max_length=200)]
+    sha256: Sha256
 
 
 class HandwritingFile(SourceFile):
     """What `source.json` says: the typefaces by class, the words, and the SHA-256 of the words joined by blanks."""
 
-    fonts: dict[str, FontEntry]
-    words: list[str]
-    words_sha256: str
+    fonts: dict[Id, FontEntry]
+    words: Annotated[list[Word], Field(min_length=1)]
+    words_sha256: Sha256
 
 
 def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: Resources) -> Listing:
@@ -74,23 +79,26 @@ def find_fonts(source: HandwritingFile, raw: Path) -> dict[str, Path]:
     """Find and verify the font file of each class.
 
     Raises:
-        UserError: naming every package that is missing, or a font with another SHA-256; with the command that fixes it.
+        UserError: naming every package that is missing, or a font with another SHA-256.
     """
     paths, missing = {}, []
     for label, entry in source.fonts.items():
         try:
             paths[label] = fontpkg.path(entry.package.removeprefix("fontpkg-"))
         except fontpkg.FontpkgError:
-            missing.append(f"{entry.package}=={entry.version}")
+            missing.append(f"{entry.package} {entry.version}")
     if missing:
-        raise UserError(f"{raw}: needs font packages that are not installed: python -m pip install {' '.join(missing)}")
+        raise UserError(
+            f"{raw}: needs font packages that are not installed: {', '.join(missing)}; `python -m pip install .` "
+            "installs those of the project; a package is code, so install another one only if you trust its author"
+        )
     for label, path in paths.items():
         entry = source.fonts[label]
         if path.name != entry.file or file_sha256(path) != entry.sha256:
             raise UserError(
                 f"{raw}: the font of class {label!r} must be {entry.file} with SHA-256 {entry.sha256[:12]}..., "
-                f"found {path.name} with {file_sha256(path)[:12]}...: "
-                f"python -m pip install --force-reinstall {entry.package}=={entry.version}"
+                f"found {path.name} with {file_sha256(path)[:12]}...; if {entry.package} {entry.version} is a "
+                "package of the project, uninstall it and run `python -m pip install .`"
             )
     return paths
 

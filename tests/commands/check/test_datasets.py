@@ -1,6 +1,8 @@
 """The grid's datasets before a run: raw folders that are there, classes with images enough."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from stages.commands.config import Config
 from stages.prepare.sources import SOURCES
 from stages.shared.console import UserError
 from stages.shared.params import RunParams
-from tests.commands.edited import COMMITTED, config
+from tests.commands.edited import COMMITTED, ROOT, config
 
 MINE = RunParams(datasets=["mine"], models=["m"], folds=[0], seeds=[0])
 
@@ -48,12 +50,30 @@ def test_what_would_be_downloaded_is_not_listed(tmp_path: Path, monkeypatch: pyt
     for source in ("calligraphy", "cifar100", "torchvision"):
         monkeypatch.delitem(SOURCES, source)
     for dataset in ("calligraphy", "cifar100"):
-        (tmp_path / dataset).mkdir()
-        (tmp_path / dataset / "source.json").write_text("{}")
+        shutil.copytree(ROOT / "data" / "raw" / dataset, tmp_path / dataset)
     (tmp_path / "public").mkdir()
     public = {"source": "torchvision", "name": "EuroSAT", "image_size": 64}
     grid = ["calligraphy", "cifar100", "public"]
     check_classes(config({"datasets.public": public, "run.datasets": grid}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes"),
+    [
+        ("calligraphy", {"repository": "--upload-pack=touch PWNED;", "commit": "."}),
+        ("calligraphy", {"commit": "a" * 40 + "\n"}),
+        ("cifar100", {"url": "file:///etc/passwd"}),
+    ],
+)
+def test_a_source_file_that_names_another_kind_of_download_is_refused(tmp_path, monkeypatch, dataset, changes):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "data" / "raw" / dataset, tmp_path / dataset)
+    source = tmp_path / dataset / "source.json"
+    source.write_text(json.dumps(json.loads(source.read_text()) | changes))
+    message = rf"datasets\.{dataset}: .*source\.json: {next(iter(changes))}: .*, found .*; restore it"
+    with pytest.raises(UserError, match=message):
+        check_classes(config({"run.datasets": [dataset]}), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [dataset]
 
 
 def test_only_the_folds_of_the_grid_need_images_enough(tmp_path: Path):

@@ -7,12 +7,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import CalligraphyParams
-from stages.prepare.sources.calligraphy import list_calligraphy
+from stages.prepare.sources.calligraphy import fetch_commit, list_calligraphy
 from stages.shared.console import UserError
 from tests.serving import serving
 
 PARAMS = CalligraphyParams(source="calligraphy", image_size=64)
+ADDRESS = "https://git.example/"
+"""Where the repositories are, as `source.json` says; git itself is told where to look instead."""
 
 
 def git(folder, *arguments):
@@ -33,16 +36,29 @@ def repository(make_folder):
 
 
 @pytest.fixture
-def raw(tmp_path, repository, monkeypatch):
+def look_in(monkeypatch):
+    """Have git look for the repositories of ADDRESS elsewhere."""
+
+    def look(place):
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{place}/.insteadOf")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", ADDRESS)
+
+    return look
+
+
+@pytest.fixture
+def raw(tmp_path, repository, look_in, monkeypatch):
     """A raw folder that holds only source.json, and an empty cache."""
     monkeypatch.setenv("WHICHLAYER_CACHE", str(tmp_path / "cache"))
+    look_in(f"file://{repository.parent}")
     (tmp_path / "calligraphy").mkdir()
 
     def write(**values):
         source = {
             "about": "",
             "license": "",
-            "repository": f"file://{repository}",
+            "repository": f"{ADDRESS}{repository.name}",
             "commit": git(repository, "rev-parse", "HEAD"),
         }
         (tmp_path / "calligraphy" / "source.json").write_text(json.dumps({**source, **values}))
@@ -64,13 +80,13 @@ def test_the_commit_is_fetched_once_into_the_cache(raw, resources, repository, t
     assert ids(listing) == EXPECTED
     assert listing.candidates[0].content() == (repository / "test/bdsr/00.png").read_bytes()
     assert [p.name for p in folder.iterdir()] == ["source.json"]
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == [f"calligraphy-{git(repository, 'rev-parse', 'HEAD')}"]
     repository.rename(tmp_path / "gone")
     assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
 
 
 def test_a_commit_that_cannot_be_fetched_leaves_nothing(raw, resources, tmp_path):
-    with pytest.raises(UserError, match=r"at 0{40}: cannot be fetched .*without a network: .*git clone.*calligraphy"):
+    with pytest.raises(UserError, match=r"at 0{40}: cannot be fetched .*without a network copy .* into .*/calligraphy"):
         list_calligraphy(raw(commit="0" * 40), PARAMS, 0, resources)
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -84,7 +100,7 @@ def test_without_git_it_says_so(raw, resources, monkeypatch):
 
 @pytest.mark.parametrize("below", ["", "clone"])
 def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, below):
-    folder = raw(repository="file:///nowhere")
+    folder = raw(repository=f"{ADDRESS}nowhere")
     (folder / below).mkdir(exist_ok=True)
     for name in ("train", "test", "train_20"):
         (repository / name).rename(folder / below / name)
@@ -93,7 +109,7 @@ def test_a_whole_clone_may_lie_in_the_raw_folder(raw, repository, resources, bel
 
 @pytest.mark.parametrize("path", ["train/csl", "test"])
 def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path):
-    folder = raw(repository="file:///nowhere")
+    folder = raw(repository=f"{ADDRESS}nowhere")
     for name in ("train", "test"):
         (repository / name).rename(folder / name)
     (folder / path).rename(folder.parent / "elsewhere")
@@ -103,10 +119,47 @@ def test_a_link_to_images_that_count_is_refused(raw, repository, resources, path
 
 
 def test_local_images_are_used_first(raw, repository, resources):
-    folder = raw(repository="file:///nowhere")
+    folder = raw(repository=f"{ADDRESS}nowhere")
     for split in ("train", "test"):
         (repository / split).rename(folder / split)
     assert ids(list_calligraphy(folder, PARAMS, 0, resources)) == EXPECTED
+
+
+def test_a_link_in_the_repository_leads_nowhere(raw, repository, resources, save_image, tmp_path):
+    save_image(tmp_path / "own.png", 99)
+    (repository / "train" / "csl" / "own.png").symlink_to(tmp_path / "own.png")
+    (repository / "train" / "hy").symlink_to(tmp_path)
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "y")
+    contents = {c.sample_id: c.content() for c in list_calligraphy(raw(), PARAMS, 0, resources).candidates}
+    assert contents.keys() - set(EXPECTED) == {"train/csl/own.png"}
+    assert contents["train/csl/own.png"] == str(tmp_path / "own.png").encode()
+
+
+# --- a source.json from someone else
+
+
+def test_a_repository_that_git_would_take_for_an_option_runs_nothing(raw, tmp_path):
+    folder = raw(repository=f"--upload-pack=touch {tmp_path}/PWNED;", commit=".")
+    with pytest.raises(UserError, match=r"datasets\.mine: .*source\.json: repository: .*, found '--upload-pack=touch "):
+        prepare_dataset(folder, tmp_path / "out", PARAMS, 0, "mine")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["calligraphy", "raw"]
+
+
+def test_git_takes_neither_text_for_an_option(raw, repository, tmp_path):
+    """Even where nothing was checked before."""
+    folder, option = raw(), f"--upload-pack=touch {tmp_path}/PWNED;"
+    for texts in ((option, "."), (f"file://{repository}", option)):
+        with pytest.raises(UserError, match="cannot be fetched"):
+            fetch_commit(*texts, tmp_path / "cache" / "files", folder)
+    assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize("commit", ["A" * 40, "a" * 39, "a" * 40 + "\n", "../../../" + "a" * 31, "-" * 40, "HEAD", "."])
+def test_a_commit_is_40_hexadecimal_digits(raw, resources, tmp_path, commit):
+    with pytest.raises(UserError, match=r"source\.json: commit: .*, found "):
+        list_calligraphy(raw(commit=commit), PARAMS, 0, resources)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["calligraphy", "raw"]
 
 
 # --- over HTTP
@@ -137,22 +190,22 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(repository):
+def server(repository, raw, look_in):
     """A server of the repository, which may spoil the packed files on the way."""
     git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.folder, server.spoil = repository.parent, lambda body: body
     with serving(server) as url:
-        server.url = f"{url}/{repository.name}"
+        look_in(url)
         yield server
 
 
 def test_a_commit_is_fetched_over_http(server, raw, resources):
-    assert ids(list_calligraphy(raw(repository=server.url), PARAMS, 0, resources)) == EXPECTED
+    assert ids(list_calligraphy(raw(), PARAMS, 0, resources)) == EXPECTED
 
 
 def test_a_folder_that_another_process_finished_meanwhile_is_used(server, raw, resources, tmp_path):
-    folder = raw(repository=server.url)
+    folder = raw()
     others = []
 
     def overtake(body):
@@ -174,9 +227,9 @@ def test_a_folder_that_another_process_finished_meanwhile_is_used(server, raw, r
     ],
 )
 def test_a_spoiled_transfer_leaves_nothing_and_is_made_good_by_another(spoil, server, raw, resources, tmp_path):
-    folder = raw(repository=server.url)
+    folder = raw()
     server.spoil = spoil
-    with pytest.raises(UserError, match=r"cannot be fetched \(.+\)\. Run it again, or without a network"):
+    with pytest.raises(UserError, match=r"cannot be fetched \(.+\)\. Run it again, or without a network copy"):
         list_calligraphy(folder, PARAMS, 0, resources)
     assert list((tmp_path / "cache").iterdir()) == []
     server.spoil = lambda body: body

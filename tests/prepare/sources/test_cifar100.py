@@ -45,7 +45,7 @@ def raw(tmp_path, archive, monkeypatch):
     folder = tmp_path / "cifar100"
     folder.mkdir()
     content = archive.read_bytes()
-    source = {"about": "", "license": "", "url": "http://127.0.0.1:9/x", "size": len(content)}
+    source = {"about": "", "license": "", "url": "https://127.0.0.1:9/x", "size": len(content)}
     source["sha256"] = hashlib.sha256(content).hexdigest()
     (folder / "source.json").write_text(json.dumps(source))
     return folder
@@ -88,6 +88,17 @@ def test_without_a_network_it_says_where_to_put_the_file(raw, resources, monkeyp
     monkeypatch.setattr("stages.prepare.download.time.sleep", lambda seconds: None)
     with pytest.raises(UserError, match=r"without a network: download .* put it at .*cifar100/cifar-100-python.tar.gz"):
         list_cifar100(raw, PARAMS, 0, resources)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"url": "file:///etc/passwd"}, {"sha256": "A" * 64}, {"size": 0}, {"size": 2_000_000_000}]
+)
+def test_a_source_file_from_someone_else_is_checked_before_a_download(raw, resources, tmp_path, changes):
+    content = json.loads((raw / "source.json").read_text())
+    (raw / "source.json").write_text(json.dumps(content | changes))
+    with pytest.raises(UserError, match=rf"source\.json: {next(iter(changes))}: "):
+        list_cifar100(raw, PARAMS, 0, resources)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_an_object_in_the_archive_is_not_loaded_though_its_checksum_is_right(raw, tmp_path, resources):
