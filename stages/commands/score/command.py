@@ -39,9 +39,9 @@ def score(
 ) -> None:
     """Score embeddings that any tool made: print the verdict, and write the workflow's tables and figures.
 
-    FILE is an .npz file or the folder of a Zarr group: an array (N, D) per layer and `labels` (N,), of classes that the
-    network was not trained on; below `seen/` the same of classes that it was. Several files are folds, each with
-    classes of its own: three or more tell about other classes, too.
+    FILE is an .npz file or the folder of a Zarr group of format 3: an array (N, D) per layer and `labels` (N,), of
+    classes that the network was not trained on; below `seen/` the same of classes that it was. Several files are folds,
+    each with classes of its own: three or more tell about other classes, too.
 
     Scores and their settings are those of the sections `measure` and `aggregate` of params.yaml.
     """

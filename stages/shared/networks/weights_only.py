@@ -16,7 +16,7 @@ def without_advice(error: Exception) -> str:
     """A library's words but the sentences that advise to run what a file or a repository says."""
     sentences = re.split(r"(?<=[.!?])\s+|\n+", str(error).strip())
     kept = [sentence for sentence in sentences if not WEAKENS.search(sentence)]
-    return " ".join(kept) or "it would run code that is neither this project's nor the library's"
+    return " ".join(kept) if kept else "it would run code that is neither this project's nor the library's"
 
 
 @contextmanager

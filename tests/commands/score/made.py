@@ -31,8 +31,8 @@ def write_npz(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def write_zarr(path: Path, content: dict[str, Any]) -> Path:
-    group = zarr.create_group(path)
+def write_zarr(path: Path, content: dict[str, Any], *, zarr_format: int = 3) -> Path:
+    group = zarr.create_group(path, zarr_format=zarr_format)
     for name, values in content.items():
         kind = str if values.dtype.kind == "U" else values.dtype
         array = group.create_array(name, shape=values.shape, dtype=kind)

@@ -58,6 +58,10 @@ def test_no_advice_to_run_code_is_passed_on(said: str, kept: str):
     )
 
 
+def test_an_error_without_words_says_nothing_of_code():
+    assert without_advice(EOFError()) == ""
+
+
 def test_what_is_downloaded_is_loaded_so(evil: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("stages.shared.networks.hub._answers", lambda url: True)
     with hub_access("a network"), pytest.raises(Exception, match="Weights only load failed"):

@@ -1,0 +1,208 @@
+"""Files of strangers: nothing that they hold is run, and whatever is wrong with them is one message."""
+
+import ast
+import json
+import pickle
+import random
+import shutil
+import zipfile
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import numcodecs.pickles
+import numpy as np
+import pytest
+import zarr
+from zarr.registry import register_codec
+
+from stages.commands.score.arrays_file import open_arrays
+from stages.commands.score.embedding_file import read_embedding_file
+from stages.shared.console import UserError
+from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
+from tests.faults.params import mutated, mutated_text
+from tests.faults.pickles import PICKLES, Evil, list_in_group, pickled_array
+from tests.faults.test_params import check_message
+
+CONTENT = arrays() | {"layers": np.array(list(WIDTHS))}
+
+
+def read_all(path: Path) -> None:
+    """Read every value."""
+    with ExitStack() as resources:
+        found = read_embedding_file(open_arrays(path, resources))
+        for layer in found.layers:
+            for split in found.labels:
+                found.features(layer, split)
+
+
+def of_format_2(path: Path, codecs: dict[str, Any]) -> zarr.Group:
+    (path / "labels" / ".zarray").write_text(json.dumps(pickled_array(codecs)))
+    return zarr.open_group(path)
+
+
+def listed_in_a_group_of_format_3(path: Path, codecs: dict[str, Any]) -> zarr.Group:
+    list_in_group(path, labels=pickled_array(codecs))
+    return zarr.open_group(path, zarr_format=3)
+
+
+def of_format_2_in_a_file_of_format_3(path: Path, codecs: dict[str, Any]) -> dict[str, zarr.Array]:
+    described = pickled_array(codecs) | {"node_type": "array"}
+    (path / "labels" / "zarr.json").write_text(json.dumps(described))
+    return {"labels": zarr.open_array(path / "labels", zarr_format=3)}
+
+
+@pytest.mark.parametrize("codecs", PICKLES.values(), ids=PICKLES)
+@pytest.mark.parametrize(
+    ("hide", "message"),
+    [
+        (of_format_2, r"a: must be of Zarr format 3, found format 2, whose arrays may run code when read; write it"),
+        (listed_in_a_group_of_format_3, r"a: must be .* and readable; found FileNotFoundError: .*labels/zarr\.json"),
+        (of_format_2_in_a_file_of_format_3, r"a/labels: must be of Zarr format 3, found format 2, whose arrays may"),
+    ],
+    ids=["format 2", "listed in format 3", "file of format 3"],
+)
+def test_no_pickle_of_a_zarr_group_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hide: Callable[..., Any], codecs: dict[str, Any], message: str
+):
+    monkeypatch.setattr(numcodecs.pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)  # as before numcodecs 0.16.6
+    path, ran = write_zarr(tmp_path / "a", CONTENT, zarr_format=2 if hide is of_format_2 else 3), tmp_path / "ran"
+    shutil.rmtree(path / "labels")
+    (path / "labels").mkdir()
+    (path / "labels" / "0").write_bytes(pickle.dumps(Evil(ran)))
+    opened = hide(path, codecs)
+    with suppress(TypeError):
+        opened["labels"][...]
+    assert ran.exists()  # where zarr alone reads it
+    ran.unlink()
+    with pytest.raises(UserError, match=message):
+        read_all(path)
+    assert not ran.exists()
+
+
+class Foreign:
+    """A codec that an installed package has registered with zarr."""
+
+    runs = 0
+
+    @classmethod
+    def from_dict(cls, described: dict[str, Any]) -> None:
+        cls.runs += 1
+        raise ValueError("foreign")
+
+
+def write_sharded(path: Path) -> Path:
+    """Write texts in shards, and a layer with every other codec of the list."""
+    group = zarr.open_group(write_zarr(path, {name: CONTENT[name] for name in ("blocks.0", "layers")}))
+    labels = group.create_array("labels", shape=(28,), dtype=str, chunks=(14,), shards=(28,))
+    labels[:] = CONTENT["labels"].astype(object)
+    group.create_array(
+        "stem",
+        data=CONTENT["stem"],
+        filters=[zarr.codecs.TransposeCodec(order=(1, 0))],
+        compressors=[zarr.codecs.BloscCodec(), zarr.codecs.GzipCodec(), zarr.codecs.Crc32cCodec()],
+    )
+    (path / ".DS_Store").touch()
+    return path
+
+
+def test_what_other_tools_write_is_read(tmp_path: Path):
+    with ExitStack() as resources:
+        found = read_embedding_file(open_arrays(write_sharded(tmp_path / "a"), resources))
+        np.testing.assert_array_equal(found.labels["unseen"], CONTENT["labels"])
+        for layer in found.layers:
+            np.testing.assert_array_equal(found.features(layer, "unseen"), CONTENT[layer.name])
+
+
+@pytest.mark.parametrize("inside", [None, "codecs", "index_codecs"])
+def test_no_codec_runs_but_those_of_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str | None):
+    monkeypatch.setattr(Foreign, "runs", 0)
+    register_codec("tests.foreign", Foreign)  # type: ignore[arg-type]
+    path = write_sharded(tmp_path / "a")
+    name = "labels" if inside else "stem"
+    file = path / name / "zarr.json"
+    described = json.loads(file.read_bytes())
+    codecs = described["codecs"][0]["configuration"][inside] if inside else described["codecs"]
+    codecs.append({"name": "tests.foreign", "configuration": {}})
+    file.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="foreign"):
+        zarr.open_group(path)[name]
+    assert Foreign.runs == 1
+    with pytest.raises(UserError, match=rf"{name}: must be stored with none but the codecs .*, found 'tests\.foreign'"):
+        read_all(path)
+    assert Foreign.runs == 1
+
+
+def test_no_advice_of_numpy_to_trust_the_file_is_passed_on(tmp_path: Path):
+    write_with_header(write_npz(tmp_path / "a.npz", CONTENT), "stem.npy", " " * 20_000)
+    with pytest.raises(
+        UserError, match=r"found ValueError: Header info length \(20000\) is large and may not"
+    ) as caught:
+        read_all(tmp_path / "a.npz")
+    assert "pickle" not in str(caught.value)
+
+
+def write_with_header(path: Path, member: str, header: str) -> None:
+    """Replace the header of one array of an .npz file."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    whole, encoded = members[member], header.encode("latin-1", "replace")[: 2**16 - 1]
+    values = whole[10 + int.from_bytes(whole[8:10], "little") :]
+    members[member] = whole[:8] + len(encoded).to_bytes(2, "little") + encoded + values
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def is_refused(path: Path) -> bool:
+    try:
+        read_all(path)
+    except UserError as error:
+        check_message(error)
+        return True
+    return False
+
+
+def test_wrong_metadata_of_a_zarr_group_is_one_message(tmp_path: Path):
+    whole = write_zarr(tmp_path / "seen", with_seen() | {"layers": CONTENT["layers"]}), write_sharded(tmp_path / "a")
+    files = [(path, file, file.read_text()) for path in whole for file in sorted(path.rglob("zarr.json"))]
+    refused = 0
+    for seed in range(200):
+        path, file, text = files[seed % len(files)]
+        changed = mutated_text(text, seed) if seed % 2 else json.dumps(mutated(json.loads(text), seed))
+        if large(changed):
+            continue
+        file.write_bytes(changed.encode("utf-8", "surrogatepass"))
+        refused += is_refused(path)
+        file.write_text(text)
+    assert 80 <= refused < 200
+
+
+def large(metadata: str) -> bool:
+    """Whether an array would take memory that this machine may lack."""
+    with suppress(Exception):
+        return bool(np.prod(json.loads(metadata)["shape"], dtype=float) > 1e5)
+    return False
+
+
+NESTED = ["(", "[", "{", "-", "not ", "'", '"""', "\\", "1+"]
+
+
+def test_a_wrong_header_of_an_npz_file_is_one_message(tmp_path: Path):
+    path, refused = tmp_path / "a.npz", 0
+    for seed in range(120):
+        rng = random.Random(seed)
+        write_npz(path, CONTENT)
+        member = rng.choice([f"{name}.npy" for name in CONTENT])
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            header = file.read(128)[10:].decode("latin-1")
+        shape_and_type = ast.literal_eval(header)
+        changed = [
+            mutated_text(header, seed),
+            repr(mutated(shape_and_type, seed)),
+            rng.choice(NESTED) * rng.choice([1, 50, 3000]),
+        ][seed % 3]
+        write_with_header(path, member, changed)
+        refused += is_refused(path)
+    assert 60 <= refused < 120
