@@ -193,7 +193,7 @@ def _check_there(path: Path) -> None:
 def _open(path: Path) -> Embeddings:
     _check_there(path)
     digests = check_described(path, COORDINATES, LAST_STEP)
-    group = zarr.open_group(path, mode="r")
+    group = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
     attrs = group.attrs.asdict()
     samples = pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS})
     store = Embeddings(

@@ -150,7 +150,7 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     digests.check_sizes(STORE).check(f"{STORE}/zarr.json", f"{STORE}/pixels/zarr.json")
     manifest = read_manifest(digests)
     splits = _read_fold(path, fold, manifest, digests.record)
-    group = zarr.open_group(path / STORE, mode="r")
+    group = zarr.open_group(path / STORE, mode="r", zarr_format=3, use_consolidated=False)
     attrs, pixels = group.attrs.asdict(), group["pixels"]
     if pixels.shape[:1] != (len(manifest),):
         raise UserError(

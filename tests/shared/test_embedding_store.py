@@ -12,6 +12,7 @@ from stages.shared import embedding_writer as module
 from stages.shared.console import UserError
 from stages.shared.embedding_store import Layer, open_embeddings
 from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
+from tests.faults.pickles import PICKLES, list_in_group, pickled_array
 
 COUNT, STEPS = 23, (0, 50)
 LAYERS = [
@@ -196,6 +197,14 @@ def test_arrays_must_be_those_that_the_attributes_name(tmp_path: Path, change: A
     write_store_digests(tmp_path / "e", {})
     with pytest.raises(UserError, match=message):
         open_embeddings(tmp_path / "e")
+
+
+def test_arrays_are_those_of_their_own_metadata_not_of_what_the_group_lists(tmp_path: Path):
+    write(tmp_path / "e", arrays())
+    samples = open_embeddings(tmp_path / "e").samples
+    list_in_group(tmp_path / "e", sample_id=pickled_array(PICKLES["filter"], 23))
+    write_store_digests(tmp_path / "e", {})
+    pd.testing.assert_frame_equal(open_embeddings(tmp_path / "e").samples, samples)
 
 
 def test_two_stores_of_the_same_values_are_the_same_files(tmp_path: Path):

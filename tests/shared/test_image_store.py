@@ -11,6 +11,7 @@ from stages.shared.digests import write_digests
 from stages.shared.image_files import FORMAT
 from stages.shared.image_store import MANIFEST_COLUMNS, batch_rows, fold_files, open_images
 from stages.shared.image_writer import write_fold, write_images
+from tests.faults.pickles import PICKLES, list_in_group, pickled_array
 from tests.packed import pack
 
 SIZE = 8
@@ -138,6 +139,16 @@ def test_a_store_of_fewer_images_than_its_manifest_is_refused(tmp_path: Path):
     write_fold(tmp_path / "d", "0", splits)
     with pytest.raises(UserError, match=r"images\.zarr and manifest\.csv must have as many images, found 12 and 11"):
         open_images(tmp_path / "d", "0")
+
+
+def test_arrays_are_those_of_their_own_metadata_not_of_what_the_group_lists(tmp_path: Path):
+    data = pixels(12)
+    write(tmp_path / "d", manifest(), data)
+    store = tmp_path / "d" / "images.zarr"
+    list_in_group(store, pixels=pickled_array(PICKLES["filter"], 12))
+    write_digests(tmp_path / "d" / "digests.json", [store.with_name("manifest.csv"), store], format=FORMAT, of={})
+    write_fold(tmp_path / "d", "0", manifest().assign(split=SPLITS))
+    np.testing.assert_array_equal(open_images(tmp_path / "d", "0").read(np.arange(12)), data)
 
 
 def test_a_flipped_bit_is_not_read_as_an_image(tmp_path: Path):
