@@ -27,6 +27,7 @@ from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
 from stages.commands.features.image_files import ImageFiles, refuse_unreadable
 from stages.prepare.decode_many import decode_many
 from stages.shared.console import UserError, progress
+from stages.shared.networks.weights_only import without_advice
 from stages.shared.plain_text import plain
 
 IMAGES_PER_SHARD = 1024
@@ -163,7 +164,7 @@ class Shards:
         try:
             return self._read(start)
         except DAMAGED as error:
-            found = f"{self._paths[start]}: damaged ({error or type(error).__name__})"
+            found = f"{self._paths[start]}: damaged ({without_advice(error) or type(error).__name__})"
             print(plain(f"features: {found}; its images are embedded again"), file=sys.stderr, flush=True)
             return None
 
