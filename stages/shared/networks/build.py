@@ -1,8 +1,11 @@
 """Networks of four libraries, built from a params entry. Importing this imports torch, but no network library."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from traceback import walk_tb
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -60,11 +63,12 @@ def explain_failure(params: NetworkParams) -> Iterator[None]:
     """Turn what a library raises for an architecture that cannot be into a UserError with the library's own words.
 
     Want of memory, which torch raises as a RuntimeError, stays as it is, unless no such machine could hold the network.
+    So does a defect of this project, such as that it does not fit a library's version: its traceback is needed.
     """
     try:
         yield
-    except (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        if explain(error) and not exceeds_machine(error):
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if _is_defect(error) or (explain(error) and not exceeds_machine(error)):
             error.add_note(f"network {params.name!r} of {params.library} on images of {params.image_size} px")
             raise
         overrides = f" with config {params.config}" if params.config else ""
@@ -72,6 +76,18 @@ def explain_failure(params: NetworkParams) -> Iterator[None]:
             f"network {params.name!r} of {params.library} cannot be built and run on images of {params.image_size} px"
             f"{overrides}: {type(error).__name__}: {without_advice(error)}; change image_size or config"
         ) from error
+
+
+def _is_defect(error: Exception) -> bool:
+    """Return whether an error is not about the architecture, though libraries raise the same types for that.
+
+    It is not where a module lacks a name, or where this project's code raised it, be it within Python's own modules.
+    """
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        return True
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    packages = [name.partition(".")[0] for name in modules]
+    return [package for package in packages if package not in sys.stdlib_module_names][-1] == "stages"
 
 
 def _check_output(network: Network, params: NetworkParams, classes: int) -> None:

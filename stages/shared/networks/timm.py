@@ -22,6 +22,8 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     arguments = {**_size_argument(name, params), **(params.config or {})}
     module = timm.create_model(name, pretrained=False, num_classes=classes, **arguments)
     cfg = cast(dict[str, Any], module.pretrained_cfg)
+    if not cfg["classifier"]:
+        raise UserError(f"network.name: timm's {params.name} must have a classifier, found none; name another network")
     head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
     refresh_head(module, head)
     if load_weights:

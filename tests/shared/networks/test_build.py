@@ -1,6 +1,7 @@
 """Building networks: seeds, sizes, heads, normalization, and every name that does not exist."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from stages.shared.console import UserError
 from stages.shared.networks.build import build_network, build_skeleton
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.transformers import ARCHITECTURES
+from stages.shared.networks.transformers import ARCHITECTURES, Architecture
 from stages.shared.resources import explain
 
 torch.set_num_threads(1)
@@ -185,6 +186,60 @@ def test_weights_of_which_the_library_has_several_must_be_named() -> None:
 def test_a_wrong_override_is_named(key: str, config: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build_network(params(**{**SMALL[key], "config": config}), 3, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "config", "error"),
+    [
+        ("timm vit", {"patch_size": 0}, "ZeroDivisionError"),
+        ("timm vit", {"num_heads": 0}, "ZeroDivisionError"),
+        ("timm vit", {"act_layer": "jelu"}, "KeyError"),
+        ("timm vit", {"embed_dim": "wide"}, "TypeError"),
+        ("timm vit", {"embed_dim": 47}, "AssertionError"),
+        ("transformers", {"hidden_act": "jelu"}, "KeyError"),
+        ("open_clip", {"patch_size": 0}, "ZeroDivisionError"),
+        ("torchvision", {"norm_layer": "batch"}, "TypeError"),
+    ],
+)
+def test_what_a_library_raises_for_an_override_is_one_sentence(key: str, config: dict[str, Any], error: str) -> None:
+    entry = params(**{**SMALL[key], "config": {**SMALL[key].get("config", {}), **config}})
+    with pytest.raises(UserError, match=rf"with config .*: {error}: .*; change image_size or config$"):
+        build_network(entry, 3, seed=0)
+
+
+class Unsigned(torch.nn.Module):
+    __signature__ = "none that Python's inspect takes"
+
+
+@pytest.mark.parametrize(
+    ("key", "function", "built", "error", "where"),
+    [
+        ("timm resnet", "timm.create_model", SimpleNamespace(pretrained_cfg={}), KeyError, "networks/timm.py"),
+        ("timm resnet", "timm.get_pretrained_cfg", None, AttributeError, "networks/timm.py"),
+        ("torchvision", "torchvision.models.get_model", Unsigned(), TypeError, "/inspect.py"),
+    ],
+)
+def test_an_error_of_this_project_s_own_code_keeps_its_traceback(
+    key: str, function: str, built: object, error: type[Exception], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here an adapter meets what it does not expect of a library."""
+    monkeypatch.setattr(function, lambda *_, **__: built)
+    with pytest.raises(error) as caught:
+        build_network(params(**{**SMALL[key], "config": {"width_mult": 1}}), 3, seed=0)
+    assert caught.traceback[-1].path.as_posix().endswith(where)
+    assert caught.value.__notes__ == [f"network {SMALL[key]['name']!r} of {SMALL[key]['library']} on images of 32 px"]
+
+
+def test_a_name_that_a_library_lacks_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers raises it itself, in its own code."""
+    monkeypatch.setitem(ARCHITECTURES, "microsoft/resnet-50", Architecture("ResNetConfigOfAnotherVersion"))
+    with pytest.raises(AttributeError, match="transformers has no attribute ResNetConfigOfAnotherVersion"):
+        build_network(params(**SMALL["transformers"]), 3, seed=0)
+
+
+def test_a_network_without_a_classifier_is_named() -> None:
+    with pytest.raises(UserError, match=r"timm's qwen3_vit_88m_enc must have a classifier, found none; name another"):
+        build_skeleton(params(library="timm", name="qwen3_vit_88m_enc", image_size=32), 3)
 
 
 def test_an_impossible_image_size_fails_while_building() -> None:
