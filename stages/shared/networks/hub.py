@@ -1,25 +1,31 @@
 """Downloads from the libraries' hubs: verified, and where there is no network failing at once, with what to do."""
 
 import logging
-from collections.abc import Iterator
+import pickle
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from safetensors import SafetensorError
 
 from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.verified import check_torch_file, verified
+from stages.shared.networks.verified import check_torch_file, private, verified
 from stages.shared.networks.weights_file import check_file
 from stages.shared.networks.weights_only import weights_only, without_advice
-from stages.shared.resources import explain
+from stages.shared.resources import chain, explain
 
 TIMEOUT_SECONDS = 3.0
+YOUR_OWN = "weights: {source: file, path: ...}"
+
+CONTENT_ERRORS = (RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError)
+"""What libraries raise for a file of weights that is not what it should be."""
 
 
 @contextmanager
-def hub_access(what: str, url: str | None = None) -> Iterator[None]:
+def hub_access(what: str, url: str | None = None, *, files: Iterable[str] = ("weights",)) -> Iterator[None]:
     """Run a download: from the cache alone if the hub does not answer, instead of minutes of retries.
 
     What is downloaded, and what is in the cache, is compared with its hash and loaded as tensors alone.
@@ -27,23 +33,22 @@ def hub_access(what: str, url: str | None = None) -> Iterator[None]:
     Args:
         what: what is being downloaded, for the message.
         url: the server; by default the Hugging Face hub.
+        files: keys of `verified.FILES`: what is loaded from the hub.
 
     Raises:
         UserError: what is neither in the cache nor can be downloaded, is damaged, or finds no room on the disk.
+        LibraryVersionError: what was loaded was not compared with its hash, because of a library's version.
     """
     from huggingface_hub import constants
 
-    before, server = constants.HF_HUB_OFFLINE, url or constants.ENDPOINT
-    reachable = not before and _answers(server)
-    constants.HF_HUB_OFFLINE = not reachable  # timm and open_clip take no `local_files_only`
-    logging.disable(logging.NOTSET if reachable else logging.CRITICAL)  # the libraries' reports of what is said below
+    before, silence = private(constants, "HF_HUB_OFFLINE"), _silence(url)
+    constants.HF_HUB_OFFLINE = silence is not None  # timm and open_clip take no `local_files_only`
+    logging.disable(logging.CRITICAL if silence else logging.NOTSET)  # the libraries' reports of what is said below
     try:
-        with weights_only(), verified(what):
+        with weights_only(), verified(what, () if url else files):
             yield
     except _download_errors() as error:
-        if lack := explain(error):
-            raise UserError(f"{what} cannot be loaded: {lack}") from error
-        raise UserError(_advice(what, without_advice(error) if reachable else _silent(server))) from error
+        raise UserError(_failure(what, error, silence)) from error
     finally:
         constants.HF_HUB_OFFLINE = before
         logging.disable(logging.NOTSET)
@@ -67,8 +72,8 @@ def require_torch_file(what: str, url: str) -> str:
         cached = check_torch_file(Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name)
     except OSError as error:
         raise UserError(f"{what} cannot be loaded: {explain(error) or error}") from error
-    if not cached and not _answers(server):
-        raise UserError(_advice(what, _silent(server)))
+    if not cached and (silence := _silence(server)):
+        raise UserError(_advice(what, _absent(silence)))
     return server
 
 
@@ -88,15 +93,40 @@ def require_weights(network: NetworkParams) -> None:
     from huggingface_hub import constants, try_to_load_from_cache
 
     cached = try_to_load_from_cache(network.name, "config.json", cache_dir=constants.HF_HUB_CACHE)
-    if not isinstance(cached, str) and (constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)):
-        raise UserError(_advice(f"the hub's {network.name}", _silent(constants.ENDPOINT)))
+    if not isinstance(cached, str) and (silence := _silence()):
+        raise UserError(_advice(f"the hub's {network.name}", _absent(silence)))
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
-    """What downloads raise: the base of the hub's own error is that of whichever HTTP client it uses."""
+    """What loading raises: the base of the hub's own error is that of whichever HTTP client it uses."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    return OSError, RuntimeError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
+    return OSError, *CONTENT_ERRORS, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
+
+
+def _failure(what: str, error: Exception, silence: str | None) -> str:
+    """Return why something could not be loaded, and what to do.
+
+    Libraries reword what a file holds, such as broken JSON, and that it is not there: the first of the causes tells.
+    """
+    if lack := explain(error):
+        return f"{what} cannot be loaded: {lack}"
+    *_, first = chain(error)
+    if isinstance(first, (*CONTENT_ERRORS, ValueError)) and not isinstance(first, OSError):
+        fitting = "give the image_size and config that it was made for, or " if isinstance(first, RuntimeError) else ""
+        words = without_advice(error).rstrip(".")
+        return f"{what} cannot be loaded: {words}; {fitting}take other weights: {YOUR_OWN}"
+    return _advice(what, _absent(silence) if silence else without_advice(error))
+
+
+def _silence(url: str | None = None) -> str | None:
+    """Return why a server, by default the Hugging Face hub, cannot be asked; None if it can."""
+    from huggingface_hub import constants
+
+    if url is None and constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    server = url or constants.ENDPOINT
+    return None if _answers(server) else f"{server} does not answer"
 
 
 def _answers(url: str) -> bool:
@@ -107,13 +137,13 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _silent(url: str) -> str:
-    return f"{url} does not answer, and the cache does not hold it"
+def _absent(silence: str) -> str:
+    return f"{silence}, and the cache does not hold it"
 
 
 def _advice(what: str, reason: str) -> str:
     return (
         f"{what} cannot be loaded: {reason}\n"
         "  offline: run this cell once on a machine with network and copy its cache (~/.cache/huggingface, "
-        "~/.cache/torch), or name a file you have: weights: {source: file, path: ...}"
+        f"~/.cache/torch), or name a file you have: {YOUR_OWN}"
     )

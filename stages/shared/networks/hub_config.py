@@ -18,6 +18,9 @@ WRAPPING = {
 }  # fmt: skip
 """Fields of the configurations of types that build another library's network, or fetch another repository's."""
 
+MOST_CLASSES = 100_000
+"""ImageNet-22k has 21,843."""
+
 
 def read_config(name: str) -> tuple[Any, dict[str, Any]]:
     """Read a repository's configuration.
@@ -31,15 +34,22 @@ def read_config(name: str) -> tuple[Any, dict[str, Any]]:
     """
     where = f"network.name: the config.json of {name}"
     said, _ = transformers.PretrainedConfig.get_config_dict(name)
+    if not isinstance(said, Mapping):
+        raise UserError(f"{where} must be a mapping, found {type(said).__name__}; name another repository")
     class_ = config_class(str(said.get("model_type")), where)
     fields = _fields(class_, said, where)
-    labels = said.get("id2label")
+    labels, names = said.get("id2label"), said.get("architectures")
     classes = len(labels) if isinstance(labels, Mapping) else said.get("num_labels", 2)
+    if not isinstance(classes, int) or not 0 <= classes <= MOST_CLASSES:  # transformers makes a table of their names
+        raise UserError(
+            f"{where} must have 0 to {MOST_CLASSES:,} classes, found num_labels = {str(classes)[:80]}; name another "
+            "repository"
+        )
     try:
         config = class_(**{**fields, "num_labels": classes})
     except StrictDataclassError as error:
         raise UserError(f"{where}: {error}") from None
-    config.architectures = [name for name in said.get("architectures") or [] if isinstance(name, str)]
+    config.architectures = [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
     return config, fields
 
 

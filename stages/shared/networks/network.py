@@ -2,18 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from stages.shared.networks.params import NetworkParams
+from stages.shared.console import UserError
+from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
 from stages.shared.transforms import Transform
 
 Triple = tuple[float, float, float]
 
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+
+NORMALIZATION = {
+    "mean": (TypeAdapter(Annotated[list[Mean], OfRGB]), "three numbers within 10,000 of 0"),
+    "std": (TypeAdapter(Annotated[list[Deviation], OfRGB]), "three numbers of 0.0001 to 10,000"),
+}
+"""What an entry may give, and so a library or a hub's repository."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +98,38 @@ def refresh_head(module: nn.Module, head: Sequence[str]) -> None:
 
 
 def assemble(
-    module: nn.Module, params: NetworkParams, *, mean: Sequence[float], std: Sequence[float], head: Sequence[str]
+    module: nn.Module,
+    params: NetworkParams,
+    *,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    head: Sequence[str],
 ) -> Network:
-    """Wrap a library's module; the entry's own mean and std win over the library's."""
-    red, green, blue = params.mean or mean
-    red_std, green_std, blue_std = params.std or std
+    """Wrap a library's module; the entry's own mean and std win over the library's.
+
+    Raises:
+        UserError: the mean or std, which may come from a hub repository, is not what an entry may give.
+    """
     return Network(
         module=module,
-        mean=(red, green, blue),
-        std=(red_std, green_std, blue_std),
+        mean=_checked("mean", params.mean or mean, params),
+        std=_checked("std", params.std or std, params),
         convolutional=_convolutional(module),
         head=tuple(head),
         image_size=params.image_size,
     )
+
+
+def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -> Triple:
+    kind, must = NORMALIZATION[name]
+    try:
+        red, green, blue = kind.validate_python(values)
+    except ValidationError:
+        raise UserError(
+            f"network.{name}: what {params.library} gives for {params.name} must be {must}, found {str(values)[:80]}; "
+            f"write {name}: [R, G, B] into the entry"
+        ) from None
+    return red, green, blue
 
 
 def _convolutional(module: nn.Module) -> bool:

@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-import open_clip
-from open_clip.model import _build_vision_tower, resize_pos_embed
+import open_clip.model
+from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
 
 from stages.shared.console import UserError, nearest
@@ -12,6 +12,7 @@ from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_file
 from stages.shared.networks.timm import convert_state
+from stages.shared.networks.verified import private
 from stages.shared.networks.weights import load_state
 
 
@@ -68,7 +69,7 @@ def _tower(config: dict[str, Any], params: NetworkParams, quick_gelu: bool) -> n
     vision = {**config["vision_cfg"], "image_size": params.image_size, **(params.config or {})}
     if "timm_model_name" in vision:
         vision["timm_model_pretrained"] = False
-    tower = _build_vision_tower(config["embed_dim"], vision, quick_gelu)
+    tower = private(open_clip.model, "_build_vision_tower")(config["embed_dim"], vision, quick_gelu)
     if "timm_model_name" in vision and hasattr(tower, "set_input_size"):
         tower.set_input_size(params.image_size)
     return cast(nn.Module, tower)

@@ -1,7 +1,7 @@
 """Image classifiers of Hugging Face transformers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -30,13 +30,13 @@ class Architecture:
     Attributes:
         config: name of the configuration class.
         overrides: fields in which the repository differs from the class's defaults.
-        mean, std: normalization of RGB in [0, 1].
+        mean, std: normalization of RGB in [0, 1], as the repository gives it; `assemble` checks it.
     """
 
     config: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
+    mean: Sequence[float] | None = IMAGENET_MEAN
+    std: Sequence[float] | None = IMAGENET_STD
 
 
 ARCHITECTURES = {
@@ -106,11 +106,12 @@ def _describe(params: NetworkParams) -> Architecture:
             f"a model type, found {params.name!r}: {nearest(params.name, [*ARCHITECTURES, *types])}"
         )
     _check_no_folder(params.name)
-    with hub_access(f"the configuration of {params.name}"):
+    with hub_access(f"the configuration of {params.name}", files=("config.json", "preprocessor_config.json")):
         config, fields = read_config(params.name)
         processor = transformers.AutoImageProcessor.from_pretrained(params.name, trust_remote_code=False)
     kept = {name: value for name, value in fields.items() if name not in NOT_COMPUTED}
-    return Architecture(type(config).__name__, kept, tuple(processor.image_mean), tuple(processor.image_std))
+    mean, std = (getattr(processor, f"image_{name}", None) for name in ("mean", "std"))
+    return Architecture(type(config).__name__, kept, mean, std)
 
 
 def _check_no_folder(name: str) -> None:
@@ -148,7 +149,7 @@ def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
         UserError: the network built here is not the one that the weights were made for.
     """
     transformers.utils.logging.set_verbosity_error()  # it warns of a fresh head, which is meant
-    with hub_access(f"the hub's {params.name}"):
+    with hub_access(f"the hub's {params.name}", files=("config.json", "weights")):
         described, _ = read_config(params.name)
         model = transformers.AutoModelForImageClassification.from_pretrained(
             params.name, config=described, trust_remote_code=False

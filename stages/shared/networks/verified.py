@@ -7,7 +7,7 @@ lies in the cache: also what a killed run left, or a disk has changed since.
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,21 +19,52 @@ from stages.shared.resources import explain
 
 REMEDY = "download the file yourself and name it: weights: {source: file, path: ...}"
 
+FILES = {
+    "config.json": r"config\.json",
+    "preprocessor_config.json": r".*processor_config\.json",
+    "weights": r".*(?<!\.json)",  # of what is loaded, all else is JSON
+}
+"""Files that are known to be loaded from a repository, and a pattern of their names."""
+
+
+class LibraryVersionError(Exception):
+    """A library has another version than loading weights is written for. Not a `UserError`: its traceback is needed."""
+
+    def __init__(self, problem: str) -> None:
+        libraries = ("huggingface_hub", "open_clip", "timm", "transformers")
+        found = ", ".join(f"{name} {sys.modules[name].__version__}" for name in libraries if name in sys.modules)
+        super().__init__(
+            f"{problem}; found {found}; install the versions that were tried: pip install -c constraints.txt ."
+        )
+
+
+def private(module: ModuleType, name: str) -> Any:
+    """Look up what a library does not promise to keep.
+
+    Raises:
+        LibraryVersionError: this version does not have it.
+    """
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        raise LibraryVersionError(f"{module.__name__} must have {name}, on which loading weights relies") from error
+
 
 @contextmanager
-def verified(what: str) -> Iterator[None]:
+def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
     """Within, the hub's client gives a library no file that differs from its hash; such a file is deleted.
 
     Args:
         what: what is being loaded, for the message.
+        files: keys of `FILES`: what must have been compared in the end.
 
     Raises:
         UserError: a file is damaged, or has no hash. Libraries may hide or reword it where it happens, so that it is
             raised here.
+        LibraryVersionError: a function to be replaced is gone, or was not called: one of `files` was not compared.
     """
-    from huggingface_hub import file_download
-
     refused: list[str] = []
+    compared: set[str] = set()
 
     @cache
     def check(path: Path) -> None:
@@ -42,6 +73,7 @@ def verified(what: str) -> Iterator[None]:
         except OSError as error:
             refused.append(explain(error) or str(error))
             raise
+        compared.add(path.name)
 
     def checked(find: Callable[..., Any]) -> Callable[..., Any]:
         def found(*args: Any, **options: Any) -> Any:
@@ -52,27 +84,47 @@ def verified(what: str) -> Iterator[None]:
 
         return found
 
-    finders = [(file_download, "_hf_hub_download_to_cache_dir")]  # what every download and look-up ends in,
-    if "transformers.utils.hub" in sys.modules:  # but for what transformers finds in the cache by itself
-        finders.append((sys.modules["transformers.utils.hub"], "try_to_load_from_cache"))
     try:
         with ExitStack() as stack:
-            for module, name in finders:
-                stack.enter_context(_replaced(module, name, checked(getattr(module, name))))
+            for module, name in _finders():
+                stack.enter_context(_replaced(module, name, checked))
             yield
     finally:
         if refused:
             raise UserError(f"{what} cannot be loaded: {refused[0]}") from None
+    _require_compared(what, files, compared)
+
+
+def _finders() -> list[tuple[ModuleType, str]]:
+    """Return the functions, each with its module, that give a library the path of a file of the hub's cache."""
+    from huggingface_hub import file_download
+
+    finders = [(file_download, "_hf_hub_download_to_cache_dir")]  # what every download and look-up ends in,
+    if "transformers.utils.hub" in sys.modules:  # but for what transformers finds in the cache by itself
+        finders.append((sys.modules["transformers.utils.hub"], "try_to_load_from_cache"))
+    return finders
 
 
 @contextmanager
-def _replaced(module: ModuleType, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    before = getattr(module, name)
-    setattr(module, name, function)
+def _replaced(
+    module: ModuleType, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    before = private(module, name)
+    setattr(module, name, wrap(before))
     try:
         yield
     finally:
         setattr(module, name, before)
+
+
+def _require_compared(what: str, files: Iterable[str], compared: Iterable[str]) -> None:
+    for file in files:
+        if not any(re.fullmatch(FILES[file], name) for name in compared):
+            replaced = " and ".join(f"{module.__name__}.{name}" for module, name in _finders())
+            raise LibraryVersionError(
+                f"{what}: every file must be compared with its hash before a library loads it, which is done in "
+                f"{replaced}; {file} did not come from there"
+            )
 
 
 def check_torch_file(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """What a hub repository's config.json may not say: nothing that transformers would run, load or fetch."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from stages.shared.networks.build import build_network, build_skeleton
 from stages.shared.networks.hub_config import _fields, config_class, read_config
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from tests.hub_cache import downloaded
+from tests.hub_cache import blob_name, downloaded, link_to_blob
 
 torch.set_num_threads(1)
 
@@ -42,6 +43,15 @@ def publish(hub: Path, **config: Any) -> None:
         transformers.ViTForImageClassification(transformers.ViTConfig(**VIT, image_size=32)).save_pretrained(folder)
         transformers.ViTImageProcessor().save_pretrained(folder)
         (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32, **config}))
+
+
+def publish_normalization(hub: Path, **fields: Any) -> None:
+    publish(hub)
+    [file] = hub.glob("*/snapshots/*/preprocessor_config.json")
+    content = json.dumps({**json.loads(file.read_text()), **fields}).encode()
+    file.unlink()
+    file.write_bytes(content)
+    link_to_blob(file, blob_name(content, large=False))
 
 
 def skeleton() -> Network:
@@ -131,6 +141,47 @@ def test_a_value_that_describes_no_architecture_is_refused(hub: Path, field: str
     publish(hub, **{field: value})
     with pytest.raises(UserError, match=rf"the config\.json of evil/net must hold names, .*found {field} = "):
         skeleton()
+
+
+@pytest.mark.parametrize("field", ["patch_size", "num_attention_heads", "hidden_size"])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_zero_is_a_network_that_cannot_be_built(hub: Path, field: str) -> None:
+    publish(hub, **{field: 0})
+    with pytest.raises(UserError, match=r"cannot be built and run on .*: ZeroDivisionError: .*; change image_size"):
+        skeleton()
+
+
+@pytest.mark.parametrize("classes", [-1, 100_001, 10**12, 1.5, "2", [2], None])
+def test_a_number_of_classes_that_no_classifier_has_is_refused(hub: Path, classes: Any) -> None:
+    publish(hub, num_labels=classes)
+    with pytest.raises(UserError, match=r"net must have 0 to 100,000 classes, found num_labels = .*; name another rep"):
+        skeleton()
+    publish(hub, num_labels=3, architectures=classes)
+    assert skeleton().head == ("classifier",)
+
+
+def test_a_configuration_is_a_mapping(hub: Path) -> None:
+    with downloaded(hub, "evil/net") as folder:
+        (folder / "config.json").write_text("[]")
+    with pytest.raises(UserError, match=r"the config\.json of evil/net must be a mapping, found list; name another"):
+        skeleton()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("std", [0, 0, 0]), ("std", [math.nan] * 3), ("std", [0.5, 0.5, -0.5]), ("std", [0.5]), ("std", None),
+        ("mean", [math.inf] * 3), ("mean", ["a", "b", "c"]), ("mean", "abc"), ("mean", 0.5), ("mean", [[0], [0], [0]]),
+    ],
+)  # fmt: skip
+def test_a_normalization_that_an_entry_may_not_have_is_refused(hub: Path, name: str, values: Any) -> None:
+    publish_normalization(hub, **{f"image_{name}": values})
+    own = {name: [0.1, 0.2, 0.3]}
+    message = rf"network\.{name}: what transformers gives for evil/net must be three numbers .*; write {name}: \[R"
+    with pytest.raises(UserError, match=message):
+        skeleton()
+    built = build_skeleton(NetworkParams.model_validate({**ENTRY, **own}), 3)
+    assert getattr(built, name) == (0.1, 0.2, 0.3)
 
 
 def test_a_configuration_within_another_is_read_in_the_same_way() -> None:

@@ -5,10 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from huggingface_hub import hf_hub_download
+from huggingface_hub import __version__, hf_hub_download
 
 from stages.shared.console import UserError
-from stages.shared.networks.verified import _check, check_torch_file, verified
+from stages.shared.networks.verified import LibraryVersionError, _check, check_torch_file, verified
 from tests.hub_cache import downloaded
 
 CONTENT = b"Hello, World!"
@@ -76,6 +76,22 @@ def test_a_refusal_that_a_library_hides_is_said(cached: Path) -> None:
     refusal = r"^a network cannot be loaded: model\.safetensors differs"
     with pytest.raises(UserError, match=refusal), verified("a network"):
         load_first_of_two(cached.parents[2])
+
+
+def load(hub: Path, *names: str) -> None:
+    for name in names:
+        hf_hub_download("owner/net", name, cache_dir=hub, local_files_only=True)
+
+
+@pytest.mark.parametrize("called_for", [[], ["config.json"]])
+def test_a_client_that_gives_weights_by_another_function_is_an_error(cached: Path, called_for: list[str]) -> None:
+    remedy = rf"weights did not .*found .*huggingface_hub {__version__}.*: pip install -c constraints\.txt \.$"
+    with pytest.raises(LibraryVersionError, match=remedy), verified("a network", ["weights"]):
+        load(cached.parents[2], *called_for)  # and the weights, without a call
+    with verified("a network", ["weights"]):
+        load(cached.parents[2], *called_for, "model.safetensors")
+    with pytest.raises(KeyError, match="a library's own"), verified("a network", ["weights"]):
+        raise KeyError("a library's own")
 
 
 def test_a_file_of_torch_s_cache_has_the_head_of_its_hash_in_its_name(tmp_path: Path) -> None:

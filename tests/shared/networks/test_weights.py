@@ -1,7 +1,9 @@
 """Weights: from packages, files and hubs; what does not fit, and what is not available."""
 
 import hashlib
+import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_package
+from stages.shared.networks.verified import LibraryVersionError
 from tests.hub_cache import downloaded
 
 torch.set_num_threads(1)
@@ -57,11 +60,18 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "hub"
 
 
-def cache_vit(hub: Path, repository: str, **fields: Any) -> transformers.ViTForImageClassification:
+def cache_vit(
+    hub: Path, repository: str, *, replaced: Mapping[str, bytes | None] | None = None, **fields: Any
+) -> transformers.ViTForImageClassification:
+    """Put a small network into the hub's cache, with some of its files replaced or, where None is given, missing."""
     model = transformers.ViTForImageClassification(transformers.ViTConfig(**{**VIT, "image_size": 32, **fields}))
     with downloaded(hub, repository) as folder:
         model.save_pretrained(folder)
         transformers.ViTImageProcessor(image_mean=[0.1, 0.2, 0.3], image_std=[0.4, 0.5, 0.6]).save_pretrained(folder)
+        for name, content in (replaced or {}).items():
+            (folder / name).unlink()
+            if content is not None:
+                (folder / name).write_bytes(content)
     return model
 
 
@@ -370,6 +380,80 @@ def test_a_repository_s_cached_weights_are_compared_with_their_hash(
     with pytest.raises(UserError, match=r"somebody/vit cannot be loaded: model\.safetensors differs from its hash"):
         build({"library": "transformers", "name": "somebody/vit", "image_size": 32}, {"source": "hub"})
     assert not weights.is_symlink()
+
+
+SOMEBODY = {"library": "transformers", "name": "somebody/vit", "image_size": 32}
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_only_what_the_cache_lacks_is_said_to_be_missing(offline: Path, name: str) -> None:
+    cache_vit(offline, "somebody/vit", replaced={name: None})
+    with pytest.raises(UserError, match="does not answer, and the cache does not hold it"):
+        build(SOMEBODY, {"source": "hub"})
+    cache_vit(offline, "somebody/vit", replaced={name: b"{"})
+    said = "deserializing header" if name == "model.safetensors" else f"{name}' is not a valid JSON file"
+    with pytest.raises(UserError, match=rf"cannot be loaded: .*{said}.*; take other weights") as caught:
+        build(SOMEBODY, {"source": "hub"})
+    assert "cache does not hold it" not in str(caught.value)
+    cache_vit(offline, "somebody/vit")
+    assert build(SOMEBODY, {"source": "hub"}).std == (0.4, 0.5, 0.6)
+
+
+def test_weights_that_do_not_fit_their_own_configuration_are_not_missing(offline: Path) -> None:
+    other = json.dumps({"model_type": "vit", **VIT, "hidden_size": 32, "image_size": 32}).encode()
+    cache_vit(offline, "somebody/vit", replaced={"config.json": other})
+    with pytest.raises(
+        UserError, match=r"somebody/vit cannot be loaded: .*; give the image_size and config that it was"
+    ):
+        build(SOMEBODY, {"source": "hub"})
+
+
+@pytest.mark.parametrize(
+    ("entry", "repository", "finder", "file"),
+    [
+        (RESNET, "timm/resnet10t.c3_in1k", "timm.models._hub.hf_hub_download", "weights"),
+        (SOMEBODY, "somebody/vit", "transformers.configuration_utils.cached_file", "config.json"),
+        (SOMEBODY, "somebody/vit", "transformers.image_processing_base.cached_file", "preprocessor_config.json"),
+        (SOMEBODY, "somebody/vit", "transformers.modeling_utils.cached_file", "weights"),
+    ],
+)
+def test_a_library_that_finds_a_file_by_itself_is_an_error(
+    entry: dict[str, Any], repository: str, finder: str, file: str, offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a later version might; what it finds is whole, and would be taken."""
+
+    def find(*args: Any, filename: str = "", **_: Any) -> str | None:
+        paths = offline.glob(f"*/snapshots/*/{filename or args[1]}")
+        return next(map(str, paths), None)
+
+    cache_vit(offline, repository)
+    if entry is RESNET:
+        with downloaded(offline, repository) as folder:
+            save_file(timm.create_model("resnet10t").state_dict(), folder / "model.safetensors")
+    build(entry, {"source": "hub"})
+    monkeypatch.setattr(finder, find)
+    with pytest.raises(LibraryVersionError, match=rf"_to_cache_dir .*; {file} did not come from there; .*timm \d"):
+        build(entry, {"source": "hub"})
+
+
+@pytest.mark.parametrize(
+    ("entry", "module", "name"),
+    [
+        (RESNET, "huggingface_hub.file_download", "_hf_hub_download_to_cache_dir"),
+        (RESNET, "huggingface_hub.constants", "HF_HUB_OFFLINE"),
+        (SOMEBODY, "transformers.utils.hub", "try_to_load_from_cache"),
+        ({"library": "open_clip", "name": "RN50", "image_size": 64}, "open_clip.model", "_build_vision_tower"),
+    ],
+)
+@pytest.mark.usefixtures("offline")
+def test_a_library_without_what_is_replaced_is_an_error_with_its_cause(
+    entry: dict[str, Any], module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(f"{module}.{name}")
+    tag = "openai" if entry["library"] == "open_clip" else None
+    with pytest.raises(LibraryVersionError, match=rf"^{module} must have {name}, .* constraints\.txt") as caught:
+        build(entry, {"source": "hub", "name": tag})
+    assert isinstance(caught.value.__cause__, AttributeError)
 
 
 def test_position_embeddings_follow_the_image_size(offline: Path) -> None:
