@@ -1,4 +1,3 @@
-import argparse
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import psutil
 import pytest
 
 from stages.shared import console
-from stages.shared.console import Stopwatch, UserError, add_log_argument, nearest, progress, run_main, stop_on_signals
+from stages.shared.console import Stopwatch, UserError, nearest, progress, run_main, stop_on_signals
 
 
 @pytest.mark.parametrize(
@@ -75,9 +74,7 @@ def test_a_log_that_cannot_be_written_is_a_warning(tmp_path: Path, capsys: pytes
 
 
 def test_the_log_is_optional(capsys: pytest.CaptureFixture[str]):
-    parser = argparse.ArgumentParser()
-    add_log_argument(parser)
-    Stopwatch("embed", "cell", parser.parse_args([]).log).done("1 image")
+    Stopwatch("embed", "cell", None).done("1 image")
     assert capsys.readouterr().out.startswith("embed cell: 1 image, 0.")
 
 
