@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from stages.shared.digests import DIGESTS, of_cell, write_digests
-from stages.shared.image_files import FORMAT, MANIFEST
-from stages.shared.metric_table import finish_cell
-from stages.shared.params import Cell
-from stages.shared.training_table import FORMAT as TRAINING_FORMAT
+from stages.shared.checkpoints.training_table import FORMAT as TRAINING_FORMAT
+from stages.shared.files.digests import DIGESTS, of_cell, write_digests
+from stages.shared.images.image_files import FORMAT, MANIFEST
+from stages.shared.settings.params import Cell
+from stages.shared.tables.metric_table import finish_cell
 
 
 def seal(folder: Path) -> None:

@@ -182,7 +182,7 @@ import numpy as np
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.shared.embedding_store import Layer
+from stages.shared.embeddings.embedding_store import Layer
 
 
 def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
@@ -194,12 +194,12 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     )
     copy.after("stages/measure/analyses/registry.py", '"k_sensitivity": Analysis()', '    "norms": Analysis(),\n')
     copy.after(
-        "stages/shared/metric_table.py",
+        "stages/shared/tables/metric_table.py",
         "ANALYSIS_TABLES = {",
         '    "norms": {**ROW_KEYS, "class": INTEGER, "norm": FLOAT},\n',
     )
     copy.after(
-        "stages/shared/metric_table.py",
+        "stages/shared/tables/metric_table.py",
         "left_out: names of the unseen classes",
         "    class: number of the class.\n    norm: mean length of its embeddings.\n",
     )

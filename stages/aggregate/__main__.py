@@ -11,14 +11,15 @@ figures/ and report.html (docs/results.md describes each), and prints the verdic
 import argparse
 import os
 
-from stages.shared.stage_run import StageRun
+from stages.shared.stage_run.stage_run import StageRun
 from stages.aggregate.inputs import read_all_thumbnails, read_galleries
 from stages.aggregate.page.images import Pictures
 from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.params import read_asked
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
-from stages.shared.console import StageParser, Stopwatch, run_main
+from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.stage_run.arguments import StageParser
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""

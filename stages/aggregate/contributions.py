@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stages.shared.console import UserError
-from stages.shared.metric_table import MEASURE_AGAIN
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import MEASURE_AGAIN
 
 Key = tuple[str, str]
 """An embedding's `layer` and `pooling`; the head's pooling is empty."""

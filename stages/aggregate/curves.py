@@ -19,11 +19,11 @@ from typing import Any
 import pandas as pd
 
 from stages.aggregate.metric_info import metric_rank
-from stages.shared.console import UserError
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.metric_table import HEAD, MEASURE_AGAIN
-from stages.shared.params import RunParams
-from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import HEAD, MEASURE_AGAIN
 
 MEAN = "mean"
 """The `fold` of means over all folds."""
@@ -116,7 +116,7 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
     """Average every score over the seeds of the grid, and over its folds.
 
     Args:
-        layers: metric rows of all cells (stages.shared.metric_table), of folds that leave classes out.
+        layers: metric rows of all cells (stages.shared.tables.metric_table), of folds that leave classes out.
         run: the grid.
 
     Raises:

@@ -10,12 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from stages.aggregate.tables.columns import stack
-from stages.shared import gallery, metric_table
-from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import UserError
-from stages.shared.csv_table import INTEGER, TEXT
-from stages.shared.digests import again, mend, of_cell
-from stages.shared.metric_table import (
+from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
+from stages.shared.checkpoints.training_table import open_training, read_training
+from stages.shared.files.csv_table import INTEGER, TEXT
+from stages.shared.files.digests import again, mend, of_cell
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import ALL, Cell, RunParams
+from stages.shared.tables import gallery, metric_table
+from stages.shared.tables.metric_table import (
     ANALYSIS_TABLES,
     HEAD,
     REFIT_COLUMNS,
@@ -24,10 +27,7 @@ from stages.shared.metric_table import (
     read_analysis,
     read_records,
 )
-from stages.shared.params import ALL, Cell, RunParams
-from stages.shared.thumbnails import read_thumbnails
-from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
-from stages.shared.training_table import open_training, read_training
+from stages.shared.tables.thumbnails import read_thumbnails
 
 CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
 """What names a cell in tables, and its types."""
@@ -83,7 +83,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
         checkpoints: the steps at which the other networks were measured.
 
     Returns:
-        All columns of `stages.shared.metric_table`, without the accuracy of heads at step 0, which are random.
+        All columns of `stages.shared.tables.metric_table`, without the accuracy of heads at step 0, which are random.
 
     Raises:
         UserError: a cell has no table, or one of another version, of another cell, or of a step not asked for.
@@ -154,7 +154,7 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
         run: the grid.
 
     Returns:
-        Cell -> columns of `stages.shared.gallery`; of fold `all`, which has no unseen classes, no rows.
+        Cell -> columns of `stages.shared.tables.gallery`; of fold `all`, which has no unseen classes, no rows.
 
     Raises:
         UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
@@ -175,7 +175,7 @@ def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFr
         run: the grid.
 
     Returns:
-        Dataset -> columns of `stages.shared.thumbnails`.
+        Dataset -> columns of `stages.shared.tables.thumbnails`.
 
     Raises:
         UserError: a dataset has none, or some that are damaged, another dataset's or of another version.

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.aggregate.curves import CURVE, Scores
-from stages.shared.console import UserError, nearest
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import UserError, nearest
 
 Row = pd.Series
 """One point of a curve."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.shared.digests import DIGESTS, read_digests, write_digests
+from stages.shared.files.digests import DIGESTS, read_digests, write_digests
 
 FORMAT = "whichlayer.results/1"
 

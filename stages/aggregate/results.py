@@ -32,9 +32,9 @@ from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table
 from stages.aggregate.uncertainty.class_subsets import with_lead
 from stages.aggregate.uncertainty.gathered import add_uncertainty, gather
 from stages.aggregate.uncertainty.image_scores import all_classes
-from stages.shared.csv_table import write_table
-from stages.shared.metric_table import write_records
-from stages.shared.params import ALL
+from stages.shared.files.csv_table import write_table
+from stages.shared.settings.params import ALL
+from stages.shared.tables.metric_table import write_records
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from stages.commands.project import ROOT
-from stages.shared.console import nearest, run_main
+from stages.shared.runtime.console import run_main
+from stages.shared.runtime.errors import nearest
 
 COMMANDS = {
     "check": ("stages.commands.check.command", "Check params.yaml and the raw data before a run."),

@@ -7,8 +7,8 @@ from typing import Self
 from stages.prepare.folds import MOST_BY_DEFAULT, count_choices
 from stages.prepare.params import DatasetParams
 from stages.prepare.splits import FoldPlan
-from stages.shared.console import UserError
-from stages.shared.params import ALL
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import ALL
 
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
 """Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""

@@ -7,7 +7,7 @@ import click
 from stages.aggregate.recommendation.records import RECORDS, Recommendation, read_recommendations
 from stages.aggregate.report.recommendation import describe, missing
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
-from stages.shared.console import UserError, nearest
+from stages.shared.runtime.errors import UserError, nearest
 
 
 @click.command(cls=ProjectCommand)

@@ -7,7 +7,7 @@ import click
 
 from stages.aggregate.result_files import check_result
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 PAGE = "report.html"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from stages.shared.stage_run import PARTIAL
 from stages.commands.plan.command import size
 from stages.commands.project import ROOT, ProjectCommand, stage_path
-from stages.shared.finished_work import FINISHED
-from stages.shared.kept_work import read_record
-from stages.shared.processes import marked_is_running
+from stages.shared.runtime.processes import marked_is_running
+from stages.shared.runtime.scratch import PARTIAL
+from stages.shared.stage_run.finished_work import FINISHED
+from stages.shared.stage_run.kept_work import read_record
 
 RESUMABLE = {"finetune": "--weights", "embed": "--out"}
 """Stages that go on after they were stopped, and which of their outputs grows."""

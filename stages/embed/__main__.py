@@ -10,20 +10,21 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 
 import argparse
 
-from stages.shared.stage_run import StageRun
+from stages.shared.stage_run.stage_run import StageRun
 from stages.embed.cell import library_versions, open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import StageParser, Stopwatch, run_main
-from stages.shared.devices import computing
-from stages.shared.digests import of_cell
-from stages.shared.image_store import fold_files, open_images
-from stages.shared.kept_work import claim_work
+from stages.shared.files.digests import of_cell
+from stages.shared.images.image_store import fold_files, open_images
+from stages.shared.networks.devices import computing
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import read_entry, read_section
-from stages.shared.seeding import cell_seed
+from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import read_entry, read_section
+from stages.shared.settings.seeding import cell_seed
+from stages.shared.stage_run.arguments import StageParser
+from stages.shared.stage_run.kept_work import claim_work
 
 
 def main() -> None:

@@ -17,14 +17,15 @@ from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.taps.find import find_taps
-from stages.shared.console import UserError, progress
-from stages.shared.devices import choose_device
-from stages.shared.embedding_store import BASELINE, LAST_STEP, LOGITS
-from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
+from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
 from stages.shared.networks.build import build_network
+from stages.shared.networks.devices import choose_device
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import Cell as CellName
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell as CellName
 
 DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
 """Names of network libraries on the package index, where they differ."""

@@ -29,8 +29,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from stages.embed.params import Kind, Severity
-from stages.shared.image_store import Pixels
-from stages.shared.seeding import child_seed
+from stages.shared.images.image_store import Pixels
+from stages.shared.settings.seeding import child_seed
 
 ROOT_SEED = 0
 SIZE = 224

@@ -15,10 +15,10 @@ from torch import Tensor
 from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
 from stages.embed.loading import load_checkpoint
-from stages.shared.image_store import SPLITS, PackedImages, Pixels, Rows
+from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
 from stages.shared.networks.network import Network
-from stages.shared.seeding import child_seed
-from stages.shared.transforms import draw_angles, resize
+from stages.shared.networks.transforms import draw_angles, resize
+from stages.shared.settings.seeding import child_seed
 
 EmbedBatch = Callable[[Rows, Pixels], dict[str, NDArray[np.float32]]]
 

@@ -9,9 +9,9 @@ from torch.utils.hooks import RemovableHandle
 
 from stages.embed.layers import PooledLayer
 from stages.embed.pooling import pool
-from stages.shared.console import UserError
-from stages.shared.embedding_store import LOGITS
+from stages.shared.embeddings.embedding_store import LOGITS
 from stages.shared.networks.network import Network
+from stages.shared.runtime.errors import UserError
 
 
 class LayerEmbeddings:

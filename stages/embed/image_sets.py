@@ -7,11 +7,11 @@ import pandas as pd
 
 from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
-from stages.shared.console import UserError, nearest
-from stages.shared.image_store import PackedImages, Pixels, Rows, batch_rows
-from stages.shared.params import ALL
-from stages.shared.seeding import child_seed
-from stages.shared.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
+from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
+from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.settings.params import ALL
+from stages.shared.settings.seeding import child_seed
 
 
 @dataclass(frozen=True)

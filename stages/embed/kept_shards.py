@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.kept_work import KeptWork
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.stage_run.kept_work import KeptWork
 
 
 @dataclass

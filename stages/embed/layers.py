@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stages.embed.params import Pooling
 from stages.embed.pooling import Resolved, resolve
 from stages.embed.taps.tap import Tap
-from stages.shared.embedding_store import BASELINE, Layer
+from stages.shared.embeddings.embedding_store import BASELINE, Layer
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.shared.checkpoints import CheckpointInfo, checkpoint_path, open_checkpoints, read_info, read_state
-from stages.shared.console import UserError
-from stages.shared.digests import DIGESTS, again, of_cell
-from stages.shared.image_store import PackedImages
+from stages.shared.checkpoints.checkpoints import (
+    CheckpointInfo,
+    checkpoint_path,
+    open_checkpoints,
+    read_info,
+    read_state,
+)
+from stages.shared.files.digests import DIGESTS, again, of_cell
+from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import Cell
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
 
 AGAIN = again("finetune")
 

@@ -10,15 +10,16 @@ stopped goes on from its last checkpoint or later (`stages.finetune.resume_point
 
 import argparse
 
-from stages.shared.stage_run import StageRun
+from stages.shared.stage_run.stage_run import StageRun
 from stages.finetune.checks import check_images
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.console import StageParser, Stopwatch, run_main
-from stages.shared.image_store import fold_files, open_images
+from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import read_entry, read_section
-from stages.shared.seeding import cell_seed
+from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.settings.params import read_entry, read_section
+from stages.shared.settings.seeding import cell_seed
+from stages.shared.stage_run.arguments import StageParser
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
 
         # torch takes seconds to import: what is wrong above is said first
         from stages.finetune.cell import Resume, run_cell
-        from stages.shared.checkpoints import finish_checkpoints
+        from stages.shared.checkpoints.checkpoints import finish_checkpoints
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         seed = cell_seed(args.seed, args.fold)

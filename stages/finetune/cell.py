@@ -6,19 +6,19 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from stages.shared.stage_run import StageRun
+from stages.shared.stage_run.stage_run import StageRun
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints
 from stages.finetune.training_state import weights_hash
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.devices import choose_device, computing
-from stages.shared.image_store import PackedImages
-from stages.shared.kept_work import claim_work
+from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
+from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.build import build_network
+from stages.shared.networks.devices import choose_device, computing
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.stage_run.kept_work import claim_work
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stages.shared.console import UserError
-from stages.shared.image_store import PackedImages
+from stages.shared.images.image_store import PackedImages
+from stages.shared.runtime.errors import UserError
 
 
 def check_images(images: PackedImages, path: Path, model: str) -> None:

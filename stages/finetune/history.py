@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stages.shared.console import UserError
-from stages.shared.training_table import write_training
+from stages.shared.checkpoints.training_table import write_training
+from stages.shared.runtime.errors import UserError
 
 
 @dataclass
@@ -71,7 +71,7 @@ class History:
         return f"{last['step']:.0f} optimizer steps{skipped}, test accuracy {last['accuracy']:.3f}"
 
     def write(self, path: Path, *, dataset: str, model: str, fold: str, seed: int) -> None:
-        """Write the rows with the cell's names, in the columns of `stages.shared.training_table`."""
+        """Write the rows with the cell's names, in the columns of `stages.shared.checkpoints.training_table`."""
         rows = pd.DataFrame(self.rows).assign(dataset=dataset, model=model, fold=fold, seed=seed)
         write_training(path, rows, (dataset, model, fold, seed))
 

@@ -22,11 +22,12 @@ from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints
 from stages.finetune.training_state import TrainingState
-from stages.shared.console import UserError, progress
-from stages.shared.image_store import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.network import Network
-from stages.shared.seeding import child_seed
-from stages.shared.transforms import draw_angles
+from stages.shared.networks.transforms import draw_angles
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.seeding import child_seed
 
 ROW_EVERY = 10
 """Optimizer steps between two rows of the history."""

@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from stages.shared.checkpoint_steps import MOST_STEPS, CheckpointSteps
-from stages.shared.console import UserError
-from stages.shared.params import Params
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.checkpoint_steps import MOST_STEPS, CheckpointSteps
+from stages.shared.settings.params import Params
 
 Length = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 

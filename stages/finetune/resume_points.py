@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.finetune.training_state import TrainingState
-from stages.shared.kept_work import KeptWork
+from stages.shared.stage_run.kept_work import KeptWork
 
 EVERY_SECONDS = 30.0
 """Least time between two resume points that are not at checkpoints."""

@@ -12,7 +12,7 @@ that have a thumbnail) and, as asked for, the tables of analyses.
 import argparse
 import sys
 
-from stages.shared.stage_run import StageRun
+from stages.shared.stage_run.stage_run import StageRun
 from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
 from stages.measure.gallery import gallery
 from stages.measure.jobs import plan_jobs
@@ -21,13 +21,14 @@ from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure
 from stages.measure.workers import worker_count
-from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import StageParser, Stopwatch, run_main
-from stages.shared.embedding_store import open_embeddings
-from stages.shared.gallery import write_gallery
-from stages.shared.metric_table import finish_cell
-from stages.shared.params import read_section
-from stages.shared.thumbnails import read_thumbnails
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import read_section
+from stages.shared.stage_run.arguments import StageParser
+from stages.shared.tables.gallery import write_gallery
+from stages.shared.tables.metric_table import finish_cell
+from stages.shared.tables.thumbnails import read_thumbnails
 
 
 def main() -> None:

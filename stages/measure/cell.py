@@ -13,9 +13,9 @@ from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import extra_splits, settings_of
 from stages.measure.params import MeasureParams
 from stages.measure.scores.kmeans import Search
-from stages.shared.console import UserError
-from stages.shared.embedding_store import Embeddings, Layer
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.runtime.errors import UserError
 
 
 class Cell:

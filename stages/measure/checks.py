@@ -8,12 +8,12 @@ from stages.measure.analyses.registry import ANALYSES, check_embedded, probing
 from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
 from stages.measure.metric_names import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
-from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import UserError
-from stages.shared.digests import again, of_cell
-from stages.shared.embedding_store import Embeddings
-from stages.shared.params import Cell
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.files.digests import again, of_cell
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import Cell
 
 
 def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> None:

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from stages.measure.arrays import Float32, Rows
 from stages.measure.embedded_split import centred, unit_rows
-from stages.shared.embedding_store import Embeddings, Layer
-from stages.shared.gallery import SCHEMA
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.gallery import SCHEMA
 
 NEIGHBOURS = 5
 
@@ -27,7 +27,7 @@ def gallery(store: Embeddings, pictured: Collection[str], *, normalize: str) -> 
         normalize: as `measure.normalize`.
 
     Returns:
-        A row per layer and image, in the columns of `stages.shared.gallery`; none without unseen images.
+        A row per layer and image, in the columns of `stages.shared.tables.gallery`; none without unseen images.
     """
     samples = store.samples[store.samples["split"] == UNSEEN]
     rows = np.flatnonzero(samples["sample_id"].isin(list(pictured)))

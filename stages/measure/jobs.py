@@ -10,9 +10,9 @@ from stages.measure.embedded_split import Settings
 from stages.measure.metric_names import FROM_CLUSTERS, HEAD_SCORES, LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.scores.kmeans import Search
-from stages.shared.embedding_store import Embeddings, Layer
-from stages.shared.seeding import child_seed
-from stages.shared.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
+from stages.shared.settings.seeding import child_seed
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metric_names import BETTER, REFITTED
-from stages.shared.console import nearest
-from stages.shared.params import ALL, Params
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import nearest
+from stages.shared.settings.params import ALL, Params
 
 
 def _known_score(name: str) -> str:

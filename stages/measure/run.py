@@ -27,9 +27,10 @@ from stages.measure.params import MeasureParams
 from stages.measure.refits import Refits, RefitSettings, refit
 from stages.measure.scores.agreement import compare_clusterings
 from stages.measure.scores.kmeans import Search
-from stages.shared.console import UserError, progress
-from stages.shared.embedding_store import Embeddings, open_embeddings
-from stages.shared.split_names import SEEN
+from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
+from stages.shared.embeddings.split_names import SEEN
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

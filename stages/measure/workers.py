@@ -2,7 +2,7 @@
 
 import os
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 WORKERS = "WHICHLAYER_WORKERS"
 

@@ -7,7 +7,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.members import reading
 from stages.prepare.tar_files import TarFiles
 from stages.prepare.zip_files import ZipFiles
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 ZIP_STARTS = (b"PK\3\4", b"PK\5\6")

@@ -6,8 +6,8 @@ from typing import Literal
 
 from PIL import Image
 
-from stages.shared.console import UserError
-from stages.shared.plain_text import CONTROL
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import CONTROL
 
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image

@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple, cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.raw_files import RawFiles
-from stages.shared.console import UserError
-from stages.shared.image_store import SPLITS
+from stages.shared.images.image_store import SPLITS
+from stages.shared.runtime.errors import UserError
 
 
 class _File(NamedTuple):

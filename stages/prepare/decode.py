@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.prepare.candidates import Content
-from stages.shared.resources import explain
+from stages.shared.runtime.resources import explain
 
 Fit = Literal["crop", "pad", "squash"]
 BROKEN_IMAGE = (

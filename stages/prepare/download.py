@@ -11,7 +11,8 @@ import platformdirs
 import requests
 from filelock import FileLock, Timeout
 
-from stages.shared.console import UserError, progress
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError
 
 CACHE_VARIABLE = "WHICHLAYER_CACHE"
 BLOCK = 1 << 16  # bytes; a cut loses at most one block

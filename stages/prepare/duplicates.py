@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stages.prepare.candidates import Candidate, Split
-from stages.shared.console import UserError
-from stages.shared.image_store import SPLITS
+from stages.shared.images.image_store import SPLITS
+from stages.shared.runtime.errors import UserError
 
 Policy = Literal["error", "drop", "keep"]
 KEEP_ORDER = {"test": 0, "unseen": 1, "train": 2}

@@ -3,7 +3,7 @@
 import posixpath
 from pathlib import Path
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 CLUTTER = ("Thumbs.db", "desktop.ini", "__MACOSX")
 

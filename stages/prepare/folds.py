@@ -12,9 +12,9 @@ import numpy as np
 
 from stages.prepare.candidates import Candidate, Splits
 from stages.prepare.params import DatasetParams
-from stages.shared.console import UserError, nearest
-from stages.shared.params import ALL
-from stages.shared.seeding import child_seed
+from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.settings.params import ALL
+from stages.shared.settings.seeding import child_seed
 
 MOST_BY_DEFAULT = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 import regex
 
 from stages.prepare.candidates import Candidate
-from stages.shared.console import UserError
-from stages.shared.seeding import child_seed
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.seeding import child_seed
 
 SECONDS = 2.0
 """For one search: some expressions take years for forty letters."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.shared.params import Params
+from stages.shared.settings.params import Params
 
 
 class LimitsParams(Params):

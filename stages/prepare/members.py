@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from stages.shared.console import UserError
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
 
 try:
     from lzma import LZMAError

@@ -28,9 +28,10 @@ from stages.prepare.regular_files import check_regular
 from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, check_sizes, plan_folds
-from stages.shared.console import UserError, errors_of, progress
-from stages.shared.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS
-from stages.shared.image_writer import write_fold, write_images
+from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS
+from stages.shared.images.image_writer import write_fold, write_images
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError, errors_of
 
 
 def prepare_dataset(

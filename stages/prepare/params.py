@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.file_names import inside
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
-from stages.shared.console import UserError, nearest
-from stages.shared.params import Params, load_entry, parse
+from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.settings.params import Params, load_entry, parse
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]

@@ -9,7 +9,7 @@ from typing import Protocol
 from stages.prepare.archives import is_archive, open_archive
 from stages.prepare.file_names import is_clutter, utf8
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 SOURCE_FILE = "source.json"
 

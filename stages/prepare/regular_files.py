@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 SPECIAL = {
     "a named pipe": stat.S_ISFIFO,

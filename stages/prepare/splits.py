@@ -13,9 +13,9 @@ from stages.prepare.candidates import Candidate, Split, Splits, check_names, cla
 from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
 from stages.prepare.groups import check_groups, draw_groups
 from stages.prepare.params import DatasetParams
-from stages.shared.console import UserError
-from stages.shared.params import ALL
-from stages.shared.seeding import child_seed
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import ALL
+from stages.shared.settings.seeding import child_seed
 
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 """Images per class below which a score is undefined: a nearest neighbour of the same class needs a second image."""

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from stages.shared.image_store import Pixels, open_images
-from stages.shared.params import ALL
-from stages.shared.seeding import child_seed
-from stages.shared.thumbnails import SCHEMA, write_thumbnails
+from stages.shared.images.image_store import Pixels, open_images
+from stages.shared.settings.params import ALL
+from stages.shared.settings.seeding import child_seed
+from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
 
 MOST = 200
 """Pictures of one dataset."""

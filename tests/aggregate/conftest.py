@@ -4,8 +4,8 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.inputs import read_curves, read_layers
-from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.params import RunParams
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
 DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]

@@ -12,9 +12,9 @@ from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
 from stages.aggregate.curves import ACCURACY_INTERVALS, MEAN, UNCERTAINTY, Scores
-from stages.shared.gallery import write_gallery
-from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
-from stages.shared.thumbnails import write_thumbnails
+from stages.shared.tables.gallery import write_gallery
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
+from stages.shared.tables.thumbnails import write_thumbnails
 from tests.sealed import seal, seal_prepared, seal_training
 
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")

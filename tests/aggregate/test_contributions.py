@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.contributions import read_contributions
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def block(layer, values, *, step=9, split="unseen", ids=("p", "q"), **columns):

@@ -4,9 +4,9 @@ import pytest
 
 from stages.aggregate import curves
 from stages.aggregate.curves import MEAN, last_rows
-from stages.shared.console import UserError
-from stages.shared.metric_table import HEAD, typed
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.synthetic import only_means
 
 ONE = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0])

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.inputs import read_all_thumbnails, read_analyses, read_curves, read_galleries, read_layers
-from stages.shared.checkpoint_steps import CheckpointSteps
-from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES, HEAD
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells
 from tests.sealed import seal, seal_all, seal_training

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from stages.aggregate.__main__ import main
 from stages.aggregate.page.scripts import vega_bundle
 from stages.aggregate.report.verdict import verdict
-from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES, COLUMNS
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS
 from tests.aggregate.synthetic import freeze, write_cells, write_params
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.points import best_index, check_main_score, equally_best
-from stages.shared.console import UserError
-from stages.shared.metric_table import typed
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import typed
 from tests.aggregate.test_curves import point
 
 RUN = RunParams(datasets=["d"], models=["m"], folds=[0], seeds=[0, 1])

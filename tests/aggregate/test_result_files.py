@@ -6,7 +6,7 @@ from stages.aggregate.recommendation.records import read_recommendations, write_
 from stages.aggregate.report.findings import read_findings, write_findings
 from stages.aggregate.result_files import check_result, finish_results
 from stages.aggregate.tables.summary import read_summary, summary_table
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.faults.damage import DAMAGES
 
 READERS = {

@@ -24,9 +24,9 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.metrics import METRICS, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.run import one_thread, refit_split
-from stages.shared.embedding_store import LAST_STEP, Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
-from stages.shared.params import parse
+from stages.shared.embeddings.embedding_store import LAST_STEP, Layer, open_embeddings
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter, write_store_digests
+from stages.shared.settings.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
 LAYERS = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]

@@ -20,14 +20,14 @@ from stages.embed.params import TapsParams
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints
-from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
-from stages.shared.devices import choose_device
-from stages.shared.embedding_store import open_embeddings
-from stages.shared.embedding_writer import write_store_digests
-from stages.shared.image_store import PackedImages
-from stages.shared.kept_work import KeptWork
+from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.embeddings.embedding_writer import write_store_digests
+from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.build import build_network
+from stages.shared.networks.devices import choose_device
 from stages.shared.networks.params import NetworkParams, WeightsParams
+from stages.shared.stage_run.kept_work import KeptWork
 from tests.bench.cells import PARAMS, network_params, pack_noise
 
 SIZE, CELL = 64, ("noise", "net", "0", 0)

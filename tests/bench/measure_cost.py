@@ -25,9 +25,9 @@ from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.metric_names import REFITTED
 from stages.measure.metrics import METRICS, needs_of
 from stages.measure.scores.kmeans import Search
-from stages.shared.embedding_store import Layer
-from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.thumbnails import SCHEMA, write_thumbnails
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from stages.measure.scores import probe
-from stages.shared.embedding_store import open_embeddings
+from stages.shared.embeddings.embedding_store import open_embeddings
 
 C, FOLDS, SEED = 1.0, 5, 0
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from stages.commands import cli
 from stages.commands.cli import COMMANDS, STUDY_COMMANDS, whichlayer
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath, stage_path
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(("name", "module"), [(n, m) for n, (m, _) in (COMMANDS | STUDY_COMMANDS).items()])

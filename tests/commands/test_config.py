@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.config import parse_config, read_config
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, ROOT, config, content
 
 

@@ -6,7 +6,7 @@ from stages.commands.folds import DOWNLOADS, DatasetFolds
 from stages.prepare.candidates import Candidate
 from stages.prepare.folds import choose_folds
 from stages.prepare.params import parse_dataset
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED
 
 

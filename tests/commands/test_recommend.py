@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from stages.aggregate.recommendation.records import write_recommendations
 from stages.aggregate.report.recommendation import describe
 from stages.commands.recommend import recommend
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.aggregate.report.recommended import RECOMMENDATION, recommendation
 
 OTHER = recommendation(model="b", dataset="flowers", notes=["Multiply-adds are not known."])

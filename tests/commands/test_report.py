@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from stages.aggregate.result_files import finish_results
 from stages.commands.report import report
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.shared.networks.build import build_skeleton
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import load, read_entry
+from stages.shared.settings.params import load, read_entry
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

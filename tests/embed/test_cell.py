@@ -18,13 +18,13 @@ from stages.embed.image_sets import sample_rows
 from stages.embed.layers import pooled_layers
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.taps.tap import Tap
-from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
-from stages.shared.console import UserError
-from stages.shared.embedding_store import Embeddings, open_embeddings
-from stages.shared.image_store import PackedImages
+from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
+from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
+from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.transforms import Transform
+from stages.shared.networks.transforms import Transform
+from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, pack
 
 SIZE, SEED = 16, 3

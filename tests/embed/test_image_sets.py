@@ -15,8 +15,8 @@ from stages.embed.image_sets import (
     samples_of,
 )
 from stages.embed.params import EmbedParams
-from stages.shared.console import UserError
-from stages.shared.image_store import PackedImages
+from stages.shared.images.image_store import PackedImages
+from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, pack
 
 VALUES = {

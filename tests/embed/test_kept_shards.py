@@ -8,12 +8,12 @@ import torch
 from stages.embed import cell
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared import embedding_writer
-from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
-from stages.shared.embedding_store import open_embeddings
-from stages.shared.image_store import PackedImages
-from stages.shared.kept_work import KeptWork
+from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
+from stages.shared.embeddings import embedding_writer
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
+from stages.shared.stage_run.kept_work import KeptWork
 from tests.embed.test_cell import AUGMENT, LAST, MEAN, NETWORK, SEED, SIZE, STD, TAPS, VALUES, Tiny, tiny
 from tests.packed import SEEN, pack
 

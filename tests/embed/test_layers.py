@@ -3,9 +3,9 @@ import pytest
 from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
 from stages.embed.taps.tap import Tap
-from stages.shared.console import UserError
-from stages.shared.embedding_store import Layer
-from stages.shared.params import parse
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import parse
 
 TAPS = [
     Tap("stem", 0, "nchw", False, 0, 8, 100, 1000),

@@ -10,15 +10,15 @@ import torch
 from stages.aggregate.inputs import image_paths, read_analyses, read_curves, read_galleries, read_layers, read_refits
 from stages.embed.loading import checked_checkpoints
 from stages.measure.checks import check_cell
-from stages.shared.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
-from stages.shared.digests import of_cell
-from stages.shared.embedding_store import BASELINE, LAST_STEP, LOGITS, Embeddings, Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.image_files import open_prepared, read_manifest
-from stages.shared.image_store import open_images
+from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
+from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS, Embeddings, Layer, open_embeddings
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.files.digests import of_cell
+from stages.shared.images.image_files import open_prepared, read_manifest
+from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams, WeightsParams
-from stages.shared.params import RunParams
-from stages.shared.thumbnails import read_thumbnails
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.thumbnails import read_thumbnails
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import write_cells
 from tests.packed import SEEN, pack, write_fold_all

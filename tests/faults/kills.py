@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from stages.shared.kept_work import read_record
-from stages.shared.processes import is_running
+from stages.shared.runtime.processes import is_running
+from stages.shared.stage_run.kept_work import read_record
 from tests.workflow import Workflow
 
 Killer = Callable[["subprocess.Popen[str]"], None]

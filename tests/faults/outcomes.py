@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from stages.prepare.decode import BadImageError
-from stages.shared.console import UserError
-from stages.shared.plain_text import CONTROL, plain
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import CONTROL, plain
+from stages.shared.runtime.resources import explain
 
 SAME, SENTENCE, ENDED, FAILURE = "same result", "one clear sentence", "ended by a library", "failure"
 OUTCOMES = (SAME, SENTENCE, ENDED, FAILURE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.faults.damage import ARTIFACTS, DAMAGES, Artifact, blamed
 from tests.faults.handed_over import NAMES, READERS, write_study
 

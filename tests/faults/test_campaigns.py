@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.faults import __main__ as command
 from tests.faults import changed_raw_data, scarcity
 from tests.faults.campaign import Place

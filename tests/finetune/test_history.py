@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.finetune.history import History
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def test_a_rows_loss_is_the_mean_since_the_row_before(tmp_path: Path):

@@ -12,13 +12,13 @@ from ruamel.yaml import YAML
 
 from stages.finetune import cell
 from stages.finetune.__main__ import main
-from stages.shared.checkpoints import read_info, read_state
-from stages.shared.console import UserError
-from stages.shared.image_store import open_images
-from stages.shared.image_writer import write_fold
+from stages.shared.checkpoints.checkpoints import read_info, read_state
+from stages.shared.images.image_store import open_images
+from stages.shared.images.image_writer import write_fold
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.runtime.errors import UserError
 from tests.packed import SEEN, pack, write_fold_all
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.console import UserError
-from stages.shared.params import parse
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import parse
 
 VALUES = {
     "steps": [0, 50, 100], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 2e-4,

@@ -12,8 +12,8 @@ from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
 from stages.finetune.resume_points import ResumePoints
 from stages.finetune.training_state import weights_hash
-from stages.shared.image_store import PackedImages
-from stages.shared.kept_work import KeptWork
+from stages.shared.images.image_store import PackedImages
+from stages.shared.stage_run.kept_work import KeptWork
 from tests.finetune.test_loop import network, training
 from tests.packed import pack
 

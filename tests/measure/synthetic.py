@@ -10,9 +10,9 @@ from ruamel.yaml import YAML
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.scores.kmeans import Search
-from stages.shared.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter, write_store_digests
-from stages.shared.thumbnails import write_thumbnails
+from stages.shared.embeddings.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter, write_store_digests
+from stages.shared.tables.thumbnails import write_thumbnails
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
 DEFAULT = {

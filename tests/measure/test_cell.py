@@ -8,8 +8,8 @@ from stages.measure.cell import Cell, draw_halves, groups_of, part_of
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.params import MeasureParams
 from stages.measure.scores.kmeans import Search
-from stages.shared.embedding_store import open_embeddings
-from stages.shared.params import parse
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, blobs, embedded, write_store
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.measure.gallery import gallery, nearest_rows, principal_plane
-from stages.shared.gallery import SCHEMA
+from stages.shared.tables.gallery import SCHEMA
 from tests.measure.plane import plane_of
 from tests.measure.synthetic import blobs, small_store
 

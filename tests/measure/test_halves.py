@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.measure.halves import complementary_halves, halves_seed
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def test_pairs_are_complementary_and_every_class_is_split_evenly():

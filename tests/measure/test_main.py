@@ -18,10 +18,10 @@ from stages.measure.jobs import settings_of
 from stages.measure.metric_names import BETTER, LABEL_FREE
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams
-from stages.shared.embedding_store import open_embeddings
-from stages.shared.gallery import read_gallery
-from stages.shared.metric_table import COLUMNS, read_records, read_refits
-from stages.shared.params import read_section
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.settings.params import read_section
+from stages.shared.tables.gallery import read_gallery
+from stages.shared.tables.metric_table import COLUMNS, read_records, read_refits
 from tests.measure.plane import plane_of
 from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_pictures, write_store
 

@@ -16,7 +16,7 @@ from stages.measure.metrics import HEAD_METRICS, METRICS, accuracy, needs_of, sc
 from stages.measure.scores import geometry
 from stages.measure.scores.agreement import assigned_classes
 from stages.measure.scores.kmeans import Search
-from stages.shared.seeding import child_seed
+from stages.shared.settings.seeding import child_seed
 from tests.measure.synthetic import blobs, embedded, settings
 
 every_score = pytest.mark.parametrize("name", METRICS)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from stages.prepare.archives import open_archive
 from stages.prepare.limits import LimitsParams, Resources
-from stages.shared.console import UserError
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
 from tests.faults import archives
 from tests.faults.archives import FILES, MIB, write_archive
 

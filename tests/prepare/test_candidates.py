@@ -1,7 +1,7 @@
 import pytest
 
 from stages.prepare.candidates import Candidate, check_names
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def candidate(label, source):

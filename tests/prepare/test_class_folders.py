@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.prepare.class_folders import list_classes
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 class Names:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from stages.prepare.download import cache_folder, download
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.serving import serving
 
 CONTENT = os.urandom(3_000_000)

@@ -2,7 +2,7 @@ import pytest
 
 from stages.prepare.candidates import Candidate
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def image(name, split, label, content):

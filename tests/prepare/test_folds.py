@@ -5,7 +5,7 @@ import pytest
 from stages.prepare.folds import choose_folds
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import plan_folds
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def params(**values):

@@ -7,7 +7,7 @@ import pytest
 from stages.prepare.groups import group_by_name
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import plan_folds
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def params(**values):

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from stages.shared.image_store import open_images
-from stages.shared.thumbnails import FILE, read_thumbnails
+from stages.shared.images.image_store import open_images
+from stages.shared.tables.thumbnails import FILE, read_thumbnails
 
 ROW = "{source: folder, image_size: 16, test_fraction: 0.25, unseen_classes: [d, e]}"
 

@@ -10,7 +10,7 @@ from stages.prepare.params import (
     read_dataset,
 )
 from stages.prepare.sources import SOURCES
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def test_every_source_has_parameters():

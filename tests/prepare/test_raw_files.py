@@ -7,7 +7,7 @@ import pytest
 
 from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.raw_files import open_raw
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 FILES = {"a/1.png": b"one", "a/2.png": b"two", "b/3.png": b"three" * 1000}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.prepare.regular_files import check_regular
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @pytest.fixture

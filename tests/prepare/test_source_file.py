@@ -9,7 +9,7 @@ from stages.prepare.source_file import HttpsUrl, Sha256, SourceFile, read_source
 from stages.prepare.sources.calligraphy import CalligraphyFile
 from stages.prepare.sources.cifar100 import Cifar100File
 from stages.prepare.sources.handwriting import HandwritingFile
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 RAW = Path(__file__).parents[2] / "data" / "raw"
 MODELS = {"calligraphy": CalligraphyFile, "cifar100": Cifar100File, "handwriting": HandwritingFile}

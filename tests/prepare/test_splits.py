@@ -6,7 +6,7 @@ from stages.prepare.candidates import unique_ids
 from stages.prepare.folds import Fold, choose_unseen
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import check_sizes, plan_folds, small_classes
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def params(**values):

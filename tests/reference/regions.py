@@ -14,9 +14,10 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
-from stages.shared import gallery, metric_table, training_table
+from stages.shared.checkpoints import training_table
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
+from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.descriptions import of_class, of_constant
 from tests.reference.pages import fill

@@ -21,7 +21,7 @@ from stages.aggregate.formatting import place, short_names
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.points import Row, baseline_at, best, last_measured
 from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 FOLD, TIED = "fold", "tied"
 """The ids of the lines of single folds, and of the filled dots of layers that tie with the best."""

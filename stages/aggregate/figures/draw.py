@@ -21,9 +21,9 @@ from stages.aggregate.points import curves
 from stages.aggregate.report.evidence import DatasetEvidence
 from stages.aggregate.report.rule_words import telling
 from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.console import progress
-from stages.shared.metric_table import HEAD
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.console import progress
+from stages.shared.tables.metric_table import HEAD
 
 SHOWN_ROBUSTNESS = "probe_accuracy"
 

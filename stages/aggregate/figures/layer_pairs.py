@@ -12,7 +12,7 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import framed, head
 from stages.aggregate.figures.messages import pairs_message
 from stages.aggregate.formatting import short_names
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 TITLES = {SEEN: "images of seen classes", UNSEEN: "images of unseen classes"}
 

@@ -18,7 +18,7 @@ from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.report.scopes import SCOPES, lead_bounds, level
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.uncertainty.layer_comparison import Lead
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
 
 RING: dict[str, Any] = {"marker": "o", "markersize": 9.0, "markerfacecolor": "none", "markeredgewidth": 1.4}
 

@@ -11,7 +11,7 @@ from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommendation.records import LayerRecord, Recommendation
 from stages.aggregate.report.scopes import SHORT, lead_bounds, score_interval, widest
 from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
 
 Number = tuple[str, str, str]
 """What it is, the number, and what stands under it."""

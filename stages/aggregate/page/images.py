@@ -9,8 +9,8 @@ import pandas as pd
 
 from stages.aggregate.page.blob import Columns, columns
 from stages.aggregate.page.networks import Names, Network
-from stages.shared.params import Cell
-from stages.shared.thumbnails import MEDIA_TYPE
+from stages.shared.settings.params import Cell
+from stages.shared.tables.thumbnails import MEDIA_TYPE
 
 AT = ("best", "last")
 PLACES = 3
@@ -22,8 +22,8 @@ class Pictures:
     """What is shown of the images.
 
     Attributes:
-        thumbnails: of each dataset (stages.shared.thumbnails).
-        galleries: of each cell, in the order of the grid (stages.shared.gallery).
+        thumbnails: of each dataset (stages.shared.tables.thumbnails).
+        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
     """
 
     thumbnails: Mapping[str, pd.DataFrame]

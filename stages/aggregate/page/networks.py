@@ -11,7 +11,7 @@ from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.formatting import short_names
 from stages.aggregate.metric_info import metric_info, metric_rank
 from stages.aggregate.page.blob import rounded
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 SPLITS = [UNSEEN, SEEN]
 

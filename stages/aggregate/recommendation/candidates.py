@@ -13,7 +13,7 @@ from stages.aggregate.uncertainty.gathered import Gathered
 from stages.aggregate.uncertainty.layer_comparison import Direction, sign_of
 from stages.aggregate.uncertainty.replicates import Key, Replicates, unseen_rows
 from stages.aggregate.uncertainty.statements import point_keys
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 
 @dataclass(frozen=True)

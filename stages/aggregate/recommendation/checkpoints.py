@@ -8,7 +8,7 @@ from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.points import best_index
 from stages.aggregate.recommendation.candidates import Candidates
 from stages.aggregate.recommendation.records import CheckpointRecord
-from stages.shared.split_names import SEEN
+from stages.shared.embeddings.split_names import SEEN
 
 
 def compare_checkpoints(network: Candidates, scores: Scores) -> list[CheckpointRecord]:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from stages.aggregate.metric_info import Scope
 from stages.aggregate.recommendation.criteria import CRITERIA
 from stages.aggregate.result_files import check_result
-from stages.shared.console import UserError
-from stages.shared.digests import mend
+from stages.shared.files.digests import mend
+from stages.shared.runtime.errors import UserError
 
 
 class Record(BaseModel):

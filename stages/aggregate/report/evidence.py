@@ -26,7 +26,7 @@ from stages.aggregate.uncertainty.image_scores import ByFold, ImageScores
 from stages.aggregate.uncertainty.layer_comparison import Direction, Lead, best_against, best_of_two
 from stages.aggregate.uncertainty.replicates import FEWEST_FOLDS, Key, Replicates, over_classes, over_images
 from stages.aggregate.uncertainty.statements import point_keys
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 Infer = Callable[..., Inference | None]
 

@@ -22,8 +22,8 @@ from stages.aggregate.report.outcomes import (
 from stages.aggregate.report.rule_words import accuracy_sentences, by_status
 from stages.aggregate.report.scopes import NO_INTERVAL, at_start, explain_scopes, few_folds
 from stages.aggregate.result_files import check_result
-from stages.shared.console import UserError
-from stages.shared.digests import again, mend
+from stages.shared.files.digests import again, mend
+from stages.shared.runtime.errors import UserError
 
 ACCURACY = "(i) High accuracy on seen classes does not imply generalization"
 DEPTH = "(ii) Deeper is not always better"

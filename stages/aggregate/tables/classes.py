@@ -8,7 +8,7 @@ from stages.aggregate.contributions import Contributions, Key
 from stages.aggregate.curves import last_rows
 from stages.aggregate.metric_info import metric_info
 from stages.aggregate.tables.columns import stack
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 CLASS_KEYS = {
     "dataset": TEXT,

@@ -1,4 +1,4 @@
-"""Frames of declared columns and types (stages.shared.csv_table), made from rows, from other tables, or from points."""
+"""Frames of declared columns and types, made from rows, from other tables, or from points."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from stages.aggregate.points import Row
-from stages.shared import csv_table
-from stages.shared.csv_table import Columns
+from stages.shared.files import csv_table
+from stages.shared.files.csv_table import Columns
 
 BOOLEAN = "boolean"
 """Type of a column that is true, false, or empty."""

@@ -5,8 +5,8 @@ import pandas as pd
 from stages.aggregate.curves import CURVE, INTERVALS, Scores
 from stages.aggregate.points import curves, last_measured
 from stages.aggregate.tables.columns import BOOLEAN, stack
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 DEPTH_COLUMNS = {
     **dict.fromkeys(CURVE, TEXT),

@@ -10,7 +10,7 @@ from stages.aggregate.recommendation.candidates import Candidates
 from stages.aggregate.recommendation.criteria import CRITERIA, Choice, Known
 from stages.aggregate.recommendation.cross_fitting import regret
 from stages.aggregate.tables.columns import frame, stack
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 JOINT, LAYERS = "layers_and_checkpoints", "layers"
 """Among what the best candidate is: all layers at all checkpoints, or all layers at the last step."""

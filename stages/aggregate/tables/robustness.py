@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.tables.columns import typed
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.split_names import parse_corrupted_split
+from stages.shared.embeddings.split_names import parse_corrupted_split
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 KEYS = {
     "dataset": TEXT,

@@ -8,8 +8,8 @@ import pandas as pd
 from stages.aggregate.curves import CURVE, Scores
 from stages.aggregate.points import accuracy_at, at_layer, best_of, curves
 from stages.aggregate.tables.columns import frame, point_columns
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 
 def _choice(value: str, layer: str, depth: str) -> dict[str, str]:

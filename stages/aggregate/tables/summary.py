@@ -12,8 +12,8 @@ from stages.aggregate.curves import ACCURACY_INTERVALS, CURVE, MEAN, UNCERTAINTY
 from stages.aggregate.points import Row, accuracy_at, baseline_at, best, curves, last_measured, ranks, spearman
 from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.columns import frame, point_columns
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT, read_table
-from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table
 
 TYPES = {str: TEXT, int: INTEGER, float: FLOAT, bool: "bool"}
 

@@ -12,9 +12,9 @@ from stages.aggregate.uncertainty.accuracy_difference import difference_over_fol
 from stages.aggregate.uncertainty.contrasts import Estimate, Float64
 from stages.aggregate.uncertainty.image_scores import ImageScores
 from stages.aggregate.uncertainty.replicates import FEWEST_FOLDS
-from stages.shared.csv_table import INTEGER, TEXT
-from stages.shared.metric_table import HEAD
-from stages.shared.params import RunParams
+from stages.shared.files.csv_table import INTEGER, TEXT
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import HEAD
 
 PLACE = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 

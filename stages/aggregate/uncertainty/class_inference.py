@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.aggregate.uncertainty.contrasts import Contrasts, Float64, correlation_of
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from stages.aggregate.curves import COMPARISONS, CURVE, MEAN, POINT
 from stages.aggregate.inputs import CELL
 from stages.aggregate.points import best_index, equally_best
 from stages.aggregate.tables.columns import stack
-from stages.shared.csv_table import FLOAT
-from stages.shared.metric_table import ANALYSIS_TABLES
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.files.csv_table import FLOAT
+from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
 SUBSET_COLUMNS = CELL | ANALYSIS_TABLES["class_subsets"] | {"minus_last": FLOAT}
 """Columns of class_subsets.csv.

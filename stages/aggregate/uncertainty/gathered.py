@@ -14,7 +14,7 @@ from stages.aggregate.uncertainty.class_subsets import add_ranges
 from stages.aggregate.uncertainty.contrasts import Float64
 from stages.aggregate.uncertainty.image_scores import ImageScores, read_image_scores
 from stages.aggregate.uncertainty.statements import NetworkReplicates, split_networks, state
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from stages.aggregate.inputs import image_paths
 from stages.aggregate.metric_info import metric_info
 from stages.aggregate.tables.classes import CLASS_COLUMNS, class_scores
 from stages.aggregate.tables.columns import stack
-from stages.shared.metric_table import HEAD
-from stages.shared.params import RunParams
-from stages.shared.split_names import SEEN
+from stages.shared.embeddings.split_names import SEEN
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import HEAD
 
 ByFold = dict[str, "pd.Series[float]"]
 """Fold -> by sample id of a test image, the mean over seeds of whether it is classified right."""

@@ -10,8 +10,8 @@ import pandas as pd
 from stages.aggregate.uncertainty.class_inference import FoldScores, class_inference, fold_inference
 from stages.aggregate.uncertainty.contrasts import Float64, Inference
 from stages.aggregate.uncertainty.image_inference import HalfScores, image_inference
-from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 
 FEWEST_FOLDS = 3
 """Folds below which nothing is said about other classes: two leave no power, one cannot tell at all."""

@@ -22,8 +22,8 @@ from stages.aggregate.uncertainty.layer_comparison import (
     ties,
 )
 from stages.aggregate.uncertainty.replicates import Key, Replicates, arrange, over_classes, over_images, unseen_rows
-from stages.shared.params import RunParams
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.settings.params import RunParams
 
 STATED = {
     name: dtype

@@ -12,8 +12,8 @@ from stages.prepare.params import TorchvisionParams
 from stages.prepare.regular_files import check_regular
 from stages.prepare.source_file import has_only_source_file, read_source_file
 from stages.prepare.splits import plan_folds
-from stages.shared.console import UserError, errors_of
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError, errors_of
+from stages.shared.settings.params import RunParams
 
 MANY_CLASSES = 10
 FEW_CLASSES = (

@@ -1,8 +1,8 @@
 """What must hold of the grid's models: files of weights that are there, named layers that their networks have."""
 
 from stages.commands.config import Config
-from stages.shared.console import UserError
 from stages.shared.networks.weights_file import check_file
+from stages.shared.runtime.errors import UserError
 
 
 def check_weights(config: Config) -> None:

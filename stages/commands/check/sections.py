@@ -7,8 +7,8 @@ from stages.commands.config import Config
 from stages.measure.analyses.registry import ANALYSES, Extra, check_embedded
 from stages.measure.metric_names import BETTER
 from stages.measure.params import chosen_steps
-from stages.shared.console import UserError, nearest
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import UserError, nearest
 
 GIVERS = "finetune.steps and finetune.keep give"
 

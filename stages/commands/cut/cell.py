@@ -17,14 +17,14 @@ from stages.embed.taps.find import find_taps
 from stages.embed.taps.tap import Tap
 from stages.measure.checks import check_cell
 from stages.prepare.params import DatasetParams, read_dataset
-from stages.shared.checkpoints import CheckpointInfo
-from stages.shared.console import UserError
-from stages.shared.embedding_store import Embeddings, Layer, open_embeddings
-from stages.shared.image_store import PackedImages, open_images
+from stages.shared.checkpoints.checkpoints import CheckpointInfo
+from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
+from stages.shared.images.image_store import PackedImages, open_images
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.params import ALL, Cell, RunParams, read_entry, read_run, read_section
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import ALL, Cell, RunParams, read_entry, read_run, read_section
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from torch.export import Dim, ExportedProgram
 from stages.commands.cut.prune import prune
 from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
-from stages.shared.console import UserError
 from stages.shared.networks.network import Network
 from stages.shared.networks.weights_only import weights_only
+from stages.shared.runtime.errors import UserError
 
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""

@@ -15,9 +15,9 @@ from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.commands.cut.cell import CellPaths, Source
 from stages.embed.cell import library_versions
 from stages.embed.taps.trace import trace_forward
-from stages.shared.csv_table import read_table
-from stages.shared.image_store import fold_path
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.files.csv_table import read_table
+from stages.shared.images.image_store import fold_path
 
 UNKNOWN = "unknown"
 PACKAGES_OF_FILES = {"model.onnx": ("onnx", "onnxscript", "onnxruntime")}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.cut/1"
 PROGRAM, ONNX, WEIGHTS = "model.pt2", "model.onnx", "weights.safetensors"

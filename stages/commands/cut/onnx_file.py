@@ -14,7 +14,7 @@ from torch.export import ExportedProgram
 
 from stages.commands.cut.export import EXAMPLES, first_line, quiet
 from stages.commands.cut.folder import INPUT, OUTPUT
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import onnx

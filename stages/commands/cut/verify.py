@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from stages.commands.cut.cell import Source
 from stages.commands.cut.export import UpToLayer
-from stages.shared.console import UserError
-from stages.shared.image_store import Pixels
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.images.image_store import Pixels
+from stages.shared.runtime.errors import UserError
 
 TOLERANCES = {"float32": 2e-3, "float16": 3e-3}
 """Largest distance by default, by the type that the store keeps; see `check_agreement`. Computing in another order, as

@@ -7,8 +7,8 @@ from pathlib import Path
 from stages.aggregate.curves import MEAN
 from stages.aggregate.recommendation.records import read_recommendations
 from stages.aggregate.tables.summary import read_summary
-from stages.shared.console import UserError, nearest
-from stages.shared.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.runtime.errors import UserError, nearest
 
 LAST = "last"
 

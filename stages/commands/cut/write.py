@@ -18,8 +18,8 @@ from stages.commands.cut.folder import CARD, ONNX, PREPROCESS, PROGRAM, README, 
 from stages.commands.cut.onnx_file import OnnxNetwork, save_onnx
 from stages.commands.cut.readme import readme
 from stages.commands.cut.verify import Float32, Reference, check_agreement, take_reference
-from stages.shared.console import UserError
-from stages.shared.image_store import Pixels
+from stages.shared.images.image_store import Pixels
+from stages.shared.runtime.errors import UserError
 
 
 def check_out(out: Path) -> None:

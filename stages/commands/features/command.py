@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stages.shared.stage_run import partial_path, publish, remove, remove_leftovers
+from stages.shared.stage_run.stage_run import publish
 from stages.commands.features.image_files import describe, list_images, refuse_unreadable, without_other_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
@@ -18,8 +18,10 @@ from stages.commands.project import ProjectCommand, ProjectPath, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
-from stages.shared.console import Stopwatch, UserError
-from stages.shared.params import read_section
+from stages.shared.runtime.console import Stopwatch
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import partial_path, remove, remove_leftovers
+from stages.shared.settings.params import read_section
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.prepare.decode import Fit
-from stages.shared.image_store import Pixels
+from stages.shared.images.image_store import Pixels
 
 Float32 = NDArray[np.float32]
 EmbedPixels = Callable[[Pixels], Float32]

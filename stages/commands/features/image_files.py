@@ -11,8 +11,8 @@ from stages.prepare.decode_many import read_content
 from stages.prepare.limits import Resources
 from stages.prepare.raw_files import RawFiles, open_raw
 from stages.prepare.regular_files import check_regular
-from stages.shared.console import UserError
-from stages.shared.plain_text import CONTROL
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import CONTROL
 
 SHOWN = 5
 

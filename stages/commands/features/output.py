@@ -22,8 +22,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stages.commands.features.shards import Shard
-from stages.shared.console import UserError
-from stages.shared.embedding_writer import SAMPLES_PER_CHUNK
+from stages.shared.embeddings.embedding_writer import SAMPLES_PER_CHUNK
+from stages.shared.runtime.errors import UserError
 
 KEY = "whichlayer"
 Write = Callable[[Path, Iterable[Shard], int, int, Mapping[str, Any]], None]

@@ -22,13 +22,14 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from stages.shared.stage_run import remove
 from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
 from stages.commands.features.image_files import ImageFiles, refuse_unreadable
 from stages.prepare.decode_many import decode_many
-from stages.shared.console import UserError, progress
 from stages.shared.networks.weights_only import without_advice
-from stages.shared.plain_text import plain
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.scratch import remove
 
 IMAGES_PER_SHARD = 1024
 

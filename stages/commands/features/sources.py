@@ -16,10 +16,10 @@ from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
 from stages.embed.embedder import Embedder
 from stages.embed.params import EmbedParams
 from stages.prepare.decode import Fit
-from stages.shared.console import UserError
-from stages.shared.devices import choose_device
-from stages.shared.image_store import Pixels
-from stages.shared.params import Cell, read_section
+from stages.shared.images.image_store import Pixels
+from stages.shared.networks.devices import choose_device
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell, read_section
 
 FORMAT = "whichlayer.features/1"
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"

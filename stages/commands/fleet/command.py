@@ -20,8 +20,9 @@ from stages.commands.fleet.task import RECORD_FOLDER, Outcome, Source, Task
 from stages.commands.fleet.worker import remove_left_workspaces, run_cell
 from stages.commands.plan.machine import processors
 from stages.commands.project import ROOT, ProjectCommand, stage_path
-from stages.shared.console import Stopped, UserError, progress
-from stages.shared.params import Cell
+from stages.shared.runtime.console import Stopped, progress
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
 
 PARAMS, RAW = ROOT / "params.yaml", ROOT / "data" / "raw"
 

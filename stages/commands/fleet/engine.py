@@ -12,7 +12,8 @@ from typing import Any
 from stages.commands.fleet import task as task_module
 from stages.commands.fleet import worker
 from stages.commands.fleet.task import Outcome, Source, Task
-from stages.shared.console import Stopped, UserError
+from stages.shared.runtime.console import Stopped
+from stages.shared.runtime.errors import UserError
 
 RETRIES = 2
 """How often a cell runs again that was lost with its worker; a cell that failed does not."""

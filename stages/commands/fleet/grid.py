@@ -12,7 +12,7 @@ from stages.commands.plan.cost import cost
 from stages.commands.plan.images import images_of
 from stages.commands.plan.stale import open_stages
 from stages.commands.project import ROOT, stage_path
-from stages.shared.params import Cell, RunParams
+from stages.shared.settings.params import Cell, RunParams
 
 CELL_STAGES = ("finetune", "embed", "measure")
 

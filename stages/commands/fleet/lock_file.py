@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from stages.commands.fleet.source import run_dvc
 from stages.commands.project import ROOT
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 Locked = Mapping[str, Mapping[str, Any]]
 """What dvc.lock says of stages, by their names."""

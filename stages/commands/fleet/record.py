@@ -11,8 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stages.commands.fleet.task import RUNNING_FILE, Outcome
-from stages.shared.console import UserError
-from stages.shared.plain_text import plain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import plain
 
 OPEN, RUNNING, FAILED, COMPUTED, CACHED = "open", "running", "failed", "computed", "from the cache"
 

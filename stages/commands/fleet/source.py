@@ -13,7 +13,7 @@ from stages.commands.config import Config
 from stages.commands.fleet.task import Source
 from stages.commands.plan.stale import last_line
 from stages.commands.project import ROOT
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """What the stages and DVC need of a workspace."""

@@ -19,9 +19,9 @@ from stages.measure.cell import Cell
 from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
 from stages.measure.run import one_thread, score
-from stages.shared.embedding_store import Layer, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.embedding_store import Layer, open_embeddings
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 MOST_IMAGES = 1000
 """Of a split that are timed: how much longer more take is extended from these and half of these."""

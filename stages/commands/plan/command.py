@@ -27,7 +27,7 @@ from stages.commands.plan.predict import (
 from stages.commands.plan.stale import STAGES, all_stages, count_stages, open_stages, recorded_stages
 from stages.commands.plan.timer import Timer
 from stages.commands.project import ROOT, ProjectCommand, params_option, raw_option, stage_path
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 GIB = 2**30
 OF_A_CELL = STAGES[1:4]

@@ -12,8 +12,8 @@ from stages.prepare.packing import list_images
 from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import plan_folds
-from stages.shared.console import errors_of
-from stages.shared.params import ALL
+from stages.shared.runtime.errors import errors_of
+from stages.shared.settings.params import ALL
 
 
 @dataclass(frozen=True)

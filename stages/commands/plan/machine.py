@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from stages.measure.workers import worker_count
-from stages.shared.devices import choose_device
+from stages.shared.networks.devices import choose_device
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from stages.commands.plan.timer import Timer
 from stages.prepare.decode_many import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
-from stages.shared.console import progress
-from stages.shared.params import Cell
+from stages.shared.runtime.console import progress
+from stages.shared.settings.params import Cell
 
 DVC_SECONDS = (1.0, 0.031)
 """What DVC itself takes around each stage: in any case, and for each entry of dvc.lock, all of which it reads and

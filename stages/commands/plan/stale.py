@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable
 
 from stages.commands.project import ROOT
-from stages.shared.console import UserError
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 

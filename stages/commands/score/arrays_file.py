@@ -14,8 +14,8 @@ import zarr
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from stages.shared.console import UserError
 from stages.shared.networks.weights_only import without_advice
+from stages.shared.runtime.errors import UserError
 
 SEEN_GROUP = "seen"
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

@@ -16,14 +16,14 @@ from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure
 from stages.measure.workers import worker_count
-from stages.shared.console import UserError
-from stages.shared.embedding_store import SAMPLE_COLUMNS, Embeddings, open_embeddings
-from stages.shared.embedding_writer import EmbeddingWriter
-from stages.shared.metric_table import finish_cell
-from stages.shared.params import Cell
-from stages.shared.split_names import UNSEEN
-from stages.shared.training_table import COLUMNS as TRAINING_COLUMNS
-from stages.shared.training_table import write_training
+from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
+from stages.shared.checkpoints.training_table import write_training
+from stages.shared.embeddings.embedding_store import SAMPLE_COLUMNS, Embeddings, open_embeddings
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
+from stages.shared.tables.metric_table import finish_cell
 
 SEED = 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stages.shared.stage_run import is_empty_folder, partial_path, publish, remove, remove_leftovers
+from stages.shared.stage_run.stage_run import publish
 from stages.aggregate.page.provenance import describe_scoring
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.results import compute_results, write_results
@@ -16,8 +16,9 @@ from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.asked import asked_of, read_measure_params
 from stages.commands.score.cells import SEED, Folders, check_folds, measure_cell, open_cell, write_cell
 from stages.commands.score.embedding_file import EmbeddingFile, read_embedding_file
-from stages.shared.console import UserError
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
+from stages.shared.settings.params import RunParams
 
 
 @click.command(cls=ProjectCommand)

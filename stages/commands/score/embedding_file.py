@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
-from stages.shared.console import UserError
-from stages.shared.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
-from stages.shared.plain_text import CONTROL
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import CONTROL
 
 LABELS, IDS, LAYERS = "labels", "ids", "layers"
 PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}

@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath, stage_path
 from stages.commands.study.summaries import number, parse_summary
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 COLUMNS = [
     "experiment",

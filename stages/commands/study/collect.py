@@ -7,9 +7,16 @@ import click
 import pandas as pd
 
 from stages.commands.project import ProjectCommand, ProjectPath, params_option, stage_path
-from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES, MEASURE_AGAIN, REFITS, analysis_path, open_cell, read_records
-from stages.shared.params import read_run
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import read_run
+from stages.shared.tables.metric_table import (
+    ANALYSIS_TABLES,
+    MEASURE_AGAIN,
+    REFITS,
+    analysis_path,
+    open_cell,
+    read_records,
+)
 
 
 @click.command(cls=ProjectCommand)

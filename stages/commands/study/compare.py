@@ -14,7 +14,7 @@ from stages.aggregate.points import spearman
 from stages.aggregate.result_files import check_result
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.commands.study.summaries import number, parse_summary
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "probe_accuracy": "linear probe"}
 COLUMNS = {"accuracy": "accuracy"} | {

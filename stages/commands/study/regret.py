@@ -9,8 +9,8 @@ from stages.aggregate.report.regret import regret_section
 from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.regret import REGRET_COLUMNS
 from stages.commands.project import ProjectCommand, ProjectPath
-from stages.shared.console import UserError
-from stages.shared.csv_table import read_table
+from stages.shared.files.csv_table import read_table
+from stages.shared.runtime.errors import UserError
 
 BEGIN, END = "<!-- regret: written by `whichlayer study regret` -->", "<!-- end of regret -->"
 

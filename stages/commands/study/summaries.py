@@ -4,7 +4,7 @@ from io import StringIO
 
 import pandas as pd
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 NEEDED = [
     "dataset",

@@ -12,7 +12,7 @@ from stages.commands.verify.locks import StaleLock, locked
 from stages.commands.verify.repair import Repair, count, plan_repair, put_back, run_again
 from stages.commands.verify.report import how_to_repair, report
 from stages.commands.verify.survey import Survey, survey
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @click.command(cls=ProjectCommand)

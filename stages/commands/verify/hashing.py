@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stages.shared.console import progress
+from stages.shared.runtime.console import progress
 
 UNREADABLE = "unreadable"
 """In the place of the hash of a file that cannot be read."""

@@ -12,8 +12,8 @@ from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 
-from stages.shared.console import UserError
-from stages.shared.digests import files_below
+from stages.shared.files.digests import files_below
+from stages.shared.runtime.errors import UserError
 
 LOCK_FILE = "dvc.lock"
 FOLDER = ".dir"

@@ -16,7 +16,7 @@ import psutil
 from dvc.lock import HardlinkLock, LockError
 from dvc.repo import Repo, lock_repo
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 RWLOCK = "rwlock"
 """DVC's list of the files that its processes read and write, of its temporary folder."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dvc.exceptions import DvcException
 
-from stages.shared.stage_run import remove
 from stages.commands.verify.inventory import Project
 from stages.commands.verify.survey import Seen, Survey
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import remove
 
 
 @dataclass(frozen=True)

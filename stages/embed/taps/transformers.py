@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from stages.embed.taps.trace import Trace, tensors
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 ARGUMENTS: Mapping[str, Any] = {"output_hidden_states": True}
 

@@ -12,10 +12,10 @@ from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metric_names import FROM_CLUSTERS, LABEL_FREE, REFITTED
 from stages.measure.metrics import METRICS, needs_of, score_split
 from stages.measure.refits import subset_scores
-from stages.shared.embedding_store import Layer
-from stages.shared.metric_table import join_classes
-from stages.shared.seeding import child_seed
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.settings.seeding import child_seed
+from stages.shared.tables.metric_table import join_classes
 
 MOST_HALVES = 10
 """Largest number of subsets of half the classes."""

@@ -13,8 +13,8 @@ from stages.measure.metric_names import BETTER, PROBE
 from stages.measure.metrics import HEAD_METRICS, largest_share
 from stages.measure.scores.agreement import normalized_mutual_information
 from stages.measure.scores.kmeans import Search, cluster
-from stages.shared.embedding_store import Layer
-from stages.shared.split_names import SEEN
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.split_names import SEEN
 
 
 def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:

@@ -5,7 +5,7 @@ from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.scores.agreement import chance_of_nmi, normalized_mutual_information
 from stages.measure.scores.kmeans import cluster
-from stages.shared.embedding_store import Layer
+from stages.shared.embeddings.embedding_store import Layer
 
 STARTS, POLISHED = 15, 3
 """Largest numbers for other numbers of clusters than there are classes."""

@@ -7,8 +7,8 @@ import numpy as np
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.arrays import Classes, Float32, Float64, Rows
 from stages.measure.cell import Cell
-from stages.shared.metric_table import ANALYSIS_TABLES
-from stages.shared.seeding import child_seed
+from stages.shared.settings.seeding import child_seed
+from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
 MOST_IMAGES = 1000
 """Largest number of images of a split that are compared."""

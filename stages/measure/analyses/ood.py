@@ -15,9 +15,9 @@ from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import ROUNDING, Classes, Float32, Float64
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit, Score, unit_rows
-from stages.shared.embedding_store import Layer
-from stages.shared.metric_table import OOD_KNN, OOD_MAHALANOBIS
-from stages.shared.split_names import SEEN, TRAIN, UNSEEN
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
+from stages.shared.tables.metric_table import OOD_KNN, OOD_MAHALANOBIS
 
 NEIGHBOURS = 50
 """k of Sun et al. (2022) for small sets of training images."""

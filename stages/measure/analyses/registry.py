@@ -1,7 +1,7 @@
 """The analyses of the last checkpoint, by name: what each reads. It imports nothing heavy.
 
 An analysis NAME is the function NAME of stages/measure/analyses/NAME.py. If it fills a table, that has its name, and
-its columns are in `ANALYSIS_TABLES` of stages/shared/metric_table.py. docs/analyses.md defines each.
+its columns are in `ANALYSIS_TABLES` of stages/shared/tables/metric_table.py. docs/analyses.md defines each.
 """
 
 from collections.abc import Callable, Collection
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from stages.shared.console import UserError
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.runtime.errors import UserError
 
 Extra = Literal["train", "corrupted"]
 EXTRA: dict[Extra, str] = {

@@ -10,9 +10,9 @@ from stages.measure.cell import Cell, part_of
 from stages.measure.embedded_split import EmbeddedSplit, Score
 from stages.measure.metric_names import BETTER
 from stages.measure.metrics import METRICS, needs_of
-from stages.shared.embedding_store import Layer
-from stages.shared.seeding import child_seed
-from stages.shared.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.settings.seeding import child_seed
 
 DRAWS = 50
 """Number of random selections."""

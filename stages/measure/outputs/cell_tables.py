@@ -5,7 +5,7 @@ clusterings.csv    one row per step, split, layer, pooling and polished k-means 
 <analysis>.csv     the table of each analysis that has one and that `measure.analyses` asks for
 images.parquet     one row per step, split, layer, pooling and image
 refits.parquet     one row per step, layer, pooling, score and part of the unseen split that it was fitted to again
-`image_table` and `refit_table` have the last two, `stages.shared.metric_table` the columns that other stages read.
+`image_table` and `refit_table` have the last two, `stages.shared.tables.metric_table` the columns that others read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,9 @@ from stages.measure.metric_names import BETTER
 from stages.measure.outputs.image_table import write_images
 from stages.measure.outputs.refit_table import refit_records
 from stages.measure.run import Measured, Result
-from stages.shared.embedding_store import Embeddings
-from stages.shared.metric_table import (
-    ANALYSIS_TABLES,
-    row_keys,
-    write_analysis,
-    write_records,
-    write_refits,
-)
-from stages.shared.split_names import SEEN
+from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.split_names import SEEN
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, row_keys, write_analysis, write_records, write_refits
 
 
 def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Sequence[str]) -> int:
@@ -57,7 +51,7 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
 
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
-    """Tabulate every score of every layer and of the head, in all columns of `stages.shared.metric_table`."""
+    """Tabulate every score of every layer and of the head, in all columns of `stages.shared.tables.metric_table`."""
     head = {"parameters": None, "operations": None, "width": len(store.classes)}
     rows = []
     for result in measured.results:

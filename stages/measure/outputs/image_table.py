@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from stages.measure.embedded_split import Score
 from stages.measure.metric_names import BETTER
 from stages.measure.run import Measured, Result
-from stages.shared.embedding_store import Embeddings, Layer
-from stages.shared.metric_table import CLUSTER, row_keys
-from stages.shared.split_names import SEEN
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
+from stages.shared.embeddings.split_names import SEEN
+from stages.shared.tables.metric_table import CLUSTER, row_keys
 
 
 def write_images(out: Path, store: Embeddings, measured: Measured) -> None:

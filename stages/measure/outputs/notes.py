@@ -10,8 +10,8 @@ from stages.measure.metric_names import FROM_CLUSTERS, HEAD_SCORES
 from stages.measure.params import MeasureParams
 from stages.measure.refits import FEWEST_CLASSES
 from stages.measure.run import Result
-from stages.shared.embedding_store import Embeddings
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 
 def notes(store: Embeddings, params: MeasureParams, results: Sequence[Result]) -> list[str]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from stages.measure.run import Result
-from stages.shared.embedding_store import Embeddings
-from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, REFIT_COLUMNS, row_keys
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.embedding_store import Embeddings
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, REFIT_COLUMNS, row_keys
 
 
 def refit_records(store: Embeddings, results: Sequence[Result]) -> pd.DataFrame:

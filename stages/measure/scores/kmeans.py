@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from stages.shared.seeding import child_seed
+from stages.shared.settings.seeding import child_seed
 
 COLUMNS = 16
 """Least number of leading columns that are searched; twice the number of clusters if that is more."""

@@ -20,7 +20,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.raw_files import FolderFiles, open_raw
 from stages.prepare.source_file import HttpsUrl, SourceFile, has_only_source_file, read_source_file
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 class CalligraphyFile(SourceFile):

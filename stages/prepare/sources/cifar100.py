@@ -23,7 +23,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import Cifar100Params
 from stages.prepare.raw_files import open_raw
 from stages.prepare.source_file import HttpsUrl, Sha256, SourceFile, has_only_source_file, read_source_file
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 SIDE = 32  # pixels
 FOLDER = "cifar-100-python"

@@ -12,8 +12,8 @@ from stages.prepare.file_names import inside
 from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import RawFiles, open_raw, read_file
-from stages.shared.console import UserError, nearest
-from stages.shared.image_store import SPLITS
+from stages.shared.images.image_store import SPLITS
+from stages.shared.runtime.errors import UserError, nearest
 
 COLUMNS = ("path", "label", "split")
 

@@ -15,7 +15,7 @@ from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
 from stages.prepare.params import Keywords, TorchvisionParams
-from stages.shared.console import UserError, nearest
+from stages.shared.runtime.errors import UserError, nearest
 
 OWN_ARGUMENTS = ("root", "download", "transform", "target_transform", "transforms")
 CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {

@@ -10,13 +10,13 @@ from typing import cast
 
 import torch
 
-from stages.shared.console import UserError
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.size_limit import exceeds_machine, limited_size
 from stages.shared.networks.weights_only import without_advice
-from stages.shared.resources import explain
-from stages.shared.seeding import child_seed
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
+from stages.shared.settings.seeding import child_seed
 
 
 def build_network(params: NetworkParams, classes: int, *, seed: int, load_weights: bool = True) -> Network:

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import requests
 from safetensors import SafetensorError
 
-from stages.shared.console import UserError
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.verified import check_torch_file, private, verified
 from stages.shared.networks.weights_file import check_file
 from stages.shared.networks.weights_only import weights_only, without_advice
-from stages.shared.resources import chain, explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import chain, explain
 
 TIMEOUT_SECONDS = 3.0
 YOUR_OWN = "weights: {source: file, path: ...}"

@@ -10,8 +10,8 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from transformers.models.auto import modeling_auto
 
-from stages.shared.console import UserError
 from stages.shared.networks.params import is_plain
+from stages.shared.runtime.errors import UserError
 
 WRAPPING = {
     "model_args", "backbone", "backbone_config", "backbone_kwargs", "use_timm_backbone", "use_pretrained_backbone",

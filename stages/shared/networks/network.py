@@ -8,9 +8,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from stages.shared.console import UserError
 from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
-from stages.shared.transforms import Transform
+from stages.shared.networks.transforms import Transform
+from stages.shared.runtime.errors import UserError
 
 Triple = tuple[float, float, float]
 

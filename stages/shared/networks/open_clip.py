@@ -6,7 +6,6 @@ import open_clip.model
 from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
 
-from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
@@ -14,6 +13,7 @@ from stages.shared.networks.read_weights import read_file
 from stages.shared.networks.timm import convert_state
 from stages.shared.networks.verified import private
 from stages.shared.networks.weights import load_state
+from stages.shared.runtime.errors import UserError, nearest
 
 
 class VisualClassifier(nn.Module):

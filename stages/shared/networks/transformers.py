@@ -12,13 +12,13 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from transformers.models.auto import modeling_auto
 
-from stages.shared.console import UserError, nearest
 from stages.shared.networks.hub import hub_access
 from stages.shared.networks.hub_config import config_class, known_fields, read_config
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_file
 from stages.shared.networks.weights import load_state
+from stages.shared.runtime.errors import UserError, nearest
 
 HALF: Triple = (0.5, 0.5, 0.5)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stages.shared.console import UserError
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
 
 REMEDY = "download the file yourself and name it: weights: {source: file, path: ...}"
 

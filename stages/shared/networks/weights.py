@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from stages.shared.console import UserError
 from stages.shared.networks.network import in_head
+from stages.shared.runtime.errors import UserError
 
 State = Mapping[str, Tensor]
 

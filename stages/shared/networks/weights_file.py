@@ -8,8 +8,8 @@ import hashlib
 import stat
 from pathlib import Path
 
-from stages.shared.console import UserError
 from stages.shared.networks.params import WeightsParams
+from stages.shared.runtime.errors import UserError
 
 SHOWN = 16
 """Digits of a hash that a message gives."""

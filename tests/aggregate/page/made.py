@@ -12,7 +12,7 @@ from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.page.render import Study
 from stages.aggregate.params import read_asked
 from stages.aggregate.results import compute_results
-from stages.shared.thumbnails import write_thumbnails
+from stages.shared.tables.thumbnails import write_thumbnails
 from tests.aggregate.synthetic import thumbnail_rows, write_cells, write_params
 from tests.sealed import seal_all
 

@@ -11,8 +11,8 @@ from stages.aggregate.recommendation.criteria import Known
 from stages.aggregate.tables.summary import SummaryRow, summarize
 from stages.aggregate.uncertainty.gathered import Gathered
 from stages.aggregate.uncertainty.statements import split_networks
-from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 from tests.aggregate.synthetic import uncertain
 
 DATASETS, FOLDS, SEEDS, STEPS, LAYERS, HALVES = ["d", "e"], ["0", "1", "2"], [10, 11], [0, 50], "abcde", 6

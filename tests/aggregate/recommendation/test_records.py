@@ -3,7 +3,7 @@ import json
 import pytest
 
 from stages.aggregate.recommendation.records import read_recommendations, write_recommendations
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.aggregate.report.recommended import RECOMMENDATION, recommendation
 
 

@@ -17,8 +17,8 @@ from stages.aggregate.uncertainty.image_scores import ImageScores
 from stages.aggregate.uncertainty.layer_comparison import best_of_two
 from stages.aggregate.uncertainty.replicates import Replicates
 from stages.aggregate.uncertainty.statements import split_networks
-from stages.shared.metric_table import HEAD
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import HEAD
 from tests.aggregate.uncertainty.replicate_frames import as_frames, random_replicates
 
 ACCURACY = {"poor": 0.91, "rich": 0.90, "weak": 0.3}

@@ -14,8 +14,8 @@ from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, summary_table
 from stages.aggregate.uncertainty.contrasts import Estimate
-from stages.shared.console import UserError
-from stages.shared.csv_table import write_table
+from stages.shared.files.csv_table import write_table
+from stages.shared.runtime.errors import UserError
 from tests.aggregate.report.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network
 from tests.aggregate.report.recommended import RECOMMENDATION, layer
 

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from stages.aggregate.curves import average
-from stages.shared.metric_table import typed
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import typed
 from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.test_curves import point
 

@@ -3,7 +3,7 @@ import pandas as pd
 
 from stages.aggregate.contributions import Contributions
 from stages.aggregate.tables.classes import CLASS_COLUMNS, class_scores
-from stages.shared.metric_table import HEAD, typed
+from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.tables.columns import BOOLEAN, frame, point_columns, stack
-from stages.shared.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 COLUMNS = {"name": TEXT, "count": INTEGER, "share": FLOAT, "kept": BOOLEAN}
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.tables.robustness import ROBUSTNESS_COLUMNS, robustness
-from stages.shared.metric_table import HEAD, typed
+from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
 
 

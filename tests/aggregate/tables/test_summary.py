@@ -12,10 +12,10 @@ from stages.aggregate.tables.summary import (
     summary_table,
     without_best,
 )
-from stages.shared.console import UserError
-from stages.shared.csv_table import write_table
-from stages.shared.metric_table import typed
-from stages.shared.params import RunParams
+from stages.shared.files.csv_table import write_table
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import typed
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.tables.scored import averaged, scored
 from tests.aggregate.test_curves import point

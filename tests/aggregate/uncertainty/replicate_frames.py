@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.uncertainty.replicates import Replicates
-from stages.shared.metric_table import ALL_BUT_ONE_CLASS, HALF
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 
 
 def random_replicates(J=4, S=2, K=5, B=20, E=4, *, seed=0, spread=0.05) -> Replicates:

@@ -8,7 +8,7 @@ from stages.aggregate.tables.classes import CLASS_COLUMNS
 from stages.aggregate.tables.columns import stack
 from stages.aggregate.uncertainty.accuracy_intervals import accuracy_intervals, accuracy_table
 from stages.aggregate.uncertainty.image_scores import ImageScores
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
 
 FOLDS = ("0", "1", "2")
 RUN = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2], seeds=[7, 8])

@@ -8,7 +8,7 @@ import pytest
 
 from stages.aggregate.uncertainty.class_inference import FoldScores, class_inference, fold_inference
 from stages.aggregate.uncertainty.layer_comparison import best_against, best_of_two, layer_estimates, ties
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 STORED = json.loads(Path(__file__).with_suffix("").with_name("class_inference.json").read_text())
 CASES = pytest.mark.parametrize("case", STORED["layers"], ids=lambda case: case["name"])

@@ -4,7 +4,7 @@ from scipy.stats import t as student
 
 from stages.aggregate.uncertainty.image_inference import HalfScores, image_inference
 from stages.aggregate.uncertainty.layer_comparison import best_against, best_of_two, layer_estimates
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def half_scores(values, J=1, S=1, B=40, sd=0.02, seed=0, common=None):

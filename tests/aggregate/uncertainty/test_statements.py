@@ -14,7 +14,7 @@ from stages.aggregate.uncertainty.layer_comparison import (
     ties,
 )
 from stages.aggregate.uncertainty.statements import split_networks, state
-from stages.shared.params import RunParams
+from stages.shared.settings.params import RunParams
 from tests.aggregate.uncertainty.replicate_frames import as_frames, random_replicates
 
 

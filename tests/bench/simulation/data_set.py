@@ -13,7 +13,7 @@ from stages.measure.halves import complementary_halves
 from stages.measure.refits import CLUSTER_SCORES, subset_scores
 from stages.measure.scores import kmeans, neighbours, subset_neighbours
 from stages.measure.scores.kmeans import Search
-from stages.shared.seeding import child_seed
+from stages.shared.settings.seeding import child_seed
 from tests.bench.simulation import batched_kmeans, populations
 from tests.bench.simulation.batched_kmeans import cluster_batch
 from tests.bench.simulation.designs import DESIGNS, Design

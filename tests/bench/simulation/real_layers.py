@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.shared.embedding_store import open_embeddings
+from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.simulation.populations import REAL_LAYERS
 
 COMPONENTS = 8

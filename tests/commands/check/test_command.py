@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.commands.check.command import check
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.check.test_datasets import write_images
 from tests.commands.edited import ROOT, file
 

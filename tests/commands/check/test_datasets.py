@@ -11,8 +11,8 @@ import pytest
 from stages.commands.check.datasets import check_classes, check_folds, check_raw, check_seen
 from stages.commands.config import Config
 from stages.prepare.sources import SOURCES
-from stages.shared.console import UserError
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
 from tests.commands.edited import COMMITTED, ROOT, config
 
 MINE = RunParams(datasets=["mine"], models=["m"], folds=[0], seeds=[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.commands.check.models import check_layers, check_weights
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config
 
 LAYERS = "models.efficientnet_lite0.taps.layers"

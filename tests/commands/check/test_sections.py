@@ -6,7 +6,7 @@ import pytest
 
 from stages.commands.check.sections import check_sections
 from stages.commands.config import parse_config
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, config
 
 NO_PROBE = ["nmi", "knn_purity", "nn1_accuracy", "accuracy"]

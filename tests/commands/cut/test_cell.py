@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 
 from stages.commands.cut.cell import CellPaths, choose_cell, open_source
 from stages.commands.project import ROOT
-from stages.shared.checkpoints import read_state
-from stages.shared.console import UserError
+from stages.shared.checkpoints.checkpoints import read_state
+from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
 
 Finished = tuple[Path, tuple[str, str, str, int], CellPaths]

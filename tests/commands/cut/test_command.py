@@ -10,7 +10,7 @@ from stages.commands.cut import onnx_file
 from stages.commands.cut.cell import CellPaths
 from stages.commands.cut.command import command_line, cut
 from stages.commands.cut.folder import read_cut
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
 
 

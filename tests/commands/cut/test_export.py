@@ -19,9 +19,9 @@ from stages.embed.hooks import LayerEmbeddings
 from stages.embed.layers import PooledLayer
 from stages.embed.params import TapsParams
 from stages.embed.taps.tap import Tap
-from stages.shared.console import UserError
-from stages.shared.embedding_store import Layer
+from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.networks.network import Network
+from stages.shared.runtime.errors import UserError
 from tests.commands.cut.networks import MORE, NETWORKS, build
 
 EVERY = bool(os.environ.get("WHICHLAYER_EVERY_EXPORT"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stages.commands.cut.folder import Cut, read_cut, write_json
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def write(path: Path) -> Cut:

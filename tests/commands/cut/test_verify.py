@@ -7,8 +7,8 @@ import pytest
 
 from stages.commands.cut.cell import open_source
 from stages.commands.cut.verify import Float32, Reference, check_agreement, default_tolerance, take_reference
-from stages.shared.console import UserError
-from stages.shared.image_store import Pixels, open_images
+from stages.shared.images.image_store import Pixels, open_images
+from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
 
 EMBEDDINGS = np.array([[3, 4], [0, 5], [5, 0]], dtype=np.float32)

@@ -8,9 +8,9 @@ import pytest
 from stages.aggregate.recommendation.records import Recommendation, write_recommendations
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
 from stages.commands.cut.which_layer import choose_layer
-from stages.shared.console import UserError
-from stages.shared.csv_table import write_table
-from stages.shared.embedding_store import Embeddings, open_embeddings
+from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
+from stages.shared.files.csv_table import write_table
+from stages.shared.runtime.errors import UserError
 from tests.aggregate.report import recommended
 from tests.commands.cut.finished import finish_cell
 

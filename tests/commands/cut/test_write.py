@@ -29,9 +29,9 @@ from stages.commands.cut.readme import loading
 from stages.commands.cut.write import check_out, write_cut
 from stages.commands.project import ROOT
 from stages.prepare.decode import decode
-from stages.shared.checkpoints import read_state
-from stages.shared.console import UserError
-from stages.shared.csv_table import write_table
+from stages.shared.checkpoints.checkpoints import read_state
+from stages.shared.files.csv_table import write_table
+from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
 from tests.packed import SEEN, UNSEEN
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 from stages.commands.cli import whichlayer
 from stages.commands.features import shards
-from stages.shared.console import UserError
-from stages.shared.embedding_store import open_embeddings
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.runtime.errors import UserError
 from tests.commands.features.made import CELL, finish_cell
 
 IMAGES = 30

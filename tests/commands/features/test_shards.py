@@ -19,7 +19,7 @@ from PIL import Image
 from stages.commands.cli import whichlayer
 from stages.commands.features import shards
 from stages.commands.features.shards import unfinished_folder
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
 from tests.commands.verify.made import damage

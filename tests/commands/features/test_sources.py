@@ -3,7 +3,7 @@
 import pytest
 
 from stages.commands.features.sources import parse_cell
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @pytest.mark.parametrize("prefix", ["", "data/embeddings/", "/somewhere/else/"])

@@ -13,7 +13,7 @@ import pytest
 from stages.commands.fleet import engine, worker
 from stages.commands.fleet.record import line_of
 from stages.commands.fleet.task import Outcome, Source, Task
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def ray_with(*machines: dict[str, float]) -> Any:

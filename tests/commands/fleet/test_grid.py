@@ -13,8 +13,8 @@ from stages.commands.fleet.lock_file import check_prepared
 from stages.commands.fleet.task import Outcome, Source, Task
 from stages.commands.plan import stale
 from stages.commands.project import ROOT
-from stages.shared.console import UserError
-from stages.shared.params import RunParams, load
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams, load
 from tests.workflow import tiny_images
 
 RUN = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})

@@ -10,7 +10,7 @@ import pytest
 from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, reason, summary
 from stages.commands.fleet.task import RECORD_FOLDER, RUNNING_FILE, Outcome, Source, Task
 from stages.commands.fleet.worker import mark_running
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 def outcome(name: str, *, failed: str = "", stages: tuple[str, ...] = ()) -> Outcome:

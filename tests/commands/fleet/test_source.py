@@ -11,8 +11,8 @@ from dvc.repo import Repo as DvcRepo
 from stages.commands.config import Config, parse_config
 from stages.commands.fleet import source
 from stages.commands.project import ROOT
-from stages.shared.console import UserError
-from stages.shared.params import load
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import load
 
 
 @pytest.fixture

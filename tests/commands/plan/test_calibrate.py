@@ -12,7 +12,7 @@ from stages.commands.plan.calibrate_measure import time_measuring, write_layer
 from stages.commands.plan.images import Images
 from stages.measure.cell import Cell
 from stages.measure.jobs import Job
-from stages.shared.embedding_store import open_embeddings
+from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.commands.edited import config
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}

@@ -14,7 +14,7 @@ from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import CellTime
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config, file
 
 COST = Cost(

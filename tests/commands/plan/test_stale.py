@@ -9,8 +9,8 @@ import pytest
 
 from stages.commands.plan import stale
 from stages.commands.plan.stale import all_stages, count_stages, following, open_stages, recorded_stages
-from stages.shared.console import UserError
-from stages.shared.params import RunParams
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
 
 RUN = RunParams(datasets=["a", "b"], models=["m", "n"], folds=[0, "all"], seeds=[0])
 

@@ -13,9 +13,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from stages.commands.cli import whichlayer
 from stages.commands.score import command
-from stages.shared.console import UserError
-from stages.shared.embedding_store import Layer
-from stages.shared.metric_table import read_records
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import read_records
 from tests.commands.score.made import arrays, with_seen, write_npz, write_zarr
 from tests.measure.synthetic import DEFAULT, write_params, write_pictures, write_store
 

@@ -12,7 +12,7 @@ import zarr
 
 from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.embedding_file import EmbeddingFile, read_embedding_file
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
 
 

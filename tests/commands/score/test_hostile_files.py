@@ -19,7 +19,7 @@ from zarr.registry import register_codec
 
 from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.embedding_file import read_embedding_file
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
 from tests.faults.params import mutated, mutated_text
 from tests.faults.pickles import PICKLES, Evil, list_in_group, pickled_array

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from stages.commands.study import ablate as module
 from stages.commands.study.ablate import COLUMNS, ablate, markdown
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.study.summary import rows
 from tests.workflow import Workflow, tiny_images, tiny_params
 

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages.commands.study.collect import collect, collect_cell
-from stages.shared.console import UserError
-from stages.shared.metric_table import COLUMNS, read_records, write_records
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import COLUMNS, read_records, write_records
 from tests.sealed import seal
 
 ROOT = Path(__file__).parents[3]

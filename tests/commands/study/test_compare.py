@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from stages.commands.study.compare import compare, correlations, markdown, published_rows, read_published, study_rows
 from stages.commands.study.summaries import parse_summary
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.study.summary import rows
 
 ROOT = Path(__file__).parents[3]

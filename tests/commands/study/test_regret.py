@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.commands.study.regret import BEGIN, END, regret
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 PILOT, PAGE = ROOT / "docs/pilot/results", ROOT / "docs/recommend.md"

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from stages.commands.study.summaries import number, parse_summary
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.study.summary import further_pooling, rows
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from dvc.repo import Repo
 
 from stages.commands.verify import command
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.commands.verify.made import contents, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")

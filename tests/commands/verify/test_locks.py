@@ -14,7 +14,7 @@ from dvc.lock import LockError as DvcLockError
 from dvc.repo import Repo
 
 from stages.commands.verify.locks import StaleLock, locked
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 

@@ -13,10 +13,10 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.tap import Tap
-from stages.shared.console import UserError
 from stages.shared.networks.build import build_network
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.runtime.errors import UserError
 
 torch.set_num_threads(1)
 

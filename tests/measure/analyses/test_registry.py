@@ -5,8 +5,8 @@ import pytest
 
 import stages.measure.analyses
 from stages.measure.analyses.registry import ANALYSES, EXTRA, Analysis, check_embedded, load, probing
-from stages.shared.console import UserError
-from stages.shared.metric_table import ANALYSIS_TABLES
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
 FOLDER = Path(stages.measure.analyses.__file__).parent
 

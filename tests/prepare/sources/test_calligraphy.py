@@ -10,7 +10,7 @@ import pytest
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.sources.calligraphy import fetch_commit, list_calligraphy
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.serving import serving
 
 PARAMS = CalligraphyParams(source="calligraphy", image_size=64)

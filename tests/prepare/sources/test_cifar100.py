@@ -10,7 +10,7 @@ from PIL import Image
 
 from stages.prepare.params import Cifar100Params
 from stages.prepare.sources.cifar100 import list_cifar100
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.faults.pickles import Evil
 
 PARAMS = Cifar100Params(source="cifar100", image_size=32)

@@ -10,8 +10,8 @@ from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import read_source_file
 from stages.prepare.sources.handwriting import HandwritingFile, find_fonts, list_handwriting, render_word, words_sha256
-from stages.shared.console import UserError
-from stages.shared.image_store import open_images
+from stages.shared.images.image_store import open_images
+from stages.shared.runtime.errors import UserError
 
 RAW = Path(__file__).parents[3] / "data" / "raw" / "handwriting"
 

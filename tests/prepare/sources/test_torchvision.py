@@ -4,8 +4,8 @@ import pytest
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.sources.torchvision import find_dataset, list_torchvision, split_arguments
-from stages.shared.console import UserError
-from stages.shared.image_store import open_images
+from stages.shared.images.image_store import open_images
+from stages.shared.runtime.errors import UserError
 
 
 def params(name, **values):

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from stages.shared.console import UserError
 from stages.shared.networks.build import build_network, build_skeleton
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES, Architecture
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
 
 torch.set_num_threads(1)
 

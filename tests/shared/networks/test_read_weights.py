@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.shared.console import UserError
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.read_weights import read_file
-from stages.shared.plain_text import plain
-from stages.shared.resources import explain
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.resources import explain
 from tests.faults.archives import damaged
 from tests.faults.pickles import Evil
 

@@ -15,10 +15,10 @@ from torch.nn.functional import interpolate
 from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from stages.shared.console import UserError
 from stages.shared.networks import torchvision as torchvision_networks
 from stages.shared.networks.build import build_network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.runtime.errors import UserError
 
 torch.set_num_threads(1)
 

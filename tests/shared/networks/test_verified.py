@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import __version__, hf_hub_download
 
-from stages.shared.console import UserError
 from stages.shared.networks.verified import LibraryVersionError, _check, check_torch_file, verified
+from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 
 CONTENT = b"Hello, World!"

@@ -16,8 +16,7 @@ import transformers
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from stages.shared.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.console import UserError
+from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.networks import read_weights
 from stages.shared.networks import transformers as transformers_networks
 from stages.shared.networks.build import build_network
@@ -25,6 +24,7 @@ from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.read_weights import read_package
 from stages.shared.networks.verified import LibraryVersionError
+from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 
 torch.set_num_threads(1)

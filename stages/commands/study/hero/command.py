@@ -10,7 +10,7 @@ from stages.commands.project import ProjectCommand, ProjectPath, stage_path
 from stages.commands.study.hero.contents import Cell, collect_hero, typical_fold
 from stages.commands.study.hero.layout import DPI
 from stages.commands.study.hero.picture import hero_figure
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 
 
 @click.command(cls=ProjectCommand)

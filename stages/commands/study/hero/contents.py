@@ -14,11 +14,11 @@ from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.aggregate.tables.summary import SummaryRow, read_summary
 from stages.measure.checks import check_cell
-from stages.shared.console import UserError, nearest
-from stages.shared.csv_table import read_table
-from stages.shared.embedding_store import Embeddings, Float32, open_embeddings
-from stages.shared.image_store import PackedImages, Pixels, open_images
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.embedding_store import Embeddings, Float32, open_embeddings
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.files.csv_table import read_table
+from stages.shared.images.image_store import PackedImages, Pixels, open_images
+from stages.shared.runtime.errors import UserError, nearest
 
 MOST_CLASSES = 5
 """Classes of each split that are shown."""

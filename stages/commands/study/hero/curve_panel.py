@@ -15,7 +15,7 @@ from stages.aggregate.metric_info import metric_name
 from stages.aggregate.report.scopes import SCOPES, lead_bounds, level
 from stages.commands.study.hero.contents import Hero
 from stages.commands.study.hero.layout import HEAD, TEXT
-from stages.shared.split_names import SEEN, UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 
 def draw_curve(ax: Axes, hero: Hero) -> None:

@@ -14,7 +14,7 @@ from stages.aggregate.formatting import shorten
 from stages.aggregate.metric_info import metric_name
 from stages.commands.study.hero.contents import Hero, Plane
 from stages.commands.study.hero.layout import BASE, HEAD, PICTURE, TEXT, TITLE, WIDTH, axes_at, text_at
-from stages.shared.image_store import Pixels
+from stages.shared.images.image_store import Pixels
 
 MOST_DOTS = 120
 """Images of a class that are drawn in a plane; of more, every second, third, ... one."""

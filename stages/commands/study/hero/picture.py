@@ -15,7 +15,7 @@ from stages.commands.study.hero.contents import Hero
 from stages.commands.study.hero.curve_panel import draw_curve
 from stages.commands.study.hero.layout import DPI, HEIGHT, TITLE, WIDTH, axes_at
 from stages.commands.study.hero.method_row import MOST_DOTS, draw_method
-from stages.shared.split_names import UNSEEN
+from stages.shared.embeddings.split_names import UNSEEN
 
 
 def hero_figure(hero: Hero) -> Figure:

@@ -9,7 +9,7 @@ from stages.aggregate.tables.columns import typed
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.aggregate.tables.summary import summary_table
 from stages.commands.study.hero.contents import Cell
-from stages.shared.csv_table import write_table
+from stages.shared.files.csv_table import write_table
 from tests.aggregate.report.networks import NETWORK
 from tests.measure.synthetic import write_store
 from tests.packed import pack

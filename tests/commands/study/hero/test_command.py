@@ -11,7 +11,7 @@ from stages.aggregate.figures import style
 from stages.commands.study.hero import command, method_row
 from stages.commands.study.hero.contents import collect_hero
 from stages.commands.study.hero.picture import hero_figure
-from stages.shared.console import UserError
+from stages.shared.runtime.errors import UserError
 from tests.aggregate.figures.drawing import check_layout, drawn, lines_of, texts_of
 from tests.commands.study.hero.made import CELL, write_study
 

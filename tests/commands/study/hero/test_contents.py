@@ -6,8 +6,8 @@ import pytest
 
 from stages.aggregate.result_files import finish_results
 from stages.commands.study.hero.contents import collect_hero, plane_of, typical_fold
-from stages.shared.console import UserError
-from stages.shared.embedding_store import open_embeddings
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.runtime.errors import UserError
 from tests.commands.study.hero.made import CELL, SIZES, write_study
 from tests.measure.synthetic import write_store
 from tests.packed import pack

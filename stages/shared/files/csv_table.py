@@ -1,0 +1,80 @@
+"""CSV tables whose columns and types are declared, {column: type}: a table comes back as it was written."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from stages.shared.files.digests import again, mend
+from stages.shared.runtime.errors import UserError
+
+TEXT, INTEGER, FLOAT = "string", "Int64", "float64"
+"""Types of columns: text ('' where the file is empty), whole numbers (nullable), floats (NaN where it is empty)."""
+
+Columns = Mapping[str, str]
+
+
+def read_table(path: Path, columns: Columns, *, what: str, stage: str, further: Columns | None = None) -> pd.DataFrame:
+    """Read a table that one stage wrote for another.
+
+    Args:
+        path: the file.
+        columns: what it must have, in any order.
+        what: what it is, for messages, for example `a metric table`.
+        stage: the stage that writes it.
+        further: columns that it may have; others are read as pandas infers them.
+
+    Raises:
+        UserError: it is missing, is no table, or lacks a column.
+    """
+    types = {**columns, **(further or {})}
+    texts = {name: type_ for name, type_ in types.items() if type_ == TEXT}
+    try:  # an id may be `NA`: only the empty field is missing
+        table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+        missing = [name for name in columns if name not in table.columns]
+        if not missing:
+            return typed(table, types)
+    except FileNotFoundError:
+        raise UserError(f"{path}: must be {what}, found no file; run the {stage} stage (`dvc repro`)") from None
+    except (ValueError, TypeError) as error:  # of pandas, where it is empty, cut or no text
+        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {mend(stage)}") from None
+    raise UserError(
+        f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by another "
+        f"version; {again(stage)}"
+    )
+
+
+def write_table(path: Path, table: pd.DataFrame, columns: Columns, *, keys: Sequence[str] = ()) -> None:
+    """Write a table's declared columns in their order, then its further ones; rows as given, floats in full.
+
+    Args:
+        path: the file; its folder is made.
+        table: the rows.
+        columns: what it must have.
+        keys: columns in which no two rows may agree.
+
+    Raises:
+        ValueError: a column is missing, or two rows have the same keys.
+    """
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise ValueError(f"{path.name} needs the columns {missing}")
+    repeated = table[table.duplicated(list(keys))] if keys else table.head(0)
+    if len(repeated):
+        raise ValueError(f"{path.name}: two rows have the same keys: {repeated.iloc[0][list(keys)].to_dict()}")
+    further = [name for name in table.columns if name not in columns]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    typed(table[[*columns, *further]], columns).to_csv(path, index=False)
+
+
+def empty_table(columns: Columns) -> pd.DataFrame:
+    """Make a table without rows."""
+    return typed(pd.DataFrame(columns=list(columns)), columns)
+
+
+def typed(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Give those of the declared columns that a table has their types; texts become plain `str`, '' where missing."""
+    types = {name: type_ for name, type_ in columns.items() if name in table.columns}
+    texts = [name for name, type_ in types.items() if type_ == TEXT]
+    filled = {name: table[name].astype(object).where(table[name].notna(), "").astype(str) for name in texts}
+    return table.assign(**filled).astype({name: type_ for name, type_ in types.items() if name not in texts})

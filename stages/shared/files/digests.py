@@ -1,0 +1,250 @@
+"""Digests of the files of an artifact: what was written, of what it is, and whether it is still the same.
+
+A file of JSON beside an artifact, by default `digests.json`, written last:
+
+    {"format": "whichlayer.measures/1", "of": {"dataset": "mine", ...}, "files": {"layers.csv": [SIZE, HASH], ...},
+     "hash": HASH}
+
+`of` names what the artifact belongs to, the last hash is of what stands before it. Paths are relative to the folder of
+the digests and sorted; there is no time in it, so that the same files have the same digests. A reader checks the files
+that it reads, each once.
+
+The hash is XXH3 with 128 bits: it finds damage and mix-ups, not forgery. On one core of a small server, reading from
+memory, it takes 0.1 to 0.2 s for 1 GB, where SHA-256 takes 0.7 s and BLAKE2b 1.3 s. In a cell of the default study,
+whose stages take half a minute each, all checkpoints take 5 ms and all embeddings 7 ms.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
+
+DIGESTS = "digests.json"
+BLOCK = 1 << 18
+
+Of = Mapping[str, str | int]
+"""What an artifact belongs to: dataset, model, fold, seed."""
+
+
+def of_cell(cell: tuple[str, str, str, int]) -> dict[str, str | int]:
+    """Name what belongs to one cell."""
+    return dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
+
+
+class Record(BaseModel):
+    """The content of a file of digests.
+
+    Attributes:
+        format: name and version of the artifact's layout.
+        of: what it belongs to.
+        files: size in bytes and hash of every file, by path.
+        hash: of the other three.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: str
+    of: dict[str, str | int]
+    files: dict[str, tuple[int, str]]
+    hash: str = ""
+
+    def hash_others(self) -> str:
+        """Hash what the record says."""
+        said = json.dumps([self.format, self.of, self.files], sort_keys=True)
+        return xxhash.xxh3_128_hexdigest(said.encode())
+
+
+def hash_file(path: Path) -> str:
+    """Hash a file, a block at a time: 32 hexadecimal digits."""
+    hasher, block = xxhash.xxh3_128(), memoryview(bytearray(BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            hasher.update(block[:count])
+    return hasher.hexdigest()
+
+
+def record_files(folder: Path, files: Iterable[Path], *, format: str, of: Of) -> Record:
+    """Take the digests of files, and of all files in folders, below one folder."""
+    found = sorted((file.relative_to(folder).as_posix(), file) for path in files for file in files_below(path))
+    digests = {name: (file.stat().st_size, hash_file(file)) for name, file in found}
+    record = Record(format=format, of=dict(of), files=digests)
+    return record.model_copy(update={"hash": record.hash_others()})
+
+
+def write_digests(path: Path, files: Iterable[Path], *, format: str, of: Of) -> Record:
+    """Write the digests of files, and of all files in folders, that lie in the same folder; the same bytes for both.
+
+    Args:
+        path: the file to write.
+        files: what it covers.
+        format: name and version of the artifact's layout.
+        of: what the artifact belongs to.
+    """
+    record = record_files(path.parent, files, format=format, of=of)
+    path.write_text(json.dumps(record.model_dump(), indent=1) + "\n", encoding="utf-8")
+    return record
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a folder and its folders; nothing if there is neither."""
+    if path.is_dir():
+        yield from (file for file in path.rglob("*") if not file.is_dir())
+    elif path.exists() or path.is_symlink():
+        yield path
+
+
+@dataclass(frozen=True)
+class Digests:
+    """The digests of one artifact, to compare its files with.
+
+    Attributes:
+        folder: what the paths are relative to.
+        record: what was written.
+        stage: the stage that wrote it, for messages.
+    """
+
+    folder: Path
+    record: Record
+    stage: str
+    _checked: set[str] = field(default_factory=set)
+
+    def check_sizes(self, *names: str) -> Self:
+        """Check that files, and all files of folders, are there with their sizes, and no others; none is read.
+
+        Raises:
+            UserError: naming the first file that is missing, of another size, or was not written by the stage.
+        """
+        for name in names:
+            listed = set(self._listed(name))
+            present = {path.relative_to(self.folder).as_posix() for path in files_below(self.folder / name)}
+            for path in sorted(listed ^ present):
+                raise self._error(path, "no file" if path in listed else "one that it did not write")
+            for path in sorted(listed):
+                size, found = self.record.files[path][0], self._size(path)
+                if size != found:
+                    raise self._error(path, f"{found:,} of {size:,} bytes" if found < size else f"{found:,} bytes")
+        return self
+
+    def check(self, *names: str) -> Self:
+        """Check also that what is in the files is what was written.
+
+        Raises:
+            UserError: naming the first file that differs or cannot be read.
+        """
+        for name in names:
+            if name in self._checked:
+                continue
+            self.check_sizes(name)
+            for path in self._listed(name):
+                self._check_content(path)
+            self._checked.add(name)
+        return self
+
+    def _listed(self, name: str) -> list[str]:
+        """The files that a name stands for: itself, or all in the folder."""
+        files = self.record.files
+        return [name] if name in files else [path for path in files if path.startswith(f"{name}/")]
+
+    def _size(self, path: str) -> int:
+        try:
+            return (self.folder / path).stat().st_size
+        except FileNotFoundError:  # as DVC's links are when its cache has lost a file
+            raise self._error(path, "a link to no file") from None
+
+    def _check_content(self, path: str) -> None:
+        try:
+            found = hash_file(self.folder / path)
+        except OSError as error:
+            if explain(error):
+                raise
+            raise self._error(path, f"that it cannot be read ({error.strerror})") from None
+        if found != self.record.files[path][1]:
+            raise self._error(path, "other content")
+
+    def _error(self, path: str, found: str) -> UserError:
+        return UserError(
+            f"{self.folder / path}: must be as the {self.stage} stage wrote it, found {found}; "
+            f"{mend(self.stage, self.record.of)}"
+        )
+
+
+def read_digests(
+    path: Path, *, format: str, of: Of, stage: str, folder: Path | None = None, key: str | None = None
+) -> Digests:
+    """Read the digests of an artifact, and check that it is of this version and belongs to what is asked for.
+
+    Args:
+        path: the file.
+        format: name and version that the layout must have.
+        of: what the artifact must belong to; further names that it has are not compared.
+        stage: the stage that writes it.
+        folder: what paths are relative to, if not the file's own.
+        key: which part of the file's JSON object is the record, if not the whole.
+
+    Raises:
+        UserError: the file is missing or damaged, or says otherwise.
+    """
+    folder = folder or path.parent
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        if explain(error):
+            raise
+        raise UserError(
+            f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, or an "
+            f"earlier version of whichlayer wrote the folder; {mend(stage, of)}"
+        ) from None
+    part = content if key is None else _part(content, key)
+    return Digests(folder, parse_record(part, path, format=format, of=of, stage=stage), stage)
+
+
+def _part(content: bytes, key: str) -> bytes:
+    """Take one part out of a JSON object; nothing if it is none."""
+    try:
+        return json.dumps(json.loads(content)[key]).encode()
+    except (ValueError, TypeError, KeyError):
+        return b""
+
+
+def parse_record(content: bytes, path: Path, *, format: str, of: Of, stage: str) -> Record:
+    """Parse the content of a file of digests, and compare its version and what it belongs to."""
+    try:
+        record = Record.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]["msg"]
+        raise UserError(f"{path}: must be digests of files, found it damaged ({first}); {mend(stage, of)}") from None
+    if record.hash != record.hash_others():
+        raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {mend(stage, of)}")
+    if record.format != format:
+        raise UserError(f"{path}: must be of format {format}, found {record.format}; {again(stage, of)}")
+    found = {name: record.of.get(name) for name in of}
+    if found != of:
+        raise UserError(f"{path}: must be of {described(of)}, found {described(found)}; {again(stage, of)}")
+    return record
+
+
+def described(of: Mapping[str, str | int | None]) -> str:
+    """Put into words what an artifact belongs to: `dataset mine, fold 0`."""
+    return ", ".join(f"{name} {value}" for name, value in of.items())
+
+
+def mend(stage: str, of: Of | None = None) -> str:
+    """Say what helps where an artifact is damaged."""
+    return f"repair it with `whichlayer verify --repair`, or {again(stage, of)}"
+
+
+def again(stage: str, of: Of | None = None) -> str:
+    """Say what helps where an artifact is of another version or belongs to something else; capitals: not known whose.
+
+    Its target is that of one cell, as DVC names it: `measure@mine-net-0-0`.
+    """
+    item = {"prepare": ("dataset",), "aggregate": ()}.get(stage, ("dataset", "model", "fold", "seed"))
+    cell = "-".join(str((of or {}).get(name, name.upper())) for name in item)
+    return f"run the {stage} stage again (`dvc repro --single-item --force {stage}{'@' if cell else ''}{cell}`)"

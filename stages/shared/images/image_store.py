@@ -1,0 +1,186 @@
+"""The packed image store: every image of a dataset, decoded once, as uint8 in one Zarr array beside its manifest.
+
+    <dataset>/images.zarr         array `pixels` (sample, height, width, 3) uint8;
+                                  attributes: format, size, fill, complete
+    <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
+    <dataset>/digests.json        of all of these (`stages.shared.files.digests`)
+    <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split
+    <dataset>/folds/<fold>.digests.json        of this table
+
+A fold is one choice of the unseen classes: `0`, `1`, ..., and `all`, which leaves none out. Images are packed once for
+all of them, and a cell depends on the table of its own fold alone: so has each table digests of its own.
+
+Rows are sorted by class and id. Chunks are small (a batch of random rows reads little more than itself) and sit in few
+shard files (a checkout of few files is fast).
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import zarr
+from numpy.typing import NDArray
+
+from stages.shared.files.digests import DIGESTS, Digests, Record, again, read_digests
+from stages.shared.images.image_files import FOLD_FORMAT, MANIFEST, STAGE, STORE, open_prepared, read_manifest
+from stages.shared.runtime.errors import UserError
+
+SPLITS = ("train", "test", "unseen")
+MANIFEST_COLUMNS = ("sample_id", "label", "group", "source", "sha256")
+FOLD_COLUMNS = ("sample_id", "split")
+
+MAX_SHARD_BYTES = 64 << 20  # a shard is buffered while it is written
+
+Pixels = NDArray[np.uint8]  # (B, S, S, 3), RGB
+Rows = NDArray[np.int64]  # (B,)
+
+
+def fold_path(path: Path, fold: str) -> Path:
+    """Where a dataset's folder has the table of one fold."""
+    return path / "folds" / f"{fold}.csv"
+
+
+def fold_digests(path: Path, fold: str) -> Path:
+    """Where a dataset's folder has the digests of the table of one fold."""
+    return path / "folds" / f"{fold}.{DIGESTS}"
+
+
+def fold_of(images: Record, fold: str) -> dict[str, str | int]:
+    """Name what the table of one fold belongs to: the dataset, and the very manifest whose images it splits."""
+    return {**images.of, "fold": fold, "manifest": images.files[MANIFEST][1]}
+
+
+def fold_files(path: Path, fold: str) -> list[Path]:
+    """List what a cell reads of a dataset's folder: all that `open_images` opens for one fold."""
+    images = [path / STORE, path / MANIFEST, path / DIGESTS]
+    return [*images, fold_path(path, fold), fold_digests(path, fold)]
+
+
+@dataclass(frozen=True)
+class PackedImages:
+    """A dataset's images in the splits of one fold, read from disk as they are asked for.
+
+    Attributes:
+        manifest: one row per sample (`MANIFEST_COLUMNS`, then `split`: empty where the fold does not use it); the row
+            number is the sample's row in the store.
+        size: height and width in pixels.
+        fill: grey level of the background, 0 to 255.
+        seen: the seen classes, sorted; a train or test image's target is its label's position here.
+        unseen: the unseen classes, sorted.
+    """
+
+    manifest: pd.DataFrame
+    size: int
+    fill: int
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    _pixels: zarr.Array | Pixels
+    _digests: Digests
+
+    def in_memory(self, limit: int = 1 << 30) -> "PackedImages":
+        """Hold the pixels in memory if they take at most `limit` bytes, for fast random access; else read from disk."""
+        if self._pixels.nbytes > limit:
+            return self
+        return replace(self, _pixels=self.read(np.arange(len(self.manifest))))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have images, in the order of `SPLITS`."""
+        present = set(self.manifest["split"])
+        return tuple(split for split in SPLITS if split in present)
+
+    def rows(self, *splits: str) -> Rows:
+        """Row numbers of the samples of these splits, split after split in the order of `SPLITS`, each ascending."""
+        asked = [split for split in SPLITS if split in splits]
+        return np.concatenate(
+            [np.flatnonzero(self.manifest["split"] == split) for split in asked] or [np.empty(0, int)]
+        )
+
+    def targets(self, rows: Rows) -> NDArray[np.int64]:
+        """Positions in `seen` of the labels of train or test rows, (B,)."""
+        return np.searchsorted(np.array(self.seen), self.manifest["label"].to_numpy(dtype=str)[rows])
+
+    def read(self, rows: Rows) -> Pixels:
+        """Read samples in the order given: (B, S, S, 3) uint8.
+
+        Raises:
+            UserError: a file that holds some of them is not as it was written.
+        """
+        if isinstance(self._pixels, np.ndarray):
+            return self._pixels[rows]
+        shards = np.unique(rows // self._pixels.shards[0])
+        self._digests.check(*(f"{STORE}/pixels/c/{shard}/0/0/0" for shard in shards))
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            return np.asarray(self._pixels[int(rows[0]) : int(rows[-1]) + 1])
+        order = np.argsort(rows, kind="stable")
+        pixels = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
+        pixels[order] = self._pixels.oindex[rows[order]]
+        return pixels
+
+    def batches(self, batches: Iterable[Rows]) -> Iterator[tuple[Rows, Pixels]]:
+        """Yield (rows, pixels) for each batch of rows, reading one batch ahead in a thread."""
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            ahead = None
+            for rows in batches:
+                following = (rows, reader.submit(self.read, rows))
+                if ahead is not None:
+                    yield ahead[0], ahead[1].result()
+                ahead = following
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
+
+
+def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedImages:
+    """Open a packed dataset in the splits of one fold; pixels are compared with their digests when they are read.
+
+    Args:
+        path: the dataset's folder.
+        fold: which.
+        dataset: the id that it must have; None: any.
+
+    Raises:
+        UserError: it is missing, unfinished, of another version or dataset or damaged, or has no such fold.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: no packed images there; run the prepare stage (`dvc repro`)")
+    digests = open_prepared(path, dataset)
+    digests.check_sizes(STORE).check(f"{STORE}/zarr.json", f"{STORE}/pixels/zarr.json")
+    manifest = read_manifest(digests)
+    splits = _read_fold(path, fold, manifest, digests.record)
+    group = zarr.open_group(path / STORE, mode="r", zarr_format=3, use_consolidated=False)
+    attrs, pixels = group.attrs.asdict(), group["pixels"]
+    if pixels.shape[:1] != (len(manifest),):
+        raise UserError(
+            f"{path}: {STORE} and {MANIFEST} must have as many images, found {pixels.shape[0]} and {len(manifest)}; "
+            f"{again(STAGE, digests.record.of)}"
+        )
+    labels = manifest["label"]
+    seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
+    manifest = manifest.assign(split=splits)
+    return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, pixels, digests)
+
+
+def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) -> "pd.Series[str]":
+    """Read the split of every row of the manifest, empty where the fold does not use it."""
+    table = fold_path(path, fold)
+    if not fold_digests(path, fold).is_file() and not table.is_file():
+        present = sorted(file.stem for file in table.parent.glob("*.csv"))
+        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; {again(STAGE, images.of)}")
+    of = fold_of(images, fold)
+    read_digests(fold_digests(path, fold), format=FOLD_FORMAT, of=of, stage=STAGE).check(table.name)
+    splits = pd.read_csv(table, dtype=str, keep_default_na=False)
+    known = splits["sample_id"].isin(manifest["sample_id"])
+    if not known.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
+        raise UserError(
+            f"{table}: must name samples of {path / MANIFEST}, each once, by split; {again(STAGE, images.of)}"
+        )
+    by_id = splits.set_index("sample_id")["split"]
+    return manifest["sample_id"].map(by_id).fillna("").astype(str)
+
+
+def batch_rows(rows: Rows, batch_size: int) -> list[Rows]:
+    """Cut rows into consecutive batches; the last may be smaller."""
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]

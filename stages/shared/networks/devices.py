@@ -1,0 +1,69 @@
+"""The device and precision to compute with: from the machine and the environment, never from params.yaml.
+
+They may move the last digits of a result, and nothing else; `ACCELERATE_MIXED_PRECISION` (no, fp16, bf16) and
+`ACCELERATE_USE_CPU` (true) override what is chosen here.
+"""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from stages.shared.runtime.errors import UserError
+
+
+def choose_device() -> Accelerator:
+    """Choose the device, with fp16 mixed precision on a CUDA device and full precision elsewhere.
+
+    Raises:
+        UserError: the environment asks for a precision that the device lacks, or for several processes.
+    """
+    torch.backends.cudnn.deterministic = True
+    wished = os.environ.get("ACCELERATE_MIXED_PRECISION", "")
+    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in {"1", "true", "yes"}
+    precision = wished or ("fp16" if torch.cuda.is_available() and not on_cpu else "no")
+    try:
+        accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    except ValueError as error:
+        raise UserError(
+            f"ACCELERATE_MIXED_PRECISION={precision} is not supported on this device ({error}); unset it, or set it "
+            "to `no`"
+        ) from None
+    if accelerator.num_processes > 1:
+        raise UserError(
+            f"a cell runs in one process, found a launcher with {accelerator.num_processes}; start the stage without "
+            "it, and run several cells side by side"
+        )
+    return accelerator
+
+
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "open_clip_torch", "accelerate", "numpy", "zarr")
+
+
+def computing(accelerator: Accelerator) -> dict[str, object]:
+    """List what of a machine and its installation may decide the last digits of a result, in plain values."""
+    device = accelerator.device
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": accelerator.mixed_precision,
+        "threads": torch.get_num_threads(),
+        "processor": [platform.machine(), processor_name(), torch.backends.cpu.get_cpu_capability()],
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+
+
+def processor_name() -> str:
+    """Name the CPU, as far as the system does."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.is_file() else []
+    return next((line for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,135 @@
+"""What a stage says to the person who runs it: errors, progress, and one closing line."""
+
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+from tqdm import tqdm
+
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.processes import kill_children
+from stages.shared.runtime.resources import explain
+
+T = TypeVar("T")
+
+PLAIN_LINE_SECONDS = 15.0
+
+
+def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it", done_before: int = 0) -> Iterator[T]:
+    """Yield the items under a progress bar on a terminal, with a plain line every 15 seconds elsewhere.
+
+    Args:
+        items: what is left to do.
+        total: their number, with those that were done before.
+        what, unit: for the line.
+        done_before: items that an earlier run did.
+    """
+    if sys.stderr.isatty():
+        yield from tqdm(items, total=total, desc=what, unit=unit, leave=False, initial=done_before)
+        return
+    began = last = time.monotonic()
+    for done, item in enumerate(items, start=done_before + 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= PLAIN_LINE_SECONDS and done < total:
+            print(f"{what}: {done}/{total} {unit}, {now - began:.0f} s", file=sys.stderr, flush=True)
+            last = now
+
+
+class Stopwatch:
+    """Times a stage from its construction and prints its closing line."""
+
+    def __init__(self, stage: str, cell: str, log: Path | None) -> None:
+        self.stage, self.cell, self.log = stage, cell, log
+        self.began = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """Print `stage cell: message`."""
+        print(plain(f"{self.stage} {self.cell}".strip() + f": {message}"), flush=True)
+
+    def done(self, message: str) -> None:
+        """Print `stage cell: message, 1.2 s` and append the duration to the log, if there is one.
+
+        The outputs are whole by then: a log that cannot be written is a warning.
+
+        Args:
+            message: what was written and how many items it holds.
+        """
+        seconds = time.monotonic() - self.began
+        self.say(f"{message}, {seconds:.1f} s")
+        if self.log is not None:
+            row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}
+            try:
+                self.log.parent.mkdir(parents=True, exist_ok=True)
+                with self.log.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+            except OSError as error:
+                said = f"warning: {self.log}: the duration could not be written ({error.strerror}); the result is whole"
+                print(plain(said), file=sys.stderr, flush=True)
+
+
+class Stopped(BaseException):
+    """A signal that asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+def run_main(main: Callable[[], None]) -> NoReturn:
+    """Run a main function: a `UserError`, and want of room or memory, becomes one message and exit status 2.
+
+    Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback.
+    """
+    try:
+        with stop_on_signals():
+            main()
+    except UserError as error:
+        fail(str(error))
+    except Exception as error:
+        said = explain(error)
+        if said is None:
+            raise
+        fail(said)
+    except Stopped as stopped:
+        print(f"stopped by {stopped}", file=sys.stderr, flush=True)
+        _exit(stopped.status)
+    sys.exit(0)
+
+
+def fail(message: str) -> NoReturn:
+    """Print an error and exit with status 2."""
+    print(f"error: {plain(message)}", file=sys.stderr, flush=True)
+    _exit(2)
+
+
+def _exit(status: int) -> NoReturn:
+    """Exit before all is done: of what Zarr's thread still reads, asyncio would print that nobody waits for it."""
+    logging.getLogger("asyncio").disabled = True
+    sys.exit(status)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Within, SIGINT and SIGTERM kill the processes below this one and raise `Stopped`, unless they were ignored."""
+    heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, _stop) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # the second time it ends at once
+    kill_children()
+    raise Stopped(number)

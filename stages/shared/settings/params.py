@@ -1,0 +1,221 @@
+"""params.yaml -> frozen, validated models, and every configuration error message.
+
+Each stage owns the model of its section (`stages/<stage>/params.py`), so that a change to one stage's
+parameters invalidates that stage alone; what they share is here: the base class, the grid, and how a
+wrong value is reported.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.param_errors import check_names, explain
+from stages.shared.runtime.plain_text import shown
+from stages.shared.settings.yaml_file import read_yaml
+
+SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
+
+MOST_ERRORS = 10
+"""Wrong values that one message names."""
+
+ALL = "all"
+"""The fold that leaves no class out: every class is seen."""
+
+Cell = tuple[str, str, str, int]
+"""Dataset, model, fold and seed."""
+
+
+def _fold_name(value: Any) -> str:
+    if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return str(value)
+    raise ValueError(f"a fold must be a whole number >= 0, or `{ALL}`, found {shown(value)} ({type(value).__name__})")
+
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
+Fold = Annotated[str, BeforeValidator(_fold_name)]
+"""A fold's name in tables and paths: `0`, `1`, ..., or `all`."""
+
+FOLD_SCHEMA: Any = {"items": {"anyOf": [{"type": "integer", "minimum": 0}, {"const": ALL}]}}
+
+
+class Params(BaseModel):
+    """Base of every parameter model: frozen, no unknown keys, no silent conversion between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+P = TypeVar("P", bound=Params)
+
+
+class RunParams(Params):
+    """The grid: every dataset is combined with every model, every fold and every seed.
+
+    Attributes:
+        datasets: ids of entries of `datasets`; an id of digits alone needs quotes.
+        models: ids of entries of `models`.
+        folds: choices of the unseen classes (`datasets.<id>.folds` says how many there are), and `all`, which leaves no
+            class out: for the network that is finally used. At least one number; intervals over other classes take
+            three.
+        seeds: each fold and seed draws anew what is random in training.
+    """
+
+    datasets: Annotated[list[Id], Field(min_length=1)]
+    models: Annotated[list[Id], Field(min_length=1)]
+    folds: Annotated[list[Fold], Field(min_length=1, json_schema_extra=FOLD_SCHEMA)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]  # tables hold int64
+
+    @field_validator("folds", mode="before")
+    @classmethod
+    def _list_of_folds(cls, value: Any) -> Any:
+        if isinstance(value, str | int):
+            raise ValueError(f"must be a list, found {value!r}; write `folds: [{value}]`")
+        return value
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> Self:
+        for name in ("datasets", "models", "folds", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must not repeat an entry, found {values}")
+        if not self.numbered:
+            raise ValueError(
+                f"folds must name a number beside `{ALL}`, which has no unseen classes, found {self.folds}"
+            )
+        return self
+
+    @property
+    def numbered(self) -> list[str]:
+        """The folds that have unseen classes: all but `all`."""
+        return [fold for fold in self.folds if fold != ALL]
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield every cell, in the order of the lists."""
+        return product(self.datasets, self.models, self.folds, self.seeds)
+
+
+class ModelEntry(Params):
+    """An entry of `models`, whose parts have models of their own."""
+
+    network: Any = None
+    taps: Any = None
+
+
+def read_section(path: Path, section: str, model: type[P]) -> P:
+    """Read and validate one section of params.yaml.
+
+    Args:
+        path: the params file.
+        section: a top-level key, for example `measure`.
+        model: the section's parameter model.
+
+    Raises:
+        UserError: the file cannot be read, or a value is unknown, missing or impossible.
+    """
+    return parse(load(path)[section], model, where=section)
+
+
+def read_entry(path: Path, table: str, key: str, model: type[P], *, part: str | None = None) -> P:
+    """Read and validate one entry of `datasets` or `models`.
+
+    Args:
+        path: the params file.
+        table: `datasets` or `models`.
+        key: the entry's id.
+        model: the parameter model of the entry, or of its part.
+        part: of a model's entry, `network` or `taps`.
+
+    Raises:
+        UserError: the entry does not exist (nearest names listed), holds an unknown key, or a value in it is wrong.
+    """
+    where, values = f"{table}.{key}", load_entry(path, table, key)
+    if part is None:
+        return parse(values, model, where=where)
+    parse(values, ModelEntry, where=where)
+    if part not in values:
+        raise UserError(f"{path}: {where}.{part} is missing: a model needs both `network` and `taps`")
+    return parse(values[part], model, where=f"{where}.{part}")
+
+
+def read_run(path: Path) -> RunParams:
+    """Read the grid, and check that its datasets and models exist.
+
+    Raises:
+        UserError: naming the entry that does not exist and the nearest that do.
+    """
+    return parse_run(load(path))
+
+
+def parse_run(content: dict[str, Any]) -> RunParams:
+    """Validate the grid of a params file's content, and check that its datasets and models exist.
+
+    Raises:
+        UserError: naming the entry that does not exist and the nearest that do.
+    """
+    run = parse(content["run"], RunParams, where="run")
+    for table in ("datasets", "models"):
+        for key in getattr(run, table):
+            if key not in content[table]:
+                raise UserError(
+                    f"params: run.{table} names {key!r}, which is not in `{table}`: {nearest(key, content[table])}"
+                )
+    return run
+
+
+def load_entry(path: Path, table: str, key: str) -> Any:
+    """Read one entry of `datasets` or `models` as plain values.
+
+    Raises:
+        UserError: the file cannot be read, or has no such entry (nearest names listed).
+    """
+    entries = load(path)[table]
+    if key not in entries:
+        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, entries)}")
+    return entries[key]
+
+
+def parse(values: Any, model: type[P], *, where: str) -> P:
+    """Validate plain values into a parameter model.
+
+    Raises:
+        UserError: one line per wrong value: its dotted name, what must hold, what was found.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        lines = [explain(dict(e), where, model) for e in errors[:MOST_ERRORS]]
+        more = [f"and {len(errors) - MOST_ERRORS} more wrong values"] if len(errors) > MOST_ERRORS else []
+        raise UserError("params: " + "\n  ".join([*lines, *more])) from None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a params file as plain values: every section is there and a mapping, none is unknown, ids are text.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, or does not have these sections.
+    """
+    return checked(read_yaml(path), path)
+
+
+def checked(content: Any, path: Path) -> dict[str, Any]:
+    """Return the plain values of a params file, if they are its sections and hold no names of earlier versions."""
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
+    for key in content:
+        if key not in SECTIONS:
+            raise UserError(f"{path}: unknown section {shown(key)}: {nearest(str(key), SECTIONS)}")
+    for key in SECTIONS:
+        if not isinstance(content.get(key), dict):
+            raise UserError(f"{path}: section `{key}` is missing or not a mapping")
+    for table in ("datasets", "models"):
+        for key in content[table]:
+            if not isinstance(key, str):
+                raise UserError(
+                    f"{path}: an id in `{table}` must be text, found {shown(key)} ({type(key).__name__}); quote it"
+                )
+    check_names(content, path)
+    return content

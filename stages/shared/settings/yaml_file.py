@@ -1,0 +1,77 @@
+"""A YAML file as plain values, read as DVC reads it, with one sentence about what is wrong in it."""
+
+import stat
+from collections.abc import Iterable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
+
+from stages.shared.runtime.errors import UserError
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
+"""What the parser raises beside its own errors, for example for a date, number or boolean that is none."""
+
+MOST_BYTES = 2**20
+DEEPEST = 100
+"""Open brackets; the parser takes seconds for hundreds, and ends with an error for thousands."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a params file; nothing in it is executed.
+
+    Raises:
+        UserError: it cannot be read, is too large, or is no YAML.
+    """
+    content = _content(path)
+    if max(_depths(content), default=0) > DEEPEST:
+        raise UserError(f"{path}: not valid YAML: more than {DEEPEST} brackets are open at once")
+    try:
+        return YAML(typ="safe", pure=True).load(content)  # the parser DVC uses: both see the same values
+    except YAMLError as error:
+        raise UserError(f"{path}: not valid YAML{_explained(error)}") from None
+    except UNREADABLE as error:
+        raise UserError(f"{path}: not valid YAML: {_first_part(error)}") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        special = not path.is_dir() and not stat.S_ISREG(path.stat().st_mode)
+        if not special:
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
+        ) from None
+    if special:  # a pipe would be waited for, and a device has no end
+        raise UserError(f"{path}: must be a regular file; name one with --params")
+    if len(content) > MOST_BYTES:
+        raise UserError(f"{path}: must have at most {MOST_BYTES} bytes, found more; take out what is not a parameter")
+    return content
+
+
+def _depths(content: bytes) -> Iterable[int]:
+    """How many brackets are open after each one, those in texts and comments included."""
+    return accumulate((1 if byte in b"[{" else -1) for byte in content if byte in b"[]{}")
+
+
+def _explained(error: YAMLError) -> str:
+    """Say where and what, without the parser's advice."""
+    if not isinstance(error, MarkedYAMLError):
+        return f": {_first_part(error)}"
+    mark = error.problem_mark or error.context_mark
+    line = f", line {mark.line + 1}" if mark else ""
+    return f"{line}: {error.problem or error.context}"
+
+
+def _first_part(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, KeyError):
+        return f"{error} is not of the type that its tag says"
+    return (str(error) or type(error).__name__).splitlines()[0].partition("; use ")[0]

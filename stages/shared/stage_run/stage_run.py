@@ -1,0 +1,192 @@
+"""What every stage does around its work, so that DVC records a result with exactly what it was made from.
+
+DVC hashes code, parameters and inputs when a stage has ended: what was edited meanwhile would be recorded as what the
+result was made from. And DVC takes every file in an output's folder for the stage's own. So a stage
+
+- compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ;
+- writes into scratch folders beside its outputs, which become the outputs only after that;
+- ends when the DVC that started it has ended, and on Ctrl-C.
+
+A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.stage_run.kept_work`.
+
+Entry points import this module before the others: from its import on, code may not change and DVC is watched.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ruamel.yaml import YAML, YAMLError
+
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_path, remove, remove_leftovers
+from stages.shared.runtime.startup import DVC
+from stages.shared.settings.yaml_file import UNREADABLE
+from stages.shared.stage_run.finished_work import find_finished, keep_finished, remove_stored
+from stages.shared.stage_run.snapshot import (
+    CODE_AT_START,
+    State,
+    code_changes,
+    decides,
+    differences,
+    file_states,
+    flat,
+    value_at,
+)
+
+RECORD = "resume.json"
+"""Says in a folder of kept work how far it is (`stages.shared.stage_run.kept_work`)."""
+
+
+class StageRun:
+    """Runs the work of a stage, as a context manager: `with StageRun("embed", ...) as run: ...`."""
+
+    def __init__(
+        self,
+        stage: str,
+        params: Path,
+        *,
+        keys: Sequence[str],
+        reads: Sequence[Path],
+        writes: Sequence[Path],
+        replace: bool = False,
+        resumable: bool = False,
+    ) -> None:
+        """Take the state of what the stage reads.
+
+        Args:
+            stage: the name of its folder.
+            params: the params file.
+            keys: dotted names of the parameters that it reads, as dvc.yaml lists them.
+            reads: the files and folders that it reads.
+            writes: the files and folders that it makes.
+            replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
+            resumable: whether what a run has written of the first of `writes` is kept in the folder `work`, if it does
+                not end well.
+
+        Raises:
+            UserError: an output exists already.
+        """
+        self._stage, self._params, self._keys = stage, params, keys
+        self._text = params.read_bytes() if params.is_file() else b""
+        self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
+        self._replace, self._resumable, self._mixed = replace, resumable, False
+        self._folders = {path: partial_path(path) for path in writes}
+        self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
+        if resumable:
+            self._scratch[writes[0]] = self.work / writes[0].name
+        remove_stored()
+        for path in writes:
+            if not (resumable and path == writes[0]):
+                remove_leftovers(path)
+            if not replace and path.exists() and not is_empty_folder(path):
+                raise UserError(f"{path}: must not exist before the stage has run; remove it (rm -r {path}), run again")
+
+    def scratch(self, output: Path) -> Path:
+        """Return where to write one of `writes`; it becomes the output when the stage has ended well."""
+        return self._scratch[output]
+
+    @property
+    def leftovers(self) -> list[Path]:
+        """Folders `work` of runs of this cell that were stopped or killed, or whose result DVC has not stored."""
+        return [*leftovers(next(iter(self._folders))), *find_finished()]
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
+        tree = YAML(typ="safe", pure=True).load(self._text)
+        code = {name: sha for name, sha in CODE_AT_START.items() if decides(name, self._stage)}
+        inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
+        return {"code": code, "parameters": {key: value_at(tree, key) for key in self._keys}, "inputs": inputs}
+
+    def __enter__(self) -> Self:
+        """Return the run itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Check that nothing has changed and publish the outputs; after an error, remove what was written.
+
+        A resumable run leaves the work that it has kept, whatever the error: it was made from what is in its record.
+        It is removed if an input has changed, since then it may be made from the old one and the new.
+
+        Raises:
+            UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
+        """
+        if error is not None:
+            error.add_note(str(next(iter(self._folders))))  # for `explain`, if the error names nothing
+        published = False
+        try:
+            if kind is None:
+                self.check_unchanged()
+                DVC.check()
+                if self._resumable and (self.work / RECORD).is_file():
+                    keep_finished(self.work)
+                for output, scratch in reversed(self._scratch.items()):  # what can be gone on from stays until the last
+                    publish(scratch, output, replace=self._replace)
+                published = True
+                for output in self._folders:
+                    remove_leftovers(output)
+        finally:
+            kept = self._resumable and not published and not self._mixed and (self.work / RECORD).is_file()
+            for folder in self._folders.values():
+                if not (kept and folder == self.work):
+                    remove(folder)
+
+    def check_unchanged(self) -> None:
+        """Raise a `UserError` if code, parameters or inputs are others than at the start."""
+        self._refuse([*code_changes(self._stage), *self._params_changes(), *self._input_changes()])
+
+    def check_inputs(self) -> None:
+        """Raise a `UserError` if inputs are others than at the start."""
+        self._refuse(self._input_changes())
+
+    def _input_changes(self) -> list[str]:
+        changed = [name for path, before in self._inputs.items() for name in differences(before, file_states(path))]
+        self._mixed |= bool(changed)
+        return changed
+
+    def _refuse(self, changed: Sequence[str]) -> None:
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise UserError(
+                f"{changed[0]}{more} changed while {self._stage} ran, so its result is not kept: it would be recorded "
+                "as made from what is there now; run it again"
+            )
+
+    def _params_changes(self) -> Iterator[str]:
+        text = self._params.read_bytes() if self._params.is_file() else b""
+        if text == self._text:
+            return
+        try:
+            before, after = (YAML(typ="safe", pure=True).load(version) for version in (self._text, text))
+        except (YAMLError, *UNREADABLE):
+            yield str(self._params)
+            return
+        for key in self._keys:
+            for name in differences(*(flat(value_at(tree, key), key) for tree in (before, after))):
+                yield f"{self._params}: {name}"
+
+
+def publish(scratch: Path, output: Path, *, replace: bool) -> None:
+    """Make a scratch file or folder the output.
+
+    Args:
+        scratch: what the stage wrote.
+        output: its path from then on.
+        replace: move the entries of the folder `scratch` into the folder `output`, in place of those of equal names.
+
+    Raises:
+        UserError: without `replace`, the output is there already.
+    """
+    if replace:
+        output.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(scratch.iterdir()):
+            remove(output / entry.name)
+            entry.rename(output / entry.name)
+    elif output.exists() and not is_empty_folder(output):
+        raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it, run again")
+    else:
+        scratch.rename(output)

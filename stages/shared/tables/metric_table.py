@@ -1,0 +1,231 @@
+"""What measure hands to aggregate: the layout of a cell's tables.
+
+layers.csv      the tidy metric table: one row per dataset, model, fold, seed, step, split, layer, pooling and metric
+<analysis>.csv  the table of an analysis that has one (`ANALYSIS_TABLES`)
+images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
+                its distances to the training images
+refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
+digests.json    of all files of the cell (`stages.shared.files.digests`)
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.shared.files import csv_table
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.files.digests import DIGESTS, Digests, again, of_cell, read_digests, write_digests
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
+
+FORMAT = "whichlayer.measures/1"
+
+ROW_KEYS = {"step": INTEGER, "split": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT}
+"""What names an embedding within its cell."""
+
+KEYS = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER, **ROW_KEYS, "metric": TEXT}
+"""What names a score.
+
+Attributes:
+    dataset, model, fold, seed: the cell; `fold` is a number or `all`.
+    step: optimizer steps taken; 0 is the network before fine-tuning.
+    split: `test` (seen classes) or `unseen`; at the last step also `seen_matched` and `unseen_matched`, and
+        `<corruption>_<severity>` (docs/analyses.md).
+    layer, depth, pooling: the embedding; `depth` counts from 0 at the input side, -1 is the raw-pixel baseline
+        (`pixels`). Of `accuracy` the layer is `head`, the others are empty, and step 0 has no row.
+    metric: the score (docs/scores.md).
+"""
+COLUMNS = KEYS | {
+    "value": FLOAT,
+    "chance": FLOAT,
+    "ceiling": FLOAT,
+    "n_images": INTEGER,
+    "n_classes": INTEGER,
+    "parameters": INTEGER,
+    "operations": INTEGER,
+    "width": INTEGER,
+}
+"""The contract's columns (the keys and `value`), then what stands beside a value.
+
+Attributes:
+    value: the score.
+    chance: the value expected of an embedding that is unrelated to the classes; empty for scores that see no class, and
+        for `nmi` of corrupted copies.
+    ceiling: the best value that these class sizes allow; empty for scores that see no class.
+    n_images, n_classes: of the split; what a score leaves out of them the notes of the measure stage count.
+    parameters: of the network up to this layer.
+    operations: multiply-adds of one image up to this layer, at the network's image size: convolutions, linear layers
+        and attention.
+    width: the layer's number of features.
+"""
+
+BETTER = "better"
+RELATIVE = "relative"
+FURTHER = {BETTER: TEXT, RELATIVE: FLOAT}
+"""Columns that a metric table may have.
+
+Attributes:
+    better: which values are better: `higher`, `lower` or `neither`.
+    relative: of corrupted copies: the value, divided by that of their clean originals; empty elsewhere.
+"""
+
+HEAD = "head"
+"""The `layer` of the network's own accuracy; its depth and pooling are empty."""
+
+_PAIR = {f"{name}_{end}": ROW_KEYS[name] for end in "ab" for name in ("layer", "depth", "pooling")}
+
+ANALYSIS_TABLES = {
+    "class_subsets": {**ROW_KEYS, "metric": TEXT, "left_out": TEXT, "n_classes": INTEGER, "value": FLOAT},
+    "k_sensitivity": {**ROW_KEYS, "clusters": INTEGER, "nmi": FLOAT, "ami": FLOAT},
+    "layer_pairs": {"step": INTEGER, "split": TEXT, **_PAIR, "cka": FLOAT},
+}
+"""Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
+
+Attributes:
+    left_out: names of the unseen classes left out, joined by `;` (a `;` in a name follows a backslash); empty: none.
+    n_classes: how many are left.
+    clusters: how many k-means made.
+    nmi, ami: with the classes.
+    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`.
+    cka: their debiased linear centred kernel alignment.
+"""
+
+ALL_BUT_ONE_CLASS, HALF = "class", "half"
+REFIT_COLUMNS = {**ROW_KEYS, "metric": TEXT, "kind": TEXT, "part": TEXT, "value": FLOAT}
+"""Columns of refits.parquet, scores of the unseen split fitted again to parts of it.
+
+Attributes:
+    kind: `class`: all classes but one; `half`: half of the images of each class.
+    part: the class left out; or the number of the half, of which 2 i and 2 i + 1 complement each other.
+"""
+
+CLUSTER = "cluster"
+"""Column of images.parquet: the image's cluster in the k-means clustering of least inertia."""
+
+OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
+"""Columns of images.parquet: the image's distances to the seen training images, at the last step."""
+
+REFITS = "refits.parquet"
+
+MEASURE_AGAIN = again("measure")
+"""The remedy for a table that is not as it should be."""
+
+
+def finish_cell(folder: Path, cell: Cell) -> None:
+    """Write the digests of all files in a cell's folder, after the last of them."""
+    files = (file for file in folder.iterdir() if file.name != DIGESTS)
+    write_digests(folder / DIGESTS, files, format=FORMAT, of=of_cell(cell))
+
+
+def open_cell(folder: Path, cell: Cell) -> Digests:
+    """Read the digests of a cell's folder, to check files before they are read.
+
+    Raises:
+        UserError: it is unfinished, or of another version or cell.
+    """
+    return read_digests(folder / DIGESTS, format=FORMAT, of=of_cell(cell), stage="measure")
+
+
+def row_keys(step: int, split: str, layer: str = HEAD, depth: int | None = None, pooling: str = "") -> dict[str, Any]:
+    """Name a table's rows: those of one embedding, or (without a layer) of the network's head."""
+    return dict(zip(ROW_KEYS, (step, split, layer, depth, pooling), strict=True))
+
+
+def write_records(path: Path, records: pd.DataFrame) -> None:
+    """Write a metric table: `COLUMNS` in order, then any further columns; rows as given, floats in full precision.
+
+    Raises:
+        ValueError: a contract column is missing, or two rows have the same keys.
+    """
+    csv_table.write_table(path, records, COLUMNS, keys=list(KEYS))
+
+
+def read_records(path: Path) -> pd.DataFrame:
+    """Read a metric table: `COLUMNS` and `FURTHER`, then any others.
+
+    A table without the column `better` was written when all scores were better higher: it is filled with that.
+
+    Raises:
+        UserError: it is missing, is no table, or lacks a column (written by another version).
+    """
+    records = csv_table.read_table(path, COLUMNS, what="a metric table", stage="measure", further=FURTHER)
+    for name, value in ((BETTER, "higher"), (RELATIVE, float("nan"))):
+        if name not in records.columns:
+            records[name] = value
+    return records
+
+
+def concat_records(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack metric tables of several cells."""
+    return typed(pd.concat(tables, ignore_index=True))
+
+
+def typed(records: pd.DataFrame) -> pd.DataFrame:
+    """Give a metric table's columns their types: nullable integers, plain text with '' for empty, floats."""
+    return csv_table.typed(records, COLUMNS | FURTHER)
+
+
+def write_analysis(folder: Path, analysis: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the table of an analysis, with a header alone where it has no rows."""
+    columns = ANALYSIS_TABLES[analysis]
+    csv_table.write_table(analysis_path(folder, analysis), pd.DataFrame(rows, columns=list(columns)), columns)
+
+
+def read_analysis(folder: Path, analysis: str) -> pd.DataFrame:
+    """Read the table of an analysis from a cell's folder; without rows where the cell was not asked for it.
+
+    Raises:
+        UserError: it is no table, or lacks a column (written by another version).
+    """
+    path, columns = analysis_path(folder, analysis), ANALYSIS_TABLES[analysis]
+    if not path.is_file():
+        return csv_table.empty_table(columns)
+    return csv_table.read_table(path, columns, what=f"a table of {analysis}", stage="measure")[list(columns)]
+
+
+def write_refits(folder: Path, refits: pd.DataFrame) -> None:
+    """Write scores fitted again, `REFIT_COLUMNS`; the same bytes for the same rows and library version."""
+    table = pa.Table.from_pandas(csv_table.typed(refits[list(REFIT_COLUMNS)], REFIT_COLUMNS), preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(None), folder / REFITS, compression="zstd")
+
+
+def read_refits(folder: Path) -> pd.DataFrame:
+    """Read scores fitted again from a cell's folder; without rows where none were.
+
+    Raises:
+        UserError: it is no table, or lacks a column (written by another version).
+    """
+    path = folder / REFITS
+    if not path.is_file():
+        return csv_table.empty_table(REFIT_COLUMNS)
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: must be a Parquet table, found it damaged ({error}); {MEASURE_AGAIN}") from None
+    missing = [name for name in REFIT_COLUMNS if name not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path}: must have the columns {', '.join(REFIT_COLUMNS)}; lacks {', '.join(missing)}: it was written by "
+            f"another version; {MEASURE_AGAIN}"
+        )
+    return csv_table.typed(table[list(REFIT_COLUMNS)], REFIT_COLUMNS)
+
+
+def analysis_path(folder: Path, analysis: str) -> Path:
+    """Where the table of an analysis lies, or would lie, in a cell's folder."""
+    return folder / f"{analysis}.csv"
+
+
+def join_classes(names: Iterable[str]) -> str:
+    r"""Join names by `;`, which stands in a name as `\;`, and `\` as `\\`, so that no two sets of names look alike."""
+    return ";".join(name.replace("\\", r"\\").replace(";", r"\;") for name in names)
+
+
+def split_classes(joined: str) -> list[str]:
+    """Take apart what `join_classes` joined; no name of an empty text."""
+    return [re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[^\\;])+", joined)]

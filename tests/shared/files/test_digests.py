@@ -1,0 +1,177 @@
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.shared.files.digests import DIGESTS, Digests, Record, again, hash_file, of_cell, read_digests, write_digests
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
+
+OF = {"dataset": "mine", "seed": 0}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two files, one in a folder, and a third of which there are no digests."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"abc")
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "z").write_bytes(b"not covered")
+    write_digests(tmp_path / DIGESTS, [tmp_path / "b", tmp_path / "a"], format="f/1", of=OF)
+    return tmp_path
+
+
+def read(folder: Path, **changes: object) -> Digests:
+    return read_digests(folder / DIGESTS, **{"format": "f/1", "of": OF, "stage": "measure", **changes})
+
+
+def test_the_record_is_sorted_and_holds_size_and_hash(folder: Path):
+    record = json.loads((folder / DIGESTS).read_text())
+    assert record.pop("hash") == Record.model_validate_json((folder / DIGESTS).read_text()).hash_others()
+    assert record == {
+        "format": "f/1",
+        "of": {"dataset": "mine", "seed": 0},
+        # the published test vectors of XXH3-128 with seed 0, of no bytes and of `abc`
+        "files": {"a": [0, "99aa06d3014798d86001c324468d497f"], "b/c": [3, "06b05ab6733a618578af5f94892f3950"]},
+    }
+    assert list(record["files"]) == ["a", "b/c"]
+
+
+def test_a_hash_does_not_depend_on_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "x").write_bytes(bytes(range(256)) * 5)
+    whole = hash_file(tmp_path / "x")
+    monkeypatch.setattr("stages.shared.files.digests.BLOCK", 7)
+    assert hash_file(tmp_path / "x") == whole
+
+
+def test_the_same_files_have_the_same_digests(folder: Path, tmp_path: Path):
+    first = (folder / DIGESTS).read_bytes()
+    write_digests(folder / DIGESTS, [folder / "a", folder / "b"], format="f/1", of=OF)
+    assert (folder / DIGESTS).read_bytes() == first
+
+
+def test_what_is_as_it_was_passes_and_only_what_is_asked_for_is_read(folder: Path):
+    read(folder).check("a", "b")
+    (folder / "b" / "c").write_bytes(b"abd")
+    read(folder).check("a").check_sizes("b")
+    with pytest.raises(UserError, match=r"b/c: must be as the measure stage wrote it, found other content; repair"):
+        read(folder).check("a", "b")
+
+
+def test_a_file_is_read_once(folder: Path):
+    digests = read(folder).check("b")
+    (folder / "b" / "c").write_bytes(b"abd")
+    digests.check("b")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(None, "no file"), (b"ab", "2 of 3 bytes"), (b"abcd", "4 bytes"), (b"", "0 of 3 bytes")],
+)
+def test_a_file_of_another_size_is_seen_without_reading_it(folder: Path, content: bytes | None, found: str):
+    (folder / "b" / "c").unlink()
+    if content is not None:
+        (folder / "b" / "c").write_bytes(content)
+    with pytest.raises(UserError, match=rf"/b/c: must be as the measure stage wrote it, found {found};"):
+        read(folder).check_sizes("b")
+
+
+@pytest.mark.parametrize("name", ["z", "b"])
+def test_a_file_that_was_not_written_is_seen(folder: Path, name: str):
+    (folder / "b" / "new").write_bytes(b"")
+    with pytest.raises(UserError, match="found one that it did not write"):
+        read(folder).check(name)
+
+
+def test_a_file_that_neither_was_written_nor_is_there_passes(folder: Path):
+    read(folder).check("class_subsets.csv")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "f/2"}, "must be of format f/2, found f/1; run the measure stage again"),
+        ({"of": {"dataset": "mine", "seed": 1}}, "must be of dataset mine, seed 1, found dataset mine, seed 0;"),
+        ({"of": {"fold": "0"}}, "must be of fold 0, found fold None;"),
+    ],
+)
+def test_another_version_and_another_owner_are_refused(folder: Path, changes: dict[str, object], message: str):
+    with pytest.raises(UserError, match=message):
+        read(folder, **changes)
+
+
+@pytest.mark.parametrize(
+    ("stage", "of", "target"),
+    [
+        ("prepare", {"dataset": "mine", "fold": "0"}, "prepare@mine"),
+        ("measure", {"dataset": "mine", "model": "net", "fold": "0", "seed": 1}, "measure@mine-net-0-1"),
+        ("embed", {}, "embed@DATASET-MODEL-FOLD-SEED"),
+        ("aggregate", {"dataset": "mine"}, "aggregate"),
+    ],
+)
+def test_the_remedy_runs_one_cell_of_one_stage(stage: str, of: dict[str, str | int], target: str):
+    assert again(stage, of) == f"run the {stage} stage again (`dvc repro --single-item --force {target}`)"
+
+
+def test_the_remedy_names_whose_file_it_is(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"whole")
+    cell = of_cell(("mine", "net", "0", 1))
+    write_digests(tmp_path / DIGESTS, [tmp_path / "a"], format="f/1", of=cell)
+    (tmp_path / "a").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"verify --repair`, or .* --force measure@mine-net-0-1`\)$"):
+        read_digests(tmp_path / DIGESTS, format="f/1", of=cell, stage="measure").check("a")
+
+
+SHORT = b'{"format": "f/1", "of": {}, "files": {"a": [1]}}'
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 200, b"[]", SHORT])
+def test_damaged_digests_are_one_sentence(folder: Path, content: bytes):
+    (folder / DIGESTS).write_bytes(content)
+    with pytest.raises(UserError, match=r"digests\.json: must be digests of files, found it damaged \(.*\)") as error:
+        read(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("position", range(0, 240, 7))
+def test_a_flipped_bit_in_digests_is_theirs(folder: Path, position: int):
+    content = bytearray((folder / DIGESTS).read_bytes())
+    content[position] ^= 1
+    (folder / DIGESTS).write_bytes(content)
+    with pytest.raises(UserError, match=r"digests\.json: must be"):
+        read(folder).check("a", "b")
+
+
+def test_missing_digests_say_what_may_have_happened(folder: Path):
+    (folder / DIGESTS).unlink()
+    with pytest.raises(UserError, match=r"found no such file .* an earlier version .* the folder; repair .* or run"):
+        read(folder)
+
+
+def test_a_link_to_a_file_that_was_lost_is_one_sentence(folder: Path):
+    (folder / "b" / "c").unlink()
+    (folder / "b" / "c").symlink_to(folder / "cache" / "lost")
+    with pytest.raises(UserError, match=r"b/c: must be as the measure stage wrote it, found a link to no file; repair"):
+        read(folder).check_sizes("b")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "must be a place that you may read and write"),
+        (errno.EMFILE, "too many files are open"),
+        (errno.EIO, "could not be read or written"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str):
+    def fail(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, "x", str(path))
+
+    digests = read(folder)
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    for name, call in ((DIGESTS, lambda: read(folder)), ("b/c", lambda: digests.check("b"))):
+        with pytest.raises(OSError, match=r".") as caught:
+            call()
+        assert f"{folder / name}: {said}" in (explain(caught.value) or "")

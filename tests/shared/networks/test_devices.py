@@ -1,0 +1,43 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from stages.shared.networks.devices import choose_device
+from stages.shared.runtime.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state() -> Iterator[None]:
+    """Accelerate keeps one state per process: let each test choose anew, and leave none behind."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def dtype_under_autocast() -> torch.dtype:
+    with choose_device().autocast():
+        return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+
+def test_a_cpu_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    assert choose_device().device.type == "cpu"
+    assert dtype_under_autocast() == torch.float32
+
+
+def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert dtype_under_autocast() == torch.bfloat16
+
+
+def test_a_precision_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "float16")
+    with pytest.raises(
+        UserError,
+        match=r"ACCELERATE_MIXED_PRECISION=float16 is not supported on this device .*; unset it",
+    ):
+        choose_device()

@@ -1,0 +1,218 @@
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import (
+    ANALYSIS_TABLES,
+    COLUMNS,
+    HEAD,
+    KEYS,
+    REFIT_COLUMNS,
+    concat_records,
+    join_classes,
+    read_analysis,
+    read_records,
+    read_refits,
+    row_keys,
+    split_classes,
+    write_analysis,
+    write_records,
+    write_refits,
+)
+
+
+def table() -> pd.DataFrame:
+    rows = [
+        (
+            "handwriting",
+            "lite0",
+            "0",
+            0,
+            50,
+            "unseen",
+            "blocks.0",
+            1,
+            "mean",
+            "nmi",
+            1 / 3,
+            0.02,
+            1.0,
+            40,
+            5,
+            3000,
+            90000,
+            16,
+        ),
+        (
+            "handwriting",
+            "lite0",
+            "0",
+            0,
+            50,
+            "test",
+            "head",
+            None,
+            None,
+            "accuracy",
+            0.1,
+            0.07,
+            1.0,
+            60,
+            15,
+            None,
+            None,
+            None,
+        ),
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_a_table_comes_back_with_its_types(tmp_path: Path):
+    write_records(tmp_path / "new" / "layers.csv", table())
+    found = read_records(tmp_path / "new" / "layers.csv")
+    assert tuple(found.columns) == (*COLUMNS, "better", "relative")
+    assert found.value.tolist() == [1 / 3, 0.1]
+    assert found.depth.tolist() == [1, pd.NA]
+    assert str(found.depth.dtype) == "Int64"
+    assert found.pooling.tolist() == ["mean", ""]
+    pd.testing.assert_frame_equal(found[list(COLUMNS)], concat_records([table()]))
+
+
+def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(better=["higher", "lower"], relative=[None, 0.5]))
+    write_records(tmp_path / "b.csv", read_records(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert (
+        (tmp_path / "a.csv")
+        .read_text()
+        .splitlines()[2]
+        .startswith("handwriting,lite0,0,0,50,test,head,,,accuracy,0.1,")
+    )
+
+
+def test_further_columns_come_after_the_contracts(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(ci_low=[0.1, 0.2])[["ci_low", *COLUMNS]])
+    found = read_records(tmp_path / "a.csv")
+    assert tuple(found.columns) == (*COLUMNS, "ci_low", "better", "relative")
+    assert found.ci_low.tolist() == [0.1, 0.2]
+
+
+def test_a_table_without_the_direction_of_its_scores_has_scores_that_are_better_higher(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table())
+    assert read_records(tmp_path / "a.csv").better.tolist() == ["higher", "higher"]
+    write_records(tmp_path / "a.csv", table().assign(better=["neither", "lower"]))
+    assert read_records(tmp_path / "a.csv").better.tolist() == ["neither", "lower"]
+
+
+def test_the_contract_begins_with_the_keys_and_the_value():
+    assert ",".join(COLUMNS).startswith("dataset,model,fold,seed,step,split,layer,depth,pooling,metric,value,")
+    assert list(COLUMNS)[: len(KEYS)] == list(KEYS)
+
+
+def test_a_label_that_looks_like_a_missing_value_stays_a_text(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table().assign(dataset=["NA", "null"]))
+    assert read_records(tmp_path / "a.csv").dataset.tolist() == ["NA", "null"]
+
+
+def test_a_missing_column_and_repeated_keys_are_errors(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"needs the columns \['chance'\]"):
+        write_records(tmp_path / "a.csv", table().drop(columns="chance"))
+    with pytest.raises(ValueError, match=r"two rows have the same keys: .*'blocks.0'"):
+        write_records(tmp_path / "a.csv", pd.concat([table(), table()]))
+
+
+def test_rows_keep_their_order(tmp_path: Path):
+    write_records(tmp_path / "a.csv", table()[::-1])
+    assert read_records(tmp_path / "a.csv").layer.tolist() == ["head", "blocks.0"]
+
+
+def test_a_missing_table_and_one_of_another_version_say_what_to_run(tmp_path: Path):
+    with pytest.raises(UserError, match="must be a metric table, found no file; run the measure stage"):
+        read_records(tmp_path / "a.csv")
+    table().drop(columns=["chance", "ceiling"]).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="lacks chance, ceiling: it was written by another version"):
+        read_records(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b'dataset,model\n"a', b"\xff\xfe\x00"])
+def test_a_damaged_table_says_what_to_run(tmp_path: Path, content: bytes):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"a.csv: must be a metric table, found it damaged .* run the measure stage again"
+    ):
+        read_records(tmp_path / "a.csv")
+
+
+def test_rows_are_named_by_the_layer_or_the_head():
+    assert row_keys(50, "unseen", "blocks.0", 1, "mean") == {
+        "step": 50,
+        "split": "unseen",
+        "layer": "blocks.0",
+        "depth": 1,
+        "pooling": "mean",
+    }
+    assert list(row_keys(50, "test").values()) == [50, "test", HEAD, None, ""]
+
+
+def test_the_table_of_an_analysis_comes_back_with_its_types(tmp_path: Path):
+    row = row_keys(50, "unseen", "007", 1, "mean") | {"metric": "nmi", "left_out": "NA", "n_classes": 4, "value": 1}
+    write_analysis(tmp_path / "new", "class_subsets", [row, row | {"left_out": ""}])
+    found = read_analysis(tmp_path / "new", "class_subsets")
+    assert found["left_out"].tolist() == ["NA", ""]
+    assert found["layer"].tolist() == ["007", "007"]
+    assert found["value"].tolist() == [1.0, 1.0]
+    assert (str(found["n_classes"].dtype), str(found["value"].dtype)) == ("Int64", "float64")
+
+
+@pytest.mark.parametrize("analysis", ANALYSIS_TABLES)
+def test_an_analysis_that_found_nothing_and_one_not_asked_for_have_their_columns(tmp_path: Path, analysis: str):
+    write_analysis(tmp_path, analysis, [])
+    assert (tmp_path / f"{analysis}.csv").read_text() == ",".join(ANALYSIS_TABLES[analysis]) + "\n"
+    found, absent = read_analysis(tmp_path, analysis), read_analysis(tmp_path / "absent", analysis)
+    pd.testing.assert_frame_equal(found, absent)
+    assert (len(found), list(found.columns)) == (0, list(ANALYSIS_TABLES[analysis]))
+
+
+def test_a_damaged_table_of_an_analysis_says_what_to_run(tmp_path: Path):
+    header = ",".join(ANALYSIS_TABLES["k_sensitivity"])
+    (tmp_path / "k_sensitivity.csv").write_text(f"{header}\n50,unseen,a,0,mean,five,0.5,0.5\n")
+    with pytest.raises(UserError, match=r"must be a table of k_sensitivity, found it damaged .*five.* measure stage"):
+        read_analysis(tmp_path, "k_sensitivity")
+
+
+NAMES = ["a", "b c", "a;b", "a\\", "\\", ";", "a\\;b", "b;", "\\;"]
+
+
+def test_joined_names_of_classes_are_told_apart_and_split_again():
+    assert join_classes(["a", "b c"]) == "a;b c"
+    assert join_classes(["a;b"]) == r"a\;b"
+    sets = [some for count in range(4) for some in combinations(NAMES, count)]
+    assert len({join_classes(some) for some in sets}) == len(sets)
+    assert [tuple(split_classes(join_classes(some))) for some in sets] == sets
+
+
+def test_refits_come_back_as_they_were_written(tmp_path):
+    assert read_refits(tmp_path).columns.tolist() == list(REFIT_COLUMNS)
+    row = {"step": 5, "split": "unseen", "layer": "stem", "depth": 0, "pooling": "mean", "metric": "nmi"}
+    rows = [row | {"kind": "class", "part": "7", "value": 0.25}, row | {"kind": "half", "part": "0", "value": np.nan}]
+    refits = pd.DataFrame(rows)
+    write_refits(tmp_path, refits[refits.columns[::-1]])
+    found = read_refits(tmp_path)
+    assert found.astype(object).equals(refits.astype(object))
+    assert found.dtypes.astype(str).to_dict() == read_refits(tmp_path / "none").dtypes.astype(str).to_dict()
+    first = (tmp_path / "refits.parquet").read_bytes()
+    write_refits(tmp_path, found)
+    assert (tmp_path / "refits.parquet").read_bytes() == first
+
+
+def test_refits_of_another_version_or_damaged_are_named(tmp_path):
+    pd.DataFrame({"step": [1]}).to_parquet(tmp_path / "refits.parquet")
+    with pytest.raises(UserError, match=r"refits.parquet: must have the columns .*lacks split, .*run the measure"):
+        read_refits(tmp_path)
+    (tmp_path / "refits.parquet").write_bytes(b"no table")
+    with pytest.raises(UserError, match=r"refits.parquet: must be a Parquet table, found it damaged"):
+        read_refits(tmp_path)

@@ -1,0 +1,17 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.shared.runtime.errors import UserError
+from stages.shared.tables.thumbnails import read_thumbnails, write_thumbnails
+
+
+def test_thumbnails_come_back_and_know_their_dataset(tmp_path: Path):
+    row = {"sample_id": "a/1.png", "label": "a", "width": 48, "height": 32, "image": b"RIFF\0"}
+    write_thumbnails(tmp_path / "mine", "mine", pd.DataFrame([row]))
+    assert read_thumbnails(tmp_path / "mine", "mine").to_dict("records") == [row]
+    with pytest.raises(UserError, match=r"of dataset yours, found dataset mine; run the prepare stage again"):
+        read_thumbnails(tmp_path / "mine", "yours")
+    with pytest.raises(UserError, match=r"nowhere/thumbnails.parquet: must be a table of thumbnails, found no file"):
+        read_thumbnails(tmp_path / "nowhere", "mine")
