@@ -56,7 +56,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
     """
     if address and workers:
         raise UserError("--workers is for Ray on this machine; a cluster's own processors count: leave it out")
-    import_ray()
+    import_ray(address)
     config = read_config(PARAMS)
     check_source(config, remote=remote)
     cells = ordered_cells(config, remote=remote)

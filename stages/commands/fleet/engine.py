@@ -1,6 +1,7 @@
 """Cells as tasks of Ray, which decides where and when each runs, and runs it again when a machine or worker is lost."""
 
 import os
+import secrets
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,25 +21,45 @@ RETRIES = 2
 
 SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns that this will be its default
+    "RAY_AUTH_MODE": "token",  # else Ray runs the code of whoever reaches one of its ports
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": str(RETRIES),  # else without end
 }
 """What Ray reads from the environment when it is imported."""
 
-LONGEST_FOLDER = 40
+LOOPBACK_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""The setting by which Ray gives the machine the address 127.0.0.1 and listens there alone, on Linux as well."""
+
+FEW_TRIES = {"RAY_NUM_REDIS_GET_RETRIES": "3"}
+"""The setting by which a cluster that does not answer is given up after 2 minutes; else it took 13."""
+
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+
+PATIENCE = 60.0
+"""Seconds in which a machine of a cluster must answer."""
+
+LONGEST_FOLDER = 26
 """Characters of a temporary folder in which the paths of Ray's sockets are no longer than Unix allows, 107 bytes."""
 
 
-def import_ray() -> ModuleType:
-    """Import Ray.
+def import_ray(address: str) -> ModuleType:
+    """Import Ray, with what it reads from the environment: where it runs here, a new token, which no file holds.
+
+    Args:
+        address: of a cluster; empty to start Ray on this machine.
 
     Raises:
-        UserError: it is not installed.
+        UserError: Ray is not installed, or would run code of other people on this machine.
     """
-    for name, value in SETTINGS.items():
+    more = FEW_TRIES if address else {**LOOPBACK_ALONE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    for name, value in {**SETTINGS, **more}.items():
         os.environ.setdefault(name, value)
-    if len(tempfile.gettempdir()) > LONGEST_FOLDER:
-        os.environ.setdefault("RAY_TMPDIR", "/tmp")
+    mode = os.environ["RAY_AUTH_MODE"]
+    if not address and mode.lower() != "token":  # which Ray takes as `disabled`, whatever it is
+        raise UserError(
+            "RAY_AUTH_MODE must be `token` where Ray runs on this machine, since without tokens its other users could "
+            f"run code as you; found {mode!r}; unset it"
+        )
     try:
         return import_module("ray")  # which type checkers do not follow: its modules are many
     except ImportError:
@@ -66,41 +87,70 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
         raise KeyboardInterrupt  # which Ray lets through while it waits, and no other exception
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    ray = connect(address, cpus)  # which sets handlers of its own
-    for number, handler in before.items():
-        signal.signal(number, handler if handler == signal.SIG_IGN else interrupt)
-    try:
-        yield ray
-    except KeyboardInterrupt:
-        raise Stopped(received[-1]) from None
-    finally:
-        ray.shutdown()
+    with private_folder() as folder:
+        ray = start(cpus, folder) if not address else join(address)  # which sets handlers of its own
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if handler == signal.SIG_IGN else interrupt)
+        try:
+            yield ray
+        except KeyboardInterrupt:
+            raise Stopped(received[-1]) from None
+        finally:
+            ray.shutdown()
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
-def connect(address: str, cpus: int) -> ModuleType:
-    """Join a cluster, or start Ray on this machine.
+def private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder that this user alone can enter, since everybody may write to the folders that Ray makes in it."""
+    usual = tempfile.gettempdir()
+    parent = usual if len(usual) <= LONGEST_FOLDER else "/tmp"
+    return tempfile.TemporaryDirectory(prefix="ray-", dir=parent, ignore_cleanup_errors=True)
+
+
+def start(cpus: int, folder: str) -> ModuleType:
+    """Start Ray on this machine.
 
     Raises:
-        UserError: Ray is not installed, or the cluster does not answer.
+        UserError: Ray is not installed, or does not start.
     """
-    ray = import_ray()
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    ray = import_ray("")
     try:
-        if address:
-            ray.init(address, **quiet)
-        else:
-            ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
+        ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=f"{folder}/ray", **QUIET)
     except Exception as error:  # Ray raises a bare one where its own processes start too slowly, on a busy machine
-        found = next(iter(str(error).splitlines()), type(error).__name__)
-        if not address:
-            raise UserError(f"Ray must start on this machine, found: {found}; try again when it is less busy") from None
         raise UserError(
-            f"--address {address}: Ray must answer there, found: {found}; start it (`ray start --head`), or leave "
-            "--address out to run on this machine"
+            f"Ray must start on this machine, found: {first_line(error)}; try again when it is less busy"
         ) from None
     return ray
+
+
+def join(address: str) -> ModuleType:
+    """Join a cluster.
+
+    Raises:
+        UserError: Ray is not installed, or the cluster does not answer, or it asks for no token and RAY_AUTH_MODE does
+            not say that this is meant.
+    """
+    ray = import_ray(address)
+    try:
+        ray.init(address, **QUIET)
+        mode = ray.get(ray.remote(num_cpus=0)(os.getenv).remote("RAY_AUTH_MODE", ""), timeout=PATIENCE)
+    except Exception as error:
+        raise UserError(
+            f"--address {address}: Ray must answer there, found: {first_line(error)}; start it (`ray start --head`), "
+            "give this machine its token (RAY_AUTH_TOKEN or ~/.ray/auth_token), or leave --address out to run here"
+        ) from None
+    if mode.lower() != "token" and os.environ["RAY_AUTH_MODE"] != "disabled":
+        raise UserError(
+            f"--address {address}: Ray must ask for a token there, or it runs the code of whoever reaches its ports; "
+            f"found RAY_AUTH_MODE={mode}; start it with RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled here, too"
+        )
+    return ray
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def choose_gpus(ray: ModuleType, wished: float | None, threads: int) -> float:

@@ -4,17 +4,16 @@ import contextlib
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from tests.faults.kills import wait_for
+from tests.commands.fleet.conftest import Cluster
+from tests.faults.kills import kill_group, wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params
 
 pytestmark = pytest.mark.fleet
@@ -39,14 +38,6 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = make_project(tmp_path_factory.mktemp("serial") / "project")
     workflow.run("dvc", "repro")
     return workflow
-
-
-@pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where workers make their workspaces; a short path, since Ray's sockets lie there, too."""
-    with tempfile.TemporaryDirectory(prefix="fleet-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        monkeypatch.setenv("TMPDIR", folder)
-        yield Path(folder)
 
 
 @contextmanager
@@ -191,35 +182,24 @@ def processes_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
-@pytest.fixture
-def cluster(scratch: Path) -> Iterator[object]:
-    """Two machines of one processor each, as Ray sees them."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    head = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        yield head
-    finally:
-        head.shutdown()
-
-
-def workspaces_of(node: Any) -> set[str]:
+def workspaces_of(machine: "subprocess.Popen[str]") -> set[str]:
     """Workspaces in which processes of one machine of Ray work."""
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
     found = set()
-    for process in raylet.children(recursive=True):
+    for process in psutil.Process(machine.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             found.add(Path(process.cwd()).name)
     return found
 
 
 def test_a_machine_that_is_lost_in_the_middle_of_a_cell_costs_time_alone(
-    serial: Workflow, tmp_path: Path, scratch: Path, cluster: Any
+    serial: Workflow, tmp_path: Path, scratch: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     project = make_project(tmp_path / "project")
-    lost = cluster.add_node(num_cpus=1)
+    lost = cluster.add(f"--address={cluster.address}")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", cluster.token)
     with running(project, "--address", cluster.address) as fleet:
         wait_while_running(fleet, lambda: at_work(scratch, "embeddings") & workspaces_of(lost))
-        cluster.remove_node(lost, allow_graceful=False)
+        kill_group(lost)
         output, errors = fleet.communicate(timeout=300)
         assert fleet.returncode == 0, errors
     lines = sorted(line.partition(": ")[2] for line in output.splitlines() if line.startswith("mine-"))

@@ -1,19 +1,28 @@
-"""Cells as tasks of Ray: how often one is tried again, and which GPUs it sees."""
+"""Cells as tasks of Ray: how often one is tried again, which GPUs it sees, and who else may have Ray run code."""
 
 import os
 import signal
+import stat
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
+import psutil
 import pytest
 
 from stages.commands.fleet import engine, worker
 from stages.commands.fleet.record import line_of
 from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
+from tests.commands.fleet.conftest import Cluster
 
 
 def ray_with(*machines: dict[str, float]) -> Any:
@@ -63,11 +72,19 @@ def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: s
     assert line_of(outcome, Path("c.log")).startswith(said)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def environment() -> Iterator[None]:
+    """Take back what importing Ray sets, once for all tests: Ray keeps the first token that it finds."""
+    with mock.patch.dict(os.environ):
+        yield
+
+
 @pytest.fixture
 def ray() -> Iterator[Any]:
     """Ray on this machine, with two processors and two GPUs that it is told of."""
-    pytest.importorskip("ray")
-    found = engine.import_ray()
+    if not find_spec("ray"):
+        pytest.skip("Ray is not installed")
+    found = engine.import_ray("")
     found.init("local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield found
     found.shutdown()
@@ -100,3 +117,96 @@ def test_a_killed_worker_is_replaced_twice_and_cells_side_by_side_have_each_thei
     assert found["killed-always"].failed == "its worker"
     tries = {name: (tmp_path / name).read_text().count("tried") for name in times}
     assert tries == {"side-a": 1, "side-b": 1, "killed-twice": 3, "killed-always": 3}
+
+
+@pytest.mark.parametrize("mode", ["disabled", "", "tokens"])
+def test_without_tokens_ray_is_not_started_on_this_machine(mode: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with pytest.raises(UserError, match=rf"RAY_AUTH_MODE must be `token` .*; found '{mode}'; unset it"):
+        engine.import_ray("")
+
+
+SIDE_BY_SIDE = """
+import sys, time
+from pathlib import Path
+from stages.commands.fleet import engine, worker
+from stages.commands.fleet.task import Outcome, Source, Task
+
+address, folder, count = sys.argv[1:]
+
+def run_cell(source, task):
+    began = time.monotonic()
+    Path(folder, task.name).touch()
+    while len([*Path(folder).iterdir()]) < int(count) and time.monotonic() - began < 60:
+        time.sleep(0.01)
+    return Outcome(task.name, "", (), {}, f"{task.name} of {len([*Path(folder).iterdir()])}", "", 0.0)
+
+worker.run_cell = run_cell
+tasks = [Task(f"cell {number}", (), (), "", {}, {}) for number in range(int(count))]
+with engine.connected(address, 1) as ray:
+    print(*sorted(outcome.log for outcome in engine.run_tasks(ray, Source(b"", "", 1), tasks, 0.0)), sep=", ")
+"""
+
+
+def run_side_by_side(address: str, folder: Path, count: int, **settings: str) -> str:
+    """Have a cluster run cells that wait for each other, and return what they, or the error, said."""
+    folder.mkdir()
+    words = [sys.executable, "-c", SIDE_BY_SIDE, address, str(folder), str(count)]
+    settings = {"HOME": str(folder), "PYTHONPATH": str(ROOT), **settings}
+    done = subprocess.run(words, env=os.environ | settings, capture_output=True, text=True, check=False, cwd=folder)
+    return done.stdout.strip() if done.returncode == 0 else done.stderr.splitlines()[-1]
+
+
+@pytest.mark.fleet
+def test_ray_on_this_machine_listens_to_this_machine_alone_and_lets_in_no_one_without_its_token(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with engine.connected("", 1) as ray:
+        ray.get(ray.remote(os.getenv).remote("HOME"))  # a worker listens, too
+        assert listening() == {"127.0.0.1", "::ffff:127.0.0.1"}
+        (folder,) = scratch.iterdir()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert [*folder.glob("ray/session_latest/sockets/raylet")]
+        address = ray.get_runtime_context().gcs_address
+        refused = f"--address {address}: Ray must answer there, found: "
+        assert refused in run_side_by_side(address, tmp_path / "a", 1, RAY_AUTH_MODE="disabled")
+        assert refused in run_side_by_side(address, tmp_path / "b", 1, RAY_AUTH_TOKEN="of someone else")
+        assert run_side_by_side(address, tmp_path / "c", 1) == "cell 0 of 1"
+    assert not folder.exists()
+    assert not (tmp_path / ".ray").exists()  # nor a token
+
+
+def listening() -> set[str]:
+    """Addresses of this machine at which this process or one that it started takes connections."""
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    sockets = [each for process in ours for each in process.net_connections("tcp")]
+    return {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.fleet
+def test_machines_of_a_cluster_run_cells_for_whom_has_its_token_alone(cluster: Cluster, tmp_path: Path):
+    cluster.add(f"--address={cluster.address}")
+    found = run_side_by_side(cluster.address, tmp_path / "a", 2, RAY_AUTH_TOKEN=cluster.token)
+    assert found == "cell 0 of 2, cell 1 of 2"
+    refused = f"--address {cluster.address}: Ray must answer there, found: "
+    nothing = {"RAY_AUTH_TOKEN": ""}
+    missing = run_side_by_side(cluster.address, tmp_path / "b", 1, **nothing)
+    assert f"{refused}Token authentication is enabled but no authentication token was found" in missing
+    assert refused in run_side_by_side(cluster.address, tmp_path / "c", 1, RAY_AUTH_TOKEN="of someone else")
+    assert refused in run_side_by_side(cluster.address, tmp_path / "d", 1, RAY_AUTH_MODE="disabled", **nothing)
+
+
+@pytest.mark.fleet
+def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_meant(scratch: Path, tmp_path: Path):
+    here = engine.LOOPBACK_ALONE  # so that it lets nobody else in
+    opened = Cluster(scratch / "open", RAY_AUTH_MODE="disabled", **here)
+    try:
+        found = run_side_by_side(opened.address, tmp_path / "a", 1, RAY_AUTH_TOKEN=opened.token, **here)
+        assert "Ray must ask for a token there, " in found
+        assert "found RAY_AUTH_MODE=disabled; start it with RAY_AUTH_MODE=token, or " in found
+        found = run_side_by_side(opened.address, tmp_path / "b", 1, RAY_AUTH_MODE="disabled", **here)
+        assert found == "cell 0 of 1"
+    finally:
+        opened.stop()
