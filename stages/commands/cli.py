@@ -26,17 +26,10 @@ COMMANDS = {
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
     "verify": ("stages.commands.verify.command", "Find and repair damaged data, which DVC does not see."),
     "unfinished": ("stages.commands.unfinished", "List what stages that were stopped have kept, to go on from."),
+    "ablate": ("stages.commands.ablate", "Tabulate DVC experiments: what each choice does to the scores."),
     "verdict": ("stages.commands.verdict", "Print the verdict of a finished workflow again."),
 }
 """Name -> module that has a function of that name, and what it does."""
-
-STUDY_COMMANDS = {
-    "collect": ("stages.commands.study.collect", "Collect finished cells' small results into a folder to commit."),
-    "compare": ("stages.commands.study.compare", "Set a study beside the published results."),
-    "hero": ("stages.commands.study.hero.command", "Draw a finished study in one picture."),
-    "regret": ("stages.commands.study.regret", "Tabulate what choosing a layer costs, for a page of the documents."),
-    "ablate": ("stages.commands.study.ablate", "Tabulate DVC experiments: what each choice does to the scores."),
-}
 
 
 class LazyGroup(click.Group):
@@ -78,16 +71,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(rows)
 
 
-study = LazyGroup(
-    STUDY_COMMANDS,
-    name="study",
-    short_help="Keep a study's results, compare them, tabulate experiments.",
-    help="Keep a study's results, set them beside the published ones, and tabulate DVC experiments.",
-)
 whichlayer = LazyGroup(
     COMMANDS,
     name="whichlayer",
-    commands={"study": study},
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
     "The workflow itself runs with `dvc repro` and `dvc exp run`; these commands are for what goes around it.",
 )

@@ -12,8 +12,8 @@ from tabulate import tabulate
 from stages.aggregate.formatting import place
 from stages.aggregate.points import spearman
 from stages.aggregate.result_files import check_result
+from stages.commands.ablate import number, parse_summary
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
-from stages.commands.study.summaries import number, parse_summary
 from stages.shared.runtime.errors import UserError
 
 SCORES = {"nmi": "NMI", "knn_purity": "k-NN purity", "probe_accuracy": "linear probe"}

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from stages.commands.study.compare import compare, correlations, markdown, published_rows, read_published, study_rows
-from stages.commands.study.summaries import parse_summary
+from stages.commands.ablate import parse_summary
 from stages.shared.runtime.errors import UserError
-from tests.commands.study.summary import rows
+from tests.commands.summary_rows import rows
 
 ROOT = Path(__file__).parents[3]
 PAPER = ROOT / "docs" / "paper.json"

@@ -1,9 +1,10 @@
-"""Tabulate DVC experiments side by side: what a choice of parameters does to g, from each experiment's summary.csv.
+"""Tabulate DVC experiments: what a choice of parameters does to g, from each experiment's summary.csv.
 
 DVC runs and caches the experiments (`dvc exp run -n NAME -S ...`); this only reads what they wrote.
 """
 
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -14,7 +15,6 @@ from dvc.scm import SCMError
 from tabulate import tabulate
 
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath, stage_path
-from stages.commands.study.summaries import number, parse_summary
 from stages.shared.runtime.errors import UserError
 
 COLUMNS = [
@@ -32,6 +32,9 @@ COLUMNS = [
     "best_depth",
 ]
 """Of the table that `--out` writes: the experiment's name, then columns of summary.csv."""
+
+NEEDED = [*COLUMNS[1:], "pooling", "main"]
+"""What a summary.csv must have."""
 
 
 @click.command(cls=ProjectCommand)
@@ -53,7 +56,7 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
     \b
         dvc exp run -n augment -S embed.augment=true
         dvc exp run -n l2 -S measure.normalize=l2
-        whichlayer study ablate HEAD augment l2
+        whichlayer ablate HEAD augment l2
 
     A cell is g, the best layer's score, ± its standard deviation over seeds, and the layer's depth.
     """
@@ -68,7 +71,7 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
 
 
 def rows_of(experiment: str) -> pd.DataFrame:
-    """Read one experiment's summary, the layers under their main pooling.
+    """Return one experiment's summary.csv, of the layers under their main pooling.
 
     Raises:
         UserError: there is no such experiment, or its results are not in the cache.
@@ -85,7 +88,7 @@ def rows_of(experiment: str) -> pd.DataFrame:
 
 
 def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
-    """Lay out one network's experiments, a line each: g on seen and on unseen classes by every score."""
+    """Return a Markdown table of one network's experiments: g on seen and on unseen classes by every score."""
     lines = []
     for experiment, scores in rows.groupby("experiment", sort=False):
         line = {"experiment": experiment}
@@ -96,3 +99,36 @@ def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
         lines.append(line)
     aligned = ("left", *["right"] * (max(map(len, lines)) - 1))
     return tabulate(lines, headers="keys", tablefmt="pipe", disable_numparse=True, missingval="–", colalign=aligned)
+
+
+def parse_summary(text: str, where: str) -> pd.DataFrame:
+    """Return the rows of a summary.csv that are means over folds, of the layers under their main pooling.
+
+    A table of a version without folds has no column `fold`: all its rows are means.
+
+    Args:
+        text: the file's content.
+        where: its name, for messages.
+
+    Raises:
+        UserError: it is no such table.
+    """
+    try:
+        summary = pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""])  # a model may be called `NA`
+    except ValueError as error:  # of pandas
+        raise UserError(f"{where}: must be a summary.csv of the aggregate stage, found no table ({error})") from None
+    missing = [column for column in NEEDED if column not in summary]
+    if missing:
+        raise UserError(
+            f"{where}: must be a summary.csv of the aggregate stage, lacks {', '.join(missing)}; it was written by "
+            "another version: run that stage again"
+        )
+    summary = summary[summary["fold"] == "mean"] if "fold" in summary else summary
+    first = summary.sort_values("main", ascending=False, kind="stable")  # `main` marks the main score's main pooling
+    main = first.groupby(["dataset", "model"])["pooling"].transform("first")
+    return summary[summary["pooling"] == main.loc[summary.index]]
+
+
+def number(value: float, deviation: float) -> str:
+    """Return a mean to three digits, ± its standard deviation where there is one."""
+    return f"{value:.3f}" if pd.isna(deviation) else f"{value:.3f} ± {deviation:.3f}"

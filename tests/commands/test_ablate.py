@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.study import ablate as module
-from stages.commands.study.ablate import COLUMNS, ablate, markdown
+from stages.commands import ablate as module
+from stages.commands.ablate import COLUMNS, ablate, markdown, number, parse_summary
 from stages.shared.runtime.errors import UserError
-from tests.commands.study.summary import rows
+from tests.commands.summary_rows import further_pooling, rows
 from tests.workflow import Workflow, tiny_images, tiny_params
 
 SUMMARIES = {
@@ -60,6 +60,44 @@ def test_a_score_that_was_not_measured_is_an_error():
         CliRunner().invoke(ablate, ["HEAD", "--metric", "nmj"], catch_exceptions=False)
 
 
+def test_only_the_main_pooling_of_a_network_counts():
+    a, b = rows("cifar100", "a", 2, 0.6, 0.5, 0.4), rows("cifar100", "b", 2, 0.7, 0.3, 0.2)
+    table = pd.concat([further_pooling(a), a, b, further_pooling(b)])
+    found = parse_summary(table.to_csv(index=False), "summary.csv")
+    assert set(found["pooling"]) == {"mean"}
+    assert found["model"].tolist() == ["a"] * 3 + ["b"] * 3
+
+
+def test_without_the_main_score_the_first_pooling_is_the_main_one():
+    a = rows("cifar100", "a", 2, 0.6, 0.5, 0.4).assign(main=False)
+    found = parse_summary(pd.concat([a, further_pooling(a)]).to_csv(index=False), "summary.csv")
+    assert set(found["pooling"]) == {"mean"}
+
+
+def test_a_model_may_be_called_na():
+    assert set(parse_summary(rows("mine", "NA", 1, 0.6, 0.5, 0.4).to_csv(), "s")["model"]) == {"NA"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", "found no table"), ("dataset,model\na,b\n", "lacks metric, n_seeds, seen, .* pooling, main")],
+)
+def test_another_table_is_an_error(text: str, found: str):
+    with pytest.raises(UserError, match=found):
+        parse_summary(text, "old.csv")
+
+
+def test_a_number_has_its_deviation_where_there_is_one():
+    assert number(0.62934, 0.0114) == "0.629 ± 0.011"
+    assert number(0.62934, float("nan")) == "0.629"
+
+
+def test_single_folds_are_left_out():
+    mean, fold = (rows("d", "a", 2, 0.6, 0.5, 0.45).assign(fold=fold) for fold in ("mean", "0"))
+    text = pd.concat([fold.assign(unseen=0.99, main=False), mean]).to_csv(index=False)
+    assert parse_summary(text, "here")["unseen"].tolist() == [0.45] * 3
+
+
 @pytest.mark.slow
 @pytest.mark.long
 def test_real_experiments_are_read_from_dvcs_cache(tmp_path: Path):
@@ -70,7 +108,7 @@ def test_real_experiments_are_read_from_dvcs_cache(tmp_path: Path):
     workflow.run("dvc", "exp", "run", "-n", "default")
     workflow.run("dvc", "exp", "run", "-n", "l2", "-S", "measure.normalize=l2")
     assert workflow.computed() == {"prepare@left", "aggregate"} | CELL
-    command = [sys.executable, "-c", "from stages.commands.cli import main; main()", "study", "ablate"]
+    command = [sys.executable, "-c", "from stages.commands.cli import main; main()", "ablate"]
     printed = workflow.run(*command, "default", "l2", "--out", "table.csv").stdout
     lines = [cells(line) for line in printed.splitlines() if line.startswith(("| default", "| l2"))]
     assert [line[0] for line in lines] == ["default", "l2"]
