@@ -1,5 +1,6 @@
 """CONTRIBUTING's lists: one of each is added to a copy of the project as they say, and the checks run there."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,12 +16,13 @@ CHECKS = (
     "tests/test_pipeline.py", "tests/test_docs.py", "tests/reference", "tests/prepare/test_params.py",
     "tests/prepare/test_docs.py",
     "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py", "tests/measure/analyses",
-    "tests/aggregate/test_metric_info.py", "tests/aggregate/recommendation/test_criteria.py", "tests/test_set_param.py",
+    "tests/aggregate/test_metric_info.py", "tests/aggregate/recommend/test_criteria.py", "tests/test_set_param.py",
     "tests/commands/test_cli.py",
 )  # fmt: skip
 
 
 METRICS = "data/results/metrics.json"
+GRID = "run: {datasets: [stripes], models: [plain], folds: [0], seeds: [0]}"
 CLI = "from stages.commands.cli import main; main()"
 
 
@@ -200,7 +202,7 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     )
     copy.after(
         "stages/shared/tables/metric_table.py",
-        "left_out: names of the unseen classes",
+        "clusters: how many k-means made",
         "    class: number of the class.\n    norm: mean length of its embeddings.\n",
     )
     marks = "<!-- norms.csv: written by `make docs` -->\n<!-- end of norms.csv -->\n"
@@ -212,7 +214,7 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
 
 
 def add_criterion(copy: Copy) -> None:
-    criteria = "stages/aggregate/recommendation/criteria.py"
+    criteria = "stages/aggregate/recommend/criteria.py"
     function = '''def first_layer(known: Known) -> Choice:
     """The first layer."""
     return [(known.last_step, 0)]
@@ -226,13 +228,19 @@ def add_criterion(copy: Copy) -> None:
         '    "first_layer": Criterion("baseline", "first layer", first_layer),\n',
     )
     copy.append(
-        "tests/aggregate/recommendation/test_criteria.py",
+        "tests/aggregate/recommend/test_criteria.py",
         """
 
 def test_the_first_layer():
     assert choose("first_layer", known()) == [(1, 0)]
 """,
     )
+
+
+PLAIN = (
+    "{network: {library: plain, name: plain, weights: {source: none}, image_size: 16, frozen: true}, "
+    "taps: {layers: default}}"
+)
 
 
 def add_library(copy: Copy) -> None:
@@ -282,6 +290,8 @@ def channels_last(module: nn.Module) -> bool:
     find = "stages/embed/taps/find.py"
     copy.replace(find, "import open_clip, timm,", "import open_clip, plain, timm,")
     copy.after(find, '"timm": timm,', '    "plain": plain,\n')
+    for name in ("params.yaml", "docs/presets/paper.yaml"):
+        copy.replace(name, "\nmodels:\n", f"\nmodels:\n  plain: {PLAIN}\n")
     copy.append("pyproject.toml", "\n# The library `plain` comes with torch.\n")
     copy.append("docs/models.md", "\n## plain\n\nOne convolution.\n")
 
@@ -373,3 +383,17 @@ def test_one_of_each_is_added_as_contributing_says(tmp_path: Path) -> None:
     ):
         done = copy.run(*command)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    run_what_was_added(copy)
+
+
+def run_what_was_added(copy: Copy) -> None:
+    """Run the workflow on the added dataset with a network of the added library."""
+    params = (copy.folder / "params.yaml").read_text()
+    copy.write("params.yaml", re.sub(r"(?s)\nrun:.*?\n(?=\S)", f"\n{GRID}\n", params))
+    (copy.folder / "data/raw/stripes").mkdir()
+    scripts = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(
+        [scripts / "dvc", "repro"], cwd=copy.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"

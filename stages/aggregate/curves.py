@@ -56,10 +56,7 @@ INTERVALS = {
     "ci_classes_high": FLOAT,
     "ci_images_low": FLOAT,
     "ci_images_high": FLOAT,
-    "range_classes_low": FLOAT,
-    "range_classes_high": FLOAT,
 }
-ACCURACY_INTERVALS = dict(list(INTERVALS.items())[:4])
 COMPARISONS = {
     "tied_classes": "boolean",
     "tied_images": "boolean",
@@ -68,9 +65,6 @@ COMPARISONS = {
     "lead_classes_at_most": FLOAT,
     "lead_images_at_least": FLOAT,
     "lead_images_at_most": FLOAT,
-    "range_lead_low": FLOAT,
-    "range_lead_high": FLOAT,
-    "subset_agreement": FLOAT,
 }
 UNCERTAINTY = INTERVALS | COMPARISONS
 """How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
@@ -78,11 +72,9 @@ UNCERTAINTY = INTERVALS | COMPARISONS
 Attributes:
     ci_classes_low, ci_classes_high: interval: other classes, training repeated; it does not know of the layer's choice.
     ci_images_low, ci_images_high: interval: other images of these classes, these networks; nor does it.
-    range_classes_low, range_classes_high: least and greatest score on subsets of the unseen classes; no interval.
     lead: of an earlier layer over the last, without the choice's bias; can be negative.
     lead_classes_at_least, lead_classes_at_most: bounds of the best earlier layer's lead over the last: other classes.
     lead_images_at_least, lead_images_at_most: the same: other images.
-    range_lead_low, range_lead_high: least and greatest lead with each class left out, of a single fold; no interval.
 """
 
 

@@ -7,15 +7,17 @@ import pandas as pd
 
 from stages.aggregate.curves import Scores, average
 from stages.aggregate.figures.draw import Drawn, draw_figures
-from stages.aggregate.inputs import cells, read_analyses, read_curves, read_layers, read_refits
+from stages.aggregate.inference.image_scores import all_classes
+from stages.aggregate.inference.network_data import add_uncertainty, gather
 from stages.aggregate.page.images import NO_PICTURES, Pictures
 from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.render import Study, write_page
 from stages.aggregate.params import Asked
 from stages.aggregate.points import check_main_score
-from stages.aggregate.recommendation.candidates import collect_candidates
-from stages.aggregate.recommendation.recommend import recommend
-from stages.aggregate.recommendation.records import Recommendation, write_recommendations
+from stages.aggregate.read import cells, read_analyses, read_curves, read_layers, read_refits
+from stages.aggregate.recommend.candidates import collect_candidates
+from stages.aggregate.recommend.recommend import recommend
+from stages.aggregate.recommend.schema import Recommendation, write_recommendations
 from stages.aggregate.report.evidence import DatasetEvidence, collect_evidence
 from stages.aggregate.report.findings import Finding, evaluate_findings, write_findings
 from stages.aggregate.report.recommendation import recommendation_sentences
@@ -29,9 +31,6 @@ from stages.aggregate.tables.regret import regret_table
 from stages.aggregate.tables.robustness import robustness
 from stages.aggregate.tables.steps import follow_steps
 from stages.aggregate.tables.summary import SummaryRow, summarize, summary_table, without_best
-from stages.aggregate.uncertainty.class_subsets import with_lead
-from stages.aggregate.uncertainty.gathered import add_uncertainty, gather
-from stages.aggregate.uncertainty.image_scores import all_classes
 from stages.shared.files.csv_table import write_table
 from stages.shared.settings.params import ALL
 from stages.shared.tables.metric_table import write_records
@@ -83,9 +82,8 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     check_main_score(scores, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
     known = gather(measures, unseen, read_refits(measures, grid), grid)
-    subsets = with_lead(analyses["class_subsets"])
-    scores = add_uncertainty(scores, known, subsets)
-    tables = {f"{name}.csv": table for name, table in (analyses | {"class_subsets": subsets}).items()}
+    scores = add_uncertainty(scores, known)
+    tables = {f"{name}.csv": table for name, table in analyses.items()}
     tables |= {"training.csv": curves, "classes.csv": all_classes(known.images.values())}
     tables |= {"steps.csv": follow_steps(scores), "depth.csv": last_step(scores), "robustness.csv": robustness(unseen)}
     summary = summarize(scores, params.main_metric)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.recommendation.records import RECORDS, Recommendation, read_recommendations
+from stages.aggregate.recommend.schema import RECORDS, Recommendation, read_recommendations
 from stages.aggregate.report.recommendation import describe, missing
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
 from stages.shared.runtime.errors import UserError, nearest

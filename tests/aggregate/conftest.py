@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.inputs import read_curves, read_layers
+from stages.aggregate.read import read_curves, read_layers
 from stages.shared.settings.checkpoint_steps import CheckpointSteps
 from stages.shared.settings.params import RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
-from stages.aggregate.curves import ACCURACY_INTERVALS, MEAN, UNCERTAINTY, Scores
+from stages.aggregate.curves import INTERVALS, MEAN, UNCERTAINTY, Scores
 from stages.shared.tables.gallery import write_gallery
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
 from stages.shared.tables.thumbnails import write_thumbnails
@@ -25,7 +25,7 @@ def uncertain(scores: Scores, **known: object) -> Scores:
     """Put `UNCERTAINTY` beside means: what is known of the points of the curves, and nothing else."""
     columns = dict.fromkeys(UNCERTAINTY, np.nan) | dict.fromkeys(("tied_classes", "tied_images"), pd.NA) | known
     curves = scores.curves.assign(**columns).astype(UNCERTAINTY)
-    accuracy = scores.accuracy.assign(**dict.fromkeys(ACCURACY_INTERVALS, np.nan))
+    accuracy = scores.accuracy.assign(**dict.fromkeys(INTERVALS, np.nan))
     return replace(scores, curves=curves, accuracy=accuracy)
 
 
@@ -198,11 +198,7 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     }
     at = last[last["metric"] == "nmi"].index
     rows.loc[at, "value"] = [of[where] for where in zip(rows.loc[at, "split"], rows.loc[at, "layer"], strict=True)]
-    places = last[(last["split"] == "unseen") & (last["depth"] >= 0)]
-    left = places.merge(pd.DataFrame({"left_out": ["", "class 0", "class 1;class 2"]}), how="cross")
-    left = left.assign(value=left["value"] - 0.02 * left["left_out"].str.len() / 7, n_classes=3)
     columns = ["step", "split", "layer", "depth", "pooling"]
-    left[[*columns, "metric", "left_out", "n_classes", "value"]].to_csv(folder / "class_subsets.csv", index=False)
     nmi = last[(last["metric"] == "nmi") & (last["depth"] >= 0)]
     around = nmi.merge(pd.DataFrame({"clusters": [3, 5, 10]}), how="cross").assign(nmi=0.5, ami=0.4)
     around[[*columns, "clusters", "nmi", "ami"]].to_csv(folder / "k_sensitivity.csv", index=False)

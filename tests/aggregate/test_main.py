@@ -28,7 +28,7 @@ def paths_of(outputs):
 
 OUTS, METRICS = (paths_of(PIPELINE["stages"]["aggregate"][key]) for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
-FURTHER = ("classes", "class_subsets", "k_sensitivity", "layer_pairs", "robustness")
+FURTHER = ("classes", "k_sensitivity", "layer_pairs", "robustness")
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +113,11 @@ def test_every_unseen_score_at_its_last_step_says_how_sure_it_is(results):
     fitted_again = unseen & (depth["metric"] != "probe_accuracy")
     for name in ("ci_images_low", "ci_images_high", "tied_images"):
         assert depth[name].notna().equals(fitted_again)
-    assert depth["range_classes_low"].notna().equals(unseen)
     assert depth["ci_classes_low"].isna().all()
     assert (depth["ci_images_low"] < depth["ci_images_high"])[fitted_again].all()
     own = summary[summary["metric"] != "probe_accuracy"]
     assert (own["lead_images_at_least"] <= own["lead_images_at_most"]).all()
-    assert own[["lead", "range_lead_low", "tied_images"]].notna().all(axis=None)
-    assert summary["subset_agreement"].between(0, 1).all()
+    assert own[["lead", "tied_images"]].notna().all(axis=None)
     assert summary["accuracy_ci_images_low"].notna().all()
     keys = ["model", "fold", "metric"]
     best = depth[unseen].merge(summary, left_on=[*keys, "layer"], right_on=[*keys, "best_layer"])
@@ -131,9 +129,7 @@ def test_every_unseen_score_at_its_last_step_says_how_sure_it_is(results):
 def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     folds = ["0", "1", "2", "3"]
     write_cells(tmp_path, ["handwriting"], MODELS, [0], folds=folds, analyses=True, metrics=("nmi",))
-    write_params(
-        tmp_path / "params.yaml", ["handwriting"], MODELS, [0], folds="[0, 1, 2, 3]", analyses=["class_subsets"]
-    )
+    write_params(tmp_path / "params.yaml", ["handwriting"], MODELS, [0], folds="[0, 1, 2, 3]")
     aggregate(monkeypatch, tmp_path)
     summary = pd.read_csv(tmp_path / "results/summary.csv", dtype={"fold": str})
     assert summary["fold"].unique().tolist() == [*folds, "mean"]
@@ -157,7 +153,6 @@ def test_tables_of_further_analyses_hold_every_cell(results):
     tables = {name: pd.read_csv(results / f"{name}.csv") for name in FURTHER}
     assert {name: len(table) for name, table in tables.items()} == {
         "classes": 2 * (2 * 2 * 4 * 5 + 5),  # models; scores, splits, layers and pixels, classes; the head
-        "class_subsets": 4 * 3 * 3 * 3,  # cells, scores, layers, subsets
         "k_sensitivity": 4 * 2 * 3 * 3,  # cells, splits, layers, numbers of clusters
         "layer_pairs": 4 * 6,
         "robustness": 2 * 2 * 4 * 3,  # models, scores, layers with the baseline, severities

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.recommendation.records import read_recommendations, write_recommendations
+from stages.aggregate.recommend.schema import read_recommendations, write_recommendations
 from stages.aggregate.report.findings import read_findings, write_findings
 from stages.aggregate.result_files import check_result, finish_results
 from stages.aggregate.tables.summary import read_summary, summary_table

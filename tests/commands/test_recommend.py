@@ -3,7 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from stages.aggregate.recommendation.records import write_recommendations
+from stages.aggregate.recommend.schema import write_recommendations
 from stages.aggregate.report.recommendation import describe
 from stages.commands.recommend import recommend
 from stages.shared.runtime.errors import UserError

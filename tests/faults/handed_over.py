@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.aggregate.inputs import image_paths, read_analyses, read_curves, read_galleries, read_layers, read_refits
+from stages.aggregate.read import image_paths, read_analyses, read_curves, read_galleries, read_layers, read_refits
 from stages.embed.loading import checked_checkpoints
 from stages.measure.checks import check_cell
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
@@ -116,7 +116,7 @@ def read_measures(data: Path) -> object:
     curves = read_curves(data / "training", run, CHECKPOINTS)
     measures = data / "measures"
     read = [read_layers(measures, curves, run, CHECKPOINTS), read_refits(measures, run)]
-    read += [*read_analyses(measures, run, ["class_subsets"]).values(), *read_galleries(measures, run).values()]
+    read += [*read_analyses(measures, run, ["k_sensitivity"]).values(), *read_galleries(measures, run).values()]
     manifest = read_manifest(open_prepared(data / "prepared" / "trees", "trees")).to_csv()
     images = image_paths(measures, "trees", "net", "0", run).values()
     return [table.to_csv() for table in read] + [path.read_bytes() for path in images] + [manifest]

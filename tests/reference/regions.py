@@ -5,11 +5,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.aggregate import curves, inputs
+from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
-from stages.aggregate.recommendation import records
+from stages.aggregate.recommend import schema
 from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
-from stages.aggregate.uncertainty import class_subsets
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
@@ -43,10 +42,7 @@ CURVES = of_constant(curves, "POINT")
 UNCERTAINTY = of_constant(curves, "UNCERTAINTY")
 TRAINING = of_constant(training_table, "COLUMNS")
 
-ANALYSIS_COLUMNS = {
-    **{name: inputs.CELL | columns for name, columns in metric_table.ANALYSIS_TABLES.items()},
-    "class_subsets": class_subsets.SUBSET_COLUMNS,
-}
+ANALYSIS_COLUMNS = {name: read.CELL | columns for name, columns in metric_table.ANALYSIS_TABLES.items()}
 
 TABLES: dict[str, Callable[[], str]] = {
     "summary.csv": lambda: column_table(
@@ -64,7 +60,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "robustness.csv": lambda: column_table(
         robustness.ROBUSTNESS_COLUMNS, of_constant(robustness, "ROBUSTNESS_COLUMNS"), KEYS
     ),
-    "training.csv": lambda: column_table(inputs.CURVE_COLUMNS, of_constant(inputs, "CURVE_COLUMNS"), TRAINING, KEYS),
+    "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, KEYS),
     "gallery.parquet": lambda: column_table(
         {field.name: str(field.type) for field in gallery.SCHEMA}, of_constant(gallery, "SCHEMA"), KEYS
     ),
@@ -73,11 +69,11 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
 }
 RECORDS = {
-    "recommendation.json": records.Recommendation,
-    "layers of recommendation.json": records.LayerRecord,
-    "checkpoints of recommendation.json": records.CheckpointRecord,
-    "fine_tuning of recommendation.json": records.FineTuningRecord,
-    "behind of recommendation.json": records.BestNetworkRecord,
+    "recommendation.json": schema.Recommendation,
+    "layers of recommendation.json": schema.LayerRecord,
+    "checkpoints of recommendation.json": schema.CheckpointRecord,
+    "fine_tuning of recommendation.json": schema.FineTuningRecord,
+    "behind of recommendation.json": schema.BestNetworkRecord,
 }
 
 
@@ -97,9 +93,8 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "models.md", "taps", entry_table(TapsParams, "taps")
     for name, columns in TABLES.items():
         yield "columns.md", name, columns()
-    subsets = of_constant(class_subsets, "SUBSET_COLUMNS")
     for name, own in ANALYSIS_COLUMNS.items():
-        yield "columns.md", f"{name}.csv", column_table(own, {}, subsets, ANALYSES, KEYS, METRIC)
+        yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, KEYS, METRIC)
     yield "paper.md", "replication", replication_table(DOCS / "study")
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)

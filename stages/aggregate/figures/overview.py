@@ -14,10 +14,10 @@ from stages.aggregate.figures.bands import LIMITS, explain_intervals, interval_s
 from stages.aggregate.figures.frame import framed
 from stages.aggregate.figures.layer_axis import number_layers
 from stages.aggregate.formatting import at_last_step, decimals, place, shorten
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.report.scopes import SCOPES, lead_bounds, level
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.uncertainty.layer_comparison import Lead
 from stages.shared.embeddings.split_names import UNSEEN
 
 RING: dict[str, Any] = {"marker": "o", "markersize": 9.0, "markerfacecolor": "none", "markeredgewidth": 1.4}

@@ -8,7 +8,7 @@ import pandas as pd
 from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.formatting import MISSING, decimals, interval, layers, number, percent, place
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommendation.records import LayerRecord, Recommendation
+from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.report.scopes import SHORT, lead_bounds, score_interval, widest
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import UNSEEN

@@ -28,7 +28,7 @@ from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.scripts import own_script, script_hash, vega_bundle
 from stages.aggregate.page.series import all_series
 from stages.aggregate.page.tables import best_layers, training_steps
-from stages.aggregate.recommendation.records import Recommendation
+from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.report.findings import Finding
 from stages.aggregate.report.recommendation import recommendation_sentences
 from stages.aggregate.report.scopes import at_start

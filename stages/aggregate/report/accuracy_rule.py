@@ -11,7 +11,7 @@ from typing import Literal
 
 from scipy.stats import t as student
 
-from stages.aggregate.uncertainty.contrasts import LEVEL, Estimate
+from stages.aggregate.inference.contrasts import LEVEL, Estimate
 
 MARGIN = 0.05
 """Accuracy below the best network's up to which a network counts as accurate."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from stages.aggregate.uncertainty.layer_comparison import Lead
+from stages.aggregate.inference.layer_comparison import Lead
 
 Status = Literal["supported", "contradicted", "inconclusive", "out of scope"]
 

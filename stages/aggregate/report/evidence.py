@@ -7,6 +7,14 @@ from itertools import combinations
 import numpy as np
 
 from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.inference.accuracy_difference import difference_over_folds, difference_over_images
+from stages.aggregate.inference.accuracy_intervals import by_cell
+from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
+from stages.aggregate.inference.image_scores import ByFold, ImageScores
+from stages.aggregate.inference.intervals import point_keys
+from stages.aggregate.inference.layer_comparison import Direction, Lead, best_against, best_of_two
+from stages.aggregate.inference.network_data import Gathered
+from stages.aggregate.inference.refits import FEWEST_FOLDS, Key, Replicates, over_classes, over_images
 from stages.aggregate.report.accuracy_rule import (
     AccuracyEvidence,
     AccuracyFinding,
@@ -18,14 +26,6 @@ from stages.aggregate.report.depth_rule import DepthFinding, judge_depth
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
 from stages.aggregate.report.folds import single_folds
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.uncertainty.accuracy_difference import difference_over_folds, difference_over_images
-from stages.aggregate.uncertainty.accuracy_intervals import by_cell
-from stages.aggregate.uncertainty.contrasts import Estimate, Float64, Inference
-from stages.aggregate.uncertainty.gathered import Gathered
-from stages.aggregate.uncertainty.image_scores import ByFold, ImageScores
-from stages.aggregate.uncertainty.layer_comparison import Direction, Lead, best_against, best_of_two
-from stages.aggregate.uncertainty.replicates import FEWEST_FOLDS, Key, Replicates, over_classes, over_images
-from stages.aggregate.uncertainty.statements import point_keys
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 Infer = Callable[..., Inference | None]

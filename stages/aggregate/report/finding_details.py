@@ -85,7 +85,7 @@ def _judged(row: SummaryRow, finding: DepthFinding) -> str:
 
 
 def _further(row: SummaryRow, fold_rows: Sequence[SummaryRow]) -> list[str]:
-    return [_ties(row), _subsets(row), _by_fold([each for each in fold_rows if each.model == row.model])]
+    return [_ties(row), _by_fold([each for each in fold_rows if each.model == row.model])]
 
 
 def _ties(row: SummaryRow) -> str:
@@ -100,22 +100,6 @@ def _ties(row: SummaryRow) -> str:
     if row.shallowest_depth is not None and row.shallowest_depth < row.best_depth:
         first = f", the shallowest is layer {row.shallowest_depth + 1} (`{row.shallowest_layer}`)"
     return f"Not distinguishable from the best ({SHORT[scope]}): {layers(others)}{first}."
-
-
-def _subsets(row: SummaryRow) -> str:
-    low, high, share = row.range_classes_low, row.range_classes_high, row.subset_agreement
-    if low is None or high is None:
-        return ""
-    best = "" if share is None else f", and no layer is better in {100 * share:.0f} % of them"
-    return f"With fewer of these classes its score is {number(low)} to {number(high)}{best}.{_lead_without_one(row)}"
-
-
-def _lead_without_one(row: SummaryRow) -> str:
-    """Say how far the lead of a single fold ranges; of several folds there are bounds."""
-    low, high = row.range_lead_low, row.range_lead_high
-    if low is None or high is None or row.n_folds > 1:
-        return ""
-    return f" Leaving out one class at a time, the lead is {decimals(low, sign=True)} to {decimals(high, sign=True)}."
 
 
 def _by_fold(rows: Sequence[SummaryRow]) -> str:

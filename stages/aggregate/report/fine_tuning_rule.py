@@ -6,7 +6,7 @@ It need not help: fine-tuning on seen classes can raise accuracy on them and low
 from dataclasses import dataclass
 from typing import Literal
 
-from stages.aggregate.uncertainty.contrasts import LEVEL, Estimate
+from stages.aggregate.inference.contrasts import LEVEL, Estimate
 
 Status = Literal["raised", "lowered", "not distinguishable"]
 

@@ -6,8 +6,8 @@ from tabulate import tabulate
 
 from stages.aggregate.formatting import decimals, joined, layers, number, percent, place, wrapped
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommendation.criteria import CRITERIA
-from stages.aggregate.recommendation.records import CheckpointRecord, LayerRecord, Recommendation, RegretRecord
+from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.recommend.schema import CheckpointRecord, LayerRecord, Recommendation, RegretRecord
 from stages.aggregate.report.scopes import NO_INTERVAL, SHORT
 from stages.aggregate.tables.regret import JOINT, LAYERS
 

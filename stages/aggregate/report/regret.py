@@ -8,9 +8,9 @@ from tabulate import tabulate
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import MISSING, decimals, estimate
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommendation.criteria import CRITERIA
-from stages.aggregate.recommendation.cross_fitting import FEWEST_PAIRS, mean_regret
-from stages.aggregate.recommendation.records import Recommendation
+from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.recommend.cross_fitting import FEWEST_PAIRS, mean_regret
+from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.tables.regret import JOINT, LAYERS
 
 KINDS = {"criterion": "recommended by", "baseline": "baseline", "label_free": "label-free", "control": "control"}

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from stages.aggregate.formatting import joined
+from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.metric_info import Scope
 from stages.aggregate.report.accuracy_rule import AccuracyFinding, AccuracyResult, NetworkPair
 from stages.aggregate.report.depth_rule import DepthFinding
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
 from stages.aggregate.report.scopes import OTHER_CLASSES, SCOPES, THESE_CLASSES, at_start, level
-from stages.aggregate.uncertainty.contrasts import Estimate
-from stages.aggregate.uncertainty.layer_comparison import Lead
 
 Judged = DepthFinding | FineTuningFinding
 

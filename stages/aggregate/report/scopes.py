@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import interval, number
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.metric_info import Scope, intervals_of, metric_info
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.uncertainty.layer_comparison import Lead
 
 OTHER_CLASSES = "on other classes of this domain, training repeated"
 THESE_CLASSES = "for these classes and trained networks"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages.aggregate.formatting import at_last_step, harmless, joined, number, wrapped
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommendation.records import Recommendation, read_recommendations
+from stages.aggregate.recommend.schema import Recommendation, read_recommendations
 from stages.aggregate.report.findings import Finding, read_findings
 from stages.aggregate.report.scopes import brief_scope, widest
 from stages.aggregate.report.verdict_choice import choice

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stages.aggregate.formatting import harmless, joined, layers, percent, place
-from stages.aggregate.recommendation.records import LayerRecord, Recommendation
+from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.report.recommendation import at_checkpoint
 from stages.aggregate.report.scopes import SHORT, at_start
 

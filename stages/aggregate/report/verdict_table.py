@@ -7,7 +7,7 @@ from wcwidth import wcswidth
 
 from stages.aggregate.formatting import MISSING, decimals, harmless, number, place
 from stages.aggregate.metric_info import Scope, metric_name
-from stages.aggregate.recommendation.records import Recommendation
+from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.report.scopes import SHORT, lead_bounds, score_interval, widest
 from stages.aggregate.tables.summary import SummaryRow
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stages.aggregate.curves import MEAN
 from stages.aggregate.formatting import harmless
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommendation.records import Recommendation
+from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.report.verdict_choice import best_network, useful_networks
 from stages.aggregate.tables.summary import SummaryRow
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.aggregate.contributions import Contributions, Key
+from stages.aggregate.columns import stack
 from stages.aggregate.curves import last_rows
+from stages.aggregate.inference.contributions import Contributions, Key
 from stages.aggregate.metric_info import metric_info
-from stages.aggregate.tables.columns import stack
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 CLASS_KEYS = {

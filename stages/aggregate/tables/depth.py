@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from stages.aggregate.columns import BOOLEAN, stack
 from stages.aggregate.curves import CURVE, INTERVALS, Scores
 from stages.aggregate.points import curves, last_measured
-from stages.aggregate.tables.columns import BOOLEAN, stack
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from stages.aggregate.columns import frame, stack
 from stages.aggregate.curves import MEAN
-from stages.aggregate.recommendation.candidates import Candidates
-from stages.aggregate.recommendation.criteria import CRITERIA, Choice, Known
-from stages.aggregate.recommendation.cross_fitting import regret
-from stages.aggregate.tables.columns import frame, stack
+from stages.aggregate.recommend.candidates import Candidates
+from stages.aggregate.recommend.criteria import CRITERIA, Choice, Known
+from stages.aggregate.recommend.cross_fitting import regret
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 JOINT, LAYERS = "layers_and_checkpoints", "layers"

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.tables.columns import typed
+from stages.aggregate.columns import typed
 from stages.shared.embeddings.split_names import parse_corrupted_split
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 

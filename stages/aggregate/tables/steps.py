@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pandas as pd
 
+from stages.aggregate.columns import frame, point_columns
 from stages.aggregate.curves import CURVE, Scores
 from stages.aggregate.points import accuracy_at, at_layer, best_of, curves
-from stages.aggregate.tables.columns import frame, point_columns
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 

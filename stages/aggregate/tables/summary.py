@@ -8,10 +8,10 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import ACCURACY_INTERVALS, CURVE, MEAN, UNCERTAINTY, Scores
+from stages.aggregate.columns import frame, point_columns
+from stages.aggregate.curves import CURVE, INTERVALS, MEAN, UNCERTAINTY, Scores
 from stages.aggregate.points import Row, accuracy_at, baseline_at, best, curves, last_measured, ranks, spearman
 from stages.aggregate.result_files import check_result
-from stages.aggregate.tables.columns import frame, point_columns
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table
 
@@ -40,7 +40,6 @@ class SummaryRow:
         best_parameters, total_parameters: parameters up to the best layer, and up to the last; without the classifier.
         best_operations, total_operations: multiply-adds of one image up to the best layer, and up to the last.
         main: true in the row of which the verdict speaks: main score, main pooling, fold `mean`.
-        subset_agreement: share of the subsets of the unseen classes on which no layer is better than the best layer.
         tied_classes, tied_images: depths of the layers that are not distinguishable from the best, in each scope,
             joined by `;`.
         shallowest_layer, shallowest_depth, shallowest_parameters, shallowest_operations: the shallowest of these, in
@@ -88,10 +87,6 @@ class SummaryRow:
     ci_classes_high: float | None = None
     ci_images_low: float | None = None
     ci_images_high: float | None = None
-    range_classes_low: float | None = None
-    range_classes_high: float | None = None
-    range_lead_low: float | None = None
-    range_lead_high: float | None = None
     lead: float | None = None
     lead_classes_at_least: float | None = None
     lead_classes_at_most: float | None = None
@@ -103,7 +98,6 @@ class SummaryRow:
     shallowest_depth: int | None = None
     shallowest_parameters: int | None = None
     shallowest_operations: int | None = None
-    subset_agreement: float | None = None
     rank_correlation: float | None = None
     accuracy_ci_classes_low: float | None = None
     accuracy_ci_classes_high: float | None = None
@@ -137,7 +131,7 @@ TIED = ("tied_classes", "tied_images")
 
 OF_ACCURACY = {
     "accuracy_chance": "chance",
-    **{f"accuracy_{name}": name for name in ACCURACY_INTERVALS},
+    **{f"accuracy_{name}": name for name in INTERVALS},
 }
 """Further columns of the network's own accuracy, and what its point calls them."""
 

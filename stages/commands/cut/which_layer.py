@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.recommendation.records import read_recommendations
+from stages.aggregate.recommend.schema import read_recommendations
 from stages.aggregate.tables.summary import read_summary
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.runtime.errors import UserError, nearest

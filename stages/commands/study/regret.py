@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.recommendation.records import read_recommendations
+from stages.aggregate.recommend.schema import read_recommendations
 from stages.aggregate.report.regret import regret_section
 from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.regret import REGRET_COLUMNS

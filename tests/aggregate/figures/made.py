@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import ACCURACY_INTERVALS, UNCERTAINTY, Scores
+from stages.aggregate.curves import INTERVALS, UNCERTAINTY, Scores
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
@@ -34,7 +34,7 @@ def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
         for model, fold, step in product(MODELS, folds, (50, 100))
     ]
     heads = _with_mean(pd.DataFrame(accuracy), ["dataset", "model", "fold", "step"])
-    heads = heads.assign(chance=0.1, **dict.fromkeys(ACCURACY_INTERVALS, np.nan))
+    heads = heads.assign(chance=0.1, **dict.fromkeys(INTERVALS, np.nan))
     return Scores(curves=curves, baseline=baseline, accuracy=heads, folds=folds, n_seeds=n_seeds)
 
 

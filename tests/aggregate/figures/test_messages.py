@@ -12,10 +12,10 @@ from stages.aggregate.figures.messages import (
     scores_message,
     steps_message,
 )
+from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.report.depth_rule import DepthFinding
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
-from stages.aggregate.uncertainty.contrasts import Estimate
-from stages.aggregate.uncertainty.layer_comparison import Lead
 from tests.aggregate.report.networks import NETWORK
 
 ROW = replace(NETWORK, model="small", best_depth=4, last_depth=8, baseline=0.1, chance=0.0, unseen=0.6)

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.aggregate.inputs import read_all_thumbnails, read_galleries
 from stages.aggregate.page.images import Pictures
 from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.page.render import Study
 from stages.aggregate.params import read_asked
+from stages.aggregate.read import read_all_thumbnails, read_galleries
 from stages.aggregate.results import compute_results
 from stages.shared.tables.thumbnails import write_thumbnails
 from tests.aggregate.synthetic import thumbnail_rows, write_cells, write_params
@@ -30,7 +29,7 @@ def made_study(root: Path) -> Study:
     renamed = thumbnail_rows().replace({"label": {"class 0": HOSTILE}})
     write_thumbnails(root / "thumbnails/handwriting", "handwriting", renamed)
     params = root / "params.yaml"
-    analyses = ["class_subsets", "layer_pairs"]
+    analyses = ["layer_pairs"]
     write_params(params, DATASETS, MODELS, [0], folds=f"[{', '.join(FOLDS)}]", analyses=analyses)
     asked = read_asked(params)
     found = compute_results(root / "measures", root / "training", asked)
@@ -48,8 +47,4 @@ def rename_class(measures: Path, old: str, new: str) -> None:
         for name in {"label", "part"} & set(renamed.columns):
             renamed[name] = renamed[name].replace(old, new)
         pq.write_table(pa.Table.from_pandas(renamed, schema=table.schema, preserve_index=False), path)
-    for path in measures.rglob("class_subsets.csv"):
-        renamed = pd.read_csv(path, keep_default_na=False)
-        renamed["left_out"] = renamed["left_out"].str.replace(old, new)
-        renamed.to_csv(path, index=False)
     seal_all(measures)

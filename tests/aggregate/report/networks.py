@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.report.accuracy_rule import AccuracyEvidence, NetworkAccuracy, NetworkPair, judge_accuracy
 from stages.aggregate.report.depth_rule import judge_depth
 from stages.aggregate.report.evidence import DatasetEvidence
 from stages.aggregate.report.scopes import lead_bounds
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.uncertainty.contrasts import Estimate
 
 STEPS = pd.DataFrame(
     {
@@ -53,8 +53,6 @@ NETWORK = SummaryRow(
     ci_classes_high=0.47,
     ci_images_low=0.37,
     ci_images_high=0.41,
-    range_classes_low=0.21,
-    range_classes_high=0.65,
     lead=0.14,
     lead_classes_at_least=0.03,
     lead_classes_at_most=0.27,
@@ -66,7 +64,6 @@ NETWORK = SummaryRow(
     shallowest_depth=3,
     shallowest_parameters=120,
     shallowest_operations=3000,
-    subset_agreement=0.8,
 )
 """Best layer blocks.3, the fifth of nine, over four folds."""
 

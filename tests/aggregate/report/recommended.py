@@ -1,6 +1,6 @@
 """A recommendation for one network, as recommendation.json has it."""
 
-from stages.aggregate.recommendation.records import (
+from stages.aggregate.recommend.schema import (
     CheckpointRecord,
     FineTuningRecord,
     LayerRecord,

@@ -1,8 +1,8 @@
 import pytest
 from scipy.stats import t as student
 
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.report.accuracy_rule import AccuracyEvidence, NetworkAccuracy, NetworkPair, judge_accuracy
-from stages.aggregate.uncertainty.contrasts import Estimate
 
 DF = 60
 

@@ -1,7 +1,7 @@
 import pytest
 
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.report.depth_rule import judge_depth
-from stages.aggregate.uncertainty.layer_comparison import Lead
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = Lead(0.16, 0.37), Lead(-0.2, -0.02), Lead(-0.1, 0.3)
 

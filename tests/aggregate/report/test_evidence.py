@@ -4,22 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.aggregate.columns import stack
 from stages.aggregate.curves import average
+from stages.aggregate.inference.accuracy_intervals import accuracy_table
+from stages.aggregate.inference.image_scores import ImageScores
+from stages.aggregate.inference.intervals import split_networks
+from stages.aggregate.inference.layer_comparison import best_of_two
+from stages.aggregate.inference.network_data import Gathered, add_uncertainty
+from stages.aggregate.inference.other_classes import FoldScores, class_inference
+from stages.aggregate.inference.refits import Replicates
 from stages.aggregate.report.evidence import collect_evidence
 from stages.aggregate.tables.classes import CLASS_COLUMNS
-from stages.aggregate.tables.columns import stack
 from stages.aggregate.tables.summary import summarize
-from stages.aggregate.uncertainty.accuracy_intervals import accuracy_table
-from stages.aggregate.uncertainty.class_inference import FoldScores, class_inference
-from stages.aggregate.uncertainty.class_subsets import SUBSET_COLUMNS, with_lead
-from stages.aggregate.uncertainty.gathered import Gathered, add_uncertainty
-from stages.aggregate.uncertainty.image_scores import ImageScores
-from stages.aggregate.uncertainty.layer_comparison import best_of_two
-from stages.aggregate.uncertainty.replicates import Replicates
-from stages.aggregate.uncertainty.statements import split_networks
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD
-from tests.aggregate.uncertainty.replicate_frames import as_frames, random_replicates
+from tests.aggregate.inference.replicate_frames import as_frames, random_replicates
 
 ACCURACY = {"poor": 0.91, "rich": 0.90, "weak": 0.3}
 LIFT = {"poor": 0.0, "rich": 0.3, "weak": 0.1}
@@ -63,8 +62,7 @@ def evidence(models, folds=4, margin=0.05):
     }
     accuracies = {name: accuracy_table(network.layers, 100, run) for name, network in networks.items()}
     known = Gathered(networks, images, accuracies)
-    empty = stack([], SUBSET_COLUMNS)
-    scores = add_uncertainty(average(layers, run), known, with_lead(empty))
+    scores = add_uncertainty(average(layers, run), known)
     return collect_evidence(summarize(scores, "nmi"), scores, known, margin)[0]
 
 

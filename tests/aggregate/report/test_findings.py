@@ -3,9 +3,9 @@ import re
 
 import pytest
 
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.report.findings import evaluate_findings, read_findings, write_findings
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
-from stages.aggregate.uncertainty.contrasts import Estimate
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.report.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network, single_fold
 

@@ -1,7 +1,7 @@
 import pytest
 
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding, fine_tuning_status
-from stages.aggregate.uncertainty.contrasts import Estimate
 
 
 @pytest.mark.parametrize(

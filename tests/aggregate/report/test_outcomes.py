@@ -1,9 +1,9 @@
 """The statuses alone say what the sentences say."""
 
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.metric_info import BOTH
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
 from stages.aggregate.report.outcomes import Outcome, accuracy_outcomes, depth_outcomes, fine_tuning_outcomes
-from stages.aggregate.uncertainty.contrasts import Estimate
 from tests.aggregate.report.networks import NO_INTERVALS, evidence, network
 
 

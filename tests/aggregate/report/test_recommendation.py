@@ -1,8 +1,8 @@
 import pytest
 
 from stages.aggregate.metric_info import METRIC_INFO
-from stages.aggregate.recommendation.criteria import CRITERIA
-from stages.aggregate.recommendation.records import RegretRecord
+from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.recommend.schema import RegretRecord
 from stages.aggregate.report.recommendation import describe, missing, recommendation_sentences
 from tests.aggregate.report.recommended import END, RECOMMENDATION, REGRET, SHORTLIST, START, layer, recommendation
 

@@ -1,8 +1,8 @@
 import pytest
 from scipy.stats import ttest_1samp
 
+from stages.aggregate.columns import frame
 from stages.aggregate.report.regret import regret_section
-from stages.aggregate.tables.columns import frame
 from stages.aggregate.tables.regret import JOINT, LAYERS, REGRET_COLUMNS
 from tests.aggregate.report.recommended import recommendation
 

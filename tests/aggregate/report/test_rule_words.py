@@ -1,9 +1,9 @@
+from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.report.accuracy_rule import judge_accuracy
 from stages.aggregate.report.depth_rule import judge_depth
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
 from stages.aggregate.report.rule_words import accuracy_sentences, by_status, depth_sentences, fine_tuning_sentences
-from stages.aggregate.uncertainty.contrasts import Estimate
-from stages.aggregate.uncertainty.layer_comparison import Lead
 from tests.aggregate.report.test_accuracy_rule import evidence
 from tests.aggregate.report.test_depth_rule import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from wcwidth import wcswidth
 
-from stages.aggregate.recommendation.records import BestNetworkRecord, write_recommendations
+from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.recommend.schema import BestNetworkRecord, write_recommendations
 from stages.aggregate.report.findings import evaluate_findings, write_findings
 from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
 from stages.aggregate.report.verdict import verdict
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, summary_table
-from stages.aggregate.uncertainty.contrasts import Estimate
 from stages.shared.files.csv_table import write_table
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.report.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.contributions import Contributions
+from stages.aggregate.inference.contributions import Contributions
 from stages.aggregate.tables.classes import CLASS_COLUMNS, class_scores
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.tables.regret import JOINT, LAYERS, REGRET_COLUMNS, regret_table
-from tests.aggregate.recommendation import made
+from tests.aggregate.recommend import made
 
 CHOICE = ["fold", "candidates", "criterion", "layer", "depth", "step"]
 

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.aggregate.uncertainty.class_inference import FoldScores, class_inference, fold_inference
-from stages.aggregate.uncertainty.contrasts import Inference
-from stages.aggregate.uncertainty.image_inference import HalfScores, image_inference
-from stages.aggregate.uncertainty.layer_comparison import (
+from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
     cross_fitted_lead,
@@ -17,6 +15,8 @@ from stages.aggregate.uncertainty.layer_comparison import (
     layer_estimates,
     ties,
 )
+from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
+from stages.aggregate.inference.other_images import HalfScores, image_inference
 from stages.measure.metric_names import BETTER
 
 Row = dict[str, float]

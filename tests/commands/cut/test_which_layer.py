@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stages.aggregate.recommendation.records import Recommendation, write_recommendations
+from stages.aggregate.recommend.schema import Recommendation, write_recommendations
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
 from stages.commands.cut.which_layer import choose_layer
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.tables.columns import typed
+from stages.aggregate.columns import typed
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.aggregate.tables.summary import summary_table
 from stages.commands.study.hero.contents import Cell

@@ -1,0 +1,138 @@
+"""Scores of one network fitted again without each class and on halves of the images, arranged for inference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.inference.contrasts import Float64, Inference
+from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
+from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
+
+FEWEST_FOLDS = 3
+"""Folds below which nothing is said about other classes: two leave no power, one cannot tell at all."""
+
+Key = tuple[str, str]
+"""An embedding's `layer` and `pooling`."""
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """One score of E embeddings of one network at one step, with J folds of unseen classes and S seeds in each.
+
+    Attributes:
+        keys: the embeddings.
+        values: (J, S, E) of all unseen classes.
+        without: (J, S, K, E) of all classes but one; None where the score was not fitted again.
+        halves: (J, S, B, E) of halves of the images; None as well.
+        over_folds: where it was not fitted again, Student's t over folds stands in.
+    """
+
+    keys: tuple[Key, ...]
+    values: Float64
+    without: Float64 | None
+    halves: Float64 | None
+    over_folds: bool = False
+
+    def take(self, keys: Sequence[Key]) -> "Replicates":
+        """The same of some embeddings, in this order."""
+        at = [self.keys.index(key) for key in keys]
+        return self._select(keys, (..., at))
+
+    def of_fold(self, fold: int) -> "Replicates":
+        """The same of one fold."""
+        return self._select(self.keys, [fold])
+
+    @property
+    def folds(self) -> int:
+        """Number of folds, J."""
+        return len(self.values)
+
+    def _select(self, keys: Sequence[Key], index: Any) -> "Replicates":
+        without, halves = (None if part is None else part[index] for part in (self.without, self.halves))
+        return Replicates(tuple(keys), self.values[index], without, halves, self.over_folds)
+
+
+def arrange(
+    layers: pd.DataFrame, refits: pd.DataFrame, folds: Sequence[str], seeds: Sequence[int], *, over_folds: bool = False
+) -> Replicates | None:
+    """Arrange one score of one network at one step.
+
+    Args:
+        layers: its metric rows on the unseen split, of every fold and seed.
+        refits: its rows fitted again; may have none.
+        folds: in order.
+        seeds: in order.
+        over_folds: as in `Replicates`.
+
+    Returns:
+        None where a score is missing or not finite.
+    """
+    cells = pd.MultiIndex.from_product([folds, seeds], names=["fold", "seed"])
+    values = layers.pivot(index=["fold", "seed"], columns=["layer", "pooling"], values="value").reindex(cells)
+    keys: list[Key] = [(str(key[0]), str(key[1])) for key in values.columns]
+    table = values.to_numpy(dtype=np.float64).reshape(len(folds), len(seeds), len(keys))
+    if not np.isfinite(table).all():
+        return None
+    without, halves = (
+        _parts_of(refits[refits["kind"] == kind], keys, folds, seeds) for kind in (ALL_BUT_ONE_CLASS, HALF)
+    )
+    return Replicates(tuple(keys), table, without, halves, over_folds)
+
+
+def over_classes(*networks: Replicates) -> Inference | None:
+    """Infer about other classes: by left-out classes and folds, or by folds alone where that may stand in.
+
+    Args:
+        networks: of the same folds; their embeddings stand one after the other.
+
+    Returns:
+        None of fewer than `FEWEST_FOLDS` folds, or where a score should have been fitted again and was not.
+    """
+    if networks[0].folds < FEWEST_FOLDS:
+        return None
+    without = [network.without for network in networks]
+    if any(part is None for part in without) or len({part.shape[2] for part in without if part is not None}) > 1:
+        stands_in = all(network.over_folds for network in networks)
+        return fold_inference(*(network.values for network in networks)) if stands_in else None
+    return class_inference(
+        *(FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None)
+    )
+
+
+def over_images(*networks: Replicates) -> Inference | None:
+    """Infer about other images of these classes; None where scores were not fitted again on halves."""
+    halves = [(network.values, network.halves) for network in networks]
+    scores = [HalfScores(values, part) for values, part in halves if part is not None]
+    return image_inference(*scores) if len(scores) == len(networks) else None
+
+
+def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:
+    """Rows of one score on the unseen split at one step."""
+    return table[(table["metric"] == metric) & (table["step"] == step) & (table["split"] == UNSEEN)]
+
+
+def _parts_of(rows: pd.DataFrame, keys: Sequence[Key], folds: Sequence[str], seeds: Sequence[int]) -> Float64 | None:
+    """Scores of every part of one kind, (J, S, P, E); None where a cell has none, or not as many as the others."""
+    if rows.empty:
+        return None
+    cells = rows.groupby(["fold", "seed"], sort=False)
+    tables = {cell: own.pivot(index="part", columns=["layer", "pooling"], values="value") for cell, own in cells}
+    wanted = [(fold, seed) for fold in folds for seed in seeds]
+    if any(cell not in tables for cell in wanted) or len({len(tables[cell]) for cell in wanted}) > 1:
+        return None
+    numbered = rows.iloc[0]["kind"] == HALF
+    arrays = [
+        tables[cell].reindex(columns=pd.MultiIndex.from_tuples(keys)).sort_index(key=_as_number if numbered else None)
+        for cell in wanted
+    ]
+    stacked = np.stack([array.to_numpy(dtype=np.float64) for array in arrays])
+    return stacked.reshape(len(folds), len(seeds), -1, len(keys)) if np.isfinite(stacked).all() else None
+
+
+def _as_number(index: "pd.Index[str]") -> "pd.Index[int]":
+    return index.astype(int)

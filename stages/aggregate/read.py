@@ -1,0 +1,250 @@
+"""Reads what the cells of the grid wrote, and nothing but what was asked for.
+
+It walks the grid, never the folder: a model taken out leaves its files. The table of an analysis that was not asked for
+is not read, and a checkpoint that was not asked for is refused.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from stages.aggregate.columns import stack
+from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
+from stages.shared.checkpoints.training_table import open_training, read_training
+from stages.shared.files.csv_table import INTEGER, TEXT
+from stages.shared.files.digests import again, mend, of_cell
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import ALL, Cell, RunParams
+from stages.shared.tables import gallery, metric_table
+from stages.shared.tables.metric_table import (
+    ANALYSIS_TABLES,
+    HEAD,
+    REFIT_COLUMNS,
+    analysis_path,
+    concat_records,
+    read_analysis,
+    read_records,
+)
+from stages.shared.tables.thumbnails import read_thumbnails
+
+CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
+"""What names a cell in tables, and its types."""
+
+IMAGES = "images.parquet"
+OPEN = {"measure": metric_table.open_cell, "finetune": open_training}
+
+CURVE_COLUMNS = {"cell": TEXT, **TRAINING_COLUMNS}
+"""Columns of training.csv.
+
+Attributes:
+    cell: `<dataset>/<model>/<fold>/<seed>`.
+"""
+
+
+def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
+    """Stack the training curves of all cells, in the order of the grid, under a further column `cell`.
+
+    Args:
+        training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`.
+        run: the grid.
+        checkpoints: the steps at which networks were tested, unless they are frozen.
+
+    Returns:
+        `CURVE_COLUMNS`, of a frozen network a row of step 0 alone. `accuracy` is empty at step 0, where a head is
+        random.
+
+    Raises:
+        UserError: a cell has no curve, or one of another version, of another cell or of other steps.
+    """
+    tables = []
+    for cell in cells(run):
+        path = _existing(training.joinpath(*map(str, cell), "training.csv"), cell, "training curve", "finetune")
+        table = _of_cell(read_training(path), cell, path, "finetune")
+        tested = table.loc[table["accuracy"].notna(), "step"].tolist()
+        if tested and tested != checkpoints.steps:
+            raise UserError(
+                f"{path}: must give the accuracy at the steps of finetune.steps, {_listed(checkpoints.steps)}, found "
+                f"it at {_listed(tested)}; {again('finetune', of_cell(cell))}"
+            )
+        table["accuracy"] = table["accuracy"].where(table["step"] > 0)
+        tables.append(table.assign(cell=_name(cell)))
+    return stack(tables, CURVE_COLUMNS)
+
+
+def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
+    """Stack the metric tables of all cells, in the order of the grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/layers.csv`.
+        curves: as `read_curves` gives them; a network whose curve ends at step 0 was measured as it is.
+        run: the grid.
+        checkpoints: the steps at which the other networks were measured.
+
+    Returns:
+        All columns of `stages.shared.tables.metric_table`, without the accuracy of heads at step 0, which are random.
+
+    Raises:
+        UserError: a cell has no table, or one of another version, of another cell, or of a step not asked for.
+    """
+    last, tables = curves.groupby("cell")["step"].max(), []
+    for cell in cells(run):
+        path = _existing(_folder(measures, cell) / "layers.csv", cell, "measures", "measure")
+        records = _of_cell(read_records(path), cell, path, "measure")
+        kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
+        further = sorted(set(records["step"]) - set(kept))
+        if further:
+            raise UserError(
+                f"{path}: must hold the checkpoints that were asked for (finetune.steps, finetune.keep), "
+                f"{_listed(kept)}, and no other, found {_listed(further)}; {again('measure', of_cell(cell))}"
+            )
+        random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
+        tables.append(records[~random_head])
+    return concat_records(tables)
+
+
+def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:
+    """Stack the tables of the analyses that were asked for, in the order of the grid, without fold `all`.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/<analysis>.csv`.
+        run: the grid.
+        analyses: the analyses asked for (`measure.analyses`).
+
+    Returns:
+        Analysis -> columns dataset, model, fold, seed, then those of `ANALYSIS_TABLES`; of an analysis that was not
+        asked for, no rows.
+
+    Raises:
+        UserError: a cell lacks a table, or has one of another version.
+    """
+    of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
+    asked = {analysis: of_unseen if analysis in analyses else [] for analysis in ANALYSIS_TABLES}
+    return {
+        analysis: stack(
+            (_read_analysis(measures, cell, analysis) for cell in of_cells), CELL | ANALYSIS_TABLES[analysis]
+        )
+        for analysis, of_cells in asked.items()
+    }
+
+
+def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
+    """Stack the scores that were fitted again, of all cells that leave classes out, in the order of the grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/refits.parquet`, where scores were fitted again.
+        run: the grid.
+
+    Returns:
+        Columns dataset, model, fold, seed, then `REFIT_COLUMNS`.
+
+    Raises:
+        UserError: a cell's table is damaged or of another version, or was lost.
+    """
+    of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
+    return stack((_read_refits(measures, cell) for cell in of_unseen), CELL | REFIT_COLUMNS)
+
+
+def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
+    """Read where every cell's layers put the images that have a thumbnail, in the order of the grid.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/gallery.parquet`.
+        run: the grid.
+
+    Returns:
+        Cell -> columns of `stages.shared.tables.gallery`; of fold `all`, which has no unseen classes, no rows.
+
+    Raises:
+        UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
+    """
+    galleries = {}
+    for cell in cells(run):
+        folder = measures.joinpath(*map(str, cell))
+        _existing(folder / gallery.FILE, cell, "gallery", "measure")
+        galleries[cell] = gallery.read_gallery(folder, cell)
+    return galleries
+
+
+def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFrame]:
+    """Read the thumbnails of every dataset, in the order of the grid.
+
+    Args:
+        thumbnails: holds `<dataset>/thumbnails.parquet`.
+        run: the grid.
+
+    Returns:
+        Dataset -> columns of `stages.shared.tables.thumbnails`.
+
+    Raises:
+        UserError: a dataset has none, or some that are damaged, another dataset's or of another version.
+    """
+    return {dataset: read_thumbnails(thumbnails / dataset, dataset) for dataset in run.datasets}
+
+
+def cells(run: RunParams) -> Iterator[Cell]:
+    """Yield every (dataset, model, fold, seed) of the grid."""
+    return run.cells()
+
+
+def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunParams) -> dict[int, Path]:
+    """Where every seed of one dataset, model and fold has its per-image contributions, if it has any.
+
+    Raises:
+        UserError: they are not as the measure stage wrote them.
+    """
+    folders = {seed: _folder(measures, (dataset, model, fold, seed)) for seed in run.seeds}
+    for seed, folder in folders.items():
+        metric_table.open_cell(folder, (dataset, model, fold, seed)).check(IMAGES)
+    return {seed: folder / IMAGES for seed, folder in folders.items()}
+
+
+def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
+    folder = _folder(measures, cell)
+    _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
+    dataset, model, fold, seed = cell
+    return read_analysis(folder, analysis).assign(dataset=dataset, model=model, fold=fold, seed=seed)
+
+
+def _read_refits(measures: Path, cell: Cell) -> pd.DataFrame:
+    dataset, model, fold, seed = cell
+    folder = _folder(measures, cell)
+    metric_table.open_cell(folder, cell).check(metric_table.REFITS)
+    table = metric_table.read_refits(folder)
+    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
+
+
+def _folder(measures: Path, cell: Cell) -> Path:
+    return measures.joinpath(*map(str, cell))
+
+
+def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
+    if path.parent.is_dir():
+        OPEN[stage](path.parent, cell).check(path.name)
+    if not path.is_file():
+        dataset, model, fold, seed = cell
+        raise UserError(
+            f"{dataset}, {model}, fold {fold}, seed {seed}: the grid (`run` in params.yaml) names this cell, but it "
+            f"has no {what}: {path} does not exist; compute it with `dvc repro {stage}@{'-'.join(map(str, cell))}`, "
+            "or take it out of the grid"
+        )
+    return path
+
+
+def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.DataFrame:
+    found = set(zip(*(table[name] for name in CELL), strict=True)) - {cell}
+    if found:
+        raise UserError(
+            f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; "
+            f"{mend(stage, of_cell(cell))}"
+        )
+    return table
+
+
+def _name(cell: Cell) -> str:
+    return "/".join(map(str, cell))
+
+
+def _listed(steps: Iterable[int]) -> str:
+    return ", ".join(map(str, steps))

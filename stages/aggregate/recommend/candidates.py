@@ -1,0 +1,166 @@
+"""What can be chosen for one network: every layer at every checkpoint at which its score was fitted again on halves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.inference.intervals import point_keys
+from stages.aggregate.inference.layer_comparison import Direction, sign_of
+from stages.aggregate.inference.network_data import Gathered
+from stages.aggregate.inference.refits import Key, Replicates, unseen_rows
+from stages.aggregate.recommend.criteria import LABEL_FREE, Float64, Known
+from stages.aggregate.tables.summary import SummaryRow
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Layers and checkpoints of one network on one dataset; J folds, T steps, L layers, B halves of the images.
+
+    Gains are main scores of unseen classes, means over seeds, turned so that higher is better.
+
+    Attributes:
+        row: the network's main row of summary.csv.
+        points: (L) the layers by depth: columns layer, embedding, depth, parameters, operations.
+        steps: (T) ascending. Without halves all at which the score was measured.
+        gains: (J, T, L).
+        halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
+        replicates: of each step, all embeddings; None where a value is missing.
+        known: of each fold, what a criterion may see.
+        pixels: the embedding of raw pixels; None where it was not measured.
+        n_classes: unseen classes of one fold, of the largest if they differ.
+        n_images: their images, of all folds together.
+    """
+
+    row: SummaryRow
+    points: pd.DataFrame
+    steps: tuple[int, ...]
+    gains: Float64
+    halves: Float64 | None
+    replicates: tuple[Replicates | None, ...]
+    known: tuple[Known, ...]
+    pixels: Key | None
+    n_classes: int
+    n_images: int
+
+    @property
+    def means(self) -> Float64:
+        """Gains, means over folds, (T, L)."""
+        return np.asarray(self.gains.mean(axis=0))
+
+    @property
+    def better(self) -> Direction:
+        """Which values of the main score are better."""
+        return "lower" if self.row.lower_is_better else "higher"
+
+    @property
+    def sign(self) -> float:
+        """What turns a gain into a score, and a score into a gain."""
+        return sign_of(self.better)
+
+    @property
+    def keys(self) -> list[Key]:
+        """The layers' embeddings."""
+        return point_keys(self.points)
+
+
+def collect_candidates(summary: Sequence[SummaryRow], scores: Scores, known: Gathered) -> list[Candidates]:
+    """Collect what can be chosen for every network.
+
+    Args:
+        summary: rows of summary.csv.
+        scores: means over seeds, fold by fold and over folds.
+        known: what else is known of each network.
+    """
+    rows = [row for row in summary if row.main]
+    return [_candidates(row, scores, known, _depths_elsewhere(row, rows)) for row in rows]
+
+
+def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: tuple[float, ...]) -> Candidates:
+    own = scores.curves
+    own = own[own["main"] & (own["dataset"] == row.dataset) & (own["model"] == row.model)]
+    main = own[(own["metric"] == row.metric) & (own["split"] == UNSEEN)]
+    points = main[(main["fold"] == MEAN) & (main["step"] == row.step)].sort_values("depth")
+    measured = sorted(int(step) for step in main["step"].unique())
+    network = gathered.networks[row.dataset, row.model]
+    found = {step: network.at(row.metric, step) for step in measured}
+    fitted_again = [step for step, each in found.items() if each is not None and each.halves is not None]
+    steps = fitted_again if row.step in fitted_again else measured
+    arranged = _Arranged(own, scores.folds, points["depth"].tolist())
+    gains = _sign(row) * arranged.of(row.metric, UNSEEN, steps)
+    keys = point_keys(points)
+    counts = unseen_rows(network.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
+    return Candidates(
+        row=row,
+        points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
+        steps=tuple(steps),
+        gains=gains,
+        halves=_sign(row) * _halves([found[step] for step in steps], keys) if row.step in fitted_again else None,
+        replicates=tuple(found[step] for step in steps),
+        known=_known(row, arranged, gains, elsewhere),
+        pixels=_pixels(network.layers),
+        n_classes=int(counts["n_classes"].max()),
+        n_images=int(counts["n_images"].sum()),
+    )
+
+
+@dataclass(frozen=True)
+class _Arranged:
+    """Arranges one network's main curves by fold, step and layer."""
+
+    curves: pd.DataFrame
+    folds: Sequence[str]
+    depths: Sequence[int]
+
+    def of(self, metric: str, split: str, steps: Sequence[int]) -> Float64:
+        """One score on one split, (J, T, L); NaN where it was not measured."""
+        rows = self.curves[(self.curves["metric"] == metric) & (self.curves["split"] == split)]
+        table = rows.pivot(index="fold", columns=["step", "depth"], values="value")
+        wanted = pd.MultiIndex.from_product([list(steps), list(self.depths)])
+        values = table.reindex(index=list(self.folds), columns=wanted).to_numpy(dtype=np.float64)
+        return values.reshape(len(self.folds), len(steps), len(self.depths))
+
+
+def _known(row: SummaryRow, arranged: _Arranged, gains: Float64, elsewhere: tuple[float, ...]) -> tuple[Known, ...]:
+    def last(metric: str, split: str) -> Float64:
+        return arranged.of(metric, split, [row.step])[:, 0]
+
+    seen, probe = _sign(row) * last(row.metric, SEEN), last("probe_accuracy", SEEN)
+    label_free = {score: last(score, UNSEEN) for score in LABEL_FREE}
+    return tuple(
+        Known(
+            elsewhere=np.delete(gains, fold, axis=0),
+            seen=_measured(seen[fold]),
+            probe=_measured(probe[fold]),
+            label_free={score: values[fold] for score, values in label_free.items() if np.isfinite(values[fold]).any()},
+            depths_elsewhere=elsewhere,
+        )
+        for fold in range(len(gains))
+    )
+
+
+def _measured(values: Float64) -> Float64 | None:
+    return None if np.isnan(values).all() else values
+
+
+def _pixels(layers: pd.DataFrame) -> Key | None:
+    rows = layers[(layers["depth"] == -1).fillna(value=False)]
+    return None if rows.empty else (str(rows.iloc[0]["layer"]), str(rows.iloc[0]["pooling"]))
+
+
+def _halves(steps: Sequence[Replicates | None], keys: Sequence[Key]) -> Float64:
+    """Scores on halves, (J, B, T, L), means over seeds."""
+    taken = [each.take(keys).halves for each in steps if each is not None]
+    return np.stack([part.mean(axis=1) for part in taken if part is not None], axis=2)
+
+
+def _depths_elsewhere(row: SummaryRow, rows: Sequence[SummaryRow]) -> tuple[float, ...]:
+    others = [each for each in rows if each.model == row.model and each.dataset != row.dataset and each.last_depth > 0]
+    return tuple(each.best_depth / each.last_depth for each in others)
+
+
+def _sign(row: SummaryRow) -> float:
+    return sign_of("lower" if row.lower_is_better else "higher")

@@ -1,0 +1,99 @@
+"""Statements about curves agree with the recipe applied to the arrays that the tables were made from."""
+
+import numpy as np
+import pytest
+
+from stages.aggregate.curves import MEAN, average
+from stages.aggregate.inference.intervals import split_networks, state
+from stages.aggregate.inference.layer_comparison import (
+    best_against,
+    cross_fitted_lead,
+    cross_fitted_lead_on_halves,
+    layer_estimates,
+    ties,
+)
+from stages.aggregate.inference.other_classes import FoldScores, class_inference
+from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.shared.settings.params import RunParams
+from tests.aggregate.inference.replicate_frames import as_frames, random_replicates
+
+
+def stated(replicates, *, metric="nmi", better="higher"):
+    """What is said of every fold and their mean, by fold."""
+    layers, refits = as_frames(replicates, metric=metric)
+    layers = layers.assign(better=better, chance=0.0, ceiling=1.0, parameters=1, operations=1, main=True)
+    J, S, _ = replicates.values.shape
+    run = RunParams(datasets=["d"], models=["m"], folds=list(range(J)), seeds=[10 + s for s in range(S)])
+    found = state(average(layers, run), split_networks(layers, refits, run))
+    return {fold: rows.sort_values("depth") for fold, rows in found.groupby("fold")}
+
+
+def columns(rows, name):
+    return rows[[f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
+
+
+def test_intervals_of_the_mean_are_those_of_the_recipe():
+    made = random_replicates()
+    rows = stated(made)[MEAN]
+    classes = class_inference(FoldScores(made.values, made.without))
+    images = image_inference(HalfScores(made.values, made.halves))
+    for name, inference in (("ci_classes", classes), ("ci_images", images)):
+        expected = [each.interval() for each in layer_estimates(inference)]
+        np.testing.assert_allclose(columns(rows, name), np.clip(expected, 0, 1), rtol=1e-12)
+    lead = best_against(classes)
+    assert rows["lead_classes_at_least"].unique() == pytest.approx([lead.low])
+    assert rows["lead_classes_at_most"].unique() == pytest.approx([lead.high])
+    assert rows["tied_images"].tolist() == ties(images).tolist()
+    assert rows["lead"].unique() == pytest.approx([cross_fitted_lead(made.values.mean(axis=1))[0]])
+
+
+def test_a_single_fold_says_nothing_about_other_classes():
+    made = random_replicates()
+    rows = stated(made)["2"]
+    assert rows["ci_classes_low"].isna().all()
+    assert rows["tied_classes"].isna().all()
+    own = HalfScores(made.values[[2]], made.halves[[2]])
+    expected = [each.interval() for each in layer_estimates(image_inference(own))]
+    np.testing.assert_allclose(columns(rows, "ci_images"), np.clip(expected, 0, 1), rtol=1e-12)
+    assert rows["lead"].iloc[0] == pytest.approx(cross_fitted_lead_on_halves(made.halves[2].mean(axis=0))[0])
+
+
+@pytest.mark.parametrize(("folds", "seeds"), [(1, 1), (1, 3), (2, 1), (2, 2), (4, 1), (4, 3)])
+def test_folds_and_seeds_as_given(folds, seeds):
+    found = stated(random_replicates(J=folds, S=seeds))
+    assert set(found) == {MEAN, *map(str, range(folds))}
+    assert found[MEAN]["ci_classes_low"].notna().all() == (folds > 2)
+    assert found[MEAN]["ci_images_low"].notna().all()
+    assert found[MEAN]["lead"].notna().all()
+
+
+def test_printed_intervals_end_at_the_scores_limits_but_leads_are_not_clipped():
+    made = random_replicates(spread=0.5)
+    rows = stated(made)[MEAN]
+    assert rows["ci_classes_low"].min() == 0
+    assert rows["ci_classes_high"].max() == 1
+    expected = best_against(class_inference(FoldScores(made.values, made.without)))
+    assert rows["lead_classes_at_most"].iloc[0] == pytest.approx(expected.high)
+
+
+def test_lower_may_be_better():
+    made = random_replicates()
+    rows = stated(made, metric="collapse", better="lower")[MEAN]
+    turned = class_inference(FoldScores(-made.values, -made.without))
+    assert rows["lead_classes_at_least"].iloc[0] == pytest.approx(best_against(turned).low)
+    assert rows["tied_classes"].tolist() == ties(turned).tolist()
+
+
+def test_where_no_direction_is_better_there_are_intervals_alone():
+    rows = stated(random_replicates(), metric="intrinsic_dimension", better="neither")[MEAN]
+    assert rows["ci_classes_low"].notna().all()
+    assert rows[["tied_classes", "lead", "lead_images_at_least"]].isna().all(axis=None)
+
+
+def test_a_score_that_is_not_finite_has_no_statement():
+    made = random_replicates()
+    made.values[0, 0, 0] = np.nan
+    layers, refits = as_frames(made)
+    layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1)
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
+    assert state(average(layers, run), split_networks(layers, refits, run)).empty

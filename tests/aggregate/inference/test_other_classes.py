@@ -1,0 +1,125 @@
+"""The stored outputs were computed once by another implementation of the same recipe, from the inputs beside them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates, ties
+from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
+from stages.shared.runtime.errors import UserError
+
+STORED = json.loads(Path(__file__).with_suffix("").with_name("class_inference.json").read_text())
+CASES = pytest.mark.parametrize("case", STORED["layers"], ids=lambda case: case["name"])
+
+
+def scores(stored):
+    return FoldScores(np.array(stored["values"]), np.array(stored["without"]))
+
+
+def agree(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def differences_from_last(L):
+    return np.eye(L)[:-1] - np.eye(L)[-1]
+
+
+@CASES
+def test_covariances_agree(case):
+    found = class_inference(scores(case))
+    agree(found.mean, case["expected"]["mean"])
+    agree(found.shape, case["expected"]["shape"])
+    agree(found.between, case["expected"]["between"])
+
+
+@CASES
+def test_intervals_agree(case):
+    found = class_inference(scores(case))
+    agree([each.interval() for each in layer_estimates(found)], np.transpose(case["expected"]["ci"]))
+    contrasts = found.contrasts(differences_from_last(len(found.mean)))
+    agree(contrasts.df, case["expected"]["df"])
+    agree(contrasts.quantile(), case["expected"]["quantile"])
+    alone = [contrasts.estimate(i) for i in range(len(contrasts.value))]
+    agree([each.value for each in alone], case["expected"]["contrasts"][0])
+    agree([each.interval()[1] - each.value for each in alone], case["expected"]["contrasts"][1])
+
+
+@CASES
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_best_against_last_and_ties_agree_for_either_direction(case, better):
+    sign = 1 if better == "higher" else -1
+    given = scores(case)
+    found = class_inference(FoldScores(sign * given.values, sign * given.without))
+    lead = best_against(found, better=better)
+    agree([lead.low, lead.high], [case["expected"]["lead_low"], case["expected"]["lead_high"]])
+    assert ties(found, better=better).tolist() == case["expected"]["ties"]
+
+
+@pytest.mark.parametrize("case", STORED["networks"], ids=lambda case: case["name"])
+def test_two_networks_agree_whichever_comes_first(case):
+    first, second = scores(case["first"]), scores(case["second"])
+    value, low, high = case["expected"]
+    found = best_of_two(class_inference(first, second), first.values.shape[2])
+    agree([found.value, *found.interval()], [value, low, high])
+    mirrored = best_of_two(class_inference(second, first), second.values.shape[2])
+    agree([mirrored.value, *mirrored.interval()], [-value, -high, -low])
+
+
+def test_one_fold_says_nothing_about_other_classes():
+    given = scores(STORED["layers"][0])
+    assert class_inference(FoldScores(given.values[:1], given.without[:1])) is None
+    assert fold_inference(given.values[:1]) is None
+
+
+def test_a_missing_seed_is_named():
+    values, without = np.zeros((3, 2, 4)), np.zeros((3, 2, 5, 4))
+    without[2, 1, 3] = np.nan
+    with pytest.raises(UserError, match="found none of fold 2, seed number 1"):
+        FoldScores(values, without)
+
+
+def test_networks_on_other_folds_are_refused():
+    first = scores(STORED["layers"][0])
+    with pytest.raises(UserError, match="4 folds of 5 classes and 2 folds of 5 classes"):
+        class_inference(first, FoldScores(first.values[:2], first.without[:2]))
+
+
+def test_contrasts_that_never_vary_are_dropped():
+    given = scores(STORED["layers"][0])
+    repeat = [0, 1, 2, 3, 4, 4]  # the last layer twice
+    doubled = class_inference(FoldScores(given.values[..., repeat], given.without[..., repeat]))
+    contrasts = doubled.contrasts(differences_from_last(6))
+    assert contrasts.varying.tolist() == [True] * 4 + [False]
+    lead, once = best_against(doubled), best_against(class_inference(given))
+    agree([lead.low, lead.high], [once.low, once.high])
+    assert class_inference(FoldScores(np.ones((3, 1, 2)), np.ones((3, 1, 4, 2)))).contrasts(np.eye(2)) is None
+
+
+def test_a_layer_equal_to_the_last_bounds_what_is_at_most():
+    rng = np.random.default_rng(0)
+    values = np.stack([0.1 + 0.01 * rng.normal(size=(4, 1)), *[0.9 + np.zeros((4, 1))] * 2], axis=2)
+    without = np.stack([0.1 + 0.01 * rng.normal(size=(4, 1, 5)), *[0.9 + np.zeros((4, 1, 5))] * 2], axis=3)
+    lead = best_against(class_inference(FoldScores(values, without)))
+    assert lead.high == 0
+    assert lead.status == "contradicted"
+
+
+def test_seeds_are_a_part_of_the_shape_where_there_are_several():
+    given = scores(STORED["layers"][0])
+    one = FoldScores(given.values.mean(axis=1, keepdims=True), given.without.mean(axis=1, keepdims=True))
+    added = np.diag(class_inference(given).shape) - np.diag(class_inference(one).shape)
+    spread = given.values.var(axis=1, ddof=1) / 2  # of a fold's mean over two seeds
+    agree(added, spread.sum(axis=0) / 4**2)
+
+
+def test_folds_alone_are_students_t():
+    values = scores(STORED["layers"][0]).values
+    means = values.mean(axis=1)
+    found = fold_inference(values)
+    estimate = layer_estimates(found)[2]
+    assert estimate.df == 3
+    assert estimate.standard_error == pytest.approx(means[:, 2].std(ddof=1) / 2)
+    contrasts = found.contrasts(differences_from_last(5))
+    assert contrasts.quantile() == pytest.approx(4.1765, abs=1e-4)  # t of 3 degrees at 1 - 0.05 / 4

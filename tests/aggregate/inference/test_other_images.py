@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates
+from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.shared.runtime.errors import UserError
+
+
+def half_scores(values, J=1, S=1, B=40, sd=0.02, seed=0, common=None):
+    """Scores of layers, and halves whose pairs deviate in opposite directions."""
+    rng = np.random.default_rng(seed)
+    noise = sd * rng.normal(size=(J, B // 2, len(values))) if common is None else common
+    pairs = np.stack([noise, -noise], axis=2).reshape(J, 1, B, len(values))
+    values = np.broadcast_to(values, (J, S, len(values)))
+    return HalfScores(values, values[:, :, None] - 0.01 + np.repeat(pairs, S, axis=1))
+
+
+def test_an_interval_is_students_t_of_the_halves():
+    given = half_scores([0.5, 0.7])
+    first = layer_estimates(image_inference(given))[0]
+    sd = given.halves[0, 0, :, 0].std(ddof=1)
+    assert first.value == pytest.approx(0.5)  # not the halves' mean, which is lower
+    assert (first.standard_error, first.df) == (pytest.approx(sd), 20)
+    assert first.interval()[1] == pytest.approx(0.5 + student.ppf(0.975, 20) * sd)
+
+
+def test_folds_hold_different_images_and_seeds_the_same():
+    one = image_inference(half_scores([0.5, 0.7], J=4, B=20))
+    assert one.df == 40
+    expected = np.mean([np.cov(half.T) for half in half_scores([0.5, 0.7], J=4, B=20).halves[:, 0]], axis=0) / 4
+    np.testing.assert_allclose(one.covariance, expected)
+    three = image_inference(half_scores([0.5, 0.7], J=4, S=3, B=20))
+    np.testing.assert_allclose(three.covariance, one.covariance)
+
+
+def test_a_lead_over_the_last_layer_takes_what_halves_have_in_common():
+    rng = np.random.default_rng(1)
+    common = 0.05 * rng.normal(size=(1, 20, 1)) + 0.004 * rng.normal(size=(1, 20, 3))
+    lead = best_against(image_inference(half_scores([0.5, 0.55, 0.5], common=common)))
+    assert 0.02 < lead.low < 0.05 < lead.high < 0.08
+    assert lead.status == "supported"
+    assert best_against(image_inference(half_scores([0.5, 0.55, 0.5], sd=0.05))).status == "inconclusive"
+    assert best_against(image_inference(half_scores([0.5, 0.55, 0.8], sd=0.01))).status == "contradicted"
+
+
+def test_two_networks_on_the_same_halves():
+    rng = np.random.default_rng(2)
+    common = 0.05 * rng.normal(size=(1, 20, 1))
+    first = half_scores([0.5, 0.6], common=common + 0.004 * rng.normal(size=(1, 20, 2)))
+    second = half_scores([0.57, 0.4, 0.5], common=common + 0.004 * rng.normal(size=(1, 20, 3)))
+    found = best_of_two(image_inference(first, second), 2)
+    assert found.value == pytest.approx(0.03)
+    assert found.standard_error == pytest.approx(0.004 * np.sqrt(2), rel=0.4)
+    assert found.lower() > 0
+    alone = layer_estimates(image_inference(first))[1]
+    assert alone.interval()[0] < 0.57  # two intervals overlap where the pair differs
+
+
+def test_without_halves_nothing_is_said():
+    assert image_inference(HalfScores(np.ones((1, 1, 3)), np.ones((1, 1, 0, 3)))) is None
+
+
+def test_missing_scores_and_other_halves_are_refused():
+    values, halves = np.ones((2, 2, 3)), np.ones((2, 2, 4, 3))
+    halves[1, 0, 2, 1] = np.nan
+    with pytest.raises(UserError, match="found none of fold 1, seed number 0"):
+        HalfScores(values, halves)
+    with pytest.raises(UserError, match="same halves"):
+        image_inference(half_scores([0.5], B=20), half_scores([0.5], B=40))

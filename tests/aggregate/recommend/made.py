@@ -1,0 +1,63 @@
+"""Random scores of one network on two datasets, as metric rows and rows fitted again, and what follows from them."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.curves import Scores, average
+from stages.aggregate.inference.intervals import split_networks
+from stages.aggregate.inference.network_data import Gathered
+from stages.aggregate.recommend.candidates import Candidates, collect_candidates
+from stages.aggregate.recommend.criteria import Known
+from stages.aggregate.tables.summary import SummaryRow, summarize
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
+from tests.aggregate.synthetic import uncertain
+
+DATASETS, FOLDS, SEEDS, STEPS, LAYERS, HALVES = ["d", "e"], ["0", "1", "2"], [10, 11], [0, 50], "abcde", 6
+RUN = RunParams(datasets=DATASETS, models=["m"], folds=[0, 1, 2], seeds=SEEDS)
+LABEL_FREE = ("rankme", "alpha_req")
+
+
+def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Metric rows and rows fitted again; every number is drawn by itself, so that nothing agrees by chance."""
+    random, rows, refits = np.random.default_rng(seed), [], []
+    for dataset, fold, seed_, step in product(DATASETS, FOLDS, SEEDS, STEPS):
+        cell = {"dataset": dataset, "model": "m", "fold": fold, "seed": seed_, "step": step}
+        for depth, layer in enumerate(("pixels", *LAYERS), start=-1):
+            place = cell | {"layer": layer, "depth": depth, "pooling": "mean", "parameters": 10 * (depth + 1)}
+            place["operations"] = 1000 * (depth + 1) ** 2
+            for metric, split in product(("nmi", "probe_accuracy", *LABEL_FREE), ("test", "unseen")):
+                rows.append(place | {"metric": metric, "split": split, "value": random.uniform(0.2, 1)})
+            parts = [(ALL_BUT_ONE_CLASS, f"class {fold} {i}") for i in range(4)]
+            parts += [(HALF, str(i)) for i in range(HALVES)] if halves else []
+            refits += [
+                place | {"metric": "nmi", "split": "unseen", "kind": kind, "part": part, "value": random.uniform()}
+                for kind, part in parts
+            ]
+        head = cell | {"layer": HEAD, "depth": None, "pooling": "", "parameters": None, "operations": None}
+        if step:
+            rows.append(head | {"metric": "accuracy", "split": "test", "value": random.uniform()})
+    counts = {"n_classes": 4, "n_images": 20}
+    layers = pd.DataFrame(rows).assign(chance=0.0 if better == "higher" else 2.0, ceiling=1.0, **counts)
+    layers["better"] = np.where(layers["metric"].isin(LABEL_FREE), "neither", better)
+    return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
+
+
+def gathered(layers: pd.DataFrame, refits: pd.DataFrame) -> tuple[list[SummaryRow], Scores, Gathered]:
+    """What the aggregate stage makes of these tables."""
+    scores = uncertain(average(layers, RUN))
+    networks = split_networks(layers, refits, RUN)
+    return summarize(scores, "nmi"), scores, Gathered(networks, dict.fromkeys(networks), {})
+
+
+def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
+    return collect_candidates(*gathered(layers, refits))
+
+
+def known(elsewhere=None, *, seen=None, probe=None, depths=(), **label_free) -> Known:
+    """What is known of a network of as many layers as the scores on the other folds have, by default five."""
+    elsewhere = np.zeros((1, 2, 5)) if elsewhere is None else np.array(elsewhere, dtype=float)
+    seen, probe = (None if part is None else np.array(part, dtype=float) for part in (seen, probe))
+    return Known(elsewhere, seen, probe, {name: np.array(v, dtype=float) for name, v in label_free.items()}, depths)

@@ -1,0 +1,141 @@
+"""What is recommended follows from the tables' own numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.inference.layer_comparison import best_of_two, ties
+from stages.aggregate.inference.other_classes import FoldScores, class_inference
+from stages.aggregate.metric_info import metric_name
+from stages.aggregate.recommend.candidates import collect_candidates
+from stages.aggregate.recommend.recommend import recommend
+from stages.aggregate.tables.regret import JOINT, LAYERS, regret_table
+from tests.aggregate.recommend import made
+
+
+def of_tables(layers, refits):
+    """The recommendations of both datasets, and the regrets that stand in them."""
+    summary, scores, known = made.gathered(layers, refits)
+    candidates = collect_candidates(summary, scores, known)
+    regrets = regret_table(candidates, made.FOLDS)
+    return recommend(candidates, scores, regrets), regrets
+
+
+def separated(seed, pixels=0.0, **tables):
+    """Random tables in which raw pixels score this much in every refit; classes differ little, folds a bit more."""
+    layers, refits = made.tables(seed, **tables)
+    layers.loc[(layers["layer"] == "pixels") & (layers["metric"] == "nmi"), "value"] = pixels
+    again = ["dataset", "fold", "seed", "step", "layer"]
+    unseen = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen")].set_index(again)["value"]
+    around = unseen.reindex(pd.MultiIndex.from_frame(refits[again])).to_numpy()
+    noise = np.random.default_rng(seed).normal(0, 0.02, len(refits))
+    return layers, refits.assign(value=around + noise)
+
+
+@pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
+def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
+    layers, refits = separated(seed, pixels=0.0 if better == "higher" else 2.0, better=better)
+    (found, _), regrets = of_tables(layers, refits)
+    own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["dataset"] == "d")]
+    means = own[own["depth"] >= 0].groupby(["step", "layer"])["value"].mean()
+    step, name = means.idxmax() if better == "higher" else means.idxmin()
+    best = found.recommended
+    assert (best.step, best.layer, best.depth) == (step, name, made.LAYERS.index(name))
+    assert best.value == pytest.approx(means[step, name])
+    assert (best.parameters, best.parameters_share) == (10 * (best.depth + 1), pytest.approx((best.depth + 1) / 5))
+    assert (best.operations, best.operations_share) == (1000 * (best.depth + 1) ** 2, (best.depth + 1) ** 2 / 25)
+    assert not any("Multiply-adds" in note for note in found.notes)
+    assert found.candidate_steps == [0, 50]
+    joint = regrets[(regrets["dataset"] == "d") & (regrets["fold"] == "mean")].set_index(["candidates", "criterion"])
+    assert {each.criterion: each.layers for each in found.regret} == pytest.approx(joint["regret"][LAYERS].to_dict())
+    assert {each.criterion: each.layers_and_checkpoints for each in found.regret} == pytest.approx(
+        joint["regret"][JOINT].to_dict()
+    )
+
+
+def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
+    layers, refits = separated(0)
+    (found, _), _ = of_tables(layers, refits)
+
+    def arrays(step):
+        own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["step"] == step)]
+        own = own[(own["dataset"] == "d") & (own["depth"] >= 0)].sort_values(["fold", "seed", "depth"])
+        again = refits[(refits["dataset"] == "d") & (refits["step"] == step) & (refits["kind"] == "class")]
+        again = again[again["depth"] >= 0].sort_values(["fold", "seed", "part", "depth"])
+        return FoldScores(
+            own["value"].to_numpy(dtype=float).reshape(3, 2, 5),
+            again["value"].to_numpy(dtype=float).reshape(3, 2, 4, 5),
+        )
+
+    tied = ties(class_inference(arrays(found.recommended.step)))
+    assert found.shortlist_scope == "classes"
+    assert [each.layer for each in found.shortlist] == [made.LAYERS[i] for i in np.flatnonzero(tied)]
+    change = best_of_two(class_inference(arrays(50), arrays(0)), 5)
+    assert (found.fine_tuning.step, found.fine_tuning.scope) == (50, "classes")
+    assert (found.fine_tuning.change, found.fine_tuning.low, found.fine_tuning.high) == pytest.approx(
+        (change.value, *change.interval())
+    )
+
+
+def test_every_checkpoint_stands_beside_its_accuracy_on_known_classes():
+    layers, refits = made.tables(0)
+    (found, _), _ = of_tables(layers, refits)
+    own = layers[(layers["dataset"] == "d") & (layers["split"] == "test")]
+    probe = own[(own["metric"] == "probe_accuracy") & (own["depth"] >= 0)].groupby(["step", "layer"])["value"].mean()
+    first, last = found.checkpoints
+    assert (first.step, first.accuracy, last.step) == (0, None, 50)
+    assert last.accuracy == pytest.approx(own.loc[own["metric"] == "accuracy", "value"].mean())
+    for each in found.checkpoints:
+        assert (each.probe_accuracy, each.probe_layer) == (
+            pytest.approx(probe[each.step].max()),
+            probe[each.step].idxmax(),
+        )
+
+
+def test_unknown_costs_are_none():
+    """Embeddings from files have no parameters and no operations."""
+    layers, refits = separated(0)
+    (found, _), _ = of_tables(layers.assign(operations=0, parameters=0), refits)
+    for each in (found.recommended, *found.shortlist):
+        assert (each.parameters, each.parameters_share, each.operations, each.operations_share) == (None,) * 4
+    assert "Multiply-adds are not known." in found.notes
+
+
+def test_a_network_that_raw_pixels_beat_gets_no_recommendation():
+    (found, _), _ = of_tables(*separated(0, pixels=0.99))
+    assert (found.recommended, found.caveat, found.shortlist) == (None, None, [])
+    assert found.reason.startswith("no layer beats raw pixels (NMI 0.")
+    assert found.reason.endswith(" at best, raw pixels 0.990)")
+
+
+def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
+    best = of_tables(*separated(0))[0][0].recommended.value
+    for below, doubtful in ((0.001, True), (best, False)):
+        (found, _), _ = of_tables(*separated(0, pixels=best - below))
+        assert found.recommended.value == pytest.approx(best)
+        assert (found.caveat is not None) == doubtful
+
+
+def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():
+    layers, refits = separated(0)
+    for pixels, beaten in ((0.0, True), (0.99, False)):
+        layers.loc[(layers["layer"] == "pixels") & (layers["metric"] == "nmi"), "value"] = pixels
+        (found, _), _ = of_tables(layers, refits.head(0))
+        assert (found.recommended is not None) == beaten
+        assert (found.regret, found.shortlist_scope, found.fine_tuning) == ([], None, None)
+        assert found.notes[0].startswith("No regret is known: the score was not fitted again")
+
+
+def test_a_network_at_chance_gets_no_recommendation():
+    layers, refits = made.tables(0)
+    layers = layers[layers["layer"] != "pixels"].assign(chance=1.0)
+    (found, _), _ = of_tables(layers, refits[refits["layer"] != "pixels"])
+    assert found.pixels is None
+    assert found.reason.startswith("no layer beats chance (NMI ")
+
+
+def test_what_is_not_measured_is_noted():
+    (found, _), _ = of_tables(*made.tables(0))
+    lacking = ("intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette")
+    a, b, c, d = map(metric_name, lacking)
+    assert found.notes[-1] == f"Not measured without labels: {a}, {b}, {c} and {d}."

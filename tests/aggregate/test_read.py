@@ -1,0 +1,254 @@
+import shutil
+
+import pandas as pd
+import pytest
+
+from stages.aggregate.read import read_all_thumbnails, read_analyses, read_curves, read_galleries, read_layers
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.checkpoint_steps import CheckpointSteps
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
+from tests.aggregate.conftest import CHECKPOINTS
+from tests.aggregate.synthetic import freeze, write_cells
+from tests.sealed import seal, seal_all, seal_training
+
+SMALL = "handwriting/small/0"
+CLUSTERS = "step,split,layer,depth,pooling,clusters,nmi,ami\n"
+
+
+def curves_of(grid, run, checkpoints=CHECKPOINTS):
+    return read_curves(grid / "training", run, checkpoints)
+
+
+def layers_of(grid, run, checkpoints=CHECKPOINTS):
+    return read_layers(grid / "measures", curves_of(grid, run, checkpoints), run, checkpoints)
+
+
+def test_tables_are_stacked_in_the_order_of_the_grid(grid):
+    run = RunParams(datasets=["handwriting"], models=["small_scratch", "small"], folds=[0], seeds=[1, 0])
+    layers = layers_of(grid, run)
+    order = list(dict.fromkeys(zip(layers["model"], layers["seed"], strict=True)))
+    assert order == [("small_scratch", 1), ("small_scratch", 0), ("small", 1), ("small", 0)]
+
+
+def test_a_fold_keeps_its_name_and_has_its_place_in_the_order(tmp_path):
+    write_cells(tmp_path, ["handwriting"], ["small"], [0, 1], folds=["1", "all"])
+    run = RunParams(datasets=["handwriting"], models=["small"], folds=["all", 1], seeds=[0, 1])
+    layers, curves = layers_of(tmp_path, run), curves_of(tmp_path, run)
+    order = [("all", 0), ("all", 1), ("1", 0), ("1", 1)]
+    assert list(dict.fromkeys(zip(layers["fold"], layers["seed"], strict=True))) == order
+    assert list(dict.fromkeys(zip(curves["fold"], curves["seed"], strict=True))) == order
+    assert set(layers[layers["fold"] == "all"]["split"]) == {"test"}
+
+
+def test_analyses_of_fold_all_are_not_asked_for(tmp_path):
+    for cell in ("0/0", "all/0"):
+        (tmp_path / "handwriting/small" / cell).mkdir(parents=True)
+    (tmp_path / "handwriting/small/0/0/k_sensitivity.csv").write_text(CLUSTERS + "9,unseen,a,0,mean,5,0.5,0.4\n")
+    seal_all(tmp_path)
+    run = RunParams(datasets=["handwriting"], models=["small"], folds=[0, "all"], seeds=[0])
+    assert read_analyses(tmp_path, run, ["k_sensitivity"])["k_sensitivity"]["fold"].tolist() == ["0"]
+
+
+def test_a_model_taken_out_of_the_grid_leaves_no_trace(grid):
+    run = RunParams(datasets=["handwriting"], models=["small"], folds=[0], seeds=[0])
+    assert set(layers_of(grid, run)["model"]) == {"small"}
+    assert set(curves_of(grid, run)["cell"]) == {f"{SMALL}/0"}
+
+
+def test_training_curves_carry_their_cell(grid, run):
+    training = curves_of(grid, run)
+    assert list(training.columns[:5]) == ["cell", "dataset", "model", "fold", "seed"]
+    assert list(training["cell"].unique()) == [
+        "handwriting/small/0/0",
+        "handwriting/small/0/1",
+        "handwriting/small_scratch/0/0",
+        "handwriting/small_scratch/0/1",
+    ]
+    assert training["loss"].notna().all()
+
+
+def test_the_accuracy_of_a_random_head_is_nowhere(grid, run):
+    training, layers = curves_of(grid, run), layers_of(grid, run)
+    assert training[training["accuracy"].notna()]["step"].unique().tolist() == [50, 100]
+    assert layers[layers["layer"] == HEAD]["step"].unique().tolist() == [50, 100]
+    assert sorted(layers["step"].unique()) == [0, 50, 100]
+
+
+def test_networks_measured_at_step_0_alone_have_no_accuracy(grid, run):
+    for path in (grid / "training").rglob("training.csv"):
+        pd.read_csv(path).head(1).to_csv(path, index=False)
+        seal_training(path)
+    for path in (grid / "measures").rglob("layers.csv"):
+        table = pd.read_csv(path)
+        table[table["step"] == 0].to_csv(path, index=False)
+        seal(path.parent)
+    only = CheckpointSteps(steps=[0], keep="all")
+    assert curves_of(grid, run, only)["accuracy"].isna().all()
+    assert HEAD not in set(layers_of(grid, run, only)["layer"])
+
+
+def test_a_frozen_network_stands_beside_fine_tuned_ones(grid, run):
+    freeze(grid, "small")
+    steps = layers_of(grid, run).groupby("model")["step"].unique()
+    assert {model: sorted(found) for model, found in steps.items()} == {"small": [0], "small_scratch": [0, 50, 100]}
+    assert curves_of(grid, run).groupby("model")["accuracy"].count().to_dict() == {"small": 0, "small_scratch": 4}
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "asked", "found"),
+    [
+        (CheckpointSteps(steps=[0, 50, 100], keep="last"), "100", "0, 50"),
+        (CheckpointSteps(steps=[0, 100], keep="all"), "0, 100", "50"),
+    ],
+)
+def test_a_checkpoint_that_was_not_asked_for_is_refused(grid, run, checkpoints, asked, found):
+    curves = curves_of(grid, run)
+    message = (
+        rf"small/0/0/layers\.csv: must hold the checkpoints .*finetune\.keep\), {asked}, and no other, found {found};"
+    )
+    with pytest.raises(UserError, match=message):
+        read_layers(grid / "measures", curves, run, checkpoints)
+
+
+def test_a_step_that_a_frozen_network_cannot_have_is_refused(grid, run):
+    path = grid / f"measures/{SMALL}/0/layers.csv"
+    whole = path.read_bytes()
+    freeze(grid, "small")
+    path.write_bytes(whole)
+    seal(path.parent)
+    with pytest.raises(UserError, match=r", 0, and no other, found 50, 100; run the measure stage again"):
+        layers_of(grid, run)
+
+
+def test_a_curve_of_other_steps_is_refused(grid, run):
+    message = r"training\.csv: must give the accuracy at the steps of finetune\.steps, 0, 50, found it at 0, 50, 100;"
+    with pytest.raises(UserError, match=message):
+        curves_of(grid, run, CheckpointSteps(steps=[0, 50], keep="all"))
+
+
+@pytest.mark.parametrize(
+    ("file", "stage"),
+    [
+        (f"measures/{SMALL}/1/layers.csv", "measure"),
+        (f"measures/{SMALL}/1/k_sensitivity.csv", "measure"),
+        (f"training/{SMALL}/1/training.csv", "finetune"),
+    ],
+)
+def test_a_cell_without_results_is_named_with_the_remedy(grid, run, file, stage):
+    (grid / f"measures/{SMALL}/0/k_sensitivity.csv").write_text(CLUSTERS)
+    (grid / file).unlink(missing_ok=True)
+    seal_all(grid / "measures")
+    shutil.rmtree(grid / f"training/{SMALL}/1") if stage == "finetune" else None
+    with pytest.raises(
+        UserError, match=rf"handwriting, small, fold 0, seed 1: .*dvc repro {stage}@handwriting-small-0-1"
+    ):
+        read_analyses(grid / "measures", run, ["k_sensitivity"]) if "sensitivity" in file else layers_of(grid, run)
+
+
+@pytest.mark.parametrize(
+    ("file", "column"),
+    [
+        (f"measures/{SMALL}/1/layers.csv", "chance"),
+        (f"measures/{SMALL}/1/layers.csv", "fold"),
+        (f"training/{SMALL}/1/training.csv", "loss"),
+        (f"training/{SMALL}/1/training.csv", "fold"),
+    ],
+)
+def test_a_table_of_another_version_is_named(grid, run, file, column):
+    pd.read_csv(grid / file).drop(columns=column).to_csv(grid / file, index=False)
+    seal_training(grid / file) if "training" in file else seal((grid / file).parent)
+    with pytest.raises(UserError, match=rf"lacks {column}: it was written by another version; run the .* stage again"):
+        layers_of(grid, run)
+
+
+def test_a_table_of_another_cell_is_named(grid, run):
+    cells = grid / f"measures/{SMALL}"
+    (cells / "1/layers.csv").write_bytes((cells / "0/layers.csv").read_bytes())
+    seal(cells / "1")
+    with pytest.raises(
+        UserError, match="must hold the cell handwriting/small/0/1, found rows of handwriting/small/0/0"
+    ):
+        layers_of(grid, run)
+
+
+def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
+    path = grid / f"measures/{SMALL}/1/layers.csv"
+    pd.read_csv(path).assign(better="lower", relative=0.5).to_csv(path, index=False)
+    seal(path.parent)
+    layers = layers_of(grid, run)
+    own = (layers["model"] == "small") & (layers["seed"] == 1)
+    assert set(layers.loc[own, "better"]) == {"lower"}
+    assert set(layers.loc[~own, "better"]) == {"higher"}
+    assert layers.loc[~own, "relative"].isna().all()
+
+
+ONE = RunParams(datasets=["handwriting"], models=["small"], folds=[0], seeds=[0, 1])
+
+
+def test_tables_of_analyses_are_stacked_and_named_by_their_cell(grid):
+    folder = grid / f"measures/{SMALL}"
+    (folder / "0/k_sensitivity.csv").write_text(CLUSTERS + "9,unseen,a,0,mean,5,0.5,0.4\n")
+    (folder / "1/k_sensitivity.csv").write_text(CLUSTERS + "9,unseen,NA,0,mean,3,0.25,0.2\n")
+    seal_all(grid / "measures")
+    table = read_analyses(grid / "measures", ONE, ["k_sensitivity", "ood"])["k_sensitivity"]
+    assert table[["model", "seed", "layer", "nmi"]].to_numpy().tolist() == [
+        ["small", 0, "a", 0.5],
+        ["small", 1, "NA", 0.25],
+    ]
+
+
+def test_layers_named_by_numbers_keep_their_names(grid):
+    rows = "9,unseen,,0,mean,3,0.5,0.4\n9,unseen,007,0,mean,2,0.4,0.3\n"
+    for seed in (0, 1):
+        (grid / f"measures/{SMALL}/{seed}/k_sensitivity.csv").write_text(CLUSTERS + rows)
+    seal_all(grid / "measures")
+    tables = read_analyses(grid / "measures", ONE, ["k_sensitivity"])
+    assert tables["k_sensitivity"]["layer"].tolist() == ["", "007"] * 2
+
+
+def test_a_table_that_was_not_asked_for_is_not_read(grid, run):
+    """Not even if it is damaged: a stage that was killed left it."""
+    for analysis in ANALYSIS_TABLES:
+        (grid / f"measures/{SMALL}/0/{analysis}.csv").write_text("step,split\n")
+    for analysis, table in read_analyses(grid / "measures", run, []).items():
+        assert (len(table), tuple(table.columns)) == (
+            0,
+            ("dataset", "model", "fold", "seed", *ANALYSIS_TABLES[analysis]),
+        )
+
+
+def test_a_table_of_an_analysis_of_another_version_is_named(grid, run):
+    (grid / f"measures/{SMALL}/0/layer_pairs.csv").write_text("step,split\n")
+    seal_all(grid / "measures")
+    with pytest.raises(UserError, match=r"layer_pairs\.csv: must have .*lacks layer_a, .*measure stage again"):
+        read_analyses(grid / "measures", run, ["layer_pairs"])
+
+
+def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
+    write_cells(tmp_path, ["handwriting", "digits"], ["small"], [0, 1], folds=["0", "all"], layers=("stem", "head"))
+    run = RunParams(datasets=["digits"], models=["small"], folds=["all", 0], seeds=[1, 0])
+    galleries = read_galleries(tmp_path / "measures", run)
+    assert list(galleries) == [("digits", "small", fold, seed) for fold in ("all", "0") for seed in (1, 0)]
+    assert [len(table) for table in galleries.values()] == [0, 0, 3 * 20, 3 * 20]  # the raw pixels are a layer, too
+    first = galleries["digits", "small", "0", 1].iloc[0]
+    assert (first["layer"], first["sample_id"], first["neighbours"][-1]) == ("pixels", "unseen/0", "unseen/9")
+    assert list(read_all_thumbnails(tmp_path / "thumbnails", run)) == ["digits"]
+
+
+def test_a_gallery_that_is_missing_or_another_cells_is_named(grid, run):
+    cells = grid / f"measures/{SMALL}"
+    (cells / "1/gallery.parquet").write_bytes((cells / "0/gallery.parquet").read_bytes())
+    seal(cells / "1")
+    with pytest.raises(UserError, match=r"must be a gallery of .* seed 1, found one of .* seed 0; run the measure"):
+        read_galleries(grid / "measures", run)
+    (cells / "1/gallery.parquet").unlink()
+    seal(cells / "1")
+    with pytest.raises(UserError, match=r"seed 1: .*has no gallery: .*dvc repro measure@handwriting-small-0-1`"):
+        read_galleries(grid / "measures", run)
+
+
+def test_thumbnails_that_are_missing_are_named(grid, run):
+    (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
+    with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* run the prepare stage"):
+        read_all_thumbnails(grid / "thumbnails", run)
