@@ -30,6 +30,37 @@ def test_the_page_has_the_table_of_the_pilot(tmp_path: Path):
     assert copy.read_text() == PAGE.read_text()
 
 
+USES = {
+    "linear probe": "probe_accuracy",
+    "1-NN accuracy": "nn1_accuracy",
+    "k-NN purity": "knn_purity",
+    "MAP@R": "map_at_r",
+    "NMI": "nmi",
+}
+
+
+def test_the_page_has_what_rules_lose_by_each_score():
+    cells = pd.concat(map(pd.read_csv, sorted((ROOT / "docs/pilot/cells").glob("*.csv"))))
+    cells = cells.query("split == 'unseen' and step == 500 and depth >= 0")
+    curves = cells.pivot_table(index=["metric", "dataset", "fold"], columns="depth", values="value")
+    chosen = pd.Series(
+        {
+            (metric, dataset, fold): curves.loc[metric, dataset].drop(fold).mean().idxmax()
+            for metric, dataset, fold in curves.index
+        }
+    )
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith(tuple(f"| {name} | 0." for name in USES))]
+    assert len(rows) == len(USES)
+    for line, (name, metric) in zip(rows, USES.items(), strict=True):
+        own = curves.loc[metric]
+        choices = [chosen[metric], 7, round(2 / 3 * 8), 8, chosen["nmi"]]
+        losses = []
+        for choice in choices:
+            layers = pd.Series(choice, index=own.index)
+            losses.append((own.max(axis=1) - [own.at[fold, layer] for fold, layer in layers.items()]).mean())
+        assert line == f"| {name} | " + " | ".join(f"{loss:.3f}" for loss in losses) + " |"
+
+
 LABEL_FREE = {
     "the other folds": "other_folds",
     "last layer": "last_layer",
@@ -54,7 +85,7 @@ def test_the_page_has_what_label_free_choices_cost_in_the_pilots_first_seed():
     section = PAGE.read_text().partition("## What label-free scores say")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     assert {name for name, *_ in rows[2:]} == set(LABEL_FREE)
-    for name, _, _, calligraphy, cifar100 in rows[2:]:
+    for name, *_, calligraphy, cifar100 in rows[2:]:
         found = costs.loc[LABEL_FREE[name]]
         assert (calligraphy, cifar100) == (f"{found['calligraphy']:.3f}", f"{found['cifar100']:.3f}"), name
 
