@@ -88,15 +88,13 @@ from stages.prepare.params import StripesParams
 
 
 def list_stripes(raw: Path, params: StripesParams, seed: int, resources: ExitStack) -> Listing:
-    """List a grey image for each width and number."""
-    widths = range(1, params.widths + 1)
-    names = [(f"width{width}", number) for width in widths for number in range(20)]
-    return Listing(
-        [
-            Candidate(f"{label}/{number}", label, None, label, partial(Image.new, "L", (16, 16), number))
-            for label, number in names
-        ]
-    )
+    """List an image of one colour for each width and number."""
+    found = []
+    for width in range(1, params.widths + 1):
+        for number in range(40):
+            make = partial(Image.new, "RGB", (16, 16), (20 * width, 5 * number, 0))
+            found.append(Candidate(f"{width}/{number}", f"width{width}", None, str(width), make))
+    return Listing(found)
 ''',
     )
     params = "stages/prepare/params.py"

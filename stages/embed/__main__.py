@@ -11,13 +11,13 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 import argparse
 
 from stages.shared.stage_run.stage_run import StageRun
-from stages.embed.cell import library_versions, open_cell
+from stages.embed.cell import open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.files.digests import of_cell
 from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.devices import computing
+from stages.shared.networks.devices import computing, library_versions
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.settings.checkpoint_steps import CheckpointSteps
@@ -42,7 +42,7 @@ def main() -> None:
         params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
         seed, of = cell_seed(args.seed, args.fold), (args.dataset, args.model, args.fold, args.seed)
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
-        about = {"frozen": network.frozen, "versions": library_versions(network.library)}
+        about = {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
         facts = {"cell": watch.cell, "machine": computing(cell.embedder.accelerator)}
         kept = KeptShards(claim_work(run, facts, watch.say), watch.say)
         layers = cell.write(run.scratch(args.out), of_cell(of) | about, kept)

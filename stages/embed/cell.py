@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,6 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell as CellName
-
-DISTRIBUTIONS = {"open_clip": "open_clip_torch"}
-"""Names of network libraries on the package index, where they differ."""
 
 Left = list[tuple[ImageSet, list[Rows], int]]
 """Batches that are left of each set, from `batches_left`."""
@@ -199,8 +195,3 @@ def stored(values: NDArray[np.float32], name: str, step: int, dtype: str) -> NDA
         "a batch. Values above 65504 overflow with embed.dtype float16 (use float32) and with "
         "ACCELERATE_MIXED_PRECISION=fp16 (use bf16, or no); else training diverged: lower finetune.learning_rate"
     )
-
-
-def library_versions(library: str) -> dict[str, str]:
-    """Say which versions of torch and of the network's library computed the embeddings."""
-    return {name: version(DISTRIBUTIONS.get(name, name)) for name in ("torch", library)}

@@ -110,7 +110,10 @@ def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | Non
     index = item if item is not None else next(iter(found))
     output = found[index]
     layout = find_layout(output, channels_last=library.channels_last(module))
-    prefix = prefix_at(output.shape[1], known_prefix(module)) if layout == "tokens" else 0
+    try:
+        prefix = prefix_at(output.shape[1], known_prefix(module)) if layout == "tokens" else 0
+    except ValueError as error:
+        raise UserError(f"taps.layers: {path}: {error}; choose another module") from None
     return Tap(
         path=path,
         depth=depth,

@@ -52,7 +52,15 @@ def prefix_at(tokens: int, known: int) -> int:
 
     A network may add its class token late (PVT at its last stage, CaiT after its blocks): square images have a square
     number of patches, so that 50 tokens are 1 + 7 x 7, and 49 are 7 x 7.
+
+    Raises:
+        ValueError: they are no square grid and none is known by its name: a mean would take a class token in.
     """
+    if not known and not _is_square(tokens):
+        raise ValueError(
+            f"its {tokens} tokens must be a square grid of patches, or have before it a token of a name that is known "
+            f"({', '.join((*CLASS_TOKENS, *OTHER_TOKENS))})"
+        )
     return known if _is_square(tokens - known) or not _is_square(tokens) else 0
 
 

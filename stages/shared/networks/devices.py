@@ -6,7 +6,8 @@ They may move the last digits of a result, and nothing else; `ACCELERATE_MIXED_P
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import torch
@@ -40,9 +41,6 @@ def choose_device() -> Accelerator:
     return accelerator
 
 
-LIBRARIES = ("torch", "torchvision", "timm", "transformers", "open_clip_torch", "accelerate", "numpy", "zarr")
-
-
 def computing(accelerator: Accelerator) -> dict[str, object]:
     """List what of a machine and its installation may decide the last digits of a result, in plain values."""
     device = accelerator.device
@@ -51,7 +49,7 @@ def computing(accelerator: Accelerator) -> dict[str, object]:
         "precision": accelerator.mixed_precision,
         "threads": torch.get_num_threads(),
         "processor": [platform.machine(), processor_name(), torch.backends.cpu.get_cpu_capability()],
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": library_versions(*{name.partition(".")[0] for name in sys.modules}),
     }
 
 
@@ -62,8 +60,7 @@ def processor_name() -> str:
     return next((line for line in lines if line.startswith("model name")), platform.processor())
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
+def library_versions(*modules: str) -> dict[str, str]:
+    """Return the versions of the packages that these top-level modules come from, by module; of others nothing."""
+    packages = packages_distributions()
+    return {name: version(packages[name][0]) for name in sorted(modules) if name in packages}

@@ -246,6 +246,11 @@ def test_prefix_tokens(tokens: int, known: int, expected: int) -> None:
     assert prefix_at(tokens, known) == expected
 
 
+def test_tokens_that_may_hold_a_class_token_of_an_unknown_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="its 50 tokens must be a square grid of patches, or have before it a token"):
+        prefix_at(50, 0)
+
+
 def test_patterns() -> None:
     module = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()))
     assert expand(module, ["0", "1.*"]) == ["0", "1.0", "1.1", "1.2"]

@@ -1,10 +1,11 @@
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from stages.shared.networks.devices import choose_device
+from stages.shared.networks.devices import choose_device, computing, library_versions
 from stages.shared.runtime.errors import UserError
 
 
@@ -32,6 +33,19 @@ def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     assert dtype_under_autocast() == torch.bfloat16
+
+
+def test_versions_are_of_the_packages_that_modules_come_from_whatever_these_are_called():
+    assert library_versions("torch", "PIL", "stages", "sys") == {"PIL": version("pillow"), "torch": version("torch")}
+    assert library_versions("open_clip") == {"open_clip": version("open_clip_torch")}
+
+
+def test_a_run_goes_on_only_under_the_same_versions_of_all_that_is_imported(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    libraries = computing(choose_device())["libraries"]
+    assert isinstance(libraries, dict)
+    assert libraries.keys() >= {"torch", "accelerate", "numpy"}
+    assert "sys" not in libraries
 
 
 def test_a_precision_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPatch):
