@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.commands.check.sections import check_sections
-from stages.commands.cli import COMMANDS, STUDY_COMMANDS
+from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config
 from tests.reference.pages import fill
 from tests.reference.regions import regions
@@ -66,10 +66,9 @@ def test_every_link_make_target_and_module_exists(page: Path):
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
     for target in re.findall(r"\bmake ([a-z-]+)\b(?=`|\s+#|$)", text, flags=re.M):
         assert target in targets, f"{page.name} names make {target}"
-    for words in re.findall(r"^\s*whichlayer ((?:study )?[a-z]+)", code_of(text), flags=re.M):
-        group, _, name = words.rpartition(" ")
-        assert name in (STUDY_COMMANDS if group else [*COMMANDS, "study"]), f"{page.name} names whichlayer {words}"
-    for module in re.findall(r"python -m (stages[.\w]*|tests[.\w]*)", text):
+    for name in re.findall(r"^\s*whichlayer ([a-z]+)", code_of(text), flags=re.M):
+        assert name in COMMANDS, f"{page.name} names whichlayer {name}"
+    for module in re.findall(r"python -m ((?:stages|tests|docs)[.\w]*)", text):
         path = ROOT.joinpath(*module.rstrip(".").split("."))
         assert path.is_dir() or path.with_suffix(".py").exists() or module == "stages.NAME", f"{page.name}: {module}"
 
