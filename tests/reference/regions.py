@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import schema
+from stages.aggregate.report.regret import regret_section
 from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
@@ -21,10 +23,12 @@ from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.descriptions import of_class, of_constant
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
+from tests.reference.published import comparison_tables, correlation_table
 from tests.reference.replication import replication_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PILOT = DOCS / "pilot" / "results"
 
 SECTIONS = {
     "run": RunParams,
@@ -96,6 +100,10 @@ def regions() -> Iterator[tuple[str, str, str]]:
     for name, own in ANALYSIS_COLUMNS.items():
         yield "columns.md", f"{name}.csv", column_table(own, {}, ANALYSES, KEYS, METRIC)
     yield "paper.md", "replication", replication_table(DOCS / "study")
+    yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
+    yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
+    recommendations = schema.read_recommendations(PILOT / "recommendation.json")
+    yield "recommend.md", "regret", regret_section(pd.read_csv(PILOT / "regret.csv"), recommendations)
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
 
