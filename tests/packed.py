@@ -5,8 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.shared.images.image_store import MANIFEST_COLUMNS, PackedImages, Pixels, open_images
-from stages.shared.images.image_writer import write_fold, write_images
+from stages.shared.images.image_store import (
+    MANIFEST_COLUMNS,
+    PackedImages,
+    Pixels,
+    open_images,
+    write_fold,
+    write_images,
+)
 
 SEEN, UNSEEN = ("ash", "birch", "cedar"), ("date", "elm")
 

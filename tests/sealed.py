@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stages.shared.checkpoints.training_table import FORMAT as TRAINING_FORMAT
 from stages.shared.files.digests import DIGESTS, of_cell, write_digests
-from stages.shared.images.image_files import FORMAT, MANIFEST
+from stages.shared.images.image_store import FORMAT, MANIFEST
 from stages.shared.settings.params import Cell
 from stages.shared.tables.metric_table import finish_cell
 

@@ -1,11 +1,37 @@
-"""How much raw data may ask for, so that a small file does not fill memory or disk."""
+"""How much raw data may ask for, so that a small file does not fill memory or disk, and checks of archives."""
 
-from contextlib import ExitStack
-from typing import Annotated
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
 from stages.shared.settings.params import Params
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python built without it, which opens no .tar.xz
+    LZMAError = OSError  # type: ignore[misc,assignment]
+
+M = TypeVar("M")
+
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, OSError, EOFError, ValueError, KeyError),
+    *(RuntimeError, NotImplementedError, IndexError, OverflowError, MemoryError),
+)
+"""What the standard library's readers raise on archives that are damaged, encrypted or packed in an unknown way.
+
+`reading` sorts out what the machine lacks.
+"""
+
+FREE = 2**20
+"""Bytes that may be unpacked whatever the ratio."""
 
 
 class LimitsParams(Params):
@@ -34,3 +60,69 @@ class Resources(ExitStack):
     def __init__(self, limits: LimitsParams = DEFAULT_LIMITS) -> None:
         super().__init__()
         self.limits = limits
+
+
+@contextmanager
+def reading(archive: Path) -> Iterator[None]:
+    """Within, what Python raises on a damaged archive is an error that names it; what the machine lacks is not that."""
+    try:
+        yield
+    except BROKEN as error:
+        if explain(error):
+            error.add_note(str(archive))
+            raise
+        raise UserError(f"{archive}: the archive cannot be read ({error}); copy or pack it again") from None
+
+
+def check_count(archive: Path, count: int, most: int) -> None:
+    """Check how many members an archive has.
+
+    Raises:
+        UserError: more than the limit.
+    """
+    if count > most:
+        raise UserError(
+            f"{archive}: must have at most {most} files, found more; of data that you trust, set prepare.limits.files"
+        )
+
+
+def check_size(archive: Path, name: str, size: int, most: int) -> None:
+    """Check how large a member is, as its header says.
+
+    Raises:
+        UserError: larger than the limit, or less than nothing.
+    """
+    if size < 0:
+        raise UserError(f"{archive}: member {name!r} has a size below 0; the archive is damaged: copy or pack it again")
+    if size > most:
+        raise UserError(
+            f"{archive}: member {name!r} must have at most {most} bytes, found {size}; of data that you trust, set "
+            "prepare.limits.file_bytes"
+        )
+
+
+def check_ratio(what: str, size: int, packed: int, most: float) -> None:
+    """Check how much larger something is unpacked.
+
+    Raises:
+        UserError: more than the limit times its packed size, and more than a MiB.
+    """
+    if size > FREE and size > most * packed:
+        raise UserError(
+            f"{what}: must unpack to at most {most:g} times its {packed} bytes, found more, as a decompression bomb "
+            "does; of data that you trust, set prepare.limits.ratio"
+        )
+
+
+def by_path(archive: Path, members: Iterable[tuple[str, M]]) -> dict[str, M]:
+    """Collect members by their paths.
+
+    Raises:
+        UserError: two have one path, so that readers disagree about which of them counts.
+    """
+    found: dict[str, M] = {}
+    for path, member in members:
+        if path in found:
+            raise UserError(f"{archive}: member {path!r} is there twice; pack the archive again with one of them")
+        found[path] = member
+    return found

@@ -8,7 +8,6 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -16,20 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.candidates import Candidate, Listing, Split, Splits, unique_ids
-from stages.prepare.decode import pixel_limit
-from stages.prepare.decode_many import decode_many
+from stages.prepare.candidates import Candidate, Listing, Split, Splits, group_by_name, unique_ids
+from stages.prepare.decode import decode_many, pixel_limit
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
-from stages.prepare.folds import Fold, make_fold
-from stages.prepare.groups import group_by_name
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
 from stages.prepare.params import DatasetParams
-from stages.prepare.regular_files import check_regular
+from stages.prepare.raw_files import check_regular
 from stages.prepare.report import Report, Skipped, write_report
 from stages.prepare.sources import SOURCES
-from stages.prepare.splits import FoldPlan, check_sizes, plan_folds
-from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS
-from stages.shared.images.image_writer import write_fold, write_images
+from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
+from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError, errors_of
 
@@ -59,7 +54,7 @@ def prepare_dataset(
         images, skipped = _decode_all(_in_reading_order(listing.candidates, plan), scratch, params, dataset)
         images, duplicates = resolve_duplicates(images, params.on_duplicate)
         images.sort(key=lambda i: (i.candidate.label, i.candidate.sample_id))
-        folds = _kept(plan, images, params)
+        folds = without_dropped(plan, {image.candidate.sample_id for image in images}, params)
         pixels = _read_back(scratch, images, params.image_size)
         size, fill = params.image_size, params.fill
         write_images(out, pixels, _manifest(images), dataset=dataset, size=size, fill=fill)
@@ -89,26 +84,6 @@ def _in_reading_order(candidates: Sequence[Candidate], plan: FoldPlan) -> list[t
     for splits in plan.splits.values():
         split_of |= {c.sample_id: split for split in ("train", "test") for c in splits[split]}
     return [(c, split_of[c.sample_id]) for c in candidates if c.sample_id in split_of]
-
-
-def _kept(plan: FoldPlan, images: Sequence[DecodedImage], params: DatasetParams) -> dict[str, Splits]:
-    """Every fold's splits without the images that were left out.
-
-    Raises:
-        UserError: a class of a fold that was asked for has too few left.
-    """
-    ids = {image.candidate.sample_id for image in images}
-    folds: dict[str, Splits] = {}
-    for fold, splits in plan.folds:
-        kept = {split: [c for c in chosen if c.sample_id in ids] for split, chosen in splits.items()}
-        if made := make_fold(fold, params, plan.not_made, partial(_checked, kept, fold, params)):
-            folds[fold.name] = made
-    return folds
-
-
-def _checked(splits: Splits, fold: Fold, params: DatasetParams) -> Splits:
-    check_sizes(splits, fold, all_unseen=params.all_unseen)
-    return splits
 
 
 def _fold_table(images: Sequence[DecodedImage], splits: Splits) -> pd.DataFrame:

@@ -1,17 +1,89 @@
 """The files of `data/raw/<dataset>`, whether they lie in a folder, in an archive, or behind a symlink to either."""
 
 import os
+import stat
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from stages.prepare.archives import is_archive, open_archive
 from stages.prepare.file_names import is_clutter, utf8
-from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
+from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources, reading
+from stages.prepare.tar_files import TarFiles
+from stages.prepare.zip_files import ZipFiles
 from stages.shared.runtime.errors import UserError
 
 SOURCE_FILE = "source.json"
+SPECIAL = {
+    "a named pipe": stat.S_ISFIFO,
+    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    "a socket": stat.S_ISSOCK,
+}
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
+"""The first bytes of a zip archive with files, and of an empty one."""
+
+
+def is_archive(name: str) -> bool:
+    """Tell by its ending whether a file is an archive that can be read."""
+    return name.lower().endswith(ARCHIVES)
+
+
+def open_archive(path: Path, resources: Resources) -> TarFiles | ZipFiles:
+    """Open an archive and list its files, without unpacking it.
+
+    A compressed tar archive is read to its end, where its checksum stands; a file of a zip archive has a checksum of
+    its own, which is compared when it is read; a plain tar archive has none.
+
+    Args:
+        path: the archive.
+        resources: closes it, and has the limits.
+
+    Raises:
+        UserError: it is not an archive, is damaged, exceeds a limit, or has a member that points outside.
+    """
+    if not is_archive(path.name) and not is_archive(path.resolve().name):
+        raise UserError(f"{path}: must be a folder or an archive ({', '.join(ARCHIVES)})")
+    with reading(path), path.open("rb") as file:
+        is_zip = file.read(4) in ZIP_STARTS or (path.name.lower().endswith(".zip") and zipfile.is_zipfile(path))
+    return ZipFiles(path, resources) if is_zip else TarFiles(path, resources)
+
+
+def check_regular(raw: Path, *, links: bool = False) -> None:
+    """Check that a raw folder holds, or is, files and folders alone, as reading a pipe or a device may never end.
+
+    Nothing is opened. DVC hashes every file in it, hidden ones too.
+
+    Args:
+        raw: a folder, or a file.
+        links: refuse a link to nothing or in a circle, too, at which DVC ends with the system's words.
+
+    Raises:
+        UserError: naming a pipe, a device or a socket, or a link to one.
+    """
+    if not raw.is_dir():
+        _refuse_special(raw, links)
+        return
+    with os.scandir(raw) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                check_regular(Path(entry.path), links=links)
+            elif not entry.is_file(follow_symlinks=False):
+                _refuse_special(Path(entry.path), links)
+
+
+def _refuse_special(path: Path, links: bool) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if links and path.is_symlink():
+            raise UserError(f"{path}: is a link to {path.readlink()}: {error.strerror}; remove it") from None
+        return  # reading will say so
+    kind = next((kind for kind, found in SPECIAL.items() if found(mode)), None)
+    if kind:
+        link = f", through a link to {path.readlink()}" if path.is_symlink() else ""
+        raise UserError(f"{path}: must be a regular file, found {kind}{link}; remove it")
 
 
 class RawFiles(Protocol):

@@ -4,14 +4,14 @@ Every draw has a seed of its own, derived from the dataset's seed and from what 
 limit takes a subset of what a larger one takes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from stages.prepare.candidates import Candidate, Split, Splits, check_names, class_counts
+from stages.prepare.candidates import Candidate, Split, Splits, check_groups, check_names, class_counts, draw_groups
 from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
-from stages.prepare.groups import check_groups, draw_groups
 from stages.prepare.params import DatasetParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import ALL
@@ -72,6 +72,34 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
     ]
     alone = why_alone(ordered, folds[0][0])
     return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone)
+
+
+def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> dict[str, Splits]:
+    """Leave out of every fold the images that were dropped, and note in the plan which folds can then not be made.
+
+    Args:
+        plan: the folds as they were planned.
+        kept: ids of the images that were not dropped.
+        params: the dataset's entry.
+
+    Returns:
+        The splits of every fold, by its name.
+
+    Raises:
+        UserError: a class of a fold that was asked for has too few images left.
+    """
+    folds: dict[str, Splits] = {}
+    for fold, planned in plan.folds:
+        splits = {split: [c for c in candidates if c.sample_id in kept] for split, candidates in planned.items()}
+        make = partial(_checked, splits, fold, params)
+        if made := make_fold(fold, params, plan.not_made, make):
+            folds[fold.name] = made
+    return folds
+
+
+def _checked(splits: Splits, fold: Fold, params: DatasetParams) -> Splits:
+    check_sizes(splits, fold, all_unseen=params.all_unseen)
+    return splits
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from stages.prepare.file_names import has_clutter, hidden_folder, inside_archive
-from stages.prepare.limits import Resources
-from stages.prepare.members import by_path, check_count, check_ratio, check_size, reading
+from stages.prepare.limits import Resources, by_path, check_count, check_ratio, check_size, reading
 from stages.shared.runtime.errors import UserError
 
 READ_SIZE = 2**20  # bytes

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from stages.prepare.file_names import has_clutter, hidden_folder, inside_archive
-from stages.prepare.limits import Resources
-from stages.prepare.members import by_path, check_count, check_ratio, check_size, reading
+from stages.prepare.limits import Resources, by_path, check_count, check_ratio, check_size, reading
 from stages.shared.runtime.errors import UserError
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.prepare.archives import open_archive
 from stages.prepare.candidates import check_names, unique_ids
 from stages.prepare.decode import decode, pixel_limit
 from stages.prepare.limits import DEFAULT_LIMITS, Resources
 from stages.prepare.params import TableParams
+from stages.prepare.raw_files import open_archive
 from stages.prepare.sources.table import list_table
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.read_weights import read_file

@@ -14,8 +14,7 @@ from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpo
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS, Embeddings, Layer, open_embeddings
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.files.digests import of_cell
-from stages.shared.images.image_files import open_prepared, read_manifest
-from stages.shared.images.image_store import open_images
+from stages.shared.images.image_store import open_images, open_prepared, read_manifest
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.thumbnails import read_thumbnails

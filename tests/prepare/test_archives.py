@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.prepare.archives import open_archive
 from stages.prepare.limits import LimitsParams, Resources
+from stages.prepare.raw_files import open_archive
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain
 from tests.faults import archives

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.prepare import decode_many as module
-from stages.prepare.decode import BadImageError, decode
-from stages.prepare.decode_many import decode_many
+from stages.prepare import decode as module
+from stages.prepare.decode import BadImageError, decode, decode_many
 
 
 def encoded(number: int) -> bytes:
@@ -96,7 +95,7 @@ def test_without_the_memory_to_decode_an_image_it_is_not_called_damaged():
     """A process that may not reserve what an image takes; a damaged file may be whole for all that it can tell."""
     code = """
         import resource
-        from stages.prepare.decode_many import BYTES_OF_AN_IMAGE, decode_many
+        from stages.prepare.decode import BYTES_OF_AN_IMAGE, decode_many
         list(decode_many([lambda: b"P6 1 1 255 abc"], size=8, fit="pad", fill=7))  # libraries are loaded
         taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + BYTES_OF_AN_IMAGE // 2,) * 2)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.prepare.groups import group_by_name
+from stages.prepare.candidates import group_by_name
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import plan_folds
 from stages.shared.runtime.errors import UserError
@@ -57,7 +57,7 @@ def test_too_few_groups_for_the_fraction(writers):
 
 
 def test_an_expression_that_would_search_for_years_is_refused(make_candidates, monkeypatch):
-    monkeypatch.setattr("stages.prepare.groups.SECONDS", 0.1)
+    monkeypatch.setattr("stages.prepare.candidates.SEARCH_SECONDS", 0.1)
     candidates = make_candidates({"a" * 40: {None: 1}})
     with pytest.raises(UserError, match=r"\$x' must be searched within 0\.1 s, and was not in"):
         group_by_name(candidates, r"((?:a|aa)+)$x")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.prepare.regular_files import check_regular
+from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.errors import UserError
 
 

@@ -11,8 +11,7 @@ from PIL import Image
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
 from stages.prepare.thumbnails import LONGER_SIDE, MOST, choose_images, encode, make_thumbnails
-from stages.shared.images.image_store import MANIFEST_COLUMNS
-from stages.shared.images.image_writer import write_fold, write_images
+from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.tables.thumbnails import FILE, read_thumbnails
 from tests.packed import pack
 

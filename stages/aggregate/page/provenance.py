@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.shared.files.digests import Digests
-from stages.shared.images.image_files import MANIFEST, open_prepared, read_manifest
+from stages.shared.images.image_store import MANIFEST, open_prepared, read_manifest
 from stages.shared.settings.params import SECTIONS, RunParams
 
 COMMAND = "make repro"

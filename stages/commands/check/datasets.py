@@ -9,7 +9,7 @@ from stages.measure.analyses.registry import probing
 from stages.prepare.candidates import Splits, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import TorchvisionParams
-from stages.prepare.regular_files import check_regular
+from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import has_only_source_file, read_source_file
 from stages.prepare.splits import plan_folds
 from stages.shared.runtime.errors import UserError, errors_of

@@ -6,11 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image
-from stages.prepare.decode_many import read_content
+from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.limits import Resources
-from stages.prepare.raw_files import RawFiles, open_raw
-from stages.prepare.regular_files import check_regular
+from stages.prepare.raw_files import RawFiles, check_regular, open_raw
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.plain_text import CONTROL
 

@@ -14,7 +14,7 @@ from stages.commands.plan.cost import Cost
 from stages.commands.plan.images import Images
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.timer import Timer
-from stages.prepare.decode_many import decode_many
+from stages.prepare.decode import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
 from stages.shared.runtime.console import progress

@@ -6,10 +6,16 @@ import pandas as pd
 import pytest
 
 from stages.shared.files.digests import write_digests
-from stages.shared.images import image_writer as module
-from stages.shared.images.image_files import FORMAT
-from stages.shared.images.image_store import MANIFEST_COLUMNS, batch_rows, fold_files, open_images
-from stages.shared.images.image_writer import write_fold, write_images
+from stages.shared.images import image_store as module
+from stages.shared.images.image_store import (
+    FORMAT,
+    MANIFEST_COLUMNS,
+    batch_rows,
+    fold_files,
+    open_images,
+    write_fold,
+    write_images,
+)
 from stages.shared.runtime.errors import UserError
 from tests.faults.pickles import PICKLES, list_in_group, pickled_array
 from tests.packed import pack
