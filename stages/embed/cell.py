@@ -19,8 +19,8 @@ from stages.embed.taps.find import find_taps
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
-from stages.shared.networks.build import build_network
 from stages.shared.networks.devices import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError

@@ -14,9 +14,8 @@ from stages.finetune.resume_points import ResumePoints
 from stages.finetune.training_state import weights_hash
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.build import build_network
 from stages.shared.networks.devices import choose_device, computing
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.stage_run.kept_work import claim_work
 

@@ -24,8 +24,8 @@ from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpo
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.embeddings.embedding_writer import write_store_digests
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.build import build_network
 from stages.shared.networks.devices import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.stage_run.kept_work import KeptWork
 from tests.bench.cells import PARAMS, network_params, pack_noise

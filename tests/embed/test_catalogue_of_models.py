@@ -6,7 +6,7 @@ import pytest
 
 from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
-from stages.shared.networks.build import build_skeleton
+from stages.shared.networks.network import build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.settings.params import load, read_entry
 

@@ -1,7 +1,7 @@
 """What must hold of the grid's models: files of weights that are there, named layers that their networks have."""
 
 from stages.commands.config import Config
-from stages.shared.networks.weights_file import check_file
+from stages.shared.networks.params import check_file
 from stages.shared.runtime.errors import UserError
 
 
@@ -31,7 +31,7 @@ def check_layers(config: Config) -> None:
         if model.taps.layers == "default":
             continue
         from stages.embed.taps.find import find_taps  # torch takes seconds to import, and few grids name layers
-        from stages.shared.networks.build import build_skeleton
+        from stages.shared.networks.network import build_skeleton
 
         try:
             find_taps(build_skeleton(model.network, 2), model.network, model.taps)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
 from stages.commands.features.image_files import ImageFiles, refuse_unreadable
 from stages.prepare.decode import decode_many
-from stages.shared.networks.weights_only import without_advice
+from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.plain_text import plain

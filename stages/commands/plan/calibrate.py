@@ -27,8 +27,8 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.taps.find import find_taps
 from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams
-from stages.shared.networks.build import build_network
 from stages.shared.networks.devices import choose_device
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length
 from stages.shared.embeddings.embedding_writer import SAMPLES_PER_SHARD
-from stages.shared.networks.build import build_skeleton
+from stages.shared.networks.network import build_skeleton
 
 BYTES = {"float32": 4, "float16": 2}
 

@@ -14,7 +14,7 @@ import zarr
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from stages.shared.networks.weights_only import without_advice
+from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.errors import UserError
 
 SEEN_GROUP = "seen"

@@ -1,16 +1,30 @@
-"""A built network: the library's own module tree, and what callers need to know to feed and fine-tune it."""
+"""A network of one of four libraries, built from a params entry: the library's own module tree, and how to feed it.
 
-from collections.abc import Callable, Sequence
+Importing this imports torch, but no network library.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from traceback import walk_tb
+from types import ModuleType
 from typing import Annotated, cast
 
+import psutil
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
+from torch.nn.modules import module as registration
 
+from stages.shared.networks.hub import without_advice
 from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain
+from stages.shared.settings.seeding import child_seed
 
 Triple = tuple[float, float, float]
 
@@ -22,6 +36,12 @@ NORMALIZATION = {
     "std": (TypeAdapter(Annotated[list[Deviation], OfRGB]), "three numbers of 0.0001 to 10,000"),
 }
 """What an entry may give, and so a library or a hub's repository."""
+
+HEAD_STD = 0.02
+"""Standard deviation of a fresh head's weights: what transformers draws the paper's networks' classifiers from."""
+
+MOST_TENSORS = 20_000
+"""Parameters and buffers, each a tensor: the largest networks of the libraries have some thousands."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +100,6 @@ def in_head(name: str, head: Sequence[str]) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in head)
 
 
-HEAD_STD = 0.02
-"""Standard deviation of a fresh head's weights: what transformers draws the paper's networks' classifiers from."""
-
-
 def refresh_head(module: nn.Module, head: Sequence[str]) -> None:
     """Draw a fresh classification head for a library other than transformers: weights from N(0, 0.02), biases 0.
 
@@ -138,3 +154,127 @@ def _convolutional(module: nn.Module) -> bool:
     names = {type(m).__name__ for m in module.modules()}
     attention = any("Attention" in name and "Pool" not in name and "Squeeze" not in name for name in names)
     return spatial >= 4 and not attention
+
+
+def build_network(params: NetworkParams, classes: int, *, seed: int, load_weights: bool = True) -> Network:
+    """Build a network with a fresh head, in evaluation mode; the same for the same arguments.
+
+    Args:
+        params: the `network` part of a model's entry.
+        classes: number of outputs K, >= 1.
+        seed: root seed of the random weights (the head's, and all of them with `weights: {source: none}`). The global
+            random state is left as it was.
+        load_weights: False leaves the random weights and downloads none: a checkpoint is loaded into it afterwards.
+
+    Raises:
+        UserError: the name is unknown, the weights are not available or do not fit, the architecture does not take this
+            image size or `config`, or it is too large for this machine.
+    """
+    library = import_module(  # one library alone: each takes seconds to import
+        f"stages.shared.networks.{params.library}"
+    )
+    with torch.random.fork_rng(devices=[]), explain_failure(params), limited_size():
+        torch.default_generator.manual_seed(child_seed(seed, "weights"))
+        network = cast(Network, library.build(params, classes, load_weights=load_weights))
+        network.module.eval()
+        _check_output(network, params, classes)
+    return network
+
+
+def build_skeleton(params: NetworkParams, classes: int) -> Network:
+    """Build a network without memory for its weights (PyTorch's meta device): to count parameters and find layers.
+
+    The few architectures that compute with tensors while they are built (torchvision's RegNets) get real weights.
+    """
+    try:
+        with torch.device("meta"):
+            return build_network(params, classes, seed=0, load_weights=False)
+    except UserError as error:
+        if not isinstance(error.__cause__, NotImplementedError):
+            raise
+    return build_network(params, classes, seed=0, load_weights=False)
+
+
+@contextmanager
+def explain_failure(params: NetworkParams) -> Iterator[None]:
+    """Turn what a library raises for an architecture that cannot be into a UserError with the library's own words.
+
+    Want of memory, which torch raises as a RuntimeError, stays as it is, unless no such machine could hold the network.
+    So does a defect of this project, such as that it does not fit a library's version: its traceback is needed.
+    """
+    try:
+        yield
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if _is_defect(error) or (explain(error) and not exceeds_machine(error)):
+            error.add_note(f"network {params.name!r} of {params.library} on images of {params.image_size} px")
+            raise
+        overrides = f" with config {params.config}" if params.config else ""
+        raise UserError(
+            f"network {params.name!r} of {params.library} cannot be built and run on images of {params.image_size} px"
+            f"{overrides}: {type(error).__name__}: {without_advice(error)}; change image_size or config"
+        ) from error
+
+
+def _is_defect(error: Exception) -> bool:
+    """Return whether an error is not about the architecture, though libraries raise the same types for that.
+
+    It is not where a module lacks a name, or where this project's code raised it, be it within Python's own modules.
+    """
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        return True
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    packages = [name.partition(".")[0] for name in modules]
+    return [package for package in packages if package not in sys.stdlib_module_names][-1] == "stages"
+
+
+def _check_output(network: Network, params: NetworkParams, classes: int) -> None:
+    """Pass one black image through, so that an impossible image size fails here and not in the middle of a stage."""
+    with torch.inference_mode():
+        shape = tuple(network.logits(torch.zeros(1, 3, params.image_size, params.image_size)).shape)
+    if shape != (1, classes):
+        raise UserError(
+            f"network {params.name!r} of {params.library} must give (1, {classes}) logits for one image, found {shape}"
+        )
+
+
+@contextmanager
+def limited_size(bytes_limit: int | None = None, tensors_limit: int = MOST_TENSORS) -> Iterator[None]:
+    """Within, a module that is given more parameters and buffers than the limits is an error, before they are filled.
+
+    Args:
+        bytes_limit: of all modules together; by default what memory the machine has.
+        tensors_limit: of all modules together.
+
+    Raises:
+        UserError: a limit is exceeded.
+    """
+    most = psutil.virtual_memory().total if bytes_limit is None else bytes_limit
+    taken = count = 0
+
+    def add(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal taken, count
+        if tensor is None:
+            return
+        taken, count = taken + tensor.numel() * tensor.element_size(), count + 1
+        if taken > most or count > tensors_limit:
+            found = f"{taken / 1e9:,.1f} GB in {count:,}, and it is not finished"
+            raise UserError(
+                f"network: its weights must fit into the {most / 1e9:,.1f} GB of this machine's memory and be at most "
+                f"{tensors_limit:,} tensors, found {found}; take a smaller network, or smaller numbers in its config"
+            )
+
+    hooks = [
+        registration.register_module_parameter_registration_hook(add),
+        registration.register_module_buffer_registration_hook(add),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def exceeds_machine(error: Exception) -> bool:
+    """Whether torch found no memory for one tensor that is larger than what this machine has."""
+    wanted = re.search(r"tried to allocate (\d+) bytes", str(error))
+    return wanted is not None and int(wanted[1]) > psutil.virtual_memory().total

@@ -6,13 +6,11 @@ import open_clip.model
 from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
 
-from stages.shared.networks.hub import hub_access
+from stages.shared.networks.hub import hub_access, private
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.read_weights import read_file
 from stages.shared.networks.timm import convert_state
-from stages.shared.networks.verified import private
-from stages.shared.networks.weights import load_state
+from stages.shared.networks.weights import load_state, read_file
 from stages.shared.runtime.errors import UserError, nearest
 
 

@@ -1,11 +1,26 @@
-"""The `network` part of a model's params entry. Imports no network library, so that it is read at once."""
+"""The `network` part of a model's params entry. Imports no network library, so that it is read and checked at once."""
 
+import hashlib
 import re
+import stat
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Params
+
+SHOWN = 16
+"""Digits of a hash that a message gives."""
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class WeightsParams(Params):
@@ -143,3 +158,44 @@ class NetworkParams(Params):
                     f"{name!r} must be a plain name (letters, digits, `_`, `.`, `+`, `-`); nothing is loaded"
                 )
         return config
+
+
+def check_file(weights: WeightsParams) -> Path:
+    """Check a file of weights, without reading what it holds but for its hash.
+
+    Args:
+        weights: with `source: file`.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UserError: there is no such file, it is not a regular one, or `sha256` is missing or another's.
+    """
+    path = Path(str(weights.path))
+    try:
+        _check_regular(path)
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:  # a path with a null byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"weights.path: must be a safetensors or torch file that can be read, found at {path}: {reason}; "
+            "correct the path, or put the file there"
+        ) from None
+    line = f'sha256: "{found[:SHOWN]}"'
+    if weights.sha256 is None:
+        raise UserError(f"weights.sha256 is missing: a cell depends on what {path} holds; add it to the entry: {line}")
+    if not found.startswith(weights.sha256):
+        raise UserError(
+            f"weights.sha256: {path} must have a SHA-256 that begins with {weights.sha256}, found {found[:SHOWN]}: its "
+            f"content has changed; put the former file back, or take this one: {line}"
+        )
+    return path
+
+
+def _check_regular(path: Path) -> None:
+    mode = path.stat().st_mode  # of what a link points to; opening a FIFO would wait for ever
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "something else")
+        raise UserError(f"weights.path: {path} must be a regular file, found {kind}; name a file of weights")

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from stages.shared.networks.hub import hub_access, require_torch_file
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.read_weights import read_file, read_package
-from stages.shared.networks.weights import fits, load_state, rename_by_order
+from stages.shared.networks.weights import fits, load_state, read_file, read_package, rename_by_order
 from stages.shared.runtime.errors import UserError, nearest
 
 

@@ -13,8 +13,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 from stages.shared.networks.hub import hub_access, require_torch_file
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.read_weights import read_file
-from stages.shared.networks.weights import load_state
+from stages.shared.networks.weights import load_state, read_file
 from stages.shared.runtime.errors import UserError, nearest
 
 INCEPTION = ("googlenet", "inception_v3")

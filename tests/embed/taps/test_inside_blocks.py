@@ -13,8 +13,7 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.tap import Tap
-from stages.shared.networks.build import build_network
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 

@@ -14,8 +14,7 @@ from stages.embed.layers import pooled_layers
 from stages.embed.params import Pooling, TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.tap import Tap
-from stages.shared.networks.build import build_network
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 
 torch.set_num_threads(1)

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages.shared.networks.build import build_network, build_skeleton
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES, Architecture
 from stages.shared.runtime.errors import UserError

@@ -15,8 +15,8 @@ from huggingface_hub import constants
 from safetensors.torch import save
 
 from stages.shared.networks import hub as hub_module
-from stages.shared.networks.build import build_network
 from stages.shared.networks.hub import hub_access, require_weights
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from tests.serving import serving

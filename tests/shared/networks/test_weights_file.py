@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.networks.hub import require_weights
-from stages.shared.networks.params import NetworkParams, WeightsParams
-from stages.shared.networks.weights_file import check_file
+from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
 from stages.shared.runtime.errors import UserError
 
 CONTENT = b"weights"

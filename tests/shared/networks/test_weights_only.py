@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from stages.commands.cut.export import load_program
-from stages.shared.networks.hub import hub_access
-from stages.shared.networks.weights_only import FORBID, FORCE, weights_only, without_advice
+from stages.shared.networks.hub import FORBID, FORCE, hub_access, weights_only, without_advice
 from tests.faults.pickles import Evil
 
 torch.set_num_threads(1)
