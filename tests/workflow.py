@@ -143,7 +143,7 @@ def tiny_params(workflow: Workflow, datasets: Iterable[str], models: Iterable[st
             "measure.refits.halves": 4,
             "measure.probe.folds": 2,
             "measure.extra.metrics": [],  # and few figures: aggregate runs in nearly every test
-            "measure.analyses": ["class_subsets"],
+            "measure.analyses": ["k_sensitivity"],
             "embed.train_per_class": 0,
             "embed.corruptions.kinds": [],
         }

@@ -106,8 +106,6 @@ class EmbeddedSplit:
         self.copies = dict(copies or {})
         self.scored: dict[str, Score] = {}
         """Scores that were computed, by name."""
-        self.without_class: dict[str, Float64] = {}
-        """Scores that were fitted again without each class, (K,) by name."""
         self._rotated = rotated
 
     @cached_property

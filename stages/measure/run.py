@@ -113,15 +113,12 @@ def _score_layer(cell: Cell, job: Job) -> Result:
 
 
 def refit_split(cell: Cell, split: EmbeddedSplit, names: Sequence[str]) -> Refits:
-    """Fit scores of the unseen split again, and keep those without a class for the analyses."""
+    """Fit scores of the unseen split again."""
     settings, refits = split.settings, cell.params.refits
     halves_search = Search(refits.starts, refits.polished, settings.search.seed)
     refit_settings = RefitSettings(settings.search, halves_search, settings.few_shot_seed)
     rotated = split.rotated if set(names) & set(FROM_CLUSTERS) else None
-    found = refit(split.X, split.y, cell.halves, names, refit_settings, rotated=rotated)
-    if len(found.without):
-        split.without_class.update(zip(names, found.without.T, strict=True))
-    return found
+    return refit(split.X, split.y, cell.halves, names, refit_settings, rotated=rotated)
 
 
 def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:

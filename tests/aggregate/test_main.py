@@ -171,7 +171,7 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
     summary = pd.read_csv(grid / "results/summary.csv")
     assert summary["unseen"].notna().all()
     assert summary[["ci_images_low", "lead", "tied_images", "accuracy_ci_images_low"]].isna().all(axis=None)
-    assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 5
+    assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 4
 
 
 def test_fold_all_says_nothing_of_generalization(tmp_path, monkeypatch):

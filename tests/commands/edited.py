@@ -17,7 +17,7 @@ GRID = {
     "run.folds": [0],
     "finetune.steps": [0, 50, 100],
     "embed.corruptions.kinds": ["blur", "noise", "contrast", "rotation"],
-    "measure.analyses": ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"],
+    "measure.analyses": ["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"],
 }
 """What tests count on, whatever the default grid is."""
 

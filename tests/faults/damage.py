@@ -119,7 +119,7 @@ ARTIFACTS = [
         f"{MEASURES}/images.parquet",
         f"{MEASURES}/refits.parquet",
         f"{MEASURES}/gallery.parquet",
-        f"{MEASURES}/class_subsets.csv",
+        f"{MEASURES}/k_sensitivity.csv",
         f"{MEASURES}/digests.json",
     ),
 ]

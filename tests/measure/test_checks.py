@@ -79,7 +79,7 @@ def test_analyses_of_what_was_not_embedded_name_both_remedies(tmp_path, train, c
 
 
 def test_nothing_embedded_at_the_last_step_alone_is_enough_for_the_other_analyses(store):
-    check_params(store, params(analyses=["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs"]))
+    check_params(store, params(analyses=["seen_matched", "k_sensitivity", "layer_pairs"]))
     with pytest.raises(UserError, match=r"or take ood out of measure\.analyses"):
         check_params(store, params(analyses=["ood"]))
 

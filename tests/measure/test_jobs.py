@@ -50,9 +50,9 @@ def test_further_scores_are_computed_at_their_own_steps(store):
 
 
 def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
-    every = ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"]
+    every = ["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"]
     assert analyses_of("test", params(analyses=every)) == ("k_sensitivity", "corruptions")
-    assert analyses_of("unseen", params(analyses=every)) == ("class_subsets", "seen_matched", "k_sensitivity", "ood")
+    assert analyses_of("unseen", params(analyses=every)) == ("seen_matched", "k_sensitivity", "ood")
     jobs = plan_jobs(store, params(analyses=every))
     with_analyses = {(job.step, job.layer.name) for job in jobs if job.analyses}
     assert with_analyses == {(0, "pixels"), (10, "stem"), (10, "stem@max"), (10, "blocks.0")}

@@ -15,7 +15,7 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import settings_of
-from stages.measure.metric_names import BETTER, LABEL_FREE
+from stages.measure.metric_names import BETTER
 from stages.measure.metrics import METRICS
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import open_embeddings
@@ -234,7 +234,6 @@ def read_last(whole, **where):
 def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(whole):
     names = sorted(path.name for path in (whole / "out").iterdir())
     assert names == [
-        "class_subsets.csv",
         "clusterings.csv",
         "digests.json",
         "gallery.parquet",
@@ -299,12 +298,6 @@ def test_images_hold_contributions_of_further_scores_and_distances_of_the_last_s
 
 
 def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
-    subsets = pd.read_csv(whole / "out" / "class_subsets.csv", keep_default_na=False)
-    assert subsets.columns.tolist() == [
-        *("step", "split", "layer", "depth", "pooling", "metric", "left_out", "n_classes", "value"),
-    ]
-    assert set(zip(subsets["step"], subsets["split"], strict=True)) == {(10, "unseen")}
-    assert len(subsets) == 4 * (1 + 4 + 6) * (len(METRICS) - len(LABEL_FREE))  # layers, sets, scores
     clusters = pd.read_csv(whole / "out" / "k_sensitivity.csv")
     assert clusters.columns.tolist() == ["step", "split", "layer", "depth", "pooling", "clusters", "nmi", "ami"]
     counts = {"test": [2, 3, 4, 5, 6], "unseen": [2, 3, 4, 5, 6, 8]}
@@ -346,20 +339,6 @@ def test_refits_are_scores_of_what_they_say(whole):
         assert values[str(number)] == pytest.approx(silhouette_score(X[half], labels[half]))
     kept = labels != "unseen2"
     assert values["unseen2"] == pytest.approx(silhouette_score(X[kept], labels[kept]))
-
-
-def test_class_subsets_and_refits_agree(whole):
-    subsets = pd.read_csv(whole / "out" / "class_subsets.csv", keep_default_na=False)
-    keys = ["step", "layer", "depth", "pooling", "metric"]
-    ours = subsets[subsets["left_out"] == "unseen1"].set_index(keys)["value"]
-    theirs = read_refits(whole / "out").query("part == 'unseen1'").set_index(keys)["value"]
-    shared = theirs[theirs.index.isin(ours.index)]
-    assert len(shared) == 4 * 3
-    assert (ours.reindex(shared.index) == shared).all()
-    whole_split = subsets[subsets["left_out"] == ""].set_index(keys)["value"]
-    layers = read_last(whole, split="unseen", step=10).set_index(keys)["value"]
-    assert len(whole_split) == 4 * (len(METRICS) - len(LABEL_FREE))
-    assert (whole_split == layers.reindex(whole_split.index)).all()
 
 
 @pytest.mark.parametrize(
@@ -408,20 +387,6 @@ def test_analyses_need_what_they_look_at_before_any_work(tmp_path):
     assert done.returncode == 2
     assert "'ood' needs embed.train_per_class to be more than 0, but embedded are the images test" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_two_unseen_classes_are_said_to_be_too_few_to_leave_one_out(tmp_path):
-    write_store(tmp_path / "store", steps=(0,))
-    write_params(
-        tmp_path / "params.yaml",
-        steps=(0,),
-        metrics=["nn1_accuracy", "few_shot_accuracy_1"],
-        analyses=["class_subsets"],
-    )
-    done = measure(tmp_path, "--workers", "1")
-    assert done.returncode == 0
-    assert "class_subsets: the split 'unseen' has 2 classes, so that none can be left out" in done.stderr
-    assert pd.read_csv(tmp_path / "out" / "class_subsets.csv")["left_out"].isna().all()
 
 
 def spoil(X):
@@ -483,7 +448,7 @@ def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_p
     write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES), refits=refits)
     done = measure(tmp_path, cell=[*CELL[:5], "all", *CELL[6:]])
     assert done.returncode == 0, done.stderr
-    assert "class_subsets, seen_matched, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
+    assert "seen_matched, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
     assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
     rows = read_records(tmp_path / "out" / "layers.csv")
     assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test", "blur_1", "noise_3"})

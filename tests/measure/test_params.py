@@ -62,7 +62,7 @@ def test_steps_are_chosen_by_word_or_list(steps, expected):
         ),
         ({"extra": {"metrics": [], "steps": "last"}}, r"measure\.extra\.steps.*found 'last'"),
         ({"extra": {"metrics": []}}, r"measure\.extra\.steps is missing"),
-        ({"analyses": ["class_subset"]}, "unknown analysis 'class_subset': did you mean 'class_subsets'"),
+        ({"analyses": ["k_sensitvity"]}, "unknown analysis 'k_sensitvity': did you mean 'k_sensitivity'"),
         ({"analyses": ["ood", "ood"]}, r"analyses must not repeat a name"),
         ({"analyses": None}, r"measure\.analyses: Input should be a valid list"),
         ({"metrics": ["knn_purty"]}, "did you mean 'knn_purity'"),

@@ -44,7 +44,6 @@ class Analysis:
 
 
 ANALYSES = {
-    "class_subsets": Analysis((UNSEEN,)),
     "seen_matched": Analysis((UNSEEN, SEEN)),
     "k_sensitivity": Analysis(),
     "layer_pairs": Analysis(whole_network=True),

@@ -8,8 +8,7 @@ refits.parquet  one row per step, layer, pooling, score and part of the unseen i
 digests.json    of all files of the cell (`stages.shared.files.digests`)
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +79,12 @@ HEAD = "head"
 _PAIR = {f"{name}_{end}": ROW_KEYS[name] for end in "ab" for name in ("layer", "depth", "pooling")}
 
 ANALYSIS_TABLES = {
-    "class_subsets": {**ROW_KEYS, "metric": TEXT, "left_out": TEXT, "n_classes": INTEGER, "value": FLOAT},
     "k_sensitivity": {**ROW_KEYS, "clusters": INTEGER, "nmi": FLOAT, "ami": FLOAT},
     "layer_pairs": {"step": INTEGER, "split": TEXT, **_PAIR, "cka": FLOAT},
 }
 """Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
 
 Attributes:
-    left_out: names of the unseen classes left out, joined by `;` (a `;` in a name follows a backslash); empty: none.
-    n_classes: how many are left.
     clusters: how many k-means made.
     nmi, ami: with the classes.
     layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`.
@@ -219,13 +215,3 @@ def read_refits(folder: Path) -> pd.DataFrame:
 def analysis_path(folder: Path, analysis: str) -> Path:
     """Where the table of an analysis lies, or would lie, in a cell's folder."""
     return folder / f"{analysis}.csv"
-
-
-def join_classes(names: Iterable[str]) -> str:
-    r"""Join names by `;`, which stands in a name as `\;`, and `\` as `\\`, so that no two sets of names look alike."""
-    return ";".join(name.replace("\\", r"\\").replace(";", r"\;") for name in names)
-
-
-def split_classes(joined: str) -> list[str]:
-    """Take apart what `join_classes` joined; no name of an empty text."""
-    return [re.sub(r"\\(.)", r"\1", name) for name in re.findall(r"(?:\\.|[^\\;])+", joined)]

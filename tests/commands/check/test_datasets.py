@@ -36,7 +36,7 @@ def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
     with pytest.raises(UserError, match=r"datasets\.mine: .*folds, 5, in the split 'test', found 3 of class 'a'; add"):
         check_classes(mine({}), tmp_path / "small")
     assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: o"]
-    without = {"measure.metrics": ["nmi"], "measure.analyses": ["class_subsets"]}
+    without = {"measure.metrics": ["nmi"], "measure.analyses": ["k_sensitivity"]}
     check_classes(mine(without), tmp_path / "small")
 
 

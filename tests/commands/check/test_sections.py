@@ -136,4 +136,4 @@ def test_analyses_of_seen_images_need_them(name: str):
 def test_small_classes_are_accepted_without_the_probe():
     changes = {"datasets.handwriting.test": 4, "measure.metrics": NO_PROBE}
     assert "and corruptions out of" in message(changes)
-    check({**changes, "measure.analyses": ["class_subsets"]})
+    check({**changes, "measure.analyses": ["k_sensitivity"]})

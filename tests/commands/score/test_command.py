@@ -20,9 +20,9 @@ from tests.commands.score.made import arrays, with_seen, write_npz, write_zarr
 from tests.measure.synthetic import DEFAULT, write_params, write_pictures, write_store
 
 ROOT = Path(__file__).parents[3]
-ANALYSES = ["class_subsets", "seen_matched", "k_sensitivity", "layer_pairs", "ood"]
+ANALYSES = ["seen_matched", "k_sensitivity", "layer_pairs", "ood"]
 AGGREGATE = {"main_metric": "nmi", "accuracy_margin": 0.05}
-TABLES = ["layers.csv", "clusterings.csv", "images.parquet", "refits.parquet", "class_subsets.csv", "layer_pairs.csv"]
+TABLES = ["layers.csv", "clusterings.csv", "images.parquet", "refits.parquet", "layer_pairs.csv"]
 
 
 def params_file(path: Path, **changes) -> Path:

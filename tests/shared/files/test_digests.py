@@ -85,7 +85,7 @@ def test_a_file_that_was_not_written_is_seen(folder: Path, name: str):
 
 
 def test_a_file_that_neither_was_written_nor_is_there_passes(folder: Path):
-    read(folder).check("class_subsets.csv")
+    read(folder).check("k_sensitivity.csv")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,10 @@ from stages.shared.tables.metric_table import (
     KEYS,
     REFIT_COLUMNS,
     concat_records,
-    join_classes,
     read_analysis,
     read_records,
     read_refits,
     row_keys,
-    split_classes,
     write_analysis,
     write_records,
     write_refits,
@@ -159,13 +156,13 @@ def test_rows_are_named_by_the_layer_or_the_head():
 
 
 def test_the_table_of_an_analysis_comes_back_with_its_types(tmp_path: Path):
-    row = row_keys(50, "unseen", "007", 1, "mean") | {"metric": "nmi", "left_out": "NA", "n_classes": 4, "value": 1}
-    write_analysis(tmp_path / "new", "class_subsets", [row, row | {"left_out": ""}])
-    found = read_analysis(tmp_path / "new", "class_subsets")
-    assert found["left_out"].tolist() == ["NA", ""]
-    assert found["layer"].tolist() == ["007", "007"]
-    assert found["value"].tolist() == [1.0, 1.0]
-    assert (str(found["n_classes"].dtype), str(found["value"].dtype)) == ("Int64", "float64")
+    row = row_keys(50, "unseen", "007", 1, "NA") | {"clusters": 4, "nmi": 1, "ami": 0.5}
+    write_analysis(tmp_path / "new", "k_sensitivity", [row, row | {"pooling": ""}])
+    table = read_analysis(tmp_path / "new", "k_sensitivity")
+    assert table["pooling"].tolist() == ["NA", ""]
+    assert table["layer"].tolist() == ["007", "007"]
+    assert table["nmi"].tolist() == [1.0, 1.0]
+    assert (str(table["clusters"].dtype), str(table["nmi"].dtype)) == ("Int64", "float64")
 
 
 @pytest.mark.parametrize("analysis", ANALYSIS_TABLES)
@@ -182,17 +179,6 @@ def test_a_damaged_table_of_an_analysis_says_what_to_run(tmp_path: Path):
     (tmp_path / "k_sensitivity.csv").write_text(f"{header}\n50,unseen,a,0,mean,five,0.5,0.5\n")
     with pytest.raises(UserError, match=r"must be a table of k_sensitivity, found it damaged .*five.* measure stage"):
         read_analysis(tmp_path, "k_sensitivity")
-
-
-NAMES = ["a", "b c", "a;b", "a\\", "\\", ";", "a\\;b", "b;", "\\;"]
-
-
-def test_joined_names_of_classes_are_told_apart_and_split_again():
-    assert join_classes(["a", "b c"]) == "a;b c"
-    assert join_classes(["a;b"]) == r"a\;b"
-    sets = [some for count in range(4) for some in combinations(NAMES, count)]
-    assert len({join_classes(some) for some in sets}) == len(sets)
-    assert [tuple(split_classes(join_classes(some))) for some in sets] == sets
 
 
 def test_refits_come_back_as_they_were_written(tmp_path):
