@@ -38,7 +38,10 @@ def main() -> None:
         pictures = Pictures(read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid))
         figures, size = write_results(run.scratch(args.out), results, about, pictures)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
-    watch.done(f"{scores}, {figures} figures, a page of {size / 1e6:.1f} MB{results.note}")
+    watch.done(
+        f"{scores}, {figures} figures, a page of {size / 1e6:.1f} MB{results.note}",
+        **run.logged,
+    )
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(args.out)}\n", flush=True)
 

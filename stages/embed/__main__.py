@@ -50,7 +50,9 @@ def main() -> None:
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "
         f"{sum(len(chosen.rows) for chosen in cell.last_step_sets)} more at the last"
-        + "".join(f"; left out: {phrase}" for phrase in left_out)
+        + "".join(f"; left out: {phrase}" for phrase in left_out),
+        **run.logged,
+        images=len(cell.rows),
     )
 
 

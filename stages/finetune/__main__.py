@@ -48,7 +48,11 @@ def main() -> None:
         finish_checkpoints(weights, (args.dataset, args.model, args.fold, args.seed))
         history.write(history_file, dataset=args.dataset, model=args.model, fold=args.fold, seed=args.seed)
     kept = len(params.kept(frozen=network.frozen))
-    watch.done(f"{kept} {'checkpoint' if kept == 1 else 'checkpoints'}, {history.summary()}")
+    watch.done(
+        f"{kept} {'checkpoint' if kept == 1 else 'checkpoints'}, {history.summary()}",
+        **run.logged,
+        images=len(images.rows("train")) + len(images.rows("test")),
+    )
 
 
 def parse_args() -> argparse.Namespace:

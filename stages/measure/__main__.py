@@ -54,7 +54,8 @@ def main() -> None:
         finish_cell(run.scratch(args.out), store.cell)
     for note in [*left_out, *notes(store, params, measured.results)]:
         print(f"measure: {note}", file=sys.stderr)
-    watch.done(f"{rows} scores of {len(jobs)} embeddings")
+    counts = {"images": len(store.samples), "classes": store.samples["label"].nunique(), "layers": len(store.layers)}
+    watch.done(f"{rows} scores of {len(jobs)} embeddings", **run.logged, **counts)
 
 
 def parse_args() -> argparse.Namespace:

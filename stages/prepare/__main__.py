@@ -46,7 +46,7 @@ def main() -> None:
         make_thumbnails(prepared, thumbnails, list(report.images), seed, args.dataset)
     for note in report.notes():
         print(plain(f"prepare {args.dataset}: {note}"), file=sys.stderr, flush=True)
-    watch.done(f"{report.summary()} in {args.out}")
+    watch.done(f"{report.summary()} in {args.out}", **run.logged)
 
 
 if __name__ == "__main__":

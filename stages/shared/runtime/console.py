@@ -1,6 +1,5 @@
 """What a stage says to the person who runs it: errors, progress, and one closing line."""
 
-import json
 import logging
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
+from stages.shared.runtime.durations import log_duration
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.plain_text import plain
 from stages.shared.runtime.processes import kill_children
@@ -55,22 +55,20 @@ class Stopwatch:
         """Print `stage cell: message`."""
         print(plain(f"{self.stage} {self.cell}".strip() + f": {message}"), flush=True)
 
-    def done(self, message: str) -> None:
+    def done(self, message: str, **work: object) -> None:
         """Print `stage cell: message, 1.2 s` and append the duration to the log, if there is one.
 
         The outputs are whole by then: a log that cannot be written is a warning.
 
         Args:
             message: what was written and how many items it holds.
+            **work: what decides how long it takes: the stage's `parameters`, and counts such as `images`.
         """
         seconds = time.monotonic() - self.began
         self.say(f"{message}, {seconds:.1f} s")
         if self.log is not None:
-            row = {"stage": self.stage, "cell": self.cell, "seconds": round(seconds, 2)}
             try:
-                self.log.parent.mkdir(parents=True, exist_ok=True)
-                with self.log.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                log_duration(self.log, self.stage, self.cell, seconds, work)
             except OSError as error:
                 said = f"warning: {self.log}: the duration could not be written ({error.strerror}); the result is whole"
                 print(plain(said), file=sys.stderr, flush=True)

@@ -118,6 +118,7 @@ def claim_work(run: StageRun, facts: Mapping[str, object], say: Callable[[str], 
             say(f"starts anew: an earlier run's work cannot be used, since {reason}; it is removed")
         if left.exists():
             remove(left)
+    run.resumed = work.progress is not None
     return work
 
 

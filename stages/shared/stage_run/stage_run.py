@@ -72,6 +72,8 @@ class StageRun:
         self._text = params.read_bytes() if params.is_file() else b""
         self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
         self._replace, self._resumable, self._mixed = replace, resumable, False
+        self.resumed = False
+        """Whether it goes on from the work of an earlier run."""
         self._folders = {path: partial_path(path) for path in writes}
         self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
         if resumable:
@@ -93,12 +95,22 @@ class StageRun:
         return [*leftovers(next(iter(self._folders))), *find_finished()]
 
     @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters that the stage reads, as they were at the start, in plain values by dotted name."""
+        tree = YAML(typ="safe", pure=True).load(self._text)
+        return {key: value_at(tree, key) for key in self._keys}
+
+    @property
+    def logged(self) -> dict[str, object]:
+        """What the log of durations has of a run, so that another can be compared with it."""
+        return {"parameters": self.parameters, **({"resumed": True} if self.resumed else {})}
+
+    @property
     def facts(self) -> dict[str, object]:
         """What determines the result, as it was at the start, in plain values: code, parameters, inputs."""
-        tree = YAML(typ="safe", pure=True).load(self._text)
         code = {name: sha for name, sha in CODE_AT_START.items() if decides(name, self._stage)}
         inputs = {name: str(state) for found in self._inputs.values() for name, state in found.items()}
-        return {"code": code, "parameters": {key: value_at(tree, key) for key in self._keys}, "inputs": inputs}
+        return {"code": code, "parameters": self.parameters, "inputs": inputs}
 
     def __enter__(self) -> Self:
         """Return the run itself."""

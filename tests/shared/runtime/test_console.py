@@ -1,4 +1,3 @@
-import json
 import os
 import re
 import signal
@@ -11,6 +10,7 @@ import pytest
 
 from stages.shared.runtime import console
 from stages.shared.runtime.console import Stopwatch, progress, run_main, stop_on_signals
+from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.runtime.errors import UserError, nearest
 
 
@@ -60,9 +60,25 @@ def test_the_stopwatch_prints_one_line_and_logs_the_duration(
 ):
     monkeypatch.setattr(console, "time", Clock(100.0, 101.26))
     log = tmp_path / "new" / "durations.jsonl"
-    Stopwatch("embed", "handwriting-lite0-0", log).done("12 images")
+    Stopwatch("embed", "handwriting-lite0-0", log).done("12 images", images=12, parameters={"embed": {"dtype": 1}})
     assert capsys.readouterr().out == "embed handwriting-lite0-0: 12 images, 1.3 s\n"
-    assert json.loads(log.read_text()) == {"stage": "embed", "cell": "handwriting-lite0-0", "seconds": 1.26}
+    (row,) = read_durations(log)
+    assert (row["stage"], row["cell"], row["seconds"]) == ("embed", "handwriting-lite0-0", 1.26)
+    assert (row["images"], row["parameters"]) == (12, {"embed": {"dtype": 1}})
+    assert 2**24 < row["memory"] < 2**36
+    assert row["machine"] == machine(os.environ)
+
+
+def test_runs_are_of_one_machine_if_the_same_threads_and_gpus_are_theirs():
+    assert machine({"PATH": "/a"}) == machine({})
+    assert machine({"OMP_NUM_THREADS": "1"}) != machine({})
+    assert machine({"CUDA_VISIBLE_DEVICES": ""}) != machine({})
+
+
+def test_lines_that_a_full_disk_cut_are_passed_over(tmp_path: Path):
+    assert read_durations(tmp_path / "none") == ()
+    (tmp_path / "log").write_text('{"stage": "embed", "cell": "c", "seconds": 1.5}\n{"stage": "me')
+    assert read_durations(tmp_path / "log") == ({"stage": "embed", "cell": "c", "seconds": 1.5},)
 
 
 def test_a_log_that_cannot_be_written_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
