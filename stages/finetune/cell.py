@@ -10,8 +10,7 @@ from stages.shared.stage_run.stage_run import StageRun
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
-from stages.finetune.resume_points import ResumePoints
-from stages.finetune.training_state import weights_hash
+from stages.finetune.resume_points import ResumePoints, weights_hash
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.devices import choose_device, computing

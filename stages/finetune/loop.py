@@ -20,8 +20,7 @@ from torch.optim import AdamW, Optimizer
 
 from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
-from stages.finetune.resume_points import ResumePoints
-from stages.finetune.training_state import TrainingState
+from stages.finetune.resume_points import ResumePoints, TrainingState
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import draw_angles
@@ -67,53 +66,55 @@ class FineTuning:
             UserError: loss or logits became NaN or infinite, or the network cannot train on a last batch of one image.
         """
         self._check_last_batch()
-        self.network.module.requires_grad_(True)
+        module, params, last = self.network.module, self.params, self.params.steps[-1]
+        module.requires_grad_(True)
         self.network.move(self.accelerator.device)
-        state = self._initial_state()
+        optimizer = self.accelerator.prepare(make_optimizer(module, params))
+        history = History()
+        state = TrainingState(module, optimizer, torch.Generator(), self.accelerator, history)
         taken = points.restore(state) if points else 0
         if taken == 0:
-            self._begin(state, save)
-        for step, rows, pixels in self._batches(taken):
-            self._step(step, state, rows, pixels)
-            checkpoint = self._after_step(step, state.history, save)
-            if points and step < self.params.steps[-1]:
-                points.after_step(step, state, last=self.params.steps[-1], checkpoint=checkpoint)
-        return state.history
+            if 0 in params.steps:
+                self._checkpoint(0, history, save)
+            torch.manual_seed(child_seed(self.seed, "finetune", "dropout"))
+            state.angles.manual_seed(child_seed(self.seed, "finetune", "rotation"))
+        batches = islice(training_batches(self.images.rows("train"), params.batch_size, self.seed, last), taken, None)
+        read = progress(self.images.batches(batches), total=last, what="finetune", unit="step", done_before=taken)
+        for step, (rows, pixels) in enumerate(read, start=taken + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rate(step - 1)
+            module.train()
+            loss = self._loss(rows, pixels, draw_angles(len(rows), params.augment.degrees, state.angles))
+            self.accelerator.backward(loss)
+            self.accelerator.clip_grad_norm_(module.parameters(), params.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            history.add_loss(loss)
+            history.skipped += bool(self.accelerator.optimizer_step_was_skipped)
+            if step in params.steps:
+                self._checkpoint(step, history, save)
+            elif step % ROW_EVERY == 0:
+                history.check_losses(step)
+                history.add_row(step, learning_rate=self._learning_rate(step))
+            if points and step < last:
+                points.after_step(step, state, last=last, checkpoint=step in params.steps)
+        return history
 
-    def _initial_state(self) -> TrainingState:
-        optimizer = self.accelerator.prepare(make_optimizer(self.network.module, self.params))
-        return TrainingState(self.network.module, optimizer, torch.Generator(), self.accelerator, History())
+    def _loss(self, rows: Rows, pixels: Pixels, angles: Tensor) -> Tensor:
+        """Pass one training batch through the network: (B,), (B, S, S, 3) uint8, (B,) degrees -> cross-entropy."""
+        padding, fill = self.params.augment.padding, self.images.fill
+        inputs = self.network.transform.training(self._on_device(pixels), angles, padding=padding, fill=fill)
+        with self.accelerator.autocast():
+            logits = self.network.logits(inputs)
+        return functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows)))
 
-    def _begin(self, state: TrainingState, save: Callable[[int], None]) -> None:
-        if 0 in self.params.steps:
-            self._checkpoint(0, state.history, save)
-        torch.manual_seed(child_seed(self.seed, "finetune", "dropout"))
-        state.angles.manual_seed(child_seed(self.seed, "finetune", "rotation"))
+    def _learning_rate(self, step: int) -> float:
+        return self.params.learning_rate * (1 - step / self.length)
 
-    def _batches(self, taken: int) -> Iterator[tuple[int, Rows, Pixels]]:
-        """Yield number, rows and pixels of every step after those that were taken."""
-        last = self.params.steps[-1]
-        batches = training_batches(self.images.rows("train"), self.params.batch_size, self.seed, last)
-        read = self.images.batches(islice(batches, taken, None))
-        for step, (rows, pixels) in enumerate(
-            progress(read, total=last, what="finetune", unit="step", done_before=taken), start=taken + 1
-        ):
-            yield step, rows, pixels
-
-    def _step(self, step: int, state: TrainingState, rows: Rows, pixels: Pixels) -> None:
-        set_learning_rate(state.optimizer, self._learning_rate(step - 1))
-        state.history.add_loss(self._update(state.optimizer, rows, pixels, state.angles))
-        state.history.skipped += bool(self.accelerator.optimizer_step_was_skipped)
-
-    def _after_step(self, step: int, history: History, save: Callable[[int], None]) -> bool:
-        """Close a row of the history where there is one; say whether the step is a checkpoint."""
-        checkpoint = step in self.params.steps
-        if checkpoint:
-            self._checkpoint(step, history, save)
-        elif step % ROW_EVERY == 0:
-            history.check_losses(step)
-            history.add_row(step, learning_rate=self._learning_rate(step))
-        return checkpoint
+    def _checkpoint(self, step: int, history: History, save: Callable[[int], None]) -> None:
+        history.check_losses(step)
+        history.add_row(step, learning_rate=self._learning_rate(step), accuracy=self.accuracy())
+        save(step)
 
     def accuracy(self) -> float:
         """Test the network in evaluation mode: the share of test images whose largest logit is their class's.
@@ -135,48 +136,27 @@ class FineTuning:
                 total += len(batch)
         return correct / total
 
+    def _on_device(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.accelerator.device, non_blocking=True)
+
     def _check_last_batch(self) -> None:
-        rows = self.images.rows("train")
+        """Try the last batch of an epoch if it holds one image, on which batch normalization may fail.
+
+        It is tried before the first step, since an epoch may take an hour, on a copy, whose running means it changes.
+        """
+        rows, size = self.images.rows("train"), self.network.image_size
         batches = batch_rows(rows, self.params.batch_size)
         if len(batches[-1]) > 1 or self.params.steps[-1] < len(batches):
             return
         trial = replace(self.network, module=copy.deepcopy(self.network.module).train())
         try:
             with torch.no_grad():
-                trial.logits(torch.zeros(1, 3, self.network.image_size, self.network.image_size))
+                trial.logits(torch.zeros(1, 3, size, size))
         except ValueError as error:  # raised by batch normalization over one value per channel
             raise UserError(
                 f"the last batch of every epoch holds one image ({len(rows)} train images in batches of "
                 f"{self.params.batch_size}), on which this network cannot train ({error}); change finetune.batch_size"
             ) from None
-
-    def _on_device(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(self.accelerator.device, non_blocking=True)
-
-    def _learning_rate(self, step: int) -> float:
-        return self.params.learning_rate * (1 - step / self.length)
-
-    def _checkpoint(self, step: int, history: History, save: Callable[[int], None]) -> None:
-        history.check_losses(step)
-        accuracy = self.accuracy()
-        history.add_row(step, learning_rate=self._learning_rate(step), accuracy=accuracy)
-        save(step)
-
-    def _update(self, optimizer: Optimizer, rows: Rows, pixels: Pixels, generator: torch.Generator) -> Tensor:
-        self.network.module.train()
-        augment = self.params.augment
-        angles = draw_angles(len(rows), augment.degrees, generator)
-        inputs = self.network.transform.training(
-            self._on_device(pixels), angles, padding=augment.padding, fill=self.images.fill
-        )
-        with self.accelerator.autocast():
-            logits = self.network.logits(inputs)
-        loss = functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows)))
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.network.module.parameters(), self.params.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss
 
 
 def training_batches(rows: Rows, batch_size: int, seed: int, steps: int) -> Iterator[Rows]:
@@ -193,9 +173,3 @@ def make_optimizer(module: nn.Module, params: FinetuneParams) -> Optimizer:
         {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
     return AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.999), eps=1e-8)
-
-
-def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Set the learning rate of every group of weights."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate

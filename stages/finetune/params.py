@@ -6,8 +6,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.checkpoint_steps import MOST_STEPS, CheckpointSteps
-from stages.shared.settings.params import Params
+from stages.shared.settings.params import MOST_STEPS, CheckpointSteps, Params
 
 Length = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 

@@ -10,8 +10,7 @@ from safetensors.torch import save_file
 from stages.finetune import resume_points
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
-from stages.finetune.resume_points import ResumePoints
-from stages.finetune.training_state import weights_hash
+from stages.finetune.resume_points import ResumePoints, weights_hash
 from stages.shared.images.image_store import PackedImages
 from stages.shared.stage_run.kept_work import KeptWork
 from tests.finetune.test_loop import network, training
@@ -46,7 +45,7 @@ class Run:
         save_file(state, self.weights / f"step_{step:06}.safetensors")
 
     def go(self, monkeypatch: pytest.MonkeyPatch, at: int | None = None) -> History | None:
-        update, steps = FineTuning._update, self.points.work.progress or {"step": 0}
+        loss, steps = FineTuning._loss, self.points.work.progress or {"step": 0}
         number = steps["step"]
 
         def counted(training: FineTuning, *args: Any) -> torch.Tensor:
@@ -54,10 +53,10 @@ class Run:
             number += 1
             if number == at:
                 raise Killed
-            return update(training, *args)
+            return loss(training, *args)
 
         with monkeypatch.context() as patch:
-            patch.setattr(FineTuning, "_update", counted)
+            patch.setattr(FineTuning, "_loss", counted)
             if at is None:
                 return self.training.run(self.save, self.points)
             with pytest.raises(Killed):
