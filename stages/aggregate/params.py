@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, field_validator
 
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import Params, RunParams, read_run, read_section
+from stages.shared.settings.params import CheckpointSteps, Params, RunParams, read_run, read_section
 
 
 class AskedAnalyses(Params):

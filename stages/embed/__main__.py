@@ -15,16 +15,13 @@ from stages.embed.cell import open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.files.digests import of_cell
 from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.devices import computing, library_versions
+from stages.shared.networks.devices import library_versions
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import read_entry, read_section
+from stages.shared.settings.params import CheckpointSteps, read_entry, read_section
 from stages.shared.settings.seeding import cell_seed
 from stages.shared.stage_run.arguments import StageParser
-from stages.shared.stage_run.kept_work import claim_work
 
 
 def main() -> None:
@@ -42,14 +39,14 @@ def main() -> None:
         params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
         seed, of = cell_seed(args.seed, args.fold), (args.dataset, args.model, args.fold, args.seed)
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
-        about = {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
-        facts = {"cell": watch.cell, "machine": computing(cell.embedder.accelerator)}
-        kept = KeptShards(claim_work(run, facts, watch.say), watch.say)
-        layers = cell.write(run.scratch(args.out), of_cell(of) | about, kept)
+        attributes = dict(zip(("dataset", "model", "fold", "seed"), of, strict=True))
+        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
+        kept = KeptShards.claim(run, watch.cell, cell.embedder.accelerator, watch.say)
+        layers = cell.write(run.scratch(args.out), attributes, kept)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "
-        f"{sum(len(chosen.rows) for chosen in cell.last_step_sets)} more at the last"
+        f"{sum(len(image_set.rows) for image_set in cell.last_step_sets)} more at the last"
         + "".join(f"; left out: {phrase}" for phrase in left_out),
         **run.logged,
         images=len(cell.rows),

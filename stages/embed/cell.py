@@ -1,33 +1,22 @@
 """One cell of the grid: every image at every layer of every checkpoint of one network, and more at the last."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stages.embed.embedder import Embedder, draw_rotation, raw_pixels
-from stages.embed.image_sets import ImageSet, batches_left, change_pixels, last_step_sets, samples_of
+from stages.embed.embedder import Embedder, open_embedder, raw_pixels, stored
+from stages.embed.image_sets import Batch, ImageSet, change_pixels, last_step_sets, remaining_batches, samples_of
 from stages.embed.kept_shards import KeptShards
-from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.loading import checked_checkpoints
 from stages.embed.params import EmbedParams, TapsParams
-from stages.embed.taps.find import find_taps
-from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS
+from stages.embed.pooling import baseline_layers
+from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
-from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell as CellName
-
-Left = list[tuple[ImageSet, list[Rows], int]]
-"""Batches that are left of each set, from `batches_left`."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,7 @@ class Cell:
             UserError: a layer's embedding is NaN or infinite, or a checkpoint does not fit the network.
         """
         steps, sets, kept = list(self.checkpoints), self.last_step_sets, kept or KeptShards()
-        kept.restore(len(steps) * len(self.rows) + sum(len(chosen.rows) for chosen in sets))
+        kept.restore(len(steps) * len(self.rows) + sum(len(image_set.rows) for image_set in sets))
         store = Store("embed", out, [ImageSet(self.rows)], steps)
         last = Store("embed, last step", out / LAST_STEP, sets, steps[-1:])
         with self._writer(store, attributes, kept) as writer:
@@ -113,28 +102,28 @@ class Cell:
         )
 
     def _fill(self, writer: EmbeddingWriter, store: Store, kept: KeptShards) -> None:
-        size = self.params.baseline_size
-        total = len(store.steps) * sum(math.ceil(len(chosen.rows) / self.params.batch_size) for chosen in store.sets)
-        left = {step: batches_left(store.sets, self.params.batch_size, rows) for step, rows in writer.written.items()}
-        before = total - sum(len(batches) for sets in left.values() for _, batches, _ in sets)
-        batches = progress(self._batches(left), total=total, what=store.name, unit="batch", done_before=before)
+        """Embed what is not on disk yet, step by step, batch by batch."""
+        pixels_size, batch_size = self.params.baseline_size, self.params.batch_size
+        remaining = {step: remaining_batches(store.sets, batch_size, rows) for step, rows in writer.written.items()}
+        total = len(store.steps) * len(remaining_batches(store.sets, batch_size, 0))
+        done = total - sum(map(len, remaining.values()))
+        batches = progress(self._read(remaining), total=total, what=store.name, unit="batch", done_before=done)
         with self.embedder.running() as embed:
-            for step, rows, pixels, written in batches:
-                if size and step == store.steps[0]:
-                    writer.write(BASELINE, step, raw_pixels(pixels, size)[written:])
-                for name, values in embed(rows, pixels).items():
-                    writer.write(name, step, stored(values, name, step, self.params.dtype)[written:])
+            for step, batch, pixels in batches:
+                if pixels_size and step == store.steps[0]:
+                    writer.write(BASELINE, step, raw_pixels(pixels, pixels_size)[batch.rows_on_disk :])
+                for name, values in embed(batch.rows, pixels).items():
+                    writer.write(name, step, stored(values, name, step, self.params.dtype)[batch.rows_on_disk :])
                 kept.after_batch(store.name, writer)
 
-    def _batches(self, left: Mapping[int, Left]) -> Iterator[tuple[int, Rows, Pixels, int]]:
-        """Yield step, rows, pixels, and how many of the rows are written already, batch by batch."""
-        for step, sets in left.items():
-            if sets:
+    def _read(self, remaining: Mapping[int, Sequence[Batch]]) -> Iterator[tuple[int, Batch, Pixels]]:
+        """Yield the step, the batch and its pixels, each step's after its checkpoint was loaded."""
+        for step, batches in remaining.items():
+            if batches:
                 self.embedder.load(self.checkpoints[step])
-            for chosen, batches, written in sets:
-                for rows, pixels in self.images.batches(batches):
-                    yield step, rows, change_pixels(self.images, chosen, rows, pixels), written
-                    written = 0
+            read = self.images.batches(batch.rows for batch in batches)
+            for batch, (rows, pixels) in zip(batches, read, strict=True):
+                yield step, batch, change_pixels(self.images, batch.image_set, rows, pixels)
 
 
 def open_cell(
@@ -164,34 +153,8 @@ def open_cell(
             not in the network.
     """
     checkpoints, info = checked_checkpoints(weights, steps, images, network_params, cell=of)
-    network = build_network(network_params, max(1, len(info.classes)), seed=seed, load_weights=False)
-    taps = find_taps(network, network_params, taps_params)
-    accelerator = choose_device()
-    network.move(accelerator.device)
-    embedder = Embedder(
-        network=network,
-        layers=pooled_layers(taps, params.pooling),
-        logits=not network_params.frozen,
-        rotation=draw_rotation(images, info.augment, seed) if params.augment else None,
-        accelerator=accelerator,
+    embedder = open_embedder(
+        network_params, taps_params, params, images, classes=len(info.classes), augment=info.augment, seed=seed
     )
     in_memory = images.in_memory(MAX_SHARD_BYTES)  # if no more than a shard: samples' rows are scattered
     return Cell(in_memory, params, checkpoints, info.classes, embedder)
-
-
-def stored(values: NDArray[np.float32], name: str, step: int, dtype: str) -> NDArray[Any]:
-    """Turn a batch of one array (B, D) into the type in which it is stored; logits stay float32.
-
-    Raises:
-        UserError: a value is NaN or infinite, also by the conversion.
-    """
-    with np.errstate(over="ignore"):  # what overflows is reported below
-        converted = values if name == LOGITS else values.astype(dtype, copy=False)
-    if np.isfinite(converted).all():
-        return converted
-    bad = int((~np.isfinite(converted)).any(axis=1).sum())
-    raise UserError(
-        f"layer {name!r} at step {step} must be finite, found NaN or infinity in {bad} of {len(converted)} images of "
-        "a batch. Values above 65504 overflow with embed.dtype float16 (use float32) and with "
-        "ACCELERATE_MIXED_PRECISION=fp16 (use bf16, or no); else training diverged: lower finetune.learning_rate"
-    )

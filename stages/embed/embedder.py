@@ -1,24 +1,88 @@
-"""How a batch of packed images becomes every layer's embedding: input, forward pass, transfer to memory."""
+"""How a batch of packed images becomes every layer's embedding: input, one forward pass, transfer to memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from stages.embed.hooks import LayerEmbeddings
-from stages.embed.layers import PooledLayer
 from stages.embed.loading import load_checkpoint
+from stages.embed.params import EmbedParams, TapsParams
+from stages.embed.pooling import PooledLayer, pool, pooled_layers
+from stages.embed.taps.find import find_taps
+from stages.shared.embeddings.embedding_store import LOGITS
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
-from stages.shared.networks.network import Network
+from stages.shared.networks.devices import choose_device
+from stages.shared.networks.network import Network, build_network
+from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.seeding import child_seed
+
+
+class LayerEmbeddings:
+    """Pools every layer's output while the network runs; its hooks exist inside the `with` block only.
+
+    Pooling happens inside the hook, on the device: no unpooled output outlives its module, and none is changed by an
+    in-place activation before it is read. The hook returns nothing: the network computes what it would without it.
+    """
+
+    def __init__(self, network: Network, layers: Sequence[PooledLayer], *, logits: bool = True) -> None:
+        self.network = network
+        self._by_path: dict[str, list[PooledLayer]] = {}
+        for layer in layers:
+            self._by_path.setdefault(layer.tap.path, []).append(layer)
+        self._names = [*(layer.layer.name for layer in layers), *([LOGITS] if logits else [])]
+        self._pooled: dict[str, Tensor] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Run the network on one batch.
+
+        Args:
+            inputs: (B, 3, H, W) float, normalized.
+
+        Returns:
+            Every layer's name with its (B, D), in order, then `logits` with (B, K), if asked for; float32, on the
+            device.
+        """
+        self._pooled.clear()
+        self._pooled[LOGITS] = self.network.logits(inputs).float()
+        return {name: self._pooled[name] for name in self._names}
+
+    def __enter__(self) -> Self:
+        """Register one hook per module."""
+        for path in self._by_path:
+            self._handles.append(self.network.module.get_submodule(path).register_forward_hook(self._hook(path)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the hooks."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _hook(self, path: str) -> Any:
+        def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+            for layer in self._by_path[path]:
+                tensor = output if layer.tap.item is None else output[layer.tap.item]
+                if layer.layer.name in self._pooled:
+                    raise UserError(
+                        f"module {path!r} must run once in a forward pass, runs again; choose another in `taps.layers`"
+                    )
+                self._pooled[layer.layer.name] = pool(tensor, layer.tap, layer.pooling)
+
+        return keep
+
 
 EmbedBatch = Callable[[Rows, Pixels], dict[str, NDArray[np.float32]]]
 
@@ -85,6 +149,42 @@ class Embedder:
             yield embed_batch
 
 
+def open_embedder(
+    network_params: NetworkParams,
+    taps_params: TapsParams,
+    params: EmbedParams,
+    images: PackedImages,
+    *,
+    classes: int,
+    augment: Mapping[str, Any],
+    seed: int,
+) -> Embedder:
+    """Build a cell's network on the device, and find its layers.
+
+    Args:
+        network_params, taps_params: the model's entry.
+        params: the `embed` section.
+        images: the dataset.
+        classes: number of the head's outputs; 0 of a frozen network, which has no head.
+        augment: `degrees` and `padding` of the training transform, for `embed.augment`.
+        seed: of the cell; rotations are drawn from it.
+
+    Raises:
+        UserError: a module path is not in the network.
+    """
+    network = build_network(network_params, max(1, classes), seed=seed, load_weights=False)
+    taps = find_taps(network, network_params, taps_params)
+    accelerator = choose_device()
+    network.move(accelerator.device)
+    return Embedder(
+        network=network,
+        layers=pooled_layers(taps, params.pooling),
+        logits=not network_params.frozen,
+        rotation=draw_rotation(images, augment, seed) if params.augment else None,
+        accelerator=accelerator,
+    )
+
+
 def draw_rotation(images: PackedImages, augment: Mapping[str, Any], seed: int) -> Rotation:
     """Draw one rotation per image of a fold, split after split, the same at every checkpoint.
 
@@ -110,3 +210,21 @@ def to_arrays(embeddings: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]
     widths = [tensor.shape[1] for tensor in embeddings.values()]
     joined = torch.cat(list(embeddings.values()), dim=1).cpu().numpy()
     return dict(zip(embeddings, np.split(joined, np.cumsum(widths)[:-1], axis=1), strict=True))
+
+
+def stored(values: NDArray[np.float32], name: str, step: int, dtype: str) -> NDArray[Any]:
+    """Turn a batch of one array (B, D) into the type in which it is stored; logits stay float32.
+
+    Raises:
+        UserError: a value is NaN or infinite, also by the conversion.
+    """
+    with np.errstate(over="ignore"):  # what overflows is reported below
+        converted = values if name == LOGITS else values.astype(dtype, copy=False)
+    if np.isfinite(converted).all():
+        return converted
+    bad = int((~np.isfinite(converted)).any(axis=1).sum())
+    raise UserError(
+        f"layer {name!r} at step {step} must be finite, found NaN or infinity in {bad} of {len(converted)} images of "
+        "a batch. Values above 65504 overflow with embed.dtype float16 (use float32) and with "
+        "ACCELERATE_MIXED_PRECISION=fp16 (use bf16, or no); else training diverged: lower finetune.learning_rate"
+    )

@@ -29,6 +29,21 @@ class ImageSet:
     corruption: tuple[Kind, Severity] | None = None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Images that pass through the network together.
+
+    Attributes:
+        image_set: the set that they are of.
+        rows: (B,) their rows in the dataset.
+        rows_on_disk: for how many of them, from the first, an earlier run has written the embeddings.
+    """
+
+    image_set: ImageSet
+    rows: Rows
+    rows_on_disk: int
+
+
 def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: bool) -> tuple[EmbedParams, list[str]]:
     """Compare the splits to embed with those that have images.
 
@@ -84,38 +99,35 @@ def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
     return rows[ranks.to_numpy() <= per_class]
 
 
-def batches_left(sets: Sequence[ImageSet], size: int, written: int) -> list[tuple[ImageSet, list[Rows], int]]:
-    """List the batches that are left to embed, cut as they are if nothing was written.
+def remaining_batches(sets: Sequence[ImageSet], size: int, rows_on_disk: int) -> list[Batch]:
+    """List the batches that are left to embed; they are cut alike whatever is on disk.
 
     Args:
         sets: what a store holds.
         size: images per batch.
-        written: rows of the store that are written.
-
-    Returns:
-        For each set with rows that are not written: the set, its batches with such rows, and how many rows at the start
-        of the first batch are written.
+        rows_on_disk: how many rows of the store, from the first, are on disk.
     """
-    left = []
-    for chosen in sets:
-        done = min(written, len(chosen.rows))
-        written -= done
-        if done < len(chosen.rows):
-            left.append((chosen, batch_rows(chosen.rows, size)[done // size :], done % size))
-    return left
+    batches = []
+    for image_set in sets:
+        for rows in batch_rows(image_set.rows, size):
+            done = min(rows_on_disk, len(rows))
+            rows_on_disk -= done
+            if done < len(rows):
+                batches.append(Batch(image_set, rows, done))
+    return batches
 
 
 def samples_of(images: PackedImages, sets: Sequence[ImageSet]) -> pd.DataFrame:
     """List the samples of a store in row order: sample_id, split, label, group; all but splits are the images' own."""
     columns = ["sample_id", "split", "label", "group"]
-    frames = [images.manifest.iloc[chosen.rows][columns] for chosen in sets]
+    frames = [images.manifest.iloc[image_set.rows][columns] for image_set in sets]
     named = [f if s.split is None else f.assign(split=s.split) for f, s in zip(frames, sets, strict=True)]
     return pd.concat(named, ignore_index=True)
 
 
-def change_pixels(images: PackedImages, chosen: ImageSet, rows: Rows, pixels: Pixels) -> Pixels:
-    """Do to one batch what its set asks for: (B, S, S, 3) uint8 -> the same."""
-    if chosen.corruption is None:
+def change_pixels(images: PackedImages, image_set: ImageSet, rows: Rows, pixels: Pixels) -> Pixels:
+    """Corrupt images as their set asks for: (B, S, S, 3) uint8 -> the same shape and type."""
+    if image_set.corruption is None:
         return pixels
     names = images.manifest["sample_id"].iloc[rows].tolist()
-    return corrupt(pixels, names, *chosen.corruption, fill=images.fill)
+    return corrupt(pixels, names, *image_set.corruption, fill=images.fill)

@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
+from accelerate import Accelerator
+
+from stages.shared.stage_run.stage_run import StageRun
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
-from stages.shared.stage_run.kept_work import KeptWork
+from stages.shared.networks.devices import computing
+from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 
 @dataclass
@@ -21,6 +26,12 @@ class KeptShards:
     say: Callable[[str], None] = print
     total: int = 0
     rows: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def claim(cls, run: StageRun, cell: str, accelerator: Accelerator, say: Callable[[str], None]) -> Self:
+        """Take over an earlier run's work if it is of the same cell, code, parameters, inputs and machine."""
+        facts = {"cell": cell, "machine": computing(accelerator)}
+        return cls(claim_work(run, facts, say), say)
 
     def restore(self, total: int) -> None:
         """Read how far an earlier run was, of so many rows."""

@@ -17,7 +17,7 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
-AGAIN = again("finetune")
+RERUN = again("finetune")
 
 
 def checked_checkpoints(
@@ -70,7 +70,7 @@ def _check_info(
         ("classes", info.classes, () if network_params.frozen else images.seen),
     ):
         if found != expected:
-            raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {found}; {AGAIN}")
+            raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {found}; {RERUN}")
 
 
 def load_checkpoint(network: Network, path: Path) -> None:
@@ -85,5 +85,5 @@ def load_checkpoint(network: Network, path: Path) -> None:
     except RuntimeError as error:
         raise UserError(
             f"{path}: does not fit the network that params.yaml describes ({error}); if the network's library changed "
-            f"its version, {AGAIN}"
+            f"its version, {RERUN}"
         ) from None

@@ -1,4 +1,4 @@
-"""How a layer's output becomes one vector per image.
+"""How a layer's output becomes one vector per image, and which arrays of vectors an embedding store holds.
 
 requested   on tokens (B, T, D)                         on maps (B, D, H, W) or (B, H, W, D)
 auto        class token where there is one, else mean   mean
@@ -13,6 +13,8 @@ transformers library, the former put out tokens and the latter maps; channels-la
 Class and register tokens are not patch tokens. An output that is a vector already is taken as it is.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from stages.embed.params import Pooling
 from stages.embed.taps.tap import Tap
+from stages.shared.embeddings.embedding_store import BASELINE, Layer
 
 Resolved = Literal["none", "class_token", "token0", "mean", "max"]
 SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}
@@ -63,3 +66,31 @@ def _first(output: Tensor, tap: Tap) -> Tensor:
     if tap.layout == "tokens":
         return output[:, 0]
     return output[:, :, 0, 0] if tap.layout == "nchw" else output[:, 0, 0]
+
+
+@dataclass(frozen=True)
+class PooledLayer:
+    """One module's output under one pooling, and the array it fills."""
+
+    tap: Tap
+    pooling: Resolved
+    layer: Layer
+
+
+def pooled_layers(taps: Sequence[Tap], poolings: Sequence[Pooling]) -> list[PooledLayer]:
+    """List every layer under every pooling, in order of depth.
+
+    The first pooling keeps the module's path as its name; a further one that differs from it is `<path>@<pooling>`.
+    """
+    pooled = []
+    for tap in taps:
+        for number, pooling in enumerate(dict.fromkeys(resolve(tap, p) for p in poolings)):
+            name = tap.path if number == 0 else f"{tap.path}@{pooling}"
+            layer = Layer(name, tap.path, tap.depth, pooling, tap.width, tap.parameters, tap.operations)
+            pooled.append(PooledLayer(tap, pooling, layer))
+    return pooled
+
+
+def baseline_layers(size: int) -> list[Layer]:
+    """List the raw-pixel baseline, images reduced to size x size x 3, as the layer at depth -1; none if size is 0."""
+    return [Layer(BASELINE, "", -1, "none", size * size * 3, 0, 0)] if size else []

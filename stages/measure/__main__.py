@@ -23,8 +23,7 @@ from stages.measure.run import measure
 from stages.measure.workers import worker_count
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import read_section
+from stages.shared.settings.params import CheckpointSteps, read_section
 from stages.shared.stage_run.arguments import StageParser
 from stages.shared.tables.gallery import write_gallery
 from stages.shared.tables.metric_table import finish_cell

@@ -12,8 +12,7 @@ from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.digests import again, of_cell
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import Cell
+from stages.shared.settings.params import Cell, CheckpointSteps
 
 
 def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> None:

@@ -17,7 +17,7 @@ from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.prepare.thumbnails import make_thumbnails
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import plain
 from stages.shared.settings.params import read_section
 from stages.shared.stage_run.arguments import StageParser
 

@@ -11,8 +11,7 @@ from typing import Literal
 import regex
 from PIL import Image
 
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL, UserError
 from stages.shared.settings.seeding import child_seed
 
 Split = Literal["train", "test", "unseen"]

@@ -11,8 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import shown
+from stages.shared.runtime.errors import UserError, shown
 
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9][A-Za-z0-9./:_~?=%+-]*$", max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -5,8 +5,7 @@ import pytest
 
 from stages.aggregate.read import read_all_thumbnails, read_analyses, read_curves, read_galleries, read_layers
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import RunParams
+from stages.shared.settings.params import CheckpointSteps, RunParams
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells

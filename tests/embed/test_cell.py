@@ -13,14 +13,15 @@ from torch import nn
 
 from stages.embed import cell, embedder
 from stages.embed.corruptions import corrupt
-from stages.embed.hooks import LayerEmbeddings
+from stages.embed.embedder import LayerEmbeddings
 from stages.embed.image_sets import sample_rows
-from stages.embed.layers import pooled_layers
 from stages.embed.params import EmbedParams, TapsParams
+from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.images.image_store import PackedImages
+from stages.shared.networks.devices import library_versions
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import Transform
@@ -81,15 +82,15 @@ def run(tmp_path: Path, images: PackedImages, monkeypatch: pytest.MonkeyPatch) -
             write_checkpoint(weights, module.state_dict(), info)
         finish_checkpoints(weights, ("trees", "tiny", "0", SEED))
         network = Network(tiny(99).eval(), MEAN, STD, True, ("head",), SIZE)
-        monkeypatch.setattr(cell, "build_network", lambda *_, **__: network)
-        monkeypatch.setattr(cell, "find_taps", lambda *_: TAPS)
+        monkeypatch.setattr(embedder, "build_network", lambda *_, **__: network)
+        monkeypatch.setattr(embedder, "find_taps", lambda *_: TAPS)
         params = EmbedParams.model_validate({**VALUES, **changes})
         names = {
             "dataset": "trees",
             "model": "tiny",
             "fold": "0",
             "seed": SEED,
-            "versions": cell.library_versions("timm"),
+            "versions": library_versions("torch", "timm"),
         }
         work = cell.open_cell(
             images,

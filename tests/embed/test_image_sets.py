@@ -8,9 +8,9 @@ from stages.embed.corruptions import corrupt
 from stages.embed.image_sets import (
     ImageSet,
     available,
-    batches_left,
     change_pixels,
     last_step_sets,
+    remaining_batches,
     sample_rows,
     samples_of,
 )
@@ -119,15 +119,14 @@ def test_a_frozen_network_does_without_the_splits_that_a_dataset_lacks(images: P
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 20])
-def test_batches_left_are_those_of_a_whole_run_with_a_row_that_is_not_written(size: int):
+def test_remaining_batches_are_those_of_a_whole_run_with_a_row_that_is_not_on_disk(size: int):
     sets = [ImageSet(np.arange(7)), ImageSet(np.arange(100, 104), "train"), ImageSet(np.arange(5), "blur_1")]
-    rows = [(number, row) for number, chosen in enumerate(sets) for row in chosen.rows.tolist()]
-    whole = {number: batches for number, (_, batches, _) in enumerate(batches_left(sets, size, 0))}
-    for written in range(len(rows) + 1):
-        found = []
-        for chosen, batches, done in batches_left(sets, size, written):
-            number = next(i for i, each in enumerate(sets) if each is chosen)
-            assert [b.tolist() for b in batches] == [b.tolist() for b in whole[number][-len(batches) :]]
-            assert done < len(batches[0])
-            found += [(number, row) for row in np.concatenate(batches).tolist()[done:]]
-        assert found == rows[written:]
+    store_rows = [(image_set.split, row) for image_set in sets for row in image_set.rows.tolist()]
+    whole = remaining_batches(sets, size, 0)
+    for on_disk in range(len(store_rows) + 1):
+        batches = remaining_batches(sets, size, on_disk)
+        of_the_whole = whole[len(whole) - len(batches) :]
+        assert [b.rows.tolist() for b in batches] == [b.rows.tolist() for b in of_the_whole]
+        assert all(batch.rows_on_disk < len(batch.rows) for batch in batches)
+        left = [(b.image_set.split, row) for b in batches for row in b.rows.tolist()[b.rows_on_disk :]]
+        assert left == store_rows[on_disk:]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages.embed import cell
+from stages.embed import cell, embedder
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
@@ -65,8 +65,8 @@ class Run:
             return forward(self, x)
 
         with monkeypatch.context() as patch:
-            patch.setattr(cell, "build_network", lambda *_, **__: network)
-            patch.setattr(cell, "find_taps", lambda *_: TAPS)
+            patch.setattr(embedder, "build_network", lambda *_, **__: network)
+            patch.setattr(embedder, "find_taps", lambda *_: TAPS)
             patch.setattr(Tiny, "forward", counted)
             params = EmbedParams.model_validate({**VALUES, **LAST, **changes})
             work = cell.open_cell(

@@ -1,7 +1,7 @@
 import pytest
 
-from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
+from stages.embed.pooling import baseline_layers, pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError

@@ -18,7 +18,7 @@ from stages.prepare.raw_files import open_archive
 from stages.prepare.sources.table import list_table
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights import read_file
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL
 from tests.faults import archives, images
 from tests.faults.archives import FILES, TAR_MODES, damaged, write_archive
 from tests.faults.campaign import Campaign, Place, numbered, seed_of, shuffled

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from stages.prepare.decode import BadImageError
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL, plain
+from stages.shared.runtime.errors import CONTROL, UserError, plain
 from stages.shared.runtime.resources import explain
 
 SAME, SENTENCE, ENDED, FAILURE = "same result", "one clear sentence", "ended by a library", "failure"

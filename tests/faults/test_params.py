@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from stages.commands.check.sections import check_sections
 from stages.commands.config import parse_config, read_config
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL, plain
+from stages.shared.runtime.errors import CONTROL, UserError, plain
 from stages.shared.settings.params import checked
 from stages.shared.settings.yaml_file import read_yaml
 from tests.faults.changed_params import FEW, small_params

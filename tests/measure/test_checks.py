@@ -9,8 +9,7 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import parse
+from stages.shared.settings.params import CheckpointSteps, parse
 from tests.measure.synthetic import DEFAULT, probe, small_store, write_last_step, write_store
 
 

@@ -15,8 +15,7 @@ from stages.prepare.folds import Fold
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, open_images, write_fold, write_images
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL, UserError
 from stages.shared.settings.params import ALL
 
 PROPERTY = settings(max_examples=100, derandomize=True, deadline=None, database=None)

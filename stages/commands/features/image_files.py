@@ -1,7 +1,7 @@
 """The images of any folder or archive, listed without labels and without being decoded."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -9,10 +9,9 @@ from PIL import Image
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.limits import Resources
 from stages.prepare.raw_files import RawFiles, check_regular, open_raw
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL, UserError
 
-SHOWN = 5
+MAX_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,17 @@ class ImageFiles:
     paths: Sequence[str]
     _files: RawFiles
 
-    def contents(self, start: int, stop: int) -> list[Callable[[], bytes]]:
-        """Functions that read some of the files, which fail with an `OSError` or a `UserError`."""
-        return [self._files.content(path) for path in self.paths[start:stop]]
+    def contents(self, paths: Sequence[str]) -> list[Callable[[], bytes]]:
+        """Return functions that read files, which fail with an `OSError` or a `UserError`."""
+        return [self._files.content(path) for path in paths]
 
-    def state(self, start: int, stop: int) -> list[tuple[str, int, int]]:
-        """Name, size and time of change of some of the files; of an archive's members the archive's."""
-        return [(path, *_size_and_time(self._file_of(path))) for path in self.paths[start:stop]]
-
-    def _file_of(self, path: str) -> Path:
-        return self.where / path if self.where.is_dir() else self.where
+    def state(self, path: str) -> tuple[str, int, int]:
+        """Return name, size and time of change of a file; of an archive's member the archive's."""
+        try:
+            found = (self.where / path if self.where.is_dir() else self.where).stat()
+        except OSError:  # a link to nothing: reading will say so
+            return path, -1, -1
+        return path, found.st_size, found.st_mtime_ns
 
 
 def list_images(where: Path, resources: Resources) -> ImageFiles:
@@ -74,9 +74,12 @@ def without_other_files(images: ImageFiles) -> tuple[ImageFiles, dict[str, str]]
     Returns:
         The others, and of those left out path and reason.
     """
-    others = dict.fromkeys(_others(images), "not an image of a format that is read")
-    kept = [path for path in images.paths if path not in others]
-    return ImageFiles(images.where, kept, images._files), others
+    formats = known_formats()
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in formats}
+    unclear = [path for path in images.paths if PurePosixPath(path).suffix.lower() not in endings]
+    others = [path for path, content in zip(unclear, images.contents(unclear), strict=True) if not _is_image(content)]
+    reasons = dict.fromkeys(others, "not an image of a format that is read")
+    return replace(images, paths=[path for path in images.paths if path not in reasons]), reasons
 
 
 def refuse_unreadable(where: Path, reasons: dict[str, str]) -> None:
@@ -94,36 +97,15 @@ def refuse_unreadable(where: Path, reasons: dict[str, str]) -> None:
 
 def describe(reasons: dict[str, str]) -> str:
     """Count files and name the first of them with their reasons."""
-    some = [f"{path} ({reason})" for path, reason in list(reasons.items())[:SHOWN]]
-    more = f", and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    some = [f"{path} ({reason})" for path, reason in list(reasons.items())[:MAX_SHOWN]]
+    more = f", and {len(reasons) - MAX_SHOWN} more" if len(reasons) > MAX_SHOWN else ""
     return f"{len(reasons)} that cannot be read: {', '.join(some)}{more}"
-
-
-def _others(images: ImageFiles) -> Iterator[str]:
-    formats = known_formats()
-    known = {ending for ending, kind in Image.registered_extensions().items() if kind in formats}
-    for number, path in enumerate(images.paths):
-        if PurePosixPath(path).suffix.lower() not in known:
-            (content,) = images.contents(number, number + 1)
-            if not _is_image(content):
-                yield path
 
 
 def _is_image(content: Callable[[], bytes]) -> bool:
     file = read_content(content)
-    if isinstance(file, OSError):
-        return False
     try:
         with damage_named():
-            open_image(file)
+            return not isinstance(file, OSError) and bool(open_image(file))
     except BadImageError:
         return False
-    return True
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:  # a link to nothing: reading will say so
-        return -1, -1
-    return found.st_size, found.st_mtime_ns

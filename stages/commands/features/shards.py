@@ -10,25 +10,21 @@ import hashlib
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
-from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
 from stages.commands.features.image_files import ImageFiles, refuse_unreadable
+from stages.commands.features.sources import EmbedPixels, Extractor, Float32
 from stages.prepare.decode import decode_many
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import UserError, plain
 from stages.shared.runtime.scratch import remove
 
 IMAGES_PER_SHARD = 1024
@@ -54,19 +50,30 @@ class Shard:
     unreadable: dict[str, str]
 
 
-@dataclass(frozen=True)
 class Shards:
     """The shards of one run, in their folder.
 
-    Attributes:
+    Args:
         folder: where they lie.
-        images: what is embedded.
+        images: what is embedded. Their state is taken once, before any is read.
         extractor: by what.
     """
 
-    folder: Path
-    images: ImageFiles
-    extractor: Extractor
+    def __init__(self, folder: Path, images: ImageFiles, extractor: Extractor) -> None:
+        self._images, self._extractor = images, extractor
+        # a whole number of batches, so that no batch depends on where a run was cut short
+        size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
+        identity = extractor.identity
+        self._shards: list[tuple[Path, Sequence[str]]] = []
+        for number, start in enumerate(range(0, len(images.paths), size)):
+            paths = images.paths[start : start + size]
+            determined = json.dumps([identity, [images.state(path) for path in paths]], sort_keys=True)
+            key = hashlib.sha256(determined.encode()).hexdigest()[:16]
+            self._shards.append((folder / f"{number:06}-{key}.npz", paths))
+
+    def __iter__(self) -> Iterator[Shard]:
+        """Read the shards in order."""
+        return (_read(*shard) for shard in self._shards)
 
     def fill(self, *, skip: bool) -> None:
         """Embed every shard that is not there yet.
@@ -78,103 +85,69 @@ class Shards:
             UserError: one cannot be decoded; the shards before it stay.
         """
         missing = []
-        for start, path in self._paths.items():
-            kept = self._read_kept(start) if path.is_file() else None
+        for file, paths in self._shards:
+            kept = _read_kept(file, paths)
             if kept is None:
-                missing.append(start)
-            else:
-                self._check(kept.unreadable, skip)
-        count = sum(len(self._range(start)) for start in missing)
-        done = progress(self._embed(missing, skip), total=count, what="features", unit="images")
-        for _ in done:
+                missing.append((file, paths))
+            elif not skip:
+                refuse_unreadable(self._images.where, kept.unreadable)
+        count = sum(len(paths) for _, paths in missing)
+        for _ in progress(self._embed(missing, skip), total=count, what="features", unit="images"):
             pass
 
-    def __iter__(self) -> Iterator[Shard]:
-        """Read the shards in order."""
-        return map(self._read, self._paths)
-
-    @property
-    def images_per_shard(self) -> int:
-        """A whole number of batches, so that no batch depends on where a run was cut short."""
-        size = self.extractor.batch_size
-        return max(1, IMAGES_PER_SHARD // size) * size
-
-    @cached_property
-    def _paths(self) -> dict[int, Path]:
-        """Every shard's first image and file; the state of all images is taken once, before any is read."""
-        return {start: self._path(start) for start in range(0, len(self.images.paths), self.images_per_shard)}
-
-    def _range(self, start: int) -> range:
-        return range(start, min(start + self.images_per_shard, len(self.images.paths)))
-
-    def _path(self, start: int) -> Path:
-        rows = self._range(start)
-        determined = [self.extractor.identity, self.images.state(rows.start, rows.stop)]
-        key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()[:16]
-        return self.folder / f"{start // self.images_per_shard:06}-{key}.npz"
-
-    def _check(self, unreadable: dict[str, str], skip: bool) -> None:
-        if not skip:
-            refuse_unreadable(self.images.where, unreadable)
-
-    def _embed(self, starts: list[int], skip: bool) -> Iterator[int]:
-        """Embed shards and write them; yield once for each image."""
-        if not starts:
+    def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
+        """Embed shards and write them; yield every image."""
+        if not missing:
             return
-        with self.extractor.running() as embed:
-            for start in starts:
-                parts: dict[str, Any] = {"features": [], "sha256": [], "unreadable": {}}
-                yield from self._embed_shard(start, embed, parts)
-                self._check(parts["unreadable"], skip)
-                self._write(self._paths[start], parts)
+        with self._extractor.running() as embed:
+            for file, paths in missing:
+                shard = yield from self._embed_shard(paths, embed)
+                if not skip:
+                    refuse_unreadable(self._images.where, shard.unreadable)
+                _write(file, shard)
 
-    def _embed_shard(self, start: int, embed: EmbedPixels, parts: dict[str, Any]) -> Iterator[int]:
-        rows, size = self._range(start), self.extractor.batch_size
-        batch: list[NDArray[np.uint8]] = []
-        for row, (sha256, pixels) in zip(rows, self._decoded(rows), strict=True):
+    def _embed_shard(self, paths: Sequence[str], embed: EmbedPixels) -> Generator[str, None, Shard]:
+        shard, batch, of = Shard([], [], np.empty((0, self._extractor.width), np.float32), {}), [], self._extractor
+        features = [shard.features]
+        decoded = decode_many(self._images.contents(paths), **of.decode)
+        for path, (sha256, pixels) in zip(paths, decoded, strict=True):
             if isinstance(pixels, str):
-                parts["unreadable"][self.images.paths[row]] = pixels
+                shard.unreadable[path] = pixels
             else:
-                parts["sha256"].append(sha256)
+                shard.paths.append(path)
+                shard.sha256.append(sha256)
                 batch.append(pixels)
-            if len(batch) == size or (batch and row == rows[-1]):
-                parts["features"].append(embed(np.stack(batch)))
+            if len(batch) == of.batch_size:
+                features.append(embed(np.stack(batch)))
                 batch = []
-            yield row
+            yield path
+        if batch:
+            features.append(embed(np.stack(batch)))
+        return replace(shard, features=np.concatenate(features))
 
-    def _decoded(self, rows: range) -> Iterator[tuple[str, NDArray[np.uint8] | str]]:
-        of = self.extractor
-        contents = self.images.contents(rows.start, rows.stop)
-        return decode_many(contents, size=of.image_size, fit=of.fit, fill=of.fill)
 
-    def _write(self, path: Path, parts: dict[str, Any]) -> None:
-        empty = np.empty((0, self.extractor.width), dtype=np.float32)
-        features = np.concatenate(parts["features"] or [empty])
-        unfinished = path.with_suffix(".tmp")
-        with unfinished.open("wb") as file:
-            np.savez(
-                file,
-                features=features,
-                sha256=np.array(parts["sha256"], dtype="U64"),
-                unreadable=np.array(json.dumps(parts["unreadable"])),
-            )
-        unfinished.replace(path)
+def _write(file: Path, shard: Shard) -> None:
+    unfinished, unreadable = file.with_suffix(".tmp"), np.array(json.dumps(shard.unreadable))
+    with unfinished.open("wb") as opened:
+        np.savez(opened, features=shard.features, sha256=np.array(shard.sha256, dtype="U64"), unreadable=unreadable)
+    unfinished.replace(file)
 
-    def _read_kept(self, start: int) -> Shard | None:
-        """Read a shard of an earlier run; None, and a line that says so, where it is damaged."""
-        try:
-            return self._read(start)
-        except DAMAGED as error:
-            found = f"{self._paths[start]}: damaged ({without_advice(error) or type(error).__name__})"
-            print(plain(f"features: {found}; its images are embedded again"), file=sys.stderr, flush=True)
-            return None
 
-    def _read(self, start: int) -> Shard:
-        with self._paths[start].open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
-            paths = [self.images.paths[row] for row in self._range(start)]
-            kept = [path for path in paths if path not in unreadable]
-            return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
+def _read(file: Path, paths: Sequence[str]) -> Shard:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as saved:
+        unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
+        kept = [path for path in paths if path not in unreadable]
+        return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
+
+
+def _read_kept(file: Path, paths: Sequence[str]) -> Shard | None:
+    """Read a shard of an earlier run; None where there is none, or it is damaged, which a line says."""
+    try:
+        return _read(file, paths) if file.is_file() else None
+    except DAMAGED as error:
+        damage = f"{file}: damaged ({without_advice(error) or type(error).__name__})"
+        print(plain(f"features: {damage}; its images are embedded again"), file=sys.stderr, flush=True)
+        return None
 
 
 @contextmanager

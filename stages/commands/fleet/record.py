@@ -11,8 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stages.commands.fleet.task import RUNNING_FILE, Outcome
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import UserError, plain
 
 OPEN, RUNNING, FAILED, COMPUTED, CACHED = "open", "running", "failed", "computed", "from the cache"
 

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from stages.commands.project import ROOT
 from stages.embed.embedder import Embedder
-from stages.embed.layers import pooled_layers
 from stages.embed.params import EmbedParams, TapsParams
+from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams

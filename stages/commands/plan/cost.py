@@ -6,8 +6,8 @@ from torch import nn
 
 from stages.commands.config import Config
 from stages.commands.plan.images import Images
-from stages.embed.layers import baseline_layers, pooled_layers
 from stages.embed.params import EmbedParams
+from stages.embed.pooling import baseline_layers, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length

@@ -9,8 +9,7 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metric_names import HEAD_SCORES, LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.runtime.errors import UserError, nearest
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import RunParams, parse, read_section
+from stages.shared.settings.params import CheckpointSteps, RunParams, parse, read_section
 
 CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
 """A file holds one network as it is."""

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL, UserError
 
 LABELS, IDS, LAYERS = "labels", "ids", "layers"
 PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}

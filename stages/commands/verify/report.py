@@ -4,7 +4,7 @@ from stages.commands.verify.inventory import Project
 from stages.commands.verify.locks import StaleLock
 from stages.commands.verify.repair import Repair, count
 from stages.commands.verify.survey import Seen, Survey
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import plain
 
 
 def report(project: Project, found: Survey, locks: list[StaleLock]) -> str:

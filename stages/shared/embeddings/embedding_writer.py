@@ -11,8 +11,16 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from stages.shared.embeddings.embedding_files import DIGESTS_GROUP, FORMAT
-from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS, SAMPLE_COLUMNS, Float32, Layer
+from stages.shared.embeddings.embedding_store import (
+    BASELINE,
+    DIGESTS_GROUP,
+    FORMAT,
+    LAST_STEP,
+    LOGITS,
+    SAMPLE_COLUMNS,
+    Float32,
+    Layer,
+)
 from stages.shared.files.digests import Of, record_files
 
 SAMPLES_PER_CHUNK = 256

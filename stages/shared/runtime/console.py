@@ -13,8 +13,7 @@ from typing import NoReturn, TypeVar
 from tqdm import tqdm
 
 from stages.shared.runtime.durations import log_duration
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import UserError, plain
 from stages.shared.runtime.processes import kill_children
 from stages.shared.runtime.resources import explain
 

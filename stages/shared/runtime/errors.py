@@ -1,8 +1,21 @@
-"""What the user can fix: one kind of error, and what its messages share."""
+"""What the user can fix: one kind of error, and what its messages share.
 
+Names, values and paths that others wrote are made harmless and short for a terminal, a table or a message.
+"""
+
+import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves the cursor, colours, ends a line or turns the direction of writing, and halves of characters."""
+
+LONGEST_VALUE = 300
+LONGEST_WORD = 400
+LONGEST_LINE = 3000
+MOST_LINES = 60
 
 
 class UserError(Exception):
@@ -32,3 +45,43 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def _shortened(names: list[str], limit: int = 30) -> str:
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")
+
+
+def plain(text: str) -> str:
+    """Escape control characters but the ends of lines, and cut what is too long to be read."""
+    lines = [_cut(_escaped(line)) for line in text.split("\n")]
+    more = [f"... and {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
+    return "\n".join([*lines[:MOST_LINES], *more])
+
+
+def shown(value: object) -> str:
+    """Write a value as Python does, but a few of its characters or items: it may have any size."""
+    return _middle_out(_SHORT.repr(value), LONGEST_VALUE)
+
+
+def _escaped(text: str) -> str:
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _cut(line: str) -> str:
+    words = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda found: _middle_out(found[0], LONGEST_WORD), line)
+    return _middle_out(words, LONGEST_LINE)
+
+
+def _middle_out(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}...({len(text)} characters)...{text[-most // 4 :]}"
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxstring, self.maxlong, self.maxother = 3, 12, 6, 100, 60, 100
+
+    def repr_int(self, value: int, level: int) -> str:
+        """Write a whole number; Python refuses to write one of thousands of digits."""
+        return super().repr_int(value, level) if value.bit_length() < 10_000 else f"<{value.bit_length()} bits>"
+
+
+_SHORT = _Short()

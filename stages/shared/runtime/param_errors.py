@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stages.shared.runtime.errors import UserError, nearest
-from stages.shared.runtime.plain_text import shown
+from stages.shared.runtime.errors import UserError, nearest, shown
 
 ADDED = {"run.folds": "`folds: [0]` beside run.seeds"}
 """Required keys that params files of an earlier version lack -> what to add."""

@@ -6,21 +6,23 @@ wrong value is reported.
 """
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, nearest, shown
 from stages.shared.runtime.param_errors import check_names, explain
-from stages.shared.runtime.plain_text import shown
 from stages.shared.settings.yaml_file import read_yaml
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 
 MOST_ERRORS = 10
 """Wrong values that one message names."""
+
+MOST_STEPS = 10_000_000
+"""Optimizer steps of a training; that many take weeks."""
 
 ALL = "all"
 """The fold that leaves no class out: every class is seen."""
@@ -219,3 +221,31 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
                 )
     check_names(content, path)
     return content
+
+
+class CheckpointSteps(Params):
+    """The part of the `finetune` section that says which checkpoints there are; later stages read this part alone.
+
+    Attributes:
+        steps: optimizer steps after which the network is saved, tested and later embedded; training ends at the last.
+            `[0]`: no training, and a random head (to measure a network as it is: `frozen`, docs/models.md).
+        keep: which of them stay on disk: `all`, or `last` (accuracies of all are still recorded).
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    steps: Annotated[list[Annotated[int, Field(ge=0, le=MOST_STEPS)]], Field(min_length=1)]
+    keep: Literal["all", "last"]
+
+    @field_validator("steps")
+    @classmethod
+    def _ascending(cls, steps: list[int]) -> list[int]:
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            raise ValueError("must ascend, without repeats")
+        return steps
+
+    def kept(self, *, frozen: bool) -> tuple[int, ...]:
+        """Steps of the checkpoints on disk, ascending; of a frozen network, step 0 alone."""
+        if frozen:
+            return (0,)
+        return tuple(self.steps if self.keep == "all" else self.steps[-1:])

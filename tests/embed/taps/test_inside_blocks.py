@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.embed.hooks import LayerEmbeddings
-from stages.embed.layers import pooled_layers
+from stages.embed.embedder import LayerEmbeddings
 from stages.embed.params import TapsParams
+from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.tap import Tap

@@ -9,8 +9,7 @@ from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import TableParams
 from stages.prepare.sources.table import list_table
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL, UserError
 from tests.faults.tables import mutated_table, table
 
 

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights import read_file
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import UserError, plain
 from stages.shared.runtime.resources import explain
 from tests.faults.archives import damaged
 from tests.faults.pickles import Evil

@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.shared.runtime.plain_text import LONGEST_LINE, LONGEST_WORD, MOST_LINES, plain, shown
+from stages.shared.runtime.errors import LONGEST_LINE, LONGEST_WORD, MOST_LINES, plain, shown
 
 
 def test_what_a_terminal_would_obey_is_escaped():

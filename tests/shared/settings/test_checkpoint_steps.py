@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import parse
+from stages.shared.settings.params import CheckpointSteps, parse
 
 
 def steps(**values: Any) -> CheckpointSteps:
