@@ -23,7 +23,7 @@ from torch.export import Dim
 from stages.commands.cut.export import EXAMPLES, quiet, save_program, without_traces
 from stages.embed.embedder import LayerEmbeddings
 from stages.embed.params import TapsParams
-from stages.embed.pooling import PooledLayer, pooled_layers
+from stages.embed.layers import PooledLayer, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.shared.networks.network import Network, build_network

@@ -1,30 +1,23 @@
-"""What is cut: one layer of one checkpoint, with the images and embeddings that it must agree with."""
+"""Layers of one checkpoint of a finished cell: its network, and the images and embeddings that belong to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from stages.commands.cut.which_layer import choose_layer
 from stages.commands.project import stage_path
-from stages.embed.layers import PooledLayer
-from stages.embed.loading import checked_checkpoints, load_checkpoint
+from stages.embed import cell as embed_stage
 from stages.embed.params import EmbedParams, TapsParams
-from stages.embed.pooling import Resolved
-from stages.embed.taps.find import find_taps
-from stages.embed.taps.tap import Tap
+from stages.embed.layers import PooledLayer
 from stages.measure.checks import check_cell
 from stages.prepare.params import DatasetParams, read_dataset
-from stages.shared.checkpoints.checkpoints import CheckpointInfo
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
-from stages.shared.images.image_store import PackedImages, open_images
-from stages.shared.networks.build import build_network
-from stages.shared.networks.network import Network
+from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import ALL, Cell, RunParams, read_entry, read_run, read_section
+from stages.shared.settings.params import ALL, Cell, read_entry, read_run, read_section
 
 
 @dataclass(frozen=True)
@@ -39,106 +32,89 @@ class CellPaths:
     @classmethod
     def of(cls, cell: Cell) -> "CellPaths":
         """Look them up."""
-        dataset, model, fold, seed = cell
-        item = {"dataset": dataset, "model": model, "fold": fold, "seed": str(seed)}
-        return cls(
-            prepared=stage_path("embed", "--prepared", **item),
-            weights=stage_path("embed", "--weights", **item),
-            embeddings=stage_path("embed", "--out", **item),
-            results=stage_path("aggregate", "--out"),
-        )
+        item = dict(zip(("dataset", "model", "fold", "seed"), map(str, cell), strict=True))
+        inputs = (stage_path("embed", option, **item) for option in ("--prepared", "--weights", "--out"))
+        return cls(*inputs, stage_path("aggregate", "--out"))
 
 
 @dataclass(frozen=True)
 class Source:
-    """One layer of one checkpoint.
+    """Layers of one checkpoint.
 
     Attributes:
-        store: the cell's embeddings.
+        paths: where the cell is.
+        store: its embeddings.
         step: the checkpoint's.
-        layer: the layer, as the store has it.
-        n_layers: number of the network's layers.
-        images: the dataset in the cell's fold.
+        layers: the layers, as the store has them, and where they are in the network.
         dataset: the dataset's entry.
         network_params: the network's entry.
-        embed: the `embed` section, with which the store was made.
-        checkpoint: the file.
-        info: what it says of itself.
-        network: with its weights, on the CPU.
-        tapped: where it is cut.
+        cell: the images, the `embed` section, and the network with the checkpoint's weights, on the CPU.
     """
 
+    paths: CellPaths
     store: Embeddings
     step: int
-    layer: Layer
-    n_layers: int
-    images: PackedImages
+    layers: Sequence[PooledLayer]
     dataset: DatasetParams
     network_params: NetworkParams
-    embed: EmbedParams
-    checkpoint: Path
-    info: CheckpointInfo
-    network: Network
-    tapped: PooledLayer
+    cell: embed_stage.Cell
+
+    @property
+    def layer(self) -> Layer:
+        """The first layer."""
+        return self.layers[0].layer
+
+    @property
+    def n_layers(self) -> int:
+        """Number of the network's layers."""
+        return len({pooled.tap.path for pooled in self.cell.embedder.layers})
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint's file."""
+        return self.cell.checkpoints[self.step]
 
 
 def choose_cell(params: Path, dataset: str, model: str, fold: str | None, seed: int | None) -> Cell:
-    """Fill in what was not said: fold `all` if the grid has it, else its first; the first seed."""
+    """Fill in the fold, `all` if the grid has it, else its first, and the first seed."""
     run = read_run(params)
-    return dataset, model, fold or _default_fold(run), run.seeds[0] if seed is None else seed
-
-
-def _default_fold(run: RunParams) -> str:
-    return ALL if ALL in run.folds else run.folds[0]
-
-
-def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None, layer: str) -> Source:
-    """Find a finished cell's layer, and build its network with the weights of one checkpoint.
-
-    Args:
-        params: the params file.
-        cell: which.
-        paths: where it is.
-        step: of the checkpoint; None: the recommended one with `recommended`, else the last.
-        layer: `recommended`, `best`, `last` or a name.
-
-    Raises:
-        UserError: the cell is not finished, has no such step or layer, or is not of the entries in params.yaml.
-    """
-    dataset, model, fold, seed = cell
-    network_params = read_entry(params, "models", model, NetworkParams, part="network")
-    taps_params = read_entry(params, "models", model, TapsParams, part="taps")
-    dataset_params = read_dataset(params, dataset)
-    embed = read_section(params, "embed", EmbedParams)
-    store = _open_store(paths.embeddings, cell)
-    chosen, chosen_step = choose_layer(store, layer, paths.results)
-    step = _choose_step(store, chosen_step if step is None else step)
-    images = open_images(paths.prepared, fold, dataset=dataset)
-    checkpoints, info = checked_checkpoints(paths.weights, store.steps, images, network_params, cell=cell)
-    network = build_network(network_params, max(1, len(info.classes)), seed=seed, load_weights=False)
-    load_checkpoint(network, checkpoints[step])
-    taps = find_taps(network, network_params, taps_params)
-    network.move(torch.device("cpu"))  # into the memory format that embed computes in
-    tapped = PooledLayer(_find_tap(taps, chosen, cell), cast(Resolved, chosen.pooling), chosen)
-    return Source(
-        store=store,
-        step=step,
-        layer=chosen,
-        n_layers=len(taps),
-        images=images,
-        dataset=dataset_params,
-        network_params=network_params,
-        embed=embed,
-        checkpoint=checkpoints[step],
-        info=info,
-        network=network,
-        tapped=tapped,
-    )
+    default = ALL if ALL in run.folds else run.folds[0]
+    return dataset, model, fold or default, run.seeds[0] if seed is None else seed
 
 
 def name_of(cell: Cell) -> str:
     """Name a cell as DVC does."""
     return "-".join(map(str, cell))
+
+
+def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None, layers: Sequence[str]) -> Source:
+    """Find layers of a finished cell, and build its network with the weights of one checkpoint.
+
+    Args:
+        params: the params file.
+        cell: which.
+        paths: where it is.
+        step: of the checkpoint; None: that of `recommended`, if it is the first layer, else the last.
+        layers: `recommended`, `best`, `last` or a name each.
+
+    Raises:
+        UserError: the cell is not finished, has no such step or layer, or is not of the entries in params.yaml.
+    """
+    dataset, model, fold, seed = cell
+    network = read_entry(params, "models", model, NetworkParams, part="network")
+    taps = read_entry(params, "models", model, TapsParams, part="taps")
+    embed = read_section(params, "embed", EmbedParams)
+    store = _open_store(paths.embeddings, cell)
+    chosen = [choose_layer(store, layer, paths.results) for layer in layers]
+    step = _check_step(store, chosen[0][1] if step is None else step)
+    opened = embed_stage.open_cell(
+        open_images(paths.prepared, fold, dataset=dataset), network, taps, embed, weights=paths.weights,
+        steps=store.steps, seed=seed, of=cell,
+    )  # fmt: skip
+    opened.embedder.load(opened.checkpoints[step])
+    opened.embedder.network.move(torch.device("cpu"))
+    pooled = [_pooled(opened.embedder.layers, layer, cell) for layer, _ in chosen]
+    return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened)
 
 
 def _open_store(path: Path, cell: Cell) -> Embeddings:
@@ -152,25 +128,25 @@ def _open_store(path: Path, cell: Cell) -> Embeddings:
     return store
 
 
-def _choose_step(store: Embeddings, step: int | None) -> int:
-    if step is None:
-        return store.steps[-1]
-    if step in store.steps:
-        return step
-    name, known = name_of(store.cell), ", ".join(map(str, store.steps))
+def _check_step(store: Embeddings, step: int | None) -> int:
+    """Return a step of the store; None: the last."""
+    if step is None or step in store.steps:
+        return store.steps[-1] if step is None else step
+    name = name_of(store.cell)
     remedy = (
         "a frozen network has step 0 alone"
         if store.frozen
         else f"put it into finetune.steps, with finetune.keep: all, and run `dvc repro embed@{name}`"
     )
-    raise UserError(f"--step: the embeddings of {name} have the steps {known}, not {step}; {remedy}")
+    steps = ", ".join(map(str, store.steps))
+    raise UserError(f"--step: the embeddings of {name} have the steps {steps}, not {step}; {remedy}")
 
 
-def _find_tap(taps: Sequence[Tap], layer: Layer, cell: Cell) -> Tap:
-    for tap in taps:
-        if tap.path == layer.module:
-            return tap
+def _pooled(layers: Sequence[PooledLayer], layer: Layer, cell: Cell) -> PooledLayer:
+    for pooled in layers:
+        if (pooled.tap.path, pooled.pooling) == (layer.module, layer.pooling):
+            return replace(pooled, layer=layer)
     raise UserError(
-        f"layer {layer.module!r} is in the embedding store, but not among the layers that params.yaml gives the "
-        f"network; run `dvc repro embed@{name_of(cell)}`"
+        f"layer {layer.name!r} is in the embedding store, but not among the layers that params.yaml gives the network; "
+        f"run `dvc repro embed@{name_of(cell)}`"
     )

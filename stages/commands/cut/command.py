@@ -1,11 +1,13 @@
 """Cut a network at one layer: a smaller network as files that load without this project."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from stages.commands.outputs import check_new
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 
 
@@ -42,24 +44,23 @@ def cut(
     onnxruntime alone, and a model card. They are compared with the stored embeddings first.
     """
     from stages.commands.cut.cell import CellPaths, choose_cell, name_of, open_source  # torch takes seconds to import
+    from stages.commands.cut.folder import write_cut
     from stages.commands.cut.onnx_file import check_packages
     from stages.commands.cut.verify import default_tolerance
-    from stages.commands.cut.write import check_out, write_cut
 
-    check_out(out)
+    check_new(out)
     if onnx:
         check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
-    paths = CellPaths.of(cell)
-    source = open_source(params, cell, paths, step=step, layer=layer)
+    source = open_source(params, cell, CellPaths.of(cell), step=step, layers=[layer])
     allowed = default_tolerance(source) if tolerance is None else tolerance
-    again = command_line(source.store.cell, source.step, source.layer.name, out, onnx=onnx, licence=licence)
-    card = write_cut(out, source, paths, onnx=onnx, tolerance=allowed, licence=licence, command=again)
-    print(f"cut {name_of(source.store.cell)} {summary(card)}; in {out}")
+    again = command_line(cell, source.step, source.layer.name, out, onnx=onnx, licence=licence)
+    card = write_cut(out, source, onnx=onnx, tolerance=allowed, licence=licence, command=again)
+    print(f"cut {name_of(cell)} {summary(card)}; in {out}")
 
 
 def summary(card: Mapping[str, Any]) -> str:
-    """Say in a line what was cut."""
+    """Return in a line what was cut."""
     size, layer, agreement = card["size"], card["layer"], card["agreement"]
     return (
         f"at layer {layer['place']} (`{layer['name']}`): "
@@ -72,10 +73,9 @@ def summary(card: Mapping[str, Any]) -> str:
 def command_line(
     cell: tuple[str, str, str, int], step: int, layer: str, out: Path, *, onnx: bool, licence: str | None
 ) -> str:
-    """Write the command that cuts the same layer again, with nothing left to defaults."""
+    """Return the command that cuts the same layer again, with nothing left to defaults."""
     options = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
     options |= {"step": step, "layer": layer, "out": out.name}
-    words = [f"--{name} {value}" for name, value in options.items()]
-    return " ".join(
-        ["whichlayer cut", *words, *([] if onnx else ["--no-onnx"]), *([f"--licence '{licence}'"] if licence else [])]
-    )
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    words += [] if onnx else ["--no-onnx"]
+    return shlex.join(["whichlayer", "cut", *words, *(["--licence", licence] if licence else [])])

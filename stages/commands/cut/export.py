@@ -1,31 +1,35 @@
 """A network up to one layer as a program of its own, by torch.export: any network whose layers embed can hook.
 
 The whole network is traced with embed's own hook and pooling. What the embedding does not depend on is then taken out,
-operations and tensors, which torch.export alone would keep; what is left is exported.
+operations and tensors, and what is left is exported. torch's own elimination of dead code would keep every operation
+that changes a tensor in place, and with it what that operation reads, also where nothing reads the tensor afterwards.
 """
 
+import logging
+import operator
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.prune import prune
-from stages.embed.hooks import LayerEmbeddings
+from stages.embed.embedder import LayerEmbeddings
 from stages.embed.layers import PooledLayer
+from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
-from stages.shared.networks.weights_only import weights_only
 from stages.shared.runtime.errors import UserError
 
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""
 
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
-"""What torch.export notes of the code that a node comes from: paths of this machine, and names of classes."""
+"""Metadata of a node about the code that it comes from: paths of this machine, and names of classes."""
 
 
 class UpToLayer(nn.Module):
@@ -69,7 +73,7 @@ def export_layer(network: Network, layer: PooledLayer, image_size: int) -> Expor
 
 
 def without_traces(program: ExportedProgram) -> ExportedProgram:
-    """Take `TRACES` out of a program, in place."""
+    """Remove `TRACES` from a program, in place."""
     for node in program.graph.nodes:
         for name in TRACES:
             node.meta.pop(name, None)
@@ -85,6 +89,71 @@ def _trace(module: nn.Module, images: Tensor, what: str) -> ExportedProgram:
             f"{what} cannot be exported by torch {torch.__version__}: {type(error).__name__}: {first_line(error)}; "
             "try another layer, or other versions of torch and of the network's library"
         ) from error
+
+
+def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
+    """Remove what a traced module's output does not depend on, checks of its input among it.
+
+    Args:
+        traced: as `ExportedProgram.module()` gives it.
+        prefix: taken off the tensors' names.
+
+    Returns:
+        A module that holds the tensors that the rest reads, and no others.
+    """
+    graph = traced.graph
+    needed = needed_nodes(graph)
+    for node in reversed(list(graph.nodes)):
+        if node not in needed and node.op != "placeholder":
+            graph.erase_node(node)
+    tensors: dict[str, Any] = {}
+    for node in graph.find_nodes(op="get_attr"):
+        value = attrgetter(str(node.target))(traced)
+        node.target = str(node.target).removeprefix(prefix)
+        tensors[node.target] = value.detach().contiguous() if isinstance(value, Tensor) else value
+    return fx.GraphModule(tensors, graph)
+
+
+def needed_nodes(graph: fx.Graph) -> set[fx.Node]:
+    """Find the nodes that a graph's output depends on, also by way of memory that is changed in place.
+
+    From the end to the start: a node is needed if a needed one reads it, or if it changes memory that is read later.
+    """
+    memory = _shared_memory(graph)
+    needed: set[fx.Node] = set()
+    read_later: set[fx.Node] = set()  # each stands for one piece of memory
+    for node in reversed(graph.nodes):
+        changed = any(memory[argument] in read_later for argument in _arguments(node, changed=True))
+        if node.op == "output" or node in needed or changed:
+            needed |= {node, *node.all_input_nodes}
+            read_later |= {memory[arg] for arg in node.all_input_nodes}
+    return needed
+
+
+def _shared_memory(graph: fx.Graph) -> dict[fx.Node, fx.Node]:
+    """Map every node to the first node whose memory its result may share: views, and what is changed in place."""
+    first: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        aliased = node.all_input_nodes if node.target is operator.getitem else _arguments(node)
+        sources = {first[argument] for argument in aliased}
+        root = next(iter(sources), node)
+        first[node] = root
+        if len(sources) > 1:  # the result may share the memory of any
+            first |= {other: root for other, its in first.items() if its in sources}
+    return first
+
+
+def _arguments(node: fx.Node, *, changed: bool = False) -> Iterator[fx.Node]:
+    """Yield the arguments whose memory a node's result may share, or only those that it changes in place."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return
+    schema = node.target._schema.arguments
+    values = [*zip(schema, node.args, strict=False)]
+    values += [(argument, node.kwargs[argument.name]) for argument in schema if argument.name in node.kwargs]
+    for argument, value in values:
+        if argument.alias_info is not None and (argument.alias_info.is_write or not changed):
+            items = value if isinstance(value, list | tuple) else [value]
+            yield from (item for item in items if isinstance(item, fx.Node))
 
 
 def save_program(program: ExportedProgram, path: Path) -> None:
@@ -103,13 +172,16 @@ def load_program(path: Path) -> nn.Module:
 
 
 def first_line(error: Exception) -> str:
-    """Shorten what a library raised."""
+    """Return the first line of what a library raised, at most 300 characters."""
     return next(iter(str(error).strip().splitlines()), "")[:300]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's warnings of its own code from who cuts."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silence torch's internal warnings during export."""
+    logging.disable(logging.WARNING)  # of torch.onnx
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

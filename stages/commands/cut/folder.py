@@ -1,4 +1,4 @@
-"""The folder that a cut is: what its files are called, and what they say of how to feed the network.
+"""The folder of a cut: written whole or not at all, after its files were compared with the stored embeddings.
 
     model.pt2             the network up to the layer, with pooling: loads with torch alone
     model.onnx            the same for onnxruntime; not with `--no-onnx`
@@ -15,12 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from stages.commands.cut.card import facts_of, readme
+from stages.commands.cut.cell import Source
+from stages.commands.cut.export import export_layer, load_program, save_program
+from stages.commands.cut.onnx_file import INPUT, OUTPUT, PACKAGES, load_onnx, save_onnx
+from stages.commands.cut.verify import Float32, check_agreement, take_reference
+from stages.commands.outputs import new_output
+from stages.shared.images.image_store import Pixels
+from stages.shared.networks.devices import library_versions
 from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.cut/1"
 PROGRAM, ONNX, WEIGHTS = "model.pt2", "model.onnx", "weights.safetensors"
 PREPROCESS, CARD, README = "preprocess.json", "card.json", "README.md"
-INPUT, OUTPUT = "pixels", "embedding"
 
 AGAIN = "cut again (`whichlayer cut`)"
 
@@ -30,55 +41,80 @@ class Cut:
     """A cut that was written.
 
     Attributes:
-        path: its folder.
-        dataset, model, fold, seed, step: the checkpoint that it is part of.
-        layer: the layer's name in the embedding store.
-        depth, pooling, width: as the embedding store has them.
-        image_size: height and width S of the input in pixels.
-        fit: how an image becomes square (`DatasetParams.fit`).
-        fill: grey level 0 to 255 behind transparent pixels and of padding.
+        program: the network's file.
+        about: dataset, model, fold, seed, step, layer and pooling.
+        width: of its embeddings.
+        decode: how an image becomes the input: `size` in pixels, `fit` and `fill` (`DatasetParams`).
     """
 
-    path: Path
-    dataset: str
-    model: str
-    fold: str
-    seed: int
-    step: int
-    layer: str
-    depth: int
-    pooling: str
+    program: Path
+    about: dict[str, Any]
     width: int
-    image_size: int
-    fit: str
-    fill: int
+    decode: dict[str, Any]
 
-    @property
-    def program(self) -> Path:
-        """The network's file."""
-        return self.path / PROGRAM
 
-    def preprocess(self) -> dict[str, Any]:
-        """Describe input, decoding and output, as preprocess.json does."""
-        return {
+def write_cut(
+    out: Path, source: Source, *, onnx: bool, tolerance: float, licence: str | None, command: str
+) -> dict[str, Any]:
+    """Write a cut: export, compare with the stored embeddings, describe; nothing is left behind if one of them fails.
+
+    Args:
+        out: the folder.
+        source: what is cut, at its first layer.
+        onnx: whether to write model.onnx.
+        tolerance: how far a file may be from the reference, relative to the length of an embedding.
+        licence: of the pre-trained weights, where the user says it.
+        command: that does it again, for the card.
+
+    Returns:
+        The content of card.json.
+
+    Raises:
+        UserError: the layer cannot be exported, or a file does not agree.
+    """
+    images, layer, reference = source.cell.images, source.layers[0], take_reference(source)
+    with new_output(out) as folder:
+        folder.mkdir()
+        program = export_layer(source.cell.embedder.network, layer, images.size)
+        save_program(program, folder / PROGRAM)
+        (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
+        loaded = load_program(folder / PROGRAM)
+
+        def run(pixels: Pixels) -> Float32:
+            with torch.inference_mode():
+                return np.asarray(loaded(torch.from_numpy(pixels)))
+
+        distance = {PROGRAM: check_agreement(run, reference, tolerance, PROGRAM)}
+        if onnx:
+            save_onnx(program, folder / ONNX, images.size)
+            distance[ONNX] = check_agreement(load_onnx(folder / ONNX), reference, tolerance, ONNX)
+        cell = dict(zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True))
+        preprocess = describe_input(images.size, source.dataset.fit, images.fill, layer.layer.width)
+        card = {
             "format": FORMAT,
-            "decode": {
-                "mode": "RGB",
-                "orientation": "as EXIF says",
-                "image_size": self.image_size,
-                "fit": self.fit,
-                "fill": self.fill,
-                "resample": "bilinear",
-            },
-            "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", 3, self.image_size, self.image_size]},
-            "output": {"name": OUTPUT, "dtype": "float32", "shape": ["batch", self.width]},
+            "cell": cell | {"step": source.step},
+            **facts_of(source, program.state_dict, licence),
+            "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
+            "agreement": reference.facts
+            | {"tolerance": tolerance, "distance": {name: float(f"{value:.2g}") for name, value in distance.items()}},
+            "versions": library_versions("torch", source.network_params.library, *(PACKAGES if onnx else ())),
+            "command": command,
         }
+        write_json(folder / PREPROCESS, preprocess)
+        write_json(folder / CARD, card)
+        (folder / README).write_text(readme(card, preprocess["decode"]))
+    return card
 
-    def card(self) -> dict[str, Any]:
-        """Say which checkpoint and layer it is, as card.json does."""
-        cell = {name: getattr(self, name) for name in ("dataset", "model", "fold", "seed", "step")}
-        layer = {"name": self.layer, "depth": self.depth, "pooling": self.pooling, "width": self.width}
-        return {"format": FORMAT, "cell": cell, "layer": layer}
+
+def describe_input(size: int, fit: str, fill: int, width: int) -> dict[str, Any]:
+    """Describe decoding, input and output, as preprocess.json does."""
+    decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": size, "fit": fit, "fill": fill}
+    return {
+        "format": FORMAT,
+        "decode": decode | {"resample": "bilinear"},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", 3, size, size]},
+        "output": {"name": OUTPUT, "dtype": "float32", "shape": ["batch", width]},
+    }
 
 
 def read_cut(path: Path) -> Cut:
@@ -91,10 +127,12 @@ def read_cut(path: Path) -> Cut:
     if not (path / PROGRAM).is_file():
         raise UserError(f"{path}: must hold {PROGRAM}, found no such file; {AGAIN}")
     try:
-        decode, layer = preprocess["decode"], card["layer"]
-        kept = {name: layer[name] for name in ("depth", "pooling", "width")}
-        fed = {name: decode[name] for name in ("image_size", "fit", "fill")}
-        return Cut(path, **card["cell"], layer=layer["name"], **kept, **fed)
+        cell, layer = card["cell"], card["layer"]
+        about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
+        about |= {"layer": layer["name"], "pooling": layer["pooling"]}
+        decode = preprocess["decode"]
+        decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"]}
+        return Cut(path / PROGRAM, about, layer["width"], decode)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
 

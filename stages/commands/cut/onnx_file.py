@@ -1,8 +1,6 @@
 """The same program as an ONNX file, for onnxruntime; what this takes is the extra `export`."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +11,16 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from stages.commands.cut.export import EXAMPLES, first_line, quiet
-from stages.commands.cut.folder import INPUT, OUTPUT
 from stages.shared.runtime.errors import UserError
 
 if TYPE_CHECKING:
     import onnx
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+INPUT, OUTPUT = "pixels", "embedding"
 BATCH = "batch"
-LARGEST = 2**31 - 2**24
-"""Bytes of tensors that fit into one ONNX file, whose limit is 2 GiB."""
+MAX_BYTES = 2**31 - 2**24
+"""Of tensors that fit into one ONNX file, whose limit is 2 GiB."""
 
 
 def check_packages() -> None:
@@ -39,18 +37,18 @@ def check_packages() -> None:
         )
 
 
-def save_onnx(program: ExportedProgram, path: Path) -> None:
-    """Write a program as an ONNX file: input `pixels`, output `embedding`, any number of images.
+def save_onnx(program: ExportedProgram, path: Path, image_size: int) -> None:
+    """Write a program as an ONNX file: input `pixels`, S = `image_size`, output `embedding`, any number of images.
 
     Raises:
         UserError: it holds more than one file can, or an operation that torch cannot translate.
     """
     size = sum(tensor.nbytes for tensor in program.state_dict.values())
-    if size > LARGEST:
+    if size > MAX_BYTES:
         raise UserError(f"model.onnx holds at most 2 GiB, found {size / 2**30:.1f} GiB of tensors; use --no-onnx")
-    example = torch.zeros(_input_shape(program), dtype=torch.uint8)
+    example = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     try:
-        with quiet(), _silent("torch.onnx"):
+        with quiet():
             translated = torch.onnx.export(
                 program, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
             )
@@ -61,12 +59,6 @@ def save_onnx(program: ExportedProgram, path: Path) -> None:
         ) from error
     assert translated is not None
     path.write_bytes(_tidied(translated.model_proto).SerializeToString(deterministic=True))
-
-
-def _input_shape(program: ExportedProgram) -> list[int]:
-    (name,) = program.graph_signature.user_inputs
-    node = next(node for node in program.graph.find_nodes(op="placeholder") if node.name == name)
-    return [EXAMPLES, *map(int, node.meta["val"].shape[1:])]
 
 
 def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
@@ -83,31 +75,9 @@ def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
     return model
 
 
-class OnnxNetwork:
-    """An ONNX file, run by onnxruntime on the CPU.
+def load_onnx(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Load an ONNX file into onnxruntime, on the CPU: (B, 3, S, S) uint8 -> (B, width) float32."""
+    import onnxruntime  # of the extra
 
-    Args:
-        path: the file.
-        threads: of one operation; 0: onnxruntime's own choice.
-    """
-
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        import onnxruntime  # of the extra
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(B, 3, S, S) uint8 -> (B, width) float32."""
-        return np.asarray(self._session.run([OUTPUT], {INPUT: pixels})[0])
-
-
-@contextmanager
-def _silent(logger: str) -> Iterator[None]:
-    level = logging.getLogger(logger).level
-    logging.getLogger(logger).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.getLogger(logger).setLevel(level)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda pixels: np.asarray(session.run([OUTPUT], {INPUT: pixels})[0])

@@ -1,7 +1,8 @@
 """Whether a cut computes what the workflow measured: its files, run on images of the dataset, against the store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ onnxruntime does, moved a fine-tuned EfficientNet-Lite0 by 4e-4; float16 rounds 
 BATCHES = (1, 2, 7)
 """Sizes of the batches with which every file is tried, beside all images at once."""
 
-MOST_IMAGES = 64
+MAX_IMAGES = 64
 
 Float32 = NDArray[np.float32]
 Run = Callable[[Pixels], Float32]
@@ -42,6 +43,11 @@ class Reference:
     pixels: Pixels
     embeddings: Float32
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the card says of it."""
+        return {"source": self.source, "split": self.split, "images": len(self.pixels)}
+
     def distance(self, found: Float32) -> float:
         """Return the largest distance from an image's embedding, over the root mean square of embeddings' lengths.
 
@@ -60,22 +66,22 @@ def take_reference(source: Source) -> Reference:
     do, those that the network gives now.
     """
     split = UNSEEN if UNSEEN in source.store.splits else SEEN
-    samples = source.store.samples
+    images, samples = source.cell.images, source.store.samples
     ids = samples.loc[samples["split"] == split, "sample_id"].to_numpy(dtype=str)
-    places = np.unique(np.linspace(0, len(ids) - 1, MOST_IMAGES).round().astype(int))
-    rows = source.images.manifest.reset_index().set_index("sample_id").loc[ids[places], "index"]
-    pixels = source.images.read(rows.to_numpy()).transpose(0, 3, 1, 2).copy()
-    if source.embed.augment:
+    places = np.unique(np.linspace(0, len(ids) - 1, MAX_IMAGES).round().astype(int))
+    rows = images.manifest.reset_index().set_index("sample_id").loc[ids[places], "index"]
+    pixels = images.read(rows.to_numpy()).transpose(0, 3, 1, 2).copy()
+    if source.cell.params.augment:
         with torch.inference_mode():
-            network = UpToLayer(source.network, source.tapped).eval()
+            network = UpToLayer(source.cell.embedder.network, source.layers[0]).eval()
             return Reference(split, "the network", pixels, network(torch.from_numpy(pixels)).numpy())
     stored = source.store.features(source.layer, source.step, split)
     return Reference(split, "the embedding store", pixels, stored[places])
 
 
 def default_tolerance(source: Source) -> float:
-    """Say how far a file may be from the reference."""
-    return TOLERANCES["float32" if source.embed.augment else source.embed.dtype]
+    """Return how far a file may be from the reference."""
+    return TOLERANCES["float32" if source.cell.params.augment else source.cell.params.dtype]
 
 
 def check_agreement(run: Run, reference: Reference, tolerance: float, file: str) -> float:
@@ -94,23 +100,20 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
     Raises:
         UserError: it is larger, or the shapes differ.
     """
-    sizes = (len(reference.pixels), *BATCHES)
-    found = float(np.max([_distance(run, reference, size) for size in sizes]))  # NaN if one is
-    if not found <= tolerance:
+    distances = []
+    for size in (len(reference.pixels), *BATCHES):
+        pixels = reference.pixels if size > max(BATCHES) else reference.pixels[: max(BATCHES)]
+        embeddings = np.concatenate([run(pixels[i : i + size]) for i in range(0, len(pixels), size)])
+        shape = (len(pixels), reference.embeddings.shape[1])
+        if embeddings.shape != shape:
+            raise UserError(f"embeddings must be of shape {shape}, found {embeddings.shape}; nothing was written")
+        distances.append(reference.distance(embeddings))
+    distance = float(np.max(distances))  # NaN if one is
+    if not distance <= tolerance:
         raise UserError(
             f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found a "
-            f"distance of {found:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so nothing "
-            "was written. Did embed run in mixed precision (on a GPU it does by default)? Run it again with "
+            f"distance of {distance:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so "
+            "nothing was written. Did embed run in mixed precision (on a GPU it does by default)? Run it again with "
             "ACCELERATE_MIXED_PRECISION=no. Was anything edited since? Run `dvc repro`. Or allow more with --tolerance"
         )
-    return found
-
-
-def _distance(run: Run, reference: Reference, size: int) -> float:
-    pixels = reference.pixels if size > max(BATCHES) else reference.pixels[: max(BATCHES)]
-    batches: Sequence[Pixels] = [pixels[i : i + size] for i in range(0, len(pixels), size)]
-    found = np.concatenate([run(batch) for batch in batches])
-    shape = (len(pixels), reference.embeddings.shape[1])
-    if found.shape != shape:
-        raise UserError(f"embeddings must be of shape {shape}, found {found.shape}; nothing was written")
-    return reference.distance(found)
+    return distance

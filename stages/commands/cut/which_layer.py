@@ -1,10 +1,8 @@
 """Which layer of a network is meant: a name, or what the workflow's results say of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from stages.aggregate.curves import MEAN
 from stages.aggregate.recommend.schema import read_recommendations
 from stages.aggregate.tables.summary import read_summary
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
@@ -12,24 +10,13 @@ from stages.shared.runtime.errors import UserError, nearest
 
 LAST = "last"
 
-
-@dataclass(frozen=True)
-class Choice:
-    """A module's output under a pooling.
-
-    Attributes:
-        module: its path.
-        pooling: of its embedding; a curve's may join several, `class_token+mean`.
-        step: the checkpoint at which it was chosen; None: whichever is asked for.
-    """
-
-    module: str
-    pooling: str
-    step: int | None = None
+Choice = tuple[str, str, int | None]
+"""A module's path, the pooling of its embedding (a curve's may join several, `class_token+mean`), and the step of the
+checkpoint that was chosen with it; None: none was."""
 
 
 def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, int | None]:
-    """Find the layer of an embedding store that is meant, and the checkpoint if it was chosen with it.
+    """Find the layer of an embedding store that is meant, and the step of the checkpoint if it was chosen with it.
 
     Args:
         store: of the cell.
@@ -45,40 +32,40 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
     if wanted in layers:
         return layers[wanted], None
     if wanted == LAST:
-        return min(layers.values(), key=lambda layer: -layer.depth), None  # the first of its poolings
+        return max(layers.values(), key=lambda layer: layer.depth), None  # the first of its poolings
     if wanted not in CHOOSE:
         raise UserError(
             f"--layer: {wanted!r} must be {', '.join(CHOOSE)}, {LAST} or a layer of {store.dataset}, {store.model}: "
             f"{nearest(wanted, layers)}"
         )
-    choice = CHOOSE[wanted](results, store.dataset, store.model)
-    return _embedding(list(layers.values()), choice), choice.step
+    module, pooling, step = CHOOSE[wanted](results, store.dataset, store.model)
+    of_module = [layer for layer in layers.values() if layer.module == module]
+    if not of_module:
+        raise UserError(
+            f"layer {module!r}, which the results name, is not in the embedding store: the layers have changed since; "
+            "run `dvc repro`"
+        )
+    return next((layer for layer in of_module if layer.pooling in pooling.split("+")), of_module[0]), step
 
 
 def best_layer(results: Path, dataset: str, model: str) -> Choice:
     """Read which layer is best by the main score, over all folds, at the last checkpoint."""
-    rows = [
-        row
-        for row in read_summary(results / "summary.csv")
-        if (row.dataset, row.model, row.main, row.fold) == (dataset, model, True, MEAN)
-    ]
-    if not rows:
-        raise _not_in("summary.csv", dataset, model)
-    row = max(rows, key=lambda row: -row.unseen if row.lower_is_better else row.unseen)
-    return Choice(row.best_layer, row.pooling)
+    for row in read_summary(results / "summary.csv"):
+        if row.main and (row.dataset, row.model) == (dataset, model):
+            return row.best_layer, row.pooling, None
+    raise _not_in("summary.csv", dataset, model)
 
 
 def recommended_layer(results: Path, dataset: str, model: str) -> Choice:
     """Read which layer is recommended, at which checkpoint."""
-    path = results / "recommendation.json"
-    found = [each for each in read_recommendations(path) if (each.dataset, each.model) == (dataset, model)]
-    if not found:
-        raise _not_in(path.name, dataset, model)
-    (recommendation,) = found
-    chosen = recommendation.recommended
-    if chosen is None:
-        raise UserError(f"no layer of {dataset}, {model} is recommended: {recommendation.reason}; name one (--layer)")
-    return Choice(chosen.layer, chosen.pooling, chosen.step)
+    for recommendation in read_recommendations(results / "recommendation.json"):
+        if (recommendation.dataset, recommendation.model) == (dataset, model):
+            layer = recommendation.recommended
+            if layer is None:
+                reason = recommendation.reason
+                raise UserError(f"no layer of {dataset}, {model} is recommended: {reason}; name one (--layer)")
+            return layer.layer, layer.pooling, layer.step
+    raise _not_in("recommendation.json", dataset, model)
 
 
 CHOOSE: dict[str, Callable[[Path, str, str], Choice]] = {"recommended": recommended_layer, "best": best_layer}
@@ -89,14 +76,3 @@ def _not_in(table: str, dataset: str, model: str) -> UserError:
         f"{table} must say which layer of {dataset}, {model} to take, but does not have them: run `dvc repro` with "
         "both in the grid, or name a layer (--layer)"
     )
-
-
-def _embedding(layers: list[Layer], choice: Choice) -> Layer:
-    found = [layer for layer in layers if layer.module == choice.module]
-    named = [layer for layer in found if layer.pooling in choice.pooling.split("+")]
-    if not found:
-        raise UserError(
-            f"layer {choice.module!r}, which the results name, is not in the embedding store: the layers have changed "
-            "since; run `dvc repro`"
-        )
-    return (named or found)[0]

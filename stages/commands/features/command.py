@@ -3,44 +3,33 @@
 import csv
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from stages.shared.stage_run.stage_run import publish
 from stages.commands.features.image_files import describe, list_images, refuse_unreadable, without_other_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
 from stages.commands.features.sources import open_extractor
+from stages.commands.outputs import check_new, new_output
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
 from stages.shared.runtime.console import Stopwatch
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.scratch import partial_path, remove, remove_leftovers
 from stages.shared.settings.params import read_section
 
 
-@dataclass(frozen=True)
-class Origin:
-    """`--from` as it was given, and as a path, if there is such a folder."""
-
-    text: str
-    folder: Path | None
-
-
-class OriginType(click.ParamType[Origin]):
-    """A cell's name or a folder, which is given from where the user is."""
+class OriginType(click.ParamType[Path | str]):
+    """A folder, which is given from where the user is, or a cell's name."""
 
     name = "cell or folder"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Origin:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
         """Look for the folder before the command goes to the project's."""
-        path = ProjectPath().convert(value, param, ctx)
-        return Origin(str(value), path if Path(str(value)).is_dir() else None)
+        return ProjectPath().convert(value, param, ctx) if Path(str(value)).is_dir() else str(value)
 
 
 @click.command(cls=ProjectCommand)
@@ -52,13 +41,17 @@ class OriginType(click.ParamType[Origin]):
     multiple=True,
     help="recommended (the default), best, last, or a layer's name; not of a cut. Several: joined, each of length 1.",
 )
-@click.option("--step", type=int, help="The checkpoint's step; by default the last.")
+@click.option(
+    "--step",
+    type=int,
+    help="The checkpoint's step; by default that of `recommended`, with a layer by another name the last.",
+)
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
 def features(
     images: Path,
-    origin: Origin,
+    origin: Path | str,
     layers: tuple[str, ...],
     step: int | None,
     out: Path,
@@ -74,29 +67,25 @@ def features(
     """
     watch = Stopwatch("features", "", None)
     write = writer_of(out)
-    if out.exists():
-        raise UserError(f"{out}: must not exist; remove it (rm -r {out}), or name another file with --out")
+    check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
-        found, unreadable = without_other_files(list_images(images, resources))
+        files, unreadable = without_other_files(list_images(images, resources))
         if not skip_unreadable:
             refuse_unreadable(images, unreadable)
-        _check_some(images, found.paths)
-        extractor = open_extractor(params, origin.text, origin.folder, layers=layers, step=step)
+        _check_some(images, files.paths)
+        extractor = open_extractor(params, origin, layers=layers, step=step)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
-        shards = Shards(resources.enter_context(unfinished_folder(out)), found, extractor)
+        shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)
         shards.fill(skip=skip_unreadable)
         for shard in shards:
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
         _check_some(images, paths)
-        remove_leftovers(out)
-        scratch = partial_path(out)
-        resources.callback(remove, scratch)
-        write(scratch, shards, len(paths), extractor.width, extractor.about)
-        _list_unreadable(out, unreadable)
-        publish(scratch, out, replace=False)
+        with new_output(out) as scratch:
+            write(scratch, shards, len(paths), extractor.width, extractor.about)
+            _list_unreadable(out, unreadable)
     of = extractor.about
     watch.done(f"{len(paths)} images at layer {of['layer']} (width {extractor.width}, step {of['step']}) in {out}")
 
@@ -107,7 +96,7 @@ def _check_some(images: Path, paths: Sequence[str]) -> None:
 
 
 def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:
-    """Say which files have no features, and list all of them beside the output."""
+    """Print which files have no features, and list all of them beside the output."""
     listing = out.with_name(f"{out.name}.unreadable.csv")
     listing.unlink(missing_ok=True)
     if not unreadable:

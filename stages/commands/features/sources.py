@@ -1,67 +1,81 @@
-"""Where a network comes from: a finished cell of the workflow, or the folder of a cut."""
+"""What turns images into features: layers of a finished cell's network, or the network of a cut."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from stages.commands.cut.cell import CellPaths, Source, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
-from stages.commands.features.extractor import EmbedPixels, Extractor, Float32
-from stages.embed.embedder import Embedder
 from stages.embed.params import EmbedParams
-from stages.prepare.decode import Fit
+from stages.prepare.download import file_sha256
 from stages.shared.images.image_store import Pixels
-from stages.shared.networks.devices import choose_device
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, read_section
 
 FORMAT = "whichlayer.features/1"
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 
+Float32 = NDArray[np.float32]
+EmbedPixels = Callable[[Pixels], Float32]
+"""(B, S, S, 3) uint8, RGB -> (B, D) float32."""
 
-def open_extractor(
-    params: Path, origin: str, folder: Path | None, *, layers: Sequence[str], step: int | None
-) -> Extractor:
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network and what it takes.
+
+    Attributes:
+        about: what the features are of: dataset, model, fold, seed, step, layer, pooling. Kept in the output.
+        weights: the network's file.
+        width: number of features, D.
+        decode: `size`, `fit` and `fill`: how images are decoded, as the prepare stage does.
+        batch_size: images per forward pass.
+        running: makes it ready to run, as a context manager that gives the function that embeds a batch.
+        device: what runs it.
+        note: what a user should know; may be empty.
+    """
+
+    about: Mapping[str, Any]
+    weights: Path
+    width: int
+    decode: Mapping[str, Any]
+    batch_size: int
+    running: Callable[[], AbstractContextManager[EmbedPixels]]
+    device: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the features beside the images: JSON values, a hash of the weights among them."""
+        about = {"format": FORMAT, "weights": file_sha256(self.weights), "torch": torch.__version__}
+        return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
+
+
+def open_extractor(params: Path, origin: Path | str, *, layers: Sequence[str], step: int | None) -> Extractor:
     """Find the network that `--from` names.
 
     Args:
         params: the params file.
-        origin: `--from` as it was given.
-        folder: the same as a path, if there is such a folder.
+        origin: a folder, if there is such a one, or the name of a cell.
         layers: of a cell, `recommended`, `best`, `last` or a name each, by default the first; of a cut, its own or
             none. Of several, vectors are scaled to length 1 and joined.
-        step: of a cell's checkpoint; None: the last.
+        step: of a cell's checkpoint; None: that of `recommended`, if it is the first layer, else the last.
 
     Raises:
         UserError: there is no such cell, layer, step or cut.
     """
-    if folder is not None and (folder / PREPROCESS).is_file():
+    if isinstance(origin, Path) and (origin / PREPROCESS).is_file():
         batch_size = read_section(params, "embed", EmbedParams).batch_size
-        return from_cut(read_cut(folder), batch_size, layers=layers, step=step)
-    cell = parse_cell(origin)
-    sources = _open_layers(params, cell, layers or ["recommended"], step)
-    _check_images(sources[0])
-    return from_cell(sources, sources[0].embed.batch_size)
-
-
-def _open_layers(params: Path, cell: Cell, layers: Sequence[str], step: int | None) -> list[Source]:
-    """Open each layer at one checkpoint, the first one's.
-
-    Raises:
-        UserError: two of them are the same.
-    """
-    first = open_source(params, cell, CellPaths.of(cell), step=step, layer=layers[0])
-    others = [open_source(params, cell, CellPaths.of(cell), step=first.step, layer=name) for name in layers[1:]]
-    names = [source.layer.name for source in (first, *others)]
-    if len(set(names)) < len(names):
-        raise UserError(f"--layer: several layers must differ, found {', '.join(names)}; name each once")
-    return [first, *others]
+        return from_cut(read_cut(origin), batch_size, layers=layers, step=step)
+    cell = parse_cell(str(origin))
+    return from_cell(open_source(params, cell, CellPaths.of(cell), step=step, layers=layers or ["recommended"]))
 
 
 def parse_cell(origin: str) -> Cell:
@@ -80,64 +94,48 @@ def parse_cell(origin: str) -> Cell:
     return dataset, model, fold, int(seed)
 
 
-def _check_images(source: Source) -> None:
-    """Check that new images are decoded as those of the dataset were, as far as the dataset says how.
+def from_cell(source: Source) -> Extractor:
+    """Take layers of one checkpoint, as the embed stage does; several are scaled to length 1 and joined.
 
     Raises:
-        UserError: the entry in params.yaml was edited since.
+        UserError: two layers are the same, or images would be decoded in another way than those of the dataset were.
     """
-    packed, entry = source.images, source.dataset
+    layers = [pooled.layer for pooled in source.layers]
+    names = [layer.name for layer in layers]
+    if len(set(names)) < len(names):
+        raise UserError(f"--layer: several layers must differ, found {', '.join(names)}; name each once")
+    packed, entry = source.cell.images, source.dataset
     if (packed.size, packed.fill) != (entry.image_size, entry.fill):
         raise UserError(
             f"datasets.{source.store.dataset}: prepared images have image_size {packed.size} and fill {packed.fill}, "
             f"params.yaml has {entry.image_size} and {entry.fill}; run `dvc repro`, or undo the change"
         )
-
-
-def from_cell(sources: Sequence[Source], batch_size: int) -> Extractor:
-    """Take a layer of one checkpoint, as the embed stage does; several are scaled to length 1 and joined.
-
-    Args:
-        sources: a layer each, of one checkpoint.
-        batch_size: of the forward pass.
-    """
-    source, layers = sources[0], [each.layer for each in sources]
-    cell = dict(zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True))
-    accelerator = choose_device()
+    embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
+    accelerator = embedder.accelerator
 
     @contextmanager
     def running() -> Iterator[EmbedPixels]:
-        source.network.move(accelerator.device)
-        embedder = Embedder(source.network, [each.tapped for each in sources], False, None, accelerator)
+        embedder.network.move(accelerator.device)
         with embedder.running() as embed:
 
             def embed_pixels(pixels: Pixels) -> Float32:
                 embedded = embed(np.arange(len(pixels)), pixels)
-                parts = [_finite(embedded[layer.name], layer.name) for layer in layers]
+                parts = [_finite(embedded[name], name) for name in names]
                 return parts[0] if len(parts) == 1 else np.concatenate([_scaled(part) for part in parts], axis=1)
 
             yield embed_pixels
 
-    joined = {"layer": "+".join(la.name for la in layers), "pooling": "+".join(la.pooling for la in layers)}
-    about = cell | {"step": source.step} | joined
-    device = {"device": accelerator.device.type, "precision": accelerator.mixed_precision}
+    about = dict(zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True)) | {"step": source.step}
     return Extractor(
-        about=about,
-        identity=_identity(source.checkpoint, source.dataset, batch_size, about | device),
+        about=about | {"layer": "+".join(names), "pooling": "+".join(layer.pooling for layer in layers)},
+        weights=source.checkpoint,
         width=sum(layer.width for layer in layers),
-        image_size=source.dataset.image_size,
-        fit=source.dataset.fit,
-        fill=source.dataset.fill,
-        batch_size=batch_size,
+        decode={"size": entry.image_size, "fit": entry.fit, "fill": entry.fill},
+        batch_size=source.cell.params.batch_size,
         running=running,
-        note=ROTATED if source.embed.augment else "",
+        device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
+        note=ROTATED if source.cell.params.augment else "",
     )
-
-
-def _scaled(values: Float32) -> Float32:
-    """Scale every row, (B, D), to length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0))
 
 
 def from_cut(cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | None) -> Extractor:
@@ -146,49 +144,36 @@ def from_cut(cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | No
     Raises:
         UserError: another layer or step is asked for than the one it is cut at.
     """
-    for option, wanted, own in (("--layer", "+".join(layers) or None, cut.layer), ("--step", step, cut.step)):
+    layer = cut.about["layer"]
+    for option, wanted, own in (("--layer", "+".join(layers) or None, layer), ("--step", step, cut.about["step"])):
         if wanted not in (None, own):
-            raise UserError(f"{option}: {cut.path} is cut at {own}, not at {wanted}; leave it out, or name the cell")
-    names = ("dataset", "model", "fold", "seed", "step", "layer", "pooling")
-    about = {name: getattr(cut, name) for name in names}
+            raise UserError(
+                f"{option}: {cut.program.parent} is cut at {own}, not at {wanted}; leave it out, or name the cell"
+            )
 
     @contextmanager
     def running() -> Iterator[EmbedPixels]:
-        program = _load(cut.program)
+        try:
+            program = load_program(cut.program)
+        except Exception as error:  # torch raises anything on a file that is not its own
+            raise UserError(
+                f"{cut.program}: must be a program that torch {torch.__version__} loads, found "
+                f"{type(error).__name__}; {AGAIN}"
+            ) from error
 
         def embed(pixels: Pixels) -> Float32:
             with torch.inference_mode():
-                values = program(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
-            return _finite(values.numpy(), cut.layer)
+                return _finite(program(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()).numpy(), layer)
 
         yield embed
 
-    return Extractor(
-        about=about,
-        identity=_identity(cut.program, cut, batch_size, about),
-        width=cut.width,
-        image_size=cut.image_size,
-        fit=cast(Fit, cut.fit),
-        fill=cut.fill,
-        batch_size=batch_size,
-        running=running,
-    )
+    return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, running)
 
 
-def _load(path: Path) -> torch.nn.Module:
-    try:
-        return load_program(path)
-    except Exception as error:  # torch raises anything on a file that is not its own
-        raise UserError(
-            f"{path}: must be a program that torch {torch.__version__} loads, found {type(error).__name__}; {AGAIN}"
-        ) from error
-
-
-def _identity(weights: Path, decoding: Any, batch_size: int, about: dict[str, Any]) -> dict[str, Any]:
-    with weights.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    decoded = {name: getattr(decoding, name) for name in ("image_size", "fit", "fill")}
-    return {"format": FORMAT, "weights": sha256, "batch_size": batch_size, "torch": torch.__version__} | decoded | about
+def _scaled(values: Float32) -> Float32:
+    """Scale every row, (B, D), to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0))
 
 
 def _finite(values: Float32, layer: str) -> Float32:

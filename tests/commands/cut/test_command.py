@@ -24,12 +24,12 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert asked == [("trees", "tiny", "0", 3)]  # the grid's only fold and seed
     assert printed.startswith("cut trees-tiny-0-3 at layer 3 of 7 (`blocks.1`): ")
     assert printed.endswith(f"from the embedding store; in {tmp_path / 'cut'}\n")
-    found = read_cut(tmp_path / "cut")
-    assert (found.layer, found.step, found.fold) == ("blocks.1", 50, "0")
+    about = read_cut(tmp_path / "cut").about
+    assert (about["layer"], about["step"], about["fold"]) == ("blocks.1", 50, "0")
     again = json.loads((tmp_path / "cut" / "card.json").read_text())["command"]
     cell = "--dataset trees --model tiny --fold 0 --seed 3"
     assert again == f"whichlayer cut {cell} --step 50 --layer blocks.1 --out cut --no-onnx"
-    with pytest.raises(UserError, match="cut must not exist, or be an empty folder"):
+    with pytest.raises(UserError, match="cut: must not exist; remove it"):
         CliRunner().invoke(cut, arguments, catch_exceptions=False)
 
 

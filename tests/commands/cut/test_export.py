@@ -9,15 +9,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from stages.commands.cut import onnx_file
-from stages.commands.cut.export import export_layer, load_program, save_program
-from stages.commands.cut.onnx_file import OnnxNetwork, check_packages, save_onnx
+from stages.commands.cut.export import export_layer, load_program, needed_nodes, save_program
+from stages.commands.cut.onnx_file import check_packages, load_onnx, save_onnx
 from stages.commands.project import ROOT
-from stages.embed.hooks import LayerEmbeddings
-from stages.embed.layers import PooledLayer
+from stages.embed.embedder import LayerEmbeddings
 from stages.embed.params import TapsParams
+from stages.embed.layers import PooledLayer
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.networks.network import Network
@@ -93,10 +94,10 @@ def check_layer(network: Network, layer: PooledLayer, folder: Path, *, with_onnx
     assert all(n.rpartition(".")[0] in below or not n.endswith(("running_mean", "running_var")) for n in buffers)
     runs = {"pt2": lambda pixels: loaded(pixels).numpy()}
     if with_onnx:
-        save_onnx(program, folder / "model.onnx")
+        save_onnx(program, folder / "model.onnx", S)
         names = {tensor.name for tensor in onnx.load(folder / "model.onnx").graph.initializer}
         assert not names & (set(network.module.state_dict()) - set(state))
-        session = OnnxNetwork(folder / "model.onnx", threads=1)
+        session = load_onnx(folder / "model.onnx")
         runs["onnx"] = lambda pixels: session(pixels.numpy())
     for count in (1, 2, 7):
         wanted = expected(network, layer, images(count)).numpy()
@@ -189,7 +190,7 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
     for name in ("one", "another"):
         program = export_layer(network, layer, S)
         save_program(program, tmp_path / f"{name}.pt2")
-        save_onnx(program, tmp_path / f"{name}.onnx")
+        save_onnx(program, tmp_path / f"{name}.onnx", S)
     for kind in ("pt2", "onnx"):
         content = (tmp_path / f"one.{kind}").read_bytes()
         assert content == (tmp_path / f"another.{kind}").read_bytes()
@@ -200,10 +201,63 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
 
 def test_missing_packages_and_files_that_are_too_large_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     program = export_layer(*branches(nn.Linear(4, 3)), S)
-    monkeypatch.setattr(onnx_file, "LARGEST", 100)
+    monkeypatch.setattr(onnx_file, "MAX_BYTES", 100)
     with pytest.raises(UserError, match=r"model\.onnx holds at most 2 GiB, found 0\.0 GiB of tensors; use --no-onnx"):
-        save_onnx(program, tmp_path / "model.onnx")
+        save_onnx(program, tmp_path / "model.onnx", S)
     check_packages()
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(UserError, match=r"found no onnxscript; pip install '\.\[export\]', or leave the file out with"):
         check_packages()
+
+
+NUMBERS = torch.arange(6.0).reshape(2, 3)
+
+
+def kept(function: object) -> list[str]:
+    """Trace a function of one tensor, as torch.export does, and name the operations that are needed."""
+    traced: fx.GraphModule = make_fx(function)(NUMBERS)  # type: ignore[arg-type]
+    needed = needed_nodes(traced.graph)
+    calls = [node for node in traced.graph.nodes if node in needed and node.op == "call_function"]
+    return [getattr(node.target, "overloadpacket", node.target).__name__ for node in calls]
+
+
+def test_a_branch_that_nothing_reads_goes_though_it_changes_its_own_memory():
+    def function(x: Tensor) -> Tensor:
+        y = x * 2
+        y.exp_()
+        return x + 1
+
+    assert kept(function) == ["add"]
+
+
+def test_what_changes_memory_stays_where_it_is_read_later_and_goes_where_it_was_read_before():
+    def function(x: Tensor) -> Tensor:
+        y = x * 2
+        y.exp_()
+        z = y + 1
+        y.sin_()
+        return z
+
+    assert kept(function) == ["mul", "exp_", "add"]
+
+
+def test_a_change_through_a_view_stays():
+    def function(x: Tensor) -> Tensor:
+        y = x * 2
+        row = y.view(3, 2)[0]
+        row.exp_()
+        return y + 1
+
+    assert kept(function) == ["mul", "view", "select", "exp_", "add"]
+
+
+def test_a_change_through_one_of_several_parts_stays():
+    def function(x: Tensor) -> Tensor:
+        y = x * 2
+        left, right = y.split([1, 2], dim=1)
+        right.exp_()
+        return left.neg() + y.sum()
+
+    names = kept(function)
+    assert names.count("exp_") == 1
+    assert "split_with_sizes" in names

@@ -1,44 +1,111 @@
-"""A cut's folder: what is written is read, and what is damaged is named."""
+"""The folder of a cut: what its files hold, that they load without the project, and that a failure leaves nothing."""
 
+import hashlib
+import importlib.metadata
+import io
 import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from stages.commands.cut.folder import Cut, read_cut, write_json
+from stages.aggregate.tables.depth import DEPTH_COLUMNS
+from stages.commands.cut import folder as cut_folder
+from stages.commands.cut.card import code
+from stages.commands.cut.cell import Source, open_source
+from stages.commands.cut.export import load_program
+from stages.commands.cut.folder import Cut, read_cut, write_cut
+from stages.commands.outputs import check_new
+from stages.commands.project import ROOT
+from stages.prepare.decode import decode
+from stages.shared.checkpoints.checkpoints import read_state
+from stages.shared.files.csv_table import write_table
 from stages.shared.runtime.errors import UserError
+from tests.commands.cut.finished import finish_cell
+from tests.packed import SEEN, UNSEEN
+
+FILES = {"README.md", "card.json", "model.onnx", "model.pt2", "preprocess.json", "weights.safetensors"}
+DOCS = ROOT / "docs" / "cut.md"
 
 
-def write(path: Path) -> Cut:
-    path.mkdir()
-    cut = Cut(path, "trees", "tiny", "0", 3, 50, "blocks.1", 2, "class_token", 64, 32, "pad", 128)
-    write_json(path / "preprocess.json", cut.preprocess())
-    write_json(path / "card.json", {**cut.card(), "more": {}})
-    (path / "model.pt2").write_bytes(b"")
-    return cut
+class Written(NamedTuple):
+    """A cut of a tiny ViT after its third block, and what it was made of."""
+
+    path: Path
+    cut: Cut
+    card: Mapping[str, Any]
+    source: Source
+    folder: Path
 
 
-def test_a_folder_says_what_was_written(tmp_path: Path):
-    cut = write(tmp_path / "cut")
-    assert read_cut(tmp_path / "cut") == cut
-    preprocess = json.loads((tmp_path / "cut" / "preprocess.json").read_text())
-    assert preprocess["input"] == {"name": "pixels", "dtype": "uint8", "shape": ["batch", 3, 32, 32]}
-    assert preprocess["output"] == {"name": "embedding", "dtype": "float32", "shape": ["batch", 64]}
-    assert (preprocess["decode"]["fit"], preprocess["decode"]["fill"]) == ("pad", 128)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("cell")
+    params, cell, paths = finish_cell(folder, size=40)
+    write_scores(paths.results)
+    source = open_source(params, cell, paths, step=None, layers=["blocks.2"])
+    out = folder / "made" / "cut"
+    write_cut(out, source, onnx=True, tolerance=1e-4, licence="CC0", command="whichlayer cut ...")
+    return Written(out, read_cut(out), json.loads((out / "card.json").read_text()), source, folder)
+
+
+def write_scores(results: Path) -> None:
+    keys = {"dataset": "trees", "model": "tiny", "fold": "mean", "pooling": "class_token", "metric": "nmi", "step": 50}
+    layer = {"depth": 3, "relative_depth": 0.5, "layer": "blocks.2", "better": "higher"}
+    unseen = {"split": "unseen", "value": 0.5, "ci_images_low": 0.4, "ci_images_high": 0.61}
+    rows = [
+        {**keys, **layer, **unseen},
+        {**keys, **layer, "split": "test", "value": 0.25},
+        {**keys, **layer, **unseen, "fold": "0", "value": 0.9},
+        {**keys, **layer, **unseen, "pooling": "max", "value": 0.9},
+        {**keys, **layer, **unseen, "step": 0, "value": 0.9},
+    ]
+    table = pd.DataFrame(rows, columns=list(DEPTH_COLUMNS))
+    write_table(results / "depth.csv", table, DEPTH_COLUMNS)
+
+
+def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
+    assert {path.name for path in written.path.iterdir()} == FILES
+    assert [path.name for path in written.path.parent.iterdir()] == ["cut"]
+    sizes = {name: (written.path / name).stat().st_size for name in FILES if name in written.card["files"]}
+    assert written.card["files"] == sizes
+    assert set(sizes) == FILES - {"README.md", "card.json", "preprocess.json"}
+
+
+def test_a_folder_is_read_as_it_was_written(written: Written):
+    cut = written.cut
+    cell = {"dataset": "trees", "model": "tiny", "fold": "0", "seed": 3, "step": 50}
+    assert cut.about == cell | {"layer": "blocks.2", "pooling": "class_token"}
+    assert cut.decode == {"size": 40, "fit": "crop", "fill": 255}
+    preprocess = json.loads((written.path / "preprocess.json").read_text())
+    assert preprocess["input"] == {"name": "pixels", "dtype": "uint8", "shape": ["batch", 3, 40, 40]}
+    assert preprocess["output"] == {"name": "embedding", "dtype": "float32", "shape": ["batch", cut.width]}
 
 
 def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_what_is_no_cut_is_named(tmp_path: Path):
+def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
     path = tmp_path / "cut"
     with pytest.raises(UserError, match=r"preprocess\.json: no such file; a cut has one"):
         read_cut(path)
-    write(path)
+    shutil.copytree(written.path, path)
     edit(path / "card.json", layer={"name": "blocks.1"})
-    with pytest.raises(UserError, match=r"lacks something \('depth'\)"):
+    with pytest.raises(UserError, match=r"lacks something \('pooling'\)"):
         read_cut(path)
     edit(path / "card.json", format="whichlayer.cut/0")
     with pytest.raises(UserError, match=r"must be of format whichlayer\.cut/1, found 'whichlayer\.cut/0'"):
@@ -46,10 +113,179 @@ def test_what_is_no_cut_is_named(tmp_path: Path):
     (path / "card.json").write_text("{")
     with pytest.raises(UserError, match=r"card\.json: must be a JSON file"):
         read_cut(path)
-
-
-def test_a_folder_without_the_network_is_named(tmp_path: Path):
-    write(tmp_path / "cut")
-    (tmp_path / "cut" / "model.pt2").unlink()
+    (path / "card.json").write_text((written.path / "card.json").read_text())
+    (path / "model.pt2").unlink()
     with pytest.raises(UserError, match=r"must hold model\.pt2"):
-        read_cut(tmp_path / "cut")
+        read_cut(path)
+
+
+def test_weights_are_the_program_s_and_the_checkpoint_s_by_name(written: Written):
+    weights = load_file(written.path / "weights.safetensors")
+    program = load_program(written.cut.program).state_dict()
+    checkpoint = read_state(written.source.checkpoint)
+    assert set(weights) == set(program)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in program.items())
+    own = set(weights) & set(checkpoint)
+    assert all(torch.equal(weights[name], checkpoint[name]) for name in own)
+    assert {name for name in weights if name.startswith("blocks.")} <= own
+    assert not [name for name in weights if re.match(r"(blocks\.[3-5]|norm|head|fc_norm)\b", name)]
+
+
+def test_the_card_says_what_was_cut(written: Written):
+    card, source = written.card, written.source
+    assert (card["layer"]["place"], card["layer"]["name"], card["layer"]["pooling"]) == (
+        "4 of 7",
+        "blocks.2",
+        "class_token",
+    )
+    assert card["cell"] == {"dataset": "trees", "model": "tiny", "fold": "0", "seed": 3, "step": 50}
+    assert (card["data"]["classes"], card["data"]["unseen_classes"]) == (list(SEEN), list(UNSEEN))
+    assert card["network"]["weights_licence"] == "CC0"
+    manifest = (written.folder / "prepared" / "manifest.csv").read_bytes()
+    assert card["data"]["manifest_sha256"] == hashlib.sha256(manifest).hexdigest()
+    assert card["size"]["parameters"] == source.layer.parameters
+    agreement = card["agreement"]
+    assert (agreement["source"], agreement["images"], agreement["split"]) == ("the embedding store", 10, "unseen")
+    assert all(0 <= value < 1e-4 for value in agreement["distance"].values())
+    assert card["versions"]["torch"] == importlib.metadata.version("torch")  # torch names its build as well
+    text = (written.path / "README.md").read_text()
+    for said in ("layer 4 of 7 (`blocks.2`)", "ash, birch, cedar", "date, elm", "licence: CC0", "whichlayer cut ..."):
+        assert said in text
+
+
+def test_the_card_s_scores_are_the_layer_s_over_folds_at_its_step(written: Written):
+    unseen = {"metric": "nmi", "split": "unseen", "value": 0.5, "interval": [0.4, 0.61], "scope": "other images"}
+    assert written.card["scores"] == [unseen, {"metric": "nmi", "split": "test", "value": 0.25}]
+    assert "| NMI | 0.500 [0.400, 0.610] (other images) | 0.250 |" in (written.path / "README.md").read_text()
+
+
+def test_multiply_adds_are_those_of_the_file(written: Written):
+    program = load_program(written.cut.program)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():  # no fused attention
+        program(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))
+    assert written.card["size"]["multiply_adds"] == counter.get_total_flops() // 2
+    assert written.card["size"]["multiply_adds"] < written.card["size"]["network_multiply_adds"]
+
+
+def test_no_file_names_a_path_of_this_machine(written: Written):
+    for path in written.path.iterdir():
+        content = path.read_bytes()
+        for name in (ROOT, written.folder, Path(torch.__file__).parent, Path.home()):
+            assert str(name).encode() not in content, path.name
+
+
+def picture(kind: str) -> tuple[bytes, Image.Image]:
+    """An image file of its kind, wider than high, with a gradient."""
+    y, x = np.mgrid[0:90, 0:150]
+    colours = np.stack([x + 50, y * 2, 255 - x], axis=-1).clip(0, 255).astype(np.uint8)
+    image = Image.fromarray(colours)
+    options: dict[str, Any] = {}
+    if kind == "transparent":
+        image.putalpha(Image.fromarray((x + y).clip(0, 255).astype(np.uint8)))
+    if kind == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # a quarter to the right
+        options["exif"] = exif
+    if kind == "large":
+        image, options["quality"] = image.resize((1500, 900)), 95
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG" if kind in ("turned", "large") else "PNG", **options)
+    return buffer.getvalue(), image
+
+
+def run_alone(code: str, folder: Path, runtime: str) -> np.ndarray:
+    """Run lines in a process of their own, in a folder, where the project cannot be imported."""
+    folder.mkdir(exist_ok=True)
+    check = "import importlib.util, sys; assert importlib.util.find_spec('stages') is None"
+    other = "torch" if runtime == "onnx" else "onnxruntime"
+    end = f"assert '{other}' not in sys.modules\nnumpy.save('found.npy', numpy.asarray(embedding))"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"{check}\n{code}\n{end}"], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found: np.ndarray = np.load(folder / "found.npy")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["plain", "transparent", "turned", "large"])
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_the_card_s_decoding_is_the_prepare_stage_s(tmp_path: Path, kind: str, fit: str):
+    """The lines up to the pixels, in this process."""
+    content, _ = picture(kind)
+    (tmp_path / "image.png").write_bytes(content)
+    lines = code({"image_size": 40, "fit": fit, "fill": 200}, "onnxruntime").splitlines()[2:-3]
+    names: dict[str, Any] = {"numpy": np}
+    exec("\n".join(lines).replace("image.png", str(tmp_path / "image.png")), names)
+    expected = decode(content, 40, fit, 200)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(names["pixels"][0].transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+@pytest.mark.parametrize("where", ["README.md", "docs/cut.md"])
+def test_ten_lines_embed_an_image_without_the_project(written: Written, tmp_path: Path, runtime: str, where: str):
+    page = DOCS if where == "docs/cut.md" else written.path / "README.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
+    (code,) = [block for block in blocks if ("onnxruntime" in block) == (runtime == "onnx") and "Image.open" in block]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for path in written.path.iterdir():  # the card's lines run in the folder, the page's beside it
+        target = folder if where == "README.md" else folder / "cut"
+        target.mkdir(exist_ok=True)
+        (target / path.name).write_bytes(path.read_bytes())
+    content, _ = picture("plain")
+    (folder / "image.png").write_bytes(content)
+    pixels = torch.from_numpy(decode(content, 40, "crop", 255).copy()).permute(2, 0, 1)[None].contiguous()
+    with torch.inference_mode():
+        expected = load_program(written.cut.program)(pixels).numpy()
+    np.testing.assert_allclose(run_alone(code, folder, runtime), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
+    params, cell, paths = finish_cell(tmp_path, dtype="float16")
+    source = open_source(params, cell, paths, step=0, layers=["blocks.0@max"])
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(
+        UserError, match=r"model\.pt2 must give .* within 1e-07 of their length, found a distance of 0\.000[1-9]"
+    ):
+        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-7, licence=None, command="")
+    assert sorted(tmp_path.iterdir()) == before
+    write_cut(tmp_path / "cut", source, onnx=False, tolerance=3e-3, licence=None, command="")
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == FILES - {"model.onnx"}
+    card = json.loads((tmp_path / "cut" / "card.json").read_text())
+    assert (card["cell"]["step"], card["layer"]["name"], card["scores"]) == (0, "blocks.0@max", [])
+    assert card["network"]["weights_licence"] == "none: random weights"
+    assert "onnx" not in card["versions"]
+
+
+@pytest.mark.parametrize(("fold", "frozen"), [("all", False), ("0", True)])
+def test_fold_all_and_frozen_networks_are_cut(tmp_path: Path, fold: str, frozen: bool):
+    params, cell, paths = finish_cell(tmp_path, fold=fold, frozen=frozen)
+    source = open_source(params, cell, paths, step=None, layers=["norm_pre"])
+    write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None, command="")
+    card = json.loads((tmp_path / "cut" / "card.json").read_text())
+    everything = sorted((*SEEN, *UNSEEN))
+    assert card["data"]["classes"] == ([] if frozen else everything)
+    assert card["agreement"]["split"] == ("test" if fold == "all" else "unseen")
+    assert ("was not fine-tuned" in (tmp_path / "cut" / "README.md").read_text()) == frozen
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path):
+    check_new(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    check_new(tmp_path / "empty")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    for name in ("full", "full/file"):
+        with pytest.raises(UserError, match=f"{name}: must not exist; remove it"):
+            check_new(tmp_path / name)
+
+
+def test_an_interrupted_cut_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    params, cell, paths = finish_cell(tmp_path)
+    source = open_source(params, cell, paths, step=None, layers=["norm_pre"])
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(cut_folder, "readme", lambda card, decode: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None, command="")
+    assert sorted(tmp_path.iterdir()) == before

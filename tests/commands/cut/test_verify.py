@@ -53,7 +53,7 @@ def test_nan_in_one_batch_never_agrees():
 @pytest.mark.parametrize(("fold", "split"), [("0", "unseen"), ("all", "test")])
 def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold: str, split: str):
     params, cell, paths = finish_cell(tmp_path, fold=fold)
-    source = open_source(params, cell, paths, step=0, layer="blocks.1@max")
+    source = open_source(params, cell, paths, step=0, layers=["blocks.1@max"])
     reference = take_reference(source)
     images = open_images(paths.prepared, fold)
     rows = images.rows(split)  # the store has a split's images in this order, too
@@ -64,7 +64,7 @@ def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold
 
 def test_rotated_images_are_no_reference(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, augment=True, dtype="float16")
-    source = open_source(params, cell, paths, step=None, layer="blocks.1")
+    source = open_source(params, cell, paths, step=None, layers=["blocks.1"])
     reference = take_reference(source)
     assert reference.source == "the network"
     stored = source.store.features(source.layer, 50, "unseen")

@@ -54,14 +54,11 @@ def test_a_name_is_the_store_s(store: Embeddings, tmp_path: Path):
 
 
 def test_the_best_is_the_main_score_s_over_all_folds(store: Embeddings, tmp_path: Path):
-    others = [{"fold": "0", "best_layer": "blocks.0"}, {"main": False, "best_layer": "blocks.3"}, {"model": "large"}]
-    results = write_summary(tmp_path, *others, {"pooling": "max", "unseen": 0.3, "best_layer": "blocks.4"}, {})
-    layer, step = choose_layer(store, "best", results)
+    others = [{"main": False, "best_layer": "blocks.3"}, {"model": "large", "best_layer": "blocks.4"}]
+    layer, step = choose_layer(store, "best", write_summary(tmp_path, *others, {}))
     assert (layer.name, step) == ("blocks.1", None)
-    layer, _ = choose_layer(store, "best", write_summary(tmp_path, {"pooling": "max", "unseen": 0.5}, {}))
+    layer, _ = choose_layer(store, "best", write_summary(tmp_path, {"pooling": "max"}))
     assert layer.name == "blocks.1@max"
-    lower = write_summary(tmp_path, {"better": "lower"}, {"better": "lower", "unseen": 0.2, "best_layer": "blocks.4"})
-    assert choose_layer(store, "best", lower)[0].name == "blocks.4"
 
 
 def test_the_recommended_comes_with_its_checkpoint(store: Embeddings, tmp_path: Path):

@@ -1,0 +1,222 @@
+"""The model card of a cut: facts of the network, the data, the scores and the files, and README.md, which has them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.aggregate.curves import MEAN
+from stages.aggregate.metric_info import metric_name
+from stages.aggregate.result_files import check_result
+from stages.aggregate.tables.depth import DEPTH_COLUMNS
+from stages.aggregate.formatting import decimals, interval, place
+from stages.commands.cut.cell import Source
+from stages.embed.taps.trace import trace_forward
+from stages.prepare.download import file_sha256
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.files.csv_table import read_table
+from stages.shared.images.image_store import fold_path
+
+UNKNOWN = "unknown"
+
+SQUARE = {
+    "crop": "ImageOps.fit(image, (S, S), Image.Resampling.BILINEAR)",
+    "pad": "ImageOps.pad(image, (S, S), Image.Resampling.BILINEAR, color=(fill,) * 3)",
+    "squash": "image.resize((S, S), Image.Resampling.BILINEAR)",
+}
+"""How an RGB image becomes square, by the dataset's `fit`, as prepare does it."""
+
+DECODE = """\
+import numpy, {runtime}
+from PIL import Image, ImageOps
+S, fill = {image_size}, {fill}
+image = Image.open("image.png")
+image.draft(None, (2 * S, 2 * S))  # of large JPEGs
+image = ImageOps.exif_transpose(image).convert("RGBA")
+image = Image.alpha_composite(Image.new("RGBA", image.size, (fill, fill, fill, 255)), image).convert("RGB")
+pixels = numpy.array({square}).transpose(2, 0, 1)[None]
+"""
+RUN = {
+    "torch": "with torch.inference_mode():\n"
+    '    embedding = torch.export.load("model.pt2").module()(torch.from_numpy(pixels))',
+    "onnxruntime": 'session = onnxruntime.InferenceSession("model.onnx")\n'
+    'embedding = session.run(["embedding"], {"pixels": pixels})[0]',
+}
+"""Lines that embed an image file, by runtime."""
+
+README = """\
+# {network[name]} up to layer {layer[place]} (`{layer[name]}`)
+
+{network[name]} of {network[library]}, {trained}, cut after layer {layer[place]} (`{layer[name]}`). \
+From RGB images of {decode[image_size]} x {decode[image_size]} pixels it computes embeddings of {layer[width]} numbers \
+(pooling: {layer[pooling]}). Resizing and normalization are inside.
+
+{facts}
+
+## Scores
+
+{scores_table}
+
+## Data
+
+Trained on the classes: {classes}.
+
+Not trained on: {unseen}.
+
+{data[images]} images of source `{data[source]}`. SHA-256 of the list of images with the hash of each \
+`{data[manifest_sha256]}`, of the fold `{data[fold_sha256]}`, of the checkpoint `{network[checkpoint_sha256]}`.
+
+## Use
+
+{use}
+
+## Made by
+
+    {command}
+"""
+
+
+def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> dict[str, Any]:
+    """Collect what a card says of a layer, its network, data, size and scores, as JSON values.
+
+    Args:
+        source: what is cut.
+        tensors: names of those that the cut holds.
+        licence: of the pre-trained weights; None: what timm or a package says.
+    """
+    layer, params, network = source.layer, source.network_params, source.cell.embedder.network
+    weights = {name: value for name, value in params.weights.model_dump().items() if value is not None}
+    if "path" in weights:
+        weights["path"] = Path(weights["path"]).name  # no path of this machine
+    images, prepared = source.cell.images, source.paths.prepared
+    parameters = {name: p.numel() for name, p in network.module.named_parameters()}
+    return {
+        "layer": {name: getattr(layer, name) for name in ("name", "module", "depth", "pooling", "width")}
+        | {"place": place(layer.depth, source.n_layers - 1), "layers": source.n_layers},
+        "network": {name: getattr(params, name) for name in ("library", "name", "config", "image_size", "frozen")}
+        | {"weights": weights, "weights_licence": licence or find_licence(source)}
+        | {"checkpoint_sha256": file_sha256(source.checkpoint)},
+        "data": {
+            "source": source.dataset.source,
+            "images": len(images.manifest),
+            "manifest_sha256": file_sha256(prepared / "manifest.csv"),  # which lists the hash of every image
+            "fold_sha256": file_sha256(fold_path(prepared, source.store.fold)),
+            "classes": list(source.cell.classes),
+            "unseen_classes": list(images.unseen),
+        },
+        "scores": layer_scores(source),
+        "size": {
+            "parameters": sum(count for name, count in parameters.items() if name in tensors),
+            "network_parameters": sum(parameters.values()),
+            "multiply_adds": layer.operations,
+            "network_multiply_adds": trace_forward(network.module, network.image_size).operations[""],
+        },
+    }
+
+
+def find_licence(source: Source) -> str:
+    """Look up the licence of the pre-trained weights where timm or a package says it; else `unknown`."""
+    params = source.network_params
+    if params.weights.source == "hub" and params.library == "timm":
+        module: Any = source.cell.embedder.network.module
+        return str(module.pretrained_cfg.get("license") or UNKNOWN)
+    if params.weights.source == "package":
+        try:
+            about = metadata(str(params.weights.name))
+        except PackageNotFoundError:
+            return UNKNOWN
+        licence = next((about[key] for key in ("License-Expression", "License") if key in about), UNKNOWN)
+        return UNKNOWN if licence.lower() == UNKNOWN else licence
+    return "none: random weights" if params.weights.source == "none" else UNKNOWN
+
+
+def layer_scores(source: Source) -> list[dict[str, Any]]:
+    """List the layer's scores at its last step over all folds, with intervals; none before aggregate has run."""
+    path, store, layer = source.paths.results / "depth.csv", source.store, source.layer
+    if not path.is_file():
+        return []
+    table = read_table(check_result(path), DEPTH_COLUMNS, what="a table of scores against depth", stage="aggregate")
+    poolings = table["pooling"].str.split("+").map(lambda names: layer.pooling in names or layer.pooling == "none")
+    keys = {"dataset": store.dataset, "model": store.model, "layer": layer.module, "fold": MEAN, "step": source.step}
+    of_layer = table[
+        (table[list(keys)] == pd.Series(keys)).all(axis=1) & poolings & table["split"].isin([SEEN, UNSEEN])
+    ]
+    return [_score(row) for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records")]
+
+
+def _score(row: Mapping[Any, Any]) -> dict[str, Any]:
+    score = {name: row[name] for name in ("metric", "split", "value")}
+    for scope in ("classes", "images"):
+        if pd.notna(row[f"ci_{scope}_low"]):
+            return score | {"interval": [row[f"ci_{scope}_low"], row[f"ci_{scope}_high"]], "scope": f"other {scope}"}
+    return score
+
+
+def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
+    """Write README.md.
+
+    Args:
+        card: the content of card.json.
+        decode: of preprocess.json.
+    """
+    cell, data, frozen = card["cell"], card["data"], card["network"]["frozen"]
+    use = "With torch, in this folder:\n\n" + code(decode, "torch")
+    if "model.onnx" in card["files"]:
+        use += "\n\nWith onnxruntime:\n\n" + code(decode, "onnxruntime")
+    return README.format(
+        **card,
+        decode=decode,
+        trained="frozen" if frozen else f"fine-tuned on {cell['dataset']} for {cell['step']} steps",
+        facts=_table(("", ""), _facts(card).items()),
+        scores_table=_scores(card["scores"]),
+        classes=", ".join(data["classes"]) or "none (the network was not fine-tuned)",
+        unseen=", ".join(data["unseen_classes"]) or "none",
+        use=use,
+    )
+
+
+def _facts(card: Mapping[str, Any]) -> dict[str, str]:
+    cell, network, size, agreement = (card[name] for name in ("cell", "network", "size", "agreement"))
+    weights = ", ".join(f"{name} {value}" for name, value in network["weights"].items())
+    distances = ", ".join(f"`{name}` {value:.1e}" for name, value in agreement["distance"].items())
+    return {
+        "checkpoint": "{dataset}, {model}, fold {fold}, seed {seed}, step {step}".format(**cell),
+        "pre-trained weights": f"{weights}; licence: {network['weights_licence']}",
+        "parameters": _of(size["parameters"], size["network_parameters"]),
+        "multiply-adds per image": _of(size["multiply_adds"], size["network_multiply_adds"]),
+        "files": ", ".join(f"`{name}` {count / 1e6:.2f} MB" for name, count in card["files"].items()),
+        "agreement": f"with {agreement['source']}, {agreement['images']} images of the split {agreement['split']}: "
+        f"{distances} of an embedding's length at most ({agreement['tolerance']:g} allowed)",
+        "versions": ", ".join(f"{name} {number}" for name, number in card["versions"].items()),
+    }
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} of the network's {whole:,} ({part / max(whole, 1):.1%})"
+
+
+def _scores(scores: list[dict[str, Any]]) -> str:
+    if not scores:
+        return "None: the workflow has no results of this layer at this step."
+    rows: dict[str, dict[str, str]] = {}
+    for score in scores:
+        bounds = f" {interval(*score['interval'])} ({score['scope']})" if "interval" in score else ""
+        rows.setdefault(score["metric"], {})[score["split"]] = decimals(score["value"]) + bounds
+    table = [(metric_name(metric), values.get(UNSEEN, ""), values.get(SEEN, "")) for metric, values in rows.items()]
+    heads = ("score", "unseen classes", "seen classes, other images")
+    return (
+        "Of this layer at this step, means over the folds and seeds of the study. [ ]: intervals over what is named; "
+        "docs/uncertainty.md of whichlayer says at which level they hold.\n\n" + _table(heads, table)
+    )
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ("---",) * len(heads), *rows))
+
+
+def code(decode: Mapping[str, Any], runtime: str) -> str:
+    """Write the lines that embed `image.png` with nothing but `torch` or `onnxruntime`, NumPy and Pillow."""
+    square = SQUARE[decode["fit"]]
+    return f"```python\n{DECODE.format(**decode, runtime=runtime, square=square)}{RUN[runtime]}\n```"
