@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from stages.commands.cut.prune import prune
 from tabulate import tabulate
 from torch import Tensor, fx, nn
 from torch.export import Dim
 
-from stages.commands.cut.export import EXAMPLES, quiet, save_program, without_traces
+from stages.commands.cut.export import EXAMPLES, prune, quiet, save_program, without_traces
 from stages.embed.embedder import LayerEmbeddings
 from stages.embed.params import TapsParams
-from stages.embed.layers import PooledLayer, pooled_layers
+from stages.embed.pooling import PooledLayer, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.shared.networks.network import Network, build_network

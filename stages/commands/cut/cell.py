@@ -10,7 +10,7 @@ from stages.commands.cut.which_layer import choose_layer
 from stages.commands.project import stage_path
 from stages.embed import cell as embed_stage
 from stages.embed.params import EmbedParams, TapsParams
-from stages.embed.layers import PooledLayer
+from stages.embed.pooling import PooledLayer
 from stages.measure.checks import check_cell
 from stages.prepare.params import DatasetParams, read_dataset
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings

@@ -20,7 +20,7 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from stages.embed.embedder import LayerEmbeddings
-from stages.embed.layers import PooledLayer
+from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
 from stages.shared.runtime.errors import UserError

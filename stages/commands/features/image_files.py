@@ -9,8 +9,7 @@ from PIL import Image
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.limits import Resources
 from stages.prepare.raw_files import RawFiles, check_regular, open_raw
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import CONTROL
+from stages.shared.runtime.errors import CONTROL, UserError
 
 MAX_SHOWN = 5
 

@@ -24,8 +24,7 @@ from stages.commands.features.sources import EmbedPixels, Extractor, Float32
 from stages.prepare.decode import decode_many
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.plain_text import plain
+from stages.shared.runtime.errors import UserError, plain
 from stages.shared.runtime.scratch import remove
 
 IMAGES_PER_SHARD = 1024

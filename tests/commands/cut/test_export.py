@@ -18,7 +18,7 @@ from stages.commands.cut.onnx_file import check_packages, load_onnx, save_onnx
 from stages.commands.project import ROOT
 from stages.embed.embedder import LayerEmbeddings
 from stages.embed.params import TapsParams
-from stages.embed.layers import PooledLayer
+from stages.embed.pooling import PooledLayer
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.networks.network import Network
