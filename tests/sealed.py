@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages.shared.checkpoints.training_table import FORMAT as TRAINING_FORMAT
-from stages.shared.files.digests import DIGESTS, of_cell, write_digests
+from stages.shared.files.digests import DIGESTS, cell_id, write_digests
 from stages.shared.images.image_store import FORMAT, MANIFEST
 from stages.shared.settings.params import Cell
 from stages.shared.tables.metric_table import finish_cell
@@ -26,7 +26,7 @@ def cell_at(folder: Path) -> Cell:
 
 def seal_training(file: Path) -> None:
     """Write the digests of a cell's training.csv as it is now."""
-    of = of_cell(cell_at(file.parent))
+    of = cell_id(cell_at(file.parent))
     write_digests(file.with_name(DIGESTS), [file], format=TRAINING_FORMAT, of=of)
 
 

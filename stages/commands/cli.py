@@ -13,7 +13,7 @@ import click
 
 from stages.commands.project import ROOT
 from stages.shared.runtime.console import run_main
-from stages.shared.runtime.errors import nearest
+from stages.shared.runtime.errors import did_you_mean
 
 COMMANDS = {
     "check": ("stages.commands.check.command", "Check params.yaml and the raw data before a run."),
@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which resemble it."""
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            ctx.fail(f"unknown command {args[0]!r}: {nearest(args[0], self.list_commands(ctx))}")
+            ctx.fail(f"unknown command {args[0]!r}: {did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from stages.prepare.folds import MOST_BY_DEFAULT, count_choices
+from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
 from stages.prepare.params import DatasetParams
 from stages.prepare.splits import FoldPlan
 from stages.shared.runtime.errors import UserError
@@ -45,7 +45,7 @@ class DatasetFolds:
             return cls(["0"], 0, classes, alone="all classes are unseen")
         unseen = len(params.unseen_classes or ()) or params.unseen_count or 0
         seen = len(params.seen_classes or ()) or classes - unseen
-        made = params.folds or min(count_choices(seen, unseen), MOST_BY_DEFAULT)
+        made = params.folds or min(count_choices(seen, unseen), MAX_DEFAULT_FOLDS)
         return cls([*map(str, range(made)), ALL], seen, unseen)
 
     def check(self, dataset: str, wanted: Sequence[str], params: DatasetParams) -> None:
@@ -76,5 +76,5 @@ class DatasetFolds:
         possible = count_choices(self.seen, self.unseen)
         given = "" if params.folds is None else f"its `folds` is {params.folds}: "
         if fold != ALL and int(fold) < possible:
-            return f"{given or f'at most {MOST_BY_DEFAULT} are made by default: '}set its `folds` to {int(fold) + 1}"
+            return f"{given or f'at most {MAX_DEFAULT_FOLDS} are made by default: '}set its `folds` to {int(fold) + 1}"
         return f"its {self.seen + self.unseen} classes hold {possible} disjoint choices of {self.unseen}"

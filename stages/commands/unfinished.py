@@ -10,7 +10,7 @@ import click
 
 from stages.commands.plan.command import size
 from stages.commands.project import ROOT, ProjectCommand, stage_path
-from stages.shared.runtime.processes import marked_is_running
+from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL
 from stages.shared.stage_run.finished_work import FINISHED
 from stages.shared.stage_run.kept_work import read_record
@@ -48,7 +48,7 @@ def describe(stage: str, template: Path) -> Iterator[str]:
         found = cells.fullmatch(str(folder.with_name(output).relative_to(ROOT)))
         record = read_record(folder)
         done = f"after {record['progress']['done']}" if record else "with nothing to go on from"
-        state = "runs, kept" if marked_is_running(mark) else "was stopped"
+        state = "runs, kept" if is_alive(mark) else "was stopped"
         cell = "-".join(found.groups()) if found else "?"
         yield f"{stage}@{cell} {state} {done}: {size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
 

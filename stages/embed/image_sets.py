@@ -9,7 +9,7 @@ from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import ALL
 from stages.shared.settings.seeding import child_seed
 
@@ -68,7 +68,7 @@ def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: b
         name, split = [*refused, *lacking][0]
         raise UserError(
             f"embed.{name} asks for {split!r}, of which fold {fold} of this dataset has no images: "
-            f"{nearest(split, present)}"
+            f"{did_you_mean(split, present)}"
         )
     corruptions = params.corruptions if SEEN in present else params.corruptions.model_copy(update={"kinds": []})
     sample = params.train_per_class if TRAIN in present else 0

@@ -10,14 +10,14 @@ from stages.shared.checkpoints.checkpoints import (
     read_info,
     read_state,
 )
-from stages.shared.files.digests import DIGESTS, again, of_cell
+from stages.shared.files.digests import DIGESTS, cell_id, rerun_hint
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
-RERUN = again("finetune")
+RERUN = rerun_hint("finetune")
 
 
 def checked_checkpoints(
@@ -43,7 +43,7 @@ def checked_checkpoints(
     Raises:
         UserError: naming the file that is missing or damaged, was not asked for, or says otherwise.
     """
-    remedy = again("finetune", of_cell(cell) if cell else {})
+    remedy = rerun_hint("finetune", cell_id(cell) if cell else {})
     paths = {step: checkpoint_path(weights, step) for step in steps}
     found = set(weights.iterdir()) - {weights / DIGESTS} if weights.is_dir() else set()
     for path in paths.values():

@@ -24,11 +24,11 @@ from stages.embed.params import Pooling
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import BASELINE, Layer
 
-Resolved = Literal["none", "class_token", "token0", "mean", "max"]
+PoolingKind = Literal["none", "class_token", "token0", "mean", "max"]
 SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}
 
 
-def resolve(tap: Tap, pooling: Pooling) -> Resolved:
+def pooling_kind(tap: Tap, pooling: Pooling) -> PoolingKind:
     """Say what a requested pooling means for one layer; token 0 is called `class_token` where it is one."""
     if tap.layout == "vector":
         return "none"
@@ -41,13 +41,13 @@ def resolve(tap: Tap, pooling: Pooling) -> Resolved:
     return pooling
 
 
-def pool(output: Tensor, tap: Tap, pooling: Resolved) -> Tensor:
+def pool(output: Tensor, tap: Tap, pooling: PoolingKind) -> Tensor:
     """Reduce a layer's output to one vector per image.
 
     Args:
         output: a batch's output in the tap's layout.
         tap: the layer.
-        pooling: as `resolve` gave it.
+        pooling: as `pooling_kind` gave it.
 
     Returns:
         (B, D) float32 on the same device, sharing no memory with `output`, which a later module may overwrite.
@@ -73,7 +73,7 @@ class PooledLayer:
     """One module's output under one pooling, and the array it fills."""
 
     tap: Tap
-    pooling: Resolved
+    pooling: PoolingKind
     layer: Layer
 
 
@@ -84,7 +84,7 @@ def pooled_layers(taps: Sequence[Tap], poolings: Sequence[Pooling]) -> list[Pool
     """
     pooled = []
     for tap in taps:
-        for number, pooling in enumerate(dict.fromkeys(resolve(tap, p) for p in poolings)):
+        for number, pooling in enumerate(dict.fromkeys(pooling_kind(tap, p) for p in poolings)):
             name = tap.path if number == 0 else f"{tap.path}@{pooling}"
             layer = Layer(name, tap.path, tap.depth, pooling, tap.width, tap.parameters, tap.operations)
             pooled.append(PooledLayer(tap, pooling, layer))

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import MOST_STEPS, CheckpointSteps, Params
+from stages.shared.settings.params import MAX_STEPS, CheckpointSteps, Params
 
-Length = Annotated[int, Field(ge=1, le=MOST_STEPS)]
+Length = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
 
 class AugmentParams(Params):

@@ -10,7 +10,7 @@ from stages.measure.metric_names import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.files.digests import again, of_cell
+from stages.shared.files.digests import cell_id, rerun_hint
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, CheckpointSteps
 
@@ -44,7 +44,7 @@ def check_checkpoints(store: Embeddings, asked: CheckpointSteps) -> None:
         raise UserError(
             f"--embeddings must hold the steps {', '.join(map(str, wanted))} (finetune.steps and finetune.keep), found "
             f"{', '.join(map(str, store.steps))}; "
-            f"{again('embed', of_cell(store.cell))}"
+            f"{rerun_hint('embed', cell_id(store.cell))}"
         )
 
 

@@ -8,25 +8,25 @@ from pydantic import AfterValidator, Field, model_validator
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metric_names import BETTER, REFITTED
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import nearest
+from stages.shared.runtime.errors import did_you_mean
 from stages.shared.settings.params import ALL, Params
 
 
 def _known_score(name: str) -> str:
     if name not in BETTER:
-        raise ValueError(f"unknown score {name!r}: {nearest(name, BETTER)}")
+        raise ValueError(f"unknown score {name!r}: {did_you_mean(name, BETTER)}")
     return name
 
 
 def _known_analysis(name: str) -> str:
     if name not in ANALYSES:
-        raise ValueError(f"unknown analysis {name!r}: {nearest(name, ANALYSES)}")
+        raise ValueError(f"unknown analysis {name!r}: {did_you_mean(name, ANALYSES)}")
     return name
 
 
 def _refitted_score(name: str) -> str:
     if name not in REFITTED:
-        raise ValueError(f"{name!r} is no score that can be fitted again: {nearest(name, REFITTED)}")
+        raise ValueError(f"{name!r} is no score that can be fitted again: {did_you_mean(name, REFITTED)}")
     return name
 
 

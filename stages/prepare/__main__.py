@@ -17,7 +17,7 @@ from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import PrepareParams, read_dataset
 from stages.prepare.thumbnails import make_thumbnails
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.runtime.errors import plain
+from stages.shared.runtime.errors import printable
 from stages.shared.settings.params import read_section
 from stages.shared.stage_run.arguments import StageParser
 
@@ -45,7 +45,7 @@ def main() -> None:
         report = prepare_dataset(args.raw, prepared, params, seed, args.dataset, section.limits)
         make_thumbnails(prepared, thumbnails, list(report.images), seed, args.dataset)
     for note in report.notes():
-        print(plain(f"prepare {args.dataset}: {note}"), file=sys.stderr, flush=True)
+        print(printable(f"prepare {args.dataset}: {note}"), file=sys.stderr, flush=True)
     watch.done(f"{report.summary()} in {args.out}", **run.logged)
 
 

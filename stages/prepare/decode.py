@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.prepare.candidates import Content
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 
 Fit = Literal["crop", "pad", "squash"]
 BROKEN_IMAGE = (
@@ -89,7 +89,7 @@ def damage_named() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError(f"more than {Image.MAX_IMAGE_PIXELS} pixels, prepare.limits.pixels") from None
     except BROKEN_IMAGE as error:
-        if explain(error) or getattr(error, "errno", None):  # Pillow's own errors have no number
+        if explain_system_error(error) or getattr(error, "errno", None):  # Pillow's own errors have no number
             raise
         raise BadImageError(f"damaged or unusual: {error}") from None
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from stages.prepare.candidates import Candidate, Splits
 from stages.prepare.params import DatasetParams
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import ALL
 from stages.shared.settings.seeding import child_seed
 
-MOST_BY_DEFAULT = 4
+MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""
 
-FEWEST_SEEN = 2
+MIN_SEEN_CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
         return [first]
     classes = sorted({*first.seen, *first.unseen})
     groups = [first.unseen, *_further_choices(first, params, seed)]
-    wanted = params.folds or min(len(groups), MOST_BY_DEFAULT)
+    wanted = params.folds or min(len(groups), MAX_DEFAULT_FOLDS)
     if wanted > len(groups):
         raise UserError(
             f"folds: must be at most {len(groups)}, since {len(classes)} classes hold as many disjoint choices of "
@@ -71,7 +71,7 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
 
 def count_choices(seen: int, unseen: int) -> int:
     """How many disjoint choices of the unseen classes there are, from the numbers of classes in fold 0."""
-    return 1 + (seen // unseen if seen >= FEWEST_SEEN else 0)
+    return 1 + (seen // unseen if seen >= MIN_SEEN_CLASSES else 0)
 
 
 def make_fold(fold: Fold, params: DatasetParams, not_made: dict[str, str], make: Callable[[], Splits]) -> Splits | None:
@@ -155,9 +155,9 @@ def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
 
 
 def _further_choices(first: Fold, params: DatasetParams, seed: int) -> list[tuple[str, ...]]:
-    """Disjoint choices of as many classes from fold 0's seen ones, each leaving `FEWEST_SEEN` seen, in their order."""
+    """Return disjoint choices of as many of fold 0's seen classes, each leaving `MIN_SEEN_CLASSES`, in their order."""
     size, pool = len(first.unseen), first.seen
-    if len(pool) < FEWEST_SEEN:
+    if len(pool) < MIN_SEEN_CLASSES:
         return []
     root = seed if params.unseen_seed is None else params.unseen_seed
     order = np.random.default_rng(child_seed(root, "folds")).permutation(len(pool))
@@ -192,4 +192,4 @@ def _check_overlap(candidates: Sequence[Candidate], unseen: set[str]) -> None:
 def _check_known(field: str, names: Sequence[str], labels: Sequence[str]) -> None:
     for name in names:
         if name not in labels:
-            raise UserError(f"{field}: class {name!r} is not in the data: {nearest(name, labels)}")
+            raise UserError(f"{field}: class {name!r} is not in the data: {did_you_mean(name, labels)}")

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 from stages.shared.settings.params import Params
 
 try:
@@ -68,7 +68,7 @@ def reading(archive: Path) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        if explain(error):
+        if explain_system_error(error):
             error.add_note(str(archive))
             raise
         raise UserError(f"{archive}: the archive cannot be read ({error}); copy or pack it again") from None

@@ -26,7 +26,7 @@ from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
 from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError, errors_of
+from stages.shared.runtime.errors import UserError, prefix_errors
 
 
 def prepare_dataset(
@@ -45,7 +45,7 @@ def prepare_dataset(
     Raises:
         UserError: the raw data are missing, damaged or beyond a limit, or the splits cannot be made from them.
     """
-    with Resources(limits) as resources, pixel_limit(limits.pixels), errors_of(f"datasets.{dataset}"):
+    with Resources(limits) as resources, pixel_limit(limits.pixels), prefix_errors(f"datasets.{dataset}"):
         check_regular(raw)
         listing = list_images(raw, params, seed, resources)
         plan = plan_folds(listing.candidates, params, seed)

@@ -8,14 +8,14 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.file_names import inside
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import Params, load_entry, parse
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]
 Labels = Annotated[list[Label], Field(min_length=1)]
 All = Literal["all"]
-MOST_MADE = 10_000
+MAX_GENERATED = 10_000
 """Images of a class that are made and not found, so that nothing else bounds their number."""
 
 Keywords = dict[str, str | bool | int | float]
@@ -122,9 +122,9 @@ class HandwritingParams(DatasetParams):
     """Words rendered in fonts after a written or drawn hand; the numbers of images must be given."""
 
     source: Literal["handwriting"]
-    train: Annotated[int, Field(ge=1, le=MOST_MADE)]
-    test: Annotated[int, Field(ge=2, le=MOST_MADE)]
-    unseen: Annotated[int, Field(ge=2, le=MOST_MADE)]
+    train: Annotated[int, Field(ge=1, le=MAX_GENERATED)]
+    test: Annotated[int, Field(ge=2, le=MAX_GENERATED)]
+    unseen: Annotated[int, Field(ge=2, le=MAX_GENERATED)]
 
 
 class FolderParams(DatasetParams):
@@ -229,5 +229,5 @@ def parse_dataset(values: Any, dataset: str) -> DatasetParams:
     where = f"datasets.{dataset}"
     source = parse(values, _SourceOnly, where=where).source
     if source not in DATASET_PARAMS:
-        raise UserError(f"params: {where}.source: unknown source {source!r}: {nearest(source, DATASET_PARAMS)}")
+        raise UserError(f"params: {where}.source: unknown source {source!r}: {did_you_mean(source, DATASET_PARAMS)}")
     return parse(values, DATASET_PARAMS[source], where=where)

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
-from stages.shared.runtime.errors import UserError, shown
+from stages.shared.runtime.errors import UserError, short_repr
 
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9][A-Za-z0-9./:_~?=%+-]*$", max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -43,7 +43,7 @@ def read_source_file(raw: Path, model: type[F]) -> F:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        found = "" if first["type"] == "missing" else f", found {shown(first['input'])}"
+        found = "" if first["type"] == "missing" else f", found {short_repr(first['input'])}"
         raise UserError(
             f"{path}: {field or 'content'}: {first['msg']}{found}; restore it: git checkout {path}"
         ) from None

@@ -13,7 +13,7 @@ from stages.shared.settings.params import ALL
 from stages.shared.settings.seeding import child_seed
 from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
 
-MOST = 200
+MAX_THUMBNAILS = 200
 """Pictures of one dataset."""
 
 LONGER_SIDE = 48
@@ -42,7 +42,7 @@ def make_thumbnails(prepared: Path, out: Path, folds: Sequence[str], seed: int, 
 
 
 def choose_images(unseen: pd.DataFrame, seed: int, dataset: str) -> pd.DataFrame:
-    """Draw equally many images of every class, at most `MOST`; of more classes than that, one image of some.
+    """Draw equally many images of every class, at most `MAX_THUMBNAILS`; of more classes than that, one image of some.
 
     Each class has a draw of its own, of which a smaller share takes the first: another class changes no other's draw.
 
@@ -56,8 +56,8 @@ def choose_images(unseen: pd.DataFrame, seed: int, dataset: str) -> pd.DataFrame
     """
     labels = sorted(unseen["label"].unique())
     order = np.random.default_rng(child_seed(seed, dataset, "thumbnails")).permutation(len(labels))
-    shown = [labels[i] for i in order[:MOST]]
-    share = max(1, MOST // max(1, len(labels)))
+    shown = [labels[i] for i in order[:MAX_THUMBNAILS]]
+    share = max(1, MAX_THUMBNAILS // max(1, len(labels)))
     drawn = [_draw(unseen[unseen["label"] == label], share, seed, dataset) for label in shown]
     return pd.concat(drawn).sort_values(["label", "sample_id"]) if drawn else unseen
 

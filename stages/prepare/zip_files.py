@@ -14,7 +14,7 @@ from stages.shared.runtime.errors import UserError
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions that Python unpacks piece by piece; of the others it unpacks as much as there is."""
 
-LONGEST_END = 2**16 + 22 + 20 + 56
+MAX_END_BYTES = 2**16 + 22 + 20 + 56
 """Bytes of a comment, and of the three records that end an archive."""
 
 
@@ -64,7 +64,7 @@ def _check_end(where: Path, members: int) -> None:
         zipfile.BadZipFile: they differ; zipfile does not compare them.
     """
     with where.open("rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_END))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_END_BYTES))
         tail = file.read()
     end = tail.rfind(b"PK\5\6")
     (promised,) = struct.unpack_from("<H", tail, end + 10)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stages.embed.params import Pooling
-from stages.embed.pooling import Resolved, pool, resolve
+from stages.embed.pooling import PoolingKind, pool, pooling_kind
 from stages.embed.taps.tap import Layout, Tap
 
 B, D, H, W, T = 3, 5, 4, 2, 9
@@ -36,10 +36,10 @@ def test_what_a_pooling_means_depends_on_the_layer(
     pooling: Pooling, vector: str, nchw: str, nhwc: str, tokens: str, class_token: str
 ):
     taps = [tap("vector"), tap("nchw"), tap("nhwc"), tap("tokens"), tap("tokens", class_token=True, prefix_tokens=1)]
-    assert [resolve(t, pooling) for t in taps] == [vector, nchw, nhwc, tokens, class_token]
+    assert [pooling_kind(t, pooling) for t in taps] == [vector, nchw, nhwc, tokens, class_token]
 
 
-def reference(x: np.ndarray, layer: Tap, pooling: Resolved) -> np.ndarray:
+def reference(x: np.ndarray, layer: Tap, pooling: PoolingKind) -> np.ndarray:
     """Image by image, position by position."""
     vectors = []
     for image in x:
@@ -61,7 +61,7 @@ def reference(x: np.ndarray, layer: Tap, pooling: Resolved) -> np.ndarray:
 @pytest.mark.parametrize("pooling", ["mean", "max", "token0", "class_token"])
 @pytest.mark.parametrize(("layout", "prefix"), [("nchw", 0), ("nhwc", 0), ("tokens", 0), ("tokens", 1), ("tokens", 5)])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_pooling_equals_a_loop_over_positions(layout: Layout, prefix: int, pooling: Resolved, channels_last: bool):
+def test_pooling_equals_a_loop_over_positions(layout: Layout, prefix: int, pooling: PoolingKind, channels_last: bool):
     layer = tap(layout, class_token=prefix > 0, prefix_tokens=prefix)
     x = output(layout)
     if channels_last and layout == "nchw":
@@ -79,7 +79,7 @@ def test_a_vector_is_taken_as_it_is():
     ("layout", "pooling"),
     [("vector", "none"), ("tokens", "token0"), ("nchw", "token0"), ("nchw", "mean"), ("nhwc", "max")],
 )
-def test_a_later_change_in_place_does_not_reach_the_embedding(layout: Layout, pooling: Resolved):
+def test_a_later_change_in_place_does_not_reach_the_embedding(layout: Layout, pooling: PoolingKind):
     x = output(layout)
     pooled = pool(x, tap(layout), pooling)
     kept = pooled.clone()
@@ -89,7 +89,7 @@ def test_a_later_change_in_place_does_not_reach_the_embedding(layout: Layout, po
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "token0"])
-def test_half_precision_outputs_become_float32_and_are_averaged_in_it(pooling: Resolved):
+def test_half_precision_outputs_become_float32_and_are_averaged_in_it(pooling: PoolingKind):
     x = (output("nchw") + 1000).half()
     pooled = pool(x, tap("nchw"), pooling)
     assert pooled.dtype == torch.float32

@@ -13,7 +13,7 @@ from stages.measure.checks import check_cell
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS, Embeddings, Layer, open_embeddings
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
-from stages.shared.files.digests import of_cell
+from stages.shared.files.digests import cell_id
 from stages.shared.images.image_store import open_images, open_prepared, read_manifest
 from stages.shared.networks.params import NetworkParams, WeightsParams
 from stages.shared.settings.params import RunParams
@@ -66,7 +66,7 @@ def embedding_writer(path: Path, seed: int, splits: list[str], steps: Sequence[i
     labels = [f"{'new' if split == 'unseen' else 'old'}{row % 2}" for row, split in enumerate(splits)]
     samples = pd.DataFrame({"split": splits, "label": labels, "group": ""})
     samples["sample_id"] = samples["split"] + samples.index.astype(str)
-    of = of_cell(("trees", "net", "0", seed))
+    of = cell_id(("trees", "net", "0", seed))
     return EmbeddingWriter(
         path, samples=samples, steps=steps, layers=LAYERS, classes=["old0", "old1"], dtype="float32", attributes=of
     )

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from stages.prepare.decode import BadImageError
-from stages.shared.runtime.errors import CONTROL, UserError, plain
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.errors import CONTROL, UserError, printable
+from stages.shared.runtime.resources import explain_system_error
 
 SAME, SENTENCE, ENDED, FAILURE = "same result", "one clear sentence", "ended by a library", "failure"
 OUTCOMES = (SAME, SENTENCE, ENDED, FAILURE)
 ERROR = "error: "
-MOST_LINES, MOST_CHARACTERS = 6, 4000
+MAX_LINES, MOST_CHARACTERS = 6, 4000
 NOT_ONE_SENTENCE = ("Traceback", "Error(", "Segmentation fault")
 
 
@@ -50,7 +50,7 @@ def sentence(said: str, names: Collection[str] = (), *, marks: Collection[str] =
     errors = [line for line in lines if line.startswith(tuple(marks))]
     if any(sign in said for sign in NOT_ONE_SENTENCE):
         return failure("a traceback", said)
-    if len(errors) != 1 or len(lines) > MOST_LINES or len(said) > MOST_CHARACTERS:
+    if len(errors) != 1 or len(lines) > MAX_LINES or len(said) > MOST_CHARACTERS:
         return failure(f"{len(errors)} errors in {len(lines)} lines of {len(said)} characters, not one sentence", said)
     if CONTROL.search(errors[0]):
         return failure("control characters in a message", repr(said))
@@ -69,12 +69,12 @@ def attempt(work: Callable[[], object], *names: str) -> Outcome:
     try:
         work()
     except (UserError, BadImageError) as error:
-        first, *more = plain(str(error)).splitlines() or [""]
-        return sentence("\n".join([ERROR + first, *more][:MOST_LINES]), names)
+        first, *more = printable(str(error)).splitlines() or [""]
+        return sentence("\n".join([ERROR + first, *more][:MAX_LINES]), names)
     except AssertionError as error:
         return failure("a wrong result in silence", str(error))
     except Exception as error:
-        said = explain(error)
+        said = explain_system_error(error)
         return sentence(ERROR + said, names) if said else failure("a traceback", traceback.format_exc())
     return Outcome(SAME)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.commands.check.sections import check_sections
 from stages.commands.config import parse_config, read_config
-from stages.shared.runtime.errors import CONTROL, UserError, plain
+from stages.shared.runtime.errors import CONTROL, UserError, printable
 from stages.shared.settings.params import checked
 from stages.shared.settings.yaml_file import read_yaml
 from tests.faults.changed_params import FEW, small_params
@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 def check_message(error: UserError) -> None:
-    said = plain(str(error))
+    said = printable(str(error))
     assert 0 < len(said) < 10_000
     assert not CONTROL.search(said.replace("\n", ""))
     assert "Error(" not in said

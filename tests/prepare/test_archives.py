@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.raw_files import open_archive
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 from tests.faults import archives
 from tests.faults.archives import FILES, MIB, write_archive
 
@@ -213,5 +213,5 @@ def test_what_the_machine_lacks_is_no_damaged_archive(
     monkeypatch.setattr("tarfile.open", fail)
     with pytest.raises(type(error)) as caught:
         read(path)
-    assert re.search(said, explain(caught.value) or "")
+    assert re.search(said, explain_system_error(caught.value) or "")
     del error.__notes__

@@ -10,7 +10,7 @@ from PIL import Image
 
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import FolderParams
-from stages.prepare.thumbnails import LONGER_SIDE, MOST, choose_images, encode, make_thumbnails
+from stages.prepare.thumbnails import LONGER_SIDE, MAX_THUMBNAILS, choose_images, encode, make_thumbnails
 from stages.shared.images.image_store import MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.tables.thumbnails import FILE, read_thumbnails
 from tests.packed import pack
@@ -109,7 +109,7 @@ def test_grey_images_stay_grey_and_small():
 
 def test_every_class_has_as_many_and_they_are_200_at_most():
     drawn = choose_images(images(dict.fromkeys("abcdefg", 100)), 0, "mine")
-    assert drawn.groupby("label").size().to_dict() == dict.fromkeys("abcdefg", MOST // 7)
+    assert drawn.groupby("label").size().to_dict() == dict.fromkeys("abcdefg", MAX_THUMBNAILS // 7)
     assert drawn["sample_id"].is_unique
 
 

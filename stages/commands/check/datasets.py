@@ -12,7 +12,7 @@ from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import has_only_source_file, read_source_file
 from stages.prepare.splits import plan_folds
-from stages.shared.runtime.errors import UserError, errors_of
+from stages.shared.runtime.errors import UserError, prefix_errors
 from stages.shared.settings.params import RunParams
 
 MANY_CLASSES = 10
@@ -98,7 +98,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         if isinstance(params, TorchvisionParams):
             continue
         if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
-            with errors_of(f"datasets.{dataset}"):
+            with prefix_errors(f"datasets.{dataset}"):
                 read_source_file(raw / dataset, SOURCE_FILES[params.source])
             folds = DatasetFolds.of_download(params)
             folds.check(dataset, config.run.folds, params)
@@ -118,11 +118,11 @@ def check_listed(config: Config, raw: Path, dataset: str) -> DatasetFolds:
     from stages.prepare.packing import list_images  # takes a second to import
 
     params, seed, (count, splits, remedy) = config.datasets[dataset], config.root_seed(dataset), probed(config)
-    with Resources(config.prepare.limits) as resources, errors_of(f"datasets.{dataset}"):
+    with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
         plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
     folds = DatasetFolds.of_plan(plan)
     folds.check(dataset, config.run.folds, params)
-    with errors_of(f"datasets.{dataset}"):
+    with prefix_errors(f"datasets.{dataset}"):
         for fold in config.run.folds:
             check_probed(plan.splits[fold], splits, count, remedy)
     return folds

@@ -8,7 +8,7 @@ from stages.measure.analyses.registry import ANALYSES, Extra, check_embedded
 from stages.measure.metric_names import BETTER
 from stages.measure.params import chosen_steps
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 GIVERS = "finetune.steps and finetune.keep give"
 
@@ -37,7 +37,7 @@ def check_main_metric(config: Config) -> None:
     if wanted not in measure.all_metrics:
         raise UserError(
             f"aggregate.main_metric: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
-            f"{nearest(wanted, measure.all_metrics)}"
+            f"{did_you_mean(wanted, measure.all_metrics)}"
         )
     if BETTER[wanted] == "neither":
         raise UserError(f"aggregate.main_metric: must be a score by which a layer is better, found {wanted!r}; try nmi")

@@ -24,7 +24,7 @@ from stages.commands.features.sources import EmbedPixels, Extractor, Float32
 from stages.prepare.decode import decode_many
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError, plain
+from stages.shared.runtime.errors import UserError, printable
 from stages.shared.runtime.scratch import remove
 
 IMAGES_PER_SHARD = 1024
@@ -146,7 +146,7 @@ def _read_kept(file: Path, paths: Sequence[str]) -> Shard | None:
         return _read(file, paths) if file.is_file() else None
     except DAMAGED as error:
         damage = f"{file}: damaged ({without_advice(error) or type(error).__name__})"
-        print(plain(f"features: {damage}; its images are embedded again"), file=sys.stderr, flush=True)
+        print(printable(f"features: {damage}; its images are embedded again"), file=sys.stderr, flush=True)
         return None
 
 

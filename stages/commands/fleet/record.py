@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stages.commands.fleet.task import RUNNING_FILE, Outcome
-from stages.shared.runtime.errors import UserError, plain
+from stages.shared.runtime.errors import UserError, printable
 
 OPEN, RUNNING, FAILED, COMPUTED, CACHED = "open", "running", "failed", "computed", "from the cache"
 
@@ -116,7 +116,7 @@ def reason(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     if killed := [found[1] for line in lines if (found := KILLED.match(line))]:
         return f"it {killed[-1]}"
-    return plain(next((line for line in reversed(lines) if not line.startswith(OF_DVC)), "nothing was printed"))
+    return printable(next((line for line in reversed(lines) if not line.startswith(OF_DVC)), "nothing was printed"))
 
 
 def read_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from stages.prepare.packing import list_images
 from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import plan_folds
-from stages.shared.runtime.errors import errors_of
+from stages.shared.runtime.errors import prefix_errors
 from stages.shared.settings.params import ALL
 
 
@@ -72,7 +72,7 @@ def count_images(
     if params.source in DOWNLOADS and has_only_source_file(raw) and (asked := asked_for(params)):
         DatasetFolds.of_download(params).check(dataset, folds, params)
         return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in folds}
-    with Resources(limits) as resources, errors_of(f"datasets.{dataset}"):
+    with Resources(limits) as resources, prefix_errors(f"datasets.{dataset}"):
         listing = list_images(raw, params, seed, resources)
         plan = plan_folds(listing.candidates, params, seed)
     DatasetFolds.of_plan(plan).check(dataset, folds, params)

@@ -1,32 +1,51 @@
 """What is computed of embeddings from files: params.yaml's `measure` and `aggregate`, without what files lack."""
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from stages.aggregate.params import AggregateParams, Asked
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metric_names import HEAD_SCORES, LAYER_SCORES
 from stages.measure.params import MeasureParams
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import CheckpointSteps, RunParams, parse, read_section
 
+SEED = 0
 CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
 """A file holds one network as it is."""
 
 
-def read_measure_params(
-    path: Path, splits: Collection[str], metrics: Sequence[str]
-) -> tuple[MeasureParams, AggregateParams, list[str]]:
+def grid_of(dataset: str, model: str, folds: int) -> RunParams:
+    """Name the cells that files are: a fold each.
+
+    Raises:
+        UserError: a name is none that DVC takes.
+    """
+    for option, name in (("--dataset", dataset), ("--model", model)):
+        if not re.fullmatch("[A-Za-z0-9_]+", name):
+            raise UserError(f"{option} must be of letters, digits and `_`, found {name!r}")
+    axes = {"datasets": [dataset], "models": [model], "folds": list(range(folds)), "seeds": [SEED]}
+    return RunParams.model_validate(axes)
+
+
+def read_asked(
+    path: Path, grid: RunParams, splits: Collection[str], metrics: Sequence[str], normalize: str | None
+) -> tuple[MeasureParams, Asked, list[str]]:
     """Read how files are scored and the scores summed up.
 
     Args:
         path: the params file.
+        grid: the files' names.
         splits: what the files hold, `unseen` and, if given, `test`.
         metrics: the scores asked for, the main one first; none: those of `measure`.
+        normalize: in the place of `measure.normalize`; None: as that says.
 
     Returns:
-        The two sections, and what of them is left out, one phrase each.
+        The section `measure`, what aggregate is asked for, and what is left out, one phrase each.
 
     Raises:
         UserError: a value is unknown, missing or impossible, or the main score is not computed.
@@ -41,20 +60,16 @@ def read_measure_params(
     if aggregate.main_metric not in measure.all_metrics:
         raise UserError(
             f"aggregate.main_metric: {aggregate.main_metric!r} must be one of measure.metrics: "
-            f"{nearest(aggregate.main_metric, measure.all_metrics)}"
+            f"{did_you_mean(aggregate.main_metric, measure.all_metrics)}"
         )
-    return measure, aggregate, left_out
-
-
-def asked_of(run: RunParams, measure: MeasureParams, aggregate: AggregateParams) -> Asked:
-    """Put together what the aggregate stage is asked for."""
-    return Asked(run, CHECKPOINT, measure.analyses, aggregate)
+    measure = _changed(measure, normalize=normalize or measure.normalize)
+    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
 
 
 def _check_scores(metrics: Sequence[str]) -> None:
     for name in metrics:
         if name not in LAYER_SCORES:
-            raise UserError(f"--metrics must name scores of layers, found {name!r}: {nearest(name, LAYER_SCORES)}")
+            raise UserError(f"--metrics must name scores of layers, found {name!r}: {did_you_mean(name, LAYER_SCORES)}")
     if LAYER_SCORES[metrics[0]] == "neither":
         raise UserError(
             f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor low "
@@ -77,7 +92,5 @@ def _possible(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureP
 
 def _changed(measure: MeasureParams, **values: Any) -> MeasureParams:
     """Replace values, which are checked."""
-    plain = measure.model_dump()
-    for name, value in values.items():
-        plain[name] = value if isinstance(value, list | dict) else value.model_dump()
-    return parse(plain, MeasureParams, where="measure")
+    plain = {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in values.items()}
+    return parse(measure.model_dump() | plain, MeasureParams, where="measure")

@@ -4,7 +4,7 @@ from stages.commands.verify.inventory import Project
 from stages.commands.verify.locks import StaleLock
 from stages.commands.verify.repair import Repair, count
 from stages.commands.verify.survey import Seen, Survey
-from stages.shared.runtime.errors import plain
+from stages.shared.runtime.errors import printable
 
 
 def report(project: Project, found: Survey, locks: list[StaleLock]) -> str:
@@ -29,7 +29,7 @@ def _origin(seen: Seen) -> str:
 
 def plain_line(text: str) -> str:
     """Escape what would reach the terminal, or begin another line."""
-    return plain(text.replace("\n", "\\n"))
+    return printable(text.replace("\n", "\\n"))
 
 
 def how_to_repair(plan: Repair, locks: list[StaleLock]) -> str:

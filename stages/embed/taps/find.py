@@ -13,7 +13,7 @@ from stages.embed.taps.tap import Tap
 from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
 from stages.shared.networks.network import Network, in_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 
 class Library(Protocol):
@@ -77,7 +77,7 @@ def _check_paths(module: nn.Module, paths: list[str]) -> None:
     known = {path for path, _ in module.named_modules() if path}
     for path in paths:
         if path not in known:
-            raise UserError(f"taps.layers: {path!r} is not a module of the network: {nearest(path, known)}")
+            raise UserError(f"taps.layers: {path!r} is not a module of the network: {did_you_mean(path, known)}")
 
 
 def _check_no_head(network: Network, params: NetworkParams, paths: list[str]) -> None:

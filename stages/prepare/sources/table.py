@@ -13,7 +13,7 @@ from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import RawFiles, open_raw, read_file
 from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 COLUMNS = ("path", "label", "split")
 
@@ -43,7 +43,7 @@ def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> 
         content = files.content(name)()
     else:
         tables = [path for path in files.paths if path.lower().endswith(".csv")]
-        raise UserError(f"{raw}: has no table {name!r}: {nearest(name, tables)}")
+        raise UserError(f"{raw}: has no table {name!r}: {did_you_mean(name, tables)}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, know
         )
     if path not in known:
         raise UserError(
-            f"{where}, line {line}: file {row['path']!r} is not there: {nearest(path, _neighbours(path, known))}"
+            f"{where}, line {line}: file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, known))}"
         )
     if not row["label"].strip():
         raise UserError(f"{where}, line {line}: label must not be empty")

@@ -15,7 +15,7 @@ from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
 from stages.prepare.params import Keywords, TorchvisionParams
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 OWN_ARGUMENTS = ("root", "download", "transform", "target_transform", "transforms")
 CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
@@ -49,7 +49,7 @@ def find_dataset(name: str) -> type:
 
     known = {n: c for n in datasets.__all__ if isinstance(c := getattr(datasets, n), type)}
     if name not in known:
-        raise UserError(f"torchvision has no dataset {name!r}: {nearest(name, known)}")
+        raise UserError(f"torchvision has no dataset {name!r}: {did_you_mean(name, known)}")
     found: type = known[name]
     return found
 

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from stages.shared.files.digests import DIGESTS, Digests, again, mend, of_cell, read_digests, write_digests
+from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, repair_hint, rerun_hint, write_digests
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
@@ -54,7 +54,7 @@ def write_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], info: Chec
 
 def finish_checkpoints(folder: Path, cell: Cell) -> None:
     """Write the digests of a cell's checkpoints, after the last of them."""
-    write_digests(folder / DIGESTS, folder.glob("*.safetensors"), format=FOLDER_FORMAT, of=of_cell(cell))
+    write_digests(folder / DIGESTS, folder.glob("*.safetensors"), format=FOLDER_FORMAT, of=cell_id(cell))
 
 
 def open_checkpoints(folder: Path, cell: Cell | None) -> Digests:
@@ -63,7 +63,7 @@ def open_checkpoints(folder: Path, cell: Cell | None) -> Digests:
     Raises:
         UserError: they are unfinished, or of another version or cell.
     """
-    of = of_cell(cell) if cell else {}
+    of = cell_id(cell) if cell else {}
     return read_digests(folder / DIGESTS, format=FOLDER_FORMAT, of=of, stage="finetune")
 
 
@@ -82,9 +82,9 @@ def read_info(path: Path) -> CheckpointInfo:
         with safe_open(path, framework="pt") as file:
             content = json.loads((file.metadata() or {}).get(KEY, "{}"))
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable checkpoint ({error}); {mend('finetune')}") from None
+        raise UserError(f"{path}: not a readable checkpoint ({error}); {repair_hint('finetune')}") from None
     if content.pop("format", None) != FORMAT:
-        raise UserError(f"{path}: must be a checkpoint of format {FORMAT}; {again('finetune')}")
+        raise UserError(f"{path}: must be a checkpoint of format {FORMAT}; {rerun_hint('finetune')}")
     return CheckpointInfo(content["step"], tuple(content["classes"]), content["network"], content["augment"])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table, write_table
-from stages.shared.files.digests import DIGESTS, Digests, of_cell, read_digests, write_digests
+from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
 from stages.shared.settings.params import Cell
 
 FORMAT = "whichlayer.training/1"
@@ -32,7 +32,7 @@ Attributes:
 def write_training(path: Path, rows: pd.DataFrame, cell: Cell) -> None:
     """Write one cell's training curve, and its digests beside it."""
     write_table(path, rows, COLUMNS)
-    write_digests(path.parent / DIGESTS, [path], format=FORMAT, of=of_cell(cell))
+    write_digests(path.parent / DIGESTS, [path], format=FORMAT, of=cell_id(cell))
 
 
 def open_training(folder: Path, cell: Cell) -> Digests:
@@ -41,7 +41,7 @@ def open_training(folder: Path, cell: Cell) -> Digests:
     Raises:
         UserError: it is unfinished, or of another version or cell.
     """
-    return read_digests(folder / DIGESTS, format=FORMAT, of=of_cell(cell), stage="finetune")
+    return read_digests(folder / DIGESTS, format=FORMAT, of=cell_id(cell), stage="finetune")
 
 
 def read_training(path: Path) -> pd.DataFrame:

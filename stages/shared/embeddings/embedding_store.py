@@ -26,8 +26,8 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.files.digests import Digests, again, mend, of_cell, read_digests
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.files.digests import Digests, cell_id, read_digests, repair_hint, rerun_hint
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import Cell
 
 FORMAT = "whichlayer.embeddings/4"
@@ -41,7 +41,7 @@ EARLIER_FORMATS = {
 DIGESTS_GROUP = "digests"
 """The group whose attributes are the digests: zarr warns of a plain file among arrays."""
 
-RERUN = again("embed")
+RERUN = rerun_hint("embed")
 
 BASELINE = "pixels"
 LOGITS = "logits"
@@ -152,14 +152,14 @@ class Embeddings:
             values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
         except (KeyError, OSError, RuntimeError, ValueError) as error:  # zarr's own, and its codecs'
             raise UserError(
-                f"{where} must be readable, found it damaged ({error}); {mend('embed', of_cell(self.cell))}"
+                f"{where} must be readable, found it damaged ({error}); {repair_hint('embed', cell_id(self.cell))}"
             ) from None
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         if bad:
             raise UserError(
                 f"{where} must be finite, found NaN or infinity in {bad} of {len(values)} {split} images; "
                 "if training diverged, lower finetune.learning_rate; if embed.dtype is float16 the values may exceed "
-                f"its range: use float32; if files of the store were lost, {mend('embed', of_cell(self.cell))}"
+                f"its range: use float32; if files of the store were lost, {repair_hint('embed', cell_id(self.cell))}"
             )
         return values
 
@@ -172,7 +172,7 @@ class Embeddings:
     def _rows(self, split: str) -> slice:
         rows = np.flatnonzero(self.samples["split"] == split)
         if len(rows) == 0:
-            raise UserError(f"split {split!r} was not embedded: {nearest(split, self.splits)}")
+            raise UserError(f"split {split!r} was not embedded: {did_you_mean(split, self.splits)}")
         return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
@@ -193,7 +193,7 @@ def open_embeddings(path: Path) -> Embeddings:
     if (of, steps[-1:]) != (found, own):
         raise UserError(
             f"{inner}: must hold the layers of {path} at step {steps[-1]}, found another cell, other layers or the "
-            f"steps {', '.join(map(str, own))}; {again('embed', of_cell(store.cell))}"
+            f"steps {', '.join(map(str, own))}; {rerun_hint('embed', cell_id(store.cell))}"
         )
     return replace(store, last_step=last_step)
 
@@ -243,7 +243,7 @@ def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...
         there, named = (f"shape {shapes[wrong[0]]}" if wrong[0] in shapes else "none" for shapes in (found, expected))
         raise UserError(
             f"{path}: array {wrong[0]!r} must be as the store's attributes say, {named}, found {there}; "
-            f"{again('embed', of_cell(store.cell))}"
+            f"{rerun_hint('embed', cell_id(store.cell))}"
         )
 
 

@@ -21,13 +21,13 @@ from stages.shared.embeddings.embedding_store import (
     Float32,
     Layer,
 )
-from stages.shared.files.digests import Of, record_files
+from stages.shared.files.digests import ArtifactId, record_files
 
 SAMPLES_PER_CHUNK = 256
 SAMPLES_PER_SHARD = 4096
 
 
-def write_store_digests(path: Path, of: Of, *, format: str = FORMAT) -> None:
+def write_store_digests(path: Path, of: ArtifactId, *, format: str = FORMAT) -> None:
     """Write the digests of a store's files, and of the store inside it those of its digests, which it has already."""
     files = [file for file in path.iterdir() if file.name not in (LAST_STEP, DIGESTS_GROUP)]
     record = record_files(path, [*files, path / LAST_STEP / DIGESTS_GROUP], format=format, of=of)

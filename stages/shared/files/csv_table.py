@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.files.digests import again, mend
+from stages.shared.files.digests import repair_hint, rerun_hint
 from stages.shared.runtime.errors import UserError
 
 TEXT, INTEGER, FLOAT = "string", "Int64", "float64"
@@ -37,10 +37,10 @@ def read_table(path: Path, columns: Columns, *, what: str, stage: str, further: 
     except FileNotFoundError:
         raise UserError(f"{path}: must be {what}, found no file; run the {stage} stage (`dvc repro`)") from None
     except (ValueError, TypeError) as error:  # of pandas, where it is empty, cut or no text
-        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {mend(stage)}") from None
+        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {repair_hint(stage)}") from None
     raise UserError(
         f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by another "
-        f"version; {again(stage)}"
+        f"version; {rerun_hint(stage)}"
     )
 
 

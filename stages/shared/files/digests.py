@@ -24,16 +24,16 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 
 DIGESTS = "digests.json"
 BLOCK = 1 << 18
 
-Of = Mapping[str, str | int]
+ArtifactId = Mapping[str, str | int]
 """What an artifact belongs to: dataset, model, fold, seed."""
 
 
-def of_cell(cell: tuple[str, str, str, int]) -> dict[str, str | int]:
+def cell_id(cell: tuple[str, str, str, int]) -> dict[str, str | int]:
     """Name what belongs to one cell."""
     return dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
 
@@ -70,7 +70,7 @@ def hash_file(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def record_files(folder: Path, files: Iterable[Path], *, format: str, of: Of) -> Record:
+def record_files(folder: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> Record:
     """Take the digests of files, and of all files in folders, below one folder."""
     found = sorted((file.relative_to(folder).as_posix(), file) for path in files for file in files_below(path))
     digests = {name: (file.stat().st_size, hash_file(file)) for name, file in found}
@@ -78,7 +78,7 @@ def record_files(folder: Path, files: Iterable[Path], *, format: str, of: Of) ->
     return record.model_copy(update={"hash": record.hash_others()})
 
 
-def write_digests(path: Path, files: Iterable[Path], *, format: str, of: Of) -> Record:
+def write_digests(path: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> Record:
     """Write the digests of files, and of all files in folders, that lie in the same folder; the same bytes for both.
 
     Args:
@@ -162,7 +162,7 @@ class Digests:
         try:
             found = hash_file(self.folder / path)
         except OSError as error:
-            if explain(error):
+            if explain_system_error(error):
                 raise
             raise self._error(path, f"that it cannot be read ({error.strerror})") from None
         if found != self.record.files[path][1]:
@@ -171,12 +171,12 @@ class Digests:
     def _error(self, path: str, found: str) -> UserError:
         return UserError(
             f"{self.folder / path}: must be as the {self.stage} stage wrote it, found {found}; "
-            f"{mend(self.stage, self.record.of)}"
+            f"{repair_hint(self.stage, self.record.of)}"
         )
 
 
 def read_digests(
-    path: Path, *, format: str, of: Of, stage: str, folder: Path | None = None, key: str | None = None
+    path: Path, *, format: str, of: ArtifactId, stage: str, folder: Path | None = None, key: str | None = None
 ) -> Digests:
     """Read the digests of an artifact, and check that it is of this version and belongs to what is asked for.
 
@@ -195,11 +195,11 @@ def read_digests(
     try:
         content = path.read_bytes()
     except OSError as error:
-        if explain(error):
+        if explain_system_error(error):
             raise
         raise UserError(
             f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, or an "
-            f"earlier version of whichlayer wrote the folder; {mend(stage, of)}"
+            f"earlier version of whichlayer wrote the folder; {repair_hint(stage, of)}"
         ) from None
     part = content if key is None else _part(content, key)
     return Digests(folder, parse_record(part, path, format=format, of=of, stage=stage), stage)
@@ -213,34 +213,36 @@ def _part(content: bytes, key: str) -> bytes:
         return b""
 
 
-def parse_record(content: bytes, path: Path, *, format: str, of: Of, stage: str) -> Record:
+def parse_record(content: bytes, path: Path, *, format: str, of: ArtifactId, stage: str) -> Record:
     """Parse the content of a file of digests, and compare its version and what it belongs to."""
     try:
         record = Record.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]["msg"]
-        raise UserError(f"{path}: must be digests of files, found it damaged ({first}); {mend(stage, of)}") from None
+        raise UserError(
+            f"{path}: must be digests of files, found it damaged ({first}); {repair_hint(stage, of)}"
+        ) from None
     if record.hash != record.hash_others():
-        raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {mend(stage, of)}")
+        raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {repair_hint(stage, of)}")
     if record.format != format:
-        raise UserError(f"{path}: must be of format {format}, found {record.format}; {again(stage, of)}")
+        raise UserError(f"{path}: must be of format {format}, found {record.format}; {rerun_hint(stage, of)}")
     found = {name: record.of.get(name) for name in of}
     if found != of:
-        raise UserError(f"{path}: must be of {described(of)}, found {described(found)}; {again(stage, of)}")
+        raise UserError(f"{path}: must be of {describe_id(of)}, found {describe_id(found)}; {rerun_hint(stage, of)}")
     return record
 
 
-def described(of: Mapping[str, str | int | None]) -> str:
+def describe_id(of: Mapping[str, str | int | None]) -> str:
     """Put into words what an artifact belongs to: `dataset mine, fold 0`."""
     return ", ".join(f"{name} {value}" for name, value in of.items())
 
 
-def mend(stage: str, of: Of | None = None) -> str:
+def repair_hint(stage: str, of: ArtifactId | None = None) -> str:
     """Say what helps where an artifact is damaged."""
-    return f"repair it with `whichlayer verify --repair`, or {again(stage, of)}"
+    return f"repair it with `whichlayer verify --repair`, or {rerun_hint(stage, of)}"
 
 
-def again(stage: str, of: Of | None = None) -> str:
+def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
     """Say what helps where an artifact is of another version or belongs to something else; capitals: not known whose.
 
     Its target is that of one cell, as DVC names it: `measure@mine-net-0-0`.

@@ -25,7 +25,7 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.files.digests import DIGESTS, Digests, Record, again, read_digests, write_digests
+from stages.shared.files.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
 from stages.shared.runtime.errors import UserError
 
 FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/1"
@@ -161,7 +161,7 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     if pixels.shape[:1] != (len(manifest),):
         raise UserError(
             f"{path}: {STORE} and {MANIFEST} must have as many images, found {pixels.shape[0]} and {len(manifest)}; "
-            f"{again(STAGE, digests.record.of)}"
+            f"{rerun_hint(STAGE, digests.record.of)}"
         )
     labels = manifest["label"]
     seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
@@ -174,14 +174,16 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) ->
     table = fold_path(path, fold)
     if not fold_digests(path, fold).is_file() and not table.is_file():
         present = sorted(file.stem for file in table.parent.glob("*.csv"))
-        raise UserError(f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; {again(STAGE, images.of)}")
+        raise UserError(
+            f"{path}: has no fold {fold!r}, but {', '.join(present) or 'none'}; {rerun_hint(STAGE, images.of)}"
+        )
     of = fold_of(images, fold)
     read_digests(fold_digests(path, fold), format=FOLD_FORMAT, of=of, stage=STAGE).check(table.name)
     splits = pd.read_csv(table, dtype=str, keep_default_na=False)
     known = splits["sample_id"].isin(manifest["sample_id"])
     if not known.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
         raise UserError(
-            f"{table}: must name samples of {path / MANIFEST}, each once, by split; {again(STAGE, images.of)}"
+            f"{table}: must name samples of {path / MANIFEST}, each once, by split; {rerun_hint(STAGE, images.of)}"
         )
     by_id = splits.set_index("sample_id")["split"]
     return manifest["sample_id"].map(by_id).fillna("").astype(str)
@@ -227,7 +229,7 @@ def _check_version(store: Path) -> None:
     if found in EARLIER_FORMATS:
         raise UserError(
             f"{store}: must be of format {FORMAT}, found {found}, which an earlier version of whichlayer wrote and "
-            f"which lacks digests; {again(STAGE)}"
+            f"which lacks digests; {rerun_hint(STAGE)}"
         )
 
 

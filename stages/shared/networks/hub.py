@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 
 from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import chain, explain
+from stages.shared.runtime.resources import causes, explain_system_error
 
 TIMEOUT_SECONDS = 3.0
 YOUR_OWN = "weights: {source: file, path: ...}"
@@ -95,7 +95,7 @@ def require_torch_file(what: str, url: str) -> str:
     try:
         cached = check_torch_file(Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name)
     except OSError as error:
-        raise UserError(f"{what} cannot be loaded: {explain(error) or error}") from error
+        raise UserError(f"{what} cannot be loaded: {explain_system_error(error) or error}") from error
     if not cached and (silence := _silence(server)):
         raise UserError(_advice(what, _absent(silence)))
     return server
@@ -133,9 +133,9 @@ def _failure(what: str, error: Exception, silence: str | None) -> str:
 
     Libraries reword what a file holds, such as broken JSON, and that it is not there: the first of the causes tells.
     """
-    if lack := explain(error):
+    if lack := explain_system_error(error):
         return f"{what} cannot be loaded: {lack}"
-    *_, first = chain(error)
+    *_, first = causes(error)
     if isinstance(first, (*CONTENT_ERRORS, ValueError)) and not isinstance(first, OSError):
         fitting = "give the image_size and config that it was made for, or " if isinstance(first, RuntimeError) else ""
         words = without_advice(error).rstrip(".")
@@ -217,7 +217,7 @@ def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
         try:
             _check_hub_file(path)
         except OSError as error:
-            refused.append(explain(error) or str(error))
+            refused.append(explain_system_error(error) or str(error))
             raise
         compared.add(path.name)
 

@@ -23,7 +23,7 @@ from stages.shared.networks.hub import without_advice
 from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
 from stages.shared.networks.transforms import Transform
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 from stages.shared.settings.seeding import child_seed
 
 Triple = tuple[float, float, float]
@@ -40,7 +40,7 @@ NORMALIZATION = {
 HEAD_STD = 0.02
 """Standard deviation of a fresh head's weights: what transformers draws the paper's networks' classifiers from."""
 
-MOST_TENSORS = 20_000
+MAX_TENSORS = 20_000
 """Parameters and buffers, each a tensor: the largest networks of the libraries have some thousands."""
 
 
@@ -205,7 +205,7 @@ def explain_failure(params: NetworkParams) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        if _is_defect(error) or (explain(error) and not exceeds_machine(error)):
+        if _is_defect(error) or (explain_system_error(error) and not exceeds_machine(error)):
             error.add_note(f"network {params.name!r} of {params.library} on images of {params.image_size} px")
             raise
         overrides = f" with config {params.config}" if params.config else ""
@@ -238,7 +238,7 @@ def _check_output(network: Network, params: NetworkParams, classes: int) -> None
 
 
 @contextmanager
-def limited_size(bytes_limit: int | None = None, tensors_limit: int = MOST_TENSORS) -> Iterator[None]:
+def limited_size(bytes_limit: int | None = None, tensors_limit: int = MAX_TENSORS) -> Iterator[None]:
     """Within, a module that is given more parameters and buffers than the limits is an error, before they are filled.
 
     Args:

@@ -11,7 +11,7 @@ from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.timm import convert_state
 from stages.shared.networks.weights import load_state, read_file
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 
 class VisualClassifier(nn.Module):
@@ -35,7 +35,7 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     """
     known = open_clip.list_models()
     if params.name not in known:  # get_model_config would fetch or open what is none of its names
-        raise UserError(f"network.name: open_clip has no {params.name!r}: {nearest(params.name, known)}")
+        raise UserError(f"network.name: open_clip has no {params.name!r}: {did_you_mean(params.name, known)}")
     config = open_clip.get_model_config(params.name)
     if params.weights.source == "package":
         raise UserError("weights.source: no package carries open_clip's weights; use hub, file or none")
@@ -59,7 +59,7 @@ def _tag(params: NetworkParams) -> str | None:
     if tag is None:
         raise UserError(f"weights.name is missing: open_clip has several weights of {params.name}: {', '.join(tags)}")
     if tag not in tags:
-        raise UserError(f"weights.name: open_clip has no weights {tag!r} of {params.name}: {nearest(tag, tags)}")
+        raise UserError(f"weights.name: open_clip has no weights {tag!r} of {params.name}: {did_you_mean(tag, tags)}")
     return tag
 
 

@@ -57,15 +57,18 @@ Mean = Annotated[float, Field(ge=-1e4, le=1e4)]
 Deviation = Annotated[float, Field(ge=1e-4, le=1e4)]
 OfRGB = Field(min_length=3, max_length=3)
 
-LARGEST, LONGEST = 1_000_000, 1000
+MAX_OVERRIDE, MAX_LIST_LENGTH = 1_000_000, 1000
 """Number and list of an override: libraries make lists as long as a network is deep before they make a layer."""
 
 
 def _override(value: Any) -> Any:
     numbers = value if isinstance(value, list) else [] if isinstance(value, str) else [value]
-    if len(numbers) > LONGEST or not all(isinstance(n, int | float) and abs(n) <= LARGEST for n in numbers):
+    if len(numbers) > MAX_LIST_LENGTH or not all(
+        isinstance(n, int | float) and abs(n) <= MAX_OVERRIDE for n in numbers
+    ):
         raise ValueError(
-            f"must be a name, a number within {LARGEST:,} of 0, true or false, or a list of at most {LONGEST} numbers"
+            f"must be a name, a number within {MAX_OVERRIDE:,} of 0, true or false, or a list of at most "
+            f"{MAX_LIST_LENGTH} numbers"
         )
     return value
 
@@ -99,10 +102,10 @@ NOT_OVERRIDES = frozenset({
 def is_plain(value: Any) -> bool:
     """Whether a value describes an architecture: a name or number that an override may be, or lists of them."""
     if isinstance(value, list):
-        return len(value) <= LONGEST and all(is_plain(one) for one in value)
+        return len(value) <= MAX_LIST_LENGTH and all(is_plain(one) for one in value)
     if isinstance(value, str):
         return PLAIN.fullmatch(value) is not None
-    return value is None or (isinstance(value, int | float) and abs(value) <= LARGEST)
+    return value is None or (isinstance(value, int | float) and abs(value) <= MAX_OVERRIDE)
 
 
 class NetworkParams(Params):

@@ -12,7 +12,7 @@ from stages.shared.networks.hub import hub_access, require_torch_file
 from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import fits, load_state, read_file, read_package, rename_by_order
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 
 def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
@@ -36,13 +36,13 @@ def _full_name(params: NetworkParams) -> str:
     """Join architecture and tag as timm does, `resnet18.a1_in1k`; both must exist."""
     architecture, _, tag = params.name.partition(".")
     if not timm.is_model(architecture):
-        raise UserError(f"network.name: timm has no {architecture!r}: {nearest(architecture, timm.list_models())}")
+        raise UserError(f"network.name: timm has no {architecture!r}: {did_you_mean(architecture, timm.list_models())}")
     hub = params.weights.source == "hub"
     tag = (params.weights.name if hub else None) or tag
     names = [name.partition(".") for name in timm.list_pretrained(f"{architecture}*")]
     known = [found_tag for found, _, found_tag in names if found == architecture]
     if tag and tag not in known:
-        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {nearest(tag, known)}")
+        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {did_you_mean(tag, known)}")
     if hub and not known:
         raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
     return f"{architecture}.{tag}" if tag else architecture

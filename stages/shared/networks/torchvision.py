@@ -14,7 +14,7 @@ from stages.shared.networks.hub import hub_access, require_torch_file
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.weights import load_state, read_file
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 INCEPTION = ("googlenet", "inception_v3")
 """Their builders renormalize the input where they load weights, and warn where `init_weights` is not said."""
@@ -27,7 +27,7 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     """Build a torchvision network; `config` holds further arguments of its builder function."""
     if params.name not in library.list_models(module=library):
         names = library.list_models(module=library)
-        raise UserError(f"network.name: torchvision has no {params.name!r}: {nearest(params.name, names)}")
+        raise UserError(f"network.name: torchvision has no {params.name!r}: {did_you_mean(params.name, names)}")
     if params.weights.source == "package":
         raise UserError("weights.source: no package carries torchvision's weights; use hub, file or none")
     hub = params.weights.source == "hub"
@@ -53,7 +53,7 @@ def _weights(params: NetworkParams) -> Any:
     tag = params.weights.name or "DEFAULT"
     if tag not in weights.__members__ and (params.weights.name or len(weights)):
         tags = weights.__members__
-        raise UserError(f"weights.name: torchvision has no weights {tag!r} of {params.name}: {nearest(tag, tags)}")
+        raise UserError(f"weights.name: torchvision has no weights {tag!r} of {params.name}: {did_you_mean(tag, tags)}")
     if params.weights.source == "hub" and not len(weights):
         raise UserError(f"weights: torchvision has no weights of {params.name}; use source: file or none")
     return weights.__members__.get(tag)
@@ -76,7 +76,7 @@ def _check_overrides(module: nn.Module, params: NetworkParams) -> None:
     known = {*inspect.signature(type(module)).parameters, *MOBILENET_V3}
     for name in params.config or {}:
         if name not in known:
-            raise UserError(f"network.config: torchvision's {params.name} has no {name!r}: {nearest(name, known)}")
+            raise UserError(f"network.config: torchvision's {params.name} has no {name!r}: {did_you_mean(name, known)}")
 
 
 def _head(module: nn.Module, classes: int) -> tuple[str, ...]:

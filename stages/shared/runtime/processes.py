@@ -24,7 +24,7 @@ class DvcWatch:
     """
 
     def __init__(self) -> None:
-        self._line = line_to_dvc() if STARTED_BY_DVC in os.environ else None
+        self._line = ancestor_pids() if STARTED_BY_DVC in os.environ else None
         self.check()
 
     def check(self) -> None:
@@ -47,7 +47,7 @@ class DvcWatch:
             self.check()
 
 
-def line_to_dvc() -> list[int]:
+def ancestor_pids() -> list[int]:
     """List the process ids from this process up to its closest ancestor that is not a shell.
 
     DVC runs a command through a shell, which stays in between or not.
@@ -65,7 +65,7 @@ def orphaned(line: list[int]) -> bool:
     """Tell whether a process has lost the DVC that started it.
 
     Args:
-        line: from `line_to_dvc`. If DVC was gone before, it ends at a process of another session, or has no end; not
+        line: from `ancestor_pids`. If DVC was gone before, it ends at a process of another session, or has no end; not
             noticed only where one process of the same session adopts orphans, as the first one of a container may.
     """
     try:
@@ -97,7 +97,7 @@ def process_mark(pid: int | None = None) -> str:
     return f"{process.pid}-{process.create_time():.0f}"
 
 
-def marked_is_running(mark: str) -> bool:
+def is_alive(mark: str) -> bool:
     """Tell whether the process that `process_mark` named so is there; what is no such name is of none."""
     number, _, began = mark.partition("-")
     if not (number.isdecimal() and began.isdecimal() and is_running(int(number))):

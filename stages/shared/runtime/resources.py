@@ -26,7 +26,7 @@ WANTING_MEMORY = (
     "start new thread",
 )
 
-LEAST = {"RLIMIT_AS": (4, "address space", "-v"), "RLIMIT_DATA": (1, "data", "-d")}
+MIN_LIMITS = {"RLIMIT_AS": (4, "address space", "-v"), "RLIMIT_DATA": (1, "data", "-d")}
 """For each limit of a process: GiB that a stage's libraries take, what is limited, `ulimit`'s option.
 
 They reserve more than they use. With less, some wait for ever and some crash.
@@ -41,7 +41,7 @@ MEMORY = (
 
 def explain_limits() -> str | None:
     """Say in one sentence that a process may not reserve the memory that a stage takes; None if it may."""
-    for name, (least, what, option) in LEAST.items() if resource else ():  # Windows has none
+    for name, (least, what, option) in MIN_LIMITS.items() if resource else ():  # Windows has none
         limit = resource.getrlimit(getattr(resource, name))[0]
         if limit != resource.RLIM_INFINITY and limit < least << 30:
             return (
@@ -51,21 +51,21 @@ def explain_limits() -> str | None:
     return None
 
 
-def explain(error: BaseException) -> str | None:
+def explain_system_error(error: BaseException) -> str | None:
     """Say in one sentence what a machine lacks; None for an error of another kind.
 
     It names the file that the error names, or else what the first note of the error (`add_note`) says it is about.
     """
-    for cause in chain(error):
+    for cause in causes(error):
         said = _of_memory(cause) or _of_files(cause)
         if said:
-            notes = (note for found in chain(error) for note in getattr(found, "__notes__", ()))
+            notes = (note for found in causes(error) for note in getattr(found, "__notes__", ()))
             named = _file_of(cause) or next(notes, "")
             return f"{named}: {said}" if named else said
     return None
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what led to it; an error may have led to itself."""
     met: list[BaseException] = []
     while error is not None and error not in met:

@@ -4,7 +4,7 @@ import glob
 import shutil
 from pathlib import Path
 
-from stages.shared.runtime.processes import marked_is_running, process_mark
+from stages.shared.runtime.processes import is_alive, process_mark
 
 PARTIAL = ".partial-"
 
@@ -17,7 +17,7 @@ def partial_path(output: Path) -> Path:
 def leftovers(output: Path) -> list[Path]:
     """What killed runs left beside an output; those that still run keep theirs."""
     found = sorted(output.parent.glob(f".{glob.escape(output.name)}{PARTIAL}*"))
-    return [path for path in found if not marked_is_running(path.name.rpartition(PARTIAL)[2])]
+    return [path for path in found if not is_alive(path.name.rpartition(PARTIAL)[2])]
 
 
 def remove_leftovers(output: Path) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from stages.shared.runtime.console import fail
 from stages.shared.runtime.processes import DvcWatch
-from stages.shared.runtime.resources import explain, explain_limits
+from stages.shared.runtime.resources import explain_limits, explain_system_error
 
 DVC = DvcWatch()
 DVC.start()
@@ -30,7 +30,7 @@ def begin_stage() -> None:
 
 def end_explained(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """End with one sentence for an error that tells what the machine lacks, with a traceback for another."""
-    said = explain(error)
+    said = explain_system_error(error)
     if said:
         fail(said)
     sys.__excepthook__(kind, error, trace)

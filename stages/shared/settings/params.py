@@ -12,16 +12,16 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stages.shared.runtime.errors import UserError, nearest, shown
-from stages.shared.runtime.param_errors import check_names, explain
+from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
+from stages.shared.runtime.param_errors import check_renamed, describe_wrong_value
 from stages.shared.settings.yaml_file import read_yaml
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 
-MOST_ERRORS = 10
+MAX_ERRORS = 10
 """Wrong values that one message names."""
 
-MOST_STEPS = 10_000_000
+MAX_STEPS = 10_000_000
 """Optimizer steps of a training; that many take weeks."""
 
 ALL = "all"
@@ -34,7 +34,9 @@ Cell = tuple[str, str, str, int]
 def _fold_name(value: Any) -> str:
     if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return str(value)
-    raise ValueError(f"a fold must be a whole number >= 0, or `{ALL}`, found {shown(value)} ({type(value).__name__})")
+    raise ValueError(
+        f"a fold must be a whole number >= 0, or `{ALL}`, found {short_repr(value)} ({type(value).__name__})"
+    )
 
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
@@ -162,7 +164,7 @@ def parse_run(content: dict[str, Any]) -> RunParams:
         for key in getattr(run, table):
             if key not in content[table]:
                 raise UserError(
-                    f"params: run.{table} names {key!r}, which is not in `{table}`: {nearest(key, content[table])}"
+                    f"params: run.{table} names {key!r}, which is not in `{table}`: {did_you_mean(key, content[table])}"
                 )
     return run
 
@@ -175,7 +177,7 @@ def load_entry(path: Path, table: str, key: str) -> Any:
     """
     entries = load(path)[table]
     if key not in entries:
-        raise UserError(f"{path}: {table}.{key} does not exist: {nearest(key, entries)}")
+        raise UserError(f"{path}: {table}.{key} does not exist: {did_you_mean(key, entries)}")
     return entries[key]
 
 
@@ -189,8 +191,8 @@ def parse(values: Any, model: type[P], *, where: str) -> P:
         return model.model_validate(values)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        lines = [explain(dict(e), where, model) for e in errors[:MOST_ERRORS]]
-        more = [f"and {len(errors) - MOST_ERRORS} more wrong values"] if len(errors) > MOST_ERRORS else []
+        lines = [describe_wrong_value(dict(e), where, model) for e in errors[:MAX_ERRORS]]
+        more = [f"and {len(errors) - MAX_ERRORS} more wrong values"] if len(errors) > MAX_ERRORS else []
         raise UserError("params: " + "\n  ".join([*lines, *more])) from None
 
 
@@ -209,7 +211,7 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
     for key in content:
         if key not in SECTIONS:
-            raise UserError(f"{path}: unknown section {shown(key)}: {nearest(str(key), SECTIONS)}")
+            raise UserError(f"{path}: unknown section {short_repr(key)}: {did_you_mean(str(key), SECTIONS)}")
     for key in SECTIONS:
         if not isinstance(content.get(key), dict):
             raise UserError(f"{path}: section `{key}` is missing or not a mapping")
@@ -217,9 +219,9 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
         for key in content[table]:
             if not isinstance(key, str):
                 raise UserError(
-                    f"{path}: an id in `{table}` must be text, found {shown(key)} ({type(key).__name__}); quote it"
+                    f"{path}: an id in `{table}` must be text, found {short_repr(key)} ({type(key).__name__}); quote it"
                 )
-    check_names(content, path)
+    check_renamed(content, path)
     return content
 
 
@@ -234,7 +236,7 @@ class CheckpointSteps(Params):
 
     model_config = ConfigDict(extra="ignore")
 
-    steps: Annotated[list[Annotated[int, Field(ge=0, le=MOST_STEPS)]], Field(min_length=1)]
+    steps: Annotated[list[Annotated[int, Field(ge=0, le=MAX_STEPS)]], Field(min_length=1)]
     keep: Literal["all", "last"]
 
     @field_validator("steps")

@@ -14,8 +14,8 @@ from stages.shared.runtime.errors import UserError
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
 """What the parser raises beside its own errors, for example for a date, number or boolean that is none."""
 
-MOST_BYTES = 2**20
-DEEPEST = 100
+MAX_BYTES = 2**20
+MAX_DEPTH = 100
 """Open brackets; the parser takes seconds for hundreds, and ends with an error for thousands."""
 
 
@@ -26,8 +26,8 @@ def read_yaml(path: Path) -> Any:
         UserError: it cannot be read, is too large, or is no YAML.
     """
     content = _content(path)
-    if max(_depths(content), default=0) > DEEPEST:
-        raise UserError(f"{path}: not valid YAML: more than {DEEPEST} brackets are open at once")
+    if max(_depths(content), default=0) > MAX_DEPTH:
+        raise UserError(f"{path}: not valid YAML: more than {MAX_DEPTH} brackets are open at once")
     try:
         return YAML(typ="safe", pure=True).load(content)  # the parser DVC uses: both see the same values
     except YAMLError as error:
@@ -41,7 +41,7 @@ def _content(path: Path) -> bytes:
         special = not path.is_dir() and not stat.S_ISREG(path.stat().st_mode)
         if not special:
             with path.open("rb") as file:
-                content = file.read(MOST_BYTES + 1)
+                content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
     except OSError as error:
@@ -50,8 +50,8 @@ def _content(path: Path) -> bytes:
         ) from None
     if special:  # a pipe would be waited for, and a device has no end
         raise UserError(f"{path}: must be a regular file; name one with --params")
-    if len(content) > MOST_BYTES:
-        raise UserError(f"{path}: must have at most {MOST_BYTES} bytes, found more; take out what is not a parameter")
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{path}: must have at most {MAX_BYTES} bytes, found more; take out what is not a parameter")
     return content
 
 

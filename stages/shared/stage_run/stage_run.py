@@ -128,7 +128,7 @@ class StageRun:
             UserError: code, parameters or inputs have changed, or an output has appeared meanwhile.
         """
         if error is not None:
-            error.add_note(str(next(iter(self._folders))))  # for `explain`, if the error names nothing
+            error.add_note(str(next(iter(self._folders))))  # for `explain_system_error`, if the error names nothing
         published = False
         try:
             if kind is None:

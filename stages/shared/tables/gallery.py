@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from stages.shared.files.digests import of_cell
+from stages.shared.files.digests import cell_id
 from stages.shared.settings.params import Cell
 from stages.shared.tables.parquet_table import read_parquet, write_parquet
 
@@ -38,7 +38,7 @@ FILE = "gallery.parquet"
 
 def write_gallery(folder: Path, cell: Cell, table: pd.DataFrame) -> None:
     """Write a cell's gallery into its folder; the same bytes for the same table."""
-    write_parquet(folder / FILE, table, SCHEMA, of_cell(cell))
+    write_parquet(folder / FILE, table, SCHEMA, cell_id(cell))
 
 
 def read_gallery(folder: Path, cell: Cell) -> pd.DataFrame:
@@ -47,6 +47,6 @@ def read_gallery(folder: Path, cell: Cell) -> pd.DataFrame:
     Raises:
         UserError: it is missing, damaged, another cell's or of another version.
     """
-    table = read_parquet(folder / FILE, SCHEMA, of_cell(cell), what="a gallery", stage="measure")
+    table = read_parquet(folder / FILE, SCHEMA, cell_id(cell), what="a gallery", stage="measure")
     table["neighbours"] = table["neighbours"].map(list)
     return table

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from stages.shared.files import csv_table
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.files.digests import DIGESTS, Digests, again, of_cell, read_digests, write_digests
+from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
@@ -108,14 +108,14 @@ OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 
 REFITS = "refits.parquet"
 
-MEASURE_AGAIN = again("measure")
+MEASURE_AGAIN = rerun_hint("measure")
 """The remedy for a table that is not as it should be."""
 
 
 def finish_cell(folder: Path, cell: Cell) -> None:
     """Write the digests of all files in a cell's folder, after the last of them."""
     files = (file for file in folder.iterdir() if file.name != DIGESTS)
-    write_digests(folder / DIGESTS, files, format=FORMAT, of=of_cell(cell))
+    write_digests(folder / DIGESTS, files, format=FORMAT, of=cell_id(cell))
 
 
 def open_cell(folder: Path, cell: Cell) -> Digests:
@@ -124,7 +124,7 @@ def open_cell(folder: Path, cell: Cell) -> Digests:
     Raises:
         UserError: it is unfinished, or of another version or cell.
     """
-    return read_digests(folder / DIGESTS, format=FORMAT, of=of_cell(cell), stage="measure")
+    return read_digests(folder / DIGESTS, format=FORMAT, of=cell_id(cell), stage="measure")
 
 
 def row_keys(step: int, split: str, layer: str = HEAD, depth: int | None = None, pooling: str = "") -> dict[str, Any]:

@@ -1,24 +1,20 @@
 """Parquet tables that one stage writes for another: declared columns, and in one metadata entry what they belong to."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.files.digests import again, mend
+from stages.shared.files.digests import ArtifactId, describe_id, repair_hint, rerun_hint
 from stages.shared.runtime.errors import UserError
 
 OWNER = b"whichlayer"
 """The metadata entry; the only one, so that equal tables are equal bytes."""
 
-Belongs = Mapping[str, str | int]
-"""What a table belongs to, by what it is called: a dataset, or a cell's dataset, model, fold and seed."""
 
-
-def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, of: Belongs) -> None:
+def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, of: ArtifactId) -> None:
     """Write a table's declared columns; the same bytes for the same table and library version.
 
     Args:
@@ -33,7 +29,7 @@ def write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema, of: Belong
     pq.write_table(columns.replace_schema_metadata(metadata), path, compression="zstd")
 
 
-def read_parquet(path: Path, schema: pa.Schema, of: Belongs, *, what: str, stage: str) -> pd.DataFrame:
+def read_parquet(path: Path, schema: pa.Schema, of: ArtifactId, *, what: str, stage: str) -> pd.DataFrame:
     """Read what `write_parquet` wrote.
 
     Args:
@@ -48,16 +44,16 @@ def read_parquet(path: Path, schema: pa.Schema, of: Belongs, *, what: str, stage
     """
     try:
         table = pq.read_table(path)
-        _check(table.schema, schema, of, f"{path}: must be {what}", again(stage, of))
+        _check(table.schema, schema, of, f"{path}: must be {what}", rerun_hint(stage, of))
         columns: pd.DataFrame = table.select(schema.names).cast(schema).to_pandas()
         return columns
     except FileNotFoundError:
         raise UserError(f"{path}: must be {what}, found no file; run the {stage} stage (`dvc repro`)") from None
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {mend(stage, of)}") from None
+        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {repair_hint(stage, of)}") from None
 
 
-def _check(found: pa.Schema, schema: pa.Schema, of: Belongs, must: str, remedy: str) -> None:
+def _check(found: pa.Schema, schema: pa.Schema, of: ArtifactId, must: str, remedy: str) -> None:
     """Check that a table has the columns and belongs to what it should.
 
     Raises:
@@ -71,8 +67,4 @@ def _check(found: pa.Schema, schema: pa.Schema, of: Belongs, must: str, remedy: 
         )
     owner = json.loads((found.metadata or {}).get(OWNER, b"{}"))
     if owner != dict(of):
-        raise UserError(f"{must} of {_named(of)}, found one of {_named(owner) or 'unknown origin'}; {remedy}")
-
-
-def _named(of: Belongs) -> str:
-    return ", ".join(f"{name} {value}" for name, value in of.items())
+        raise UserError(f"{must} of {describe_id(of)}, found one of {describe_id(owner) or 'unknown origin'}; {remedy}")

@@ -4,9 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.files.digests import DIGESTS, Digests, Record, again, hash_file, of_cell, read_digests, write_digests
+from stages.shared.files.digests import (
+    DIGESTS,
+    Digests,
+    Record,
+    cell_id,
+    hash_file,
+    read_digests,
+    rerun_hint,
+    write_digests,
+)
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 
 OF = {"dataset": "mine", "seed": 0}
 
@@ -111,12 +120,12 @@ def test_another_version_and_another_owner_are_refused(folder: Path, changes: di
     ],
 )
 def test_the_remedy_runs_one_cell_of_one_stage(stage: str, of: dict[str, str | int], target: str):
-    assert again(stage, of) == f"run the {stage} stage again (`dvc repro --single-item --force {target}`)"
+    assert rerun_hint(stage, of) == f"run the {stage} stage again (`dvc repro --single-item --force {target}`)"
 
 
 def test_the_remedy_names_whose_file_it_is(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"whole")
-    cell = of_cell(("mine", "net", "0", 1))
+    cell = cell_id(("mine", "net", "0", 1))
     write_digests(tmp_path / DIGESTS, [tmp_path / "a"], format="f/1", of=cell)
     (tmp_path / "a").write_bytes(b"other")
     with pytest.raises(UserError, match=r"verify --repair`, or .* --force measure@mine-net-0-1`\)$"):
@@ -174,4 +183,4 @@ def test_what_the_machine_lacks_is_no_damage(folder: Path, monkeypatch: pytest.M
     for name, call in ((DIGESTS, lambda: read(folder)), ("b/c", lambda: digests.check("b"))):
         with pytest.raises(OSError, match=r".") as caught:
             call()
-        assert f"{folder / name}: {said}" in (explain(caught.value) or "")
+        assert f"{folder / name}: {said}" in (explain_system_error(caught.value) or "")

@@ -11,7 +11,7 @@ from stages.shared.networks.network import Network, build_network, build_skeleto
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transformers import ARCHITECTURES, Architecture
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 
 torch.set_num_threads(1)
 
@@ -260,6 +260,6 @@ def test_want_of_memory_is_no_impossible_size(monkeypatch: pytest.MonkeyPatch, w
     with pytest.raises(RuntimeError if said else UserError) as caught:
         build_network(params(**SMALL["timm resnet"]), 3, seed=0)
     if said:
-        assert re.search(said, explain(caught.value) or "")
+        assert re.search(said, explain_system_error(caught.value) or "")
     else:
         assert "change image_size or config" in str(caught.value)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from stages.shared.networks.params import WeightsParams
 from stages.shared.networks.weights import read_file
-from stages.shared.runtime.errors import UserError, plain
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.errors import UserError, printable
+from stages.shared.runtime.resources import explain_system_error
 from tests.faults.archives import damaged
 from tests.faults.pickles import Evil
 
@@ -48,7 +48,7 @@ def test_a_damaged_file_is_tensors_or_one_message(tmp_path_factory: pytest.TempP
     try:
         state = read(path)
     except UserError as error:
-        said = plain(str(error))
+        said = printable(str(error))
         assert "weights.path" in said
         assert "weights_only" not in said
         return
@@ -116,4 +116,4 @@ def test_what_the_machine_lacks_is_no_damage(
     monkeypatch.setattr("stages.shared.networks.weights.load_file", fail)
     with pytest.raises(type(error)) as caught:
         read(path)
-    assert re.search(said, explain(caught.value) or "")
+    assert re.search(said, explain_system_error(caught.value) or "")

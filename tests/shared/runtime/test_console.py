@@ -11,7 +11,7 @@ import pytest
 from stages.shared.runtime import console
 from stages.shared.runtime.console import Stopwatch, progress, run_main, stop_on_signals
 from stages.shared.runtime.durations import machine, read_durations
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ from stages.shared.runtime.errors import UserError, nearest
     ],
 )
 def test_nearest_offers_what_resembles_the_name_and_lists_the_known(name: str, message: str):
-    assert nearest(name, ["nmi", "ari", "ami"]) == message
+    assert did_you_mean(name, ["nmi", "ari", "ami"]) == message
 
 
 def test_nearest_shortens_a_long_list():
-    message = nearest("zzz", [f"blocks.{i:03}" for i in range(100)])
+    message = did_you_mean("zzz", [f"blocks.{i:03}" for i in range(100)])
     assert "blocks.029" in message
     assert "blocks.030" not in message
     assert message.endswith("and 70 more)")

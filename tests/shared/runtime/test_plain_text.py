@@ -3,46 +3,46 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.shared.runtime.errors import LONGEST_LINE, LONGEST_WORD, MOST_LINES, plain, shown
+from stages.shared.runtime.errors import MAX_LINE_LENGTH, MAX_LINES, MAX_WORD_LENGTH, printable, short_repr
 
 
 def test_what_a_terminal_would_obey_is_escaped():
-    assert plain("a\x1b[31mb\x07c\rd\te") == r"a\x1b[31mb\x07c\rd\te"
-    assert plain("\x9b1m \u202egnp.exe \u2028 \ud800") == r"\x9b1m \u202egnp.exe \u2028 \ud800"
+    assert printable("a\x1b[31mb\x07c\rd\te") == r"a\x1b[31mb\x07c\rd\te"
+    assert printable("\x9b1m \u202egnp.exe \u2028 \ud800") == r"\x9b1m \u202egnp.exe \u2028 \ud800"
 
 
 def test_other_text_is_left_as_it_is():
     text = "Größe: 書 🦉 \u200d ''\"\n  é, ..."
-    assert plain(text) == text
+    assert printable(text) == text
 
 
 def test_what_is_too_long_keeps_both_its_ends():
-    word = plain("/" + "a" * 5000 + "/z.png must be short")
+    word = printable("/" + "a" * 5000 + "/z.png must be short")
     assert word.startswith("/aaaa")
     assert word.endswith("aaa/z.png must be short")
     assert "...(5007 characters)..." in word
-    assert plain("x" * LONGEST_WORD) == "x" * LONGEST_WORD
-    assert len(plain("ab " * 5000)) < LONGEST_LINE
-    lines = plain("x\n" * 1000).split("\n")
-    assert lines[-1] == f"... and {1001 - MOST_LINES} more lines"
-    assert len(lines) == MOST_LINES + 1
+    assert printable("x" * MAX_WORD_LENGTH) == "x" * MAX_WORD_LENGTH
+    assert len(printable("ab " * 5000)) < MAX_LINE_LENGTH
+    lines = printable("x\n" * 1000).split("\n")
+    assert lines[-1] == f"... and {1001 - MAX_LINES} more lines"
+    assert len(lines) == MAX_LINES + 1
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(st.text(st.characters(codec=None)))
 def test_any_text_can_be_printed_on_any_terminal(text: str):
-    said = plain(text)
+    said = printable(text)
     said.encode()
     assert not [c for c in said if unicodedata.category(c) in ("Cc", "Zl", "Zp") and c != "\n"]
 
 
 def test_a_value_is_written_in_short():
-    assert shown([0, 0]) == "[0, 0]"
-    assert shown("short") == "'short'"
-    assert len(shown("x" * 750_000)) == 100
-    assert len(shown(list(range(10**6)))) < 100
-    assert shown(16**5000) == "<20001 bits>"
+    assert short_repr([0, 0]) == "[0, 0]"
+    assert short_repr("short") == "'short'"
+    assert len(short_repr("x" * 750_000)) == 100
+    assert len(short_repr(list(range(10**6)))) < 100
+    assert short_repr(16**5000) == "<20001 bits>"
     levels: list[object] = [1]
     for _ in range(60):
         levels = [levels] * 10  # 10 to the power of 60 items
-    assert len(shown(levels)) < 400
+    assert len(short_repr(levels)) < 400

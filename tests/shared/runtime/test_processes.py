@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stages.shared.runtime import processes
-from stages.shared.runtime.processes import is_running, line_to_dvc, orphaned
+from stages.shared.runtime.processes import ancestor_pids, is_running, orphaned
 
 ROOT = Path(__file__).parents[3]
 STAGE = """
@@ -94,7 +94,7 @@ def test_a_stage_that_a_person_started_goes_on(start):
 
 
 def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest.MonkeyPatch):
-    line = line_to_dvc()
+    line = ancestor_pids()
     assert line[0] == os.getpid()
     assert line[1] == os.getppid()
     names = [psutil.Process(pid).name() for pid in line[1:]]

@@ -13,8 +13,8 @@ import zarr
 from safetensors.torch import save_file
 
 from stages.shared.runtime.console import run_main
-from stages.shared.runtime.errors import errors_of
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.errors import prefix_errors
+from stages.shared.runtime.resources import explain_system_error
 
 BIG = torch.rand(50_000)
 
@@ -48,7 +48,7 @@ def test_every_writer_that_finds_no_room_gives_one_sentence(tmp_path: Path, name
             WRITERS[name](tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    said = explain(caught.value)
+    said = explain_system_error(caught.value)
     assert said is not None
     assert "there is no room left to write (File too large); free some on that disk and run it again" in said
 
@@ -73,7 +73,7 @@ def failing(call: Callable[[], object]) -> BaseException:
     ids=["torch", "numpy", "python", "cuda", "import", "system", "thread"],
 )  # fmt: skip
 def test_want_of_memory_says_what_takes_less(call: Callable[[], object]):
-    said = explain(failing(call))
+    said = explain_system_error(failing(call))
     assert said is not None
     assert said.startswith("not enough memory; ")
     assert "WHICHLAYER_WORKERS" in said
@@ -98,14 +98,14 @@ def test_want_of_memory_says_what_takes_less(call: Callable[[], object]):
     ],
 )
 def test_an_error_of_the_system_names_the_file_and_what_to_do(error: OSError, said: str):
-    assert re.search(said, explain(error) or "")
+    assert re.search(said, explain_system_error(error) or "")
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("out of range"), FileNotFoundError(errno.ENOENT, "x", "/a"), RuntimeError("shapes differ")]
 )
 def test_other_errors_keep_their_traceback(error: Exception):
-    assert explain(error) is None
+    assert explain_system_error(error) is None
 
 
 def test_the_cause_of_an_error_counts():
@@ -115,7 +115,7 @@ def test_the_cause_of_an_error_counts():
         except OSError as cause:
             raise RuntimeError("writer failed") from cause
     except RuntimeError as error:
-        said = explain(error)
+        said = explain_system_error(error)
     assert said is not None
     assert "no room" in said
 
@@ -135,7 +135,7 @@ def test_a_main_function_without_room_ends_with_one_line(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "x"), OSError(errno.ENOSPC, "x")])
 def test_an_error_that_names_no_file_is_said_to_be_of_what_was_at_work(error: Exception):
-    with pytest.raises(type(error)) as caught, errors_of("datasets.mine"):
+    with pytest.raises(type(error)) as caught, prefix_errors("datasets.mine"):
         raise error
-    said = explain(caught.value) or ""
+    said = explain_system_error(caught.value) or ""
     assert re.match("datasets.mine: (not enough memory|too many files are open|there is no room left)", said)

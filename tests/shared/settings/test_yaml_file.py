@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.yaml_file import MOST_BYTES, read_yaml
+from stages.shared.settings.yaml_file import MAX_BYTES, read_yaml
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_pipes_and_devices_are_refused_without_opening_them(path: Path):
 
 
 def test_a_file_is_read_up_to_a_limit(path: Path):
-    path.write_text("a: 1 #".ljust(MOST_BYTES))
+    path.write_text("a: 1 #".ljust(MAX_BYTES))
     assert read_yaml(path) == {"a": 1}
-    path.write_text("a: 1 #".ljust(MOST_BYTES + 1))
-    with pytest.raises(UserError, match=f"must have at most {MOST_BYTES} bytes"):
+    path.write_text("a: 1 #".ljust(MAX_BYTES + 1))
+    with pytest.raises(UserError, match=f"must have at most {MAX_BYTES} bytes"):
         read_yaml(path)

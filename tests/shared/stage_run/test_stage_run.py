@@ -13,7 +13,7 @@ from stages.shared.stage_run.stage_run import RECORD, StageRun
 from stages.shared.runtime.console import Stopped
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.processes import process_mark
-from stages.shared.runtime.resources import explain
+from stages.shared.runtime.resources import explain_system_error
 from stages.shared.stage_run import snapshot, stage_run
 from tests.faults.kills import wait_for
 
@@ -310,4 +310,4 @@ def test_want_of_memory_names_what_the_stage_was_to_write(folder: Path):
 
     with pytest.raises(MemoryError) as caught:
         work(folder, lack)
-    assert (explain(caught.value) or "").startswith(f"{folder / 'out'}: not enough memory; ")
+    assert (explain_system_error(caught.value) or "").startswith(f"{folder / 'out'}: not enough memory; ")
