@@ -3,11 +3,11 @@
 import json
 import textwrap
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import zarr
@@ -32,21 +32,34 @@ class Described:
     dtype: np.dtype[Any]
 
 
-class ArraysFile(Protocol):
-    """Arrays by name; those of the group `seen` are called `seen/<name>`."""
+@dataclass
+class ArraysFile:
+    """Arrays by name; those of the group `seen` are called `seen/<name>`.
+
+    Attributes:
+        path: the file.
+        described: name -> shape and type, in the order of the file, if it keeps one.
+        ordered: whether it keeps the order in which arrays were written.
+    """
 
     path: Path
     described: dict[str, Described]
-    """In the order of the file, if it keeps one."""
     ordered: bool
-    """Whether it keeps the order in which arrays were written."""
+    _values: Callable[[str], NDArray[Any]]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one array.
+        """Read one array; objects, which only unpickling would give, are refused.
 
         Raises:
             UserError: it is damaged.
         """
+        try:
+            return self._values(name)
+        except Exception as error:  # NumPy, zipfile, zarr and its codecs raise anything on a file that is not their own
+            too_large = "free memory, or " if isinstance(error, MemoryError) else ""
+            raise UserError(
+                f"{self.path}: array {name!r} must be readable, found {_reason(error)}; {too_large}write the file again"
+            ) from None
 
 
 def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
@@ -58,64 +71,43 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
     if not path.exists():
         raise UserError(f"{path}: must be an .npz file or the folder of a Zarr group, found nothing there")
     try:
-        return ZarrArrays(path) if path.is_dir() else NpzArrays(path, resources)
+        return _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
     except UserError:
         raise
-    except Exception as error:  # NumPy, zipfile and zarr raise anything on a file that is not their own
+    except Exception as error:  # as above
         raise UserError(
             f"{path}: must be an .npz file or the folder of a Zarr group, and readable; found {_reason(error)}; "
             "write it again"
         ) from None
 
 
-class NpzArrays:
-    """The arrays of an .npz file, in the order in which they were given to `numpy.savez`."""
+def _open_npz(path: Path, resources: ExitStack) -> ArraysFile:
+    archive = resources.enter_context(zipfile.ZipFile(path))
+    described = {}
+    for member in archive.namelist():
+        if not member.endswith("/"):
+            with archive.open(member) as file:
+                shape, _, dtype = HEADERS[npy.read_magic(file)](file)
+            described[member.removesuffix(".npy")] = Described(shape, dtype)
 
-    ordered = True
+    def read(name: str) -> NDArray[Any]:
+        with archive.open(f"{name}.npy") as member:
+            return np.asarray(npy.read_array(member, allow_pickle=False))
 
-    def __init__(self, path: Path, resources: ExitStack) -> None:
-        self.path = path
-        self._archive = resources.enter_context(zipfile.ZipFile(path))
-        members = [name for name in self._archive.namelist() if not name.endswith("/")]
-        self.described = {name.removesuffix(".npy"): self._header(name) for name in members}
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one array; objects, which only unpickling would give, are refused."""
-        try:
-            with self._archive.open(f"{name}.npy") as member:
-                values: NDArray[Any] = npy.read_array(member, allow_pickle=False)
-                return values
-        except Exception as error:  # as above
-            raise _unreadable(self.path, name, error) from None
-
-    def _header(self, member: str) -> Described:
-        with self._archive.open(member) as file:
-            shape, _, dtype = HEADERS[npy.read_magic(file)](file)
-        return Described(shape, dtype)
+    return ArraysFile(path, described, True, read)
 
 
-class ZarrArrays:
-    """The arrays of a Zarr group and of the group `seen` inside it, which have no order of their own.
+def _open_zarr(path: Path) -> ArraysFile:
+    """Open a Zarr group and the group `seen` inside it, which have no order of their own.
 
     A file of format 2 may have Python unpickle objects, and so run what it says. zarr's own `zarr_format=3` does not
     keep such arrays out: a group of format 3 may list them in its consolidated metadata.
     """
-
-    ordered = False
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if _metadata(path)["node_type"] != "group":
-            raise UserError(f"{path}: must be a Zarr group, found a Zarr array; name the group that holds it")
-        self._arrays = dict(_arrays_of(path))
-        self.described = {name: Described(array.shape, np.dtype(array.dtype)) for name, array in self._arrays.items()}
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one array."""
-        try:
-            return np.asarray(self._arrays[name][...])
-        except Exception as error:  # as above, and its codecs
-            raise _unreadable(self.path, name, error) from None
+    if _metadata(path)["node_type"] != "group":
+        raise UserError(f"{path}: must be a Zarr group, found a Zarr array; name the group that holds it")
+    arrays = dict(_arrays_of(path))
+    described = {name: Described(array.shape, np.dtype(array.dtype)) for name, array in arrays.items()}
+    return ArraysFile(path, described, False, lambda name: np.asarray(arrays[name][...]))
 
 
 def _arrays_of(group: Path, prefix: str = "") -> Iterator[tuple[str, zarr.Array]]:
@@ -163,14 +155,7 @@ def _check_codecs(array: Path, codecs: Iterable[dict[str, Any]]) -> None:
             _check_codecs(array, codec.get("configuration", {}).get(inner, ()))
 
 
-def _unreadable(path: Path, name: str, error: Exception) -> UserError:
-    too_large = "free memory, or " if isinstance(error, MemoryError) else ""
-    return UserError(
-        f"{path}: array {name!r} must be readable, found {_reason(error)}; {too_large}write the file again"
-    )
-
-
 def _reason(error: Exception) -> str:
-    """A library's words, shortened and without its advice to trust the file."""
+    """Return a library's words, shortened and without its advice to trust the file."""
     words = without_advice(error)
     return textwrap.shorten(type(error).__name__ + (f": {words}" if words else ""), 300)

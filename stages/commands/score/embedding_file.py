@@ -9,16 +9,22 @@ pixels             (N, D) optional: the images themselves, the baseline that lay
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
+from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import CONTROL, UserError
+
+STEP = 0
+"""The checkpoint: a file holds one network, as it is."""
 
 LABELS, IDS, LAYERS = "labels", "ids", "layers"
 PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}
@@ -43,6 +49,11 @@ class EmbeddingFile:
     labels: dict[str, NDArray[np.str_]]
     ids: dict[str, NDArray[np.str_]]
     _file: ArraysFile
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
 
     def features(self, layer: Layer, split: str) -> Float32:
         """One layer's embedding of one split, (N, D) float32.
@@ -77,35 +88,96 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
         _check_shapes(file, PREFIXES[split], names, len(labels[split]))
     _check_seen(file, names, labels)
     ids = {split: _ids(file, split, len(labels[split])) for split in splits}
-    layers = tuple(_layer(file, name, depth) for depth, name in enumerate(names))
-    baseline = (_layer(file, BASELINE, -1),) if BASELINE in file.described else ()
-    return EmbeddingFile((*baseline, *layers), labels, ids, file)
+    depths = ({BASELINE: -1} if BASELINE in file.described else {}) | {name: i for i, name in enumerate(names)}
+    layers = [
+        Layer(
+            name, name if depth >= 0 else "", depth, "none", file.described[name].shape[1], parameters=0, operations=0
+        )
+        for name, depth in depths.items()
+    ]  # what they cost is not known
+    return EmbeddingFile(tuple(layers), labels, ids, file)
+
+
+def check_folds(files: Sequence[EmbeddingFile]) -> None:
+    """Check that several files are folds of one network: the same layers, and classes of their own.
+
+    Raises:
+        UserError: naming the first file that differs.
+    """
+    first, of_class = files[0], dict[str, Path]()
+    for file in files:
+        if (file.layers, set(file.labels)) != (first.layers, set(first.labels)):
+            described = [
+                f"{', '.join(f'{layer.name} ({layer.width})' for layer in one.layers)} on {', '.join(one.labels)}"
+                for one in (first, file)
+            ]
+            raise UserError(
+                f"{file.path}: must hold the layers and splits of {first.path}, {described[0]}, found {described[1]}"
+            )
+        for name in np.unique(file.labels[UNSEEN]).tolist():
+            if name in of_class:
+                raise UserError(
+                    f"{file.path}: several files are folds, each with unseen classes of its own; found {name!r} in "
+                    f"{of_class[name]}, too; score the files one by one, or give each its own classes"
+                )
+            of_class[name] = file.path
+
+
+def write_store(path: Path, file: EmbeddingFile, names: Mapping[str, str | int]) -> None:
+    """Store a file's embeddings as those of a frozen network at `STEP`.
+
+    Args:
+        path: the store to create.
+        file: what is stored.
+        names: dataset, model, fold and seed.
+
+    Raises:
+        UserError: a value is not finite.
+    """
+    splits = [
+        pd.DataFrame({"sample_id": file.ids[split], "split": split, "label": labels, "group": ""})
+        for split, labels in file.labels.items()
+    ]
+    path.parent.mkdir(parents=True)
+    with EmbeddingWriter(
+        path,
+        samples=pd.concat(splits, ignore_index=True)[list(SAMPLE_COLUMNS)],
+        steps=[STEP],
+        layers=file.layers,
+        classes=(),
+        dtype="float32",
+        attributes={**names, "frozen": True},
+    ) as writer:
+        for layer in file.layers:
+            for split in file.labels:
+                writer.write(layer.name, STEP, file.features(layer, split))
 
 
 def _layer_names(file: ArraysFile) -> list[str]:
-    """Names of the layers from input to output, without the baseline."""
-    found = [name for name in file.described if not name.startswith(f"{SEEN_GROUP}/")]
-    found = [name for name in found if name not in (LABELS, IDS, LAYERS, BASELINE)]
+    """Return the names of the layers from input to output, without the baseline."""
+    others = (LABELS, IDS, LAYERS, BASELINE)
+    names = [name for name in file.described if not name.startswith(PREFIXES[SEEN]) and name not in others]
     if LAYERS in file.described:
-        named = _texts(file, LAYERS)
-        _check_named(file, named, found)
-    elif file.ordered or len(found) == 1:
-        named = found
-    else:
-        named = []
-    if not found:
+        _check_named(file, _texts(file, LAYERS), names)
+        names = _texts(file, LAYERS)
+    if not names:
         raise UserError(f"{file.path}: has no layer, found only {', '.join(file.described)}; {LAYOUT}")
-    if not named:
+    if LAYERS not in file.described and not file.ordered and len(names) > 1:
         raise UserError(
             f"{file.path}: must have an array {LAYERS!r} with the names of the layers from input to output, since a "
-            f"Zarr group has no order; found the layers {', '.join(found)}"
+            f"Zarr group has no order; found the layers {', '.join(names)}"
         )
-    _check_usable(file, named)
-    return named
+    for name in names:  # they name columns, files and arrays
+        if not USABLE.fullmatch(name) or name in RESERVED:
+            raise UserError(
+                f"{file.path}: a layer's name must be of letters, digits, `.`, `_`, `-` and blanks, begin with a "
+                f"letter or digit, and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
+            )
+    return names
 
 
-def _check_named(file: ArraysFile, named: Sequence[str], found: Sequence[str]) -> None:
-    missing, further = [n for n in named if n not in found], [n for n in found if n not in named]
+def _check_named(file: ArraysFile, named: Sequence[str], arrays: Sequence[str]) -> None:
+    missing, further = [n for n in named if n not in arrays], [n for n in arrays if n not in named]
     repeated = [name for name in named if named.count(name) > 1]
     if missing or further or repeated:
         wrong = (missing or further or repeated)[0]
@@ -114,16 +186,6 @@ def _check_named(file: ArraysFile, named: Sequence[str], found: Sequence[str]) -
             f"{file.path}: {LAYERS!r} must name every layer once, from input to output, found that {wrong!r} {what}; "
             f"beside layers there may be {LABELS}, {IDS} and {BASELINE}"
         )
-
-
-def _check_usable(file: ArraysFile, names: Sequence[str]) -> None:
-    """Check that layers can be named like this in tables, figures and stores."""
-    for name in names:
-        if not USABLE.fullmatch(name) or name in RESERVED:
-            raise UserError(
-                f"{file.path}: a layer's name must be of letters, digits, `.`, `_`, `-` and blanks, begin with a "
-                f"letter or digit, and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
-            )
 
 
 def _labels(file: ArraysFile, prefix: str) -> NDArray[np.str_]:
@@ -156,7 +218,7 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
 
 
 def _ids(file: ArraysFile, split: str, count: int) -> NDArray[np.str_]:
-    """Names of a split's images; without any, the split and a number."""
+    """Return the names of a split's images; without any, the split and a number."""
     name = PREFIXES[split] + IDS
     if name not in file.described:
         return np.array([f"{split}/{number:06}" for number in range(count)])
@@ -214,9 +276,3 @@ def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArra
             f"{file.path}: a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and "
             f"in {LABELS!r}"
         )
-
-
-def _layer(file: ArraysFile, name: str, depth: int) -> Layer:
-    """Describe one layer; what it costs is not known, so it has no parameters and no operations."""
-    module = name if depth >= 0 else ""
-    return Layer(name, module, depth, "none", file.described[name].shape[1], 0, 0)
