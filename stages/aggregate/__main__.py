@@ -1,8 +1,8 @@
 """Sum up what every cell of the grid measured: tables, figures, metrics and the verdict.
 
 Reads the tables and training curves of all cells; writes layers.csv, summary.{csv,md,tex}, steps.csv, depth.csv,
-classes.csv, robustness.csv, regret.csv, recommendation.json, a table of each analysis, training.csv, metrics.json,
-figures/ and report.html (docs/results.md describes each), and prints the verdict.
+classes.csv, robustness.csv, regret.csv, a table of each analysis, training.csv, facts.json, findings.json,
+recommendation.json, metrics.json, figures/ and report.html (docs/results.md describes each), and prints the verdict.
 
     python -m stages.aggregate --measures data/measures --training data/training \\
         --thumbnails data/thumbnails --prepared data/prepared --out data/results
@@ -16,8 +16,9 @@ from stages.aggregate.page.images import Pictures
 from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
-from stages.aggregate.report.verdict import verdict
-from stages.aggregate.results import compute_results, write_results
+from stages.aggregate.render.verdict import rest_wordings, verdict
+from stages.aggregate.render.write import write_results
+from stages.aggregate.results import compute_results
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.stage_run.arguments import StageParser
 
@@ -36,14 +37,10 @@ def main() -> None:
         results = compute_results(args.measures, args.training, asked)
         about = describe_run(args.params, asked.grid, args.prepared)
         pictures = Pictures(read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid))
-        figures, size = write_results(run.scratch(args.out), results, about, pictures)
-    scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
-    watch.done(
-        f"{scores}, {figures} figures, a page of {size / 1e6:.1f} MB{results.note}",
-        **run.logged,
-    )
+        written = write_results(run.scratch(args.out), results, about, pictures)
+    watch.done(written, **run.logged)
     if not os.environ.get(NO_VERDICT):
-        print(f"\n{verdict(args.out)}\n", flush=True)
+        print(f"\n{verdict(results.facts, rest=rest_wordings(args.out))}\n", flush=True)
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,11 +1,10 @@
-"""Frames of declared columns and types, made from rows, from other tables, or from points."""
+"""Tables of declared columns and types: an unknown column is an error, and so is a missing one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.points import Row
 from stages.shared.files import csv_table
 from stages.shared.files.csv_table import Columns
 
@@ -13,30 +12,48 @@ BOOLEAN = "boolean"
 """Type of a column that is true, false, or empty."""
 
 
-def typed(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Give a table exactly these columns; one that it lacks is empty."""
-    return csv_table.typed(table.reindex(columns=list(columns)), columns)
-
-
-def frame(rows: Iterable[Mapping[str, Any]], columns: Columns) -> pd.DataFrame:
-    """Make a table of rows, each a mapping from column to value."""
-    return csv_table.typed(pd.DataFrame(list(rows), columns=list(columns)), columns)
-
-
-def stack(tables: Iterable[pd.DataFrame], columns: Columns) -> pd.DataFrame:
-    """Put tables under each other; one without rows where none has any."""
-    filled = [table for table in tables if len(table)]
-    return typed(pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(), columns)
-
-
-def point_columns(name: str, row: Row | None, **further: str) -> dict[str, Any]:
-    """Name what a table says of one point.
+def frame(rows: Iterable[Mapping[str, Any]], columns: Columns, *, optional: Collection[str] = ()) -> pd.DataFrame:
+    """Make a table of rows, each a mapping from column to value; None where a value is missing.
 
     Args:
-        name: column of its value; `<name>_sd` is that of its standard deviation.
-        row: the point; None leaves all columns empty.
-        further: other columns -> the point's column that each is taken from.
+        rows: the rows.
+        columns: of the table, {column: type}.
+        optional: columns that a row may lack, where they stay empty.
+
+    Raises:
+        ValueError: a row has an unknown column, or lacks one.
     """
-    if row is None:
-        return {}
-    return {name: row["value"], f"{name}_sd": row["sd"], **{column: row[source] for column, source in further.items()}}
+    rows = list(rows)
+    for row in rows:
+        _check(row.keys(), columns, optional)
+    return csv_table.typed(pd.DataFrame(rows, columns=list(columns)), columns)
+
+
+def stack(tables: Iterable[pd.DataFrame], columns: Columns, *, optional: Collection[str] = ()) -> pd.DataFrame:
+    """Put tables under each other; one without rows where none has any.
+
+    Args:
+        tables: the tables.
+        columns: of the result, {column: type}.
+        optional: columns that a table may lack, where they stay empty.
+
+    Raises:
+        ValueError: a table with rows has an unknown column, or lacks one.
+    """
+    filled = [table for table in tables if len(table)]
+    for table in filled:
+        _check(table.columns, columns, optional)
+    stacked = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    return csv_table.typed(stacked.reindex(columns=list(columns)), columns)
+
+
+def point_columns(point: "pd.Series | None", **columns: str) -> dict[str, Any]:
+    """Return what a table says of one point: column -> the value of the point's column, None without a point."""
+    return {name: None if point is None else point[source] for name, source in columns.items()}
+
+
+def _check(names: Iterable[str], columns: Columns, optional: Collection[str]) -> None:
+    unknown = [name for name in names if name not in columns]
+    missing = [name for name in columns if name not in names and name not in optional]
+    if unknown or missing:
+        raise ValueError(f"a table must have the columns {list(columns)}; unknown: {unknown}, missing: {missing}")

@@ -4,7 +4,7 @@ It walks the grid, never the folder: a model taken out leaves its files. The tab
 is not read, and a checkpoint that was not asked for is refused.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -13,10 +13,9 @@ from stages.aggregate.columns import stack
 from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.checkpoints.training_table import open_training, read_training
 from stages.shared.files.csv_table import INTEGER, TEXT
-from stages.shared.files.digests import again, mend, of_cell
+from stages.shared.files.digests import cell_id, repair_hint, rerun_hint
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.checkpoint_steps import CheckpointSteps
-from stages.shared.settings.params import ALL, Cell, RunParams
+from stages.shared.settings.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.tables import gallery, metric_table
 from stages.shared.tables.metric_table import (
     ANALYSIS_TABLES,
@@ -59,17 +58,17 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
         UserError: a cell has no curve, or one of another version, of another cell or of other steps.
     """
     tables = []
-    for cell in cells(run):
+    for cell in run.cells():
         path = _existing(training.joinpath(*map(str, cell), "training.csv"), cell, "training curve", "finetune")
         table = _of_cell(read_training(path), cell, path, "finetune")
         tested = table.loc[table["accuracy"].notna(), "step"].tolist()
         if tested and tested != checkpoints.steps:
             raise UserError(
                 f"{path}: must give the accuracy at the steps of finetune.steps, {_listed(checkpoints.steps)}, found "
-                f"it at {_listed(tested)}; {again('finetune', of_cell(cell))}"
+                f"it at {_listed(tested)}; {rerun_hint('finetune', cell_id(cell))}"
             )
-        table["accuracy"] = table["accuracy"].where(table["step"] > 0)
-        tables.append(table.assign(cell=_name(cell)))
+        accuracy = table["accuracy"].where(table["step"] > 0)
+        tables.append(table[list(TRAINING_COLUMNS)].assign(accuracy=accuracy, cell=_name(cell)))
     return stack(tables, CURVE_COLUMNS)
 
 
@@ -89,7 +88,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
         UserError: a cell has no table, or one of another version, of another cell, or of a step not asked for.
     """
     last, tables = curves.groupby("cell")["step"].max(), []
-    for cell in cells(run):
+    for cell in run.cells():
         path = _existing(_folder(measures, cell) / "layers.csv", cell, "measures", "measure")
         records = _of_cell(read_records(path), cell, path, "measure")
         kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
@@ -97,7 +96,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
         if further:
             raise UserError(
                 f"{path}: must hold the checkpoints that were asked for (finetune.steps, finetune.keep), "
-                f"{_listed(kept)}, and no other, found {_listed(further)}; {again('measure', of_cell(cell))}"
+                f"{_listed(kept)}, and no other, found {_listed(further)}; {rerun_hint('measure', cell_id(cell))}"
             )
         random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
         tables.append(records[~random_head])
@@ -119,7 +118,7 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
     Raises:
         UserError: a cell lacks a table, or has one of another version.
     """
-    of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
+    of_unseen = [cell for cell in run.cells() if cell[2] != ALL]
     asked = {analysis: of_unseen if analysis in analyses else [] for analysis in ANALYSIS_TABLES}
     return {
         analysis: stack(
@@ -142,7 +141,7 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     Raises:
         UserError: a cell's table is damaged or of another version, or was lost.
     """
-    of_unseen = [cell for cell in cells(run) if cell[2] != ALL]
+    of_unseen = [cell for cell in run.cells() if cell[2] != ALL]
     return stack((_read_refits(measures, cell) for cell in of_unseen), CELL | REFIT_COLUMNS)
 
 
@@ -160,7 +159,7 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
         UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
     """
     galleries = {}
-    for cell in cells(run):
+    for cell in run.cells():
         folder = measures.joinpath(*map(str, cell))
         _existing(folder / gallery.FILE, cell, "gallery", "measure")
         galleries[cell] = gallery.read_gallery(folder, cell)
@@ -181,11 +180,6 @@ def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFr
         UserError: a dataset has none, or some that are damaged, another dataset's or of another version.
     """
     return {dataset: read_thumbnails(thumbnails / dataset, dataset) for dataset in run.datasets}
-
-
-def cells(run: RunParams) -> Iterator[Cell]:
-    """Yield every (dataset, model, fold, seed) of the grid."""
-    return run.cells()
 
 
 def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunParams) -> dict[int, Path]:
@@ -237,7 +231,7 @@ def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.Data
     if found:
         raise UserError(
             f"{path}: must hold the cell {_name(cell)}, found rows of {_name(sorted(found)[0])}; "
-            f"{mend(stage, of_cell(cell))}"
+            f"{repair_hint(stage, cell_id(cell))}"
         )
     return table
 

@@ -1,13 +1,16 @@
 """Print which layer and checkpoint of each network to take, without running anything."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from stages.aggregate.recommend.schema import RECORDS, Recommendation, read_recommendations
-from stages.aggregate.report.recommendation import describe, missing
+from stages.aggregate.facts import read_facts
+from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.render.json_files import recommendations_json
+from stages.aggregate.words.recommendation import describe, missing
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 
 @click.command(cls=ProjectCommand)
@@ -20,15 +23,15 @@ def recommend(results: Path, dataset: str | None, model: str | None, as_json: bo
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
-    found = read_recommendations(results / "recommendation.json")
+    found = read_facts(results).recommendations
     chosen = _of(_of(found, "dataset", dataset), "model", model)
     if as_json:
-        print(RECORDS.dump_json(chosen, indent=2).decode())
+        print(recommendations_json(chosen))
     else:
         print("\n\n".join(part for part in (*map(describe, chosen), missing(chosen)) if part))
 
 
-def _of(found: list[Recommendation], what: str, name: str | None) -> list[Recommendation]:
+def _of(found: Sequence[Recommendation], what: str, name: str | None) -> list[Recommendation]:
     """Keep the recommendations of one dataset or model.
 
     Raises:
@@ -37,5 +40,5 @@ def _of(found: list[Recommendation], what: str, name: str | None) -> list[Recomm
     kept = [each for each in found if name is None or getattr(each, what) == name]
     if not kept:
         known = {str(getattr(each, what)) for each in found}
-        raise UserError(f"--{what} must be one of the results, found {name!r}: {nearest(str(name), known)}")
+        raise UserError(f"--{what} must be one of the results, found {name!r}: {did_you_mean(str(name), known)}")
     return kept

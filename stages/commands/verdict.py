@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.report.verdict import verdict as read_verdict
+from stages.aggregate.facts import read_facts
+from stages.aggregate.render.verdict import rest_wordings
+from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.commands.project import ProjectCommand, ProjectPath, stage_path
 
 
@@ -15,4 +17,4 @@ def verdict(results: Path) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
-    print(read_verdict(results))
+    print(verdict_of(read_facts(results), rest=rest_wordings(results)))

@@ -11,8 +11,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.aggregate.__main__ import main
+from stages.aggregate.facts import read_facts
 from stages.aggregate.page.scripts import vega_bundle
-from stages.aggregate.report.verdict import verdict
+from stages.aggregate.render.verdict import rest_wordings, verdict
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS
 from tests.aggregate.synthetic import freeze, write_cells, write_params
@@ -80,7 +81,7 @@ def test_what_is_written_is_what_dvc_expects(results):
 def test_the_verdict_ends_the_stage(whole):
     root, printed = whole
     assert "aggregate: wrote 360 scores of 4 cells, 7 figures, " in printed
-    assert verdict(root / "results") in printed
+    assert verdict(read_facts(root / "results"), rest=rest_wordings(root / "results")) in printed
 
 
 def test_nothing_written_holds_a_time_or_an_absolute_path(whole):

@@ -2,16 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.recommend.schema import read_recommendations, write_recommendations
-from stages.aggregate.report.findings import read_findings, write_findings
+from stages.aggregate.facts import Facts, read_facts, write_facts
 from stages.aggregate.result_files import check_result, finish_results
 from stages.aggregate.tables.summary import read_summary, summary_table
 from stages.shared.runtime.errors import UserError
 from tests.faults.damage import DAMAGES
 
 READERS = {
-    "findings.json": read_findings,
-    "recommendation.json": read_recommendations,
+    "facts.json": lambda path: read_facts(path.parent),
     "summary.csv": read_summary,
     "depth.csv": check_result,
 }
@@ -20,8 +18,7 @@ READERS = {
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
-    write_findings(folder / "findings.json", [])
-    write_recommendations(folder / "recommendation.json", [])
+    write_facts(folder, Facts([], []))
     summary_table([]).to_csv(folder / "summary.csv", index=False)
     (folder / "depth.csv").write_text("step\n")
     finish_results(folder)
@@ -30,7 +27,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_whole_results_are_read(results: Path):
     for name, read in READERS.items():
-        assert read(results / name) in ([], results / name)
+        assert read(results / name) in ([], Facts([], []), results / name)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -3,18 +3,20 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from stages.aggregate.recommend.schema import write_recommendations
-from stages.aggregate.report.recommendation import describe
+from stages.aggregate.facts import Facts, write_facts
+from stages.aggregate.recommend.schema import Missing
+from stages.aggregate.render.json_files import recommendations_json
+from stages.aggregate.words.recommendation import describe
 from stages.commands.recommend import recommend
 from stages.shared.runtime.errors import UserError
-from tests.aggregate.report.recommended import RECOMMENDATION, recommendation
+from tests.aggregate.recommended import RECOMMENDATION, recommendation
 
-OTHER = recommendation(model="b", dataset="flowers", notes=["Multiply-adds are not known."])
+OTHER = recommendation(model="b", dataset="flowers", missing=[Missing.OPERATIONS])
 
 
 @pytest.fixture
 def results(tmp_path):
-    write_recommendations(tmp_path / "recommendation.json", [RECOMMENDATION, OTHER])
+    write_facts(tmp_path, Facts([RECOMMENDATION, OTHER], []))
     return tmp_path
 
 
@@ -31,7 +33,7 @@ def test_it_prints_every_network_and_what_is_missing(results):
 
 def test_the_records_are_those_of_the_file(results):
     (found,) = json.loads(run(results, "--dataset", "flowers", "--json").output)
-    assert found == json.loads((results / "recommendation.json").read_text())[1]
+    assert found == json.loads(recommendations_json([OTHER]))[0]
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(results):

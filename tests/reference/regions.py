@@ -1,21 +1,24 @@
 """Which table stands on which page of docs/, and how they are written there."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pandas as pd
 from ruamel.yaml import YAML
 
 from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import schema
-from stages.aggregate.report.regret import regret_section
+from stages.aggregate.recommend.regret import RegretSummary, summarize_regrets
+from stages.aggregate.render.json_files import RecommendationEntry
+from stages.aggregate.render.summary import regret_section
 from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
 from stages.shared.checkpoints import training_table
+from stages.shared.files.csv_table import read_table
 from stages.shared.networks.params import NetworkParams
 from stages.shared.settings.params import RunParams
 from stages.shared.tables import gallery, metric_table
@@ -73,7 +76,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
 }
 RECORDS = {
-    "recommendation.json": schema.Recommendation,
+    "recommendation.json": RecommendationEntry,
     "layers of recommendation.json": schema.LayerRecord,
     "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
@@ -102,10 +105,19 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper.md", "replication", replication_table(DOCS / "study")
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
-    recommendations = schema.read_recommendations(PILOT / "recommendation.json")
-    yield "recommend.md", "regret", regret_section(pd.read_csv(PILOT / "regret.csv"), recommendations)
+    yield "recommend.md", "regret", regret_section(_pilot_regrets())
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
+
+
+def _pilot_regrets() -> RegretSummary:
+    """What choosing a layer cost in the pilot, over the networks for which one is recommended."""
+    records = json.loads((PILOT / "recommendation.json").read_text())
+    pairs = [(record["dataset"], record["model"]) for record in records if record["recommended"] and record["regret"]]
+    table = read_table(PILOT / "regret.csv", regret.REGRET_COLUMNS, what="a table of regrets", stage="aggregate")
+    summary = summarize_regrets([regret.RegretRow(**row) for row in table.to_dict("records")], pairs)
+    assert summary is not None, "the pilot has regrets"
+    return summary
 
 
 def write_pages(docs: Path) -> list[Path]:

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stages.aggregate.figures.style import BAND_ALPHA
-from stages.aggregate.formatting import joined
 from stages.aggregate.metric_info import Scope, intervals_of, metric_name
-from stages.aggregate.report.scopes import SCOPES
+from stages.aggregate.words.formatting import joined
+from stages.aggregate.words.scopes import SCOPES
 
 LIMITS: Mapping[Scope, tuple[str, str]] = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in SCOPES}
 """Columns of the interval of each scope, the wider scope first."""

@@ -10,17 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.aggregate.curves import CURVE, MEAN, Scores
+from stages.aggregate.curves import CURVE, MEAN, Row, Scores, baseline_at, best, last_measured
 from stages.aggregate.figures import style
 from stages.aggregate.figures.bands import draw_band, explain_intervals, has_ties, limits, tied
 from stages.aggregate.figures.depth_legend import FOLD_LINE, LINE, SPLIT_LOOKS, depth_legend, level_look
 from stages.aggregate.figures.frame import framed, head
 from stages.aggregate.figures.layer_axis import number_layers
 from stages.aggregate.figures.messages import course_message, scores_message
-from stages.aggregate.formatting import place, short_names
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.points import Row, baseline_at, best, last_measured
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.formatting import place, short_names
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 FOLD, TIED = "fold", "tied"

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.bands import has_ties, interval_scope
-from stages.aggregate.formatting import joined
+from stages.aggregate.words.formatting import joined
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 SPLIT_LOOKS = {UNSEEN: (style.UNSEEN, "unseen"), SEEN: (style.SEEN, "seen")}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.aggregate.curves import CURVE, MEAN, Scores
+from stages.aggregate.curves import CURVE, MEAN, Scores, curves
 from stages.aggregate.figures.depth import depth_figure, levels_of
 from stages.aggregate.figures.layer_pairs import layer_pairs_figure
 from stages.aggregate.figures.messages import networks_message, steps_message
@@ -16,11 +16,10 @@ from stages.aggregate.figures.overview import Networks, overview_figure
 from stages.aggregate.figures.robustness import robustness_figure
 from stages.aggregate.figures.steps import steps_figure
 from stages.aggregate.figures.style import Averages, draw
+from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.metric_info import metric_info
-from stages.aggregate.points import curves
-from stages.aggregate.report.evidence import DatasetEvidence
-from stages.aggregate.report.rule_words import telling
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.findings import REASONS
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.tables.metric_table import HEAD
@@ -44,7 +43,7 @@ class Drawn:
 
     scores: Scores
     summary: Sequence[SummaryRow]
-    evidence: Sequence[DatasetEvidence]
+    evidence: Sequence[DatasetFindings]
     tables: Mapping[str, pd.DataFrame]
     models: Sequence[str]
 
@@ -65,12 +64,9 @@ def draw_figures(out: Path, drawn: Drawn) -> int:
     return len(jobs)
 
 
-def set_aside(evidence: DatasetEvidence) -> dict[str, str]:
+def set_aside(evidence: DatasetFindings) -> dict[str, str]:
     """Name the networks that say little of layers, and why: those that findings (i) and (ii) leave out of scope."""
-    result = telling(evidence.accuracy)
-    aside: dict[str, str] = dict(result.out_of_scope) if result else {}
-    aside |= {each.network: "no layer is shown to beat raw pixels" for each in evidence.depth if not each.in_scope}
-    return aside if len(aside) < len(evidence.rows) else {}
+    return {network: REASONS[reason] for network, reason in evidence.out_of_scope.items()}
 
 
 def _of_datasets(drawn: Drawn) -> Jobs:

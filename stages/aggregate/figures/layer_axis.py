@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from stages.aggregate.figures.style import TEXT
-from stages.aggregate.formatting import short_names
+from stages.aggregate.words.formatting import short_names
 
 MOST_NUMBERS = 26
 """Layers numbered on one axis; of more, every second, third, ... one."""

@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import framed, head
 from stages.aggregate.figures.messages import pairs_message
-from stages.aggregate.formatting import short_names
+from stages.aggregate.words.formatting import short_names
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 TITLES = {SEEN: "images of seen classes", UNSEEN: "images of unseen classes"}

@@ -8,14 +8,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from stages.aggregate.formatting import joined, layers, place
+from stages.aggregate.curves import Row
+from stages.aggregate.findings.facts import DepthFinding, FineTuningFinding
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.points import Row
-from stages.aggregate.report.baselines import beaten_by
-from stages.aggregate.report.depth_rule import DepthFinding
-from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
-from stages.aggregate.report.scopes import at_start
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.formatting import capitalized, joined, layers, place
 
 UNSURE = "no interval is known"
 
@@ -23,8 +20,8 @@ UNSURE = "no interval is known"
 def layer_message(row: SummaryRow) -> str:
     """Say at which layer one network separates unseen classes best by one score."""
     name = metric_name(row.metric)
-    if beaten := beaten_by(row):
-        return f"No layer separates unseen classes better than {beaten.partition(' (')[0]} ({name})"
+    if beaten := row.unbeaten_by(row.unseen):
+        return f"No layer separates unseen classes better than {beaten[0]} ({name})"
     if row.last_depth == 0:
         return f"{name} on unseen classes is {row.unseen:.2f} at the one layer that was measured"
     if not row.tied_depths:
@@ -56,7 +53,7 @@ def scores_message(rows: Sequence[SummaryRow]) -> str:
     if not told:
         return f"By none of {len(known)} {noun} is a layer shown to separate {_unseen(known)} better than the last"
     rest = len(known) - len(earlier) - len(last)
-    return f"{at_start(_unseen(known))} separate best {joined(told)}" + (f"; by {rest} this is open" if rest else "")
+    return f"{capitalized(_unseen(known))} separate best {joined(told)}" + (f"; by {rest} this is open" if rest else "")
 
 
 def course_message(curve: pd.DataFrame) -> str:
@@ -67,7 +64,7 @@ def course_message(curve: pd.DataFrame) -> str:
     """
     points = curve.sort_values("depth")
     first, last = points["value"].iloc[[0, -1]]
-    name = at_start(metric_name(str(points["metric"].iloc[0])))
+    name = capitalized(metric_name(str(points["metric"].iloc[0])))
     return f"{name} of unseen classes goes from {first:.3g} at the first layer to {last:.3g} at the last"
 
 
@@ -80,7 +77,7 @@ def networks_message(rows: Sequence[SummaryRow], findings: Sequence[DepthFinding
     """
     if len(rows) == 1:
         return layer_message(rows[0])
-    wider = {each.network: each.on_other_classes or each.on_these_classes for each in findings}
+    wider = {each.network: next(iter(each.statuses.values()), None) for each in findings}
     statuses = [wider.get(row.model) for row in rows]
     count = {status: statuses.count(status) for status in ("supported", "contradicted", "inconclusive", "out of scope")}
     if not any(count.values()):
@@ -106,11 +103,11 @@ def steps_message(rows: pd.DataFrame, findings: Sequence[FineTuningFinding]) -> 
         rows: of steps.csv, of one score, one for each network and step.
         findings: of the networks that were measured before and after fine-tuning.
     """
-    known = {each.network: each.on_other_classes or each.on_these_classes for each in findings}
+    known = {each.network: next(iter(each.statuses.values()), None) for each in findings}
     known = {network: status for network, status in known.items() if status and network in set(rows["model"])}
     if not known:
         return _course_of_g(rows)
-    wide = all(each.on_other_classes for each in findings if each.network in known)
+    wide = all("classes" in each.statuses for each in findings if each.network in known)
     classes = "unseen classes" if wide else "these unseen classes"
     if len(known) == 1:
         (status,) = known.values()
@@ -167,13 +164,15 @@ def _where(row: SummaryRow) -> str:
     """Name the layers among which the best is."""
     tied, n, unseen = row.tied_depths, row.last_depth + 1, _unseen([row])
     if tied == [row.last_depth]:
-        return f"{at_start(unseen)} separate best at the last of {n} layers"
+        return f"{capitalized(unseen)} separate best at the last of {n} layers"
     if len(tied) == n:
         return f"All {n} layers tie: none is shown to separate {unseen} better than the others"
     if row.last_depth in tied:
         return f"Where {unseen} separate best is open: {layers(tied)} of {n} tie, the last among them"
     few = {1: layers(tied), 2: f"layer {tied[0] + 1} or {tied[-1] + 1}"}
-    return f"{at_start(unseen)} separate best at {few.get(len(tied), f'one of {layers(tied)}')} of {n}, not at the last"
+    return (
+        f"{capitalized(unseen)} separate best at {few.get(len(tied), f'one of {layers(tied)}')} of {n}, not at the last"
+    )
 
 
 def _unseen(rows: Sequence[SummaryRow]) -> str:

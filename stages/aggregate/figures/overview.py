@@ -13,11 +13,11 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.bands import LIMITS, explain_intervals, interval_scope, limits
 from stages.aggregate.figures.frame import framed
 from stages.aggregate.figures.layer_axis import number_layers
-from stages.aggregate.formatting import at_last_step, decimals, place, shorten
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.metric_info import Scope, metric_name
-from stages.aggregate.report.scopes import SCOPES, lead_bounds, level
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.formatting import at_last_step, decimals, place, shorten
+from stages.aggregate.words.scopes import SCOPES, level
 from stages.shared.embeddings.split_names import UNSEEN
 
 RING: dict[str, Any] = {"marker": "o", "markersize": 9.0, "markerfacecolor": "none", "markeredgewidth": 1.4}
@@ -173,7 +173,7 @@ def _bracket(ax: Axes, row: SummaryRow, x: float, networks: Networks, *, alone: 
     )  # fmt: skip
     scope = _bounds(row)
     if alone and scope:
-        lead = lead_bounds(row, scope)
+        lead = row.lead_bounds(scope)
         assert lead is not None
         ax.annotate(
             _range(lead).replace(" to ", "\nto "), (x, (row.unseen + row.last_value) / 2), xytext=(4, 0),
@@ -183,7 +183,7 @@ def _bracket(ax: Axes, row: SummaryRow, x: float, networks: Networks, *, alone: 
 
 def _bounds(row: SummaryRow) -> Scope | None:
     """The wider scope in which bounds of a network's lead are known."""
-    return next((scope for scope in SCOPES if lead_bounds(row, scope)), None)
+    return next((scope for scope in SCOPES if row.lead_bounds(scope)), None)
 
 
 def _range(lead: Lead) -> str:
@@ -202,5 +202,5 @@ def _words(row: SummaryRow, networks: Networks) -> str:
     layer = shorten(row.best_layer.partition("@")[0], 18)
     text = f"{name}: best at layer {place(row.best_depth, row.last_depth)} ({layer}), {decimals(row.unseen)}"
     scope = _bounds(row)
-    lead = lead_bounds(row, scope) if scope else None
+    lead = row.lead_bounds(scope) if scope else None
     return text if lead is None else f"{text}; over the last by {_range(lead)}"

@@ -12,8 +12,8 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import framed
 from stages.aggregate.figures.layer_axis import number_layers
 from stages.aggregate.figures.messages import robustness_message
-from stages.aggregate.formatting import joined, shorten
 from stages.aggregate.metric_info import metric_name
+from stages.aggregate.words.formatting import joined, shorten
 
 SHADES = ("#7DB8E0", style.BLUE, "#00304D")
 """From mild to strong; severities beyond three repeat the strongest."""

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import framed, head
-from stages.aggregate.formatting import joined, shorten
 from stages.aggregate.metric_info import metric_name
+from stages.aggregate.words.formatting import joined, shorten
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,10 @@ class Lead:
     Attributes:
         low: at least, one-sided.
         high: at most, one-sided.
-        ratio: as in `Contrasts`.
     """
 
     low: float
     high: float
-    ratio: float | None = None
-
-    @property
-    def status(self) -> Literal["supported", "contradicted", "inconclusive"]:
-        """Whether some layer is better than the control: low > 0, high <= 0, or neither."""
-        return "supported" if self.low > 0 else "contradicted" if self.high <= 0 else "inconclusive"
 
 
 def sign_of(better: Direction) -> float:
@@ -44,11 +37,6 @@ def layer_estimates(inference: Inference) -> list[Estimate] | None:
     """Every layer's mean score, each to be read alone; None if no score varied."""
     contrasts = inference.contrasts(np.eye(len(inference.mean)))
     return None if contrasts is None else [contrasts.estimate(layer) for layer in range(len(inference.mean))]
-
-
-def for_one_choice(estimate: Estimate, folds: int) -> Estimate:
-    """Turn a mean over folds into a prediction for one other choice of classes."""
-    return Estimate(estimate.value, estimate.standard_error * np.sqrt(folds + 1), estimate.df)
 
 
 def best_against(
@@ -84,7 +72,7 @@ def best_against(
     single = Estimate(0.0, 1.0, contrasts.df).upper(level)
     low = (contrasts.value[kept] - contrasts.quantile(level) * errors).max()
     high = max((contrasts.value[kept] + single * errors).max(), contrasts.value.max())
-    return Lead(float(low), float(high), contrasts.ratio)
+    return Lead(float(low), float(high))
 
 
 def ties(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> NDArray[np.bool_]:

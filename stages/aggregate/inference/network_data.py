@@ -1,94 +1,92 @@
-"""How sure every score at its last step is: what other images of these classes, and other classes, would say."""
+"""The measured data of each network on each dataset, arranged for inference."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
-from stages.aggregate.curves import POINT, Scores
-from stages.aggregate.inference.accuracy_intervals import PLACE, accuracy_intervals, accuracy_table
 from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.inference.image_scores import ImageScores, read_image_scores
-from stages.aggregate.inference.intervals import NetworkReplicates, split_networks, state
+from stages.aggregate.inference.per_image_scores import ImageScores, read_image_scores
+from stages.aggregate.inference.refits import Key, Refits, arrange, unseen_rows
+from stages.aggregate.metric_info import metric_info
+from stages.shared.embeddings.split_names import SEEN
 from stages.shared.settings.params import RunParams
-
-T = TypeVar("T")
-
-NAMED = 3
-"""How many networks or curves a closing line names."""
+from stages.shared.tables.metric_table import HEAD
 
 Name = tuple[str, str]
 """A network on a dataset: dataset and model."""
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """What is known of every network beside its scores.
+class NetworkData:
+    """The measured data of one network on one dataset.
 
     Attributes:
-        networks: its metric rows, and those fitted again.
-        images: what single images say; None where a cell kept no contributions.
-        accuracies: (J, S) of its own head at its last step; without those that have none.
+        layers: its metric rows, of all folds that leave classes out and all seeds.
+        refits: its rows fitted again; may have none.
+        run: the grid.
+        images: scores of single images; None where a cell kept no contributions.
     """
 
-    networks: dict[Name, NetworkReplicates]
-    images: dict[Name, ImageScores | None]
-    accuracies: dict[Name, Float64]
+    layers: pd.DataFrame
+    refits: pd.DataFrame
+    run: RunParams
+    images: ImageScores | None
 
-    def note(self, without_best: Sequence[str]) -> str:
-        """Say, for the closing line, what has no intervals and which curves have no best layer; else nothing."""
-        parts = {
-            "no images.parquet, so no intervals of accuracy": _lacking(self.images, lambda found: found is None),
-            "nothing fitted again, so no intervals": _lacking(self.networks, lambda found: found.refits.empty),
-            "no finite value": without_best,
-        }
-        return "".join(f" ({what}: {_first(names)})" for what, names in parts.items() if names)
+    def at(self, metric: str, step: int) -> Refits | None:
+        """Arrange one score at one step, of every embedding with the raw pixels; None where a value is missing."""
+        rows, refits = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
+        over_folds = metric_info(metric).over_folds
+        return arrange(rows, refits, self.run.numbered, self.run.seeds, over_folds=over_folds)
+
+    @property
+    def accuracies(self) -> Float64 | None:
+        """Accuracies of its own head at its last step, (J, S); None where it has none."""
+        rows = self.layers
+        head = (rows["layer"] == HEAD) & rows["depth"].isna() & (rows["metric"] == "accuracy")
+        return self._by_cell(rows[head & (rows["step"] == rows["step"].max())])
+
+    @property
+    def pixels(self) -> Key | None:
+        """The embedding of raw pixels; None where it was not measured."""
+        rows = self._pixel_rows()
+        return None if rows.empty else (str(rows.iloc[0]["layer"]), str(rows.iloc[0]["pooling"]))
+
+    def pixel_accuracies(self, step: int) -> Float64 | None:
+        """Accuracies on seen classes of the linear probe on raw pixels, (J, S); None where not measured."""
+        rows = self._pixel_rows()
+        probe = (rows["metric"] == "probe_accuracy") & (rows["split"] == SEEN) & (rows["step"] == step)
+        return self._by_cell(rows[probe])
+
+    def _pixel_rows(self) -> pd.DataFrame:
+        return self.layers[(self.layers["depth"] == -1).fillna(value=False)]
+
+    def _by_cell(self, rows: pd.DataFrame) -> Float64 | None:
+        """Arrange values of one score of one embedding by fold and seed, (J, S); None where a cell has none."""
+        table = rows.pivot(index="fold", columns="seed", values="value")
+        values = table.reindex(index=self.run.numbered, columns=self.run.seeds).to_numpy(dtype=np.float64)
+        return values if np.isfinite(values).all() and values.size else None
 
 
-def gather(measures: Path, layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams) -> Gathered:
-    """Gather what is known of every network, one in memory at a time.
+def collect_network_data(
+    layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams, measures: Path | None = None
+) -> dict[Name, NetworkData]:
+    """Take the tables of all cells apart by network, and read the images' scores, one network in memory at a time.
 
     Args:
-        measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`.
         layers: metric rows of all cells that leave classes out.
         refits: scores fitted again, of the same cells.
         run: the grid.
+        measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`; None: without them.
 
     Raises:
         UserError: the cells of one dataset, model and fold hold different images.
     """
-    networks = split_networks(layers, refits, run)
-    images = {name: read_image_scores(measures, network.layers, run) for name, network in networks.items()}
-    tables = {name: accuracy_table(net.layers, int(net.layers["step"].max()), run) for name, net in networks.items()}
-    return Gathered(networks, images, {name: table for name, table in tables.items() if table is not None})
-
-
-def add_uncertainty(scores: Scores, known: Gathered) -> Scores:
-    """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known.
-
-    Args:
-        scores: the means.
-        known: what is known of every network.
-    """
-    with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
-        stated = state(scores, known.networks)
-    curves = _beside(scores.curves, stated, list(POINT))
-    intervals = accuracy_intervals(scores, known.accuracies, known.images)
-    return replace(scores, curves=curves, accuracy=_beside(scores.accuracy, intervals, list(PLACE)))
-
-
-def _first(names: Sequence[str]) -> str:
-    """Name a few, and count the others."""
-    return ", ".join([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
-
-
-def _beside(table: pd.DataFrame, found: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    return table.merge(found, how="left", on=keys, validate="many_to_one")
-
-
-def _lacking(networks: Mapping[Name, T], lacks: Callable[[T], bool]) -> list[str]:
-    """Name the networks that lack something, as `<dataset>/<model>`."""
-    return ["/".join(name) for name, found in networks.items() if lacks(found)]
+    by_network = dict(list(refits.groupby(["dataset", "model"], sort=False)))
+    networks: dict[Name, NetworkData] = {}
+    for name, rows in layers.groupby(["dataset", "model"], sort=False):
+        dataset, model = map(str, name)
+        images = None if measures is None else read_image_scores(measures, rows, run)
+        networks[dataset, model] = NetworkData(rows, by_network.get(name, refits.head(0)), run, images)
+    return networks

@@ -1,4 +1,4 @@
-"""Scores of one network fitted again without each class and on halves of the images, arranged for inference."""
+"""Refits: scores of one network fitted again without each class and on halves of the images, as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ import pandas as pd
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.aggregate.metric_info import Scope
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 
-FEWEST_FOLDS = 3
+MIN_FOLDS = 3
 """Folds below which nothing is said about other classes: two leave no power, one cannot tell at all."""
 
 Key = tuple[str, str]
@@ -21,7 +22,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Replicates:
+class Refits:
     """One score of E embeddings of one network at one step, with J folds of unseen classes and S seeds in each.
 
     Attributes:
@@ -38,12 +39,12 @@ class Replicates:
     halves: Float64 | None
     over_folds: bool = False
 
-    def take(self, keys: Sequence[Key]) -> "Replicates":
+    def take(self, keys: Sequence[Key]) -> "Refits":
         """The same of some embeddings, in this order."""
         at = [self.keys.index(key) for key in keys]
         return self._select(keys, (..., at))
 
-    def of_fold(self, fold: int) -> "Replicates":
+    def of_fold(self, fold: int) -> "Refits":
         """The same of one fold."""
         return self._select(self.keys, [fold])
 
@@ -52,14 +53,14 @@ class Replicates:
         """Number of folds, J."""
         return len(self.values)
 
-    def _select(self, keys: Sequence[Key], index: Any) -> "Replicates":
+    def _select(self, keys: Sequence[Key], index: Any) -> "Refits":
         without, halves = (None if part is None else part[index] for part in (self.without, self.halves))
-        return Replicates(tuple(keys), self.values[index], without, halves, self.over_folds)
+        return Refits(tuple(keys), self.values[index], without, halves, self.over_folds)
 
 
 def arrange(
     layers: pd.DataFrame, refits: pd.DataFrame, folds: Sequence[str], seeds: Sequence[int], *, over_folds: bool = False
-) -> Replicates | None:
+) -> Refits | None:
     """Arrange one score of one network at one step.
 
     Args:
@@ -67,7 +68,7 @@ def arrange(
         refits: its rows fitted again; may have none.
         folds: in order.
         seeds: in order.
-        over_folds: as in `Replicates`.
+        over_folds: as in `Refits`.
 
     Returns:
         None where a score is missing or not finite.
@@ -81,19 +82,19 @@ def arrange(
     without, halves = (
         _parts_of(refits[refits["kind"] == kind], keys, folds, seeds) for kind in (ALL_BUT_ONE_CLASS, HALF)
     )
-    return Replicates(tuple(keys), table, without, halves, over_folds)
+    return Refits(tuple(keys), table, without, halves, over_folds)
 
 
-def over_classes(*networks: Replicates) -> Inference | None:
+def over_classes(*networks: Refits) -> Inference | None:
     """Infer about other classes: by left-out classes and folds, or by folds alone where that may stand in.
 
     Args:
         networks: of the same folds; their embeddings stand one after the other.
 
     Returns:
-        None of fewer than `FEWEST_FOLDS` folds, or where a score should have been fitted again and was not.
+        None of fewer than `MIN_FOLDS` folds, or where a score should have been fitted again and was not.
     """
-    if networks[0].folds < FEWEST_FOLDS:
+    if networks[0].folds < MIN_FOLDS:
         return None
     without = [network.without for network in networks]
     if any(part is None for part in without) or len({part.shape[2] for part in without if part is not None}) > 1:
@@ -104,11 +105,17 @@ def over_classes(*networks: Replicates) -> Inference | None:
     )
 
 
-def over_images(*networks: Replicates) -> Inference | None:
+def over_images(*networks: Refits) -> Inference | None:
     """Infer about other images of these classes; None where scores were not fitted again on halves."""
     halves = [(network.values, network.halves) for network in networks]
     scores = [HalfScores(values, part) for values, part in halves if part is not None]
     return image_inference(*scores) if len(scores) == len(networks) else None
+
+
+def infer(*networks: Refits) -> dict[Scope, Inference]:
+    """Infer about networks of the same folds in every scope that is known, the wider one first."""
+    known = {"classes": over_classes(*networks), "images": over_images(*networks)}
+    return {scope: inference for scope, inference in known.items() if inference is not None}  # type: ignore[misc]
 
 
 def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.formatting import MISSING, decimals, interval, layers, number, percent, place
 from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation
-from stages.aggregate.report.scopes import SHORT, lead_bounds, score_interval, widest
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words import recommendation as words
+from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
+from stages.aggregate.words.scopes import SHORT
 from stages.shared.embeddings.split_names import UNSEEN
 
 Number = tuple[str, str, str]
@@ -51,59 +52,43 @@ def make_cards(found: Sequence[Recommendation], summary: Sequence[SummaryRow], s
 
     Args:
         found: one per network.
-        summary: its main rows give the last layer, the lead and the accuracy.
+        summary: its main rows give the chance level of the accuracy.
         scores: the curves, for the pictures.
     """
-    rows = {(row.dataset, row.model): row for row in summary if row.main}
-    return [_card(each, rows[each.dataset, each.model], scores) for each in found]
+    chances = {(row.dataset, row.model): row.accuracy_chance for row in summary if row.main}
+    return [_card(each, chances[each.dataset, each.model], scores) for each in found]
 
 
-def _card(found: Recommendation, row: SummaryRow, scores: Scores) -> Card:
+def _card(found: Recommendation, accuracy_chance: float | None, scores: Scores) -> Card:
     chosen = found.recommended
     if chosen is None:
-        reason = f"No recommendation: {found.reason}."
-        return Card(found.dataset, found.model, reason, "", "", [], [], "")
-    step = f", step {chosen.step}" if len(found.candidate_steps) > 1 else ""
+        return Card(found.dataset, found.model, words.answer(found), "", "", [], [], "")
     return Card(
         dataset=found.dataset,
         model=found.model,
-        answer=f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){step}",
-        ties=_ties(found, chosen),
-        caveat=f"But {found.caveat}." if found.caveat else "",
-        numbers=[*_scores(found, chosen, row), *_savings(chosen)],
+        answer=words.answer(found),
+        ties=words.ties_and_savings(found),
+        caveat="".join(words.doubt(found)),
+        numbers=[*_scores(found, accuracy_chance), *_savings(chosen)],
         layers=_bars(found, chosen, scores),
         strip=f"{metric_name(found.metric)} of each layer; hatched: cut off",
     )
 
 
-def _ties(found: Recommendation, chosen: LayerRecord) -> str:
-    if found.shortlist_scope is None:
-        return "Which layers tie with it is not known."
-    others = [layer for layer in found.shortlist if layer.depth != chosen.depth]
-    scope = SHORT[found.shortlist_scope]
-    if not others:
-        return f"No other layer ties with it ({scope})."
-    tied, first = f"Not distinguishable from it ({scope}): {layers(layer.depth for layer in others)}.", others[0]
-    if first.depth > chosen.depth or first.parameters_share is None:
-        return tied
-    saved = percent(1 - first.parameters_share)
-    return f"{tied} Layer {first.depth + 1} ({first.layer}) would save {saved} of parameters."
-
-
-def _scores(found: Recommendation, chosen: LayerRecord, row: SummaryRow) -> list[Number]:
-    scope, same = widest([row]), chosen.step == row.step and chosen.depth == row.best_depth
-    known = f"{score_interval(row, scope)} {SHORT[scope]}" if scope and same else ""
-    lead = lead_bounds(row, scope) if scope else None
-    at_least = f"lead at least {decimals(lead.low, sign=True)}" if lead and same else ""
+def _scores(found: Recommendation, accuracy_chance: float | None) -> list[Number]:
+    """Scores at the recommended checkpoint."""
+    best, ends, at_least, chance = found.best, "", "", ""
+    for scope, bounds in list(best.scopes.items())[:1]:
+        ends = f"{interval(bounds.low, bounds.high)} {SHORT[scope]}" if bounds.low is not None else ""
+        lead = bounds.lead_at_least
+        at_least = "" if lead is None else f"lead at least {decimals(lead, sign=True)}"
+    if best.accuracy is not None and accuracy_chance is not None:
+        chance = f"chance {decimals(accuracy_chance)}"
     return [
-        (f"{metric_name(found.metric)}, unseen classes", decimals(chosen.value), known),
-        ("last layer", number(row.last_value), at_least),
-        ("accuracy, seen classes", number(row.accuracy), _chance(row)),
+        (f"{metric_name(found.metric)}, unseen classes", decimals(best.value), ends),
+        ("last layer", number(best.last_value), at_least),
+        ("accuracy, seen classes", number(best.accuracy), chance),
     ]
-
-
-def _chance(row: SummaryRow) -> str:
-    return "" if row.accuracy is None or row.accuracy_chance is None else f"chance {decimals(row.accuracy_chance)}"
 
 
 def _savings(chosen: LayerRecord) -> list[Number]:

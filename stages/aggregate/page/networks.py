@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.formatting import short_names
 from stages.aggregate.metric_info import metric_info, metric_rank
 from stages.aggregate.page.blob import rounded
+from stages.aggregate.words.formatting import short_names
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 SPLITS = [UNSEEN, SEEN]

@@ -14,9 +14,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.curves import Scores
+from stages.aggregate.facts import Facts
 from stages.aggregate.figures import style
-from stages.aggregate.formatting import decimals, place
-from stages.aggregate.formatting import number as number_words
 from stages.aggregate.metric_info import Use, metric_info, metric_name
 from stages.aggregate.page import charts
 from stages.aggregate.page.blob import script_json
@@ -28,13 +27,12 @@ from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.scripts import own_script, script_hash, vega_bundle
 from stages.aggregate.page.series import all_series
 from stages.aggregate.page.tables import best_layers, training_steps
-from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.report.findings import Finding
-from stages.aggregate.report.recommendation import recommendation_sentences
-from stages.aggregate.report.scopes import at_start
-from stages.aggregate.report.verdict import verdict_of
-from stages.aggregate.report.verdict_findings import finding_line
+from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.findings import BRIEF_TITLES, finding_texts, status_words
+from stages.aggregate.words.formatting import capitalized, decimals, place
+from stages.aggregate.words.formatting import number as number_words
+from stages.aggregate.words.recommendation import recommendation_sentences
 
 HERE = Path(__file__).parent
 SPLIT_WORDS = ["unseen", "seen"]
@@ -79,8 +77,7 @@ class Study:
     Attributes:
         scores: the means over seeds and folds, with `UNCERTAINTY`.
         summary: rows of summary.csv.
-        findings: the claims, judged.
-        recommendations: of each network.
+        facts: recommendations and findings.
         tables: the tables of the results by file name.
         run: what was run; the order of its models fixes their colours.
         pictures: of the images.
@@ -88,8 +85,7 @@ class Study:
 
     scores: Scores
     summary: Sequence[SummaryRow]
-    findings: Sequence[Finding]
-    recommendations: Sequence[Recommendation]
+    facts: Facts
     tables: Mapping[str, pd.DataFrame]
     run: Run
     pictures: Pictures
@@ -145,7 +141,7 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the template writes as HTML."""
     main = [row for row in study.summary if row.main]
-    cards = make_cards(study.recommendations, study.summary, study.scores)
+    cards = make_cards(study.facts.recommendations, study.summary, study.scores)
     score = metric_name(main[0].metric)
     first = [metric == main[0].metric or metric_info(metric).in_paper for metric in names.metrics]
     several = len({dataset for dataset, _ in names.keys}) > 1
@@ -156,9 +152,12 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "score": score,
         "score_definition": metric_info(main[0].metric).definition,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
-        "recommendations": list(map(recommendation_sentences, study.recommendations)),
-        "verdict": verdict_of(study.summary, study.findings, study.recommendations),
-        "findings": [(*_status(finding), finding) for finding in study.findings],
+        "recommendations": list(map(recommendation_sentences, study.facts.recommendations)),
+        "verdict": verdict(study.facts),
+        "findings": [
+            (BRIEF_TITLES[claim][0], capitalized(status_words(study.facts.findings, claim)[0]), finding)
+            for claim, finding in finding_texts(study.facts.findings).items()
+        ],
         "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
         "metrics": blob["metrics"],
         "uses": _by_use(names.metrics),
@@ -191,12 +190,6 @@ def _network_words(number: int, names: Names, main: Sequence[SummaryRow], blob: 
         "last": f"{place(row.last_depth, row.last_depth)} ({row.last_layer})",
         "has_images": number in blob["gallery"]["network"],
     }
-
-
-def _status(finding: Finding) -> tuple[str, str]:
-    """A finding's claim, and what holds of it in a few words."""
-    claim, _, status = finding_line(finding)[0].partition(": ")
-    return claim, at_start(status)
 
 
 def _by_use(metrics: Sequence[str]) -> dict[str, list[int]]:

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.curves import MEAN, Scores, best_index
 from stages.aggregate.figures.bands import LIMITS
 from stages.aggregate.page.blob import Columns, columns, numbers, rounded
 from stages.aggregate.page.networks import SPLITS, Names, Network, main_curves
-from stages.aggregate.points import best_index
 
 KEYS = ["dataset", "model", "fold", "metric", "split", "step"]
 NAMES = (

@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.metric_info import Scope
 from stages.aggregate.page.blob import Columns, codes, columns, numbers, rounded
 from stages.aggregate.page.networks import Names
-from stages.aggregate.report.scopes import SCOPES
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.scopes import SCOPES
 
 BEST = (
     "network", "fold", "metric", "step", "best", "value", "sd", "low", "high", "scope", "last", "lead", "at_least",
@@ -27,8 +26,9 @@ def best_layers(summary: Sequence[SummaryRow], names: Names) -> Columns:
 
 def _best_row(row: SummaryRow, names: Names, number: int) -> dict[str, Any]:
     network = names.networks[number]
-    scope = next((scope for scope in SCOPES if getattr(row, f"ci_{scope}_low") is not None), None)
-    lead = next((scope for scope in SCOPES if getattr(row, f"lead_{scope}_at_least") is not None), None)
+    intervals = {scope: ends for scope in SCOPES if (ends := row.interval(scope))}
+    leads = [lead for scope in SCOPES if (lead := row.lead_bounds(scope))]
+    scope, (low, high) = next(iter(intervals.items()), (None, (None, None)))
     return {
         "network": number,
         "fold": names.folds.index(row.fold),
@@ -37,21 +37,19 @@ def _best_row(row: SummaryRow, names: Names, number: int) -> dict[str, Any]:
         "best": network.place[row.best_depth],
         "value": rounded(row.unseen),
         "sd": rounded(row.unseen_sd),
-        **_bounds(row, "ci", ("low", "high"), scope),
+        "low": rounded(low),
+        "high": rounded(high),
         "scope": scope,
         "last": rounded(row.last_value),
         "lead": rounded(row.lead),
-        **_bounds(row, "lead", ("at_least", "at_most"), lead),
+        "at_least": rounded(leads[0].low) if leads else None,
+        "at_most": rounded(leads[0].high) if leads else None,
         "seen": rounded(row.seen),
         "accuracy": rounded(row.accuracy),
         "pixels": rounded(row.baseline),
         "chance": rounded(row.chance),
         "tied": [network.place[depth] for depth in row.tied_depths],
     }
-
-
-def _bounds(row: SummaryRow, what: str, ends: tuple[str, str], scope: Scope | None) -> dict[str, Any]:
-    return {end: None if scope is None else rounded(getattr(row, f"{what}_{scope}_{end}")) for end in ends}
 
 
 def training_steps(steps: pd.DataFrame, names: Names) -> Columns:

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.intervals import point_keys
 from stages.aggregate.inference.layer_comparison import Direction, sign_of
-from stages.aggregate.inference.network_data import Gathered
-from stages.aggregate.inference.refits import Key, Replicates, unseen_rows
-from stages.aggregate.recommend.criteria import LABEL_FREE, Float64, Known
+from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.refits import Key, Refits, unseen_rows
+from stages.aggregate.recommend.criteria import LABEL_FREE, KnownScores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
@@ -28,7 +29,7 @@ class Candidates:
         steps: (T) ascending. Without halves all at which the score was measured.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
-        replicates: of each step, all embeddings; None where a value is missing.
+        refits: of each step, all embeddings; None where a value is missing.
         known: of each fold, what a criterion may see.
         pixels: the embedding of raw pixels; None where it was not measured.
         n_classes: unseen classes of one fold, of the largest if they differ.
@@ -40,8 +41,8 @@ class Candidates:
     steps: tuple[int, ...]
     gains: Float64
     halves: Float64 | None
-    replicates: tuple[Replicates | None, ...]
-    known: tuple[Known, ...]
+    refits: tuple[Refits | None, ...]
+    known: tuple[KnownScores, ...]
     pixels: Key | None
     n_classes: int
     n_images: int
@@ -52,9 +53,14 @@ class Candidates:
         return np.asarray(self.gains.mean(axis=0))
 
     @property
+    def label_free(self) -> set[str]:
+        """The label-free scores that were measured."""
+        return set(self.known[0].label_free)
+
+    @property
     def better(self) -> Direction:
         """Which values of the main score are better."""
-        return "lower" if self.row.lower_is_better else "higher"
+        return self.row.direction
 
     @property
     def sign(self) -> float:
@@ -67,30 +73,31 @@ class Candidates:
         return point_keys(self.points)
 
 
-def collect_candidates(summary: Sequence[SummaryRow], scores: Scores, known: Gathered) -> list[Candidates]:
+def collect_candidates(
+    summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData]
+) -> list[Candidates]:
     """Collect what can be chosen for every network.
 
     Args:
         summary: rows of summary.csv.
         scores: means over seeds, fold by fold and over folds.
-        known: what else is known of each network.
+        networks: the measured data of each.
     """
     rows = [row for row in summary if row.main]
-    return [_candidates(row, scores, known, _depths_elsewhere(row, rows)) for row in rows]
+    return [_candidates(row, scores, networks[row.dataset, row.model], _relative_depths(row, rows)) for row in rows]
 
 
-def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: tuple[float, ...]) -> Candidates:
+def _candidates(row: SummaryRow, scores: Scores, network: NetworkData, other_datasets: tuple[float, ...]) -> Candidates:
     own = scores.curves
     own = own[own["main"] & (own["dataset"] == row.dataset) & (own["model"] == row.model)]
     main = own[(own["metric"] == row.metric) & (own["split"] == UNSEEN)]
     points = main[(main["fold"] == MEAN) & (main["step"] == row.step)].sort_values("depth")
     measured = sorted(int(step) for step in main["step"].unique())
-    network = gathered.networks[row.dataset, row.model]
     found = {step: network.at(row.metric, step) for step in measured}
     fitted_again = [step for step, each in found.items() if each is not None and each.halves is not None]
     steps = fitted_again if row.step in fitted_again else measured
     arranged = _Arranged(own, scores.folds, points["depth"].tolist())
-    gains = _sign(row) * arranged.of(row.metric, UNSEEN, steps)
+    gains = sign_of(row.direction) * arranged.of(row.metric, UNSEEN, steps)
     keys = point_keys(points)
     counts = unseen_rows(network.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return Candidates(
@@ -98,10 +105,12 @@ def _candidates(row: SummaryRow, scores: Scores, gathered: Gathered, elsewhere: 
         points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
         steps=tuple(steps),
         gains=gains,
-        halves=_sign(row) * _halves([found[step] for step in steps], keys) if row.step in fitted_again else None,
-        replicates=tuple(found[step] for step in steps),
-        known=_known(row, arranged, gains, elsewhere),
-        pixels=_pixels(network.layers),
+        halves=sign_of(row.direction) * _halves([found[step] for step in steps], keys)
+        if row.step in fitted_again
+        else None,
+        refits=tuple(found[step] for step in steps),
+        known=_known(row, arranged, gains, other_datasets),
+        pixels=network.pixels,
         n_classes=int(counts["n_classes"].max()),
         n_images=int(counts["n_images"].sum()),
     )
@@ -124,19 +133,21 @@ class _Arranged:
         return values.reshape(len(self.folds), len(steps), len(self.depths))
 
 
-def _known(row: SummaryRow, arranged: _Arranged, gains: Float64, elsewhere: tuple[float, ...]) -> tuple[Known, ...]:
+def _known(
+    row: SummaryRow, arranged: _Arranged, gains: Float64, other_datasets: tuple[float, ...]
+) -> tuple[KnownScores, ...]:
     def last(metric: str, split: str) -> Float64:
         return arranged.of(metric, split, [row.step])[:, 0]
 
-    seen, probe = _sign(row) * last(row.metric, SEEN), last("probe_accuracy", SEEN)
+    seen, probe = sign_of(row.direction) * last(row.metric, SEEN), last("probe_accuracy", SEEN)
     label_free = {score: last(score, UNSEEN) for score in LABEL_FREE}
     return tuple(
-        Known(
-            elsewhere=np.delete(gains, fold, axis=0),
+        KnownScores(
+            other_folds=np.delete(gains, fold, axis=0),
             seen=_measured(seen[fold]),
             probe=_measured(probe[fold]),
             label_free={score: values[fold] for score, values in label_free.items() if np.isfinite(values[fold]).any()},
-            depths_elsewhere=elsewhere,
+            other_datasets=other_datasets,
         )
         for fold in range(len(gains))
     )
@@ -146,21 +157,12 @@ def _measured(values: Float64) -> Float64 | None:
     return None if np.isnan(values).all() else values
 
 
-def _pixels(layers: pd.DataFrame) -> Key | None:
-    rows = layers[(layers["depth"] == -1).fillna(value=False)]
-    return None if rows.empty else (str(rows.iloc[0]["layer"]), str(rows.iloc[0]["pooling"]))
-
-
-def _halves(steps: Sequence[Replicates | None], keys: Sequence[Key]) -> Float64:
+def _halves(steps: Sequence[Refits | None], keys: Sequence[Key]) -> Float64:
     """Scores on halves, (J, B, T, L), means over seeds."""
     taken = [each.take(keys).halves for each in steps if each is not None]
     return np.stack([part.mean(axis=1) for part in taken if part is not None], axis=2)
 
 
-def _depths_elsewhere(row: SummaryRow, rows: Sequence[SummaryRow]) -> tuple[float, ...]:
+def _relative_depths(row: SummaryRow, rows: Sequence[SummaryRow]) -> tuple[float, ...]:
     others = [each for each in rows if each.model == row.model and each.dataset != row.dataset and each.last_depth > 0]
     return tuple(each.best_depth / each.last_depth for each in others)
-
-
-def _sign(row: SummaryRow) -> float:
-    return sign_of("lower" if row.lower_is_better else "higher")

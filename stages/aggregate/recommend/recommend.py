@@ -1,67 +1,148 @@
 """Recommend a layer and a checkpoint of every network, for classes that nobody labelled.
 
 Recommended is the best mean over all folds. What that way of choosing costs is measured with one fold less
-(regret.csv), and is therefore slightly pessimistic.
+(regret.csv), and is therefore slightly pessimistic. How sure it is, is said of other classes where three folds or more
+tell, else of other images of these classes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.formatting import joined, number
-from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.checkpoints import compare_checkpoints
+from stages.aggregate.curves import MEAN, Scores, best_index
+from stages.aggregate.findings.status import change_status
+from stages.aggregate.inference.contrasts import LEVEL
+from stages.aggregate.inference.intervals import LayerInference, infer_layers, lead_over_last
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two
+from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.metric_info import Scope
+from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.criteria import CRITERIA, LABEL_FREE, best_candidate
-from stages.aggregate.recommend.network_comparison import compare_networks
-from stages.aggregate.recommend.schema import LayerRecord, Recommendation, RegretRecord
-from stages.aggregate.recommend.uncertain import fine_tuning, lead_over_pixels, shortlist
-from stages.aggregate.tables.regret import JOINT, LAYERS
+from stages.aggregate.recommend.regret import regret_rows
+from stages.aggregate.recommend.schema import (
+    Baseline,
+    BestNetworkRecord,
+    CandidateRecord,
+    CheckpointRecord,
+    FineTuningRecord,
+    LayerRecord,
+    Missing,
+    Recommendation,
+    RegretRecord,
+    ScopeRecord,
+    best_network,
+)
+from stages.aggregate.recommend.uses import layers_by_use
+from stages.aggregate.tables.regret import RegretRow
+from stages.aggregate.tables.summary import SummaryRow
+from stages.shared.embeddings.split_names import SEEN
 
 
-def recommend(networks: Sequence[Candidates], scores: Scores, regrets: pd.DataFrame) -> list[Recommendation]:
+def recommend_all(
+    summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData]
+) -> tuple[list[Recommendation], list[RegretRow]]:
+    """Recommend a layer and a checkpoint of every network, and compute what every way of choosing one cost.
+
+    Args:
+        summary: rows of summary.csv.
+        scores: means over seeds and folds.
+        networks: the measured data of each network.
+    """
+    candidates = collect_candidates(summary, scores, networks)
+    regrets = regret_rows(candidates, scores.folds)
+    return recommend(candidates, scores, regrets), regrets
+
+
+def recommend(networks: Sequence[Candidates], scores: Scores, regrets: Sequence[RegretRow]) -> list[Recommendation]:
     """Recommend a layer and a checkpoint of every network.
 
     Args:
         networks: what can be chosen.
         scores: means over seeds and folds.
-        regrets: regret.csv.
+        regrets: the rows of regret.csv.
     """
-    means = regrets[regrets["fold"] == MEAN]
-    found = [
-        _recommend(each, scores, means[(means["dataset"] == each.row.dataset) & (means["model"] == each.row.model)])
-        for each in networks
-    ]
-    return compare_networks(networks, found)
+    return compare_networks(networks, [_recommend(network, scores, regrets) for network in networks])
 
 
-def _recommend(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> Recommendation:
+def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendation]) -> list[Recommendation]:
+    """Put beside every recommendation how its network compares with the best one of its dataset.
+
+    A network without a recommendation takes no part. The best one is chosen by the same scores, so that each bound
+    holds for all ordered pairs of a dataset's networks at once.
+
+    Args:
+        networks: what could be chosen.
+        found: the recommendations of the same networks, in the same order.
+    """
+    pairs = list(zip(networks, found, strict=True))
+    return [own.model_copy(update={"behind": _behind(network, own, pairs)}) for network, own in pairs]
+
+
+def _behind(
+    network: Candidates, own: Recommendation, pairs: Sequence[tuple[Candidates, Recommendation]]
+) -> BestNetworkRecord | None:
+    rivals = [each for _, each in pairs if each.dataset == own.dataset and each.recommended is not None]
+    best = best_network(rivals)
+    if best is None or best is own or own.recommended is None:
+        return None
+    first, second = _at_choice(next(each for each, record in pairs if record is best), best), _at_choice(network, own)
+    if first is None or second is None:
+        return None
+    level = 1 - (1 - LEVEL) / (len(rivals) * (len(rivals) - 1))
+    for scope, inference in infer(first, second).items():
+        difference = best_of_two(inference, len(first.keys), better=network.better)
+        if difference is not None:
+            at_least = difference.lower(level)
+            return BestNetworkRecord(model=best.model, difference=difference.value, at_least=at_least, scope=scope)
+    return None
+
+
+def _at_choice(network: Candidates, found: Recommendation) -> Refits | None:
+    """Scores of the layers at the recommended checkpoint."""
+    refits = network.refits[network.steps.index(found.best.step)]
+    return None if refits is None else refits.take(network.keys)
+
+
+def _recommend(network: Candidates, scores: Scores, regrets: Sequence[RegretRow]) -> Recommendation:
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
     step, layer = chosen
-    reason = _reason(network, step, layer)
-    scope, tied = shortlist(network, step)
+    unbeaten = row.unbeaten_by(network.sign * float(network.means[step, layer]))
+    refits = network.refits[step]
+    layers = infer_layers(refits.take(network.keys), row.metric, network.better) if refits else {}
+    scope, tied = next(((scope, each.tied) for scope, each in layers.items()), (None, None))
+    shortlist = [] if tied is None else [_layer(network, step, int(index)) for index in np.flatnonzero(tied)]
+    if len(network.keys) == 1 and layers:
+        shortlist = [_layer(network, step, 0)]
+    best = _best(network, step, layer, layers)
     return Recommendation(
         dataset=row.dataset,
         model=row.model,
         metric=row.metric,
         better=network.better,
         n_folds=row.n_folds,
-        candidate_steps=list(network.steps),
-        last_depth=row.last_depth,
-        recommended=None if reason else _layer(network, step, layer),
-        reason=reason,
-        caveat=None if reason else _caveat(network, step),
-        shortlist=[] if reason else [_layer(network, step, each) for each in tied],
-        shortlist_scope=None if reason else scope,
-        pixels=row.baseline,
-        checkpoints=compare_checkpoints(network, scores),
-        fine_tuning=fine_tuning(network),
-        regret=list(_regrets(regrets)),
-        notes=list(_notes(network)),
+        n_seeds=row.n_seeds,
         n_classes=network.n_classes,
         n_images=network.n_images,
+        candidate_steps=list(network.steps),
+        last_step=row.step,
+        last_depth=row.last_depth,
+        recommended=None if unbeaten else _layer(network, step, layer),
+        best=best.model_copy(update={"accuracy": _accuracy(scores, network, best.step)}),
+        unbeaten=unbeaten and Baseline(name=unbeaten[0], value=unbeaten[1]),
+        doubtful=unbeaten is None and _is_doubtful(network, step),
+        shortlist=[] if unbeaten else shortlist,
+        shortlist_scope=None if unbeaten else scope,
+        uses=layers_by_use(network, best, scores),
+        pixels=row.baseline,
+        chance=row.chance,
+        checkpoints=_compare_checkpoints(network, scores),
+        fine_tuning=_fine_tuning(network),
+        regret=_regrets(network, regrets),
+        missing=_missing(network),
+        unmeasured=[score for score in LABEL_FREE if network.halves is not None and score not in network.label_free],
     )
 
 
@@ -89,39 +170,118 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
     return (own, own / whole) if whole else (None, None)
 
 
-def _reason(network: Candidates, step: int, layer: int) -> str | None:
-    """Say why no layer is of use: the best is no better than raw pixels or chance; None where one is."""
-    row, sign = network.row, network.sign
-    value, name = float(network.means[step, layer]), metric_name(row.metric)
-    for level, words in ((row.baseline, "raw pixels"), (row.chance, "chance")):
-        if level is not None and value <= sign * level:
-            return f"no layer beats {words} ({name} {number(sign * value)} at best, {words} {number(level)})"
+def _best(network: Candidates, step: int, layer: int, layers: dict[Scope, LayerInference]) -> CandidateRecord:
+    """The best candidate, without the accuracy."""
+    values, refits = network.sign * network.means[step], network.refits[step]
+    scopes = {
+        scope: ScopeRecord(
+            low=None if each.low is None else float(each.low[layer]),
+            high=None if each.high is None else float(each.high[layer]),
+            lead_at_least=each.lead and each.lead.low,
+            lead_at_most=each.lead and each.lead.high,
+        )
+        for scope, each in layers.items()
+    }
+    return CandidateRecord(
+        layer=str(network.points["layer"].iloc[layer]),
+        depth=int(network.points["depth"].iloc[layer]),
+        step=network.steps[step],
+        value=float(values[layer]),
+        last_value=float(values[-1]) if np.isfinite(values[-1]) else None,
+        accuracy=None,
+        lead=lead_over_last(refits.take(network.keys), network.better) if refits else None,
+        classes=scopes.get("classes"),
+        images=scopes.get("images"),
+    )
+
+
+def _is_doubtful(network: Candidates, step: int) -> bool:
+    """Whether it is not shown that a layer beats raw pixels at a checkpoint, where a bound is known."""
+    refits = network.refits[step]
+    if refits is None or network.pixels is None or network.row.baseline is None:
+        return False
+    for inference in infer(refits.take([*network.keys, network.pixels])).values():
+        lead = best_against(inference, better=network.better)
+        if lead is not None:
+            return lead.low <= 0
+    return False
+
+
+def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
+    """Compare the best layer of the best later checkpoint with the best one of step 0; None where not known."""
+    best = best_candidate(network.means[1:]) if network.steps[0] == 0 and len(network.steps) > 1 else None
+    if best is None:
+        return None
+    later, first = network.refits[1 + best[0]], network.refits[0]
+    if later is None or first is None:
+        return None
+    for scope, inference in infer(later.take(network.keys), first.take(network.keys)).items():
+        change = best_of_two(inference, len(network.keys), better=network.better)
+        status = change_status(change)
+        if change is not None and status is not None:
+            low, high = change.interval()
+            step = network.steps[1 + best[0]]
+            return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
     return None
 
 
-def _caveat(network: Candidates, step: int) -> str | None:
-    """Say what makes the choice doubtful: that a layer beats raw pixels is not shown, where an interval is known."""
-    lead = lead_over_pixels(network, step)
-    if lead is None or lead > 0 or network.row.baseline is None:
-        return None
-    return f"it is not shown that a layer beats raw pixels ({number(network.row.baseline)})"
+def _compare_checkpoints(network: Candidates, scores: Scores) -> list[CheckpointRecord]:
+    """Sum up every candidate checkpoint that has a best layer."""
+    curves, records = _of_network(scores.curves, network), []
+    probe = curves[curves["main"] & (curves["metric"] == "probe_accuracy") & (curves["split"] == SEEN)]
+    for step, gains in zip(network.steps, network.means, strict=True):
+        best = best_index(gains, "higher")
+        if best is None:
+            continue
+        probed = probe.loc[probe["step"] == step].set_index("layer")["value"].dropna()
+        records.append(
+            CheckpointRecord(
+                step=step,
+                layer=str(network.points["layer"].iloc[best]),
+                depth=int(network.points["depth"].iloc[best]),
+                value=network.sign * float(gains[best]),
+                accuracy=_accuracy(scores, network, step),
+                probe_accuracy=float(probed.max()) if len(probed) else None,
+                probe_layer=str(probed.idxmax()) if len(probed) else None,
+            )
+        )
+    return records
 
 
-def _regrets(means: pd.DataFrame) -> Iterator[RegretRecord]:
-    for criterion in CRITERIA:
-        own = means[means["criterion"] == criterion].set_index("candidates")["regret"]
-        if len(own):
-            yield RegretRecord(criterion=criterion, **{name: float(own[name]) for name in (LAYERS, JOINT)})
+def _accuracy(scores: Scores, network: Candidates, step: int) -> float | None:
+    rows = _of_network(scores.accuracy, network)
+    head = rows.loc[rows["step"] == step, "value"].dropna()
+    return float(head.iloc[0]) if len(head) else None
 
 
-def _notes(network: Candidates) -> Iterator[str]:
-    """Say what is missing."""
-    if network.halves is None:
-        yield "No regret is known: the score was not fitted again on halves of the images (measure.refits)."
-    elif network.row.n_folds == 1:
-        yield "What choosing by other folds costs is not known: it takes two folds."
-    if _cost(network, "operations", -1) == (None, None):
-        yield "Multiply-adds are not known."
-    lacking = [metric_name(score) for score in LABEL_FREE if score not in network.known[0].label_free]
-    if lacking and network.halves is not None:
-        yield f"Not measured without labels: {joined(lacking)}."
+def _of_network(table: pd.DataFrame, network: Candidates) -> pd.DataFrame:
+    row = network.row
+    return table[(table["dataset"] == row.dataset) & (table["model"] == row.model) & (table["fold"] == MEAN)]
+
+
+def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecord]:
+    """Mean regrets over folds, in the order of `CRITERIA`."""
+    name = (network.row.dataset, network.row.model)
+    means = {
+        (row.criterion, row.candidates): row.regret
+        for row in rows
+        if row.fold == MEAN and (row.dataset, row.model) == name
+    }
+    return [
+        RegretRecord(
+            criterion=criterion,
+            layers=means[criterion, "layers"],
+            layers_and_checkpoints=means[criterion, "layers_and_checkpoints"],
+        )
+        for criterion in CRITERIA
+        if (criterion, "layers") in means
+    ]
+
+
+def _missing(network: Candidates) -> list[Missing]:
+    missing = {
+        Missing.HALVES: network.halves is None,
+        Missing.OTHER_FOLDS: network.halves is not None and network.row.n_folds == 1,
+        Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
+    }
+    return [what for what, is_missing in missing.items() if is_missing]

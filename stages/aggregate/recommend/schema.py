@@ -1,19 +1,16 @@
-"""recommendation.json: which layer and checkpoint to take from each network, and what is known of that choice.
+"""Facts of the recommendations: which layer and checkpoint to take from each network, and how sure that choice is.
 
-Its models are the file's schema; docs/columns.md has their docstrings.
+docs/columns.md has these docstrings: recommendation.json is written from them.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from stages.aggregate.findings.status import Status
 from stages.aggregate.metric_info import Scope
-from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.result_files import check_result
-from stages.shared.files.digests import mend
-from stages.shared.runtime.errors import UserError
 
 
 class Record(BaseModel):
@@ -84,7 +81,7 @@ class FineTuningRecord(Record):
     low: float
     high: float
     scope: Scope
-    status: Literal["raised", "lowered", "not distinguishable"]
+    status: Status
 
 
 class BestNetworkRecord(Record):
@@ -116,10 +113,81 @@ class RegretRecord(Record):
     layers: float
     layers_and_checkpoints: float
 
+
+class ScopeRecord(Record):
+    """How sure the best candidate's score is in one scope; `null` where not known.
+
+    Attributes:
+        low, high: interval of its score.
+        lead_at_least, lead_at_most: one-sided bounds of the best earlier layer's lead over the last.
+    """
+
+    low: float | None
+    high: float | None
+    lead_at_least: float | None
+    lead_at_most: float | None
+
+
+class CandidateRecord(Record):
+    """The best candidate, whether or not it is recommended, and its network at that checkpoint.
+
+    Attributes:
+        layer, depth, step: the candidate.
+        value: main score of unseen classes, mean over seeds and folds.
+        last_value: that of the last layer.
+        accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
+        lead: of an earlier layer over the last, without the bias of choosing it; `null` where not known.
+        classes, images: how sure that is, for other classes and for other images of these classes; `null` where not
+            known.
+    """
+
+    layer: str
+    depth: int
+    step: int
+    value: float
+    last_value: float | None
+    accuracy: float | None
+    lead: float | None
+    classes: ScopeRecord | None
+    images: ScopeRecord | None
+
     @property
-    def words(self) -> str:
-        """The criterion's name in tables."""
-        return CRITERIA[self.criterion].words
+    def scopes(self) -> dict[Scope, ScopeRecord]:
+        """The scopes that are known, the wider one first."""
+        known: dict[Scope, ScopeRecord | None] = {"classes": self.classes, "images": self.images}
+        return {scope: record for scope, record in known.items() if record is not None}
+
+
+class UseRecord(Record):
+    """The best layer of a score that suits a use.
+
+    Attributes:
+        use: `classifier`, `retrieval` or `discovery`.
+        metric: the score.
+        layer, depth: its best layer for unseen classes.
+        step: the recommended checkpoint, or the last at which the score was measured, if it was not measured there.
+    """
+
+    use: str
+    metric: str
+    layer: str
+    depth: int
+    step: int
+
+
+class Baseline(Record):
+    """What a layer must beat to be of use: `raw pixels` or `chance`, and its score."""
+
+    name: Literal["raw pixels", "chance"]
+    value: float
+
+
+class Missing(StrEnum):
+    """What a recommendation lacks."""
+
+    HALVES = "halves"
+    OTHER_FOLDS = "other folds"
+    OPERATIONS = "operations"
 
 
 class Recommendation(Record):
@@ -128,26 +196,28 @@ class Recommendation(Record):
     Attributes:
         dataset, model: the network.
         metric, better: the main score, and whether `higher` or `lower` is better.
-        n_folds: how many folds of unseen classes it rests on.
+        n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
+        n_classes, n_images: unseen classes of one fold, and their images in all folds.
         candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
             (`measure.refits.steps`), else all.
-        last_depth: depth of the last layer.
+        last_step, last_depth: the last step, and the depth of the last layer.
         recommended: the best mean over folds and seeds among all layers at these checkpoints; `null` where no layer is
             of use.
-        reason: why nothing is recommended (no layer's mean beats raw pixels, or chance); `null` where something is.
-        caveat: what makes it doubtful: that a layer beats raw pixels is not shown by the one-sided bound, whose level
-            of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists; or `null`.
+        best: the same layer and checkpoint with what else is known of it, also where nothing is recommended.
+        unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
+        doubtful: whether it is not shown, by the one-sided bound, that a layer beats raw pixels; its level of 95 % is
+            proven only for the scores and scopes that docs/uncertainty.md#validation lists.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
-        pixels: score of raw pixels; `null` where not measured.
+        uses: the best layers of other scores at that checkpoint, by what they are for.
+        pixels, chance: scores of raw pixels and of chance; `null` where not measured.
         checkpoints: each of the candidate steps.
         fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
         regret: mean regret of every `criterion` over folds, as in regret.csv: against the best layer at the last step
             (`layers`), and against the best layer and checkpoint (`layers_and_checkpoints`).
-        notes: what is missing, a sentence each.
-        n_classes, n_images: unseen classes of one fold, and their images in all folds.
-        behind: comparison with the dataset's best network; None of that one itself, and where not known.
+        behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
+        missing, unmeasured: what is missing, and the label-free scores that were not measured.
     """
 
     dataset: str
@@ -155,52 +225,57 @@ class Recommendation(Record):
     metric: str
     better: Literal["higher", "lower"]
     n_folds: int
+    n_seeds: int
+    n_classes: int
+    n_images: int
     candidate_steps: list[int]
+    last_step: int
     last_depth: int
     recommended: LayerRecord | None
-    reason: str | None
-    caveat: str | None
+    best: CandidateRecord
+    unbeaten: Baseline | None
+    doubtful: bool
     shortlist: list[LayerRecord]
     shortlist_scope: Scope | None
+    uses: list[UseRecord]
     pixels: float | None
+    chance: float | None
     checkpoints: list[CheckpointRecord]
     fine_tuning: FineTuningRecord | None
     regret: list[RegretRecord]
-    notes: list[str]
-    n_classes: int | None = None
-    n_images: int | None = None
     behind: BestNetworkRecord | None = None
+    missing: list[Missing]
+    unmeasured: list[str]
 
     @property
-    def shallowest(self) -> LayerRecord | None:
-        """The shallowest layer of the shortlist."""
-        return self.shortlist[0] if self.shortlist else None
+    def gain(self) -> float:
+        """The best candidate's score, turned so that higher is better."""
+        return -self.best.value if self.better == "lower" else self.best.value
+
+    @property
+    def ties(self) -> list[LayerRecord]:
+        """The other layers that tie with the recommended one, the shallowest first."""
+        return [layer for layer in self.shortlist if layer.depth != self.best.depth]
+
+    @property
+    def shallower_tie(self) -> LayerRecord | None:
+        """The shallowest layer that ties with the recommended one, where it is shallower."""
+        return next((layer for layer in self.ties if layer.depth < self.best.depth), None)
 
 
-RECORDS = TypeAdapter(list[Recommendation])
+def best_network(networks: Sequence[Recommendation]) -> Recommendation | None:
+    """The network of the best recommended layer of one dataset, the first of equal ones; None where none is of use."""
+    return max((each for each in networks if each.recommended is not None), key=lambda each: each.gain, default=None)
 
 
-def write_recommendations(path: Path, recommendations: Sequence[Recommendation]) -> None:
-    """Write recommendation.json: strict JSON, the same bytes for the same recommendations."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(RECORDS.dump_json(list(recommendations), indent=2) + b"\n")
+def useful_networks(networks: Sequence[Recommendation]) -> list[Recommendation]:
+    """The best network of a dataset, and those that are not shown to be worse; none where none is of use."""
+    best = best_network(networks)
+    others = [each for each in networks if each.recommended is not None and each is not best]
+    unclear = [each for each in others if each.behind is None or not each.behind.distinguishable]
+    return [] if best is None else [best, *unclear]
 
 
-def read_recommendations(path: Path) -> list[Recommendation]:
-    """Read recommendation.json.
-
-    Raises:
-        UserError: there is none, it is damaged, or it is of another version.
-    """
-    what = f"{path}: must be a list of recommendations"
-    try:
-        return RECORDS.validate_json(check_result(path).read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"{what}, found it damaged or written by another version ({place or 'the file'}: {first['msg']}); "
-            f"{mend('aggregate')}"
-        ) from None
+def ranked(networks: Sequence[Recommendation]) -> list[Recommendation]:
+    """Networks from the best to the worst, those without a recommendation last."""
+    return sorted(networks, key=lambda each: (each.recommended is None, -each.gain))

@@ -3,8 +3,7 @@
 import pandas as pd
 
 from stages.aggregate.columns import BOOLEAN, stack
-from stages.aggregate.curves import CURVE, INTERVALS, Scores
-from stages.aggregate.points import curves, last_measured
+from stages.aggregate.curves import CURVE, INTERVALS, Scores, curves, last_measured
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
@@ -34,7 +33,7 @@ Attributes:
 """
 
 
-def last_step(scores: Scores) -> pd.DataFrame:
+def depth_table(scores: Scores) -> pd.DataFrame:
     """Give every curve's points at its last step.
 
     Returns:
@@ -44,5 +43,6 @@ def last_step(scores: Scores) -> pd.DataFrame:
     for curve in curves(scores.curves):
         points = curve[(curve["step"] == last_measured(curve)) & curve["split"].isin([SEEN, UNSEEN])]
         deepest = max(int(points["depth"].max()), 1)
-        tables.append(points.assign(relative_depth=(points["depth"] / deepest).astype(float).round(6)))
+        points = points.assign(relative_depth=(points["depth"] / deepest).astype(float).round(6))
+        tables.append(points[list(DEPTH_COLUMNS)])
     return stack(tables, DEPTH_COLUMNS)

@@ -5,19 +5,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from stages.aggregate.curves import COLUMNS_OF
+from stages.aggregate.metric_info import Scope
 from stages.aggregate.tables.summary import SummaryRow
 
 Numbers = dict[str, float | int | str | None]
 
 DECIMALS = 6
-
-OF_SCOPE = {
-    "ci_low": "ci_{}_low",
-    "ci_high": "ci_{}_high",
-    "lead_at_least": "lead_{}_at_least",
-    "lead_at_most": "lead_{}_at_most",
-}
-"""Numbers of the wider scope that is known, other classes or other images, and a row's name of each."""
 
 
 def headline(rows: Sequence[SummaryRow]) -> dict[str, dict[str, Numbers]]:
@@ -25,7 +19,8 @@ def headline(rows: Sequence[SummaryRow]) -> dict[str, dict[str, Numbers]]:
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
-            scope = "classes" if row.ci_classes_low is not None else "images"
+            scope: Scope = "classes" if row.ci_classes_low is not None else "images"
+            columns = COLUMNS_OF[scope]
             tree.setdefault(row.dataset, {})[row.model] = {
                 "accuracy": _rounded(row.accuracy),
                 "g_unseen": _rounded(row.unseen),
@@ -35,7 +30,10 @@ def headline(rows: Sequence[SummaryRow]) -> dict[str, dict[str, Numbers]]:
                 "last_value": _rounded(row.last_value),
                 "lead": _rounded(row.lead),
                 "scope": scope,
-                **{name: _rounded(getattr(row, column.format(scope))) for name, column in OF_SCOPE.items()},
+                "ci_low": _rounded(getattr(row, columns.low)),
+                "ci_high": _rounded(getattr(row, columns.high)),
+                "lead_at_least": _rounded(getattr(row, columns.lead_at_least)),
+                "lead_at_most": _rounded(getattr(row, columns.lead_at_most)),
             }
     return tree
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import typed
+from stages.aggregate.columns import stack
 from stages.shared.embeddings.split_names import parse_corrupted_split
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
@@ -29,7 +29,7 @@ Attributes:
 """
 
 
-def robustness(layers: pd.DataFrame) -> pd.DataFrame:
+def robustness_table(layers: pd.DataFrame) -> pd.DataFrame:
     """Average scores of corrupted copies of the seen test images over seeds.
 
     Args:
@@ -44,7 +44,7 @@ def robustness(layers: pd.DataFrame) -> pd.DataFrame:
     kinds, severities = ([corrupted[split][i] for split in rows["split"]] for i in (0, 1))
     rows = rows.assign(corruption=kinds, severity=severities, clean=_clean(rows))
     means = rows.groupby(list(KEYS), sort=False, dropna=False)[list(VALUES)].mean(skipna=False)
-    return typed(means.reset_index(), ROBUSTNESS_COLUMNS)
+    return stack([means.reset_index()], ROBUSTNESS_COLUMNS)
 
 
 def _clean(rows: pd.DataFrame) -> "pd.Series[float]":

@@ -6,16 +6,9 @@ from typing import Any, cast
 import pandas as pd
 
 from stages.aggregate.columns import frame, point_columns
-from stages.aggregate.curves import CURVE, Scores
-from stages.aggregate.points import accuracy_at, at_layer, best_of, curves
+from stages.aggregate.curves import CURVE, Scores, accuracy_at, at_layer, best_of, curves
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
-
-
-def _choice(value: str, layer: str, depth: str) -> dict[str, str]:
-    """Columns of the score of one chosen layer."""
-    return {value: FLOAT, f"{value}_sd": FLOAT, layer: TEXT, depth: INTEGER}
-
 
 STEPS_COLUMNS = {
     **dict.fromkeys(CURVE, TEXT),
@@ -24,10 +17,22 @@ STEPS_COLUMNS = {
     "n_seeds": INTEGER,
     "accuracy": FLOAT,
     "accuracy_sd": FLOAT,
-    **_choice("unseen", "best_layer", "best_depth"),
-    **_choice("unseen_fixed", "fixed_layer", "fixed_depth"),
-    **_choice("seen", "seen_layer", "seen_depth"),
-    **_choice("seen_fixed", "seen_fixed_layer", "seen_fixed_depth"),
+    "unseen": FLOAT,
+    "unseen_sd": FLOAT,
+    "best_layer": TEXT,
+    "best_depth": INTEGER,
+    "unseen_fixed": FLOAT,
+    "unseen_fixed_sd": FLOAT,
+    "fixed_layer": TEXT,
+    "fixed_depth": INTEGER,
+    "seen": FLOAT,
+    "seen_sd": FLOAT,
+    "seen_layer": TEXT,
+    "seen_depth": INTEGER,
+    "seen_fixed": FLOAT,
+    "seen_fixed_sd": FLOAT,
+    "seen_fixed_layer": TEXT,
+    "seen_fixed_depth": INTEGER,
 }
 """Columns of steps.csv.
 
@@ -42,7 +47,7 @@ Attributes:
 """
 
 
-def follow_steps(scores: Scores) -> pd.DataFrame:
+def steps_table(scores: Scores) -> pd.DataFrame:
     """Give the best score of every curve that has one at every step, the layer chosen in both published ways.
 
     Returns:
@@ -67,9 +72,13 @@ def _rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:
             "step": step,
             "n_folds": scores.n_folds(name["fold"]),
             "n_seeds": scores.n_seeds,
-            **point_columns("accuracy", accuracy_at(scores, name, step)),
-            **point_columns("unseen", chosen[UNSEEN], best_layer="layer", best_depth="depth"),
-            **point_columns("unseen_fixed", fixed[UNSEEN], fixed_layer="layer", fixed_depth="depth"),
-            **point_columns("seen", chosen[SEEN], seen_layer="layer", seen_depth="depth"),
-            **point_columns("seen_fixed", fixed[SEEN], seen_fixed_layer="layer", seen_fixed_depth="depth"),
+            **point_columns(accuracy_at(scores, name, step), accuracy="value", accuracy_sd="sd"),
+            **point_columns(chosen[UNSEEN], unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
+            **point_columns(
+                fixed[UNSEEN], unseen_fixed="value", unseen_fixed_sd="sd", fixed_layer="layer", fixed_depth="depth"
+            ),
+            **point_columns(chosen[SEEN], seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
+            **point_columns(
+                fixed[SEEN], seen_fixed="value", seen_fixed_sd="sd", seen_fixed_layer="layer", seen_fixed_depth="depth"
+            ),
         }

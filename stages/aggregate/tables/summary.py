@@ -3,17 +3,43 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import frame, point_columns
-from stages.aggregate.curves import CURVE, INTERVALS, MEAN, UNCERTAINTY, Scores
-from stages.aggregate.points import Row, accuracy_at, baseline_at, best, curves, last_measured, ranks, spearman
+from stages.aggregate.curves import (
+    COLUMNS_OF,
+    CURVE,
+    MEAN,
+    UNCERTAINTY,
+    Row,
+    Scores,
+    accuracy_at,
+    baseline_at,
+    best,
+    curves,
+    last_measured,
+    ranks,
+    spearman,
+)
+from stages.aggregate.inference.layer_comparison import Direction, Lead, sign_of
+from stages.aggregate.metric_info import Scope
 from stages.aggregate.result_files import check_result
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table
+
+ACCURACY_SOURCES = {
+    "accuracy": "value",
+    "accuracy_sd": "sd",
+    "accuracy_chance": "chance",
+    "accuracy_ci_classes_low": "ci_classes_low",
+    "accuracy_ci_classes_high": "ci_classes_high",
+    "accuracy_ci_images_low": "ci_images_low",
+    "accuracy_ci_images_high": "ci_images_high",
+}
+"""Columns of the network's own accuracy, and what its point calls them."""
 
 TYPES = {str: TEXT, int: INTEGER, float: FLOAT, bool: "bool"}
 
@@ -113,6 +139,11 @@ class SummaryRow:
         return self.better == "lower"
 
     @property
+    def direction(self) -> Direction:
+        """Which values of this score are better."""
+        return "lower" if self.lower_is_better else "higher"
+
+    @property
     def best_is_last(self) -> bool:
         """Whether no earlier layer scores better than the last."""
         return self.best_depth == self.last_depth
@@ -123,17 +154,34 @@ class SummaryRow:
         tied = self.tied_classes or self.tied_images
         return [] if tied is None else [int(depth) for depth in tied.split(";")]
 
+    def unbeaten_by(self, value: float) -> tuple[Literal["raw pixels", "chance"], float] | None:
+        """The baseline that a score does not beat, raw pixels first, and its score; None where it beats both."""
+        sign = sign_of(self.direction)
+        if self.baseline is not None and sign * value <= sign * self.baseline:
+            return "raw pixels", self.baseline
+        if self.chance is not None and sign * value <= sign * self.chance:
+            return "chance", self.chance
+        return None
+
+    def interval(self, scope: Scope) -> tuple[float, float] | None:
+        """Interval of the best layer's score in one scope; None where it is not known."""
+        low, high = {
+            "classes": (self.ci_classes_low, self.ci_classes_high),
+            "images": (self.ci_images_low, self.ci_images_high),
+        }[scope]
+        return None if low is None or high is None else (low, high)
+
+    def lead_bounds(self, scope: Scope) -> Lead | None:
+        """Bounds of the best earlier layer's lead over the last in one scope; None where they are not known."""
+        low, high = {
+            "classes": (self.lead_classes_at_least, self.lead_classes_at_most),
+            "images": (self.lead_images_at_least, self.lead_images_at_most),
+        }[scope]
+        return None if low is None or high is None else Lead(low, high)
+
 
 SUMMARY_COLUMNS = {field.name: TYPES[(get_args(field.type) or (field.type,))[0]] for field in fields(SummaryRow)}
-
-TIED = ("tied_classes", "tied_images")
-"""Whether a layer ties with the best, the wider scope first."""
-
-OF_ACCURACY = {
-    "accuracy_chance": "chance",
-    **{f"accuracy_{name}": name for name in INTERVALS},
-}
-"""Further columns of the network's own accuracy, and what its point calls them."""
+OPTIONAL = [field.name for field in fields(SummaryRow) if field.default is None]
 
 
 def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
@@ -156,7 +204,7 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
             correlation = np.nan if main is None else spearman(ranked[tuple(chosen[CURVE])], main)
             is_main = bool(chosen["main"]) and chosen["metric"] == main_metric and chosen["fold"] == MEAN
             rows.append(_columns(curve, chosen, scores) | {"main": is_main, "rank_correlation": correlation})
-    return list(_rows(frame(rows, SUMMARY_COLUMNS)))
+    return list(_rows(frame(rows, SUMMARY_COLUMNS, optional=OPTIONAL)))
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
@@ -173,49 +221,33 @@ def read_summary(path: Path) -> list[SummaryRow]:
     return list(_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate")))
 
 
-def without_best(scores: Scores) -> list[str]:
-    """Name the curves that should have a best layer but have no finite value on unseen classes."""
-    return [
-        "/".join(str(curve.iloc[0][key]) for key in CURVE)
-        for curve in curves(scores.curves)
-        if curve.iloc[0]["better"] != "neither" and best(curve, UNSEEN, last_measured(curve)) is None
-    ]
-
-
 def _rows(table: pd.DataFrame) -> Iterator[SummaryRow]:
-    for record in table.to_dict("records"):
-        known: dict[str, Any] = {str(name): record[name] for name in SUMMARY_COLUMNS}
-        yield SummaryRow(**{name: value for name, value in known.items() if pd.notna(value) and value != ""})
+    for record in table[list(SUMMARY_COLUMNS)].to_dict("records"):
+        yield SummaryRow(**{str(name): value for name, value in record.items() if pd.notna(value) and value != ""})
 
 
 def _columns(curve: pd.DataFrame, chosen: Row, scores: Scores) -> dict[str, Any]:
     """What one row says of a curve and of the best of its unseen points at its last step."""
     step = int(chosen["step"])
     points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)].sort_values("depth")
-    last, accuracy = points.iloc[-1], accuracy_at(scores, chosen, step)
-    matched = {name: best(curve, name, step) for name in (SEEN_MATCHED, UNSEEN_MATCHED)}
-    cost = {"best_parameters": "parameters", "best_operations": "operations"}
-    whole = {"total_parameters": "parameters", "total_operations": "operations"}
-    of_best = (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)
+    seen, last = best(curve, SEEN, step), points.iloc[-1]
+    tied = {scope: points[points[columns.tied].fillna(value=False)] for scope, columns in COLUMNS_OF.items()}
+    first = next((rows.iloc[0] for rows in tied.values() if len(rows)), None)
     return {
-        **{name: chosen[name] for name in of_best if name in SUMMARY_COLUMNS and name not in TIED},
-        **point_columns("unseen", chosen, best_layer="layer", best_depth="depth", **cost),
-        **point_columns("seen", best(curve, SEEN, step), seen_layer="layer", seen_depth="depth"),
-        **point_columns("last_value", last, last_layer="layer", last_depth="depth", **whole),
-        **point_columns("accuracy", accuracy, **OF_ACCURACY),
-        **_tied(points),
-        **{name: row["value"] for name, row in matched.items() if row is not None},
+        **{name: chosen[name] for name in (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)},
+        **point_columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
+        **point_columns(chosen, best_parameters="parameters", best_operations="operations"),
+        **point_columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
+        **point_columns(last, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
+        **point_columns(last, total_parameters="parameters", total_operations="operations"),
+        **point_columns(accuracy_at(scores, chosen, step), **ACCURACY_SOURCES),
+        **point_columns(best(curve, SEEN_MATCHED, step), seen_matched="value"),
+        **point_columns(best(curve, UNSEEN_MATCHED, step), unseen_matched="value"),
+        **point_columns(first, shallowest_layer="layer", shallowest_depth="depth"),
+        **point_columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
+        "tied_classes": ";".join(map(str, tied["classes"]["depth"])),
+        "tied_images": ";".join(map(str, tied["images"]["depth"])),
         "baseline": baseline_at(scores, curve, UNSEEN, step),
         "n_folds": scores.n_folds(chosen["fold"]),
         "n_seeds": scores.n_seeds,
     }
-
-
-def _tied(points: pd.DataFrame) -> dict[str, Any]:
-    """The layers that tie with the best: all depths in each scope, and the shallowest in the wider one."""
-    kept = {name: points[points[name].fillna(value=False)] for name in TIED}
-    columns: dict[str, Any] = {name: ";".join(map(str, own["depth"])) for name, own in kept.items() if len(own)}
-    first = next((own.iloc[0] for own in kept.values() if len(own)), None)
-    if first is None:
-        return columns
-    return columns | {f"shallowest_{name}": first[name] for name in ("layer", "depth", "parameters", "operations")}

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.aggregate.recommend.schema import read_recommendations
+from stages.aggregate.facts import FILE, read_facts
 from stages.aggregate.tables.summary import read_summary
+from stages.aggregate.words.recommendation import reason
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
-from stages.shared.runtime.errors import UserError, nearest
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 LAST = "last"
 
@@ -20,7 +21,7 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
 
     Args:
         store: of the cell.
-        wanted: `recommended` (layer and checkpoint of recommendation.json), `best` (the best by the main score over all
+        wanted: `recommended` (layer and checkpoint of facts.json), `best` (the best by the main score over all
             folds, at the last checkpoint, as summary.csv says), `last` (in its main pooling), or the name of a layer in
             the store.
         results: the folder that the aggregate stage wrote.
@@ -36,7 +37,7 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
     if wanted not in CHOOSE:
         raise UserError(
             f"--layer: {wanted!r} must be {', '.join(CHOOSE)}, {LAST} or a layer of {store.dataset}, {store.model}: "
-            f"{nearest(wanted, layers)}"
+            f"{did_you_mean(wanted, layers)}"
         )
     module, pooling, step = CHOOSE[wanted](results, store.dataset, store.model)
     of_module = [layer for layer in layers.values() if layer.module == module]
@@ -58,14 +59,14 @@ def best_layer(results: Path, dataset: str, model: str) -> Choice:
 
 def recommended_layer(results: Path, dataset: str, model: str) -> Choice:
     """Read which layer is recommended, at which checkpoint."""
-    for recommendation in read_recommendations(results / "recommendation.json"):
+    for recommendation in read_facts(results).recommendations:
         if (recommendation.dataset, recommendation.model) == (dataset, model):
             layer = recommendation.recommended
             if layer is None:
-                reason = recommendation.reason
-                raise UserError(f"no layer of {dataset}, {model} is recommended: {reason}; name one (--layer)")
+                why = reason(recommendation)
+                raise UserError(f"no layer of {dataset}, {model} is recommended: {why}; name one (--layer)")
             return layer.layer, layer.pooling, layer.step
-    raise _not_in("recommendation.json", dataset, model)
+    raise _not_in(FILE, dataset, model)
 
 
 CHOOSE: dict[str, Callable[[Path, str, str], Choice]] = {"recommended": recommended_layer, "best": best_layer}

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from stages.aggregate.page.provenance import describe_scoring
-from stages.aggregate.report.verdict import verdict
-from stages.aggregate.results import compute_results, write_results
+from stages.aggregate.render.verdict import rest_wordings, verdict
+from stages.aggregate.render.write import write_results
+from stages.aggregate.results import compute_results
 from stages.commands.outputs import check_new, new_output
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 from stages.commands.score.arrays_file import open_arrays
@@ -63,7 +64,7 @@ def score(
         notes.insert(0, f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}")
     for note in dict.fromkeys(notes):
         print(f"score: {note}", file=sys.stderr)
-    print(verdict(out))
+    print(verdict(results.facts, rest=rest_wordings(out)))
 
 
 def _stem(path: Path) -> str:

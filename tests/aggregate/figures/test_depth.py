@@ -6,11 +6,11 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 
+from stages.aggregate.curves import curves
 from stages.aggregate.figures import depth, style
 from stages.aggregate.figures.depth import FOLD, TIED
 from stages.aggregate.figures.depth_legend import level_look
 from stages.aggregate.figures.frame import details_of, message_of
-from stages.aggregate.points import curves
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.figures.drawing import check_layout, drawn, legend_of, lines_of
 from tests.aggregate.figures.made import METRICS

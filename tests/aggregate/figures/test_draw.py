@@ -5,11 +5,10 @@ import pytest
 
 from stages.aggregate.figures.draw import Drawn, draw_figures, set_aside
 from stages.aggregate.figures.frame import details_of, message_of
-from stages.aggregate.report.accuracy_rule import AccuracyFinding, AccuracyResult
-from stages.aggregate.report.depth_rule import DepthFinding
-from stages.aggregate.report.evidence import DatasetEvidence
-from stages.aggregate.tables.depth import last_step
-from stages.aggregate.tables.steps import follow_steps
+from stages.aggregate.findings.accuracy_rule import AccuracyFinding, AccuracyResult
+from stages.aggregate.findings.facts import DatasetFindings, DepthFinding
+from stages.aggregate.tables.depth import depth_table
+from stages.aggregate.tables.steps import steps_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.figures.drawing import check_layout, drawn, legend_of
 from tests.aggregate.figures.test_layer_pairs import layer_pairs
@@ -26,8 +25,8 @@ def made(monkeypatch):
 
 def draw(folder, scores, main_metric="nmi", models=("small", "small_scratch"), robustness=None, pairs=None):
     tables = {
-        "depth.csv": last_step(scores),
-        "steps.csv": follow_steps(scores),
+        "depth.csv": depth_table(scores),
+        "steps.csv": steps_table(scores),
         "robustness.csv": corrupted().head(0) if robustness is None else robustness,
         "layer_pairs.csv": layer_pairs().head(0) if pairs is None else pairs,
     }
@@ -40,8 +39,8 @@ def draw(folder, scores, main_metric="nmi", models=("small", "small_scratch"), r
 def evidence_of(rows, accuracy=None, beaten=()):
     """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
     accuracy = accuracy or AccuracyFinding("cannot be judged", None, None)
-    depth = [DepthFinding(row.model, row.lead, None, None, row.model not in beaten) for row in rows]
-    return DatasetEvidence(rows, accuracy, depth, [], [])
+    depth = [DepthFinding(row.model, None, None, row.model not in beaten) for row in rows]
+    return DatasetFindings(rows, [], accuracy, depth, [], [], [])
 
 
 def test_no_two_figures_share_a_name(scores, made, tmp_path):
@@ -71,7 +70,7 @@ def test_overview_and_steps_show_the_main_curve_alone(scores, made, tmp_path):
     draw(tmp_path, replace(scores, curves=pd.concat([scores.curves, low], ignore_index=True)))
     named = [text.partition(":")[0] for text in legend_of(made["overview-handwriting"]())]
     assert named == ["small", "small_scratch", "raw pixels, unseen classes", "chance, unseen classes"]
-    best = follow_steps(scores).set_index(["fold", "model", "metric"]).loc[("mean", "small", "nmi"), "unseen"]
+    best = steps_table(scores).set_index(["fold", "model", "metric"]).loc[("mean", "small", "nmi"), "unseen"]
     lines = made["steps-handwriting"]().axes[0].lines
     assert any(list(line.get_ydata()) == pytest.approx(list(best)) for line in lines if len(line.get_ydata()) == 3)
 

@@ -12,11 +12,10 @@ from stages.aggregate.figures.messages import (
     scores_message,
     steps_message,
 )
+from stages.aggregate.findings.facts import DepthFinding, FineTuningFinding
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.report.depth_rule import DepthFinding
-from stages.aggregate.report.fine_tuning_rule import FineTuningFinding
-from tests.aggregate.report.networks import NETWORK
+from tests.aggregate.networks import NETWORK
 
 ROW = replace(NETWORK, model="small", best_depth=4, last_depth=8, baseline=0.1, chance=0.0, unseen=0.6)
 
@@ -78,7 +77,9 @@ def test_one_network_by_several_scores(tied, message):
 
 
 def judged(**leads):
-    return [DepthFinding(name, 0.1, lead, None, lead != "pixels") for name, lead in leads.items()]
+    """A finding for each network; of `pixels` no layer beats these."""
+    bounds = {name: Lead(-1, 1) if lead == "pixels" else lead for name, lead in leads.items()}
+    return [DepthFinding(name, lead, None, leads[name] != "pixels") for name, lead in bounds.items()]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import details_of, message_of
 from stages.aggregate.figures.overview import BRACKET, Networks, overview_figure
 from stages.aggregate.figures.style import Averages
-from stages.aggregate.tables.depth import last_step
+from stages.aggregate.tables.depth import depth_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.figures.drawing import check_layout, drawn, legend_of
 
@@ -16,7 +16,7 @@ from tests.aggregate.figures.drawing import check_layout, drawn, legend_of
 def overview(scores, averages, levels=None, aside=None, models=("small", "small_scratch")):
     """The overview of NMI, and the rows that sum its curves up."""
     rows = [row for row in summarize(scores, "nmi") if row.main and row.model in models]
-    points = last_step(scores)
+    points = depth_table(scores)
     points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & points["model"].isin(models)]
     networks = Networks(rows, ["small", "small_scratch"], aside or {})
     figure = drawn(overview_figure, points, levels or {}, networks, averages, "what it says")

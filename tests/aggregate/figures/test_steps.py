@@ -4,13 +4,13 @@ from stages.aggregate.figures import style
 from stages.aggregate.figures.frame import details_of, message_of
 from stages.aggregate.figures.steps import steps_figure
 from stages.aggregate.figures.style import Averages
-from stages.aggregate.tables.steps import follow_steps
+from stages.aggregate.tables.steps import steps_table
 from tests.aggregate.figures.drawing import check_layout, drawn, legend_of, lines_of
 
 
 def means(scores):
     """The means over folds; the layer that is best at the first step is not the best one later."""
-    rows = follow_steps(scores)
+    rows = steps_table(scores)
     later = rows["step"] > rows["step"].min()
     return rows.assign(unseen_fixed=rows["unseen_fixed"] - 0.01 * later)[rows["fold"] == "mean"]
 

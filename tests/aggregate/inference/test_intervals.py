@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.aggregate.curves import MEAN, average
-from stages.aggregate.inference.intervals import split_networks, state
+from stages.aggregate.inference.intervals import infer_curves
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     cross_fitted_lead,
@@ -12,10 +12,11 @@ from stages.aggregate.inference.layer_comparison import (
     layer_estimates,
     ties,
 )
+from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
 from stages.shared.settings.params import RunParams
-from tests.aggregate.inference.replicate_frames import as_frames, random_replicates
+from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
 
 def stated(replicates, *, metric="nmi", better="higher"):
@@ -24,7 +25,7 @@ def stated(replicates, *, metric="nmi", better="higher"):
     layers = layers.assign(better=better, chance=0.0, ceiling=1.0, parameters=1, operations=1, main=True)
     J, S, _ = replicates.values.shape
     run = RunParams(datasets=["d"], models=["m"], folds=list(range(J)), seeds=[10 + s for s in range(S)])
-    found = state(average(layers, run), split_networks(layers, refits, run))
+    found = infer_curves(average(layers, run), collect_network_data(layers, refits, run))
     return {fold: rows.sort_values("depth") for fold, rows in found.groupby("fold")}
 
 
@@ -33,7 +34,7 @@ def columns(rows, name):
 
 
 def test_intervals_of_the_mean_are_those_of_the_recipe():
-    made = random_replicates()
+    made = random_refits()
     rows = stated(made)[MEAN]
     classes = class_inference(FoldScores(made.values, made.without))
     images = image_inference(HalfScores(made.values, made.halves))
@@ -48,7 +49,7 @@ def test_intervals_of_the_mean_are_those_of_the_recipe():
 
 
 def test_a_single_fold_says_nothing_about_other_classes():
-    made = random_replicates()
+    made = random_refits()
     rows = stated(made)["2"]
     assert rows["ci_classes_low"].isna().all()
     assert rows["tied_classes"].isna().all()
@@ -60,7 +61,7 @@ def test_a_single_fold_says_nothing_about_other_classes():
 
 @pytest.mark.parametrize(("folds", "seeds"), [(1, 1), (1, 3), (2, 1), (2, 2), (4, 1), (4, 3)])
 def test_folds_and_seeds_as_given(folds, seeds):
-    found = stated(random_replicates(J=folds, S=seeds))
+    found = stated(random_refits(J=folds, S=seeds))
     assert set(found) == {MEAN, *map(str, range(folds))}
     assert found[MEAN]["ci_classes_low"].notna().all() == (folds > 2)
     assert found[MEAN]["ci_images_low"].notna().all()
@@ -68,7 +69,7 @@ def test_folds_and_seeds_as_given(folds, seeds):
 
 
 def test_printed_intervals_end_at_the_scores_limits_but_leads_are_not_clipped():
-    made = random_replicates(spread=0.5)
+    made = random_refits(spread=0.5)
     rows = stated(made)[MEAN]
     assert rows["ci_classes_low"].min() == 0
     assert rows["ci_classes_high"].max() == 1
@@ -77,7 +78,7 @@ def test_printed_intervals_end_at_the_scores_limits_but_leads_are_not_clipped():
 
 
 def test_lower_may_be_better():
-    made = random_replicates()
+    made = random_refits()
     rows = stated(made, metric="collapse", better="lower")[MEAN]
     turned = class_inference(FoldScores(-made.values, -made.without))
     assert rows["lead_classes_at_least"].iloc[0] == pytest.approx(best_against(turned).low)
@@ -85,15 +86,15 @@ def test_lower_may_be_better():
 
 
 def test_where_no_direction_is_better_there_are_intervals_alone():
-    rows = stated(random_replicates(), metric="intrinsic_dimension", better="neither")[MEAN]
+    rows = stated(random_refits(), metric="intrinsic_dimension", better="neither")[MEAN]
     assert rows["ci_classes_low"].notna().all()
     assert rows[["tied_classes", "lead", "lead_images_at_least"]].isna().all(axis=None)
 
 
 def test_a_score_that_is_not_finite_has_no_statement():
-    made = random_replicates()
+    made = random_refits()
     made.values[0, 0, 0] = np.nan
     layers, refits = as_frames(made)
     layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
-    assert state(average(layers, run), split_networks(layers, refits, run)).empty
+    assert infer_curves(average(layers, run), collect_network_data(layers, refits, run)).empty

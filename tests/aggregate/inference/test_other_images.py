@@ -39,9 +39,10 @@ def test_a_lead_over_the_last_layer_takes_what_halves_have_in_common():
     common = 0.05 * rng.normal(size=(1, 20, 1)) + 0.004 * rng.normal(size=(1, 20, 3))
     lead = best_against(image_inference(half_scores([0.5, 0.55, 0.5], common=common)))
     assert 0.02 < lead.low < 0.05 < lead.high < 0.08
-    assert lead.status == "supported"
-    assert best_against(image_inference(half_scores([0.5, 0.55, 0.5], sd=0.05))).status == "inconclusive"
-    assert best_against(image_inference(half_scores([0.5, 0.55, 0.8], sd=0.01))).status == "contradicted"
+    assert lead.low > 0
+    unclear = best_against(image_inference(half_scores([0.5, 0.55, 0.5], sd=0.05)))
+    assert unclear.low <= 0 < unclear.high
+    assert best_against(image_inference(half_scores([0.5, 0.55, 0.8], sd=0.01))).high <= 0
 
 
 def test_two_networks_on_the_same_halves():

@@ -3,14 +3,14 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import layer_estimates
 from stages.aggregate.inference.other_classes import ClassInference, FoldInference
-from stages.aggregate.inference.refits import Replicates, arrange, over_classes, over_images
-from tests.aggregate.inference.replicate_frames import as_frames, random_replicates
+from stages.aggregate.inference.refits import Refits, arrange, over_classes, over_images
+from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
 FOLDS, SEEDS = ["0", "1", "2", "3"], [10, 11]
 
 
 def test_tables_in_any_order_become_the_arrays_they_hold():
-    made = random_replicates(B=12)  # more than ten halves: `10` comes after `2`
+    made = random_refits(B=12)  # more than ten halves: `10` comes after `2`
     found = arrange(*as_frames(made), FOLDS, SEEDS).take(made.keys)
     np.testing.assert_array_equal(found.values, made.values)
     np.testing.assert_array_equal(found.without, made.without)
@@ -18,14 +18,14 @@ def test_tables_in_any_order_become_the_arrays_they_hold():
 
 
 def test_a_layer_that_is_taken_keeps_its_scores():
-    made = random_replicates()
+    made = random_refits()
     taken = made.take([made.keys[2], made.keys[0]])
     np.testing.assert_array_equal(taken.halves, made.halves[..., [2, 0]])
     np.testing.assert_array_equal(made.of_fold(3).without, made.without[3:])
 
 
 def test_without_refits_there_are_values_alone():
-    layers, refits = as_frames(random_replicates())
+    layers, refits = as_frames(random_refits())
     found = arrange(layers, refits.head(0), FOLDS, SEEDS)
     assert found.without is None
     assert found.halves is None
@@ -34,28 +34,28 @@ def test_without_refits_there_are_values_alone():
 
 @pytest.mark.parametrize("kind", ["class", "half"])
 def test_a_cell_that_lacks_a_part_leaves_that_scope_out(kind):
-    layers, refits = as_frames(random_replicates())
+    layers, refits = as_frames(random_refits())
     lost = refits[(refits["kind"] == kind) & (refits["fold"] == "2") & (refits["seed"] == 11)]
     found = arrange(layers, refits.drop(lost.index), FOLDS, SEEDS)
     assert (found.without is None, found.halves is None) == (kind == "class", kind == "half")
 
 
 def test_a_score_that_is_not_finite_has_no_replicates():
-    layers, refits = as_frames(random_replicates())
+    layers, refits = as_frames(random_refits())
     assert arrange(layers.assign(value=layers["value"].where(layers["depth"] != 1)), refits, FOLDS, SEEDS) is None
     assert arrange(layers, refits.assign(value=np.nan), FOLDS, SEEDS).halves is None
 
 
 @pytest.mark.parametrize(("folds", "said"), [(1, False), (2, False), (3, True), (4, True)])
 def test_other_classes_take_three_folds(folds, said):
-    assert (over_classes(random_replicates(J=folds)) is not None) == said
-    assert over_images(random_replicates(J=folds)) is not None
+    assert (over_classes(random_refits(J=folds)) is not None) == said
+    assert over_images(random_refits(J=folds)) is not None
 
 
 def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():
-    made = random_replicates()
-    assert over_classes(Replicates(made.keys, made.values, None, None)) is None
-    alone = Replicates(made.keys, made.values, None, None, over_folds=True)
+    made = random_refits()
+    assert over_classes(Refits(made.keys, made.values, None, None)) is None
+    alone = Refits(made.keys, made.values, None, None, over_folds=True)
     found = over_classes(alone)
     assert isinstance(over_classes(made), ClassInference)
     assert isinstance(found, FoldInference)

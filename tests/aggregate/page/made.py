@@ -36,7 +36,7 @@ def made_study(root: Path) -> Study:
     thumbnails = read_all_thumbnails(root / "thumbnails", asked.grid)
     pictures = Pictures(thumbnails, read_galleries(root / "measures", asked.grid))
     run = describe_run(params, asked.grid, root / "prepared")
-    return Study(found.scores, found.summary, found.findings, found.recommendations, found.tables, run, pictures)
+    return Study(found.scores, found.summary, found.facts, found.tables, run, pictures)
 
 
 def rename_class(measures: Path, old: str, new: str) -> None:

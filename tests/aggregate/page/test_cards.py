@@ -1,17 +1,19 @@
 import pytest
 
 from stages.aggregate.page.cards import make_cards
+from stages.aggregate.recommend.schema import Baseline
+from stages.aggregate.words.recommendation import reason
 from tests.aggregate.page.made import LAYERS, MODELS
 
 
 @pytest.fixture(scope="module")
 def cards(study):
-    return make_cards(study.recommendations, study.summary, study.scores)
+    return make_cards(study.facts.recommendations, study.summary, study.scores)
 
 
 def test_a_card_says_what_the_recommendation_says(study, cards):
     assert [card.model for card in cards] == MODELS
-    for card, found in zip(cards, study.recommendations, strict=True):
+    for card, found in zip(cards, study.facts.recommendations, strict=True):
         chosen = found.recommended
         assert card.answer == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}), step {chosen.step}"
         numbers = {name: (value, further) for name, value, further in card.numbers}
@@ -24,7 +26,7 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
 
 def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
     curves = study.scores.curves
-    for card, found in zip(cards, study.recommendations, strict=True):
+    for card, found in zip(cards, study.facts.recommendations, strict=True):
         own = curves[(curves["model"] == card.model) & (curves["fold"] == "mean") & (curves["metric"] == "nmi")]
         own = own[(own["split"] == "unseen") & (own["step"] == found.recommended.step)].sort_values("depth")
         assert [bar.share for bar in card.layers] == pytest.approx(list(own["value"] / own["value"].max()), abs=1e-4)
@@ -34,13 +36,14 @@ def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
 
 
 def test_without_a_recommendation_it_gives_the_reason(study):
-    found = study.recommendations[0].model_copy(update={"recommended": None, "reason": "no layer beats chance"})
+    nothing = {"recommended": None, "unbeaten": Baseline(name="chance", value=0.9)}
+    found = study.facts.recommendations[0].model_copy(update=nothing)
     (card,) = make_cards([found], study.summary, study.scores)
-    assert card.answer == "No recommendation: no layer beats chance."
+    assert card.answer == f"No recommendation: {reason(found)}."
     assert (card.numbers, card.layers) == ([], [])
 
 
 def test_ties_that_are_not_known_are_not_told(study):
-    found = study.recommendations[0].model_copy(update={"shortlist": [], "shortlist_scope": None})
+    found = study.facts.recommendations[0].model_copy(update={"shortlist": [], "shortlist_scope": None})
     (card,) = make_cards([found], study.summary, study.scores)
     assert card.ties == "Which layers tie with it is not known."

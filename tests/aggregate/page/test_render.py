@@ -9,7 +9,8 @@ from stages.aggregate.figures import style
 from stages.aggregate.page.images import NO_PICTURES
 from stages.aggregate.page.render import HERE, SHOWN_CARDS, render_page
 from stages.aggregate.page.scripts import script_hash, vega_bundle
-from stages.aggregate.report.verdict import verdict_of
+from stages.aggregate.render.verdict import verdict
+from stages.aggregate.words.findings import finding_texts
 from tests.aggregate.page.made import HOSTILE, METRICS
 
 SCRIPT = re.compile(r"<script([^>]*)>(.*?)</script>", flags=re.S)
@@ -49,9 +50,9 @@ def test_its_data_are_json_and_no_name_in_it_is_markup(text):
 
 def test_the_verdict_the_findings_and_every_definition_are_readable_without_scripts(study, text):
     page = unescape(SCRIPT.sub("", text))
-    assert verdict_of(study.summary, study.findings, study.recommendations) in page
+    assert verdict(study.facts) in page
     words = re.sub("</?code>", "`", page)
-    for finding in study.findings:
+    for finding in finding_texts(study.facts.findings).values():
         assert all(text in words for texts in finding.details.values() for text in texts)
         assert all(summary in words for summary in finding.summaries.values())
     data = json.loads(SCRIPT.findall(text)[0][1])
@@ -59,7 +60,8 @@ def test_the_verdict_the_findings_and_every_definition_are_readable_without_scri
 
 
 def test_more_networks_than_fit_are_one_click_away(study):
-    many = replace(study, recommendations=list(study.recommendations) * SHOWN_CARDS)
+    facts = replace(study.facts, recommendations=list(study.facts.recommendations) * SHOWN_CARDS)
+    many = replace(study, facts=facts)
     page = render_page(many)
     assert page.count('<li class="card">') == 2 * SHOWN_CARDS
     assert f"<summary>{SHOWN_CARDS} more networks</summary>" in page

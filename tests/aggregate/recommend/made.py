@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import Scores, average
-from stages.aggregate.inference.intervals import split_networks
-from stages.aggregate.inference.network_data import Gathered
+from stages.aggregate.inference.network_data import Name, NetworkData, collect_network_data
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
-from stages.aggregate.recommend.criteria import Known
+from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow, summarize
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
@@ -45,19 +44,19 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
     return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
 
-def gathered(layers: pd.DataFrame, refits: pd.DataFrame) -> tuple[list[SummaryRow], Scores, Gathered]:
+def gathered(layers: pd.DataFrame, refits: pd.DataFrame) -> tuple[list[SummaryRow], Scores, dict[Name, NetworkData]]:
     """What the aggregate stage makes of these tables."""
     scores = uncertain(average(layers, RUN))
-    networks = split_networks(layers, refits, RUN)
-    return summarize(scores, "nmi"), scores, Gathered(networks, dict.fromkeys(networks), {})
+    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, RUN)
 
 
 def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
     return collect_candidates(*gathered(layers, refits))
 
 
-def known(elsewhere=None, *, seen=None, probe=None, depths=(), **label_free) -> Known:
+def known(elsewhere=None, *, seen=None, probe=None, depths=(), **label_free) -> KnownScores:
     """What is known of a network of as many layers as the scores on the other folds have, by default five."""
     elsewhere = np.zeros((1, 2, 5)) if elsewhere is None else np.array(elsewhere, dtype=float)
     seen, probe = (None if part is None else np.array(part, dtype=float) for part in (seen, probe))
-    return Known(elsewhere, seen, probe, {name: np.array(v, dtype=float) for name, v in label_free.items()}, depths)
+    arrays = {name: np.array(values, dtype=float) for name, values in label_free.items()}
+    return KnownScores(elsewhere, seen, probe, arrays, depths)

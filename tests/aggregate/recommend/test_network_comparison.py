@@ -7,9 +7,7 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.refits import over_classes
-from stages.aggregate.recommend.network_comparison import compare_networks
-from stages.aggregate.recommend.recommend import recommend
-from stages.aggregate.tables.regret import regret_table
+from stages.aggregate.recommend.recommend import compare_networks, recommend
 from tests.aggregate.recommend import made
 
 
@@ -22,17 +20,15 @@ def two_networks(gap):
     def lower(values):
         return values - gap + noise.normal(0, 0.01, values.shape)
 
-    replicates = tuple(
+    refitted = tuple(
         replace(each, values=lower(each.values), without=lower(each.without), halves=lower(each.halves))
-        for each in first.replicates
+        for each in first.refits
     )
-    second = replace(first, row=replace(first.row, model="n"), gains=lower(first.gains), replicates=replicates)
+    second = replace(first, row=replace(first.row, model="n"), gains=lower(first.gains), refits=refitted)
     scores = made.gathered(layers, refits)[1]
-    found = recommend([first], scores, regret_table([first], made.FOLDS))[0]
-    value = float(second.means[second.steps.index(found.recommended.step), found.recommended.depth])
-    other = found.model_copy(
-        update={"model": "n", "recommended": found.recommended.model_copy(update={"value": value})}
-    )
+    found = recommend([first], scores, [])[0]
+    value = float(second.means[second.steps.index(found.best.step), found.best.depth])
+    other = found.model_copy(update={"model": "n", "best": found.best.model_copy(update={"value": value})})
     return [first, second], [found, other]
 
 
@@ -41,7 +37,7 @@ def test_the_best_network_stands_alone_and_the_other_has_the_bound_of_the_recipe
     best, other = compare_networks(networks, found)
     assert (best.model, best.behind) == ("m", None)
     step = networks[0].steps.index(found[0].recommended.step)
-    taken = [each.replicates[step].take(each.keys) for each in networks]
+    taken = [each.refits[step].take(each.keys) for each in networks]
     difference = best_of_two(over_classes(*taken), len(networks[0].keys))
     assert (other.behind.model, other.behind.scope) == ("m", "classes")
     assert other.behind.difference == pytest.approx(difference.value)

@@ -6,19 +6,14 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import best_of_two, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
-from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommend.candidates import collect_candidates
-from stages.aggregate.recommend.recommend import recommend
-from stages.aggregate.tables.regret import JOINT, LAYERS, regret_table
+from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.schema import Missing
 from tests.aggregate.recommend import made
 
 
 def of_tables(layers, refits):
     """The recommendations of both datasets, and the regrets that stand in them."""
-    summary, scores, known = made.gathered(layers, refits)
-    candidates = collect_candidates(summary, scores, known)
-    regrets = regret_table(candidates, made.FOLDS)
-    return recommend(candidates, scores, regrets), regrets
+    return recommend_all(*made.gathered(layers, refits))
 
 
 def separated(seed, pixels=0.0, **tables):
@@ -44,13 +39,15 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
     assert best.value == pytest.approx(means[step, name])
     assert (best.parameters, best.parameters_share) == (10 * (best.depth + 1), pytest.approx((best.depth + 1) / 5))
     assert (best.operations, best.operations_share) == (1000 * (best.depth + 1) ** 2, (best.depth + 1) ** 2 / 25)
-    assert not any("Multiply-adds" in note for note in found.notes)
+    assert found.missing == []
     assert found.candidate_steps == [0, 50]
-    joint = regrets[(regrets["dataset"] == "d") & (regrets["fold"] == "mean")].set_index(["candidates", "criterion"])
-    assert {each.criterion: each.layers for each in found.regret} == pytest.approx(joint["regret"][LAYERS].to_dict())
-    assert {each.criterion: each.layers_and_checkpoints for each in found.regret} == pytest.approx(
-        joint["regret"][JOINT].to_dict()
-    )
+    for among in ("layers", "layers_and_checkpoints"):
+        means = {
+            row.criterion: row.regret
+            for row in regrets
+            if (row.dataset, row.fold, row.candidates) == ("d", "mean", among)
+        }
+        assert {each.criterion: getattr(each, among) for each in found.regret} == pytest.approx(means)
 
 
 def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
@@ -98,14 +95,13 @@ def test_unknown_costs_are_none():
     (found, _), _ = of_tables(layers.assign(operations=0, parameters=0), refits)
     for each in (found.recommended, *found.shortlist):
         assert (each.parameters, each.parameters_share, each.operations, each.operations_share) == (None,) * 4
-    assert "Multiply-adds are not known." in found.notes
+    assert found.missing == [Missing.OPERATIONS]
 
 
 def test_a_network_that_raw_pixels_beat_gets_no_recommendation():
     (found, _), _ = of_tables(*separated(0, pixels=0.99))
-    assert (found.recommended, found.caveat, found.shortlist) == (None, None, [])
-    assert found.reason.startswith("no layer beats raw pixels (NMI 0.")
-    assert found.reason.endswith(" at best, raw pixels 0.990)")
+    assert (found.recommended, found.doubtful, found.shortlist) == (None, False, [])
+    assert (found.unbeaten.name, found.unbeaten.value) == ("raw pixels", pytest.approx(0.99))
 
 
 def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
@@ -113,7 +109,7 @@ def test_a_network_not_shown_to_beat_raw_pixels_is_recommended_with_a_caveat():
     for below, doubtful in ((0.001, True), (best, False)):
         (found, _), _ = of_tables(*separated(0, pixels=best - below))
         assert found.recommended.value == pytest.approx(best)
-        assert (found.caveat is not None) == doubtful
+        assert found.doubtful == doubtful
 
 
 def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():
@@ -123,7 +119,7 @@ def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():
         (found, _), _ = of_tables(layers, refits.head(0))
         assert (found.recommended is not None) == beaten
         assert (found.regret, found.shortlist_scope, found.fine_tuning) == ([], None, None)
-        assert found.notes[0].startswith("No regret is known: the score was not fitted again")
+        assert found.missing == [Missing.HALVES]
 
 
 def test_a_network_at_chance_gets_no_recommendation():
@@ -131,11 +127,9 @@ def test_a_network_at_chance_gets_no_recommendation():
     layers = layers[layers["layer"] != "pixels"].assign(chance=1.0)
     (found, _), _ = of_tables(layers, refits[refits["layer"] != "pixels"])
     assert found.pixels is None
-    assert found.reason.startswith("no layer beats chance (NMI ")
+    assert (found.unbeaten.name, found.unbeaten.value) == ("chance", 1.0)
 
 
 def test_what_is_not_measured_is_noted():
     (found, _), _ = of_tables(*made.tables(0))
-    lacking = ("intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette")
-    a, b, c, d = map(metric_name, lacking)
-    assert found.notes[-1] == f"Not measured without labels: {a}, {b}, {c} and {d}."
+    assert found.unmeasured == ["intrinsic_dimension", "participation_ratio", "start_agreement", "cluster_silhouette"]

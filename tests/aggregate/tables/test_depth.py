@@ -1,11 +1,11 @@
 import pytest
 
-from stages.aggregate.tables.depth import DEPTH_COLUMNS, last_step
+from stages.aggregate.tables.depth import DEPTH_COLUMNS, depth_table
 from tests.aggregate.tables.scored import averaged, scored
 
 
-def test_the_last_step_of_every_curve_with_relative_depth(scores):
-    points = last_step(scores)
+def test_the_depth_table_of_every_curve_with_relative_depth(scores):
+    points = depth_table(scores)
     assert set(points["step"]) == {10}
     unseen = points[points["split"] == "unseen"]
     assert list(unseen["relative_depth"]) == [0.0, 0.5, 1.0]
@@ -15,14 +15,14 @@ def test_the_last_step_of_every_curve_with_relative_depth(scores):
 
 def test_a_score_of_which_neither_end_is_better_is_a_curve():
     scores = averaged(scored("nmi", [0.1, 0.2]), scored("intrinsic_dimension", [3.0, 2.0], "neither"))
-    assert list(last_step(scores)["metric"]) == ["nmi", "nmi", "intrinsic_dimension", "intrinsic_dimension"]
+    assert list(depth_table(scores)["metric"]) == ["nmi", "nmi", "intrinsic_dimension", "intrinsic_dimension"]
 
 
 def test_matched_splits_make_no_points_whatever_their_step():
     seen, unseen = scored("nmi", [0.6, 0.7]), scored("nmi", [0.5])
     for step in (0, 10):
         matched = [seen.assign(split="seen_matched", step=step), unseen.assign(split="unseen_matched", step=step)]
-        points = last_step(averaged(scored("nmi", [0.1, 0.3]), *matched))
+        points = depth_table(averaged(scored("nmi", [0.1, 0.3]), *matched))
         assert points["value"].tolist() == [0.1, 0.3]
         assert set(points["split"]) == {"unseen"}
         assert tuple(points.columns) == tuple(DEPTH_COLUMNS)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.tables.steps import STEPS_COLUMNS, follow_steps
+from stages.aggregate.tables.steps import STEPS_COLUMNS, steps_table
 from tests.aggregate.tables.scored import averaged, scored
 
 
 def test_both_published_ways_of_choosing_a_layer_over_steps(scores):
-    steps = follow_steps(scores)
+    steps = steps_table(scores)
     assert list(steps.columns) == list(STEPS_COLUMNS)
     assert list(steps["best_layer"]) == ["a", "b"]
     assert list(steps["unseen"]) == pytest.approx([0.6, 0.55])
@@ -19,11 +19,11 @@ def test_both_published_ways_of_choosing_a_layer_over_steps(scores):
 
 def test_where_lower_is_better_the_minimum_is_chosen_at_every_step():
     scores = averaged(scored("nmi", [0.1, 0.2]), scored("collapse", [3.0, 2.0, 5.0], "lower"))
-    assert follow_steps(scores).iloc[1]["best_layer"] == "b"
+    assert steps_table(scores).iloc[1]["best_layer"] == "b"
 
 
 def test_a_score_without_any_finite_value_has_steps_without_a_layer():
-    steps = follow_steps(averaged(scored("nmi", [0.3, 0.2]), scored("ami", [np.nan, np.nan]))).set_index("metric")
+    steps = steps_table(averaged(scored("nmi", [0.3, 0.2]), scored("ami", [np.nan, np.nan]))).set_index("metric")
     assert np.isnan(steps.loc["ami", "unseen"])
     assert steps.loc["ami", "best_layer"] == ""
 
@@ -31,4 +31,4 @@ def test_a_score_without_any_finite_value_has_steps_without_a_layer():
 def test_matched_splits_of_a_later_step_make_no_steps():
     seen, unseen = scored("nmi", [0.3, 0.7]), scored("nmi", [0.5, 0.1])
     matched = [seen.assign(split="seen_matched", step=10), unseen.assign(split="unseen_matched", step=10)]
-    assert follow_steps(averaged(scored("nmi", [0.1, 0.3]), *matched))["step"].tolist() == [0]
+    assert steps_table(averaged(scored("nmi", [0.1, 0.3]), *matched))["step"].tolist() == [0]

@@ -4,18 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.curves import average
+from stages.aggregate.curves import average, without_best
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.tables.summary import (
     SUMMARY_COLUMNS,
     read_summary,
     summarize,
     summary_table,
-    without_best,
 )
 from stages.shared.files.csv_table import write_table
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import typed
+from tests.aggregate.networks import ONE_FOLD, network
 from tests.aggregate.synthetic import uncertain
 from tests.aggregate.tables.scored import averaged, scored
 from tests.aggregate.test_curves import point
@@ -171,3 +172,23 @@ def test_matched_splits_stand_beside():
     scores = averaged(scored("nmi", [0.1, 0.3]), *matched)
     row = summarize(scores, "nmi")[0]
     assert (row.seen_matched, row.unseen_matched) == (0.7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("better", "unseen", "unbeaten"),
+    [("higher", 0.4, None), ("higher", 0.3, "raw pixels"), ("lower", 0.25, None), ("lower", 0.4, "raw pixels")],
+)
+def test_raw_pixels_are_the_level_to_beat_in_the_scores_own_direction(better, unseen, unbeaten):
+    row = network(baseline=0.3, chance=None, better=better)
+    assert row.unbeaten_by(unseen) == (None if unbeaten is None else (unbeaten, 0.3))
+
+
+def test_chance_is_named_where_raw_pixels_are_beaten_or_unknown():
+    assert network(baseline=0.1, chance=0.2).unbeaten_by(0.2) == ("chance", 0.2)
+    assert network(baseline=None, chance=0.25).unbeaten_by(0.2) == ("chance", 0.25)
+
+
+def test_bounds_are_those_of_one_scope():
+    assert network().lead_bounds("images") == Lead(0.1, 0.18)
+    assert network(**ONE_FOLD).lead_bounds("classes") is None
+    assert (network().interval("classes"), network(**ONE_FOLD).interval("classes")) == ((0.31, 0.47), None)

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.contrasts import Estimate, Inference
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
     cross_fitted_lead,
     cross_fitted_lead_on_halves,
-    for_one_choice,
     layer_estimates,
     ties,
 )
@@ -135,7 +134,8 @@ def _one_choice(build: Callable[[int], Inference | None], values: Any, folds: in
     for r in range(len(values)):
         inference, other = build(r), values[(r + 1) % len(values), 0].mean(axis=0)
         for estimate, value in zip((layer_estimates(inference) or []) if inference else [], other, strict=False):
-            low, high = for_one_choice(estimate, folds).interval()
+            one = Estimate(estimate.value, estimate.standard_error * np.sqrt(folds + 1), estimate.df)
+            low, high = one.interval()
             holds.append(low <= value <= high)
     return {"one choice": _share(holds)}
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from stages.aggregate.recommend.schema import Recommendation, write_recommendations
+from stages.aggregate.facts import Facts, write_facts
+from stages.aggregate.recommend.schema import Baseline, Recommendation
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
 from stages.commands.cut.which_layer import choose_layer
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.files.csv_table import write_table
 from stages.shared.runtime.errors import UserError
-from tests.aggregate.report import recommended
+from tests.aggregate import recommended
 from tests.commands.cut.finished import finish_cell
 
 ROW: dict[str, Any] = {
@@ -41,7 +42,7 @@ def _record(**changes: Any) -> Recommendation:
 
 
 def recommend(folder: Path, **changes: Any) -> Path:
-    write_recommendations(folder / "recommendation.json", [_record(model="large"), _record(**changes)])
+    write_facts(folder, Facts([_record(model="large"), _record(**changes)], []))
     return folder
 
 
@@ -78,16 +79,18 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
         choose_layer(store, "blocks.O", tmp_path)
     with pytest.raises(UserError, match="'pixels' must be recommended, best, last"):
         choose_layer(store, "pixels", tmp_path)
-    with pytest.raises(UserError, match=r"recommendation\.json: must be a list of recommendations, found no file"):
+    with pytest.raises(UserError, match=r"facts\.json: must be the facts of a finished workflow, found no file"):
         choose_layer(store, "recommended", tmp_path)
     with pytest.raises(UserError, match=r"summary\.csv: must be a summary, found no file"):
         choose_layer(store, "best", tmp_path)
     with pytest.raises(UserError, match=r"summary\.csv must say which layer of trees, tiny"):
         choose_layer(store, "best", write_summary(tmp_path, {"model": "large"}))
-    with pytest.raises(UserError, match=r"recommendation\.json must say which layer of trees, tiny"):
+    with pytest.raises(UserError, match=r"facts\.json must say which layer of trees, tiny"):
         choose_layer(store, "recommended", recommend(tmp_path, dataset="shrubs"))
-    nothing = recommend(tmp_path, recommended=None, reason="raw pixels are better")
-    with pytest.raises(UserError, match="no layer of trees, tiny is recommended: raw pixels are better; name one"):
+    nothing = recommend(tmp_path, recommended=None, unbeaten=Baseline(name="raw pixels", value=0.5))
+    with pytest.raises(
+        UserError, match="no layer of trees, tiny is recommended: no layer beats raw pixels .*; name one"
+    ):
         choose_layer(store, "recommended", nothing)
     with pytest.raises(UserError, match=r"'stage\.9', which the results name, is not in the embedding store"):
         choose_layer(store, "best", write_summary(tmp_path, {"best_layer": "stage.9"}))

@@ -1,0 +1,175 @@
+"""Finding (i), "high accuracy on seen classes does not imply generalization": the rule.
+
+The claim denies an implication, so one counter-example shows it, and pairs of networks that agree show nothing. A
+counter-example is a pair of accurate networks of which the first is at least as accurate as the second and has a worse
+g. The claim is therefore never "not supported": without a counter-example it is said what would have been seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scipy.stats import t as student
+
+from stages.aggregate.findings.status import Reason, Status
+from stages.aggregate.inference.contrasts import LEVEL, Estimate
+
+MARGIN = 0.05
+"""Accuracy below the best network's up to which a network counts as accurate."""
+
+TOLERANCE = 0.01
+"""Accuracy that the first network of a counter-example may lack."""
+
+POWER = 0.8
+"""Probability with which a difference "would have been seen"."""
+
+
+@dataclass(frozen=True)
+class NetworkAccuracy:
+    """How accurate one network is on seen classes.
+
+    Attributes:
+        name: of the network.
+        to_best: its accuracy less that of the most accurate network; None of that one itself.
+        over_pixels: its accuracy less that of a linear probe on raw pixels; None where that was not measured, and then
+            not asked for.
+    """
+
+    name: str
+    to_best: Estimate | None
+    over_pixels: Estimate | None
+
+
+@dataclass(frozen=True)
+class NetworkPair:
+    """Two networks compared.
+
+    Attributes:
+        first, second: their names.
+        accuracy: the first's less the second's.
+        g: the first's less the second's, turned so that a positive difference is better.
+    """
+
+    first: str
+    second: str
+    accuracy: Estimate
+    g: Estimate
+
+    def reversed(self) -> "NetworkPair":
+        """The same pair, the second network first."""
+        return NetworkPair(self.second, self.first, self.accuracy.reversed(), self.g.reversed())
+
+
+@dataclass(frozen=True)
+class AccuracyEvidence:
+    """Accuracies of all networks in one scope: other classes and training, or these classes and trained networks.
+
+    Attributes:
+        networks: at least one.
+        pairs: of any two of them, in either order.
+    """
+
+    networks: Sequence[NetworkAccuracy]
+    pairs: Sequence[NetworkPair]
+
+
+@dataclass(frozen=True)
+class AccuracyResult:
+    """What one scope's evidence says.
+
+    Attributes:
+        in_scope: names of the accurate networks.
+        out_of_scope: the others, and why.
+        counter_examples: pairs, the more accurate network first, the largest difference in g first.
+        comparable: number of ordered pairs of which the first is shown to be at least as accurate.
+        detectable: smallest difference in g that would have been seen, with `POWER`, in each of these; None of none.
+        level: one-sided confidence level of each bound, after Bonferroni over ordered pairs.
+    """
+
+    in_scope: tuple[str, ...]
+    out_of_scope: dict[str, Reason]
+    counter_examples: tuple[NetworkPair, ...]
+    comparable: int
+    detectable: float | None
+    level: float
+
+
+@dataclass(frozen=True)
+class AccuracyFinding:
+    """The finding.
+
+    Attributes:
+        status: `SHOWN` for other classes, `SHOWN_HERE`, `NO_COUNTER_EXAMPLE` or `UNKNOWN`.
+        classes: about other classes and training again; None with fewer than three folds.
+        images: about these classes and trained networks; None without halves.
+    """
+
+    status: Status
+    classes: AccuracyResult | None
+    images: AccuracyResult | None
+
+    @property
+    def deciding(self) -> AccuracyResult | None:
+        """The scope that the status is about: the wider one, unless only the narrower one has a counter-example."""
+        if self.status == Status.SHOWN_HERE:
+            return self.images
+        results = [result for result in (self.classes, self.images) if result is not None]
+        return next((result for result in results if len(result.in_scope) > 1), results[0] if results else None)
+
+
+def judge_accuracy(
+    classes: AccuracyEvidence | None, images: AccuracyEvidence | None, *, margin: float = MARGIN
+) -> AccuracyFinding:
+    """Rule on the claim from the evidence of both scopes.
+
+    Args:
+        classes: about other classes and training again, of three folds or more.
+        images: about these classes and trained networks.
+        margin: accuracy below the best network's up to which a network counts as accurate.
+    """
+    results = [None if evidence is None else _judge(evidence, margin) for evidence in (classes, images)]
+    return AccuracyFinding(_status(*results), *results)
+
+
+def _status(classes: AccuracyResult | None, images: AccuracyResult | None) -> Status:
+    if classes is not None and classes.counter_examples:
+        return Status.SHOWN
+    if images is not None and images.counter_examples:
+        return Status.SHOWN_HERE
+    judged = any(result is not None and len(result.in_scope) > 1 for result in (classes, images))
+    return Status.NO_COUNTER_EXAMPLE if judged else Status.UNKNOWN
+
+
+def _judge(evidence: AccuracyEvidence, margin: float) -> AccuracyResult:
+    reasons = {network.name: _why_out(network, margin) for network in evidence.networks}
+    inside = tuple(name for name, reason in reasons.items() if reason is None)
+    level = 1 - (1 - LEVEL) / max(1, len(inside) * (len(inside) - 1))
+    comparable = [pair for pair in _ordered(evidence.pairs, inside) if pair.accuracy.lower(level) > -TOLERANCE]
+    counter_examples = [pair for pair in comparable if pair.g.upper(level) < 0]
+    return AccuracyResult(
+        in_scope=inside,
+        out_of_scope={name: reason for name, reason in reasons.items() if reason is not None},
+        counter_examples=tuple(sorted(counter_examples, key=lambda pair: pair.g.value)),
+        comparable=len(comparable),
+        detectable=max((_detectable(pair.g, level) for pair in comparable), default=None),
+        level=level,
+    )
+
+
+def _why_out(network: NetworkAccuracy, margin: float) -> Reason | None:
+    if network.to_best is not None and network.to_best.lower() < -margin:
+        return Reason.LESS_ACCURATE
+    if network.over_pixels is not None and network.over_pixels.lower() <= 0:
+        return Reason.PIXELS_AS_ACCURATE
+    return None
+
+
+def _ordered(pairs: Sequence[NetworkPair], inside: tuple[str, ...]) -> Iterator[NetworkPair]:
+    for pair in pairs:
+        if pair.first in inside and pair.second in inside:
+            yield from (pair, pair.reversed())
+
+
+def _detectable(g: Estimate, level: float) -> float:
+    """Difference whose bound at this level excludes 0 with the probability `POWER`."""
+    unit = replace(g, value=0.0)
+    return unit.upper(level) + g.standard_error * float(student.ppf(POWER, g.df))

@@ -1,0 +1,225 @@
+"""Judge the findings on every dataset from its networks' measured data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.curves import CURVE, MEAN, Scores, spearman
+from stages.aggregate.findings.accuracy_rule import (
+    AccuracyEvidence,
+    AccuracyFinding,
+    NetworkAccuracy,
+    NetworkPair,
+    judge_accuracy,
+)
+from stages.aggregate.findings.facts import (
+    Correlation,
+    Course,
+    DatasetFindings,
+    DepthFinding,
+    FineTuningFinding,
+    TrainingCourse,
+)
+from stages.aggregate.inference.accuracy import difference_over_folds, difference_over_images
+from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
+from stages.aggregate.inference.intervals import point_keys
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two
+from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.per_image_scores import ByFold
+from stages.aggregate.inference.refits import MIN_FOLDS, Refits, infer, over_classes, over_images
+from stages.aggregate.tables.summary import SummaryRow
+from stages.shared.embeddings.split_names import UNSEEN
+
+Infer = Callable[..., Inference | None]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network on one dataset.
+
+    Attributes:
+        row: its main row.
+        data: its measured data.
+        last: the main score of its layers at the last step; None where a value is missing.
+        first: the same at step 0; None where there is no step 0, or no later one.
+        with_pixels: `last` with the raw pixels after the layers; None where they were not measured.
+        head, pixels: accuracies of its own head, and of the linear probe on raw pixels.
+    """
+
+    row: SummaryRow
+    data: NetworkData
+    last: Refits | None
+    first: Refits | None
+    with_pixels: Refits | None
+    head: "Accuracies"
+    pixels: "Accuracies"
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """One classifier's accuracy: by fold and seed, (J, S), None where it has none; and by test image."""
+
+    by_cell: Float64 | None
+    by_image: ByFold
+
+
+Difference = Callable[[Accuracies, Accuracies], Estimate | None]
+
+
+def collect_findings(
+    summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData], steps: pd.DataFrame, margin: float
+) -> list[DatasetFindings]:
+    """Judge the findings, dataset by dataset.
+
+    Args:
+        summary: rows of summary.csv.
+        scores: curves averaged over seeds and folds.
+        networks: the measured data of each network.
+        steps: steps.csv, for accuracy and g over training; may be empty.
+        margin: accuracy below the best network's up to which a network counts as accurate.
+    """
+    findings = []
+    for dataset in dict.fromkeys(row.dataset for row in summary):
+        rows = [row for row in summary if row.main and row.dataset == dataset]
+        of_dataset = [_network(row, scores, networks[row.dataset, row.model]) for row in rows]
+        accuracy = _judge_accuracy(of_dataset, margin)
+        findings.append(
+            DatasetFindings(
+                rows=rows,
+                fold_rows=[row for row in single_folds(summary) if row.dataset == dataset],
+                accuracy=accuracy,
+                depth=[_depth(network) for network in of_dataset],
+                fine_tuning=[_fine_tuning(network) for network in of_dataset if network.last and network.first],
+                correlations=correlate(rows, accuracy),
+                training=[course for row in rows if (course := follow_training(row, steps)) is not None],
+            )
+        )
+    return findings
+
+
+def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
+    """Rows of summary.csv of the main score and pooling on single folds; none where there is one fold alone."""
+    curves = {(row.dataset, row.model, row.pooling, row.metric) for row in summary if row.main and row.n_folds > 1}
+    return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
+
+
+def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
+    curve = scores.curves
+    curve = curve[(curve["dataset"] == row.dataset) & (curve["model"] == row.model) & (curve["fold"] == MEAN)]
+    curve = curve[curve["main"] & (curve["metric"] == row.metric) & (curve["split"] == UNSEEN)]
+    keys = point_keys(curve[curve["step"] == row.step].sort_values("depth"))
+    last = data.at(row.metric, row.step)
+    first = data.at(row.metric, 0) if row.step > 0 and (curve["step"] == 0).any() else None
+    images, pixels = data.images, data.pixels
+    return Network(
+        row=row,
+        data=data,
+        last=last and last.take(keys),
+        first=first and first.take(keys),
+        with_pixels=last.take([*keys, pixels]) if last and pixels else None,
+        head=Accuracies(data.accuracies, images.accuracy if images else {}),
+        pixels=Accuracies(data.pixel_accuracies(row.step), images.pixels if images else {}),
+    )
+
+
+def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
+    judged = [network for network in networks if network.head.by_cell is not None]
+    several = bool(judged) and judged[0].head.by_cell is not None and len(judged[0].head.by_cell) >= MIN_FOLDS
+    by_classes = _accuracies(judged, _over_folds, over_classes) if several else None
+    return judge_accuracy(by_classes, _accuracies(judged, _over_images, over_images), margin=margin)
+
+
+def _accuracies(networks: Sequence[Network], difference: Difference, infer_scope: Infer) -> AccuracyEvidence | None:
+    """Compare all networks in one scope; None where that scope's refits or images are missing."""
+    best = max(networks, key=lambda network: float(np.mean(network.head.by_cell)), default=None)  # type: ignore[arg-type]
+    pairs = [_pair(first, second, difference, infer_scope) for first, second in combinations(networks, 2)]
+    known = [pair for pair in pairs if pair is not None]
+    if best is None or len(known) < len(pairs):
+        return None
+    accurate = [
+        NetworkAccuracy(
+            name=network.row.model,
+            to_best=None if network is best else difference(network.head, best.head),
+            over_pixels=difference(network.head, network.pixels),
+        )
+        for network in networks
+    ]
+    return AccuracyEvidence(accurate, known)
+
+
+def _pair(first: Network, second: Network, difference: Difference, infer_scope: Infer) -> NetworkPair | None:
+    accuracy = difference(first.head, second.head)
+    g = _difference_of_g(first.last, second.last, infer_scope, first.row)
+    return None if accuracy is None or g is None else NetworkPair(first.row.model, second.row.model, accuracy, g)
+
+
+def _difference_of_g(
+    first: Refits | None, second: Refits | None, infer_scope: Infer, row: SummaryRow
+) -> Estimate | None:
+    """By how much the first's best layer beats the second's; None where the scope lacks refits of either."""
+    inference = infer_scope(first, second) if first and second else None
+    return None if inference is None or first is None else best_of_two(inference, len(first.keys), better=row.direction)
+
+
+def _over_folds(first: Accuracies, second: Accuracies) -> Estimate | None:
+    if first.by_cell is None or second.by_cell is None:
+        return None
+    return difference_over_folds(first.by_cell, second.by_cell)
+
+
+def _over_images(first: Accuracies, second: Accuracies) -> Estimate | None:
+    folds = [first.by_image[fold] - second.by_image[fold] for fold in first.by_image if fold in second.by_image]
+    return difference_over_images(folds) if folds and len(folds) == len(first.by_image) else None
+
+
+def _depth(network: Network) -> DepthFinding:
+    row, over_pixels = network.row, None
+    for inference in infer(network.with_pixels).values() if network.with_pixels else ():
+        over_pixels = over_pixels or best_against(inference, better=row.direction)
+    in_scope = over_pixels is None or over_pixels.low > 0
+    return DepthFinding(row.model, row.lead_bounds("classes"), row.lead_bounds("images"), in_scope)
+
+
+def _fine_tuning(network: Network) -> FineTuningFinding:
+    row = network.row
+    classes, images = (
+        _difference_of_g(network.last, network.first, infer_scope, row) for infer_scope in (over_classes, over_images)
+    )
+    accuracy = None if row.accuracy is None or row.accuracy_chance is None else (row.accuracy_chance, row.accuracy)
+    return FineTuningFinding(row.model, classes, images, accuracy)
+
+
+def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:
+    """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
+    judged = sorted((row for row in rows if row.accuracy is not None), key=lambda row: -(row.accuracy or 0))
+    names = finding.deciding.in_scope if finding.deciding else ()
+    accurate = [row for row in judged if row.model in names]
+    groups = [judged, accurate] if len(accurate) < len(judged) else [judged]
+    correlations = []
+    for group in groups if len(judged) > 1 else []:
+        sign = -1 if group and group[0].lower_is_better else 1
+        accuracies, g = pd.Series([row.accuracy for row in group]), pd.Series([sign * row.unseen for row in group])
+        value = spearman(accuracies, g) if len(group) > 2 else np.nan
+        if not np.isnan(value):
+            correlations.append(Correlation(value, len(group)))
+    return correlations
+
+
+def follow_training(row: SummaryRow, steps: pd.DataFrame) -> TrainingCourse | None:
+    """Describe a network over training; None of one that was measured at a single step."""
+    own = steps[np.logical_and.reduce([steps[key] == getattr(row, key) for key in CURVE])].sort_values("step")
+    if len(own) < 2:
+        return None
+    ends = int(own["step"].iloc[0]), int(own["step"].iloc[-1])
+    return TrainingCourse(row.model, ends, _course(own, "accuracy"), _course(own, "unseen"))
+
+
+def _course(rows: pd.DataFrame, column: str) -> Course | None:
+    known = rows[rows[column].notna()]
+    if known.empty:
+        return None
+    first, last = known.iloc[0], known.iloc[-1]
+    return Course(int(first["step"]), float(first[column]), int(last["step"]), float(last[column]))

@@ -1,0 +1,50 @@
+"""Write data/results (docs/results.md describes each file)."""
+
+from pathlib import Path
+
+from stages.aggregate.facts import write_facts
+from stages.aggregate.figures.draw import Drawn, draw_figures
+from stages.aggregate.page.images import NO_PICTURES, Pictures
+from stages.aggregate.page.provenance import Run
+from stages.aggregate.page.render import Study, write_page
+from stages.aggregate.recommend.regret import summarize_regrets
+from stages.aggregate.render.json_files import findings_json, recommendations_json, write_json
+from stages.aggregate.render.summary import latex, markdown
+from stages.aggregate.result_files import finish_results
+from stages.aggregate.results import Results
+from stages.aggregate.tables.all_tables import write_tables
+from stages.aggregate.tables.metrics_json import write_metrics
+from stages.aggregate.words.summary import closing_note
+from stages.shared.tables.metric_table import write_records
+
+
+def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO_PICTURES) -> str:
+    """Write every file of data/results.
+
+    Args:
+        out: the folder; made if missing.
+        results: what to write.
+        run: what was run.
+        pictures: what the page shows of the images.
+
+    Returns:
+        What was written, for the closing line.
+    """
+    write_records(out / "layers.csv", results.layers)
+    write_tables(out, results.tables)
+    write_facts(out, results.facts)
+    write_json(out / "findings.json", findings_json(results.facts.findings))
+    write_json(out / "recommendation.json", recommendations_json(results.facts.recommendations))
+    write_metrics(out / "metrics.json", results.summary)
+    recommended = [found for found in results.facts.recommendations if found.recommended is not None and found.regret]
+    regret = summarize_regrets(results.regrets, [(found.dataset, found.model) for found in recommended])
+    (out / "summary.md").write_text(markdown(results.summary, results.facts, regret), encoding="utf-8")
+    (out / "summary.tex").write_text(latex(results.summary), encoding="utf-8")
+    drawn = Drawn(results.scores, results.summary, results.facts.findings, results.tables, run.models)
+    n_figures = draw_figures(out, drawn)
+    study = Study(results.scores, results.summary, results.facts, results.tables, run, pictures)
+    size = write_page(out / "report.html", study)
+    finish_results(out)
+    scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
+    note = closing_note(results.without_images, results.without_refits, results.without_best)
+    return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"

@@ -1,0 +1,128 @@
+"""Numbers, intervals, layers and lists as text, alike in the verdict, the findings, the documents and the figures."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from wcwidth import clip, wcswidth, wrap
+
+MISSING = "–"
+
+
+def number(value: float | None, sd: float | None = None, form: str = "{} ± {}") -> str:
+    """Write a value with three decimals and its standard deviation, if there is one; an en dash for a missing value."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return decimals(value) if sd is None or math.isnan(sd) else form.format(decimals(value), decimals(sd))
+
+
+def decimals(value: float, *, sign: bool = False) -> str:
+    """Write three decimals, and no minus before zero."""
+    rounded = round(float(value), 3) + 0.0
+    return f"{rounded:+.3f}" if sign else f"{rounded:.3f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Write `[low, high]`; nothing where an end is missing."""
+    return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
+
+
+def estimate(
+    value: float | None, low: float | None, high: float | None, *, sd: float | None = None, sign: bool = False
+) -> str:
+    """Write a value, its standard deviation and its interval; an en dash for a missing value."""
+    if value is None:
+        return MISSING
+    spread = "" if sd is None else f" ± {decimals(sd)}"
+    return f"{decimals(value, sign=sign)}{spread} {interval(low, high)}".rstrip()
+
+
+def percent(share: float) -> str:
+    """Write a share as whole percents, a small one as `under 1 %`."""
+    return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
+
+
+def place(depth: int, last_depth: int) -> str:
+    """Count a layer from 1 at the input side: `8 of 9`; depth counts from 0."""
+    return f"{depth + 1} of {last_depth + 1}"
+
+
+def layers(depths: Iterable[int]) -> str:
+    """Name layers of ascending depths by number, from 1: `layer 3`, `layers 1, 3-5 and 8`."""
+    numbers = [depth + 1 for depth in depths]
+    return f"layer{'s' if len(numbers) > 1 else ''} {_runs(numbers)}"
+
+
+def capitalized(text: str) -> str:
+    """Write a text with a capital, as a sentence starts."""
+    return text[:1].upper() + text[1:]
+
+
+def plural(count: int, what: str) -> str:
+    """Count things: `1 network`, `2 networks`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def span(values: Iterable[float | None]) -> str:
+    """Write the smallest and the largest known value, once where they look alike."""
+    known = [value for value in values if value is not None]
+    return " to ".join(dict.fromkeys([decimals(min(known)), decimals(max(known))]))
+
+
+def at_last_step(steps: Iterable[int]) -> str:
+    """At which step scores were taken: `step 100`, or where networks differ `the last step (0 or 100)`."""
+    known = sorted(set(steps))
+    return f"step {known[0]}" if len(known) == 1 else f"the last step ({' or '.join(map(str, known))})"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def consecutive(numbers: Iterable[int]) -> list[list[int]]:
+    """Split ascending whole numbers into runs without a gap."""
+    groups: list[list[int]] = []
+    for value in numbers:
+        if groups and value == groups[-1][-1] + 1:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return groups
+
+
+def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
+    """Shorten layer names for an axis: drop the dotted prefix they share, cut the middle of what is still too long."""
+    names = [name.partition("@")[0] for name in layers]
+    parts = [name.split(".") for name in names]
+    shared = 0
+    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+        shared += 1
+    return [shorten(".".join(p[shared:]), limit) for p in parts] if len(names) > 1 else [shorten(names[0], limit)]
+
+
+def wrapped(text: str, width: int) -> str:
+    """Fill lines of so many terminal columns, but leave `[0.1, 0.2]` and `95 %` whole, and control codes harmless."""
+    whole = re.sub(r"(\[\S+,|\d) (?=\S+\]|%)", "\\1\N{NO-BREAK SPACE}", harmless(text))
+    lines = wrap(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def harmless(text: str) -> str:
+    r"""Write what a terminal would obey, or does not show, as an escape: `\x1b`, `\u202e`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut the middle of a text that takes more than `limit` columns, of which a wide character takes two."""
+    columns = wcswidth(text)
+    if columns <= limit:
+        return text
+    tail = (limit - 1) // 2
+    return f"{clip(text, 0, limit - 1 - tail).rstrip()}…{clip(text, columns - tail, columns).lstrip()}"
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """Name ascending whole numbers by their runs: `3`, `3 and 5`, `1, 3-5 and 8`."""
+    spelled = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in consecutive(numbers)]
+    return joined([text for run in spelled for text in run])

@@ -1,0 +1,124 @@
+"""From tables to findings: two accurate networks of different g, and an inaccurate one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.curves import average
+from stages.aggregate.findings.collect import collect_findings, single_folds
+from stages.aggregate.findings.status import Reason, Status
+from stages.aggregate.inference.intervals import add_uncertainty
+from stages.aggregate.inference.layer_comparison import best_of_two
+from stages.aggregate.inference.network_data import collect_network_data
+from stages.aggregate.inference.other_classes import FoldScores, class_inference
+from stages.aggregate.inference.per_image_scores import ImageScores
+from stages.aggregate.inference.refits import Refits
+from stages.aggregate.tables.steps import steps_table
+from stages.aggregate.tables.summary import summarize
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import HEAD
+from tests.aggregate.inference.refit_frames import as_frames, random_refits
+from tests.aggregate.networks import network, single_fold
+
+ACCURACY = {"poor": 0.91, "rich": 0.90, "weak": 0.3}
+LIFT = {"poor": 0.0, "rich": 0.3, "weak": 0.1}
+
+
+def made(model, folds=4, step=100):
+    """Four layers, lower by 0.1 at step 0, and the raw pixels at 0.2."""
+    base = random_refits(J=folds, seed=sum(map(ord, model)) + step, spread=0.005)
+    lift = np.array([LIFT[model] - 0.1 * (step == 0)] * 4)
+    parts = [part + lift for part in (base.values, base.without, base.halves)]
+    pixels = [np.concatenate([part, part[..., :1] * 0 + 0.2], axis=-1) for part in parts]
+    return Refits((*base.keys, ("pixels", "none")), *pixels)
+
+
+def tables(model, folds=4):
+    """Scores at step 0 and at the last step; the head's accuracy at the last."""
+    frames = [as_frames(made(model, folds, step), model=model, step=step) for step in (0, 100)]
+    layers, refits = (pd.concat(both) for both in zip(*frames, strict=True))
+    for table in (layers, refits):
+        table.loc[table["layer"] == "pixels", "depth"] = -1
+    head = layers[(layers["depth"] == 0) & (layers["step"] == 100)]
+    head = head.assign(layer=HEAD, depth=None, pooling="", metric="accuracy", split="test", value=ACCURACY[model])
+    return pd.concat([layers, head]).astype({"depth": "Int64"}), refits
+
+
+def right(model):
+    """The same 400 test images in every fold."""
+    ids = [f"test/{i}" for i in range(400)]
+    correct = np.arange(400) % 100 < 100 * ACCURACY[model]  # whatever one gets right, a more accurate one does too
+    return pd.Series(correct.astype(float), index=ids)
+
+
+def evidence(models, folds=4, margin=0.05):
+    layers, refits = (pd.concat(parts) for parts in zip(*(tables(model, folds) for model in models), strict=True))
+    layers = layers.assign(better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1)
+    run = RunParams(datasets=["d"], models=list(models), folds=list(range(folds)), seeds=[10, 11])
+    names = [str(fold) for fold in range(folds)]
+    networks = {
+        name: replace(data, images=ImageScores({fold: right(name[1]) for fold in names}, {}, []))
+        for name, data in collect_network_data(layers, refits, run).items()
+    }
+    scores = add_uncertainty(average(layers, run), networks)
+    return collect_findings(summarize(scores, "nmi"), scores, networks, steps_table(scores), margin)[0]
+
+
+def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
+    found = evidence(["poor", "rich", "weak"])
+    assert found.accuracy.status is Status.SHOWN
+    for scope in (found.accuracy.classes, found.accuracy.images):
+        assert scope.in_scope == ("poor", "rich")
+        assert scope.out_of_scope == {"weak": Reason.LESS_ACCURATE}
+        assert [(pair.first, pair.second) for pair in scope.counter_examples] == [("poor", "rich")]
+
+
+def test_the_pairs_difference_is_the_recipes():
+    pair = evidence(["poor", "rich"]).accuracy.classes.counter_examples[0]
+    parts = [made(model).take(made(model).keys[:4]) for model in ("poor", "rich")]
+    expected = best_of_two(class_inference(*(FoldScores(part.values, part.without) for part in parts)), 4)
+    assert pair.g.value == pytest.approx(expected.value)
+    assert pair.g.standard_error == pytest.approx(expected.standard_error)
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_fewer_than_three_folds_speak_of_these_classes_alone(folds):
+    found = evidence(["poor", "rich"], folds)
+    assert found.accuracy.classes is None
+    assert found.accuracy.status is Status.SHOWN_HERE
+    assert all(each.classes is None and each.images is not None for each in (*found.depth, *found.fine_tuning))
+    assert len(found.fold_rows) == (0 if folds == 1 else 2 * folds)
+
+
+def test_depth_and_fine_tuning_are_judged_in_both_scopes():
+    found = evidence(["poor", "rich"])
+    assert [each.network for each in found.depth] == ["poor", "rich"]
+    for each in found.depth:
+        assert each.in_scope
+        assert each.statuses == dict.fromkeys(("classes", "images"), Status.SUPPORTED)
+    for each in found.fine_tuning:
+        assert each.classes.value == pytest.approx(0.1, abs=0.02)
+        assert each.statuses == dict.fromkeys(("classes", "images"), Status.RAISED)
+
+
+def test_one_accurate_network_cannot_be_judged():
+    assert evidence(["poor", "weak"]).accuracy.status is Status.UNKNOWN
+    assert evidence(["rich", "weak"], margin=0.9).accuracy.status is Status.NO_COUNTER_EXAMPLE
+
+
+def test_accuracy_and_g_are_followed_over_training():
+    (first, _) = evidence(["poor", "rich"]).training
+    assert (first.network, first.steps) == ("poor", (0, 100))
+    assert (first.accuracy.first_step, first.accuracy.last) == (100, pytest.approx(0.91))
+    assert (first.g.first_step, first.g.last_step) == (0, 100)
+    assert first.g.last - first.g.first == pytest.approx(0.1, abs=0.02)
+
+
+def test_single_folds_are_those_of_main_curves_over_several():
+    rows = [
+        network(), single_fold("0"), single_fold("1"), single_fold("0", metric="ami"), single_fold("0", pooling="max")
+    ]  # fmt: skip
+    assert single_folds(rows) == rows[1:3]
+    assert single_folds([replace(rows[0], n_folds=1), *rows[1:2]]) == []

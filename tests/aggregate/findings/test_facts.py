@@ -1,0 +1,51 @@
+"""The outcomes say in a word each what the findings are."""
+
+from dataclasses import replace
+
+from stages.aggregate.findings.facts import FineTuningFinding, Outcome
+from stages.aggregate.findings.status import Claim, Reason, Status
+from stages.aggregate.inference.contrasts import Estimate
+from tests.aggregate.networks import NO_INTERVALS, evidence, network
+
+
+def test_accuracy_has_one_outcome_of_the_dataset_in_the_scope_of_its_status():
+    (shown,) = evidence(network("a", accuracy=0.78, unseen=0.3), network("b")).outcomes(Claim.ACCURACY)
+    assert (shown.network, shown.scope, shown.status) == (None, "classes", Status.SHOWN)
+    assert (shown.counter_example.first, shown.counter_example.second) == ("a", "b")
+    (here,) = evidence(network("a", accuracy=0.78, unseen=0.3), network("b"), scopes=("images",)).outcomes(
+        Claim.ACCURACY
+    )
+    assert (here.scope, here.status) == ("images", Status.SHOWN_HERE)
+    (none,) = evidence(network("a", accuracy=0.78, unseen=0.5), network("b")).outcomes(Claim.ACCURACY)
+    assert (none.status, none.n_networks, round(none.detectable, 2)) == (Status.NO_COUNTER_EXAMPLE, 2, 0.01)
+
+
+def test_why_accuracy_cannot_be_judged():
+    for known, reason in (
+        (evidence(network("a")), Reason.ONE_ACCURATE_NETWORK),
+        (evidence(network("a", accuracy=None)), Reason.NO_HEAD),
+        (evidence(network("a"), network("b"), scopes=()), Reason.NO_INTERVAL),
+    ):
+        assert known.outcomes(Claim.ACCURACY) == [Outcome(None, None, Status.UNKNOWN, reason)]
+
+
+def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
+    known = evidence(network("a"), network("b", **NO_INTERVALS))
+    assert known.outcomes(Claim.DEPTH) == [
+        *(Outcome("a", scope, Status.SUPPORTED) for scope in ("classes", "images")),
+        Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL),
+    ]
+    assert known.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NO_STEPS
+    lowered = FineTuningFinding("a", None, Estimate(-0.2, 0.01, 40))
+    (outcome,) = evidence(network("a"), fine_tuning=[lowered]).outcomes(Claim.FINE_TUNING)
+    assert outcome == Outcome("a", "images", Status.LOWERED)
+    (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS)).outcomes(Claim.DEPTH)
+    assert single.reason is Reason.ONE_LAYER
+
+
+def test_networks_that_say_little_are_out_of_scope_unless_no_other_is_left():
+    known = evidence(network("a"), network("b", accuracy=0.2), network("c"))
+    known = replace(known, depth=[known.depth[0], known.depth[1], replace(known.depth[2], in_scope=False)])
+    assert known.out_of_scope == {"b": Reason.LESS_ACCURATE, "c": Reason.NO_LAYER_BEATS_PIXELS}
+    alone = evidence(network("a"))
+    assert replace(alone, depth=[replace(alone.depth[0], in_scope=False)]).out_of_scope == {}

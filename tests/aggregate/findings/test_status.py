@@ -1,0 +1,42 @@
+import pytest
+
+from stages.aggregate.findings.facts import DepthFinding, FineTuningFinding
+from stages.aggregate.findings.status import Status, change_status, lead_status
+from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.inference.layer_comparison import Lead
+
+
+@pytest.mark.parametrize(
+    ("lead", "status"),
+    [
+        (Lead(0.16, 0.37), Status.SUPPORTED),
+        (Lead(-0.2, -0.02), Status.CONTRADICTED),
+        (Lead(-0.2, 0.0), Status.CONTRADICTED),
+        (Lead(-0.1, 0.3), Status.INCONCLUSIVE),
+        (Lead(0.0, 0.3), Status.INCONCLUSIVE),
+        (None, None),
+    ],
+)
+def test_a_leads_bounds_decide(lead, status):
+    assert lead_status(lead) is status
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (0.3, Status.RAISED), (-0.3, Status.LOWERED), (0.19, Status.NOT_DISTINGUISHABLE),
+        (0.0, Status.NOT_DISTINGUISHABLE),
+    ],
+)  # fmt: skip
+def test_the_two_sided_interval_decides(value, status):
+    assert change_status(Estimate(value, 0.1, 1000)) is status
+
+
+def test_each_scope_has_its_own_status_as_far_as_it_is_known():
+    supported, unclear = Lead(0.16, 0.37), Lead(-0.1, 0.3)
+    found = DepthFinding("net", unclear, supported, in_scope=True)
+    assert found.statuses == {"classes": Status.INCONCLUSIVE, "images": Status.SUPPORTED}
+    assert DepthFinding("net", None, supported, in_scope=False).statuses == {"images": Status.OUT_OF_SCOPE}
+    tuned = FineTuningFinding("net", Estimate(-0.04, 0.05, 6), Estimate(-0.04, 0.01, 40))
+    assert tuned.statuses == {"classes": Status.NOT_DISTINGUISHABLE, "images": Status.LOWERED}
+    assert FineTuningFinding("net", None, None).statuses == {}

@@ -1,0 +1,144 @@
+"""The regret table agrees with a slow loop over the rows of random tables, and sees no label of the left-out fold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_1samp
+
+from stages.aggregate.recommend.regret import mean_regret, regret, regret_rows
+from stages.aggregate.tables.regret import REGRET_COLUMNS, regret_table
+from tests.aggregate.recommend import made
+
+CHOICE = ["fold", "candidates", "criterion", "layer", "depth", "step"]
+
+
+def table(layers, refits, dataset="d"):
+    found = regret_table(regret_rows(made.candidates(layers, refits), made.FOLDS))
+    assert list(found) == list(REGRET_COLUMNS)
+    return found[found["dataset"] == dataset].reset_index(drop=True)
+
+
+def score(rows, **where):
+    """Mean over seeds of one score, looked up row by row."""
+    values = [row["value"] for row in rows if all(row[name] == value for name, value in where.items())]
+    assert len(values) == len(made.SEEDS)
+    return sum(values) / len(values)
+
+
+def slow(layers, refits, fold, steps, sign):
+    """Value, best value and choice of some criteria for one fold of dataset `d`, by loops."""
+    rows = [row for row in layers.to_dict("records") if row["dataset"] == "d"]
+    again = [row for row in refits.to_dict("records") if row["dataset"] == "d" and row["fold"] == fold]
+    pairs = [(step, layer) for step in steps for layer in made.LAYERS]
+    others = [each for each in made.FOLDS if each != fold]
+
+    def on(fold, split="unseen", metric="nmi", step=50):
+        return {la: score(rows, fold=fold, split=split, metric=metric, step=step, layer=la) for la in made.LAYERS}
+
+    def half(number, step, layer):
+        return score(again, kind="half", part=str(number), step=step, layer=layer)
+
+    elsewhere = {(s, la): sum(on(f, step=s)[la] for f in others) for s, la in pairs}
+    seen, probe, rank = on(fold, "test"), on(fold, "test", "probe_accuracy"), on(fold, metric="rankme")
+    chosen = {
+        "other_folds": max(pairs, key=lambda pair: sign * elsewhere[pair]),
+        "last_layer": (50, "e"),
+        "two_thirds": (50, "d"),
+        "seen_score": (50, max(seen, key=lambda layer: sign * seen[layer])),
+        "tunnel": (50, next(layer for layer in made.LAYERS if probe[layer] >= 0.95 * max(probe.values()))),
+        "lowest_rankme": (50, min(rank, key=rank.get)),
+    }
+    best = 0.0
+    for number in range(made.HALVES):
+        winner = max(pairs, key=lambda pair: sign * half(number, *pair))
+        best += half(number + 1 if number % 2 == 0 else number - 1, *winner) / made.HALVES
+    value = {name: np.mean([half(n, *pair) for n in range(made.HALVES)]) for name, pair in chosen.items()}
+    return chosen, value, best
+
+
+@pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
+def test_it_agrees_with_a_slow_loop(seed, better):
+    layers, refits = made.tables(seed, better=better)
+    found, sign = table(layers, refits), 1 if better == "higher" else -1
+    for fold in made.FOLDS:
+        for candidates, steps in (("layers_and_checkpoints", made.STEPS), ("layers", made.STEPS[-1:])):
+            chosen, value, best = slow(layers, refits, fold, steps, sign)
+            own = found[(found["fold"] == fold) & (found["candidates"] == candidates)].set_index("criterion")
+            for name, (step, layer) in chosen.items():
+                row = own.loc[name]
+                assert (row["step"], row["layer"], row["depth"]) == (step, layer, made.LAYERS.index(layer))
+                assert row[["value", "best_value", "regret"]].tolist() == pytest.approx(
+                    [value[name], best, sign * (best - value[name])]
+                )
+
+
+def test_the_mean_is_over_folds_and_names_a_choice_that_all_share():
+    found = table(*made.tables(0))
+    folds, mean = found[found["fold"] != "mean"], found[found["fold"] == "mean"].set_index(["candidates", "criterion"])
+    expected = folds.groupby(["candidates", "criterion"])["regret"].mean()
+    assert mean["regret"].to_dict() == pytest.approx(expected.to_dict())
+    assert mean.loc[("layers_and_checkpoints", "two_thirds"), ["layer", "depth", "step"]].tolist() == ["d", 3, 50]
+    assert mean.loc[("layers_and_checkpoints", "seen_score"), "layer"] == ""
+    assert mean.loc[("layers_and_checkpoints", "random_layer"), "layer"] == ""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_choice_for_a_fold_does_not_see_its_unseen_classes(seed):
+    """Labels enter by scores alone: with other ones on the fold, every choice for it stays, and its regret does not."""
+    layers, refits = made.tables(seed)
+    before = table(layers, refits)
+    labelled = (layers["split"] == "unseen") & ~layers["metric"].isin(made.LABEL_FREE) & (layers["fold"] == "1")
+    other, other_refits = made.tables(seed + 100)
+    own = (layers["dataset"] == "d") & labelled
+    of_fold = (refits["fold"] == "1") & (refits["dataset"] == "d")
+    after = table(
+        layers.assign(value=layers["value"].where(~own, other["value"])),
+        refits.assign(value=refits["value"].where(~of_fold, other_refits["value"])),
+    )
+    at_fold = before["fold"] == "1"
+    pd.testing.assert_frame_equal(before.loc[at_fold, CHOICE], after.loc[at_fold, CHOICE])
+    assert (before.loc[at_fold, "regret"] != after.loc[at_fold, "regret"]).all()
+    elsewhere = before["fold"].isin(["0", "2"]) & (before["criterion"] == "other_folds")
+    assert (before.loc[elsewhere, CHOICE] != after.loc[elsewhere, CHOICE]).any(axis=None)
+
+
+def test_without_halves_there_is_no_regret():
+    layers, refits = made.tables(0, halves=False)
+    assert table(layers, refits).empty
+    (first, _) = made.candidates(layers, refits)
+    assert first.steps == (0, 50)
+
+
+def test_what_was_not_measured_has_no_row():
+    layers, refits = made.tables(0)
+    found = table(layers[~layers["metric"].isin(["rankme", "probe_accuracy"])], refits)
+    absent = {"highest_rankme", "lowest_rankme", "tunnel", "highest_participation_ratio"}
+    assert not absent & set(found["criterion"])
+    assert {"highest_alpha_req", "seen_score", "other_datasets"} < set(found["criterion"])
+
+
+def test_a_case_by_hand():
+    """Half 0 finds the second layer best, which has 0.4 on half 1; half 1 the first, which has 0.5 on half 0."""
+    halves = np.array([[[0.5, 0.9, 0.2]], [[0.6, 0.4, 0.3]]])
+    assert regret(halves, [(0, 0)]) == pytest.approx((0.55, 0.45))
+    assert regret(halves, [(0, 0), (0, 2)]) == pytest.approx((0.4, 0.45))
+
+
+def test_the_best_checkpoint_is_chosen_with_the_layer():
+    halves = np.array([[[0.1, 0.2], [0.7, 0.3]], [[0.1, 0.2], [0.6, 0.9]]])  # best: (1, 0), then (1, 1)
+    assert regret(halves, [(0, 1)]) == pytest.approx((0.2, (0.6 + 0.3) / 2))
+    assert regret(halves[:, :1], [(0, 1)]) == pytest.approx((0.2, 0.2))
+
+
+def test_the_maximum_is_not_optimistic():
+    """Layers that do not differ have no regret on average, whichever is chosen."""
+    halves = np.random.default_rng(0).normal(size=(4000, 1, 9))
+    value, best = regret(halves, [(0, 4)])
+    assert abs(best - value) < 0.05 < np.mean(halves.max(axis=2))
+
+
+def test_the_interval_is_students_t_over_pairs():
+    known = mean_regret([0.01, 0.04, 0.02, 0.0])
+    expected = ttest_1samp([0.01, 0.04, 0.02, 0.0], 0).confidence_interval(0.95)
+    assert (known.value, known.low, known.high) == pytest.approx((0.0175, expected.low, expected.high))
+    assert (mean_regret([0.1, 0.3]).value, mean_regret([0.1, 0.3]).low) == (pytest.approx(0.2), None)

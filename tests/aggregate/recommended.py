@@ -1,0 +1,81 @@
+"""A recommendation for one network, as recommendation.json has it."""
+
+from stages.aggregate.recommend.schema import (
+    Baseline,
+    CandidateRecord,
+    CheckpointRecord,
+    FineTuningRecord,
+    LayerRecord,
+    Recommendation,
+    RegretRecord,
+    ScopeRecord,
+)
+
+
+def layer(depth: int, name: str, value: float, share: float | None = None, **columns: object) -> LayerRecord:
+    known = {"parameters": 100 * depth, "parameters_share": depth / 8, "operations": None, "operations_share": share}
+    known |= {"step": 100} | columns
+    return LayerRecord(layer=name, depth=depth, pooling="mean", value=value, **known)
+
+
+SHORTLIST = [layer(3, "blocks.2", 0.37, 0.25), layer(4, "blocks.3", 0.39, 0.4), layer(5, "blocks.4", 0.38, 0.6)]
+START = CheckpointRecord(
+    step=0, layer="blocks.1", depth=2, value=0.3, accuracy=None, probe_accuracy=0.6, probe_layer="blocks.5"
+)
+END = CheckpointRecord(
+    step=100, layer="blocks.3", depth=4, value=0.39, accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2"
+)
+REGRET = [
+    RegretRecord(criterion="other_folds", layers=0.01, layers_and_checkpoints=0.02),
+    RegretRecord(criterion="last_layer", layers=0.15, layers_and_checkpoints=0.16),
+    RegretRecord(criterion="two_thirds", layers=0.03, layers_and_checkpoints=0.04),
+    RegretRecord(criterion="highest_rankme", layers=0.05, layers_and_checkpoints=0.06),
+]
+
+RECOMMENDATION = Recommendation(
+    dataset="handwriting",
+    model="a",
+    metric="nmi",
+    better="higher",
+    n_folds=4,
+    candidate_steps=[0, 100],
+    last_depth=8,
+    recommended=SHORTLIST[1],
+    n_seeds=1,
+    n_classes=5,
+    n_images=2000,
+    last_step=100,
+    best=CandidateRecord(
+        layer="blocks.3", depth=4, step=100, value=0.39, last_value=0.24, accuracy=0.76, lead=0.14,
+        classes=ScopeRecord(low=0.31, high=0.47, lead_at_least=0.03, lead_at_most=0.27),
+        images=ScopeRecord(low=0.37, high=0.41, lead_at_least=0.1, lead_at_most=0.18),
+    ),
+    unbeaten=None,
+    doubtful=False,
+    uses=[],
+    chance=0.01,
+    shortlist=SHORTLIST,
+    shortlist_scope="classes",
+    pixels=0.1,
+    checkpoints=[START, END],
+    fine_tuning=FineTuningRecord(step=100, change=0.09, low=0.02, high=0.16, scope="classes", status="raised"),
+    regret=REGRET,
+    missing=[],
+    unmeasured=[],
+)  # fmt: skip
+"""Layer 5 of 9, which ties with layers 4 and 6."""
+
+
+def recommendation(**fields: object) -> Recommendation:
+    """The same with other fields; what is recommended is the best candidate."""
+    chosen = fields.get("recommended")
+    if chosen is not None:
+        of_best = {name: getattr(chosen, name) for name in ("layer", "depth", "step", "value")}
+        fields = {"best": RECOMMENDATION.best.model_copy(update=of_best)} | fields
+    return RECOMMENDATION.model_copy(update=fields)
+
+
+def useless(**fields: object) -> Recommendation:
+    """A network of which no layer beats raw pixels."""
+    unbeaten = Baseline(name="raw pixels", value=0.5)
+    return recommendation(recommended=None, unbeaten=unbeaten, shortlist=[], shortlist_scope=None, **fields)

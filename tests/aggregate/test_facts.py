@@ -1,0 +1,32 @@
+import pytest
+
+from stages.aggregate.facts import Facts, read_facts, write_facts
+from stages.aggregate.findings.facts import FineTuningFinding
+from stages.aggregate.inference.contrasts import Estimate
+from stages.shared.runtime.errors import UserError
+from tests.aggregate.networks import STEPS, evidence, network, single_fold
+from tests.aggregate.recommended import RECOMMENDATION, useless
+
+
+def test_they_come_back_as_they_were_written_byte_for_byte(tmp_path):
+    rows = network("a", accuracy=0.78, unseen=0.3), network("é", accuracy=0.76), network("c", accuracy=0.2)
+    tuned = [FineTuningFinding("a", Estimate(0.2, 0.05, 6), None, (0.05, 0.8))]
+    findings = evidence(*rows, fold_rows=[single_fold("0")], fine_tuning=tuned, steps=STEPS)
+    facts = Facts([RECOMMENDATION, useless(model="b", fine_tuning=None)], [findings])
+    write_facts(tmp_path / "new", facts)
+    assert read_facts(tmp_path / "new") == facts
+    write_facts(tmp_path / "again", read_facts(tmp_path / "new"))
+    assert (tmp_path / "again/facts.json").read_bytes() == (tmp_path / "new/facts.json").read_bytes()
+
+
+def test_missing_damaged_and_old_facts_are_errors(tmp_path):
+    path = tmp_path / "facts.json"
+    with pytest.raises(UserError, match=r"facts\.json: must be the facts .*, found no file; run the aggregate stage"):
+        read_facts(tmp_path)
+    path.write_text("[{")
+    with pytest.raises(UserError, match=r"found it damaged or written by another version \(the file: Invalid JSON"):
+        read_facts(tmp_path)
+    write_facts(tmp_path, Facts([RECOMMENDATION], []))
+    path.write_text(path.read_text().replace('"model": "a",', ""))
+    with pytest.raises(UserError, match=r"\(recommendations\.0\.model: Field required\); repair it .* or run the agg"):
+        read_facts(tmp_path)

@@ -1,0 +1,74 @@
+import pytest
+
+from stages.aggregate.words.formatting import (
+    at_last_step,
+    estimate,
+    interval,
+    joined,
+    layers,
+    number,
+    place,
+    short_names,
+    shorten,
+)
+
+
+def test_numbers_carry_their_standard_deviation_where_there_is_one():
+    assert number(0.12345, 0.01) == "0.123 ± 0.010"
+    assert number(0.12345) == "0.123"
+    assert number(float("nan"), 0.1) == number(None) == "–"
+
+
+def test_an_interval_needs_both_ends():
+    assert interval(-0.0504, 0.03) == "[-0.050, 0.030]"
+    assert (interval(0.1, None), interval(None, None)) == ("", "")
+
+
+def test_an_estimate_leaves_out_what_is_missing():
+    assert estimate(-0.01, -0.0504, 0.03, sign=True) == "-0.010 [-0.050, 0.030]"
+    assert estimate(0.5, 0.4, 0.6, sd=0.01) == "0.500 ± 0.010 [0.400, 0.600]"
+    assert estimate(0.5, None, 0.6, sign=True) == "+0.500"
+    assert estimate(None, 0.4, 0.6) == "–"
+
+
+def test_a_layer_is_counted_from_one():
+    assert (place(0, 8), place(7, 8)) == ("1 of 9", "8 of 9")
+
+
+@pytest.mark.parametrize(
+    ("depths", "words"),
+    [
+        ([2], "layer 3"),
+        ([2, 4], "layers 3 and 5"),
+        ([2, 3], "layers 3 and 4"),
+        ([0, 2, 3, 4, 7], "layers 1, 3-5 and 8"),
+        ([0, 1, 2], "layers 1-3"),
+    ],
+)
+def test_layers_are_named_by_their_runs(depths, words):
+    assert layers(depths) == words
+
+
+def test_the_last_step_may_differ_from_network_to_network():
+    assert at_last_step([100, 100]) == "step 100"
+    assert at_last_step([100, 0, 100]) == "the last step (0 or 100)"
+
+
+def test_names_are_joined_as_in_a_sentence():
+    assert [joined(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_short_names_drop_the_shared_prefix_and_the_pooling():
+    assert short_names(["vit.embeddings", "vit.encoder.layer.0@mean"]) == ["embeddings", "encoder.layer.0"]
+    assert short_names(["stem", "stages.0"]) == ["stem", "stages.0"]
+    assert short_names(["blocks.0", "blocks.1"]) == ["0", "1"]
+
+
+def test_short_names_never_drop_a_whole_name():
+    assert short_names(["encoder"]) == ["encoder"]
+    assert short_names(["a.b", "a.b.c"]) == ["b", "b.c"]
+
+
+def test_shorten_cuts_the_middle_to_the_limit():
+    assert shorten("efficientnet_lite0", 18) == "efficientnet_lite0"
+    assert shorten("abcdefghij", 6) == "abc…ij"
