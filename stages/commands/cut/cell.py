@@ -33,8 +33,10 @@ class CellPaths:
     def of(cls, cell: Cell) -> "CellPaths":
         """Look them up."""
         item = dict(zip(("dataset", "model", "fold", "seed"), map(str, cell), strict=True))
-        inputs = (stage_path("embed", option, **item) for option in ("--prepared", "--weights", "--out"))
-        return cls(*inputs, stage_path("aggregate", "--out"))
+        prepared, weights, embeddings = (
+            stage_path("embed", f"--{name}", **item) for name in ("prepared", "weights", "out")
+        )
+        return cls(prepared, weights, embeddings, stage_path("aggregate", "--out"))
 
 
 @dataclass(frozen=True)

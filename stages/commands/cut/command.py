@@ -10,13 +10,19 @@ import click
 from stages.commands.outputs import check_new
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 
+step_option = click.option(
+    "--step",
+    type=click.IntRange(min=0),
+    help="By default the recommended checkpoint with `--layer recommended`, the last one with any other layer.",
+)
+
 
 @click.command(cls=ProjectCommand)
 @click.option("--dataset", required=True, help="Entry of `datasets`.")
 @click.option("--model", required=True, help="Entry of `models`.")
 @click.option("--fold", help="A number, or `all`; by default `all` if the grid has it, else the grid's first.")
 @click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
-@click.option("--step", type=click.IntRange(min=0), help="Which checkpoint; by default the recommended, or the last.")
+@step_option
 @click.option("--layer", default="recommended", show_default=True, help="recommended, best, last, or a layer's name.")
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")

@@ -25,6 +25,7 @@ from stages.commands.cut.export import export_layer, load_program, save_program
 from stages.commands.cut.onnx_file import INPUT, OUTPUT, PACKAGES, load_onnx, save_onnx
 from stages.commands.cut.verify import Float32, check_agreement, take_reference
 from stages.commands.outputs import new_output
+from stages.shared.files.digests import cell_id
 from stages.shared.images.image_store import Pixels
 from stages.shared.networks.devices import library_versions
 from stages.shared.runtime.errors import UserError
@@ -88,11 +89,10 @@ def write_cut(
         if onnx:
             save_onnx(program, folder / ONNX, images.size)
             distance[ONNX] = check_agreement(load_onnx(folder / ONNX), reference, tolerance, ONNX)
-        cell = dict(zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True))
         preprocess = describe_input(images.size, source.dataset.fit, images.fill, layer.layer.width)
         card = {
             "format": FORMAT,
-            "cell": cell | {"step": source.step},
+            "cell": cell_id(source.store.cell) | {"step": source.step},
             **facts_of(source, program.state_dict, licence),
             "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
             "agreement": reference.facts

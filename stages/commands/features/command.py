@@ -2,13 +2,19 @@
 
 import csv
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from stages.commands.features.image_files import describe, list_images, refuse_unreadable, without_other_files
+from stages.commands.cut.command import step_option
+from stages.commands.features.image_files import (
+    check_any,
+    describe,
+    list_images,
+    refuse_unreadable,
+    without_other_files,
+)
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
 from stages.commands.features.sources import open_extractor
@@ -18,7 +24,6 @@ from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
 from stages.shared.runtime.console import Stopwatch
-from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import read_section
 
 
@@ -41,11 +46,7 @@ class OriginType(click.ParamType[Path | str]):
     multiple=True,
     help="recommended (the default), best, last, or a layer's name; not of a cut. Several: joined, each of length 1.",
 )
-@click.option(
-    "--step",
-    type=int,
-    help="The checkpoint's step; by default that of `recommended`, with a layer by another name the last.",
-)
+@step_option
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
@@ -73,7 +74,7 @@ def features(
         files, unreadable = without_other_files(list_images(images, resources))
         if not skip_unreadable:
             refuse_unreadable(images, unreadable)
-        _check_some(images, files.paths)
+        check_any(images, files.paths)
         extractor = open_extractor(params, origin, layers=layers, step=step)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
@@ -82,17 +83,12 @@ def features(
         for shard in shards:
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
-        _check_some(images, paths)
+        check_any(images, paths)
         with new_output(out) as scratch:
             write(scratch, shards, len(paths), extractor.width, extractor.about)
             _list_unreadable(out, unreadable)
     of = extractor.about
     watch.done(f"{len(paths)} images at layer {of['layer']} (width {extractor.width}, step {of['step']}) in {out}")
-
-
-def _check_some(images: Path, paths: Sequence[str]) -> None:
-    if not paths:
-        raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
 
 
 def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:

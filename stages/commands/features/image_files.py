@@ -82,6 +82,16 @@ def without_other_files(images: ImageFiles) -> tuple[ImageFiles, dict[str, str]]
     return replace(images, paths=[path for path in images.paths if path not in reasons]), reasons
 
 
+def check_any(where: Path, paths: Sequence[str]) -> None:
+    """Check that there are images.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not paths:
+        raise UserError(f"{where}: must hold images, found none that can be read; name their folder or archive")
+
+
 def refuse_unreadable(where: Path, reasons: dict[str, str]) -> None:
     """Refuse files that cannot be embedded, if there are any.
 

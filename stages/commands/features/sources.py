@@ -15,6 +15,7 @@ from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.embed.params import EmbedParams
 from stages.prepare.download import file_sha256
+from stages.shared.files.digests import cell_id
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, read_section
@@ -125,7 +126,7 @@ def from_cell(source: Source) -> Extractor:
 
             yield embed_pixels
 
-    about = dict(zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True)) | {"step": source.step}
+    about = cell_id(source.store.cell) | {"step": source.step}
     return Extractor(
         about=about | {"layer": "+".join(names), "pooling": "+".join(layer.pooling for layer in layers)},
         weights=source.checkpoint,

@@ -39,7 +39,7 @@ def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params:
     """
     stores = []
     for cell, file in zip(cells, files, strict=True):
-        names = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
+        names: dict[str, str | int] = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
         write_store(_place(out / EMBEDDINGS, cell), file, names)
         step = pd.DataFrame([names | {"step": STEP}], columns=list(training_table.COLUMNS))
         training_table.write_training(_place(out / TRAINING, cell) / "training.csv", step, cell)
