@@ -19,8 +19,7 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams, available
-from stages.measure.run import measure
-from stages.measure.workers import worker_count
+from stages.measure.run import measure, worker_count
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.settings.params import CheckpointSteps, read_section

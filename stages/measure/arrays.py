@@ -1,4 +1,6 @@
-"""Names of the arrays that scores are computed from."""
+"""Names of the arrays that scores are computed from, and of what several scores share."""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,3 +27,7 @@ ROUNDING = 2.0**-46
 
 Embeddings are single precision, sums of their squares double: what is equal differs by some 2^-50.
 """
+
+Need = Literal["clusterings", "neighbours", "class_distances", "cluster_distances"]
+"""What a score may need of an embedding beside its rows: k-means clusterings, neighbours, distances to classes and to
+clusters."""

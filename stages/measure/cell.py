@@ -1,14 +1,13 @@
 """One cell's embeddings as the scores see them: classes as integers, features scaled as asked for."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Float32, Rows
-from stages.measure.embedded_split import EmbeddedSplit, Need, unit_rows
+from stages.measure.arrays import Float32, Need, Rows
+from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import extra_splits, settings_of
 from stages.measure.params import MeasureParams
@@ -65,6 +64,12 @@ class Cell:
         """Splits of corrupted copies of seen test images."""
         return extra_splits(self.store).get("corrupted", ())
 
+    @property
+    def halves_search(self) -> Search:
+        """How hard k-means searches on halves."""
+        refits = self.params.refits
+        return Search(refits.starts, refits.polished, self.params.kmeans.seed)
+
     @cached_property
     def halves(self) -> NDArray[np.bool_]:
         """Halves of the unseen images, (B, N)."""
@@ -87,29 +92,6 @@ class Cell:
 def sample_ids(store: Embeddings, split: str) -> list[str]:
     """Names of one split's images, in row order."""
     return store.samples.loc[store.samples["split"] == split, "sample_id"].tolist()
-
-
-def part_of(
-    split: EmbeddedSplit, rows: Rows, *, search: Search | None = None, needs: Collection[Need] = ()
-) -> EmbeddedSplit:
-    """Take some images of a split as a split of their own, with k the size of their largest class.
-
-    Args:
-        split: the whole.
-        rows: (M,) indices.
-        search: of k-means; None: that of the whole.
-        needs: what scores will need of it.
-    """
-    y = np.unique(split.y[rows], return_inverse=True)[1]
-    search = search or split.settings.search
-    settings = replace(
-        split.settings,
-        normalize="none",  # done
-        neighbours=min(int(np.bincount(y).max()), len(y) - 1),
-        search=search,
-    )
-    rotated = split.rotated[rows] if "clusterings" in needs and not search.single else None
-    return EmbeddedSplit(split.X[rows], y, settings, needs=needs, rotated=rotated)
 
 
 def draw_halves(store: Embeddings, params: MeasureParams) -> tuple[NDArray[np.bool_], str | None]:

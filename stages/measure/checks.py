@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.measure.analyses.registry import ANALYSES, check_embedded, probing
 from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
-from stages.measure.metric_names import LAYER_SCORES, PROBE
+from stages.measure.metrics import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN

@@ -1,15 +1,23 @@
 """One layer's embedding of one split, with what several scores need of it, computed once and when first asked for."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Classes, Counts, Float32, Float64, Rows
-from stages.measure.scores.kmeans import Clustering, Search, clusterings, polish, rotate, searched_partitions
+from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows
+from stages.measure.scores.kmeans import (
+    Clustering,
+    Search,
+    clusterings,
+    compare_clusterings,
+    rotate,
+    run_lloyd,
+    searched_partitions,
+)
 from stages.measure.scores.neighbours import Scan, distance_sums, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
@@ -25,10 +33,6 @@ ROWS_PER_BLOCK = 1024
 
 EQUALS_MEAN = 2.0**-40
 """A row whose difference from the mean is shorter than this share of the mean equals it, up to rounding."""
-
-Need = Literal["clusterings", "neighbours", "class_distances", "cluster_distances"]
-"""What a score may need of an embedding beside its rows: k-means clusterings, neighbours, distances to classes and to
-clusters."""
 
 GROUPS: tuple[Need, ...] = ("class_distances", "cluster_distances")
 """Sums of distances that the pass that finds neighbours can bring along."""
@@ -55,26 +59,6 @@ class Settings:
     few_shot_seed: int
 
 
-@dataclass(frozen=True)
-class Score:
-    """One score of one layer.
-
-    Attributes:
-        value: the score.
-        chance: the value expected when embedding and class are unrelated.
-        ceiling: the best value that these class sizes allow.
-        per_image: (N,) float or bool, each image's contribution, whose mean is `value` (of a score that is no mean,
-            `value` plus the image's influence on it); NaN of images that take no part; None where images have none.
-        left_out: number of images that the score could not use.
-    """
-
-    value: float
-    chance: float
-    ceiling: float
-    per_image: NDArray[np.floating | np.bool_] | None = None
-    left_out: int = 0
-
-
 class EmbeddedSplit:
     """N images of one split, embedded by one layer."""
 
@@ -87,6 +71,7 @@ class EmbeddedSplit:
         needs: Collection[Need] = (),
         copies: Mapping[str, tuple[Rows, Float32]] | None = None,
         rotated: Float32 | None = None,
+        scan: Scan | None = None,
     ) -> None:
         """Take an embedding and its classes.
 
@@ -98,15 +83,14 @@ class EmbeddedSplit:
                 can be asked for all the same.
             copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
             rotated: (N, C) float32, where X is a part of an embedding: the same rows of its `rotated`.
+            scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
         """
         self.X = unit_rows(X) if settings.normalize == "l2" else X
         self.y = y
         self.settings = settings
         self.needs = frozenset(needs)
         self.copies = dict(copies or {})
-        self.scored: dict[str, Score] = {}
-        """Scores that were computed, by name."""
-        self._rotated = rotated
+        self._rotated, self._scan = rotated, scan
 
     @cached_property
     def class_sizes(self) -> Counts:
@@ -139,7 +123,12 @@ class EmbeddedSplit:
         search = self.settings.search
         if search.single:
             return clusterings(self.X, len(self.class_sizes), search)
-        return polish(self.rotated, self.starts, search)
+        return run_lloyd(self.rotated, self.starts, search)
+
+    @property
+    def compared_clusterings(self) -> list[dict[str, float]]:
+        """One row for each of the clusterings, from `compare_clusterings`."""
+        return compare_clusterings(self.y, self.clusterings)
 
     @property
     def clusters(self) -> NDArray[np.int32]:
@@ -149,6 +138,8 @@ class EmbeddedSplit:
     @cached_property
     def scan(self) -> Scan:
         """What one pass over all distances gives."""
+        if self._scan is not None:
+            return self._scan
         groups = list(self._memberships.values())
         together = np.concatenate(groups, axis=1) if groups else None
         return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=together)
@@ -163,11 +154,20 @@ class EmbeddedSplit:
         """The classes dealt to the images at random, the same for every layer, (SHUFFLES, N)."""
         return np.random.default_rng(0).permuted(np.tile(self.y, (SHUFFLES, 1)), axis=1)
 
+    @property
+    def class_distances(self) -> Float64:
+        """Sums of every image's distances to each class, (N, K)."""
+        return self._class_sums[:, : len(self.class_sizes)]
+
+    @property
+    def shuffled_class_distances(self) -> Float64:
+        """Sums of every image's distances to each of the shuffled classes, (SHUFFLES, N, K)."""
+        return np.stack(np.split(self._class_sums[:, len(self.class_sizes) :], SHUFFLES, axis=1))
+
     @cached_property
-    def class_distances(self) -> tuple[Float64, Float64]:
-        """Sums of every image's distances to each class, (N, K), and to shuffled classes, (SHUFFLES, N, K)."""
-        own, *shuffled = np.split(self._distances("class_distances"), 1 + SHUFFLES, axis=1)
-        return own, np.stack(shuffled)
+    def _class_sums(self) -> Float64:
+        """Sums of every image's distances to each class, then to shuffled ones; of a given scan to classes alone."""
+        return self._distances("class_distances") if self._scan is None else np.asarray(self._scan.sums)
 
     @cached_property
     def cluster_distances(self) -> Float64:
@@ -207,6 +207,32 @@ class EmbeddedSplit:
         return held_out_predictions(
             self.X, self.y, C=settings.C, folds=settings.folds, seed=settings.probe_seed, copies=self.copies
         )
+
+    def part(
+        self,
+        rows: Rows | Matches,
+        *,
+        search: Search | None = None,
+        needs: Collection[Need] = (),
+        scan: Scan | None = None,
+    ) -> "EmbeddedSplit":
+        """Take some images as a split of their own, with k the size of their largest class.
+
+        Args:
+            rows: (M,) indices, or (N,) whether an image belongs.
+            search: of k-means; None: that of the whole.
+            needs: what scores will need of it.
+            scan: of these images alone; made when needed if missing.
+        """
+        y = np.unique(self.y[rows], return_inverse=True)[1]
+        settings = replace(
+            self.settings,
+            normalize="none",  # done
+            neighbours=min(int(np.bincount(y).max()), len(y) - 1),
+            search=search or self.settings.search,
+        )
+        rotated = self.rotated[rows] if "clusterings" in needs and not settings.search.single else None
+        return EmbeddedSplit(self.X[rows], y, settings, needs=needs, rotated=rotated, scan=scan)
 
 
 def unit_rows(X: Float32) -> Float32:

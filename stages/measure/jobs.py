@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.measure.analyses.registry import ANALYSES, Extra
 from stages.measure.embedded_split import Settings
-from stages.measure.metric_names import FROM_CLUSTERS, HEAD_SCORES, LAYER_SCORES, PROBE
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, is_clustered
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
@@ -55,7 +55,7 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
 
 
 def is_baseline(layer: Layer) -> bool:
-    """Say whether a layer is the raw-pixel baseline."""
+    """Whether a layer is the raw-pixel baseline."""
     return layer.depth < 0
 
 
@@ -76,7 +76,7 @@ def refits_at(step: int, split: str, steps: Sequence[int], params: MeasureParams
     if split != UNSEEN or step not in chosen_steps(params.refits.steps, steps):
         return ()
     asked = metrics_at(step, steps, params)
-    names = [name for name in params.refits.metrics if name not in FROM_CLUSTERS or params.refits_clusters]
+    names = [name for name in params.refits.metrics if params.refits_clusters or not is_clustered(name)]
     return tuple(name for name in names if name in asked)
 
 

@@ -1,205 +1,195 @@
-"""The catalogue of scores: a score is one function here, one line in `METRICS` and its name in `metric_names`.
+"""The catalogue of scores: a score is one function here and one entry in `LAYER_SCORES`.
 
-Every function takes one layer's embedding of one split and returns a `Score`; docs/scores.md defines each.
-What several scores share (neighbours, clusterings) is a cached property of `EmbeddedSplit`.
+A function takes one layer's embedding of one split, or a part of it, and returns its value; docs/scores.md defines
+each. What several scores share (neighbours, clusterings) is a cached property of `EmbeddedSplit`. This module loads
+neither SciPy nor scikit-learn, so that the names in params.yaml are checked against it in a second.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
-from stages.measure.arrays import Counts, Float32
-from stages.measure.embedded_split import EmbeddedSplit, Need, Score
-from stages.measure.scores.agreement import (
-    assigned_classes,
-    chance_of_assignment,
-    chance_of_nmi,
-    mean_agreement,
-    normalized_mutual_information,
-)
-from stages.measure.scores.few_shot import WAYS, mean_correctness
-from stages.measure.scores.geometry import class_collapse, two_nearest_dimension
+from stages.measure.arrays import Counts, Float32, Need
+from stages.measure.scores import agreement
+from stages.measure.scores.few_shot import WAYS, mean_correctness, usable_classes
+from stages.measure.scores.geometry import class_collapse, silhouettes, two_nearest_dimension
 from stages.measure.scores.retrieval import chance_of_average_precision
-from stages.measure.scores.silhouette import silhouettes
 from stages.measure.scores.spectrum import decay_exponent, effective_rank, gram_spectrum, participating_dimensions
+from stages.shared.tables.scores import Score
+
+if TYPE_CHECKING:
+    from stages.measure.embedded_split import EmbeddedSplit
+
+Images = NDArray[np.floating | np.bool_]
+"""What every image contributes to a score, (N,)."""
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One entry of the catalogue.
+class ScoreValue:
+    """One score of one layer.
 
     Attributes:
-        score: computes it.
+        value: the score.
+        chance: the value expected when embedding and class are unrelated; NaN of scores that see no class.
+        ceiling: the best value that these class sizes allow; NaN as well.
+        per_image: (N,) float or bool, each image's contribution, whose mean is `value` (of a score that is no mean,
+            `value` plus the image's influence on it); NaN of images that take no part; None where images have none.
+        left_out: number of images that the score could not use.
+    """
+
+    value: float
+    chance: float = np.nan
+    ceiling: float = np.nan
+    per_image: Images | None = None
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class LayerScore(Score):
+    """A score of one layer's embedding of one split.
+
+    Attributes:
+        compute: its value, and what every image contributes to it.
+        chance, ceiling: as in `ScoreValue`: a number, or what gives it for a split.
         needs: what it needs beside the embedding's rows, so that scores share it.
     """
 
-    score: Callable[[EmbeddedSplit], Score]
+    compute: Callable[["EmbeddedSplit"], ScoreValue]
+    chance: Callable[["EmbeddedSplit"], float] | float = np.nan
+    ceiling: Callable[["EmbeddedSplit"], float] | float = np.nan
     needs: tuple[Need, ...] = ()
 
+    def score(self, split: "EmbeddedSplit") -> ScoreValue:
+        """Compute the value with its chance level and ceiling."""
+        chance, ceiling = (level(split) if callable(level) else level for level in (self.chance, self.ceiling))
+        return replace(self.compute(split), chance=chance, ceiling=ceiling)
 
-def nmi(split: EmbeddedSplit) -> Score:
+
+@dataclass(frozen=True)
+class HeadScore(Score):
+    """A score of the network's own head.
+
+    Attributes:
+        compute: its value, chance level and ceiling, of logits (N, classes), the names of the head's outputs (classes,)
+            and the images' class names (N,).
+    """
+
+    compute: Callable[[Float32, NDArray[np.str_], NDArray[np.str_]], ScoreValue]
+
+
+def mean_over(images: Images) -> ScoreValue:
+    """Average what every image contributes."""
+    return ScoreValue(float(images.mean()), per_image=images)
+
+
+def nmi(split: "EmbeddedSplit") -> ScoreValue:
     """Agreement of classes with the k-means clustering of least inertia."""
-    chance = chance_of_nmi(split.y, split.clusters)
-    return Score(normalized_mutual_information(split.y, split.clusters), chance, 1.0)
+    return ScoreValue(agreement.normalized_mutual_information(split.y, split.clusters))
 
 
-def ami(split: EmbeddedSplit) -> Score:
+def ami(split: "EmbeddedSplit") -> ScoreValue:
     """The same, corrected for chance: adjusted mutual information."""
-    return Score(float(adjusted_mutual_info_score(split.y, split.clusters)), 0.0, 1.0)
+    return ScoreValue(agreement.adjusted_mutual_information(split.y, split.clusters))
 
 
-def ari(split: EmbeddedSplit) -> Score:
+def ari(split: "EmbeddedSplit") -> ScoreValue:
     """Agreement on pairs of images, corrected for chance: adjusted Rand index."""
-    return Score(float(adjusted_rand_score(split.y, split.clusters)), 0.0, 1.0)
+    return ScoreValue(agreement.adjusted_rand_index(split.y, split.clusters))
 
 
-def cluster_accuracy(split: EmbeddedSplit) -> Score:
+def cluster_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images in the cluster that the best one-to-one assignment gives to their class."""
-    correct = assigned_classes(split.y, split.clusters) == split.y
-    return Score(float(correct.mean()), chance_of_assignment(split.y, split.clusters), 1.0, per_image=correct)
+    return mean_over(agreement.assigned_classes(split.y, split.clusters) == split.y)
 
 
-def silhouette(split: EmbeddedSplit) -> Score:
+def silhouette(split: "EmbeddedSplit") -> ScoreValue:
     """How much nearer an image is to its own class than to the nearest other, on average."""
-    own, shuffled = split.class_distances
-    each = silhouettes(own, split.y)
-    unrelated = [silhouettes(sums, y).mean() for sums, y in zip(shuffled, split.shuffled_y, strict=True)]
-    return Score(float(each.mean()), float(np.mean(unrelated)), 1.0, per_image=each)
+    return mean_over(silhouettes(split.class_distances, split.y))
 
 
-def knn_purity(split: EmbeddedSplit) -> Score:
+def knn_purity(split: "EmbeddedSplit") -> ScoreValue:
     """Mean share of the k nearest neighbours that have the image's class."""
-    k = split.settings.neighbours
-    share = split.scan.n_matches / k
-    ceiling = float(np.minimum(split.n_same_class, k).mean() / k)
-    return Score(float(share.mean()), chance_of_neighbours(split), ceiling, per_image=share)
+    return mean_over(split.scan.n_matches / split.settings.neighbours)
 
 
-def nn1_accuracy(split: EmbeddedSplit) -> Score:
+def nn1_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images whose nearest neighbour has their class."""
-    match = split.y[split.nearest[:, 0]] == split.y
-    return Score(float(match.mean()), chance_of_neighbours(split), share_with_a_match(split), per_image=match)
+    return mean_over(split.y[split.nearest[:, 0]] == split.y)
 
 
-def r_precision(split: EmbeddedSplit) -> Score:
+def r_precision(split: "EmbeddedSplit") -> ScoreValue:
     """Mean share of an image's n_c - 1 nearest neighbours that have its class."""
-    each = split.scan.precisions
-    return Score(float(each.mean()), chance_of_neighbours(split), share_with_a_match(split), per_image=each)
+    return mean_over(split.scan.precisions)
 
 
-def map_at_r(split: EmbeddedSplit) -> Score:
+def map_at_r(split: "EmbeddedSplit") -> ScoreValue:
     """The same, with the order of neighbours: mean average precision at R = n_c - 1."""
-    each = split.scan.average_precisions
-    chance = float(chance_of_average_precision(split.n_same_class, len(split.y)).mean())
-    return Score(float(each.mean()), chance, share_with_a_match(split), per_image=each)
+    return mean_over(split.scan.average_precisions)
 
 
-def few_shot_accuracy(split: EmbeddedSplit, *, shots: int) -> Score:
+def few_shot_accuracy(split: "EmbeddedSplit", *, shots: int) -> ScoreValue:
     """Mean over images of the share of episodes in which the nearest class mean is that of their class."""
-    each = mean_correctness(split.centred_directions, split.y, shots=shots, seed=split.settings.few_shot_seed)
-    taking_part = ~np.isnan(each)
-    ways = min(WAYS, len(np.unique(split.y[taking_part])))
-    value, chance = (float(each[taking_part].mean()), 1 / ways) if ways else (np.nan, np.nan)
-    return Score(value, chance, 1.0, per_image=each, left_out=int((~taking_part).sum()))
+    images = mean_correctness(split.centred_directions, split.y, shots=shots, seed=split.settings.few_shot_seed)
+    taking_part = ~np.isnan(images)
+    value = float(images[taking_part].mean()) if taking_part.any() else np.nan
+    return ScoreValue(value, per_image=images, left_out=int((~taking_part).sum()))
 
 
-def probe_accuracy(split: EmbeddedSplit) -> Score:
+def probe_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images that a linear classifier fitted without them recognizes."""
-    correct = split.probe[0] == split.y
-    return Score(float(correct.mean()), largest_share(split.class_sizes), 1.0, per_image=correct)
+    return mean_over(split.probe[0] == split.y)
 
 
-def intrinsic_dimension(split: EmbeddedSplit) -> Score:
+def intrinsic_dimension(split: "EmbeddedSplit") -> ScoreValue:
     """Dimension of the manifold on which the images lie, from the distances to two nearest neighbours (TwoNN)."""
-    value, each, dropped = two_nearest_dimension(split.X, split.nearest)
-    return Score(value, np.nan, np.nan, per_image=each, left_out=dropped)
+    value, images, dropped = two_nearest_dimension(split.X, split.nearest)
+    return ScoreValue(value, per_image=images, left_out=dropped)
 
 
-def collapse(split: EmbeddedSplit) -> Score:
+def collapse(split: "EmbeddedSplit") -> ScoreValue:
     """Variance within classes over variance between their means."""
-    value, each = class_collapse(split.X, split.y)
-    images, classes = len(split.y), len(split.class_sizes)
-    return Score(value, (images - classes) / (classes - 1), 0.0, per_image=each)
+    value, images = class_collapse(split.X, split.y)
+    return ScoreValue(value, per_image=images)
 
 
-def rankme(split: EmbeddedSplit) -> Score:
+def rankme(split: "EmbeddedSplit") -> ScoreValue:
     """Effective rank of the embedding as a share of the rank that it could have; sees no class."""
-    return Score(effective_rank(gram_spectrum(split.X)) / min(split.X.shape), np.nan, np.nan)
+    return ScoreValue(effective_rank(gram_spectrum(split.X)) / min(split.X.shape))
 
 
-def participation_ratio(split: EmbeddedSplit) -> Score:
+def participation_ratio(split: "EmbeddedSplit") -> ScoreValue:
     """Dimensions among which the variance is spread as a share of the features; sees no class."""
-    return Score(participating_dimensions(split.variances) / split.X.shape[1], np.nan, np.nan)
+    return ScoreValue(participating_dimensions(split.variances) / split.X.shape[1])
 
 
-def alpha_req(split: EmbeddedSplit) -> Score:
+def alpha_req(split: "EmbeddedSplit") -> ScoreValue:
     """Exponent of the power law by which the variance falls from one principal axis to the next; sees no class."""
-    return Score(decay_exponent(split.variances), np.nan, np.nan)
+    return ScoreValue(decay_exponent(split.variances))
 
 
-def start_agreement(split: EmbeddedSplit) -> Score:
+def start_agreement(split: "EmbeddedSplit") -> ScoreValue:
     """Mean agreement of k-means starts with the best of them; knows the number of classes, K, and no image's class.
 
     Undefined for a single start, and where all embeddings are equal, which is one cluster.
     """
-    return Score(np.nan if split.settings.search.single else mean_agreement(split.starts), np.nan, np.nan)
+    return ScoreValue(np.nan if split.settings.search.single else agreement.mean_agreement(split.starts))
 
 
-def cluster_silhouette(split: EmbeddedSplit) -> Score:
+def cluster_silhouette(split: "EmbeddedSplit") -> ScoreValue:
     """Mean silhouette of the k-means clusters; knows the number of classes, K, and no image's class.
 
     Undefined where all embeddings are equal, which is one cluster.
     """
     clusters = np.unique(split.clusters, return_inverse=True)[1]
-    if not clusters.any():
-        return Score(np.nan, np.nan, np.nan)
-    return Score(float(silhouettes(split.cluster_distances, clusters).mean()), np.nan, np.nan)
+    return ScoreValue(float(silhouettes(split.cluster_distances, clusters).mean()) if clusters.any() else np.nan)
 
 
-CLUSTERINGS: tuple[Need, ...] = ("clusterings",)
-NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
-
-METRICS = {
-    "nmi": Metric(nmi, CLUSTERINGS),
-    "ami": Metric(ami, CLUSTERINGS),
-    "ari": Metric(ari, CLUSTERINGS),
-    "cluster_accuracy": Metric(cluster_accuracy, CLUSTERINGS),
-    "silhouette": Metric(silhouette, ("class_distances",)),
-    "knn_purity": Metric(knn_purity, NEIGHBOURS),
-    "nn1_accuracy": Metric(nn1_accuracy, NEIGHBOURS),
-    "r_precision": Metric(r_precision, NEIGHBOURS),
-    "map_at_r": Metric(map_at_r, NEIGHBOURS),
-    "few_shot_accuracy_1": Metric(partial(few_shot_accuracy, shots=1)),
-    "few_shot_accuracy_5": Metric(partial(few_shot_accuracy, shots=5)),
-    "probe_accuracy": Metric(probe_accuracy),
-    "intrinsic_dimension": Metric(intrinsic_dimension, NEIGHBOURS),
-    "collapse": Metric(collapse),
-    "rankme": Metric(rankme),
-    "participation_ratio": Metric(participation_ratio),
-    "alpha_req": Metric(alpha_req),
-    "start_agreement": Metric(start_agreement),
-    "cluster_silhouette": Metric(cluster_silhouette, ("clusterings", "cluster_distances")),
-}
-
-
-def score_split(split: EmbeddedSplit, names: Collection[str]) -> dict[str, Score]:
-    """Compute scores by name, those that this embedding does not have yet."""
-    for name in names:
-        if name not in split.scored:
-            split.scored[name] = METRICS[name].score(split)
-    return {name: split.scored[name] for name in names}
-
-
-def needs_of(names: Iterable[str]) -> frozenset[Need]:
-    """What scores need of an embedding, together."""
-    return frozenset(need for name in names for need in METRICS[name].needs)
-
-
-def accuracy(logits: Float32, heads: NDArray[np.str_], labels: NDArray[np.str_]) -> Score:
+def accuracy(logits: Float32, heads: NDArray[np.str_], labels: NDArray[np.str_]) -> ScoreValue:
     """Share of images for which the network's own head ranks their class first.
 
     Args:
@@ -207,21 +197,16 @@ def accuracy(logits: Float32, heads: NDArray[np.str_], labels: NDArray[np.str_])
         heads: (classes,) names of the head's outputs.
         labels: (N,) class names.
     """
-    correct = heads[logits.argmax(axis=1)] == labels
-    sizes = np.unique(labels, return_counts=True)[1]
-    return Score(float(correct.mean()), largest_share(sizes), 1.0, per_image=correct)
+    chance = largest_share(np.unique(labels, return_counts=True)[1])
+    return replace(mean_over(heads[logits.argmax(axis=1)] == labels), chance=chance, ceiling=1.0)
 
 
-HEAD_METRICS: dict[str, Callable[[Float32, NDArray[np.str_], NDArray[np.str_]], Score]] = {"accuracy": accuracy}
-"""Scores of the network's own head, from logits, names of the head's outputs and class names."""
-
-
-def chance_of_neighbours(split: EmbeddedSplit) -> float:
+def chance_of_neighbours(split: "EmbeddedSplit") -> float:
     """Probability that a random other image shares the class, mean of (n_c - 1) / (N - 1)."""
     return float(split.n_same_class.mean() / (len(split.y) - 1))
 
 
-def share_with_a_match(split: EmbeddedSplit) -> float:
+def share_with_a_match(split: "EmbeddedSplit") -> float:
     """Share of images whose class has another image."""
     return float((split.n_same_class > 0).mean())
 
@@ -229,3 +214,132 @@ def share_with_a_match(split: EmbeddedSplit) -> float:
 def largest_share(class_sizes: Counts) -> float:
     """Share of the largest class: the accuracy of a classifier that knows class sizes and nothing else."""
     return float(class_sizes.max() / class_sizes.sum())
+
+
+def purest_share(split: "EmbeddedSplit") -> float:
+    """Mean share of k neighbours that can have the image's class at most."""
+    k = split.settings.neighbours
+    return float(np.minimum(split.n_same_class, k).mean() / k)
+
+
+def silhouette_of_shuffled_classes(split: "EmbeddedSplit") -> float:
+    """Mean silhouette of classes that are dealt to the images at random."""
+    dealt = zip(split.shuffled_class_distances, split.shuffled_y, strict=True)
+    return float(np.mean([silhouettes(sums, y).mean() for sums, y in dealt]))
+
+
+def chance_of_ways(split: "EmbeddedSplit", *, shots: int) -> float:
+    """Chance level of an episode: 1 over the number of its classes; NaN where there is no episode."""
+    usable = len(usable_classes(split.y, shots))
+    return 1 / min(WAYS, usable) if usable > 1 else np.nan
+
+
+def chance_of_map(split: "EmbeddedSplit") -> float:
+    """Mean average precision expected when all orders of the other images are equally likely."""
+    return float(chance_of_average_precision(split.n_same_class, len(split.y)).mean())
+
+
+CLUSTERS: tuple[Need, ...] = ("clusterings",)
+NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
+
+LAYER_SCORES = {
+    "nmi": LayerScore(
+        nmi, better="higher", low=0, high=1, use="clustering", needs=CLUSTERS, refit=True, in_paper=True,
+        chance=lambda split: agreement.chance_of_nmi(split.y, split.clusters), ceiling=1,
+    ),
+    "ami": LayerScore(
+        ami, better="higher", low=-1, high=1, use="clustering", needs=CLUSTERS, refit=True,
+        chance=0, ceiling=1,
+    ),
+    "ari": LayerScore(
+        ari, better="higher", low=-1, high=1, use="clustering", needs=CLUSTERS, refit=True,
+        chance=0, ceiling=1,
+    ),
+    "cluster_accuracy": LayerScore(
+        cluster_accuracy, better="higher", low=0, high=1, use="clustering", needs=CLUSTERS, refit=True, per_image=True,
+        chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters), ceiling=1,
+    ),
+    "silhouette": LayerScore(
+        silhouette, better="higher", low=-1, high=1, use="clustering", needs=("class_distances",), refit=True,
+        per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
+    ),
+    "knn_purity": LayerScore(
+        knn_purity, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
+        in_paper=True, chance=chance_of_neighbours, ceiling=purest_share,
+    ),
+    "nn1_accuracy": LayerScore(
+        nn1_accuracy, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
+        in_paper=True, chance=chance_of_neighbours, ceiling=share_with_a_match,
+    ),
+    "r_precision": LayerScore(
+        r_precision, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
+        chance=chance_of_neighbours, ceiling=share_with_a_match,
+    ),
+    "map_at_r": LayerScore(
+        map_at_r, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
+        chance=chance_of_map, ceiling=share_with_a_match,
+    ),
+    "few_shot_accuracy_1": LayerScore(
+        partial(few_shot_accuracy, shots=1), better="higher", low=0, high=1, use="classifiers", refit=True,
+        per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=1), ceiling=1,
+    ),
+    "few_shot_accuracy_5": LayerScore(
+        partial(few_shot_accuracy, shots=5), better="higher", low=0, high=1, use="classifiers", refit=True,
+        per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=5), ceiling=1,
+    ),
+    "probe_accuracy": LayerScore(
+        probe_accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True, over_folds=True,
+        in_paper=True, chance=lambda split: largest_share(split.class_sizes), ceiling=1,
+    ),
+    "intrinsic_dimension": LayerScore(
+        intrinsic_dimension, better="neither", low=0, high=inf, use="geometry", needs=NEIGHBOURS, label_free=True,
+    ),
+    "collapse": LayerScore(
+        collapse, better="lower", low=0, high=inf, use="geometry", refit=True,
+        chance=lambda split: (len(split.y) - len(split.class_sizes)) / (len(split.class_sizes) - 1), ceiling=0,
+    ),
+    "rankme": LayerScore(rankme, better="neither", low=0, high=1, use="geometry", label_free=True),
+    "participation_ratio": LayerScore(
+        participation_ratio, better="neither", low=0, high=1, use="geometry", label_free=True,
+    ),
+    "alpha_req": LayerScore(alpha_req, better="neither", low=0, high=inf, use="geometry", label_free=True),
+    "start_agreement": LayerScore(
+        start_agreement, better="neither", low=-1, high=1, use="geometry", label_free=True,
+    ),
+    "cluster_silhouette": LayerScore(
+        cluster_silhouette, better="neither", low=-1, high=1, use="geometry", label_free=True,
+        needs=("clusterings", "cluster_distances"),
+    ),
+}  # fmt: skip
+"""Scores of one layer's embedding of one split."""
+
+HEAD_SCORES = {"accuracy": HeadScore(accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True)}
+"""Scores of the network's own head on the seen classes."""
+
+DETECTION_SCORES = {
+    "ood_auroc_knn": Score(better="higher", low=0, high=1, use="detection"),
+    "ood_fpr95_knn": Score(better="lower", low=0, high=1, use="detection"),
+    "ood_auroc_mahalanobis": Score(better="higher", low=0, high=1, use="detection"),
+    "ood_fpr95_mahalanobis": Score(better="lower", low=0, high=1, use="detection"),
+}
+"""Scores that the analysis `ood` computes."""
+
+SCORES: dict[str, Score] = {**LAYER_SCORES, **DETECTION_SCORES, **HEAD_SCORES}
+
+PROBE = "probe_accuracy"
+"""The score of the linear probe, which is fitted at its own steps only."""
+
+
+def score_split(split: "EmbeddedSplit", names: Iterable[str]) -> dict[str, ScoreValue]:
+    """Compute scores by name."""
+    return {name: LAYER_SCORES[name].score(split) for name in names}
+
+
+def needs_of(names: Iterable[str]) -> frozenset[Need]:
+    """What scores need of an embedding, together."""
+    return frozenset(need for name in names for need in LAYER_SCORES[name].needs)
+
+
+def is_clustered(name: str) -> bool:
+    """Whether a score is of k-means clusters."""
+    return "clusterings" in LAYER_SCORES[name].needs

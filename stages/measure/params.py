@@ -6,15 +6,15 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.metric_names import BETTER, REFITTED
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import did_you_mean
 from stages.shared.settings.params import ALL, Params
 
 
 def _known_score(name: str) -> str:
-    if name not in BETTER:
-        raise ValueError(f"unknown score {name!r}: {did_you_mean(name, BETTER)}")
+    if name not in LAYER_SCORES and name not in HEAD_SCORES:
+        raise ValueError(f"unknown score {name!r}: {did_you_mean(name, [*LAYER_SCORES, *HEAD_SCORES])}")
     return name
 
 
@@ -25,8 +25,9 @@ def _known_analysis(name: str) -> str:
 
 
 def _refitted_score(name: str) -> str:
-    if name not in REFITTED:
-        raise ValueError(f"{name!r} is no score that can be fitted again: {did_you_mean(name, REFITTED)}")
+    refitted = [score for score in LAYER_SCORES if LAYER_SCORES[score].refit]
+    if name not in refitted:
+        raise ValueError(f"{name!r} is no score that can be fitted again: {did_you_mean(name, refitted)}")
     return name
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,36 +20,34 @@ from threadpoolctl import threadpool_limits
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.analyses.result import AnalysisResult, combine
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit, Score
 from stages.measure.jobs import Job, head_metrics, is_baseline, metrics_at, refits_at
-from stages.measure.metric_names import FROM_CLUSTERS
-from stages.measure.metrics import HEAD_METRICS, needs_of, score_split
+from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.refits import Refits, RefitSettings, refit
-from stages.measure.scores.agreement import compare_clusterings
-from stages.measure.scores.kmeans import Search
+from stages.measure.refits import Refits, refit
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 
+WORKERS = "WHICHLAYER_WORKERS"
+
 
 @dataclass(frozen=True)
 class Result:
-    """What was computed of one layer of one split at one step.
+    """The results of one layer of one split at one step.
 
     Attributes:
         job: the layer, split and step.
         scores: by name.
         classes: number of classes, K.
-        clusterings: what `compare_clusterings` says of them; empty if no score needs any.
+        clusterings: one row each, as `compare_clusterings` describes them; empty if no score needs any.
         clusters: (N,) every image's cluster in the clustering of least inertia; None if no score needs any.
         refits: scores fitted again; None if none are.
-        analysed: what the analyses of the last step found.
+        analysed: results of the analyses of the last step.
     """
 
     job: Job
-    scores: dict[str, Score]
+    scores: dict[str, ScoreValue]
     classes: int
     clusterings: list[dict[str, float]]
     clusters: NDArray[np.int32] | None
@@ -58,16 +57,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was computed of one cell.
+    """The results of one cell.
 
     Attributes:
         results: of every layer, split and step, in the order of the tables.
         heads: scores of the network's own head, by step and name.
-        of_network: what analyses of the last step found of the head and of all layers at once.
+        of_network: results of the analyses of the head and of all layers at once.
     """
 
     results: list[Result]
-    heads: dict[int, dict[str, Score]]
+    heads: dict[int, dict[str, ScoreValue]]
     of_network: AnalysisResult
 
 
@@ -77,9 +76,9 @@ def measure(path: Path, store: Embeddings, params: MeasureParams, jobs: Sequence
     Raises:
         UserError: an embedding is not finite, or a process was killed.
     """
-    results = spread_baseline(score_jobs(path, params, jobs, workers=workers), store, params)
+    results = repeat_baseline_at_steps(score_jobs(path, params, jobs, workers=workers), store, params)
     cell = Cell(store, params)
-    with one_thread(params):
+    with limit_to_one_thread(params):
         of_network = combine(network_results(cell, params.analyses))
     return Measured(results, score_head(store, params), of_network)
 
@@ -104,21 +103,11 @@ def _score_layer(cell: Cell, job: Job) -> Result:
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
     scores = score_split(split, job.metrics)
-    refits = refit_split(cell, split, job.refits) if job.refits else None
+    refits = refit(split, cell.halves, job.refits, cell.halves_search) if job.refits else None
     analysed = combine(load(name)(cell, job.layer, split) for name in job.analyses)
-    compared, clusters = [], None
-    if "clusterings" in needs:
-        compared, clusters = compare_clusterings(split.y, split.clusterings), split.clusters
+    clustered = "clusterings" in needs
+    compared, clusters = (split.compared_clusterings, split.clusters) if clustered else ([], None)
     return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
-
-
-def refit_split(cell: Cell, split: EmbeddedSplit, names: Sequence[str]) -> Refits:
-    """Fit scores of the unseen split again."""
-    settings, refits = split.settings, cell.params.refits
-    halves_search = Search(refits.starts, refits.polished, settings.search.seed)
-    refit_settings = RefitSettings(settings.search, halves_search, settings.few_shot_seed)
-    rotated = split.rotated if set(names) & set(FROM_CLUSTERS) else None
-    return refit(split.X, split.y, cell.halves, names, refit_settings, rotated=rotated)
 
 
 def score_jobs(path: Path, params: MeasureParams, jobs: Sequence[Job], *, workers: int) -> list[Result]:
@@ -152,7 +141,7 @@ def expected_cost(job: Job) -> tuple[bool, int, int]:
 
 def _here(path: Path, params: MeasureParams, jobs: Sequence[Job]) -> Iterator[Result]:
     cell = Cell(open_embeddings(path), params)
-    with one_thread(params):
+    with limit_to_one_thread(params):
         yield from (score(cell, job) for job in jobs)
 
 
@@ -161,13 +150,13 @@ def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], worker
     context.set_forkserver_preload([__name__])  # so that workers are forked with the libraries loaded
     workers = min(workers, len(jobs))
     try:
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(path, params))
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(params,))
     except OSError as error:  # semaphores, which they share, need /dev/shm
         print(f"measure: in one process, since several cannot be had here ({error})", file=sys.stderr, flush=True)
         yield from _here(path, params, jobs)
         return
     try:
-        yield from pool.map(_score, jobs)
+        yield from pool.map(partial(_score, path, params.model_dump_json()), jobs)
     except (BrokenProcessPool, EOFError, ConnectionError):  # the last two of the server that starts them
         raise UserError(
             f"one of {workers} measuring processes was killed, most likely for want of memory; use fewer with "
@@ -177,16 +166,20 @@ def _in_processes(path: Path, params: MeasureParams, jobs: Sequence[Job], worker
         pool.shutdown(cancel_futures=True)
 
 
-_cell: Cell
-"""The cell of a worker process, opened once when it starts."""
-
-
-def _start(path: Path, params: MeasureParams) -> None:
-    global _cell
+def _start(params: MeasureParams) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback; the stage says that it stopped
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    one_thread(params)
-    _cell = Cell(open_embeddings(path), params)
+    limit_to_one_thread(params)
+
+
+@cache
+def _opened(path: Path, params: str) -> Cell:
+    """Open a cell, once in each process."""
+    return Cell(open_embeddings(path), MeasureParams.model_validate_json(params))
+
+
+def _score(path: Path, params: str, job: Job) -> Result:
+    return score(_opened(path, params), job)
 
 
 def _end_with_parent() -> None:
@@ -197,41 +190,54 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(job: Job) -> Result:
-    return score(_cell, job)
-
-
-def one_thread(params: MeasureParams) -> threadpool_limits:
+def limit_to_one_thread(params: MeasureParams) -> threadpool_limits:
     """Limit the numerical libraries to one thread, for good or until the context ends; it reaches only those loaded."""
     for name in params.analyses:
         load(name)
     return threadpool_limits(1)
 
 
-def spread_baseline(results: Sequence[Result], store: Embeddings, params: MeasureParams) -> list[Result]:
+def repeat_baseline_at_steps(results: Sequence[Result], store: Embeddings, params: MeasureParams) -> list[Result]:
     """Repeat the baseline's results at every step, with what is computed there, in the order of the tables."""
-    spread = []
-    for number, result in enumerate(results):
-        steps = store.steps if is_baseline(result.job.layer) else (result.job.step,)
-        for step in steps:
-            metrics = metrics_at(step, store.steps, params)
-            last = step == store.steps[-1]
-            analyses, analysed = (result.job.analyses, result.analysed) if last else ((), AnalysisResult())
-            if metrics or analyses:
-                refits = refits_at(step, result.job.split, store.steps, params)
-                job = replace(result.job, step=step, metrics=metrics, analyses=analyses, refits=refits)
-                at_step = replace(result, job=job, scores={n: result.scores[n] for n in metrics}, analysed=analysed)
-                spread.append((step, store.splits.index(job.split), number, at_step))
-    return [at_step for *_, at_step in sorted(spread, key=lambda row: row[:3])]
+    repeated = []
+    for result in results:
+        if is_baseline(result.job.layer):
+            at_steps = [_at_step(result, step, store.steps, params) for step in store.steps]
+            repeated += [at_step for at_step in at_steps if at_step.job.metrics or at_step.job.analyses]
+        else:
+            repeated.append(result)
+    return sorted(repeated, key=lambda result: (result.job.step, store.splits.index(result.job.split)))
 
 
-def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, Score]]:
+def _at_step(result: Result, step: int, steps: Sequence[int], params: MeasureParams) -> Result:
+    """Take from the baseline's result what is computed at one step."""
+    metrics, refits = metrics_at(step, steps, params), refits_at(step, result.job.split, steps, params)
+    last = step == steps[-1]
+    analyses, analysed = (result.job.analyses, result.analysed) if last else ((), AnalysisResult())
+    job = replace(result.job, step=step, metrics=metrics, analyses=analyses, refits=refits)
+    return replace(result, job=job, scores={name: result.scores[name] for name in metrics}, analysed=analysed)
+
+
+def score_head(store: Embeddings, params: MeasureParams) -> dict[int, dict[str, ScoreValue]]:
     """Compute the scores of the network's own head on the seen classes, by step and name, at steps that have any."""
     wanted = {step: names for step in store.steps if (names := head_metrics(step, store, params))}
     if not wanted:
         return {}
     heads, labels = np.array(store.classes, dtype=str), store.labels(SEEN)
     return {
-        step: {name: HEAD_METRICS[name](store.logits(step, SEEN), heads, labels) for name in names}
+        step: {name: HEAD_SCORES[name].compute(store.logits(step, SEEN), heads, labels) for name in names}
         for step, names in wanted.items()
     }
+
+
+def worker_count(flag: str | None) -> int:
+    """Number of processes: from the command line, else from WHICHLAYER_WORKERS, else one per usable processor.
+
+    Raises:
+        UserError: it is not a whole number >= 1.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    text = flag or os.environ.get(WORKERS) or str(usable)
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"--workers (or {WORKERS}) must be a whole number >= 1, found {text!r}")
+    return int(text)

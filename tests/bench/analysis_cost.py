@@ -21,9 +21,10 @@ import pandas as pd
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.cell import Cell
 from stages.measure.jobs import plan_jobs
-from stages.measure.metrics import METRICS, needs_of, score_split
+from stages.measure.metrics import LAYER_SCORES, needs_of, score_split
 from stages.measure.params import MeasureParams
-from stages.measure.run import one_thread, refit_split
+from stages.measure.refits import refit
+from stages.measure.run import limit_to_one_thread
 from stages.shared.embeddings.embedding_store import LAST_STEP, Layer, open_embeddings
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter, write_store_digests
 from stages.shared.settings.params import parse
@@ -33,7 +34,7 @@ LAYERS = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width i
 PIXELS = Layer("pixels", "", -1, "none", 192, 0, 0)
 CORRUPTIONS = [f"{kind}_{severity}" for kind in ("blur", "noise", "contrast", "rotation") for severity in (1, 2, 3)]
 SEEN, UNSEEN, PER_CLASS, TRAIN_PER_CLASS = 15, 5, 20, 100
-PARAMS = {"metrics": list(METRICS), "analyses": list(ANALYSES)}
+PARAMS = {"metrics": list(LAYER_SCORES), "analyses": list(ANALYSES)}
 
 
 def main() -> None:
@@ -57,13 +58,13 @@ def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
     """Compute one cell at one step, timing every part of it."""
     spent: dict[str, float] = defaultdict(float)
     cell = Cell(open_embeddings(path), params)
-    with one_thread(params):
+    with limit_to_one_thread(params):
         for job in plan_jobs(cell.store, params):
             copies = any(ANALYSES[name].extra == "corrupted" for name in job.analyses)
             split = cell.embedded(job.layer, job.step, job.split, needs=needs_of(job.metrics), copies=copies)
             spent["scores"] += seconds_of(score_split, split, job.metrics)
             if job.refits:
-                spent["refits"] += seconds_of(refit_split, cell, split, job.refits)
+                spent["refits"] += seconds_of(refit, split, cell.halves, job.refits, cell.halves_search)
             for name in job.analyses:
                 spent[name] += seconds_of(load(name), cell, job.layer, split)
         for name in (name for name in params.analyses if ANALYSES[name].whole_network):

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.jobs import settings_of
-from stages.measure.metrics import METRICS, needs_of
+from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import UNSEEN
@@ -62,7 +62,7 @@ class Fold:
             split = EmbeddedSplit(
                 self._joined(layers), y, settings_of(self.store, UNSEEN, self.params), needs=needs_of([metric])
             )
-            self.known[layers, metric] = METRICS[metric].score(split).value
+            self.known[layers, metric] = LAYER_SCORES[metric].score(split).value
         return self.known[layers, metric]
 
     def _joined(self, layers: Scaled) -> np.ndarray:

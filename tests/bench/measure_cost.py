@@ -22,8 +22,7 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
-from stages.measure.metric_names import REFITTED
-from stages.measure.metrics import METRICS, needs_of
+from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
@@ -33,11 +32,11 @@ WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
 EVERY_CHECKPOINT = ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"]
 REFITS = {
-    "metrics": [name for name in REFITTED if not name.startswith("few_shot")],
+    "metrics": [name for name, score in LAYER_SCORES.items() if score.refit and not score.over_folds],
     "steps": "ends", "halves": 20, "starts": 15, "polished": 3,
 }  # fmt: skip
 MEASURE = {
-    "metrics": list(METRICS), "extra": {"metrics": [], "steps": "ends"}, "analyses": [], "normalize": "none",
+    "metrics": list(LAYER_SCORES), "extra": {"metrics": [], "steps": "ends"}, "analyses": [], "normalize": "none",
     "kmeans": {"starts": 50, "polished": 5, "seed": 0}, "knn_k": "split",
     "probe": {"C": 1.0, "folds": 5, "steps": "ends"}, "refits": REFITS,
 }  # fmt: skip
@@ -79,9 +78,9 @@ def correlated(count: int, classes: int, width: int, seed: int) -> tuple[Any, An
 def print_seconds(count: int) -> None:
     """Time every score on every layer of both splits, each from nothing, then together, on one thread."""
     print(f"CPU seconds on one thread, {len(WIDTHS)} layers, {count} images; in brackets the widest")
-    together = {"all": list(METRICS), "every checkpoint": EVERY_CHECKPOINT}
+    together = {"all": list(LAYER_SCORES), "every checkpoint": EVERY_CHECKPOINT}
     for classes in CLASSES.values():
-        for label, names in ({name: [name] for name in METRICS} | together).items():
+        for label, names in ({name: [name] for name in LAYER_SCORES} | together).items():
             with threadpool_limits(1):
                 seconds = [seconds_of(names, *correlated(count, classes, width, 0)) for width in WIDTHS]
             print(f"  K = {classes:2d}  {label:19s} {sum(seconds):6.2f}  ({seconds[-1]:.2f})", flush=True)
@@ -93,7 +92,7 @@ def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
     began = time.process_time()
     split = EmbeddedSplit(X, y, settings, needs=needs_of(names))
     for name in names:
-        METRICS[name].score(split)
+        LAYER_SCORES[name].score(split)
     return time.process_time() - began
 
 

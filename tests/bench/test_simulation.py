@@ -12,12 +12,12 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stages.measure.halves import complementary_halves
-from stages.measure.refits import RefitSettings, refit, subset_scores
+from stages.measure.refits import refit, subset_scores
 from stages.measure.scores.kmeans import Search
 from tests.bench.simulation import store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import rows_of, two_networks
-from tests.bench.simulation.data_set import code_hash, scored, simulate
+from tests.bench.simulation.data_set import code_hash, scored, simulate, split_of
 from tests.bench.simulation.designs import DESIGNS
 from tests.bench.simulation.populations import Domain, Mixture, RealLayers
 from tests.bench.simulation.real_layers import parameters
@@ -49,8 +49,8 @@ def test_scores_are_those_of_the_stages():
     metrics = ("nmi", "knn_purity", "ari", "silhouette")
     found = scored(X, y, subsets, [30] * len(subsets), metrics, rng)
     for layer, table in zip(X, found, strict=True):
-        whole = subset_scores(layer, y, subsets[:1], [Search()], metrics, few_shot_seed=0)
-        own = refit(layer, y, halves, metrics, RefitSettings(Search(), Search(15, 3), few_shot_seed=0))
+        whole = subset_scores(split_of(layer, y), subsets[:1], [Search()], metrics)
+        own = refit(split_of(layer, y), halves, metrics, Search(15, 3))
         np.testing.assert_allclose(table, np.vstack([whole, own.without, own.halves]), atol=1e-9)
 
 

@@ -2,35 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
 
-from stages.measure.cell import Cell, draw_halves, groups_of, part_of
+from stages.measure.cell import Cell, draw_halves, groups_of
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.params import MeasureParams
-from stages.measure.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.settings.params import parse
-from tests.measure.synthetic import DEFAULT, blobs, embedded, write_store
-
-
-def test_a_part_is_scored_like_the_whole_with_its_own_classes_and_k():
-    X, y = blobs([10, 6, 8], 5)
-    whole = embedded(X, y, search=Search(5, 2, 1), folds=4, probe_seed=9, normalize="l2")
-    rows = np.flatnonzero(y != 0)
-    part = part_of(whole, rows, needs=["clusterings"])
-    assert np.array_equal(part.y, y[rows] - 1)
-    assert np.array_equal(part.X, whole.X[rows])  # of unit length already, and not scaled again
-    settings = part.settings
-    assert (settings.neighbours, settings.search, settings.folds, settings.probe_seed) == (8, Search(5, 2, 1), 4, 9)
-    assert part.needs == {"clusterings"}
-    assert np.array_equal(part.rotated, whole.rotated[rows])
-
-
-def test_a_part_may_be_searched_less_hard():
-    X, y = blobs([4, 4], 3)
-    part = part_of(embedded(X, y), np.arange(8), search=Search(1, 1, 5))
-    assert (part.settings.search, part.settings.neighbours) == (Search(1, 1, 5), 4)
-    assert np.array_equal(part.clusters, KMeans(2, random_state=5, n_init=1).fit(X).labels_)
+from tests.measure.synthetic import DEFAULT, write_store
 
 
 def test_classes_are_numbered_in_the_order_of_their_names(tmp_path):

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 
 from stages.measure import embedded_split as layer
 from stages.measure.embedded_split import EmbeddedSplit, centred, unit_rows
-from stages.measure.metrics import METRICS, needs_of
+from stages.measure.metrics import LAYER_SCORES, needs_of
+from stages.measure.scores.kmeans import Search
 from tests.measure.synthetic import blobs, embedded, settings
 
 
@@ -47,23 +49,43 @@ def passes(monkeypatch):
 
 def test_scores_from_distances_share_one_pass(passes):
     X, y = blobs([9, 7], 3)
-    split = EmbeddedSplit(X, y, settings(y), needs=needs_of(METRICS))
-    values = {name: metric.score(split).value for name, metric in METRICS.items()}
+    split = EmbeddedSplit(X, y, settings(y), needs=needs_of(LAYER_SCORES))
+    values = {name: metric.score(split).value for name, metric in LAYER_SCORES.items()}
     assert passes == ["scan"]
-    assert values["silhouette"] == METRICS["silhouette"].score(embedded(X, y)).value
+    assert values["silhouette"] == LAYER_SCORES["silhouette"].score(embedded(X, y)).value
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", LAYER_SCORES)
 def test_a_score_computes_the_distances_it_needs_and_no_others(name, passes):
     X, y = blobs([9, 7], 3)
     split = EmbeddedSplit(X, y, settings(y), needs=needs_of([name]))
-    METRICS[name].score(split)
-    needs = METRICS[name].needs
+    LAYER_SCORES[name].score(split)
+    needs = LAYER_SCORES[name].needs
     summed = {"class_distances", "cluster_distances"} & set(needs)
     assert passes == (["scan"] if "neighbours" in needs else ["distance_sums"] if summed else [])
     assert ("clusterings" in needs) == ("clusterings" in vars(split))
     if "neighbours" in needs:
         assert split.scan.sums is None
+
+
+def test_a_part_is_scored_like_the_whole_with_its_own_classes_and_k():
+    X, y = blobs([10, 6, 8], 5)
+    whole = embedded(X, y, search=Search(5, 2, 1), folds=4, probe_seed=9, normalize="l2")
+    rows = np.flatnonzero(y != 0)
+    part = whole.part(rows, needs=["clusterings"])
+    assert np.array_equal(part.y, y[rows] - 1)
+    assert np.array_equal(part.X, whole.X[rows])  # of unit length already, and not scaled again
+    settings = part.settings
+    assert (settings.neighbours, settings.search, settings.folds, settings.probe_seed) == (8, Search(5, 2, 1), 4, 9)
+    assert part.needs == {"clusterings"}
+    assert np.array_equal(part.rotated, whole.rotated[rows])
+
+
+def test_a_part_may_be_searched_less_hard():
+    X, y = blobs([4, 4], 3)
+    part = embedded(X, y).part(np.arange(8), search=Search(1, 1, 5))
+    assert (part.settings.search, part.settings.neighbours) == (Search(1, 1, 5), 4)
+    assert np.array_equal(part.clusters, KMeans(2, random_state=5, n_init=1).fit(X).labels_)
 
 
 def test_rows_at_the_mean_are_zero_and_others_keep_their_difference():

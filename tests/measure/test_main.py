@@ -15,13 +15,13 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import settings_of
-from stages.measure.metric_names import BETTER
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.settings.params import read_section
 from stages.shared.tables.gallery import read_gallery
 from stages.shared.tables.metric_table import COLUMNS, read_records, read_refits
+from stages.shared.tables.scores import read_scores
 from tests.measure.plane import plane_of
 from tests.measure.synthetic import DEFAULT, LAYERS, write_last_step, write_params, write_pictures, write_store
 
@@ -87,7 +87,16 @@ def test_the_closing_line_and_the_log(cell):
         "gallery.parquet",
         "images.parquet",
         "layers.csv",
+        "scores.json",
     ]
+
+
+def test_the_facts_of_every_score_are_those_of_the_catalogue(cell):
+    folder, _, _ = cell
+    facts = read_scores(folder / "out", ("toy", "net", "0", 7))
+    assert list(facts) == list(SCORES)
+    for name, score in facts.items():
+        assert {field: getattr(SCORES[name], field) for field in vars(score)} == vars(score)
 
 
 def test_the_gallery_has_the_pictured_unseen_images_at_every_layer_of_the_last_step(cell):
@@ -128,7 +137,7 @@ def test_values_are_those_of_the_catalogue(cell, records):
         embedded = EmbeddedSplit(arrays["blocks.0", 10][rows], y, settings_of(store, split, params))
         found = records[(records["layer"] == "blocks.0") & (records["step"] == 10) & (records["split"] == split)]
         for row in found.itertuples():
-            score = METRICS[row.metric].score(embedded)
+            score = LAYER_SCORES[row.metric].score(embedded)
             assert (row.value, row.chance, row.ceiling) == pytest.approx(
                 (score.value, score.chance, score.ceiling), abs=1e-12
             )
@@ -206,7 +215,7 @@ def test_results_do_not_depend_on_the_number_of_workers_and_are_byte_identical(c
 
 SIZES = {"test": (8, 8, 8), "unseen": (9, 11, 10, 8)}
 REFITS = {"metrics": ["nmi", "silhouette", "map_at_r"], "steps": "ends", "halves": 4, "starts": 3, "polished": 1}
-EXTRA = [name for name in BETTER if name not in DEFAULT["metrics"]]
+EXTRA = [name for name in (*LAYER_SCORES, *HEAD_SCORES) if name not in DEFAULT["metrics"]]
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +251,7 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
         "layer_pairs.csv",
         "layers.csv",
         "refits.parquet",
+        "scores.json",
     ]
     assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
 
@@ -469,6 +479,7 @@ def test_only_scores_of_the_head_may_be_asked_for(tmp_path):
         "gallery.parquet",
         "images.parquet",
         "layers.csv",
+        "scores.json",
     ]
 
 

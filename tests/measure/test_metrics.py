@@ -11,18 +11,17 @@ from sklearn.metrics import (
 )
 
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metric_names import BETTER, FROM_CLUSTERS, HEAD_SCORES, LABEL_FREE, LAYER_SCORES
-from stages.measure.metrics import HEAD_METRICS, METRICS, accuracy, needs_of, score_split
+from stages.measure.metrics import LAYER_SCORES, SCORES, LayerScore, accuracy, needs_of
 from stages.measure.scores import geometry
 from stages.measure.scores.agreement import assigned_classes
 from stages.measure.scores.kmeans import Search
 from stages.shared.settings.seeding import child_seed
 from tests.measure.synthetic import blobs, embedded, settings
 
-every_score = pytest.mark.parametrize("name", METRICS)
-RANKING = [name for name in METRICS if BETTER[name] != "neither"]
-WITHOUT_CONTRIBUTIONS = {"nmi", "ami", "ari", *LABEL_FREE} - {"intrinsic_dimension"}
-CLUSTERED = {*FROM_CLUSTERS, "start_agreement", "cluster_silhouette"}
+every_score = pytest.mark.parametrize("name", LAYER_SCORES)
+RANKING = [name for name, score in LAYER_SCORES.items() if score.better != "neither"]
+LABEL_FREE = [name for name, score in LAYER_SCORES.items() if score.label_free]
+CLUSTERED = {"nmi", "ami", "ari", "cluster_accuracy", "start_agreement", "cluster_silhouette"}
 DEPENDS_ON_ORDER = {*CLUSTERED, "probe_accuracy", "few_shot_accuracy_1", "few_shot_accuracy_5"}
 """K-means++ draws, folds and episodes go by position."""
 
@@ -33,22 +32,33 @@ def data():
 
 
 def score(name, X, y, **changes):
-    return METRICS[name].score(embedded(X, y, **changes))
+    return LAYER_SCORES[name].score(embedded(X, y, **changes))
 
 
-def test_names_are_the_function_names_and_those_that_params_are_checked_with():
-    for name, metric in METRICS.items():
+def test_names_are_the_function_names():
+    for name, entry in LAYER_SCORES.items():
         if not name.startswith("few_shot_accuracy_"):
-            assert metric.score.__name__ == name
-    assert METRICS["few_shot_accuracy_5"].score.keywords == {"shots": 5}
-    assert list(METRICS) == list(LAYER_SCORES)
-    assert list(HEAD_METRICS) == list(HEAD_SCORES)
+            assert entry.compute.__name__ == name
+    assert LAYER_SCORES["few_shot_accuracy_5"].compute.keywords == {"shots": 5}
+
+
+@pytest.mark.parametrize("facts", [{"better": "higher", "low": 0, "high": 1}, {"better": "higher", "use": "retrieval"}])
+def test_an_entry_without_limits_or_use_is_refused(facts):
+    with pytest.raises(TypeError, match="missing"):
+        LayerScore(LAYER_SCORES["nmi"].compute, **facts)
+
+
+@every_score
+def test_values_and_chance_levels_lie_within_the_limits(name, data):
+    found, entry = score(name, *data), LAYER_SCORES[name]
+    levels = [level for level in (found.value, found.chance, found.ceiling) if not np.isnan(level)]
+    assert all(entry.low <= level <= entry.high for level in levels)
 
 
 @pytest.mark.parametrize("name", RANKING)
 def test_values_lie_between_chance_and_the_ceiling(name, data):
     found = score(name, *data)
-    if BETTER[name] == "lower":
+    if SCORES[name].better == "lower":
         assert found.ceiling < found.value < found.chance
     else:
         assert -0.1 < found.chance < found.value <= found.ceiling <= 1
@@ -70,15 +80,16 @@ def test_a_score_that_sees_no_class_knows_the_number_of_classes_alone(name, data
 
 
 def test_scores_that_see_no_class_rank_nothing():
-    assert set(LABEL_FREE) == {name for name in METRICS if BETTER[name] == "neither"}
+    assert [name for name, entry in LAYER_SCORES.items() if entry.better == "neither"] == LABEL_FREE
 
 
 @every_score
 def test_the_value_is_the_mean_of_the_images_contributions(name, data):
     found = score(name, *data)
     if found.per_image is None:
-        assert name in WITHOUT_CONTRIBUTIONS
+        assert not LAYER_SCORES[name].per_image
         return
+    assert LAYER_SCORES[name].per_image or name in ("intrinsic_dimension", "collapse")  # the images' influence
     assert found.per_image.shape == (60,)
     assert found.value == pytest.approx(found.per_image.mean(), abs=1e-12)
     assert found.left_out == 0
@@ -156,14 +167,14 @@ def test_constant_embeddings_score_without_failing(name):
         assert found.value == pytest.approx(expected[name], nan_ok=True)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name not in DEPENDS_ON_ORDER])
+@pytest.mark.parametrize("name", [name for name in LAYER_SCORES if name not in DEPENDS_ON_ORDER])
 def test_blocks_and_company_do_not_change_a_score(name, data, monkeypatch):
     X, y = data
     alone = score(name, X, y)
     monkeypatch.setattr(geometry, "ROWS_PER_BLOCK", 7)
     monkeypatch.setattr(geometry, "FEATURES_PER_BLOCK", 2)
-    split = EmbeddedSplit(X, y, settings(y), needs=needs_of(METRICS))
-    found = {other: metric.score(split) for other, metric in METRICS.items()}[name]
+    split = EmbeddedSplit(X, y, settings(y), needs=needs_of(LAYER_SCORES))
+    found = {other: metric.score(split) for other, metric in LAYER_SCORES.items()}[name]
     assert found.value == pytest.approx(alone.value, rel=1e-12)
     if found.per_image is not None:
         assert np.allclose(found.per_image, alone.per_image)
@@ -206,7 +217,7 @@ def test_nmi_is_that_of_the_least_inertia():
     X, y = blobs([20, 20, 20, 20], 3, spread=0.8, seed=4)
     split = embedded(X, y, search=Search(8, 5))
     every = [normalized_mutual_info_score(y, each.labels) for each in split.clusterings]
-    assert METRICS["nmi"].score(split).value == pytest.approx(every[0])
+    assert LAYER_SCORES["nmi"].score(split).value == pytest.approx(every[0])
     assert len(set(every)) > 1
 
 
@@ -214,14 +225,6 @@ def test_a_single_start_is_the_papers(data):
     X, y = data
     labels = KMeans(n_clusters=3, random_state=42, n_init="auto").fit(X).labels_
     assert score("nmi", X, y, search=Search(1, 1, 42)).value == pytest.approx(normalized_mutual_info_score(y, labels))
-
-
-def test_a_score_is_computed_once(data):
-    split = embedded(*data)
-    first = score_split(split, ["nmi", "collapse"])
-    again = score_split(split, ["collapse", "probe_accuracy"])
-    assert again["collapse"] is first["collapse"]
-    assert list(again) == ["collapse", "probe_accuracy"]
 
 
 def test_probe_chance_is_the_largest_class(data):
@@ -240,15 +243,15 @@ def test_corrected_scores_are_scikit_learns_of_the_same_clusters(data):
     X, y = data
     split = embedded(X, y)
     labels = split.clusters
-    assert METRICS["ami"].score(split).value == adjusted_mutual_info_score(y, labels)
-    assert METRICS["ari"].score(split).value == adjusted_rand_score(y, labels)
-    nmi = METRICS["nmi"].score(split)
-    assert METRICS["ami"].score(split).value == pytest.approx((nmi.value - nmi.chance) / (1 - nmi.chance))
+    assert LAYER_SCORES["ami"].score(split).value == adjusted_mutual_info_score(y, labels)
+    assert LAYER_SCORES["ari"].score(split).value == adjusted_rand_score(y, labels)
+    nmi = LAYER_SCORES["nmi"].score(split)
+    assert LAYER_SCORES["ami"].score(split).value == pytest.approx((nmi.value - nmi.chance) / (1 - nmi.chance))
 
 
 def test_cluster_accuracy_is_that_of_the_same_clusters(data):
     split = embedded(*data)
-    found = METRICS["cluster_accuracy"].score(split)
+    found = LAYER_SCORES["cluster_accuracy"].score(split)
     assert found.value == (assigned_classes(split.y, split.clusters) == split.y).mean()
 
 
@@ -264,7 +267,7 @@ def test_a_class_of_one_image_is_never_retrieved():
 def test_the_clusters_silhouette_is_scikit_learns(company, data):
     X, y = data
     split = EmbeddedSplit(X, y, settings(y), needs={*needs_of(["cluster_silhouette"]), *company})
-    found, own = METRICS["cluster_silhouette"].score(split), METRICS["silhouette"].score(split)
+    found, own = LAYER_SCORES["cluster_silhouette"].score(split), LAYER_SCORES["silhouette"].score(split)
     assert found.value == pytest.approx(silhouette_score(X.astype(np.float64), split.clusters), abs=1e-9)
     assert own.value == pytest.approx(silhouette_score(X.astype(np.float64), y), abs=1e-9)
 
@@ -290,7 +293,7 @@ def test_silhouettes_chance_is_that_of_shuffled_classes(data):
     split = embedded(X, y)
     slow = [silhouette_score(X.astype(np.float64), dealt) for dealt in split.shuffled_y]
     assert len(slow) == 20
-    assert METRICS["silhouette"].score(split).chance == pytest.approx(np.mean(slow), abs=1e-9)
+    assert LAYER_SCORES["silhouette"].score(split).chance == pytest.approx(np.mean(slow), abs=1e-9)
     random = np.random.default_rng(1)
     shuffled = [silhouette_score(X.astype(np.float64), random.permutation(y)) for _ in range(100)]
     assert np.mean(slow) == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled) / 20**0.5)

@@ -1,19 +1,23 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from stages.measure import run as scoring
 from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
-from stages.measure.run import expected_cost, score_jobs
-from stages.measure.workers import worker_count
+from stages.measure.run import expected_cost, score_jobs, worker_count
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, LAYERS, write_store
 
+ROOT = Path(__file__).parents[2]
 
-def die(job):
+
+def die(path, params, job):
     os._exit(1)
 
 
@@ -91,3 +95,19 @@ def test_a_killed_server_of_processes_is_reported_alike(tmp_path, monkeypatch, e
     monkeypatch.setattr(scoring.ProcessPoolExecutor, "map", lose_server)
     with pytest.raises(UserError, match="one of 2 measuring processes was killed, most likely for want of memory"):
         score_jobs(tmp_path / "store", params, jobs, workers=2)
+
+
+def test_scores_load_no_library_whose_threads_were_not_limited():
+    code = """
+from threadpoolctl import threadpool_info
+import stages.measure.run
+from stages.measure.metrics import LAYER_SCORES
+from tests.measure.synthetic import blobs, embedded
+libraries = {library["filepath"] for library in threadpool_info()}
+split = embedded(*blobs([9, 8, 7], 5))
+for score in LAYER_SCORES.values():
+    score.score(split)
+print({library["filepath"] for library in threadpool_info()} - libraries)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stages.commands.check.datasets import check_folds, check_seen
 from stages.commands.config import Config
 from stages.measure.analyses.registry import ANALYSES, Extra, check_embedded
-from stages.measure.metric_names import BETTER
+from stages.measure.metrics import SCORES
 from stages.measure.params import chosen_steps
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.errors import UserError, did_you_mean
@@ -39,7 +39,7 @@ def check_main_metric(config: Config) -> None:
             f"aggregate.main_metric: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
             f"{did_you_mean(wanted, measure.all_metrics)}"
         )
-    if BETTER[wanted] == "neither":
+    if SCORES[wanted].better == "neither":
         raise UserError(f"aggregate.main_metric: must be a score by which a layer is better, found {wanted!r}; try nmi")
     for last in sorted({config.checkpoints(model)[-1] for model in config.run.models}):
         for name, applies in (("extra", wanted in measure.extra.metrics), ("probe", wanted == "probe_accuracy")):

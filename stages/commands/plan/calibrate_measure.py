@@ -18,7 +18,7 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
 from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
-from stages.measure.run import one_thread, score
+from stages.measure.run import limit_to_one_thread, score
 from stages.shared.embeddings.embedding_store import Layer, open_embeddings
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -98,7 +98,7 @@ def seconds_by_job(
     with tempfile.TemporaryDirectory() as folder:
         write_layer(Path(folder) / "store", counts, ratios, width, steps)
         cell = Cell(open_embeddings(Path(folder) / "store"), params)
-        with one_thread(params):
+        with limit_to_one_thread(params):
             for job in plan_jobs(cell.store, params):
                 if job.step in timed_steps(steps):
                     spent[job.split, job.step] += seconds_of(cell, job)

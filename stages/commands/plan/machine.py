@@ -7,7 +7,7 @@ from typing import Self
 import psutil
 import torch
 
-from stages.measure.workers import worker_count
+from stages.measure.run import worker_count
 from stages.shared.networks.devices import choose_device
 
 

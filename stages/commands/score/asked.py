@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from stages.aggregate.params import AggregateParams, Asked
 from stages.measure.analyses.registry import ANALYSES
-from stages.measure.metric_names import HEAD_SCORES, LAYER_SCORES
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
 from stages.measure.params import MeasureParams
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import CheckpointSteps, RunParams, parse, read_section
@@ -70,7 +70,7 @@ def _check_scores(metrics: Sequence[str]) -> None:
     for name in metrics:
         if name not in LAYER_SCORES:
             raise UserError(f"--metrics must name scores of layers, found {name!r}: {did_you_mean(name, LAYER_SCORES)}")
-    if LAYER_SCORES[metrics[0]] == "neither":
+    if LAYER_SCORES[metrics[0]].better == "neither":
         raise UserError(
             f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor low "
             "is better; put another first"

@@ -11,8 +11,7 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.cell_tables import write_tables
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
-from stages.measure.run import measure
-from stages.measure.workers import worker_count
+from stages.measure.run import measure, worker_count
 from stages.shared.checkpoints import training_table
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.settings.params import Cell

@@ -8,9 +8,8 @@ import numpy as np
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import Classes, Float32
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.metric_names import BETTER, PROBE
-from stages.measure.metrics import HEAD_METRICS, largest_share
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.metrics import HEAD_SCORES, PROBE, ScoreValue, largest_share
 from stages.measure.scores.agreement import normalized_mutual_information
 from stages.measure.scores.kmeans import Search, cluster
 from stages.shared.embeddings.embedding_store import Layer
@@ -19,7 +18,7 @@ from stages.shared.embeddings.split_names import SEEN
 
 def corruptions(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Score corrupted copies of test images by the probe and by k-means, beside the clean originals."""
-    rows, search = cell.copied_rows, split.settings.search.few
+    rows, search = cell.copied_rows, split.settings.search.reduced
     y, copies = split.y[rows], {name: X for name, (_, X) in split.copies.items()}
     predicted, of_copies = split.probe
     probed = {name: accuracy_of_copies(found, predicted[rows], y) for name, found in of_copies.items()}
@@ -36,12 +35,12 @@ def head(cell: Cell) -> AnalysisResult:
     heads, rows = np.array(cell.store.classes, dtype=str), cell.copied_rows
     labels, logits = cell.store.labels(SEEN)[rows], cell.store.logits(cell.step, SEEN)[rows]
     scores = []
-    for name, metric in HEAD_METRICS.items():
-        clean = metric(logits, heads, labels).value
+    for name, metric in HEAD_SCORES.items():
+        clean = metric.compute(logits, heads, labels).value
         for corruption in cell.corruptions:
-            score = metric(cell.last.logits(cell.step, corruption), heads, labels)
+            score = metric.compute(cell.last.logits(cell.step, corruption), heads, labels)
             sizes = len(labels), len(np.unique(labels))
-            scores.append(ScoreRow(corruption, name, score, BETTER[name], *sizes, relative(score.value, clean)))
+            scores.append(ScoreRow(corruption, name, score, *sizes, relative(score.value, clean)))
     return AnalysisResult(scores=scores)
 
 
@@ -65,8 +64,8 @@ class CopyScore:
 
 def row(corruption: str, metric: str, found: CopyScore, chance: float, y: Classes) -> ScoreRow:
     """One row of layers.csv."""
-    score = Score(found.value, chance, 1.0)
-    return ScoreRow(corruption, metric, score, BETTER[metric], len(y), len(np.unique(y)), found.relative)
+    score = ScoreValue(found.value, chance, 1.0)
+    return ScoreRow(corruption, metric, score, len(y), len(np.unique(y)), found.relative)
 
 
 def relative(value: float, clean: float) -> float:

@@ -13,7 +13,7 @@ STARTS, POLISHED = 15, 3
 
 def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     """Agreement of one layer's clusters with the classes for K - 2 ... K + 2 and 2 K clusters, for K the main score."""
-    K, search = len(split.class_sizes), split.settings.search.at_most(STARTS, POLISHED)
+    K, search = len(split.class_sizes), split.settings.search.capped(STARTS, POLISHED)
     rotated = None if search.single else split.rotated
     rows = []
     for clusters in cluster_counts(K, len(split.y)):

@@ -14,7 +14,8 @@ from sklearn.covariance import ledoit_wolf
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import ROUNDING, Classes, Float32, Float64
 from stages.measure.cell import Cell
-from stages.measure.embedded_split import EmbeddedSplit, Score, unit_rows
+from stages.measure.embedded_split import EmbeddedSplit, unit_rows
+from stages.measure.metrics import ScoreValue
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN
 from stages.shared.tables.metric_table import OOD_KNN, OOD_MAHALANOBIS
@@ -45,9 +46,9 @@ def ood(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
     far = {kind: each[len(seen) :] for kind, each in distances.items()}
     sizes = len(split.y), len(split.class_sizes)
     scores = [
-        ScoreRow(UNSEEN, f"{name}_{kind}", Score(score(near[kind], far[kind]), chance, best), better, *sizes)
+        ScoreRow(UNSEEN, f"{name}_{kind}", ScoreValue(score(near[kind], far[kind]), chance, best), *sizes)
         for kind in distances
-        for name, (score, chance, best, better) in SCORES.items()
+        for name, (score, chance, best) in SCORES.items()
     ]
     images = {name: {COLUMNS[kind]: each for kind, each in of.items()} for name, of in ((SEEN, near), (UNSEEN, far))}
     return AnalysisResult(scores=scores, images=images)
@@ -166,8 +167,8 @@ def fpr95(seen: Float64, unseen: Float64) -> float:
     return float((unseen <= threshold).mean())
 
 
-SCORES = {"ood_auroc": (auroc, 0.5, 1.0, "higher"), "ood_fpr95": (fpr95, ACCEPTED_PERCENT / 100, 0.0, "lower")}
-"""By name: the score of distances, its value where distance says nothing, the best one, and which way is better."""
+SCORES = {"ood_auroc": (auroc, 0.5, 1.0), "ood_fpr95": (fpr95, ACCEPTED_PERCENT / 100, 0.0)}
+"""By name: the score of distances, its value where distance says nothing, and the best one."""
 
 
 def _row_blocks(rows: int, bytes_per_row: int, block_bytes: int) -> Iterator[slice]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stages.measure.arrays import Float64
-from stages.measure.embedded_split import Score
+from stages.measure.metrics import ScoreValue
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,13 @@ class ScoreRow:
         split: what was scored: a split, or a name for a selection or for corrupted copies of one.
         metric: the score's name.
         score: its value, chance and ceiling.
-        better: `higher`, `lower` or `neither`.
         n_images, n_classes: what it was computed on.
         relative: the value over that of clean copies of the same images; NaN where that is 0, None of other rows.
     """
 
     split: str
     metric: str
-    score: Score
-    better: str
+    score: ScoreValue
     n_images: int
     n_classes: int
     relative: float | None = None

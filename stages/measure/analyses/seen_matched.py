@@ -6,10 +6,9 @@ import numpy as np
 
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
 from stages.measure.arrays import Classes, Rows
-from stages.measure.cell import Cell, part_of
-from stages.measure.embedded_split import EmbeddedSplit, Score
-from stages.measure.metric_names import BETTER
-from stages.measure.metrics import METRICS, needs_of
+from stages.measure.cell import Cell
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.metrics import ScoreValue, needs_of, score_split
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.settings.seeding import child_seed
@@ -26,7 +25,7 @@ NOTE = (
     "need two and are empty"
 )
 
-NO_SCORE = Score(np.nan, np.nan, np.nan)
+NO_SCORE = ScoreValue(np.nan)
 
 
 def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
@@ -42,7 +41,7 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResu
     for name, each in splits.items():
         seed = child_seed(cell.store.seed, "matched selections", SEED_NAMES[name])
         found = means(each, selections(each.y, K, n, seed)) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
-        scores += [ScoreRow(name, m, s, BETTER[m], K * n, K) for m, s in found.items()]
+        scores += [ScoreRow(name, m, s, K * n, K) for m, s in found.items()]
     alone = [name for name, each in zip((SEEN, UNSEEN), splits.values(), strict=True) if each.class_sizes.min() == 1]
     return AnalysisResult(scores=scores, notes=[NOTE.format(alone[0])] if alone else [])
 
@@ -61,15 +60,14 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
         yield np.sort(np.concatenate([random.choice(np.flatnonzero(y == c), n, replace=False) for c in classes]))
 
 
-def means(split: EmbeddedSplit, selected: Iterable[Rows]) -> dict[str, Score]:
+def means(split: EmbeddedSplit, selected: Iterable[Rows]) -> dict[str, ScoreValue]:
     """Mean value, chance and ceiling of every score over selections, one of which is held at a time."""
-    few, needs = split.settings.search.few, needs_of(SCORES)
-    found = [levels(part_of(split, rows, search=few, needs=needs)) for rows in selected]
+    search, needs = split.settings.search.reduced, needs_of(SCORES)
+    found = [levels(split.part(rows, search=search, needs=needs)) for rows in selected]
     mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
-    return {name: Score(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
+    return {name: ScoreValue(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
 
 
 def levels(part: EmbeddedSplit) -> list[tuple[float, float, float]]:
     """Value, chance and ceiling of every score."""
-    scores = (METRICS[name].score(part) for name in SCORES)
-    return [(score.value, score.chance, score.ceiling) for score in scores]
+    return [(score.value, score.chance, score.ceiling) for score in score_split(part, SCORES).values()]

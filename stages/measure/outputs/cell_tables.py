@@ -1,11 +1,12 @@
 """The files that a cell's measurement leaves, as tables.
 
+scores.json        the facts of every score
 layers.csv         one row per step, split, layer, pooling and metric
 clusterings.csv    one row per step, split, layer, pooling and polished k-means clustering, least inertia first
 <analysis>.csv     the table of each analysis that has one and that `measure.analyses` asks for
 images.parquet     one row per step, split, layer, pooling and image
 refits.parquet     one row per step, layer, pooling, score and part of the unseen split that it was fitted to again
-`image_table` and `refit_table` have the last two, `stages.shared.tables.metric_table` the columns that others read.
+`image_table` has images.parquet, `stages.shared.tables.metric_table` the columns that others read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,22 @@ import numpy as np
 import pandas as pd
 
 from stages.measure.analyses.result import ScoreRow
-from stages.measure.embedded_split import Score
-from stages.measure.metric_names import BETTER
+from stages.measure.metrics import SCORES, ScoreValue
 from stages.measure.outputs.image_table import write_images
-from stages.measure.outputs.refit_table import refit_records
 from stages.measure.run import Measured, Result
 from stages.shared.embeddings.embedding_store import Embeddings
-from stages.shared.embeddings.split_names import SEEN
-from stages.shared.tables.metric_table import ANALYSIS_TABLES, row_keys, write_analysis, write_records, write_refits
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.tables.metric_table import (
+    ALL_BUT_ONE_CLASS,
+    ANALYSIS_TABLES,
+    HALF,
+    REFIT_COLUMNS,
+    row_keys,
+    write_analysis,
+    write_records,
+    write_refits,
+)
+from stages.shared.tables.scores import write_scores
 
 
 def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Sequence[str]) -> int:
@@ -40,6 +49,7 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
     """
     records = layer_records(store, measured)
     write_records(out / "layers.csv", records)
+    write_scores(out, SCORES)
     write_images(out, store, measured)
     if any(result.clusterings for result in measured.results):
         clustering_records(measured.results).to_csv(out / "clusterings.csv", index=False)
@@ -67,11 +77,11 @@ def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:
     return pd.DataFrame([cell | row for row in rows]).sort_values("step", kind="stable")
 
 
-def score_rows(store: Embeddings, split: str, scores: Mapping[str, Score]) -> list[ScoreRow]:
+def score_rows(store: Embeddings, split: str, scores: Mapping[str, ScoreValue]) -> list[ScoreRow]:
     """Rows of the scores of one split, by name."""
     labels = store.labels(split)
     sizes = len(labels), len(np.unique(labels))
-    return [ScoreRow(split, name, score, BETTER[name], *sizes) for name, score in scores.items()]
+    return [ScoreRow(split, name, score, *sizes) for name, score in scores.items()]
 
 
 def columns_of(row: ScoreRow) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def columns_of(row: ScoreRow) -> dict[str, Any]:
     score = row.score
     columns = {"value": score.value, "chance": score.chance, "ceiling": score.ceiling}
     sizes = {"n_images": row.n_images, "n_classes": row.n_classes}
-    return {"metric": row.metric} | columns | sizes | {"better": row.better, "relative": row.relative}
+    return {"metric": row.metric} | columns | sizes | {"better": SCORES[row.metric].better, "relative": row.relative}
 
 
 def analysis_rows(measured: Measured, analysis: str) -> list[dict[str, Any]]:
@@ -101,3 +111,19 @@ def clustering_records(results: Sequence[Result]) -> pd.DataFrame:
             for row in result.clusterings
         ]
     )
+
+
+def refit_records(store: Embeddings, results: Sequence[Result]) -> pd.DataFrame:
+    """Tabulate scores fitted again: of every embedding and score without each class, then of each half."""
+    classes = np.unique(store.labels(UNSEEN)).tolist()
+    rows = []
+    for result in results:
+        if result.refits is None:
+            continue
+        where = row_keys(result.job.step, result.job.split, *result.job.layer.keys)
+        for metric in result.job.refits:
+            without, halves = result.refits.of(metric)
+            parts = [(ALL_BUT_ONE_CLASS, name, value) for name, value in zip(classes, without, strict=False)]
+            parts += [(HALF, str(number), value) for number, value in enumerate(halves)]
+            rows += [where | {"metric": metric, "kind": kind, "part": p, "value": v} for kind, p, v in parts]
+    return pd.DataFrame(rows, columns=list(REFIT_COLUMNS))

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.measure.embedded_split import Score
-from stages.measure.metric_names import BETTER
+from stages.measure.metrics import SCORES, ScoreValue
 from stages.measure.run import Measured, Result
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN
@@ -55,13 +54,13 @@ def found_of_images(results: Sequence[Result]) -> tuple[dict[tuple[int, str, str
     return found, sorted({name for columns in found.values() for name in columns})
 
 
-def contributing_metrics(scores: Sequence[dict[str, Score]]) -> list[str]:
+def contributing_metrics(scores: Sequence[dict[str, ScoreValue]]) -> list[str]:
     """Names of the scores that images contribute to, in the catalogue's order."""
     found = {name for each in scores for name, score in each.items() if score.per_image is not None}
-    return [name for name in BETTER if name in found]
+    return [name for name in SCORES if name in found]
 
 
-def contributions(scores: dict[str, Score], names: Sequence[str]) -> dict[str, Any]:
+def contributions(scores: dict[str, ScoreValue], names: Sequence[str]) -> dict[str, Any]:
     """Contributions of every image by score, None for a score that was not computed here."""
     return {name: scores[name].per_image if name in scores else None for name in names}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stages.measure.cell import draw_halves
-from stages.measure.metric_names import FROM_CLUSTERS, HEAD_SCORES
+from stages.measure.metrics import HEAD_SCORES, is_clustered
 from stages.measure.params import MeasureParams
-from stages.measure.refits import FEWEST_CLASSES
+from stages.measure.refits import MIN_CLASSES
 from stages.measure.run import Result
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -49,14 +49,14 @@ def not_refitted(store: Embeddings, params: MeasureParams) -> Iterator[str]:
     asked = [name for name in params.refits.metrics if name in params.all_metrics]
     if UNSEEN not in store.splits or not asked:
         return
-    clustered = [name for name in asked if name in FROM_CLUSTERS]
+    clustered = [name for name in asked if is_clustered(name)]
     if clustered and not params.refits_clusters:
         yield (
             f"measure.refits leaves out {', '.join(clustered)}: measure.kmeans has {params.kmeans.starts} starts, "
             f"fewer than the {params.refits.starts} of measure.refits, and so few say little about an interval"
         )
-    if len(np.unique(store.labels(UNSEEN))) < FEWEST_CLASSES:
-        yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {FEWEST_CLASSES}"
+    if len(np.unique(store.labels(UNSEEN))) < MIN_CLASSES:
+        yield f"measure.refits leaves no class out: the split {UNSEEN!r} has fewer than {MIN_CLASSES}"
     why = draw_halves(store, params)[1]
     if why:
         yield f"measure.refits has no halves: {why}"

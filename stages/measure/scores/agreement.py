@@ -1,43 +1,18 @@
-"""How well a clustering agrees with the classes."""
+"""How well a clustering agrees with the classes.
+
+SciPy and scikit-learn are loaded when first used: `metrics` imports this module, and must load fast.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import entropy, random_table
-from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
-from sklearn.metrics.cluster import expected_mutual_information
 
 from stages.measure.arrays import Classes, Counts
-from stages.measure.scores.kmeans import Clustering, by_appearance
 
 RANDOM_TABLES = 200
 """Random deals of clusters whose mean is the chance level of the best assignment."""
-
-
-def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[dict[str, float]]:
-    """Describe clusterings of one embedding, of which the first counts.
-
-    Args:
-        y: (N,) classes 0 ... K - 1.
-        clusterings: of the same N images.
-
-    Returns:
-        Of each its rank, inertia, number of clusters, NMI with the classes, and adjusted mutual information with the
-        first one.
-    """
-    return [
-        {
-            "rank": rank,
-            "inertia": each.inertia,
-            "clusters": each.found,
-            "nmi": normalized_mutual_information(y, each.labels),
-            "agreement": float(adjusted_mutual_info_score(clusterings[0].labels, each.labels)),
-        }
-        for rank, each in enumerate(clusterings)
-    ]
 
 
 def mean_agreement(partitions: Sequence[NDArray[np.int32]]) -> float:
@@ -57,12 +32,46 @@ def mean_agreement(partitions: Sequence[NDArray[np.int32]]) -> float:
     return float(np.average(each, weights=list(counts.values())))
 
 
+def by_appearance(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number a partition's parts in the order in which they appear: the same for the same partition.
+
+    Args:
+        labels: (N,) integers.
+    """
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes].astype(np.int32)
+
+
 def _adjusted_mutual_information(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
     """Mutual information of two partitions, corrected for chance; scikit-learn's takes twice as long."""
     if np.array_equal(first, second):
         return 1.0
     chance = chance_of_nmi(first, second)
     return (normalized_mutual_information(first, second) - chance) / (1 - chance)
+
+
+def adjusted_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
+    """Mutual information of classes and clusters, corrected for chance, as scikit-learn computes it.
+
+    Args:
+        y: (N,) classes.
+        labels: (N,) clusters.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    return float(adjusted_mutual_info_score(y, labels))
+
+
+def adjusted_rand_index(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
+    """Agreement of classes and clusters on pairs of images, corrected for chance.
+
+    Args:
+        y: (N,) classes.
+        labels: (N,) clusters.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(y, labels))
 
 
 def normalized_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
@@ -72,6 +81,8 @@ def normalized_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int
         y: (N,) classes 0 ... K - 1.
         labels: (N,) clusters.
     """
+    from sklearn.metrics import mutual_info_score
+
     table = contingency(y, labels)
     return min(1.0, float(mutual_info_score(None, None, contingency=table) / _mean_entropy(table)))  # 1, not 1 + 2e-16
 
@@ -86,6 +97,8 @@ def chance_of_nmi(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
     Returns:
         Expected mutual information under the permutation model over the mean entropy; 0 if there is one cluster only.
     """
+    from sklearn.metrics.cluster import expected_mutual_information
+
     table = contingency(y, labels)
     table = table[:, table.any(axis=0)]
     if table.shape[1] == 1:
@@ -107,6 +120,8 @@ def contingency(y: NDArray[np.integer], labels: NDArray[np.integer]) -> Counts:
 
 def _mean_entropy(table: Counts) -> float:
     """Mean of the entropies of the rows' and of the columns' sums."""
+    from scipy.stats import entropy
+
     return float(entropy(table.sum(axis=1)) + entropy(table.sum(axis=0))) / 2
 
 
@@ -137,6 +152,8 @@ def chance_of_assignment(y: Classes, labels: NDArray[np.int32]) -> float:
     Returns:
         Mean over 200 random contingency tables with these margins, the same ones whenever the margins are.
     """
+    from scipy.stats import random_table
+
     sizes, clusters = np.bincount(y), np.unique(labels, return_counts=True)[1]
     tables = random_table(sizes, clusters).rvs(RANDOM_TABLES, random_state=np.random.default_rng(0))
     return float(np.mean([table[_best_assignment(table)].sum() for table in tables]) / len(y))
@@ -144,5 +161,7 @@ def chance_of_assignment(y: Classes, labels: NDArray[np.int32]) -> float:
 
 def _best_assignment(table: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows and columns, one of each, whose cells have the largest sum."""
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(table, maximize=True)
     return rows, columns

@@ -7,7 +7,7 @@ objective is unchanged: a rotation keeps all distances.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from stages.measure.arrays import Classes
+from stages.measure.scores.agreement import adjusted_mutual_information, by_appearance, normalized_mutual_information
 from stages.shared.settings.seeding import child_seed
 
 COLUMNS = 16
 """Least number of leading columns that are searched; twice the number of clusters if that is more."""
 
-FEW_STARTS = 5
+REDUCED_STARTS = 5
 """Largest number of starts where many parts or copies of a layer are clustered; the best one alone is polished."""
 
 
@@ -45,11 +47,11 @@ class Search:
         return self.starts == 1
 
     @property
-    def few(self) -> "Search":
-        """The same with at most `FEW_STARTS` starts."""
-        return self.at_most(FEW_STARTS, 1)
+    def reduced(self) -> "Search":
+        """The same with at most `REDUCED_STARTS` starts."""
+        return self.capped(REDUCED_STARTS, 1)
 
-    def at_most(self, starts: int, polished: int) -> "Search":
+    def capped(self, starts: int, polished: int) -> "Search":
         """The same with at most so many starts and polished partitions."""
         return replace(self, starts=min(self.starts, starts), polished=min(self.polished, polished))
 
@@ -70,6 +72,29 @@ class Clustering:
     def found(self) -> int:
         """Number of clusters that hold an image; less than asked for only where fewer distinct embeddings exist."""
         return len(np.unique(self.labels))
+
+
+def compare_clusterings(y: Classes, clusterings: Sequence[Clustering]) -> list[dict[str, float]]:
+    """Describe clusterings of one embedding, of which the first counts.
+
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        clusterings: of the same N images.
+
+    Returns:
+        Of each its rank, inertia, number of clusters, NMI with the classes, and adjusted mutual information with the
+        first one.
+    """
+    return [
+        {
+            "rank": rank,
+            "inertia": clustering.inertia,
+            "clusters": clustering.found,
+            "nmi": normalized_mutual_information(y, clustering.labels),
+            "agreement": adjusted_mutual_information(clusterings[0].labels, clustering.labels),
+        }
+        for rank, clustering in enumerate(clusterings)
+    ]
 
 
 def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -133,14 +158,14 @@ def clusterings(
 
 
 def polished_clusterings(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[Clustering]:
-    """Search the leading columns, and fit the best distinct partitions on in all columns, as `polish` does.
+    """Search the leading columns, and fit the best distinct partitions on in all columns, as `run_lloyd` does.
 
     Args:
         rotated: (N, C) float32, columns by falling variance.
         clusters: number of clusters, at most N.
         search: how hard to look.
     """
-    return polish(rotated, searched_partitions(rotated, clusters, search), search)
+    return run_lloyd(rotated, searched_partitions(rotated, clusters, search), search)
 
 
 def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Search) -> list[NDArray[np.int32]]:
@@ -160,7 +185,7 @@ def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Sea
     return [labels for labels, _ in fits]
 
 
-def polish(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]], search: Search) -> list[Clustering]:
+def run_lloyd(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]], search: Search) -> list[Clustering]:
     """Fit the best distinct partitions on in all columns.
 
     Args:
@@ -205,16 +230,6 @@ def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]
     for labels in partitions:
         known.setdefault(by_appearance(labels).tobytes(), labels)
     return list(known.values())
-
-
-def by_appearance(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number a partition's parts in the order in which they appear: the same for the same partition.
-
-    Args:
-        labels: (N,) integers.
-    """
-    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[codes].astype(np.int32)
 
 
 def _fit(

@@ -16,7 +16,7 @@ from stages.aggregate.inference.layer_comparison import (
 )
 from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
-from stages.measure.metric_names import BETTER
+from stages.measure.metrics import SCORES
 
 Row = dict[str, float]
 
@@ -31,7 +31,7 @@ def rows_of(arrays: dict[str, Any], metric: str, *, folds: int | None = None) ->
     """
     values = arrays["values"][:, :folds]
     truth = arrays["values"].mean(axis=(0, 1, 2))
-    better = BETTER[metric]
+    better = SCORES[metric].better
     build = _builder(arrays, folds)
     row = _layers(build, values, truth)
     if len(truth) > 1:
@@ -44,7 +44,7 @@ def rows_of(arrays: dict[str, Any], metric: str, *, folds: int | None = None) ->
 
 def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
     """The difference of two networks' g: coverage, and how often it is said to differ."""
-    sign = 1.0 if BETTER[metric] == "higher" else -1.0
+    sign = 1.0 if SCORES[metric].better == "higher" else -1.0
     values = arrays["values"]
     means = sign * values.mean(axis=(0, 1, 2))
     truth = means[:first_layers].max() - means[first_layers:].max()
@@ -54,7 +54,7 @@ def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
         for own in (slice(first_layers), slice(first_layers, None))
     ]
     pairs = [combine(first, second) for first, second in zip(*networks, strict=True)]
-    found = [best_of_two(pair, first_layers, better=BETTER[metric]) for pair in pairs if pair]
+    found = [best_of_two(pair, first_layers, better=SCORES[metric].better) for pair in pairs if pair]
     bounds = np.array([each.interval() for each in found if each])
     return {
         "data sets": len(values),

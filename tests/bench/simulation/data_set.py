@@ -3,14 +3,18 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from stages.measure import halves as halves_module
+from stages.measure import metrics as scores_module
 from stages.measure import refits
+from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.halves import complementary_halves
-from stages.measure.refits import CLUSTER_SCORES, subset_scores
+from stages.measure.metrics import LAYER_SCORES, is_clustered
+from stages.measure.refits import subset_scores
 from stages.measure.scores import kmeans, neighbours, subset_neighbours
 from stages.measure.scores.kmeans import Search
 from stages.shared.settings.seeding import child_seed
@@ -59,25 +63,34 @@ def scored(
     embedded: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: np.random.Generator
 ) -> Any:
     """Scores of subsets of M embeddings (M, N, D), as `refits.subset_scores` gives them, (M, subsets, metrics)."""
-    others = [name for name in metrics if name not in CLUSTER_SCORES]
+    others = [name for name in metrics if not is_clustered(name)]
     searches = [Search()] * len(subsets)
     columns = np.empty((len(metrics), len(embedded), len(subsets)))
     for m, X in enumerate(embedded):
-        table = subset_scores(X, y, subsets, searches, others, few_shot_seed=0)
+        table = subset_scores(split_of(X, y), subsets, searches, others)
         for name, column in zip(others, table.T, strict=True):
             columns[metrics.index(name), m] = column
     for s, (subset, count) in enumerate(zip(subsets, starts, strict=True)):
         own = np.unique(y[subset], return_inverse=True)[1]
         labels = cluster_batch(embedded[:, subset], int(own.max()) + 1, count, rng)
-        for name in set(metrics) & set(CLUSTER_SCORES):
-            columns[metrics.index(name), :, s] = [CLUSTER_SCORES[name](own, each) for each in labels]
+        for name in filter(is_clustered, metrics):
+            clustered = (SimpleNamespace(y=own, clusters=each) for each in labels)
+            columns[metrics.index(name), :, s] = [LAYER_SCORES[name].compute(split).value for split in clustered]
     return columns.transpose(1, 2, 0)
+
+
+def split_of(X: Any, y: Any) -> EmbeddedSplit:
+    """One embedding, scored as the measure stage scores it."""
+    k = min(int(np.bincount(y).max()), len(y) - 1)
+    return EmbeddedSplit(X, y, Settings("none", k, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
 
 
 def code_hash(name: str) -> str:
     """Of a design's settings and all code that its simulated scores depend on."""
     own = [batched_kmeans.__file__, populations.__file__, populations.REAL_LAYERS, __file__]
-    scores = [module.__file__ for module in (halves_module, refits, kmeans, neighbours, subset_neighbours)]
+    scores = [
+        module.__file__ for module in (halves_module, scores_module, refits, kmeans, neighbours, subset_neighbours)
+    ]
     digest = hashlib.sha256(repr(DESIGNS[name]).encode())
     for path in (*own, *scores):
         digest.update(Path(str(path)).read_bytes())

@@ -16,7 +16,7 @@ from stages.measure.analyses.corruptions import (
     relative,
 )
 from stages.measure.cell import Cell
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import Search, cluster
 from stages.measure.scores.probe import held_out_predictions
 from tests.measure.analyses.synthetic import toy_cell
@@ -56,7 +56,7 @@ def test_the_probe_is_fitted_once_for_its_own_score_and_for_copies(tmp_path, mon
     fits = []
     inner = split_module.held_out_predictions
     monkeypatch.setattr(split_module, "held_out_predictions", lambda *a, **k: fits.append(1) or inner(*a, **k))
-    found = METRICS["probe_accuracy"].score(split)
+    found = LAYER_SCORES["probe_accuracy"].score(split)
     corruptions(cell, layer, split)
     assert len(fits) == 1
     settings = split.settings
@@ -80,7 +80,7 @@ def test_the_heads_accuracy_on_copies(tmp_path):
 
 def test_there_is_no_accuracy_without_logits(tmp_path, monkeypatch):
     cell, *_ = toy_cell(tmp_path, "test")
-    monkeypatch.setattr(module, "HEAD_METRICS", None)
+    monkeypatch.setattr(module, "HEAD_SCORES", None)
     object.__setattr__(cell.store, "classes", ())
     assert head(cell).scores == []
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from stages.measure.analyses.k_sensitivity import cluster_counts, k_sensitivity
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import Search, cluster
 from tests.measure.analyses.synthetic import toy_cell
 
@@ -24,11 +24,11 @@ def test_scores_are_those_of_a_search_of_at_most_15_starts_and_of_k_the_main_sco
     rows = k_sensitivity(cell, layer, split).tables["k_sensitivity"]
     assert [row["clusters"] for row in rows] == [2, 3, 4, 5, 6]
     for row in rows:
-        own = search if row["clusters"] == 3 else search.at_most(15, 3)
+        own = search if row["clusters"] == 3 else search.capped(15, 3)
         labels = cluster(split.X, row["clusters"], own).labels
         assert row["nmi"] == pytest.approx(normalized_mutual_info_score(split.y, labels))
         assert row["ami"] == pytest.approx(adjusted_mutual_info_score(split.y, labels))
-    assert rows[1]["nmi"] == METRICS["nmi"].score(split).value
+    assert rows[1]["nmi"] == LAYER_SCORES["nmi"].score(split).value
 
 
 @pytest.mark.filterwarnings("error")

@@ -5,7 +5,7 @@ import pytest
 
 from stages.measure.analyses.seen_matched import DRAWS, means, seen_matched, selections
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import Search, rotate
 from stages.shared.settings.seeding import child_seed
 from tests.measure.analyses.synthetic import toy_cell
@@ -37,7 +37,7 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
     rows = {(row.split, row.metric): row for row in seen_matched(cell, layer, split).scores}
     assert len(rows) == 6
     assert seen_matched(cell, layer, split).notes == []
-    assert {(row.n_images, row.n_classes, row.better) for row in rows.values()} == {(16, 2, "higher")}
+    assert {(row.n_images, row.n_classes) for row in rows.values()} == {(16, 2)}
     seen = cell.embedded(layer, cell.step, "test")
     seed = child_seed(7, "matched selections", "seen")
     parts = []
@@ -46,7 +46,7 @@ def test_scores_are_means_over_equal_selections_of_both_splits(tmp_path):
         own = settings(y, search=Search(3, 1))
         parts.append(EmbeddedSplit(seen.X[chosen], y, own, rotated=rotate(seen.X)[chosen]))
     for name in ("nmi", "knn_purity", "nn1_accuracy"):
-        scores = [METRICS[name].score(part) for part in parts]
+        scores = [LAYER_SCORES[name].score(part) for part in parts]
         found = rows["seen_matched", name].score
         assert found.value == pytest.approx(np.mean([score.value for score in scores]))
         assert found.chance == pytest.approx(np.mean([score.chance for score in scores]))

@@ -8,21 +8,11 @@ from stages.measure.scores.agreement import (
     assigned_classes,
     chance_of_assignment,
     chance_of_nmi,
-    compare_clusterings,
     mean_agreement,
     normalized_mutual_information,
 )
-from stages.measure.scores.kmeans import Clustering, Search, cluster
+from stages.measure.scores.kmeans import Search, cluster
 from tests.measure.synthetic import blobs
-
-
-def test_clusterings_are_compared_with_the_classes_and_with_the_first():
-    y = np.array([0, 0, 1, 1, 2, 2])
-    first, other = np.array([1, 1, 0, 0, 0, 2], np.int32), np.array([0, 0, 1, 1, 2, 2], np.int32)
-    found = compare_clusterings(y, [Clustering(3.0, first), Clustering(4.0, other)])
-    assert [(row["rank"], row["inertia"], row["clusters"]) for row in found] == [(0, 3.0, 3), (1, 4.0, 3)]
-    assert [row["nmi"] for row in found] == pytest.approx([normalized_mutual_info_score(y, first), 1])
-    assert [row["agreement"] for row in found] == pytest.approx([1, adjusted_mutual_info_score(first, other)])
 
 
 def test_mean_agreement_is_scikit_learns_with_the_first():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores import few_shot
 from stages.measure.scores.few_shot import EPISODES, draw_episodes, mean_correctness, usable_classes
 from tests.measure.synthetic import blobs, embedded
@@ -76,7 +76,7 @@ def test_there_are_more_episodes_of_many_classes(K, expected):
 
 def test_of_many_small_classes_every_image_is_asked():
     X, y = blobs([8] * 1000, 3)
-    found = METRICS["few_shot_accuracy_1"].score(embedded(X, y))
+    found = LAYER_SCORES["few_shot_accuracy_1"].score(embedded(X, y))
     assert not np.isnan(found.per_image).any()
     assert found.left_out == 0
     queries = draw_episodes(usable_classes(y, 1), shots=1, seed=0).queries
@@ -93,14 +93,14 @@ def test_episodes_depend_on_the_seed_and_the_shots_and_not_on_the_names_of_class
 
 def test_ways_are_at_most_the_classes():
     X, y = blobs([20, 20, 20], 4)
-    assert METRICS["few_shot_accuracy_1"].score(embedded(X, y)).chance == 1 / 3
+    assert LAYER_SCORES["few_shot_accuracy_1"].score(embedded(X, y)).chance == 1 / 3
     X, y = blobs([10] * 8, 4)
-    assert METRICS["few_shot_accuracy_1"].score(embedded(X, y)).chance == 1 / 5
+    assert LAYER_SCORES["few_shot_accuracy_1"].score(embedded(X, y)).chance == 1 / 5
 
 
 def test_classes_without_a_query_are_left_out():
     X, y = blobs([20, 20, 5, 6], 4)
-    one, five = (METRICS[f"few_shot_accuracy_{shots}"].score(embedded(X, y)) for shots in (1, 5))
+    one, five = (LAYER_SCORES[f"few_shot_accuracy_{shots}"].score(embedded(X, y)) for shots in (1, 5))
     assert (one.left_out, five.left_out) == (0, 5)
     assert np.array_equal(np.isnan(five.per_image), y == 2)
     assert five.value == pytest.approx(five.per_image[y != 2].mean())
@@ -109,7 +109,7 @@ def test_classes_without_a_query_are_left_out():
 
 def test_fewer_than_two_usable_classes_have_no_score():
     X, y = blobs([20, 5], 4)
-    found = METRICS["few_shot_accuracy_5"].score(embedded(X, y))
+    found = LAYER_SCORES["few_shot_accuracy_5"].score(embedded(X, y))
     assert np.isnan([found.value, found.chance, *found.per_image]).all()
     assert found.left_out == 25
 
@@ -127,6 +127,6 @@ def test_an_image_that_is_never_asked_has_its_classs_mean(monkeypatch):
 
 def test_more_shots_help():
     X, y = blobs([40] * 5, 8, spread=2)
-    assert METRICS["few_shot_accuracy_5"].score(embedded(X, y)).value > (
-        METRICS["few_shot_accuracy_1"].score(embedded(X, y)).value + 0.03
+    assert LAYER_SCORES["few_shot_accuracy_5"].score(embedded(X, y)).value > (
+        LAYER_SCORES["few_shot_accuracy_1"].score(embedded(X, y)).value + 0.03
     )

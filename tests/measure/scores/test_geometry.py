@@ -3,12 +3,14 @@ import warnings
 import numpy as np
 import pytest
 from skdim.id import TwoNN
+from sklearn.metrics import silhouette_samples
 
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.geometry import (
     class_collapse,
     fitted_rate,
     rate_influences,
+    silhouettes,
     spread_factor,
     two_nearest_dimension,
 )
@@ -43,7 +45,7 @@ def test_duplicates_are_dropped_and_counted():
     assert value == pytest.approx(expected, rel=1e-6)
     assert (contributions[[0, 6, 100, 106]] == value).all()
     assert contributions.mean() == pytest.approx(value, rel=1e-12)
-    assert METRICS["intrinsic_dimension"].score(embedded(X, np.arange(107) % 2)).left_out == 14
+    assert LAYER_SCORES["intrinsic_dimension"].score(embedded(X, np.arange(107) % 2)).left_out == 14
 
 
 def test_the_dimension_of_a_manifold_is_found():
@@ -159,6 +161,26 @@ def test_chance_of_collapse_is_the_ratio_of_means_over_shuffled_classes():
     random = np.random.default_rng(0)
     total = ((X - X.mean(axis=0)) ** 2).sum(axis=1).mean()
     between = [total / (1 + class_collapse(X, random.permutation(y))[0]) for _ in range(2000)]
-    chance = METRICS["collapse"].score(embedded(X, y)).chance
+    chance = LAYER_SCORES["collapse"].score(embedded(X, y)).chance
     assert chance == 27 / 2
     assert (total - np.mean(between)) / np.mean(between) == pytest.approx(chance, rel=0.03)
+
+
+@pytest.mark.parametrize(("sizes", "width"), [([10, 12, 8], 3), ([20, 1, 15], 40), ([2, 30], 1)])
+def test_silhouettes_equal_scikit_learns(sizes, width):
+    X, y = blobs(sizes, width)
+    split = embedded(X, y)
+    expected = silhouette_samples(X.astype(np.float64), y)
+    assert silhouettes(split.class_distances, y) == pytest.approx(expected, abs=1e-9)
+
+
+def test_silhouettes_by_hand():
+    """Points 0, 2 | 5, 6: a = 2, 2 | 1, 1 and b = 5.5, 3.5 | 4, 5."""
+    X, y = np.array([[0], [2], [5], [6]], np.float32), np.array([0, 0, 1, 1])
+    found = silhouettes(embedded(X, y).class_distances, y)
+    assert found == pytest.approx([3.5 / 5.5, 1.5 / 3.5, 3 / 4, 4 / 5])
+
+
+def test_duplicates_and_single_images_are_neither_near_nor_far():
+    X, y = np.ones((5, 3), np.float32), np.array([0, 0, 1, 1, 2])
+    assert silhouettes(embedded(X, y).class_distances, y).tolist() == [0] * 5

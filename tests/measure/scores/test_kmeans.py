@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from stages.measure.scores.kmeans import (
     Clustering,
@@ -8,6 +9,7 @@ from stages.measure.scores.kmeans import (
     class_means,
     cluster,
     clusterings,
+    compare_clusterings,
     inertia_of,
     polished_clusterings,
     rotate,
@@ -87,9 +89,9 @@ def test_partitions_that_polishing_leads_to_the_same_place_are_one():
 
 
 def test_few_starts_of_a_search_are_at_most_its_own():
-    assert Search(50, 5, 7).few == Search(5, 1, 7)
-    assert Search(1, 1, 42).few == Search(1, 1, 42)
-    assert Search(50, 5, 7).at_most(15, 3) == Search(15, 3, 7)
+    assert Search(50, 5, 7).reduced == Search(5, 1, 7)
+    assert Search(1, 1, 42).reduced == Search(1, 1, 42)
+    assert Search(50, 5, 7).capped(15, 3) == Search(15, 3, 7)
     assert Search(1).single
     assert not Search(2).single
 
@@ -136,3 +138,12 @@ def test_fewer_distinct_rows_than_clusters_give_as_many_clusters(search, distinc
     assert found.found == distinct
     assert found.inertia == pytest.approx(0, abs=1e-10)
     assert isinstance(found, Clustering)
+
+
+def test_clusterings_are_compared_with_the_classes_and_with_the_first():
+    y = np.array([0, 0, 1, 1, 2, 2])
+    first, other = np.array([1, 1, 0, 0, 0, 2], np.int32), np.array([0, 0, 1, 1, 2, 2], np.int32)
+    found = compare_clusterings(y, [Clustering(3.0, first), Clustering(4.0, other)])
+    assert [(row["rank"], row["inertia"], row["clusters"]) for row in found] == [(0, 3.0, 3), (1, 4.0, 3)]
+    assert [row["nmi"] for row in found] == pytest.approx([normalized_mutual_info_score(y, first), 1])
+    assert [row["agreement"] for row in found] == pytest.approx([1, adjusted_mutual_info_score(first, other)])

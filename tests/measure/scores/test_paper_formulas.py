@@ -6,7 +6,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import Search
 from tests.measure.synthetic import blobs, embedded
 
@@ -31,7 +31,7 @@ def paper_knn(X, y, k):
 def test_scores_equal_the_published_formulas(sizes, width, spread):
     X, y = blobs(sizes, width, spread=spread)
     split = embedded(X, y, search=Search(1, 1, 42), neighbours=K_PAPER)
-    found = {name: METRICS[name].score(split).value for name in ("nmi", "knn_purity", "nn1_accuracy")}
+    found = {name: LAYER_SCORES[name].score(split).value for name in ("nmi", "knn_purity", "nn1_accuracy")}
     assert found["nmi"] == pytest.approx(paper_nmi(X, y), abs=1e-6)
     assert found["knn_purity"] == pytest.approx(paper_knn(X, y, K_PAPER), abs=1e-5)
     assert found["nn1_accuracy"] == pytest.approx(paper_knn(X, y, 1), abs=1e-6)
@@ -41,6 +41,6 @@ def test_one_k_for_both_splits_lowers_the_seen_ceiling():
     """CIFAR-100: 100 test images per class and k = 500 give 99 / 500."""
     y = np.repeat(np.arange(3), 100)
     X = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32) + 100 * y[:, None].astype(np.float32)
-    score = METRICS["knn_purity"].score(embedded(X, y, neighbours=200))
+    score = LAYER_SCORES["knn_purity"].score(embedded(X, y, neighbours=200))
     assert score.ceiling == pytest.approx(99 / 200)
     assert score.value == pytest.approx(score.ceiling)

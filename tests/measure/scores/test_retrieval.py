@@ -5,7 +5,7 @@ from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.retrieval import average_precisions, chance_of_average_precision, precisions
 from tests.measure.synthetic import blobs, embedded
 
@@ -23,7 +23,7 @@ def test_scores_equal_those_of_pytorch_metric_learning(sizes, width):
     )
     expected = calculator.get_accuracy(torch.from_numpy(X.astype(np.float64)), torch.from_numpy(y))
     for ours, theirs in names.items():
-        assert METRICS[ours].score(split).value == pytest.approx(expected[theirs], abs=1e-6)
+        assert LAYER_SCORES[ours].score(split).value == pytest.approx(expected[theirs], abs=1e-6)
 
 
 def test_precisions_by_hand():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from stages.measure.metrics import METRICS
+from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import rotate
 from stages.measure.scores.spectrum import (
     covariance_spectrum,
@@ -30,7 +30,7 @@ def test_rankme_is_that_of_a_singular_value_decomposition(N, D):
     X = sample(N, D)
     singular = np.linalg.svd(X.astype(np.float64), compute_uv=False)
     expected = np.exp(entropy(singular)) / min(N, D)
-    assert METRICS["rankme"].score(embedded(X, np.arange(N) % 2)).value == pytest.approx(expected, rel=1e-9)
+    assert LAYER_SCORES["rankme"].score(embedded(X, np.arange(N) % 2)).value == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("N", "D"), SHAPES)
@@ -38,7 +38,7 @@ def test_the_participation_ratio_is_that_of_numpys_covariance(N, D):
     X = sample(N, D)
     variances = np.linalg.eigvalsh(np.cov(X.T.astype(np.float64)))
     expected = variances.sum() ** 2 / (variances**2).sum() / D
-    assert METRICS["participation_ratio"].score(embedded(X, np.arange(N) % 2)).value == pytest.approx(expected)
+    assert LAYER_SCORES["participation_ratio"].score(embedded(X, np.arange(N) % 2)).value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("N", "D"), SHAPES)
@@ -92,5 +92,5 @@ def test_ten_directions_are_the_fewest_that_have_an_exponent():
 @pytest.mark.parametrize("exponent", [1.0, 2.0])
 def test_the_exponent_of_a_sample_is_near_the_laws(N, D, exponent):
     X = np.random.default_rng(0).normal(size=(N, D)) * np.arange(1, D + 1) ** (-exponent / 2)
-    found = METRICS["alpha_req"].score(embedded(X.astype(np.float32), np.arange(N) % 3)).value
+    found = LAYER_SCORES["alpha_req"].score(embedded(X.astype(np.float32), np.arange(N) % 3)).value
     assert found == pytest.approx(exponent, abs=0.1)

@@ -1,0 +1,87 @@
+"""scores.json: the facts of every score, as the measure stage knows them, beside the values in a cell's folder."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import inf, isinf
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+
+from stages.shared.files.digests import cell_id, repair_hint, rerun_hint
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
+
+Better = Literal["higher", "lower", "neither"]
+"""Which values are better; `neither`: the score describes an embedding without ranking it."""
+
+Use = Literal["clustering", "retrieval", "classifiers", "detection", "geometry"]
+"""What features may be used for, of which a score tells; `geometry` describes them."""
+
+FILE = "scores.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """The facts of one score.
+
+    Attributes:
+        better: which values are better.
+        low, high: limits of the score, at which intervals end; infinite where there is none (null in the file).
+        use: what features may be used for that this score tells of.
+        label_free: it sees no image's class.
+        per_image: it is the mean of its own column in images.parquet, so that classes have a mean of their own.
+        refit: `measure.refits` may compute it again, of all classes but one and of halves of the images.
+        over_folds: where it was not computed again, its interval over classes is Student's t over folds.
+        in_paper: one of the paper's scores, which have a figure of their own.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    better: Better
+    low: Annotated[float, BeforeValidator(lambda limit: -inf if limit is None else limit)]
+    high: Annotated[float, BeforeValidator(lambda limit: inf if limit is None else limit)]
+    use: Use
+    label_free: bool = False
+    per_image: bool = False
+    refit: bool = False
+    over_folds: bool = False
+    in_paper: bool = False
+
+
+def write_scores(folder: Path, scores: Mapping[str, Score]) -> None:
+    """Write the facts of scores, by name, into a cell's folder."""
+    facts = {
+        name: {field.name: _finite_or_none(getattr(score, field.name)) for field in fields(Score)}
+        for name, score in scores.items()
+    }
+    text = json.dumps(facts, indent=1)
+    (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
+    """Read the facts of scores, by name, from a cell's folder.
+
+    Raises:
+        UserError: the file is missing, damaged or of another version.
+    """
+    path = folder / FILE
+    try:
+        return TypeAdapter(dict[str, Score]).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: must hold the facts of the scores, found no file: the cell was measured by another version; "
+            f"{rerun_hint('measure', cell_id(cell))}"
+        ) from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise UserError(
+            f"{path}: must hold the facts of the scores, found {where or 'no JSON'}: {problem['msg']}; "
+            f"{repair_hint('measure', cell_id(cell))}"
+        ) from None
+
+
+def _finite_or_none(value: str | float | bool) -> str | float | bool | None:
+    return None if isinstance(value, float) and isinf(value) else value
