@@ -76,7 +76,6 @@ def verdict(facts: Facts, *, rest: Sequence[str] = ("",)) -> str:
         At most `LINES` lines of at most `WIDTH` columns, unless names or the folder's path are very long: none is cut.
     """
     networks = facts.recommendations
-    last = "" if at_last_step_alone(networks) else f" at {at_last_step(each.last_step for each in networks)}"
     parts = {
         Part.SCOPE: _scope(networks),
         Part.CHOICE: choice_wordings(networks),
@@ -85,8 +84,10 @@ def verdict(facts: Facts, *, rest: Sequence[str] = ("",)) -> str:
     }
     for part, claim in CLAIMS.items():
         statuses = status_words(facts.findings, claim)
-        at = last if any(outcome.scope for each in facts.findings for outcome in each.outcomes(claim)) else ""
-        parts[part] = [f"{title}: {status}{at}" for status in statuses for title in BRIEF_TITLES[claim]]
+        parts[part] = [f"{title}: {status}" for status in statuses for title in BRIEF_TITLES[claim]]
+    if not at_last_step_alone(networks):
+        at = at_last_step(each.last_step for each in networks)
+        parts[Part.ACCURACY] = [f"At {at}: {text}" for text in parts[Part.ACCURACY]]
     room = LINES - min(MIN_TABLE_LINES, 1 + len(networks))
     chosen = fitted({part: [_wrapped(text) for text in texts] for part, texts in parts.items()}, room)
     chosen[Part.TABLE] = table(networks, lines=LINES - sum(map(_height, chosen.values())), width=WIDTH)

@@ -50,11 +50,9 @@ def averages(rows: Sequence[SummaryRow]) -> str:
 
 
 def at_recommended_step(networks: Sequence[Recommendation]) -> str:
-    """At which step the recommended layers' scores were taken: `step 60`, or where networks differ their steps."""
+    """At which step the recommended layers' scores were taken: `step 60`, or where networks differ `step 0 or 60`."""
     steps = sorted({each.best.step for each in networks})
-    if len(steps) == 1 or at_last_step_alone(networks):
-        return at_last_step(steps)
-    return f"the recommended steps ({' or '.join(map(str, steps))})"
+    return at_last_step(steps) if at_last_step_alone(networks) else f"step {' or '.join(map(str, steps))}"
 
 
 def at_last_step_alone(networks: Iterable[Recommendation]) -> bool:
