@@ -72,8 +72,8 @@ def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: b
         )
     corruptions = params.corruptions if SEEN in present else params.corruptions.model_copy(update={"kinds": []})
     sample = params.train_per_class if TRAIN in present else 0
-    found = params.model_copy(update={"splits": splits, "train_per_class": sample, "corruptions": corruptions})
-    return found, [f"embed.{name}, since fold {fold} has no {split} images" for name, split in lacking]
+    reduced = params.model_copy(update={"splits": splits, "train_per_class": sample, "corruptions": corruptions})
+    return reduced, [f"embed.{name}, since fold {fold} has no {split} images" for name, split in lacking]
 
 
 def last_step_sets(images: PackedImages, params: EmbedParams) -> list[ImageSet]:

@@ -45,11 +45,11 @@ def checked_checkpoints(
     """
     remedy = rerun_hint("finetune", cell_id(cell) if cell else {})
     paths = {step: checkpoint_path(weights, step) for step in steps}
-    found = set(weights.iterdir()) - {weights / DIGESTS} if weights.is_dir() else set()
+    files = set(weights.iterdir()) - {weights / DIGESTS} if weights.is_dir() else set()
     for path in paths.values():
-        if path not in found:
+        if path not in files:
             raise UserError(f"{path}: must exist, since finetune.steps asks for it; {remedy}")
-    for path in sorted(found - set(paths.values())):
+    for path in sorted(files - set(paths.values())):
         raise UserError(
             f"{path}: must not be there: finetune.steps and finetune.keep ask for the steps "
             f"{', '.join(map(str, steps))} alone; delete it, or {remedy}"
@@ -64,13 +64,13 @@ def checked_checkpoints(
 def _check_info(
     path: Path, step: int, info: CheckpointInfo, images: PackedImages, network_params: NetworkParams
 ) -> None:
-    for what, found, expected in (
+    for what, value, expected in (
         ("step", info.step, step),
         ("network", info.network, network_params.model_dump()),
         ("classes", info.classes, () if network_params.frozen else images.seen),
     ):
-        if found != expected:
-            raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {found}; {RERUN}")
+        if value != expected:
+            raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {value}; {RERUN}")
 
 
 def load_checkpoint(network: Network, path: Path) -> None:

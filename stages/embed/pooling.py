@@ -29,7 +29,7 @@ SPACE = {"nchw": (2, 3), "nhwc": (1, 2), "tokens": (1,)}
 
 
 def pooling_kind(tap: Tap, pooling: Pooling) -> PoolingKind:
-    """Say what a requested pooling means for one layer; token 0 is called `class_token` where it is one."""
+    """Return what a requested pooling is for one layer; token 0 is called `class_token` where it is one."""
     if tap.layout == "vector":
         return "none"
     if pooling == "auto":

@@ -13,10 +13,10 @@ def check_images(images: PackedImages, path: Path, model: str) -> None:
         UserError: fewer than two seen classes, or no train or test images.
     """
     if len(images.seen) < 2:
-        found = f"{len(images.seen)}: {', '.join(images.seen)}" if images.seen else "none"
+        classes = f"{len(images.seen)}: {', '.join(images.seen)}" if images.seen else "none"
         raise UserError(
-            f"{path}: fine-tuning needs at least 2 seen classes, found {found}; give the dataset some (`datasets`), or "
-            f"measure the network as it is: models.{model}.network.frozen: true"
+            f"{path}: fine-tuning needs at least 2 seen classes, found {classes}; give the dataset some (`datasets`), "
+            f"or measure the network as it is: models.{model}.network.frozen: true"
         )
     for split in ("train", "test"):
         if not len(images.rows(split)):

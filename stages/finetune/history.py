@@ -29,7 +29,7 @@ class History:
     _losses: list[Tensor] = field(default_factory=list)
 
     def add_loss(self, loss: Tensor) -> None:
-        """Note one step's loss, a scalar on any device, without waiting for it."""
+        """Add one step's loss, a scalar on any device, without waiting for it."""
         self._losses.append(loss.detach())
 
     def add_row(self, step: int, *, learning_rate: float = math.nan, accuracy: float = math.nan) -> None:
@@ -53,7 +53,7 @@ class History:
                 raise diverged(f"the training loss at optimizer step {number} is {loss}")
 
     def state(self) -> dict[str, Any]:
-        """Give all that it holds, as tensors and plain values."""
+        """Return all that it holds, as tensors and plain values."""
         losses = torch.stack(self._losses).cpu() if self._losses else torch.empty(0)
         return {"rows": self.rows, "skipped": self.skipped, "losses": losses}
 
@@ -63,7 +63,7 @@ class History:
         self._losses = list(state["losses"].to(device).unbind())
 
     def summary(self) -> str:
-        """Say in one phrase what was trained."""
+        """Return in one phrase what was trained."""
         last = self.rows[-1]
         if math.isnan(last["accuracy"]):
             return "measured as it is (frozen)"
@@ -77,7 +77,7 @@ class History:
 
 
 def diverged(what: str) -> UserError:
-    """Make the error of a training run that left the finite numbers."""
+    """Return the error of a training run with numbers that are not finite."""
     return UserError(
         f"training diverged: {what}, which must be finite. Lower finetune.learning_rate; on a GPU, train without fp16 "
         "(ACCELERATE_MIXED_PRECISION=bf16, or no); check the dataset's images and the network's initial weights"

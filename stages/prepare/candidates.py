@@ -122,15 +122,15 @@ def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candida
 
 def _match(pattern: "regex.Pattern[str]", name: str) -> str:
     try:
-        found = pattern.search(name, timeout=SEARCH_SECONDS)
+        match = pattern.search(name, timeout=SEARCH_SECONDS)
     except TimeoutError:
         raise UserError(
             f"group: {pattern.pattern!r} must be searched within {SEARCH_SECONDS:g} s, and was not in {name!r}; repeat "
             "no repetition in it"
         ) from None
-    if found is None or not found[1]:
+    if match is None or not match[1]:
         raise UserError(f"group: {pattern.pattern!r} must find a group in every image's path, found none in {name!r}")
-    return str(found[1])
+    return str(match[1])
 
 
 def check_groups(candidates: Sequence[Candidate]) -> None:

@@ -114,13 +114,13 @@ def open_image(content: bytes) -> Image.Image:
 
 @cache
 def known_formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow has."""
+    """Return those of `FORMATS` that this Pillow has."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def digest(content: Content) -> str:
-    """SHA-256 of an encoded file's bytes, or of an image's mode, size and pixels."""
+    """Return the SHA-256 of an encoded file's bytes, or of an image's mode, size and pixels."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
     header = f"{content.mode} {content.width} {content.height}\n".encode()
@@ -203,12 +203,12 @@ def _decode_block(
     """
     futures = [pool.submit(work, content) for content in block]
     for content, future in zip(block, futures, strict=True):
-        found = future.result()
-        if isinstance(found[1], str):
+        result = future.result()
+        if isinstance(result[1], str):
             wait(futures)  # what the other threads took is free again
             np.empty(BYTES_OF_AN_IMAGE, np.uint8)  # reserved and given back; no page of it is touched
-            found = work(content)
-        yield found
+            result = work(content)
+        yield result
 
 
 def _block(contents: Iterator[Callable[[], Content]]) -> Iterator[Content | OSError]:

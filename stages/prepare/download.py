@@ -21,9 +21,9 @@ TIMEOUT = (10, 60)  # seconds to connect, and without a byte
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: `$WHICHLAYER_CACHE`, else the user's cache folder of this system."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else platformdirs.user_cache_path("whichlayer")
+    """Return where downloads are kept: `$WHICHLAYER_CACHE`, else the user's cache folder of this system."""
+    folder = os.environ.get(CACHE_VARIABLE)
+    return Path(folder) if folder else platformdirs.user_cache_path("whichlayer")
 
 
 def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause: float = 1.0) -> Path:
@@ -59,16 +59,16 @@ def verified(path: Path, sha256: str) -> Path:
     Raises:
         UserError: it has another.
     """
-    found = file_sha256(path)
-    if found != sha256:
+    file_hash = file_sha256(path)
+    if file_hash != sha256:
         raise UserError(
-            f"{path}: must have the SHA-256 {sha256}, found {found}; it is damaged or another version: remove it"
+            f"{path}: must have the SHA-256 {sha256}, found {file_hash}; it is damaged or another version: remove it"
         )
     return path
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -85,11 +85,11 @@ def _lock(path: Path) -> AbstractContextManager[object]:
 def _fetch(url: str, path: Path, sha256: str, size: int, advice: str, pause: float) -> None:
     part = path.with_name(path.name + ".part")
     _fetch_part(url, part, size, advice, pause)
-    found = file_sha256(part)
-    if found != sha256:
+    file_hash = file_sha256(part)
+    if file_hash != sha256:
         part.unlink()
         raise UserError(
-            f"{url}: must have the SHA-256 {sha256}, found {found}; it was discarded. Try again; "
+            f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Try again; "
             f"if that does not help, the file on the server has changed: {advice}"
         )
     part.replace(path)

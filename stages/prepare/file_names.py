@@ -40,7 +40,7 @@ def utf8(path: str, where: Path) -> str:
 
 
 def has_clutter(path: str) -> bool:
-    """Tell whether a file, or a folder that it lies in, is hidden or made by an operating system."""
+    """Return whether a file, or a folder that it lies in, is hidden or made by an operating system."""
     return any(is_clutter(part) for part in path.split("/"))
 
 
@@ -52,5 +52,5 @@ def hidden_folder(path: str) -> str | None:
 
 
 def is_clutter(name: str) -> bool:
-    """Tell whether a name is that of a hidden file, or of one made by an operating system."""
+    """Return whether a name is that of a hidden file, or of one made by an operating system."""
     return name.startswith(".") or name in CLUTTER

@@ -70,7 +70,7 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
 
 
 def count_choices(seen: int, unseen: int) -> int:
-    """How many disjoint choices of the unseen classes there are, from the numbers of classes in fold 0."""
+    """Return how many disjoint choices of the unseen classes there are, from the numbers of classes in fold 0."""
     return 1 + (seen // unseen if seen >= MIN_SEEN_CLASSES else 0)
 
 
@@ -131,7 +131,7 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
 def _first_choice(
     candidates: Sequence[Candidate], params: DatasetParams, seed: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Seen and unseen classes of fold 0."""
+    """Return the seen and the unseen classes of fold 0."""
     unseen = choose_unseen(candidates, params, seed)
     labels = sorted({c.label for c in candidates})
     if params.seen_classes is None:
@@ -144,7 +144,7 @@ def _first_choice(
 
 
 def why_alone(candidates: Sequence[Candidate], first: Fold) -> str:
-    """Say why fold 0 is the only one; nothing if it need not be."""
+    """Return why fold 0 is the only one; empty if it need not be."""
     if not first.seen:
         return "all classes are unseen"
     if any(c.split == "unseen" for c in candidates):

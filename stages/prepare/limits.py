@@ -120,9 +120,9 @@ def by_path(archive: Path, members: Iterable[tuple[str, M]]) -> dict[str, M]:
     Raises:
         UserError: two have one path, so that readers disagree about which of them counts.
     """
-    found: dict[str, M] = {}
+    by_name: dict[str, M] = {}
     for path, member in members:
-        if path in found:
+        if path in by_name:
             raise UserError(f"{archive}: member {path!r} is there twice; pack the archive again with one of them")
-        found[path] = member
-    return found
+        by_name[path] = member
+    return by_name

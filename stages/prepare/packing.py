@@ -79,7 +79,7 @@ def list_images(raw: Path, params: DatasetParams, seed: int, resources: Resource
 
 
 def _in_reading_order(candidates: Sequence[Candidate], plan: FoldPlan) -> list[tuple[Candidate, Split]]:
-    """The images to pack, in the order in which their source reads fastest, each with its split where it is seen."""
+    """Return the images to pack, in the order in which their source reads fastest, with their splits where seen."""
     split_of: dict[str, Split] = {c.sample_id: "unseen" for c in plan.packed}
     for splits in plan.splits.values():
         split_of |= {c.sample_id: split for split in ("train", "test") for c in splits[split]}
@@ -87,21 +87,21 @@ def _in_reading_order(candidates: Sequence[Candidate], plan: FoldPlan) -> list[t
 
 
 def _fold_table(images: Sequence[DecodedImage], splits: Splits) -> pd.DataFrame:
-    """Which images one fold uses, and as what, in the manifest's order."""
-    split_of = {c.sample_id: split for split, chosen in splits.items() for c in chosen}
+    """Return the table of the images that one fold uses, and of their splits, in the manifest's order."""
+    split_of = {c.sample_id: split for split, candidates in splits.items() for c in candidates}
     ids = [i.candidate.sample_id for i in images if i.candidate.sample_id in split_of]
     return pd.DataFrame([(sample_id, split_of[sample_id]) for sample_id in ids], columns=list(FOLD_COLUMNS))
 
 
 def _decode_all(
-    chosen: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
+    candidates: list[tuple[Candidate, Split]], scratch: IO[bytes], params: DatasetParams, dataset: str
 ) -> tuple[list[DecodedImage], list[Skipped]]:
     images: list[DecodedImage] = []
     skipped: list[Skipped] = []
-    contents = [candidate.content for candidate, _ in chosen]
+    contents = [candidate.content for candidate, _ in candidates]
     decoded = decode_many(contents, size=params.image_size, fit=params.fit, fill=params.fill)
-    stream = progress(decoded, total=len(chosen), what=f"prepare {dataset}", unit="images")
-    for (candidate, split), (sha256, pixels) in zip(chosen, stream, strict=True):
+    stream = progress(decoded, total=len(candidates), what=f"prepare {dataset}", unit="images")
+    for (candidate, split), (sha256, pixels) in zip(candidates, stream, strict=True):
         if isinstance(pixels, str):
             _refuse_bad(candidate, pixels, params)
             skipped.append(Skipped(candidate.source, pixels))

@@ -26,7 +26,7 @@ ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
 
 
 def is_archive(name: str) -> bool:
-    """Tell by its ending whether a file is an archive that can be read."""
+    """Return whether a file's suffix is that of an archive that can be read."""
     return name.lower().endswith(ARCHIVES)
 
 

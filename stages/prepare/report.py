@@ -75,7 +75,7 @@ class Report:
         return cls(source, images, classes, dict(not_made), tuple(skipped), duplicates, small, shared, *left_out)
 
     def summary(self) -> str:
-        """Say in half a line what was written."""
+        """Return in half a line what was written."""
         counts = ", ".join(f"{self.images['0'][split]} {split}" for split in SPLITS)
         seen, unseen = len(self.classes["0"]["test"]), len(self.classes["0"]["unseen"])
         numbered = [fold for fold in self.images if fold != ALL]
@@ -83,7 +83,7 @@ class Report:
         return f"{folds}, the first of {seen} seen and {unseen} unseen classes ({counts} images)"
 
     def notes(self) -> list[str]:
-        """Say what was left out or found odd, one line each; nothing if all is well."""
+        """Return what was left out or is unusual, one line each; nothing if all is well."""
         notes = [f"fold {fold} is not made: {why}" for fold, why in self.not_made.items()]
         for fold, count in self.shared_groups.items():
             notes.append(f"fold {fold}: {count} group(s) have images in training and among the unseen classes")

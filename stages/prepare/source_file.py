@@ -50,5 +50,5 @@ def read_source_file(raw: Path, model: type[F]) -> F:
 
 
 def has_only_source_file(raw: Path) -> bool:
-    """Tell whether a raw folder holds `source.json` and, hidden files apart, nothing else."""
+    """Return whether a raw folder holds `source.json` and, hidden files apart, nothing else."""
     return raw.is_dir() and {p.name for p in raw.iterdir() if not p.name.startswith(".")} == {SOURCE_FILE}

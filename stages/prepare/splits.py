@@ -115,8 +115,8 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
         UserError: a class has fewer images than the splits need.
     """
     pools = _pools(candidates, params, fold, seed)
-    chosen = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
-    splits = {split: sorted(chosen[split], key=_by_label) for split in chosen}
+    drawn = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
+    splits = {split: sorted(drawn[split], key=_by_label) for split in drawn}
     check_sizes(splits, fold, all_unseen=params.all_unseen)
     return splits
 
@@ -150,7 +150,7 @@ def check_sizes(splits: Mapping[Split, Sequence[Candidate]], fold: Fold, *, all_
 
 def small_classes(splits: Splits) -> dict[str, dict[str, int]]:
     """List the classes of the scored splits with fewer than `SMALL` images: {split: {class: count}}."""
-    scored = {split: class_counts(chosen) for split, chosen in splits.items() if split != "train"}
+    scored = {split: class_counts(candidates) for split, candidates in splits.items() if split != "train"}
     return {
         split: small for split, counts in scored.items() if (small := {k: n for k, n in counts.items() if n < SMALL})
     }
@@ -163,16 +163,16 @@ def _by_label(candidate: Candidate) -> tuple[str, str]:
 def _packed(
     ordered: Sequence[Candidate], params: DatasetParams, seed: int, folds: Sequence[tuple[Fold, Splits]]
 ) -> list[Candidate]:
-    """Every image that any fold might use, in whatever role; of a limit over all classes together, each image."""
+    """Return every image that any fold might use, in any split; of a limit over all classes together, each image."""
     (first, splits), *others = folds
     if not others:
-        kept = {c.sample_id for chosen in splits.values() for c in chosen}
-        return [c for c in ordered if c.sample_id in kept]
+        ids = {c.sample_id for candidates in splits.values() for c in candidates}
+        return [c for c in ordered if c.sample_id in ids]
     classes = tuple(sorted({*first.seen, *first.unseen}))
     pools = _pools(ordered, params, Fold(ALL, classes, classes), seed)
     generous = params.model_copy(update={"on_short_class": "keep", "train_total": None, "test_total": None})
-    kept = {c.sample_id for split in pools for c in _limit(pools[split], split, generous, seed)}
-    return [c for c in ordered if c.sample_id in kept]
+    ids = {c.sample_id for split in pools for c in _limit(pools[split], split, generous, seed)}
+    return [c for c in ordered if c.sample_id in ids]
 
 
 def _pools(ordered: Sequence[Candidate], params: DatasetParams, fold: Fold, seed: int) -> Pools:
@@ -219,7 +219,7 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
     total = getattr(params, f"{split}_total", None)
     if total is not None:
         return _draw_total([c for label in sorted(pool) for c in pool[label]], total, split, seed)
-    chosen = []
+    drawn = []
     for label, candidates in pool.items():
         if limit is not None and len(candidates) < limit and params.on_short_class == "error":
             raise UserError(
@@ -227,8 +227,8 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
                 f"found {len(candidates)}; lower `{split}`, add images, or set `on_short_class: keep`"
             )
         size = len(candidates) if limit is None else min(limit, len(candidates))
-        chosen += _draw(candidates, size, child_seed(seed, "images", split, label))
-    return chosen
+        drawn += _draw(candidates, size, child_seed(seed, "images", split, label))
+    return drawn
 
 
 def _draw_total(pool: list[Candidate], total: int, split: str, seed: int) -> list[Candidate]:

@@ -106,7 +106,7 @@ class BoundedStream:
         return self._stream.seek(offset)
 
     def tell(self) -> int:
-        """The position in the unpacked bytes."""
+        """Return the position in the unpacked bytes."""
         return self._stream.tell()
 
     def _check(self, position: int) -> None:

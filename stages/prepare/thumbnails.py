@@ -35,10 +35,10 @@ def make_thumbnails(prepared: Path, out: Path, folds: Sequence[str], seed: int, 
     """
     opened = [open_images(prepared, fold) for fold in folds if fold != ALL]
     unseen = pd.concat(images.manifest.iloc[images.rows("unseen")] for images in opened)
-    chosen = choose_images(unseen, seed, dataset)
-    pictures = [encode(opened[0].read(np.array([row]))[0]) for row in chosen.index]  # one by one: they may be large
-    sizes_and_files = pd.DataFrame(pictures, index=chosen.index, columns=SCHEMA.names[2:])
-    write_thumbnails(out, dataset, chosen.join(sizes_and_files))
+    samples = choose_images(unseen, seed, dataset)
+    pictures = [encode(opened[0].read(np.array([row]))[0]) for row in samples.index]  # one by one: they may be large
+    sizes_and_files = pd.DataFrame(pictures, index=samples.index, columns=SCHEMA.names[2:])
+    write_thumbnails(out, dataset, samples.join(sizes_and_files))
 
 
 def choose_images(unseen: pd.DataFrame, seed: int, dataset: str) -> pd.DataFrame:

@@ -23,10 +23,10 @@ class Library(Protocol):
     """Further arguments of the traced forward pass."""
 
     def default_layers(self, module: nn.Module, trace: Trace, /) -> Mapping[str, int | None]:
-        """Name the default layers, each with the index of its tensor where its module returns several."""
+        """Return the default layers' paths, each with the index of its tensor where its module returns several."""
 
     def channels_last(self, module: nn.Module, /) -> bool:
-        """Tell whether maps are (B, H, W, C)."""
+        """Return whether maps are (B, H, W, C)."""
 
 
 LIBRARIES: dict[str, Library] = {
@@ -63,7 +63,7 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
 
 
 def _wanted(module: nn.Module, trace: Trace, library: Library, taps: TapsParams) -> Mapping[str, int | None]:
-    """Paths of the modules that are layers, each with the index of its tensor where that is known."""
+    """Return the paths of the modules that are layers, each with the index of its tensor where that is known."""
     if isinstance(taps.layers, list):
         return dict.fromkeys(taps.layers)
     layers = library.default_layers(module, trace)
@@ -74,10 +74,10 @@ _REMEDY = "name them: taps: {layers: [module paths]}"
 
 
 def _check_paths(module: nn.Module, paths: list[str]) -> None:
-    known = {path for path, _ in module.named_modules() if path}
+    module_paths = {path for path, _ in module.named_modules() if path}
     for path in paths:
-        if path not in known:
-            raise UserError(f"taps.layers: {path!r} is not a module of the network: {did_you_mean(path, known)}")
+        if path not in module_paths:
+            raise UserError(f"taps.layers: {path!r} is not a module of the network: {did_you_mean(path, module_paths)}")
 
 
 def _check_no_head(network: Network, params: NetworkParams, paths: list[str]) -> None:
@@ -100,15 +100,15 @@ def _check_run(trace: Trace, path: str) -> None:
 
 def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | None, library: Library) -> Tap:
     """Describe one layer: of several tensors that a module returns, the given one or the first that can be a layer."""
-    found = {index: tensor for index, tensor in tensors(trace.outputs[path]) if is_layer(tensor)}
-    if not found or (item is not None and item not in found):
+    candidates = {index: tensor for index, tensor in tensors(trace.outputs[path]) if is_layer(tensor)}
+    if not candidates or (item is not None and item not in candidates):
         shapes = [tuple(tensor.shape) for _, tensor in tensors(trace.outputs[path])]
         raise UserError(
             f"taps.layers: the output of {path} for B = {BATCH} images must be (B, D), (B, T, D), (B, D, H, W) or "
             f"(B, H, W, D), found {shapes}; choose another module"
         )
-    index = item if item is not None else next(iter(found))
-    output = found[index]
+    index = item if item is not None else next(iter(candidates))
+    output = candidates[index]
     layout = find_layout(output, channels_last=library.channels_last(module))
     try:
         prefix = prefix_at(output.shape[1], known_prefix(module)) if layout == "tokens" else 0

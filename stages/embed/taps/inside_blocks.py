@@ -45,7 +45,7 @@ def with_inside(module: nn.Module, layers: Mapping[str, int | None]) -> dict[str
 
 
 def _inside(block: nn.Module, path: str) -> list[str]:
-    """Paths of a block's attention and activation; none if it is no block."""
+    """Return the paths of a block's attention and activation; none if it is no block."""
     children = dict(block.named_children())
     attention = next((name for name in ATTENTION if name in children), None)
     feed_forward = next((name for name in FEED_FORWARD if name in children), None)
@@ -56,6 +56,6 @@ def _inside(block: nn.Module, path: str) -> list[str]:
 
 
 def _activation(feed_forward: nn.Module) -> str | None:
-    """Name of the module that puts out a feed-forward network's activation."""
+    """Return the name of the module whose output is a feed-forward network's activation."""
     children = dict(feed_forward.named_children())
     return GATED.get(type(feed_forward).__name__) or next((name for name in ACTIVATION if name in children), None)

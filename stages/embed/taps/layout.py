@@ -13,7 +13,7 @@ OTHER_TOKENS = ("dist_token", "distillation_token", "reg_token", "register_token
 
 
 def is_layer(output: Tensor) -> bool:
-    """Tell whether an output has one row per image of the traced pass and an embedding's number of dimensions."""
+    """Return whether an output has one row per image of the traced pass and an embedding's number of dimensions."""
     return output.ndim in (2, 3, 4) and output.shape[0] == BATCH and output.is_floating_point()
 
 
@@ -43,7 +43,7 @@ def known_prefix(module: nn.Module) -> int:
 
 
 def has_class_token(module: nn.Module) -> bool:
-    """Tell whether a network has a class token, at whatever layer it enters."""
+    """Return whether a network has a class token, at whatever layer it enters."""
     return any(name.rpartition(".")[2] in CLASS_TOKENS for name, _ in module.named_parameters())
 
 

@@ -18,7 +18,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
-    """Name a visual tower's layers: paths, each with None, as the module returns one tensor."""
+    """Return the paths of a visual tower's layers, each with None, as the module returns one tensor."""
     kind = type(module.visual).__name__
     if kind == "TimmModel":
         return timm.default_layers(module, trace, "visual.trunk.")
@@ -26,5 +26,5 @@ def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
 
 
 def channels_last(module: nn.Module) -> bool:
-    """Tell whether maps are (B, H, W, C)."""
+    """Return whether maps are (B, H, W, C)."""
     return timm.channels_last(getattr(module.visual, "trunk", module))

@@ -26,7 +26,7 @@ STEMS = ("norm_pre", "pos_drop", "stem", "patch_embed")
 
 
 def default_layers(module: nn.Module, trace: Trace, prefix: str = "") -> dict[str, int | None]:
-    """Name a timm network's layers.
+    """Return the paths of a timm network's layers.
 
     Args:
         module: the whole network.
@@ -52,5 +52,5 @@ def _features(network: Any) -> list[str]:
 
 
 def channels_last(module: nn.Module) -> bool:
-    """Tell whether maps are (B, H, W, C)."""
+    """Return whether maps are (B, H, W, C)."""
     return getattr(module, "output_fmt", "NCHW") == "NHWC"

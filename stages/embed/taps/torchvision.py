@@ -35,10 +35,10 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
-    """Name a torchvision network's layers: paths, each with None, as the module returns one tensor."""
+    """Return the paths of a torchvision network's layers, each with None, as the module returns one tensor."""
     return dict.fromkeys(expand(module, PATTERNS.get(type(module).__name__, ())))
 
 
 def channels_last(module: nn.Module) -> bool:
-    """Tell whether maps are (B, H, W, C)."""
+    """Return whether maps are (B, H, W, C)."""
     return type(module).__name__ == "SwinTransformer"

@@ -36,12 +36,12 @@ class Trace:
     clock: int = 0
 
     def begin(self, path: str) -> None:
-        """Note that a module starts to run."""
+        """Record that a module starts to run."""
         self.clock += 1
         self.began.setdefault(path, self.clock)
 
     def end(self, path: str, output: Any, operations: int) -> None:
-        """Note what a module returns, after how many multiply-adds of one image."""
+        """Record what a module returns, after how many multiply-adds of one image."""
         self.clock += 1
         self.ended.setdefault(path, self.clock)
         self.outputs.setdefault(path, output)

@@ -29,22 +29,22 @@ def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
 
 
 def _source(trace: Trace, state: Tensor, name: str) -> tuple[str, int | None]:
-    """Take the module that returned a tensor first, or rather the outermost module around it that returns it too.
+    """Return the module that returned a tensor first, or the outermost module around it that returns it, too.
 
     The whole encoder and network also return the last one, in a mapping: they are no layers.
     """
-    found: dict[str, int | None] = {}
+    sources: dict[str, int | None] = {}
     for path, output in trace.outputs.items():
         places = [index for index, tensor in tensors(output) if tensor is state and not isinstance(output, Mapping)]
         if places:
-            found[path] = places[0]
-    if not found:
+            sources[path] = places[0]
+    if not sources:
         raise UserError(f"no module returns {name}; name the layers: taps: {{layers: [...]}}")
-    first = next(iter(found))
-    path = min((path for path in found if path == first or first.startswith(f"{path}.")), key=len)
-    return path, found[path]
+    first = next(iter(sources))
+    path = min((path for path in sources if path == first or first.startswith(f"{path}.")), key=len)
+    return path, sources[path]
 
 
 def channels_last(module: nn.Module) -> bool:
-    """Tell whether maps are (B, H, W, C)."""
+    """Return whether maps are (B, H, W, C)."""
     return False

@@ -48,7 +48,7 @@ def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources:
 
 
 def in_split(path: str) -> bool:
-    """Tell whether a path lies in `train` or `test`, or is one of them."""
+    """Return whether a path lies in `train` or `test`, or is one of them."""
     return not {"train", "test"}.isdisjoint(path.split("/"))
 
 

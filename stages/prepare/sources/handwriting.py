@@ -129,7 +129,7 @@ def render_word(word: str, font: str, size: int, fill: int, seed: int) -> Image.
 
 
 def _draw(word: str, font: str) -> Image.Image:
-    """White on black, cut to the ink, with room for the turn."""
+    """Draw white on black, cut to the ink, with room for the rotation."""
     face = _face(font)
     left, top, right, bottom = face.getbbox(word)
     margin = FONT_PIXELS // 2  # swashes may reach beyond the box
@@ -144,14 +144,15 @@ def _face(font: str) -> ImageFont.FreeTypeFont:
 
 
 def _check_words(source: HandwritingFile, raw: Path) -> None:
-    found = words_sha256(source.words)
-    if found != source.words_sha256:
+    sha256 = words_sha256(source.words)
+    if sha256 != source.words_sha256:
         raise UserError(
-            f"{raw}/source.json: the words must have the SHA-256 {source.words_sha256[:12]}..., found {found[:12]}...; "
-            f"restore it (git checkout {raw}/source.json), or make a dataset of your own with its own hash"
+            f"{raw}/source.json: the words must have the SHA-256 {source.words_sha256[:12]}..., found "
+            f"{sha256[:12]}...; restore it (git checkout {raw}/source.json), or make a dataset of your own with its own "
+            "hash"
         )
 
 
 def words_sha256(words: list[str]) -> str:
-    """SHA-256 of the words joined by blanks, hexadecimal."""
+    """Return the SHA-256 of the words joined by blanks, hexadecimal."""
     return hashlib.sha256(" ".join(words).encode()).hexdigest()

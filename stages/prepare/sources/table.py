@@ -27,9 +27,9 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
     """
     files = open_raw(raw, resources)
     where = f"{raw}/{params.table}"
-    known = set(files.paths)
+    paths = set(files.paths)
     rows = _rows(_read_table(raw, files, params.table, resources.limits), where, params.group)
-    candidates = [_candidate(row, line, where, files, known) for line, row in rows]
+    candidates = [_candidate(row, line, where, files, paths) for line, row in rows]
     if not candidates:
         raise UserError(f"{where}: must list images, found no row")
     listed = {c.source for c in candidates} | {params.table}
@@ -94,15 +94,15 @@ def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 
-def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, known: set[str]) -> Candidate:
+def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, paths: set[str]) -> Candidate:
     path = inside(row["path"])
     if path is None:
         raise UserError(
             f"{where}, line {line}: path must be relative to the raw folder and inside it, found {row['path']!r}"
         )
-    if path not in known:
+    if path not in paths:
         raise UserError(
-            f"{where}, line {line}: file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, known))}"
+            f"{where}, line {line}: file {row['path']!r} is not there: {did_you_mean(path, _neighbours(path, paths))}"
         )
     if not row["label"].strip():
         raise UserError(f"{where}, line {line}: label must not be empty")
@@ -115,6 +115,6 @@ def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, know
     return Candidate(path, row["label"].strip(), cast(Split | None, split), path, files.content(path), group)
 
 
-def _neighbours(path: str, known: set[str]) -> list[str]:
+def _neighbours(path: str, paths: set[str]) -> list[str]:
     folder = posixpath.dirname(path)
-    return [k for k in known if posixpath.dirname(k) == folder] or list(known)
+    return [other for other in paths if posixpath.dirname(other) == folder] or list(paths)

@@ -47,15 +47,15 @@ def find_dataset(name: str) -> type:
     """
     from torchvision import datasets
 
-    known = {n: c for n in datasets.__all__ if isinstance(c := getattr(datasets, n), type)}
-    if name not in known:
-        raise UserError(f"torchvision has no dataset {name!r}: {did_you_mean(name, known)}")
-    found: type = known[name]
-    return found
+    classes = {n: c for n in datasets.__all__ if isinstance(c := getattr(datasets, n), type)}
+    if name not in classes:
+        raise UserError(f"torchvision has no dataset {name!r}: {did_you_mean(name, classes)}")
+    class_: type = classes[name]
+    return class_
 
 
 def split_arguments(factory: type, params: TorchvisionParams) -> dict[str, Keywords]:
-    """Arguments for the splits `train` and `test`, or for `all` where a dataset has no splits.
+    """Return the arguments for the splits `train` and `test`, or for `all` where a dataset has no splits.
 
     Raises:
         UserError: test arguments are given without train arguments.
@@ -82,18 +82,18 @@ def _accepted(factory: type) -> set[str]:
 
 def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
     accepted = _accepted(factory)
-    own: dict[str, Any] = {}
+    own_arguments: dict[str, Any] = {}
     if "root" in accepted:
-        own["root"] = str(cache_folder() / "torchvision" / name)
-        Path(own["root"]).mkdir(parents=True, exist_ok=True)
+        own_arguments["root"] = str(cache_folder() / "torchvision" / name)
+        Path(own_arguments["root"]).mkdir(parents=True, exist_ok=True)
     if "download" in accepted:
-        own["download"] = True
+        own_arguments["download"] = True
     try:
-        return factory(**own, **arguments)
+        return factory(**own_arguments, **arguments)
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"torchvision dataset {name}: cannot be loaded or downloaded ({error}); with a network run it again, "
-            f"without one put its files into {own.get('root')}, as torchvision lays them out"
+            f"without one put its files into {own_arguments.get('root')}, as torchvision lays them out"
         ) from None
     except (TypeError, ValueError) as error:
         raise UserError(
@@ -112,7 +112,7 @@ def _candidates(dataset: Any, split: Split | None, name: str) -> Iterator[Candid
 
 
 def _targets(dataset: Any, name: str) -> list[int]:
-    """Every image's class, from a list that the dataset keeps, else by reading it item by item."""
+    """Return every image's class, from a list that the dataset keeps, else by reading it item by item."""
     for attribute in ("targets", "labels", "_labels", "y"):
         kept = getattr(dataset, attribute, None)
         if kept is not None and len(kept) == len(dataset):

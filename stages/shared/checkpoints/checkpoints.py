@@ -68,7 +68,7 @@ def open_checkpoints(folder: Path, cell: Cell | None) -> Digests:
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Name the file of one checkpoint."""
+    """Return the path of one checkpoint."""
     return folder / f"step_{step:06d}.safetensors"
 
 

@@ -123,11 +123,11 @@ class Embeddings:
         return tuple(self.samples["split"].unique())
 
     def labels(self, split: str) -> NDArray[np.str_]:
-        """Class names of one split's samples, (N,)."""
+        """Return the class names of one split's samples, (N,)."""
         return self.samples["label"].to_numpy(dtype=str)[self._rows(split)]
 
     def features(self, layer: Layer, step: int, split: str) -> Float32:
-        """One layer's embedding of one split at one step, (N, width) float32.
+        """Return one layer's embedding of one split at one step, (N, width) float32.
 
         Raises:
             UserError: it holds NaN or infinity, or is damaged; names the layer, step and how many images.
@@ -135,7 +135,7 @@ class Embeddings:
         return self._read(layer.name, step, split)
 
     def logits(self, step: int, split: str) -> Float32:
-        """The head's logits for one split at one step, (N, classes) float32.
+        """Return the head's logits for one split at one step, (N, classes) float32.
 
         Raises:
             UserError: they hold NaN or infinity, or are damaged.
@@ -189,11 +189,10 @@ def open_embeddings(path: Path) -> Embeddings:
     store = _open(path)
     if last_step is None:
         return store
-    (of, steps), (found, own) = (((s.cell, s.layers), s.steps) for s in (store, last_step))
-    if (of, steps[-1:]) != (found, own):
+    if (last_step.cell, last_step.layers, last_step.steps) != (store.cell, store.layers, store.steps[-1:]):
         raise UserError(
-            f"{inner}: must hold the layers of {path} at step {steps[-1]}, found another cell, other layers or the "
-            f"steps {', '.join(map(str, own))}; {rerun_hint('embed', cell_id(store.cell))}"
+            f"{inner}: must hold the layers of {path} at step {store.steps[-1]}, found another cell, other layers or "
+            f"the steps {', '.join(map(str, last_step.steps))}; {rerun_hint('embed', cell_id(store.cell))}"
         )
     return replace(store, last_step=last_step)
 
@@ -227,7 +226,7 @@ def _open(path: Path) -> Embeddings:
     return store
 
 
-def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...]]) -> None:
+def _check_arrays(path: Path, store: Embeddings, shapes_on_disk: dict[str, tuple[int, ...]]) -> None:
     """Check that a store's arrays are those that its attributes and coordinates name, no more and no fewer.
 
     Raises:
@@ -236,13 +235,14 @@ def _check_arrays(path: Path, store: Embeddings, found: dict[str, tuple[int, ...
     S, N = len(store.steps), len(store.samples)
     expected: dict[str, tuple[int, ...]] = dict.fromkeys(SAMPLE_COLUMNS, (N,))
     expected |= {"step": (S,), "class_name": (len(store.classes),)}
-    expected |= {each.name: (*(() if each.name == BASELINE else (S,)), N, each.width) for each in store.layers}
+    expected |= {layer.name: (*(() if layer.name == BASELINE else (S,)), N, layer.width) for layer in store.layers}
     expected |= {LOGITS: (S, N, len(store.classes))} if S and store.classes else {}
-    wrong = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    wrong = [name for name in {**expected, **shapes_on_disk} if shapes_on_disk.get(name) != expected.get(name)]
     if wrong:
-        there, named = (f"shape {shapes[wrong[0]]}" if wrong[0] in shapes else "none" for shapes in (found, expected))
+        first, states = wrong[0], (expected, shapes_on_disk)
+        must, found = (f"shape {shapes[first]}" if first in shapes else "none" for shapes in states)
         raise UserError(
-            f"{path}: array {wrong[0]!r} must be as the store's attributes say, {named}, found {there}; "
+            f"{path}: array {first!r} must be as the store's attributes say, {must}, found {found}; "
             f"{rerun_hint('embed', cell_id(store.cell))}"
         )
 
@@ -255,15 +255,15 @@ def check_finished(path: Path) -> None:
     """
     try:
         attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
-        found, complete = str(attrs.get("format")), attrs.get("complete", False)
+        format_, complete = str(attrs.get("format")), attrs.get("complete", False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return
-    if found in EARLIER_FORMATS:
+    if format_ in EARLIER_FORMATS:
         raise UserError(
-            f"{path}: must be of format {FORMAT}, found {found}, which an earlier version of whichlayer wrote and "
-            f"which lacks {EARLIER_FORMATS[found]}; {RERUN}"
+            f"{path}: must be of format {FORMAT}, found {format_}, which an earlier version of whichlayer wrote and "
+            f"which lacks {EARLIER_FORMATS[format_]}; {RERUN}"
         )
-    if found == FORMAT and not complete:
+    if format_ == FORMAT and not complete:
         raise UserError(
             f"{path}: must be a finished store of format {FORMAT}, found it unfinished, complete: "
             f"{json.dumps(complete)}; {RERUN}"

@@ -18,7 +18,7 @@ _CORRUPTED = re.compile(r"(?P<kind>.+)_(?P<severity>\d+)")
 
 
 def corrupted_split(kind: str, severity: int) -> str:
-    """Name the split of test images that were corrupted in one way."""
+    """Return the name of the split of test images that were corrupted in one way."""
     return f"{kind}_{severity}"
 
 

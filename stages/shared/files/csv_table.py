@@ -73,7 +73,7 @@ def empty_table(columns: Columns) -> pd.DataFrame:
 
 
 def typed(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Give those of the declared columns that a table has their types; texts become plain `str`, '' where missing."""
+    """Convert the declared columns that a table has to their types; texts become plain `str`, '' where missing."""
     types = {name: type_ for name, type_ in columns.items() if name in table.columns}
     texts = [name for name, type_ in types.items() if type_ == TEXT]
     filled = {name: table[name].astype(object).where(table[name].notna(), "").astype(str) for name in texts}

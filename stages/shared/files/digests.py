@@ -34,7 +34,7 @@ ArtifactId = Mapping[str, str | int]
 
 
 def cell_id(cell: tuple[str, str, str, int]) -> dict[str, str | int]:
-    """Name what belongs to one cell."""
+    """Return the id of what belongs to one cell."""
     return dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
 
 
@@ -57,8 +57,8 @@ class Record(BaseModel):
 
     def hash_others(self) -> str:
         """Hash what the record says."""
-        said = json.dumps([self.format, self.of, self.files], sort_keys=True)
-        return xxhash.xxh3_128_hexdigest(said.encode())
+        content = json.dumps([self.format, self.of, self.files], sort_keys=True)
+        return xxhash.xxh3_128_hexdigest(content.encode())
 
 
 def hash_file(path: Path) -> str:
@@ -71,9 +71,9 @@ def hash_file(path: Path) -> str:
 
 
 def record_files(folder: Path, files: Iterable[Path], *, format: str, of: ArtifactId) -> Record:
-    """Take the digests of files, and of all files in folders, below one folder."""
-    found = sorted((file.relative_to(folder).as_posix(), file) for path in files for file in files_below(path))
-    digests = {name: (file.stat().st_size, hash_file(file)) for name, file in found}
+    """Compute the digests of files, and of all files in folders, below one folder."""
+    paths = sorted((file.relative_to(folder).as_posix(), file) for path in files for file in files_below(path))
+    digests = {name: (file.stat().st_size, hash_file(file)) for name, file in paths}
     record = Record(format=format, of=dict(of), files=digests)
     return record.model_copy(update={"hash": record.hash_others()})
 
@@ -127,9 +127,11 @@ class Digests:
             for path in sorted(listed ^ present):
                 raise self._error(path, "no file" if path in listed else "one that it did not write")
             for path in sorted(listed):
-                size, found = self.record.files[path][0], self._size(path)
-                if size != found:
-                    raise self._error(path, f"{found:,} of {size:,} bytes" if found < size else f"{found:,} bytes")
+                size, on_disk = self.record.files[path][0], self._size(path)
+                if size != on_disk:
+                    raise self._error(
+                        path, f"{on_disk:,} of {size:,} bytes" if on_disk < size else f"{on_disk:,} bytes"
+                    )
         return self
 
     def check(self, *names: str) -> Self:
@@ -160,12 +162,12 @@ class Digests:
 
     def _check_content(self, path: str) -> None:
         try:
-            found = hash_file(self.folder / path)
+            hash_on_disk = hash_file(self.folder / path)
         except OSError as error:
             if explain_system_error(error):
                 raise
             raise self._error(path, f"that it cannot be read ({error.strerror})") from None
-        if found != self.record.files[path][1]:
+        if hash_on_disk != self.record.files[path][1]:
             raise self._error(path, "other content")
 
     def _error(self, path: str, found: str) -> UserError:
@@ -206,7 +208,7 @@ def read_digests(
 
 
 def _part(content: bytes, key: str) -> bytes:
-    """Take one part out of a JSON object; nothing if it is none."""
+    """Return one part of a JSON object; nothing if the content is none."""
     try:
         return json.dumps(json.loads(content)[key]).encode()
     except (ValueError, TypeError, KeyError):
@@ -226,24 +228,26 @@ def parse_record(content: bytes, path: Path, *, format: str, of: ArtifactId, sta
         raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {repair_hint(stage, of)}")
     if record.format != format:
         raise UserError(f"{path}: must be of format {format}, found {record.format}; {rerun_hint(stage, of)}")
-    found = {name: record.of.get(name) for name in of}
-    if found != of:
-        raise UserError(f"{path}: must be of {describe_id(of)}, found {describe_id(found)}; {rerun_hint(stage, of)}")
+    recorded_id = {name: record.of.get(name) for name in of}
+    if recorded_id != of:
+        raise UserError(
+            f"{path}: must be of {describe_id(of)}, found {describe_id(recorded_id)}; {rerun_hint(stage, of)}"
+        )
     return record
 
 
 def describe_id(of: Mapping[str, str | int | None]) -> str:
-    """Put into words what an artifact belongs to: `dataset mine, fold 0`."""
+    """Return in words what an artifact belongs to: `dataset mine, fold 0`."""
     return ", ".join(f"{name} {value}" for name, value in of.items())
 
 
 def repair_hint(stage: str, of: ArtifactId | None = None) -> str:
-    """Say what helps where an artifact is damaged."""
+    """Return the remedy for an artifact that is damaged."""
     return f"repair it with `whichlayer verify --repair`, or {rerun_hint(stage, of)}"
 
 
 def rerun_hint(stage: str, of: ArtifactId | None = None) -> str:
-    """Say what helps where an artifact is of another version or belongs to something else; capitals: not known whose.
+    """Return the remedy for an artifact of another version or cell; names that are not known are in capitals.
 
     Its target is that of one cell, as DVC names it: `measure@mine-net-0-0`.
     """

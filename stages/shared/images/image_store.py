@@ -45,17 +45,17 @@ Rows = NDArray[np.int64]  # (B,)
 
 
 def fold_path(path: Path, fold: str) -> Path:
-    """Where a dataset's folder has the table of one fold."""
+    """Return the path of the table of one fold."""
     return path / "folds" / f"{fold}.csv"
 
 
 def fold_digests(path: Path, fold: str) -> Path:
-    """Where a dataset's folder has the digests of the table of one fold."""
+    """Return the path of the digests of the table of one fold."""
     return path / "folds" / f"{fold}.{DIGESTS}"
 
 
 def fold_of(images: Record, fold: str) -> dict[str, str | int]:
-    """Name what the table of one fold belongs to: the dataset, and the very manifest whose images it splits."""
+    """Return the id of the table of one fold: the dataset, and the very manifest whose images it splits."""
     return {**images.of, "fold": fold, "manifest": images.files[MANIFEST][1]}
 
 
@@ -99,14 +99,14 @@ class PackedImages:
         return tuple(split for split in SPLITS if split in present)
 
     def rows(self, *splits: str) -> Rows:
-        """Row numbers of the samples of these splits, split after split in the order of `SPLITS`, each ascending."""
+        """Return the rows of the samples of these splits, split after split in the order of `SPLITS`, ascending."""
         asked = [split for split in SPLITS if split in splits]
         return np.concatenate(
             [np.flatnonzero(self.manifest["split"] == split) for split in asked] or [np.empty(0, int)]
         )
 
     def targets(self, rows: Rows) -> NDArray[np.int64]:
-        """Positions in `seen` of the labels of train or test rows, (B,)."""
+        """Return the positions in `seen` of the labels of train or test rows, (B,)."""
         return np.searchsorted(np.array(self.seen), self.manifest["label"].to_numpy(dtype=str)[rows])
 
     def read(self, rows: Rows) -> Pixels:
@@ -180,8 +180,8 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) ->
     of = fold_of(images, fold)
     read_digests(fold_digests(path, fold), format=FOLD_FORMAT, of=of, stage=STAGE).check(table.name)
     splits = pd.read_csv(table, dtype=str, keep_default_na=False)
-    known = splits["sample_id"].isin(manifest["sample_id"])
-    if not known.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
+    in_manifest = splits["sample_id"].isin(manifest["sample_id"])
+    if not in_manifest.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
         raise UserError(
             f"{table}: must name samples of {path / MANIFEST}, each once, by split; {rerun_hint(STAGE, images.of)}"
         )
@@ -223,12 +223,12 @@ def _check_version(store: Path) -> None:
         UserError: they are.
     """
     try:
-        found = str(json.loads((store / "zarr.json").read_bytes())["attributes"]["format"])
+        format_ = str(json.loads((store / "zarr.json").read_bytes())["attributes"]["format"])
     except (OSError, ValueError, TypeError, KeyError):
         return
-    if found in EARLIER_FORMATS:
+    if format_ in EARLIER_FORMATS:
         raise UserError(
-            f"{store}: must be of format {FORMAT}, found {found}, which an earlier version of whichlayer wrote and "
+            f"{store}: must be of format {FORMAT}, found {format_}, which an earlier version of whichlayer wrote and "
             f"which lacks digests; {rerun_hint(STAGE)}"
         )
 
@@ -290,7 +290,7 @@ def write_fold(path: Path, fold: str, splits: pd.DataFrame) -> None:
 
 
 def images_per_shard(size: int) -> int:
-    """How many images of size x size one shard file holds: whole chunks, within `MAX_SHARD_BYTES`."""
+    """Return how many images of size x size a shard file holds: whole chunks, within `MAX_SHARD_BYTES`."""
     fitting = MAX_SHARD_BYTES // (size * size * 3) // IMAGES_PER_CHUNK * IMAGES_PER_CHUNK
     return max(IMAGES_PER_CHUNK, min(MAX_IMAGES_PER_SHARD, fitting))
 

@@ -54,7 +54,7 @@ def computing(accelerator: Accelerator) -> dict[str, object]:
 
 
 def processor_name() -> str:
-    """Name the CPU, as far as the system does."""
+    """Return the CPU's name, as far as the system knows it."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.is_file() else []
     return next((line for line in lines if line.startswith("model name")), platform.processor())

@@ -122,7 +122,7 @@ def require_weights(network: NetworkParams) -> None:
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
-    """What loading raises: the base of the hub's own error is that of whichever HTTP client it uses."""
+    """Return what loading raises; the base of the hub's own error is that of its HTTP client."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return OSError, *CONTENT_ERRORS, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
@@ -312,13 +312,13 @@ def _check_hub_file(path: Path) -> None:
 
 
 def _blobs(path: Path) -> list[str]:
-    """Names of the blobs of the repository in whose `snapshots` a file is."""
+    """Return the names of the blobs of the repository in whose `snapshots` a file is."""
     repository = next((folder.parent for folder in path.parents if folder.name == "snapshots"), None)
     return [blob.name for blob in repository.glob("blobs/*")] if repository else []
 
 
 def _hash(path: Path, digits: int) -> str:
-    """The hash that names a blob: SHA-256 (64 digits) of a large file, git's SHA-1 (40) of a small one."""
+    """Return the hash that names a blob: SHA-256 (64 digits) of a large file, git's SHA-1 (40) of a small one."""
     if digits == 64:
         return _sha256(path)
     content = path.read_bytes()
@@ -344,7 +344,7 @@ def _deleted(path: Path) -> OSError:
 
 
 def without_advice(error: Exception) -> str:
-    """A library's words but the sentences that advise to run what a file or a repository says."""
+    """Return a library's message without the sentences that advise to run what a file or repository says."""
     sentences = re.split(r"(?<=[.!?])\s+|\n+", str(error).strip())
     kept = [sentence for sentence in sentences if not WEAKENS.search(sentence)]
     return " ".join(kept) if kept else "it would run code that is neither this project's nor the library's"

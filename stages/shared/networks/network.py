@@ -75,11 +75,11 @@ class Network:
         convert(memory_format=memory_format)
 
     def head_state(self) -> dict[str, Tensor]:
-        """The classification head's tensors, by name."""
+        """Return the classification head's tensors, by name."""
         return {name: tensor for name, tensor in self.module.state_dict().items() if in_head(name, self.head)}
 
     def body_state(self) -> dict[str, Tensor]:
-        """All tensors but the classification head's, by name."""
+        """Return all tensors but the classification head's, by name."""
         return {name: tensor for name, tensor in self.module.state_dict().items() if not in_head(name, self.head)}
 
     def logits(self, images: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class Network:
 
 
 def in_head(name: str, head: Sequence[str]) -> bool:
-    """Tell whether a module or tensor belongs to a head, which is given by the prefixes of its names."""
+    """Return whether a module or tensor belongs to a head, which is given by the prefixes of its names."""
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in head)
 
 
@@ -149,7 +149,7 @@ def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -
 
 
 def _convolutional(module: nn.Module) -> bool:
-    """Tell whether a network convolves throughout: several spatial convolutions, no attention but in its pooling."""
+    """Return whether a network convolves throughout: several spatial convolutions, no attention but in its pooling."""
     spatial = sum(isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1 for m in module.modules())
     names = {type(m).__name__ for m in module.modules()}
     attention = any("Attention" in name and "Pool" not in name and "Squeeze" not in name for name in names)
@@ -275,6 +275,6 @@ def limited_size(bytes_limit: int | None = None, tensors_limit: int = MAX_TENSOR
 
 
 def exceeds_machine(error: Exception) -> bool:
-    """Whether torch found no memory for one tensor that is larger than what this machine has."""
+    """Return whether torch found no memory for one tensor that is larger than what this machine has."""
     wanted = re.search(r"tried to allocate (\d+) bytes", str(error))
     return wanted is not None and int(wanted[1]) > psutil.virtual_memory().total

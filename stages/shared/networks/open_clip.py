@@ -33,9 +33,9 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
 
     With weights from the hub the activation is the one they were trained with (OpenAI's: QuickGELU).
     """
-    known = open_clip.list_models()
-    if params.name not in known:  # get_model_config would fetch or open what is none of its names
-        raise UserError(f"network.name: open_clip has no {params.name!r}: {did_you_mean(params.name, known)}")
+    names = open_clip.list_models()
+    if params.name not in names:  # get_model_config would fetch or open what is none of its names
+        raise UserError(f"network.name: open_clip has no {params.name!r}: {did_you_mean(params.name, names)}")
     config = open_clip.get_model_config(params.name)
     if params.weights.source == "package":
         raise UserError("weights.source: no package carries open_clip's weights; use hub, file or none")
@@ -106,6 +106,6 @@ def _converted(state: dict[str, Tensor], visual: Any) -> dict[str, Tensor]:
     trunk, prefix = getattr(visual, "trunk", None), "visual.trunk."
     if trunk is None:
         return state
-    own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-    rest = {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
-    return rest | {prefix + name: tensor for name, tensor in convert_state(own, trunk, ()).items()}
+    trunk_state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    other_state = {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
+    return other_state | {prefix + name: tensor for name, tensor in convert_state(trunk_state, trunk, ()).items()}

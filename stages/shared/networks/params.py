@@ -100,7 +100,7 @@ NOT_OVERRIDES = frozenset({
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value describes an architecture: a name or number that an override may be, or lists of them."""
+    """Return whether a value describes an architecture: a name or number that an override may be, or lists of them."""
     if isinstance(value, list):
         return len(value) <= MAX_LIST_LENGTH and all(is_plain(one) for one in value)
     if isinstance(value, str):
@@ -179,20 +179,20 @@ def check_file(weights: WeightsParams) -> Path:
     try:
         _check_regular(path)
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:  # a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
             f"weights.path: must be a safetensors or torch file that can be read, found at {path}: {reason}; "
             "correct the path, or put the file there"
         ) from None
-    line = f'sha256: "{found[:SHOWN]}"'
+    line = f'sha256: "{sha256[:SHOWN]}"'
     if weights.sha256 is None:
         raise UserError(f"weights.sha256 is missing: a cell depends on what {path} holds; add it to the entry: {line}")
-    if not found.startswith(weights.sha256):
+    if not sha256.startswith(weights.sha256):
         raise UserError(
-            f"weights.sha256: {path} must have a SHA-256 that begins with {weights.sha256}, found {found[:SHOWN]}: its "
-            f"content has changed; put the former file back, or take this one: {line}"
+            f"weights.sha256: {path} must have a SHA-256 that begins with {weights.sha256}, found {sha256[:SHOWN]}: "
+            f"its content has changed; put the former file back, or take this one: {line}"
         )
     return path
 

@@ -40,16 +40,16 @@ def _full_name(params: NetworkParams) -> str:
     hub = params.weights.source == "hub"
     tag = (params.weights.name if hub else None) or tag
     names = [name.partition(".") for name in timm.list_pretrained(f"{architecture}*")]
-    known = [found_tag for found, _, found_tag in names if found == architecture]
-    if tag and tag not in known:
-        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {did_you_mean(tag, known)}")
-    if hub and not known:
+    tags = [known_tag for name_, _, known_tag in names if name_ == architecture]
+    if tag and tag not in tags:
+        raise UserError(f"weights.name: timm has no weights {tag!r} of {architecture}: {did_you_mean(tag, tags)}")
+    if hub and not tags:
         raise UserError(f"weights: timm has no weights of {architecture}; use source: file or none")
     return f"{architecture}.{tag}" if tag else architecture
 
 
 def _size_argument(name: str, params: NetworkParams) -> dict[str, int]:
-    """Name the image size where the architecture is built for one size; position embeddings follow it."""
+    """Return the image size as an argument where the architecture is built for one size."""
     return {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
 
 

@@ -73,10 +73,12 @@ def _arguments(params: NetworkParams, hub: bool) -> dict[str, Any]:
 
 def _check_overrides(module: nn.Module, params: NetworkParams) -> None:
     """Refuse what a builder would swallow in its `**kwargs` and ignore."""
-    known = {*inspect.signature(type(module)).parameters, *MOBILENET_V3}
+    arguments = {*inspect.signature(type(module)).parameters, *MOBILENET_V3}
     for name in params.config or {}:
-        if name not in known:
-            raise UserError(f"network.config: torchvision's {params.name} has no {name!r}: {did_you_mean(name, known)}")
+        if name not in arguments:
+            raise UserError(
+                f"network.config: torchvision's {params.name} has no {name!r}: {did_you_mean(name, arguments)}"
+            )
 
 
 def _head(module: nn.Module, classes: int) -> tuple[str, ...]:

@@ -136,10 +136,12 @@ def _configured(described: Architecture, params: NetworkParams, classes: int) ->
     """Make the configuration, with the entry's overrides, the number of classes, and the image size if it has one."""
     class_ = getattr(transformers, described.config)
     defaults = class_().to_dict()
-    known = known_fields(class_)
+    field_names = known_fields(class_)
     for name in params.config or {}:
-        if name not in known:
-            raise UserError(f"network.config: {described.config} has no field {name!r}: {did_you_mean(name, known)}")
+        if name not in field_names:
+            raise UserError(
+                f"network.config: {described.config} has no field {name!r}: {did_you_mean(name, field_names)}"
+            )
     fields = {**described.overrides, **(params.config or {}), "num_labels": classes}
     if "image_size" in defaults:
         pair = isinstance(defaults["image_size"], (list, tuple))
@@ -202,8 +204,8 @@ def _interpolated(embeddings: Tensor, tokens: int) -> Tensor:
 
 def _renamed(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
     """Translate the names of files that `save_pretrained` wrote, which differ from the module's in some versions."""
-    own = module.state_dict()
-    if set(own) <= set(state):
+    module_state = module.state_dict()
+    if set(module_state) <= set(state):
         return state
     transformers.utils.logging.set_verbosity_error()  # what does not fit is reported by load_state
     transformers.utils.logging.disable_progress_bar()
@@ -211,10 +213,10 @@ def _renamed(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
         None, config=module.config, state_dict=dict(state), ignore_mismatched_sizes=True, output_loading_info=True
     )
     absent = set(report["missing_keys"])
-    shapes = {name: own[name].new_empty(theirs) for name, theirs, _ in report["mismatched_keys"]}
+    shapes = {name: module_state[name].new_empty(theirs) for name, theirs, _ in report["mismatched_keys"]}
     unexpected = {name: state[name] for name in report["unexpected_keys"] if name in state}
-    found = {name: tensor for name, tensor in model.state_dict().items() if name not in absent}
-    return {**found, **unexpected, **shapes}
+    loaded_state = {name: tensor for name, tensor in model.state_dict().items() if name not in absent}
+    return {**loaded_state, **unexpected, **shapes}
 
 
 def read_config(name: str) -> tuple[Any, dict[str, Any]]:
@@ -228,13 +230,13 @@ def read_config(name: str) -> tuple[Any, dict[str, Any]]:
         OSError: there is none.
     """
     where = f"network.name: the config.json of {name}"
-    said, _ = transformers.PretrainedConfig.get_config_dict(name)
-    if not isinstance(said, Mapping):
-        raise UserError(f"{where} must be a mapping, found {type(said).__name__}; name another repository")
-    class_ = config_class(str(said.get("model_type")), where)
-    fields = _fields(class_, said, where)
-    labels, names = said.get("id2label"), said.get("architectures")
-    classes = len(labels) if isinstance(labels, Mapping) else said.get("num_labels", 2)
+    content, _ = transformers.PretrainedConfig.get_config_dict(name)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{where} must be a mapping, found {type(content).__name__}; name another repository")
+    class_ = config_class(str(content.get("model_type")), where)
+    fields = _fields(class_, content, where)
+    labels, names = content.get("id2label"), content.get("architectures")
+    classes = len(labels) if isinstance(labels, Mapping) else content.get("num_labels", 2)
     if not isinstance(classes, int) or not 0 <= classes <= MAX_CLASSES:  # transformers makes a table of their names
         raise UserError(
             f"{where} must have 0 to {MAX_CLASSES:,} classes, found num_labels = {str(classes)[:80]}; name another "
@@ -270,21 +272,21 @@ def config_class(type_: str, where: str) -> Any:
 
 
 def known_fields(class_: Any) -> set[str]:
-    """Fields of a configuration beyond those of all configurations, which say nothing of the architecture."""
+    """Return a configuration's fields without those of all configurations, which say nothing of the architecture."""
     return set(class_().to_dict()) - set(transformers.PretrainedConfig().to_dict())
 
 
 def _parts(class_: Any) -> dict[str, Any]:
-    """Classes of the configurations within a configuration, as CLIP's of its towers."""
+    """Return the classes of the configurations within a configuration, as CLIP's of its towers."""
     return dict(getattr(class_, "sub_configs", {}))
 
 
 def _fields(class_: Any, said: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Take the fields that the class has, under its own or older names."""
+    """Return the fields that the class has, under its own or older names."""
     parts = _parts(class_)
     parts |= {f"{name}_dict": part for name, part in parts.items()}
-    known = {*known_fields(class_), *class_.attribute_map, *parts}
-    fields = {name: value for name, value in said.items() if name in known}
+    field_names = {*known_fields(class_), *class_.attribute_map, *parts}
+    fields = {name: value for name, value in said.items() if name in field_names}
     for name, value in fields.items():
         if name in parts and isinstance(value, Mapping):
             fields[name] = _fields(parts[name], value, f"{where}: {name}")

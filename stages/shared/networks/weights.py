@@ -53,11 +53,11 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
             f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}"
         )
     path = _package_file(package)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     expected = path.stem.rsplit("-", 1)[-1]
-    if not found.startswith(expected):
+    if not sha256.startswith(expected):
         raise UserError(
-            f"{path}: its SHA-256 must begin with {expected}, found {found[:16]}; "
+            f"{path}: its SHA-256 must begin with {expected}, found {sha256[:16]}; "
             f"install it again: pip install --force-reinstall {package}"
         )
     return _read_torch(path)
@@ -143,7 +143,7 @@ def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
 
 
 def rename_by_order(state: State, own: State) -> dict[str, Tensor]:
-    """Give tensors the names of a network that has the same ones, in the same order, under other names.
+    """Rename tensors as in a network that has the same ones, in the same order, under other names.
 
     The last two, the head's, may differ in shape.
 
@@ -173,15 +173,14 @@ def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_hea
     Raises:
         UserError: naming the first tensors that are missing, unexpected, of another shape or type, or not finite.
     """
-    own = module.state_dict()
-    heads = {name for name in [*own, *state] if in_head(name, head)}
-    fits = keep_head and all(name in state and name in own and state[name].shape == own[name].shape for name in heads)
-    body = {name: tensor for name, tensor in state.items() if fits or name not in heads}
-    problems = _problems(body, {name: tensor for name, tensor in own.items() if fits or name not in heads})
-    if problems:
+    wanted = module.state_dict()
+    heads = {name for name in [*wanted, *state] if in_head(name, head)}
+    if not (keep_head and all(n in state and n in wanted and state[n].shape == wanted[n].shape for n in heads)):
+        state, wanted = ({n: t for n, t in tensors.items() if n not in heads} for tensors in (state, wanted))
+    if problems := _problems(state, wanted):
         lines = [f"{where} does not fit the network:", *problems, _remedy(problems)]
         raise UserError("\n  ".join(lines))
-    module.load_state_dict(body, strict=False)
+    module.load_state_dict(state, strict=False)
     _check_finite(module, where)
 
 
@@ -203,10 +202,10 @@ def _remedy(problems: Sequence[str]) -> str:
 
 
 def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:
-    """Tell whether weights have the names and shapes of a network's, its head aside."""
-    own = module.state_dict()
-    body, mine = ({n: t for n, t in tensors.items() if not in_head(n, head)} for tensors in (state, own))
-    return not _problems(body, mine)
+    """Return whether weights have the names and shapes of a network's, its head aside."""
+    states = (state, module.state_dict())
+    given, wanted = ({n: t for n, t in tensors.items() if not in_head(n, head)} for tensors in states)
+    return not _problems(given, wanted)
 
 
 def _problems(state: State, own: State) -> list[str]:

@@ -35,7 +35,7 @@ def prefix_errors(what: str) -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Say which known names resemble a wrong one: `did you mean 'nmi'? (known: ami, nmi)`."""
+    """Return which known names resemble a wrong one: `did you mean 'nmi'? (known: ami, nmi)`."""
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = "did you mean " + " or ".join(repr(c) for c in close) + "? " if close else ""

@@ -44,7 +44,7 @@ def _found(content: Any, pattern: str) -> Iterator[str]:
 
 
 def describe_wrong_value(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
-    """Say in one line what is wrong with one value.
+    """Return in one line what is wrong with one value.
 
     Args:
         error: as pydantic describes it.

@@ -62,7 +62,7 @@ def ancestor_pids() -> list[int]:
 
 
 def orphaned(line: list[int]) -> bool:
-    """Tell whether a process has lost the DVC that started it.
+    """Return whether a process has lost the DVC that started it.
 
     Args:
         line: from `ancestor_pids`. If DVC was gone before, it ends at a process of another session, or has no end; not
@@ -84,7 +84,7 @@ def kill_children() -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether there is such a process; one that has ended and was not waited for is none."""
+    """Return whether a process is running; one that has ended and was not waited for is not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -92,13 +92,13 @@ def is_running(pid: int) -> bool:
 
 
 def process_mark(pid: int | None = None) -> str:
-    """Name a process, or this one, by its id and the second of its start, since ids are given again."""
+    """Return the id and the second of the start of a process, by default this one: ids are reused."""
     process = psutil.Process(pid)
     return f"{process.pid}-{process.create_time():.0f}"
 
 
 def is_alive(mark: str) -> bool:
-    """Tell whether the process that `process_mark` named so is there; what is no such name is of none."""
+    """Return whether the process of which `process_mark` returned this is running."""
     number, _, began = mark.partition("-")
     if not (number.isdecimal() and began.isdecimal() and is_running(int(number))):
         return False

@@ -40,7 +40,7 @@ MEMORY = (
 
 
 def explain_limits() -> str | None:
-    """Say in one sentence that a process may not reserve the memory that a stage takes; None if it may."""
+    """Return in one sentence that a process may not reserve the memory that a stage takes; None if it may."""
     for name, (least, what, option) in MIN_LIMITS.items() if resource else ():  # Windows has none
         limit = resource.getrlimit(getattr(resource, name))[0]
         if limit != resource.RLIM_INFINITY and limit < least << 30:
@@ -52,16 +52,16 @@ def explain_limits() -> str | None:
 
 
 def explain_system_error(error: BaseException) -> str | None:
-    """Say in one sentence what a machine lacks; None for an error of another kind.
+    """Return in one sentence what a machine lacks; None for an error of another kind.
 
     It names the file that the error names, or else what the first note of the error (`add_note`) says it is about.
     """
     for cause in causes(error):
-        said = _of_memory(cause) or _of_files(cause)
-        if said:
-            notes = (note for found in causes(error) for note in getattr(found, "__notes__", ()))
-            named = _file_of(cause) or next(notes, "")
-            return f"{named}: {said}" if named else said
+        sentence = _of_memory(cause) or _of_files(cause)
+        if sentence:
+            notes = (note for error_ in causes(error) for note in getattr(error_, "__notes__", ()))
+            subject = _file_of(cause) or next(notes, "")
+            return f"{subject}: {sentence}" if subject else sentence
     return None
 
 
@@ -104,7 +104,7 @@ def _file_of(error: BaseException) -> str:
 
 
 def _number(error: BaseException) -> int:
-    """The system's number of an error; safetensors has it in its text alone."""
+    """Return the system's number of an error; safetensors has it only in its text."""
     if isinstance(error, OSError):
         return error.errno or 0
     if type(error).__name__ == "SafetensorError" and "(os error " in str(error):

@@ -10,14 +10,14 @@ PARTIAL = ".partial-"
 
 
 def partial_path(output: Path) -> Path:
-    """Where this process writes what becomes `output`: a hidden name beside it, with the process in it."""
+    """Return where this process writes what becomes `output`: a hidden path beside it that names the process."""
     return output.with_name(f".{output.name}{PARTIAL}{process_mark()}")
 
 
 def leftovers(output: Path) -> list[Path]:
-    """What killed runs left beside an output; those that still run keep theirs."""
-    found = sorted(output.parent.glob(f".{glob.escape(output.name)}{PARTIAL}*"))
-    return [path for path in found if not is_alive(path.name.rpartition(PARTIAL)[2])]
+    """Return what killed runs left beside an output; runs that have not ended keep theirs."""
+    paths = sorted(output.parent.glob(f".{glob.escape(output.name)}{PARTIAL}*"))
+    return [path for path in paths if not is_alive(path.name.rpartition(PARTIAL)[2])]
 
 
 def remove_leftovers(output: Path) -> None:
@@ -35,5 +35,5 @@ def remove(path: Path) -> None:
 
 
 def is_empty_folder(path: Path) -> bool:
-    """Tell whether a path is a folder without entries."""
+    """Return whether a path is a folder without entries."""
     return path.is_dir() and not any(path.iterdir())

@@ -16,7 +16,7 @@ DVC.start()
 
 
 def begin_stage() -> None:
-    """Take care of what may happen while a stage imports its libraries, before `run_main` does.
+    """Handle what may happen while a stage imports its libraries, before `run_main` does.
 
     Ctrl-C ends it without a word; want of memory ends it with one sentence, as does a limit too low for the libraries.
     """

@@ -56,12 +56,12 @@ def _content(path: Path) -> bytes:
 
 
 def _depths(content: bytes) -> Iterable[int]:
-    """How many brackets are open after each one, those in texts and comments included."""
+    """Yield how many brackets are open after each one, those in texts and comments included."""
     return accumulate((1 if byte in b"[{" else -1) for byte in content if byte in b"[]{}")
 
 
 def _explained(error: YAMLError) -> str:
-    """Say where and what, without the parser's advice."""
+    """Return the line and the problem, without the parser's advice."""
     if not isinstance(error, MarkedYAMLError):
         return f": {_first_part(error)}"
     mark = error.problem_mark or error.context_mark

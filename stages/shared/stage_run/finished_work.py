@@ -18,7 +18,7 @@ FINISHED = Path(".dvc") / "tmp" / "whichlayer-finished"
 
 
 def own_folder() -> Path | None:
-    """Where the stage that this process is keeps its work; None: DVC did not start it, so nothing is stored."""
+    """Return where this process's stage keeps its work; None: DVC did not start it, so that nothing is stored."""
     stage = os.environ.get(STARTED_BY_DVC, "")
     return FINISHED / stage if stage and "/" not in stage and FINISHED.parents[1].is_dir() else None
 

@@ -112,12 +112,12 @@ def claim_work(run: StageRun, facts: Mapping[str, object], say: Callable[[str], 
     run.check_unchanged()
     hashes = {name: json_hash(value) for name, value in {**run.facts, **facts}.items()}
     work = KeptWork(run.work, hashes, check=run.check_inputs)
-    for left in run.leftovers:
-        reason = work.take_over(left) if work.progress is None else ""
+    for leftover in run.leftovers:
+        reason = work.take_over(leftover) if work.progress is None else ""
         if reason:
             say(f"starts anew: an earlier run's work cannot be used, since {reason}; it is removed")
-        if left.exists():
-            remove(left)
+        if leftover.exists():
+            remove(leftover)
     run.resumed = work.progress is not None
     return work
 

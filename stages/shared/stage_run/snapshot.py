@@ -27,7 +27,7 @@ CODE_AT_START = code_state()
 
 
 def code_changes(stage: str) -> Iterator[str]:
-    """Name the files that have changed of a stage's own folder and of the shared code that was imported."""
+    """Yield the files that have changed of a stage's own folder and of the shared code that was imported."""
     imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     for file in differences(CODE_AT_START, code_state()):
         if decides(file, stage) and (str(CODE / file) in imported or Path(file).parts[0] == stage):
@@ -35,13 +35,13 @@ def code_changes(stage: str) -> Iterator[str]:
 
 
 def decides(file: str, stage: str) -> bool:
-    """Tell whether a file of code can change what a stage makes: its own and shared ones, but `shared/runtime`."""
+    """Return whether a file of code can change what a stage makes: its own and shared ones, but `shared/runtime`."""
     folder, *inner = Path(file).parts
     return folder == stage or (folder == "shared" and inner[0] != "runtime")
 
 
 def file_states(path: Path) -> dict[str, object]:
-    """Size and time of change of a file, or of every file below a folder but hidden ones, by path; none are opened."""
+    """Return size and time of change of a file, or of every file below a folder but hidden ones; none are opened."""
     if not path.is_dir():
         return {str(path): _size_and_time(path)} if path.exists() else {}
     states: dict[str, object] = {}
@@ -60,14 +60,14 @@ def file_states(path: Path) -> dict[str, object]:
 
 def _size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int] | None:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:  # a link to nothing
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def differences(before: State, after: State) -> list[str]:
-    """Sorted names whose values differ, or that are in one state alone."""
+    """Return the names, sorted, whose values differ or that are only in one state."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name, ABSENT) != after.get(name, ABSENT))
 
 

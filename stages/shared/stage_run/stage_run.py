@@ -53,7 +53,7 @@ class StageRun:
         replace: bool = False,
         resumable: bool = False,
     ) -> None:
-        """Take the state of what the stage reads.
+        """Record the state of what the stage reads.
 
         Args:
             stage: the name of its folder.
@@ -73,7 +73,7 @@ class StageRun:
         self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
         self._replace, self._resumable, self._mixed = replace, resumable, False
         self.resumed = False
-        """Whether it goes on from the work of an earlier run."""
+        """Return whether it goes on from the work of an earlier run."""
         self._folders = {path: partial_path(path) for path in writes}
         self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
         if resumable:
