@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.curves import MEAN
-from stages.aggregate.figures.layer_pairs import matrix
 from stages.aggregate.page.blob import Columns, columns, numbers, rounded
 from stages.aggregate.page.networks import SPLITS, Names, Network
 

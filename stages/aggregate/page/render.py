@@ -13,11 +13,11 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.aggregate.charts.page import page_charts
+from stages.aggregate.charts.theme import BAND, COLORS, SEEN, SHAPES
 from stages.aggregate.curves import Scores
 from stages.aggregate.facts import Facts
-from stages.aggregate.figures import style
 from stages.aggregate.metric_info import Use, metric_info, metric_name
-from stages.aggregate.page import charts
 from stages.aggregate.page.blob import script_json
 from stages.aggregate.page.cards import make_cards
 from stages.aggregate.page.details import class_scores, layer_similarity
@@ -132,9 +132,9 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
         "labels": labels,
         "images": all_thumbnails(study.pictures),
         "gallery": galleries(study.pictures, best, names.metrics.index(_main(study).metric), names),
-        "charts": charts.charts(study.run.models),
-        "colors": charts.COLORS,
-        "shapes": charts.SHAPES,
+        "charts": page_charts(study.run.models),
+        "colors": COLORS,
+        "shapes": SHAPES,
     }
 
 
@@ -171,8 +171,8 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "networks": [_network_words(number, names, main, blob) for number in range(len(names.networks))],
         "network_columns": [column for column in NETWORK_COLUMNS if several or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
-        "seen": style.SEEN,
-        "band_opacity": style.BAND_ALPHA,
+        "seen": SEEN,
+        "band_opacity": BAND,
         "run": study.run,
     }
 

@@ -1,16 +1,18 @@
 """Every curve of the page: one score of one network on one split at one step, a value per layer."""
 
 from collections.abc import Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.curves import MEAN, Scores, best_index
-from stages.aggregate.figures.bands import LIMITS
 from stages.aggregate.page.blob import Columns, columns, numbers, rounded
 from stages.aggregate.page.networks import SPLITS, Names, Network, main_curves
 
+ENDS = ("low", "high")
 KEYS = ["dataset", "model", "fold", "metric", "split", "step"]
 NAMES = (
     "network",
@@ -27,8 +29,6 @@ NAMES = (
     "chance",
     "pixels",
 )
-NO_BAND, DEVIATION = "", "sd"
-"""What a band is: nothing, one standard deviation, or the interval of a scope."""
 
 
 def all_series(scores: Scores, names: Names) -> Columns:
@@ -69,37 +69,18 @@ def _series(scores: Scores, names: Names) -> Iterator[dict[str, Any]]:
 
 def _values(rows: pd.DataFrame, network: Network, *, spread: bool) -> dict[str, Any]:
     """A curve's values by layer, their band, and the layers that tie with the best; `spread`: deviations serve too."""
-    places = [network.place[int(depth)] for depth in rows["depth"]]
+    places, n = [network.place[int(depth)] for depth in rows["depth"]], len(network.layers)
     values = rows["value"].to_numpy(dtype=float)
-    low, high, band = _band(rows, values, spread=spread)
-    tied, best = _tied(rows), best_index(values, rows["better"].iloc[0])
+    banded, best = with_bands(rows, spread=spread), best_index(values, rows["better"].iloc[0])
+    band, tied = str(banded["band"].iloc[0]), banded["tied"].fillna(value=False)
+    ends = {end: _placed(banded[end].to_numpy(dtype=float), places, n) if band != NO_BAND else None for end in ENDS}
     return {
-        "value": _placed(values, places, len(network.layers)),
-        "low": None if low is None else _placed(low, places, len(network.layers)),
-        "high": None if high is None else _placed(high, places, len(network.layers)),
+        "value": _placed(values, places, n),
+        **ends,
         "band": band,
         "best": None if best is None else places[best],
-        "tied": None if tied is None else sorted(place for place, is_tied in zip(places, tied, strict=True) if is_tied),
+        "tied": sorted(compress(places, tied)) if banded["tied"].notna().any() else None,
     }
-
-
-def _band(rows: pd.DataFrame, values: Any, *, spread: bool) -> tuple[Any, Any, str]:
-    """The interval of the wider scope that is known, else one standard deviation to each side, else nothing."""
-    for scope, (low, high) in LIMITS.items():
-        if rows[low].notna().any():
-            return rows[low].to_numpy(dtype=float), rows[high].to_numpy(dtype=float), scope
-    deviations = rows["sd"].to_numpy(dtype=float)
-    if spread and not np.isnan(deviations).all():
-        return values - deviations, values + deviations, DEVIATION
-    return None, None, NO_BAND
-
-
-def _tied(rows: pd.DataFrame) -> list[bool] | None:
-    for scope in LIMITS:
-        known = rows[f"tied_{scope}"]
-        if known.notna().any():
-            return [bool(value) for value in known.fillna(value=False)]
-    return None
 
 
 def _placed(values: Any, places: list[int], length: int) -> list[float | int | None]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from stages.aggregate.charts.draw import Drawn, draw_figures
 from stages.aggregate.facts import write_facts
-from stages.aggregate.figures.draw import Drawn, draw_figures
 from stages.aggregate.page.images import NO_PICTURES, Pictures
 from stages.aggregate.page.provenance import Run
 from stages.aggregate.page.render import Study, write_page

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from stages.aggregate.figures import style
+from stages.aggregate.charts import theme
 from stages.aggregate.page.images import NO_PICTURES
 from stages.aggregate.page.render import HERE, SHOWN_CARDS, render_page
 from stages.aggregate.page.scripts import script_hash, vega_bundle
@@ -75,8 +75,8 @@ def test_without_pictures_there_is_no_place_for_them(study):
 
 def test_the_pages_colours_are_the_figures():
     css = (HERE / "page.css").read_text().upper()
-    assert f"--UNSEEN: {style.BLUE.upper()}" in css
-    assert f"--UNSEEN: {style.SKY.upper()}" in css
+    assert f"--UNSEEN: {theme.BLUE.upper()}" in css
+    assert f"--UNSEEN: {theme.SKY.upper()}" in css
 
 
 def test_what_every_page_has_is_most_of_a_small_one(text):

@@ -1,24 +1,24 @@
-// What every chart shows: rows of the data that its specification (stages/aggregate/page/charts.py) draws.
+// What every chart shows: rows of the data that its specification (stages/aggregate/charts) draws.
 
 /** Builders of charts: what an element of class `chart` shows, as {say, sets, params, change}, or a text why not. */
 const builders = {
   overview(element, chosen) {
     const all = data.networks.flatMap((network, i) => (network.dataset === element.dataset.dataset ? [i] : []));
-    const rows = all.map((network, at) => ({ row: curve(network, chosen), at: at - (all.length - 1) / 2 })).filter(({ row }) => row);
-    const points = rows.flatMap(({ row, at }) => networkPoints(row, at * apart(all.length)));
-    const leads = rows.flatMap(({ row }, at) => lead(row, at, all.length));
-    if (!points.length) return "No network was measured like this.";
+    const rows = all.map((network) => curve(network, chosen)).filter((row) => row);
+    if (!rows.length) return "No network was measured like this.";
+    const counts = new Set(all.map((i) => data.networks[i].layers.length)), [count] = counts;
+    const same = counts.size === 1, span = same ? Math.max(count - 1, 1) : 1;
+    const names = same ? data.networks[all[0]].short.map((name, i) => (all.length > 1 ? String(i + 1) : name)) : [];
+    const points = rows.flatMap((row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
+      .map((point) => ({ ...point, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) })));
     return {
       say: `${words(chosen)}, ${SPLITS[chosen.split]} classes of ${element.dataset.dataset}, of every layer of every network`,
-      sets: {
-        points, leads, tied: points.filter((p) => p.tied), others: points.filter((p) => !p.tied),
-        best: points.filter((p) => p.best), bars: points.filter((p) => p.best && p.low !== null),
-      },
+      sets: { points, leads: rows.flatMap((row, at) => lead(row, chosen, span * (1.04 + 0.02 * at))), levels: levelsOf(rows[0]) },
+      params: { names },
       change(spec) {
         const columns = Math.max(1, Math.floor(element.clientWidth / 200));
         Object.assign(spec.config.legend, { columns, direction: columns > 1 ? "horizontal" : "vertical" });
         spec.height += 15 * Math.ceil(all.length / columns);
-        numberLayers(spec, all.map((i) => data.networks[i].layers.length));
         logAxis(spec, chosen.metric);
       },
     };
@@ -27,33 +27,17 @@ const builders = {
   depth(element, chosen) {
     const at = Number(element.dataset.network), network = data.networks[at];
     const own = { ...chosen, metric: Number(element.dataset.metric ?? chosen.metric) };
-    const points = [], levels = [], folds = [], ties = [];
-    for (const split of [UNSEEN, SEEN]) {
-      const row = curve(at, { ...own, split });
-      if (!row) continue;
-      row.value.forEach((value, i) => value !== null && points.push({
-        split: SPLITS[split], x: i + 1, value, ...band(row, i), tip: pointTip(network, row, i, { classes: SPLITS[split] }),
-      }));
-      for (const [kind, value] of [["chance", row.chance], ["raw pixels", row.pixels]]) {
-        if (value !== null) levels.push({ split: SPLITS[split], kind, value, tip: { title: `${kind}, ${SPLITS[split]} classes`, value: number(value) } });
-      }
-      if (split === UNSEEN) (row.tied ?? []).forEach((i) => ties.push({ from: i + 0.6, to: i + 1.4 }));
-    }
-    if (own.fold === MEAN && data.folds.length > 2) {
-      data.folds.slice(1).forEach((fold, i) => {
-        const row = curve(at, { ...own, fold: i + 1 });
-        row?.value.forEach((value, x) => value !== null && folds.push({ split: SPLITS[own.split], fold, x: x + 1, value }));
-      });
-    }
-    if (!points.length) return "Not measured like this.";
+    const rows = [UNSEEN, SEEN].map((split) => curve(at, { ...own, split })).filter((row) => row);
+    if (!rows.length) return "Not measured like this.";
+    const folds = own.fold !== MEAN || data.folds.length < 3 ? [] : data.folds.slice(1).map((_, i) => curve(at, { ...own, fold: i + 1 })).filter((row) => row);
     return {
       say: `${network.model}: ${words(own)}, against depth, on unseen and on seen classes`,
-      sets: { points, levels, folds, ties, bands: points.filter((p) => p.split === SPLITS[chosen.split] && p.low !== null) },
-      params: { names: network.short, split: SPLITS[chosen.split] },
-      change(spec) {
-        roomBelow(spec, [...points, ...levels, ...folds].map((p) => p.value), points.map((p) => p.low));
-        logAxis(spec, own.metric);
+      sets: {
+        points: rows.flatMap((row) => networkPoints(row, own, 1)), levels: rows.flatMap(levelsOf),
+        folds: folds.flatMap((row) => networkPoints(row, own, 1)),
       },
+      params: { names: network.short, split: SPLITS[chosen.split] },
+      change: (spec) => logAxis(spec, own.metric),
     };
   },
 
@@ -71,7 +55,7 @@ const builders = {
     if (!points.length) return "This score chooses no layer, so it has no g.";
     return {
       say: `${data.networks[at].model}: accuracy and the best layer's ${data.metrics[chosen.metric].name} against step`,
-      sets: { points, bars: points.filter((p) => p.low !== null) },
+      sets: { points },
       change(spec) {
         for (const layer of spec.layer) layer.encoding.x.axis = { values: [...new Set(points.map((point) => point.step))] };
       },
@@ -140,49 +124,44 @@ const builders = {
   },
 };
 
-/** How far apart networks stand sideways, so that their bars do not hide each other. */
-const apart = (count) => Math.min(0.006, 0.04 / count);
-
-function networkPoints(row, shift) {
-  const network = data.networks[row.network], last = network.layers.length - 1;
+/** A row's points, a layer each; `x` is the layer's place times a step. */
+function networkPoints(row, chosen, step) {
+  const network = data.networks[row.network], last = network.layers.length - 1, log = data.metrics[row.metric].log;
   return row.value.flatMap((value, at) => {
     if (value === null) return [];
-    const tied = row.tied?.includes(at) ?? false;
+    const [low, high] = [row.low?.[at] ?? null, row.high?.[at] ?? null], range = interval(low, high);
+    const known = low !== null && !(log && low <= 0);           // a logarithmic axis has no place for it
+    const tied = row.tied?.includes(at) ?? null, best = at === row.best;
     return [{
-      network: network.model, x: (last ? at / last : 0) + shift, value, ...band(row, at), tied, best: at === row.best,
-      tip: pointTip(network, row, at, { "ties with the best": row.tied ? (tied ? "yes" : "no") : "not known" }),
+      network: network.model, split: SPLITS[row.split], fold: row.fold, x: at * step, value, tied, best, last: at === last,
+      low: known ? low : null, high: known ? high : null,
+      tip: {
+        title: network.model, layer: layerName(network, at), [data.metrics[row.metric].name]: number(value),
+        ...(range ? { [BANDS[row.band]]: range } : {}), classes: SPLITS[row.split],
+        "ties with the best": tied === null ? "not known" : tied ? "yes" : "no",
+      },
     }];
   });
 }
 
+/** What a curve compares with. */
+function levelsOf(row) {
+  const split = SPLITS[row.split], levels = Object.entries({ chance: row.chance, "raw pixels": row.pixels });
+  return levels.filter(([, value]) => value !== null)
+    .map(([kind, value]) => ({ split, kind, value, tip: { title: `${kind}, ${split} classes`, value: number(value) } }));
+}
+
 /** From a network's last layer to its best one, beside the last; nothing where the last is the best. */
-function lead(row, at, count) {
+function lead(row, chosen, x) {
   const network = data.networks[row.network], last = network.layers.length - 1;
   if (row.best === null || row.best === last || row.value[last] === null) return [];
-  const [from, to] = [row.value[last], row.value[row.best]], text = signed(Math.abs(to - from));
+  const [from, to] = [row.value[last], row.value[row.best]];
+  const [best] = chosen.split === UNSEEN && chosen.step === "last" ? rowsOf(data.best, { network: row.network, metric: row.metric, fold: row.fold }) : [];
+  const range = interval(best?.at_least, best?.at_most);
   return [{
-    network: network.model, x: 1.04 + Math.min(0.018, 0.2 / count) * at, from, to, value: (from + to) / 2, text: count === 1 ? text : "",
-    tip: { title: network.model, "best over last layer": text },
+    network: network.model, x, from, to, value: (from + to) / 2, text: "",
+    tip: { title: network.model, "best over last layer": signed(Math.abs(to - from)), ...(range ? { "bounds of the lead": range } : {}) },
   }];
-}
-
-/** Number the layers where all networks of a chart have as many. */
-function numberLayers(spec, counts) {
-  const [count] = counts, step = Math.ceil(count / 26);
-  if (count < 2 || counts.some((other) => other !== count)) return;
-  const values = [...Array(count).keys()].filter((i) => i % step === 0).map((i) => i / (count - 1));
-  const axis = { values, labelExpr: `format(datum.value * ${count - 1} + 1, '.0f')` };
-  for (const layer of spec.layer) {
-    if (layer.encoding.x) Object.assign(layer.encoding.x, { axis, title: `layer, from input (1) to output (${count})` });
-  }
-}
-
-function pointTip(network, row, at, further) {
-  const range = interval(row.low?.[at], row.high?.[at]);
-  return {
-    title: network.model, layer: layerName(network, at), [data.metrics[row.metric].name]: number(row.value[at]),
-    ...(range ? { [BANDS[row.band]]: range } : {}), ...further,
-  };
 }
 
 function bestAndLast(named, say) {
@@ -191,20 +170,6 @@ function bestAndLast(named, say) {
   const points = named.flatMap(({ name, best, last }) =>
     [["best layer", best], ["last layer", last]].map(([at, value]) => ({ name, at, value, tip: { title: name, [at]: number(value) } })));
   return { say: `${say}, at the best and at the last layer`, sets: { points }, change: (spec) => { spec.height = height; } };
-}
-
-/** The ends of a curve's band at one layer; none where a logarithmic axis has no place for it. */
-function band(row, at) {
-  const [low, high] = [row.low?.[at] ?? null, row.high?.[at] ?? null];
-  return low === null || (data.metrics[row.metric].log && low <= 0) ? { low: null, high: null } : { low, high };
-}
-
-/** Leave room below scores that are negative; others stand on 0. */
-function roomBelow(spec, values, lows) {
-  const known = [...values, ...lows.filter((low) => low !== null)], lowest = Math.min(...known);
-  if (lowest >= 0) return;
-  const domainMin = lowest - 0.08 * (Math.max(...known) - lowest);
-  for (const layer of spec.layer) if (layer.encoding.y?.field) layer.encoding.y.scale = { domainMin, nice: false };
 }
 
 function logAxis(spec, metric) {

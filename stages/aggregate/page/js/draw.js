@@ -15,7 +15,7 @@ function draw(element) {
   if (typeof built !== "string") {
     spec.description = built.say;
     spec.datasets = built.sets;
-    spec.layer = spec.layer.filter((layer) => built.sets[layer.data.name].length);
+    spec.layer = spec.layer.filter((layer) => built.sets[layer.data.name]?.length);
     for (const param of spec.params ?? []) param.value = built.params[param.name];
     built.change?.(spec);
   }

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.aggregate.figures.made import made_scores
+from tests.aggregate.charts.made import made_scores
 
 
 @pytest.fixture

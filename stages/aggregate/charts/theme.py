@@ -1,0 +1,141 @@
+"""How every chart looks: colours, marks and text, in the figures and on the page.
+
+Three colours are those of the text, the ground and the unseen classes, which differ on a dark page: specifications name
+them as CSS does, and `PRINT` gives their values on paper.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Spec = dict[str, Any]
+"""A Vega-Lite specification, or a part of one."""
+
+# Okabe and Ito's colours (2008), distinguishable with every common kind of colour blindness.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+TEXT, GROUND, UNSEEN = "currentColor", "var(--ground)", "var(--unseen)"
+PRINT = {TEXT: "#222222", GROUND: "#FFFFFF", UNSEEN: BLUE}
+SEEN = VERMILION
+GREY, SOFT, GRID, LINE = "#6C6C6C", "#444444", "#80808033", "#808080"
+"""Of networks that are set aside, of captions, and of the lines of grids and of axes."""
+
+SHAPES = (
+    "circle", "square", "triangle-up", "diamond", "triangle-down", "cross",
+    "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z",
+)  # fmt: skip
+"""A model's shape goes with its colour, so that it is known without colour. The last is a cross on its feet."""
+COLORS = (UNSEEN, VERMILION, GREEN, PURPLE, ORANGE, SKY, TEXT)
+DASHES = ((1.0, 0.0), (6.0, 3.0), (2.0, 2.0))
+"""Models beyond the palette repeat its colours with the next dashes."""
+LEVEL_DASHES = {"raw pixels": (5.0, 3.0), "chance": (1.5, 2.0)}
+"""Horizontal lines that scores compare with."""
+
+BAND = 0.22
+"""Opacity of bands."""
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""The first ships with vl-convert; the next two have its metrics, so that an SVG file looks alike without it."""
+SIZE = 8.0
+"""Points of text in a figure."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one line and its marks look."""
+
+    color: str
+    shape: str = "circle"
+    dash: Sequence[float] = DASHES[0]
+
+    def sample(self, **line: Any) -> list[Spec]:
+        """The line and one of its marks, for a legend."""
+        return [
+            {"type": "rule", "color": self.color, "strokeDash": list(self.dash), "strokeWidth": 1.5} | line,
+            {"type": "point", "filled": True, "opacity": 1, "color": self.color, "shape": self.shape, "size": 28},
+        ]
+
+
+def model_looks(models: Sequence[str]) -> dict[str, Look]:
+    """Every model of the grid, in order, which fixes its colour, shape and dashes."""
+    n = len(COLORS)
+    return {model: Look(COLORS[i % n], SHAPES[i % n], DASHES[i // n % len(DASHES)]) for i, model in enumerate(models)}
+
+
+def encode_looks(field: str, looks: Mapping[str, Look], legend: Spec | None = None) -> dict[str, Spec]:
+    """Encode a field by what its values look like: `color`, `shape` and `strokeDash`, which share one legend."""
+    common: Spec = {"field": field, "type": "nominal", "title": None, "legend": legend}
+    ranges = {
+        "color": [look.color for look in looks.values()],
+        "shape": [look.shape for look in looks.values()],
+        "strokeDash": [list(look.dash) for look in looks.values()],
+    }
+    return {name: common | {"scale": {"domain": list(looks), "range": values}} for name, values in ranges.items()}
+
+
+def layer(data: str, mark: Spec, encoding: Spec, where: str = "") -> Spec:
+    """Draw the rows of one data set, those alone for which an expression holds."""
+    return {"data": {"name": data}, "mark": mark, "encoding": encoding} | (
+        {"transform": [{"filter": where}]} if where else {}
+    )
+
+
+def layer_axis(names: str, angle: float = 0) -> Spec:
+    """The x axis of layers: `x` is a place in the list of names that an expression gives.
+
+    Where that is empty, `x` is the layer's position relative to the network's last.
+    """
+    relative = "datum.value == 0 ? 'first layer' : datum.value == 1 ? 'last layer' : format(datum.value, '.2~f')"
+    axis = {
+        "values": {"expr": f"length({names}) ? sequence(length({names})) : [0, 0.25, 0.5, 0.75, 1]"},
+        "labelExpr": f"length({names}) ? {names}[datum.value] : {relative}",
+        "labelOverlap": False if angle else "parity",
+        "labelAngle": angle,
+        **({"labelAlign": "right"} if angle else {}),
+    }
+    scale = {"nice": False, "zero": False, "padding": 8}
+    return {"field": "x", "type": "quantitative", "title": None, "axis": axis, "scale": scale}
+
+
+Y: Spec = {"field": "value", "type": "quantitative", "title": None}
+LOW_HIGH: Spec = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
+"""The ends of a band or a bar."""
+
+
+def config(font: str, size: float) -> Spec:
+    """Text and axes of every chart, in the colour of the text around them."""
+    axis = {"labelColor": TEXT, "titleColor": TEXT, "tickColor": LINE, "domainColor": LINE, "tickWidth": 0.6}
+    axis |= {
+        "gridColor": GRID,
+        "gridWidth": 0.6,
+        "labelFontSize": size,
+        "titleFontSize": size,
+        "titleFontWeight": "normal",
+    }
+    legend = {"labelColor": TEXT, "titleColor": TEXT, "titleFontWeight": "normal", "symbolSize": 70, "labelLimit": 260}
+    return {
+        "font": font,
+        "background": None,
+        "view": {"stroke": None},
+        "axis": axis,
+        "axisX": {"grid": False},
+        "legend": legend | {"labelFontSize": size, "titleFontSize": size},
+        "text": {"color": TEXT, "fontSize": size},
+        "title": {"color": TEXT, "anchor": "start"},
+    }
+
+
+def contrast(color: str) -> float:
+    """Contrast of a colour with white, from 1 to 21 (WCAG 2.2, relative luminance)."""
+    shares = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+
+def level_layers(color: Spec | None = None) -> list[Spec]:
+    """Draw the horizontal lines that scores compare with; data set levels (kind, value, tip)."""
+    encoding = {"y": Y, "tooltip": {"field": "tip"}} | (color or {})
+    return [layer("levels", level_mark(kind), encoding, f"datum.kind == '{kind}'") for kind in LEVEL_DASHES]
+
+
+def level_mark(kind: str) -> Spec:
+    """The line of raw pixels or of chance."""
+    return {"type": "rule", "color": TEXT, "opacity": 0.7, "strokeDash": list(LEVEL_DASHES[kind])}

@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from stages.aggregate.charts.draw import Drawn, draw_figures, make_figures, set_aside
+from stages.aggregate.findings.accuracy_rule import AccuracyFinding, AccuracyResult
+from stages.aggregate.findings.facts import DatasetFindings, DepthFinding
+from stages.aggregate.findings.status import Reason, Status
+from stages.aggregate.tables.depth import depth_table
+from stages.aggregate.tables.steps import steps_table
+from stages.aggregate.tables.summary import summarize
+from tests.aggregate.charts.drawing import Drawing
+from tests.aggregate.charts.test_layer_pairs import layer_pairs
+from tests.aggregate.charts.test_robustness import corrupted
+
+
+def drawn(scores, main_metric="nmi", models=("small", "small_scratch"), robustness=None, pairs=None):
+    tables = {
+        "depth.csv": depth_table(scores),
+        "steps.csv": steps_table(scores),
+        "robustness.csv": corrupted().head(0) if robustness is None else robustness,
+        "layer_pairs.csv": layer_pairs().head(0) if pairs is None else pairs,
+    }
+    summary = summarize(scores, main_metric)
+    datasets = dict.fromkeys(row.dataset for row in summary)
+    findings = [findings_of([row for row in summary if row.main and row.dataset == dataset]) for dataset in datasets]
+    return Drawn(scores, summary, findings, tables, list(models))
+
+
+def make(scores, *args, **options):
+    return make_figures(drawn(scores, *args, **options))
+
+
+def findings_of(rows, accuracy=None, beaten=()):
+    """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
+    accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, None, None)
+    depth = [DepthFinding(row.model, None, None, row.model not in beaten) for row in rows]
+    return DatasetFindings(rows, [], accuracy, depth, [], [], [])
+
+
+def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):
+    made = drawn(scores, pairs=layer_pairs())
+    count = draw_figures(tmp_path, replace(made, summary=[row for row in made.summary if row.model == "small"]))
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert len(names) == count == 5
+    assert {path.name for path in (tmp_path / "figures_svg").iterdir()} == {f"{name}.svg" for name in names}
+
+
+def test_no_two_figures_share_a_name(scores):
+    """A model `m_max` beside the pooling `max` of a model `m`, datasets `a_b` and `a` with models `c` and `b_c`."""
+    one = scores.curves[scores.curves["model"] == "small"]
+    grids = [
+        one,
+        one.assign(pooling="max", main=False),
+        one.assign(model="small_max"),
+        one.assign(model="handwriting_small"),
+    ]
+    grids += [one.assign(dataset="d_handwriting"), one.assign(dataset="d", model="handwriting_small")]
+    curves = pd.concat(grids, ignore_index=True)
+    assert len(make(replace(scores, curves=curves), models=curves["model"].unique())) == 2 * 3 + 6
+
+
+@pytest.mark.parametrize(("better", "extreme"), [("higher", "highest"), ("lower", "lowest")])
+def test_the_steps_figure_says_which_end_g_is(scores, better, extreme):
+    curves = scores.curves[scores.curves["metric"] == "nmi"].assign(better=better)
+    caption = Drawing(make(replace(scores, curves=curves))["steps-handwriting"]).caption
+    assert f"g: {extreme} NMI of any layer. The layer that is best at the first step stays the best." in caption
+
+
+def test_overview_and_steps_show_the_main_curve_alone(scores):
+    low = scores.curves.assign(pooling="max", main=False, value=scores.curves["value"] / 10)
+    figures = make(replace(scores, curves=pd.concat([scores.curves, low], ignore_index=True)))
+    overview = Drawing(figures["overview-handwriting"])
+    named = [text.partition(":")[0] for text in overview.texts if ": " in text][:4]
+    assert named == ["small", "small_scratch", "raw pixels", "chance"]
+    (best,) = [row.unseen for row in summarize(scores, "nmi") if row.main and row.model == "small"]
+    assert overview.rings()[0]["value"] == pytest.approx(best)
+
+
+def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
+    robust = corrupted().replace({"l.0": "stem", "l.1": "blocks.0"})
+    figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs(), robustness=robust).items()}
+    assert len(figures) == 6
+    assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
+    title = "By 4 scores, layer 3 of 4 is best on unseen classes (no intervals computed)"
+    assert figures["depth-handwriting-small"].message == title
+    assert "Bands: ± 1 standard deviation over folds (ddof = 1)" in figures["depth-handwriting-small"].caption
+
+
+def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scores, wider, one_score):
+    curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="nn1_accuracy")])
+    caption = Drawing(make(replace(scores, curves=curves), models=["small"])["depth-handwriting-small"]).caption
+    assert "Bands and ties: 95 % intervals on other classes of this domain, training repeated" in caption
+    assert "; k-NN purity: 95 % intervals for these classes and trained networks." in caption
+    other = wider.assign(metric="ood_auroc_knn")
+    alone = make(replace(scores, curves=pd.concat([wider, other])), models=["small"])
+    assert "95 %" not in Drawing(alone["depth_detection-handwriting-small"]).caption
+
+
+def test_which_figures_are_drawn(scores):
+    nmi = scores.curves[(scores.curves["metric"] == "nmi") & (scores.curves["model"] == "small")]
+    more = replace(scores, curves=pd.concat([scores.curves, nmi.assign(metric="ami")]))
+    pairs = layer_pairs()
+    pairs["layer_a"], pairs["layer_b"] = (pairs[f"layer_{end}"].replace({"stem": "stem@max"}) for end in "ab")
+    assert list(make(more)) == [
+        "overview-handwriting",
+        "steps-handwriting",
+        "depth-handwriting-small",
+        "depth_clustering-handwriting-small",
+        "depth-handwriting-small_scratch",
+    ]
+    robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
+    named = [name for name in make(more, "ami", ["small"], robust, pairs) if "small_scratch" not in name]
+    assert named[2:] == ["depth-handwriting-small", "robustness-handwriting", "layer_pairs-handwriting-small"]
+
+
+def test_every_use_that_a_score_tells_of_has_a_figure(scores):
+    nmi = scores.curves[(scores.curves["metric"] == "nmi") & (scores.curves["model"] == "small")]
+    more = [nmi.assign(metric=metric) for metric in ("map_at_r", "rankme", "of_tomorrow", "r_precision")]
+    more[1] = more[1].assign(better="neither")
+    figures = make(replace(scores, curves=pd.concat([nmi, *more])), models=["small"])
+    assert list(figures)[2:] == [
+        f"{name}-handwriting-small" for name in ("depth", "depth_retrieval", "depth_geometry", "depth_other")
+    ]
+    assert {"(a) MAP@R", "(b) R-precision"} <= set(Drawing(figures["depth_retrieval-handwriting-small"]).texts)
+    geometry = Drawing(figures["depth_geometry-handwriting-small"]).message
+    assert geometry.startswith("RankMe / min(N, D) of unseen classes goes from 0.")
+
+
+def test_networks_that_findings_leave_out_of_scope_are_set_aside_unless_all_are(scores):
+    rows = [row for row in summarize(scores, "nmi") if row.main]
+    result = AccuracyResult(("small",), {"small_scratch": Reason.LESS_ACCURATE}, (), 0, None, 0.95)
+    assert set_aside(findings_of(rows)) == {}
+    assert set_aside(findings_of(rows, AccuracyFinding(Status.UNKNOWN, None, result))) == {
+        "small_scratch": "less accurate than the best"
+    }
+    assert set_aside(findings_of(rows, beaten=["small"])) == {"small": "no layer is shown to beat raw pixels"}
+    assert set_aside(findings_of(rows, beaten=["small", "small_scratch"])) == {}
+
+
+def test_networks_that_are_set_aside_are_named(scores):
+    robust = corrupted(models=("small", "small_scratch")).replace({"l.0": "stem", "l.1": "blocks.0"})
+    made = drawn(scores, robustness=robust)
+    figures = make_figures(replace(made, evidence=[findings_of(made.evidence[0].rows, beaten=["small"])]))
+    captions = {name: Drawing(spec).caption for name, spec in figures.items()}
+    assert captions["steps-handwriting"].endswith("Not counted above, since they say little: small.")
+    assert captions["robustness-handwriting"].endswith("Left out, since they say little: small.")
+    assert "small, in grey: no layer is shown to beat raw pixels" in Drawing(figures["overview-handwriting"]).texts

@@ -1,0 +1,99 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from stages.aggregate.charts.frame import Words
+from stages.aggregate.charts.overview import NetworkLine, overview_figure
+from stages.aggregate.charts.theme import BLUE, GREY, PRINT, TEXT, VERMILION
+from stages.aggregate.tables.depth import depth_table
+from tests.aggregate.charts.drawing import Drawing
+
+MODELS = ["small", "small_scratch"]
+BEST, LAST = 2, 3
+"""Depths of the made-up networks' best and last layers."""
+
+
+def overview(curves, *, aside=(), lead="", models=MODELS, levels=None):
+    """The overview of NMI."""
+    points = depth_table(curves)
+    points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
+    points = points[points["model"].isin(models)]
+    networks = [NetworkLine(model, f"{model}: its words", BEST, LAST, lead, model in aside) for model in models]
+    return points, Drawing(
+        overview_figure(points, levels or {}, networks, MODELS, Words("says", "details"), title="NMI on unseen classes")
+    )
+
+
+def values(points, model, depth):
+    return points[(points["model"] == model) & (points["depth"] == depth)]["value"].iloc[0]
+
+
+def bars(drawing, color=BLUE):
+    return [(row["low"], row["high"]) for row in drawing.rules(stroke=color) if "low" in row]
+
+
+def leads(drawing, color=BLUE):
+    return [(row["from"], row["to"], row["x"]) for row in drawing.rules(stroke=color) if "from" in row]
+
+
+def test_every_network_has_a_line_in_its_colour_its_best_layer_ringed_and_its_words_in_the_legend(scores):
+    points, drawing = overview(scores, levels={"chance": 0.01})
+    for model, color in zip(MODELS, (BLUE, VERMILION), strict=True):
+        own = points[points["model"] == model]["value"]
+        assert [row["value"] for row in drawing.points(stroke=color, fill=color)] == pytest.approx([*own])
+    assert [ring["value"] for ring in drawing.rings()] == pytest.approx(
+        [values(points, model, BEST) for model in MODELS]
+    )
+    assert {"small: its words", "small_scratch: its words", "chance: 0.010", "NMI on unseen classes"} <= set(
+        drawing.texts
+    )
+    assert [row["value"] for row in drawing.rules(stroke=PRINT[TEXT])] == [0.01]
+
+
+@pytest.mark.parametrize(("kind", "half", "hollow"), [("one_score", 0.05, [0, 3]), ("wider", 0.1, [0])])
+def test_bars_are_intervals_of_the_best_and_the_last_layer_and_hollow_dots_do_not_tie(
+    scores, request, kind, half, hollow
+):
+    points, drawing = overview(replace(scores, curves=request.getfixturevalue(kind)), models=["small"])
+    expected = [(own - half, own + half) for own in (values(points, "small", depth) for depth in (BEST, LAST))]
+    assert bars(drawing) == [pytest.approx(ends) for ends in expected]
+    assert [row["x"] for row in drawing.points(fill="#FFFFFF")] == hollow
+
+
+def test_without_intervals_bars_are_the_spread(folded):
+    points, drawing = overview(folded, models=["small"])
+    sd = points.set_index("depth")["sd"]
+    assert [high - low for low, high in bars(drawing)] == pytest.approx([2 * sd[BEST], 2 * sd[LAST]])
+
+
+def test_a_bar_beside_the_last_layer_joins_its_height_with_the_best_ones_and_gives_the_bounds(scores):
+    points, drawing = overview(scores, models=["small"], lead="+0.012 to +0.200")
+    ((low, high, x),) = leads(drawing)
+    assert (low, high) == (pytest.approx(values(points, "small", LAST)), pytest.approx(values(points, "small", BEST)))
+    assert x > LAST
+    assert "+0.012 to +0.200" in drawing.texts
+
+
+def test_networks_that_are_set_aside_are_grey_thin_and_without_ring_bar_or_lead(scores):
+    _, drawing = overview(scores, aside=["small"])
+    assert len(drawing.points(stroke=GREY)) == 4
+    lines = {
+        mark.attributes["stroke"]: float(mark.attributes["stroke-width"])
+        for mark in drawing.marks
+        if mark.kind == "line mark"
+    }
+    assert lines[GREY] < 1 < lines[VERMILION]
+    assert len(drawing.rings()) == len(leads(drawing, VERMILION)) == 1
+    assert not bars(drawing, GREY)
+    assert not leads(drawing, GREY)
+
+
+def test_networks_of_unlike_depth_share_an_axis_of_relative_positions(scores):
+    shorter = scores.curves[(scores.curves["model"] == "small") | (scores.curves["depth"] < 3)]
+    points = depth_table(replace(scores, curves=shorter))
+    points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
+    networks = [NetworkLine("small", "", 2, 3), NetworkLine("small_scratch", "", 2, 2)]
+    drawing = Drawing(overview_figure(points, {}, networks, MODELS, Words("", ""), title=""))
+    labels = [text for text in drawing.texts if re.fullmatch(r"first layer|last layer|0\.25|0\.5|0\.75", text)]
+    assert sorted(set(labels)) == ["0.25", "0.5", "0.75", "first layer", "last layer"]
