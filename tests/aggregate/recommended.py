@@ -40,13 +40,12 @@ RECOMMENDATION = Recommendation(
     n_folds=4,
     candidate_steps=[0, 100],
     last_depth=8,
-    recommended=SHORTLIST[1],
     n_seeds=1,
     n_classes=5,
     n_images=2000,
     last_step=100,
     best=CandidateRecord(
-        layer="blocks.3", depth=4, step=100, value=0.39, last_value=0.24, accuracy=0.76, lead=0.14,
+        **dict(SHORTLIST[1]), last_value=0.24, accuracy=0.76, lead=0.14,
         classes=ScopeRecord(low=0.31, high=0.47, lead_at_least=0.03, lead_at_most=0.27),
         images=ScopeRecord(low=0.37, high=0.41, lead_at_least=0.1, lead_at_most=0.18),
     ),
@@ -67,15 +66,14 @@ RECOMMENDATION = Recommendation(
 
 
 def recommendation(**fields: object) -> Recommendation:
-    """The same with other fields; what is recommended is the best candidate."""
-    chosen = fields.get("recommended")
+    """The same with other fields; `recommended`: with another best layer."""
+    chosen = fields.pop("recommended", None)
     if chosen is not None:
-        of_best = {name: getattr(chosen, name) for name in ("layer", "depth", "step", "value")}
-        fields = {"best": RECOMMENDATION.best.model_copy(update=of_best)} | fields
+        fields["best"] = RECOMMENDATION.best.model_copy(update=dict(chosen))
     return RECOMMENDATION.model_copy(update=fields)
 
 
 def useless(**fields: object) -> Recommendation:
     """A network of which no layer beats raw pixels."""
     unbeaten = Baseline(name="raw pixels", value=0.5)
-    return recommendation(recommended=None, unbeaten=unbeaten, shortlist=[], shortlist_scope=None, **fields)
+    return recommendation(unbeaten=unbeaten, shortlist=[], shortlist_scope=None, **fields)

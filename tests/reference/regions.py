@@ -78,6 +78,9 @@ TABLES: dict[str, Callable[[], str]] = {
 RECORDS = {
     "recommendation.json": RecommendationEntry,
     "layers of recommendation.json": schema.LayerRecord,
+    "best of recommendation.json": schema.CandidateRecord,
+    "scopes of recommendation.json": schema.ScopeRecord,
+    "uses of recommendation.json": schema.UseRecord,
     "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,

@@ -116,7 +116,7 @@ def _recommend(network: Candidates, scores: Scores, regrets: Sequence[RegretRow]
     shortlist = [] if tied is None else [_layer(network, step, int(index)) for index in np.flatnonzero(tied)]
     if len(network.keys) == 1 and layers:
         shortlist = [_layer(network, step, 0)]
-    best = _best(network, step, layer, layers)
+    best = _best(network, step, layer, layers, _accuracy(scores, network, network.steps[step]))
     return Recommendation(
         dataset=row.dataset,
         model=row.model,
@@ -129,8 +129,7 @@ def _recommend(network: Candidates, scores: Scores, regrets: Sequence[RegretRow]
         candidate_steps=list(network.steps),
         last_step=row.step,
         last_depth=row.last_depth,
-        recommended=None if unbeaten else _layer(network, step, layer),
-        best=best.model_copy(update={"accuracy": _accuracy(scores, network, best.step)}),
+        best=best,
         unbeaten=unbeaten and Baseline(name=unbeaten[0], value=unbeaten[1]),
         doubtful=unbeaten is None and _is_doubtful(network, step),
         shortlist=[] if unbeaten else shortlist,
@@ -170,9 +169,10 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
     return (own, own / whole) if whole else (None, None)
 
 
-def _best(network: Candidates, step: int, layer: int, layers: dict[Scope, LayerInference]) -> CandidateRecord:
-    """The best candidate, without the accuracy."""
-    values, refits = network.sign * network.means[step], network.refits[step]
+def _best(
+    network: Candidates, step: int, layer: int, layers: dict[Scope, LayerInference], accuracy: float | None
+) -> CandidateRecord:
+    refits, last_value = network.refits[step], network.sign * float(network.means[step, -1])
     scopes = {
         scope: ScopeRecord(
             low=None if each.low is None else float(each.low[layer]),
@@ -183,12 +183,9 @@ def _best(network: Candidates, step: int, layer: int, layers: dict[Scope, LayerI
         for scope, each in layers.items()
     }
     return CandidateRecord(
-        layer=str(network.points["layer"].iloc[layer]),
-        depth=int(network.points["depth"].iloc[layer]),
-        step=network.steps[step],
-        value=float(values[layer]),
-        last_value=float(values[-1]) if np.isfinite(values[-1]) else None,
-        accuracy=None,
+        **dict(_layer(network, step, layer)),
+        last_value=last_value if np.isfinite(last_value) else None,
+        accuracy=accuracy,
         lead=lead_over_last(refits.take(network.keys), network.better) if refits else None,
         classes=scopes.get("classes"),
         images=scopes.get("images"),

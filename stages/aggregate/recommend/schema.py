@@ -128,23 +128,17 @@ class ScopeRecord(Record):
     lead_at_most: float | None
 
 
-class CandidateRecord(Record):
-    """The best candidate, whether or not it is recommended, and its network at that checkpoint.
+class CandidateRecord(LayerRecord):
+    """The best candidate, whether or not it is recommended, and what else is known of its network at that checkpoint.
 
     Attributes:
-        layer, depth, step: the candidate.
-        value: main score of unseen classes, mean over seeds and folds.
-        last_value: that of the last layer.
+        last_value: score of the last layer.
         accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
         lead: of an earlier layer over the last, without the bias of choosing it; `null` where not known.
         classes, images: how sure that is, for other classes and for other images of these classes; `null` where not
             known.
     """
 
-    layer: str
-    depth: int
-    step: int
-    value: float
     last_value: float | None
     accuracy: float | None
     lead: float | None
@@ -201,9 +195,7 @@ class Recommendation(Record):
         candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
             (`measure.refits.steps`), else all.
         last_step, last_depth: the last step, and the depth of the last layer.
-        recommended: the best mean over folds and seeds among all layers at these checkpoints; `null` where no layer is
-            of use.
-        best: the same layer and checkpoint with what else is known of it, also where nothing is recommended.
+        best: the best mean over folds and seeds among all layers at these checkpoints.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
         doubtful: whether it is not shown, by the one-sided bound, that a layer beats raw pixels; its level of 95 % is
             proven only for the scores and scopes that docs/uncertainty.md#validation lists.
@@ -231,7 +223,6 @@ class Recommendation(Record):
     candidate_steps: list[int]
     last_step: int
     last_depth: int
-    recommended: LayerRecord | None
     best: CandidateRecord
     unbeaten: Baseline | None
     doubtful: bool
@@ -246,6 +237,11 @@ class Recommendation(Record):
     behind: BestNetworkRecord | None = None
     missing: list[Missing]
     unmeasured: list[str]
+
+    @property
+    def recommended(self) -> CandidateRecord | None:
+        """The layer and checkpoint to take; None where no layer is of use."""
+        return self.best if self.unbeaten is None else None
 
     @property
     def gain(self) -> float:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, computed_field
 
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
@@ -16,14 +16,16 @@ class RecommendationEntry(Recommendation):
     """A recommendation with its sentences.
 
     Attributes:
+        recommended: `best`; `null` where no layer is of use.
         reason: why nothing is recommended; `null` where something is.
         caveat: what makes it doubtful, or `null`.
         notes: what is missing, a sentence each.
     """
 
-    reason: str | None
-    caveat: str | None
-    notes: list[str]
+    recommended = computed_field(Recommendation.recommended)
+    reason = computed_field(property(words.reason))
+    caveat = computed_field(property(words.caveat))
+    notes = computed_field(property(words.notes))
 
 
 ENTRIES = TypeAdapter(list[RecommendationEntry])
@@ -31,12 +33,7 @@ ENTRIES = TypeAdapter(list[RecommendationEntry])
 
 def recommendations_json(recommendations: Sequence[Recommendation]) -> str:
     """Write recommendation.json: strict JSON, the same text for the same recommendations."""
-    entries = [
-        RecommendationEntry(
-            **dict(found), reason=words.reason(found), caveat=words.caveat(found), notes=words.notes(found)
-        )
-        for found in recommendations
-    ]
+    entries = [RecommendationEntry(**dict(found)) for found in recommendations]
     return ENTRIES.dump_json(entries, indent=2).decode()
 
 

@@ -36,8 +36,8 @@ def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
 
 
 def test_without_a_recommendation_it_gives_the_reason(study):
-    nothing = {"recommended": None, "unbeaten": Baseline(name="chance", value=0.9)}
-    found = study.facts.recommendations[0].model_copy(update=nothing)
+    unbeaten = Baseline(name="chance", value=0.9)
+    found = study.facts.recommendations[0].model_copy(update={"unbeaten": unbeaten})
     (card,) = make_cards([found], study.summary, study.scores)
     assert card.answer == f"No recommendation: {reason(found)}."
     assert (card.numbers, card.layers) == ([], [])

@@ -8,6 +8,7 @@ import pytest
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.refits import over_classes
 from stages.aggregate.recommend.recommend import compare_networks, recommend
+from stages.aggregate.recommend.schema import Baseline
 from tests.aggregate.recommend import made
 
 
@@ -52,5 +53,5 @@ def test_networks_that_differ_by_noise_are_not_distinguishable():
 
 def test_a_network_of_no_use_takes_no_part():
     networks, found = two_networks(0.3)
-    useless = [found[0], found[1].model_copy(update={"recommended": None})]
+    useless = [found[0], found[1].model_copy(update={"unbeaten": Baseline(name="chance", value=1.0)})]
     assert [each.behind for each in compare_networks(networks, useless)] == [None, None]

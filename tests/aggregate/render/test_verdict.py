@@ -27,7 +27,6 @@ def recommended(row, uses=None, **fields):
 
     `uses`: score -> depth of its best layer, in the order of uses.
     """
-    best = layer(row.best_depth, row.best_layer, row.unseen, 0.4, step=row.step)
     scope = "classes" if row.tied_classes else "images" if row.tied_images else None
     tied = {"shortlist_scope": scope, "shortlist": RECOMMENDATION.shortlist if scope else []}
     names = {name: getattr(row, name) for name in ("dataset", "model", "metric", "better", "n_folds", "n_seeds")}
@@ -38,7 +37,7 @@ def recommended(row, uses=None, **fields):
         for metric, use in USES.items()
         if metric in depths
     ]
-    found = {"recommended": best, "best": candidate(row), "candidate_steps": [0, row.step], "uses": of_use}
+    found = {"best": candidate(row), "candidate_steps": [0, row.step], "uses": of_use}
     return RECOMMENDATION.model_copy(update=found | names | tied | fields)
 
 
@@ -51,20 +50,15 @@ def candidate(row, **fields):
         )
         if ends
     }
-    values = {"layer": row.best_layer, "depth": row.best_depth, "step": row.step, "value": row.unseen}
-    values |= {
-        "last_value": row.last_value,
-        "accuracy": row.accuracy,
-        "lead": row.lead,
-        "classes": None,
-        "images": None,
-    }
+    values = dict(layer(row.best_depth, row.best_layer, row.unseen, 0.4, step=row.step))
+    values |= {"last_value": row.last_value, "accuracy": row.accuracy, "lead": row.lead}
+    values |= {"classes": None, "images": None}
     return CandidateRecord(**values | scopes | fields)
 
 
 def nothing(row, uses=None):
     unbeaten = Baseline(name="raw pixels", value=0.5)
-    return recommended(row, uses, recommended=None, unbeaten=unbeaten, shortlist=[], shortlist_scope=None)
+    return recommended(row, uses, unbeaten=unbeaten, shortlist=[], shortlist_scope=None)
 
 
 def behind(best, at_least, scope="classes"):
@@ -170,13 +164,12 @@ def test_a_doubt_stays_beside_the_recommendation(results):
 
 def test_of_an_earlier_checkpoint_every_part_says_at_which_step_its_numbers_are(results):
     row = network()
-    first = layer(5, "blocks.4", 0.45, 0.6, step=0)
     best = candidate(row, depth=5, layer="blocks.4", step=0, value=0.45, accuracy=None)
     uses = [
         UseRecord(use="classifier", metric="probe_accuracy", layer="bn2", depth=8, step=100),
         UseRecord(use="discovery", metric="nmi", layer="blocks.4", depth=5, step=0),
     ]
-    found = recommended(row, recommended=first, best=best)
+    found = recommended(row, best=best)
     write(results, [row], [found.model_copy(update={"uses": uses})])
     lines, text = lines_of(results), text_of(results)
     assert lines[0].endswith(", step 0.")
