@@ -12,10 +12,10 @@ import argparse
 import os
 
 from stages.shared.stage_run.stage_run import StageRun
-from stages.aggregate.page.images import Pictures
-from stages.aggregate.page.provenance import describe_run
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
+from stages.aggregate.render.page.images import Pictures
+from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.render.verdict import rest_wordings, verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results

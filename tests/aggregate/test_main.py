@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from stages.aggregate.__main__ import main
 from stages.aggregate.facts import read_facts
-from stages.aggregate.page.scripts import vega_bundle
+from stages.aggregate.render.page.page import vega_bundle
 from stages.aggregate.render.verdict import rest_wordings, verdict
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS

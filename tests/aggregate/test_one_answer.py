@@ -13,9 +13,9 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.page.cards import make_cards
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.render.json_files import recommendations_json
+from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.summary import markdown
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.steps import steps_table

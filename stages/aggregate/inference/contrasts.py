@@ -63,8 +63,6 @@ class Contrasts:
         variance_alone: (C,) for an interval of one contrast, at least `variance`.
         df: degrees of freedom of all of them.
         correlation: (C, C) of the contrasts that vary, as far as it is estimated; None: unknown.
-        ratio: variance between folds over the variance that classes, images and training explain; None where it is
-            not estimated. Well above 1: folds differ by more than their classes explain.
     """
 
     value: Float64
@@ -72,7 +70,6 @@ class Contrasts:
     variance_alone: Float64
     df: float
     correlation: Float64 | None
-    ratio: float | None = None
 
     @property
     def varying(self) -> NDArray[np.bool_]:

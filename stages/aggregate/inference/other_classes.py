@@ -11,15 +11,14 @@ images are not added: leaving a class out takes its images along.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from stages.aggregate.inference.contrasts import Contrasts, Float64, correlation_of
-from stages.shared.runtime.errors import UserError
 
 
-@dataclass(frozen=True)
-class FoldScores:
+class FoldScores(NamedTuple):
     """Scores of L layers of one network, with J folds of K unseen classes and S training seeds in each.
 
     Attributes:
@@ -29,28 +28,6 @@ class FoldScores:
 
     values: Float64
     without: Float64
-
-    def __post_init__(self) -> None:
-        for fold, seed in np.argwhere(np.isnan(self.values).any(axis=2) | np.isnan(self.without).any(axis=(2, 3))):
-            raise UserError(
-                f"every fold must have scores of every seed and layer, found none of fold {fold}, seed number {seed}; "
-                "run the missing cells, or leave this seed, fold or layer out everywhere"
-            )
-
-    @property
-    def folds(self) -> int:
-        """Number of folds, J."""
-        return len(self.values)
-
-    @property
-    def classes(self) -> int:
-        """Number of unseen classes in a fold, K."""
-        return int(self.without.shape[2])
-
-    @property
-    def fold_means(self) -> Float64:
-        """Mean over seeds, (J, L)."""
-        return np.asarray(self.values.mean(axis=1))
 
 
 @dataclass(frozen=True)
@@ -96,7 +73,6 @@ class ClassInference:
             variance_alone=both,
             df=self._df(family),
             correlation=correlation[np.ix_(kept, kept)],
-            ratio=ratio,
         )
 
     def _df(self, family: Float64) -> float:
@@ -111,21 +87,15 @@ def class_inference(*networks: FoldScores) -> ClassInference | None:
     """Combine folds, left-out classes and seeds of one network, or of several on the same folds and classes.
 
     Args:
-        networks: the layers of several networks stand one after the other; their seeds are unpaired.
+        networks: of the same folds and classes; their layers stand one after the other, their seeds are unpaired.
 
     Returns:
         None of a single fold: one choice of classes cannot tell how others would come out.
     """
-    first = networks[0]
-    J, K = first.folds, first.classes
-    if any((network.folds, network.classes) != (J, K) for network in networks):
-        raise UserError(
-            "networks must be compared on the same folds of the same classes, found "
-            + " and ".join(f"{network.folds} folds of {network.classes} classes" for network in networks)
-        )
+    J, _, K, _ = networks[0].without.shape
     if J < 2:
         return None
-    scores = np.concatenate([network.fold_means for network in networks], axis=1)
+    scores = np.concatenate([network.values.mean(axis=1) for network in networks], axis=1)
     mean = scores.mean(axis=0)
     without = np.concatenate([network.without.mean(axis=1) for network in networks], axis=2)  # (J, K, L)
     deviations = without - without.mean(axis=1, keepdims=True)

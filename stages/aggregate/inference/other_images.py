@@ -6,15 +6,14 @@ opposite directions.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from stages.aggregate.inference.contrasts import Contrasts, Float64, correlation_of
-from stages.shared.runtime.errors import UserError
 
 
-@dataclass(frozen=True)
-class HalfScores:
+class HalfScores(NamedTuple):
     """Scores of L layers of one network, with J folds of unseen classes and S training seeds in each.
 
     Attributes:
@@ -24,19 +23,6 @@ class HalfScores:
 
     values: Float64
     halves: Float64
-
-    def __post_init__(self) -> None:
-        for fold, seed in np.argwhere(np.isnan(self.values).any(axis=2) | np.isnan(self.halves).any(axis=(2, 3))):
-            raise UserError(
-                f"every fold must have scores of every seed, layer and half, found none of fold {fold}, seed number "
-                f"{seed}; run the missing cells, or leave this seed, fold or layer out everywhere"
-            )
-
-    @property
-    def deviations(self) -> Float64:
-        """Of a half's score, mean over seeds, from the mean over halves, (J, B, L)."""
-        scores = self.halves.mean(axis=1)
-        return np.asarray(scores - scores.mean(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -69,19 +55,16 @@ def image_inference(*networks: HalfScores) -> ImageInference | None:
     """Combine the halves of one network, or of several on the same images and halves.
 
     Args:
-        networks: the layers of several networks stand one after the other.
+        networks: of the same images and halves; their layers stand one after the other.
 
     Returns:
         None without halves.
     """
-    sizes = {(network.halves.shape[0], network.halves.shape[2]) for network in networks}
-    if len(sizes) > 1:
-        found = " and ".join(f"{folds} folds of {halves} halves" for folds, halves in sorted(sizes))
-        raise UserError(f"networks must be compared on the same halves of the same images, found {found}")
-    J, B = sizes.pop()
+    J, _, B, _ = networks[0].halves.shape
     if B < 2:
         return None
-    deviations = np.concatenate([network.deviations for network in networks], axis=2)  # (J, B, L)
+    scores = np.concatenate([network.halves.mean(axis=1) for network in networks], axis=2)  # (J, B, L)
+    deviations = scores - scores.mean(axis=1, keepdims=True)
     mean = np.concatenate([network.values.mean(axis=(0, 1)) for network in networks])
     covariance = np.einsum("jbl,jbm->lm", deviations, deviations) / ((B - 1) * J**2)
     return ImageInference(mean, covariance, J * B / 2)

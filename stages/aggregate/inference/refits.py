@@ -106,10 +106,11 @@ def over_classes(*networks: Refits) -> Inference | None:
 
 
 def over_images(*networks: Refits) -> Inference | None:
-    """Infer about other images of these classes; None where scores were not fitted again on halves."""
-    halves = [(network.values, network.halves) for network in networks]
-    scores = [HalfScores(values, part) for values, part in halves if part is not None]
-    return image_inference(*scores) if len(scores) == len(networks) else None
+    """Infer about other images of these classes; None where scores were not fitted again on as many halves."""
+    scores = [HalfScores(network.values, network.halves) for network in networks if network.halves is not None]
+    if len(scores) < len(networks) or len({each.halves.shape[2] for each in scores}) > 1:
+        return None
+    return image_inference(*scores)
 
 
 def infer(*networks: Refits) -> dict[Scope, Inference]:

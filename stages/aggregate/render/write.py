@@ -4,11 +4,11 @@ from pathlib import Path
 
 from stages.aggregate.charts.draw import Drawn, draw_figures
 from stages.aggregate.facts import write_facts
-from stages.aggregate.page.images import NO_PICTURES, Pictures
-from stages.aggregate.page.provenance import Run
-from stages.aggregate.page.render import Study, write_page
 from stages.aggregate.recommend.regret import summarize_regrets
 from stages.aggregate.render.json_files import findings_json, recommendations_json, write_json
+from stages.aggregate.render.page.images import NO_PICTURES, Pictures
+from stages.aggregate.render.page.page import Study, write_page
+from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown
 from stages.aggregate.result_files import finish_results
 from stages.aggregate.results import Results

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.page.provenance import describe_scoring
+from stages.aggregate.render.page.provenance import describe_scoring
 from stages.aggregate.render.verdict import rest_wordings, verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results

@@ -4,7 +4,6 @@ from scipy.stats import t as student
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates
 from stages.aggregate.inference.other_images import HalfScores, image_inference
-from stages.shared.runtime.errors import UserError
 
 
 def half_scores(values, J=1, S=1, B=40, sd=0.02, seed=0, common=None):
@@ -60,12 +59,3 @@ def test_two_networks_on_the_same_halves():
 
 def test_without_halves_nothing_is_said():
     assert image_inference(HalfScores(np.ones((1, 1, 3)), np.ones((1, 1, 0, 3)))) is None
-
-
-def test_missing_scores_and_other_halves_are_refused():
-    values, halves = np.ones((2, 2, 3)), np.ones((2, 2, 4, 3))
-    halves[1, 0, 2, 1] = np.nan
-    with pytest.raises(UserError, match="found none of fold 1, seed number 0"):
-        HalfScores(values, halves)
-    with pytest.raises(UserError, match="same halves"):
-        image_inference(half_scores([0.5], B=20), half_scores([0.5], B=40))

@@ -50,6 +50,7 @@ def test_a_score_that_is_not_finite_has_no_replicates():
 def test_other_classes_take_three_folds(folds, said):
     assert (over_classes(random_refits(J=folds)) is not None) == said
     assert over_images(random_refits(J=folds)) is not None
+    assert over_images(random_refits(J=folds), random_refits(J=folds, B=10)) is None
 
 
 def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.page.images import Pictures, all_thumbnails, galleries
-from stages.aggregate.page.networks import collect_names
-from stages.aggregate.page.tables import best_layers
-from tests.aggregate.page.made import HOSTILE, LAYERS
+from stages.aggregate.render.page.data import best_layers
+from stages.aggregate.render.page.images import Pictures, all_thumbnails, galleries
+from stages.aggregate.render.page.networks import collect_names
+from tests.aggregate.render.page.made import HOSTILE, LAYERS
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from tests.aggregate.page.made import FORMULA, HOSTILE, LAYERS, METRICS, MODELS
+from tests.aggregate.render.page.made import FORMULA, HOSTILE, LAYERS, METRICS, MODELS
 
 pytestmark = pytest.mark.slow
 

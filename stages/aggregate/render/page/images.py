@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.page.blob import Columns, columns
-from stages.aggregate.page.networks import Names, Network
+from stages.aggregate.render.page.networks import Columns, Names, Network, best_places, columns
 from stages.shared.settings.params import Cell
 from stages.shared.tables.thumbnails import MEDIA_TYPE
 
@@ -59,7 +58,7 @@ def galleries(pictures: Pictures, best: Columns, main: int, names: Names) -> Col
         Columns network, fold; at (`best` or `last`); layer (its place); explained, the share of variance in the plane;
         and lists over images: image (places in the thumbnails), x, y, and neighbours (lists of such places).
     """
-    chosen = _best_layers(best, main)
+    chosen = best_places(best)
     rows, done = [], set()
     for (dataset, model, fold, _), table in pictures.galleries.items():
         if fold not in names.folds or (dataset, model, fold) in done or table.empty:
@@ -67,19 +66,13 @@ def galleries(pictures: Pictures, best: Columns, main: int, names: Names) -> Col
         done.add((dataset, model, fold))
         number = names.keys.index((dataset, model))
         image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
-        layers = zip(AT, (chosen[number], len(names.networks[number].layers) - 1), strict=True)
+        layers = zip(AT, (chosen[number, main], len(names.networks[number].layers) - 1), strict=True)
         for at, place in layers:
             own = _of_layer(table, names.networks[number], place)
             rows.append(
                 {"network": number, "fold": names.folds.index(fold), "at": at, "layer": place} | _plane(own, image)
             )
     return columns(rows, ["network", "fold", "at", "layer", "explained", "image", "x", "y", "neighbours"])
-
-
-def _best_layers(best: Columns, main: int) -> dict[int, int]:
-    """Network -> the place of its best layer, by the main score's mean over folds (the first of `folds`)."""
-    rows = zip(*(best[name] for name in ("network", "fold", "metric", "best")), strict=True)
-    return {network: layer for network, fold, metric, layer in rows if fold == 0 and metric == main}
 
 
 def _of_layer(table: pd.DataFrame, network: Network, place: int) -> pd.DataFrame:

@@ -1,5 +1,5 @@
 "use strict";
-// The page's scripts stand in it as one, in the order of stages/aggregate/page/scripts.py. This one reads the block of
+// The page's scripts stand in it as one, in the order of stages/aggregate/render/page/page.py. This one reads the block of
 // data, and picks rows of it by the selector. Texts from the data reach the page as text alone (textContent, or Vega's
 // own drawing).
 

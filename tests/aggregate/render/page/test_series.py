@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.page.networks import SPLITS, collect_names, main_curves
-from stages.aggregate.page.series import all_series
-from tests.aggregate.page.made import LAYERS, METRICS, MODELS
+from stages.aggregate.render.page.data import all_series
+from stages.aggregate.render.page.networks import SPLITS, collect_names, main_curves
+from tests.aggregate.render.page.made import LAYERS, METRICS, MODELS
 
 
 @pytest.fixture(scope="module")

@@ -5,28 +5,21 @@ data by its scripts (`js/`), with Vega-Lite. The file has a policy that forbids 
 any script but those three that stand in it.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.charts.page import page_charts
-from stages.aggregate.charts.theme import BAND, COLORS, SEEN, SHAPES
-from stages.aggregate.curves import Scores
-from stages.aggregate.facts import Facts
+from stages.aggregate.charts.theme import BAND, SEEN
 from stages.aggregate.metric_info import Use, metric_info, metric_name
-from stages.aggregate.page.blob import script_json
-from stages.aggregate.page.cards import make_cards
-from stages.aggregate.page.details import class_scores, layer_similarity
-from stages.aggregate.page.images import Pictures, all_thumbnails, galleries
-from stages.aggregate.page.networks import Names, collect_names
-from stages.aggregate.page.provenance import Run
-from stages.aggregate.page.scripts import own_script, script_hash, vega_bundle
-from stages.aggregate.page.series import all_series
-from stages.aggregate.page.tables import best_layers, training_steps
+from stages.aggregate.render.page.cards import make_cards
+from stages.aggregate.render.page.data import Study, page_data
+from stages.aggregate.render.page.networks import Names, collect_names, script_json
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import BRIEF_TITLES, finding_texts, status_words
@@ -44,6 +37,8 @@ USES: dict[Use, str] = {
     "geometry": "Geometry of the embeddings",
     "other": "Other",
 }
+SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
+"""Files in `js/`, in the order in which they stand in the page; the last begins."""
 SHOWN_CARDS = 6
 """Networks whose answers are open at the top; the others are one click away."""
 
@@ -70,27 +65,6 @@ LAYER_COLUMNS = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Study:
-    """What the page is about.
-
-    Attributes:
-        scores: the means over seeds and folds, with `UNCERTAINTY`.
-        summary: rows of summary.csv.
-        facts: recommendations and findings.
-        tables: the tables of the results by file name.
-        run: what was run; the order of its models fixes their colours.
-        pictures: of the images.
-    """
-
-    scores: Scores
-    summary: Sequence[SummaryRow]
-    facts: Facts
-    tables: Mapping[str, pd.DataFrame]
-    run: Run
-    pictures: Pictures
-
-
 def write_page(path: Path, study: Study) -> int:
     """Write the page; returns its size in bytes."""
     return path.write_bytes(render_page(study).encode("utf-8"))
@@ -111,31 +85,6 @@ def render_page(study: Study) -> str:
         script=scripts[1],
         script_hashes=" ".join(map(script_hash, scripts)),
     )
-
-
-def page_data(study: Study, names: Names) -> dict[str, Any]:
-    """Everything that the page's scripts draw from."""
-    best = best_layers(study.summary, names)
-    classes = class_scores(study.tables["classes.csv"], best, names)
-    labels = classes.pop("labels")
-    return {
-        "networks": [network.about() for network in names.networks],
-        "metrics": names.about_metrics(study.scores),
-        "folds": names.folds,
-        "steps": names.steps,
-        "mean": _mean_words(study.scores),
-        "series": all_series(study.scores, names),
-        "best": best,
-        "training": training_steps(study.tables["steps.csv"], names),
-        "similarity": layer_similarity(study.tables["layer_pairs.csv"], names),
-        "classes": classes,
-        "labels": labels,
-        "images": all_thumbnails(study.pictures),
-        "gallery": galleries(study.pictures, best, names.metrics.index(_main(study).metric), names),
-        "charts": page_charts(study.run.models),
-        "colors": COLORS,
-        "shapes": SHAPES,
-    }
 
 
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,12 +147,19 @@ def _by_use(metrics: Sequence[str]) -> dict[str, list[int]]:
     return {words: own for use, words in USES.items() if (own := [i for i, each in enumerate(uses) if each == use])}
 
 
-def _main(study: Study) -> SummaryRow:
-    return next(row for row in study.summary if row.main)
+@cache
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one script, which may stand in HTML."""
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _mean_words(scores: Scores) -> str:
-    folds, seeds = len(scores.folds), scores.n_seeds
-    if folds > 1:
-        return f"mean of {folds} folds"
-    return f"mean of {seeds} seeds" if seeds > 1 else "the only fold"
+def own_script() -> str:
+    """What the page does, as one script."""
+    folder = HERE / "js"
+    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def script_hash(script: str) -> str:
+    """Name a script in a content security policy, by what stands in it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

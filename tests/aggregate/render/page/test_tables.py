@@ -3,10 +3,9 @@ import itertools
 import pandas as pd
 import pytest
 
-from stages.aggregate.page.details import class_scores, layer_similarity
-from stages.aggregate.page.networks import SPLITS, collect_names
-from stages.aggregate.page.tables import best_layers, training_steps
-from tests.aggregate.page.made import HOSTILE, LAYERS
+from stages.aggregate.render.page.data import best_layers, class_scores, layer_similarity, training_steps
+from stages.aggregate.render.page.networks import SPLITS, collect_names
+from tests.aggregate.render.page.made import HOSTILE, LAYERS
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,11 @@
-"""What the page's data are about: the networks, their layers, and the names that its tables refer to by place."""
+"""What the page's data are about: networks, their layers, and the names that its tables refer to by place.
 
+The data are one block of JSON: tables column by column, rounded, safe inside an HTML script element.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,13 +15,21 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.metric_info import metric_info, metric_rank
-from stages.aggregate.page.blob import rounded
 from stages.aggregate.words.formatting import short_names
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
+DECIMALS = 3
+"""Of every number on the page, as in all texts; the tables beside it have full precision."""
+
+UNSAFE = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+"""What could end a script element, start a comment in it, or break a line of JavaScript, and its escape in JSON."""
+
+Columns = dict[str, list[Any]]
+"""Column -> its values, all of the same length."""
+
 SPLITS = [UNSEEN, SEEN]
 
-LONGEST_NAME = 22
+MAX_NAME = 22
 """Characters of a layer's name on an axis."""
 
 LOG_FACTOR = 30
@@ -53,7 +67,7 @@ class Network:
             "dataset": self.dataset,
             "model": self.model,
             "layers": names,
-            "short": short_names(names, LONGEST_NAME),
+            "short": short_names(names, MAX_NAME),
             "parameters": [rounded(value) for value in self.layers["parameters"]],
             "operations": [rounded(value) for value in self.layers["operations"]],
         }
@@ -128,3 +142,47 @@ def _on_axis(points: pd.DataFrame, pixels: Any, metric: str) -> Any:
 def _spans_much(values: Any) -> bool:
     known = values[np.isfinite(values)]
     return bool(len(known) and known.min() > 0 and known.max() > 2 and known.max() / known.min() > LOG_FACTOR)
+
+
+def script_json(data: Any) -> str:
+    """Write data as compact JSON that may stand in a script element, whatever text it holds.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.translate(UNSAFE)
+
+
+def rounded(value: Any) -> float | int | None:
+    """Round a number to `DECIMALS`, a whole one to an int, which is shorter; None where it is missing or infinite."""
+    if value is None or pd.isna(value) or not math.isfinite(value):
+        return None
+    number = round(float(value), DECIMALS)
+    return int(number) if number.is_integer() else number
+
+
+def numbers(values: Iterable[Any]) -> list[float | int | None]:
+    """Round many."""
+    return [rounded(value) for value in values]
+
+
+def codes(values: Iterable[Any], names: Sequence[Any]) -> list[int]:
+    """Replace names by their place in a list.
+
+    Raises:
+        KeyError: a value is not in the list.
+    """
+    place = {name: i for i, name in enumerate(names)}
+    return [place[value] for value in values]
+
+
+def columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Columns:
+    """Turn rows into columns."""
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def best_places(best: Columns) -> dict[tuple[int, int], int]:
+    """Network and score -> the place of the layer that is best on average over folds, the first of `folds`."""
+    rows = zip(*(best[name] for name in ("network", "fold", "metric", "best")), strict=True)
+    return {(network, metric): layer for network, fold, metric, layer in rows if fold == 0}

@@ -6,12 +6,11 @@ from html import unescape
 import pytest
 
 from stages.aggregate.charts import theme
-from stages.aggregate.page.images import NO_PICTURES
-from stages.aggregate.page.render import HERE, SHOWN_CARDS, render_page
-from stages.aggregate.page.scripts import script_hash, vega_bundle
+from stages.aggregate.render.page.images import NO_PICTURES
+from stages.aggregate.render.page.page import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.findings import finding_texts
-from tests.aggregate.page.made import HOSTILE, METRICS
+from tests.aggregate.render.page.made import HOSTILE, METRICS
 
 SCRIPT = re.compile(r"<script([^>]*)>(.*?)</script>", flags=re.S)
 

@@ -4,7 +4,7 @@ import re
 import numpy as np
 from ruamel.yaml import YAML
 
-from stages.aggregate.page.provenance import describe_run, describe_scoring
+from stages.aggregate.render.page.provenance import describe_run, describe_scoring
 from stages.shared.settings.params import RunParams
 from tests.sealed import seal_prepared
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.aggregate.page.render import write_page
-from tests.aggregate.page.made import made_study
+from stages.aggregate.render.page.page import write_page
+from tests.aggregate.render.page.made import made_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = "these tests open the page in Chromium, which is not installed: `apt-get install chromium` (Debian, Ubuntu)"

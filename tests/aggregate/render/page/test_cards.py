@@ -1,9 +1,9 @@
 import pytest
 
-from stages.aggregate.page.cards import make_cards
 from stages.aggregate.recommend.schema import Baseline
+from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.words.recommendation import reason
-from tests.aggregate.page.made import LAYERS, MODELS
+from tests.aggregate.render.page.made import LAYERS, MODELS
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from stages.aggregate.page.blob import codes, columns, numbers, script_json
+from stages.aggregate.render.page.networks import codes, columns, numbers, script_json
 
 HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 \u2029"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.aggregate.page.images import Pictures
-from stages.aggregate.page.provenance import describe_run
-from stages.aggregate.page.render import Study
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
+from stages.aggregate.render.page.images import Pictures
+from stages.aggregate.render.page.page import Study
+from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.results import compute_results
 from stages.shared.tables.thumbnails import write_thumbnails
 from tests.aggregate.synthetic import thumbnail_rows, write_cells, write_params
