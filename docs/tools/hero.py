@@ -24,7 +24,7 @@ from sklearn.decomposition import PCA
 
 from stages.aggregate.tables.summary import SummaryRow, read_summary
 from stages.aggregate.words.figure_titles import layer_title
-from stages.commands.project import stage_path
+from stages.commands.dvc_project.workspace import stage_path
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.images.image_store import PackedImages, Pixels, open_images

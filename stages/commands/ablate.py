@@ -14,7 +14,8 @@ from dvc.exceptions import DvcException
 from dvc.scm import SCMError
 from tabulate import tabulate
 
-from stages.commands.project import ROOT, ProjectCommand, ProjectPath, stage_path
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
 
 COLUMNS = [

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
+from stages.commands.config import Config
 from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
+from stages.prepare.limits import Resources
 from stages.prepare.params import DatasetParams
-from stages.prepare.splits import FoldPlan
-from stages.shared.runtime.errors import UserError
+from stages.prepare.source_file import has_only_source_file
+from stages.prepare.splits import FoldPlan, plan_folds
+from stages.shared.runtime.errors import UserError, prefix_errors
 from stages.shared.settings.params import ALL
 
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
@@ -33,13 +37,13 @@ class DatasetFolds:
 
     @classmethod
     def of_plan(cls, plan: FoldPlan) -> Self:
-        """Take those that prepare would make of the images that are there."""
+        """Return those that prepare would make of the images that are there."""
         first = plan.folds[0][0]
         return cls(list(plan.splits), len(first.seen), len(first.unseen), plan.alone, plan.not_made)
 
     @classmethod
     def of_download(cls, params: DatasetParams) -> Self:
-        """Take those that a source of `DOWNLOADS` has, as its entry says."""
+        """Return those that a source of `DOWNLOADS` has, as its entry says."""
         classes = DOWNLOADS[params.source][0]
         if params.all_unseen:
             return cls(["0"], 0, classes, alone="all classes are unseen")
@@ -48,8 +52,8 @@ class DatasetFolds:
         made = params.folds or min(count_choices(seen, unseen), MAX_DEFAULT_FOLDS)
         return cls([*map(str, range(made)), ALL], seen, unseen)
 
-    def check(self, dataset: str, wanted: Sequence[str], params: DatasetParams) -> None:
-        """Check that the dataset has the folds of the grid.
+    def refuse_lacking(self, dataset: str, wanted: Sequence[str], params: DatasetParams) -> None:
+        """Refuse a grid with folds that the dataset lacks.
 
         Args:
             dataset: its id.
@@ -70,7 +74,7 @@ class DatasetFolds:
             )
 
     def _why(self, fold: str, params: DatasetParams) -> str:
-        """Say why the dataset lacks a fold, and what would give it one."""
+        """Return why the dataset lacks a fold, and what would give it one."""
         if fold in self.not_made or self.alone:
             return self.not_made.get(fold, self.alone)
         possible = count_choices(self.seen, self.unseen)
@@ -78,3 +82,33 @@ class DatasetFolds:
         if fold != ALL and int(fold) < possible:
             return f"{given or f'at most {MAX_DEFAULT_FOLDS} are made by default: '}set its `folds` to {int(fold) + 1}"
         return f"its {self.seen + self.unseen} classes hold {possible} disjoint choices of {self.unseen}"
+
+
+def find_folds(
+    config: Config, raw: Path, dataset: str, *, listed: bool = False
+) -> tuple[DatasetFolds, FoldPlan | None]:
+    """Find the folds of a dataset, which must have those of the grid.
+
+    Args:
+        config: the parameters.
+        raw: the folder that holds the dataset's.
+        dataset: its id.
+        listed: whether to list images also where they would first be downloaded.
+
+    Returns:
+        The folds, and the images of each: they are listed, none is read. None if they are yet to be downloaded.
+
+    Raises:
+        UserError: the splits cannot be made, or a fold is not among them.
+    """
+    from stages.prepare.packing import list_images  # takes a second to import
+
+    params, seed, plan = config.datasets[dataset], config.root_seed(dataset), None
+    if params.source in DOWNLOADS and has_only_source_file(raw / dataset) and not listed:
+        folds = DatasetFolds.of_download(params)
+    else:
+        with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
+            plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
+        folds = DatasetFolds.of_plan(plan)
+    folds.refuse_lacking(dataset, config.run.folds, params)
+    return folds, plan

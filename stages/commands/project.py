@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project whose code this is, which the launcher found from the working directory."""
@@ -31,21 +30,6 @@ class ProjectPath(click.Path):
         given = str(super().convert(value, param, ctx))
         path = Path(os.path.normpath(Path.cwd() / given))  # not resolve(), which follows links
         return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-
-
-def stage_path(stage: str, option: str, **item: str) -> Path:
-    """Look up in dvc.yaml, the one place that spells artifact paths, what it passes to a stage as an option.
-
-    Args:
-        stage: for example `aggregate`.
-        option: for example `--out`.
-        item: of a stage that has a matrix: which of its cells, `dataset="handwriting", model=...`.
-    """
-    words: list[str] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"][stage]["cmd"].split()
-    path = words[words.index(option) + 1]
-    for name, value in item.items():
-        path = path.replace(f"{{{name}}}", value)
-    return ROOT / path
 
 
 params_option = click.option(

@@ -9,7 +9,8 @@ from stages.aggregate.facts import read_facts
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.json_files import recommendations_json
 from stages.aggregate.words.recommendation import describe, missing
-from stages.commands.project import ProjectCommand, ProjectPath, stage_path
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.project import ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from stages.aggregate.result_files import check_result
-from stages.commands.project import ProjectCommand, ProjectPath, stage_path
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.project import ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
 
 PAGE = "report.html"

@@ -7,7 +7,8 @@ import click
 from stages.aggregate.facts import read_facts
 from stages.aggregate.render.verdict import rest_wordings
 from stages.aggregate.render.verdict import verdict as verdict_of
-from stages.commands.project import ProjectCommand, ProjectPath, stage_path
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.project import ProjectCommand, ProjectPath
 
 
 @click.command(cls=ProjectCommand)

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from stages.commands import cli
 from stages.commands.cli import COMMANDS, whichlayer
-from stages.commands.project import ROOT, ProjectCommand, ProjectPath, stage_path
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
 
 

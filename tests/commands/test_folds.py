@@ -49,4 +49,4 @@ def test_a_download_has_the_folds_that_prepare_makes(dataset, changes):
 def test_a_missing_fold_is_named_with_the_reason_and_the_remedy(fold, changes, message):
     params = parse_dataset({"source": "calligraphy", "image_size": 64, **changes}, "brush")
     with pytest.raises(UserError, match=rf"run\.folds: 'brush' of run\.datasets has no fold {fold}; it has {message}"):
-        DatasetFolds.of_download(params).check("brush", ["0", fold], params)
+        DatasetFolds.of_download(params).refuse_lacking("brush", ["0", fold], params)

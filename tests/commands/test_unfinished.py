@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from stages.commands import project
 from stages.commands import unfinished as module
+from stages.commands.dvc_project import workspace
 from stages.shared.runtime.processes import process_mark
 from stages.shared.stage_run.kept_work import KeptWork
 
@@ -20,7 +20,7 @@ stages:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text(DVC)
-    for of in (project, module):
+    for of in (workspace, module):
         monkeypatch.setattr(of, "ROOT", tmp_path)
     return tmp_path
 

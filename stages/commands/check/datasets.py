@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.commands.config import Config
-from stages.commands.folds import DOWNLOADS, DatasetFolds
+from stages.commands.folds import DOWNLOADS, find_folds
 from stages.measure.analyses.registry import probing
 from stages.prepare.candidates import Splits, class_counts
-from stages.prepare.limits import Resources
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import has_only_source_file, read_source_file
-from stages.prepare.splits import plan_folds
 from stages.shared.runtime.errors import UserError, prefix_errors
 from stages.shared.settings.params import RunParams
 
@@ -93,39 +91,22 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     from stages.prepare.sources import SOURCE_FILES  # takes a second to import
 
     notes = []
+    count, splits, remedy = probed(config)
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
         if isinstance(params, TorchvisionParams):
             continue
-        if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
-            with prefix_errors(f"datasets.{dataset}"):
+        with prefix_errors(f"datasets.{dataset}"):
+            if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
                 read_source_file(raw / dataset, SOURCE_FILES[params.source])
-            folds = DatasetFolds.of_download(params)
-            folds.check(dataset, config.run.folds, params)
-        else:
-            folds = check_listed(config, raw, dataset)
+        folds, plan = find_folds(config, raw, dataset)
+        if plan is not None:
+            with prefix_errors(f"datasets.{dataset}"):
+                for fold in config.run.folds:
+                    check_probed(plan.splits[fold], splits, count, remedy)
         if folds.seen and folds.seen + folds.unseen < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, folds.seen + folds.unseen))
     return notes
-
-
-def check_listed(config: Config, raw: Path, dataset: str) -> DatasetFolds:
-    """Check a dataset whose images are there.
-
-    Raises:
-        UserError: the splits cannot be made, a fold is not there, or a class has too few images for the probe.
-    """
-    from stages.prepare.packing import list_images  # takes a second to import
-
-    params, seed, (count, splits, remedy) = config.datasets[dataset], config.root_seed(dataset), probed(config)
-    with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
-        plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
-    folds = DatasetFolds.of_plan(plan)
-    folds.check(dataset, config.run.folds, params)
-    with prefix_errors(f"datasets.{dataset}"):
-        for fold in config.run.folds:
-            check_probed(plan.splits[fold], splits, count, remedy)
-    return folds
 
 
 def check_probed(images: Splits, splits: Sequence[str], folds: int, remedy: str) -> None:
@@ -146,7 +127,7 @@ def check_probed(images: Splits, splits: Sequence[str], folds: int, remedy: str)
 
 
 def probed(config: Config) -> tuple[int, Sequence[str], str]:
-    """Tell into how many folds the probe divides which splits, and how to do without."""
+    """Return into how many folds the probe divides which splits, and how to do without."""
     measure = config.measure
     splits: Sequence[str] = config.embed.splits
     user = "probe_accuracy out of measure.metrics and measure.extra.metrics"

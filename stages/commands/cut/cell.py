@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from stages.commands.cut.which_layer import choose_layer
-from stages.commands.project import stage_path
+from stages.commands.dvc_project.workspace import stage_path
 from stages.embed import cell as embed_stage
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer

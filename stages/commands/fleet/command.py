@@ -11,16 +11,23 @@ from tqdm import tqdm
 
 from stages.commands.check.command import check
 from stages.commands.config import Config, read_config
+from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
+from stages.commands.fleet.cells import check_prepared, check_source, longest_first, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
-from stages.commands.fleet.grid import cell_name, in_order, longest_first, open_cells, tasks_of
-from stages.commands.fleet.lock_file import check_prepared, enter, read_locked
-from stages.commands.fleet.record import OPEN, Record, hold_cells, is_held, read_states, summary
-from stages.commands.fleet.source import cache_folder, check_source, read_source, run_dvc
-from stages.commands.fleet.task import RECORD_FOLDER, Outcome, Source, Task
-from stages.commands.fleet.worker import remove_left_workspaces, run_cell
-from stages.commands.plan.machine import processors
-from stages.commands.project import ROOT, ProjectCommand, stage_path
+from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, summary
+from stages.commands.fleet.worker import (
+    OPEN,
+    RECORD_FOLDER,
+    Outcome,
+    Source,
+    Task,
+    remove_left_workspaces,
+    run_cell,
+)
+from stages.commands.grid import cell_name, open_cells, stage_names
+from stages.commands.project import ROOT, ProjectCommand
 from stages.shared.runtime.console import Stopped, progress
+from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
@@ -61,7 +68,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
     check_source(config, remote=remote)
     cells = ordered_cells(config, remote=remote)
     if cells:
-        tasks = tasks_of(cells, read_locked())
+        tasks = tasks_of(cells, read_lock(ROOT))
         at_once = workers or max(1, processors() // threads)
         with hold_cells(record_folder(), [task.name for task in tasks]):
             try:
@@ -73,7 +80,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
                 raise
             remove_left_workspaces()
-            enter(in_order(config.run, outcomes), remote=remote)
+            enter_outcomes(config, outcomes.values(), remote=remote)
         refuse_failed(outcomes.values())
         refuse_open_again(config)
     run_dvc("repro", *(["--pull"] if remote else []))
@@ -144,6 +151,13 @@ def refuse_open_again(config: Config) -> None:
         )
 
 
+def enter_outcomes(config: Config, outcomes: Collection[Outcome], *, remote: bool) -> None:
+    """Enter what is done to dvc.lock, in the order in which `dvc repro` runs the stages of the grid."""
+    computed = {stage: entry for outcome in outcomes for stage, entry in outcome.locked.items()}
+    by_stage = zip(*map(stage_names, config.run.cells()), strict=True)  # all finetune first
+    enter({name: computed[name] for names in by_stage for name in names if name in computed}, remote=remote)
+
+
 def record_folder() -> Path:
     """Return the folder of locks, logs and the record, below the cache that fleets share."""
     return cache_folder() / RECORD_FOLDER
@@ -185,7 +199,7 @@ def cell(name: str, threads: int, remote: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
     config = read_config(PARAMS)
     found = known_cell(config, name)
-    locked = read_locked()
+    locked = read_lock(ROOT)
     check_prepared(locked, found[0], remote=remote)
     (task,), source = tasks_of([found], locked), read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):

@@ -10,9 +10,8 @@ from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
 
-from stages.commands.fleet import task as task_module
 from stages.commands.fleet import worker
-from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.fleet.worker import Outcome, Source, Task
 from stages.shared.runtime.console import Stopped
 from stages.shared.runtime.errors import UserError
 
@@ -179,7 +178,7 @@ def run_tasks(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: floa
         tasks: the cells, longest first.
         gpus: of one cell; may be a fraction.
     """
-    for module in (task_module, worker):  # machines of the cluster need not have this checkout
+    for module in (worker, *worker.SENT):  # machines of the cluster need not have this checkout
         ray.cloudpickle.register_pickle_by_value(module)
     run = ray.remote(num_cpus=source.threads, num_gpus=gpus, max_retries=RETRIES)(worker.run_cell)
     packed = ray.put(source)

@@ -1,17 +1,15 @@
 """Compute one cell in a workspace of its own: the exact code and parameters, and DVC's cache, which is shared.
 
-It imports nothing of the project but `task`: Ray sends both as they are to machines that have the project's packages,
-but not this checkout.
+Ray sends this module and `SENT`, of which it uses nothing that needs the rest of the project, to machines that have the
+project's packages, but not this checkout.
 """
 
-import configparser
 import contextlib
 import ctypes
 import fcntl
 import io
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -21,12 +19,25 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 
-from stages.commands.fleet.task import RECORD_FOLDER, RUNNING_FILE, Outcome, Source, Task
+from stages.commands.dvc_project import workspace as dvc_workspace
+from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
+from stages.shared.runtime import durations as durations_log
+from stages.shared.runtime.durations import read_durations
+
+SENT = (dvc_workspace, durations_log)
+"""Modules of which this one uses functions that use nothing else of the project."""
+
+RECORD_FOLDER = "fleet"
+"""Below the cache that is shared: locks, logs, and what became of each cell."""
+
+OPEN, RUNNING = "open", "running"
+"""States of a cell before it has an outcome."""
 
 LOG_LINES = 2000
 """What is kept of a cell's output, from its end."""
@@ -37,8 +48,68 @@ PREFIX = "whichlayer-fleet-"
 HELD = ".held"
 """The file in a workspace that its worker keeps locked."""
 
-FAILED = re.compile(r"failed to reproduce '([^']+)'")
-"""How DVC names a stage that failed."""
+
+@dataclass(frozen=True)
+class Source:
+    """What every worker begins with.
+
+    Attributes:
+        files: a tar archive of the code and the parameters, as they are in the workspace that started it.
+        cache: DVC's cache, seen by every worker under this path; empty if a remote takes its place.
+        threads: of one cell.
+        remote: name and address of the remote that takes the cache's place.
+        without_gpu: cells must not see one, though there may be one.
+    """
+
+    files: bytes
+    cache: str
+    threads: int
+    remote: tuple[str, str] = ("", "")
+    without_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell.
+
+    Attributes:
+        name: as DVC names it, `handwriting-efficientnet_lite0-0-0`.
+        inputs: outputs of prepare that its stages read, as paths in the workspace.
+        stages: the stages to run, in order, as DVC names them.
+        durations: the file to which the stages log how long they took, as a path in the workspace.
+        grid: the lists of `run` in params.yaml that make a grid of this cell alone: DVC's work grows with the grid.
+        locked: what dvc.lock says of these stages and of prepare, by their names.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    stages: tuple[str, ...]
+    durations: str
+    grid: dict[str, list[Any]]
+    locked: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one cell.
+
+    Attributes:
+        name: of the cell.
+        failed: the stage that failed; empty if none did.
+        computed: lines of the log of durations, one for each stage that ran; what is missing came from the cache.
+        locked: what dvc.lock says of the stages that are done, by their names.
+        log: the end of what DVC and the stages printed.
+        host: where it ran.
+        seconds: in all.
+    """
+
+    name: str
+    failed: str
+    computed: tuple[dict[str, Any], ...]
+    locked: dict[str, Any]
+    log: str
+    host: str
+    seconds: float
 
 
 def run_cell(source: Source, task: Task) -> Outcome:
@@ -46,22 +117,23 @@ def run_cell(source: Source, task: Task) -> Outcome:
 
     A cell that fails is an outcome, not an error: the other cells go on.
     """
-    began = time.monotonic()
-    mark_running(source, task)
+    began, host = time.monotonic(), socket.gethostname()
+    if source.cache:
+        with contextlib.suppress(OSError):  # written for convenience: a full disk stops the stages, with their message
+            write_state(Path(source.cache, RECORD_FOLDER), task.name, RUNNING, f"{task.name}: runs on {host}")
     with own_workspace() as workspace:
         fill_workspace(workspace, source, task)
         failed, log = run_commands(workspace, commands(source, task), environment(source))
-        computed, locked = read_durations(workspace / task.durations), read_locked(workspace, done(task, failed))
-    seconds = time.monotonic() - began
-    return Outcome(task.name, failed, computed, locked, log, socket.gethostname(), seconds)
+        computed, lock = read_durations(workspace / task.durations), read_lock(workspace)
+    locked = {name: lock[name] for name in done(task, failed) if name in lock}
+    return Outcome(task.name, failed, computed, locked, log, host, time.monotonic() - began)
 
 
-def mark_running(source: Source, task: Task) -> None:
-    """Tell `whichlayer fleet status` where a cell is at work and since when, where a cache is shared."""
-    with contextlib.suppress(OSError):  # told for convenience: a full disk stops the stages, with their sentence
-        if source.cache:
-            started = {"host": socket.gethostname(), "time": time.time()}
-            Path(source.cache, RECORD_FOLDER, f"{task.name}{RUNNING_FILE}").write_text(json.dumps(started))
+def write_state(folder: Path, name: str, state: str, line: str) -> None:
+    """Write a cell's state, the line that says more, and the time, for `whichlayer fleet status`."""
+    beside = folder / f".{name}-{socket.gethostname()}-{os.getpid()}.json"
+    beside.write_text(json.dumps({"state": state, "line": line, "time": time.time()}), encoding="utf-8")
+    beside.replace(folder / f"{name}.json")
 
 
 @contextlib.contextmanager
@@ -111,25 +183,8 @@ def fill_workspace(workspace: Path, source: Source, task: Task) -> None:
     params = yaml.load(workspace / "params.yaml")
     params["run"].update(task.grid)
     yaml.dump(params, workspace / "params.yaml")
-    yaml.dump({"schema": "2.0", "stages": task.locked}, workspace / "dvc.lock")
-    point_dvc_at(source, workspace)
-
-
-def point_dvc_at(source: Source, workspace: Path) -> None:
-    """Write the settings by which DVC finds the cache that all share, or the remote."""
-    name, address = source.remote
-    own = workspace / ".dvc"
-    wanted = {
-        "core": {"no_scm": "true", "site_cache_dir": str(own / "tmp" / "site")},
-        "cache": {"dir": source.cache or str(own / "cache"), "type": "reflink,hardlink,symlink,copy"},
-        **({f"'remote \"{name}\"'": {"url": address}} if name else {}),
-    }
-    settings = configparser.RawConfigParser()
-    settings.read(own / "config.local")
-    for section, values in wanted.items():
-        settings.read_dict({section: values})
-    with (own / "config.local").open("w", encoding="utf-8") as file:
-        settings.write(file)
+    write_lock(workspace, task.locked)
+    point_at_cache(workspace, source.cache, source.remote)
 
 
 def commands(source: Source, task: Task) -> list[tuple[str, list[str]]]:
@@ -171,7 +226,7 @@ def run_commands(
         )
         log += done.stdout.splitlines()
         if done.returncode != 0:
-            return next(iter(FAILED.findall(done.stdout)), name), "\n".join(log[-LOG_LINES:])
+            return failed_stage(done.stdout) or name, "\n".join(log[-LOG_LINES:])
     return "", "\n".join(log[-LOG_LINES:])
 
 
@@ -202,24 +257,3 @@ def done(task: Task, failed: str) -> tuple[str, ...]:
         return task.stages
     about = [number for number, stage in enumerate(task.stages) if failed.endswith(stage)]
     return task.stages[: about[0] if about else 0]
-
-
-def read_locked(workspace: Path, stages: Sequence[str]) -> dict[str, Any]:
-    """Read what dvc.lock says of some stages; nothing if DVC was killed while it wrote the file."""
-    try:
-        content = YAML(typ="safe", pure=True).load(workspace / "dvc.lock") or {}
-    except YAMLError:
-        return {}
-    return {name: content["stages"][name] for name in stages if name in content.get("stages", {})}
-
-
-def read_durations(log: Path) -> tuple[dict[str, Any], ...]:
-    """Read the durations that the stages logged; one that came from the cache has none.
-
-    A line that a full disk cut is left out.
-    """
-    rows = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return tuple(rows)

@@ -1,44 +1,53 @@
-"""How fast this machine is: seconds per image and per layer, and memory, each from some seconds of the real work.
+"""How long images take on this machine to be decoded, trained on and embedded, and how much memory."""
 
-Every measurement runs in a process of its own, whose peak of memory is what a stage's would be.
-"""
-
-import multiprocessing
 import resource
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
-from stages.commands.project import ROOT
+from stages.commands.config import Config
 from stages.embed.embedder import Embedder
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams
+from stages.prepare.decode import decode_many
+from stages.prepare.limits import Resources
+from stages.prepare.packing import list_images
 from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import build_network
+from stages.shared.networks.network import build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 
-T = TypeVar("T")
+DECODED = 64
+"""Images that are decoded, at most."""
 
-LONG_ENOUGH = 1.0
-"""Seconds of one batch, from which its images are as fast as those of a larger one."""
+SMALLEST_BATCH = 2
+MAX_STEP_UP = 8
+"""Times as many images as in the batch before."""
 
-SMALLEST_BATCH = 4
-REPEATS = 3
-"""Times that a step is timed; the shortest counts, since other work on this machine only slows it."""
+Step = Callable[[NDArray[np.uint8]], object]
+
+
+def time_decoding(config: Config, raw: Path, dataset: str) -> float:
+    """Time decoding some images of a dataset, and return how many seconds all take."""
+    params = config.datasets[dataset]
+    with Resources(config.prepare.limits) as resources:
+        contents = [c.content for c in list_images(raw, params, config.root_seed(dataset), resources).candidates]
+        some = contents[:: max(1, len(contents) // DECODED)]
+        began = time.perf_counter()
+        list(decode_many(some, size=params.image_size, fit=params.fit, fill=params.fill))
+        return (time.perf_counter() - began) / len(some) * len(contents)
 
 
 @dataclass(frozen=True)
@@ -47,76 +56,34 @@ class Speed:
 
     Attributes:
         seconds: per image.
-        memory: bytes at the peak of a whole batch, of the process, or of the GPU if there is one.
-        start: seconds until the process had imported what it needs and built the network.
+        memory: bytes of an image in a batch, beside the weights and what the optimizer keeps.
+        build: processor's seconds of building the network.
     """
 
     seconds: float
     memory: float
-    start: float
+    build: float
 
 
-def in_new_process(work: Callable[..., T], *arguments: object, threads: int | None = None) -> T:
-    """Run a function of a module in a fresh process, and return what it returns.
-
-    Args:
-        work: which also takes the time at which it was asked for.
-        arguments: its others.
-        threads: of the numerical libraries; None: as many as they take by themselves.
-    """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=limit_threads, initargs=(threads,)) as pool:
-        return pool.submit(work, *arguments, time.time()).result()
-
-
-def limit_threads(threads: int | None) -> None:
-    """Limit the numerical libraries of this process to some threads, if a number is given."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-        threadpool_limits(threads)
-
-
-def peak_memory(accelerator: Accelerator) -> float:
-    """Bytes that this process, or the GPU for it, had to hold at once."""
-    if accelerator.device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated())
-    return own_memory()
-
-
-def own_memory() -> float:
-    """Bytes that this process had to hold at once."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def time_start(stage: str) -> float:
-    """Time how long a stage takes to import what it needs: the shorter of two times, as the first reads the files."""
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        words = [sys.executable, "-m", f"stages.{stage}", "--help"]
-        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - began
-
-    return min(seconds(), seconds())
-
-
-def time_training(entry: NetworkParams, params: FinetuneParams, size: int, classes: int, began: float) -> Speed:
-    """Time training steps of growing batches, up to the real one or one that takes long enough.
+def time_training(entry: NetworkParams, params: FinetuneParams, size: int, classes: int, allowed: float) -> Speed:
+    """Time training steps of growing batches.
 
     Args:
         entry: the network; its weights are random, which costs the same.
         params: the `finetune` section.
         size: height and width of the packed images.
         classes: number of outputs.
-        began: when the process was asked for.
+        allowed: processor's seconds that it may take.
     """
+    began = time.process_time()
     network = build_network(entry, classes, seed=0, load_weights=False)
     accelerator = choose_device()
     network.module.requires_grad_(True)
     network.move(accelerator.device)
     network.module.train()
     optimizer = accelerator.prepare(make_optimizer(network.module, params))
-    start = time.time() - began
+    build = time.process_time() - began
+    kept = 3 * sum(p.numel() * p.element_size() for p in network.module.parameters())  # gradients and two moments
 
     def step(pixels: NDArray[np.uint8]) -> None:
         angles = torch.zeros(len(pixels))
@@ -130,65 +97,70 @@ def time_training(entry: NetworkParams, params: FinetuneParams, size: int, class
         optimizer.step()
         optimizer.zero_grad()
 
-    return grow(step, params.batch_size, size, accelerator, start)
+    return Speed(*time_batches(step, params.batch_size, size, accelerator, allowed, kept), build)
 
 
 def time_embedding(
-    entry: NetworkParams, taps: TapsParams, params: EmbedParams, size: int, classes: int, began: float
+    entry: NetworkParams, taps: TapsParams, params: EmbedParams, size: int, classes: int, allowed: float
 ) -> Speed:
     """Time forward passes that pool every layer, of growing batches; the arguments are those of `time_training`."""
+    began = time.process_time()
     network = build_network(entry, classes, seed=0, load_weights=False)
-    layers = pooled_layers(find_taps(network, entry, taps), params.pooling)
+    layers = pooled_layers(find_taps(build_skeleton(entry, classes), entry, taps), params.pooling)
     accelerator = choose_device()
     network.move(accelerator.device)
     embedder = Embedder(network, layers, logits=not entry.frozen, rotation=None, accelerator=accelerator)
-    start = time.time() - began
+    build = time.process_time() - began
     with embedder.running() as embed:
-        return grow(lambda pixels: embed(np.arange(len(pixels)), pixels), params.batch_size, size, accelerator, start)
+        step = lambda pixels: embed(np.arange(len(pixels)), pixels)  # noqa: E731
+        return Speed(*time_batches(step, params.batch_size, size, accelerator, allowed, 0), build)
 
 
-def grow(
-    step: Callable[[NDArray[np.uint8]], object], largest: int, size: int, accelerator: Accelerator, start: float
-) -> Speed:
-    """Time a step of twice as many images, again and again, until it is whole or takes long enough.
-
-    Memory of the whole batch is extended along the line through the last two.
-    """
-    random = np.random.default_rng(0)
-    batch, peaks = min(SMALLEST_BATCH, largest), [(0, peak_memory(accelerator))]
-    while True:
-        pixels = random.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
-        step(pixels)  # the first of a size also plans its memory
-        took = min(seconds_of(step, pixels, accelerator) for _ in range(REPEATS))
-        peaks.append((batch, peak_memory(accelerator)))
-        if batch == largest or took >= LONG_ENOUGH:
-            return Speed(took / batch, extended(peaks, largest), start)
-        batch = min(2 * batch, largest)
-
-
-def seconds_of(
-    step: Callable[[NDArray[np.uint8]], object], pixels: NDArray[np.uint8], accelerator: Accelerator
-) -> float:
-    """Time one step."""
-    began = time.perf_counter()
-    step(pixels)
-    synchronize(accelerator)
-    return time.perf_counter() - began
-
-
-def synchronize(accelerator: Accelerator) -> None:
-    """Wait for the GPU, if there is one."""
-    if accelerator.device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def extended(peaks: Sequence[tuple[int, float]], batch: int) -> float:
-    """Extend memory to a batch of another size, along the line through the last two.
+def time_batches(
+    step: Step, largest: int, size: int, accelerator: Accelerator, allowed: float, kept: float
+) -> tuple[float, float]:
+    """Time a step of more and more images, as long as that is allowed.
 
     Args:
-        peaks: images and bytes, of growing batches, at least two.
-        batch: the size asked for.
+        step: takes images, (B, size, size, 3).
+        largest: the batch of the stage.
+        size: height and width of the images.
+        accelerator: where it runs.
+        allowed: processor's seconds that it may take beside the first step.
+        kept: bytes that the first step makes and that stay.
+
+    Returns:
+        Seconds, and bytes of memory, of one image.
     """
-    (images, memory), before = peaks[-1], peaks[-2]
-    slope = (memory - before[1]) / (images - before[0])
-    return memory + slope * (batch - images)
+    random, batch, spent, first = np.random.default_rng(0), min(SMALLEST_BATCH, largest), 0.0, True
+    while True:
+        pixels = random.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+        before, wall, processor = reset_peak(accelerator), time.perf_counter(), time.process_time()
+        step(pixels)
+        if accelerator.device.type == "cuda":
+            torch.cuda.synchronize()
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        seconds = min(wall, processor) if accelerator.device.type == "cpu" else wall  # others may be at work here
+        memory = max(0.0, peak_memory(accelerator) - before - (kept if first else 0))
+        spent += 0 if first else processor  # the first also plans its memory and compiles
+        room = min(MAX_STEP_UP, (allowed - spent) / processor)
+        if room < 1 or (not first and (batch == largest or room < 2)):
+            return seconds / batch, memory / batch
+        batch, first = min(largest, int(batch * room)), False
+
+
+def reset_peak(accelerator: Accelerator | None = None) -> float:
+    """Forget the peak of memory so far, where the system can, and return the bytes that are held now."""
+    if accelerator is not None and accelerator.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return float(torch.cuda.memory_allocated())
+    with suppress(OSError):  # on Linux
+        Path("/proc/self/clear_refs").write_text("5")
+    return float(psutil.Process().memory_info().rss)
+
+
+def peak_memory(accelerator: Accelerator | None = None) -> float:
+    """Return the bytes that this process, or the GPU for it, had to hold at once."""
+    if accelerator is not None and accelerator.device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024.0)

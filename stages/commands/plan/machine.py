@@ -1,14 +1,16 @@
 """This machine, and how the cells would run on it: by `dvc repro` one after another, or side by side in a fleet."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 import psutil
 import torch
 
+from stages.commands.fleet.worker import Source, environment
 from stages.measure.run import worker_count
 from stages.shared.networks.devices import choose_device
+from stages.shared.runtime.durations import processors
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,17 @@ class Machine:
     gpus: int = 0
     gpu_memory: int = 0
 
-    @classmethod
-    def this(cls) -> Self:
-        """Look at this machine."""
-        device, memory = choose_device().device, psutil.virtual_memory().total
-        if device.type != "cuda":
-            return cls(processors(), memory, device.type)
-        own = torch.cuda.get_device_properties(device).total_memory
-        return cls(processors(), memory, device.type, torch.cuda.device_count(), own)
-
     def __str__(self) -> str:
         return f"{self.processors} processors, {'no GPU' if self.device == 'cpu' else f'a GPU ({self.device})'}"
+
+
+def this_machine() -> Machine:
+    """Return what this machine has."""
+    device, memory = choose_device().device, psutil.virtual_memory().total
+    if device.type != "cuda":
+        return Machine(processors(), memory, device.type)
+    gpu = torch.cuda.get_device_properties(device)
+    return Machine(processors(), memory, device.type, torch.cuda.device_count(), gpu.total_memory)
 
 
 @dataclass(frozen=True)
@@ -54,34 +56,24 @@ class Engine:
     threads: int = 1
 
     @property
-    def is_fleet(self) -> bool:
-        """Whether cells run side by side."""
-        return self.workers > 0
-
-    @property
-    def limit(self) -> int | None:
-        """Threads that a cell is limited to; None: as many as the stages take by themselves."""
-        return self.threads if self.is_fleet else None
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables of the stages."""
+        return environment(Source(b"", "", self.threads)) if self.workers else os.environ
 
     @property
     def processes(self) -> int:
-        """Processes in which one cell is measured."""
-        return self.threads if self.is_fleet else worker_count(None)
+        """Number of processes in which one cell is measured."""
+        return worker_count(self.environment.get("WHICHLAYER_WORKERS"))
 
-    def at_once(self, machine: Machine) -> int:
-        """Count the cells at once; in a fleet each has a GPU to itself where there are any."""
-        return max(1, min(self.workers, machine.gpus) if machine.gpus else self.workers)
+    def at_once(self, here: Machine) -> int:
+        """Return how many cells run at once; in a fleet each has a GPU to itself where there are any."""
+        return max(1, min(self.workers, here.gpus) if here.gpus else self.workers)
 
-    def slowdown(self, machine: Machine) -> float:
-        """Say how many times slower cells are at once than one alone, for want of processors."""
-        busy = self.at_once(machine) * min(self.threads, machine.processors)
-        return max(1.0, busy / machine.processors) if self.is_fleet else 1.0
+    def slowdown(self, here: Machine) -> float:
+        """Return how many times slower cells are at once than one alone, for want of processors."""
+        busy = self.at_once(here) * min(self.threads, here.processors)
+        return max(1.0, busy / here.processors) if self.workers else 1.0
 
     def __str__(self) -> str:
         threads = f" --threads {self.threads}" if self.threads > 1 else ""
-        return f"whichlayer fleet run --workers {self.workers}{threads}" if self.is_fleet else "dvc repro"
-
-
-def processors() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return f"whichlayer fleet run --workers {self.workers}{threads}" if self.workers else "dvc repro"

@@ -1,24 +1,45 @@
-"""How long the open stages will take on this machine, and what they need of it."""
+"""How long the open stages take on this machine, and what they need of it: as earlier runs did, else by pieces."""
 
+import re
+import statistics
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from stages.commands.config import Config
-from stages.commands.fleet.worker import read_durations
-from stages.commands.plan.calibrate import time_start
-from stages.commands.plan.cost import Cost
-from stages.commands.plan.images import Images
+from stages.commands.dvc_project.workspace import stage_params
+from stages.commands.plan.calibrate import Speed, time_decoding, time_embedding, time_training
+from stages.commands.plan.calibrate_measure import time_measuring
 from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.timer import Timer
-from stages.prepare.decode import decode_many
-from stages.prepare.limits import Resources
-from stages.prepare.packing import list_images
-from stages.shared.runtime.console import progress
-from stages.shared.settings.params import Cell
+from stages.commands.plan.work import Images, Work
+from stages.shared.runtime.durations import machine, read_durations
+from stages.shared.settings.params import Params
+from stages.shared.stage_run.snapshot import flat, value_at
+
+T = TypeVar("T")
+
+IMPORTED = time.process_time()
+"""Processor's seconds in which this process has imported what all stages need together."""
+
+START, START_MEMORY = 0.6, {"finetune": 335 * 2**20, "embed": 335 * 2**20, "measure": 215 * 2**20}
+"""What a stage's libraries take: their part of `IMPORTED`, and bytes."""
+
+ALLOWED, MAX_ALLOWED = 1.2, 80.0
+"""Processor's seconds that timing one piece may take, and all pieces of a plan together."""
+
+MAX_RATIO = 1.25
+"""How many times as many images earlier runs may have had, or as few."""
+
+RECENT = 5
+"""Earlier runs whose median counts."""
+
+OF_NO_COST = ("weights", "epochs", "learning_rate", "weight_decay", "schedule_epochs", "schedule_steps", "seed")
+"""Names of parameters that do not change how long a stage takes."""
 
 DVC_SECONDS = (1.0, 0.031)
 """What DVC itself takes around each stage: in any case, and for each entry of dvc.lock, all of which it reads and
@@ -37,126 +58,165 @@ AGGREGATE_STARTS = {4: 7.7, 42: 54.0, 168: 90.0, 1008: 103.0}
 """What the aggregate stage takes, by the number of cells, in times of what importing its libraries takes: so it holds
 on slower machines, too. The first and the last are measured; those between were seconds, scaled to the first."""
 
-DECODED = 64
-"""Images that are decoded to time prepare, at most."""
 
-Planned = Sequence[tuple[str, str, Images, Sequence[str], Cost]]
-"""Dataset, network, images of a fold, the folds that have as many, and what one of them costs."""
+@dataclass(frozen=True)
+class Line:
+    """A line of the plan: what a network has to do on each of the folds of a dataset that have as many images."""
+
+    dataset: str
+    model: str
+    folds: Sequence[str]
+    images: Images
+    work: Work
 
 
 @dataclass(frozen=True)
-class CellTime:
-    """What the open stages of one cell take, by their names.
+class Prediction:
+    """What a stage of one cell takes: seconds without DVC, and bytes at the peak, on a GPU of finetune and embed."""
 
-    Attributes:
-        seconds: without DVC.
-        memory: bytes at the peak; of finetune and embed those of the GPU, if there is one.
-    """
-
-    seconds: Mapping[str, float]
-    memory: Mapping[str, float]
+    seconds: float
+    memory: float
+    logged: bool = False
 
 
-def predict_cells(
-    timer: Timer, planned: Planned, open_of: Mapping[Cell, Collection[str]], engine: Engine, machine: Machine
-) -> dict[tuple[str, str, str], CellTime]:
-    """Time pieces of the open stages, under a progress bar.
+class Predictor:
+    """Predicts stages by what earlier runs of the same work logged on this machine; times pieces of the others.
 
     Args:
-        timer: of the pieces.
-        planned: all lines of the plan.
-        open_of: the open stages of every cell, such as `embed`.
-        engine, machine: what runs the cells.
-
-    Returns:
-        By dataset, network and fold, for those that have an open cell.
+        config: the parameters, and `content`: their plain values.
+        engine, here: what runs the cells.
+        log: of durations.
+        lines: how many lines there are to predict.
     """
-    lines = []
-    for dataset, model, images, folds, cost in planned:
-        stages = {
-            stage
-            for cell, some in open_of.items()
-            if cell[:2] == (dataset, model) and cell[2] in folds
-            for stage in some
+
+    def __init__(
+        self, config: Config, content: Mapping[str, Any], engine: Engine, here: Machine, log: Path, lines: int
+    ) -> None:
+        self.config, self.content, self.engine, self.here = config, content, engine, here
+        self.allowed, self.most = min(ALLOWED, MAX_ALLOWED / (3 * lines)), MAX_ALLOWED / lines
+        crowded = engine.slowdown(here) > 1  # what was logged then took longer than one cell alone
+        name = machine(engine.environment)
+        self.rows = [
+            row
+            for row in (() if crowded else read_durations(log))
+            if row.get("machine") == name and not row.get("resumed")
+        ]
+        self._timed: dict[tuple[object, ...], Any] = {}
+
+    def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Prediction | None:
+        """Look up what earlier runs of a stage took that had the same to do; None if there were none.
+
+        Args:
+            stage: its name.
+            images: how many it has; earlier runs may have had some more or fewer.
+            item: `dataset` and `model` of the cell.
+            **counts: other numbers that must be equal.
+        """
+        keys = [re.sub(r"\$\{item\.(\w+)\}", lambda name: item[name[1]], key) for key in stage_params(stage)]
+        wanted = comparable({key: value_at(self.content, key) for key in keys})
+        found = []
+        for row in self.rows:
+            ratio = images / row["images"] if images and row.get("images") else 1.0
+            same = row["stage"] == stage and all(row.get(name) == count for name, count in counts.items())
+            if same and 1 / MAX_RATIO <= ratio <= MAX_RATIO and comparable(row["parameters"]) == wanted:
+                found.append((row["seconds"] * ratio, row["memory"]))
+        if not found:
+            return None
+        seconds, memory = (statistics.median(column) for column in zip(*found[-RECENT:], strict=True))
+        return Prediction(seconds, memory, logged=True)
+
+    def stages(self, line: Line, stages: Collection[str]) -> dict[str, Prediction]:
+        """Predict the open stages of one cell of a line."""
+        images, work, item = line.images, line.work, {"dataset": line.dataset, "model": line.model}
+        stored = {split: getattr(images, split) for split in self.config.embed.splits}
+        classes = (images.classes if stored.get("test") else 0) + (images.unseen_classes if stored.get("unseen") else 0)
+        counts = {
+            "finetune": {"images": images.train + images.test},
+            "embed": {"images": work.embedded},
+            "measure": {"images": work.embedded, "classes": classes, "layers": work.layers + work.baselines},
         }
-        if stages:
-            lines.append(((dataset, model, images, cost), folds, stages))
-    return {
-        (*cell[:2], fold): predicted
-        for cell, folds, stages in progress(lines, total=len(lines), what="timing", unit="lines of the table")
-        for predicted in [predict_cell(timer, cell, stages, engine, machine)]
-        for fold in folds
-    }
+        predictions = {}
+        for stage in (stage for stage in counts if stage in stages):
+            prediction = self.earlier(stage, item=item, **counts[stage]) or getattr(self, f"_{stage}")(line)
+            if stage == "measure" and prediction.logged:
+                prediction = Prediction(prediction.seconds, prediction.memory * self.engine.processes, logged=True)
+            predictions[stage] = prediction
+        return predictions
+
+    def _finetune(self, line: Line) -> Prediction:
+        """Time training, whose number of classes hardly matters; of a frozen network only its start."""
+        entry, finetune, work = self.config.models[line.model].network, self.config.finetune, line.work
+        embed = self._embedding(line)
+        seconds, memory = START * IMPORTED + embed.build, self._libraries("finetune")
+        if entry.frozen:
+            return Prediction(seconds, memory + work.embed_memory)
+        size = self.config.datasets[line.dataset].image_size
+        train = self._once(time_training, entry, finetune, size, classes=line.images.classes, allowed=self.allowed)
+        seconds += work.trained * train.seconds + work.tested * embed.seconds
+        memory += work.training_memory + min(finetune.batch_size, line.images.train) * train.memory
+        return Prediction(seconds, memory)
+
+    def _embed(self, line: Line) -> Prediction:
+        speed, work = self._embedding(line), line.work
+        seconds = START * IMPORTED + speed.build + (work.passed - work.tested) * speed.seconds
+        memory = self._libraries("embed") + work.embed_memory + self.config.embed.batch_size * speed.memory
+        return Prediction(seconds, memory)
+
+    def _measure(self, line: Line) -> Prediction:
+        """Time a layer of middle width; a cell is measured in processes that import the libraries once more."""
+        work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
+        measure, allowed = self.config.measure, self.allowed
+        one = self._once(
+            time_measuring, measure, line.images, work.middle_width, steps, allowed=allowed, most=self.most
+        )
+        layers = (work.layers * one.layer + work.baselines * one.baseline) / min(processes, work.layers)
+        return Prediction(2 * START * IMPORTED + layers, (START_MEMORY["measure"] + one.memory) * processes)
+
+    def _embedding(self, line: Line) -> Speed:
+        model, size = self.config.models[line.model], self.config.datasets[line.dataset].image_size
+        embed, classes = self.config.embed, max(1, line.images.classes)
+        return self._once(time_embedding, model.network, model.taps, embed, size, classes=classes, allowed=self.allowed)
+
+    def _libraries(self, stage: str) -> float:
+        return 0 if self.here.gpus else START_MEMORY[stage]
+
+    def _once(self, work: Callable[..., T], *arguments: object, **options: object) -> T:
+        """Time a piece, unless one of the same arguments was timed."""
+        key, usual = (work.__name__, *map(costly, arguments)), torch.get_num_threads()
+        if key not in self._timed:
+            torch.set_num_threads(self.engine.threads if self.engine.workers else usual)
+            self._timed[key] = work(*arguments, **options)
+            torch.set_num_threads(usual)
+        timed: T = self._timed[key]
+        return timed
+
+    def prepare(self, raw: Path, dataset: str) -> float:
+        """Predict the seconds of prepare."""
+        earlier = self.earlier("prepare", item={"dataset": dataset})
+        return earlier.seconds if earlier else time_decoding(self.config, raw / dataset, dataset)
+
+    def aggregate(self, cells: int) -> float:
+        """Predict the seconds of aggregate; without an earlier run, by the number of cells."""
+        earlier = self.earlier("aggregate", item={})
+        return earlier.seconds if earlier else START * IMPORTED * between(AGGREGATE_STARTS, cells)
 
 
-def predict_cell(
-    timer: Timer, cell: tuple[str, str, Images, Cost], stages: Collection[str], engine: Engine, machine: Machine
-) -> CellTime:
-    """Time a piece of every open stage of one cell, and multiply.
-
-    Args:
-        timer: of the pieces.
-        cell: its dataset, its network, the images of its fold, and its passes.
-        stages: names of the open ones, such as `embed`; measure is among them, since it depends on the others.
-        engine, machine: what runs it.
-    """
-    dataset, model, images, cost = cell
-    frozen, classes = timer.config.models[model].network.frozen, max(1, images.classes)
-    layer, pixels = timer.measuring(model, images, cost.middle_width)
-    parallel = min(engine.processes, cost.layers)
-    seconds = {"measure": 2 * layer.start + (cost.layers * layer.seconds + pixels) / parallel}
-    memory = {"measure": layer.memory * engine.processes}
-    tested = 0 if frozen else len(timer.config.finetune.steps) * images.test
-    if "embed" in stages:
-        embed = timer.embedding(dataset, model, classes)
-        seconds["embed"] = embed.start + (cost.passed - tested) * embed.seconds
-        memory["embed"] = embed.memory + (0 if machine.gpus else cost.embed_memory)
-    if "finetune" in stages:  # and so is embed
-        train = embed if frozen else timer.training(dataset, model, classes)
-        seconds["finetune"] = train.start + cost.trained * train.seconds + tested * embed.seconds
-        memory["finetune"] = train.memory
-    return CellTime(seconds, memory)
+def comparable(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters by dotted names, whatever the entries are called, without those that change no duration."""
+    names = {key: re.sub(r"^(models|datasets)\.\w+", r"\1", key) for key in parameters}
+    leaves = [leaf for key, value in parameters.items() for leaf in flat(value, names[key]).items()]
+    return {name: value for name, value in leaves if not set(name.split(".")) & set(OF_NO_COST)}
 
 
-def predict_prepare(config: Config, raw: Path, dataset: str, log: Path) -> float:
-    """Say how long prepare takes: as the last time, else as long as some of its images take to decode.
-
-    Args:
-        config: the parameters.
-        raw: holds the dataset.
-        dataset: its id.
-        log: of durations.
-    """
-    known = [row["seconds"] for row in read_durations(log) if (row["stage"], row["cell"]) == ("prepare", dataset)]
-    if known:
-        return float(known[-1])
-    params = config.datasets[dataset]
-    with Resources(config.prepare.limits) as resources:
-        contents = [c.content for c in list_images(raw, params, config.root_seed(dataset), resources).candidates]
-        some = contents[:: max(1, len(contents) // DECODED)]
-        began = time.perf_counter()
-        list(decode_many(some, size=params.image_size, fit=params.fit, fill=params.fill))
-        each = (time.perf_counter() - began) / len(some)
-    return each * len(contents)
-
-
-def predict_aggregate(cells: Collection[str], log: Path) -> float:
-    """Say how long aggregate takes: as the last time if it was of these cells, else by their number.
-
-    Args:
-        cells: names of those of the grid.
-        log: of durations.
-    """
-    rows = read_durations(log)
-    last = max((number for number, row in enumerate(rows) if row["stage"] == "aggregate"), default=0)
-    measured = {row["cell"] for row in rows[:last] if row["stage"] == "measure"}
-    if measured == set(cells):
-        return float(rows[last]["seconds"])
-    return time_start("aggregate") * between(AGGREGATE_STARTS, len(cells))
+def costly(argument: object) -> object:
+    """Return an argument without the parameters that change no duration, to be compared."""
+    if isinstance(argument, Params):
+        return argument.model_dump_json(exclude=set(OF_NO_COST))
+    return tuple(argument) if isinstance(argument, list) else argument
 
 
 def predict_dvc(stages: Collection[str], recorded: Collection[str]) -> float:
-    """Say how long `dvc repro` itself takes around a stage, on average.
+    """Return how long `dvc repro` itself takes around a stage, on average.
 
     Args:
         stages: names of those that run.
@@ -172,7 +232,7 @@ def between(measured: Mapping[int, float], number: float) -> float:
 
 
 def side_by_side(seconds: list[float], workers: int) -> float:
-    """Say when the last of some cells ends that workers take one after another, longest first."""
+    """Return when the last of some cells ends that workers take one after another, longest first."""
     ends = [0.0] * workers
     for cell in sorted(seconds, reverse=True):
         first = min(range(workers), key=ends.__getitem__)

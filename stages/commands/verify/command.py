@@ -5,14 +5,13 @@ from pathlib import Path
 
 import click
 
-from stages.commands.project import ROOT, ProjectCommand
-from stages.commands.verify.hashing import Hasher
-from stages.commands.verify.inventory import Project, open_project
-from stages.commands.verify.locks import StaleLock, locked
-from stages.commands.verify.repair import Repair, count, plan_repair, put_back, run_again
-from stages.commands.verify.report import how_to_repair, report
-from stages.commands.verify.survey import Survey, survey
-from stages.shared.runtime.errors import UserError
+from stages.commands.dvc_project.inventory import Inventory
+from stages.commands.dvc_project.locks import StaleLock, locked
+from stages.commands.dvc_project.workspace import open_repo, run_dvc
+from stages.commands.project import ProjectCommand
+from stages.commands.verify.damage import Hasher, Survey, survey
+from stages.commands.verify.repair import Repair, count, plan_repair, put_back
+from stages.shared.runtime.errors import UserError, printable
 
 
 @click.command(cls=ProjectCommand)
@@ -35,70 +34,92 @@ def verify(repair: bool, yes: bool) -> None:
     is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
     """
     hasher = Hasher()
-    with open_project(ROOT) as project:
-        with locked(project.repo) as locks:
-            found = survey(project, hasher)
-        plan = plan_repair(found)
-        print(report(project, found, locks))
-        if not (locks or not found.is_whole):
-            return
-        if not repair:
-            print(how_to_repair(plan, locks))
-            sys.exit(1)
-        _check_sources(found, plan)
-        _ask(plan, locks, yes)
-        run_again(project.root, _put_back(project, hasher, locks, plan).rerun)
-    with open_project(ROOT) as project, locked(project.repo) as locks:
-        found = survey(project, hasher)
-    print(report(project, found, locks))
-    sys.exit(0 if found.is_whole and not locks else 1)
+    locks, damage = look(hasher)
+    if not repair or not (locks or not damage.is_whole):
+        steps = [*(["deletes the locks"] if locks else []), *plan_repair(damage).steps()]
+        if steps:
+            print(plain_line(f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}"))
+    else:
+        run_again = repair_damage(hasher, locks, damage, yes)
+        if run_again:
+            run_dvc("repro", *run_again)
+        locks, damage = look(hasher)
+    sys.exit(0 if damage.is_whole and not locks else 1)
 
 
-def _put_back(project: Project, hasher: Hasher, locks: list[StaleLock], consented: Repair) -> Repair:
-    """Look again, under DVC's lock, since much may have happened while the user was asked; repair what is still so.
+def look(hasher: Hasher) -> tuple[list[StaleLock], Survey]:
+    """Look for damage and locks that nothing holds, and print them, a line each."""
+    with open_repo() as repo, locked(repo) as locks:
+        inventory = Inventory(repo)
+        damage = survey(inventory, hasher)
+    lines = [f"{lock.path}: {lock.problem} (a lock that nothing holds)" for lock in locks]
+    lines += [f"{each.path}: {each.problem} (in DVC's cache)" for each in damage.objects.values()]
+    lines += [f"{each.path}: {each.problem} (in DVC's run cache)" for each in damage.runs]
+    lines += [f"{inventory.object_path(oid)}: no file (in DVC's cache)" for oid in sorted(damage.missing)]
+    for output in damage.damaged:
+        origin = f"{output.output.stage}{', newer than dvc.lock' if output.newer else ''}"
+        lines += [f"{each.path}: {each.problem} ({origin})" for each in output.damages]
+    lines += [f"{each.path}: {each.problem} at an unchanged time; put it back yourself" for each in damage.sources]
+    print(
+        f"verify: hashed {damage.counted:,} files and objects of the cache; "
+        + (f"{len(lines)} damaged:" if lines else "all are as they were written")
+    )
+    for line in lines:
+        print(f"  {plain_line(line.replace(f'{inventory.root}/', '', 1))}")
+    newer = sum(output.newer for output in damage.damaged)
+    if newer:
+        print(
+            f"newer than dvc.lock, {count(newer, 'output')}: DVC ended before it recorded this, or it was edited; "
+            "`dvc repro` computes it again"
+        )
+    return locks, damage
+
+
+def plain_line(text: str) -> str:
+    """Escape what would reach the terminal, or begin another line."""
+    return printable(text.replace("\n", "\\n"))
+
+
+def repair_damage(hasher: Hasher, locks: list[StaleLock], damage: Survey, yes: bool) -> list[str]:
+    """Ask, look again, since much may have happened meanwhile, and repair what is still so.
+
+    Returns:
+        The stages that must run again.
 
     Raises:
-        UserError: DVC runs now, or something would be deleted that the user was not asked about.
+        UserError: DVC runs now, something would be deleted that the user was not asked about, or raw data are damaged.
     """
-    for lock in locks:
-        if lock.claim is not None:  # it would keep this from DVC's lock
-            lock.remove()
-    with locked(project.repo) as left:
-        found = survey(project, hasher)
-        plan = plan_repair(found)
-        _check_sources(found, plan)
-        for path in _doomed(plan, left):
-            if path not in _doomed(consented, locks):
+    consented = doomed(plan_repair(damage), damage, locks)
+    linked = [lock for lock in locks if lock.claim is not None]
+    if linked:
+        others = "another machine that shares this folder may hold it. Has every DVC there ended?"
+        click.confirm(f"{' and '.join(lock.path.name for lock in linked)} in .dvc/tmp: {others}", abort=True)
+    if consented and not yes:
+        click.confirm(f"Delete {count(len(consented), 'damaged file')}?", abort=True)
+    for lock in linked:  # it would keep this from DVC's lock
+        lock.remove()
+    with open_repo() as repo, locked(repo) as left:
+        inventory = Inventory(repo)
+        damage = survey(inventory, hasher)
+        plan = plan_repair(damage)
+        for path in doomed(plan, damage, left):
+            if path not in consented:
                 raise UserError(f"{path}: must be as it was when you were asked, found it changed since; verify again")
         for lock in left:
             lock.remove()
-        put_back(project, plan)
-    return plan
+        put_back(inventory, plan)
+    return plan.rerun
 
 
-def _check_sources(found: Survey, plan: Repair) -> None:
-    """Refuse to run stages again on damaged raw data.
+def doomed(plan: Repair, damage: Survey, locks: list[StaleLock]) -> list[Path]:
+    """Return what a repair deletes.
 
     Raises:
-        UserError: that would happen.
+        UserError: stages would run again on damaged raw data.
     """
-    if found.sources and plan.rerun:
+    if damage.sources and plan.rerun:
         raise UserError(
-            f"{found.sources[0].path}: must be put back before {', '.join(plan.rerun)} can run again, found it damaged "
-            "(listed above); or say that it is meant to be so, by `touch`"
+            f"{damage.sources[0].path}: must be put back before {', '.join(plan.rerun)} can run again, found it "
+            "damaged (listed above); or say that it is meant to be so, by `touch`"
         )
-
-
-def _ask(plan: Repair, locks: list[StaleLock], yes: bool) -> None:
-    linked = [lock.path.name for lock in locks if lock.claim is not None]
-    if linked:
-        others = "another machine that shares this folder may hold it. Has every DVC there ended?"
-        click.confirm(f"{' and '.join(linked)} in .dvc/tmp: {others}", abort=True)
-    doomed = _doomed(plan, locks)
-    if doomed and not yes:
-        click.confirm(f"Delete {count(len(doomed), 'damaged file')}?", abort=True)
-
-
-def _doomed(plan: Repair, locks: list[StaleLock]) -> list[Path]:
-    """List what is deleted."""
     return [*(lock.path for lock in locks), *plan.remove]

@@ -19,7 +19,7 @@ import pytest
 
 from stages.commands.fleet import engine, worker
 from stages.commands.fleet.record import line_of
-from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.fleet.worker import Outcome, Source, Task
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from tests.commands.fleet.conftest import Cluster
@@ -130,7 +130,7 @@ SIDE_BY_SIDE = """
 import sys, time
 from pathlib import Path
 from stages.commands.fleet import engine, worker
-from stages.commands.fleet.task import Outcome, Source, Task
+from stages.commands.fleet.worker import Outcome, Source, Task
 
 address, folder, count = sys.argv[1:]
 

@@ -1,15 +1,12 @@
 """Locks of cells, and the record of what became of each."""
 
 import json
-import socket
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, reason, summary
-from stages.commands.fleet.task import RECORD_FOLDER, RUNNING_FILE, Outcome, Source, Task
-from stages.commands.fleet.worker import mark_running
+from stages.commands.fleet.worker import RUNNING, Outcome, write_state
 from stages.shared.runtime.errors import UserError
 
 
@@ -53,30 +50,18 @@ def test_the_record_counts_what_ran_what_came_from_the_cache_and_what_failed(tmp
 
 
 def test_a_cell_runs_from_when_its_worker_began_to_its_outcome_or_the_end_of_the_fleet(tmp_path: Path):
-    cache, names = tmp_path / "cache", ["a", "b"]
-    folder = cache / RECORD_FOLDER
-    task = Task("a", (), (), "", {}, {})
-    with hold_cells(folder, names):
-        record = Record(folder, names)
-        mark_running(Source(b"", str(cache), 1), task)
-        states = read_states(folder, names)
-        assert {name: state for name, (state, _) in states.items()} == {"a": "running", "b": "open"}
-        assert states["a"][1] == f"a: runs on {socket.gethostname()}, since 0 s"
-        (folder / f"a{RUNNING_FILE}").write_text("")
-        assert read_states(folder, ["a"]) == {"a": ("running", "a: runs")}
+    names = ["a", "b"]
+    with hold_cells(tmp_path, names):
+        record = Record(tmp_path, names)
+        write_state(tmp_path, "a", RUNNING, "a: runs on h")
+        assert read_states(tmp_path, names) == {"a": ("running", "a: runs on h, since 0 s"), "b": ("open", "")}
         record.add(outcome("a"), tmp_path / "durations.jsonl")
-        assert read_states(folder, ["a"])["a"][0] == "from the cache"
-        mark_running(Source(b"", str(cache), 1), replace(task, name="b"))
-    assert read_states(folder, ["b"]) == {"b": ("open", "")}
-    with hold_cells(folder, names):
-        Record(folder, names)
-        assert read_states(folder, names) == {"a": ("open", ""), "b": ("open", "")}
-
-
-def test_through_a_remote_no_cell_says_that_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    mark_running(Source(b"", "", 1, ("store", "/store")), Task("a", (), (), "", {}, {}))
-    assert not [*tmp_path.iterdir()]
+        assert read_states(tmp_path, ["a"])["a"][0] == "from the cache"
+        write_state(tmp_path, "b", RUNNING, "b: runs on h")
+    assert read_states(tmp_path, ["b"]) == {"b": ("open", "")}
+    with hold_cells(tmp_path, names):
+        Record(tmp_path, names)
+        assert read_states(tmp_path, names) == {"a": ("open", ""), "b": ("open", "")}
 
 
 def test_why_a_cell_failed_is_the_last_line_that_is_not_of_dvc():

@@ -15,8 +15,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from stages.commands.fleet import worker
-from stages.commands.fleet.task import Source, Task
-from stages.commands.fleet.worker import commands, environment, read_durations, run_commands
+from stages.commands.fleet.worker import SENT, Source, Task, commands, environment, run_commands
 
 STAGES = ("finetune@d-m-0-0", "embed@d-m-0-0")
 GRID = {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [0]}
@@ -87,16 +86,8 @@ def test_a_workspace_has_a_grid_of_its_cell_alone_and_what_dvc_lock_says_of_it(t
     worker.fill_workspace(tmp_path, Source(packed(), "/some/cache", 1), TASK)
     params = YAML(typ="safe", pure=True).load(tmp_path / "params.yaml")
     assert params == {"run": GRID, "measure": {"refits": 0.001}}
-    assert worker.read_locked(tmp_path, STAGES) == {}
-    done = {"cmd": "f", "outs": [{"path": "data/x", "md5": "0123"}]}
     lock = YAML(typ="safe", pure=True).load(tmp_path / "dvc.lock")
     assert lock == {"schema": "2.0", "stages": {"prepare@d": {"cmd": "p"}}}
-    lock["stages"] |= {"finetune@d-m-0-0": done, "aggregate": {"cmd": "a"}}
-    YAML().dump(lock, tmp_path / "dvc.lock")
-    assert worker.read_locked(tmp_path, STAGES) == {"finetune@d-m-0-0": done}
-    for cut in ("", "schema: '2.0'\nstages:\n  a: [", "schema: '2.0'\n"):
-        (tmp_path / "dvc.lock").write_text(cut)
-        assert worker.read_locked(tmp_path, STAGES) == {}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +181,20 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path):
     pytest.fail("the child outlived the worker")
 
 
-def test_stages_from_the_cache_have_no_duration(tmp_path: Path):
-    assert read_durations(tmp_path / "none.jsonl") == ()
-    (tmp_path / "some.jsonl").write_text('{"stage": "embed", "cell": "c", "seconds": 1.5}\n{"stage": "mea')
-    assert read_durations(tmp_path / "some.jsonl") == ({"stage": "embed", "cell": "c", "seconds": 1.5},)
+def test_what_ray_sends_away_runs_where_the_project_is_not():
+    ray = pytest.importorskip("ray")
+    for module in (worker, *SENT):
+        ray.cloudpickle.register_pickle_by_value(module)
+    try:
+        sent = ray.cloudpickle.dumps((worker.run_cell, Source(b"", "", 1), TASK))
+    finally:
+        for module in (worker, *SENT):
+            ray.cloudpickle.unregister_pickle_by_value(module)
+    code = (
+        "import pickle, sys; run_cell, source, task = pickle.load(sys.stdin.buffer)\n"
+        "try: run_cell(source, task)\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "print([name for name in sys.modules if name.startswith('stages')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True, cwd="/")
+    assert done.stdout.decode().splitlines() == ["ReadError", "[]"]  # an empty archive of code

@@ -9,23 +9,28 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.plan.command import disk, duration, memory_lines, needed_disk, plan, size, table, time_lines
-from stages.commands.plan.cost import Cost
-from stages.commands.plan.images import Images
+from stages.commands.plan.command import disk, duration, memory_lines, needed_disk, plan, source_of, table, time_lines
 from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.predict import CellTime
+from stages.commands.plan.predict import Line, Prediction
+from stages.commands.plan.work import Images, Work
+from stages.commands.sizes import size
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config, file
 
-COST = Cost(
+WORK = Work(
     parameters=3_390_000,
     trained=7200,
+    tested=1200,
     passed=8400,
+    embedded=1100,
     flops=1.5e15,
     checkpoints=3 * 2**20,
     embeddings=3 * 2**29,
     training_memory=2**20,
     embed_memory=52 * 2**20,
+    layers=9,
+    middle_width=80,
+    baselines=1,
 )
 
 
@@ -59,10 +64,10 @@ def test_another_disk_of_the_cache_needs_room_too(monkeypatch: pytest.MonkeyPatc
 def test_prepared_images_take_disk_too():
     params = config({"run.datasets": ["handwriting"]})
     images = Images(1000, 400, 100, 15, 5, packed=2000)
-    planned = [("handwriting", "efficientnet_lite0", images, ["0", "1"], COST)]
-    own = 2 * (COST.checkpoints + COST.embeddings)
+    planned = [Line("handwriting", "efficientnet_lite0", ["0", "1"], images, WORK)]
+    own = 2 * (WORK.checkpoints + WORK.embeddings)
     assert needed_disk(params, planned) == own + 2000 * 64 * 64 * 3
-    planned.append(("handwriting", "efficientnet_lite0", replace(images, packed=0), ["all"], COST))
+    planned.append(replace(planned[0], images=replace(images, packed=0), folds=["all"]))
     assert needed_disk(params, planned) == own * 3 // 2 + 2000 * 64 * 64 * 3  # of all folds together
 
 
@@ -73,11 +78,8 @@ BY_STAGE = {
 
 
 def test_time_of_dvc_repro_adds_up_stage_by_stage():
-    title, *rows, total = time_lines(BY_STAGE, [100.0, 40.0, 60.0], Engine(), MACHINE)
-    assert title == (
-        "time of `dvc repro` on this machine (2 processors, no GPU), from some seconds of each network's work, within "
-        "a factor of 1.5:"
-    )
+    title, *rows, total = time_lines(BY_STAGE, [100.0, 40.0, 60.0], "pieces", Engine(), MACHINE)
+    assert title == ("time of `dvc repro` on this machine (2 processors, no GPU), from pieces, within a factor of 1.5:")
     assert rows == [
         "  prepare      1 x 5 s", "  finetune     3 x 2 min", "  aggregate    1 x 15 s", "  DVC          5 x 2 s"
     ]  # fmt: skip
@@ -89,7 +91,7 @@ def test_time_of_a_fleet_ends_with_its_last_cell():
     by_stage = BY_STAGE | {"DVC": [3.5] * 3, "fleet": [20.0]}
 
     def total(engine: Engine, machine: Machine = MACHINE) -> str:
-        return time_lines(by_stage, [20.0, 10.0, 10.0], engine, machine)[-1]
+        return time_lines(by_stage, [20.0, 10.0, 10.0], "pieces", engine, machine)[-1]
 
     assert total(Engine(2)) == f"  in all {5 + 15 + 20 + 27:.0f} s, 2 cells at once with 1 thread each"  # 2 x 13.5
     assert total(Engine(1, 2)) == "  in all 2 min, 1 cell at once with 2 threads each"
@@ -98,8 +100,13 @@ def test_time_of_a_fleet_ends_with_its_last_cell():
 
 
 def memory(engine: Engine, machine: Machine = MACHINE, **gib: float) -> list[str]:
-    found = CellTime({}, {stage: size * 2**30 for stage, size in gib.items()})
-    return memory_lines({("d", "m", "0"): found}, engine, machine)
+    return memory_lines([(stage, Prediction(1.0, size * 2**30)) for stage, size in gib.items()], engine, machine)
+
+
+def test_the_source_of_predictions_is_said():
+    earlier, timed = Prediction(1.0, 1.0, logged=True), Prediction(1.0, 1.0)
+    assert source_of([earlier]) == "earlier runs on this machine"
+    assert source_of([earlier, timed]) == "earlier runs on this machine and some seconds of each network's work"
 
 
 def test_memory_that_is_lacking_is_said_with_what_lowers_it(monkeypatch: pytest.MonkeyPatch):
@@ -129,7 +136,7 @@ def test_memory_of_a_gpu_is_compared_with_that_of_the_gpu():
 
 
 def test_the_table_has_a_line_per_network():
-    header, _, line = table([("handwriting", "lite0", ["0", "1"], COST)]).splitlines()
+    header, _, line = table([Line("handwriting", "lite0", ["0", "1"], Images(1, 1, 1, 1), WORK)]).splitlines()
     assert " ".join(header.split()) == "dataset model folds params trained forward TFLOP weights store"
     assert " ".join(line.split()) == "handwriting lite0 0, 1 3.4M 7,200 8,400 1500.0 3 MiB 1.5 GiB"
     assert (size(3 * 2**20), size(1.5 * 2**30)) == ("3 MiB", "1.5 GiB")

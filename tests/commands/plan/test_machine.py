@@ -11,15 +11,15 @@ TWO_GPUS = Machine(16, 8 * 2**30, "cuda", 2, 2**30)
 def test_dvc_repro_takes_what_the_stages_take_by_themselves(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WHICHLAYER_WORKERS", "5")
     engine = Engine()
-    assert (str(engine), engine.limit, engine.processes) == ("dvc repro", None, 5)
+    assert (str(engine), engine.processes) == ("dvc repro", 5)
     assert (engine.at_once(TWO), engine.at_once(TWO_GPUS), engine.slowdown(TWO)) == (1, 1, 1.0)
 
 
 def test_a_fleet_takes_what_its_options_say(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WHICHLAYER_WORKERS", "5")
-    assert (str(Engine(2)), Engine(2).limit, Engine(2).processes) == ("whichlayer fleet run --workers 2", 1, 1)
+    assert (str(Engine(2)), Engine(2).processes) == ("whichlayer fleet run --workers 2", 1)
     assert str(Engine(2, 3)) == "whichlayer fleet run --workers 2 --threads 3"
-    assert (Engine(2, 3).limit, Engine(2, 3).processes) == (3, 3)
+    assert (Engine(2, 3).environment["OMP_NUM_THREADS"], Engine(2, 3).processes) == ("3", 3)
 
 
 def test_cells_share_processors_and_each_has_a_gpu_to_itself():

@@ -1,96 +1,139 @@
-"""How long stages take: pieces that are timed once and multiplied, DVC's own time, and what ran before."""
+"""How long stages take: as earlier runs of the same work took, else by pieces that are timed once and multiplied."""
 
 import json
-from collections.abc import Callable
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stages.commands.plan import predict
-from stages.commands.plan import timer as timer_module
 from stages.commands.plan.calibrate import Speed
-from stages.commands.plan.cost import Cost
-from stages.commands.plan.images import Images
+from stages.commands.plan.calibrate_measure import Measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import (
     AGGREGATE_STARTS,
+    IMPORTED,
+    START,
+    START_MEMORY,
+    Line,
+    Predictor,
     between,
-    predict_aggregate,
-    predict_cell,
-    predict_cells,
     predict_dvc,
-    predict_prepare,
     side_by_side,
 )
-from stages.commands.plan.timer import Timer
-from tests.commands.edited import config
+from stages.commands.plan.work import Images, Work
+from stages.shared.runtime.durations import machine
+from tests.commands.edited import config, content
 
 IMAGES = Images(1800, 600, 500, 15, 5)
-COST = Cost(1, 7200, 5000, 1.0, 1, 1, 1, 50, layers=9, middle_width=8)
+WORK = Work(1, 7200, 1200, 5000, 1100, 1.0, 1, 1, 100, 50, layers=9, middle_width=8, baselines=1)
 LITE0 = "efficientnet_lite0"
 STAGES = ("finetune", "embed", "measure")
-SPEEDS: dict[str, Any] = {
-    "time_training": Speed(0.01, 1e9, 2.0),
-    "time_embedding": Speed(0.002, 2e8, 3.0),
-    "time_measuring": (Speed(4.0, 3e8, 1.0), 2.0),
+HERE = Machine(2, 8 * 2**30)
+LINE = Line("handwriting", LITE0, ["0"], IMAGES, WORK)
+LOADED = START * IMPORTED
+PIECES: dict[str, Any] = {
+    "time_training": Speed(0.01, 1e6, 2.0),
+    "time_embedding": Speed(0.002, 2e5, 3.0),
+    "time_measuring": Measuring(4.0, 2.0, 3e8),
 }
 
 
 @pytest.fixture
-def timed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]:
-    """What was timed in new processes, and on how many threads."""
-    found: list[tuple[str, int | None]] = []
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was timed."""
+    found = list[str]()
 
-    def in_new_process(work: Callable[..., Any], *arguments: object, threads: int | None = None) -> Any:
-        found.append((work.__name__, threads))
-        return SPEEDS[work.__name__]
+    def piece(name: str) -> Any:
+        def work(*arguments: object, **options: object) -> Any:
+            found.append(name)
+            return PIECES[name]
 
-    monkeypatch.setattr(timer_module, "in_new_process", in_new_process)
+        work.__name__ = name
+        return work
+
+    for name in PIECES:
+        monkeypatch.setattr(predict, name, piece(name))
     return found
 
 
-def test_a_cell_takes_what_its_passes_take(timed: list[tuple[str, int | None]]):
-    timer = Timer(config({"finetune.steps": [0, 100]}), 2)
-    found = predict_cell(timer, ("handwriting", LITE0, IMAGES, COST), STAGES, Engine(1, 2), Machine(2, 8 * 2**30))
-    assert found.seconds["finetune"] == pytest.approx(2 + 7200 * 0.01 + 2 * 600 * 0.002)
-    assert found.seconds["embed"] == pytest.approx(3 + (5000 - 1200) * 0.002)
-    assert found.seconds["measure"] == pytest.approx(2 + (9 * 4 + 2) / 2)
-    assert found.memory == {"finetune": 1e9, "embed": 2e8 + 50, "measure": 6e8}
-    assert {threads for _, threads in timed} == {2}
+def predictor(
+    changes: dict[str, Any], log: Path = Path("none"), engine: Engine | None = None, here: Machine = HERE
+) -> Predictor:
+    return Predictor(config(changes), content(changes), engine or Engine(1, 2), here, log, 1)
 
 
-def test_a_cell_of_a_fleet_is_measured_in_as_many_processes_as_it_has_threads(timed: list[tuple[str, int | None]]):
-    cell = ("handwriting", LITE0, IMAGES, COST)
-    found = predict_cell(Timer(config({}), 1), cell, ["measure"], Engine(2), Machine(8, 8 * 2**30))
-    assert (found.seconds, found.memory) == ({"measure": 2 + 9 * 4 + 2}, {"measure": 3e8})
-    assert timed == [("time_measuring", 1)]  # alone, since it alone is open
+def test_a_cell_takes_what_its_passes_take(timed: list[str]):
+    found = predictor({"finetune.steps": [0, 100]}).stages(LINE, STAGES)
+    assert found["finetune"].seconds == pytest.approx(LOADED + 3 + 7200 * 0.01 + 1200 * 0.002)
+    assert found["embed"].seconds == pytest.approx(LOADED + 3 + (5000 - 1200) * 0.002)
+    assert found["measure"].seconds == pytest.approx(2 * LOADED + (9 * 4 + 2) / 2)
+    assert found["finetune"].memory == START_MEMORY["finetune"] + 100 + 72 * 1e6
+    assert found["embed"].memory == START_MEMORY["embed"] + 50 + 128 * 2e5
+    assert found["measure"].memory == 2 * (START_MEMORY["measure"] + 3e8)
 
 
-def test_embeddings_that_wait_to_be_written_take_no_memory_of_a_gpu(timed: list[tuple[str, int | None]]):
-    machine = Machine(2, 8 * 2**30, "cuda", 1, 2**30)
-    cell = ("handwriting", LITE0, IMAGES, COST)
-    assert predict_cell(Timer(config({}), None), cell, STAGES, Engine(), machine).memory["embed"] == 2e8
+def test_a_cell_of_a_fleet_is_measured_in_as_many_processes_as_it_has_threads(timed: list[str]):
+    found = predictor({}, engine=Engine(2)).stages(LINE, ["measure"])["measure"]
+    assert (found.seconds, found.memory) == (2 * LOADED + 9 * 4 + 2, START_MEMORY["measure"] + 3e8)
+    assert timed == ["time_measuring"]  # alone, since it alone is open
 
 
-def test_what_costs_the_same_is_timed_once_and_what_is_not_open_never(timed: list[tuple[str, int | None]]):
-    params = config(
-        {"datasets.other": {**config({}).datasets["handwriting"].model_dump(mode="json", exclude_unset=True)}}
+def test_libraries_take_no_memory_of_a_gpu(timed: list[str]):
+    found = predictor({}, engine=Engine(), here=Machine(2, 8 * 2**30, "cuda", 1, 2**30)).stages(LINE, STAGES)
+    assert found["embed"].memory == 50 + 128 * 2e5
+
+
+def test_what_costs_the_same_is_timed_once(timed: list[str]):
+    found = predictor({})
+    scratch = Line("handwriting", f"{LITE0}_scratch", ["0"], Images(900, 300, 500, 10, 5), WORK)
+    for line in (LINE, scratch, LINE):
+        found.stages(line, STAGES)
+    assert sorted(timed) == ["time_embedding", "time_measuring", "time_measuring", "time_training"]
+
+
+def logged(folder: Path, changes: dict[str, Any], **row: Any) -> Path:
+    """A log of one run of finetune, with the parameters of params.yaml."""
+    tree = content(changes)
+    parameters = {"finetune": tree["finetune"], f"models.{LITE0}.network": tree["models"][LITE0]["network"]}
+    names = {"stage": "finetune", "cell": "d", "seconds": 100.0, "memory": 5e8, "machine": machine(os.environ)}
+    path = folder / "durations.jsonl"
+    with path.open("a") as file:
+        file.write(json.dumps({**names, "images": 2400, "parameters": parameters, **row}) + "\n")
+    return path
+
+
+def finetune(log: Path, changes: dict[str, Any], images: Images = IMAGES) -> tuple[float, bool]:
+    found = predictor(changes, log, engine=Engine()).stages(
+        Line("handwriting", LITE0, ["0"], images, WORK), ["finetune"]
     )
-    planned = [
-        ("handwriting", LITE0, IMAGES, ["0"], COST),
-        ("other", f"{LITE0}_scratch", Images(900, 300, 500, 10, 5), ["0"], COST),
-        ("handwriting", LITE0, Images(2400, 800, 0, 20), ["all"], COST),
-    ]
-    open_of = {
-        ("handwriting", LITE0, "0", 0): STAGES,
-        ("other", f"{LITE0}_scratch", "0", 0): STAGES,
-        ("handwriting", LITE0, "all", 0): (),
-    }
-    found = predict_cells(Timer(params, None), planned, open_of, Engine(), Machine(2, 8 * 2**30))
-    assert list(found) == [("handwriting", LITE0, "0"), ("other", f"{LITE0}_scratch", "0")]
-    names = [name for name, _ in timed]
-    assert sorted(names) == ["time_embedding", "time_measuring", "time_measuring", "time_training"]
+    return found["finetune"].seconds, found["finetune"].logged
+
+
+def test_an_earlier_run_of_the_same_work_tells_how_long_it_takes(tmp_path: Path, timed: list[str]):
+    log = logged(tmp_path, {})
+    assert finetune(log, {}) == (100.0, True)
+    assert finetune(log, {"finetune.learning_rate": 0.1}) == (100.0, True)  # which costs nothing
+    assert finetune(log, {}, Images(1980, 660, 500, 15, 5)) == (pytest.approx(110.0), True)
+    for seconds in (20.0, 40.0):
+        logged(tmp_path, {}, seconds=seconds)
+    assert finetune(log, {}) == (40.0, True)  # the median
+    assert timed == []
+
+
+def test_other_work_and_other_machines_tell_nothing(tmp_path: Path, timed: list[str]):
+    log = logged(tmp_path, {})
+    assert finetune(log, {"finetune.steps": [0, 50, 200]})[1] is False
+    assert finetune(log, {f"models.{LITE0}.network.image_size": 96})[1] is False
+    assert finetune(log, {}, Images(5000, 600, 500, 15, 5))[1] is False
+    assert predictor({}, log, engine=Engine(1)).stages(LINE, ["finetune"])["finetune"].logged is False
+    log.unlink()
+    logged(tmp_path, {}, machine="another")
+    logged(tmp_path, {}, resumed=True)
+    with log.open("a") as file:
+        file.write('{"stage": "finetune", "cell": "d", "seconds": 7.0}\n')  # as earlier versions logged it
+    assert finetune(log, {})[1] is False
 
 
 def test_dvc_takes_longer_the_more_its_lock_file_holds():
@@ -103,21 +146,7 @@ def test_dvc_takes_longer_the_more_its_lock_file_holds():
 
 def test_aggregate_takes_what_grids_of_its_size_took():
     assert [between(AGGREGATE_STARTS, cells) for cells in (1, 4, 105, 2000)] == [7.7, 7.7, 72, 103]
-
-
-def test_what_ran_before_tells_how_long_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(predict, "time_start", {"aggregate": 2.0}.__getitem__)
-    log = tmp_path / "durations.jsonl"
-    assert predict_aggregate(["a", "b"], log) == 15.4
-    rows = [
-        ("prepare", "d", 9), ("measure", "a", 5), ("measure", "b", 5), ("aggregate", "", 30), ("prepare", "d", 7),
-        ("prepare", "e", 1),
-    ]  # fmt: skip
-    log.write_text("".join(json.dumps({"stage": s, "cell": c, "seconds": n}) + "\n" for s, c, n in rows))
-    assert predict_prepare(config({}), tmp_path, "d", log) == 7
-    assert predict_aggregate(["a", "b"], log) == 30
-    assert predict_aggregate(["a"], log) == 15.4  # that was another grid
-    assert predict_aggregate([str(number) for number in range(42)], log) == 108
+    assert predictor({}).aggregate(4) == LOADED * 7.7
 
 
 def test_cells_at_once_end_with_the_longest():

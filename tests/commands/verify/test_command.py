@@ -24,7 +24,7 @@ ESCAPE = "\x1b[31m\nred"
 
 @pytest.fixture
 def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(command, "ROOT", project)
+    monkeypatch.setattr("stages.commands.dvc_project.workspace.ROOT", project)
     monkeypatch.setattr("stages.commands.project.ROOT", project)
     return project
 

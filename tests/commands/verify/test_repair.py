@@ -5,26 +5,35 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from stages.commands.verify.hashing import Hasher
-from stages.commands.verify.inventory import open_project
-from stages.commands.verify.repair import Repair, plan_repair, put_back, run_again
-from stages.commands.verify.survey import Survey, survey
+from stages.commands.dvc_project import workspace
+from stages.commands.dvc_project.inventory import Inventory
+from stages.commands.dvc_project.workspace import open_repo, run_dvc
+from stages.commands.verify.damage import Hasher, Survey, survey
+from stages.commands.verify.repair import Repair, plan_repair, put_back
 from tests.commands.verify.made import contents, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
 
-def look(folder: Path) -> tuple[Survey, Repair]:
-    with open_project(folder) as opened:
-        found = survey(opened, Hasher())
-    return found, plan_repair(found)
+@pytest.fixture
+def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(workspace, "ROOT", project)
+    return project
 
 
-def repair(folder: Path) -> Repair:
-    with open_project(folder) as opened:
-        plan = plan_repair(survey(opened, Hasher()))
-        put_back(opened, plan)
-        run_again(folder, plan.rerun)
+def look() -> tuple[Survey, Repair]:
+    with open_repo() as repo:
+        damage = survey(Inventory(repo), Hasher())
+    return damage, plan_repair(damage)
+
+
+def repair() -> Repair:
+    with open_repo() as repo:
+        inventory = Inventory(repo)
+        plan = plan_repair(survey(inventory, Hasher()))
+        put_back(inventory, plan)
+    if plan.rerun:
+        run_dvc("repro", *plan.rerun)
     return plan
 
 
@@ -41,7 +50,7 @@ def listing(folder: Path) -> Path:
 
 
 def test_a_whole_project_has_nothing_to_repair(project: Path):
-    found, plan = look(project)
+    found, plan = look()
     assert found.is_whole
     assert plan == Repair([], {}, [], [])
     objects, outputs, read, runs = 5, 4, 2, 1  # of the objects one is the metrics', and one the folder's list
@@ -105,13 +114,13 @@ RUN_AGAIN = [rot_both, rot_listing_and_file, rot_metrics]
 def test_damage_is_named_and_repaired(project: Path, harm: Callable[[Path], str]):
     before = contents(project)
     named = project / harm(project)
-    found, plan = look(project)
-    damaged = [*found.objects.values(), *(each for seen in found.damaged for each in seen.damages())]
+    found, plan = look()
+    damaged = [*found.objects.values(), *(each for seen in found.damaged for each in seen.damages)]
     assert named in [each.path for each in damaged] or (harm is lose_object and found.missing)
     assert plan.rerun == (["make"] if harm in RUN_AGAIN else [])
-    repair(project)
+    repair()
     assert contents(project) == before
-    assert look(project)[0].is_whole
+    assert look()[0].is_whole
     assert dvc_status(project) == {}
     twice = harm in RUN_AGAIN and harm is not rot_metrics  # DVC finds metrics in its run cache
     assert (project / "runs").read_text() == "make " * (2 if twice else 1)
@@ -158,13 +167,13 @@ def bytes_in_entry(folder: Path) -> Path:
 @pytest.mark.parametrize("harm", [rename_entry, move_entry, flip_in_entry, empty_entry, bytes_in_entry])
 def test_a_damaged_entry_of_the_run_cache_is_named_and_deleted(project: Path, harm: Callable[[Path], Path]):
     before, entry = contents(project), harm(project)
-    found, plan = look(project)
+    found, plan = look()
     assert [each.path for each in found.runs] == [entry]
     assert not found.is_whole
     assert plan == Repair([entry], {}, [], [])
-    repair(project)
+    repair()
     assert not entry.exists()
-    assert look(project)[0].is_whole
+    assert look()[0].is_whole
     assert contents(project) == before
     assert (project / "runs").read_text() == "make "
 
@@ -173,20 +182,20 @@ def test_an_object_that_nothing_names_any_more_is_deleted(project: Path):
     stray = project / ".dvc" / "cache" / "files" / "md5" / "00" / ("0" * 30)
     stray.parent.mkdir()
     stray.write_bytes(b"of an earlier run")
-    plan = repair(project)
+    plan = repair()
     assert plan == Repair([stray], {}, [], [])
     assert not stray.exists()
 
 
 def test_an_output_that_is_not_there_is_not_damaged(project: Path):
     (project / "single").unlink()
-    assert look(project)[0].is_whole
+    assert look()[0].is_whole
 
 
 def test_a_file_that_a_stage_did_not_write_is_named(project: Path):
     (project / "out" / "planted").write_bytes(b"")
-    found, plan = look(project)
-    assert [each.found for seen in found.damaged for each in seen.damages()] == ["a file that dvc.lock does not name"]
+    found, plan = look()
+    assert [each.problem for seen in found.damaged for each in seen.damages] == ["a file that dvc.lock does not name"]
     assert (plan.remove, plan.checkout) == ([project / "out" / "planted"], [project / "out"])
 
 
@@ -194,6 +203,6 @@ def test_raw_data_are_compared_with_what_dvc_remembers(project: Path):
     raw = project / "raw" / "a.txt"
     damage(raw)
     assert dvc_status(project) == {}
-    assert [each.path for each in look(project)[0].sources] == [raw]
+    assert [each.path for each in look()[0].sources] == [raw]
     raw.write_text("edited, which DVC sees")
-    assert look(project)[0].is_whole
+    assert look()[0].is_whole

@@ -13,7 +13,7 @@ from dvc.lock import HardlinkLock
 from dvc.lock import LockError as DvcLockError
 from dvc.repo import Repo
 
-from stages.commands.verify.locks import StaleLock, locked
+from stages.commands.dvc_project.locks import StaleLock, locked
 from stages.shared.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
@@ -55,8 +55,8 @@ def ended() -> int:
 
 
 def stale_locks(project: Path) -> list[StaleLock]:
-    with Repo(str(project)) as repo, locked(repo) as found:
-        return found
+    with Repo(str(project)) as repo, locked(repo) as locks:
+        return locks
 
 
 def holder(pid: int) -> dict[str, object]:
@@ -85,12 +85,12 @@ def test_a_damaged_list_is_found(project: Path, tmp: Path, content: bytes, found
     (tmp / "rwlock").write_bytes(content)
     (lock,) = stale_locks(project)
     assert lock.path == tmp / "rwlock"
-    assert lock.found.startswith(found)
+    assert lock.problem.startswith(found)
 
 
 def test_holders_that_have_ended_are_found(project: Path, tmp: Path, ended: int):
     (tmp / "rwlock").write_text(json.dumps({"write": {"a": holder(ended)}, "read": {"b": [holder(ended)] * 2}}))
-    assert [lock.found for lock in stale_locks(project)] == [f"entries of processes that have ended ({ended})"]
+    assert [lock.problem for lock in stale_locks(project)] == [f"entries of processes that have ended ({ended})"]
 
 
 def test_a_holder_that_runs_is_respected_if_it_is_dvc(project: Path, tmp: Path):

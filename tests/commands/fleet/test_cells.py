@@ -1,37 +1,91 @@
-"""Which cells are open, in which order they run, and what computing one consists of."""
+"""What travels to the workers and what is refused because it would not; what computing a cell consists of."""
 
-import re
+import io
 import shutil
+import subprocess
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo as DvcRepo
 from ruamel.yaml import YAML
 
-from stages.commands.config import parse_config, read_config
-from stages.commands.fleet import command, grid
-from stages.commands.fleet.lock_file import check_prepared
-from stages.commands.fleet.task import Outcome, Source, Task
-from stages.commands.plan import stale
+from stages.commands.config import Config, parse_config, read_config
+from stages.commands.dvc_project import workspace
+from stages.commands.fleet import cells, command
+from stages.commands.fleet.cells import check_prepared
+from stages.commands.fleet.worker import Outcome, Source, Task
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams, load
 from tests.workflow import tiny_images
 
-RUN = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
+CONFIG = read_config(ROOT / "params.yaml")
 
 
-def test_a_cell_is_open_if_one_of_its_stages_changed_or_follows_one_that_did(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stale, "changed_stages", lambda: ["measure@d-m-1-0", "finetune@d-n-0-0", "aggregate"])
-    assert grid.open_cells(RUN) == [("d", "m", "1", 0), ("d", "n", "0", 0)]
-    monkeypatch.setattr(stale, "changed_stages", lambda: ["aggregate"])
-    assert grid.open_cells(RUN) == []
-    monkeypatch.setattr(stale, "changed_stages", lambda: ["prepare@d"])
-    assert len(grid.open_cells(RUN)) == 4
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of git with some code, of which nothing was committed."""
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "a.py").write_text("x = 1\n")
+    for words in (["init", "-q"], ["add", "stages"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    DvcRepo.init(str(tmp_path)).close()
+    (tmp_path / ".dvcignore").write_text((ROOT / ".dvcignore").read_text())
+    monkeypatch.setattr(cells, "ROOT", tmp_path)
+    monkeypatch.setattr(workspace, "ROOT", tmp_path)
+    return tmp_path
+
+
+def config_with_weights(path: str) -> Config:
+    content = load(ROOT / "params.yaml")
+    model = content["models"][content["run"]["models"][0]]
+    model["network"]["weights"] = {"source": "file", "path": path, "sha256": "0123456789abcdef"}
+    return parse_config(content)
+
+
+def unpacked(archive: bytes) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        members = [member for member in files.getmembers() if member.isfile()]
+        return {member.name: files.extractfile(member).read().decode() for member in members}  # type: ignore[union-attr]
+
+
+def test_files_travel_as_they_are_now_also_what_a_link_names(project: Path):
+    (project / "stages" / "a.py").write_text("x = 2\n")
+    (project / "weights").symlink_to(project / "stages" / "a.py")
+    paths = [*cells.git("ls-files", "--", "stages"), "weights", "gone"]
+    assert unpacked(cells.pack(paths)) == {"stages/a.py": "x = 2\n", "weights": "x = 2\n"}
+
+
+def test_code_that_git_does_not_know_is_refused(project: Path):
+    cells.check_source(CONFIG, remote=False)
+    for name in ("b.py", "c.py"):
+        (project / "stages" / name).touch()
+    with pytest.raises(UserError, match=r"stages/b\.py and 1 more files: must be tracked by git to travel"):
+        cells.check_source(CONFIG, remote=False)
+
+
+def test_files_that_git_ignores_are_refused_unless_dvc_ignores_them_too(project: Path):
+    (project / ".gitignore").write_text("*.pyc\n*~\n")
+    (project / "stages" / "__pycache__").mkdir()
+    (project / "stages" / "__pycache__" / "a.pyc").touch()
+    cells.check_source(CONFIG, remote=False)
+    (project / "stages" / "a.py~").touch()
+    with pytest.raises(UserError, match=r"stages/a\.py~: must be tracked by git to travel"):
+        cells.check_source(CONFIG, remote=False)
+
+
+def test_weights_in_the_project_travel_and_relative_paths_out_of_it_are_refused():
+    assert cells.weights_files(config_with_weights("data/weights/w.pt")) == ["data/weights/w.pt"]
+    assert cells.weights_files(config_with_weights("/data/w.pt")) == []
+    with pytest.raises(UserError, match=r"weights\.path: \.\./w\.pt must lie in the project to travel"):
+        cells.weights_files(config_with_weights("../w.pt"))
 
 
 def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
     known = {name: {"cmd": name} for name in ("prepare@d", "prepare@e", "finetune@d-m-0-1", "aggregate")}
-    (task,) = grid.tasks_of([("d", "m", "0", 1)], known)
+    (task,) = cells.tasks_of([("d", "m", "0", 1)], known)
     outs = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
     assert task.name == "d-m-0-1"
     assert task.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
@@ -55,17 +109,17 @@ def test_cells_that_are_open_after_the_fleet_are_not_computed_here(monkeypatch: 
         command.refuse_open_again(config)
 
 
-def test_the_last_line_that_says_anything():
-    assert stale.last_line("a\nERROR: b \n\n") == "ERROR: b"
-    assert stale.last_line("\n") == "nothing was printed"
-
-
-def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc():
+def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc(monkeypatch: pytest.MonkeyPatch):
     def done(name: str, *stages: str) -> Outcome:
         return Outcome(name, "", (), {f"{stage}@{name}": {"cmd": stage} for stage in stages}, "", "", 1.0)
 
-    outcomes = {each.name: each for each in (done("d-n-0-0", "finetune"), done("d-m-1-0", "finetune", "embed"))}
-    assert list(grid.in_order(RUN, outcomes)) == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
+    entered: list[str] = []
+    monkeypatch.setattr(command, "enter", lambda computed, remote: entered.extend(computed))
+    run = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
+    config = replace(read_config(ROOT / "params.yaml"), run=run)
+    outcomes = [done("d-n-0-0", "finetune"), done("d-m-1-0", "finetune", "embed")]
+    command.enter_outcomes(config, outcomes, remote=False)
+    assert entered == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
 
 
 def test_cells_of_images_that_were_never_prepared_are_refused():
@@ -96,11 +150,11 @@ def test_cells_run_in_the_order_of_their_operations(tmp_path: Path, monkeypatch:
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
     content["finetune"]["steps"] = [0, 2]
     content["run"] |= {"datasets": ["mine"], "models": ["resnet", "vit"], "folds": [0, 1]}
-    monkeypatch.setattr(grid, "ROOT", tmp_path)
+    monkeypatch.setattr(cells, "ROOT", tmp_path)
     config = parse_config(content)
-    cells = list(config.run.cells())
-    ordered = grid.longest_first(config, cells)
-    assert sorted(ordered) == sorted(cells)
+    every = list(config.run.cells())
+    ordered = cells.longest_first(config, every)
+    assert sorted(ordered) == sorted(every)
     assert [cell[1] for cell in ordered] in (["resnet"] * 2 + ["vit"] * 2, ["vit"] * 2 + ["resnet"] * 2)
 
 
@@ -111,10 +165,10 @@ def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path, monk
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
     content["prepare"]["limits"]["files"] = 5
     content["run"] |= {"datasets": ["mine"], "folds": [0]}
-    monkeypatch.setattr(grid, "ROOT", tmp_path)
+    monkeypatch.setattr(cells, "ROOT", tmp_path)
     config = parse_config(content)
     with pytest.raises(UserError, match=r"images\.zip.* 5 files"):
-        grid.longest_first(config, list(config.run.cells()))
+        cells.longest_first(config, list(config.run.cells()))
 
 
 def test_the_lines_of_cells_that_failed_stand_again_at_the_end(
@@ -130,9 +184,3 @@ def test_the_lines_of_cells_that_failed_stand_again_at_the_end(
     *_, counted, failed = capsys.readouterr().out.splitlines()
     assert counted == "fleet: 2 from the cache, 1 failed, 0 s"
     assert failed == f"b: embed@b failed on h: why; see {tmp_path / 'b.log'}"
-
-
-def test_modules_that_ray_sends_away_import_nothing_else_of_the_project():
-    texts = [Path(grid.__file__).with_name(name).read_text() for name in ("worker.py", "task.py")]
-    imported = re.findall(r"(?m)^\s*(?:from|import) (stages\S*)", "".join(texts))
-    assert imported == ["stages.commands.fleet.task"]

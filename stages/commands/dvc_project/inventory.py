@@ -1,0 +1,144 @@
+"""What dvc.lock and DVC's cache say that there is: objects by their hash, and outputs with the files in them."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.shared.files.digests import files_below
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or folder that dvc.lock says a stage made.
+
+    Attributes:
+        stage: as DVC names it.
+        path: where it is in the workspace.
+        oid: the name of its object: its MD5, and `.dir` after that of a folder.
+        cached: whether the cache holds it, too.
+    """
+
+    stage: str
+    path: Path
+    oid: str
+    cached: bool
+
+
+class Inventory:
+    """What dvc.lock and DVC's cache say that there is: objects by their MD5, and outputs with the files in them."""
+
+    def __init__(self, repo: "Repo") -> None:
+        """List what dvc.lock says the stages made and read."""
+        self.repo, self.root, self._cache = repo, Path(repo.root_dir), repo.cache.local
+        self.outputs = [
+            Output(stage.addressing, Path(out.fs_path), out.hash_info.value, bool(out.use_cache))
+            for stage in repo.index.stages
+            for out in stage.outs
+            if out.hash_info and out.protocol == "local"
+        ]
+
+    def object_path(self, oid: str) -> Path:
+        """Return where the cache has an object, or would have it."""
+        return Path(self._cache.oid_to_path(oid))
+
+    def objects(self) -> dict[str, Path]:
+        """Return all objects of the cache, by name: also those of results that dvc.lock no longer names."""
+        return {oid: self.object_path(oid) for oid in sorted(self._cache.all())}
+
+    def store(self, oid: str, copy: Path | bytes) -> None:
+        """Put an object into the cache, whole or not at all."""
+        path = self.object_path(oid)
+        scratch = path.with_name(f"{path.name}.partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(copy, bytes):
+            scratch.write_bytes(copy)
+        else:
+            shutil.copyfile(copy, scratch)
+        scratch.replace(path)
+        self._cache.protect(str(path))
+
+    def checkout(self, outputs: Sequence[Path]) -> None:
+        """Take outputs from the cache."""
+        if outputs:
+            self.repo.checkout(list(map(str, outputs)), force=True)
+
+    def runs(self) -> list[Path]:
+        """Return the entries of the run cache: which outputs a command once made of which inputs."""
+        return sorted(path for path in Path(self.repo.stage_cache.cache_dir).glob("*/*/*") if path.is_file())
+
+    def sources(self) -> dict[Path, str]:
+        """Return the files that stages read and none makes, with the MD5 that DVC remembers for their size and time.
+
+        Files that were edited since, or that DVC has not hashed yet, are left out.
+        """
+        stages = self.repo.index.stages
+        made = [Path(out.fs_path) for stage in stages for out in stage.outs]
+        read = {Path(dep.fs_path) for stage in stages for dep in stage.deps if dep.protocol == "local"}
+        raw = sorted(path for path in read if not any(_overlap(path, out) for out in made))
+        remembered = {file: self.remembered(file) for path in raw for file in self.files_below(path)}
+        return {file: md5 for file, md5 in remembered.items() if md5}
+
+    def files_below(self, path: Path) -> list[Path]:
+        """Return a file, or the files of a folder and its folders, without those that .dvcignore hides from DVC."""
+        ignored = self.repo.dvcignore.is_ignored_file
+        return sorted(file for file in files_below(path) if not ignored(str(file)))
+
+    def remembered(self, file: Path) -> str | None:
+        """Return the MD5 that DVC remembers for a file of this size and time."""
+        state = self.repo.state.get(str(file), self.repo.fs)[1]
+        return state.value if state else None
+
+    def is_newer(self, file: Path, md5: str | None) -> bool:
+        """Return whether a file was written after dvc.lock, and DVC does not remember it with an MD5."""
+        lock = self.root / "dvc.lock"
+        if not (file.is_file() and lock.is_file() and file.stat().st_mtime_ns > lock.stat().st_mtime_ns):
+            return False
+        return md5 is None or self.remembered(file) != md5
+
+    def files_of(self, folder: str) -> dict[str, str] | None:
+        """Read from the cache which files a folder has: {path in it: name of the object}; None if that is not there."""
+        try:
+            entries = json.loads(self.object_path(folder).read_bytes())
+            return {entry["relpath"]: entry["md5"] for entry in entries}
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+def _overlap(path: Path, other: Path) -> bool:
+    return path == other or other in path.parents or path in other.parents
+
+
+def folder_object(files: Mapping[str, str]) -> tuple[str, bytes]:
+    """Return the name and the content of the object of a folder that has these files, {path in it: MD5}."""
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    tree: Any = Tree()  # type: ignore[no-untyped-call]
+    for name, md5 in files.items():
+        tree.add(tuple(name.split("/")), None, HashInfo("md5", md5))
+    tree.digest()
+    return tree.oid, tree.as_bytes()
+
+
+def run_is_whole(path: Path) -> bool:
+    """Return whether an entry of the run cache has the content that its name and its folder's name are hashes of.
+
+    The folder's is without the hashes of the outputs; neither has sizes and counts of files.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils import dict_sha256
+    from dvc.utils.serialize import load_yaml
+
+    try:
+        entry = load_yaml(str(path))
+        key = {**entry, "outs": [out["path"] for out in entry["outs"]]}
+        hashes = [dict_sha256(content, exclude=("size", "nfiles")) for content in (key, entry)]
+        return hashes == [path.parent.name, path.name]
+    except (DvcException, OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False

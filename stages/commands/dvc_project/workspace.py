@@ -1,0 +1,226 @@
+"""This workspace as DVC sees it: its dvc.yaml, dvc.lock, settings and cache. DVC is imported only when it is asked.
+
+Little of what this folder takes from DVC is public: a new version of DVC is tried against it. `read_lock`,
+`write_lock`, `point_at_cache` and `failed_stage` use nothing else of the project: a fleet sends them to machines that
+have no checkout.
+"""
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from stages.commands.project import ROOT
+from stages.shared.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+Lock = Mapping[str, Mapping[str, Any]]
+"""What dvc.lock says of stages, by their names."""
+
+
+def stage_path(stage: str, option: str, **item: str) -> Path:
+    """Look up in dvc.yaml, the one place that spells artifact paths, what it passes to a stage as an option.
+
+    Args:
+        stage: for example `aggregate`.
+        option: for example `--out`.
+        item: of a stage that has a matrix: which of its cells, `dataset="handwriting", model=...`.
+    """
+    words: list[str] = _stages_of_dvc_yaml()[stage]["cmd"].split()
+    path = words[words.index(option) + 1]
+    for name, value in item.items():
+        path = path.replace(f"{{{name}}}", value)
+    return ROOT / path
+
+
+def prepared_outputs(dataset: str) -> list[str]:
+    """Return the outputs of prepare of one dataset, as paths in the project."""
+    return [path.replace("${item.dataset}", dataset) for path in _stages_of_dvc_yaml()["prepare"]["outs"]]
+
+
+def stage_params(stage: str) -> list[str]:
+    """Return the dotted names of the parameters that a stage reads, with `${item.NAME}` for what its cell is."""
+    names: list[str] = _stages_of_dvc_yaml()[stage]["params"]
+    return names
+
+
+def _stages_of_dvc_yaml() -> dict[str, Any]:
+    return _stages_of(ROOT / "dvc.yaml")
+
+
+@cache
+def _stages_of(path: Path) -> dict[str, Any]:
+    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(path)["stages"]
+    return stages
+
+
+def recorded_stages() -> set[str]:
+    """Return the names of the stages that dvc.lock has; to parse the file of a large grid would take minutes."""
+    path = ROOT / "dvc.lock"
+    return set(re.findall(r"(?m)^  (\S+):$", path.read_text(encoding="utf-8"))) if path.is_file() else set()
+
+
+def read_lock(folder: Path) -> Lock:
+    """Read the dvc.lock of a workspace; nothing if there is none, or DVC was killed while it wrote the file."""
+    try:
+        content = YAML(typ="safe").load(folder / "dvc.lock")
+        stages: Lock = content["stages"]
+        return stages
+    except (OSError, YAMLError, TypeError, KeyError):
+        return {}
+
+
+def write_lock(folder: Path, stages: Lock) -> None:
+    """Write the dvc.lock of a new workspace."""
+    YAML().dump({"schema": "2.0", "stages": stages}, folder / "dvc.lock")
+
+
+def enter(computed: Lock, *, remote: bool) -> None:
+    """Enter to dvc.lock what workers computed, and put its files into this workspace.
+
+    It is done at once: DVC reads and writes the whole file for every stage that it runs or takes from the cache, which
+    takes longer than the stages in a grid of many cells.
+
+    Args:
+        computed: stages that lie in DVC's cache or remote, in the order in which DVC would have run them.
+        remote: whether they lie in the remote.
+    """
+    if not computed:
+        return
+    from dvc.utils.serialize import modify_yaml
+
+    beside = ROOT / ".dvc" / "tmp" / "dvc.lock"
+    with open_repo(wait=True) as repo, repo.lock:
+        shutil.copyfile(ROOT / "dvc.lock", beside)
+        with modify_yaml(beside) as content:
+            content["stages"].update(computed)
+        beside.replace(ROOT / "dvc.lock")
+    kinds = dict.fromkeys(name.partition("@")[0] for name in computed)  # given every name, DVC takes minutes
+    # As `dvc repro`, replace what is there (--force); a cell that failed has no entry (--allow-missing).
+    run_dvc("pull" if remote else "checkout", "--force", "--allow-missing", *kinds)
+
+
+def point_at_cache(folder: Path, cache: str, remote: tuple[str, str]) -> None:
+    """Write the settings by which the DVC of a new workspace finds the cache that all share, or the remote.
+
+    Args:
+        folder: the workspace.
+        cache: of all; empty if the remote takes its place.
+        remote: its name and address.
+    """
+    own, (name, address) = folder / ".dvc", remote
+    wanted = {
+        "core": {"no_scm": "true", "site_cache_dir": str(own / "tmp" / "site")},
+        "cache": {"dir": cache or str(own / "cache"), "type": "reflink,hardlink,symlink,copy"},
+        **({f"'remote \"{name}\"'": {"url": address}} if name else {}),
+    }
+    settings = configparser.RawConfigParser()
+    settings.read(own / "config.local")
+    for section, values in wanted.items():
+        settings.read_dict({section: values})
+    with (own / "config.local").open("w", encoding="utf-8") as file:
+        settings.write(file)
+
+
+FAILED = "failed to reproduce '"
+"""What DVC writes before the name of a stage that failed."""
+
+
+def failed_stage(output: str) -> str:
+    """Return the stage that DVC says failed, or an empty string."""
+    return output.partition(FAILED)[2].partition("'")[0]
+
+
+def run_dvc(*words: str) -> None:
+    """Run DVC in this workspace, its output on this terminal.
+
+    Raises:
+        UserError: it failed.
+    """
+    done = subprocess.run([sys.executable, "-m", "dvc", "--wait-for-lock", *words], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise UserError(f"`dvc {' '.join(words)}` must succeed, it ended with {done.returncode}; see its output above")
+
+
+@contextmanager
+def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
+    """Open the project with DVC.
+
+    Args:
+        wait: for another DVC that is at work, where this one needs its lock.
+
+    Raises:
+        UserError: DVC cannot read it, or do what is asked of it.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(ROOT), _wait_for_lock=wait) as repo:
+            yield repo
+    except DvcException as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"DVC must be able to read and restore the project, found: {reason}; put dvc.yaml or dvc.lock back if one "
+            "is damaged (`git checkout dvc.lock`), else `dvc status` says more"
+        ) from None
+
+
+def changed_stages() -> list[str]:
+    """Return the names of the stages that DVC finds changed, as `dvc status` does.
+
+    That command parses params.yaml anew for every stage, which takes most of its time; here it is parsed once.
+
+    Raises:
+        UserError: DVC cannot say.
+    """
+    from dvc.utils.serialize import LOADERS, load_yaml
+
+    parsed: dict[str, Any] = {}
+
+    def load_once(path: Any, fs: Any = None, **options: Any) -> Any:
+        if str(path) not in parsed:
+            parsed[str(path)] = load_yaml(path, fs, **options)
+        return parsed[str(path)]
+
+    LOADERS[".yaml"] = load_once
+    try:
+        with open_repo(wait=True) as repo:
+            return list(repo.status())
+    finally:
+        LOADERS[".yaml"] = load_yaml
+
+
+def cache_folder() -> Path:
+    """Return the folder of DVC's cache, which several workspaces may share."""
+    with open_repo() as repo:
+        return Path(repo.cache.local.path).parents[1]
+
+
+def default_remote() -> tuple[str, str]:
+    """Return the name and the address of DVC's default remote, a relative path made absolute.
+
+    Raises:
+        UserError: there is none.
+    """
+    with open_repo() as repo:
+        name = repo.config["core"].get("remote")
+        if not name:
+            raise UserError("--remote needs a default remote of DVC, found none; add one: `dvc remote add -d NAME URL`")
+        return str(name), str(repo.config["remote"][name]["url"])
+
+
+def seen_by_dvc(paths: Sequence[str]) -> list[str]:
+    """Return those of some paths in the project that .dvcignore leaves."""
+    with open_repo() as repo:
+        return [path for path in paths if not repo.dvcignore.is_ignored_file(str(ROOT / path))]

@@ -1,0 +1,161 @@
+"""What workers begin with: the code and the parameters of this workspace, and for each cell what it consists of."""
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.commands.config import Config
+from stages.commands.dvc_project.workspace import (
+    Lock,
+    cache_folder,
+    default_remote,
+    prepared_outputs,
+    seen_by_dvc,
+    stage_path,
+)
+from stages.commands.fleet.worker import Source, Task
+from stages.commands.grid import cell_name, stage_names
+from stages.commands.plan.work import count_images, work_of
+from stages.commands.project import ROOT
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell, load
+from stages.shared.stage_run.snapshot import value_at
+
+PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
+"""What the stages and DVC need of a workspace."""
+
+NOT_IN_GIT = (".dvc/config", ".dvc/config.local")
+"""What travels though git may not track it: DVC's settings, such as a remote's credentials."""
+
+
+def read_source(config: Config, threads: int, *, remote: bool, without_gpu: bool = False) -> Source:
+    """Pack the code and the parameters as they are; edits that are not committed travel, too.
+
+    Args:
+        config: of this workspace.
+        threads: of one cell.
+        remote: whether DVC's default remote takes the place of a cache that all machines see.
+        without_gpu: whether to hide GPUs from the cells.
+
+    Raises:
+        UserError: the code cannot travel, or there is no remote.
+    """
+    check_source(config, remote=remote)
+    files = pack([*git("ls-files", "--", *PARTS), *NOT_IN_GIT, *weights_files(config)])
+    if remote:
+        return Source(files, "", threads, default_remote(), without_gpu)
+    return Source(files, str(cache_folder()), threads, without_gpu=without_gpu)
+
+
+def check_source(config: Config, *, remote: bool) -> None:
+    """Refuse what would not reach the workers.
+
+    That git ignores code does not count: DVC looks at every file of a stage's code that .dvcignore leaves.
+
+    Raises:
+        UserError: code is not tracked by git, a file of weights lies where it cannot travel, or there is no remote.
+    """
+    untracked = seen_by_dvc(git("ls-files", "--others", "--", "stages", "dvc.yaml", "params.yaml"))
+    if untracked:
+        more = f" and {len(untracked) - 1} more files" if len(untracked) > 1 else ""
+        raise UserError(
+            f"{untracked[0]}{more}: must be tracked by git to travel to the workers; `git add` it (a commit is not "
+            "needed), or remove it"
+        )
+    weights_files(config)
+    if remote:
+        default_remote()
+
+
+def weights_files(config: Config) -> list[str]:
+    """Return the files of weights that the grid's networks name by a path relative to the project.
+
+    Raises:
+        UserError: one lies outside the project.
+    """
+    paths = [config.models[model].network.weights.path for model in config.run.models]
+    relative = [path for path in paths if path is not None and not Path(path).is_absolute()]
+    for path in relative:
+        if ".." in Path(path).parts:
+            raise UserError(
+                f"weights.path: {path} must lie in the project to travel to the workers, or be the full path of a "
+                "file that all machines see; move it, or write its full path"
+            )
+    return relative
+
+
+def git(*words: str) -> Sequence[str]:
+    """Run a git command that lists paths.
+
+    Raises:
+        UserError: this is no repository of git.
+    """
+    done = subprocess.run(["git", words[0], "-z", *words[1:]], capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise UserError(f"{ROOT}: must be a clone of git, found: {done.stderr.strip()}")
+    return [path for path in done.stdout.split("\0") if path]
+
+
+def pack(paths: Sequence[str]) -> bytes:
+    """Pack files of the workspace into a tar archive, but for those that are not there."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1, dereference=True) as archive:
+        for path in dict.fromkeys(paths):
+            if (ROOT / path).is_file():
+                archive.add(ROOT / path, arcname=path)
+    return buffer.getvalue()
+
+
+def tasks_of(cells: Iterable[Cell], locked: Lock) -> list[Task]:
+    """Return what computing each of some cells consists of.
+
+    Args:
+        cells: of the grid.
+        locked: what dvc.lock says of every stage.
+    """
+    durations = str(stage_path("measure", "--log").relative_to(ROOT))
+    tasks = []
+    for cell in cells:
+        dataset, model, fold, seed = cell
+        stages = tuple(stage_names(cell))
+        grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
+        entries = {name: dict(locked[name]) for name in (f"prepare@{dataset}", *stages) if name in locked}
+        tasks.append(Task(cell_name(cell), tuple(prepared_outputs(dataset)), stages, durations, grid, entries))
+    return tasks
+
+
+def check_prepared(locked: Lock, dataset: str, *, remote: bool) -> None:
+    """Refuse cells of a dataset that was never prepared: workers take its images from DVC's cache or remote.
+
+    Raises:
+        UserError: dvc.lock has no prepared images, or images that other parameters made.
+    """
+    stage = f"prepare@{dataset}"
+    remedy = f"run `dvc repro {stage}`{f' and `dvc push --run-cache {stage}`' if remote else ''}"
+    if stage not in locked:
+        raise UserError(f"{stage} must have run before the cells of {dataset}; {remedy}")
+    params = load(ROOT / "params.yaml")
+    for name, value in locked[stage].get("params", {}).get("params.yaml", {}).items():
+        if value_at(params, name) != value:
+            raise UserError(
+                f"{stage} must have run with the parameters that params.yaml has, found others of {name}; {remedy}"
+            )
+
+
+def longest_first(config: Config, cells: Sequence[Cell]) -> list[Cell]:
+    """Order cells by how many operations their passes through the network take, most first.
+
+    Raises:
+        UserError: a network cannot be built, or a dataset's images cannot be counted.
+    """
+    datasets = dict.fromkeys(cell[0] for cell in cells)
+    operations = {
+        (dataset, model, fold): work_of(config, model, images).flops
+        for dataset in datasets
+        for fold, images in count_images(config, ROOT / "data" / "raw", dataset).items()
+        for model in config.run.models
+    }
+    return sorted(cells, key=lambda cell: operations[cell[:3]], reverse=True)

@@ -1,0 +1,60 @@
+"""The stages and cells of a grid by DVC's names, and which of them would run."""
+
+from collections.abc import Iterable
+
+from stages.commands.dvc_project.workspace import changed_stages
+from stages.shared.settings.params import Cell, RunParams
+
+STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
+CELL_STAGES = STAGES[1:4]
+
+
+def cell_name(cell: Cell) -> str:
+    """Return the name of a cell: `handwriting-efficientnet_lite0-0-0`."""
+    return "-".join(map(str, cell))
+
+
+def stage_names(cell: Cell) -> list[str]:
+    """Return the names of the stages of one cell, in the order in which they run."""
+    return [f"{stage}@{cell_name(cell)}" for stage in CELL_STAGES]
+
+
+def open_stages(run: RunParams) -> set[str]:
+    """Return the names of the stages that would run, or come from the cache.
+
+    Raises:
+        UserError: DVC cannot say.
+    """
+    return following(changed_stages(), run)
+
+
+def all_stages(run: RunParams) -> set[str]:
+    """Return the names of all stages of a grid."""
+    return following([f"prepare@{dataset}" for dataset in run.datasets], run)
+
+
+def following(changed: Iterable[str], run: RunParams) -> set[str]:
+    """Add to changed stages all that depend on them."""
+    stale = set(changed)
+    for cell in run.cells():
+        before = f"prepare@{cell[0]}" in stale
+        for name in stage_names(cell):
+            before = before or name in stale
+            stale |= {name} if before else set()
+    return stale | ({"aggregate"} if stale else set())
+
+
+def open_cells(run: RunParams) -> list[Cell]:
+    """Return the cells of the grid of which a stage would run, or come from the cache.
+
+    Raises:
+        UserError: DVC cannot say.
+    """
+    stale = open_stages(run)
+    return [cell for cell in run.cells() if not stale.isdisjoint(stage_names(cell))]
+
+
+def count_stages(names: Iterable[str]) -> str:
+    """Return how many stages of each kind there are: `1 prepare, 4 finetune, ...`."""
+    kinds = [name.split("@")[0] for name in names]
+    return ", ".join(f"{kinds.count(stage)} {stage}" for stage in STAGES)

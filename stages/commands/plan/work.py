@@ -1,0 +1,181 @@
+"""What one network has to do on one fold: images, passes, operations, disk and memory, without decoding an image."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from torch import nn
+
+from stages.commands.config import Config
+from stages.commands.folds import DOWNLOADS, DatasetFolds, find_folds
+from stages.embed.params import EmbedParams
+from stages.embed.pooling import baseline_layers, pooled_layers
+from stages.embed.taps.find import find_taps
+from stages.embed.taps.trace import trace_forward
+from stages.finetune.params import schedule_length
+from stages.prepare.candidates import Splits
+from stages.prepare.params import DatasetParams
+from stages.shared.embeddings.embedding_writer import SAMPLES_PER_SHARD
+from stages.shared.networks.network import build_skeleton
+from stages.shared.settings.params import ALL
+
+BYTES = {"float32": 4, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many images a fold of a dataset has by split, and how many seen and unseen classes.
+
+    Attributes:
+        packed: images that are prepared for all folds together; 0 where that is not known.
+    """
+
+    train: int
+    test: int
+    unseen: int
+    classes: int
+    unseen_classes: int = 0
+    packed: int = field(default=0, compare=False)
+
+    @property
+    def prepared(self) -> int:
+        """Number of images that are prepared for all folds together, or at least for this one."""
+        return self.packed or self.train + self.test + self.unseen
+
+
+def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
+    """Count the images of the grid's folds of a dataset, as listing its files gives.
+
+    Of a dataset that is yet to be downloaded, what its entry asks for is counted, where that says enough.
+
+    Raises:
+        UserError: the dataset lacks a fold of the grid, or its images cannot be listed.
+    """
+    params = config.datasets[dataset]
+    asked = asked_for(params) if params.source in DOWNLOADS else None
+    plan = find_folds(config, raw, dataset, listed=asked is None)[1]
+    if plan is not None:
+        packed = len(plan.packed)
+        return {fold: replace(count_splits(plan.splits[fold]), packed=packed) for fold in config.run.folds}
+    assert asked is not None  # else the images were listed
+    return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in config.run.folds}
+
+
+def count_splits(splits: Splits) -> Images:
+    """Count the images of one fold."""
+    train, test, unseen = (len(splits[split]) for split in ("train", "test", "unseen"))
+    seen, others = (len({c.label for c in splits[split]}) for split in ("train", "unseen"))
+    return Images(train, test, unseen, seen, others)
+
+
+def asked_for(params: DatasetParams) -> Images | None:
+    """Count what an entry asks for of a source in `DOWNLOADS` in a numbered fold; None where only the files tell."""
+    classes, train, test = DOWNLOADS[params.source]
+    if params.all_unseen:
+        return Images(0, 0, count, 0, classes) if (count := classes * (params.unseen or train + test)) else None
+    folds = DatasetFolds.of_download(params)
+    images = Images(
+        train=params.train_total or folds.seen * (params.train or train),
+        test=params.test_total or folds.seen * (params.test or test),
+        unseen=folds.unseen * (params.unseen or train),
+        classes=folds.seen,
+        unseen_classes=folds.unseen,
+    )
+    return images if images.train and images.test and images.unseen else None
+
+
+def asked_for_all(params: DatasetParams, images: Images) -> Images:
+    """Count what an entry asks for in fold `all`, where the unseen classes of the other folds are seen.
+
+    Args:
+        params: the entry.
+        images: of the other folds.
+    """
+    classes = images.classes + images.unseen_classes
+    train = images.train if params.train_total else images.train * classes / images.classes
+    test = images.test if params.test_total else images.test * classes / images.classes
+    return Images(round(train), round(test), 0, classes)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one network has to do on one fold of a dataset, for one seed.
+
+    Attributes:
+        parameters: of the network with its head; of a frozen one, without.
+        trained: images that pass forward and backward.
+        tested: images that pass forward in finetune; passed: in tests and embedding together.
+        embedded: images of which every checkpoint's embedding is stored.
+        flops: floating-point operations of all passes (a backward pass counts as two forward passes).
+        checkpoints, embeddings: bytes on disk, embeddings before compression.
+        training_memory: bytes of weights, gradients and AdamW's two moments, without activations.
+        embed_memory: bytes of the weights and of the shards being written.
+        layers: number of layers that are embedded, without the raw pixels; middle_width: the median of their widths.
+        baselines: number of raw-pixel layers.
+    """
+
+    parameters: int
+    trained: int
+    tested: int
+    passed: int
+    embedded: int
+    flops: float
+    checkpoints: int
+    embeddings: int
+    training_memory: int
+    embed_memory: int
+    layers: int
+    middle_width: int
+    baselines: int
+
+
+def work_of(config: Config, model: str, images: Images) -> Work:
+    """Work out what one network has to do on one fold of a dataset, from its true layers and parameters.
+
+    Raises:
+        UserError: the network cannot be built.
+    """
+    entry, finetune, embed = config.models[model].network, config.finetune, config.embed
+    classes = 0 if entry.frozen else images.classes  # a frozen network has no head
+    network = build_skeleton(entry, max(1, classes))
+    taps = find_taps(network, entry, config.models[model].taps)
+    widths = sorted(layer.layer.width for layer in pooled_layers(taps, embed.pooling))
+    saved, steps = config.checkpoints(model), [] if entry.frozen else finetune.steps
+    if not entry.frozen:
+        schedule_length(finetune, images.train, epochs=entry.epochs)
+    trained = min(steps[-1] * finetune.batch_size, steps[-1] * images.train) if steps else 0
+    embedded, extra = sum(getattr(images, split) for split in embed.splits), last_step_images(embed, images)
+    tested = len(steps) * images.test
+    passed = tested + len(saved) * embedded + extra
+    state = network.body_state() if entry.frozen else network.module.state_dict()
+    weights = sum(t.numel() * t.element_size() for t in state.values())
+    parameters = sum(p.numel() for name, p in network.module.named_parameters() if name in state)
+    row = sum(widths) * BYTES[embed.dtype] + classes * 4
+    baselines = baseline_layers(embed.baseline_size)
+    pixels = sum(layer.width for layer in baselines) * BYTES[embed.dtype]
+    return Work(
+        parameters=parameters,
+        trained=trained,
+        tested=tested,
+        passed=passed,
+        embedded=embedded,
+        flops=forward_flops(network.module, entry.image_size) * (3 * trained + passed),
+        checkpoints=weights * len(saved),
+        embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
+        training_memory=4 * 4 * parameters if trained else 0,
+        embed_memory=weights + min(max(embedded, extra), SAMPLES_PER_SHARD) * row,
+        layers=len(widths),
+        middle_width=widths[len(widths) // 2],
+        baselines=len(baselines),
+    )
+
+
+def last_step_images(embed: EmbedParams, images: Images) -> int:
+    """Count the images that pass at the last checkpoint only; fewer do if some classes have less than is asked for."""
+    train = min(images.train, images.classes * embed.train_per_class)
+    test = min(images.test, images.classes * embed.corruptions.per_class)
+    return train + test * len(embed.corruptions.kinds) * len(embed.corruptions.severities)
+
+
+def forward_flops(module: nn.Module, size: int) -> float:
+    """Count the floating-point operations of one image's forward pass, two for a multiply-add."""
+    return 2.0 * trace_forward(module, size).operations[""]

@@ -1,0 +1,100 @@
+"""What DVC says of a workspace: changed stages, dvc.lock, settings of a new workspace, failures."""
+
+import os
+import sys
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from ruamel.yaml import YAML
+
+from stages.commands.dvc_project import workspace
+from stages.commands.dvc_project.workspace import (
+    changed_stages,
+    failed_stage,
+    prepared_outputs,
+    read_lock,
+    recorded_stages,
+    stage_params,
+    stage_path,
+    write_lock,
+)
+from stages.commands.project import ROOT
+from stages.shared.runtime.errors import UserError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+
+PIPELINE = """
+stages:
+  make:
+    matrix: {letter: [a, b, c]}
+    cmd: echo ${item.letter} > ${item.letter}.txt
+    params: ["${item.letter}"]
+    outs: ["${item.letter}.txt"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three stages of one matrix, of which each reads one parameter, run once."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(workspace, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)  # as a command does
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "params.yaml").write_text("a: 1\nb: 1\nc: {deep: [1, 2]}\n")
+    with chdir(tmp_path), Repo.init(no_scm=True) as repo:
+        repo.reproduce()
+    return tmp_path
+
+
+def dvc_status(project: Path) -> list[str]:
+    with Repo(str(project)) as repo:
+        return list(repo.status())
+
+
+def test_changed_stages_are_those_of_dvc_status(project: Path):
+    assert changed_stages() == dvc_status(project) == []
+    (project / "params.yaml").write_text("a: 1\nb: 2\nc: {deep: [1, 3]}\n")
+    assert changed_stages() == dvc_status(project) == ["make@b", "make@c"]
+    (project / "params.yaml").write_text("a: 1\nb: 1\nc: {deep: [1, 2]}\n")
+    assert changed_stages() == []
+
+
+def test_what_dvc_cannot_read_is_said(project: Path):
+    (project / "dvc.lock").write_text("schema: [")
+    with pytest.raises(UserError, match=r"DVC must be able to read .* put dvc\.yaml or dvc\.lock back"):
+        changed_stages()
+
+
+def test_stages_of_dvc_lock_are_listed(project: Path):
+    assert recorded_stages() == {"make@a", "make@b", "make@c"} == set(read_lock(project))
+    (project / "dvc.lock").unlink()
+    assert recorded_stages() == set()
+    assert read_lock(project) == {}
+
+
+def test_a_lock_is_read_as_it_was_written_and_one_that_was_cut_has_nothing(tmp_path: Path):
+    stages = {"finetune@d-m-0-1": {"cmd": "f", "outs": [{"path": "data/x", "md5": "0123"}]}}
+    write_lock(tmp_path, stages)
+    assert read_lock(tmp_path) == stages
+    assert YAML(typ="safe", pure=True).load(tmp_path / "dvc.lock")["schema"] == "2.0"
+    for cut in ("", "schema: '2.0'\nstages:\n  a: [", "schema: '2.0'\n"):
+        (tmp_path / "dvc.lock").write_text(cut)
+        assert read_lock(tmp_path) == {}
+
+
+def test_the_stage_that_failed_is_named():
+    assert failed_stage("ERROR: failed to reproduce 'embed@d-m-0-0': failed to run") == "embed@d-m-0-0"
+    assert failed_stage("Everything is up to date.") == ""
+
+
+def test_paths_and_parameters_are_those_of_dvc_yaml():
+    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+    path = stage_path("embed", "--out", dataset="d", model="m", fold="0", seed="3")
+    assert str(path.relative_to(ROOT)) in [
+        out.replace("${item.dataset}", "d").replace("${item.model}", "m").replace("${item.fold}", "0")
+        .replace("${item.seed}", "3") for out in stages["embed"]["outs"]
+    ]  # fmt: skip
+    assert prepared_outputs("d") == [out.replace("${item.dataset}", "d") for out in stages["prepare"]["outs"]]
+    assert stage_params("finetune") == stages["finetune"]["params"]

@@ -1,0 +1,79 @@
+"""Measuring is timed on some of the images and classes, and extended to all."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.commands.plan import calibrate_measure
+from stages.commands.plan.calibrate_measure import Measuring, time_measuring, write_layer
+from stages.commands.plan.work import Images
+from stages.measure.cell import Cell
+from stages.measure.jobs import Job, plan_jobs
+from stages.measure.run import limit_to_one_thread, score
+from stages.shared.embeddings.embedding_store import open_embeddings
+from tests.commands.edited import config
+
+
+def test_layers_are_written_with_a_share_of_the_classes_and_images(tmp_path: Path):
+    write_layer(tmp_path / "store", {"test": (900, 30), "unseen": (40, 2)}, 0.5, 7, [0, 5])
+    store = open_embeddings(tmp_path / "store")
+    assert [len(store.labels(split)) for split in ("test", "unseen")] == [450, 20]
+    assert len(np.unique(store.labels("test"))) == 15
+    assert np.unique(store.labels("unseen")).tolist() == ["unseen 0", "unseen 1"]
+
+
+def measured(images: Images, steps: list[int], allowed: float = 60.0) -> Measuring:
+    params = config({"measure.analyses": [], "measure.refits.metrics": []}).measure
+    return time_measuring(params, images, 8, steps, allowed, allowed)
+
+
+def test_seconds_of_jobs_add_up_over_steps_and_splits(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calibrate_measure, "seconds_of", lambda cell, job: 1.0)
+
+    def total(test: int, unseen: int, steps: list[int]) -> tuple[float, float]:
+        found = measured(Images(60, test, unseen, 3, 3), steps)
+        return found.layer, found.baseline
+
+    assert total(40, 60, [0, 5]) == (4, 2)  # one job per split and step
+    assert total(40, 0, [0, 5]) == (2, 1)
+    assert total(40, 60, [0, 1, 2, 3, 5]) == (10, 2)  # those between take what one of them takes
+
+
+@pytest.mark.parametrize("power", [1, 1.5, 2])
+def test_time_of_many_images_grows_by_the_power_by_which_it_grew(monkeypatch: pytest.MonkeyPatch, power: float):
+    timed = list[int]()
+
+    def seconds(cell: Cell, job: Job) -> float:
+        timed.append(len(cell.store.labels(job.split)))
+        return float(timed[-1] / 100) ** power
+
+    monkeypatch.setattr(calibrate_measure, "seconds_of", seconds)
+    found = measured(Images(60, 0, 2500, 3, 50), [0, 5], allowed=0.0)
+    assert max(timed) < 2500
+    assert found.layer == pytest.approx(2 * 25**power)
+    assert found.baseline == pytest.approx(25**power)
+
+
+def test_refits_take_one_without_each_class_and_one_of_each_half(monkeypatch: pytest.MonkeyPatch):
+    parts = {"shared": 0.5, "class": 2.0, "half": 3.0}
+    monkeypatch.setattr(calibrate_measure, "seconds_of", lambda cell, job: 0.0)
+    monkeypatch.setattr(
+        calibrate_measure, "time_refits", lambda cell, job: {(name, *job.refits): s for name, s in parts.items()}
+    )
+    params = config({"measure.analyses": [], "measure.refits.halves": 10}).measure
+    images = Images(60, 0, 100, 3, 8)
+    assert time_measuring(params, images, 8, [0], 0.0, 0.0).layer == 0.5 + 8 * 2 + 10 * 3
+    assert time_measuring(params, Images(60, 0, 100, 3, 3), 8, [0], 0.0, 0.0).layer == 0.5 + 10 * 3
+
+
+def test_pieces_of_the_real_code_add_up_to_all_that_is_asked_for(tmp_path: Path):
+    params = config({"measure.analyses": []}).measure
+    found = time_measuring(params, Images(60, 0, 200, 3, 5), 8, [0], 60.0, 60.0)
+    write_layer(tmp_path / "store", {"unseen": (200, 5)}, 1.0, 8, [0])
+    cell = Cell(open_embeddings(tmp_path / "store"), params)
+    (job,), began = plan_jobs(cell.store, params), time.process_time()
+    with limit_to_one_thread(params):
+        score(cell, job)
+    assert found.layer == pytest.approx(time.process_time() - began, rel=0.6)
