@@ -41,7 +41,7 @@ def main() -> None:
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
         attributes = dict(zip(("dataset", "model", "fold", "seed"), of, strict=True))
         attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
-        kept = KeptShards.claim(run, watch.cell, cell.embedder.accelerator, watch.say)
+        kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
         layers = cell.write(run.scratch(args.out), attributes, kept)
     count = len(cell.checkpoints)
     watch.done(

@@ -1,18 +1,16 @@
 """How a batch of packed images becomes every layer's embedding: input, one forward pass, transfer to memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from stages.embed.loading import load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
@@ -28,60 +26,45 @@ from stages.shared.runtime.errors import UserError
 from stages.shared.settings.seeding import child_seed
 
 
-class LayerEmbeddings:
-    """Pools every layer's output while the network runs; its hooks exist inside the `with` block only.
+@contextmanager
+def layer_embeddings(
+    network: Network, layers: Sequence[PooledLayer], *, logits: bool = True
+) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
+    """Pool every layer's output while the network runs; its hooks exist inside the `with` block only.
 
     Pooling happens inside the hook, on the device: no unpooled output outlives its module, and none is changed by an
     in-place activation before it is read. The hook returns nothing: the network computes what it would without it.
+
+    Yields:
+        A function that runs the network on a batch, (B, 3, H, W) float, normalized, and returns every layer's name with
+        its (B, D), in order, then `logits` with (B, K), if asked for; float32, on the device.
     """
+    pooled: dict[str, Tensor] = {}
+    by_path: dict[str, list[PooledLayer]] = {}
+    for layer in layers:
+        by_path.setdefault(layer.tap.path, []).append(layer)
 
-    def __init__(self, network: Network, layers: Sequence[PooledLayer], *, logits: bool = True) -> None:
-        self.network = network
-        self._by_path: dict[str, list[PooledLayer]] = {}
-        for layer in layers:
-            self._by_path.setdefault(layer.tap.path, []).append(layer)
-        self._names = [*(layer.layer.name for layer in layers), *([LOGITS] if logits else [])]
-        self._pooled: dict[str, Tensor] = {}
-        self._handles: list[RemovableHandle] = []
-
-    def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Run the network on one batch.
-
-        Args:
-            inputs: (B, 3, H, W) float, normalized.
-
-        Returns:
-            Every layer's name with its (B, D), in order, then `logits` with (B, K), if asked for; float32, on the
-            device.
-        """
-        self._pooled.clear()
-        self._pooled[LOGITS] = self.network.logits(inputs).float()
-        return {name: self._pooled[name] for name in self._names}
-
-    def __enter__(self) -> Self:
-        """Register one hook per module."""
-        for path in self._by_path:
-            self._handles.append(self.network.module.get_submodule(path).register_forward_hook(self._hook(path)))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Remove the hooks."""
-        while self._handles:
-            self._handles.pop().remove()
-
-    def _hook(self, path: str) -> Any:
+    def hook(path: str) -> Callable[[nn.Module, Any, Any], None]:
         def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-            for layer in self._by_path[path]:
-                tensor = output if layer.tap.item is None else output[layer.tap.item]
-                if layer.layer.name in self._pooled:
+            for layer in by_path[path]:
+                if layer.layer.name in pooled:
                     raise UserError(
                         f"module {path!r} must run once in a forward pass, runs again; choose another in `taps.layers`"
                     )
-                self._pooled[layer.layer.name] = pool(tensor, layer.tap, layer.pooling)
+                tensor = output if layer.tap.item is None else output[layer.tap.item]
+                pooled[layer.layer.name] = pool(tensor, layer.tap, layer.pooling)
 
         return keep
+
+    def embed(inputs: Tensor) -> dict[str, Tensor]:
+        pooled.clear()
+        pooled[LOGITS] = network.logits(inputs).float()
+        return {name: pooled[name] for name in [*(layer.layer.name for layer in layers), *([LOGITS] if logits else [])]}
+
+    with ExitStack() as hooks:
+        for path in by_path:
+            hooks.callback(network.module.get_submodule(path).register_forward_hook(hook(path)).remove)
+        yield embed
 
 
 EmbedBatch = Callable[[Rows, Pixels], dict[str, NDArray[np.float32]]]
@@ -139,7 +122,7 @@ class Embedder:
     @contextmanager
     def running(self) -> Iterator[EmbedBatch]:
         """Hook the layers; give the function that embeds a batch: rows and pixels -> {name: (B, D)}."""
-        with torch.inference_mode(), LayerEmbeddings(self.network, self.layers, logits=self.logits) as embed:
+        with torch.inference_mode(), layer_embeddings(self.network, self.layers, logits=self.logits) as embed:
 
             def embed_batch(rows: Rows, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
                 inputs = self.inputs(rows, pixels)

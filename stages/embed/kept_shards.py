@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from stages.shared.stage_run.stage_run import StageRun
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.networks.devices import computing
+from stages.shared.runtime.console import Stopwatch
 from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 
@@ -28,10 +29,10 @@ class KeptShards:
     rows: dict[str, dict[int, int]] = field(default_factory=dict)
 
     @classmethod
-    def claim(cls, run: StageRun, cell: str, accelerator: Accelerator, say: Callable[[str], None]) -> Self:
+    def claim(cls, run: StageRun, watch: Stopwatch, accelerator: Accelerator) -> Self:
         """Take over an earlier run's work if it is of the same cell, code, parameters, inputs and machine."""
-        facts = {"cell": cell, "machine": computing(accelerator)}
-        return cls(claim_work(run, facts, say), say)
+        facts = {"cell": watch.cell, "machine": computing(accelerator)}
+        return cls(claim_work(run, facts, watch.say), watch.say)
 
     def restore(self, total: int) -> None:
         """Read how far an earlier run was, of so many rows."""

@@ -38,13 +38,12 @@ def main() -> None:
         require_weights(network)
 
         # torch takes seconds to import: what is wrong above is said first
-        from stages.finetune.cell import Resume, run_cell
+        from stages.finetune.cell import run_cell
         from stages.shared.checkpoints.checkpoints import finish_checkpoints
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         seed = cell_seed(args.seed, args.fold)
-        resume = Resume(run, watch.cell, watch.say)
-        history = run_cell(images, network, params, length=length, seed=seed, weights=weights, resume=resume)
+        history = run_cell(images, network, params, length=length, seed=seed, weights=weights, run=run, watch=watch)
         finish_checkpoints(weights, (args.dataset, args.model, args.fold, args.seed))
         history.write(history_file, dataset=args.dataset, model=args.model, fold=args.fold, seed=args.seed)
     kept = len(params.kept(frozen=network.frozen))

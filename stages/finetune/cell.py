@@ -1,42 +1,18 @@
 """One cell of the grid: build its network, fine-tune it unless it is frozen, write its checkpoints."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-from accelerate import Accelerator
 
 from stages.shared.stage_run.stage_run import StageRun
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
-from stages.finetune.resume_points import ResumePoints, weights_hash
+from stages.finetune.resume_points import ResumePoints
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.images.image_store import PackedImages
-from stages.shared.networks.devices import choose_device, computing
+from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
-from stages.shared.stage_run.kept_work import claim_work
-
-
-@dataclass(frozen=True)
-class Resume:
-    """A run of a cell whose work is kept.
-
-    Attributes:
-        run: the stage's.
-        cell: its name.
-        say: prints one line.
-    """
-
-    run: StageRun
-    cell: str
-    say: Callable[[str], None]
-
-    def points(self, network: Network, accelerator: Accelerator, weights: Path) -> ResumePoints:
-        """Take over an earlier run's work if it is of the same cell, code, parameters, inputs, machine and weights."""
-        facts = {"cell": self.cell, "machine": computing(accelerator), "weights": weights_hash(network.module)}
-        return ResumePoints(claim_work(self.run, facts, self.say), weights, self.say)
+from stages.shared.runtime.console import Stopwatch
 
 
 def run_cell(
@@ -47,7 +23,8 @@ def run_cell(
     length: int,
     seed: int,
     weights: Path,
-    resume: Resume | None = None,
+    run: StageRun,
+    watch: Stopwatch,
 ) -> History:
     """Fine-tune one network and write its checkpoints; write a frozen one as it is, without a head.
 
@@ -58,7 +35,7 @@ def run_cell(
         length: of the learning-rate schedule, in optimizer steps.
         seed: root seed of the cell.
         weights: folder of the checkpoints; created.
-        resume: the run whose work is kept, and taken up where an earlier one was stopped; None: it is not kept.
+        run, watch: the stage's; its work is kept, and taken over from a run that was stopped.
 
     Returns:
         The rows of the training table.
@@ -77,7 +54,7 @@ def run_cell(
             write_checkpoint(weights, network.module.state_dict(), info)
 
     training = FineTuning(network, images.in_memory(), params, length, seed, choose_device())
-    points = resume.points(network, training.accelerator, weights) if resume else None
+    points = ResumePoints.claim(run, watch, network, training.accelerator, weights)
     return training.run(save, points)
 
 

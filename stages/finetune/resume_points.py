@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import xxhash
@@ -15,8 +15,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from stages.shared.stage_run.stage_run import StageRun
 from stages.finetune.history import History
-from stages.shared.stage_run.kept_work import KeptWork
+from stages.shared.networks.devices import computing
+from stages.shared.networks.network import Network
+from stages.shared.runtime.console import Stopwatch
+from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 EVERY_SECONDS = 30.0
 """Least time between two resume points that are not at checkpoints."""
@@ -129,6 +133,12 @@ class ResumePoints:
     say: Callable[[str], None]
     _cost: float = 0.0
     _last: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def claim(cls, run: StageRun, watch: Stopwatch, network: Network, accelerator: Accelerator, weights: Path) -> Self:
+        """Take over an earlier run's work if it is of the same cell, code, parameters, inputs, machine and weights."""
+        facts = {"cell": watch.cell, "machine": computing(accelerator), "weights": weights_hash(network.module)}
+        return cls(claim_work(run, facts, watch.say), weights, watch.say)
 
     def restore(self, state: TrainingState) -> int:
         """Bring a run to where an earlier one was kept.

@@ -4,7 +4,7 @@ Every draw has a seed of its own, derived from the dataset's seed and from what 
 limit takes a subset of what a larger one takes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -91,15 +91,10 @@ def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams
     folds: dict[str, Splits] = {}
     for fold, planned in plan.folds:
         splits = {split: [c for c in candidates if c.sample_id in kept] for split, candidates in planned.items()}
-        make = partial(_checked, splits, fold, params)
-        if made := make_fold(fold, params, plan.not_made, make):
-            folds[fold.name] = made
+        check = partial(check_sizes, splits, fold, all_unseen=params.all_unseen)
+        if checked := make_fold(fold, params, plan.not_made, check):
+            folds[fold.name] = checked
     return folds
-
-
-def _checked(splits: Splits, fold: Fold, params: DatasetParams) -> Splits:
-    check_sizes(splits, fold, all_unseen=params.all_unseen)
-    return splits
 
 
 def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: int, fold: Fold) -> Splits:
@@ -116,13 +111,12 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     """
     pools = _pools(candidates, params, fold, seed)
     drawn = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
-    splits = {split: sorted(drawn[split], key=_by_label) for split in drawn}
-    check_sizes(splits, fold, all_unseen=params.all_unseen)
-    return splits
+    splits = {split: sorted(images, key=_by_label) for split, images in drawn.items()}
+    return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
 
-def check_sizes(splits: Mapping[Split, Sequence[Candidate]], fold: Fold, *, all_unseen: bool = False) -> None:
-    """Check that every class of a fold has images enough for a score to be defined.
+def check_sizes(splits: Splits, fold: Fold, *, all_unseen: bool = False) -> Splits:
+    """Return the splits of a fold, if every class has images enough for a score to be defined.
 
     Args:
         splits: the fold's images.
@@ -146,6 +140,7 @@ def check_sizes(splits: Mapping[Split, Sequence[Candidate]], fold: Fold, *, all_
                     f"class {label!r} must have at least {least} {split} image(s), found "
                     f"{counts.get(label, 0)}; add images, change the limits, or leave the class out (`seen_classes`)"
                 )
+    return splits
 
 
 def small_classes(splits: Splits) -> dict[str, dict[str, int]]:

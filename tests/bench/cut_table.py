@@ -20,7 +20,7 @@ from torch import Tensor, fx, nn
 from torch.export import Dim
 
 from stages.commands.cut.export import EXAMPLES, prune, quiet, save_program, without_traces
-from stages.embed.embedder import LayerEmbeddings
+from stages.embed.embedder import layer_embeddings
 from stages.embed.params import TapsParams
 from stages.embed.pooling import PooledLayer, pooled_layers
 from stages.embed.taps.find import find_taps
@@ -43,7 +43,7 @@ class EveryLayer(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         network, layers = self._parts
-        with LayerEmbeddings(network, layers) as embed:
+        with layer_embeddings(network, layers) as embed:
             return tuple(embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1))).values())
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from stages.embed import cell, embedder
 from stages.embed.corruptions import corrupt
-from stages.embed.embedder import LayerEmbeddings
+from stages.embed.embedder import layer_embeddings
 from stages.embed.image_sets import sample_rows
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import pooled_layers
@@ -363,13 +363,13 @@ def test_hooks_change_nothing_and_are_removed_also_after_an_error():
     network = Network(tiny().eval(), MEAN, STD, False, ("head",), SIZE)
     inputs = torch.randn(2, 3, SIZE, SIZE)
     plain = network.logits(inputs)
-    with LayerEmbeddings(network, pooled_layers(TAPS, ["auto", "max"])) as embed:
+    with layer_embeddings(network, pooled_layers(TAPS, ["auto", "max"])) as embed:
         assert hooks(network.module) == 3
         found = embed(inputs)
     assert list(found) == ["stem", "stem@max", "stages.0", "stages.0@max", "head", "logits"]
     assert torch.equal(found["logits"], plain)
     assert hooks(network.module) == 0
-    with pytest.raises(RuntimeError), LayerEmbeddings(network, pooled_layers(TAPS, ["auto"])) as embed:
+    with pytest.raises(RuntimeError), layer_embeddings(network, pooled_layers(TAPS, ["auto"])) as embed:
         embed(torch.randn(2, 7, SIZE, SIZE))
     assert hooks(network.module) == 0
 
@@ -379,7 +379,7 @@ def test_a_module_that_runs_twice_is_no_layer():
     module.stages = nn.Sequential(module.act, nn.Conv2d(4, 6, 3))
     layers = pooled_layers([Tap("act", 0, "nchw", False, 0, 4, 112, 112)], ["auto"])
     with (
-        LayerEmbeddings(Network(module, MEAN, STD, False, ("head",), SIZE), layers) as embed,
+        layer_embeddings(Network(module, MEAN, STD, False, ("head",), SIZE), layers) as embed,
         pytest.raises(UserError, match="module 'act' must run once in a forward pass"),
     ):
         embed(torch.randn(1, 3, SIZE, SIZE))
@@ -401,7 +401,7 @@ def test_the_layers_tensor_is_taken_from_a_tuple():
     network = Network(Outer(), MEAN, STD, False, (), 4)
     layers = pooled_layers([Tap("pair", 0, "nchw", False, 0, 3, 0, 0, item=1)], ["auto"])
     inputs = torch.randn(2, 3, 4, 4)
-    with LayerEmbeddings(network, layers) as embed:
+    with layer_embeddings(network, layers) as embed:
         torch.testing.assert_close(embed(inputs)["pair"], inputs.mean((2, 3)) * 2)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.embed.embedder import LayerEmbeddings
+from stages.embed.embedder import layer_embeddings
 from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
@@ -48,7 +48,7 @@ class UpToLayer(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8, RGB -> (B, width) float32."""
         network, layer = self._parts
-        with LayerEmbeddings(network, [layer], logits=False) as embed:
+        with layer_embeddings(network, [layer], logits=False) as embed:
             return embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1)))[layer.layer.name]
 
 

@@ -148,8 +148,8 @@ def _check_words(source: HandwritingFile, raw: Path) -> None:
     if sha256 != source.words_sha256:
         raise UserError(
             f"{raw}/source.json: the words must have the SHA-256 {source.words_sha256[:12]}..., found "
-            f"{sha256[:12]}...; restore it (git checkout {raw}/source.json), or make a dataset of your own with its own "
-            "hash"
+            f"{sha256[:12]}...; restore it (git checkout {raw}/source.json), or make a dataset of your own with its "
+            "own hash"
         )
 
 

@@ -97,7 +97,7 @@ def require_torch_file(what: str, url: str) -> str:
     except OSError as error:
         raise UserError(f"{what} cannot be loaded: {explain_system_error(error) or error}") from error
     if not cached and (silence := _silence(server)):
-        raise UserError(_advice(what, _absent(silence)))
+        raise UserError(_advice(what, silence))
     return server
 
 
@@ -118,7 +118,7 @@ def require_weights(network: NetworkParams) -> None:
 
     cached = try_to_load_from_cache(network.name, "config.json", cache_dir=constants.HF_HUB_CACHE)
     if not isinstance(cached, str) and (silence := _silence()):
-        raise UserError(_advice(f"the hub's {network.name}", _absent(silence)))
+        raise UserError(_advice(f"the hub's {network.name}", silence))
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
@@ -140,7 +140,7 @@ def _failure(what: str, error: Exception, silence: str | None) -> str:
         fitting = "give the image_size and config that it was made for, or " if isinstance(first, RuntimeError) else ""
         words = without_advice(error).rstrip(".")
         return f"{what} cannot be loaded: {words}; {fitting}take other weights: {YOUR_OWN}"
-    return _advice(what, _absent(silence) if silence else without_advice(error))
+    return _advice(what, silence or without_advice(error))
 
 
 def _silence(url: str | None = None) -> str | None:
@@ -148,9 +148,9 @@ def _silence(url: str | None = None) -> str | None:
     from huggingface_hub import constants
 
     if url is None and constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
+        return "HF_HUB_OFFLINE is set, and the cache does not hold it"
     server = url or constants.ENDPOINT
-    return None if _answers(server) else f"{server} does not answer"
+    return None if _answers(server) else f"{server} does not answer, and the cache does not hold it"
 
 
 def _answers(url: str) -> bool:
@@ -159,10 +159,6 @@ def _answers(url: str) -> bool:
     except requests.RequestException:
         return False
     return True
-
-
-def _absent(silence: str) -> str:
-    return f"{silence}, and the cache does not hold it"
 
 
 def _advice(what: str, reason: str) -> str:

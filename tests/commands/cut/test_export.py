@@ -16,7 +16,7 @@ from stages.commands.cut import onnx_file
 from stages.commands.cut.export import export_layer, load_program, needed_nodes, save_program
 from stages.commands.cut.onnx_file import check_packages, load_onnx, save_onnx
 from stages.commands.project import ROOT
-from stages.embed.embedder import LayerEmbeddings
+from stages.embed.embedder import layer_embeddings
 from stages.embed.params import TapsParams
 from stages.embed.pooling import PooledLayer
 from stages.embed.taps.tap import Tap
@@ -59,7 +59,7 @@ def images(count: int) -> Tensor:
 
 def expected(network: Network, layer: PooledLayer, pixels: Tensor) -> Tensor:
     """What embed gives."""
-    with torch.inference_mode(), LayerEmbeddings(network, [layer], logits=False) as embed:
+    with torch.inference_mode(), layer_embeddings(network, [layer], logits=False) as embed:
         return embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1)))[layer.layer.name]
 
 
@@ -68,7 +68,7 @@ def needed(network: Network, layer: PooledLayer) -> set[str]:
     parameters = dict(network.module.named_parameters())
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    with LayerEmbeddings(network, [layer], logits=False) as embed:
+    with layer_embeddings(network, [layer], logits=False) as embed:
         embed(network.transform.evaluation(images(2).permute(0, 2, 3, 1)))[layer.layer.name].sum().backward()
     found = {name for name, parameter in parameters.items() if parameter.grad is not None}
     for parameter in parameters.values():

@@ -8,9 +8,8 @@ from torch import nn
 
 from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
-from stages.embed.taps.layout import find_layout, prefix_at
 from stages.embed.taps.patterns import expand
-from stages.embed.taps.tap import Tap
+from stages.embed.taps.tap import Tap, find_layout, prefix_at
 from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError

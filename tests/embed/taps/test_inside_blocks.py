@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.embed.embedder import LayerEmbeddings
+from stages.embed.embedder import layer_embeddings
 from stages.embed.params import TapsParams
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
@@ -138,7 +138,7 @@ def captured(network: Network, path: str) -> Tensor:
 
 
 def embedded(network: Network, taps: list[Tap], pooling: Any) -> list[Tensor]:
-    with LayerEmbeddings(network, pooled_layers(taps, [pooling]), logits=False) as embed, torch.inference_mode():
+    with layer_embeddings(network, pooled_layers(taps, [pooling]), logits=False) as embed, torch.inference_mode():
         return list(embed(images_of(network)).values())
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from stages.embed.embedder import LayerEmbeddings
+from stages.embed.embedder import layer_embeddings
 from stages.embed.params import Pooling, TapsParams
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.find import find_taps
@@ -121,7 +121,7 @@ def test_embeddings_of_the_paper_s_networks_are_its_hidden_states_pooled(
 ) -> None:
     expected = pooled(paper)
     layers = pooled_layers(paper.taps, [pooling])
-    with LayerEmbeddings(paper.network, layers) as embed, torch.inference_mode():
+    with layer_embeddings(paper.network, layers) as embed, torch.inference_mode():
         found = embed(paper.images)  # without output_hidden_states
     assert list(found) == [*(tap.path for tap in paper.taps), "logits"]
     assert len(expected) == paper.count
