@@ -90,7 +90,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, n_network
     last = all(each.best.step == 100 for each in facts.recommendations)
     assert ("At step 100: (i) " in text) == (not last)
 
-    said = markdown(summary, facts, None)
+    said = markdown(summary, facts, [])
     assert f"- d, {network}: take features from layer 2 of 5 (`b`, NMI {value}) at step {step}" in said
     card = next(card for card in make_cards(facts.recommendations, summary, scores) if card.model == network)
     assert card.answer == f"Layer 2 of 5 (b), step {step}"

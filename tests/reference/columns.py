@@ -45,9 +45,8 @@ def column_table(columns: Mapping[str, str], own: Descriptions, *shared: Descrip
 def record_table(model: type[BaseModel]) -> str:
     """Tabulate the fields of a JSON object."""
     meanings = of_class(model)
-    fields = [*model.model_fields, *model.model_computed_fields]
-    rows = {group_of(name, meanings): None for name in fields}
-    check_described(meanings, fields)
+    rows = {group_of(name, meanings): None for name in model.model_fields}
+    check_described(meanings, model.model_fields)
     return table(("field", "meaning"), [(", ".join(map(code, names)), meanings[", ".join(names)]) for names in rows])
 
 

@@ -10,7 +10,6 @@ from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import schema
 from stages.aggregate.recommend.regret import RegretSummary, summarize_regrets
-from stages.aggregate.render.json_files import RecommendationEntry
 from stages.aggregate.render.summary import regret_section
 from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
 from stages.embed.params import EmbedParams, TapsParams
@@ -76,7 +75,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
 }
 RECORDS = {
-    "recommendation.json": RecommendationEntry,
+    "recommendation.json": schema.Recommendation,
     "layers of recommendation.json": schema.LayerRecord,
     "best of recommendation.json": schema.CandidateRecord,
     "scopes of recommendation.json": schema.ScopeRecord,

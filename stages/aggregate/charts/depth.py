@@ -31,7 +31,9 @@ LOOKS = {"unseen": Look(UNSEEN), "seen": Look(SEEN, "square")}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
 MAX_LABELS, TILTED = 26, 16
-"""Layers labelled on an axis; of more, every second, third, ... one. Of more than `TILTED`, labels stand upright."""
+"""Layers labelled on an axis; of more, every second, third, ... one. Of more than `TILTED`, labels stand upright, and
+dots are small."""
+DRAWN = ("split", "value", "low", "high", "tied")
 TIED, WORSE, BEST = "ties with the best", "worse than the best", "best layer"
 
 
@@ -53,7 +55,7 @@ class Panel:
     subtitle: str
 
 
-def depth_layers(names: str, angle: float = 0) -> list[Spec]:
+def depth_layers(names: str, angle: float = 0, dots: float = 26) -> list[Spec]:
     """Draw one score of one network against depth, on both splits.
 
     Data sets: points (split, x, value, low, high, tip, and whether it is tied, or the best); folds (fold, split, x,
@@ -62,6 +64,7 @@ def depth_layers(names: str, angle: float = 0) -> list[Spec]:
     Args:
         names: an expression: the names of the layers.
         angle: of these.
+        dots: their size.
     """
     encoded, x, on = encode_looks("split", LOOKS), layer_axis(names, angle), "datum.split == split"
     line = {"x": x, "y": Y, "color": encoded["color"]}
@@ -73,7 +76,7 @@ def depth_layers(names: str, angle: float = 0) -> list[Spec]:
         layer("folds", {"type": "line", "strokeWidth": 0.7, "opacity": 0.45}, line | {"detail": {"field": "fold"}}),
         *level_layers({"color": encoded["color"]}),
         layer("points", {"type": "line"}, line | standing),
-        layer("points", {"type": "point", "size": 26, "opacity": 1}, line | dot),
+        layer("points", {"type": "point", "size": dots, "strokeWidth": dots**0.5 / 3, "opacity": 1}, line | dot),
         layer("points", {"type": "point", "size": 110, "strokeWidth": 1.4, "opacity": 1}, line, f"{on} && datum.best"),
     ]
 
@@ -90,12 +93,12 @@ def depth_figure(panels: Sequence[Panel], words: Words) -> Spec:
         names = [f"{n} {name}" if lowest else str(n) for n, name in enumerate(short_names(layers, 16), 1)]
         names = [name if n % stride == 0 else "" for n, name in enumerate(names)]
         rows = [
-            {name: row[name] for name in ("split", "value", "low", "high", "tied")}
-            | {"x": row["depth"], "best": row["depth"] == one.best}
-            for row in records(points.sort_values("depth"))
+            {name: row[name] for name in DRAWN} | {"x": row["depth"], "best": row["depth"] == one.best}
+            for row in records(points.sort_values("depth"), [*DRAWN, "depth"])
         ]
         levels: list[Spec] = [{"split": split, "kind": kind, "value": v} for (split, kind), v in one.levels.items()]
-        drawn = depth_layers(str(names), (-45 if len(layers) <= TILTED else -90) if lowest else 0)
+        deep = len(layers) > TILTED
+        drawn = depth_layers(str(names), (-90 if deep else -45) if lowest else 0, 10 if deep else 26)
         for part in drawn if _spans_much([*rows, *levels]) else []:
             part["encoding"]["y"] = part["encoding"]["y"] | {"scale": {"type": "log", "nice": False}}
         head = heading(i, len(panels), one.title, one.subtitle, UNSEEN)

@@ -48,8 +48,9 @@ class Words:
     caption: str
 
 
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Rows as JSON has them: None for a missing value."""
+    rows = table[list(columns)]
     return rows.astype(object).where(rows.notna(), None).to_dict("records")  # type: ignore[return-value]
 
 
@@ -121,13 +122,17 @@ def _legend(entries: Sequence[Entry], columns: int, axis: float) -> Spec:
             place = {"x": {"value": x if ends else x + 11}, "y": {"value": y - 4 if "y2" in ends else y}}
             layers.append({"data": ONE, "mark": mark, "encoding": place | ends})
         layers.append(_text(words, x + 28, y, baseline="middle"))
-    return {"width": WIDTH - 2 * EDGE - axis, "height": math.ceil(len(entries) / columns) * LEADING, "layer": layers}
+    return {
+        "width": inner_width(1) + AXIS - axis,
+        "height": math.ceil(len(entries) / columns) * LEADING,
+        "layer": layers,
+    }
 
 
 def _caption(words: str, axis: float) -> Spec:
     lines, leading = _fill(words, SMALL * PLAIN), SMALL * 1.25
     text = _text(lines, -axis, 0, baseline="top", lineHeight=leading, fontSize=SMALL, color=SOFT)
-    return text | {"width": WIDTH - 2 * EDGE - axis, "height": len(lines) * leading}
+    return text | {"width": inner_width(1) + AXIS - axis, "height": len(lines) * leading}
 
 
 def _text(words: str | list[str], x: float, y: float, **look: Any) -> Spec:

@@ -24,6 +24,7 @@ from stages.aggregate.charts.theme import (
 )  # fmt: skip
 from stages.aggregate.words.formatting import short_names
 
+DRAWN = ("value", "low", "high", "tied")
 APART = 0.006
 """How far apart networks stand sideways, as a share of the axis, so that their bars do not hide each other."""
 
@@ -105,7 +106,8 @@ def overview_figure(
         own = banded[banded["model"] == network.model].sort_values("depth")
         shift = APART * span * (i - (len(networks) - 1) / 2)
         rows += [
-            _point(row, network, (row["depth"] if same else row["relative_depth"]) + shift) for row in records(own)
+            _point(row, network, (row["depth"] if same else row["relative_depth"]) + shift)
+            for row in records(own, [*DRAWN, "depth", "relative_depth"])
         ]
         if network in shown and network.best != network.last:
             values, place = own.set_index("depth")["value"], span * (1.04 + 0.02 * shown.index(network))
@@ -122,9 +124,7 @@ def overview_figure(
 def _point(row: Mapping[str, Any], network: NetworkLine, x: float) -> dict[str, Any]:
     """One layer of a network."""
     place = {"network": network.model, "x": x, "best": row["depth"] == network.best, "aside": network.aside}
-    return (
-        {name: row[name] for name in ("value", "low", "high", "tied")} | place | {"last": row["depth"] == network.last}
-    )
+    return {name: row[name] for name in DRAWN} | place | {"last": row["depth"] == network.last}
 
 
 def _names(points: pd.DataFrame) -> list[str]:

@@ -89,9 +89,9 @@ def _points(rows: pd.DataFrame, head: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """One panel's points: clean once, then every severity."""
     first = int(rows["depth"].min())
     for part, table in (("pixels", rows[rows["depth"] == -1]), ("layers", rows[rows["depth"] >= 0]), ("head", head)):
-        for row in records(table.drop_duplicates(["layer", "depth"])):
+        for row in records(table.drop_duplicates(["layer", "depth"]), ["depth", "clean"]):
             yield {"line": CLEAN, "part": part, "x": _place(row, part, rows) - first, "value": row["clean"]}
-        for row in records(table):
+        for row in records(table, ["depth", "severity", "value"]):
             line = f"severity {row['severity']}"
             yield {"line": line, "part": part, "x": _place(row, part, rows) - first, "value": row["value"]}
 

@@ -91,7 +91,7 @@ def _points(own: pd.DataFrame) -> list[Spec]:
     return [
         {"line": LINES[name][0], "step": row["step"], "value": row[name]} | _ends(row[name], row[f"{name}_sd"], name)
         for name in columns
-        for row in records(own)
+        for row in records(own, ["step", name, f"{name}_sd"])
         if row[name] is not None
     ]
 

@@ -30,7 +30,7 @@ from stages.aggregate.inference.layer_comparison import best_against, best_of_tw
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.per_image_scores import ByFold
 from stages.aggregate.inference.refits import MIN_FOLDS, Refits, infer, over_classes, over_images
-from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.shared.embeddings.split_names import UNSEEN
 
 Infer = Callable[..., Inference | None]
@@ -98,12 +98,6 @@ def collect_findings(
             )
         )
     return findings
-
-
-def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
-    """Rows of summary.csv of the main score and pooling on single folds; none where there is one fold alone."""
-    curves = {(row.dataset, row.model, row.pooling, row.metric) for row in summary if row.main and row.n_folds > 1}
-    return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
 
 
 def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:

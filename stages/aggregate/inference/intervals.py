@@ -117,7 +117,7 @@ def point_keys(points: pd.DataFrame) -> list[Key]:
 def _columns(refits: Refits, metric: str, better: Better) -> Iterator[tuple[str, Any]]:
     for scope, layers in infer_layers(refits, metric, better).items():
         names, lead = COLUMNS_OF[scope], layers.lead
-        columns = {names.low: layers.low, names.high: layers.high, names.tied: layers.tied}
+        columns: dict[str, Any] = {names.low: layers.low, names.high: layers.high, names.tied: layers.tied}
         columns |= {names.lead_at_least: lead.low, names.lead_at_most: lead.high} if lead else {}
         yield from ((name, value) for name, value in columns.items() if value is not None)
     lead_value = lead_over_last(refits, better)

@@ -4,37 +4,24 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter, computed_field
-
+from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.tables.metrics_json import write_metrics
+from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import STATUSES, finding_texts, outcome_note
 
 
-class RecommendationEntry(Recommendation):
-    """A recommendation with its sentences.
-
-    Attributes:
-        recommended: `best`; `null` where no layer is of use.
-        reason: why nothing is recommended; `null` where something is.
-        caveat: what makes it doubtful, or `null`.
-        notes: what is missing, a sentence each.
-    """
-
-    recommended = computed_field(Recommendation.recommended)
-    reason = computed_field(property(words.reason))
-    caveat = computed_field(property(words.caveat))
-    notes = computed_field(property(words.notes))
-
-
-ENTRIES = TypeAdapter(list[RecommendationEntry])
-
-
 def recommendations_json(recommendations: Sequence[Recommendation]) -> str:
     """Write recommendation.json: strict JSON, the same text for the same recommendations."""
-    entries = [RecommendationEntry(**dict(found)) for found in recommendations]
-    return ENTRIES.dump_json(entries, indent=2).decode()
+    entries = [
+        found.model_dump(mode="json")
+        | {"recommended": found.recommended and found.recommended.model_dump(mode="json")}
+        | {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
+        for found in recommendations
+    ]
+    return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def findings_json(datasets: Sequence[DatasetFindings]) -> str:
@@ -56,7 +43,12 @@ def findings_json(datasets: Sequence[DatasetFindings]) -> str:
     return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def write_json(path: Path, text: str) -> None:
-    """Write one of these files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{text}\n", encoding="utf-8")
+def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> None:
+    """Write facts.json, and what programs of users read: findings.json, recommendation.json and metrics.json."""
+    write_facts(out, facts)
+    write_metrics(out / "metrics.json", summary)
+    for name, text in (
+        ("findings.json", findings_json(facts.findings)),
+        ("recommendation.json", recommendations_json(facts.recommendations)),
+    ):
+        (out / name).write_text(f"{text}\n", encoding="utf-8")

@@ -8,15 +8,14 @@ from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
-from stages.aggregate.findings.collect import single_folds
 from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommend.criteria import CRITERIA
-from stages.aggregate.recommend.regret import MeanRegret, RegretSummary
-from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.recommend.regret import MeanRegret, RegretSummary, summarize_regrets
+from stages.aggregate.tables.regret import RegretRow
+from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words.findings import Finding, finding_texts
 from stages.aggregate.words.formatting import MISSING, decimals, estimate, interval, number, place
 from stages.aggregate.words.recommendation import recommendation_sentences
-from stages.aggregate.words.regret import KINDS, criterion_words, explain_regrets
+from stages.aggregate.words.regret import criterion_words, explain_regrets, kind_words
 from stages.aggregate.words.scopes import SHORT, score_interval
 from stages.aggregate.words.summary import explain, scope_of
 
@@ -57,18 +56,20 @@ class Table:
         return tabulate(self.cells, self.header, tablefmt=form, colalign=self.aligned, disable_numparse=True)
 
 
-def markdown(rows: Sequence[SummaryRow], facts: Facts, regret: RegretSummary | None) -> str:
+def markdown(rows: Sequence[SummaryRow], facts: Facts, regrets: Sequence[RegretRow]) -> str:
     """Recommendations, findings, what choosing a layer costs, and the summary, as Markdown.
 
     Args:
         rows: of the summary.
         facts: the recommendations and findings.
-        regret: what choosing a layer costs; None where that is not known.
+        regrets: of regret.csv; those of networks without a recommendation do not count.
     """
     parts = [f"# Which layer separates unseen classes best?\n\n{scope_of(rows)}\n"]
     sentences = map(recommendation_sentences, facts.recommendations)
     parts.append("\n".join(["## Recommendations\n", *(f"- {text}" for text in sentences), ""]))
     parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
+    recommended = [each for each in facts.recommendations if each.recommended is not None and each.regret]
+    regret = summarize_regrets(regrets, [(each.dataset, each.model) for each in recommended])
     parts += [f"## What choosing a layer costs\n\n{regret_section(regret)}\n"] if regret else []
     parts.append("\n".join(["## How to read the tables\n", *(f"- {text}" for text in explain(rows)), ""]))
     for dataset, tables in tables_by_dataset(rows, "`{}`"):
@@ -99,7 +100,7 @@ def regret_section(regret: RegretSummary) -> str:
     rows = [
         [
             criterion_words(each.criterion),
-            KINDS[CRITERIA[each.criterion].kind],
+            kind_words(each.criterion),
             *(decimals(each.by_dataset[name]) if name in each.by_dataset else MISSING for name in regret.datasets),
             _mean(each.overall),
             _mean(each.beyond_reference, sign=True) if each.beyond_reference else MISSING,

@@ -3,17 +3,15 @@
 from pathlib import Path
 
 from stages.aggregate.charts.draw import Drawn, draw_figures
-from stages.aggregate.facts import write_facts
-from stages.aggregate.recommend.regret import summarize_regrets
-from stages.aggregate.render.json_files import findings_json, recommendations_json, write_json
+from stages.aggregate.render.json_files import write_json_files
+from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.images import NO_PICTURES, Pictures
-from stages.aggregate.render.page.page import Study, write_page
+from stages.aggregate.render.page.page import write_page
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown
 from stages.aggregate.result_files import finish_results
 from stages.aggregate.results import Results
 from stages.aggregate.tables.all_tables import write_tables
-from stages.aggregate.tables.metrics_json import write_metrics
 from stages.aggregate.words.summary import closing_note
 from stages.shared.tables.metric_table import write_records
 
@@ -32,13 +30,8 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
     """
     write_records(out / "layers.csv", results.layers)
     write_tables(out, results.tables)
-    write_facts(out, results.facts)
-    write_json(out / "findings.json", findings_json(results.facts.findings))
-    write_json(out / "recommendation.json", recommendations_json(results.facts.recommendations))
-    write_metrics(out / "metrics.json", results.summary)
-    recommended = [found for found in results.facts.recommendations if found.recommended is not None and found.regret]
-    regret = summarize_regrets(results.regrets, [(found.dataset, found.model) for found in recommended])
-    (out / "summary.md").write_text(markdown(results.summary, results.facts, regret), encoding="utf-8")
+    write_json_files(out, results.facts, results.summary)
+    (out / "summary.md").write_text(markdown(results.summary, results.facts, results.regrets), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary), encoding="utf-8")
     drawn = Drawn(results.scores, results.summary, results.facts.findings, results.tables, run.models)
     n_figures = draw_figures(out, drawn)

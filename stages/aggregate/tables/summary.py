@@ -221,6 +221,12 @@ def read_summary(path: Path) -> list[SummaryRow]:
     return list(_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate")))
 
 
+def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
+    """Rows of summary.csv of the main score and pooling on single folds; none where there is one fold alone."""
+    curves = {(row.dataset, row.model, row.pooling, row.metric) for row in summary if row.main and row.n_folds > 1}
+    return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
+
+
 def _rows(table: pd.DataFrame) -> Iterator[SummaryRow]:
     for record in table[list(SUMMARY_COLUMNS)].to_dict("records"):
         yield SummaryRow(**{str(name): value for name, value in record.items() if pd.notna(value) and value != ""})

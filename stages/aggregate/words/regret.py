@@ -33,6 +33,11 @@ def criterion_words(criterion: str) -> str:
     return f"{metric_name(score)} {rule}" if rule == "nearest to 1" else f"{rule} {metric_name(score)}"
 
 
+def kind_words(criterion: str) -> str:
+    """What a criterion is, in tables."""
+    return KINDS[CRITERIA[criterion].kind]
+
+
 def explain_regrets(summary: RegretSummary) -> str:
     """Explain the table of regrets over datasets and networks, in Markdown."""
     n = summary.n_pairs

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.curves import average
-from stages.aggregate.findings.collect import collect_findings, single_folds
+from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.layer_comparison import best_of_two
@@ -16,7 +16,7 @@ from stages.aggregate.inference.other_classes import FoldScores, class_inference
 from stages.aggregate.inference.per_image_scores import ImageScores
 from stages.aggregate.inference.refits import Refits
 from stages.aggregate.tables.steps import steps_table
-from stages.aggregate.tables.summary import summarize
+from stages.aggregate.tables.summary import single_folds, summarize
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD
 from tests.aggregate.inference.refit_frames import as_frames, random_refits

@@ -14,7 +14,7 @@ from tests.aggregate.recommended import recommendation
 def document(rows):
     """summary.md of these rows, and of what follows from them."""
     main = [row for row in rows if row.main]
-    return markdown(rows, Facts([recommendation(model=row.model) for row in main], [evidence(*main)]), None)
+    return markdown(rows, Facts([recommendation(model=row.model) for row in main], [evidence(*main)]), [])
 
 
 def table(text, heading):

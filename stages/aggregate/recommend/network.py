@@ -1,0 +1,215 @@
+"""The recommendation for one network: its best candidate, what ties with it, and how sure that is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.curves import MEAN, Scores, best_index
+from stages.aggregate.findings.status import change_status
+from stages.aggregate.inference.intervals import LayerInference, infer_layers, lead_over_last
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two
+from stages.aggregate.inference.refits import infer
+from stages.aggregate.metric_info import Scope
+from stages.aggregate.recommend.candidates import Candidates
+from stages.aggregate.recommend.criteria import CRITERIA, LABEL_FREE, best_candidate
+from stages.aggregate.recommend.schema import (
+    Baseline,
+    CandidateRecord,
+    CheckpointRecord,
+    FineTuningRecord,
+    LayerRecord,
+    Missing,
+    Recommendation,
+    RegretRecord,
+    ScopeRecord,
+)
+from stages.aggregate.recommend.uses import layers_by_use
+from stages.aggregate.tables.regret import RegretRow
+from stages.shared.embeddings.split_names import SEEN
+
+
+def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[RegretRow]) -> Recommendation:
+    """Recommend a layer and a checkpoint of one network.
+
+    Args:
+        network: what can be chosen.
+        scores: means over seeds and folds.
+        regrets: the rows of regret.csv.
+    """
+    row, chosen = network.row, best_candidate(network.means)
+    assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
+    step, layer = chosen
+    unbeaten = row.unbeaten_by(network.sign * float(network.means[step, layer]))
+    refits = network.refits[step]
+    layers = infer_layers(refits.take(network.keys), row.metric, network.better) if refits else {}
+    scope, tied = next(((scope, each.tied) for scope, each in layers.items()), (None, None))
+    shortlist = [] if tied is None else [_layer(network, step, int(index)) for index in np.flatnonzero(tied)]
+    if len(network.keys) == 1 and layers:
+        shortlist = [_layer(network, step, 0)]
+    best = _best(network, step, layer, layers, _accuracy(scores, network, network.steps[step]))
+    return Recommendation(
+        dataset=row.dataset,
+        model=row.model,
+        metric=row.metric,
+        better=network.better,
+        n_folds=row.n_folds,
+        n_seeds=row.n_seeds,
+        n_classes=network.n_classes,
+        n_images=network.n_images,
+        candidate_steps=list(network.steps),
+        last_step=row.step,
+        last_depth=row.last_depth,
+        best=best,
+        unbeaten=unbeaten and Baseline(name=unbeaten[0], value=unbeaten[1]),
+        doubtful=unbeaten is None and _is_doubtful(network, step),
+        shortlist=[] if unbeaten else shortlist,
+        shortlist_scope=None if unbeaten else scope,
+        uses=layers_by_use(network, best, scores),
+        pixels=row.baseline,
+        chance=row.chance,
+        checkpoints=_compare_checkpoints(network, scores),
+        fine_tuning=_fine_tuning(network),
+        regret=_regrets(network, regrets),
+        missing=_missing(network),
+        unmeasured=[score for score in LABEL_FREE if network.halves is not None and score not in network.label_free],
+    )
+
+
+def _layer(network: Candidates, step: int, layer: int) -> LayerRecord:
+    point = network.points.iloc[layer]
+    parameters, parameters_share = _cost(network, "parameters", layer)
+    operations, operations_share = _cost(network, "operations", layer)
+    return LayerRecord(
+        layer=str(point["layer"]),
+        depth=int(point["depth"]),
+        pooling=str(point["embedding"]),
+        step=network.steps[step],
+        value=network.sign * float(network.means[step, layer]),
+        parameters=parameters,
+        parameters_share=parameters_share,
+        operations=operations,
+        operations_share=operations_share,
+    )
+
+
+def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float | None]:
+    """What stands up to a layer, and its share of what stands up to the last; (None, None) where that is not known."""
+    values = network.points[what].fillna(0)
+    own, whole = int(values.iloc[layer]), int(values.iloc[-1])
+    return (own, own / whole) if whole else (None, None)
+
+
+def _best(
+    network: Candidates, step: int, layer: int, layers: dict[Scope, LayerInference], accuracy: float | None
+) -> CandidateRecord:
+    refits, last_value = network.refits[step], network.sign * float(network.means[step, -1])
+    scopes = {
+        scope: ScopeRecord(
+            low=None if each.low is None else float(each.low[layer]),
+            high=None if each.high is None else float(each.high[layer]),
+            lead_at_least=each.lead and each.lead.low,
+            lead_at_most=each.lead and each.lead.high,
+        )
+        for scope, each in layers.items()
+    }
+    return CandidateRecord(
+        **dict(_layer(network, step, layer)),
+        last_value=last_value if np.isfinite(last_value) else None,
+        accuracy=accuracy,
+        lead=lead_over_last(refits.take(network.keys), network.better) if refits else None,
+        classes=scopes.get("classes"),
+        images=scopes.get("images"),
+    )
+
+
+def _is_doubtful(network: Candidates, step: int) -> bool:
+    """Whether it is not shown that a layer beats raw pixels at a checkpoint, where a bound is known."""
+    refits = network.refits[step]
+    if refits is None or network.pixels is None or network.row.baseline is None:
+        return False
+    for inference in infer(refits.take([*network.keys, network.pixels])).values():
+        lead = best_against(inference, better=network.better)
+        if lead is not None:
+            return lead.low <= 0
+    return False
+
+
+def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
+    """Compare the best layer of the best later checkpoint with the best one of step 0; None where not known."""
+    best = best_candidate(network.means[1:]) if network.steps[0] == 0 and len(network.steps) > 1 else None
+    if best is None:
+        return None
+    later, first = network.refits[1 + best[0]], network.refits[0]
+    if later is None or first is None:
+        return None
+    for scope, inference in infer(later.take(network.keys), first.take(network.keys)).items():
+        change = best_of_two(inference, len(network.keys), better=network.better)
+        status = change_status(change)
+        if change is not None and status is not None:
+            low, high = change.interval()
+            step = network.steps[1 + best[0]]
+            return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
+    return None
+
+
+def _compare_checkpoints(network: Candidates, scores: Scores) -> list[CheckpointRecord]:
+    """Sum up every candidate checkpoint that has a best layer."""
+    curves, records = _of_network(scores.curves, network), []
+    probe = curves[curves["main"] & (curves["metric"] == "probe_accuracy") & (curves["split"] == SEEN)]
+    for step, gains in zip(network.steps, network.means, strict=True):
+        best = best_index(gains, "higher")
+        if best is None:
+            continue
+        probed = probe.loc[probe["step"] == step].set_index("layer")["value"].dropna()
+        records.append(
+            CheckpointRecord(
+                step=step,
+                layer=str(network.points["layer"].iloc[best]),
+                depth=int(network.points["depth"].iloc[best]),
+                value=network.sign * float(gains[best]),
+                accuracy=_accuracy(scores, network, step),
+                probe_accuracy=float(probed.max()) if len(probed) else None,
+                probe_layer=str(probed.idxmax()) if len(probed) else None,
+            )
+        )
+    return records
+
+
+def _accuracy(scores: Scores, network: Candidates, step: int) -> float | None:
+    rows = _of_network(scores.accuracy, network)
+    head = rows.loc[rows["step"] == step, "value"].dropna()
+    return float(head.iloc[0]) if len(head) else None
+
+
+def _of_network(table: pd.DataFrame, network: Candidates) -> pd.DataFrame:
+    row = network.row
+    return table[(table["dataset"] == row.dataset) & (table["model"] == row.model) & (table["fold"] == MEAN)]
+
+
+def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecord]:
+    """Mean regrets over folds, in the order of `CRITERIA`."""
+    name = (network.row.dataset, network.row.model)
+    means = {
+        (row.criterion, row.candidates): row.regret
+        for row in rows
+        if row.fold == MEAN and (row.dataset, row.model) == name
+    }
+    return [
+        RegretRecord(
+            criterion=criterion,
+            layers=means[criterion, "layers"],
+            layers_and_checkpoints=means[criterion, "layers_and_checkpoints"],
+        )
+        for criterion in CRITERIA
+        if (criterion, "layers") in means
+    ]
+
+
+def _missing(network: Candidates) -> list[Missing]:
+    missing = {
+        Missing.HALVES: network.halves is None,
+        Missing.OTHER_FOLDS: network.halves is not None and network.row.n_folds == 1,
+        Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
+    }
+    return [what for what, is_missing in missing.items() if is_missing]
