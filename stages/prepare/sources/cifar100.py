@@ -4,8 +4,6 @@ Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 20
 `train/<class>/<file>.png`.
 """
 
-import pickle
-import tarfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,19 +19,13 @@ from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder, download, verified
 from stages.prepare.limits import Resources
 from stages.prepare.params import Cifar100Params
-from stages.prepare.raw_files import open_raw
+from stages.prepare.pickled_arrays import PickledArray, read_pickle
+from stages.prepare.raw_files import RawFiles, open_archive, open_raw
 from stages.prepare.source_file import HttpsUrl, Sha256, SourceFile, has_only_source_file, read_source_file
 from stages.shared.runtime.errors import UserError
 
 SIDE = 32  # pixels
 FOLDER = "cifar-100-python"
-ARRAY_NAMES = {
-    *(("numpy", "ndarray"), ("numpy", "dtype")),
-    *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
-    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
-}
-"""What an array is pickled with, by module and name."""
-
 SPLITS: tuple[Split, ...] = ("train", "test")
 
 
@@ -61,43 +53,63 @@ def list_cifar100(raw: Path, params: Cifar100Params, seed: int, resources: Resou
         archive = cache_folder() / f"{FOLDER}.tar.gz"
         advice = f"download {source.url} elsewhere and put it at {own}"
         download(source.url, archive, sha256=source.sha256, size=source.size, advice=advice)
-    return Listing(list(read_batches(archive)))
+    return Listing(list(read_batches(archive, resources)))
 
 
-def read_batches(archive: Path) -> Iterator[Candidate]:
-    """Read the authors' archive, whose checksum was verified; of its pickles, lists and arrays alone.
+def read_batches(archive: Path, resources: Resources) -> Iterator[Candidate]:
+    """Read the authors' archive; whoever gives it may also give the `source.json` that its checksum is held to.
 
     Yields:
         One candidate per image, train before test.
+
+    Raises:
+        UserError: it is damaged, exceeds a limit, or holds something else than the authors' lists and arrays.
     """
-    with tarfile.open(archive) as tar:
-        names = _unpickle(tar, "meta")["fine_label_names"]
-        for split in SPLITS:
-            batch = _unpickle(tar, split)
-            pixels = np.asarray(batch["data"]).reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-            for image, label, file in zip(pixels, batch["fine_labels"], batch["filenames"], strict=True):
-                path = f"{split}/{names[label]}/{file}"
-                yield Candidate(path, names[label], split, f"{FOLDER}/{path}", partial(_image, image))
+    files = open_archive(archive, resources)
+    names = _texts(_member(files, "meta"), "fine_label_names", files.where)
+    for split in SPLITS:
+        batch = _member(files, split)
+        labels, file_names = batch.get("fine_labels"), _texts(batch, "filenames", files.where)
+        pixels = batch["data"].values if isinstance(batch.get("data"), PickledArray) else None
+        if pixels is None or pixels.shape != (len(file_names), 3 * SIDE * SIDE):
+            raise _unlike(files.where, f"{split}: `data` must be {len(file_names)} rows of {3 * SIDE * SIDE} bytes")
+        classes = range(len(names))
+        if not isinstance(labels, list) or not all(type(label) is int and label in classes for label in labels):
+            raise _unlike(files.where, f"{split}: `fine_labels` must be a list of numbers below {len(names)}")
+        if len(labels) != len(file_names):
+            raise _unlike(files.where, f"{split}: {len(file_names)} images must have as many `fine_labels`")
+        images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+        for image, label, file in zip(images, labels, file_names, strict=True):
+            path = f"{split}/{names[label]}/{file}"
+            yield Candidate(path, names[label], split, f"{FOLDER}/{path}", partial(_image, image))
 
 
-def _unpickle(tar: tarfile.TarFile, name: str) -> dict[str, Any]:
-    file = tar.extractfile(f"{FOLDER}/{name}")
-    assert file is not None
-    content: dict[str, Any] = _ArraysOnly(file, encoding="latin1").load()
-    return content
+def _member(files: RawFiles, name: str) -> dict[str, Any]:
+    path = f"{FOLDER}/{name}"
+    if path not in files.paths:
+        raise _unlike(files.where, f"must hold {path}")
+    try:
+        content = read_pickle(files.content(path)())
+    except ValueError as error:
+        raise _unlike(files.where, f"{path}: must hold lists and an array of bytes alone, found {error}") from None
+    if not isinstance(content, dict):
+        raise _unlike(files.where, f"{path}: must hold a dict")
+    return {_text(key): value for key, value in content.items()}
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads lists, texts and arrays: whoever gives the archive may also give the `source.json` that it is held to."""
+def _texts(content: dict[str, Any], key: str, archive: Path) -> list[str]:
+    values = content.get(key)
+    if not isinstance(values, list) or not all(isinstance(value, str | bytes) for value in values):
+        raise _unlike(archive, f"`{key}` must be a list of texts")
+    return [_text(value) for value in values]
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Find one of the few names that an array is pickled with."""
-        if (module, name) not in ARRAY_NAMES:
-            raise UserError(
-                f"{FOLDER}.tar.gz: must hold lists and arrays alone, found Python's {module}.{name}: objects are not "
-                "loaded, since that would run code; take the authors' archive"
-            )
-        return super().find_class(module, name)
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+def _unlike(archive: Path, problem: str) -> UserError:
+    return UserError(f"{archive}: {problem}; take the authors' archive")
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image.Image:

@@ -1,8 +1,7 @@
 import hashlib
-import io
 import json
 import pickle
-import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from PIL import Image
 from stages.prepare.params import Cifar100Params
 from stages.prepare.sources.cifar100 import list_cifar100
 from stages.shared.runtime.errors import UserError
+from tests.faults.archives import write_tar
 from tests.faults.pickles import Evil
 
 PARAMS = Cifar100Params(source="cifar100", image_size=32)
@@ -30,13 +30,8 @@ def archive(tmp_path):
         "train": batch([0, 1, 2], [0, 1, 0]),
         "test": batch([3], [1]),
     }
-    with tarfile.open(tmp_path / "authors.tar.gz", "w:gz") as tar:
-        for name, content in files.items():
-            data = pickle.dumps(content)
-            info = tarfile.TarInfo(f"cifar-100-python/{name}")
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return tmp_path / "authors.tar.gz"
+    pickles = {f"cifar-100-python/{name}": pickle.dumps(content) for name, content in files.items()}
+    return write_tar(tmp_path / "authors.tar.gz", pickles)
 
 
 @pytest.fixture
@@ -101,17 +96,72 @@ def test_a_source_file_from_someone_else_is_checked_before_a_download(raw, resou
     assert not (tmp_path / "cache").exists()
 
 
-def test_an_object_in_the_archive_is_not_loaded_though_its_checksum_is_right(raw, tmp_path, resources):
+@pytest.fixture
+def put_archive(raw):
+    """Put an archive of these pickles into the raw folder, with the `source.json` that its checksum is held to."""
+
+    def put(files):
+        archive = write_tar(raw / "cifar-100-python.tar.gz", {f"cifar-100-python/{n}": c for n, c in files.items()})
+        source = json.loads((raw / "source.json").read_text())
+        source["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
+        (raw / "source.json").write_text(json.dumps(source))
+
+    return put
+
+
+def test_an_object_in_the_archive_is_not_loaded_though_its_checksum_is_right(raw, put_archive, tmp_path, resources):
     data = pickle.dumps({"fine_label_names": Evil(tmp_path / "executed")})
-    with tarfile.open(raw / "cifar-100-python.tar.gz", "w:gz") as tar:
-        info = tarfile.TarInfo("cifar-100-python/meta")
-        info.size = len(data)
-        tar.addfile(info, io.BytesIO(data))
-    source = json.loads((raw / "source.json").read_text())
-    source["sha256"] = hashlib.sha256((raw / "cifar-100-python.tar.gz").read_bytes()).hexdigest()
-    (raw / "source.json").write_text(json.dumps(source))
+    put_archive({"meta": data})
     with pytest.raises(UserError, match=r"found Python's \S+: objects are not loaded"):
         list_cifar100(raw, PARAMS, 0, resources)
     assert not (tmp_path / "executed").exists()
     pickle.loads(data)
     assert (tmp_path / "executed").exists()
+
+
+META = {"fine_label_names": ["apple", "bed"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"meta": None}, "must hold cifar-100-python/meta"),
+        ({"meta": [1]}, "meta: must hold a dict"),
+        ({"meta": {}}, "`fine_label_names` must be a list of texts"),
+        ({"meta": {"fine_label_names": [1]}}, "`fine_label_names` must be a list of texts"),
+        ({"train": None}, "must hold cifar-100-python/train"),
+        ({"train": batch([0], [2])}, "train: `fine_labels` must be a list of numbers below 2"),
+        ({"train": batch([0], [-1])}, "train: `fine_labels` must be a list of numbers below 2"),
+        ({"train": batch([0], ["0"])}, "train: `fine_labels` must be a list of numbers below 2"),
+        ({"train": batch([0], [0, 1])}, "train: 1 images must have as many `fine_labels`"),
+        ({"train": batch([0], [0]) | {"filenames": []}}, "train: `data` must be 0 rows of 3072 bytes"),
+        ({"train": batch([0], [0]) | {"data": np.zeros((1, 3071), np.uint8)}}, "`data` must be 1 rows of 3072 bytes"),
+        ({"train": batch([0], [0]) | {"data": [0]}}, "`data` must be 1 rows of 3072 bytes"),
+        ({"train": batch([0], [0]) | {"data": np.zeros((1, 3072))}}, "must hold lists and an array of bytes alone"),
+    ],
+)
+def test_an_archive_of_other_content_is_one_sentence(raw, put_archive, resources, changes, message):
+    files = {"meta": META, "train": batch([0], [0]), "test": batch([1], [1])} | changes
+    put_archive({name: pickle.dumps(content) for name, content in files.items() if content is not None})
+    with pytest.raises(UserError, match=rf"python\.tar\.gz: .*{message}.*take the authors' archive"):
+        list_cifar100(raw, PARAMS, 0, resources)
+
+
+def test_the_memo_takes_no_more_memory_than_the_pickle_has(raw, put_archive, resources):
+    put_archive({"meta": b"\x80\x02Nr\xff\xff\xff\x09."})  # Python's own unpickler takes 1.2 GB for its memo
+    tracemalloc.start()
+    with pytest.raises(UserError, match="the memo index"):
+        list_cifar100(raw, PARAMS, 0, resources)
+    assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [0, 20, 400])
+def test_a_cut_archive_is_one_sentence(raw, put_archive, archive, resources, size):
+    put_archive({"meta": pickle.dumps(META)})
+    cut = archive.read_bytes()[:size]
+    (raw / "cifar-100-python.tar.gz").write_bytes(cut)
+    source = json.loads((raw / "source.json").read_text())
+    (raw / "source.json").write_text(json.dumps(source | {"sha256": hashlib.sha256(cut).hexdigest()}))
+    with pytest.raises(UserError, match=r"python\.tar\.gz: the archive cannot be read"):
+        list_cifar100(raw, PARAMS, 0, resources)
