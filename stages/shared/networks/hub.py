@@ -12,7 +12,7 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 
 from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import causes, explain_system_error
+from stages.shared.runtime.resources import causes, explain_system_error, irregular
 
 TIMEOUT_SECONDS = 3.0
 YOUR_OWN = "weights: {source: file, path: ...}"
@@ -67,7 +67,7 @@ def hub_access(what: str, url: str | None = None, *, files: Iterable[str] = ("we
 
     before, silence = private(constants, "HF_HUB_OFFLINE"), _silence(url)
     constants.HF_HUB_OFFLINE = silence is not None  # timm and open_clip take no `local_files_only`
-    logging.disable(logging.CRITICAL if silence else logging.NOTSET)  # the libraries' reports of what is said below
+    logging.disable(logging.CRITICAL if silence else logging.NOTSET)  # the libraries' own reports of the errors below
     try:
         with weights_only(), verified(what, () if url else files):
             yield
@@ -276,14 +276,23 @@ def check_torch_file(path: Path) -> bool:
         Whether there is a file.
 
     Raises:
-        OSError: it is damaged, and was deleted; or its name has no hash.
+        OSError: it is damaged, and was deleted (of a link, the link alone); or it is no regular file, or its name has
+            no hash.
     """
     head = re.search(r"-([0-9a-f]{8,64})\.", path.name)
     if not head:
         raise OSError(f"{path.name} has no hash in its name to compare it with; {REMEDY}")
-    if path.exists() and not _sha256(path).startswith(head[1]):
-        raise _deleted(path)
-    return path.exists()
+    if not path.exists():
+        return False
+    _check_regular(path)
+    if not _sha256(path).startswith(head[1]):
+        raise _deleted(path, [path])
+    return True
+
+
+def _check_regular(path: Path) -> None:
+    if kind := irregular(path.stat().st_mode):
+        raise OSError(f"{path} must be a regular file, found {kind}; delete it and run it again")
 
 
 def _check_hub_file(path: Path) -> None:
@@ -292,8 +301,9 @@ def _check_hub_file(path: Path) -> None:
     A copy of a cache may have files in the place of links: then one of its blobs' names must be the hash.
 
     Raises:
-        OSError: it is damaged, and was deleted; or it has no hash.
+        OSError: it is damaged, and was deleted; or it is no regular file, or has no hash.
     """
+    _check_regular(path)
     copy = not path.is_symlink()
     blobs = _blobs(path) if copy else [path.readlink().name]  # a blob may itself be a link, to a name that is no hash
     hashes = [name for name in blobs if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)]
@@ -304,13 +314,31 @@ def _check_hub_file(path: Path) -> None:
             f"{path.name} has no hash to compare it with: another server than the hub sent it, or its cache was copied "
             f"without links; delete {path} and run it again, or {REMEDY}"
         )
-    raise _deleted(path)
+    raise _deleted(path, _inside_cache(path))
 
 
 def _blobs(path: Path) -> list[str]:
     """Return the names of the blobs of the repository in whose `snapshots` a file is."""
-    repository = next((folder.parent for folder in path.parents if folder.name == "snapshots"), None)
+    repository = _repository(path)
     return [blob.name for blob in repository.glob("blobs/*")] if repository else []
+
+
+def _repository(path: Path) -> Path | None:
+    return next((folder.parent for folder in path.parents if folder.name == "snapshots"), None)
+
+
+def _inside_cache(path: Path) -> list[Path]:
+    """Return the link in `snapshots` and its blob, as far as they lie in their repository's folder of the cache.
+
+    Whoever made the cache may have made links that lead anywhere: what they lead to is another's file.
+    """
+    repository = _repository(path)
+    if repository is None:
+        return []
+    root = repository.parent.resolve() / repository.name
+    blob = path.parent / path.readlink()
+    link_inside = path.parent.resolve().is_relative_to(root / "snapshots")
+    return [path] * link_inside + [blob] * (blob.parent.resolve() == root / "blobs")
 
 
 def _hash(path: Path, digits: int) -> str:
@@ -326,13 +354,17 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _deleted(path: Path) -> OSError:
-    """Delete a damaged file and the links that lead to it, so that it is downloaded again; gives what to raise."""
-    links = [path]
-    while links[-1].is_symlink():
-        links.append(links[-1].parent / links[-1].readlink())
+def _deleted(path: Path, deletable: Sequence[Path]) -> OSError:
+    """Delete a damaged file, so that it is downloaded again; gives what to raise.
+
+    Args:
+        path: the file that a library would read.
+        deletable: what of it may be deleted: the link itself, and not what it leads to, which may be anywhere.
+    """
+    if path not in deletable:
+        return OSError(f"{path} differs from its hash and leads out of its cache; delete it and run it again")
     try:
-        for link in links:
+        for link in deletable:
             link.unlink(missing_ok=True)
     except OSError as error:
         return OSError(f"{path} differs from its hash and cannot be deleted ({error.strerror}); delete it")

@@ -2,25 +2,17 @@
 
 import hashlib
 import re
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import irregular
 from stages.shared.settings.params import Params
 
 SHOWN = 16
 """Digits of a hash that a message gives."""
-
-KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 class WeightsParams(Params):
@@ -198,7 +190,5 @@ def check_file(weights: WeightsParams) -> Path:
 
 
 def _check_regular(path: Path) -> None:
-    mode = path.stat().st_mode  # of what a link points to; opening a FIFO would wait for ever
-    if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), "something else")
+    if kind := irregular(path.stat().st_mode):  # of what a link points to
         raise UserError(f"weights.path: {path} must be a regular file, found {kind}; name a file of weights")

@@ -1,9 +1,10 @@
 """Image classifiers of Hugging Face transformers.
 
 Of a hub repository's config.json, what it says of an architecture counts, and nothing that transformers would load or
-fetch: it hands on whatever a config.json says, to timm, to kernels of other repositories, to other files of weights.
+fetch: it passes on whatever a config.json says, to timm, to kernels of other repositories, to other files of weights.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from huggingface_hub.errors import StrictDataclassError
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 from transformers.models.auto import modeling_auto
+from transformers.utils import cached_file
 
 from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
@@ -118,10 +120,40 @@ def _describe(params: NetworkParams) -> Architecture:
     _check_no_folder(params.name)
     with hub_access(f"the configuration of {params.name}", files=("config.json", "preprocessor_config.json")):
         config, fields = read_config(params.name)
-        processor = transformers.AutoImageProcessor.from_pretrained(params.name, trust_remote_code=False)
+        normalization = _read_normalization(params.name)
     kept = {name: value for name, value in fields.items() if name not in NOT_COMPUTED}
-    mean, std = (getattr(processor, f"image_{name}", None) for name in ("mean", "std"))
-    return Architecture(type(config).__name__, kept, mean, std)
+    return Architecture(type(config).__name__, kept, *normalization)
+
+
+def _read_normalization(name: str) -> tuple[Any, Any]:
+    """Read a repository's mean and deviation, as it gives them, where transformers looks for them.
+
+    Its processor classes are not used: the fields of some name files and other repositories, which they would read.
+
+    Raises:
+        OSError: there is no such file, or it is no JSON.
+    """
+    processor = _read_json(name, "processor_config.json", required=False).get("image_processor")
+    if not isinstance(processor, Mapping):
+        processor = _read_json(name, "preprocessor_config.json", required=True)
+    return processor.get("image_mean"), processor.get("image_std")
+
+
+def _read_json(name: str, file: str, *, required: bool) -> Mapping[str, Any]:
+    """Read a mapping from a repository; an empty one if the file need not be there and is not."""
+    path = cached_file(name, file, _raise_exceptions_for_missing_entries=required)
+    if path is None:
+        return {}
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise OSError(f"'{path}' is not a valid JSON file") from error
+    if not isinstance(content, Mapping):
+        raise UserError(
+            f"network.name: the {file} of {name} must be a mapping, found {type(content).__name__}; "
+            "name another repository"
+        )
+    return content
 
 
 def _check_no_folder(name: str) -> None:

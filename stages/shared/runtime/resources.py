@@ -6,6 +6,7 @@ raises a RuntimeError for want of memory.
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 try:
@@ -37,6 +38,21 @@ MEMORY = (
     "embed.batch_size (scores stay) or finetune.batch_size (training changes); `whichlayer plan` says what each stage "
     "needs"
 )
+
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link",
+}
+
+
+def irregular(mode: int) -> str | None:
+    """Name the kind of what is no regular file, which nobody should open (a FIFO would wait for ever); else None."""
+    return None if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def explain_limits() -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,44 @@ def test_a_normalization_that_an_entry_may_not_have_is_refused(hub: Path, name: 
         skeleton()
     built = build_skeleton(NetworkParams.model_validate({**ENTRY, **own}), 3)
     assert getattr(built, name) == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize("class_", ["OneFormerImageProcessor", "OneFormerImageProcessorFast", "evil", ["evil"]])
+@pytest.mark.parametrize("repository", [None, "other/repository"])
+def test_of_an_image_processor_its_numbers_are_read_and_its_class_is_not_made(
+    hub: Path, tmp_path: Path, class_: Any, repository: str | None
+) -> None:
+    """A class of transformers' own reads the file, or fetches the repository, that its fields name."""
+    (tmp_path / "evil.json").write_text("[]")
+    theirs = {"repo_path": repository or str(tmp_path), "class_info_file": "evil.json", "num_text": 1}
+    publish_normalization(hub, image_mean=[0.1, 0.2, 0.3], image_processor_type=class_, **theirs)
+    asked: list[Any] = []
+    sys.addaudithook(lambda event, args: asked.append(args) if event == "open" and "evil.json" in str(args) else None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("huggingface_hub.file_download.hf_hub_download", lambda *_, **o: pytest.fail(f"fetched {o}"))
+        assert skeleton().mean == (0.1, 0.2, 0.3)
+    assert asked == []
+
+
+def test_a_normalization_in_the_configuration_of_a_processor_goes_first(hub: Path) -> None:
+    publish(hub)
+    said = {"image_processor": {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}}
+    [folder] = hub.glob("*/snapshots/*")
+    for content, mean in ((said, (0.1, 0.2, 0.3)), ({"image_processor": None}, (0.5, 0.5, 0.5))):
+        file = folder / "processor_config.json"
+        file.unlink(missing_ok=True)
+        file.write_text(json.dumps(content))
+        link_to_blob(file, blob_name(file.read_bytes(), large=False))
+        assert skeleton().mean == mean
+
+
+@pytest.mark.parametrize("name", ["preprocessor_config.json", "processor_config.json"])
+def test_a_processor_is_a_mapping(hub: Path, name: str) -> None:
+    with downloaded(hub, "evil/net") as folder:
+        (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32}))
+        (folder / name).write_text("[]")
+    with pytest.raises(UserError, match=rf"the {name} of evil/net must be a mapping, found list; name another"):
+        skeleton()
 
 
 def test_a_configuration_within_another_is_read_in_the_same_way() -> None:

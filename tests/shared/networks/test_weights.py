@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +342,38 @@ def test_torchvision_s_cached_weights_are_compared_with_their_hash(mobilenet: Pa
     assert not mobilenet.exists()
 
 
+@pytest.mark.parametrize("content", ["another's", None])
+def test_of_a_link_in_torch_s_cache_the_link_alone_is_deleted(
+    mobilenet: Path, tmp_path: Path, content: str | None
+) -> None:
+    """A cache that somebody else made may link to any file of the user."""
+    elsewhere = tmp_path / "thesis.tex"
+    elsewhere.write_bytes(content.encode() if content else mobilenet.read_bytes())
+    mobilenet.unlink()
+    mobilenet.symlink_to(elsewhere)
+    with pytest.raises(UserError, match="differs from its hash and was deleted") if content else nullcontext():
+        build(MOBILENET, {"source": "hub"})
+    assert mobilenet.is_symlink() is (content is None)
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a folder")])
+def test_what_is_no_regular_file_of_a_cache_is_not_opened(
+    mobilenet: Path, offline: Path, make: Callable[[Path], None], kind: str
+) -> None:
+    mobilenet.unlink()
+    make(mobilenet)
+    with pytest.raises(UserError, match=rf"mobilenet-\w{{8}}\.pth must be a regular file, found {kind}; delete it"):
+        build(MOBILENET, {"source": "hub"})
+    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+        cache_vit(offline, "somebody/vit")
+        [link] = offline.glob(f"*/snapshots/*/{name}")
+        (link.parent / link.readlink()).unlink()
+        make(link.parent / link.readlink())
+        with pytest.raises(UserError, match=rf"{name} must be a regular file, found {kind}; delete it and run it"):
+            build(SOMEBODY, {"source": "hub"})
+
+
 @pytest.mark.usefixtures("offline")
 def test_timm_s_weights_of_another_server_are_compared_with_their_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -384,6 +419,42 @@ def test_a_repository_s_cached_weights_are_compared_with_their_hash(
 SOMEBODY = {"library": "transformers", "name": "somebody/vit", "image_size": 32}
 
 
+@pytest.mark.parametrize("through", ["blob", "link", "folder", "repository"])
+def test_nothing_outside_a_repository_s_cache_is_deleted(offline: Path, tmp_path: Path, through: str) -> None:
+    """A cache that somebody else made may link to any file or folder of the user."""
+    cache_vit(offline, "somebody/vit")
+    [link] = offline.glob("*/snapshots/*/preprocessor_config.json")
+    snapshot, blob = link.parent, link.parent / link.readlink()
+    theirs = {"thesis.tex": "my only copy", blob.name: "another's"}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    blob.write_text("{}")
+    if through == "blob":
+        blob.unlink()
+        blob.symlink_to(elsewhere / "thesis.tex")
+    elif through == "link":
+        link.unlink()
+        link.symlink_to(elsewhere / blob.name)
+    elif through == "folder":
+        for file in snapshot.iterdir():
+            target = file.resolve()
+            file.unlink()
+            file.symlink_to(target)
+        shutil.move(snapshot, elsewhere / "snapshot")
+        snapshot.symlink_to(elsewhere / "snapshot")
+    else:
+        shutil.move(snapshot.parents[1], elsewhere / "repository")
+        snapshot.parents[1].symlink_to(elsewhere / "repository")
+    for name, content in theirs.items():
+        (elsewhere / name).write_text(content)
+    before = sorted(elsewhere.rglob("*"))
+    with pytest.raises(UserError, match=r"preprocessor_config\.json differs from its hash and"):
+        build(SOMEBODY, {"source": "hub"})
+    assert sorted(elsewhere.rglob("*")) == before
+    if through in ("blob", "link"):
+        assert not link.is_symlink()  # so that it is downloaded again
+
+
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
 def test_only_what_the_cache_lacks_is_said_to_be_missing(offline: Path, name: str) -> None:
     cache_vit(offline, "somebody/vit", replaced={name: None})
@@ -412,7 +483,7 @@ def test_weights_that_do_not_fit_their_own_configuration_are_not_missing(offline
     [
         (RESNET, "timm/resnet10t.c3_in1k", "timm.models._hub.hf_hub_download", "weights"),
         (SOMEBODY, "somebody/vit", "transformers.configuration_utils.cached_file", "config.json"),
-        (SOMEBODY, "somebody/vit", "transformers.image_processing_base.cached_file", "preprocessor_config.json"),
+        (SOMEBODY, "somebody/vit", "stages.shared.networks.transformers.cached_file", "preprocessor_config.json"),
         (SOMEBODY, "somebody/vit", "transformers.modeling_utils.cached_file", "weights"),
     ],
 )
