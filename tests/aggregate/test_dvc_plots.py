@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import vl_convert
 
+from stages.aggregate.charts.dvc_plots import template_text, templates
 from stages.aggregate.metric_info import METRIC_INFO
 
 TEMPLATES = Path(__file__).parents[2] / ".dvc" / "plots"
@@ -30,3 +31,10 @@ def test_plots_take_every_score_as_it_comes(template):
 def test_plots_show_means_over_folds_alone(template):
     transforms = json.loads((TEMPLATES / f"{template}.json").read_text())["transform"]
     assert {"filter": "datum.fold == 'mean'"} in transforms
+
+
+def test_the_files_are_what_the_charts_make():
+    """`python -m stages.aggregate.charts.dvc_plots` writes them."""
+    assert {path.stem: path.read_text() for path in TEMPLATES.glob("*.json")} == {
+        name: template_text(spec) for name, spec in templates().items()
+    }

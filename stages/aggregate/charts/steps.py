@@ -72,7 +72,7 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], words: Words, *, titl
         for part in layers:
             part["encoding"]["x"] = part["encoding"]["x"] | {"axis": {"values": steps, "labelOverlap": True}}
             part["encoding"]["x"]["scale"] = {"domain": [steps[0], steps[-1]], "nice": False, "padding": 10}
-            part["encoding"]["y"] = part["encoding"]["y"] | {"scale": {"domain": [min(bottom, 0), top]}}
+            part["encoding"]["y"] = part["encoding"]["y"] | {"scale": {"domain": [min(bottom, 0), top], "nice": True}}
         size = (inner_width(columns), 110 if columns > 1 else 150)
         panels.append(panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title)))
     used = {point["line"] for point in every}
