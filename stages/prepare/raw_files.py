@@ -21,6 +21,8 @@ SPECIAL = {
     "a socket": stat.S_ISSOCK,
 }
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+DVC_FILES = ("dvc.yaml", ".dvcignore")
+MAX_DEPTH = 100
 ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
 """The first bytes of a zip archive with files, and of an empty one."""
 
@@ -50,34 +52,56 @@ def open_archive(path: Path, resources: Resources) -> TarFiles | ZipFiles:
     return ZipFiles(path, resources) if is_zip else TarFiles(path, resources)
 
 
-def check_regular(raw: Path, *, links: bool = False) -> None:
-    """Check that a raw folder holds, or is, files and folders alone, as reading a pipe or a device may never end.
+def check_regular(raw: Path, *, for_dvc: bool = False) -> None:
+    """Check that a raw folder holds, or is, only files and folders, as reading a pipe or a device may never end.
 
     Nothing is opened. DVC hashes every file in it, hidden ones too.
 
     Args:
         raw: a folder, or a file.
-        links: refuse a link to nothing or in a circle, too, at which DVC ends with the system's words.
+        for_dvc: refuse, too, a link to nothing or in a circle, at which DVC ends with the system's words, and files
+            that DVC would take for its own if `.dvcignore` did not hide them.
 
     Raises:
-        UserError: naming a pipe, a device or a socket, or a link to one.
+        UserError: naming a pipe, a device or a socket, or a link to one; or folders are nested too deep.
     """
     if not raw.is_dir():
-        _refuse_special(raw, links)
+        _refuse_special(raw, for_dvc)
         return
-    with os.scandir(raw) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                check_regular(Path(entry.path), links=links)
-            elif not entry.is_file(follow_symlinks=False):
-                _refuse_special(Path(entry.path), links)
+    folders = [(raw, 0)]
+    while folders:
+        folder, depth = folders.pop()
+        check_depth(raw, depth)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((Path(entry.path), depth + 1))
+                    continue
+                is_dvc_file = entry.name in DVC_FILES or entry.name.endswith(".dvc")
+                if for_dvc and is_dvc_file and not raw.is_symlink():  # DVC follows no link
+                    raise UserError(
+                        f"{entry.path}: must not lie in a raw folder: DVC takes a file of this name for its own, and "
+                        "would run the commands in it; remove it"
+                    )
+                if not entry.is_file(follow_symlinks=False):
+                    _refuse_special(Path(entry.path), for_dvc)
 
 
-def _refuse_special(path: Path, links: bool) -> None:
+def check_depth(raw: Path, depth: int) -> None:
+    """Check how deep a folder lies below the raw folder.
+
+    Raises:
+        UserError: deeper than libraries can follow.
+    """
+    if depth > MAX_DEPTH:
+        raise UserError(f"{raw}: must have at most {MAX_DEPTH} folders in each other, found more; move them up")
+
+
+def _refuse_special(path: Path, for_dvc: bool) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        if links and path.is_symlink():
+        if for_dvc and path.is_symlink():
             raise UserError(f"{path}: is a link to {path.readlink()}: {error.strerror}; remove it") from None
         return  # reading will say so
     kind = next((kind for kind, found in SPECIAL.items() if found(mode)), None)
@@ -183,6 +207,7 @@ class FolderFiles:
         return partial(read_file, self.where / path, self._limits)
 
     def _walk(self, folder: Path, prefix: str, hidden: list[str]) -> Iterator[str]:
+        check_depth(self.where, prefix.count("/"))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if prefix and entry.name == ".dvc":

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.prepare.raw_files import check_regular
+from stages.prepare.limits import Resources
+from stages.prepare.raw_files import check_regular, open_raw
 from stages.shared.runtime.errors import UserError
 
 
@@ -31,7 +32,7 @@ def test_files_folders_and_links_to_files_are_regular(raw: Path, tmp_path: Path)
 def test_links_that_lead_nowhere_may_be_refused(raw: Path, target: str, said: str):
     (raw / "cats" / "2.png").symlink_to(target)
     with pytest.raises(UserError, match=rf"cats/2\.png: is a link to {target}: {said}.*; remove it"):
-        check_regular(raw, links=True)
+        check_regular(raw, for_dvc=True)
 
 
 @pytest.mark.parametrize("name", ["pipe", ".hidden", "cats/1.jpg"])
@@ -70,3 +71,28 @@ def test_the_stage_does_not_wait_for_a_pipe(raw: Path, tmp_path: Path, source: s
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "source.json: must be a regular file, found a named pipe" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["dvc.yaml", "cats/dvc.yaml", "cats/1.png.dvc", ".hidden/.dvcignore", "cats/.dvc"])
+def test_files_that_dvc_takes_for_its_own_are_refused_where_it_would_find_them(raw: Path, tmp_path: Path, name: str):
+    (raw / name).parent.mkdir(exist_ok=True)
+    (raw / name).touch()
+    (raw / "notes_on_dvc.yaml").touch()
+    with pytest.raises(UserError, match=rf"raw/{name}: must not lie in a raw folder: DVC takes"):
+        check_regular(raw, for_dvc=True)
+    check_regular(raw)
+    (tmp_path / "link").symlink_to(raw)  # DVC follows no link to a folder, and the folder may be its own repository
+    check_regular(tmp_path / "link", for_dvc=True)
+
+
+@pytest.mark.parametrize("deep", [100, 101])
+def test_folders_are_nested_at_most_a_hundred_times(raw: Path, resources: Resources, deep: int):
+    folder = raw / "/".join("d" * deep)
+    folder.mkdir(parents=True)
+    (folder / "1.png").touch()
+    for read in (check_regular, lambda path: open_raw(path, resources)):
+        if deep == 100:
+            read(raw)
+            continue
+        with pytest.raises(UserError, match=r"raw: must have at most 100 folders in each other, found more; move"):
+            read(raw)

@@ -39,7 +39,7 @@ def check_raw(raw: Path, run: RunParams) -> None:
             )
         if folder.is_dir() and not any(folder.iterdir()):
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
-        check_regular(folder, links=True)
+        check_regular(folder, for_dvc=True)
 
 
 def check_seen(config: Config) -> None:
