@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
@@ -41,19 +42,35 @@ LONGEST_FOLDER = 26
 """Characters of a temporary folder in which the paths of Ray's sockets are no longer than Unix allows, 107 bytes."""
 
 
+@cache
+def new_token() -> str:
+    """Make the token of this process, which no file holds: Ray keeps the first that it finds."""
+    return secrets.token_hex(32)
+
+
 def import_ray(address: str) -> ModuleType:
-    """Import Ray, with what it reads from the environment: where it runs here, a new token, which no file holds.
+    """Import Ray, with what it reads from the environment.
+
+    Where it runs here, its token is a new one and it listens to this machine alone, whatever the environment says: a
+    token that the user has set is a cluster's.
 
     Args:
         address: of a cluster; empty to start Ray on this machine.
 
     Raises:
-        UserError: Ray is not installed, or would run code of other people on this machine.
+        UserError: Ray is not installed, or would run code of other people on this machine, or the cluster's token is
+            empty.
     """
-    more = FEW_TRIES if address else {**LOOPBACK_ALONE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    for name, value in {**SETTINGS, **more}.items():
+    if not address:
+        os.environ |= {**LOOPBACK_ALONE, "RAY_AUTH_TOKEN": new_token()}
+    for name, value in {**SETTINGS, **(FEW_TRIES if address else {})}.items():
         os.environ.setdefault(name, value)
     mode = os.environ["RAY_AUTH_MODE"]
+    if mode.lower() == "token" and not os.environ.get("RAY_AUTH_TOKEN", "unset").strip():
+        raise UserError(
+            "RAY_AUTH_TOKEN must be the token of the cluster, found an empty one; set it, or unset it to have Ray read "
+            "~/.ray/auth_token"
+        )
     if not address and mode.lower() != "token":  # which Ray takes as `disabled`, whatever it is
         raise UserError(
             "RAY_AUTH_MODE must be `token` where Ray runs on this machine, since without tokens its other users could "

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tarfile
@@ -159,17 +160,36 @@ def remove_left_workspaces(patience: float = 0) -> None:
     """
     until = time.monotonic() + patience
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        while not removed(folder) and time.monotonic() < until:
+        while is_own(folder) and not removed(folder) and time.monotonic() < until:
             time.sleep(0.1)
 
 
+def is_own(folder: Path) -> bool:
+    """Return whether it is a folder, and no link, of this user, in which nobody else can have made links."""
+    try:
+        state = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+
+
+def open_held(path: str, flags: int) -> int:
+    """Open what a worker keeps locked; a link or FIFO in its place is an error, and neither followed nor waited for."""
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{path} is no regular file")
+    return file
+
+
 def removed(folder: Path) -> bool:
-    """Remove a workspace, unless it is another user's, or a worker is at work there.
+    """Remove a workspace of this user, unless a worker is at work there.
 
     Returns:
-        Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again.
+        Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again,
+        but for the file that is held.
     """
-    with contextlib.suppress(OSError), (folder / HELD).open("a") as held:  # made anew where only that is left
+    with contextlib.suppress(OSError), open(folder / HELD, "a", opener=open_held) as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
     return not folder.exists()

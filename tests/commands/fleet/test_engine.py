@@ -126,6 +126,42 @@ def test_without_tokens_ray_is_not_started_on_this_machine(mode: str, monkeypatc
         engine.import_ray("")
 
 
+@pytest.mark.parametrize("token", ["", "a" * 64])
+def test_ray_on_this_machine_has_a_token_of_its_own_and_listens_here_alone_whatever_is_set(
+    token: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "import_module", lambda name: name)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
+    engine.import_ray("")
+    assert os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert os.environ["RAY_AUTH_TOKEN"] != token
+
+
+def test_the_token_that_is_set_is_the_cluster_s(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "import_module", lambda name: name)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "of the cluster")
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
+    engine.import_ray("10.0.0.1:6379")
+    assert os.environ["RAY_AUTH_TOKEN"] == "of the cluster"
+    assert os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "1"
+    for empty in ("", " "):
+        monkeypatch.setenv("RAY_AUTH_TOKEN", empty)
+        with pytest.raises(UserError, match=r"RAY_AUTH_TOKEN must be the token of the cluster, found an empty one; "):
+            engine.import_ray("10.0.0.1:6379")
+
+
+@pytest.mark.fleet
+def test_an_empty_token_of_the_environment_is_written_to_no_file(tmp_path: Path):
+    """Ray writes one of its own, which everybody may read, where it finds none."""
+    preset = {"RAY_AUTH_TOKEN": "", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+    assert run_side_by_side("", tmp_path / "a", 1, **preset) == "cell 0 of 1"
+    assert not (tmp_path / "a" / ".ray").exists()
+
+
 SIDE_BY_SIDE = """
 import sys, time
 from pathlib import Path
@@ -193,7 +229,7 @@ def test_machines_of_a_cluster_run_cells_for_whom_has_its_token_alone(cluster: C
     refused = f"--address {cluster.address}: Ray must answer there, found: "
     nothing = {"RAY_AUTH_TOKEN": ""}
     missing = run_side_by_side(cluster.address, tmp_path / "b", 1, **nothing)
-    assert f"{refused}Token authentication is enabled but no authentication token was found" in missing
+    assert "RAY_AUTH_TOKEN must be the token of the cluster, found an empty one; set it, or unset it" in missing
     assert refused in run_side_by_side(cluster.address, tmp_path / "c", 1, RAY_AUTH_TOKEN="of someone else")
     assert refused in run_side_by_side(cluster.address, tmp_path / "d", 1, RAY_AUTH_MODE="disabled", **nothing)
 

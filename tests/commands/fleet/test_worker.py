@@ -8,6 +8,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,38 @@ def test_what_a_killed_worker_left_is_removed_and_what_is_at_work_stays(tmp_path
             assert second.is_dir()
             assert second != first
     assert list(tmp_path.iterdir()) == []
+
+
+def make_link_to_a_file(left: Path) -> None:
+    (left / worker.HELD).unlink()
+    (left / worker.HELD).symlink_to(left.parent / "made")
+
+
+def make_fifo(left: Path) -> None:
+    (left / worker.HELD).unlink()
+    os.mkfifo(left / worker.HELD)
+
+
+def make_link_to_a_folder(left: Path) -> None:
+    left.rename(left.parent / "folder")
+    left.symlink_to(left.parent / "folder")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [make_link_to_a_file, make_fifo, make_link_to_a_folder, lambda left: left.chmod(0o777), Path.is_dir],
+    ids=["link", "fifo", "link to a folder", "writable by all", "another user's"],
+)
+def test_nothing_is_opened_in_what_may_be_another_user_s(
+    left: Path, change: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+):
+    """Everybody may make folders of these names in the folder of temporary files."""
+    change(left)
+    before = sorted(left.parent.rglob("*"))
+    if change is Path.is_dir:
+        monkeypatch.setattr(os, "getuid", lambda: left.lstat().st_uid + 1)
+    worker.remove_left_workspaces()
+    assert sorted(left.parent.rglob("*")) == before
 
 
 def test_a_workspace_that_is_written_to_while_it_is_removed_is_removed_once_that_ends(
