@@ -61,7 +61,7 @@ class Cell:
 
     @property
     def last_step_sets(self) -> list[ImageSet]:
-        """What is embedded at the last checkpoint alone, in a store inside the store."""
+        """What is embedded only at the last checkpoint, in a store inside the store."""
         return last_step_sets(self.images, self.params)
 
     def write(self, out: Path, attributes: Mapping[str, Any], kept: KeptShards | None = None) -> int:

@@ -15,9 +15,9 @@ how the constants of their three sizes relate). Rotation, which is not theirs, u
 constants span about the range of their five severities at 224, 64 and 32 px: blur 1 to 6, 0.5 to 1.5 and 0.4 to 1;
 noise 0.08 to 0.38, 0.04 to 0.18 and 0.04 to 0.1; contrast 0.4 to 0.05. The strongest blur is somewhat beyond theirs at
 224 and 64 px. Noise on a white background is cut at white, so that it can only darken it. Where `embed.augment`
-rotates images, a copy is turned by the angle of its original, on top of a rotation made on purpose.
+rotates images, a copy is turned by the angle of its original, in addition to the corruption's rotation.
 
-The copies belong to the dataset: what is drawn for an image depends on its id alone, not on the network, the cell's
+The copies belong to the dataset: what is drawn for an image depends only on its id, not on the network, the cell's
 seed, the batch or the other images, and it is the same at every severity, scaled.
 """
 

@@ -77,7 +77,7 @@ def available(images: PackedImages, params: EmbedParams, *, fold: str, frozen: b
 
 
 def last_step_sets(images: PackedImages, params: EmbedParams) -> list[ImageSet]:
-    """List what is embedded at the last checkpoint alone: some training images, then corrupted test images."""
+    """List what is embedded only at the last checkpoint: some training images, then corrupted test images."""
     sets = [ImageSet(sample_rows(images, TRAIN, params.train_per_class), TRAIN)] if params.train_per_class else []
     corruptions = params.corruptions
     for kind in corruptions.kinds:
@@ -89,7 +89,7 @@ def last_step_sets(images: PackedImages, params: EmbedParams) -> list[ImageSet]:
 def sample_rows(images: PackedImages, split: str, per_class: int) -> Rows:
     """Draw at most `per_class` images of each class of one split: their rows, ascending.
 
-    An image's place in the draw depends on its id alone: the same are drawn for every model and seed, and a larger
+    An image's place in the draw depends only on its id: the same are drawn for every model and seed, and a larger
     `per_class` keeps those that a smaller one draws.
     """
     rows = images.rows(split)

@@ -51,8 +51,8 @@ def checked_checkpoints(
             raise UserError(f"{path}: must exist, since finetune.steps asks for it; {remedy}")
     for path in sorted(files - set(paths.values())):
         raise UserError(
-            f"{path}: must not be there: finetune.steps and finetune.keep ask for the steps "
-            f"{', '.join(map(str, steps))} alone; delete it, or {remedy}"
+            f"{path}: must not be there: finetune.steps and finetune.keep ask only for the steps "
+            f"{', '.join(map(str, steps))}; delete it, or {remedy}"
         )
     open_checkpoints(weights, cell).check(*(path.name for path in paths.values()))
     infos = {step: read_info(path) for step, path in paths.items()}

@@ -7,10 +7,10 @@ max         maximum over patch tokens                   maximum over space
 token0      token 0: the class token, or a corner       the corner at row 0, column 0
 paper       token 0                                     channels first: mean; channels last: the corner
 
-`paper` is the authors' rule, which goes by the family of the network: token 0 for transformers (ViT, Swin, PVT), the
+`paper` is the authors' rule, which depends on the family of the network: token 0 for transformers (ViT, Swin, PVT), the
 spatial mean for convolutional networks and hybrids with maps (ResNet, CvT, PoolFormer, ConvNeXtV2). With the
 transformers library, the former put out tokens and the latter maps; channels-last maps are Swin's in other libraries.
-Class and register tokens are not patch tokens. An output that is a vector already is taken as it is.
+Class and register tokens are not patch tokens. An output that is a vector already is unchanged.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Fine-tune one network on the seen classes of one fold of a prepared dataset, with one seed.
 
 Reads packed images; writes a checkpoint per step of `finetune.steps` (weights/step_000100.safetensors) and a table of
-loss and test accuracy (training.csv). Of a frozen network it writes step 0 alone, without a head. A run that was
+loss and test accuracy (training.csv). Of a frozen network it writes only step 0, without a head. A run that was
 stopped goes on from its last checkpoint or later (`stages.finetune.resume_points`).
 
     python -m stages.finetune --dataset handwriting --model efficientnet_lite0 --fold 0 --seed 0 \\
@@ -37,7 +37,7 @@ def main() -> None:
         length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
         require_weights(network)
 
-        # torch takes seconds to import: what is wrong above is said first
+        # torch takes seconds to import: what is wrong above is reported first
         from stages.finetune.cell import run_cell
         from stages.shared.checkpoints.checkpoints import finish_checkpoints
 

@@ -26,7 +26,7 @@ def run_cell(
     run: StageRun,
     watch: Stopwatch,
 ) -> History:
-    """Fine-tune one network and write its checkpoints; write a frozen one as it is, without a head.
+    """Fine-tune one network and write its checkpoints; write a frozen one unchanged, without a head.
 
     Args:
         images: the dataset.

@@ -81,7 +81,7 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Within, what Pillow raises on a damaged file is a `BadImageError`; what the machine lacks is raised as it is."""
+    """Turn what Pillow raises on a damaged file into a `BadImageError`; what the machine lacks is raised unchanged."""
     try:
         yield
     except UnidentifiedImageError:
@@ -96,7 +96,7 @@ def damage_named() -> Iterator[None]:
 
 @contextmanager
 def pixel_limit(pixels: int) -> Iterator[None]:
-    """Within, images of more pixels are refused when their header is read; it holds in all threads."""
+    """Refuse images of more pixels when their header is read, in all threads."""
     before = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow's own error comes at twice the limit
@@ -181,7 +181,7 @@ def decode_many(
 
     Yields:
         Of every image, in order, its SHA-256 (of the file, or of the pixels of an image that is no file; empty where
-        there is none) and what `decode` gives, or why that cannot be had.
+        there is none) and what `decode` returns, or why there is no such image.
 
     Raises:
         MemoryError, OSError: the machine lacks what reading or decoding takes.
@@ -196,7 +196,7 @@ def decode_many(
 def _decode_block(
     pool: ThreadPoolExecutor, work: Callable[[Content | OSError], tuple[str, Decoded]], block: list[Content | OSError]
 ) -> Iterator[tuple[str, Decoded]]:
-    """Decode a block in threads, and alone what seemed damaged: for want of memory some decoders say no more than that.
+    """Decode a block in threads, then singly what seemed damaged: some decoders report a lack of memory as damage.
 
     Raises:
         MemoryError: there is not the memory to tell.

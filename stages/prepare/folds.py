@@ -45,7 +45,7 @@ def choose_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: i
         seed: the dataset's root seed.
 
     Returns:
-        Folds 0, 1, ..., then `all`. Fold 0 alone where the data name their unseen classes in a split of their own, or
+        Folds 0, 1, ..., then `all`. Only fold 0 where the data name their unseen classes in a split of their own, or
         where some of its unseen classes come without the test images that they would need as seen classes.
 
     Raises:

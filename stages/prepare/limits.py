@@ -64,7 +64,7 @@ class Resources(ExitStack):
 
 @contextmanager
 def reading(archive: Path) -> Iterator[None]:
-    """Within, what Python raises on a damaged archive is an error that names it; what the machine lacks is not that."""
+    """Turn what Python raises on a damaged archive into an error that names it; what the machine lacks is raised."""
     try:
         yield
     except BROKEN as error:

@@ -47,7 +47,7 @@ def choose_images(unseen: pd.DataFrame, seed: int, dataset: str) -> pd.DataFrame
     Each class has a draw of its own, of which a smaller share takes the first: another class changes no other's draw.
 
     Args:
-        unseen: columns sample_id and label, a class in one fold alone.
+        unseen: columns sample_id and label, each class in only one fold.
         seed: the dataset's root seed.
         dataset: its id.
 

@@ -160,8 +160,8 @@ def edit_finetune(folder: Path, **changes: Any) -> None:
             "all",
             r"step_000025\.safetensors: must exist, since finetune\.steps asks for it; run the fine",
         ),
-        ([0], "all", r"step_000050\.safetensors: must not be there: .* ask for the steps 0 alone; delete it, or run"),
-        ([0, 50], "last", r"step_000000\.safetensors: must not be there: .* ask for the steps 50 alone"),
+        ([0], "all", r"step_000050\.safetensors: must not be there: .* ask only for the steps 0; delete it, or run"),
+        ([0, 50], "last", r"step_000000\.safetensors: must not be there: .* ask only for the steps 50"),
     ],
 )
 def test_the_checkpoints_are_those_that_params_ask_for(

@@ -5,9 +5,11 @@ hash covers its content.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +22,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
 from stages.prepare.raw_files import FolderFiles, open_raw
 from stages.prepare.source_file import HttpsUrl, SourceFile, has_only_source_file, read_source_file
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, printable
 
 
 class CalligraphyFile(SourceFile):
@@ -53,7 +55,7 @@ def in_split(path: str) -> bool:
 
 
 def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
-    """Fetch one commit's files; the folder appears only when they are whole, be it by another process.
+    """Fetch one commit's files; the folder appears only when they are whole, perhaps by another process.
 
     A link in the repository becomes a file with its target's name: none leads out of the folder.
 
@@ -86,11 +88,18 @@ def fetch_commit(repository: str, commit: str, folder: Path, raw: Path) -> None:
 
 
 def _git(arguments: list[str], what: str, advice: str) -> None:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, env=environment)
     except FileNotFoundError:
         raise UserError(f"{what}: git is not installed; install it, or {advice}") from None
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or [f"git exits {error.returncode}"])[-1]
-        raise UserError(f"{what}: cannot be fetched ({last}). Run it again, or without a network {advice}") from None
+        reason = f"git said: {_words(error.stderr)}, and ended with {error.returncode}"
+        raise UserError(f"{what}: cannot be fetched ({reason}). Run it again, or without a network {advice}") from None
+
+
+def _words(stderr: str) -> str:
+    """Return git's last line, harmless and short, without the server's text, which may advise anything."""
+    own, remote, _ = stderr.partition("remote error:")
+    lines = [line for line in re.split("[\r\n]+", own + remote) if line.strip() and not line.startswith("remote:")]
+    return printable(textwrap.shorten(lines[-1] if lines else "nothing", 120)).rstrip(":")

@@ -1,8 +1,8 @@
 """Words rendered in typefaces after a written or drawn hand: one class per typeface.
 
 A stand-in, made offline from fonts that install with the project, for the paper's calligraphers: who wrote this? Every
-class writes the same words, so that only the hand tells classes apart. An image depends on the seed, its class, its
-split and its number alone.
+class writes the same words, so that only the hand tells classes apart. An image depends only on the seed, its class,
+its split and its number.
 """
 
 import hashlib

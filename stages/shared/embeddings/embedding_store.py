@@ -7,10 +7,10 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
     logits             (step, sample, class) float32: the network's own head; not of a frozen network, which has none
     step, sample_id, split, label, group, class_name    coordinates; `group` is empty where images are not grouped
 
-    last_step/         another such store, of the last step alone (absent if it would be empty): the splits `train`
+    last_step/         another such store, only of the last step (absent if it would be empty): the splits `train`
                        (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
     digests/           an empty group; its attributes are the digests of all files (`stages.shared.files.digests`), of
-                       last_step/ those of its own digests alone
+                       last_step/ only those of its own digests
 
 Samples of one split are contiguous. Arrays are filled with NaN until written; `complete` is the last attribute to be
 set, and the digests are written after that, the outer store's after the inner one's.
@@ -95,8 +95,8 @@ class Embeddings:
         layers: in order of depth, the raw-pixel baseline (depth -1) first if present.
         samples: sample_id, split, label, group, in row order.
         classes: names of the head's classes.
-        last_step: what was embedded at the last step alone; None if nothing was.
-        frozen: whether the network was taken as it is, so that it has step 0 alone and no head.
+        last_step: what was embedded only at the last step; None if nothing was.
+        frozen: whether the network was not fine-tuned, so that it has only step 0 and no head.
     """
 
     dataset: str
@@ -177,7 +177,7 @@ class Embeddings:
 
 
 def open_embeddings(path: Path) -> Embeddings:
-    """Open one cell's embeddings, with those of its last step alone.
+    """Open one cell's embeddings, with those of only its last step.
 
     Raises:
         UserError: they are missing, unfinished, of another version, or not what their attributes say.

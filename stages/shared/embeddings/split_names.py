@@ -3,7 +3,7 @@
 import re
 
 TRAIN = "train"
-"""Training images of the seen classes; embedded at the last checkpoint alone."""
+"""Training images of the seen classes; embedded only at the last checkpoint."""
 
 SEEN = "test"
 """Other images of the seen classes."""

@@ -8,7 +8,7 @@
     <dataset>/folds/<fold>.digests.json        of this table
 
 A fold is one choice of the unseen classes: `0`, `1`, ..., and `all`, which leaves none out. Images are packed once for
-all of them, and a cell depends on the table of its own fold alone: so has each table digests of its own.
+all of them, and a cell depends only on the table of its own fold: so each table has digests of its own.
 
 Rows are sorted by class and id. Chunks are small (a batch of random rows reads little more than itself) and sit in few
 shard files (a checkout of few files is fast).
@@ -55,7 +55,7 @@ def fold_digests(path: Path, fold: str) -> Path:
 
 
 def fold_of(images: Record, fold: str) -> dict[str, str | int]:
-    """Return the id of the table of one fold: the dataset, and the very manifest whose images it splits."""
+    """Return the id of the table of one fold: the dataset, and the hash of the manifest whose images it splits."""
     return {**images.of, "fold": fold, "manifest": images.files[MANIFEST][1]}
 
 

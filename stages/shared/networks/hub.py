@@ -1,8 +1,8 @@
-"""Downloads from the libraries' hubs: verified, loaded as tensors alone, and where there is no network failing at once.
+"""Downloads from the libraries' hubs: verified, loaded only as tensors, and failing at once without a network.
 
 Every file of a library's cache is compared with its hash before a library gets it; 100 MB take 0.2 s. The Hugging Face
-hub's client compares sizes alone, torch's compares hashes where it is asked to, and both trust what lies in the cache:
-also what a killed run left, or a disk has changed since. Every `torch.load` of a library reads tensors alone: in other
+hub's client compares only sizes, torch's compares hashes where it is asked to, and both trust what lies in the cache:
+also what a killed run left, or a disk has changed since. Every `torch.load` of a library reads only tensors: in other
 pickles Python runs what the file says.
 """
 
@@ -50,9 +50,9 @@ WEAKENS = re.compile(r"weights_only|trust_remote_code|safe_globals|allowlist|use
 
 @contextmanager
 def hub_access(what: str, url: str | None = None, *, files: Iterable[str] = ("weights",)) -> Iterator[None]:
-    """Run a download: from the cache alone if the hub does not answer, instead of minutes of retries.
+    """Run a download: only from the cache if the hub does not answer, instead of minutes of retries.
 
-    What is downloaded, and what is in the cache, is compared with its hash and loaded as tensors alone.
+    What is downloaded, and what is in the cache, is compared with its hash and loaded only as tensors.
 
     Args:
         what: what is being downloaded, for the message.
@@ -194,7 +194,7 @@ def private(module: ModuleType, name: str) -> Any:
 
 @contextmanager
 def verified(what: str, files: Iterable[str] = ()) -> Iterator[None]:
-    """Within, the hub's client gives a library no file that differs from its hash; such a file is deleted.
+    """Let the hub's client give a library no file that differs from its hash; such a file is deleted.
 
     Args:
         what: what is being loaded, for the message.
@@ -380,7 +380,7 @@ def without_advice(error: Exception) -> str:
 
 @contextmanager
 def weights_only() -> Iterator[None]:
-    """Within, torch unpickles nothing but tensors, whatever a library or the environment asks for."""
+    """Let torch unpickle nothing but tensors, whatever a library or the environment asks for."""
     before = {name: os.environ.pop(name, None) for name in (FORCE, FORBID)}
     os.environ[FORCE] = "1"
     try:

@@ -170,7 +170,7 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
         UserError: the name is unknown, the weights are not available or do not fit, the architecture does not take this
             image size or `config`, or it is too large for this machine.
     """
-    library = import_module(  # one library alone: each takes seconds to import
+    library = import_module(  # only the one library: each takes seconds to import
         f"stages.shared.networks.{params.library}"
     )
     with torch.random.fork_rng(devices=[]), explain_failure(params), limited_size():
@@ -197,10 +197,10 @@ def build_skeleton(params: NetworkParams, classes: int) -> Network:
 
 @contextmanager
 def explain_failure(params: NetworkParams) -> Iterator[None]:
-    """Turn what a library raises for an architecture that cannot be into a UserError with the library's own words.
+    """Turn what a library raises for an impossible architecture into a UserError with the library's own words.
 
-    Want of memory, which torch raises as a RuntimeError, stays as it is, unless no such machine could hold the network.
-    So does a defect of this project, such as that it does not fit a library's version: its traceback is needed.
+    Raised unchanged are a lack of memory, which torch raises as a RuntimeError, unless this machine cannot hold the
+    network, and a defect of this project, such as that it does not fit a library's version: its traceback is needed.
     """
     try:
         yield
@@ -218,7 +218,7 @@ def explain_failure(params: NetworkParams) -> Iterator[None]:
 def _is_defect(error: Exception) -> bool:
     """Return whether an error is not about the architecture, though libraries raise the same types for that.
 
-    It is not where a module lacks a name, or where this project's code raised it, be it within Python's own modules.
+    It is not where a module lacks a name, or where this project's code raised it, also within Python's own modules.
     """
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
         return True
@@ -239,7 +239,7 @@ def _check_output(network: Network, params: NetworkParams, classes: int) -> None
 
 @contextmanager
 def limited_size(bytes_limit: int | None = None, tensors_limit: int = MAX_TENSORS) -> Iterator[None]:
-    """Within, a module that is given more parameters and buffers than the limits is an error, before they are filled.
+    """Refuse a module that is given more parameters and buffers than the limits, before they are filled.
 
     Args:
         bytes_limit: of all modules together; by default what memory the machine has.

@@ -77,7 +77,7 @@ def _load(
 def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[str]) -> dict[str, Tensor]:
     """Convert a file's weights as timm converts its own: older names, and position embeddings of another image size.
 
-    The rules are the `checkpoint_filter_fn` beside each architecture. What fits as it is stays as it is, and so does
+    The rules are the `checkpoint_filter_fn` beside each architecture. What fits already is unchanged, and so is
     what timm cannot convert, which `load_state` then describes.
     """
     convert = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)

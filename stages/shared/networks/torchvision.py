@@ -17,7 +17,7 @@ from stages.shared.networks.weights import load_state, read_file
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 INCEPTION = ("googlenet", "inception_v3")
-"""Their builders renormalize the input where they load weights, and warn where `init_weights` is not said."""
+"""Their builders renormalize the input where they load weights, and warn where `init_weights` is not given."""
 
 MOBILENET_V3 = ("width_mult", "reduced_tail", "dilated")
 """Arguments that its builders take and its class does not name."""

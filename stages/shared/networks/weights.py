@@ -116,8 +116,8 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         objects = re.search(r"GLOBAL (\S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and objects:
             raise UserError(
-                f"weights.path: {path} must hold tensors alone, found Python's {objects[1]}: objects are not loaded, "
-                "since that would run code; save the state dict alone, as safetensors"
+                f"weights.path: {path} must hold only tensors, found Python's {objects[1]}: objects are not loaded, "
+                "since that would run code; save only the state dict, as safetensors"
             ) from None
         raise UserError(
             f"weights.path: {path} must be a whole torch file, found it damaged or of another kind "

@@ -82,7 +82,7 @@ class Stopped(BaseException):
 
 
 def run_main(main: Callable[[], None]) -> NoReturn:
-    """Run a main function: a `UserError`, and want of room or memory, becomes one message and exit status 2.
+    """Run a main function: a `UserError`, and a lack of room or memory, becomes one message and exit status 2.
 
     Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback.
     """
@@ -109,14 +109,14 @@ def fail(message: str) -> NoReturn:
 
 
 def _exit(status: int) -> NoReturn:
-    """Exit before all is done: of what Zarr's thread still reads, asyncio would print that nobody waits for it."""
+    """Exit before all is done, without asyncio's warnings about tasks of Zarr's thread that nobody awaits."""
     logging.getLogger("asyncio").disabled = True
     sys.exit(status)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Within, SIGINT and SIGTERM kill the processes below this one and raise `Stopped`, unless they were ignored."""
+    """Let SIGINT and SIGTERM kill the processes below this one and raise `Stopped`, unless they were ignored."""
     heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
     previous = {number: signal.signal(number, _stop) for number in heeded}
     try:

@@ -5,6 +5,7 @@ Names, values and paths that others wrote are made harmless and short for a term
 
 import re
 import reprlib
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -24,7 +25,7 @@ class UserError(Exception):
 
 @contextmanager
 def prefix_errors(what: str) -> Iterator[None]:
-    """Within, a `UserError` names first the thing that it is about: `datasets.mine: ...`; other errors note it."""
+    """Put the thing that a `UserError` is about before its message: `datasets.mine: ...`; other errors note it."""
     try:
         yield
     except UserError as error:
@@ -45,6 +46,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def _shortened(names: list[str], limit: int = 30) -> str:
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")
+
+
+def with_command(remedy: str, command: str, path: object) -> str:
+    """Add to a remedy the command that does it, `remove it (rm -r -- 'a b')`, if a shell can be given what is printed.
+
+    It cannot where `printable` would change the quoted path: a name can be written so that what is left is a command.
+    """
+    quoted = shlex.quote(str(path))
+    pasted = len(quoted) <= MAX_WORD_LENGTH and not CONTROL.search(quoted)
+    return f"{remedy} ({command} {quoted})" if pasted else remedy
 
 
 def printable(text: str) -> str:

@@ -18,7 +18,7 @@ DVC.start()
 def begin_stage() -> None:
     """Handle what may happen while a stage imports its libraries, before `run_main` does.
 
-    Ctrl-C ends it without a word; want of memory ends it with one sentence, as does a limit too low for the libraries.
+    Ctrl-C ends it silently; a lack of memory, or a limit too low for the libraries, ends it with one sentence.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

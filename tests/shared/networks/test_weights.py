@@ -196,7 +196,7 @@ def test_weights_that_do_not_fit_name_the_first_tensors_of_each_kind(tmp_path: P
         (
             "code.pth",
             {"state_dict": {"weight": print}},
-            r"must hold tensors alone, found Python's \S*print: objects are",
+            r"must hold only tensors, found Python's \S*print: objects are",
         ),
     ],
 )
