@@ -9,11 +9,11 @@ from wcwidth import clip, wcswidth, wrap
 MISSING = "–"
 
 
-def number(value: float | None, sd: float | None = None, form: str = "{} ± {}") -> str:
+def number(value: float | None, sd: float | None = None) -> str:
     """Write a value with three decimals and its standard deviation, if there is one; an en dash for a missing value."""
     if value is None or math.isnan(value):
         return MISSING
-    return decimals(value) if sd is None or math.isnan(sd) else form.format(decimals(value), decimals(sd))
+    return decimals(value) if sd is None or math.isnan(sd) else f"{decimals(value)} ± {decimals(sd)}"
 
 
 def decimals(value: float, *, sign: bool = False) -> str:
@@ -27,14 +27,9 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
 
 
-def estimate(
-    value: float | None, low: float | None, high: float | None, *, sd: float | None = None, sign: bool = False
-) -> str:
-    """Write a value, its standard deviation and its interval; an en dash for a missing value."""
-    if value is None:
-        return MISSING
-    spread = "" if sd is None else f" ± {decimals(sd)}"
-    return f"{decimals(value, sign=sign)}{spread} {interval(low, high)}".rstrip()
+def estimate(value: float, low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """Write a value and its interval, where that is known."""
+    return f"{decimals(value, sign=sign)} {interval(low, high)}".rstrip()
 
 
 def percent(share: float) -> str:
@@ -80,17 +75,6 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def consecutive(numbers: Iterable[int]) -> list[list[int]]:
-    """Split ascending whole numbers into runs without a gap."""
-    groups: list[list[int]] = []
-    for value in numbers:
-        if groups and value == groups[-1][-1] + 1:
-            groups[-1].append(value)
-        else:
-            groups.append([value])
-    return groups
-
-
 def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
     """Shorten layer names for an axis: drop the dotted prefix they share, cut the middle of what is still too long."""
     names = [name.partition("@")[0] for name in layers]
@@ -123,6 +107,12 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _runs(numbers: Sequence[int]) -> str:
-    """Name ascending whole numbers by their runs: `3`, `3 and 5`, `1, 3-5 and 8`."""
-    spelled = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in consecutive(numbers)]
+    """Name ascending whole numbers by their runs without a gap: `3`, `3 and 5`, `1, 3-5 and 8`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    spelled = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in runs]
     return joined([text for run in spelled for text in run])
