@@ -213,7 +213,7 @@ def norms(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResult:
 
 def add_criterion(copy: Copy) -> None:
     criteria = "stages/aggregate/recommend/criteria.py"
-    function = '''def first_layer(known: Known) -> Choice:
+    function = '''def first_layer(known: KnownScores) -> Choice:
     """The first layer."""
     return [(known.last_step, 0)]
 
@@ -223,8 +223,9 @@ def add_criterion(copy: Copy) -> None:
     copy.after(
         criteria,
         '"last_layer": Criterion(',
-        '    "first_layer": Criterion("baseline", "first layer", first_layer),\n',
+        '    "first_layer": Criterion("baseline", first_layer),\n',
     )
+    copy.after("stages/aggregate/words/regret.py", '"last_layer": "', '    "first_layer": "first layer",\n')
     copy.append(
         "tests/aggregate/recommend/test_criteria.py",
         """
