@@ -14,9 +14,9 @@ RESULTS = [
     for command, file, sibling in (
         ("verdict", "summary.csv", "steps.csv"),
         ("verdict", "layers.csv", "summary.csv"),
-        ("verdict", "findings.json", "recommendation.json"),
-        ("verdict", "digests.json", "findings.json"),
-        ("recommend", "recommendation.json", "findings.json"),
+        ("verdict", "facts.json", "recommendation.json"),
+        ("verdict", "digests.json", "facts.json"),
+        ("recommend", "facts.json", "findings.json"),
         ("recommend", "regret.csv", "steps.csv"),
     )
 ]
