@@ -1,5 +1,6 @@
 """Parameters of the prepare stage: section `prepare`, and an entry of `datasets`, whose fields depend on its source."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -8,7 +9,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.file_names import inside
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
 from stages.shared.settings.params import Params, load_entry, parse
 
 Count = Annotated[int, Field(ge=1)]
@@ -176,6 +177,28 @@ class Cifar100Params(DatasetParams):
     )
 
 
+TORCHVISION_DATASETS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"), ("train",)),
+    **dict.fromkeys(("Caltech101", "Caltech256", "EuroSAT", "SEMEION", "SUN397"), ()),
+    **dict.fromkeys(("CLEVRClassification", "Country211", "FER2013", "Flowers102", "Food101", "GTSRB"), ("split",)),
+    **dict.fromkeys(("ImageNet", "PCAM", "RenderedSST2", "SVHN"), ("split",)),
+    "CelebA": ("split", "target_type"),
+    "DTD": ("split", "partition"),
+    "EMNIST": ("split", "train"),
+    "FakeData": ("size", "num_classes", "random_offset"),
+    "INaturalist": ("version", "target_type"),
+    "Imagenette": ("split", "size"),
+    "LFWPeople": ("split", "image_set"),
+    "Omniglot": ("background",),
+    "OxfordIIITPet": ("split", "target_types"),
+    "Places365": ("split", "small"),
+    "QMNIST": ("what", "train"),
+    "STL10": ("split", "folds"),
+}
+"""torchvision's classes that classify images, compare their files with a checksum of torchvision's own and read nothing
+outside their folder; of their arguments those that choose images or labels."""
+
+
 class TorchvisionParams(DatasetParams):
     """A classification dataset of torchvision.
 
@@ -193,6 +216,31 @@ class TorchvisionParams(DatasetParams):
     kwargs: Keywords = Field(default_factory=dict)
     train_kwargs: Keywords | None = None
     test_kwargs: Keywords | None = None
+
+    @model_validator(mode="after")
+    def _harmless(self) -> Self:
+        if self.name not in TORCHVISION_DATASETS:
+            raise ValueError(
+                f"`name`: must be a dataset of torchvision that may be used, found {short_repr(self.name)}: "
+                f"{did_you_mean(self.name, TORCHVISION_DATASETS)}; put the images of others into a folder (source: "
+                "folder)"
+            )
+        if self.train_kwargs is None and self.test_kwargs is not None:
+            raise ValueError("`test_kwargs` needs `train_kwargs` beside it")
+        for field in ("kwargs", "train_kwargs", "test_kwargs"):
+            for argument, value in (getattr(self, field) or {}).items():
+                _check_argument(self.name, f"`{field}`", argument, value)
+        return self
+
+
+def _check_argument(dataset: str, field: str, argument: str, value: str | bool | float) -> None:
+    accepted = TORCHVISION_DATASETS[dataset]
+    if argument not in accepted:
+        raise ValueError(f"{field}: {dataset} takes {', '.join(accepted) or 'none'}, found {short_repr(argument)}")
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", value):
+        raise ValueError(f"{field}: {argument} must be a word, found {short_repr(value)}")
+    if dataset == "FakeData" and not (type(value) is int and 1 <= value <= MAX_GENERATED):
+        raise ValueError(f"{field}: {argument} must be 1 to {MAX_GENERATED}, found {short_repr(value)}")
 
 
 DATASET_PARAMS: dict[str, type[DatasetParams]] = {

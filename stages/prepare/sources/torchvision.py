@@ -5,6 +5,7 @@ The one place of this stage that needs torch: it is imported only when such a da
 
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from typing import Any
 from PIL import Image
 
 from stages.prepare.candidates import Candidate, Listing, Split
+from stages.prepare.decode import known_formats
 from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
-from stages.prepare.params import Keywords, TorchvisionParams
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.prepare.params import TORCHVISION_DATASETS, Keywords, TorchvisionParams
+from stages.shared.runtime.errors import UserError
 
-OWN_ARGUMENTS = ("root", "download", "transform", "target_transform", "transforms")
 CONVENTIONS: dict[str, tuple[Keywords, Keywords]] = {
     "train": ({"train": True}, {"train": False}),
     "split": ({"split": "train"}, {"split": "test"}),
@@ -29,59 +30,53 @@ def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources:
     """List a torchvision dataset's images.
 
     Raises:
-        UserError: there is no such dataset, its arguments are wrong, it cannot be downloaded, or it has no classes.
-    """
-    factory = find_dataset(params.name)
-    candidates: list[Candidate] = []
-    for split, arguments in split_arguments(factory, params).items():
-        dataset = _build(factory, {**params.kwargs, **arguments}, params.name)
-        candidates += _candidates(dataset, None if split == "all" else split, params.name)  # type: ignore[arg-type]
-    return Listing(candidates)
-
-
-def find_dataset(name: str) -> type:
-    """Find a dataset class by name.
-
-    Raises:
-        UserError: there is none; the nearest are listed.
+        UserError: its arguments are wrong, it cannot be downloaded or read, or it has no classes.
     """
     from torchvision import datasets
 
-    classes = {n: c for n in datasets.__all__ if isinstance(c := getattr(datasets, n), type)}
-    if name not in classes:
-        raise UserError(f"torchvision has no dataset {name!r}: {did_you_mean(name, classes)}")
-    class_: type = classes[name]
-    return class_
+    factory: type = getattr(datasets, params.name)
+    candidates: list[Candidate] = []
+    for split, arguments in split_arguments(factory, params).items():
+        with only_known_formats():
+            dataset = _build(factory, {**params.kwargs, **arguments}, params.name)
+            candidates += _candidates(dataset, None if split == "all" else split, params.name)  # type: ignore[arg-type]
+    return Listing(candidates)
+
+
+@contextmanager
+def only_known_formats() -> Iterator[None]:
+    """Have Pillow read the formats of `decode` alone, also where torchvision opens a file itself."""
+    formats = list(known_formats())
+    before, Image.ID = Image.ID, formats  # what `Image.open` tries
+    try:
+        yield
+    finally:
+        Image.ID = before
 
 
 def split_arguments(factory: type, params: TorchvisionParams) -> dict[str, Keywords]:
-    """Return the arguments for the splits `train` and `test`, or for `all` where a dataset has no splits.
-
-    Raises:
-        UserError: test arguments are given without train arguments.
-    """
-    if params.train_kwargs is None and params.test_kwargs is not None:
-        raise UserError("datasets: `test_kwargs` needs `train_kwargs` beside it")
+    """Return the arguments for the splits `train` and `test`, or for `all` where a dataset has no splits."""
     if params.train_kwargs is not None and params.test_kwargs is not None:
         return {"train": params.train_kwargs, "test": params.test_kwargs}
     if params.train_kwargs is not None:
         return {"all": params.train_kwargs}
-    accepted = _accepted(factory)
+    accepted = accepted_arguments(factory)
     for argument, (train, test) in CONVENTIONS.items():
         if argument in accepted and argument not in params.kwargs:
             return {"train": train, "test": test}
     return {"all": {}}
 
 
-def _accepted(factory: type) -> set[str]:
+def accepted_arguments(factory: type) -> set[str]:
+    """Return the names of a class's arguments, those of the classes that it hands them on to included."""
     accepted = set(inspect.signature(factory).parameters)
     if "kwargs" in accepted:  # passed on to the class it extends
-        accepted |= _accepted(factory.__mro__[1])
+        accepted |= accepted_arguments(factory.__mro__[1])
     return accepted - {"kwargs"}
 
 
 def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
-    accepted = _accepted(factory)
+    accepted = accepted_arguments(factory)
     own_arguments: dict[str, Any] = {}
     if "root" in accepted:
         own_arguments["root"] = str(cache_folder() / "torchvision" / name)
@@ -90,15 +85,15 @@ def _build(factory: type, arguments: Mapping[str, Any], name: str) -> Any:
         own_arguments["download"] = True
     try:
         return factory(**own_arguments, **arguments)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ImportError) as error:
         raise UserError(
             f"torchvision dataset {name}: cannot be loaded or downloaded ({error}); with a network run it again, "
             f"without one put its files into {own_arguments.get('root')}, as torchvision lays them out"
         ) from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, AssertionError) as error:
         raise UserError(
             f"torchvision dataset {name}: wrong arguments {dict(arguments)} ({error}); it takes "
-            f"{', '.join(sorted(accepted - set(OWN_ARGUMENTS))) or 'none'}: set `kwargs`, `train_kwargs`, `test_kwargs`"
+            f"{', '.join(TORCHVISION_DATASETS[name]) or 'none'}: set `kwargs`, `train_kwargs`, `test_kwargs`"
         ) from None
 
 
@@ -118,7 +113,10 @@ def _targets(dataset: Any, name: str) -> list[int]:
         if kept is not None and len(kept) == len(dataset):
             break
     else:
-        kept = [dataset[i][1] for i in range(len(dataset))]
+        try:
+            kept = [dataset[i][1] for i in range(len(dataset))]
+        except OSError as error:
+            raise UserError(f"torchvision dataset {name}: cannot be read ({error}); remove its files") from None
     try:
         return [int(target) for target in kept]
     except (TypeError, ValueError, RuntimeError):
@@ -133,7 +131,8 @@ def _class_names(dataset: Any) -> list[str]:
 
 
 def _image(dataset: Any, index: int) -> Image.Image:
-    image = dataset[index][0]
+    with only_known_formats():
+        image = dataset[index][0]
     if not isinstance(image, Image.Image):
         raise OSError(f"torchvision gives {type(image).__name__}, not an image")
     return image

@@ -1,11 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image, UnidentifiedImageError
+from torchvision import datasets
 
 from stages.prepare.packing import prepare_dataset
-from stages.prepare.params import TorchvisionParams
-from stages.prepare.sources.torchvision import find_dataset, list_torchvision, split_arguments
+from stages.prepare.params import TORCHVISION_DATASETS, TorchvisionParams, parse_dataset
+from stages.prepare.sources.torchvision import accepted_arguments, list_torchvision, split_arguments
 from stages.shared.images.image_store import open_images
 from stages.shared.runtime.errors import UserError
+
+ROOT = Path(__file__).parents[3]
 
 
 def params(name, **values):
@@ -25,9 +31,7 @@ def test_a_dataset_is_packed(tmp_path):
     assert (images.seen, images.unseen) == (("0", "1"), ("2", "3"))
     assert images.manifest["source"].str.startswith("torchvision/FakeData/all/").all()
 
-    from torchvision.datasets import FakeData
-
-    fake = FakeData(size=60, num_classes=4)
+    fake = datasets.FakeData(size=60, num_classes=4)
     number = int(images.manifest["sample_id"][0].split("/")[1])
     expected = np.asarray(fake[number][0].resize((16, 16), 2))
     assert np.array_equal(images.read(np.arange(1))[0], expected)
@@ -50,32 +54,79 @@ def test_a_dataset_is_packed(tmp_path):
     ],
 )
 def test_splits_are_found_or_given(name, values, expected):
-    assert split_arguments(find_dataset(name), params(name, **values)) == expected
+    assert split_arguments(getattr(datasets, name), params(name, **values)) == expected
 
 
-def test_an_unknown_dataset_lists_the_nearest(resources, tmp_path):
-    with pytest.raises(UserError, match="no dataset 'Flower102': did you mean 'Flowers102'"):
-        list_torchvision(tmp_path, params("Flower102"), 0, resources)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "Flower102"}, "`name`: must be .*, found 'Flower102': did you mean 'Flowers102'.*source: folder"),
+        ({"name": "Flickr30k", "kwargs": {"ann_file": "/etc/passwd"}}, "`name`: .*'Flickr30k'"),
+        ({"name": "PhotoTour", "kwargs": {"name": "x"}}, "`name`: .*'PhotoTour'"),
+        ({"name": "LSUN"}, "`name`: .*'LSUN'"),
+        ({"name": "VisionDataset"}, "`name`: .*'VisionDataset'"),
+        ({"name": "__doc__"}, "`name`: .*'__doc__'"),
+        (
+            {"kwargs": {"transform": "x"}},
+            "`kwargs`: FakeData takes size, num_classes, .*, found 'transform'",
+        ),
+        ({"kwargs": {"sise": 3}}, "`kwargs`: FakeData takes size, .*, found 'sise'"),
+        ({"kwargs": {"num_classes": 0}}, "`kwargs`: num_classes must be 1 to 10000, found 0"),
+        ({"kwargs": {"size": 10_001}}, "`kwargs`: size must be 1 to 10000, found 10001"),
+        ({"kwargs": {"size": True}}, "`kwargs`: size must be 1 to 10000, found True"),
+        ({"name": "CIFAR10", "train_kwargs": {"root": "x"}}, "`train_kwargs`: CIFAR10 takes train, found 'root'"),
+        ({"name": "Food101", "train_kwargs": {}, "test_kwargs": {"loader": "x"}}, "`test_kwargs`: Food101 takes split"),
+        ({"name": "INaturalist", "kwargs": {"version": "../x"}}, "`kwargs`: version must be a word, found '../x'"),
+        ({"name": "SUN397", "kwargs": {"split": "x"}}, "`kwargs`: SUN397 takes none"),
+        ({"test_kwargs": {"size": 3}}, "`test_kwargs` needs `train_kwargs`"),
+    ],
+)
+def test_what_torchvision_is_asked_for_is_checked_before_it_is_imported(values, message):
+    entry = {"source": "torchvision", "name": "FakeData", "image_size": 16, **values}
+    with pytest.raises(UserError, match=rf"datasets\.mine: .*{message}"):
+        parse_dataset(entry, "mine")
 
 
-def test_wrong_arguments_are_explained(resources, tmp_path):
-    with pytest.raises(UserError, match=r"FakeData: wrong arguments.*it takes image_size, num_classes"):
-        list_torchvision(tmp_path, params("FakeData", kwargs={"sise": 3}), 0, resources)
-    with pytest.raises(UserError, match="needs `train_kwargs`"):
-        list_torchvision(tmp_path, params("FakeData", test_kwargs={"size": 3}), 0, resources)
+def test_torchvision_has_what_may_be_used():
+    for name, arguments in TORCHVISION_DATASETS.items():
+        accepted = accepted_arguments(getattr(datasets, name))
+        assert {"root", *arguments} - {"root" if name == "FakeData" else ""} <= accepted, name
+        assert not {*arguments} & {"root", "download", "transform", "target_transform", "transforms", "loader"}, name
+
+
+def test_the_page_names_what_may_be_used():
+    page = (ROOT / "docs" / "datasets.md").read_text().partition("## `torchvision`")[2].partition("\n## ")[0]
+    for name in TORCHVISION_DATASETS:
+        assert f"`{name}`" in page, name
+
+
+def test_a_file_that_would_start_ghostscript_is_not_opened(resources, tmp_path):
+    """torchvision opens by itself whatever Pillow knows; a file's name does not say what it is."""
+    folder = tmp_path / "cache" / "torchvision" / "EuroSAT" / "eurosat" / "2750" / "Forest"
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    for name, kind in (("1.jpg", "EPS"), ("2.jpg", "PNG")):
+        Image.fromarray(pixels).save(folder / name, kind)
+    eps, png = list_torchvision(tmp_path, params("EuroSAT"), 0, resources).candidates
+    with pytest.raises(UnidentifiedImageError):
+        eps.content()
+    assert np.array_equal(np.asarray(png.content()), pixels)
+    with Image.open(folder / "1.jpg") as image:
+        assert image.format == "EPS"  # elsewhere Pillow is as it was
+
+
+def test_values_that_torchvision_refuses_are_one_sentence(resources, tmp_path):
+    with pytest.raises(UserError, match=r"Flowers102: wrong arguments \{'split': 'no'\}.*it takes split"):
+        list_torchvision(tmp_path, params("Flowers102", kwargs={"split": "no"}), 0, resources)
 
 
 def test_what_is_no_classification_dataset_is_refused(resources, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     monkeypatch.setattr(datasets.FakeData, "__getitem__", lambda self, index: (None, {"boxes": [1, 2]}))
     with pytest.raises(UserError, match=r"must be a classification dataset, found the target {'boxes'"):
         list_torchvision(tmp_path, params("FakeData", kwargs={"size": 3}), 0, resources)
 
 
 def test_without_a_network_it_says_where_files_go(resources, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     def offline(self):
         raise RuntimeError("Error downloading")
 
