@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages.shared.stage_run.stage_run import publish
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 
 
@@ -16,7 +16,8 @@ def check_new(out: Path) -> None:
         UserError: something is.
     """
     if out.exists() and not is_empty_folder(out):
-        raise UserError(f"{out}: must not exist; remove it (rm -r {out}), or name another path with --out")
+        advice = with_command("remove it", "rm -r --", out)
+        raise UserError(f"{out}: must not exist; {advice}, or name another path with --out")
 
 
 @contextmanager

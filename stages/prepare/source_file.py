@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
-from stages.shared.runtime.errors import UserError, short_repr
+from stages.shared.runtime.errors import UserError, short_repr, with_command
 
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9][A-Za-z0-9./:_~?=%+-]*$", max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -36,17 +36,16 @@ def read_source_file(raw: Path, model: type[F]) -> F:
         UserError: it is missing or not as it was committed.
     """
     path = raw / SOURCE_FILE
+    restore_it = with_command("restore it", "git checkout --", path)
     try:
         return model.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise UserError(f"{path}: no such file; it comes with the project: git checkout {path}") from None
+        raise UserError(f"{path}: no such file; it comes with the project; {restore_it}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         found = "" if first["type"] == "missing" else f", found {short_repr(first['input'])}"
-        raise UserError(
-            f"{path}: {field or 'content'}: {first['msg']}{found}; restore it: git checkout {path}"
-        ) from None
+        raise UserError(f"{path}: {field or 'content'}: {first['msg']}{found}; {restore_it}") from None
 
 
 def has_only_source_file(raw: Path) -> bool:

@@ -1,6 +1,7 @@
 """The arrays of an .npz file or a Zarr group, by name: all shapes at once, values an array at a time."""
 
 import json
+import stat
 import textwrap
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import irregular
 
 SEEN_GROUP = "seen"
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -66,11 +68,12 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
     """Open an .npz file, or the folder of a Zarr group.
 
     Raises:
-        UserError: it is missing, damaged or of another kind.
+        UserError: it is missing, damaged or of another kind, or has links or other special files within.
     """
     if not path.exists():
         raise UserError(f"{path}: must be an .npz file or the folder of a Zarr group, found nothing there")
     try:
+        _check_regular(path)
         return _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
     except UserError:
         raise
@@ -79,6 +82,17 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
             f"{path}: must be an .npz file or the folder of a Zarr group, and readable; found {_reason(error)}; "
             "write it again"
         ) from None
+
+
+def _check_regular(path: Path) -> None:
+    """Check that all files are regular ones: links may lead to private files, and a FIFO would be waited for."""
+    modes = {path: path.stat().st_mode}  # which the user has named and which may be a link
+    if path.is_dir():
+        modes = {file: file.lstat().st_mode for file in path.rglob("*")}
+    for file, mode in modes.items():
+        kind = irregular(mode)
+        if kind and not stat.S_ISDIR(mode):
+            raise UserError(f"{file}: must be a regular file, found {kind}; replace it by the file itself")
 
 
 def _open_npz(path: Path, resources: ExitStack) -> ArraysFile:

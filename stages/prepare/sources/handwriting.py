@@ -20,7 +20,7 @@ from stages.prepare.download import file_sha256
 from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import Sha256, SourceFile, read_source_file
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.settings.params import Id
 from stages.shared.settings.seeding import child_seed
 
@@ -146,10 +146,10 @@ def _face(font: str) -> ImageFont.FreeTypeFont:
 def _check_words(source: HandwritingFile, raw: Path) -> None:
     sha256 = words_sha256(source.words)
     if sha256 != source.words_sha256:
+        restore_it = with_command("restore it", "git checkout --", raw / "source.json")
         raise UserError(
             f"{raw}/source.json: the words must have the SHA-256 {source.words_sha256[:12]}..., found "
-            f"{sha256[:12]}...; restore it (git checkout {raw}/source.json), or make a dataset of your own with its "
-            "own hash"
+            f"{sha256[:12]}...; {restore_it}, or make a dataset of your own with its own hash"
         )
 
 

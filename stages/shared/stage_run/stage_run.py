@@ -19,7 +19,7 @@ from typing import Self
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_path, remove, remove_leftovers
 from stages.shared.runtime.startup import DVC
 from stages.shared.settings.yaml_file import UNREADABLE
@@ -83,7 +83,8 @@ class StageRun:
             if not (resumable and path == writes[0]):
                 remove_leftovers(path)
             if not replace and path.exists() and not is_empty_folder(path):
-                raise UserError(f"{path}: must not exist before the stage has run; remove it (rm -r {path}), run again")
+                advice = with_command("remove it", "rm -r --", path)
+                raise UserError(f"{path}: must not exist before the stage has run; {advice}, run again")
 
     def scratch(self, output: Path) -> Path:
         """Return where to write one of `writes`; it becomes the output when the stage has ended well."""

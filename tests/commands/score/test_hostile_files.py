@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import pickle
 import random
 import shutil
@@ -132,6 +133,42 @@ def test_no_codec_runs_but_those_of_the_list(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UserError, match=rf"{name}: must be stored with none but the codecs .*, found 'tests\.foreign'"):
         read_all(path)
     assert Foreign.runs == 1
+
+
+def link_to_private_file(file: Path) -> None:
+    file.symlink_to(file.rename(file.parents[2] / "private"))
+
+
+def fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "labels/zarr.json", "labels/c/0", "stem", "stem/c"])
+@pytest.mark.parametrize(("harm", "kind"), [(link_to_private_file, "a link"), (fifo, "a FIFO")])
+def test_links_and_fifos_within_a_group_are_not_opened(
+    tmp_path: Path, harm: Callable[[Path], None], kind: str, name: str
+):
+    """A link may lead to files that the user shows nobody, and a FIFO would be waited for."""
+    path = write_zarr(tmp_path / "folder" / "a", CONTENT)
+    (tmp_path / "link").symlink_to(path)
+    read_all(tmp_path / "link")  # which the user names
+    if harm is fifo and (path / name).is_dir():
+        shutil.rmtree(path / name)
+        (path / name).touch()
+    harm(path / name)
+    with pytest.raises(UserError, match=rf"a/{name}: must be a regular file, found {kind}; replace it by the file"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_not_opened_as_one(tmp_path: Path, make: Callable[[Path], None]):
+    make(tmp_path / "a.npz")
+    with pytest.raises(UserError, match=r"a\.npz: must be a regular file, found a (FIFO|device); replace it"):
+        read_all(tmp_path / "a.npz")
+    write_npz(tmp_path / "b.npz", CONTENT)
+    (tmp_path / "c.npz").symlink_to(tmp_path / "b.npz")
+    read_all(tmp_path / "c.npz")
 
 
 def test_no_advice_of_numpy_to_trust_the_file_is_passed_on(tmp_path: Path):

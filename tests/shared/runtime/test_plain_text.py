@@ -1,9 +1,17 @@
+import shlex
 import unicodedata
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.shared.runtime.errors import MAX_LINE_LENGTH, MAX_LINES, MAX_WORD_LENGTH, printable, short_repr
+from stages.shared.runtime.errors import (
+    MAX_LINE_LENGTH,
+    MAX_LINES,
+    MAX_WORD_LENGTH,
+    printable,
+    short_repr,
+    with_command,
+)
 
 
 def test_what_a_terminal_would_obey_is_escaped():
@@ -14,6 +22,20 @@ def test_what_a_terminal_would_obey_is_escaped():
 def test_other_text_is_left_as_it_is():
     text = "Größe: 書 🦉 \u200d ''\"\n  é, ..."
     assert printable(text) == text
+
+
+@given(st.text(min_size=1) | st.text("';# $\n\x1ba", min_size=300))
+def test_a_command_in_a_message_is_one_command_with_one_path_or_there_is_none(path: str):
+    said = printable(with_command("remove it", "rm -r --", path))
+    if said != "remove it":
+        assert shlex.split(said.removeprefix("remove it (").removesuffix(")")) == ["rm", "-r", "--", path]
+
+
+def test_a_path_in_a_command_is_quoted_for_the_shell():
+    assert with_command("remove it", "rm -r --", "/data/x") == "remove it (rm -r -- /data/x)"
+    assert with_command("remove it", "rm -r --", "/x; touch y;#") == "remove it (rm -r -- '/x; touch y;#')"
+    for path in ("/x\ny", "/\x1b[31m", "'" * 300):  # of which printing would make something else
+        assert with_command("remove it", "rm -r --", path) == "remove it"
 
 
 def test_what_is_too_long_keeps_both_its_ends():

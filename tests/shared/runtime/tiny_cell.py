@@ -51,6 +51,7 @@ STUBS: dict[str, Any] = {
     "describe_wrong_value": lambda *_: "",
     "did_you_mean": lambda name, known: "",
     "explain_system_error": nothing,
+    "irregular": nothing,
     "is_empty_folder": lambda path: False,
     "leftovers": lambda output: [],
     "partial_path": lambda output: output.with_name(f"{output.name}-unfinished"),
@@ -61,6 +62,7 @@ STUBS: dict[str, Any] = {
     "remove_leftovers": nothing,
     "run_main": lambda main: main(),
     "short_repr": lambda value: "",
+    "with_command": lambda remedy, command, path: remedy,
 }
 """For each thing that a stage imports from stages/shared/runtime: what says, checks and removes nothing."""
 
