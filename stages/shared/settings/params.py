@@ -24,6 +24,9 @@ MAX_ERRORS = 10
 MAX_STEPS = 10_000_000
 """Optimizer steps of a training; that many take weeks."""
 
+MAX_VALUES = 200_000
+"""Of a params file, those counted again that an alias repeats."""
+
 ALL = "all"
 """The fold that leaves no class out: every class is seen."""
 
@@ -207,6 +210,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def checked(content: Any, path: Path) -> dict[str, Any]:
     """Return the plain values of a params file, if they are its sections and hold no names of earlier versions."""
+    check_values(content, path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
     for key in content:
@@ -223,6 +227,33 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
                 )
     check_renamed(content, path)
     return content
+
+
+def check_values(content: Any, path: Path) -> None:
+    """Check that no text is one that `dvc exp run -S` replaces, and that there are not too many values.
+
+    Raises:
+        UserError: naming the text: DVC would put what it refers to, such as a variable of the environment, into
+            params.yaml and git. Or aliases (`*name`) repeat values without an end.
+    """
+    waiting, count = [("", content)], 0
+    while waiting:
+        name, value = waiting.pop()
+        count += 1
+        if count + len(waiting) > MAX_VALUES:
+            raise UserError(
+                f"{path}: must have at most {MAX_VALUES} values, found more; do not repeat them by aliases (*name)"
+            )
+        if isinstance(value, str) and "${" in value:
+            raise UserError(
+                f"{path}: {name or 'a key'} must not contain ${{, found {short_repr(value)}: `dvc exp run -S` would "
+                "replace it by what it refers to, and write that down; write the value itself"
+            )
+        if isinstance(value, dict):
+            waiting += [("", key) for key in value]
+            waiting += [(f"{name[:200]}.{key}" if name else str(key), below) for key, below in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(name, below) for below in value]
 
 
 class CheckpointSteps(Params):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 
 from stages.shared.runtime.errors import UserError
@@ -29,11 +30,26 @@ def read_yaml(path: Path) -> Any:
     if max(_depths(content), default=0) > MAX_DEPTH:
         raise UserError(f"{path}: not valid YAML: more than {MAX_DEPTH} brackets are open at once")
     try:
-        return YAML(typ="safe", pure=True).load(content)  # the parser DVC uses: both see the same values
+        parser = YAML(typ="safe", pure=True)  # the parser DVC uses: both see the same values
+        parser.Constructor = _WithoutMerging
+        return parser.load(content)
     except YAMLError as error:
         raise UserError(f"{path}: not valid YAML{_explained(error)}") from None
     except UNREADABLE as error:
         raise UserError(f"{path}: not valid YAML: {_first_part(error)}") from None
+
+
+class _WithoutMerging(SafeConstructor):  # type: ignore[misc]
+    """Refuse the keys by which a mapping takes the items of others: eight lines with them may have a billion items."""
+
+    def flatten_mapping(self, node: Any) -> None:
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise ConstructorError(
+                    problem="merge keys (<<) are not read; write the items", problem_mark=key.start_mark
+                )
+            if key.tag == "tag:yaml.org,2002:value":  # a plain `=`, a text here as in the class above
+                key.tag = "tag:yaml.org,2002:str"
 
 
 def _content(path: Path) -> bytes:

@@ -327,3 +327,38 @@ def test_all_names_of_an_earlier_version_are_said_at_once(path: Path):
         "measure.last_step is now measure.analyses; "
         "finetune.schedule is now finetune.schedule_epochs, or finetune.schedule_steps"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("source: handwriting", "source: '${oc.env:SECRET}'", r"datasets\.handwriting\.source"),
+        ("source: handwriting", r'source: "\x24{oc.env:SECRET}"', r"datasets\.handwriting\.source"),
+        ("metrics: [nmi]", "metrics: [nmi, 'a${models}']", r"measure\.metrics"),
+        ("prepare: {}", "prepare: {'${x}': 1}", "a key"),
+    ],
+)
+def test_what_dvc_would_replace_is_refused(path: Path, old: str, new: str, name: str):
+    """`dvc exp run -S` has OmegaConf fill in `${...}`, and writes the result into params.yaml."""
+    with pytest.raises(
+        UserError, match=rf"params\.yaml: {name} must not contain \$\{{, found '.*; write the value itself"
+    ):
+        load(changed(path, old, new))
+
+
+def test_a_dollar_alone_is_text(path: Path):
+    assert (
+        load(changed(path, "source: handwriting", "source: 'a$ {b}'"))["datasets"]["handwriting"]["source"] == "a$ {b}"
+    )
+
+
+@pytest.mark.parametrize("repeated", ["wide", "deep", "itself"])
+def test_aliases_that_repeat_values_without_an_end_are_refused(path: Path, repeated: str):
+    texts = {
+        "wide": f"[&a [{'1,' * 2000}], [{'*a,' * 2000}]]",
+        "deep": "[&a0 [1], " + ", ".join(f"&a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)) + "]",
+        "itself": "&a [*a]",
+    }
+    with pytest.raises(UserError, match=r"params\.yaml: must have at most 200000 values, found more; do not repeat"):
+        load(changed(path, "prepare: {}", f"prepare: {{x: {texts[repeated]}}}"))
+    assert load(changed(path, texts[repeated], "[&a [1, 2], *a]"))["prepare"] == {"x": [[1, 2], [1, 2]]}
