@@ -19,14 +19,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
 
 from stages.shared.files.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
 from stages.shared.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    import zarr  # imported where a store is opened: aggregate reads the manifest alone
 
 FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/1"
 EARLIER_FORMATS = ("whichlayer.images/1", "whichlayer.images/2")
@@ -83,7 +86,7 @@ class PackedImages:
     fill: int
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
-    _pixels: zarr.Array | Pixels
+    _pixels: "zarr.Array | Pixels"
     _digests: Digests
 
     def in_memory(self, limit: int = 1 << 30) -> "PackedImages":
@@ -156,6 +159,8 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     digests.check_sizes(STORE).check(f"{STORE}/zarr.json", f"{STORE}/pixels/zarr.json")
     manifest = read_manifest(digests)
     splits = _read_fold(path, fold, manifest, digests.record)
+    import zarr
+
     group = zarr.open_group(path / STORE, mode="r", zarr_format=3, use_consolidated=False)
     attrs, pixels = group.attrs.asdict(), group["pixels"]
     if pixels.shape[:1] != (len(manifest),):
@@ -252,6 +257,8 @@ def write_images(
     """
     _check_manifest(manifest)
     path.mkdir(parents=True, exist_ok=True)
+    import zarr
+
     group = zarr.create_group(path / STORE)
     count, per_shard = len(manifest), images_per_shard(size)
     array = group.create_array(
