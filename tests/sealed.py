@@ -2,15 +2,20 @@
 
 from pathlib import Path
 
+from stages.measure.metrics import SCORES
 from stages.shared.checkpoints.training_table import FORMAT as TRAINING_FORMAT
 from stages.shared.files.digests import DIGESTS, cell_id, write_digests
 from stages.shared.images.image_store import FORMAT, MANIFEST
 from stages.shared.settings.params import Cell
 from stages.shared.tables.metric_table import finish_cell
+from stages.shared.tables.scores import FILE as FACTS
+from stages.shared.tables.scores import write_scores
 
 
 def seal(folder: Path) -> None:
-    """Write the digests of a cell's measures, `<dataset>/<model>/<fold>/<seed>`, as they are now."""
+    """Write the digests of a cell's measures, `<dataset>/<model>/<fold>/<seed>`, and the facts of scores."""
+    if not (folder / FACTS).exists():
+        write_scores(folder, SCORES)
     finish_cell(folder, cell_at(folder))
 
 

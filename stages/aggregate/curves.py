@@ -12,20 +12,21 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 - A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.aggregate.metric_info import Scope, metric_rank
+from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD, MEASURE_AGAIN
+from stages.shared.tables.scores import Better, Score
 
 MEAN = "mean"
 """The `fold` of means over all folds."""
@@ -104,8 +105,8 @@ COLUMNS_OF: dict[Scope, ScopeColumns] = {
 Row = pd.Series
 """One point of a curve."""
 
-Better = Literal["higher", "lower", "neither"]
-"""Which values of a score are the better ones."""
+Catalogue = Mapping[str, Score]
+"""The facts of every score, by name."""
 
 TOLERANCE = 1e-6
 """Scores as close as this are equally good (times the best one's size where that is above 1). Sums in single precision,
@@ -125,6 +126,7 @@ class Scores:
         accuracy: the network's own head on test images of seen classes: dataset, model, fold, step, value, sd.
         folds: the folds of unseen classes.
         n_seeds: how many seeds every mean is over.
+        catalogue: the facts of every score, by name, in the order of tables and figures.
     """
 
     curves: pd.DataFrame
@@ -132,18 +134,20 @@ class Scores:
     accuracy: pd.DataFrame
     folds: tuple[str, ...]
     n_seeds: int
+    catalogue: Catalogue
 
     def n_folds(self, fold: str) -> int:
         """Over how many folds the curves of `fold` are means: of `MEAN` all, else one."""
         return len(self.folds) if fold == MEAN else 1
 
 
-def average(layers: pd.DataFrame, run: RunParams) -> Scores:
+def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Scores:
     """Average every score over the seeds of the grid, and over its folds.
 
     Args:
         layers: metric rows of all cells (stages.shared.tables.metric_table), of folds that leave classes out.
         run: the grid.
+        catalogue: the facts of every score.
 
     Raises:
         UserError: a cell lacks a row that another one has, or a score was not measured on unseen classes.
@@ -162,11 +166,12 @@ def average(layers: pd.DataFrame, run: RunParams) -> Scores:
     ]
     pixels = layers[(layers["depth"] == -1).fillna(False)]
     return Scores(
-        curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run),
-        baseline=_means(pixels, ["dataset", "model", "fold", "metric", "split", "step"], run),
-        accuracy=_means(head, ["dataset", "model", "fold", "step"], run),
+        curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue),
+        baseline=_means(pixels, ["dataset", "model", "fold", "metric", "split", "step"], run, catalogue),
+        accuracy=_means(head, ["dataset", "model", "fold", "step"], run, catalogue),
         folds=tuple(run.numbered),
         n_seeds=len(run.seeds),
+        catalogue=catalogue,
     )
 
 
@@ -214,14 +219,14 @@ def _main_name(main: pd.DataFrame) -> str:
     return "+".join([p for p in poolings if p != "none"] or poolings)
 
 
-def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams) -> pd.DataFrame:
+def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: Catalogue) -> pd.DataFrame:
     """Average over seeds, then over folds; the folds' means come first."""
     of_folds = _mean(rows, keys, "seed", len(run.seeds))
     over_folds = _mean(of_folds.assign(one=of_folds["fold"], fold=MEAN), keys, "one", len(run.numbered))
     if len(run.numbered) == 1:
         over_folds["sd"] = of_folds["sd"].to_numpy()
     means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
-    return means.sort_values(list(keys), key=lambda column: _order(column, run), ignore_index=True)
+    return means.sort_values(list(keys), key=lambda column: _order(column, run, catalogue), ignore_index=True)
 
 
 def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.DataFrame:
@@ -249,12 +254,12 @@ def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.
     return means
 
 
-def _order(column: Any, run: RunParams) -> Any:
+def _order(column: Any, run: RunParams, catalogue: Catalogue) -> Any:
     order = {
         "dataset": run.datasets,
         "model": run.models,
         "fold": [*run.numbered, MEAN],
-        "metric": sorted(column.unique(), key=metric_rank),
+        "metric": list(catalogue),
     }
     if column.name in order:
         return column.map({name: i for i, name in enumerate(order[column.name])})

@@ -17,6 +17,7 @@ from stages.shared.files.digests import cell_id, repair_hint, rerun_hint
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.tables import gallery, metric_table
+from stages.shared.tables import scores as scores_file
 from stages.shared.tables.metric_table import (
     ANALYSIS_TABLES,
     HEAD,
@@ -26,6 +27,7 @@ from stages.shared.tables.metric_table import (
     read_analysis,
     read_records,
 )
+from stages.shared.tables.scores import Score
 from stages.shared.tables.thumbnails import read_thumbnails
 
 CELL = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "seed": INTEGER}
@@ -101,6 +103,34 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
         random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
         tables.append(records[~random_head])
     return concat_records(tables)
+
+
+def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
+    """Read the facts of every score, by name, in the order of tables and figures.
+
+    Args:
+        measures: holds `<dataset>/<model>/<fold>/<seed>/scores.json`.
+        run: the grid.
+
+    Raises:
+        UserError: a cell has none, or other ones than the first cell of the grid.
+    """
+    (first, catalogue), *others = ((cell, _read_scores(measures, cell)) for cell in run.cells())
+    for cell, scores in others:
+        different = [name for name in {**catalogue, **scores} if catalogue.get(name) != scores.get(name)]
+        if different or list(catalogue) != list(scores):
+            raise UserError(
+                f"{_folder(measures, cell) / scores_file.FILE}: must say of every score what the cell {_name(first)} "
+                f"says, found other facts of {', '.join(different) or 'their order'}: the two were measured by "
+                f"different versions; {rerun_hint('measure', cell_id(cell))}, or that of {_name(first)}"
+            )
+    return catalogue
+
+
+def _read_scores(measures: Path, cell: Cell) -> dict[str, Score]:
+    folder = _folder(measures, cell)
+    _existing(folder / scores_file.FILE, cell, "facts of the scores", "measure")
+    return scores_file.read_scores(folder, cell)
 
 
 def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:

@@ -11,7 +11,7 @@ from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import Name, NetworkData, collect_network_data
 from stages.aggregate.params import Asked
-from stages.aggregate.read import read_analyses, read_curves, read_layers, read_refits
+from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.tables.all_tables import fact_tables, score_tables
 from stages.aggregate.tables.regret import RegretRow
@@ -74,12 +74,13 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     curves = read_curves(training, grid, asked.checkpoints)
     layers = read_layers(measures, curves, grid, asked.checkpoints)
     unseen = layers[layers["fold"] != ALL]
-    means = average(unseen, grid)
+    catalogue = read_catalogue(measures, grid)
+    means = average(unseen, grid, catalogue)
     check_main_score(means, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
     tables = {f"{name}.csv": table for name, table in analyses.items()} | {"training.csv": curves}
 
-    networks = collect_network_data(unseen, read_refits(measures, grid), grid, measures)
+    networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)
     scores = add_uncertainty(means, networks)
     tables |= score_tables(unseen, scores, networks)
     summary = summarize(scores, params.main_metric)

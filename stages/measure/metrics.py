@@ -255,14 +255,6 @@ LAYER_SCORES = {
         ari, better="higher", low=-1, high=1, use="clustering", needs=CLUSTERS, refit=True,
         chance=0, ceiling=1,
     ),
-    "cluster_accuracy": LayerScore(
-        cluster_accuracy, better="higher", low=0, high=1, use="clustering", needs=CLUSTERS, refit=True, per_image=True,
-        chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters), ceiling=1,
-    ),
-    "silhouette": LayerScore(
-        silhouette, better="higher", low=-1, high=1, use="clustering", needs=("class_distances",), refit=True,
-        per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
-    ),
     "knn_purity": LayerScore(
         knn_purity, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
         in_paper=True, chance=chance_of_neighbours, ceiling=purest_share,
@@ -270,6 +262,18 @@ LAYER_SCORES = {
     "nn1_accuracy": LayerScore(
         nn1_accuracy, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
         in_paper=True, chance=chance_of_neighbours, ceiling=share_with_a_match,
+    ),
+    "probe_accuracy": LayerScore(
+        probe_accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True, over_folds=True,
+        in_paper=True, chance=lambda split: largest_share(split.class_sizes), ceiling=1,
+    ),
+    "cluster_accuracy": LayerScore(
+        cluster_accuracy, better="higher", low=0, high=1, use="clustering", needs=CLUSTERS, refit=True, per_image=True,
+        chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters), ceiling=1,
+    ),
+    "silhouette": LayerScore(
+        silhouette, better="higher", low=-1, high=1, use="clustering", needs=("class_distances",), refit=True,
+        per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
     ),
     "r_precision": LayerScore(
         r_precision, better="higher", low=0, high=1, use="retrieval", needs=NEIGHBOURS, refit=True, per_image=True,
@@ -286,10 +290,6 @@ LAYER_SCORES = {
     "few_shot_accuracy_5": LayerScore(
         partial(few_shot_accuracy, shots=5), better="higher", low=0, high=1, use="classifiers", refit=True,
         per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=5), ceiling=1,
-    ),
-    "probe_accuracy": LayerScore(
-        probe_accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True, over_folds=True,
-        in_paper=True, chance=lambda split: largest_share(split.class_sizes), ceiling=1,
     ),
     "intrinsic_dimension": LayerScore(
         intrinsic_dimension, better="neither", low=0, high=inf, use="geometry", needs=NEIGHBOURS, label_free=True,
@@ -324,7 +324,13 @@ DETECTION_SCORES = {
 }
 """Scores that the analysis `ood` computes."""
 
-SCORES: dict[str, Score] = {**LAYER_SCORES, **DETECTION_SCORES, **HEAD_SCORES}
+SCORES: dict[str, Score] = {
+    **{name: score for name, score in LAYER_SCORES.items() if score.use != "geometry"},
+    **DETECTION_SCORES,
+    **LAYER_SCORES,
+    **HEAD_SCORES,
+}
+"""Every score, in the order of tables and figures."""
 
 PROBE = "probe_accuracy"
 """The score of the linear probe, which is fitted at its own steps only."""

@@ -4,6 +4,7 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.read import read_curves, read_layers
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import CheckpointSteps, RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
@@ -28,4 +29,4 @@ def grid(tmp_path: Path) -> Path:
 def scores(grid, run):
     """The grid's means over seeds, of which nothing more is known."""
     curves = read_curves(grid / "training", run, CHECKPOINTS)
-    return uncertain(average(read_layers(grid / "measures", curves, run, CHECKPOINTS), run))
+    return uncertain(average(read_layers(grid / "measures", curves, run, CHECKPOINTS), run, SCORES))

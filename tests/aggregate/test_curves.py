@@ -4,6 +4,7 @@ import pytest
 
 from stages.aggregate import curves
 from stages.aggregate.curves import MEAN, best_index, check_main_score, equally_best, last_rows
+from stages.measure.metrics import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD, typed
@@ -25,9 +26,9 @@ def point(
     return keys | {"chance": 0.1, "ceiling": 1.0, "n_images": 10, "n_classes": 2, "width": 4}
 
 
-def average(layers, run):
+def average(layers, run, SCORES):
     """Means over the one fold that there is, which are those of the fold."""
-    return only_means(curves.average(layers, run))
+    return only_means(curves.average(layers, run, SCORES))
 
 
 def names(scores, pooling):
@@ -37,21 +38,21 @@ def names(scores, pooling):
 
 def test_the_main_curve_joins_the_poolings_it_uses_in_order_of_depth():
     rows = [point("a", 0, "mean", 0.1), point("b", 1, "class_token", 0.2), point("c", 2, "none", 0.3)]
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert set(scores.curves["pooling"]) == {"mean+class_token"}
     assert names(scores, "mean+class_token") == [(0, "a"), (1, "b"), (2, "c")]
     assert scores.curves["main"].all()
 
 
 def test_vectors_alone_are_named_none():
-    scores = average(typed(pd.DataFrame([point("a", 0, "none", 0.1)])), ONE)
+    scores = average(typed(pd.DataFrame([point("a", 0, "none", 0.1)])), ONE, SCORES)
     assert names(scores, "none") == [(0, "a")]
 
 
 def test_a_further_pooling_borrows_only_identical_embeddings():
     rows = [point("a", 0, "max", 0.1), point("b", 1, "class_token", 0.2), point("b@mean", 1, "mean", 0.3)]
     rows += [point("c", 2, "mean", 0.4), point("d", 3, "none", 0.5)]
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert names(scores, "mean") == [(1, "b@mean"), (2, "c"), (3, "d")]
     assert names(scores, "max+class_token+mean") == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
     assert list(scores.curves["main"]) == [True] * 4 + [False] * 3
@@ -60,7 +61,7 @@ def test_a_further_pooling_borrows_only_identical_embeddings():
 def test_a_further_pooling_is_known_by_its_place_after_the_main_one():
     """The measure stage names every pooling of a layer by the module's path."""
     rows = [point(layer, depth, pooling, 0.1) for depth, layer in enumerate("ab") for pooling in ("mean", "max")]
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert names(scores, "mean") == names(scores, "max") == [(0, "a"), (1, "b")]
     assert list(scores.curves["main"]) == [True, True, False, False]
 
@@ -68,7 +69,7 @@ def test_a_further_pooling_is_known_by_its_place_after_the_main_one():
 def test_the_curve_of_token_0_goes_on_in_the_class_tokens_of_the_main_curve():
     """As with `embed.pooling: [auto, token0]` on PVT, which adds its class token late."""
     rows = [point("a", 0, "mean", 0.1), point("a@token0", 0, "token0", 0.2), point("b", 1, "class_token", 0.3)]
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert set(scores.curves["pooling"]) == {"mean+class_token", "token0"}
     assert names(scores, "token0") == [(0, "a@token0"), (1, "b")]
 
@@ -77,20 +78,20 @@ def test_token_0_is_one_curve_where_it_becomes_a_class_token():
     """As with `embed.pooling: [mean, token0]`."""
     rows = [point("a", 0, "mean", 0.1), point("a@token0", 0, "token0", 0.2)]
     rows += [point("b", 1, "mean", 0.3), point("b@token0", 1, "class_token", 0.4)]
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert set(scores.curves["pooling"]) == {"mean", "token0"}
     assert names(scores, "token0") == [(0, "a@token0"), (1, "b@token0")]
 
 
 def test_a_class_token_beside_means_keeps_its_name():
     rows = [point("a", 0, "mean", 0.1), point("b", 1, "mean", 0.3), point("b@auto", 1, "class_token", 0.4)]
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert names(scores, "class_token") == [(1, "b@auto")]
 
 
 def test_a_curve_tells_the_pooling_of_every_layer():
     rows = [point("a", 0, "mean", 0.1), point("a", 0, "max", 0.2), point("b", 1, "none", 0.3)]
-    found = average(typed(pd.DataFrame(rows)), ONE).curves
+    found = average(typed(pd.DataFrame(rows)), ONE, SCORES).curves
     assert list(zip(found["pooling"], found["embedding"], strict=True)) == [
         ("mean", "mean"),
         ("mean", "none"),
@@ -101,23 +102,23 @@ def test_a_curve_tells_the_pooling_of_every_layer():
 
 def test_corrupted_copies_are_no_curve():
     rows = [point("a", 0, "mean", 0.1), point("a", 0, "mean", 0.9, split="blur_3")]
-    assert set(average(typed(pd.DataFrame(rows)), ONE).curves["split"]) == {"unseen"}
+    assert set(average(typed(pd.DataFrame(rows)), ONE, SCORES).curves["split"]) == {"unseen"}
 
 
 def test_means_and_standard_deviations_over_seeds():
     rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, 0.5])]
-    curve = average(typed(pd.DataFrame(rows)), TWO).curves.iloc[0]
+    curve = average(typed(pd.DataFrame(rows)), TWO, SCORES).curves.iloc[0]
     assert curve["value"] == pytest.approx(0.35)
     assert curve["sd"] == pytest.approx(0.3 / 2**0.5)  # ddof = 1: sqrt(2 * 0.15 ** 2)
 
 
 def test_one_seed_has_no_standard_deviation():
-    assert average(typed(pd.DataFrame([point("a", 0, "mean", 0.2)])), ONE).curves["sd"].isna().all()
+    assert average(typed(pd.DataFrame([point("a", 0, "mean", 0.2)])), ONE, SCORES).curves["sd"].isna().all()
 
 
 def test_a_value_undefined_for_one_seed_leaves_the_mean_undefined():
     rows = [point("a", 0, "mean", value, seed=seed) for seed, value in enumerate([0.2, np.nan, 0.5])]
-    assert average(typed(pd.DataFrame(rows)), THREE).curves[["value", "sd"]].isna().all(axis=None)
+    assert average(typed(pd.DataFrame(rows)), THREE, SCORES).curves[["value", "sd"]].isna().all(axis=None)
 
 
 def test_folds_count_alike_and_spread_over_their_means():
@@ -128,7 +129,7 @@ def test_folds_count_alike_and_spread_over_their_means():
         for seed, value in enumerate(pair)
     ]
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[0, 1])
-    scores = curves.average(typed(pd.DataFrame(rows)), run)
+    scores = curves.average(typed(pd.DataFrame(rows)), run, SCORES)
     assert scores.curves["fold"].tolist() == ["0", "1", MEAN]
     assert scores.curves["value"].tolist() == pytest.approx([0.3, 0.7, 0.5])
     assert scores.curves["sd"].tolist() == pytest.approx([0.2 / 2**0.5, 0, 0.4 / 2**0.5])
@@ -140,13 +141,13 @@ def test_folds_measured_differently_are_an_error():
     rows.append(point("b", 1, "mean", 0.3, fold="1"))
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[0])
     with pytest.raises(UserError, match=r"every fold must .* layer b is there for 1 of 2 folds;"):
-        curves.average(typed(pd.DataFrame(rows)), run)
+        curves.average(typed(pd.DataFrame(rows)), run, SCORES)
 
 
 def test_baseline_and_head_are_kept_apart_from_the_curves():
     rows = [point("pixels", -1, "none", 0.9), point("a", 0, "mean", 0.2), point(HEAD, 1, "none", 0.3)]
     rows.append(point(HEAD, None, "", 0.7, split="test", metric="accuracy"))
-    scores = average(typed(pd.DataFrame(rows)), ONE)
+    scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert list(scores.curves["layer"]) == ["a", HEAD]
     assert list(scores.baseline["value"]) == [0.9]
     assert list(scores.accuracy["value"]) == [0.7]
@@ -155,27 +156,27 @@ def test_baseline_and_head_are_kept_apart_from_the_curves():
 def test_fold_all_is_no_fold_to_average_over():
     rows = [point("a", 0, "mean", value, fold=fold) for fold, value in (("0", 0.1), ("2", 0.3))]
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 2, "all"], seeds=[0])
-    scores = average(typed(pd.DataFrame(rows)), run)
+    scores = average(typed(pd.DataFrame(rows)), run, SCORES)
     assert (scores.folds, scores.curves["value"].tolist()) == (("0", "2"), [0.2])
 
 
 def test_seeds_measured_differently_are_an_error():
     rows = [point("a", 0, "mean", 0.2, seed=0), point("a", 0, "mean", 0.2, seed=1), point("b", 1, "mean", 0.3, seed=1)]
     with pytest.raises(UserError, match=r"every seed must .* layer b is there for 1 of 2 seeds;"):
-        average(typed(pd.DataFrame(rows)), TWO)
+        average(typed(pd.DataFrame(rows)), TWO, SCORES)
 
 
 def test_scores_on_seen_classes_alone_are_an_error():
     with pytest.raises(
         UserError, match=r"d, m: nmi was not measured on unseen classes, found it on test; embed\.splits"
     ):
-        average(typed(pd.DataFrame([point("a", 0, "mean", 0.2, split="test")])), ONE)
+        average(typed(pd.DataFrame([point("a", 0, "mean", 0.2, split="test")])), ONE, SCORES)
 
 
 def test_scores_of_matched_splits_alone_are_no_curve():
     """The analysis measures scores of its own, whether or not they were asked for."""
     matched = [point("a", 0, "mean", 0.5, split=split) for split in ("seen_matched", "unseen_matched")]
-    scores = average(typed(pd.DataFrame([*matched, point("a", 0, "mean", 0.4, metric="ami")])), ONE)
+    scores = average(typed(pd.DataFrame([*matched, point("a", 0, "mean", 0.4, metric="ami")])), ONE, SCORES)
     assert set(scores.curves["metric"]) == {"ami"}
 
 
@@ -193,7 +194,7 @@ def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
 
 def test_no_score_of_layers_is_an_error():
     with pytest.raises(UserError, match=r"measure\.metrics must list a score"):
-        average(typed(pd.DataFrame([point(HEAD, None, "", 0.7, split="test", metric="accuracy")])), ONE)
+        average(typed(pd.DataFrame([point(HEAD, None, "", 0.7, split="test", metric="accuracy")])), ONE, SCORES)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_layers_within_rounding_of_the_best_are_equally_good_in_every_row():
 
 def one_layer(value=0.3, better="higher", metric="nmi"):
     rows = [point("a", 0, "mean", value, seed=seed, metric=metric) for seed in (0, 1)]
-    return curves.average(typed(pd.DataFrame(rows)).assign(better=better), TWO)
+    return curves.average(typed(pd.DataFrame(rows)).assign(better=better), TWO, SCORES)
 
 
 def test_a_score_that_chooses_a_layer_may_be_the_main_one():

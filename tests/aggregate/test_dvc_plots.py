@@ -8,7 +8,7 @@ import pytest
 import vl_convert
 
 from stages.aggregate.charts.dvc_plots import template_text, templates
-from stages.aggregate.metric_info import METRIC_INFO
+from stages.measure.metrics import SCORES
 
 TEMPLATES = Path(__file__).parents[2] / ".dvc" / "plots"
 ROWS = [
@@ -21,7 +21,7 @@ ROWS = [
 @pytest.mark.parametrize("template", ["depth", "steps"])
 def test_plots_take_every_score_as_it_comes(template):
     text = (TEMPLATES / f"{template}.json").read_text()
-    assert not [metric for metric in METRIC_INFO if metric != "accuracy" and f'"{metric}' in text]
+    assert not [metric for metric in SCORES if metric != "accuracy" and f'"{metric}' in text]
     drawn = vl_convert.vegalite_to_svg(text.replace('"<DVC_METRIC_DATA>"', json.dumps(ROWS)))
     labels = [label for label in re.findall(r">([^<>]+)</text>", drawn) if label in ("nmi", "knn purity", "ami")]
     assert labels == ["nmi", "knn purity", "ami"]  # in the order of the table, not of the alphabet

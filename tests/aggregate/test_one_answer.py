@@ -21,6 +21,7 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.steps import steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.aggregate.words.recommendation import describe
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 
@@ -60,8 +61,8 @@ def study(models, network, step, layer):
     """What the aggregate stage computes of these scores: scores, summary, facts."""
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
     layers, refits = tables(models, network, step, layer)
-    networks = collect_network_data(layers, refits, run)
-    scores = add_uncertainty(average(layers, run), networks)
+    networks = collect_network_data(layers, refits, run, SCORES)
+    scores = add_uncertainty(average(layers, run, SCORES), networks)
     summary = summarize(scores, "nmi")
     recommendations, _ = recommend_all(summary, scores, networks)
     findings = collect_findings(summary, scores, networks, steps_table(scores), 0.05)

@@ -1,12 +1,22 @@
 import shutil
+from dataclasses import fields, replace
 
 import pandas as pd
 import pytest
 
-from stages.aggregate.read import read_all_thumbnails, read_analyses, read_curves, read_galleries, read_layers
+from stages.aggregate.read import (
+    read_all_thumbnails,
+    read_analyses,
+    read_catalogue,
+    read_curves,
+    read_galleries,
+    read_layers,
+)
+from stages.measure.metrics import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import CheckpointSteps, RunParams
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
+from stages.shared.tables.scores import Score, write_scores
 from tests.aggregate.conftest import CHECKPOINTS
 from tests.aggregate.synthetic import freeze, write_cells
 from tests.sealed import seal, seal_all, seal_training
@@ -251,3 +261,21 @@ def test_thumbnails_that_are_missing_are_named(grid, run):
     (grid / "thumbnails/handwriting/thumbnails.parquet").unlink()
     with pytest.raises(UserError, match=r"handwriting/thumbnails.parquet: .*found no file; .* run the prepare stage"):
         read_all_thumbnails(grid / "thumbnails", run)
+
+
+def facts(scores):
+    """What stands in scores.json, without the functions."""
+    names = [field.name for field in fields(Score)]
+    return {name: Score(**{field: getattr(score, field) for field in names}) for name, score in scores.items()}
+
+
+def test_cells_that_say_other_things_of_a_score_are_named(grid, run):
+    assert read_catalogue(grid / "measures", run) == facts(SCORES)
+    folder = grid / f"measures/{SMALL}/1"
+    write_scores(folder, SCORES | {"nmi": replace(SCORES["nmi"], low=-1)})
+    seal(folder)
+    message = (
+        r"small/0/1/scores\.json: must say .* cell handwriting/small/0/0 says, found other facts of nmi: .*dvc repro"
+    )
+    with pytest.raises(UserError, match=message):
+        read_catalogue(grid / "measures", run)

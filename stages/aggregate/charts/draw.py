@@ -17,11 +17,12 @@ from stages.aggregate.charts.steps import stays, steps_figure
 from stages.aggregate.charts.theme import Spec
 from stages.aggregate.curves import CURVE, MEAN, Scores, baseline_at, best, curves, last_measured
 from stages.aggregate.findings.facts import DatasetFindings
-from stages.aggregate.metric_info import Scope, metric_info, metric_name
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.findings import REASONS
 from stages.aggregate.words.formatting import place, short_names
+from stages.aggregate.words.scores import metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.console import progress
 from stages.shared.tables.metric_table import HEAD
@@ -142,9 +143,9 @@ def _of_networks(drawn: Drawn) -> dict[str, Spec]:
     ):
         figures: dict[str, list[pd.DataFrame]] = {}
         for curve in curves(points):
-            info = metric_info(curve.iloc[0]["metric"])
-            first = curve.iloc[0]["metric"] == main_metric or info.in_paper
-            figures.setdefault("depth" if first else f"depth_{info.use}", []).append(curve)
+            score = drawn.scores.catalogue[curve.iloc[0]["metric"]]
+            first = curve.iloc[0]["metric"] == main_metric or score.in_paper
+            figures.setdefault("depth" if first else f"depth_{score.use}", []).append(curve)
         for name, chosen in sorted(figures.items(), key=lambda item: item[0] != "depth"):
             suffix = "" if is_main else f"-{pooling}"
             specs[f"{name}-{dataset}-{model}{suffix}"] = _depth(drawn, chosen)

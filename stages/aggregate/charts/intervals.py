@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.metric_info import BOTH, Scope
+from stages.aggregate.scope import BOTH, Scope
 
 LIMITS: Mapping[Scope, tuple[str, str]] = {scope: (f"ci_{scope}_low", f"ci_{scope}_high") for scope in BOTH}
 """Columns of the interval of each scope, the wider scope first."""

@@ -6,7 +6,7 @@ from stages.aggregate.findings.accuracy_rule import AccuracyFinding, NetworkPair
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.metric_info import Scope
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 
 

@@ -14,7 +14,7 @@ from stages.aggregate.curves import COLUMNS_OF, INTERVALS, MEAN, Scores
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.refits import MIN_FOLDS
-from stages.aggregate.metric_info import Scope
+from stages.aggregate.scope import Scope
 from stages.shared.files.csv_table import INTEGER, TEXT
 
 PLACE = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}

@@ -23,7 +23,7 @@ from stages.aggregate.inference.layer_comparison import (
 )
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.refits import Key, Refits, infer
-from stages.aggregate.metric_info import Scope, metric_info
+from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import UNSEEN
 
 
@@ -43,19 +43,18 @@ class LayerInference:
     lead: Lead | None
 
 
-def infer_layers(refits: Refits, metric: str, better: Better) -> dict[Scope, LayerInference]:
+def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
     """Infer how sure the scores of layers at one step are, in every scope that is known, the wider one first.
 
     Args:
         refits: of the layers, by depth.
-        metric: the score.
         better: which values are better; of `neither` no layer is the best.
     """
-    info, layers = metric_info(metric), {}
+    score, layers = refits.score, {}
     for scope, inference in infer(refits).items():
         estimates, low, high = layer_estimates(inference), None, None
         if estimates is not None:
-            low, high = np.clip([estimate.interval() for estimate in estimates], info.low, info.high).T
+            low, high = np.clip([estimate.interval() for estimate in estimates], score.low, score.high).T
         if better == "neither" or len(refits.keys) < 2:
             layers[scope] = LayerInference(low, high, None, None)
         else:
@@ -104,7 +103,7 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
         if refits is not None:
             points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)].sort_values("depth")
             of_fold = refits if fold == MEAN else refits.of_fold(scores.folds.index(fold))
-            columns = dict(_columns(of_fold.take(point_keys(points)), metric, first["better"]))
+            columns = dict(_columns(of_fold.take(point_keys(points)), first["better"]))
             tables.append(points[list(POINT)].assign(**columns))
     return stack(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
@@ -114,8 +113,8 @@ def point_keys(points: pd.DataFrame) -> list[Key]:
     return [(str(layer), str(pooling)) for layer, pooling in zip(points["layer"], points["embedding"], strict=True)]
 
 
-def _columns(refits: Refits, metric: str, better: Better) -> Iterator[tuple[str, Any]]:
-    for scope, layers in infer_layers(refits, metric, better).items():
+def _columns(refits: Refits, better: Better) -> Iterator[tuple[str, Any]]:
+    for scope, layers in infer_layers(refits, better).items():
         names, lead = COLUMNS_OF[scope], layers.lead
         columns: dict[str, Any] = {names.low: layers.low, names.high: layers.high, names.tied: layers.tied}
         columns |= {names.lead_at_least: lead.low, names.lead_at_most: lead.high} if lead else {}

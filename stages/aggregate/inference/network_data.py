@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.curves import Catalogue
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.per_image_scores import ImageScores, read_image_scores
 from stages.aggregate.inference.refits import Key, Refits, arrange, unseen_rows
-from stages.aggregate.metric_info import metric_info
 from stages.shared.embeddings.split_names import SEEN
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD
@@ -26,19 +26,20 @@ class NetworkData:
         layers: its metric rows, of all folds that leave classes out and all seeds.
         refits: its rows fitted again; may have none.
         run: the grid.
+        catalogue: the facts of every score.
         images: scores of single images; None where a cell kept no contributions.
     """
 
     layers: pd.DataFrame
     refits: pd.DataFrame
     run: RunParams
+    catalogue: Catalogue
     images: ImageScores | None
 
     def at(self, metric: str, step: int) -> Refits | None:
         """Arrange one score at one step, of every embedding with the raw pixels; None where a value is missing."""
         rows, refits = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
-        over_folds = metric_info(metric).over_folds
-        return arrange(rows, refits, self.run.numbered, self.run.seeds, over_folds=over_folds)
+        return arrange(rows, refits, self.run.numbered, self.run.seeds, self.catalogue[metric])
 
     @property
     def accuracies(self) -> Float64 | None:
@@ -70,7 +71,7 @@ class NetworkData:
 
 
 def collect_network_data(
-    layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams, measures: Path | None = None
+    layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams, catalogue: Catalogue, measures: Path | None = None
 ) -> dict[Name, NetworkData]:
     """Take the tables of all cells apart by network, and read the images' scores, one network in memory at a time.
 
@@ -78,6 +79,7 @@ def collect_network_data(
         layers: metric rows of all cells that leave classes out.
         refits: scores fitted again, of the same cells.
         run: the grid.
+        catalogue: the facts of every score.
         measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`; None: without them.
 
     Raises:
@@ -87,6 +89,6 @@ def collect_network_data(
     networks: dict[Name, NetworkData] = {}
     for name, rows in layers.groupby(["dataset", "model"], sort=False):
         dataset, model = map(str, name)
-        images = None if measures is None else read_image_scores(measures, rows, run)
-        networks[dataset, model] = NetworkData(rows, by_network.get(name, refits.head(0)), run, images)
+        images = None if measures is None else read_image_scores(measures, rows, run, catalogue)
+        networks[dataset, model] = NetworkData(rows, by_network.get(name, refits.head(0)), run, catalogue, images)
     return networks

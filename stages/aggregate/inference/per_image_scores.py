@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stages.aggregate.curves import last_rows
-from stages.aggregate.metric_info import metric_info
+from stages.aggregate.curves import Catalogue, last_rows
 from stages.aggregate.read import image_paths
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
@@ -68,13 +67,14 @@ class Contributions:
         return np.asarray(columns, dtype=np.float64)
 
 
-def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams) -> ImageScores | None:
+def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> ImageScores | None:
     """Read the images' contributions of one dataset and model, one fold in memory at a time.
 
     Args:
         measures: holds `<dataset>/<model>/<fold>/<seed>/images.parquet`.
         layers: metric rows of one dataset and model.
         run: the grid.
+        catalogue: the facts of every score.
 
     Returns:
         None where a cell kept no contributions.
@@ -83,12 +83,12 @@ def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams) -> I
     scores = ImageScores({}, {}, [])
     for fold, rows in layers.groupby("fold", sort=False):
         last = last_rows(rows)
-        columns = [metric for metric in last["metric"].unique() if metric_info(metric).mean_of_images]
+        columns = [metric for metric in last["metric"].unique() if catalogue[metric].per_image]
         paths = image_paths(measures, dataset, model, str(fold), run)
         contributions = read_contributions(paths, sorted(last["step"].unique()), columns)
         if contributions is None:
             return None
-        scores.classes.extend(class_scores(rows, contributions))
+        scores.classes.extend(class_scores(rows, contributions, catalogue))
         head, pixels = (last["layer"] == HEAD) & last["depth"].isna(), (last["depth"] == -1).fillna(False)
         _add(scores.accuracy, str(fold), contributions, last[head & (last["metric"] == "accuracy")])
         _add(scores.pixels, str(fold), contributions, last[pixels & (last["metric"] == "probe_accuracy")])
@@ -125,19 +125,20 @@ def read_contributions(paths: Mapping[int, Path], steps: Sequence[int], columns:
     return read
 
 
-def class_scores(layers: pd.DataFrame, contributions: Contributions) -> Iterator[pd.DataFrame]:
+def class_scores(layers: pd.DataFrame, contributions: Contributions, catalogue: Catalogue) -> Iterator[pd.DataFrame]:
     """Average what images contribute over each class, for every score at its last step that is a mean over images.
 
     Args:
         layers: metric rows of one dataset, model and fold, of all seeds.
         contributions: of its images.
+        catalogue: the facts of every score.
 
     Yields:
         `CLASS_KEYS`, label, n_images and value, the mean over seeds; the raw-pixel baseline and the head among the
         layers.
     """
     for (metric, split), rows in last_rows(layers).groupby(["metric", "split"], sort=False):
-        if not metric_info(str(metric)).mean_of_images:
+        if not catalogue[str(metric)].per_image:
             continue
         places = rows.drop_duplicates(["layer", "pooling"])
         keys: list[Key] = list(zip(places["layer"], places["pooling"], strict=True))

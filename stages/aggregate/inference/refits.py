@@ -10,9 +10,10 @@ import pandas as pd
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
-from stages.aggregate.metric_info import Scope
+from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
+from stages.shared.tables.scores import Score
 
 MIN_FOLDS = 3
 """Folds below which nothing is said about other classes: two leave no power, one cannot tell at all."""
@@ -30,14 +31,14 @@ class Refits:
         values: (J, S, E) of all unseen classes.
         without: (J, S, K, E) of all classes but one; None where the score was not fitted again.
         halves: (J, S, B, E) of halves of the images; None as well.
-        over_folds: where it was not fitted again, Student's t over folds stands in.
+        score: the facts of the score.
     """
 
     keys: tuple[Key, ...]
     values: Float64
     without: Float64 | None
     halves: Float64 | None
-    over_folds: bool = False
+    score: Score
 
     def take(self, keys: Sequence[Key]) -> "Refits":
         """The same of some embeddings, in this order."""
@@ -55,11 +56,11 @@ class Refits:
 
     def _select(self, keys: Sequence[Key], index: Any) -> "Refits":
         without, halves = (None if part is None else part[index] for part in (self.without, self.halves))
-        return Refits(tuple(keys), self.values[index], without, halves, self.over_folds)
+        return Refits(tuple(keys), self.values[index], without, halves, self.score)
 
 
 def arrange(
-    layers: pd.DataFrame, refits: pd.DataFrame, folds: Sequence[str], seeds: Sequence[int], *, over_folds: bool = False
+    layers: pd.DataFrame, refits: pd.DataFrame, folds: Sequence[str], seeds: Sequence[int], score: Score
 ) -> Refits | None:
     """Arrange one score of one network at one step.
 
@@ -68,7 +69,7 @@ def arrange(
         refits: its rows fitted again; may have none.
         folds: in order.
         seeds: in order.
-        over_folds: as in `Refits`.
+        score: the facts of the score.
 
     Returns:
         None where a score is missing or not finite.
@@ -82,7 +83,7 @@ def arrange(
     without, halves = (
         _parts_of(refits[refits["kind"] == kind], keys, folds, seeds) for kind in (ALL_BUT_ONE_CLASS, HALF)
     )
-    return Refits(tuple(keys), table, without, halves, over_folds)
+    return Refits(tuple(keys), table, without, halves, score)
 
 
 def over_classes(*networks: Refits) -> Inference | None:
@@ -98,7 +99,7 @@ def over_classes(*networks: Refits) -> Inference | None:
         return None
     without = [network.without for network in networks]
     if any(part is None for part in without) or len({part.shape[2] for part in without if part is not None}) > 1:
-        stands_in = all(network.over_folds for network in networks)
+        stands_in = all(network.score.over_folds for network in networks)
         return fold_inference(*(network.values for network in networks)) if stands_in else None
     return class_inference(
         *(FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None)

@@ -12,7 +12,7 @@ from stages.aggregate.inference.intervals import point_keys
 from stages.aggregate.inference.layer_comparison import Direction, sign_of
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.refits import Key, Refits, unseen_rows
-from stages.aggregate.recommend.criteria import LABEL_FREE, KnownScores
+from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
@@ -100,6 +100,7 @@ def _candidates(row: SummaryRow, scores: Scores, network: NetworkData, other_dat
     gains = sign_of(row.direction) * arranged.of(row.metric, UNSEEN, steps)
     keys = point_keys(points)
     counts = unseen_rows(network.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
+    label_free = [name for name, score in scores.catalogue.items() if score.label_free]
     return Candidates(
         row=row,
         points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
@@ -109,7 +110,7 @@ def _candidates(row: SummaryRow, scores: Scores, network: NetworkData, other_dat
         if row.step in fitted_again
         else None,
         refits=tuple(found[step] for step in steps),
-        known=_known(row, arranged, gains, other_datasets),
+        known=_known(row, arranged, gains, label_free, other_datasets),
         pixels=network.pixels,
         n_classes=int(counts["n_classes"].max()),
         n_images=int(counts["n_images"].sum()),
@@ -134,13 +135,17 @@ class _Arranged:
 
 
 def _known(
-    row: SummaryRow, arranged: _Arranged, gains: Float64, other_datasets: tuple[float, ...]
+    row: SummaryRow,
+    arranged: _Arranged,
+    gains: Float64,
+    label_free_scores: Sequence[str],
+    other_datasets: tuple[float, ...],
 ) -> tuple[KnownScores, ...]:
     def last(metric: str, split: str) -> Float64:
         return arranged.of(metric, split, [row.step])[:, 0]
 
     seen, probe = sign_of(row.direction) * last(row.metric, SEEN), last("probe_accuracy", SEEN)
-    label_free = {score: last(score, UNSEEN) for score in LABEL_FREE}
+    label_free = {score: last(score, UNSEEN) for score in label_free_scores}
     return tuple(
         KnownScores(
             other_folds=np.delete(gains, fold, axis=0),

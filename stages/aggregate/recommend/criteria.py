@@ -3,7 +3,7 @@
 A criterion sees a fold's `KnownScores`, in which nothing depends on the labels of that fold's unseen classes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -56,6 +56,10 @@ class KnownScores:
         return replace(self, other_folds=self.other_folds[:, -1:])
 
 
+Rule = Literal["highest", "lowest", "nearest_to_one"]
+"""What is taken of a label-free score."""
+
+
 @dataclass(frozen=True)
 class Criterion:
     """One way of choosing.
@@ -70,7 +74,7 @@ class Criterion:
     kind: Kind
     choose: Callable[[KnownScores], Choice | None]
     score: str | None = None
-    rule: Literal["highest", "lowest", "nearest to 1"] | None = None
+    rule: Rule | None = None
 
 
 def best_candidate(gains: Float64) -> tuple[int, int] | None:
@@ -147,16 +151,6 @@ def _nearest(known: KnownScores, relative_depth: float) -> Choice:
     return [(known.last_step, int(distances.round(9).argmin()))]
 
 
-LABEL_FREE = (
-    "intrinsic_dimension",
-    "rankme",
-    "participation_ratio",
-    "alpha_req",
-    "start_agreement",
-    "cluster_silhouette",
-)
-"""Scores of images without labels."""
-
 CRITERIA = {
     "other_folds": Criterion("criterion", other_folds),
     "last_layer": Criterion("baseline", last_layer),
@@ -164,16 +158,41 @@ CRITERIA = {
     "two_thirds": Criterion("baseline", two_thirds),
     "random_layer": Criterion("baseline", random_layer),
     "other_datasets": Criterion("baseline", other_datasets),
-    **{
-        name: criterion
-        for score in LABEL_FREE
-        for name, criterion in (
-            (f"highest_{score}", Criterion("label_free", highest(score), score, "highest")),
-            (f"lowest_{score}", Criterion("label_free", lowest(score), score, "lowest")),
-        )
-    },
-    "nearest_to_one_alpha_req": Criterion("label_free", nearest_to_one("alpha_req"), "alpha_req", "nearest to 1"),
-    "seen_score": Criterion("control", seen_score),
-    "tunnel": Criterion("control", tunnel),
 }
-"""Every criterion, in the order of tables. All but the first choose a layer at the last step."""
+"""The criteria that are no control and go by no label-free score. All but the first choose a layer at the last step."""
+
+CONTROLS = {"seen_score": Criterion("control", seen_score), "tunnel": Criterion("control", tunnel)}
+
+RULES: dict[Rule, Callable[[str], Callable[[KnownScores], Choice | None]]] = {
+    "highest": highest,
+    "lowest": lowest,
+    "nearest_to_one": nearest_to_one,
+}
+"""What a criterion may take of a label-free score; its name is the rule and the score, joined by `_`."""
+
+NEAR_ONE = ("alpha_req",)
+"""Label-free scores for which theory names 1 as the best value."""
+
+
+def all_criteria(label_free: Collection[str]) -> dict[str, Criterion]:
+    """Return every criterion by name, in the order of tables.
+
+    Args:
+        label_free: the scores that see no class.
+    """
+    names = [f"{rule}_{score}" for score in label_free for rule in ("highest", "lowest")]
+    names += [f"nearest_to_one_{score}" for score in NEAR_ONE if score in label_free]
+    return CRITERIA | {name: criterion_of(name) for name in names} | CONTROLS
+
+
+def criterion_of(name: str) -> Criterion:
+    """Return the criterion of a name, which may be a rule and a label-free score.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for rule, choose in RULES.items():
+        if name.startswith(f"{rule}_"):
+            score = name.removeprefix(f"{rule}_")
+            return Criterion("label_free", choose(score), score, rule)
+    return (CRITERIA | CONTROLS)[name]

@@ -10,9 +10,8 @@ from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.intervals import LayerInference, infer_layers, lead_over_last
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.refits import infer
-from stages.aggregate.metric_info import Scope
 from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import CRITERIA, LABEL_FREE, best_candidate
+from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (
     Baseline,
     CandidateRecord,
@@ -25,6 +24,7 @@ from stages.aggregate.recommend.schema import (
     ScopeRecord,
 )
 from stages.aggregate.recommend.uses import layers_by_use
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.regret import RegretRow
 from stages.shared.embeddings.split_names import SEEN
 
@@ -42,7 +42,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
     step, layer = chosen
     unbeaten = row.unbeaten_by(network.sign * float(network.means[step, layer]))
     refits = network.refits[step]
-    layers = infer_layers(refits.take(network.keys), row.metric, network.better) if refits else {}
+    layers = infer_layers(refits.take(network.keys), network.better) if refits else {}
     scope, tied = next(((scope, each.tied) for scope, each in layers.items()), (None, None))
     shortlist = [] if tied is None else [_layer(network, step, int(index)) for index in np.flatnonzero(tied)]
     if len(network.keys) == 1 and layers:
@@ -72,7 +72,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
         fine_tuning=_fine_tuning(network),
         regret=_regrets(network, regrets),
         missing=_missing(network),
-        unmeasured=[score for score in LABEL_FREE if network.halves is not None and score not in network.label_free],
+        unmeasured=_unmeasured(network, scores),
     )
 
 
@@ -188,7 +188,7 @@ def _of_network(table: pd.DataFrame, network: Candidates) -> pd.DataFrame:
 
 
 def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecord]:
-    """Mean regrets over folds, in the order of `CRITERIA`."""
+    """Mean regrets over folds, in the order of the rows."""
     name = (network.row.dataset, network.row.model)
     means = {
         (row.criterion, row.candidates): row.regret
@@ -201,9 +201,15 @@ def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecor
             layers=means[criterion, "layers"],
             layers_and_checkpoints=means[criterion, "layers_and_checkpoints"],
         )
-        for criterion in CRITERIA
-        if (criterion, "layers") in means
+        for criterion, among in means
+        if among == "layers"
     ]
+
+
+def _unmeasured(network: Candidates, scores: Scores) -> list[str]:
+    """Return the label-free scores by which no criterion could choose, of a network whose regrets are known."""
+    label_free = [name for name, score in scores.catalogue.items() if score.label_free]
+    return [name for name in label_free if network.halves is not None and name not in network.label_free]
 
 
 def _missing(network: Candidates) -> list[Missing]:

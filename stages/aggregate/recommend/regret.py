@@ -1,6 +1,6 @@
 """The regret of a choice: by how much the best candidate is better, on classes that the choice did not know."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import LEVEL, Float64
 from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import CRITERIA, Choice
+from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
 from stages.aggregate.tables.regret import Among, RegretRow
 
 MIN_PAIRS = 3
@@ -64,9 +64,10 @@ def regret_rows(networks: Sequence[Candidates], folds: Sequence[str]) -> list[Re
 def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[RegretRow]:
     assert network.halves is not None
     row, halves, known = network.row, network.halves[fold], network.known[fold]
+    criteria = all_criteria(known.label_free)
     among: dict[Among, tuple[slice, list[tuple[str, Choice | None]]]] = {
-        "layers_and_checkpoints": (slice(None), [(key, each.choose(known)) for key, each in CRITERIA.items()]),
-        "layers": (slice(-1, None), [(key, each.choose(known.at_last_step())) for key, each in CRITERIA.items()]),
+        "layers_and_checkpoints": (slice(None), [(key, each.choose(known)) for key, each in criteria.items()]),
+        "layers": (slice(-1, None), [(key, each.choose(known.at_last_step())) for key, each in criteria.items()]),
     }
     for candidates, (steps, choices) in among.items():
         for criterion, choice in choices:
@@ -82,7 +83,7 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[RegretRow]:
                 metric=row.metric,
                 candidates=candidates,
                 criterion=criterion,
-                kind=CRITERIA[criterion].kind,
+                kind=criteria[criterion].kind,
                 layer=None if point is None else str(point["layer"]),
                 depth=None if point is None else int(point["depth"]),
                 step=network.steps[steps][step],
@@ -181,7 +182,7 @@ def summarize_regrets(rows: Sequence[RegretRow], pairs: Sequence[Pair]) -> Regre
     if not regrets:
         return None
     reference, criteria = regrets.get((REFERENCE, "layers"), {}), []
-    for criterion in CRITERIA:
+    for criterion in _in_order(name for name, _ in regrets):
         layers = regrets.get((criterion, "layers"))
         if layers:
             beyond = [value - reference.get(pair, np.nan) for pair, value in layers.items()]
@@ -198,3 +199,10 @@ def summarize_regrets(rows: Sequence[RegretRow], pairs: Sequence[Pair]) -> Regre
                 )
             )
     return RegretSummary(rows[0].metric, list(dict.fromkeys(dataset for dataset, _ in pairs)), len(pairs), criteria)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Sort names of criteria as tables have them."""
+    known = dict.fromkeys(names)
+    label_free = dict.fromkeys(score for name in known if (score := criterion_of(name).score))
+    return [name for name in all_criteria(label_free) if name in known]

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from stages.aggregate.findings.status import Status
-from stages.aggregate.metric_info import Scope
+from stages.aggregate.scope import Scope
 
 
 class Record(BaseModel):

@@ -8,7 +8,6 @@ from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
-from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommend.regret import MeanRegret, RegretSummary, summarize_regrets
 from stages.aggregate.tables.regret import RegretRow
 from stages.aggregate.tables.summary import SummaryRow, single_folds
@@ -17,6 +16,7 @@ from stages.aggregate.words.formatting import MISSING, decimals, estimate, inter
 from stages.aggregate.words.recommendation import recommendation_sentences
 from stages.aggregate.words.regret import criterion_words, explain_regrets, kind_words
 from stages.aggregate.words.scopes import SHORT, score_interval
+from stages.aggregate.words.scores import metric_name
 from stages.aggregate.words.summary import explain, scope_of
 
 OF_CLASSES = (SHORT["classes"].capitalize(), f"Lead, {SHORT['classes']}")

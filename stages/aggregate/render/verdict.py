@@ -14,8 +14,8 @@ from wcwidth import wcswidth
 
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.status import Claim
-from stages.aggregate.metric_info import Scope, metric_name
 from stages.aggregate.recommend.schema import Recommendation, ranked
+from stages.aggregate.scope import Scope
 from stages.aggregate.words.findings import BRIEF_TITLES, status_words
 from stages.aggregate.words.formatting import (
     MISSING,
@@ -32,6 +32,7 @@ from stages.aggregate.words.formatting import (
 )
 from stages.aggregate.words.recommendation import choice_wordings, use_wordings
 from stages.aggregate.words.scopes import SCOPES, SHORT, brief_scope
+from stages.aggregate.words.scores import metric_name
 from stages.aggregate.words.summary import at_last_step_alone, at_recommended_step
 
 LINES, WIDTH = 12, 80

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.aggregate.curves import COLUMNS_OF
-from stages.aggregate.metric_info import Scope
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 
 Numbers = dict[str, float | int | str | None]

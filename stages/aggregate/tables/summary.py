@@ -25,8 +25,8 @@ from stages.aggregate.curves import (
     spearman,
 )
 from stages.aggregate.inference.layer_comparison import Direction, Lead, sign_of
-from stages.aggregate.metric_info import Scope
 from stages.aggregate.result_files import check_result
+from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from stages.aggregate.findings.facts import Course, DepthFinding, FineTuningFinding
 from stages.aggregate.findings.status import Status
-from stages.aggregate.metric_info import Scope, intervals_of, metric_name
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import at_last_step, capitalized, decimals, joined, layers, place, shorten
-from stages.aggregate.words.scopes import SCOPES, level
+from stages.aggregate.words.scopes import SCOPES, intervals_of, level
+from stages.aggregate.words.scores import metric_name
 
 UNSURE, NO_EFFECT = "(no intervals computed)", "No detectable effect of fine-tuning"
 

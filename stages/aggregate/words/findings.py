@@ -16,10 +16,11 @@ from stages.aggregate.findings.facts import (
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.metric_info import Scope, metric_name
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, layers, number, place
 from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, level, score
+from stages.aggregate.words.scores import metric_name
 
 STATUSES = {
     Status.SHOWN: "shown",

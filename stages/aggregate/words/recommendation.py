@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from stages.aggregate.findings.status import Status
-from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.regret import REFERENCE
 from stages.aggregate.recommend.schema import (
     CheckpointRecord,
@@ -29,6 +28,7 @@ from stages.aggregate.words.formatting import (
 )
 from stages.aggregate.words.regret import criterion_words
 from stages.aggregate.words.scopes import NO_INTERVAL, SHORT
+from stages.aggregate.words.scores import metric_name
 
 WIDTH = 80
 
@@ -206,7 +206,7 @@ def _accuracy(checkpoint: CheckpointRecord) -> str:
 
 def _table(found: Recommendation) -> str:
     """Regrets of the criterion and the baselines; the others are in regret.csv."""
-    own = [each for each in found.regret if CRITERIA[each.criterion].kind in ("criterion", "baseline")]
+    own = [each for each in found.regret if criterion_of(each.criterion).kind in ("criterion", "baseline")]
     if not own:
         return ""
     n = 2 if len(found.candidate_steps) > 1 else 1

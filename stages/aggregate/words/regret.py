@@ -1,9 +1,9 @@
 """What choosing a layer costs, in words: the criteria's names, and how to read the table."""
 
-from stages.aggregate.metric_info import metric_name
-from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.regret import MIN_PAIRS, RegretSummary
 from stages.aggregate.tables.regret import Kind
+from stages.aggregate.words.scores import metric_name
 
 NAMES = {
     "other_folds": "the other folds",
@@ -27,15 +27,15 @@ KINDS: dict[Kind, str] = {
 
 def criterion_words(criterion: str) -> str:
     """A criterion's name in tables."""
-    score, rule = CRITERIA[criterion].score, CRITERIA[criterion].rule
+    score, rule = criterion_of(criterion).score, criterion_of(criterion).rule
     if score is None:
         return NAMES[criterion]
-    return f"{metric_name(score)} {rule}" if rule == "nearest to 1" else f"{rule} {metric_name(score)}"
+    return f"{metric_name(score)} nearest to 1" if rule == "nearest_to_one" else f"{rule} {metric_name(score)}"
 
 
 def kind_words(criterion: str) -> str:
     """What a criterion is, in tables."""
-    return KINDS[CRITERIA[criterion].kind]
+    return KINDS[criterion_of(criterion).kind]
 
 
 def explain_regrets(summary: RegretSummary) -> str:

@@ -7,7 +7,7 @@ the rest. Other images: of these classes, with these trained networks.
 from collections.abc import Iterable
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.metric_info import Scope, intervals_of, metric_info
+from stages.aggregate.scope import PROVEN, Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import interval, number
 
@@ -32,7 +32,12 @@ BRIEF_FEW_FOLDS = {1: "One fold tells nothing of other classes.", 2: "Two folds 
 
 def level(metric: str, scope: Scope) -> str:
     """The level of a score's bounds as a bracket after them; nothing where simulation does not bear it out."""
-    return " (95 %)" if scope in metric_info(metric).proven else ""
+    return " (95 %)" if scope in PROVEN.get(metric, ()) else ""
+
+
+def intervals_of(metric: str, scope: Scope) -> str:
+    """Name a score's intervals in one scope, with their level where simulation bears it out."""
+    return "95 % intervals" if scope in PROVEN.get(metric, ()) else "intervals of no proven level"
 
 
 def explain_scopes(metric: str) -> str:
@@ -55,7 +60,7 @@ def brief_scope(metric: str, n_folds: int, scope: Scope | None) -> list[str]:
     few = BRIEF_FEW_FOLDS.get(n_folds, "")
     if scope is None:
         return [f"No interval is known. {few}".rstrip()]
-    known = "95 %" if scope in metric_info(metric).proven else "no proven level"
+    known = "95 %" if scope in PROVEN.get(metric, ()) else "no proven level"
     if scope == "classes":
         wordings = ("other classes of this domain, training repeated", "other classes, retrained", "other classes")
         return [f"Brackets: {words} ({known})." for words in wordings]

@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Sequence
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.metric_info import BOTH, METRIC_INFO
 from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.scope import BOTH, PROVEN
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import at_last_step, joined
 from stages.aggregate.words.scopes import SHORT, few_folds
+from stages.aggregate.words.scores import SCORE_WORDS
 
 
 def explain(rows: Sequence[SummaryRow]) -> list[str]:
     """Explain the numbers of a summary, in Markdown, a text for each kind of number."""
-    unproven = {scope: [info.name for info in METRIC_INFO.values() if scope not in info.proven] for scope in BOTH}
+    unproven = {
+        scope: [words.name for name, words in SCORE_WORDS.items() if scope not in PROVEN.get(name, ())]
+        for scope in BOTH
+    }
     unproven["images"] = [name for name in unproven["images"] if name not in unproven["classes"]]
     few = few_folds(rows)
     return [

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.metric_info import metric_name
 from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.depth import DEPTH_COLUMNS
 from stages.aggregate.words.formatting import decimals, interval, place
+from stages.aggregate.words.scores import metric_name
 from stages.commands.cut.cell import Source
 from stages.embed.taps.trace import trace_forward
 from stages.prepare.download import file_sha256

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import INTERVALS, UNCERTAINTY, Scores
+from stages.measure.metrics import SCORES
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")
 METRICS = ("nmi", "knn_purity", "nn1_accuracy", "probe_accuracy")
@@ -35,7 +36,7 @@ def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
     ]
     heads = _with_mean(pd.DataFrame(accuracy), ["dataset", "model", "fold", "step"])
     heads = heads.assign(chance=0.1, **dict.fromkeys(INTERVALS, np.nan))
-    return Scores(curves=curves, baseline=baseline, accuracy=heads, folds=folds, n_seeds=n_seeds)
+    return Scores(curves=curves, baseline=baseline, accuracy=heads, folds=folds, n_seeds=n_seeds, catalogue=SCORES)
 
 
 def _value(split: str, step: int, depth: int) -> float:

@@ -117,12 +117,10 @@ def test_which_figures_are_drawn(scores):
 
 def test_every_use_that_a_score_tells_of_has_a_figure(scores):
     nmi = scores.curves[(scores.curves["metric"] == "nmi") & (scores.curves["model"] == "small")]
-    more = [nmi.assign(metric=metric) for metric in ("map_at_r", "rankme", "of_tomorrow", "r_precision")]
+    more = [nmi.assign(metric=metric) for metric in ("map_at_r", "rankme", "r_precision")]
     more[1] = more[1].assign(better="neither")
     figures = make(replace(scores, curves=pd.concat([nmi, *more])), models=["small"])
-    assert list(figures)[2:] == [
-        f"{name}-handwriting-small" for name in ("depth", "depth_retrieval", "depth_geometry", "depth_other")
-    ]
+    assert list(figures)[2:] == [f"{name}-handwriting-small" for name in ("depth", "depth_retrieval", "depth_geometry")]
     assert {"(a) MAP@R", "(b) R-precision"} <= set(Drawing(figures["depth_retrieval-handwriting-small"]).texts)
     geometry = Drawing(figures["depth_geometry-handwriting-small"]).message
     assert geometry.startswith("RankMe / min(N, D) of unseen classes goes from 0.")

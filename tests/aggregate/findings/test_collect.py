@@ -17,6 +17,7 @@ from stages.aggregate.inference.per_image_scores import ImageScores
 from stages.aggregate.inference.refits import Refits
 from stages.aggregate.tables.steps import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
@@ -32,7 +33,7 @@ def made(model, folds=4, step=100):
     lift = np.array([LIFT[model] - 0.1 * (step == 0)] * 4)
     parts = [part + lift for part in (base.values, base.without, base.halves)]
     pixels = [np.concatenate([part, part[..., :1] * 0 + 0.2], axis=-1) for part in parts]
-    return Refits((*base.keys, ("pixels", "none")), *pixels)
+    return Refits((*base.keys, ("pixels", "none")), *pixels, base.score)
 
 
 def tables(model, folds=4):
@@ -60,9 +61,9 @@ def evidence(models, folds=4, margin=0.05):
     names = [str(fold) for fold in range(folds)]
     networks = {
         name: replace(data, images=ImageScores({fold: right(name[1]) for fold in names}, {}, []))
-        for name, data in collect_network_data(layers, refits, run).items()
+        for name, data in collect_network_data(layers, refits, run, SCORES).items()
     }
-    scores = add_uncertainty(average(layers, run), networks)
+    scores = add_uncertainty(average(layers, run, SCORES), networks)
     return collect_findings(summarize(scores, "nmi"), scores, networks, steps_table(scores), margin)[0]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.inference.refits import Refits
+from stages.measure.metrics import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 
 
@@ -15,7 +16,7 @@ def random_refits(J=4, S=2, K=5, B=20, E=4, *, seed=0, spread=0.05) -> Refits:
     values = level + random.normal(0, spread, (J, 1, E)) + random.normal(0, spread / 5, (J, S, E))
     without = values[:, :, None] + random.normal(0, spread, (J, S, K, 1)) + random.normal(0, spread / 5, (J, S, K, E))
     halves = values[:, :, None] + random.normal(0, spread / 3, (J, S, B, E))
-    return Refits(tuple((f"layer{i}", "mean") for i in range(E)), values, without, halves)
+    return Refits(tuple((f"layer{i}", "mean") for i in range(E)), values, without, halves, SCORES["nmi"])
 
 
 def as_frames(replicates: Refits, *, metric="nmi", step=100, split="unseen", **network) -> tuple:

@@ -7,6 +7,7 @@ from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.inference.accuracy import accuracy_intervals, difference_over_folds, difference_over_images
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import ImageScores
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 
 FOLDS = ("0", "1", "2")
@@ -52,7 +53,7 @@ def scores(folds):
         for fold in (*folds, MEAN)
         for step in (50, 100)
     ]
-    return Scores(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(rows), tuple(folds), 2)
+    return Scores(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(rows), tuple(folds), 2, SCORES)
 
 
 def network(folds, table):
@@ -64,7 +65,7 @@ def network(folds, table):
         for seed, value in zip((7, 8), values, strict=True)
     ]
     images = ImageScores({fold: right(int(fold)) for fold in folds}, {}, [])
-    return NetworkData(pd.DataFrame(rows)[::-1], pd.DataFrame(), run, images)
+    return NetworkData(pd.DataFrame(rows)[::-1], pd.DataFrame(), run, SCORES, images)
 
 
 def intervals(table, folds=FOLDS):
@@ -97,4 +98,4 @@ def test_two_folds_say_nothing_about_other_classes():
 def test_accuracies_are_arranged_by_fold_and_seed():
     np.testing.assert_array_equal(network(FOLDS, TABLE).accuracies, TABLE)
     incomplete = network(FOLDS, TABLE)
-    assert NetworkData(incomplete.layers[1:], incomplete.refits, incomplete.run, None).accuracies is None
+    assert NetworkData(incomplete.layers[1:], incomplete.refits, incomplete.run, SCORES, None).accuracies is None

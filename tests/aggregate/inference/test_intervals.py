@@ -15,6 +15,7 @@ from stages.aggregate.inference.layer_comparison import (
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
@@ -25,7 +26,7 @@ def stated(replicates, *, metric="nmi", better="higher"):
     layers = layers.assign(better=better, chance=0.0, ceiling=1.0, parameters=1, operations=1, main=True)
     J, S, _ = replicates.values.shape
     run = RunParams(datasets=["d"], models=["m"], folds=list(range(J)), seeds=[10 + s for s in range(S)])
-    found = infer_curves(average(layers, run), collect_network_data(layers, refits, run))
+    found = infer_curves(average(layers, run, SCORES), collect_network_data(layers, refits, run, SCORES))
     return {fold: rows.sort_values("depth") for fold, rows in found.groupby("fold")}
 
 
@@ -97,4 +98,4 @@ def test_a_score_that_is_not_finite_has_no_statement():
     layers, refits = as_frames(made)
     layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
-    assert infer_curves(average(layers, run), collect_network_data(layers, refits, run)).empty
+    assert infer_curves(average(layers, run, SCORES), collect_network_data(layers, refits, run, SCORES)).empty

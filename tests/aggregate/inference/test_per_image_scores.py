@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.inference.per_image_scores import CLASS_KEYS, Contributions, class_scores, read_contributions
+from stages.measure.metrics import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
@@ -81,7 +82,7 @@ def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
         for seed in (0, 1)
     ]
     rows += [point(HEAD, None, "", 0.75, seed=seed, step=4, split="test", metric="accuracy") for seed in (0, 1)]
-    tables = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, {}, dict(enumerate(blocks))))
+    tables = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, {}, dict(enumerate(blocks))), SCORES)
     table = pd.concat(tables)
     assert list(table.columns) == [*CLASS_KEYS, "label", "n_images", "value"]
     shown = table[["layer", "metric", "label", "n_images", "value"]].to_numpy().tolist()

@@ -4,6 +4,7 @@ import pytest
 from stages.aggregate.inference.layer_comparison import layer_estimates
 from stages.aggregate.inference.other_classes import ClassInference, FoldInference
 from stages.aggregate.inference.refits import Refits, arrange, over_classes, over_images
+from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
 FOLDS, SEEDS = ["0", "1", "2", "3"], [10, 11]
@@ -11,7 +12,7 @@ FOLDS, SEEDS = ["0", "1", "2", "3"], [10, 11]
 
 def test_tables_in_any_order_become_the_arrays_they_hold():
     made = random_refits(B=12)  # more than ten halves: `10` comes after `2`
-    found = arrange(*as_frames(made), FOLDS, SEEDS).take(made.keys)
+    found = arrange(*as_frames(made), FOLDS, SEEDS, SCORES["nmi"]).take(made.keys)
     np.testing.assert_array_equal(found.values, made.values)
     np.testing.assert_array_equal(found.without, made.without)
     np.testing.assert_array_equal(found.halves, made.halves)
@@ -26,7 +27,7 @@ def test_a_layer_that_is_taken_keeps_its_scores():
 
 def test_without_refits_there_are_values_alone():
     layers, refits = as_frames(random_refits())
-    found = arrange(layers, refits.head(0), FOLDS, SEEDS)
+    found = arrange(layers, refits.head(0), FOLDS, SEEDS, SCORES["nmi"])
     assert found.without is None
     assert found.halves is None
     assert over_images(found) is None
@@ -36,14 +37,17 @@ def test_without_refits_there_are_values_alone():
 def test_a_cell_that_lacks_a_part_leaves_that_scope_out(kind):
     layers, refits = as_frames(random_refits())
     lost = refits[(refits["kind"] == kind) & (refits["fold"] == "2") & (refits["seed"] == 11)]
-    found = arrange(layers, refits.drop(lost.index), FOLDS, SEEDS)
+    found = arrange(layers, refits.drop(lost.index), FOLDS, SEEDS, SCORES["nmi"])
     assert (found.without is None, found.halves is None) == (kind == "class", kind == "half")
 
 
 def test_a_score_that_is_not_finite_has_no_replicates():
     layers, refits = as_frames(random_refits())
-    assert arrange(layers.assign(value=layers["value"].where(layers["depth"] != 1)), refits, FOLDS, SEEDS) is None
-    assert arrange(layers, refits.assign(value=np.nan), FOLDS, SEEDS).halves is None
+    assert (
+        arrange(layers.assign(value=layers["value"].where(layers["depth"] != 1)), refits, FOLDS, SEEDS, SCORES["nmi"])
+        is None
+    )
+    assert arrange(layers, refits.assign(value=np.nan), FOLDS, SEEDS, SCORES["nmi"]).halves is None
 
 
 @pytest.mark.parametrize(("folds", "said"), [(1, False), (2, False), (3, True), (4, True)])
@@ -55,8 +59,8 @@ def test_other_classes_take_three_folds(folds, said):
 
 def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():
     made = random_refits()
-    assert over_classes(Refits(made.keys, made.values, None, None)) is None
-    alone = Refits(made.keys, made.values, None, None, over_folds=True)
+    assert over_classes(Refits(made.keys, made.values, None, None, SCORES["nmi"])) is None
+    alone = Refits(made.keys, made.values, None, None, SCORES["probe_accuracy"])
     found = over_classes(alone)
     assert isinstance(over_classes(made), ClassInference)
     assert isinstance(found, FoldInference)

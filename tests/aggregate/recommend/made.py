@@ -10,6 +10,7 @@ from stages.aggregate.inference.network_data import Name, NetworkData, collect_n
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow, summarize
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 from tests.aggregate.synthetic import uncertain
@@ -46,8 +47,8 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
 
 def gathered(layers: pd.DataFrame, refits: pd.DataFrame) -> tuple[list[SummaryRow], Scores, dict[Name, NetworkData]]:
     """What the aggregate stage makes of these tables."""
-    scores = uncertain(average(layers, RUN))
-    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, RUN)
+    scores = uncertain(average(layers, RUN, SCORES))
+    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, RUN, SCORES)
 
 
 def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:

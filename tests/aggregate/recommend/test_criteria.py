@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from stages.aggregate.recommend.criteria import CRITERIA, LABEL_FREE
+from stages.aggregate.recommend.criteria import all_criteria, criterion_of
 from tests.aggregate.recommend.made import known
 
 TWO_FOLDS = [[[0.1, 0.9, 0.2], [0.6, 0.1, 0.3]], [[0.1, 0.1, 0.2], [0.6, 0.1, 0.5]]]  # means .1 .5 .2; .6 .1 .4
 
 
 def choose(name, given):
-    return CRITERIA[name].choose(given)
+    return criterion_of(name).choose(given)
 
 
 def test_the_other_folds_choose_layer_and_checkpoint_by_their_mean():
@@ -49,7 +49,14 @@ def test_label_free_scores_choose_by_either_end():
     assert choose("highest_participation_ratio", given) is None
     assert choose("lowest_participation_ratio", given) is None
     assert choose("highest_rankme", known(rankme=[np.nan] * 5)) is None
-    assert {f"{end}_{score}" for score in LABEL_FREE for end in ("highest", "lowest")} < set(CRITERIA)
+
+
+def test_every_label_free_score_has_its_criteria_between_the_others():
+    names = list(all_criteria(["rankme", "alpha_req"]))
+    rules = ["highest_rankme", "lowest_rankme", "highest_alpha_req", "lowest_alpha_req", "nearest_to_one_alpha_req"]
+    assert names[6:] == [*rules, "seen_score", "tunnel"]
+    with pytest.raises(KeyError):
+        criterion_of("fastest")
 
 
 def test_controls_choose_by_seen_classes():

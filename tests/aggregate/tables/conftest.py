@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.curves import average
+from stages.measure.metrics import SCORES
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.tables.scored import RUN
@@ -41,4 +42,4 @@ def scores():
         for step, values in ACCURACY.items()
         for seed, value in enumerate(values)
     ]
-    return uncertain(only_means(average(typed(pd.DataFrame(rows)), RUN)))
+    return uncertain(only_means(average(typed(pd.DataFrame(rows)), RUN, SCORES)))

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from stages.aggregate.curves import average
+from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import typed
 from tests.aggregate.synthetic import only_means, uncertain
@@ -22,4 +23,4 @@ def scored(metric, values, better="higher", **columns):
 
 
 def averaged(*tables):
-    return uncertain(only_means(average(pd.concat(tables, ignore_index=True), RUN)))
+    return uncertain(only_means(average(pd.concat(tables, ignore_index=True), RUN, SCORES)))

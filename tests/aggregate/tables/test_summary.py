@@ -12,6 +12,7 @@ from stages.aggregate.tables.summary import (
     summarize,
     summary_table,
 )
+from stages.measure.metrics import SCORES
 from stages.shared.files.csv_table import write_table
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams
@@ -157,7 +158,7 @@ def test_the_summary_says_how_sure_the_best_layer_is_and_which_layers_tie_with_i
 def test_every_fold_has_a_row_and_the_main_one_is_their_mean():
     tables = [scored("nmi", values).assign(fold=fold) for fold, values in (("0", [0.1, 0.4]), ("1", [0.8, 0.3]))]
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[0, 1])
-    rows = summarize(uncertain(average(pd.concat(tables), run)), "nmi")
+    rows = summarize(uncertain(average(pd.concat(tables), run, SCORES)), "nmi")
     assert [(row.fold, row.n_folds, row.best_layer, row.main) for row in rows] == [
         ("0", 1, "b", False),
         ("1", 1, "a", False),

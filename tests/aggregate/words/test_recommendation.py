@@ -1,11 +1,12 @@
 import pytest
 
 from stages.aggregate.findings.status import Status
-from stages.aggregate.metric_info import METRIC_INFO
-from stages.aggregate.recommend.criteria import CRITERIA
+from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, RegretRecord
 from stages.aggregate.words.recommendation import MISSING, caveat, describe, missing, reason, recommendation_sentences
 from stages.aggregate.words.regret import KINDS, criterion_words
+from stages.aggregate.words.scores import SCORE_WORDS
+from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import (
     END,
     RECOMMENDATION,
@@ -16,6 +17,8 @@ from tests.aggregate.recommended import (
     recommendation,
     useless,
 )
+
+ALL_CRITERIA = all_criteria([name for name, score in SCORES.items() if score.label_free])
 
 
 def one_line(text):
@@ -48,9 +51,9 @@ def test_the_description_adds_what_fine_tuning_did_and_a_table_of_baselines():
     ]
 
 
-@pytest.mark.parametrize("metric", METRIC_INFO)
+@pytest.mark.parametrize("metric", SCORE_WORDS)
 def test_every_score_fits_the_terminal(metric):
-    everything = [RegretRecord(criterion=name, layers=0.1, layers_and_checkpoints=0.2) for name in CRITERIA]
+    everything = [RegretRecord(criterion=name, layers=0.1, layers_and_checkpoints=0.2) for name in ALL_CRITERIA]
     text = describe(recommendation(metric=metric, regret=everything))
     assert max(map(len, text.splitlines())) <= 80
     assert len(text.splitlines()) <= 16
@@ -134,8 +137,8 @@ def test_what_is_missing_is_said_once():
 
 
 def test_every_criterion_has_a_name_of_its_own():
-    names = [criterion_words(criterion) for criterion in CRITERIA]
+    names = [criterion_words(criterion) for criterion in ALL_CRITERIA]
     assert len(set(names)) == len(names)
-    assert {each.kind for each in CRITERIA.values()} == set(KINDS)
+    assert {each.kind for each in ALL_CRITERIA.values()} == set(KINDS)
     assert criterion_words("nearest_to_one_alpha_req") == "alpha-ReQ nearest to 1"
     assert criterion_words("lowest_rankme") == "lowest RankMe / min(N, D)"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.metric_info import metric_name
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
 from stages.aggregate.words.scopes import SHORT
+from stages.aggregate.words.scores import metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
 Number = tuple[str, str, str]

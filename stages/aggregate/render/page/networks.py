@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
-from stages.aggregate.metric_info import metric_info, metric_rank
 from stages.aggregate.words.formatting import short_names
+from stages.aggregate.words.scores import score_words
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 DECIMALS = 3
@@ -101,10 +101,10 @@ class Names:
         return [
             {
                 "id": metric,
-                "name": metric_info(metric).name,
-                "definition": metric_info(metric).definition,
+                "name": score_words(metric).name,
+                "definition": score_words(metric).definition,
                 "better": str(groups[metric]["better"].iloc[0]),
-                "classes": metric_info(metric).mean_of_images,
+                "classes": scores.catalogue[metric].per_image,
                 "log": _spans_much(_on_axis(groups[metric], pixels, metric)),
             }
             for metric in self.metrics
@@ -123,7 +123,7 @@ def collect_names(scores: Scores) -> Names:
     return Names(
         networks=networks,
         folds=[MEAN, *scores.folds],
-        metrics=sorted(main["metric"].unique(), key=metric_rank),
+        metrics=[name for name in scores.catalogue if name in set(main["metric"])],
         steps=sorted(int(step) for step in main["step"].unique()),
     )
 

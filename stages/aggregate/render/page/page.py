@@ -16,7 +16,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts.theme import BAND, SEEN
-from stages.aggregate.metric_info import Use, metric_info, metric_name
+from stages.aggregate.curves import Scores
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
 from stages.aggregate.render.page.networks import Names, collect_names, script_json
@@ -26,6 +26,8 @@ from stages.aggregate.words.findings import BRIEF_TITLES, finding_texts, status_
 from stages.aggregate.words.formatting import capitalized, decimals, place
 from stages.aggregate.words.formatting import number as number_words
 from stages.aggregate.words.recommendation import recommendation_sentences
+from stages.aggregate.words.scores import metric_name, score_words
+from stages.shared.tables.scores import Use
 
 HERE = Path(__file__).parent
 SPLIT_WORDS = ["unseen", "seen"]
@@ -35,7 +37,6 @@ USES: dict[Use, str] = {
     "classifiers": "Classifiers",
     "detection": "Detection of unseen classes",
     "geometry": "Geometry of the embeddings",
-    "other": "Other",
 }
 SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
 """Files in `js/`, in the order in which they stand in the page; the last begins."""
@@ -92,14 +93,14 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     main = [row for row in study.summary if row.main]
     cards = make_cards(study.facts.recommendations, study.summary, study.scores)
     score = metric_name(main[0].metric)
-    first = [metric == main[0].metric or metric_info(metric).in_paper for metric in names.metrics]
+    first = [metric == main[0].metric or study.scores.catalogue[metric].in_paper for metric in names.metrics]
     several = len({dataset for dataset, _ in names.keys}) > 1
     return {
         "headline": "Which layer separates unseen classes best?",
         "scope": study.run.grid,
         "question": f"For images of classes that nobody labelled. The choice rests on {score} of the unseen classes.",
         "score": score,
-        "score_definition": metric_info(main[0].metric).definition,
+        "score_definition": score_words(main[0].metric).definition,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "recommendations": list(map(recommendation_sentences, study.facts.recommendations)),
         "verdict": verdict(study.facts),
@@ -109,7 +110,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         ],
         "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
         "metrics": blob["metrics"],
-        "uses": _by_use(names.metrics),
+        "uses": _by_use(names.metrics, study.scores),
         "main_metric": main[0].metric,
         "first_metrics": [place for place, is_first in enumerate(first) if is_first],
         "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
@@ -141,9 +142,9 @@ def _network_words(number: int, names: Names, main: Sequence[SummaryRow], blob: 
     }
 
 
-def _by_use(metrics: Sequence[str]) -> dict[str, list[int]]:
+def _by_use(metrics: Sequence[str], scores: Scores) -> dict[str, list[int]]:
     """The places of the scores, by what they are of use for."""
-    uses = [metric_info(metric).use for metric in metrics]
+    uses = [scores.catalogue[metric].use for metric in metrics]
     return {words: own for use, words in USES.items() if (own := [i for i, each in enumerate(uses) if each == use])}
 
 

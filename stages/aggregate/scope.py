@@ -1,0 +1,22 @@
+"""The two scopes of a statement, and in which of them a score's intervals have a proven level."""
+
+from typing import Literal
+
+Scope = Literal["classes", "images"]
+"""What a statement is about: other classes of the domain, or other images of these classes."""
+
+BOTH: tuple[Scope, ...] = ("classes", "images")
+CLASSES: tuple[Scope, ...] = ("classes",)
+
+PROVEN: dict[str, tuple[Scope, ...]] = {
+    "nmi": CLASSES,
+    "ami": CLASSES,
+    "knn_purity": BOTH,
+    "nn1_accuracy": BOTH,
+    "silhouette": BOTH,
+    "r_precision": BOTH,
+    "map_at_r": BOTH,
+    "collapse": CLASSES,
+}
+"""The scopes in which simulation bears out the level of a score's intervals in every design
+(docs/uncertainty.md): `make coverage` gives at least 0.92. A score that is not listed has none."""
