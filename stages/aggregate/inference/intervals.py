@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import stack
-from stages.aggregate.curves import COLUMNS_OF, MEAN, POINT, UNCERTAINTY, Better, Scores, curves, last_measured
+from stages.aggregate.curves import COLUMNS_OF, MEAN, POINT, UNCERTAINTY, Scores, curves, last_measured
 from stages.aggregate.inference.accuracy import PLACE, accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.layer_comparison import (
@@ -25,6 +25,7 @@ from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.refits import Key, Refits, infer
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.scores import Better
 
 
 @dataclass(frozen=True)
