@@ -150,6 +150,17 @@ def test_nothing_else_imports_commands_and_no_deps_name_them():
         assert not [c for c in commands if covered(c, code_deps(stage))]
 
 
+def test_one_folder_imports_dvc_and_names_its_files():
+    """So what DVC does not call public is met in one place."""
+    own = STAGES / "commands" / "dvc_project"
+    for path in (path for path in SOURCES if own not in path.parents):
+        names = {n.module or "" for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)}
+        names |= {a.name for n in ast.walk(tree(path)) if isinstance(n, ast.Import) for a in n.names}
+        assert not {name.split(".")[0] for name in names} & {"dvc", "dvc_data"}, path
+        values = [n.value for n in ast.walk(tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        assert not {"dvc.lock", "rwlock", "config.local", "-m dvc"} & set(values), path
+
+
 def test_the_installed_launcher_imports_the_standard_library_alone():
     launcher = STAGES / "commands" / "launcher.py"
     names = [a.name for node in tree(launcher).body if isinstance(node, ast.Import) for a in node.names]

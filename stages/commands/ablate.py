@@ -9,12 +9,9 @@ from pathlib import Path
 
 import click
 import pandas as pd
-from dvc import api
-from dvc.exceptions import DvcException
-from dvc.scm import SCMError
 from tabulate import tabulate
 
-from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.dvc_project.workspace import read_revision, stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
 
@@ -78,13 +75,7 @@ def rows_of(experiment: str) -> pd.DataFrame:
         UserError: there is no such experiment, or its results are not in the cache.
     """
     path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
-    try:
-        text = api.read(str(path), repo=str(ROOT), rev=experiment)
-    except (DvcException, SCMError, OSError) as error:
-        raise UserError(
-            f"{experiment}: must be an experiment or a git revision whose {path} is in DVC's cache, found: {error}; "
-            "`dvc exp list` names them, `dvc exp run -n NAME` makes one"
-        ) from None
+    text = read_revision(path, experiment)
     return parse_summary(text, f"{path} of {experiment}").assign(experiment=experiment)[list(COLUMNS)]
 
 

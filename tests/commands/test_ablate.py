@@ -24,7 +24,7 @@ CELL = {f"{stage}@left-first-0-0" for stage in ("finetune", "embed", "measure")}
 
 @pytest.fixture
 def experiments(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module.api, "read", lambda path, repo, rev: SUMMARIES[rev].to_csv(index=False))
+    monkeypatch.setattr(module, "read_revision", lambda path, revision: SUMMARIES[revision].to_csv(index=False))
 
 
 def cells(line: str) -> list[str]:

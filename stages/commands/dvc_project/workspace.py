@@ -224,3 +224,23 @@ def seen_by_dvc(paths: Sequence[str]) -> list[str]:
     """Return those of some paths in the project that .dvcignore leaves."""
     with open_repo() as repo:
         return [path for path in paths if not repo.dvcignore.is_ignored_file(str(ROOT / path))]
+
+
+def read_revision(path: Path, revision: str) -> str:
+    """Read a file in the project as an experiment or a git revision has it.
+
+    Raises:
+        UserError: there is no such experiment, or its file is not in the cache.
+    """
+    from dvc import api
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    try:
+        text: str = api.read(str(path), repo=str(ROOT), rev=revision)
+        return text
+    except (DvcException, SCMError, OSError) as error:
+        raise UserError(
+            f"{revision}: must be an experiment or a git revision whose {path} is in DVC's cache, found: {error}; "
+            "`dvc exp list` names them, `dvc exp run -n NAME` makes one"
+        ) from None

@@ -33,6 +33,9 @@ DECODED = 64
 """Images that are decoded, at most."""
 
 SMALLEST_BATCH = 2
+TOO_LONG = 5
+"""Times what is allowed that the first step may take, which also compiles, before it counts itself."""
+
 MAX_STEP_UP = 8
 """Times as many images as in the batch before."""
 
@@ -119,34 +122,46 @@ def time_embedding(
 def time_batches(
     step: Step, largest: int, size: int, accelerator: Accelerator, allowed: float, kept: float
 ) -> tuple[float, float]:
-    """Time a step of more and more images, as long as that is allowed.
+    """Time a step of more and more images, as long as that is allowed, and extend that to the batch of the stage.
 
     Args:
         step: takes images, (B, size, size, 3).
         largest: the batch of the stage.
         size: height and width of the images.
         accelerator: where it runs.
-        allowed: processor's seconds that it may take beside the first step.
+        allowed: processor's seconds that it may take beside the first step, which also compiles.
         kept: bytes that the first step makes and that stay.
 
     Returns:
-        Seconds, and bytes of memory, of one image.
+        Seconds, and bytes of memory, of one image in such a batch.
     """
-    random, batch, spent, first = np.random.default_rng(0), min(SMALLEST_BATCH, largest), 0.0, True
-    while True:
-        pixels = random.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
-        before, wall, processor = reset_peak(accelerator), time.perf_counter(), time.process_time()
+
+    def run(pixels: NDArray[np.uint8]) -> tuple[float, float]:
+        """Run one step; return its seconds, and the processor's."""
+        wall, processor = time.perf_counter(), time.process_time()
         step(pixels)
         if accelerator.device.type == "cuda":
             torch.cuda.synchronize()
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
-        seconds = min(wall, processor) if accelerator.device.type == "cpu" else wall  # others may be at work here
-        memory = max(0.0, peak_memory(accelerator) - before - (kept if first else 0))
-        spent += 0 if first else processor  # the first also plans its memory and compiles
-        room = min(MAX_STEP_UP, (allowed - spent) / processor)
-        if room < 1 or (not first and (batch == largest or room < 2)):
-            return seconds / batch, memory / batch
-        batch, first = min(largest, int(batch * room)), False
+        return min(wall, processor) if accelerator.device.type == "cpu" else wall, processor  # others may be at work
+
+    random, batch, spent, timed = np.random.default_rng(0), min(SMALLEST_BATCH, largest), 0.0, list[tuple[int, float]]()
+    while True:
+        pixels = random.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+        before = reset_peak(accelerator)
+        seconds, processor = run(pixels)
+        memory = max(0.0, peak_memory(accelerator) - before - (0 if timed else kept)) / batch
+        if processor < TOO_LONG * allowed:
+            again, processor = run(pixels)
+            seconds, spent = min(seconds, again), spent + 2 * processor
+        timed.append((batch, seconds))
+        room = min(MAX_STEP_UP, (allowed - spent) / (2 * processor))
+        if batch == largest or processor >= TOO_LONG * allowed or (len(timed) > 1 and room < 2):
+            break
+        batch = min(largest, int(batch * max(room, 2)))
+    (few, shorter), (many, longer) = timed[0], timed[-1]  # a part of a step does not depend on the images
+    slope = max(0.0, longer - shorter) / (many - few) if many > few else longer / many
+    return (longer + slope * (largest - many)) / largest, memory
 
 
 def reset_peak(accelerator: Accelerator | None = None) -> float:

@@ -37,7 +37,7 @@ MIN_IMAGES, MIN_CLASSES = 250, 5
 MIN_GROWTH, USUAL_GROWTH, MAX_GROWTH = 1.0, 2.0, 3.0
 """Powers of the share of images and classes: a pass over them, their distances, clusters of them."""
 
-LONG = 0.01
+LONG = 0.1
 """Part of what a layer takes that may be spent on timing it, beyond what is allowed in any case."""
 
 RANK = 60

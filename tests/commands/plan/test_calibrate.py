@@ -22,25 +22,26 @@ def test_training_and_embedding_are_timed():
     assert min(train.memory, embed.memory) >= 0
 
 
-def batches(monkeypatch: pytest.MonkeyPatch, seconds: float, allowed: float) -> list[int]:
-    """Return the batches that are timed where each image takes so many seconds."""
+def batches(monkeypatch: pytest.MonkeyPatch, seconds: float, allowed: float, fixed: float = 0.0) -> list[int]:
+    """Return the batches that are timed where each image takes so many seconds, and each step some more."""
     now, sizes = [0.0], list[int]()
 
     def step(pixels: NDArray[np.uint8]) -> None:
         sizes.append(len(pixels))
-        now[0] += seconds * len(pixels)
+        now[0] += seconds * len(pixels) + fixed
 
     for clock in ("process_time", "perf_counter"):
         monkeypatch.setattr(calibrate.time, clock, lambda: now[0])
     found, _ = time_batches(step, 72, 8, Accelerator(cpu=True), allowed, 0)
-    assert found == pytest.approx(seconds)
+    assert found == pytest.approx(seconds + fixed / 72)
     return sizes
 
 
 def test_batches_grow_up_to_that_of_the_stage_or_as_long_as_is_allowed(monkeypatch: pytest.MonkeyPatch):
-    assert batches(monkeypatch, 1e-4, 1.0) == [2, 16, 72]
-    assert batches(monkeypatch, 0.1, 2.0) == [2, 16]  # 72 would take 7 seconds
-    assert batches(monkeypatch, 3.0, 2.0) == [2]
+    assert batches(monkeypatch, 1e-4, 1.0) == [2, 2, 16, 16, 72, 72]  # each twice: the first also compiles
+    assert batches(monkeypatch, 0.01, 1.0, fixed=0.1) == [2, 2, 6, 6]
+    assert batches(monkeypatch, 0.1, 1.0) == [2, 2, 4, 4]  # 72 would take 7 seconds
+    assert batches(monkeypatch, 3.0, 1.0) == [2]
 
 
 def test_memory_is_that_of_the_images_of_a_batch():
