@@ -1,5 +1,6 @@
 """CONTRIBUTING's lists: one of each is added to a copy of the project as they say, and the checks run there."""
 
+import csv
 import os
 import re
 import shutil
@@ -16,13 +17,14 @@ CHECKS = (
     "tests/test_pipeline.py", "tests/test_docs.py", "tests/reference", "tests/prepare/test_params.py",
     "tests/prepare/test_docs.py",
     "tests/embed/test_catalogue_of_models.py", "tests/measure/test_metrics.py", "tests/measure/analyses",
-    "tests/aggregate/test_metric_info.py", "tests/aggregate/recommend/test_criteria.py", "tests/test_set_param.py",
+    "tests/aggregate/words/test_scores.py", "tests/aggregate/recommend/test_criteria.py", "tests/test_set_param.py",
     "tests/commands/test_cli.py",
 )  # fmt: skip
 
 
 METRICS = "data/results/metrics.json"
 GRID = "run: {datasets: [stripes], models: [plain], folds: [0], seeds: [0]}"
+CENTROID = "centroid accuracy"
 CLI = "from stages.commands.cli import main; main()"
 
 
@@ -142,31 +144,31 @@ def add_score(copy: Copy) -> None:
     metrics = "stages/measure/metrics.py"
     copy.replace(
         metrics,
-        "CLUSTERINGS: tuple",
-        '''def centroid_accuracy(split: EmbeddedSplit) -> Score:
+        "def accuracy(",
+        '''def centroid_accuracy(split: "EmbeddedSplit") -> ScoreValue:
     """Share of images that are nearer to the mean of their class's others than to another class's."""
-    X, own = split.X.astype(np.float64), np.arange(len(split.y))
+    X, images = split.X.astype(np.float64), np.arange(len(split.y))
     centroids = np.stack([X[split.y == c].mean(axis=0) for c in range(len(split.class_sizes))])
     sizes = split.class_sizes[split.y][:, None]
     means = np.repeat(centroids[None], len(X), axis=0)
-    means[own, split.y] = (sizes * means[own, split.y] - X) / np.maximum(sizes - 1, 1)
+    means[images, split.y] = (sizes * means[images, split.y] - X) / np.maximum(sizes - 1, 1)
     distances = ((X[:, None] - means) ** 2).sum(axis=2)
     nearest = (distances / max(distances.max(), 1e-300)).round(9).argmin(axis=1)
-    return Score(float((nearest == split.y).mean()), 1 / len(centroids), 1.0, per_image=nearest == split.y)
+    return mean_over(nearest == split.y)
 
 
-CLUSTERINGS: tuple''',
+def accuracy(''',
     )
-    copy.after(metrics, '"collapse": Metric', '    "centroid_accuracy": Metric(centroid_accuracy),\n')
-    copy.after("stages/measure/metric_names.py", '"collapse": "lower"', '    "centroid_accuracy": "higher",\n')
-    copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
-    info = "stages/aggregate/metric_info.py"
-    sentence = "Share of images nearest to the mean of their class."
     entry = (
-        '    "centroid_accuracy": MetricInfo(\n'
-        f'        "centroid accuracy", "{sentence}", mean_of_images=True\n    ),\n'
+        '    "centroid_accuracy": LayerScore(\n'
+        '        centroid_accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True, refit=True,\n'
+        "        chance=lambda split: 1 / len(split.class_sizes), ceiling=1,\n    ),\n"
     )
-    copy.after(info, "METRIC_INFO = {", entry)
+    copy.after(metrics, "LAYER_SCORES = {", entry)
+    copy.after("tests/measure/test_metrics.py", '"collapse": np.nan,', '        "centroid_accuracy": 4 / 15,\n')
+    sentence = "Share of images nearest to the mean of their class."
+    words = f'    "centroid_accuracy": ScoreWords("{CENTROID}", "{sentence}"),\n'
+    copy.after("stages/aggregate/words/scores.py", "SCORE_WORDS = {", words)
     for name in ("params.yaml", "docs/presets/paper.yaml"):
         copy.replace(name, "cluster_silhouette]", "cluster_silhouette, centroid_accuracy]")
     copy.append("docs/scores.md", "\n## `centroid_accuracy`\n\nShare of images nearest to their class's mean.\n")
@@ -396,3 +398,8 @@ def run_what_was_added(copy: Copy) -> None:
         [scripts / "dvc", "repro"], cwd=copy.folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    with (copy.folder / "data/results/layers.csv").open() as file:
+        values = [float(row["value"]) for row in csv.DictReader(file) if row["metric"] == "centroid_accuracy"]
+    assert values
+    assert all(0 <= value <= 1 for value in values)
+    assert CENTROID in (copy.folder / "data/results/summary.md").read_text()
