@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.prepare.raw_files import SOURCE_FILE
 from stages.shared.runtime.errors import UserError, short_repr, with_command
+from stages.shared.runtime.resources import irregular
 
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[A-Za-z0-9][A-Za-z0-9./:_~?=%+-]*$", max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+MAX_BYTES = 2**20
 
 
 class SourceFile(BaseModel):
@@ -33,18 +36,24 @@ def read_source_file(raw: Path, model: type[F]) -> F:
     """Read and validate `source.json`.
 
     Raises:
-        UserError: it is missing or not as it was committed.
+        UserError: it is missing, no regular file, or not as it was committed.
     """
     path = raw / SOURCE_FILE
     restore_it = with_command("restore it", "git checkout --", path)
     try:
-        return model.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if kind := irregular(path.lstat().st_mode):  # a link may lead to a file whose content no message should show
+            raise UserError(f"{path}: must be a regular file, found {kind}; {restore_it}")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UserError(f"{path}: must have at most {MAX_BYTES} bytes, found more; {restore_it}")
+        return model.model_validate_json(content)
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file; it comes with the project; {restore_it}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        found = "" if first["type"] == "missing" else f", found {short_repr(first['input'])}"
+        found = "" if first["type"] == "missing" or not field else f", found {short_repr(first['input'])}"
         raise UserError(f"{path}: {field or 'content'}: {first['msg']}{found}; {restore_it}") from None
 
 

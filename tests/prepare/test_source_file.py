@@ -1,11 +1,12 @@
 """`source.json`: what its texts may be, wherever they go, and that the committed files are what they may be."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from stages.prepare.source_file import HttpsUrl, Sha256, SourceFile, read_source_file
+from stages.prepare.source_file import MAX_BYTES, HttpsUrl, Sha256, SourceFile, read_source_file
 from stages.prepare.sources.calligraphy import CalligraphyFile
 from stages.prepare.sources.cifar100 import Cifar100File
 from stages.prepare.sources.handwriting import HandwritingFile
@@ -91,7 +92,28 @@ def test_content_that_is_not_valid_is_named_with_what_was_found(tmp_path, conten
     assert len(str(error.value)) < 1000
 
 
-def test_a_folder_in_its_place_is_named(tmp_path):
-    (tmp_path / "source.json").mkdir()
-    with pytest.raises(UserError, match=r"source\.json: no such file"):
+@pytest.mark.parametrize("kind", ["a folder", "a FIFO", "a link"])
+def test_what_is_no_regular_file_is_named_unopened(tmp_path, kind):
+    """A FIFO would be waited for; of a link to a private file, a message would show the content."""
+    path, private = tmp_path / "source.json", tmp_path / "private.json"
+    private.write_text('{"about": "", "license": "", "password": "hunter2"}')
+    {"a folder": path.mkdir, "a FIFO": lambda: os.mkfifo(path), "a link": lambda: path.symlink_to(private)}[kind]()
+    with pytest.raises(UserError, match=rf"source\.json: must be a regular file, found {kind}; restore it") as error:
+        read_source_file(tmp_path, SourceFile)
+    assert "password" not in str(error.value)
+
+
+def test_content_of_another_kind_is_not_shown(tmp_path):
+    (tmp_path / "source.json").write_text("db_password = hunter2")
+    with pytest.raises(UserError, match=r"source\.json: content: Invalid JSON.*; restore it") as error:
+        read_source_file(tmp_path, SourceFile)
+    assert "hunter2" not in str(error.value)
+
+
+def test_no_more_is_read_than_a_source_file_may_have(tmp_path):
+    content = '{"about": "", "license": ""}'
+    (tmp_path / "source.json").write_text(content.ljust(MAX_BYTES))
+    assert read_source_file(tmp_path, SourceFile).about == ""
+    (tmp_path / "source.json").write_text(content.ljust(MAX_BYTES + 1))
+    with pytest.raises(UserError, match=rf"source\.json: must have at most {MAX_BYTES} bytes, found more"):
         read_source_file(tmp_path, SourceFile)

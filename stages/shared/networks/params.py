@@ -190,5 +190,8 @@ def check_file(weights: WeightsParams) -> Path:
 
 
 def _check_regular(path: Path) -> None:
-    if kind := irregular(path.stat().st_mode):  # of what a link points to
+    status = path.stat()  # of what a link points to
+    if kind := irregular(status.st_mode):
         raise UserError(f"weights.path: {path} must be a regular file, found {kind}; name a file of weights")
+    if not status.st_size:  # files of /proc are regular, have no size, and some have no end
+        raise UserError(f"weights.path: {path} must hold weights, found a file of 0 bytes; name a file of weights")

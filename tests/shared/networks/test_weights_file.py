@@ -62,6 +62,18 @@ def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path, monkey
         check_file(entry(path))
 
 
+@pytest.mark.parametrize("name", ["/proc/kmsg", "/proc/self/status", "empty.pth"])
+def test_a_file_without_a_size_is_not_opened(name: str, tmp_path: Path) -> None:
+    """As those of /proc are, which are regular: the kernel's log has no end, and reading it waits."""
+    path = tmp_path / name
+    if name == "empty.pth":
+        path.touch()
+    elif not path.exists():
+        pytest.skip("no /proc on this system")
+    with pytest.raises(UserError, match="must hold weights, found a file of 0 bytes; name a file of weights"):
+        check_file(entry(path))
+
+
 @pytest.mark.parametrize("name", ["absent.pth", "x" * 5000])
 def test_a_file_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(
