@@ -16,7 +16,7 @@ import pandas as pd
 
 from stages.commands.dvc_project.workspace import stage_path
 from stages.shared.settings.params import read_run
-from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFITS, analysis_path, open_cell, read_records
+from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFITS, analysis_path, open_cell, read_layer_scores
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,7 +44,7 @@ def collect_cell(source: Path, study: Path, name: str) -> None:
     Raises:
         UserError: the metric table is of another version.
     """
-    read_records(source / "layers.csv")
+    read_layer_scores(source / "layers.csv")
     images = pd.read_parquet(source / "images.parquet")
     copies = {source / "layers.csv": study / "cells" / f"{name}.csv"}
     copies |= {source / REFITS: study / "refits" / f"{name}.parquet"}

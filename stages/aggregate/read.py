@@ -23,9 +23,9 @@ from stages.shared.tables.metric_table import (
     HEAD,
     REFIT_COLUMNS,
     analysis_path,
-    concat_records,
+    concat_layer_scores,
     read_analysis,
-    read_records,
+    read_layer_scores,
 )
 from stages.shared.tables.scores import Score
 from stages.shared.tables.thumbnails import read_thumbnails
@@ -92,7 +92,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
     last, tables = curves.groupby("cell")["step"].max(), []
     for cell in run.cells():
         path = _existing(_folder(measures, cell) / "layers.csv", cell, "measures", "measure")
-        records = _of_cell(read_records(path), cell, path, "measure")
+        records = _of_cell(read_layer_scores(path), cell, path, "measure")
         kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
         further = sorted(set(records["step"]) - set(kept))
         if further:
@@ -102,7 +102,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
             )
         random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
         tables.append(records[~random_head])
-    return concat_records(tables)
+    return concat_layer_scores(tables)
 
 
 def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:

@@ -14,9 +14,8 @@ import sys
 
 from stages.shared.stage_run.stage_run import StageRun
 from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
-from stages.measure.gallery import gallery
 from stages.measure.jobs import plan_jobs
-from stages.measure.outputs.cell_tables import write_tables
+from stages.measure.outputs.cell_tables import write_cell
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams, available
 from stages.measure.run import measure, worker_count
@@ -24,8 +23,6 @@ from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.settings.params import CheckpointSteps, read_section
 from stages.shared.stage_run.arguments import StageParser
-from stages.shared.tables.gallery import write_gallery
-from stages.shared.tables.metric_table import finish_cell
 from stages.shared.tables.thumbnails import read_thumbnails
 
 
@@ -47,9 +44,7 @@ def main() -> None:
         check_finite(store, jobs, params)
         pictured = read_thumbnails(args.thumbnails, args.dataset)["sample_id"]
         measured = measure(args.embeddings, store, params, jobs, workers=workers)
-        rows = write_tables(run.scratch(args.out), store, measured, params.analyses)
-        write_gallery(run.scratch(args.out), store.cell, gallery(store, pictured, normalize=params.normalize))
-        finish_cell(run.scratch(args.out), store.cell)
+        rows = write_cell(run.scratch(args.out), store, measured, params, pictured)
     for note in [*left_out, *notes(store, params, measured.results)]:
         print(f"measure: {note}", file=sys.stderr)
     counts = {"images": len(store.samples), "classes": store.samples["label"].nunique(), "layers": len(store.layers)}

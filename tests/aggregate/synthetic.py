@@ -13,7 +13,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from stages.aggregate.curves import INTERVALS, MEAN, UNCERTAINTY, Scores
 from stages.shared.tables.gallery import write_gallery
-from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_records, write_refits
+from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
 from stages.shared.tables.thumbnails import write_thumbnails
 from tests.sealed import seal, seal_prepared, seal_training
 
@@ -112,7 +112,7 @@ def metric_rows(
             dict(head, value=0.05 + 0.8 * (1 - np.exp(-step / 40)) + noise.normal(0, 0.01), chance=1 / 15, ceiling=1.0)
         )
     table = pd.DataFrame(rows)
-    return table.assign(better="higher")
+    return table.assign(better="higher", relative=np.nan)
 
 
 def training_rows(
@@ -156,7 +156,7 @@ def write_cells(
             rows = rows[rows["split"] != "unseen"]
         if analyses:
             rows = with_analyses(root / "measures" / cell, rows, seed)
-        write_records(root / "measures" / cell / "layers.csv", rows)
+        write_layer_scores(root / "measures" / cell / "layers.csv", rows)
         write_gallery(root / "measures" / cell, (dataset, model, fold, seed), gallery_rows(rows))
         seal(root / "measures" / cell)
         path = root / "training" / cell / "training.csv"

@@ -181,17 +181,6 @@ def test_a_table_of_another_cell_is_named(grid, run):
         layers_of(grid, run)
 
 
-def test_cells_that_do_not_say_what_is_better_mean_the_higher(grid, run):
-    path = grid / f"measures/{SMALL}/1/layers.csv"
-    pd.read_csv(path).assign(better="lower", relative=0.5).to_csv(path, index=False)
-    seal(path.parent)
-    layers = layers_of(grid, run)
-    own = (layers["model"] == "small") & (layers["seed"] == 1)
-    assert set(layers.loc[own, "better"]) == {"lower"}
-    assert set(layers.loc[~own, "better"]) == {"higher"}
-    assert layers.loc[~own, "relative"].isna().all()
-
-
 ONE = RunParams(datasets=["handwriting"], models=["small"], folds=[0], seeds=[0, 1])
 
 

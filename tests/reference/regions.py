@@ -42,7 +42,7 @@ SECTIONS = {
 }
 
 KEYS = of_constant(metric_table, "KEYS")
-METRIC = of_constant(metric_table, "COLUMNS") | of_constant(metric_table, "FURTHER")
+METRIC = of_constant(metric_table, "COLUMNS")
 ANALYSES = of_constant(metric_table, "ANALYSIS_TABLES")
 CURVES = of_constant(curves, "POINT")
 UNCERTAINTY = of_constant(curves, "UNCERTAINTY")
@@ -60,7 +60,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "steps.csv": lambda: column_table(
         steps.STEPS_COLUMNS, of_constant(steps, "STEPS_COLUMNS"), CURVES, of_class(summary.SummaryRow)
     ),
-    "layers.csv": lambda: column_table(metric_table.COLUMNS | metric_table.FURTHER, METRIC, KEYS),
+    "layers.csv": lambda: column_table(metric_table.COLUMNS, METRIC, KEYS),
     "regret.csv": lambda: column_table(regret.REGRET_COLUMNS, of_constant(regret, "REGRET_COLUMNS")),
     "classes.csv": lambda: column_table(classes.CLASS_COLUMNS, of_constant(classes, "CLASS_COLUMNS"), KEYS),
     "robustness.csv": lambda: column_table(

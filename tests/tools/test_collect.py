@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from docs.tools import collect
-from stages.shared.tables.metric_table import COLUMNS, read_records, write_records
+from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, write_layer_scores
 from tests.sealed import seal
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def test_finished_cells_are_collected_and_missing_ones_named(
     cell = tmp_path / "measures" / "handwriting" / "efficientnet_lite0" / "0" / "1"
     row = {"dataset": "handwriting", "model": "efficientnet_lite0", "fold": "0", "seed": 1, "step": 9,
            "split": "unseen", "layer": "l", "depth": 0, "pooling": "mean", "metric": "nmi", "value": 0.25}  # fmt: skip
-    write_records(cell / "layers.csv", pd.DataFrame([row]).reindex(columns=list(COLUMNS)))
+    write_layer_scores(cell / "layers.csv", pd.DataFrame([row]).reindex(columns=list(COLUMNS)))
     pd.DataFrame({"step": [0, 9, 9], "sample_id": ["a", "a", "b"], "nn1_accuracy": [0.0, 1.0, 0.0]}).to_parquet(
         cell / "images.parquet"
     )
@@ -37,7 +37,9 @@ def test_finished_cells_are_collected_and_missing_ones_named(
     printed = capsys.readouterr().out
     assert "1 of 2 cells" in printed
     assert "missing: handwriting-efficientnet_lite0-0-0\n" in printed
-    assert read_records(tmp_path / "study/cells/handwriting-efficientnet_lite0-0-1.csv")["value"].tolist() == [0.25]
+    assert read_layer_scores(tmp_path / "study/cells/handwriting-efficientnet_lite0-0-1.csv")["value"].tolist() == [
+        0.25
+    ]
     images = pd.read_parquet(tmp_path / "study/images/handwriting-efficientnet_lite0-0-1.parquet")
     assert images.to_dict("list") == {"sample_id": ["a", "b"], "nn1_accuracy": [1.0, 0.0]}
     collected = tmp_path / "study/k_sensitivity/handwriting-efficientnet_lite0-0-1.csv"

@@ -13,7 +13,7 @@ from stages.aggregate.result_files import finish_results
 from stages.aggregate.results import Results
 from stages.aggregate.tables.all_tables import write_tables
 from stages.aggregate.words.summary import closing_note
-from stages.shared.tables.metric_table import write_records
+from stages.shared.tables.metric_table import write_layer_scores
 
 
 def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO_PICTURES) -> str:
@@ -28,7 +28,7 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
     Returns:
         What was written, for the closing line.
     """
-    write_records(out / "layers.csv", results.layers)
+    write_layer_scores(out / "layers.csv", results.layers)
     write_tables(out, results.tables)
     write_json_files(out, results.facts, results.summary)
     (out / "summary.md").write_text(markdown(results.summary, results.facts, results.regrets), encoding="utf-8")

@@ -9,7 +9,7 @@ refits.parquet     one row per step, layer, pooling, score and part of the unsee
 `image_table` has images.parquet, `stages.shared.tables.metric_table` the columns that others read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,23 @@ import numpy as np
 import pandas as pd
 
 from stages.measure.analyses.result import ScoreRow
+from stages.measure.gallery import gallery
 from stages.measure.metrics import SCORES, ScoreValue
 from stages.measure.outputs.image_table import write_images
+from stages.measure.params import MeasureParams
 from stages.measure.run import Measured, Result
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.tables.gallery import write_gallery
 from stages.shared.tables.metric_table import (
     ALL_BUT_ONE_CLASS,
     ANALYSIS_TABLES,
     HALF,
     REFIT_COLUMNS,
+    finish_cell,
     row_keys,
     write_analysis,
-    write_records,
+    write_layer_scores,
     write_refits,
 )
 from stages.shared.tables.scores import write_scores
@@ -48,7 +52,7 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
         Number of rows of layers.csv.
     """
     records = layer_records(store, measured)
-    write_records(out / "layers.csv", records)
+    write_layer_scores(out / "layers.csv", records)
     write_scores(out, SCORES)
     write_images(out, store, measured)
     if any(result.clusterings for result in measured.results):
@@ -58,6 +62,27 @@ def write_tables(out: Path, store: Embeddings, measured: Measured, analyses: Seq
     for analysis in (name for name in analyses if name in ANALYSIS_TABLES):
         write_analysis(out, analysis, analysis_rows(measured, analysis))
     return len(records)
+
+
+def write_cell(
+    out: Path, store: Embeddings, measured: Measured, params: MeasureParams, pictured: Collection[str]
+) -> int:
+    """Write a cell's files, its gallery and their digests.
+
+    Args:
+        out: folder to write into.
+        store: the embeddings that were measured.
+        measured: what was computed.
+        params: the stage's parameters.
+        pictured: ids of the images that have a thumbnail.
+
+    Returns:
+        Number of rows of layers.csv.
+    """
+    rows = write_tables(out, store, measured, params.analyses)
+    write_gallery(out, store.cell, gallery(store, pictured, normalize=params.normalize))
+    finish_cell(out, store.cell)
+    return rows
 
 
 def layer_records(store: Embeddings, measured: Measured) -> pd.DataFrame:

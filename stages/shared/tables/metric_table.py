@@ -48,6 +48,8 @@ COLUMNS = KEYS | {
     "parameters": INTEGER,
     "operations": INTEGER,
     "width": INTEGER,
+    "better": TEXT,
+    "relative": FLOAT,
 }
 """The contract's columns (the keys and `value`), then what stands beside a value.
 
@@ -61,14 +63,6 @@ Attributes:
     operations: multiply-adds of one image up to this layer, at the network's image size: convolutions, linear layers
         and attention.
     width: the layer's number of features.
-"""
-
-BETTER = "better"
-RELATIVE = "relative"
-FURTHER = {BETTER: TEXT, RELATIVE: FLOAT}
-"""Columns that a metric table may have.
-
-Attributes:
     better: which values are better: `higher`, `lower` or `neither`.
     relative: of corrupted copies: the value, divided by that of their clean originals; empty elsewhere.
 """
@@ -132,38 +126,32 @@ def row_keys(step: int, split: str, layer: str = HEAD, depth: int | None = None,
     return dict(zip(ROW_KEYS, (step, split, layer, depth, pooling), strict=True))
 
 
-def write_records(path: Path, records: pd.DataFrame) -> None:
+def write_layer_scores(path: Path, scores: pd.DataFrame) -> None:
     """Write a metric table: `COLUMNS` in order, then any further columns; rows as given, floats in full precision.
 
     Raises:
         ValueError: a contract column is missing, or two rows have the same keys.
     """
-    csv_table.write_table(path, records, COLUMNS, keys=list(KEYS))
+    csv_table.write_table(path, scores, COLUMNS, keys=list(KEYS))
 
 
-def read_records(path: Path) -> pd.DataFrame:
-    """Read a metric table: `COLUMNS` and `FURTHER`, then any others.
-
-    A table without the column `better` was written when all scores were better higher: it is filled with that.
+def read_layer_scores(path: Path) -> pd.DataFrame:
+    """Read a metric table: `COLUMNS`, then any others.
 
     Raises:
         UserError: it is missing, is no table, or lacks a column (written by another version).
     """
-    records = csv_table.read_table(path, COLUMNS, what="a metric table", stage="measure", further=FURTHER)
-    for name, value in ((BETTER, "higher"), (RELATIVE, float("nan"))):
-        if name not in records.columns:
-            records[name] = value
-    return records
+    return csv_table.read_table(path, COLUMNS, what="a metric table", stage="measure")
 
 
-def concat_records(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def concat_layer_scores(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Stack metric tables of several cells."""
     return typed(pd.concat(tables, ignore_index=True))
 
 
-def typed(records: pd.DataFrame) -> pd.DataFrame:
+def typed(scores: pd.DataFrame) -> pd.DataFrame:
     """Give a metric table's columns their types: nullable integers, plain text with '' for empty, floats."""
-    return csv_table.typed(records, COLUMNS | FURTHER)
+    return csv_table.typed(scores, COLUMNS)
 
 
 def write_analysis(folder: Path, analysis: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from stages.commands.cli import whichlayer
 from stages.commands.score import asked
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import read_records
+from stages.shared.tables.metric_table import read_layer_scores
 from tests.commands.score.made import arrays, with_seen, write_npz, write_zarr
 from tests.measure.synthetic import DEFAULT, write_params, write_pictures, write_store
 
@@ -79,8 +79,8 @@ def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatc
     for name in TABLES:
         expected = (tmp_path / "measures" / name).read_bytes()
         assert (tmp_path / "out" / "measures" / "toy" / "net" / "0" / "7" / name).read_bytes() == expected, name
-    summed = read_records(tmp_path / "out" / "layers.csv")
-    pd.testing.assert_frame_equal(summed, read_records(tmp_path / "measures" / "layers.csv"))
+    summed = read_layer_scores(tmp_path / "out" / "layers.csv")
+    pd.testing.assert_frame_equal(summed, read_layer_scores(tmp_path / "measures" / "layers.csv"))
 
 
 def test_scores_are_those_of_scikit_learn(tmp_path: Path):
@@ -88,7 +88,7 @@ def test_scores_are_those_of_scikit_learn(tmp_path: Path):
     done = score(tmp_path, write_npz(tmp_path / "mine.npz", content))
     assert done.exit_code == 0
     out = tmp_path / "mine-scores"
-    records = read_records(out / "layers.csv")
+    records = read_layer_scores(out / "layers.csv")
     images = pd.read_parquet(out / "measures" / "mine" / "embeddings" / "0" / "0" / "images.parquet")
     assert set(records["n_classes"]) == {3}
     for name in ("stem", "blocks.0"):
@@ -119,7 +119,7 @@ def test_seen_classes_are_the_reference_and_a_zarr_group_gives_the_same(tmp_path
         assert score(tmp_path, file, "--dataset", "same").exit_code == 0
     a, b = ((tmp_path / f"{name}-scores" / "layers.csv").read_bytes() for name in "ab")
     assert a == b
-    assert set(read_records(tmp_path / "a-scores" / "layers.csv")["split"]) == {
+    assert set(read_layer_scores(tmp_path / "a-scores" / "layers.csv")["split"]) == {
         "test",
         "unseen",
         "seen_matched",
@@ -135,10 +135,12 @@ def test_several_files_are_folds_and_three_tell_about_other_classes(tmp_path: Pa
     assert "Brackets: other classes" in done.output
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").query("metric == 'nmi'")
     assert summary["fold"].tolist() == ["0", "1", "2", "mean"]
-    layers = read_records(tmp_path / "out" / "layers.csv").query("metric == 'nmi' and layer == 'stem'")
+    layers = read_layer_scores(tmp_path / "out" / "layers.csv").query("metric == 'nmi' and layer == 'stem'")
     assert len(layers) == 3
     mean = summary.query("fold == 'mean'").iloc[0]
-    of_best = read_records(tmp_path / "out" / "layers.csv").query(f"metric == 'nmi' and layer == '{mean.best_layer}'")
+    of_best = read_layer_scores(tmp_path / "out" / "layers.csv").query(
+        f"metric == 'nmi' and layer == '{mean.best_layer}'"
+    )
     assert mean["unseen"] == pytest.approx(of_best["value"].mean(), abs=1e-12)
     assert np.isfinite(mean["ci_classes_low"])
 
@@ -148,7 +150,7 @@ def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Pa
     file = write_npz(tmp_path / "a.npz", content)
     done = score(tmp_path, file, "--metrics", "nn1_accuracy,collapse", "--normalize", "l2")
     assert "\n1-NN accuracy: chance " in done.output
-    records = read_records(tmp_path / "a-scores" / "layers.csv")
+    records = read_layer_scores(tmp_path / "a-scores" / "layers.csv")
     assert set(records["metric"]) == {"nn1_accuracy", "collapse"}
     X = content["stem"] / np.linalg.norm(content["stem"], axis=1, keepdims=True)
     nearest = NearestNeighbors(n_neighbors=1).fit(X).kneighbors(return_distance=False)[:, 0]

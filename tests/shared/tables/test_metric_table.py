@@ -11,13 +11,13 @@ from stages.shared.tables.metric_table import (
     HEAD,
     KEYS,
     REFIT_COLUMNS,
-    concat_records,
+    concat_layer_scores,
     read_analysis,
-    read_records,
+    read_layer_scores,
     read_refits,
     row_keys,
     write_analysis,
-    write_records,
+    write_layer_scores,
     write_refits,
 )
 
@@ -43,6 +43,8 @@ def table() -> pd.DataFrame:
             3000,
             90000,
             16,
+            "lower",
+            None,
         ),
         (
             "handwriting",
@@ -63,25 +65,27 @@ def table() -> pd.DataFrame:
             None,
             None,
             None,
+            "higher",
+            0.5,
         ),
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def test_a_table_comes_back_with_its_types(tmp_path: Path):
-    write_records(tmp_path / "new" / "layers.csv", table())
-    found = read_records(tmp_path / "new" / "layers.csv")
-    assert tuple(found.columns) == (*COLUMNS, "better", "relative")
+    write_layer_scores(tmp_path / "new" / "layers.csv", table())
+    found = read_layer_scores(tmp_path / "new" / "layers.csv")
+    assert tuple(found.columns) == tuple(COLUMNS)
     assert found.value.tolist() == [1 / 3, 0.1]
     assert found.depth.tolist() == [1, pd.NA]
     assert str(found.depth.dtype) == "Int64"
     assert found.pooling.tolist() == ["mean", ""]
-    pd.testing.assert_frame_equal(found[list(COLUMNS)], concat_records([table()]))
+    pd.testing.assert_frame_equal(found[list(COLUMNS)], concat_layer_scores([table()]))
 
 
 def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
-    write_records(tmp_path / "a.csv", table().assign(better=["higher", "lower"], relative=[None, 0.5]))
-    write_records(tmp_path / "b.csv", read_records(tmp_path / "a.csv"))
+    write_layer_scores(tmp_path / "a.csv", table())
+    write_layer_scores(tmp_path / "b.csv", read_layer_scores(tmp_path / "a.csv"))
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert (
         (tmp_path / "a.csv")
@@ -92,17 +96,10 @@ def test_writing_what_was_read_gives_the_same_file(tmp_path: Path):
 
 
 def test_further_columns_come_after_the_contracts(tmp_path: Path):
-    write_records(tmp_path / "a.csv", table().assign(ci_low=[0.1, 0.2])[["ci_low", *COLUMNS]])
-    found = read_records(tmp_path / "a.csv")
-    assert tuple(found.columns) == (*COLUMNS, "ci_low", "better", "relative")
+    write_layer_scores(tmp_path / "a.csv", table().assign(ci_low=[0.1, 0.2])[["ci_low", *COLUMNS]])
+    found = read_layer_scores(tmp_path / "a.csv")
+    assert tuple(found.columns) == (*COLUMNS, "ci_low")
     assert found.ci_low.tolist() == [0.1, 0.2]
-
-
-def test_a_table_without_the_direction_of_its_scores_has_scores_that_are_better_higher(tmp_path: Path):
-    write_records(tmp_path / "a.csv", table())
-    assert read_records(tmp_path / "a.csv").better.tolist() == ["higher", "higher"]
-    write_records(tmp_path / "a.csv", table().assign(better=["neither", "lower"]))
-    assert read_records(tmp_path / "a.csv").better.tolist() == ["neither", "lower"]
 
 
 def test_the_contract_begins_with_the_keys_and_the_value():
@@ -111,28 +108,28 @@ def test_the_contract_begins_with_the_keys_and_the_value():
 
 
 def test_a_label_that_looks_like_a_missing_value_stays_a_text(tmp_path: Path):
-    write_records(tmp_path / "a.csv", table().assign(dataset=["NA", "null"]))
-    assert read_records(tmp_path / "a.csv").dataset.tolist() == ["NA", "null"]
+    write_layer_scores(tmp_path / "a.csv", table().assign(dataset=["NA", "null"]))
+    assert read_layer_scores(tmp_path / "a.csv").dataset.tolist() == ["NA", "null"]
 
 
 def test_a_missing_column_and_repeated_keys_are_errors(tmp_path: Path):
     with pytest.raises(ValueError, match=r"needs the columns \['chance'\]"):
-        write_records(tmp_path / "a.csv", table().drop(columns="chance"))
+        write_layer_scores(tmp_path / "a.csv", table().drop(columns="chance"))
     with pytest.raises(ValueError, match=r"two rows have the same keys: .*'blocks.0'"):
-        write_records(tmp_path / "a.csv", pd.concat([table(), table()]))
+        write_layer_scores(tmp_path / "a.csv", pd.concat([table(), table()]))
 
 
 def test_rows_keep_their_order(tmp_path: Path):
-    write_records(tmp_path / "a.csv", table()[::-1])
-    assert read_records(tmp_path / "a.csv").layer.tolist() == ["head", "blocks.0"]
+    write_layer_scores(tmp_path / "a.csv", table()[::-1])
+    assert read_layer_scores(tmp_path / "a.csv").layer.tolist() == ["head", "blocks.0"]
 
 
 def test_a_missing_table_and_one_of_another_version_say_what_to_run(tmp_path: Path):
     with pytest.raises(UserError, match="must be a metric table, found no file; run the measure stage"):
-        read_records(tmp_path / "a.csv")
+        read_layer_scores(tmp_path / "a.csv")
     table().drop(columns=["chance", "ceiling"]).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(UserError, match="lacks chance, ceiling: it was written by another version"):
-        read_records(tmp_path / "a.csv")
+        read_layer_scores(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("content", [b"", b'dataset,model\n"a', b"\xff\xfe\x00"])
@@ -141,7 +138,7 @@ def test_a_damaged_table_says_what_to_run(tmp_path: Path, content: bytes):
     with pytest.raises(
         UserError, match=r"a.csv: must be a metric table, found it damaged .* run the measure stage again"
     ):
-        read_records(tmp_path / "a.csv")
+        read_layer_scores(tmp_path / "a.csv")
 
 
 def test_rows_are_named_by_the_layer_or_the_head():
