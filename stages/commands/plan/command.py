@@ -24,6 +24,7 @@ from stages.commands.plan.predict import (
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import ROOT, ProjectCommand, params_option, raw_option
 from stages.commands.sizes import size
+from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import load
@@ -59,6 +60,8 @@ def plan(params: Path, raw: Path, workers: int | None, threads: int | None, time
     if threads and not workers:
         raise UserError("--threads is of the cells of a fleet; give --workers, too")
     config, engine = read_config(params), Engine(workers or 0, threads or 1)
+    for dataset in config.run.datasets:
+        check_regular(raw / dataset, for_dvc=True)  # DVC, asked below, waits for a pipe
     of_project = params in (Path("params.yaml"), ROOT / "params.yaml")  # the one that DVC reads
     stages = open_stages(config.run) if of_project else all_stages(config.run)
     print(f"stages that would run, or come from the cache: {count_stages(stages)}\n")

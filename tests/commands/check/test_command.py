@@ -19,7 +19,7 @@ def run(*args: str) -> str:
 
 
 def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
-    weights = {"source": "file", "path": str(tmp_path / "mine.pth"), "sha256": hashlib.sha256(b"").hexdigest()}
+    weights = {"source": "file", "path": str(tmp_path / "mine.pth"), "sha256": hashlib.sha256(b"net").hexdigest()}
     params = file(
         tmp_path,
         {
@@ -36,7 +36,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
         run("--params", str(params), "--raw", str(tmp_path / "small"))
     with pytest.raises(UserError, match=r"weights\.path: must be"):
         run("--params", str(params), "--raw", str(tmp_path / "large"))
-    (tmp_path / "mine.pth").touch()
+    (tmp_path / "mine.pth").write_bytes(b"net")
     printed = run("--params", str(params), "--raw", str(tmp_path / "large"))
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")

@@ -1,5 +1,6 @@
 """`whichlayer plan`: its table and totals, and what it prints of a grid."""
 
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -169,6 +170,14 @@ def test_a_fold_that_a_dataset_lacks_is_named(tmp_path: Path):
     params = file(tmp_path, {"run.folds": [4]})
     with pytest.raises(UserError, match=r"'handwriting' of run\.datasets has no fold 4; it has 4 numbered folds"):
         CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
+
+
+def test_a_pipe_is_named_before_dvc_waits_for_it(tmp_path: Path):
+    params = file(tmp_path, {"run.datasets": ["cifar100"], "run.folds": [0]})
+    (tmp_path / "cifar100").mkdir()
+    os.mkfifo(tmp_path / "cifar100" / "source.json")
+    with pytest.raises(UserError, match=r"cifar100/source\.json: must be a regular file, found a named pipe"):
+        CliRunner().invoke(plan, ["--params", str(params), "--raw", str(tmp_path), "--no-time"], catch_exceptions=False)
 
 
 def test_threads_without_a_fleet_are_refused():
