@@ -1,6 +1,6 @@
 """Seen and unseen classes on equal terms: as many classes, as many images of each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from stages.measure.arrays import Classes, Rows
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import ScoreValue, needs_of, score_split
+from stages.measure.scores.subset_neighbours import subset_scans
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.settings.seeding import child_seed
@@ -40,7 +41,7 @@ def seen_matched(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisResu
     scores = []
     for name, each in splits.items():
         seed = child_seed(cell.store.seed, "matched selections", SEED_NAMES[name])
-        found = means(each, selections(each.y, K, n, seed)) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
+        found = means(each, list(selections(each.y, K, n, seed))) if n > 1 else dict.fromkeys(SCORES, NO_SCORE)
         scores += [ScoreRow(name, m, s, K * n, K) for m, s in found.items()]
     alone = [name for name, each in zip((SEEN, UNSEEN), splits.values(), strict=True) if each.class_sizes.min() == 1]
     return AnalysisResult(scores=scores, notes=[NOTE.format(alone[0])] if alone else [])
@@ -60,14 +61,15 @@ def selections(y: Classes, K: int, n: int, seed: int) -> Iterator[Rows]:
         yield np.sort(np.concatenate([random.choice(np.flatnonzero(y == c), n, replace=False) for c in classes]))
 
 
-def means(split: EmbeddedSplit, selected: Iterable[Rows]) -> dict[str, ScoreValue]:
-    """Mean value, chance and ceiling of every score over selections, one of which is held at a time."""
+def means(split: EmbeddedSplit, selected: Sequence[Rows]) -> dict[str, ScoreValue]:
+    """Mean value, chance and ceiling of every score over selections."""
     search, needs = split.settings.search.reduced, needs_of(SCORES)
-    found = [levels(split.part(rows, search=search, needs=needs)) for rows in selected]
+    chosen = np.zeros((len(selected), len(split.y)), dtype=bool)
+    for images, rows in zip(chosen, selected, strict=True):
+        images[rows] = True
+    found = []
+    for images, scan in zip(chosen, subset_scans(split.X, split.y, chosen), strict=True):
+        scores = score_split(split.part(images, search=search, needs=needs, scan=scan), SCORES)
+        found.append([(score.value, score.chance, score.ceiling) for score in scores.values()])
     mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))
     return {name: ScoreValue(value, chance, ceiling) for name, (value, chance, ceiling) in mean.items()}
-
-
-def levels(part: EmbeddedSplit) -> list[tuple[float, float, float]]:
-    """Value, chance and ceiling of every score."""
-    return [(score.value, score.chance, score.ceiling) for score in score_split(part, SCORES).values()]

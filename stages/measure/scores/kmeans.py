@@ -16,7 +16,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from stages.measure.arrays import Classes
-from stages.measure.scores.agreement import adjusted_mutual_information, by_appearance, normalized_mutual_information
+from stages.measure.scores import lockstep
+from stages.measure.scores.agreement import adjusted_mutual_information, normalized_mutual_information
 from stages.shared.settings.seeding import child_seed
 
 COLUMNS = 16
@@ -24,6 +25,10 @@ COLUMNS = 16
 
 REDUCED_STARTS = 5
 """Largest number of starts where many parts or copies of a layer are clustered; the best one alone is polished."""
+
+
+ROWS_PER_BLOCK = 4096
+"""Rows that are in double precision at once."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def clusterings(
         they have as many clusters as distinct rows.
     """
     if search.single:
-        labels = _fit(X, clusters, random_state=search.seed)[0]
+        labels = _single_start(X, clusters, search.seed)
         return [Clustering(inertia_of(X, labels), labels)]
     return polished_clusterings(rotate(X) if rotated is None else rotated, clusters, search)
 
@@ -180,9 +185,8 @@ def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Sea
         Of each start its labels, (N,), least inertia in these columns first.
     """
     few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
-    seeds = [child_seed(search.seed, "kmeans", start) for start in range(search.starts)]
-    fits = sorted((_fit(few, clusters, random_state=seed) for seed in seeds), key=lambda fit: fit[1])
-    return [labels for labels, _ in fits]
+    labels, inertia = lockstep.search(few, clusters, search.starts, child_seed(search.seed, "kmeans"))
+    return list(labels[np.argsort(inertia, kind="stable")])
 
 
 def run_lloyd(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]], search: Search) -> list[Clustering]:
@@ -190,15 +194,17 @@ def run_lloyd(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]
 
     Args:
         rotated: (N, C) float32.
-        searched: labels, (N,) each, least inertia first.
+        searched: labels, (N,) each, numbered as they appear, least inertia first.
         search: how hard to look.
 
     Returns:
         At most `search.polished` different partitions, least inertia first; equal inertias in the order in which they
         were found.
     """
-    best = _distinct(searched)[: search.polished]
-    fitted = [_fit(rotated, len(np.unique(labels)), init=class_means(rotated, labels))[0] for labels in best]
+    centres = [class_means(rotated, labels) for labels in _distinct(searched)[: search.polished]]
+    alike = len({len(means) for means in centres}) == 1
+    batches = [np.stack(centres)] if alike else [means[None] for means in centres]
+    fitted = [labels for batch in batches for labels in lockstep.lloyd(rotated, batch)[0]]
     found = [Clustering(inertia_of(rotated, labels), labels) for labels in _distinct(fitted)]
     return sorted(found, key=lambda clustering: clustering.inertia)
 
@@ -210,8 +216,15 @@ def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
         X: (N, D) float32.
         labels: (N,) part of every row.
     """
-    parts = (X[labels == label].astype(np.float64) for label in np.unique(labels))
-    return float(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
+    parts = np.unique(labels, return_inverse=True)[1]
+    sums, squares = np.zeros((parts.max() + 1, X.shape[1])), 0.0
+    origin = X.mean(axis=0, dtype=np.float64)  # near the rows, so that differences of squares keep their digits
+    for start in range(0, len(X), ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        doubles, members = X[rows] - origin, parts[rows] == np.arange(len(sums))[:, None]
+        squares += float(np.einsum("ij,ij->", doubles, doubles))
+        sums += members.astype(np.float64) @ doubles
+    return squares - float((np.einsum("ij,ij->i", sums, sums) / np.bincount(parts)).sum())
 
 
 def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -225,22 +238,15 @@ def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[
 
 
 def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]]:
-    """Drop partitions that an earlier one equals, whatever its parts are called."""
-    known: dict[bytes, NDArray[np.int32]] = {}
+    """Drop partitions that an earlier one equals; the parts of each are numbered as they appear."""
+    different: dict[bytes, NDArray[np.int32]] = {}
     for labels in partitions:
-        known.setdefault(by_appearance(labels).tobytes(), labels)
-    return list(known.values())
+        different.setdefault(labels.tobytes(), labels)
+    return list(different.values())
 
 
-def _fit(
-    X: NDArray[np.float32],
-    clusters: int,
-    *,
-    random_state: int | None = None,
-    init: NDArray[np.float32] | str = "k-means++",
-) -> tuple[NDArray[np.int32], float]:
-    """One start of scikit-learn's k-means: its labels and its inertia in single precision."""
+def _single_start(X: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.int32]:
+    """Labels of one start of scikit-learn's k-means."""
     with warnings.catch_warnings():  # reported as `found`
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
-        fitted = KMeans(n_clusters=clusters, init=init, n_init=1, random_state=random_state).fit(X)
-    return fitted.labels_, float(fitted.inertia_)
+        return np.asarray(KMeans(n_clusters=clusters, n_init=1, random_state=seed).fit(X).labels_)

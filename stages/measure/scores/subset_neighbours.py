@@ -57,6 +57,7 @@ class _Part:
         M, sizes = int(subset.sum()), np.bincount(y[subset], minlength=int(y.max()) + 1)
         self.subset, self.row_of, self.n_same_class = subset, np.cumsum(subset) - 1, sizes[y] - 1
         self.k, self.occurring = min(int(sizes.max()), M - 1), sizes > 0
+        self.deepest = max(self.k, NEAREST)
         nearest, n_matches = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
         class_sums = np.empty((M, self.occurring.sum())) if sums else None
         self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), class_sums)
@@ -64,24 +65,15 @@ class _Part:
     def take(self, rows: slice, order: Rows, matches: Matches, sums: Float64 | None) -> None:
         own = self.subset[rows]
         at, n_same_class, scan = self.row_of[rows][own], self.n_same_class[rows][own], self.scan
-        inside = self.subset[order[own]]  # (r, N - 1)
-        found = matches[own][inside].reshape(len(at), len(scan.n_matches) - 1)
+        order = order[own]  # (r, N - 1)
+        inside = np.flatnonzero(self.subset[order]).reshape(len(at), len(scan.n_matches) - 1)[:, : self.deepest]
+        found = matches[own].ravel()[inside]
         scan.n_matches[at] = found[:, : self.k].sum(axis=1)
         scan.precisions[at] = precisions(found, n_same_class)
         scan.average_precisions[at] = average_precisions(found, n_same_class)
-        scan.nearest[at] = self.row_of[_nearest(order[own], inside, scan.nearest.shape[1])]
+        scan.nearest[at] = self.row_of[order.ravel()[inside[:, :NEAREST]]]
         if scan.sums is not None and sums is not None:
             scan.sums[at] = sums[own][:, self.occurring]
-
-
-def _nearest(order: Rows, inside: Matches, kept: int) -> Rows:
-    """The first of every row's order that are inside, (r, kept); overwrites `inside`."""
-    each, nearest = np.arange(len(order)), np.empty((len(order), kept), np.int64)
-    for rank in range(kept):
-        first = inside.argmax(axis=1)
-        nearest[:, rank] = order[each, first]
-        inside[each, first] = False
-    return nearest
 
 
 def _class_members(y: Classes, subsets: NDArray[np.bool_]) -> Float64:

@@ -69,7 +69,7 @@ def test_one_image_of_each_class_has_no_scores_and_is_noted(tmp_path, sizes, whi
 
 
 def test_selections_are_held_one_at_a_time():
-    X, y = blobs([60] * 4, 500)
+    X, y = blobs([60] * 4, 2000)
     split, rows = embedded(X, y), list(selections(y, 3, 50, seed=0))
     peaks = []
     for selected in (rows[:3], rows[:3], rows):  # the first imports
