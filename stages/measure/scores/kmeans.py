@@ -9,6 +9,7 @@ objective is unchanged: a rotation keeps all distances.
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,11 @@ class Search:
         return self.starts == 1
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Child seeds of the starts."""
+        return _child_seeds(self.seed, self.starts)
+
+    @property
     def reduced(self) -> "Search":
         """The same with at most `REDUCED_STARTS` starts."""
         return self.capped(REDUCED_STARTS, 1)
@@ -59,6 +65,11 @@ class Search:
     def capped(self, starts: int, polished: int) -> "Search":
         """The same with at most so many starts and polished partitions."""
         return replace(self, starts=min(self.starts, starts), polished=min(self.polished, polished))
+
+
+@lru_cache(maxsize=16)
+def _child_seeds(seed: int, starts: int) -> tuple[int, ...]:
+    return tuple(child_seed(seed, "kmeans", start) for start in range(starts))
 
 
 @dataclass(frozen=True)
@@ -185,7 +196,7 @@ def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Sea
         Of each start its labels, (N,), least inertia in these columns first.
     """
     few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
-    labels, inertia = lockstep.search(few, clusters, search.starts, child_seed(search.seed, "kmeans"))
+    labels, inertia = lockstep.search(few, clusters, search.seeds)
     return list(labels[np.argsort(inertia, kind="stable")])
 
 

@@ -5,6 +5,9 @@ fits. The algorithm is the same: greedy k-means++ (Arthur and Vassilvitskii 2007
 is many times faster, from 250 rows and 5 clusters on, and where it is not, from 100 clusters on: `tests.bench.kmeans`.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,24 +22,29 @@ ROUNDING = 2.0**-20
 """A squared distance below this share of the squared lengths that it is the difference of is rounding."""
 
 
-def search(X: Float32, clusters: int, starts: int, seed: int) -> tuple[NDArray[np.int32], Float64]:
+def search(X: Float32, clusters: int, seeds: Sequence[int]) -> tuple[NDArray[np.int32], Float64]:
     """Search for the clustering of least inertia from several starts.
 
     Args:
         X: (N, C) float32, rows of an embedding that is centred.
         clusters: number of clusters, at most N.
-        starts: number of starts, S; the first ones do not depend on how many follow.
-        seed: of all starts.
+        seeds: of the starts; they end where `KMeans(clusters, n_init=1, random_state=seed)` does, up to its tolerance.
 
     Returns:
         As of `lloyd`.
     """
-    candidates = 2 + int(np.log(clusters))
-    numbers = np.random.default_rng(seed).random((starts, 1 + (clusters - 1) * candidates))
+    numbers = start_numbers(tuple(seeds), clusters)
     size = max(1, ELEMENTS // (clusters * len(X)))
-    blocks = (numbers[start : start + size] for start in range(0, starts, size))
+    blocks = (numbers[start : start + size] for start in range(0, len(numbers), size))
     labels, inertia = zip(*(lloyd(X, seed_centres(X, clusters, block)) for block in blocks), strict=True)
     return np.concatenate(labels), np.concatenate(inertia)
+
+
+@lru_cache(maxsize=16)
+def start_numbers(seeds: tuple[int, ...], clusters: int) -> Float64:
+    """Draw the random numbers of several starts as scikit-learn does, (S, 1 + (K - 1) T), T candidates for a centre."""
+    count = 1 + (clusters - 1) * (2 + int(np.log(clusters)))
+    return np.stack([np.random.RandomState(seed).random_sample(count) for seed in seeds])
 
 
 def seed_centres(X: Float32, clusters: int, numbers: Float64) -> Float32:

@@ -25,20 +25,29 @@ def test_every_start_ends_where_scikit_learns_lloyd_does(N, C, K):
 
 
 def test_clusters_are_numbered_as_they_appear():
-    labels, _ = search(overlapping(), 6, 5, seed=0)
+    labels, _ = search(overlapping(), 6, range(5))
     assert labels.dtype == np.int32
     for own in labels:
         assert own[np.sort(np.unique(own, return_index=True)[1])].tolist() == list(range(6))
 
 
-def test_a_start_depends_on_the_seed_and_its_number_alone():
+@pytest.mark.parametrize(("N", "C", "K"), [(60, 5, 2), (150, 16, 6), (300, 40, 20)])
+def test_a_start_ends_where_scikit_learns_of_the_same_seed_does(N, C, K):
+    X = overlapping(N, C)
+    labels, inertia = search(X, K, range(20))
+    for seed, (own, value) in enumerate(zip(labels, inertia, strict=True)):
+        fitted = KMeans(K, n_init=1, random_state=seed, tol=0).fit(X)
+        assert adjusted_rand_score(own, fitted.labels_) == 1
+        assert value == pytest.approx(fitted.inertia_, rel=1e-5)
+    assert len(set(inertia.round(3))) > 1
+
+
+def test_a_start_depends_on_its_seed_alone():
     X = overlapping(N=1500)
-    assert 20 * 6 * len(X) > ELEMENTS / 2  # several blocks of starts
-    labels, inertia = search(X, 6, 40, seed=3)
-    few, _ = search(X, 6, 4, seed=3)
-    np.testing.assert_array_equal(few, labels[:4])
-    np.testing.assert_array_equal(search(X, 6, 40, seed=3)[1], inertia)
-    assert not np.array_equal(search(X, 6, 4, seed=4)[0], few)
+    assert 40 * 6 * len(X) > ELEMENTS  # several blocks of starts
+    labels, inertia = search(X, 6, range(40))
+    np.testing.assert_array_equal(search(X, 6, [7, 33, 2])[0], labels[[7, 33, 2]])
+    np.testing.assert_array_equal(search(X, 6, range(40))[1], inertia)
 
 
 def test_centres_are_drawn_as_far_rows_are_likelier():
@@ -81,6 +90,6 @@ def test_a_row_between_two_equal_centres_belongs_to_the_first():
 @pytest.mark.parametrize("distinct", [1, 2, 3])
 def test_fewer_distinct_rows_than_clusters_leave_clusters_empty(distinct):
     X = np.repeat(overlapping(distinct, 7), 7, axis=0)
-    labels, inertia = search(X, 5, 10, seed=0)
+    labels, inertia = search(X, 5, range(10))
     assert [len(set(own)) for own in labels] == [distinct] * 10
     np.testing.assert_allclose(inertia, 0, atol=1e-4)
