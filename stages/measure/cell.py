@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Float32, Need, Rows
+from stages.measure.arrays import Classes, Float32, Need, Rows
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import extra_splits, settings_of
 from stages.measure.params import MeasureParams
+from stages.measure.refits import class_groups
 from stages.measure.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -69,6 +70,11 @@ class Cell:
         """How hard k-means searches on halves."""
         refits = self.params.refits
         return Search(refits.starts, refits.polished, self.params.kmeans.seed)
+
+    @cached_property
+    def class_groups(self) -> list[Classes]:
+        """Groups of unseen classes that are left out one at a time."""
+        return class_groups(self.names[UNSEEN].tolist())
 
     @cached_property
     def halves(self) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array, hstack
 
 from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows
 from stages.measure.scores.kmeans import (
@@ -18,7 +19,7 @@ from stages.measure.scores.kmeans import (
     run_lloyd,
     searched_partitions,
 )
-from stages.measure.scores.neighbours import Scan, distance_sums, scan
+from stages.measure.scores.neighbours import Scan, distance_sums, memberships, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
 
@@ -141,7 +142,7 @@ class EmbeddedSplit:
         if self._scan is not None:
             return self._scan
         groups = list(self._memberships.values())
-        together = np.concatenate(groups, axis=1) if groups else None
+        together = hstack(groups, format="csc") if groups else None
         return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=together)
 
     @property
@@ -162,7 +163,8 @@ class EmbeddedSplit:
     @property
     def shuffled_class_distances(self) -> Float64:
         """Sums of every image's distances to each of the shuffled classes, (SHUFFLES, N, K)."""
-        return np.stack(np.split(self._class_sums[:, len(self.class_sizes) :], SHUFFLES, axis=1))
+        K = len(self.class_sizes)
+        return self._class_sums[:, K:].reshape(-1, SHUFFLES, K).swapaxes(0, 1)
 
     @cached_property
     def _class_sums(self) -> Float64:
@@ -175,7 +177,7 @@ class EmbeddedSplit:
         return self._distances("cluster_distances")
 
     @cached_property
-    def _memberships(self) -> dict[Need, Float64]:
+    def _memberships(self) -> dict[Need, csc_array]:
         """Membership of the groups that scores need, (N, M) each."""
         return {groups: self._indicators(groups) for groups in GROUPS if groups in self.needs}
 
@@ -187,13 +189,11 @@ class EmbeddedSplit:
         sums: list[Float64] = np.split(np.asarray(self.scan.sums), ends[:-1], axis=1)
         return sums[list(self._memberships).index(groups)]
 
-    def _indicators(self, groups: Need) -> Float64:
+    def _indicators(self, groups: Need) -> csc_array:
         """Membership of classes, then of shuffled classes, (N, (1 + SHUFFLES) K); or of clusters, (N, C)."""
         if groups == "cluster_distances":
-            codes = np.unique(self.clusters, return_inverse=True)[1]
-            return np.asarray(np.eye(codes.max() + 1)[codes])
-        identity = np.eye(len(self.class_sizes))
-        return np.concatenate([identity[self.y], *identity[self.shuffled_y]], axis=1)
+            return memberships([np.unique(self.clusters, return_inverse=True)[1]])
+        return memberships([self.y, *self.shuffled_y])
 
     @cached_property
     def centred_directions(self) -> Float32:

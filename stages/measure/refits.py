@@ -3,22 +3,51 @@
 What an interval is made of. Leaving a class out shows how much a score depends on which classes there are, halves how
 much on which images (docs/uncertainty.md). Everything that a score fits is fitted again on each subset, from nothing:
 K - 1 clusters where a class is left out, k neighbours from the classes that are left.
+
+Of more than 20 classes, one of 20 random groups of classes is left out at a time (the delete-a-group jackknife, Kott
+2001): the same theory, at a cost that grows with the images alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.measure.arrays import Float64
+from stages.measure.arrays import Classes, Float64
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.scores.kmeans import Search
+from stages.measure.scores.neighbours import Scan
 from stages.measure.scores.subset_neighbours import subset_scans
+from stages.shared.settings.seeding import child_seed
 
 MIN_CLASSES = 4
 """Classes below which none is left out: what remains would be too few to compare."""
+
+
+MAX_GROUPS = 20
+"""Number of groups that more classes are divided into."""
+
+
+def class_groups(names: Sequence[str]) -> list[Classes]:
+    """Divide classes into the groups that are left out one at a time: the same for every layer, seed and network.
+
+    Args:
+        names: K classes, sorted.
+
+    Returns:
+        Indices of each group's classes, ascending: of at most `MAX_GROUPS` classes each alone, in order; of more,
+        `MAX_GROUPS` random groups whose sizes differ by one at most; no group of fewer than `MIN_CLASSES` classes.
+    """
+    K = len(names)
+    if K < MIN_CLASSES:
+        return []
+    if K <= MAX_GROUPS:
+        return list(np.arange(K)[:, None])
+    shuffled = np.random.default_rng(child_seed(0, "class groups", *names)).permutation(K)
+    return [np.sort(group) for group in np.array_split(shuffled, MAX_GROUPS)]
 
 
 @dataclass(frozen=True)
@@ -27,7 +56,7 @@ class Refits:
 
     Attributes:
         metrics: names of the scores.
-        without: (K, M) of all classes but one, in the order of classes; (0, M) of fewer than `MIN_CLASSES`.
+        without: (G, M) of all classes but one group, in the order of `class_groups`.
         halves: (B, M) of halves of the images.
     """
 
@@ -36,26 +65,31 @@ class Refits:
     halves: Float64
 
     def of(self, metric: str) -> tuple[Float64, Float64]:
-        """One score without each class, (K,), and of halves, (B,)."""
+        """One score without each group of classes, (G,), and of halves, (B,)."""
         column = self.metrics.index(metric)
         return self.without[:, column], self.halves[:, column]
 
 
-def refit(split: EmbeddedSplit, halves: NDArray[np.bool_], metrics: Collection[str], halves_search: Search) -> Refits:
-    """Fit the scores of one embedding again on all classes but each one, and on halves of the images.
+def refit(
+    split: EmbeddedSplit,
+    groups: Sequence[Classes],
+    halves: NDArray[np.bool_],
+    metrics: Collection[str],
+    halves_search: Search,
+) -> Refits:
+    """Fit the scores of one embedding again on all classes but each group, and on halves of the images.
 
     Args:
-        split: N images of K classes; without a class, k-means searches as hard as its settings say.
+        split: N images of K classes; without classes, k-means searches as hard as its settings say.
+        groups: from `class_groups`.
         halves: (B, N) from `halves.complementary_halves`.
         metrics: names of scores, of those that have `refit`.
         halves_search: of k-means on halves.
     """
-    K = len(split.class_sizes)
-    without = split.y != np.arange(K)[:, None] if K >= MIN_CLASSES else np.empty((0, len(split.y)), bool)
-    subsets = np.concatenate([without, halves])
-    searches = [split.settings.search] * len(without) + [halves_search] * len(halves)
-    table = subset_scores(split, subsets, searches, metrics)
-    return Refits(tuple(metrics), table[: len(without)], table[len(without) :])
+    without = [~np.isin(split.y, group) for group in groups]
+    searches = [split.settings.search] * len(groups) + [halves_search] * len(halves)
+    table = subset_scores(split, np.array([*without, *halves], dtype=bool), searches, metrics)
+    return Refits(tuple(metrics), table[: len(groups)], table[len(groups) :])
 
 
 def subset_scores(
@@ -70,11 +104,10 @@ def subset_scores(
         metrics: names of M scores, of those that have `refit`.
     """
     needs, table = needs_of(metrics), np.empty((len(subsets), len(metrics)))
-    scans = {}
+    scans: Iterable[Scan | None] = repeat(None, len(subsets))
     if needs & {"neighbours", "class_distances"} and len(subsets):
-        found = subset_scans(split.X, split.y, subsets, distances_to_classes="class_distances" in needs)
-        scans = dict(enumerate(found))
-    for number, (subset, search) in enumerate(zip(subsets, searches, strict=True)):
-        part = split.part(subset, search=search, needs=needs, scan=scans.get(number))
+        scans = subset_scans(split.X, split.y, subsets, distances_to_classes="class_distances" in needs)
+    for number, (subset, search, scan) in enumerate(zip(subsets, searches, scans, strict=True)):
+        part = split.part(subset, search=search, needs=needs, scan=scan)
         table[number] = [LAYER_SCORES[name].compute(part).value for name in metrics]
     return table

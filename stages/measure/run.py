@@ -103,7 +103,7 @@ def _score_layer(cell: Cell, job: Job) -> Result:
     needs = needs_of(job.metrics)
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
     scores = score_split(split, job.metrics)
-    refits = refit(split, cell.halves, job.refits, cell.halves_search) if job.refits else None
+    refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else None
     analysed = combine(load(name)(cell, job.layer, split) for name in job.analyses)
     clustered = "clusterings" in needs
     compared, clusters = (split.compared_clusterings, split.clusters) if clustered else ([], None)

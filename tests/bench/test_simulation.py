@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stages.measure.halves import complementary_halves
-from stages.measure.refits import refit, subset_scores
+from stages.measure.refits import class_groups, refit, subset_scores
 from stages.measure.scores.kmeans import Search
 from tests.bench.simulation import store
 from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
@@ -50,7 +50,9 @@ def test_scores_are_those_of_the_stages():
     found = scored(X, y, subsets, [30] * len(subsets), metrics, rng)
     for layer, table in zip(X, found, strict=True):
         whole = subset_scores(split_of(layer, y), subsets[:1], [Search()], metrics)
-        own = refit(split_of(layer, y), halves, metrics, Search(15, 3))
+        own = refit(
+            split_of(layer, y), class_groups([str(c) for c in range(y.max() + 1)]), halves, metrics, Search(15, 3)
+        )
         np.testing.assert_allclose(table, np.vstack([whole, own.without, own.halves]), atol=1e-9)
 
 

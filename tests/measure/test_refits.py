@@ -3,7 +3,7 @@ import pytest
 
 from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES
-from stages.measure.refits import refit, subset_scores
+from stages.measure.refits import class_groups, refit, subset_scores
 from stages.measure.scores.kmeans import Search
 from tests.measure.synthetic import blobs, embedded
 
@@ -44,7 +44,7 @@ def test_rows_are_all_classes_but_each_one_and_halves():
     X, y = overlapping()
     halves = complementary_halves(y.astype(str), 6, seed=0)
     split = embedded(X, y, search=Search(10, 2))
-    found = refit(split, halves, ["knn_purity", "nmi"], Search(5, 1))
+    found = refit(split, class_groups(list("abcd")), halves, ["knn_purity", "nmi"], Search(5, 1))
     assert found.metrics == ("knn_purity", "nmi")
     assert (found.without.shape, found.halves.shape) == ((4, 2), (6, 2))
     np.testing.assert_array_equal(found.of("nmi")[0], found.without[:, 1])
@@ -57,7 +57,7 @@ def test_rows_are_all_classes_but_each_one_and_halves():
 
 def test_of_three_classes_none_is_left_out():
     X, y = overlapping((12, 15, 20))
-    found = refit(embedded(X, y), np.empty((0, 47), bool), ["nmi"], HALVES_SEARCH)
+    found = refit(embedded(X, y), class_groups(list("abc")), np.empty((0, 47), bool), ["nmi"], HALVES_SEARCH)
     assert found.without.shape == (0, 1)
     assert found.halves.shape == (0, 1)
 
@@ -65,7 +65,45 @@ def test_of_three_classes_none_is_left_out():
 def test_a_score_that_a_half_cannot_have_is_nan():
     X, y = overlapping((6, 6, 6, 6))
     halves = complementary_halves(y.astype(str), 2, seed=0)
-    found = refit(embedded(X, y), halves, ["few_shot_accuracy_5", "few_shot_accuracy_1"], HALVES_SEARCH)
+    found = refit(
+        embedded(X, y),
+        class_groups(list("abcd")),
+        halves,
+        ["few_shot_accuracy_5", "few_shot_accuracy_1"],
+        HALVES_SEARCH,
+    )
     assert np.isfinite(found.without).all()
     assert np.isnan(found.halves[:, 0]).all()  # three images of a class leave no query beside five of support
     assert np.isfinite(found.halves[:, 1]).all()
+
+
+def test_more_than_twenty_classes_are_left_out_in_twenty_random_groups():
+    names = [f"class {number:02}" for number in range(47)]
+    groups = class_groups(names)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(47))
+    assert sorted(len(group) for group in groups) == [2] * 13 + [3] * 7
+    assert any(np.diff(group).max() > 1 for group in groups)
+    for group, again in zip(groups, class_groups(names), strict=True):
+        np.testing.assert_array_equal(group, again)
+    assert any((group != other).any() for group, other in zip(groups, class_groups(names[::-1]), strict=True))
+    assert [group.tolist() for group in class_groups(names[:20])] == [[number] for number in range(20)]
+    assert class_groups(names[:3]) == []
+
+
+def test_a_group_of_classes_is_left_out_as_one():
+    X, y = overlapping((12, 15, 20, 13))
+    groups = [np.array([0, 2]), np.array([1]), np.array([3])]
+    found = refit(embedded(X, y), groups, np.empty((0, len(y)), bool), ["knn_purity", "silhouette"], HALVES_SEARCH)
+    subset = np.isin(y, [1, 3])
+    for name, value in zip(found.metrics, found.without[0], strict=True):
+        assert value == pytest.approx(own_score(name, X[subset], (y[subset] == 3).astype(int), HALVES_SEARCH), rel=1e-9)
+
+
+def test_groups_of_a_score_that_sums_over_classes_give_the_variance_of_its_mean():
+    rng = np.random.default_rng(0)
+    of_classes = rng.normal(size=(400, 60))  # scores of 60 classes, drawn 400 times
+    groups = class_groups([f"{number:02}" for number in range(60)])
+    without = np.stack([np.delete(of_classes, group, axis=1).mean(axis=1) for group in groups], axis=1)
+    G = len(groups)
+    variance = (G - 1) / G * ((without - without.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    assert variance.mean() == pytest.approx(1 / 60, rel=4 * np.sqrt(2 / (G - 1) / 400))

@@ -21,6 +21,7 @@ from stages.measure.gallery import gallery
 from stages.measure.metrics import SCORES, ScoreValue
 from stages.measure.outputs.image_table import write_images
 from stages.measure.params import MeasureParams
+from stages.measure.refits import class_groups
 from stages.measure.run import Measured, Result
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -31,6 +32,7 @@ from stages.shared.tables.metric_table import (
     HALF,
     REFIT_COLUMNS,
     finish_cell,
+    left_out_part,
     row_keys,
     write_analysis,
     write_layer_scores,
@@ -139,8 +141,9 @@ def clustering_records(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def refit_records(store: Embeddings, results: Sequence[Result]) -> pd.DataFrame:
-    """Tabulate scores fitted again: of every embedding and score without each class, then of each half."""
-    classes = np.unique(store.labels(UNSEEN)).tolist()
+    """Tabulate scores fitted again: of every embedding and score without each class or group, then of each half."""
+    names = np.unique(store.labels(UNSEEN))
+    groups = [left_out_part(names[group].tolist()) for group in class_groups(names.tolist())]
     rows = []
     for result in results:
         if result.refits is None:
@@ -148,7 +151,7 @@ def refit_records(store: Embeddings, results: Sequence[Result]) -> pd.DataFrame:
         where = row_keys(result.job.step, result.job.split, *result.job.layer.keys)
         for metric in result.job.refits:
             without, halves = result.refits.of(metric)
-            parts = [(ALL_BUT_ONE_CLASS, name, value) for name, value in zip(classes, without, strict=False)]
+            parts = [(ALL_BUT_ONE_CLASS, name, value) for name, value in zip(groups, without, strict=True)]
             parts += [(HALF, str(number), value) for number, value in enumerate(halves)]
             rows += [where | {"metric": metric, "kind": kind, "part": p, "value": v} for kind, p, v in parts]
     return pd.DataFrame(rows, columns=list(REFIT_COLUMNS))

@@ -1,9 +1,10 @@
 """All distances of a split, a block of rows at a time: exact nearest neighbours, and distances to groups of images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Rows
 from stages.measure.scores.retrieval import average_precisions, precisions
@@ -41,7 +42,7 @@ def scan(
     k: int,
     *,
     kept: int = 1,
-    groups: Float64 | None = None,
+    groups: csc_array | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Scan:
     """Compare every image with its nearest neighbours and, if asked for, sum its distances to groups, in one pass.
@@ -59,7 +60,7 @@ def scan(
         y: (N,) classes 0 ... K - 1.
         k: number of neighbours that are counted, 1 ... N - 1.
         kept: number of neighbours whose indices are returned, all others if fewer.
-        groups: (N, M) weight of every image in each group.
+        groups: (N, M) from `memberships`.
         block_bytes: memory for one block of distances.
     """
     N, n_same_class = len(X), np.bincount(y)[y] - 1
@@ -78,12 +79,12 @@ def scan(
     return Scan(indices, n_matches, precision, average_precision, sums)
 
 
-def distance_sums(X: Float32, groups: Float64, *, block_bytes: int = BLOCK_BYTES) -> Float64:
+def distance_sums(X: Float32, groups: csc_array, *, block_bytes: int = BLOCK_BYTES) -> Float64:
     """Sum every image's distances to each group of images, without looking for neighbours.
 
     Args:
         X: (N, D) float32.
-        groups: (N, M) weight of every image in each group.
+        groups: (N, M) from `memberships`.
         block_bytes: memory for one block of distances.
 
     Returns:
@@ -91,6 +92,22 @@ def distance_sums(X: Float32, groups: Float64, *, block_bytes: int = BLOCK_BYTES
     """
     blocks = squared_distance_blocks(X, block_bytes=block_bytes)
     return np.concatenate([np.sqrt(distances) @ groups for _, distances in blocks])
+
+
+def memberships(divisions: Sequence[Classes]) -> csc_array:
+    """List which images belong to each group of one division of them, or of several beside each other.
+
+    Args:
+        divisions: (N,) group of every image, 0 ... M - 1, as many in each; -1 of an image that is in none.
+
+    Returns:
+        (N, divisions x M) sparse: 1 where an image is in a group.
+    """
+    groups = np.stack(divisions)
+    division, image = np.nonzero(groups >= 0)
+    M = int(groups.max()) + 1
+    columns = division * M + groups[division, image]
+    return csc_array((np.ones(len(image)), (image, columns)), shape=(groups.shape[1], len(groups) * M))
 
 
 def squared_distance_blocks(X: Float32, *, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, Float64]]:

@@ -1,10 +1,13 @@
 """Nearest neighbours within many subsets of the same images, from one pass over all distances."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Float64, Matches, Rows
-from stages.measure.scores.neighbours import Scan, squared_distance_blocks
+from stages.measure.scores.neighbours import Scan, memberships, squared_distance_blocks
 from stages.measure.scores.retrieval import average_precisions, precisions
 
 NEAREST = 2
@@ -20,7 +23,7 @@ def subset_scans(
     *,
     distances_to_classes: bool = False,
     block_bytes: int = BLOCK_BYTES,
-) -> list[Scan]:
+) -> Iterator[Scan]:
     """Compare every image with its nearest neighbours in each subset that it belongs to.
 
     The order of an image's neighbours in a subset is that of all images with the others left out, so that distances are
@@ -28,41 +31,51 @@ def subset_scans(
 
     Args:
         X: (N, D) float32.
-        y: (N,) classes 0 ... K - 1.
+        y: (N,) classes 0 ... K - 1, each occurring.
         subsets: (S, N) which images belong, at least two in each.
         distances_to_classes: whether to sum every image's distances to the classes in its subset.
         block_bytes: memory for one block of distances.
 
-    Returns:
+    Yields:
         What `neighbours.scan` gives of each subset alone, (M,) its images; k is the size of its largest class, at most
         M - 1; `nearest` holds two rows of the subset; `sums`, if asked for, has one column for each class that occurs.
     """
-    parts = [_Part(y, subset, sums=distances_to_classes) for subset in subsets]
-    groups = _class_members(y, subsets) if distances_to_classes else None
+    K, parts = int(y.max()) + 1, [_Part(y, subset) for subset in subsets]
+    groups = None
+    if distances_to_classes:  # those to whole classes are the same in every subset
+        cut = [part for part in parts if part.cuts_classes]
+        groups = memberships([y, *(np.where(part.subset, y, -1) for part in cut)])
+        to_classes, to_parts = np.empty((len(y), K)), [np.empty((len(part.scan.n_matches), K)) for part in cut]
     for rows, distances in squared_distance_blocks(X, block_bytes=block_bytes):
-        sums: list[Float64 | None] = [None] * len(parts)
         if groups is not None:
-            sums = list(np.split(np.sqrt(distances) @ groups, len(parts), axis=1))
+            to_classes[rows], *sums = np.split(np.sqrt(distances) @ groups, 1 + len(cut), axis=1)
+            for part, own_sums, found in zip(cut, to_parts, sums, strict=True):
+                own_sums[part.row_of[rows][part.subset[rows]]] = found[part.subset[rows]]
         order = _others_by_distance(distances, rows)
         matches = y[order] == y[rows, None]
-        for part, own_sums in zip(parts, sums, strict=True):
-            part.take(rows, order, matches, own_sums)
-    return [part.scan for part in parts]
+        for part in parts:
+            part.take(rows, order, matches)
+    for part in parts:
+        if groups is None:
+            yield part.scan
+        else:
+            sums = to_parts.pop(0) if part.cuts_classes else to_classes[part.subset]
+            yield replace(part.scan, sums=sums[:, part.occurring])
 
 
 class _Part:
     """One subset of M images, filled a block of rows at a time."""
 
-    def __init__(self, y: Classes, subset: NDArray[np.bool_], *, sums: bool) -> None:
+    def __init__(self, y: Classes, subset: NDArray[np.bool_]) -> None:
         M, sizes = int(subset.sum()), np.bincount(y[subset], minlength=int(y.max()) + 1)
         self.subset, self.row_of, self.n_same_class = subset, np.cumsum(subset) - 1, sizes[y] - 1
         self.k, self.occurring = min(int(sizes.max()), M - 1), sizes > 0
         self.deepest = max(self.k, NEAREST)
+        self.cuts_classes = bool(((sizes > 0) & (sizes < np.bincount(y))).any())
         nearest, n_matches = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
-        class_sums = np.empty((M, self.occurring.sum())) if sums else None
-        self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), class_sums)
+        self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), None)
 
-    def take(self, rows: slice, order: Rows, matches: Matches, sums: Float64 | None) -> None:
+    def take(self, rows: slice, order: Rows, matches: Matches) -> None:
         own = self.subset[rows]
         at, n_same_class, scan = self.row_of[rows][own], self.n_same_class[rows][own], self.scan
         order = order[own]  # (r, N - 1)
@@ -72,14 +85,6 @@ class _Part:
         scan.precisions[at] = precisions(found, n_same_class)
         scan.average_precisions[at] = average_precisions(found, n_same_class)
         scan.nearest[at] = self.row_of[order.ravel()[inside[:, :NEAREST]]]
-        if scan.sums is not None and sums is not None:
-            scan.sums[at] = sums[own][:, self.occurring]
-
-
-def _class_members(y: Classes, subsets: NDArray[np.bool_]) -> Float64:
-    """Membership of each class in each subset, (N, S K)."""
-    classes = np.eye(int(y.max()) + 1)[y]  # (N, K)
-    return np.asarray((subsets.T[:, :, None] * classes[:, None]).reshape(len(y), -1))
 
 
 def _others_by_distance(distances: Float64, rows: slice) -> Rows:

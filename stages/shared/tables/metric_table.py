@@ -8,6 +8,7 @@ refits.parquet  one row per step, layer, pooling, score and part of the unseen i
 digests.json    of all files of the cell (`stages.shared.files.digests`)
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,9 @@ REFIT_COLUMNS = {**ROW_KEYS, "metric": TEXT, "kind": TEXT, "part": TEXT, "value"
 """Columns of refits.parquet, scores of the unseen split fitted again to parts of it.
 
 Attributes:
-    kind: `class`: all classes but one; `half`: half of the images of each class.
-    part: the class left out; or the number of the half, of which 2 i and 2 i + 1 complement each other.
+    kind: `class`: all classes but one, or one of 20 groups of classes; `half`: half of the images of each class.
+    part: the class left out, or a group's classes as a JSON list; or the number of the half, of which 2 i and 2 i + 1
+        complement each other.
 """
 
 CLUSTER = "cluster"
@@ -101,6 +103,12 @@ OOD_KNN, OOD_MAHALANOBIS = "ood_knn", "ood_mahalanobis"
 """Columns of images.parquet: the image's distances to the seen training images, at the last step."""
 
 REFITS = "refits.parquet"
+
+
+def left_out_part(classes: list[str]) -> str:
+    """Name the part of the unseen split that lacks a class, or a group of classes."""
+    return classes[0] if len(classes) == 1 else json.dumps(classes, ensure_ascii=False)
+
 
 MEASURE_AGAIN = rerun_hint("measure")
 """The remedy for a table that is not as it should be."""
