@@ -91,26 +91,29 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
     (S, K, C), N = centres.shape, len(X)
     rows = np.concatenate([X, np.ones((N, 1), np.float32)], axis=1)  # (N, C + 1)
     columns, squares = np.ascontiguousarray(rows.T), np.einsum("ij,ij->", X, X, dtype=np.float64)
-    labels, inertia = np.empty((S, N), np.int32), np.empty(S)
-    moving, before = np.arange(S), np.zeros((S, K, N), bool)
+    labels, inertia, starts = np.empty((S, N), np.int32), np.empty(S), np.arange(S)
+    nearness, before = np.empty((S, K, N), np.float32), np.zeros((S, K, N), bool)
+    sums, moved, whole = np.empty((S, K, C + 1), np.float32), np.ones((S, K), bool), np.zeros(S, bool)
     for iteration in range(MAX_ITERATIONS):
-        half_squares = np.einsum("skc,skc->sk", centres, centres)[..., None] / -2
-        weights = np.concatenate([centres, half_squares], axis=2).reshape(-1, C + 1)
-        nearness = (weights @ columns).reshape(-1, K, N)  # x c - c c / 2
+        weights = np.concatenate([centres[moved], np.einsum("skc,skc->sk", centres, centres)[moved, None] / -2], axis=1)
+        nearness[moved] = weights @ columns  # x c - c c / 2, of the centres that moved
         members = nearness == nearness.max(axis=1, keepdims=True)
-        sums = (members.reshape(-1, N).astype(np.float32) @ rows).reshape(-1, K, C + 1)
-        for start in np.flatnonzero((sums[..., C].sum(axis=1) != N) | (sums[..., C] == 0).any(axis=1)):
+        moved = (members != before).any(axis=2)
+        sums[moved] = members[moved].astype(np.float32) @ rows
+        for start in np.flatnonzero(whole | (sums[..., C].sum(axis=1) != N) | (sums[..., C] == 0).any(axis=1)):
             members[start] = nearness[start].argmax(axis=0) == np.arange(K)[:, None]  # the first of equally near ones
-            sums[start] = _without_empty(rows, members[start], centres[start])
-        centres = sums[..., :C] / np.maximum(sums[..., C:], 1)
-        still = (members != before).reshape(len(moving), -1).any(axis=1) & (iteration < MAX_ITERATIONS - 1)
-        if not still.all():
-            ended, between = moving[~still], np.einsum("skc,skc->s", sums[..., :C], centres, dtype=np.float64)
-            labels[ended], inertia[ended] = _labels(members[~still]), squares - between[~still]
-            moving, members, centres = moving[still], members[still], centres[still]
-        if not len(moving):
+            sums[start], whole[start] = _without_empty(rows, members[start], centres[start])
+            moved[start] = (members[start] != before[start]).any()
+        centres, before = sums[..., :C] / np.maximum(sums[..., C:], 1), members
+        ended = ~moved.any(axis=1) | (iteration == MAX_ITERATIONS - 1)
+        if ended.any():
+            between = np.einsum("skc,skc->s", sums[ended, :, :C], centres[ended], dtype=np.float64)
+            labels[starts[ended]], inertia[starts[ended]] = _labels(members[ended]), squares - between
+            starts, nearness, before, sums, moved, whole, centres = (
+                part[~ended] for part in (starts, nearness, before, sums, moved, whole, centres)
+            )
+        if not len(starts):
             break
-        before = members
     return labels, inertia
 
 
@@ -121,19 +124,17 @@ def _labels(members: NDArray[np.bool_]) -> NDArray[np.int32]:
     return np.take_along_axis(numbers, members.argmax(axis=1), axis=1).astype(np.int32)
 
 
-def _without_empty(rows: Float32, members: NDArray[np.bool_], centres: Float32) -> Float32:
-    """Sum the rows of every cluster of one start; to an empty cluster moves the row farthest from its centre."""
+def _without_empty(rows: Float32, members: NDArray[np.bool_], centres: Float32) -> tuple[Float32, bool]:
+    """Sum the rows of every cluster of one start; move to an empty one the row farthest from its centre, if any did."""
     sums = members.astype(np.float32) @ rows
-    empty = np.flatnonzero(sums[:, -1] == 0)
-    if not len(empty):
-        return sums
-    own = members.argmax(axis=0)
+    empty, own = np.flatnonzero(sums[:, -1] == 0), members.argmax(axis=0)
     distances = ((rows[:, :-1] - centres[own]) ** 2).sum(axis=1)
-    if distances.max() > ROUNDING**2 * (rows[:, :-1] ** 2).sum(axis=1).max():  # else fewer distinct rows than clusters
-        for cluster, farthest in zip(empty, np.argsort(-distances, kind="stable"), strict=False):
-            sums[own[farthest]] -= rows[farthest]
-            sums[cluster] = rows[farthest]
-    return sums
+    if not len(empty) or distances.max() <= ROUNDING**2 * (rows[:, :-1] ** 2).sum(axis=1).max():
+        return sums, False  # none is empty, or there are fewer distinct rows than clusters
+    for cluster, farthest in zip(empty, np.argsort(-distances, kind="stable"), strict=False):
+        sums[own[farthest]] -= rows[farthest]
+        sums[cluster] = rows[farthest]
+    return sums, True
 
 
 def _squared_distances(X: Float32, columns: Float32, squares: Float32, points: Rows) -> Float32:
