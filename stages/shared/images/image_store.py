@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.shared.files.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
+from stages.shared.images.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ SPLITS = ("train", "test", "unseen")
 MANIFEST_COLUMNS = ("sample_id", "label", "group", "source", "sha256")
 FOLD_COLUMNS = ("sample_id", "split")
 
-IMAGES_PER_CHUNK = 8
+MAX_IMAGES_PER_CHUNK = 8
+MAX_CHUNK_BYTES = 96 << 10  # eight images of 64 px
 MAX_IMAGES_PER_SHARD = 2048
 MAX_SHARD_BYTES = 64 << 20  # a shard is buffered while it is written
 
@@ -122,12 +125,12 @@ class PackedImages:
             return self._pixels[rows]
         shards = np.unique(rows // self._pixels.shards[0])
         self._digests.check(*(f"{STORE}/pixels/c/{shard}/0/0/0" for shard in shards))
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            return np.asarray(self._pixels[int(rows[0]) : int(rows[-1]) + 1])
-        order = np.argsort(rows, kind="stable")
-        pixels = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
-        pixels[order] = self._pixels.oindex[rows[order]]
-        return pixels
+        return self._chunks.read(rows)
+
+    @cached_property
+    def _chunks(self) -> ShardReader:
+        assert not isinstance(self._pixels, np.ndarray)
+        return ShardReader(self._digests.folder / STORE / "pixels", self._pixels)
 
     def batches(self, batches: Iterable[Rows]) -> Iterator[tuple[Rows, Pixels]]:
         """Yield (rows, pixels) for each batch of rows, reading one batch ahead in a thread."""
@@ -265,7 +268,7 @@ def write_images(
         "pixels",
         shape=(count, size, size, 3),
         dtype="uint8",
-        chunks=(IMAGES_PER_CHUNK, size, size, 3),
+        chunks=(images_per_chunk(size), size, size, 3),
         shards=(per_shard, size, size, 3),
         compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
         dimension_names=("sample", "height", "width", "channel"),
@@ -296,10 +299,16 @@ def write_fold(path: Path, fold: str, splits: pd.DataFrame) -> None:
     write_digests(fold_digests(path, fold), [table], format=FOLD_FORMAT, of=fold_of(images, fold))
 
 
+def images_per_chunk(size: int) -> int:
+    """Number of images of size x size that are compressed together: those of a random batch lie in different chunks."""
+    return max(1, min(MAX_IMAGES_PER_CHUNK, MAX_CHUNK_BYTES // (size * size * 3)))
+
+
 def images_per_shard(size: int) -> int:
-    """Return how many images of size x size a shard file holds: whole chunks, within `MAX_SHARD_BYTES`."""
-    fitting = MAX_SHARD_BYTES // (size * size * 3) // IMAGES_PER_CHUNK * IMAGES_PER_CHUNK
-    return max(IMAGES_PER_CHUNK, min(MAX_IMAGES_PER_SHARD, fitting))
+    """Number of images of size x size in a shard file: whole chunks, within `MAX_SHARD_BYTES`."""
+    per_chunk = images_per_chunk(size)
+    fitting = MAX_SHARD_BYTES // (size * size * 3) // per_chunk * per_chunk
+    return max(per_chunk, min(MAX_IMAGES_PER_SHARD, fitting))
 
 
 def _check_manifest(manifest: pd.DataFrame) -> None:

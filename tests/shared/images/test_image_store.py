@@ -234,3 +234,38 @@ def test_images_of_an_earlier_format_are_refused_by_its_name(tmp_path: Path, ear
         match=rf"images\.zarr: must be of format {FORMAT}, found {earlier}, which an earlier version of .*run",
     ):
         open_images(tmp_path, "0")
+
+
+@pytest.mark.parametrize(("size", "per_chunk"), [(8, 8), (64, 8), (128, 2), (224, 1), (1024, 1)])
+def test_a_chunk_holds_few_images_where_they_are_large(size: int, per_chunk: int):
+    assert module.images_per_chunk(size) == per_chunk
+    assert module.images_per_shard(size) % per_chunk == 0
+    assert module.images_per_shard(size) * size * size * 3 <= max(module.MAX_SHARD_BYTES, size * size * 3)
+
+
+def test_random_rows_are_those_that_zarr_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MAX_CHUNK_BYTES", 3 * SIZE * SIZE * 3)
+    monkeypatch.setattr(module, "MAX_IMAGES_PER_SHARD", 6)
+    monkeypatch.setattr(module, "MAX_SHARD_BYTES", 6 * SIZE * SIZE * 3)
+    parts = [manifest().assign(label=name, sample_id=lambda t, name=name: name + t["sample_id"]) for name in "abc"]
+    table = pd.concat(parts)
+    data = pixels(36)
+    data[3:6] = 0  # a chunk of the fill value alone is not stored
+    module.write_images(tmp_path / "d", iter(data), table, dataset="d", size=SIZE, fill=0)
+    write_fold(tmp_path / "d", "0", table.assign(split="train"))
+    packed = open_images(tmp_path / "d", "0")
+    rows = np.random.default_rng(1).integers(0, 36, 80)
+    np.testing.assert_array_equal(packed.read(rows), packed._pixels.oindex[rows])
+    np.testing.assert_array_equal(packed.read(rows), data[rows])
+
+
+def test_a_chunk_that_changed_after_its_file_was_checked_is_no_image(tmp_path: Path):
+    write(tmp_path / "d", manifest(), pixels(12))
+    packed = open_images(tmp_path / "d", "0")
+    packed.read(np.array([0, 2]))
+    shard = tmp_path / "d" / "images.zarr" / "pixels" / "c" / "0" / "0" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 1
+    shard.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match="a checksum does not match"):
+        packed.read(np.array([0, 2]))
