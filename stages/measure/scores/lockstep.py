@@ -104,7 +104,7 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
             members[start] = nearness[start].argmax(axis=0) == np.arange(K)[:, None]  # the first of equally near ones
             sums[start], whole[start] = _without_empty(rows, members[start], centres[start])
             moved[start] = (members[start] != before[start]).any()
-        centres, before = sums[..., :C] / np.maximum(sums[..., C:], 1), members
+        centres, before = np.asarray(sums[..., :C] / np.maximum(sums[..., C:], 1), np.float32), members
         ended = ~moved.any(axis=1) | (iteration == MAX_ITERATIONS - 1)
         if ended.any():
             between = np.einsum("skc,skc->s", sums[ended, :, :C], centres[ended], dtype=np.float64)
@@ -142,4 +142,5 @@ def _squared_distances(X: Float32, columns: Float32, squares: Float32, points: R
     distances = X[points] @ columns
     distances *= -2
     distances += (1 - ROUNDING) * (squares[points, None] + squares)
-    return np.maximum(distances, 0, out=distances)
+    np.maximum(distances, 0, out=distances)
+    return np.asarray(distances)

@@ -59,8 +59,8 @@ def subset_scans(
         if groups is None:
             yield part.scan
         else:
-            sums = to_parts.pop(0) if part.cuts_classes else to_classes[part.subset]
-            yield replace(part.scan, sums=sums[:, part.occurring])
+            own_sums = to_parts.pop(0) if part.cuts_classes else to_classes[part.subset]
+            yield replace(part.scan, sums=own_sums[:, part.occurring])
 
 
 class _Part:
