@@ -330,15 +330,16 @@ def _repository(path: Path) -> Path | None:
 def _inside_cache(path: Path) -> list[Path]:
     """Return the link in `snapshots` and its blob, as far as they lie in their repository's folder of the cache.
 
-    Whoever made the cache may have made links that lead anywhere: what they lead to is another's file.
+    A blob that several repositories share lies in the cache's own folder `blobs`, and is returned, too. Whoever made the cache may have made links that lead anywhere: what they lead to is another's file.
     """
     repository = _repository(path)
     if repository is None:
         return []
     root = repository.parent.resolve() / repository.name
-    blob = path.parent / path.readlink()
-    link_inside = path.parent.resolve().is_relative_to(root / "snapshots")
-    return [path] * link_inside + [blob] * (blob.parent.resolve() == root / "blobs")
+    blob, content = path.parent / path.readlink(), path.resolve()
+    inside = [path] if path.parent.resolve().is_relative_to(root / "snapshots") else []
+    inside += [blob] if blob.parent.resolve() == root / "blobs" else []
+    return inside + ([content] if content.is_relative_to(root.parent / "blobs") else [])
 
 
 def _hash(path: Path, digits: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.aggregate.findings.status import Status, lead_status
 from stages.aggregate.inference.contrasts import Estimate, Inference
 from stages.aggregate.inference.layer_comparison import (
     best_against,
@@ -112,8 +113,8 @@ def _lead(
         "cross-fitted": float(fitted),
         "low holds": _share([each.low <= lead for each in found]),
         "high holds": _share([each.high >= lead for each in found]),
-        "supported": _share([each.status == "supported" for each in found]),
-        "contradicted": _share([each.status == "contradicted" for each in found]),
+        "supported": _share([lead_status(each) == Status.SUPPORTED for each in found]),
+        "contradicted": _share([lead_status(each) == Status.CONTRADICTED for each in found]),
         "mean low": float(np.mean([each.low for each in found])),
         "ties hold best": _share(tied[:, best]),
         "ties": float(tied.sum(axis=1).mean()),
