@@ -330,8 +330,8 @@ def _repository(path: Path) -> Path | None:
 def _inside_cache(path: Path) -> list[Path]:
     """Return the link in `snapshots` and its blob, as far as they lie in their repository's folder of the cache.
 
-    A blob that several repositories share lies in the cache's own folder `blobs`, and is returned, too. Whoever made the
-    cache may have made links that lead anywhere: what they lead to is another's file.
+    A blob that several repositories share lies in the cache's own folder `blobs`, and is returned, too. Whoever made
+    the cache may have made links that lead anywhere: what they lead to is another's file.
     """
     repository = _repository(path)
     if repository is None:
