@@ -98,8 +98,14 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
         weights = np.concatenate([centres[moved], np.einsum("skc,skc->sk", centres, centres)[moved, None] / -2], axis=1)
         nearness[moved] = weights @ columns  # x c - c c / 2, of the centres that moved
         members = nearness == nearness.max(axis=1, keepdims=True)
-        moved = (members != before).any(axis=2)
-        sums[moved] = members[moved].astype(np.float32) @ rows
+        differ = members != before
+        moved = differ.any(axis=2)
+        changed = np.flatnonzero(differ.any(axis=(0, 1))) if iteration and K * N > ELEMENTS // 16 else []
+        if 0 < len(changed) < N // 4:  # few rows join or leave the clusters
+            joined = members[moved][:, changed].astype(np.float32) - before[moved][:, changed]
+            sums[moved] += joined @ rows[changed]
+        else:
+            sums[moved] = members[moved].astype(np.float32) @ rows
         for start in np.flatnonzero(whole | (sums[..., C].sum(axis=1) != N) | (sums[..., C] == 0).any(axis=1)):
             members[start] = nearness[start].argmax(axis=0) == np.arange(K)[:, None]  # the first of equally near ones
             sums[start], whole[start] = _without_empty(rows, members[start], centres[start])
