@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-MODULES = ("embed_throughput", "memory", "measure_cost", "analysis_cost", "cut_table", "durability_cost")
+MODULES = ("embed_throughput", "memory", "measure_cost", "kmeans", "analysis_cost", "cut_table", "durability_cost")
 
 
 def main() -> None:

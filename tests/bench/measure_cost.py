@@ -1,10 +1,14 @@
-"""What each score costs on one cell of nine layers: CPU seconds, and the peak memory of measure at N and 4 N images.
+"""What each score costs, how that grows, and the peak memory of measure: CPU seconds of one layer on one thread.
 
 The embeddings are synthetic: classes on a low-dimensional manifold with correlated features, as a network's are. A
 score is charged with all that it computes; in the stage scores share clusterings and the pass over distances, so that
-they cost less: what all cost together, and what those of every checkpoint do, stands below them.
+they cost less: what all cost together, and what those of every checkpoint do, stands below them. Refits are those of
+one layer; where they would take minutes, a few searches for clusters are timed, and taken as many times as there are.
+Growth is by how much the seconds are multiplied where the images are doubled.
 
-    python -m tests.bench.measure_cost --images 2500
+    python -m tests.bench.measure_cost
+
+Memory: of the stage in one process, on its widest layer at N and 4 N images, and on 10,000 images of 100 classes.
 """
 
 import argparse
@@ -19,10 +23,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
+from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
+from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, needs_of
+from stages.measure.refits import class_groups, refit
 from stages.measure.scores.kmeans import Search
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
@@ -30,6 +37,9 @@ from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
 CLASSES = {"test": 15, "unseen": 5}
+SIZES = ("500x1280x5", "2500x1280x20", "10000x320x100")
+"""Images, features, classes."""
+
 EVERY_CHECKPOINT = ["nmi", "knn_purity", "nn1_accuracy", "probe_accuracy"]
 REFITS = {
     "metrics": [name for name, score in LAYER_SCORES.items() if score.refit and not score.over_folds],
@@ -45,23 +55,17 @@ import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """  # a small process in between: Linux counts what the parent held when it started a child as the child's peak
-CELL = ["--dataset", "synthetic", "--model", "nine", "--fold", "0", "--seed", "0"]
+CELL = ["--dataset", "synthetic", "--model", "one", "--fold", "0", "--seed", "0"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=2500, help="images of each split")
+    parser.add_argument("--sizes", nargs="*", default=SIZES, help="images x features x classes, growing")
+    parser.add_argument("--images", type=int, default=2500, help="images of each split, of which memory is measured")
+    parser.add_argument("--classes", type=int, default=100, help="classes of 100 images, of which memory is measured")
     args = parser.parse_args()
-    print_seconds(args.images)
-    with tempfile.TemporaryDirectory() as folder:
-        counts = (args.images, 4 * args.images)
-        peaks = [peak_mib(Path(folder) / str(count), count) for count in counts]
-    embedding = [count * WIDTHS[-1] * 4 / 2**20 for count in counts]
-    print(
-        f"measure: {peaks[0]:.0f} MiB at {counts[0]} images per split, {peaks[1]:.0f} MiB at {counts[1]}: "
-        f"{peaks[1] / peaks[0]:.2f} times; the widest layer of one split holds {embedding[0]:.0f} and "
-        f"{embedding[1]:.0f} MiB"
-    )
+    print_seconds([tuple(int(number) for number in size.split("x")) for size in args.sizes])
+    print_memory(args.images, args.classes)
 
 
 def correlated(count: int, classes: int, width: int, seed: int) -> tuple[Any, Any]:
@@ -75,15 +79,55 @@ def correlated(count: int, classes: int, width: int, seed: int) -> tuple[Any, An
     return np.maximum(X, -0.5).astype(np.float32), y
 
 
-def print_seconds(count: int) -> None:
-    """Time every score on every layer of both splits, each from nothing, then together, on one thread."""
-    print(f"CPU seconds on one thread, {len(WIDTHS)} layers, {count} images; in brackets the widest")
+def print_seconds(sizes: Sequence[tuple[int, ...]]) -> None:
+    """Time every score at every size, each from nothing, then together, then the refits."""
+    print("images x features x classes: " + ", ".join("x".join(map(str, size)) for size in sizes) + "; then the growth")
+    counts = [size[0] for size in sizes]
     together = {"all": list(LAYER_SCORES), "every checkpoint": EVERY_CHECKPOINT}
-    for classes in CLASSES.values():
+    with threadpool_limits(1), config_context(assume_finite=True, skip_parameter_validation=True):
         for label, names in ({name: [name] for name in LAYER_SCORES} | together).items():
-            with threadpool_limits(1):
-                seconds = [seconds_of(names, *correlated(count, classes, width, 0)) for width in WIDTHS]
-            print(f"  K = {classes:2d}  {label:19s} {sum(seconds):6.2f}  ({seconds[-1]:.2f})", flush=True)
+            print_row(label, counts, [seconds_of(names, *correlated(N, K, D, 0)) for N, D, K in sizes])
+        print_row("refits", counts, [refit_seconds(*correlated(N, K, D, 0)) for N, D, K in sizes])
+
+
+def print_row(label: str, counts: Sequence[int], seconds: Sequence[float]) -> None:
+    """Print seconds at every number of images, and how they grow from one to the next."""
+    doublings = np.diff(np.log2(counts))
+    growth = 2 ** (np.diff(np.log2(np.maximum(seconds, 1e-4))) / doublings)
+    print(f"  {label:19s}" + "".join(f"{s:9.2f}" for s in seconds) + "".join(f"{g:7.1f}" for g in growth), flush=True)
+
+
+def refit_seconds(X: Any, y: Any) -> float:
+    """CPU seconds of all refits of one layer, from one group of classes and two halves where they are searched."""
+    settings = Settings("none", int(np.bincount(y).max()), Search(), 1.0, 5, 0, 0)
+    names = [name for name in REFITS["metrics"] if "clusterings" in LAYER_SCORES[name].needs]
+    others = [name for name in REFITS["metrics"] if name not in names]
+    groups = class_groups([f"{number:04}" for number in range(y.max() + 1)])
+    halves = complementary_halves(y.astype(str), REFITS["halves"], 0)
+    search, split = Search(REFITS["starts"], REFITS["polished"]), EmbeddedSplit(X, y, settings)
+    split.rotated  # noqa: B018, known from the scores
+    parts = [(groups, halves, others, 1), (groups[:1], halves[:0], names, len(groups))]
+    parts += [([], halves[:2], names, len(halves) / 2)]
+    seconds = 0.0
+    for some_groups, some_halves, metrics, times in parts:
+        began = time.process_time()
+        refit(split, some_groups, some_halves, metrics, search)
+        seconds += (time.process_time() - began) * times
+    return seconds
+
+
+def print_memory(count: int, classes: int) -> None:
+    """Print the stage's peak memory in one process."""
+    few = {"kmeans": {"starts": 2, "polished": 1, "seed": 0}, "refits": REFITS | {"starts": 2, "polished": 1}}
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = (peak_mib(Path(folder) / str(N), N, WIDTHS[-1], CLASSES, {}) for N in (count, 4 * count))
+        many = peak_mib(Path(folder) / "many", 100 * classes, 320, dict.fromkeys(CLASSES, classes), few)
+    layer = count * WIDTHS[-1] * 4 / 2**20
+    print(
+        f"measure: {small:.0f} MiB at {count} images per split, {large:.0f} MiB at {4 * count}: {large / small:.2f} "
+        f"times; the layer of one split holds {layer:.0f} and {4 * layer:.0f} MiB. Of {classes} classes of "
+        f"100 images: {many:.0f} MiB"
+    )
 
 
 def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
@@ -96,33 +140,27 @@ def seconds_of(names: Sequence[str], X: Any, y: Any) -> float:
     return time.process_time() - began
 
 
-def write_cell(path: Path, count: int, widths: Sequence[int]) -> None:
-    """Write a store of one step with `count` images in each split."""
-    layers = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(widths)]
-    parts = {width: [correlated(count, k, width, 0) for k in CLASSES.values()] for width in widths}
-    labels = [f"{split}{c}" for split, (_, y) in zip(CLASSES, parts[widths[0]], strict=True) for c in y]
-    samples = pd.DataFrame({"sample_id": [f"i{i}" for i in range(2 * count)], "split": np.repeat(list(CLASSES), count)})
-    cell = {"dataset": "synthetic", "model": "nine", "fold": "0", "seed": 0}
+def write_cell(path: Path, count: int, width: int, classes: dict[str, int]) -> None:
+    """Write a store of one step and layer with `count` images in each split."""
+    layer = Layer("layer", "layer", 0, "mean", width, 0, 0)
+    parts = [correlated(count, k, width, 0) for k in classes.values()]
+    labels = [f"{split}{c}" for split, (_, y) in zip(classes, parts, strict=True) for c in y]
+    samples = pd.DataFrame({"sample_id": [f"i{i}" for i in range(2 * count)], "split": np.repeat(list(classes), count)})
+    cell = {"dataset": "synthetic", "model": "one", "fold": "0", "seed": 0}
     with EmbeddingWriter(
-        path,
-        samples=samples.assign(label=labels, group=""),
-        steps=[0],
-        layers=layers,
-        classes=[],
-        dtype="float32",
+        path, samples=samples.assign(label=labels, group=""), steps=[0], layers=[layer], classes=[], dtype="float32",
         attributes=cell,
-    ) as writer:
-        for layer in layers:
-            writer.write(layer.name, 0, np.concatenate([X for X, _ in parts[layer.width]]))
+    ) as writer:  # fmt: skip
+        writer.write(layer.name, 0, np.concatenate([X for X, _ in parts]))
 
 
-def peak_mib(folder: Path, count: int) -> float:
-    """Peak resident memory of the stage on the widest layer, which sets it, in one process."""
+def peak_mib(folder: Path, count: int, width: int, classes: dict[str, int], changed: dict[str, Any]) -> float:
+    """Peak resident memory of the stage on one layer, in one process."""
     folder.mkdir()
-    write_cell(folder / "store", count, WIDTHS[-1:])
+    write_cell(folder / "store", count, width, classes)
     sections = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")
-    content = {section: {} for section in sections} | {"finetune": {"steps": [0], "keep": "all"}, "measure": MEASURE}
-    YAML(typ="safe").dump(content, folder / "params.yaml")
+    content = {section: {} for section in sections} | {"finetune": {"steps": [0], "keep": "all"}}
+    YAML(typ="safe").dump(content | {"measure": MEASURE | changed}, folder / "params.yaml")
     write_thumbnails(folder / "thumbnails", "synthetic", pd.DataFrame(columns=SCHEMA.names))
     paths = {"--embeddings": folder / "store", "--thumbnails": folder / "thumbnails"}
     paths |= {"--out": folder / "out", "--params": folder / "params.yaml"}
