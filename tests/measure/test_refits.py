@@ -97,13 +97,3 @@ def test_a_group_of_classes_is_left_out_as_one():
     subset = np.isin(y, [1, 3])
     for name, value in zip(found.metrics, found.without[0], strict=True):
         assert value == pytest.approx(own_score(name, X[subset], (y[subset] == 3).astype(int), HALVES_SEARCH), rel=1e-9)
-
-
-def test_groups_of_a_score_that_sums_over_classes_give_the_variance_of_its_mean():
-    rng = np.random.default_rng(0)
-    of_classes = rng.normal(size=(400, 60))  # scores of 60 classes, drawn 400 times
-    groups = class_groups([f"{number:02}" for number in range(60)])
-    without = np.stack([np.delete(of_classes, group, axis=1).mean(axis=1) for group in groups], axis=1)
-    G = len(groups)
-    variance = (G - 1) / G * ((without - without.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    assert variance.mean() == pytest.approx(1 / 60, rel=4 * np.sqrt(2 / (G - 1) / 400))

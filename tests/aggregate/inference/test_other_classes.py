@@ -8,6 +8,7 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
+from stages.measure.refits import class_groups
 
 STORED = json.loads(Path(__file__).with_suffix("").with_name("class_inference.json").read_text())
 CASES = pytest.mark.parametrize("case", STORED["layers"], ids=lambda case: case["name"])
@@ -109,3 +110,16 @@ def test_folds_alone_are_students_t():
     assert estimate.standard_error == pytest.approx(means[:, 2].std(ddof=1) / 2)
     contrasts = found.contrasts(differences_from_last(5))
     assert contrasts.quantile() == pytest.approx(4.1765, abs=1e-4)  # t of 3 degrees at 1 - 0.05 / 4
+
+
+def test_leaving_out_groups_of_classes_gives_the_variance_over_classes():
+    rng = np.random.default_rng(0)
+    groups = class_groups([f"{number:02}" for number in range(60)])
+    assert [len(group) for group in groups] == [3] * 20
+    shapes = []
+    for _ in range(200):
+        of_classes = rng.normal(size=(3, 60, 1))  # a score that is a mean over the classes of a fold
+        without = np.stack([np.delete(of_classes, group, axis=1).mean(axis=1) for group in groups], axis=1)
+        values = of_classes.mean(axis=1)
+        shapes.append(class_inference(FoldScores(values[:, None], without[:, None])).shape.item())
+    assert np.mean(shapes) == pytest.approx(1 / (3 * 60), rel=4 * np.sqrt(2 / (3 * 19 * 200)))
