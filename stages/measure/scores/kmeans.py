@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from stages.measure.arrays import Classes
 from stages.measure.scores import lockstep
 from stages.measure.scores.agreement import adjusted_mutual_information, normalized_mutual_information
+from stages.measure.scores.spectrum import ROWS_PER_BLOCK, column_products
 from stages.shared.settings.seeding import child_seed
 
 COLUMNS = 16
@@ -26,10 +27,6 @@ COLUMNS = 16
 
 REDUCED_STARTS = 5
 """Largest number of starts where many parts or copies of a layer are clustered; the best one alone is polished."""
-
-
-ROWS_PER_BLOCK = 4096
-"""Rows that are in double precision at once."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +122,18 @@ def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         (N, min(N, D)) float32.
     """
-    centred = X - X.mean(axis=0, dtype=np.float64)
-    N, D = centred.shape
-    if D <= N:
-        _, axes = np.linalg.eigh(centred.T @ centred)
-        rotated = centred @ axes[:, ::-1]
-    else:
+    N, D = X.shape
+    mean = X.mean(axis=0, dtype=np.float64)
+    if D > N:
+        centred = X - mean
         squares, axes = np.linalg.eigh(centred @ centred.T)
-        rotated = axes[:, ::-1] * np.sqrt(np.maximum(squares[::-1], 0))
-    return np.ascontiguousarray(rotated, dtype=np.float32)
+        return np.ascontiguousarray(axes[:, ::-1] * np.sqrt(np.maximum(squares[::-1], 0)), dtype=np.float32)
+    axes = np.linalg.eigh(column_products(X, mean))[1][:, ::-1]
+    rotated = np.empty((N, D), np.float32)
+    for start in range(0, N, ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        rotated[rows] = (X[rows] - mean) @ axes
+    return rotated
 
 
 def cluster(

@@ -7,16 +7,19 @@ is many times faster, from 250 rows and 5 clusters on, and where it is not, from
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Float32, Float64, Rows
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 MAX_ITERATIONS = 300
 
 ELEMENTS = 2**18
-"""Starts x clusters x rows that are computed at once: they stay in the processor's cache."""
+"""Of the largest array that is computed at once: it stays in the processor's cache."""
 
 ROUNDING = 2.0**-20
 """A squared distance below this share of the squared lengths that it is the difference of is rounding."""
@@ -34,10 +37,16 @@ def search(X: Float32, clusters: int, seeds: Sequence[int]) -> tuple[NDArray[np.
         As of `lloyd`.
     """
     numbers = start_numbers(tuple(seeds), clusters)
-    size = max(1, ELEMENTS // (clusters * len(X)))
-    blocks = (numbers[start : start + size] for start in range(0, len(numbers), size))
-    labels, inertia = zip(*(lloyd(X, seed_centres(X, clusters, block)) for block in blocks), strict=True)
+    candidates = numbers.shape[1] // max(1, clusters - 1)
+    centres = np.concatenate([seed_centres(X, clusters, part) for part in _blocks(numbers, candidates * len(X))])
+    labels, inertia = zip(*(lloyd(X, part) for part in _blocks(centres, clusters * len(X))), strict=True)
     return np.concatenate(labels), np.concatenate(inertia)
+
+
+def _blocks(starts: NDArray[Scalar], elements: int) -> list[NDArray[Scalar]]:
+    """Divide starts into blocks that are computed at once, each start taking so many elements."""
+    size = max(1, ELEMENTS // elements)
+    return [starts[first : first + size] for first in range(0, len(starts), size)]
 
 
 @lru_cache(maxsize=16)
@@ -100,7 +109,7 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
         members = nearness == nearness.max(axis=1, keepdims=True)
         differ = members != before
         moved = differ.any(axis=2)
-        changed = np.flatnonzero(differ.any(axis=(0, 1))) if iteration and K * N > ELEMENTS // 16 else []
+        changed = np.flatnonzero(differ.any(axis=(0, 1))) if iteration and K * N > ELEMENTS // 16 else starts[:0]
         if 0 < len(changed) < N // 4:  # few rows join or leave the clusters
             joined = members[moved][:, changed].astype(np.float32) - before[moved][:, changed]
             sums[moved] += joined @ rows[changed]

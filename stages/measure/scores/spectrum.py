@@ -10,6 +10,23 @@ LEADING = 2
 LEAST_FITTED = 3
 """Eigenvalues that a power law needs."""
 
+ROWS_PER_BLOCK = 4096
+"""Rows that are in double precision at once."""
+
+
+def column_products(X: Float32, origin: Float64 | float = 0.0) -> Float64:
+    """Products of all pairs of columns, summed over rows in double precision, a block at a time, (D, D).
+
+    Args:
+        X: (N, D) float32.
+        origin: (D,) what is subtracted from every row.
+    """
+    products = np.zeros((X.shape[1], X.shape[1]))
+    for start in range(0, len(X), ROWS_PER_BLOCK):
+        doubles = X[start : start + ROWS_PER_BLOCK] - np.asarray(origin, np.float64)
+        products += doubles.T @ doubles
+    return products
+
 
 def gram_spectrum(X: Float32) -> Float64:
     """Squared singular values of an embedding as it is, largest first, (min(N, D),), in double precision.
@@ -20,8 +37,7 @@ def gram_spectrum(X: Float32) -> Float64:
     Args:
         X: (N, D) float32.
     """
-    doubles = X.astype(np.float64)
-    gram = doubles @ doubles.T if len(X) < X.shape[1] else doubles.T @ doubles
+    gram = column_products(X if len(X) >= X.shape[1] else X.T)
     return without_rounding(np.asarray(np.linalg.eigvalsh(gram)[::-1], dtype=np.float64))
 
 
