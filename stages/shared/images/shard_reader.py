@@ -5,12 +5,15 @@ index's CRC32C; a chunk is its bytes, compressed by Zstandard, then their CRC32C
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import google_crc32c
 import numpy as np
-import zarr
 from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import zarr
 
 CHECKSUM_BYTES = 4
 MISSING = 2**64 - 1
@@ -20,7 +23,7 @@ MISSING = 2**64 - 1
 class ShardReader:
     """The chunks of one array, of which each spans all axes but the first."""
 
-    def __init__(self, folder: Path, array: zarr.Array) -> None:
+    def __init__(self, folder: Path, array: "zarr.Array") -> None:
         """Take the array and its folder."""
         if array.shards is None:
             raise ValueError(f"{folder}: must be sharded")

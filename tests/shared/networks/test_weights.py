@@ -184,7 +184,7 @@ def test_weights_that_do_not_fit_name_the_first_tensors_of_each_kind(tmp_path: P
     [
         ("absent.pth", None, "No such file or directory"),
         ("text.pth", b"not a checkpoint", r"begins with b'not a che': a text or web page"),
-        ("empty.pth", b"", "must be a safetensors or torch file, found one that begins with b''"),
+        ("empty.pth", b"", "must hold weights, found a file of 0 bytes; name a file of weights"),
         ("cut.safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{", "not a whole safetensors file"),
         (
             "cut.pth",
