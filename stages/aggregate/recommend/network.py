@@ -106,21 +106,26 @@ def _best(
     refits, last_value = network.refits[step], network.sign * float(network.means[step, -1])
     scopes = {
         scope: ScopeRecord(
-            low=None if each.low is None else float(each.low[layer]),
-            high=None if each.high is None else float(each.high[layer]),
-            lead_at_least=each.lead and each.lead.low,
-            lead_at_most=each.lead and each.lead.high,
+            low=None if each.low is None else _finite(each.low[layer]),
+            high=None if each.high is None else _finite(each.high[layer]),
+            lead_at_least=each.lead and _finite(each.lead.low),
+            lead_at_most=each.lead and _finite(each.lead.high),
         )
         for scope, each in layers.items()
     }
     return CandidateRecord(
         **dict(_layer(network, step, layer)),
-        last_value=last_value if np.isfinite(last_value) else None,
+        last_value=_finite(last_value),
         accuracy=accuracy,
-        lead=lead_over_last(refits.take(network.keys), network.better) if refits else None,
+        lead=_finite(lead_over_last(refits.take(network.keys), network.better)) if refits else None,
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number of a record; None for NaN, as where halves of the images vary by rounding errors alone."""
+    return None if value is None or not np.isfinite(value) else float(value)
 
 
 def _is_doubtful(network: Candidates, step: int) -> bool:
