@@ -253,8 +253,8 @@ def test_a_raw_image_reruns_its_dataset_and_put_back_nothing(copied: Workflow):
 def test_code_reruns_its_stage_and_what_follows_from_other_results(copied: Workflow):
     metrics = copied.folder / "stages" / "measure" / "metrics.py"
     text = metrics.read_text()
-    assert "split.clusters), chance, 1.0)" in text
-    metrics.write_text(text.replace("split.clusters), chance, 1.0)", "split.clusters), chance, 0.99)"))
+    assert "ceiling=1.0)" in text
+    metrics.write_text(text.replace("ceiling=1.0)", "ceiling=0.99)"))
     copied.edit_params(ONE)
     assert copied.repro() == stages("measure", cells={"left-first-0-0"}) | AGGREGATE
 

@@ -28,7 +28,7 @@ def test_the_stages_of_a_copy_import_the_copy(tmp_path: Path):
     tiny_params(workflow, ["left"], ["first"])
     tiny_images(tmp_path / "data" / "raw" / "left", seed=0)
     workflow.start_repository()
-    console = tmp_path / "stages" / "shared" / "console.py"
+    console = tmp_path / "stages" / "shared" / "runtime" / "console.py"
     console.write_text(console.read_text() + SHOW)  # not committed: DVC copies it all the same
     done = workflow.run("dvc", "exp", "run", "--temp", "-n", "copy", "-C", "data/raw/left")
     lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("loaded ")]

@@ -151,8 +151,8 @@ def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
     for scope, inference in infer(later.take(network.keys), first.take(network.keys)).items():
         change = best_of_two(inference, len(network.keys), better=network.better)
         status = change_status(change)
-        if change is not None and status is not None:
-            low, high = change.interval()
+        low, high = (None, None) if change is None else map(_finite, change.interval())
+        if change is not None and status is not None and low is not None and high is not None:
             step = network.steps[1 + best[0]]
             return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
     return None
