@@ -71,7 +71,12 @@ def fit(X: Array, y: Classes, *, C: float, tolerance: float) -> tuple[Array, boo
 
 
 def predict(weights: Array, X: Array) -> Classes:
-    """Return the class of the largest logit of every row of (m, D), the first of equal ones, (m,)."""
+    """Return the class of every row's largest logit, the first of equal ones, (m,).
+
+    Args:
+        weights: (K, D + 1) from `fit`.
+        X: (m, D).
+    """
     return np.asarray((X @ weights[:, :-1].T + weights[:, -1]).argmax(axis=1), dtype=np.int64)
 
 
