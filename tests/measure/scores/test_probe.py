@@ -7,7 +7,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages.measure.scores import logistic
+from stages.measure.scores import probe
 from stages.measure.scores.probe import (
     fit_and_predict,
     held_out_predictions,
@@ -99,40 +99,35 @@ def test_narrow_data_are_not_rotated():
 
 
 def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypatch):
-    X, y = blobs([20, 20, 20], 5, spread=3)
-    tried, fit = [], logistic.fit
+    tried = []
 
-    def fit_in_double(X, y, **settings):
-        weights, converged = fit(X, y, **settings)
-        tried.append(X.dtype)
-        return weights, converged and X.dtype == np.float64
+    def solve(train, y, others, C):
+        tried.append((train.dtype, *(other.dtype for other in others)))
+        if train.dtype == np.float32:
+            warnings.warn("Line Search failed", UserWarning, stacklevel=1)
+        return [np.array([len(tried)])] * len(others)
 
-    monkeypatch.setattr(logistic, "fit", fit_in_double)
-    (found,) = fit_and_predict(X, y, X, C=1.0)
-    assert tried == [np.float32, np.float64]
-    assert found.tolist() == LogisticRegression(tol=1e-8, max_iter=1000).fit(X.astype(float), y).predict(X).tolist()
-
-
-def test_a_fit_that_stops_short_is_reported(monkeypatch):
-    X, y = blobs([20, 20, 20], 5, spread=3)
-    monkeypatch.setattr(logistic, "MAX_STEPS", 1)
-    with pytest.warns(RuntimeWarning, match="stopped short of its optimum"):
-        fit_and_predict(X, y, X, C=1.0)
+    monkeypatch.setattr(probe, "_solve", solve)
+    one = np.ones((1, 1), np.float32)
+    found = fit_and_predict(np.ones((2, 1), np.float32), np.array([0, 1]), one, one, C=1.0)
+    assert [classes.tolist() for classes in found] == [[2], [2]]
+    assert tried == [(np.float32,) * 3, (np.float64,) * 3]
 
 
-@pytest.mark.parametrize(("sizes", "C"), [([40, 30, 20], 1.0), ([40, 30, 20], 100.0), ([30, 25], 1.0), ([9] * 12, 0.1)])
-def test_weights_are_scikit_learns(sizes, C):
-    X, y = blobs(sizes, 8, spread=3)
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    weights, converged = logistic.fit(X.astype(float), y, C=C, tolerance=1e-10)
-    plain = LogisticRegression(C=C, solver="newton-cg", tol=1e-12, max_iter=1000).fit(X.astype(float), y)
-    assert converged
-    found = weights[1:] - weights[:1] if len(sizes) == 2 else weights - weights.mean(axis=0)
-    expected = np.column_stack([plain.coef_, plain.intercept_])
-    np.testing.assert_allclose(found, expected - (0 if len(sizes) == 2 else expected.mean(axis=0)), atol=1e-6)
-    single, converged = logistic.fit(X.astype(np.float32), y, C=C, tolerance=1e-6)
-    assert converged
-    np.testing.assert_array_equal(logistic.predict(single, X), plain.predict(X))
+def test_a_warning_about_scikit_learns_future_does_not_concern_the_fit(monkeypatch):
+    tried = []
+
+    def solve(train, y, others, C):
+        tried.append(train.dtype)
+        warnings.warn("'penalty' was deprecated", FutureWarning, stacklevel=1)
+        return [y] * len(others)
+
+    monkeypatch.setattr(probe, "_solve", solve)
+    one = np.ones((2, 1), np.float32)
+    with pytest.warns(FutureWarning, match="was deprecated"):
+        found = fit_and_predict(one, np.array([0, 1]), one, C=1.0)
+    assert [classes.tolist() for classes in found] == [[0, 1]]
+    assert tried == [np.float32]
 
 
 def test_the_seed_chooses_the_folds():
