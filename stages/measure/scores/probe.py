@@ -93,8 +93,8 @@ def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     n, D = train.shape
     if 2 * n > D:
         return train, *others
-    basis, coordinates = np.linalg.qr(train.T.astype(np.float64))  # (D, n), (n, n)
-    return coordinates.T.astype(np.float32), *((other @ basis).astype(np.float32) for other in others)
+    basis, coordinates = np.linalg.qr(train.T)  # (D, n), (n, n)
+    return np.ascontiguousarray(coordinates.T), *(other @ basis for other in others)
 
 
 def fit_and_predict(train: Float32, y: Classes, *others: Float32, C: float) -> list[Classes]:
