@@ -161,7 +161,7 @@ def accuracy(''',
     )
     entry = (
         '    "centroid_accuracy": LayerScore(\n'
-        '        centroid_accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True, refit=True,\n'
+        '        centroid_accuracy, better="higher", low=0, high=1, use="classifier", per_image=True, refit=True,\n'
         "        chance=lambda split: 1 / len(split.class_sizes), ceiling=1,\n    ),\n"
     )
     copy.after(metrics, "LAYER_SCORES = {", entry)

@@ -244,15 +244,15 @@ NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
 
 LAYER_SCORES = {
     "nmi": LayerScore(
-        nmi, better="higher", low=0, high=1, use="clustering", needs=CLUSTERS, refit=True, in_paper=True,
+        nmi, better="higher", low=0, high=1, use="discovery", needs=CLUSTERS, refit=True, in_paper=True,
         chance=lambda split: agreement.chance_of_nmi(split.y, split.clusters), ceiling=1,
     ),
     "ami": LayerScore(
-        ami, better="higher", low=-1, high=1, use="clustering", needs=CLUSTERS, refit=True,
+        ami, better="higher", low=-1, high=1, use="discovery", needs=CLUSTERS, refit=True,
         chance=0, ceiling=1,
     ),
     "ari": LayerScore(
-        ari, better="higher", low=-1, high=1, use="clustering", needs=CLUSTERS, refit=True,
+        ari, better="higher", low=-1, high=1, use="discovery", needs=CLUSTERS, refit=True,
         chance=0, ceiling=1,
     ),
     "knn_purity": LayerScore(
@@ -264,15 +264,15 @@ LAYER_SCORES = {
         in_paper=True, chance=chance_of_neighbours, ceiling=share_with_a_match,
     ),
     "probe_accuracy": LayerScore(
-        probe_accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True, over_folds=True,
+        probe_accuracy, better="higher", low=0, high=1, use="classifier", per_image=True, over_folds=True,
         in_paper=True, chance=lambda split: largest_share(split.class_sizes), ceiling=1,
     ),
     "cluster_accuracy": LayerScore(
-        cluster_accuracy, better="higher", low=0, high=1, use="clustering", needs=CLUSTERS, refit=True, per_image=True,
+        cluster_accuracy, better="higher", low=0, high=1, use="discovery", needs=CLUSTERS, refit=True, per_image=True,
         chance=lambda split: agreement.chance_of_assignment(split.y, split.clusters), ceiling=1,
     ),
     "silhouette": LayerScore(
-        silhouette, better="higher", low=-1, high=1, use="clustering", needs=("class_distances",), refit=True,
+        silhouette, better="higher", low=-1, high=1, use="discovery", needs=("class_distances",), refit=True,
         per_image=True, chance=silhouette_of_shuffled_classes, ceiling=1,
     ),
     "r_precision": LayerScore(
@@ -284,11 +284,11 @@ LAYER_SCORES = {
         chance=chance_of_map, ceiling=share_with_a_match,
     ),
     "few_shot_accuracy_1": LayerScore(
-        partial(few_shot_accuracy, shots=1), better="higher", low=0, high=1, use="classifiers", refit=True,
+        partial(few_shot_accuracy, shots=1), better="higher", low=0, high=1, use="classifier", refit=True,
         per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=1), ceiling=1,
     ),
     "few_shot_accuracy_5": LayerScore(
-        partial(few_shot_accuracy, shots=5), better="higher", low=0, high=1, use="classifiers", refit=True,
+        partial(few_shot_accuracy, shots=5), better="higher", low=0, high=1, use="classifier", refit=True,
         per_image=True, over_folds=True, chance=partial(chance_of_ways, shots=5), ceiling=1,
     ),
     "intrinsic_dimension": LayerScore(
@@ -313,7 +313,7 @@ LAYER_SCORES = {
 }  # fmt: skip
 """Scores of one layer's embedding of one split."""
 
-HEAD_SCORES = {"accuracy": HeadScore(accuracy, better="higher", low=0, high=1, use="classifiers", per_image=True)}
+HEAD_SCORES = {"accuracy": HeadScore(accuracy, better="higher", low=0, high=1, use="classifier", per_image=True)}
 """Scores of the network's own head on the seen classes."""
 
 DETECTION_SCORES = {

@@ -16,7 +16,7 @@ from stages.shared.settings.params import Cell
 Better = Literal["higher", "lower", "neither"]
 """Which values are better; `neither`: the score describes an embedding without ranking it."""
 
-Use = Literal["clustering", "retrieval", "classifiers", "detection", "geometry"]
+Use = Literal["classifier", "retrieval", "discovery", "detection", "geometry"]
 """What features may be used for, of which a score tells; `geometry` describes them."""
 
 FILE = "scores.json"

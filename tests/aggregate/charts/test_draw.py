@@ -107,7 +107,7 @@ def test_which_figures_are_drawn(scores):
         "overview-handwriting",
         "steps-handwriting",
         "depth-handwriting-small",
-        "depth_clustering-handwriting-small",
+        "depth_discovery-handwriting-small",
         "depth-handwriting-small_scratch",
     ]
     robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})

@@ -32,9 +32,9 @@ from stages.shared.tables.scores import Use
 HERE = Path(__file__).parent
 SPLIT_WORDS = ["unseen", "seen"]
 USES: dict[Use, str] = {
-    "clustering": "Discovery of classes, clustering",
+    "discovery": "Discovery of classes, clustering",
     "retrieval": "Retrieval",
-    "classifiers": "Classifiers",
+    "classifier": "Classifiers",
     "detection": "Detection of unseen classes",
     "geometry": "Geometry of the embeddings",
 }
