@@ -20,7 +20,7 @@ from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
-from stages.shared.images.image_store import PackedImages
+from stages.shared.images.image_store import SPLITS, PackedImages
 from stages.shared.networks.devices import library_versions
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
@@ -195,6 +195,15 @@ def test_rotations_differ_between_images_and_are_the_same_at_every_checkpoint(
     )
     assert len(angles.unique()) == len(images.manifest)
     assert 25 < angles.abs().max() <= 30
+
+
+def test_images_that_the_fold_does_not_use_are_not_turned_and_take_no_draw(images: PackedImages):
+    used = np.arange(len(images.manifest)) % 3 > 0
+    fold = replace(images, manifest=images.manifest.assign(split=images.manifest["split"].where(used, "")))
+    angles = embedder.draw_rotation(fold, AUGMENT, SEED).angles
+    assert (angles[torch.from_numpy(~used)] == 0).all()
+    whole, rows = embedder.draw_rotation(images, AUGMENT, SEED).angles, images.rows(*SPLITS)
+    np.testing.assert_array_equal(angles[fold.rows(*SPLITS)], whole[rows][: used.sum()])
 
 
 def test_two_runs_write_the_same_bytes(run: Callable[..., Embeddings], tmp_path: Path):

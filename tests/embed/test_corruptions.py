@@ -89,6 +89,13 @@ def test_noise_is_gaussian_centred_and_scaled_with_the_root_of_the_size(size: in
     assert np.corrcoef(added[0].ravel(), added[1].ravel())[0, 1] == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.parametrize("grey", [0, 255])
+def test_noise_is_cut_at_black_and_white(grey: int):
+    changed = corrupt(np.full((2, 32, 32, 3), grey, dtype=np.uint8), ids(2), "noise", 1, fill=255)
+    assert abs(changed.astype(int) - grey).max() < 128  # 255 and 0 are not neighbours
+    assert 0.4 < np.mean(changed == grey) < 0.6
+
+
 def test_noise_of_one_image_is_the_same_field_at_every_severity():
     pixels = np.full((1, 32, 32, 3), 128, dtype=np.uint8)
     one, three = (corrupt(pixels, ["a"], "noise", s, fill=255).astype(float) - 128 for s in (1, 3))

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from stages.finetune import resume_points
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
-from stages.finetune.resume_points import ResumePoints, weights_hash
+from stages.finetune.resume_points import ResumePoints, global_generators, set_global_generators, weights_hash
 from stages.shared.images.image_store import PackedImages
 from stages.shared.stage_run.kept_work import KeptWork
 from tests.finetune.test_loop import network, training
@@ -101,6 +101,17 @@ def test_a_run_that_was_killed_gives_the_same_bytes(
     assert rows is not None
     assert history is not None
     same_rows(history, rows)
+
+
+def test_the_generator_of_a_cuda_device_is_kept_and_brought_back(monkeypatch: pytest.MonkeyPatch):
+    device, states = torch.device("cuda", 1), {torch.device("cuda", 1): torch.arange(16, dtype=torch.uint8)}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[device])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: states.update({device: state}))
+    kept, drawn = global_generators(device), torch.rand(3)
+    states[device] = torch.zeros(16, dtype=torch.uint8)
+    set_global_generators(kept, device)
+    assert states[device].tolist() == list(range(16))
+    assert torch.equal(torch.rand(3), drawn)
 
 
 def test_at_most_the_steps_since_the_last_checkpoint_are_taken_again(

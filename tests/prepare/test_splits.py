@@ -80,9 +80,25 @@ def test_the_seed_alone_decides(unsplit):
     wanted = params(test_fraction=0.3, unseen_count=2, train=4)
     first = first_fold(unsplit, wanted, 0)
     again = first_fold(unsplit[::-1], wanted, 0)
-    other = first_fold(unsplit, wanted, 1)
     assert {s: ids(first[s]) for s in first} == {s: ids(again[s]) for s in again}
-    assert ids(first["train"]) != ids(other["train"])
+
+
+@pytest.mark.parametrize("name", ["train", "test", "unseen"])
+def test_a_limit_draws_any_images_of_a_class_and_others_by_another_seed(make_candidates, name):
+    data = make_candidates({label: {"train": 20, "test": 20} for label in "abcd"})
+    limited = params(unseen_classes=["c", "d"], **{name: 5})
+    draws = [set(ids(first_fold(data, limited, seed)[name])) for seed in range(60)]
+    everything = set(ids(first_fold(data, params(unseen_classes=["c", "d"]), 0)[name]))
+    assert set().union(*draws) == everything  # one image is missed by all draws with a probability of 0.75^60
+    assert len({frozenset(draw) for draw in draws}) == 60
+
+
+def test_classes_are_drawn_from_independently(make_candidates):
+    data = make_candidates({label: {None: 20} for label in "abcd"})
+    splits = first_fold(data, params(test_fraction=0.25, unseen_classes=["c", "d"], train=5), 0)
+    for split in ("test", "train"):
+        positions = {label: {i.rpartition("/")[2] for i in ids(splits[split]) if f"/{label}/" in i} for label in "ab"}
+        assert positions["a"] != positions["b"]
 
 
 def test_each_split_is_sorted_by_label_and_id(unsplit):

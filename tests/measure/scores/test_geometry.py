@@ -100,10 +100,12 @@ def test_influences_are_those_of_leaving_a_ratio_out():
     assert influences.std() == pytest.approx(left_out.std(), rel=0.03)
 
 
-def test_contributions_spread_as_the_dimension_does_over_fresh_images():
-    found = [dimension(manifold(250, 4, 6, seed)) for seed in range(120)]
+@pytest.mark.parametrize("copies", [0, 100])
+def test_contributions_spread_as_the_dimension_does_over_fresh_images(copies):
+    samples = [manifold(250, 4, 6, seed) for seed in range(120)]
+    found = [dimension(np.concatenate([X, X[:copies]])) for X in samples]
     across = np.std([value for value, *_ in found], ddof=1)
-    expected = np.mean([contributions.std() / np.sqrt(250) for _, contributions, _ in found])
+    expected = np.mean([contributions.std() / np.sqrt(250 + copies) for _, contributions, _ in found])
     assert expected == pytest.approx(across, rel=0.2)  # the deviation across is itself known to 7 %
 
 

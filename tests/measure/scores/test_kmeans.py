@@ -13,6 +13,7 @@ from stages.measure.scores.kmeans import (
     inertia_of,
     polished_clusterings,
     rotate,
+    searched_partitions,
 )
 
 
@@ -66,6 +67,15 @@ def test_the_search_beats_as_many_fresh_starts(seed):
     X = hard(seed=seed)
     fresh = min(KMeans(6, random_state=start, n_init=1).fit(X).inertia_ for start in range(50))
     assert cluster(X, 6, Search()).inertia < fresh * (1 + 1e-6)
+
+
+def test_many_clusters_are_searched_in_more_columns():
+    """The last of 20 clusters stand apart in the 17th to the 19th column alone."""
+    rng, y = np.random.default_rng(0), np.arange(160) % 20
+    centres = np.diag(np.linspace(40, 20, 20))
+    X = (centres[y] + rng.normal(0, 0.5, (160, 20))).astype(np.float32)
+    first = searched_partitions(rotate(X), 20, Search(starts=50))[0]
+    assert normalized_mutual_info_score(y, first) == pytest.approx(1)
 
 
 def test_the_least_inertia_wins_and_partitions_are_distinct_and_polished():

@@ -143,6 +143,17 @@ def test_the_store_inside_is_read_with_its_own_splits_and_steps(tmp_path: Path):
     assert open_embeddings(tmp_path / "alone").last_step is None
 
 
+def test_the_store_inside_a_store_of_many_steps_is_of_the_last_alone(tmp_path: Path):
+    steps, values = (0, 10, 50), arrays() | {(name, 10): rows for (name, step), rows in arrays().items() if step == 50}
+    with writer(tmp_path / "e", steps=steps) as outer:
+        fill(outer, values, steps)
+        with writer(tmp_path / "e" / "last_step", samples=INNER, steps=steps[-1:]) as inner:
+            fill(inner, values, steps[-1:])
+    last_step = open_embeddings(tmp_path / "e").last_step
+    assert last_step is not None
+    assert last_step.steps == (50,)
+
+
 def test_a_store_whose_inner_store_is_unfinished_is_unfinished(tmp_path: Path):
     values = arrays()
 
@@ -288,16 +299,43 @@ def test_a_lost_shard_is_no_embedding(tmp_path: Path):
         open_embeddings(tmp_path / "e")
 
 
-def test_a_flipped_bit_is_no_embedding(tmp_path: Path):
-    write(tmp_path / "e", arrays())
-    shard = tmp_path / "e" / "stem" / "c" / "0" / "0" / "0"
+def flip(shard: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[10] ^= 1
     shard.write_bytes(content)
+
+
+@pytest.mark.parametrize(("shard", "split"), [(0, "test"), (1, "test"), (1, "unseen"), (2, "unseen")])
+def test_a_flipped_bit_is_no_embedding(tmp_path: Path, shard: int, split: str):
+    write(tmp_path / "e", arrays())
+    flip(tmp_path / "e" / "stem" / "c" / "0" / str(shard) / "0")
     store = open_embeddings(tmp_path / "e")
-    assert len(store.features(LAYERS[1], 50, "test")) == len(store.features(LAYERS[2], 0, "test")) == 9
+    store.features(LAYERS[1], 50, split)
+    store.features(LAYERS[2], 0, split)
+    message = rf"e/stem/c/0/{shard}/0: must be as the embed stage wrote it, found other content"
+    with pytest.raises(UserError, match=message):
+        store.features(LAYERS[1], 0, split)
+
+
+def test_a_flipped_bit_in_a_shard_of_another_split_is_not_looked_at(tmp_path: Path):
+    write(tmp_path / "e", arrays())
+    flip(tmp_path / "e" / "stem" / "c" / "0" / "2" / "0")
+    open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "test")
+
+
+def test_a_flipped_bit_in_the_only_shard_is_no_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "SAMPLES_PER_SHARD", 4096)
+    write(tmp_path / "e", arrays())
+    flip(tmp_path / "e" / "stem" / "c" / "0" / "0" / "0")
     with pytest.raises(UserError, match=r"e/stem/c/0/0/0: must be as the embed stage wrote it, found other content"):
-        store.features(LAYERS[1], 0, "test")
+        open_embeddings(tmp_path / "e").features(LAYERS[1], 0, "unseen")
+
+
+def test_other_readers_notice_a_flipped_bit_too(tmp_path: Path):
+    write(tmp_path / "e", arrays())
+    flip(tmp_path / "e" / "stem" / "c" / "1" / "0" / "0")
+    with pytest.raises(ValueError, match="checksum"):
+        zarr.open_group(tmp_path / "e", mode="r")["stem"][1, :9]
 
 
 def test_a_lost_array_is_no_embedding(tmp_path: Path):

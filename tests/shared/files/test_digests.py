@@ -132,6 +132,19 @@ def test_the_remedy_names_whose_file_it_is(tmp_path: Path):
         read_digests(tmp_path / DIGESTS, format="f/1", of=cell, stage="measure").check("a")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"format": "f/2"}, {"of": {"dataset": "other"}}, {"files": {"a": (0, "0" * 32)}}],
+    ids=lambda c: next(iter(c)),
+)
+def test_the_records_own_hash_covers_all_that_it_says(folder: Path, changes: dict[str, object]):
+    record = Record.model_validate_json((folder / DIGESTS).read_text())
+    assert record.model_copy(update=changes).hash_others() != record.hash
+    (folder / DIGESTS).write_text(record.model_copy(update=changes).model_dump_json())
+    with pytest.raises(UserError, match="digests"):
+        read(folder, of={}, format=changes.get("format", "f/1"))
+
+
 SHORT = b'{"format": "f/1", "of": {}, "files": {"a": [1]}}'
 
 
