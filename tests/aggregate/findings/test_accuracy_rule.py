@@ -83,6 +83,16 @@ def test_bounds_are_bonferronis_over_ordered_pairs():
     assert four.level == pytest.approx(1 - 0.05 / 12)
 
 
+def test_a_pair_that_a_single_bound_would_show_is_not_shown_by_bonferronis():
+    between = (student.ppf(0.95, DF) + student.ppf(0.975, DF)) / 2
+    g = judge_accuracy(evidence([0.8, 0.78], [0.5 - 0.01 * between, 0.5], error=0.01), None)
+    assert g.status == Status.NO_COUNTER_EXAMPLE
+    shown = judge_accuracy(evidence([0.8, 0.78], [0.5 - 0.01 * student.ppf(0.98, DF), 0.5], error=0.01), None)
+    assert shown.status == Status.SHOWN
+    less_accurate = evidence([0.8 - 0.01 + 0.005 * between, 0.8], [0.4, 0.5])  # by less than is tolerated, perhaps
+    assert judge_accuracy(less_accurate, None).classes.comparable == 1  # the other way round alone
+
+
 def test_what_would_have_been_seen_is_the_least_sensitive_pair():
     found = judge_accuracy(evidence([0.8, 0.78], [0.5, 0.5], error=0.02), None).classes
     assert found.detectable == pytest.approx(0.02 * (student.ppf(0.975, DF) + student.ppf(0.8, DF)))

@@ -54,15 +54,27 @@ def right(model):
     return pd.Series(correct.astype(float), index=ids)
 
 
-def evidence(models, folds=4, margin=0.05):
+def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=()):
+    """Findings on one dataset.
+
+    Args:
+        models: of `ACCURACY`.
+        folds: number of folds.
+        margin: accuracy below the best network's up to which a network counts as accurate.
+        pixels: network whose accuracy the probe on raw pixels has, image by image; None: not measured.
+        without_refits: networks whose scores were not fitted again.
+        without_images: networks whose images in the last fold are not known.
+    """
     layers, refits = (pd.concat(parts) for parts in zip(*(tables(model, folds) for model in models), strict=True))
+    refits = refits[~refits["model"].isin(without_refits)]
     layers = layers.assign(better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=list(models), folds=list(range(folds)), seeds=[10, 11])
     names = [str(fold) for fold in range(folds)]
-    networks = {
-        name: replace(data, images=ImageScores({fold: right(name[1]) for fold in names}, {}, []))
-        for name, data in collect_network_data(layers, refits, run, SCORES).items()
-    }
+    of_pixels = {} if pixels is None else {fold: right(pixels) for fold in names}
+    networks = {}
+    for name, data in collect_network_data(layers, refits, run, SCORES).items():
+        known = names[:-1] if name[1] in without_images else names
+        networks[name] = replace(data, images=ImageScores({fold: right(name[1]) for fold in known}, of_pixels, []))
     scores = add_uncertainty(average(layers, run, SCORES), networks)
     return collect_findings(summarize(scores, "nmi"), scores, networks, steps_table(scores), margin)[0]
 
@@ -107,6 +119,23 @@ def test_depth_and_fine_tuning_are_judged_in_both_scopes():
 def test_one_accurate_network_cannot_be_judged():
     assert evidence(["poor", "weak"]).accuracy.status is Status.UNKNOWN
     assert evidence(["rich", "weak"], margin=0.9).accuracy.status is Status.NO_COUNTER_EXAMPLE
+
+
+def test_a_network_no_better_than_the_probe_on_raw_pixels_is_out_of_scope_over_images():
+    found = evidence(["poor", "rich", "weak"], pixels="rich").accuracy.images
+    assert found.out_of_scope == {"rich": Reason.PIXELS_AS_ACCURATE, "weak": Reason.LESS_ACCURATE}
+    assert evidence(["poor", "rich", "weak"], pixels="weak").accuracy.images.in_scope == ("poor", "rich")
+
+
+def test_a_dataset_of_which_one_network_was_not_fitted_again_is_not_judged_by_the_others():
+    found = evidence(["poor", "rich", "weak"], without_refits=["weak"]).accuracy
+    assert (found.classes, found.images, found.status) == (None, None, Status.UNKNOWN)
+
+
+def test_images_that_one_network_lacks_are_not_compared():
+    found = evidence(["poor", "rich"], without_images=["rich"]).accuracy
+    assert found.images is None
+    assert found.classes is not None
 
 
 def test_accuracy_and_g_are_followed_over_training():

@@ -1,0 +1,25 @@
+"""Two networks by a score that was not fitted again: a paired t test over folds."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from stages.aggregate.inference.layer_comparison import best_of_two
+from stages.aggregate.inference.other_classes import fold_inference
+from stages.aggregate.inference.refits import Refits, over_classes
+from stages.measure.metrics import SCORES
+from tests.aggregate.inference.refit_frames import random_refits
+
+
+@pytest.mark.parametrize("folds", [3, 5])
+def test_the_best_layers_of_two_networks_are_compared_by_a_paired_t_over_folds(folds):
+    first, second = random_refits(J=folds, E=4), random_refits(J=folds, S=3, E=6, seed=1)
+    alone = [Refits(made.keys, made.values, None, None, SCORES["probe_accuracy"]) for made in (first, second)]
+    means = [made.values.mean(axis=1) for made in (first, second)]  # (J, E)
+    paired = stats.ttest_rel(*(table[:, table.mean(axis=0).argmax()] for table in means))
+    for inference in (over_classes(*alone), fold_inference(first.values, second.values)):
+        found = best_of_two(inference, 4)
+        assert found.value / found.standard_error == pytest.approx(paired.statistic)
+        assert found.df == paired.df == folds - 1
+        assert found.interval() == pytest.approx(tuple(paired.confidence_interval(0.95)))
+        np.testing.assert_allclose(inference.mean, np.concatenate([table.mean(axis=0) for table in means]))

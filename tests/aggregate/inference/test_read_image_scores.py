@@ -1,0 +1,87 @@
+"""Scores of single images, from the files of a network's cells."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.aggregate.inference.accuracy import accuracy_intervals
+from stages.aggregate.inference.network_data import collect_network_data
+from stages.aggregate.inference.per_image_scores import read_image_scores
+from stages.measure.metrics import SCORES
+from stages.shared.files.digests import DIGESTS, cell_id, write_digests
+from stages.shared.settings.params import RunParams
+from stages.shared.tables.metric_table import FORMAT, HEAD, typed
+from tests.aggregate.inference.test_accuracy import scores
+from tests.aggregate.test_curves import point
+
+RUN = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[3, 5])
+IMAGES = 6
+
+
+def right(name, fold, seed):
+    """Whether each test image is classified right; other images, networks and classifiers differ."""
+    return np.random.default_rng([len(name), int(fold), seed]).integers(2, size=IMAGES).astype(np.float32)
+
+
+@pytest.fixture
+def measures(tmp_path):
+    for fold, seed in product(RUN.numbered, RUN.seeds):
+        place = {"step": 9, "split": "test", "sample_id": [f"{fold}/{i}" for i in range(IMAGES)], "label": "a"}
+        head = pd.DataFrame({**place, "layer": HEAD, "pooling": "", "accuracy": right("head", fold, seed)})
+        pixels = pd.DataFrame({**place, "layer": "pixels", "pooling": "none"})
+        pixels = pixels.assign(probe_accuracy=right("pixels", fold, seed))
+        path = tmp_path / "d" / "m" / fold / str(seed) / "images.parquet"
+        path.parent.mkdir(parents=True)
+        pd.concat([head, pixels, pixels.assign(layer="x", probe_accuracy=0.0)]).to_parquet(path)
+        record(path.parent, fold, seed)
+    return tmp_path
+
+
+def record(folder, fold, seed):
+    of = cell_id(("d", "m", fold, seed))
+    write_digests(folder / DIGESTS, [folder / "images.parquet"], format=FORMAT, of=of)
+
+
+def layers():
+    rows = []
+    for fold, seed in product(RUN.numbered, RUN.seeds):
+        cell = {"seed": seed, "step": 9, "split": "test"}
+        cell_rows = [
+            point(HEAD, None, "", 0.5, metric="accuracy", **cell),
+            point("x", 0, "mean", 0.5, metric="probe_accuracy", **cell),
+            point("pixels", -1, "none", 0.5, metric="probe_accuracy", **cell),
+        ]
+        rows += [row | {"dataset": "d", "model": "m", "fold": fold} for row in cell_rows]
+    return typed(pd.DataFrame(rows))
+
+
+def test_the_heads_and_raw_pixels_classifications_are_means_over_seeds_of_their_own_rows(measures):
+    found = read_image_scores(measures, layers(), RUN, SCORES)
+    for name, by_fold in (("head", found.accuracy), ("pixels", found.pixels)):
+        assert list(by_fold) == ["0", "1"]
+        for fold, values in by_fold.items():
+            expected = (right(name, fold, 3) + right(name, fold, 5)) / 2
+            assert values.to_dict() == pytest.approx({f"{fold}/{i}": expected[i] for i in range(IMAGES)})
+
+
+def test_a_cell_without_contributions_leaves_the_network_without_scores_of_images(measures):
+    folder = measures / "d" / "m" / "1" / "5"
+    (folder / "images.parquet").unlink()
+    record(folder, "1", 5)
+    assert read_image_scores(measures, layers(), RUN, SCORES) is None
+
+
+def test_an_accuracys_interval_ends_at_one_and_at_zero():
+    for accuracies, end, bound in (([0.9, 1.0, 1.0], "high", 1), ([0.1, 0.0, 0.0], "low", 0)):
+        rows = [
+            point(HEAD, None, "", value, metric="accuracy", split="test", fold=str(fold), seed=0, step=100)
+            for fold, value in enumerate(accuracies)
+        ]
+        run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2], seeds=[0])
+        table = typed(pd.DataFrame(rows)).assign(dataset="d", model="m")
+        networks = collect_network_data(table, pd.DataFrame(columns=["dataset", "model"]), run, SCORES)
+        found = accuracy_intervals(scores(("0", "1", "2")), networks).set_index("fold").loc["mean"]
+        assert found[f"ci_classes_{end}"] == bound
+        assert 0 < found[f"ci_classes_{'low' if end == 'high' else 'high'}"] < 1
