@@ -28,8 +28,9 @@ from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.intervals import point_keys
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.other_classes import MIN_FOLDS
 from stages.aggregate.inference.per_image_scores import ByFold
-from stages.aggregate.inference.refits import MIN_FOLDS, Refits, infer, over_classes, over_images
+from stages.aggregate.inference.refits import Refits, infer, over_classes, over_images
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.shared.embeddings.split_names import UNSEEN
 

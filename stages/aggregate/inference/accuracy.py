@@ -13,7 +13,7 @@ from stages.aggregate.columns import frame
 from stages.aggregate.curves import COLUMNS_OF, INTERVALS, MEAN, Scores
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.inference.network_data import Name, NetworkData
-from stages.aggregate.inference.refits import MIN_FOLDS
+from stages.aggregate.inference.other_classes import MIN_FOLDS
 from stages.aggregate.scope import Scope
 from stages.shared.files.csv_table import INTEGER, TEXT
 

@@ -10,12 +10,14 @@ the shape of the covariance, and the folds set its level, by one ratio over all 
 images are not added: leaving a class out takes its images along.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.aggregate.inference.contrasts import Contrasts, Float64, correlation_of
+from stages.aggregate.inference.contrasts import Float64, Inference
+
+MIN_FOLDS = 3
+"""Folds from which on their differences tell how far other classes and another training differ."""
 
 
 class FoldScores(NamedTuple):
@@ -30,78 +32,24 @@ class FoldScores(NamedTuple):
     without: Float64
 
 
-@dataclass(frozen=True)
-class ClassInference:
-    """What several folds say about other classes.
-
-    Attributes:
-        mean: (L,) scores, over seeds and folds.
-        shape: (L, L) covariance of the mean from classes, with their images, and training seeds.
-        between: (L, L) covariance of the mean from the differences between folds.
-        folds, classes: J, at least 2, and K.
-    """
-
-    mean: Float64
-    shape: Float64
-    between: Float64
-    folds: int
-    classes: int
-
-    def contrasts(self, matrix: Float64) -> Contrasts | None:
-        """Estimate the rows of a (C, L) matrix times the scores, as one family.
-
-        With three folds or more the variance between folds, summed over the family, sets the level of the variance;
-        with two it only raises it (the Birge ratio), for a family has little else to go by. A contrast that neither
-        classes nor folds move is dropped.
-        """
-        family = matrix @ self.shape @ matrix.T
-        explained, observed = np.diag(family), np.diag(matrix @ self.between @ matrix.T)
-        varying = explained > 0
-        total = float(explained.sum())
-        if total == 0:
-            return None
-        ratio = float(observed.sum()) / total
-        level = ratio if self.folds > 2 else max(1.0, ratio)
-        variance = np.where(varying, level * explained, np.where(observed > 0, observed, np.nan))
-        both = np.fmax(variance, observed) if self.folds > 2 else variance
-        correlation = np.eye(len(family))
-        correlation[np.ix_(varying, varying)] = correlation_of(family[np.ix_(varying, varying)])
-        kept = ~np.isnan(variance)
-        return Contrasts(
-            value=matrix @ self.mean,
-            variance=variance,
-            variance_alone=both,
-            df=self._df(family),
-            correlation=correlation[np.ix_(kept, kept)],
-        )
-
-    def _df(self, family: Float64) -> float:
-        """Degrees of freedom of a family's ratio (Satterthwaite), or of the jackknife of two folds."""
-        if self.folds == 2:
-            return self.folds * (self.classes - 1)
-        between = self.folds - 1
-        return max(between, between * float(np.trace(family)) ** 2 / float((family**2).sum()))
-
-
-def class_inference(*networks: FoldScores) -> ClassInference | None:
+def class_inference(*networks: FoldScores) -> Inference:
     """Combine folds, left-out classes and seeds of one network, or of several on the same folds and classes.
+
+    With three folds or more, these set the level. With fewer the jackknife has it, which knows nothing of training.
 
     Args:
         networks: of the same folds and classes; their layers stand one after the other, their seeds are unpaired.
-
-    Returns:
-        None of a single fold: one choice of classes cannot tell how others would come out.
     """
     J, _, K, _ = networks[0].without.shape
-    if J < 2:
-        return None
     scores = np.concatenate([network.values.mean(axis=1) for network in networks], axis=1)
     mean = scores.mean(axis=0)
     without = np.concatenate([network.without.mean(axis=1) for network in networks], axis=2)  # (J, K, L)
     deviations = without - without.mean(axis=1, keepdims=True)
-    shape = (K - 1) / K * np.einsum("jcl,jcm->lm", deviations, deviations) / J**2
+    shape = (K - 1) / K * np.einsum("jcl,jcm->lm", deviations, deviations) / J**2 + _training(networks)
+    if J < MIN_FOLDS:
+        return Inference(mean, shape, J * (K - 1))
     between = (scores - mean).T @ (scores - mean) / (J * (J - 1))
-    return ClassInference(mean, shape + _training(networks), between, J, K)
+    return Inference(mean, shape, J - 1, between)
 
 
 def _training(networks: tuple[FoldScores, ...]) -> Float64:
@@ -117,34 +65,11 @@ def _training(networks: tuple[FoldScores, ...]) -> Float64:
     return covariance
 
 
-@dataclass(frozen=True)
-class FoldInference:
-    """What several folds say of a score without refits: Student's t over folds, wide but right.
-
-    Attributes:
-        mean: (L,) scores, over seeds and folds.
-        between: (L, L) covariance of the mean from the differences between folds.
-        folds: J, at least 2.
-    """
-
-    mean: Float64
-    between: Float64
-    folds: int
-
-    def contrasts(self, matrix: Float64) -> Contrasts | None:
-        """Estimate the rows of a (C, L) matrix times the scores; their correlation has too few folds to be known."""
-        variance = np.diag(matrix @ self.between @ matrix.T)
-        if not variance.any():
-            return None
-        known = np.where(variance > 0, variance, np.nan)
-        return Contrasts(matrix @ self.mean, known, known, self.folds - 1, None)
-
-
-def fold_inference(*networks: Float64) -> FoldInference | None:
+def fold_inference(*networks: Float64) -> Inference | None:
     """Combine folds of scores (J, S, L) of networks on the same folds; None of a single fold."""
     scores = np.concatenate([values.mean(axis=1) for values in networks], axis=1)
     J = len(scores)
     if J < 2:
         return None
     deviations = scores - scores.mean(axis=0)
-    return FoldInference(scores.mean(axis=0), deviations.T @ deviations / (J * (J - 1)), J)
+    return Inference(scores.mean(axis=0), deviations.T @ deviations / (J * (J - 1)), J - 1, correlated=False)

@@ -5,12 +5,11 @@ much as the score of as many new images would. A pair counts as one degree of fr
 opposite directions.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.aggregate.inference.contrasts import Contrasts, Float64, correlation_of
+from stages.aggregate.inference.contrasts import Float64, Inference
 
 
 class HalfScores(NamedTuple):
@@ -25,33 +24,7 @@ class HalfScores(NamedTuple):
     halves: Float64
 
 
-@dataclass(frozen=True)
-class ImageInference:
-    """What halves say about other images of these classes.
-
-    Attributes:
-        mean: (L,) scores, over seeds and folds.
-        covariance: (L, L) of the mean.
-        df: degrees of freedom.
-    """
-
-    mean: Float64
-    covariance: Float64
-    df: float
-
-    def contrasts(self, matrix: Float64) -> Contrasts | None:
-        """Estimate the rows of a (C, L) matrix times the scores, as one family."""
-        family = matrix @ self.covariance @ matrix.T
-        variance = np.diag(family)
-        varying = variance > 0
-        if not varying.any():
-            return None
-        known = np.where(varying, variance, np.nan)
-        correlation = correlation_of(family[np.ix_(varying, varying)])
-        return Contrasts(matrix @ self.mean, known, known, self.df, correlation)
-
-
-def image_inference(*networks: HalfScores) -> ImageInference | None:
+def image_inference(*networks: HalfScores) -> Inference | None:
     """Combine the halves of one network, or of several on the same images and halves.
 
     Args:
@@ -67,4 +40,4 @@ def image_inference(*networks: HalfScores) -> ImageInference | None:
     deviations = scores - scores.mean(axis=1, keepdims=True)
     mean = np.concatenate([network.values.mean(axis=(0, 1)) for network in networks])
     covariance = np.einsum("jbl,jbm->lm", deviations, deviations) / ((B - 1) * J**2)
-    return ImageInference(mean, covariance, J * B / 2)
+    return Inference(mean, covariance, J * B / 2)

@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.inference.contrasts import Float64, Inference
-from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
+from stages.aggregate.inference.other_classes import MIN_FOLDS, FoldScores, class_inference, fold_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 from stages.shared.tables.scores import Score
-
-MIN_FOLDS = 3
-"""Folds below which nothing is said about other classes: two leave no power, one cannot tell at all."""
 
 Key = tuple[str, str]
 """An embedding's `layer` and `pooling`."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from stages.aggregate.inference.contrasts import Contrasts, Estimate, correlation_of, max_t_quantile
+from stages.aggregate.inference.contrasts import Contrasts, Estimate, Inference, max_t_quantile
 
 
 def test_an_estimate_has_students_bounds():
@@ -13,30 +13,52 @@ def test_an_estimate_has_students_bounds():
     assert each.reversed().lower() == pytest.approx(-each.upper())
 
 
-@pytest.mark.parametrize("df", [5, 20])
-def test_the_quantile_of_one_variable_is_students(df):
-    assert max_t_quantile(np.eye(1), df) == pytest.approx(student.ppf(0.95, df), rel=0.03)
+@pytest.mark.parametrize(("C", "df", "level"), [(2, 3, 0.95), (8, 6, 0.95), (8, 40, 0.975), (23, 6, 0.95), (8, 6, 0.5)])
+def test_the_quantile_is_that_of_very_many_draws(C, df, level):
+    rng = np.random.default_rng(C)
+    factors = rng.normal(size=(C, C + 3))
+    covariance = factors @ factors.T
+    correlation = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    shrunk = 0.9 * correlation + 0.1 * np.eye(C)
+    draws = rng.multivariate_normal(np.zeros(C), shrunk, size=400_000).max(axis=1)
+    expected = (draws / np.sqrt(rng.chisquare(df, len(draws)) / df) <= max_t_quantile(correlation, df, level)).mean()
+    assert expected == pytest.approx(level, abs=0.0015)
 
 
-def test_the_quantile_lies_between_one_variable_and_bonferroni():
-    free = max_t_quantile(np.eye(8), 10)
-    bound = np.full((8, 8), 0.95) + 0.05 * np.eye(8)
-    assert student.ppf(0.95, 10) < max_t_quantile(bound, 10) < free < student.ppf(1 - 0.05 / 8, 10) * 1.01
-    assert free == max_t_quantile(np.eye(8), 10)
+def test_the_quantile_of_one_variable_is_students():
+    assert max_t_quantile(np.eye(1), 5) == pytest.approx(student.ppf(0.95, 5), rel=1e-12)
 
 
 def test_dunnetts_table():
     """Eight treatments against a control, 20 degrees of freedom, one-sided 5 %: 2.56 of Dunnett (1955)."""
     unshrunk = 0.5 / 0.9  # so that the correlation after shrinkage is one half
     correlation = np.full((8, 8), unshrunk) + (1 - unshrunk) * np.eye(8)
-    assert max_t_quantile(correlation, 20) == pytest.approx(2.56, abs=0.03)
-
-
-def test_correlation_of_a_covariance():
-    np.testing.assert_allclose(correlation_of(np.array([[4.0, 3.0], [3.0, 9.0]])), [[1, 0.5], [0.5, 1]])
+    assert max_t_quantile(correlation, 20) == pytest.approx(2.56, abs=0.005)
 
 
 def test_bonferroni_counts_the_contrasts_that_vary():
     value, variance = np.zeros(3), np.array([1.0, np.nan, 1.0])
     contrasts = Contrasts(value, variance, variance, 6, None)
     assert contrasts.quantile() == pytest.approx(student.ppf(1 - 0.05 / 2, 6))
+
+
+def repeated(J):
+    """Halves of two layers that differ by 0.1 but for rounding, and of a third."""
+    first = np.random.default_rng(0).normal(0.4, 0.1, (J, 20, 1))
+    halves = np.concatenate([first, first + 0.1, first * 0.5], axis=2)
+    deviations = halves - halves.mean(axis=1, keepdims=True)
+    return np.einsum("jbl,jbm->lm", deviations, deviations) / (19 * J**2)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_variance_that_is_rounding_is_none(between):
+    """Without a threshold the correlation would be that of rounding errors, and no covariance matrix."""
+    shape = repeated(3)
+    turned = np.array([[1.0, -1.0, 0.0]])
+    rounding = (turned @ shape @ turned.T).item()
+    assert 0 < abs(rounding) < 1e-16
+    known = Inference(np.array([0.4, 0.5, 0.2]), shape, 3, shape if between else None)
+    family = known.contrasts(np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [1.0, 0.0, -1.0]]))
+    assert family.varying.tolist() == [False, False, True]
+    assert family.quantile() == pytest.approx(student.ppf(0.95, family.df))
+    assert known.contrasts(turned) is None

@@ -8,11 +8,11 @@ from stages.aggregate.inference.layer_comparison import (
     cross_fitted_lead_on_halves,
     ties,
 )
-from stages.aggregate.inference.other_images import ImageInference
+from stages.aggregate.inference.contrasts import Inference
 
 
 def independent(mean, sd=0.02, df=40):
-    return ImageInference(np.array(mean, float), sd**2 * np.eye(len(mean)), df)
+    return Inference(np.array(mean, float), sd**2 * np.eye(len(mean)), df)
 
 
 def test_layers_tie_unless_another_is_shown_to_be_better():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
@@ -18,8 +19,12 @@ def scores(stored):
     return FoldScores(np.array(stored["values"]), np.array(stored["without"]))
 
 
-def agree(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+DRAWN = 0.06
+"""Error of the stored quantiles, of 20,000 random draws."""
+
+
+def agree(found, expected, atol=1e-9):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
 
 
 def differences_from_last(L):
@@ -40,7 +45,7 @@ def test_intervals_agree(case):
     agree([each.interval() for each in layer_estimates(found)], np.transpose(case["expected"]["ci"]))
     contrasts = found.contrasts(differences_from_last(len(found.mean)))
     agree(contrasts.df, case["expected"]["df"])
-    agree(contrasts.quantile(), case["expected"]["quantile"])
+    agree(contrasts.quantile(), case["expected"]["quantile"], atol=DRAWN)
     alone = [contrasts.estimate(i) for i in range(len(contrasts.value))]
     agree([each.value for each in alone], case["expected"]["contrasts"][0])
     agree([each.interval()[1] - each.value for each in alone], case["expected"]["contrasts"][1])
@@ -53,7 +58,9 @@ def test_best_against_last_and_ties_agree_for_either_direction(case, better):
     given = scores(case)
     found = class_inference(FoldScores(sign * given.values, sign * given.without))
     lead = best_against(found, better=better)
-    agree([lead.low, lead.high], [case["expected"]["lead_low"], case["expected"]["lead_high"]])
+    error = np.sqrt(class_inference(given).contrasts(differences_from_last(given.values.shape[2])).variance.max())
+    agree(lead.low, case["expected"]["lead_low"], atol=DRAWN * error)
+    agree(lead.high, case["expected"]["lead_high"])
     assert ties(found, better=better).tolist() == case["expected"]["ties"]
 
 
@@ -67,10 +74,15 @@ def test_two_networks_agree_whichever_comes_first(case):
     agree([mirrored.value, *mirrored.interval()], [-value, -high, -low])
 
 
-def test_one_fold_says_nothing_about_other_classes():
-    given = scores(STORED["layers"][0])
-    assert class_inference(FoldScores(given.values[:1], given.without[:1])) is None
-    assert fold_inference(given.values[:1]) is None
+def test_one_fold_has_the_jackknife_alone():
+    """Of a mean over classes the jackknife is Student's t over them."""
+    rng = np.random.default_rng(0)
+    of_classes = rng.normal(size=(12, 3))
+    without = np.stack([np.delete(of_classes, c, axis=0).mean(axis=0) for c in range(12)])
+    found = class_inference(FoldScores(of_classes.mean(axis=0)[None, None], without[None, None]))
+    for layer, each in enumerate(layer_estimates(found)):
+        expected = ttest_1samp(of_classes[:, layer], 0).confidence_interval()
+        agree(each.interval(), [expected.low, expected.high])
 
 
 def test_contrasts_that_never_vary_are_dropped():

@@ -28,9 +28,9 @@ def test_folds_hold_different_images_and_seeds_the_same():
     one = image_inference(half_scores([0.5, 0.7], J=4, B=20))
     assert one.df == 40
     expected = np.mean([np.cov(half.T) for half in half_scores([0.5, 0.7], J=4, B=20).halves[:, 0]], axis=0) / 4
-    np.testing.assert_allclose(one.covariance, expected)
+    np.testing.assert_allclose(one.shape, expected)
     three = image_inference(half_scores([0.5, 0.7], J=4, S=3, B=20))
-    np.testing.assert_allclose(three.covariance, one.covariance)
+    np.testing.assert_allclose(three.shape, one.shape)
 
 
 def test_a_lead_over_the_last_layer_takes_what_halves_have_in_common():

@@ -23,7 +23,7 @@ from tests.bench.simulation.coverage_table import rows_of, two_networks
 from tests.bench.simulation.data_set import code_hash, simulate
 from tests.bench.simulation.designs import DESIGNS
 
-FEWER_FOLDS = {"nmi": (2, 3), "knn_purity": (2, 3)}
+FEWER_FOLDS = {"nmi": (3,), "knn_purity": (3,)}
 """Score -> numbers of folds, fewer than simulated, that are looked at too."""
 
 
