@@ -243,7 +243,7 @@ def test_a_layer_that_overflows_float16_is_an_error_with_its_remedy(run: Callabl
     run(large)
     with pytest.raises(UserError, match=r"layer 'stem' at step 0 .* 5 of 5 .*embed\.dtype float16 \(use float32\)"):
         run(large, dtype="float16", out="half")
-    with pytest.raises(UserError, match="must be a finished store"):
+    with pytest.raises(UserError, match="the embed stage did not finish"):
         open_embeddings(tmp_path / "half")
 
 
@@ -360,7 +360,7 @@ def test_a_copy_that_is_not_finite_leaves_the_whole_store_unfinished(
     monkeypatch.setattr(cell, "stored", broken)
     with pytest.raises(UserError, match=r"layer 'stem' at step 0 must be finite"):
         run(tiny(1), **LAST)
-    with pytest.raises(UserError, match="must be a finished store"):
+    with pytest.raises(UserError, match="the embed stage did not finish"):
         open_embeddings(tmp_path / "e")
 
 

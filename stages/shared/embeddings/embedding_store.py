@@ -16,8 +16,6 @@ Samples of one split are contiguous. Arrays are filled with NaN until written; `
 set, and the digests are written after that, the outer store's after the inner one's.
 """
 
-import json
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,22 +24,13 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.files.digests import Digests, cell_id, read_digests, repair_hint, rerun_hint
+from stages.shared.files.digests import Digests, cell_id, read_digests, repair_hint
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import Cell
 
 FORMAT = "whichlayer.embeddings/4"
-EARLIER_FORMATS = {
-    "whichlayer.embeddings/1": "the operations up to each layer",
-    "whichlayer.embeddings/2": "the operations up to each layer",
-    "whichlayer.embeddings/3": "digests",
-}
-"""What each lacks."""
-
 DIGESTS_GROUP = "digests"
 """The group whose attributes are the digests: zarr warns of a plain file among arrays."""
-
-RERUN = rerun_hint("embed")
 
 BASELINE = "pixels"
 LOGITS = "logits"
@@ -147,13 +136,10 @@ class Embeddings:
         index = () if name == BASELINE else (self.steps.index(step),)
         cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
-        self._check_shards(name, index, rows)
-        try:
-            values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
-        except (KeyError, OSError, RuntimeError, ValueError) as error:  # zarr's own, and its codecs'
-            raise UserError(
-                f"{where} must be readable, found it damaged ({error}); {repair_hint('embed', cell_id(self.cell))}"
-            ) from None
+        length = self._group[name].shards[len(index)]
+        shards = range(rows.start // length, (rows.stop - 1) // length + 1)
+        self._digests.check(*("/".join(map(str, (name, "c", *index, shard, 0))) for shard in shards))
+        values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         if bad:
             raise UserError(
@@ -162,12 +148,6 @@ class Embeddings:
                 f"its range: use float32; if files of the store were lost, {repair_hint('embed', cell_id(self.cell))}"
             )
         return values
-
-    def _check_shards(self, name: str, index: tuple[int, ...], rows: slice) -> None:
-        """Check the files that hold some rows of an array."""
-        length = self._group[name].shards[len(index)]
-        shards = range(rows.start // length, (rows.stop - 1) // length + 1)
-        self._digests.check(*("/".join(map(str, (name, "c", *index, shard, 0))) for shard in shards))
 
     def _rows(self, split: str) -> slice:
         rows = np.flatnonzero(self.samples["split"] == split)
@@ -180,110 +160,36 @@ def open_embeddings(path: Path) -> Embeddings:
     """Open one cell's embeddings, with those of only its last step.
 
     Raises:
-        UserError: they are missing, unfinished, of another version, or not what their attributes say.
+        UserError: they are missing, unfinished, of another version, or not as they were written.
     """
     zarr.config.set(ONE_THREAD)
-    _check_there(path)
     inner = path / LAST_STEP
     last_step = _open(inner) if inner.exists() else None  # first: opening the outer one, zarr looks into it
-    store = _open(path)
-    if last_step is None:
-        return store
-    if (last_step.cell, last_step.layers, last_step.steps) != (store.cell, store.layers, store.steps[-1:]):
-        raise UserError(
-            f"{inner}: must hold the layers of {path} at step {store.steps[-1]}, found another cell, other layers or "
-            f"the steps {', '.join(map(str, last_step.steps))}; {rerun_hint('embed', cell_id(store.cell))}"
-        )
-    return replace(store, last_step=last_step)
-
-
-def _check_there(path: Path) -> None:
-    if not path.is_dir():
-        raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)")
-    check_finished(path)
+    return replace(_open(path), last_step=last_step)
 
 
 def _open(path: Path) -> Embeddings:
-    _check_there(path)
-    digests = check_described(path, COORDINATES, LAST_STEP)
+    """Open a store whose files are there with their sizes, those with the contents that describe the others."""
+    if not path.is_dir():
+        raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)")
+    file = path / DIGESTS_GROUP / "zarr.json"
+    digests = read_digests(file, format=FORMAT, of={}, stage="embed", folder=path, key="attributes")
+    names = {name: name.partition("/")[0] for name in digests.record.files}
+    digests.check_sizes(*sorted(set(names.values()) - {LAST_STEP}))
+    described = [name for name, top in names.items() if top in COORDINATES or "/c/" not in name]
+    digests.check("zarr.json", f"{LAST_STEP}/{DIGESTS_GROUP}", *described)
     group = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
     attrs = group.attrs.asdict()
-    samples = pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS})
-    store = Embeddings(
+    return Embeddings(
         dataset=attrs["dataset"],
         model=attrs["model"],
         fold=attrs["fold"],
         seed=attrs["seed"],
         steps=tuple(int(s) for s in group["step"][:]),
         layers=tuple(Layer(**layer) for layer in attrs["layers"]),
-        samples=samples,
+        samples=pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS}),
         classes=tuple(group["class_name"][:].tolist()),
         _group=group,
         _digests=digests,
         frozen=bool(attrs.get("frozen", False)),
     )
-    _check_arrays(path, store, {name: array.shape for name, array in group.arrays()})
-    return store
-
-
-def _check_arrays(path: Path, store: Embeddings, shapes_on_disk: dict[str, tuple[int, ...]]) -> None:
-    """Check that a store's arrays are those that its attributes and coordinates name, no more and no fewer.
-
-    Raises:
-        UserError: naming the first that is not.
-    """
-    S, N = len(store.steps), len(store.samples)
-    expected: dict[str, tuple[int, ...]] = dict.fromkeys(SAMPLE_COLUMNS, (N,))
-    expected |= {"step": (S,), "class_name": (len(store.classes),)}
-    expected |= {layer.name: (*(() if layer.name == BASELINE else (S,)), N, layer.width) for layer in store.layers}
-    expected |= {LOGITS: (S, N, len(store.classes))} if S and store.classes else {}
-    wrong = [name for name in {**expected, **shapes_on_disk} if shapes_on_disk.get(name) != expected.get(name)]
-    if wrong:
-        first, states = wrong[0], (expected, shapes_on_disk)
-        must, found = (f"shape {shapes[first]}" if first in shapes else "none" for shapes in states)
-        raise UserError(
-            f"{path}: array {first!r} must be as the store's attributes say, {must}, found {found}; "
-            f"{rerun_hint('embed', cell_id(store.cell))}"
-        )
-
-
-def check_finished(path: Path) -> None:
-    """Check that a store is not of an earlier format or unfinished, as far as it can be read.
-
-    Raises:
-        UserError: saying which of the two does not hold.
-    """
-    try:
-        attrs = json.loads((path / "zarr.json").read_bytes())["attributes"]
-        format_, complete = str(attrs.get("format")), attrs.get("complete", False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return
-    if format_ in EARLIER_FORMATS:
-        raise UserError(
-            f"{path}: must be of format {FORMAT}, found {format_}, which an earlier version of whichlayer wrote and "
-            f"which lacks {EARLIER_FORMATS[format_]}; {RERUN}"
-        )
-    if format_ == FORMAT and not complete:
-        raise UserError(
-            f"{path}: must be a finished store of format {FORMAT}, found it unfinished, complete: "
-            f"{json.dumps(complete)}; {RERUN}"
-        )
-
-
-def check_described(path: Path, coordinates: Collection[str], inner: str) -> Digests:
-    """Check that all files of a store are there with their sizes, and what is in those that describe the others.
-
-    Args:
-        path: the store.
-        coordinates: names of its small arrays, which are read at once.
-        inner: name of the store inside it, which has digests of its own.
-
-    Raises:
-        UserError: naming the first file that is not as it was written.
-    """
-    file = path / DIGESTS_GROUP / "zarr.json"
-    digests = read_digests(file, format=FORMAT, of={}, stage="embed", folder=path, key="attributes")
-    tops = {name.partition("/")[0] for name in digests.record.files} - {inner}
-    digests.check_sizes(*sorted(tops))
-    described = [name for name in digests.record.files if name.partition("/")[0] in coordinates or "/c/" not in name]
-    return digests.check("zarr.json", f"{inner}/{DIGESTS_GROUP}", *described)

@@ -200,8 +200,8 @@ def read_digests(
         if explain_system_error(error):
             raise
         raise UserError(
-            f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, or an "
-            f"earlier version of whichlayer wrote the folder; {repair_hint(stage, of)}"
+            f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, the {stage} "
+            f"stage did not finish, or an earlier version of whichlayer wrote the folder; {repair_hint(stage, of)}"
         ) from None
     part = content if key is None else _part(content, key)
     return Digests(folder, parse_record(part, path, format=format, of=of, stage=stage), stage)

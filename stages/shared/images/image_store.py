@@ -14,13 +14,11 @@ Rows are sorted by class and id. Chunks are small (a batch of random rows reads 
 shard files (a checkout of few files is fast).
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,11 +28,7 @@ from stages.shared.files.digests import DIGESTS, Digests, Record, read_digests, 
 from stages.shared.images.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError
 
-if TYPE_CHECKING:
-    import zarr  # imported where a store is opened: aggregate reads the manifest alone
-
 FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/1"
-EARLIER_FORMATS = ("whichlayer.images/1", "whichlayer.images/2")
 STAGE = "prepare"
 STORE, MANIFEST = "images.zarr", "manifest.csv"
 SPLITS = ("train", "test", "unseen")
@@ -89,12 +83,11 @@ class PackedImages:
     fill: int
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
-    _pixels: "zarr.Array | Pixels"
-    _digests: Digests
+    _pixels: ShardReader | Pixels
 
     def in_memory(self, limit: int = 1 << 30) -> "PackedImages":
         """Hold the pixels in memory if they take at most `limit` bytes, for fast random access; else read from disk."""
-        if self._pixels.nbytes > limit:
+        if len(self.manifest) * self.size**2 * 3 > limit:
             return self
         return replace(self, _pixels=self.read(np.arange(len(self.manifest))))
 
@@ -121,16 +114,7 @@ class PackedImages:
         Raises:
             UserError: a file that holds some of them is not as it was written.
         """
-        if isinstance(self._pixels, np.ndarray):
-            return self._pixels[rows]
-        shards = np.unique(rows // self._pixels.shards[0])
-        self._digests.check(*(f"{STORE}/pixels/c/{shard}/0/0/0" for shard in shards))
-        return self._chunks.read(rows)
-
-    @cached_property
-    def _chunks(self) -> ShardReader:
-        assert not isinstance(self._pixels, np.ndarray)
-        return ShardReader(self._digests.folder / STORE / "pixels", self._pixels)
+        return self._pixels[rows] if isinstance(self._pixels, np.ndarray) else self._pixels.read(rows)
 
     def batches(self, batches: Iterable[Rows]) -> Iterator[tuple[Rows, Pixels]]:
         """Yield (rows, pixels) for each batch of rows, reading one batch ahead in a thread."""
@@ -162,19 +146,14 @@ def open_images(path: Path, fold: str, *, dataset: str | None = None) -> PackedI
     digests.check_sizes(STORE).check(f"{STORE}/zarr.json", f"{STORE}/pixels/zarr.json")
     manifest = read_manifest(digests)
     splits = _read_fold(path, fold, manifest, digests.record)
-    import zarr
+    import zarr  # here: aggregate reads the manifest alone
 
     group = zarr.open_group(path / STORE, mode="r", zarr_format=3, use_consolidated=False)
-    attrs, pixels = group.attrs.asdict(), group["pixels"]
-    if pixels.shape[:1] != (len(manifest),):
-        raise UserError(
-            f"{path}: {STORE} and {MANIFEST} must have as many images, found {pixels.shape[0]} and {len(manifest)}; "
-            f"{rerun_hint(STAGE, digests.record.of)}"
-        )
+    attrs, pixels = group.attrs.asdict(), ShardReader(digests, f"{STORE}/pixels", group["pixels"])
     labels = manifest["label"]
     seen, unseen = (tuple(sorted(labels[splits.isin(which)].unique())) for which in (SPLITS[:2], SPLITS[2:]))
     manifest = manifest.assign(split=splits)
-    return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, pixels, digests)
+    return PackedImages(manifest, int(attrs["size"]), int(attrs["fill"]), seen, unseen, pixels)
 
 
 def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) -> "pd.Series[str]":
@@ -187,14 +166,8 @@ def _read_fold(path: Path, fold: str, manifest: pd.DataFrame, images: Record) ->
         )
     of = fold_of(images, fold)
     read_digests(fold_digests(path, fold), format=FOLD_FORMAT, of=of, stage=STAGE).check(table.name)
-    splits = pd.read_csv(table, dtype=str, keep_default_na=False)
-    in_manifest = splits["sample_id"].isin(manifest["sample_id"])
-    if not in_manifest.all() or not splits["split"].isin(SPLITS).all() or splits["sample_id"].duplicated().any():
-        raise UserError(
-            f"{table}: must name samples of {path / MANIFEST}, each once, by split; {rerun_hint(STAGE, images.of)}"
-        )
-    by_id = splits.set_index("sample_id")["split"]
-    return manifest["sample_id"].map(by_id).fillna("").astype(str)
+    splits = pd.read_csv(table, dtype=str, keep_default_na=False).set_index("sample_id")["split"]
+    return manifest["sample_id"].map(splits).fillna("").astype(str)
 
 
 def batch_rows(rows: Rows, batch_size: int) -> list[Rows]:
@@ -208,8 +181,6 @@ def open_prepared(path: Path, dataset: str | None) -> Digests:
     Raises:
         UserError: it is unfinished, or of another version or dataset.
     """
-    if not (path / DIGESTS).is_file():
-        _check_version(path / STORE)
     of = {} if dataset is None else {"dataset": dataset}
     return read_digests(path / DIGESTS, format=FORMAT, of=of, stage=STAGE)
 
@@ -222,23 +193,6 @@ def read_manifest(digests: Digests) -> pd.DataFrame:
     """
     digests.check(MANIFEST)
     return pd.read_csv(digests.folder / MANIFEST, dtype=str, keep_default_na=False)
-
-
-def _check_version(store: Path) -> None:
-    """Check that images without digests are not of an earlier version.
-
-    Raises:
-        UserError: they are.
-    """
-    try:
-        format_ = str(json.loads((store / "zarr.json").read_bytes())["attributes"]["format"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return
-    if format_ in EARLIER_FORMATS:
-        raise UserError(
-            f"{store}: must be of format {FORMAT}, found {format_}, which an earlier version of whichlayer wrote and "
-            f"which lacks digests; {rerun_hint(STAGE)}"
-        )
 
 
 def write_images(
@@ -256,9 +210,8 @@ def write_images(
         fill: grey level 0 to 255 of the background, where a transform uncovers it.
 
     Raises:
-        ValueError: the manifest's columns or order are wrong, or the number of images is not the manifest's.
+        ValueError: the number of images is not the manifest's.
     """
-    _check_manifest(manifest)
     path.mkdir(parents=True, exist_ok=True)
     import zarr
 
@@ -273,8 +226,8 @@ def write_images(
         compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
         dimension_names=("sample", "height", "width", "channel"),
     )
-    written = 0
-    for block in _blocks(images, per_shard):
+    written, waiting = 0, iter(images)
+    while block := list(islice(waiting, per_shard)):
         array[written : written + len(block)] = np.stack(block)
         written += len(block)
     if written != count:
@@ -309,22 +262,3 @@ def images_per_shard(size: int) -> int:
     per_chunk = images_per_chunk(size)
     fitting = MAX_SHARD_BYTES // (size * size * 3) // per_chunk * per_chunk
     return max(per_chunk, min(MAX_IMAGES_PER_SHARD, fitting))
-
-
-def _check_manifest(manifest: pd.DataFrame) -> None:
-    if tuple(manifest.columns) != MANIFEST_COLUMNS:
-        raise ValueError(f"a manifest has the columns {MANIFEST_COLUMNS}, found {tuple(manifest.columns)}")
-    order = list(zip(manifest["label"], manifest["sample_id"], strict=True))
-    if order != sorted(order):
-        raise ValueError("a manifest's rows are sorted by label and id")
-
-
-def _blocks(images: Iterable[Pixels], size: int) -> Iterator[list[Pixels]]:
-    block: list[Pixels] = []
-    for image in images:
-        block.append(image)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
