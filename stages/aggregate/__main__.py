@@ -16,7 +16,7 @@ from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
 from stages.aggregate.render.page.images import Pictures
 from stages.aggregate.render.page.provenance import describe_run
-from stages.aggregate.render.verdict import rest_wordings, verdict
+from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.shared.runtime.console import Stopwatch, run_main
@@ -40,7 +40,7 @@ def main() -> None:
         written = write_results(run.scratch(args.out), results, about, pictures)
     watch.done(written, **run.logged)
     if not os.environ.get(NO_VERDICT):
-        print(f"\n{verdict(results.facts, rest=rest_wordings(args.out))}\n", flush=True)
+        print(f"\n{verdict(results.facts, results=args.out)}\n", flush=True)
 
 
 def parse_args() -> argparse.Namespace:

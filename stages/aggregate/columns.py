@@ -47,7 +47,7 @@ def stack(tables: Iterable[pd.DataFrame], columns: Columns, *, optional: Collect
     return csv_table.typed(stacked.reindex(columns=list(columns)), columns)
 
 
-def point_columns(point: "pd.Series | None", **columns: str) -> dict[str, Any]:
+def point_columns(point: "pd.Series | Mapping[str, Any] | None", **columns: str) -> dict[str, Any]:
     """Return what a table says of one point: column -> the value of the point's column, None without a point."""
     return {name: None if point is None else point[source] for name, source in columns.items()}
 

@@ -12,8 +12,9 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 - A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,8 @@ COLUMNS_OF: dict[Scope, ScopeColumns] = {
 }
 """The wider scope first."""
 
-Row = pd.Series
-"""One point of a curve."""
+Row = Mapping[str, Any]
+"""One point of a curve, by column."""
 
 Catalogue = Mapping[str, Score]
 """The facts of every score, by name."""
@@ -135,6 +136,21 @@ class Scores:
     folds: tuple[str, ...]
     n_seeds: int
     catalogue: Catalogue
+
+    @cached_property
+    def baseline_values(self) -> dict[tuple[str, ...], dict[int, float]]:
+        """Dataset, model, fold, metric and split -> step -> the raw-pixel baseline."""
+        values: dict[tuple[str, ...], dict[int, float]] = {}
+        for row in self.baseline.to_dict("records"):
+            key = tuple(row[name] for name in ("dataset", "model", "fold", "metric", "split"))
+            values.setdefault(key, {})[row["step"]] = float(row["value"])
+        return values
+
+    @cached_property
+    def accuracy_points(self) -> dict[tuple[str | int, ...], Row]:
+        """Dataset, model, fold and step -> the network's accuracy."""
+        rows = self.accuracy.to_dict("records")
+        return {(row["dataset"], row["model"], row["fold"], row["step"]): row for row in rows}
 
     def n_folds(self, fold: str) -> int:
         """Over how many folds the curves of `fold` are means: of `MEAN` all, else one."""
@@ -226,7 +242,8 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: C
     if len(run.numbered) == 1:
         over_folds["sd"] = of_folds["sd"].to_numpy()
     means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
-    return means.sort_values(list(keys), key=lambda column: _order(column, run, catalogue), ignore_index=True)
+    means = means.sort_values(list(keys), key=lambda column: _order(column, run, catalogue), ignore_index=True)
+    return means.astype(dict.fromkeys(means.select_dtypes("str").columns, object))  # which slices much faster
 
 
 def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.DataFrame:
@@ -290,66 +307,82 @@ def best_index(values: NDArray[np.float64], better: Better) -> int | None:
     return int(among.argmax()) if among.any() else None
 
 
-def curves(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the points of one curve after the other: all its splits and steps."""
-    for _, curve in points.groupby([*CURVE, "main"], sort=False):
-        yield curve
+@dataclass(frozen=True)
+class Curve:
+    """One score of one network's embeddings, one for each depth.
 
-
-def last_measured(curve: pd.DataFrame) -> int:
-    """The last step at which a curve has unseen points."""
-    return int(curve.loc[curve["split"] == UNSEEN, "step"].max())
-
-
-def best(curve: pd.DataFrame, split: str, step: int) -> Row | None:
-    """The best point on one split at one step: highest or lowest as the score says, the shallower of equally good ones.
-
-    Returns:
-        None where nothing was measured, no value is finite, or neither higher nor lower is better.
+    Attributes:
+        points: split and step -> its points by depth.
     """
-    return best_of(curve[(curve["split"] == split) & (curve["step"] == step)])
+
+    points: Mapping[tuple[str, int], list[Row]]
+
+    @property
+    def name(self) -> Row:
+        """What names it, and its facts: any of its points."""
+        return next(iter(self.points.values()))[0]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its values of `CURVE`."""
+        return tuple(self.name[column] for column in CURVE)
+
+    @property
+    def last(self) -> int:
+        """The last step at which it has unseen points."""
+        return max(step for split, step in self.points if split == UNSEEN)
+
+    def at(self, split: str, step: int) -> list[Row]:
+        """Its points on one split at one step, by depth; none where nothing was measured."""
+        return self.points.get((split, step), [])
+
+    def best(self, split: str, step: int) -> Row | None:
+        """The best point on one split at one step: highest or lowest as the score says, of equally good ones the first.
+
+        Returns:
+            None where nothing was measured, no value is finite, or neither higher nor lower is better.
+        """
+        return best_of(self.at(split, step))
+
+    def ranks(self) -> "pd.Series[float]":
+        """Rank layers by their unseen score at the last step: the best has the highest rank; by layer's name."""
+        values = pd.Series({point["layer"]: float(point["value"]) for point in self.at(UNSEEN, self.last)})
+        return values.rank(ascending=self.name["better"] != "lower")
 
 
-def best_of(points: pd.DataFrame) -> Row | None:
-    """The best of a curve's points on one split at one step, as `best` chooses it."""
-    if points.empty:
-        return None
-    points = points.sort_values("depth")
-    index = best_index(points["value"].to_numpy(dtype=float), points.iloc[0]["better"])
-    return None if index is None else points.iloc[index]
+def curves(points: pd.DataFrame) -> list[Curve]:
+    """Take the points of `Scores.curves` apart by curve, in their order."""
+    by_curve: dict[tuple[Any, ...], dict[tuple[str, int], list[Row]]] = {}
+    for point in points.to_dict("records"):
+        key = tuple(point[column] for column in (*CURVE, "main"))
+        by_curve.setdefault(key, {}).setdefault((point["split"], point["step"]), []).append(point)  # type: ignore[arg-type]
+    for by_place in by_curve.values():
+        for own in by_place.values():
+            own.sort(key=lambda point: point["depth"])
+    return [Curve(by_place) for by_place in by_curve.values()]
 
 
-def at_layer(points: pd.DataFrame, layer: str) -> Row | None:
+def best_of(points: Sequence[Row]) -> Row | None:
+    """The best of a curve's points on one split at one step, by depth, as `Curve.best` chooses it."""
+    values = np.array([point["value"] for point in points], dtype=float)
+    index = best_index(values, points[0]["better"]) if points else None
+    return None if index is None else points[index]
+
+
+def at_layer(points: Sequence[Row], layer: str) -> Row | None:
     """One layer's point among a curve's points on one split at one step, or None."""
-    found = points[points["layer"] == layer]
-    return None if found.empty else found.iloc[0]
+    return next((point for point in points if point["layer"] == layer), None)
 
 
-def baseline_at(scores: Scores, curve: pd.DataFrame, split: str, step: int) -> float | None:
+def baseline_at(scores: Scores, name: Row, split: str, step: int) -> float | None:
     """The raw-pixel baseline of a curve's score; images do not change with training, so any step's value serves."""
-    name, rows = curve.iloc[0], scores.baseline
-    rows = _of(rows, name, ["dataset", "model", "fold", "metric"])
-    rows = rows[rows["split"] == split]
-    exact = rows[rows["step"] == step]
-    chosen = exact if len(exact) else rows
-    return None if chosen.empty else float(chosen.iloc[0]["value"])
+    values = scores.baseline_values.get((name["dataset"], name["model"], name["fold"], name["metric"], split), {})
+    return values.get(step, next(iter(values.values()), None))
 
 
 def accuracy_at(scores: Scores, point: Row, step: int) -> Row | None:
     """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
-    rows = _of(scores.accuracy, point, ["dataset", "model", "fold"])
-    rows = rows[rows["step"] == step]
-    return None if rows.empty else rows.iloc[0]
-
-
-def _of(rows: pd.DataFrame, point: Row, keys: Sequence[str]) -> pd.DataFrame:
-    return rows[np.logical_and.reduce([rows[key] == point[key] for key in keys])]
-
-
-def ranks(curve: pd.DataFrame) -> "pd.Series[float]":
-    """Rank a curve's layers by their unseen score at its last step: the best has the highest rank; by layer's name."""
-    points = curve[(curve["split"] == UNSEEN) & (curve["step"] == last_measured(curve))].set_index("layer")
-    return points["value"].astype(float).rank(ascending=points.iloc[0]["better"] != "lower")
+    return scores.accuracy_points.get((point["dataset"], point["model"], point["fold"], step))
 
 
 def spearman(x: pd.Series, y: pd.Series) -> float:
@@ -377,11 +410,11 @@ def check_main_score(scores: Scores, main_metric: str) -> None:
         )
     main = scores.curves[scores.curves["main"] & (scores.curves["metric"] == main_metric)]
     for curve in curves(main):
-        point, step = curve.iloc[0], last_measured(curve)
+        point, step = curve.name, curve.last
         where = f"aggregate.main_metric: {point['dataset']}, {point['model']}: {main_metric}"
         if point["better"] == "neither":
             raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
-        if best(curve, UNSEEN, step) is None:
+        if curve.best(UNSEEN, step) is None:
             raise UserError(
                 f"{where} at step {step} has no finite value at any layer on the split {UNSEEN!r}, so no layer "
                 "can be chosen; choose another score, or look at the embeddings"
@@ -390,8 +423,5 @@ def check_main_score(scores: Scores, main_metric: str) -> None:
 
 def without_best(scores: Scores) -> list[str]:
     """Name the curves that should have a best layer but have no finite value on unseen classes."""
-    return [
-        "/".join(str(curve.iloc[0][key]) for key in CURVE)
-        for curve in curves(scores.curves)
-        if curve.iloc[0]["better"] != "neither" and best(curve, UNSEEN, last_measured(curve)) is None
-    ]
+    chosen_from = scores.curves[scores.curves["better"] != "neither"]
+    return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]

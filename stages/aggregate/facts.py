@@ -11,6 +11,7 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
 from stages.shared.files.digests import repair_hint
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.scores import Use
 
 FILE = "facts.json"
 
@@ -20,12 +21,32 @@ class Facts:
     """What a study says.
 
     Attributes:
-        recommendations: the layer and checkpoint to take of each network, in the order of the grid.
+        recommendations: the layer and checkpoint to take of each network for each use, in the order of the grid.
         findings: the claims, judged on each dataset.
+        use: the one that is asked about (`aggregate.use`); None: all.
+        cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
     """
 
     recommendations: Sequence[Recommendation]
     findings: Sequence[DatasetFindings]
+    use: Use | None = None
+    cell: str = "0/0"
+
+    def of_use(self, use: str | None = None) -> list[Recommendation]:
+        """Return the recommendations for one use, by default that of the study, else for all.
+
+        Raises:
+            UserError: no score tells of this use.
+        """
+        wanted = use or self.use
+        kept = [each for each in self.recommendations if wanted in (None, each.use)]
+        if not kept:
+            known = ", ".join(sorted({each.use for each in self.recommendations}))
+            raise UserError(
+                f"a use must be one that a score was measured for, here {known}, found {wanted!r}; "
+                "docs/scores.md#uses names the scores of each (measure.metrics, measure.analyses)"
+            )
+        return kept
 
 
 FACTS = TypeAdapter(Facts)

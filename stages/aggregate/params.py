@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -25,13 +25,17 @@ class AggregateParams(Params):
     """How the results are summed up.
 
     Attributes:
-        main_metric: the score of the verdict, of metrics.json and of the figures with one score (steps and overview);
-            one that is measured at the last checkpoint, but not `accuracy`, which has no layers.
+        main_metric: the score of the findings, of metrics.json and of the figures with one score (steps and overview);
+            it also leads its own use. One that is measured at the last checkpoint, but not `accuracy`, which has no
+            layers.
+        use: what features are for: the verdict, `whichlayer recommend`, `features` and `cut` go by the layer for this
+            use alone; null: for each.
         accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i,
             docs/uncertainty.md#the-findings).
     """
 
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    use: Literal["classifier", "retrieval", "discovery", "detection"] | None = None
     accuracy_margin: Annotated[float, Field(ge=0, le=1)]
 
     @field_validator("main_metric")

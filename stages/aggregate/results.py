@@ -14,7 +14,6 @@ from stages.aggregate.params import Asked
 from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.tables.all_tables import fact_tables, score_tables
-from stages.aggregate.tables.regret import RegretRow
 from stages.aggregate.tables.summary import SummaryRow, summarize
 from stages.shared.settings.params import ALL
 
@@ -27,7 +26,6 @@ class Results:
         layers: the metric rows of all cells.
         scores: the means over seeds and folds, with `UNCERTAINTY`.
         summary: one row per curve that has a best layer.
-        regrets: what every criterion's choice cost.
         facts: the findings, and the layer and checkpoint to take of each network.
         tables: the tables, by file name.
         networks: the measured data of each network.
@@ -37,7 +35,6 @@ class Results:
     layers: pd.DataFrame
     scores: Scores
     summary: list[SummaryRow]
-    regrets: list[RegretRow]
     facts: Facts
     tables: dict[str, pd.DataFrame]
     networks: dict[Name, NetworkData]
@@ -88,5 +85,6 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     recommendations, regrets = recommend_all(summary, scores, networks)
     findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin)
     tables |= fact_tables(summary, regrets)
-    facts, n_cells = Facts(recommendations, findings), len(list(grid.cells()))
-    return Results(layers, scores, summary, regrets, facts, tables, networks, n_cells)
+    fold = ALL if ALL in grid.folds else grid.numbered[0]
+    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}")
+    return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))

@@ -8,7 +8,7 @@ import click
 from stages.aggregate.facts import read_facts
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.json_files import recommendations_json
-from stages.aggregate.words.recommendation import describe, missing
+from stages.aggregate.render.recommendations import describe
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.project import ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError, did_you_mean
@@ -18,18 +18,15 @@ from stages.shared.runtime.errors import UserError, did_you_mean
 @click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
 @click.option("--dataset", help="This dataset alone.")
 @click.option("--model", help="This network alone.")
+@click.option("--use", help="What features are for: classifier, retrieval, discovery or detection; by default each.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records of recommendation.json instead.")
-def recommend(results: Path, dataset: str | None, model: str | None, as_json: bool) -> None:
+def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
     """Print which layer and checkpoint of each network to take features from, for classes that nobody labelled.
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
-    found = read_facts(results).recommendations
-    chosen = _of(_of(found, "dataset", dataset), "model", model)
-    if as_json:
-        print(recommendations_json(chosen))
-    else:
-        print("\n\n".join(part for part in (*map(describe, chosen), missing(chosen)) if part))
+    chosen = _of(_of(read_facts(results).of_use(use), "dataset", dataset), "model", model)
+    print(recommendations_json(chosen) if as_json else describe(chosen))
 
 
 def _of(found: Sequence[Recommendation], what: str, name: str | None) -> list[Recommendation]:

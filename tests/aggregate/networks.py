@@ -104,7 +104,6 @@ def evidence(*rows: SummaryRow, scopes: tuple[str, ...] = ("classes", "images"),
     training = [course for row in rows if (course := follow_training(row, steps))]
     parts = {
         "fine_tuning": [],
-        "fold_rows": [],
         "correlations": correlate(rows, accuracy),
         "training": training,
     } | known

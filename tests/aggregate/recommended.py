@@ -1,4 +1,4 @@
-"""A recommendation for one network, as recommendation.json has it."""
+"""Recommendations for one network, as recommendation.json has them."""
 
 from stages.aggregate.recommend.schema import (
     Baseline,
@@ -11,6 +11,9 @@ from stages.aggregate.recommend.schema import (
     ScopeRecord,
 )
 
+LEADS = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
+"""A use and a score that leads it, in the order of recommendations."""
+
 
 def layer(depth: int, name: str, value: float, share: float | None = None, **columns: object) -> LayerRecord:
     known = {"parameters": 100 * depth, "parameters_share": depth / 8, "operations": None, "operations_share": share}
@@ -18,7 +21,11 @@ def layer(depth: int, name: str, value: float, share: float | None = None, **col
     return LayerRecord(layer=name, depth=depth, pooling="mean", value=value, **known)
 
 
-SHORTLIST = [layer(3, "blocks.2", 0.37, 0.25), layer(4, "blocks.3", 0.39, 0.4), layer(5, "blocks.4", 0.38, 0.6)]
+SHORTLIST = [
+    layer(3, "blocks.2", 0.37, 0.25, loss_at_most=0.051),
+    layer(4, "blocks.3", 0.39, 0.4, loss_at_most=0.012),
+    layer(5, "blocks.4", 0.38, 0.6, loss_at_most=0.034),
+]
 START = CheckpointRecord(
     step=0, layer="blocks.1", depth=2, value=0.3, accuracy=None, probe_accuracy=0.6, probe_layer="blocks.5"
 )
@@ -26,15 +33,16 @@ END = CheckpointRecord(
     step=100, layer="blocks.3", depth=4, value=0.39, accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2"
 )
 REGRET = [
-    RegretRecord(criterion="other_folds", layers=0.01, layers_and_checkpoints=0.02),
-    RegretRecord(criterion="last_layer", layers=0.15, layers_and_checkpoints=0.16),
-    RegretRecord(criterion="two_thirds", layers=0.03, layers_and_checkpoints=0.04),
-    RegretRecord(criterion="highest_rankme", layers=0.05, layers_and_checkpoints=0.06),
+    RegretRecord(criterion="other_folds", value=0.38, at_most=0.02, at_least=-0.01),
+    RegretRecord(criterion="last_layer", value=0.24, at_most=0.16, at_least=0.15),
+    RegretRecord(criterion="penultimate", value=0.3, at_most=0.1, at_least=0.08),
+    RegretRecord(criterion="highest_rankme", value=0.34, at_most=0.06, at_least=0.05),
 ]
 
 RECOMMENDATION = Recommendation(
     dataset="handwriting",
     model="a",
+    use="discovery",
     metric="nmi",
     better="higher",
     n_folds=4,
@@ -51,7 +59,6 @@ RECOMMENDATION = Recommendation(
     ),
     unbeaten=None,
     doubtful=False,
-    uses=[],
     chance=0.01,
     shortlist=SHORTLIST,
     shortlist_scope="classes",
@@ -66,11 +73,14 @@ RECOMMENDATION = Recommendation(
 
 
 def recommendation(**fields: object) -> Recommendation:
-    """The same with other fields; `recommended`: with another best layer."""
-    chosen = fields.pop("recommended", None)
-    if chosen is not None:
-        fields["best"] = RECOMMENDATION.best.model_copy(update=dict(chosen))
-    return RECOMMENDATION.model_copy(update=fields)
+    """The same with other fields; those of its best candidate go there."""
+    of_best = {name: fields.pop(name) for name in set(fields) & set(CandidateRecord.model_fields)}
+    return RECOMMENDATION.model_copy(update={"best": RECOMMENDATION.best.model_copy(update=of_best)} | fields)
+
+
+def every_use(**fields: object) -> list[Recommendation]:
+    """One for each use of a network, all with the same layer."""
+    return [recommendation(use=use, metric=metric, **fields) for use, metric in LEADS.items()]
 
 
 def useless(**fields: object) -> Recommendation:

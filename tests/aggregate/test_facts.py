@@ -4,19 +4,38 @@ from stages.aggregate.facts import Facts, read_facts, write_facts
 from stages.aggregate.findings.facts import FineTuningFinding
 from stages.aggregate.inference.contrasts import Estimate
 from stages.shared.runtime.errors import UserError
-from tests.aggregate.networks import STEPS, evidence, network, single_fold
-from tests.aggregate.recommended import RECOMMENDATION, useless
+from tests.aggregate.networks import STEPS, evidence, network
+from tests.aggregate.recommended import RECOMMENDATION, every_use, useless
 
 
 def test_they_come_back_as_they_were_written_byte_for_byte(tmp_path):
     rows = network("a", accuracy=0.78, unseen=0.3), network("é", accuracy=0.76), network("c", accuracy=0.2)
     tuned = [FineTuningFinding("a", Estimate(0.2, 0.05, 6), None, (0.05, 0.8))]
-    findings = evidence(*rows, fold_rows=[single_fold("0")], fine_tuning=tuned, steps=STEPS)
-    facts = Facts([RECOMMENDATION, useless(model="b", fine_tuning=None)], [findings])
+    findings = evidence(*rows, fine_tuning=tuned, steps=STEPS)
+    facts = Facts([RECOMMENDATION, useless(model="b", fine_tuning=None)], [findings], "discovery", "all/3")
     write_facts(tmp_path / "new", facts)
     assert read_facts(tmp_path / "new") == facts
     write_facts(tmp_path / "again", read_facts(tmp_path / "new"))
     assert (tmp_path / "again/facts.json").read_bytes() == (tmp_path / "new/facts.json").read_bytes()
+
+
+def test_a_use_is_that_of_the_study_unless_another_is_asked_for():
+    found = [*every_use(), *every_use(model="b")]
+    facts = Facts(found, [])
+    assert facts.of_use() == found
+    assert [(each.model, each.use) for each in facts.of_use("retrieval")] == [("a", "retrieval"), ("b", "retrieval")]
+    of_study = Facts(found, [], use="discovery")
+    assert of_study.of_use() == facts.of_use("discovery")
+    assert of_study.of_use("detection") == facts.of_use("detection")
+
+
+def test_a_use_that_no_score_tells_of_is_an_error_that_lists_the_others():
+    few = [each for each in every_use() if each.use in ("discovery", "classifier")]
+    message = "here classifier, discovery, found '{}'; docs/scores.md#uses"
+    with pytest.raises(UserError, match=message.format("clustering")):
+        Facts(few, []).of_use("clustering")
+    with pytest.raises(UserError, match=message.format("retrieval")):
+        Facts(few, [], use="retrieval").of_use()
 
 
 def test_missing_damaged_and_old_facts_are_errors(tmp_path):

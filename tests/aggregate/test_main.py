@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from stages.aggregate.__main__ import main
 from stages.aggregate.facts import read_facts
 from stages.aggregate.render.page.page import vega_bundle
-from stages.aggregate.render.verdict import rest_wordings, verdict
+from stages.aggregate.render.verdict import verdict
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, COLUMNS
 from tests.aggregate.synthetic import freeze, write_cells, write_params
@@ -81,7 +81,7 @@ def test_what_is_written_is_what_dvc_expects(results):
 def test_the_verdict_ends_the_stage(whole):
     root, printed = whole
     assert "aggregate: wrote 360 scores of 4 cells, 7 figures, " in printed
-    assert verdict(read_facts(root / "results"), rest=rest_wordings(root / "results")) in printed
+    assert f"\n{verdict(read_facts(root / 'results'), results=root / 'results')}\n" in printed
 
 
 def test_nothing_written_holds_a_time_or_an_absolute_path(whole):
@@ -144,10 +144,24 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     assert [(each["model"], each["shortlist_scope"]) for each in advised] == [(model, "classes") for model in MODELS]
     summary_md = (tmp_path / "results/summary.md").read_text()
     assert "## What choosing a layer costs" in summary_md
-    recommended = summary_md.split("## Recommendations\n\n")[1].split("\n\n")[0].splitlines()
-    assert [line.split(": ")[0] for line in recommended] == [f"- handwriting, {model}" for model in MODELS]
-    assert all("On classes that it did not know, such a choice lost " in line for line in recommended)
-    assert "Brackets: other classes" in capsys.readouterr().out
+    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* did not know, the last", summary_md, re.MULTILINE)
+    assert sentences == MODELS
+    assert "[ ]: 95 % for other unseen classes and retraining." in capsys.readouterr().out
+
+
+def test_of_one_use_the_verdict_and_the_page_speak_alone(grid, monkeypatch, capsys):
+    params = grid / "params.yaml"
+    whole = params.read_text()
+    params.write_text(whole.replace("main_metric: nmi", "main_metric: nmi, use: retrieval"))
+    aggregate(monkeypatch, grid)
+    assert re.findall(r"^(\w+) \(", capsys.readouterr().out, re.MULTILINE) == ["retrieval"]
+    page = (grid / "results/report.html").read_text()
+    assert re.findall(r"<h4>(\w+) \(", page) == ["retrieval"] * 2
+    advised = json.loads((grid / "results/recommendation.json").read_text())
+    assert [each["use"] for each in advised] == ["classifier", "retrieval", "discovery"] * 2
+    params.write_text(whole.replace("main_metric: nmi", "main_metric: nmi, use: detection"))
+    with pytest.raises(UserError, match="here classifier, discovery, retrieval, found 'detection'"):
+        aggregate(monkeypatch, grid)
 
 
 def test_tables_of_further_analyses_hold_every_cell(results):
@@ -191,6 +205,7 @@ def test_fold_all_says_nothing_of_generalization(tmp_path, monkeypatch):
     before, after = tables.values()
     assert {path.name for path in after if after[path] != before.get(path)} == {
         "digests.json",
+        "facts.json",  # its cell
         "layers.csv",
         "training.csv",
         "report.html",
@@ -227,7 +242,7 @@ def test_a_frozen_network_has_no_accuracy_anywhere(grid, monkeypatch):
     assert metrics["small_scratch"]["accuracy"] > 0
     summary_md = (grid / "results/summary.md").read_text()
     assert "Left out, having no fine-tuned head: small." in summary_md
-    assert "| `small`         | mean      |             – |" in summary_md
+    assert re.search(r"^\| `small` +\| mean +\| NMI +\| +– \|", summary_md, re.MULTILINE)
 
 
 def test_a_main_metric_that_was_not_measured_is_an_error(grid, monkeypatch):

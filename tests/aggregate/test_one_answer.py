@@ -1,8 +1,8 @@
-"""Everything that a study says names the same network, layer and checkpoint, wherever the best layer is."""
+"""For every use, all that a study says names the same network, layer and checkpoint, wherever the best one is."""
 
 import json
 import re
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -14,41 +14,46 @@ from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.schema import best_network
 from stages.aggregate.render.json_files import recommendations_json
 from stages.aggregate.render.page.cards import make_cards
+from stages.aggregate.render.recommendations import describe
 from stages.aggregate.render.summary import markdown
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.steps import steps_table
 from stages.aggregate.tables.summary import summarize
-from stages.aggregate.words.recommendation import describe
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 
 FOLDS, STEPS, LAYERS = ["0", "1", "2"], [0, 50, 100], "abcde"
 PARTS = [(ALL_BUT_ONE_CLASS, f"class {i}") for i in range(4)] + [(HALF, str(i)) for i in range(6)]
-BEST = 0.8
+LEADING = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi", "detection": "ood_auroc_knn"}
+NAMES = {"classifier": "probe", "retrieval": "MAP@R", "discovery": "NMI", "detection": "AUROC"}
+BEST_LAYERS = {"classifier": "d", "retrieval": "a", "discovery": "b", "detection": "e"}
+AT = r"(?: at step (\d+)(?: \(not fine-tuned\))?)?"
 
 
-def tables(models, network, step, layer):
-    """Scores of which one layer of one network at one step has the highest NMI, and the last layer other ones."""
+def tables(models, answers):
+    """Scores of which, for each use, one layer of one network at one step has the highest; NMI and MAP@R with refits.
+
+    Args:
+        models: the networks.
+        answers: use -> its network, step and layer.
+    """
     random, rows, refits = np.random.default_rng(0), [], []
     for model, fold, at in product(models, FOLDS, STEPS):
         cell = {"dataset": "d", "model": model, "fold": fold, "seed": 0, "step": at}
-        for depth, name in enumerate(("pixels", *LAYERS), start=-1):
-            place = cell | {"layer": name, "depth": depth, "pooling": "mean", "parameters": 10 * (depth + 1)}
-            place |= {"operations": 10 * (depth + 1)}
-            is_best = (model, at, name) == (network, step, layer)
-            nmi = (BEST if is_best else 0.1 if depth < 0 else 0.5 + depth / 100) + random.normal(0, 0.005)
-            rows.append(place | {"metric": "nmi", "split": "unseen", "value": nmi})
-            rows.append(place | {"metric": "knn_purity", "split": "unseen", "value": 0.5 + depth / 100 + at / 1e4})
-            if at in (0, 100):
-                rows.append(place | {"metric": "probe_accuracy", "split": "unseen", "value": 0.9 - depth / 100})
-            refits += [
-                place | {"metric": "nmi", "split": "unseen", "kind": kind, "part": part}
-                | {"value": nmi + random.normal(0, 0.005)}
-                for kind, part in PARTS
-            ]  # fmt: skip
+        for (depth, name), (use, metric) in product(enumerate(("pixels", *LAYERS), start=-1), LEADING.items()):
+            if metric == "probe_accuracy" and at == 50:
+                continue
+            place = cell | {"layer": name, "depth": depth, "pooling": "mean", "metric": metric, "split": "unseen"}
+            place |= {"parameters": 10 * (depth + 1), "operations": 10 * (depth + 1)}
+            value = (0.8 if (model, at, name) == answers[use] else 0.1 if depth < 0 else 0.5) + random.normal(0, 0.005)
+            rows.append(place | {"value": value})
+            if metric in ("nmi", "map_at_r"):
+                again = [{"kind": kind, "part": part, "value": value + random.normal(0, 0.005)} for kind, part in PARTS]
+                refits += [place | each for each in again]
         if at:
             head = {"layer": HEAD, "depth": None, "pooling": "", "parameters": None, "operations": None}
             rows.append(cell | head | {"metric": "accuracy", "split": "test", "value": 0.7 + at / 1000})
@@ -57,10 +62,10 @@ def tables(models, network, step, layer):
     return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
 
-def study(models, network, step, layer):
+def study(models, answers):
     """What the aggregate stage computes of these scores: scores, summary, facts."""
     run = RunParams(datasets=["d"], models=list(models), folds=[0, 1, 2], seeds=[0])
-    layers, refits = tables(models, network, step, layer)
+    layers, refits = tables(models, answers)
     networks = collect_network_data(layers, refits, run, SCORES)
     scores = add_uncertainty(average(layers, run, SCORES), networks)
     summary = summarize(scores, "nmi")
@@ -69,47 +74,70 @@ def study(models, network, step, layer):
     return scores, summary, Facts(recommendations, findings)
 
 
+def headline_of(text):
+    """What the first sentence of a verdict names: use -> network, step, layer."""
+    sentence = re.split(r"\.\nuse ", text.replace("\n  ", " "))[0]
+    network, step, rest = re.fullmatch(rf"d: take(?:, of (\w+))?{AT},? (.*)", sentence).groups()
+    named = {}
+    for part in rest.split("; "):
+        layer, own_network, own_step, uses = re.fullmatch(rf"(\w)(?: of (\w+))?{AT} for (.*)", part).groups()
+        for use in re.findall(r"\w+", uses.replace(" and ", " ")):
+            named[use] = (own_network or network, int(own_step or step), layer)
+    return named
+
+
+def rows_of(text):
+    """The first rows by use of a table in a terminal: use -> its cells."""
+    rows = [re.split(r" {2,}", line) for line in text.splitlines() if line.split(" (")[0] in LEADING]
+    return {cells[0].split()[0]: cells for cells in reversed(rows)}
+
+
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize(("n_networks", "best"), [(1, 0), (2, 0), (2, 1), (3, 1)])
-def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, n_networks, best):
-    models = [f"net{i}" for i in range(n_networks)]
-    network, layer = models[best], "b"
-    scores, summary, facts = study(models, network, step, layer)
-    text = " ".join(verdict(facts).split())
-    mean = next(r for r in json.loads(recommendations_json(facts.recommendations)) if r["model"] == network)
-    value = f"{mean['recommended']['value']:.3f}"
-    assert abs(mean["recommended"]["value"] - BEST) < 0.02
+@pytest.mark.parametrize("best", ["0000", "1111", "0110", "2102"], ids=lambda best: f"networks {best}")
+def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
+    models = [f"net{i}" for i in range(int(max(best)) + 1)]
+    networks = dict(zip(LEADING, (f"net{i}" for i in best), strict=True))
+    answers = {use: (networks[use], step, BEST_LAYERS[use]) for use in LEADING}
+    answers["classifier"] = (networks["classifier"], step if step != 50 else 100, "d")  # not measured between
+    scores, summary, facts = study(models, answers)
+    records = json.loads(recommendations_json(facts.recommendations))
+    assert [(each["model"], each["use"], each["metric"]) for each in records] == [
+        (model, use, metric) for model in models for use, metric in LEADING.items()
+    ]
 
-    assert (mean["recommended"]["layer"], mean["recommended"]["step"]) == (layer, step)
-    lines = [" ".join(line.split()) for line in verdict(facts).splitlines()]
-    first = next(after for line, after in pairwise(lines) if line.startswith("network "))
-    assert first.startswith(f"{network} ")
-    assert f" 2 of 5 {value} " in first
-    assert re.search(rf"Take (?:features from )?{network}\b.*?layer 2 of 5(?: \(b\))?.*? at step {step}\b", text)
-    assert re.search(r"discovery \(NMI\) 2\b(?! at step)", text)
-    assert re.search(rf"1 seed, step (?:\d+ or )*{step}\b", text)
-    last = all(each.best.step == 100 for each in facts.recommendations)
-    assert ("At step 100: (i) " in text) == (not last)
+    told, said = verdict(facts), markdown(summary, facts)
+    assert headline_of(told) == answers
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
+    cards = {card.model: card for card in make_cards(facts.recommendations, scores)}
+    for use, (network, at, layer) in answers.items():
+        of_use = [each for each in facts.recommendations if each.use == use]
+        found = best_network(of_use)
+        assert (found.model, found.best.step, found.best.layer) == (network, at, layer)
+        assert found.behind is None
+        assert {each.behind.model for each in of_use if each.behind} <= {network}
+        (record,) = (each for each in records if (each["model"], each["use"]) == (network, use))
+        assert (record["recommended"]["layer"], record["recommended"]["step"]) == (layer, at)
+        place, value = LAYERS.index(layer) + 1, f"{record['recommended']['value']:.3f}"
+        assert float(value) == pytest.approx(0.8, abs=0.02)
 
-    said = markdown(summary, facts, [])
-    assert f"- d, {network}: take features from layer 2 of 5 (`b`, NMI {value}) at step {step}" in said
-    card = next(card for card in make_cards(facts.recommendations, summary, scores) if card.model == network)
-    assert card.answer == f"Layer 2 of 5 (b), step {step}"
-    numbers = {name: number for name, number, _ in card.numbers}
-    assert numbers["NMI, unseen classes"] == value
-    assert numbers["accuracy, seen classes"] == ("–" if step == 0 else f"{0.7 + step / 1000:.3f}")
-    found = next(found for found in facts.recommendations if found.model == network)
-    printed = " ".join(describe(found).split())
-    assert f"d, {network}: take features from layer 2 of 5 (`b`, NMI {value}) at step {step}" in printed
-    assert found.behind is None
-    assert all(other.behind is None or other.behind.model == network for other in facts.recommendations)
+        cells = rows_of(told)[use]
+        assert cells[0] == f"{use} ({NAMES[use]})"
+        assert f"{place}/5" in cells
+        assert any(cell.startswith(value) for cell in cells)
+        assert (network in cells) == (len(set(networks.values())) > 1)
 
+        (row,) = (row for row in table if row[:2] == [f"`{network}`", f"{use} ({NAMES[use]})"])
+        assert row[2:4] == [f"{place} of 5 (`{layer}`)", str(at)]
+        assert row[4].startswith(value)
+        checkpoint = f" at step {at}" + ("" if at else " (not fine-tuned)")
+        sentence = rf"{use} \({NAMES[use]}\): layer {place} of 5 \(`{layer}`, [^`]* {value}\){re.escape(checkpoint)}, "
+        assert re.search(rf"^- {network}, {sentence}", said, re.MULTILINE)
 
-def test_a_score_that_was_not_measured_at_the_recommended_step_says_of_which_it_is():
-    _, _, facts = study(["net0"], "net0", 50, "b")
-    uses = {use.metric: (use.layer, use.step) for use in facts.recommendations[0].uses}
-    assert uses == {"probe_accuracy": ("a", 100), "knn_purity": ("e", 50), "nmi": ("b", 50)}
-    text = " ".join(verdict(facts).split())
-    assert re.search(
-        r"classifier \((?:linear )?probe\) 1 at step 100; retrieval \(k-NN[^)]*\) 5; discovery \(NMI\) 2", text
-    )
+        (card,) = (card for card in cards[network].uses if card.use == f"{use} ({NAMES[use]})")
+        assert card.answer == f"Layer {place} of 5 ({layer}){checkpoint}"
+        assert card.numbers[0][1] == value
+        assert [bar.looks for bar in card.layers].index("taken") == place - 1
+
+        printed = describe([each for each in facts.recommendations if each.model == network])
+        assert rows_of(printed)[use][1] == f"{place}/5"
+        assert re.search(sentence, " ".join(printed.split()))

@@ -6,17 +6,17 @@ from click.testing import CliRunner
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Missing
 from stages.aggregate.render.json_files import recommendations_json
-from stages.aggregate.words.recommendation import describe
+from stages.aggregate.render.recommendations import describe
 from stages.commands.recommend import recommend
 from stages.shared.runtime.errors import UserError
-from tests.aggregate.recommended import RECOMMENDATION, recommendation
+from tests.aggregate.recommended import every_use
 
-OTHER = recommendation(model="b", dataset="flowers", missing=[Missing.OPERATIONS])
+FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.OPERATIONS])
 
 
 @pytest.fixture
 def results(tmp_path):
-    write_facts(tmp_path, Facts([RECOMMENDATION, OTHER], []))
+    write_facts(tmp_path, Facts([*FIRST, *OTHER], []))
     return tmp_path
 
 
@@ -24,16 +24,25 @@ def run(*args):
     return CliRunner().invoke(recommend, [*map(str, args)], catch_exceptions=False)
 
 
-def test_it_prints_every_network_and_what_is_missing(results):
-    expected = f"{describe(RECOMMENDATION)}\n\n{describe(OTHER)}\n\nMultiply-adds are not known.\n"
-    assert run(results).output == expected
-    assert run(results, "--model", "a").output == f"{describe(RECOMMENDATION)}\n"
-    assert run(results, "--dataset", "handwriting").output == f"{describe(RECOMMENDATION)}\n"
+def test_it_prints_every_network_and_what_is_missing_once(results):
+    printed = run(results).output
+    assert printed == f"{describe([*FIRST, *OTHER])}\n"
+    assert printed.endswith("\n\nMultiply-adds are not known.\n")
+    assert run(results, "--model", "a").output == f"{describe(FIRST)}\n"
+    assert run(results, "--dataset", "handwriting").output == f"{describe(FIRST)}\n"
+
+
+def test_one_use_is_that_of_the_option_else_of_the_study(results):
+    alone = f"{describe([FIRST[1], OTHER[1]])}\n"
+    assert run(results, "--use", "retrieval").output == alone
+    write_facts(results, Facts([*FIRST, *OTHER], [], use="retrieval"))
+    assert run(results).output == alone
+    assert run(results, "--use", "discovery", "--model", "a").output == f"{describe([FIRST[2]])}\n"
 
 
 def test_the_records_are_those_of_the_file(results):
-    (found,) = json.loads(run(results, "--dataset", "flowers", "--json").output)
-    assert found == json.loads(recommendations_json([OTHER]))[0]
+    found = json.loads(run(results, "--dataset", "flowers", "--json").output)
+    assert found == json.loads(recommendations_json(OTHER))
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known(results):
@@ -41,3 +50,5 @@ def test_an_unknown_name_is_an_error_that_lists_the_known(results):
         run(results, "--model", "c")
     with pytest.raises(UserError, match="--model must be one of the results, found 'b'"):
         run(results, "--dataset", "handwriting", "--model", "b")
+    with pytest.raises(UserError, match="here classifier, detection, discovery, retrieval, found 'clustering'"):
+        run(results, "--use", "clustering")

@@ -9,15 +9,14 @@ from ruamel.yaml import YAML
 from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import schema
-from stages.aggregate.recommend.regret import RegretSummary, summarize_regrets
-from stages.aggregate.render.summary import regret_section
+from stages.aggregate.render.summary import regrets_table
 from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
+from stages.aggregate.words.recommendation import REGRET_WORDS
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
 from stages.shared.checkpoints import training_table
-from stages.shared.files.csv_table import read_table
 from stages.shared.networks.params import NetworkParams
 from stages.shared.settings.params import RunParams
 from stages.shared.tables import gallery, metric_table
@@ -79,7 +78,7 @@ RECORDS = {
     "layers of recommendation.json": schema.LayerRecord,
     "best of recommendation.json": schema.CandidateRecord,
     "scopes of recommendation.json": schema.ScopeRecord,
-    "uses of recommendation.json": schema.UseRecord,
+    "regret of recommendation.json": schema.RegretRecord,
     "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
@@ -107,19 +106,19 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper.md", "replication", replication_table(DOCS / "study")
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
-    yield "recommend.md", "regret", regret_section(_pilot_regrets())
+    yield "recommend.md", "regret", _pilot_regrets()
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
 
 
-def _pilot_regrets() -> RegretSummary:
-    """What choosing a layer cost in the pilot, over the networks for which one is recommended."""
+def _pilot_regrets() -> str:
+    """What choosing a layer cost in the pilot, use by use."""
+    known = schema.Recommendation.model_fields
     records = json.loads((PILOT / "recommendation.json").read_text())
-    pairs = [(record["dataset"], record["model"]) for record in records if record["recommended"] and record["regret"]]
-    table = read_table(PILOT / "regret.csv", regret.REGRET_COLUMNS, what="a table of regrets", stage="aggregate")
-    summary = summarize_regrets([regret.RegretRow(**row) for row in table.to_dict("records")], pairs)
-    assert summary is not None, "the pilot has regrets"
-    return summary
+    found = [schema.Recommendation(**{name: record[name] for name in known}) for record in records]
+    table = regrets_table(found)
+    assert table is not None, "the pilot has regrets"
+    return f"{REGRET_WORDS}\n\n{table.text('pipe')}"
 
 
 def write_pages(docs: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from stages.aggregate.charts.overview import NetworkLine, overview_figure
 from stages.aggregate.charts.robustness import robustness_figure
 from stages.aggregate.charts.steps import stays, steps_figure
 from stages.aggregate.charts.theme import Spec
-from stages.aggregate.curves import CURVE, MEAN, Scores, baseline_at, best, curves, last_measured
+from stages.aggregate.curves import CURVE, MEAN, Curve, Scores, baseline_at, curves
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
@@ -141,10 +141,10 @@ def _of_networks(drawn: Drawn) -> dict[str, Spec]:
     for (dataset, model, pooling, is_main), points in means.groupby(
         ["dataset", "model", "pooling", "main"], sort=False
     ):
-        figures: dict[str, list[pd.DataFrame]] = {}
+        figures: dict[str, list[Curve]] = {}
         for curve in curves(points):
-            score = drawn.scores.catalogue[curve.iloc[0]["metric"]]
-            first = curve.iloc[0]["metric"] == main_metric or score.in_paper
+            score = drawn.scores.catalogue[curve.name["metric"]]
+            first = curve.name["metric"] == main_metric or score.in_paper
             figures.setdefault("depth" if first else f"depth_{score.use}", []).append(curve)
         for name, chosen in sorted(figures.items(), key=lambda item: item[0] != "depth"):
             suffix = "" if is_main else f"-{pooling}"
@@ -152,10 +152,10 @@ def _of_networks(drawn: Drawn) -> dict[str, Spec]:
     return specs
 
 
-def _depth(drawn: Drawn, chosen: Sequence[pd.DataFrame]) -> Spec:
-    keys = {tuple(curve.iloc[0][CURVE]) for curve in chosen}
+def _depth(drawn: Drawn, chosen: Sequence[Curve]) -> Spec:
+    keys = {curve.key for curve in chosen}
     rows = [row for row in drawn.summary if tuple(getattr(row, key) for key in CURVE) in keys]
-    step, name = max(last_measured(curve) for curve in chosen), chosen[0].iloc[0]
+    step, name = max(curve.last for curve in chosen), chosen[0].name
     panels = [_panel(drawn.scores, curve, step) for curve in chosen]
     if not rows or name["better"] == "neither":
         points = panels[0].points[panels[0].points["split"] == "unseen"].sort_values("depth")["value"]
@@ -164,7 +164,7 @@ def _depth(drawn: Drawn, chosen: Sequence[pd.DataFrame]) -> Spec:
         title = words.scores_title(rows)
     parts = [f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {drawn.averages.words}"]
     unseen = {
-        str(curve.iloc[0]["metric"]): one.points[one.points["split"] == "unseen"]
+        str(curve.name["metric"]): one.points[one.points["split"] == "unseen"]
         for curve, one in zip(chosen, panels, strict=True)
     }
     scopes: dict[str, Scope] = {metric: scope for metric, own in unseen.items() if (scope := interval_scope(own))}
@@ -175,18 +175,18 @@ def _depth(drawn: Drawn, chosen: Sequence[pd.DataFrame]) -> Spec:
     return depth_figure(panels, Words(title, ". ".join(parts) + "."))
 
 
-def _panel(scores: Scores, curve: pd.DataFrame, step: int) -> Panel:
+def _panel(scores: Scores, curve: Curve, step: int) -> Panel:
     """One score at its last step; the figure's step is named in its subtitle if that is another."""
-    last, name = last_measured(curve), curve.iloc[0]
-    points = curve[(curve["step"] == last) & curve["split"].isin(list(SPLITS))]
+    last, name = curve.last, curve.name
+    points = pd.DataFrame([*curve.at(SEEN, last), *curve.at(UNSEEN, last)])
     levels = {
         (classes, kind): float(level)
         for split, classes in SPLITS.items()
         if len(own := points[points["split"] == split])
-        for kind, level in (("raw pixels", baseline_at(scores, curve, split, last)), ("chance", own["chance"].mean()))
+        for kind, level in (("raw pixels", baseline_at(scores, name, split, last)), ("chance", own["chance"].mean()))
         if level is not None and pd.notna(level)
     }
-    point = best(curve, UNSEEN, last)
+    point = curve.best(UNSEEN, last)
     if name["better"] == "neither":
         words_of = "neither high nor low is better"
     elif point is None:

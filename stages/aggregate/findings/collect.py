@@ -31,7 +31,7 @@ from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.other_classes import MIN_FOLDS
 from stages.aggregate.inference.per_image_scores import ByFold
 from stages.aggregate.inference.refits import Refits, infer, over_classes, over_images
-from stages.aggregate.tables.summary import SummaryRow, single_folds
+from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import UNSEEN
 
 Infer = Callable[..., Inference | None]
@@ -90,7 +90,6 @@ def collect_findings(
         findings.append(
             DatasetFindings(
                 rows=rows,
-                fold_rows=[row for row in single_folds(summary) if row.dataset == dataset],
                 accuracy=accuracy,
                 depth=[_depth(network) for network in of_dataset],
                 fine_tuning=[_fine_tuning(network) for network in of_dataset if network.last and network.first],

@@ -123,7 +123,6 @@ class DatasetFindings:
 
     Attributes:
         rows: main rows of summary.csv, in the order of the grid.
-        fold_rows: the same networks fold by fold; none of a single fold.
         accuracy: whether accuracy implies generalization.
         depth: whether an earlier layer beats the last, one for each row.
         fine_tuning: what fine-tuning did, of networks that have a checkpoint of step 0 and a later one.
@@ -132,7 +131,6 @@ class DatasetFindings:
     """
 
     rows: list[SummaryRow]
-    fold_rows: list[SummaryRow]
     accuracy: AccuracyFinding
     depth: list[DepthFinding]
     fine_tuning: list[FineTuningFinding]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import stack
-from stages.aggregate.curves import COLUMNS_OF, MEAN, POINT, UNCERTAINTY, Scores, curves, last_measured
+from stages.aggregate.curves import COLUMNS_OF, MEAN, POINT, UNCERTAINTY, Scores, curves
 from stages.aggregate.inference.accuracy import PLACE, accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.layer_comparison import (
@@ -96,13 +96,13 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
     arranged: dict[tuple[Name, str, int], Refits | None] = {}
     tables = []
     for curve in curves(scores.curves):
-        first, step = curve.iloc[0], last_measured(curve)
+        first, step = curve.name, curve.last
         name, metric, fold = (str(first["dataset"]), str(first["model"])), str(first["metric"]), first["fold"]
         if (name, metric, step) not in arranged:
             arranged[name, metric, step] = networks[name].at(metric, step)
         refits = arranged[name, metric, step]
         if refits is not None:
-            points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)].sort_values("depth")
+            points = pd.DataFrame(curve.at(UNSEEN, step))
             of_fold = refits if fold == MEAN else refits.of_fold(scores.folds.index(fold))
             columns = dict(_columns(of_fold.take(point_keys(points)), first["better"]))
             tables.append(points[list(POINT)].assign(**columns))

@@ -13,18 +13,21 @@ from stages.aggregate.inference.layer_comparison import Direction, sign_of
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.refits import Key, Refits, unseen_rows
 from stages.aggregate.recommend.criteria import KnownScores
+from stages.aggregate.recommend.uses import leading_scores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.tables.scores import Use
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Layers and checkpoints of one network on one dataset; J folds, T steps, L layers, B halves of the images.
+    """Layers and checkpoints of one network for one use; J folds, T steps, L layers, B halves of the images.
 
-    Gains are main scores of unseen classes, means over seeds, turned so that higher is better.
+    Gains are the leading scores of unseen classes, means over seeds, turned so that higher is better.
 
     Attributes:
-        row: the network's main row of summary.csv.
+        use: what features are for.
+        row: the network's row of summary.csv of the use's leading score.
         points: (L) the layers by depth: columns layer, embedding, depth, parameters, operations.
         steps: (T) ascending. Without halves all at which the score was measured.
         gains: (J, T, L).
@@ -36,6 +39,7 @@ class Candidates:
         n_images: their images, of all folds together.
     """
 
+    use: Use
     row: SummaryRow
     points: pd.DataFrame
     steps: tuple[int, ...]
@@ -59,7 +63,7 @@ class Candidates:
 
     @property
     def better(self) -> Direction:
-        """Which values of the main score are better."""
+        """Which values of the leading score are better."""
         return self.row.direction
 
     @property
@@ -76,18 +80,36 @@ class Candidates:
 def collect_candidates(
     summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData]
 ) -> list[Candidates]:
-    """Collect what can be chosen for every network.
+    """Collect what can be chosen for every network and use, in the order of the grid and of `LEADING`.
 
     Args:
         summary: rows of summary.csv.
         scores: means over seeds, fold by fold and over folds.
         networks: the measured data of each.
     """
-    rows = [row for row in summary if row.main]
-    return [_candidates(row, scores, networks[row.dataset, row.model], _relative_depths(row, rows)) for row in rows]
+    main_rows = [row for row in summary if row.main]
+    candidates = []
+    for main in main_rows:
+        of_curve = {row.metric: row for row in summary if _curve(row) == _curve(main)}
+        for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
+            others = [row for row in summary if row.metric == metric and row.fold == MEAN and row.model == main.model]
+            elsewhere = [_relative_depth(row) for row in others if row.dataset != main.dataset and row.last_depth > 0]
+            data = networks[main.dataset, main.model]
+            candidates.append(_candidates(use, of_curve[metric], scores, data, tuple(elsewhere)))
+    return candidates
 
 
-def _candidates(row: SummaryRow, scores: Scores, network: NetworkData, other_datasets: tuple[float, ...]) -> Candidates:
+def _curve(row: SummaryRow) -> tuple[str, str, str, str]:
+    return row.dataset, row.model, row.fold, row.pooling
+
+
+def _relative_depth(row: SummaryRow) -> float:
+    return row.best_depth / row.last_depth
+
+
+def _candidates(
+    use: Use, row: SummaryRow, scores: Scores, network: NetworkData, other_datasets: tuple[float, ...]
+) -> Candidates:
     own = scores.curves
     own = own[own["main"] & (own["dataset"] == row.dataset) & (own["model"] == row.model)]
     main = own[(own["metric"] == row.metric) & (own["split"] == UNSEEN)]
@@ -102,6 +124,7 @@ def _candidates(row: SummaryRow, scores: Scores, network: NetworkData, other_dat
     counts = unseen_rows(network.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     label_free = [name for name, score in scores.catalogue.items() if score.label_free]
     return Candidates(
+        use=use,
         row=row,
         points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
         steps=tuple(steps),
@@ -166,8 +189,3 @@ def _halves(steps: Sequence[Refits | None], keys: Sequence[Key]) -> Float64:
     """Scores on halves, (J, B, T, L), means over seeds."""
     taken = [each.take(keys).halves for each in steps if each is not None]
     return np.stack([part.mean(axis=1) for part in taken if part is not None], axis=2)
-
-
-def _relative_depths(row: SummaryRow, rows: Sequence[SummaryRow]) -> tuple[float, ...]:
-    others = [each for each in rows if each.model == row.model and each.dataset != row.dataset and each.last_depth > 0]
-    return tuple(each.best_depth / each.last_depth for each in others)

@@ -1,4 +1,4 @@
-"""The recommendation for one network: its best candidate, what ties with it, and how sure that is."""
+"""The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,13 @@ from stages.aggregate.recommend.schema import (
     RegretRecord,
     ScopeRecord,
 )
-from stages.aggregate.recommend.uses import layers_by_use
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.regret import RegretRow
 from stages.shared.embeddings.split_names import SEEN
 
 
 def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[RegretRow]) -> Recommendation:
-    """Recommend a layer and a checkpoint of one network.
+    """Recommend a layer and a checkpoint of one network for one use.
 
     Args:
         network: what can be chosen.
@@ -44,13 +43,17 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
     refits = network.refits[step]
     layers = infer_layers(refits.take(network.keys), network.better) if refits else {}
     scope, tied = next(((scope, each.tied) for scope, each in layers.items()), (None, None))
-    shortlist = [] if tied is None else [_layer(network, step, int(index)) for index in np.flatnonzero(tied)]
-    if len(network.keys) == 1 and layers:
+    shortlist = []
+    if tied is not None:
+        losses = _losses_at_most(network, step)
+        shortlist = [_layer(network, step, int(index), losses[int(index)]) for index in np.flatnonzero(tied)]
+    elif len(network.keys) == 1 and layers:
         shortlist = [_layer(network, step, 0)]
     best = _best(network, step, layer, layers, _accuracy(scores, network, network.steps[step]))
     return Recommendation(
         dataset=row.dataset,
         model=row.model,
+        use=network.use,
         metric=row.metric,
         better=network.better,
         n_folds=row.n_folds,
@@ -65,18 +68,30 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
         doubtful=unbeaten is None and _is_doubtful(network, step),
         shortlist=[] if unbeaten else shortlist,
         shortlist_scope=None if unbeaten else scope,
-        uses=layers_by_use(network, best, scores),
         pixels=row.baseline,
         chance=row.chance,
         checkpoints=_compare_checkpoints(network, scores),
         fine_tuning=_fine_tuning(network),
         regret=_regrets(network, regrets),
-        missing=_missing(network),
+        missing=_missing(network, scores),
         unmeasured=_unmeasured(network, scores),
     )
 
 
-def _layer(network: Candidates, step: int, layer: int) -> LayerRecord:
+def _losses_at_most(network: Candidates, step: int) -> list[float | None]:
+    """Bound what each layer may lose to the best of its checkpoint, in the wider scope that is known (Hsu 1981)."""
+    refits = network.refits[step]
+    assert refits is not None
+    inference = next(iter(infer(refits.take(network.keys)).values()))
+    L = len(network.keys)
+    bounds = [
+        best_against(inference, control=layer, candidates=np.arange(L) != layer, better=network.better)
+        for layer in range(L)
+    ]
+    return [None if bound is None else max(0.0, bound.high) for bound in bounds]
+
+
+def _layer(network: Candidates, step: int, layer: int, loss_at_most: float | None = None) -> LayerRecord:
     point = network.points.iloc[layer]
     parameters, parameters_share = _cost(network, "parameters", layer)
     operations, operations_share = _cost(network, "operations", layer)
@@ -86,6 +101,7 @@ def _layer(network: Candidates, step: int, layer: int) -> LayerRecord:
         pooling=str(point["embedding"]),
         step=network.steps[step],
         value=network.sign * float(network.means[step, layer]),
+        loss_at_most=_finite(loss_at_most),
         parameters=parameters,
         parameters_share=parameters_share,
         operations=operations,
@@ -194,33 +210,30 @@ def _of_network(table: pd.DataFrame, network: Candidates) -> pd.DataFrame:
 
 def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecord]:
     """Mean regrets over folds, in the order of the rows."""
-    name = (network.row.dataset, network.row.model)
-    means = {
-        (row.criterion, row.candidates): row.regret
-        for row in rows
-        if row.fold == MEAN and (row.dataset, row.model) == name
-    }
+    row = network.row
+    name = (MEAN, "layers_and_checkpoints", row.dataset, row.model, row.metric)
     return [
         RegretRecord(
-            criterion=criterion,
-            layers=means[criterion, "layers"],
-            layers_and_checkpoints=means[criterion, "layers_and_checkpoints"],
+            criterion=each.criterion,
+            value=each.value,
+            at_most=each.regret_at_most,
+            at_least=_finite(each.regret_at_least),
         )
-        for criterion, among in means
-        if among == "layers"
+        for each in rows
+        if (each.fold, each.candidates, each.dataset, each.model, each.metric) == name and np.isfinite(each.value)
     ]
 
 
 def _unmeasured(network: Candidates, scores: Scores) -> list[str]:
-    """Return the label-free scores by which no criterion could choose, of a network whose regrets are known."""
+    """Return the label-free scores by which no criterion could choose."""
     label_free = [name for name, score in scores.catalogue.items() if score.label_free]
-    return [name for name in label_free if network.halves is not None and name not in network.label_free]
+    return [name for name in label_free if name not in network.label_free]
 
 
-def _missing(network: Candidates) -> list[Missing]:
+def _missing(network: Candidates, scores: Scores) -> list[Missing]:
     missing = {
-        Missing.HALVES: network.halves is None,
-        Missing.OTHER_FOLDS: network.halves is not None and network.row.n_folds == 1,
+        Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
+        Missing.OTHER_FOLDS: network.row.n_folds == 1,
         Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
     }
     return [what for what, is_missing in missing.items() if is_missing]

@@ -1,4 +1,4 @@
-"""Recommend a layer and a checkpoint of every network, for classes that nobody labelled.
+"""Recommend a layer and a checkpoint of every network for every use, for classes that nobody labelled.
 
 Recommended is the best mean over all folds. What that way of choosing costs is measured with one fold less
 (regret.csv), and is therefore slightly pessimistic. How sure it is, is said of other classes where three folds or more
@@ -23,7 +23,7 @@ from stages.aggregate.tables.summary import SummaryRow
 def recommend_all(
     summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData]
 ) -> tuple[list[Recommendation], list[RegretRow]]:
-    """Recommend a layer and a checkpoint of every network, and compute what every way of choosing one cost.
+    """Recommend a layer and a checkpoint for every use, and compute what every way of choosing one cost.
 
     Args:
         summary: rows of summary.csv.
@@ -32,22 +32,12 @@ def recommend_all(
     """
     candidates = collect_candidates(summary, scores, networks)
     regrets = regret_rows(candidates, scores.folds)
-    return recommend(candidates, scores, regrets), regrets
-
-
-def recommend(networks: Sequence[Candidates], scores: Scores, regrets: Sequence[RegretRow]) -> list[Recommendation]:
-    """Recommend a layer and a checkpoint of every network.
-
-    Args:
-        networks: what can be chosen.
-        scores: means over seeds and folds.
-        regrets: the rows of regret.csv.
-    """
-    return compare_networks(networks, [recommend_network(network, scores, regrets) for network in networks])
+    found = [recommend_network(network, scores, regrets) for network in candidates]
+    return compare_networks(candidates, found), regrets
 
 
 def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendation]) -> list[Recommendation]:
-    """Put beside every recommendation how its network compares with the best one of its dataset.
+    """Put beside every recommendation how its network compares with the best one for its use.
 
     A network without a recommendation takes no part. The best one is chosen by the same scores, so that each bound
     holds for all ordered pairs of a dataset's networks at once.
@@ -63,7 +53,8 @@ def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendat
 def _behind(
     network: Candidates, own: Recommendation, pairs: Sequence[tuple[Candidates, Recommendation]]
 ) -> BestNetworkRecord | None:
-    rivals = [each for _, each in pairs if each.dataset == own.dataset and each.recommended is not None]
+    alike = [each for _, each in pairs if (each.dataset, each.use) == (own.dataset, own.use)]
+    rivals = [each for each in alike if each.recommended is not None]
     best = best_network(rivals)
     if best is None or best is own or own.recommended is None:
         return None

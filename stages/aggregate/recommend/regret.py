@@ -1,53 +1,51 @@
 """The regret of a choice: by how much the best candidate is better, on classes that the choice did not know."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
-from scipy.stats import t as student
 
 from stages.aggregate.curves import MEAN, equally_best
-from stages.aggregate.inference.contrasts import LEVEL, Float64
+from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
+from stages.aggregate.recommend.criteria import Choice, all_criteria
+from stages.aggregate.recommend.schema import Recommendation, RegretRecord
 from stages.aggregate.tables.regret import Among, RegretRow
 
-MIN_PAIRS = 3
-"""Pairs of a dataset and a network below which a mean regret has no interval."""
 
-REFERENCE = "two_thirds"
-"""The baseline that a criterion should beat."""
+def regret(scores: Float64, choice: Choice) -> tuple[float, float]:
+    """Score a choice and the best candidate, chosen and scored on the same images: their difference is too large.
 
-Pair = tuple[str, str]
-"""A dataset and a network."""
+    Args:
+        scores: (T, L), higher is better.
+        choice: the candidates, of which one is drawn at random.
+    """
+    steps, layers = zip(*choice, strict=True)
+    return float(scores[steps, layers].mean()), float(np.nanmax(scores))
 
 
-def regret(halves: Float64, choice: Choice) -> tuple[float, float]:
-    """Score a choice and the best candidate on images on which the best one was not chosen.
-
-    The best candidate of each half is scored on the other half of the images, both ways, and so is the choice: the
-    maximum's optimism is not counted as regret. A choice may do better than that best one, a negative regret.
+def regret_on_halves(halves: Float64, choice: Choice) -> float:
+    """Score a choice and the best candidate of each half on the other half of the images: the difference is too small.
 
     Args:
         halves: (B, T, L) scores on halves, higher is better; halves 2 i and 2 i + 1 are a pair.
         choice: the candidates, of which one is drawn at random.
 
     Returns:
-        The choice's score and the best candidate's, means over halves. Their difference is the regret.
+        The regret, mean over halves; below 0 where the choice does better than the layers that were best on halves.
     """
     B = len(halves)
     flat = halves.transpose(0, 2, 1).reshape(B, -1)  # of equally good candidates the shallowest, then the earliest
     best = equally_best(flat, "higher").argmax(axis=1)
     steps, layers = zip(*choice, strict=True)
-    return float(halves[:, steps, layers].mean()), float(flat[np.arange(B) ^ 1, best].mean())
+    return float(flat[np.arange(B) ^ 1, best].mean() - halves[:, steps, layers].mean())
 
 
 def regret_rows(networks: Sequence[Candidates], folds: Sequence[str]) -> list[RegretRow]:
-    """Compute the regret of every criterion, for every network, fold by fold and over folds.
+    """Compute the regret of every criterion, for every network and use, fold by fold and over folds.
 
     Args:
-        networks: what can be chosen; those without scores on halves have no rows.
+        networks: what can be chosen.
         folds: in the order of the networks' arrays.
 
     Returns:
@@ -55,15 +53,13 @@ def regret_rows(networks: Sequence[Candidates], folds: Sequence[str]) -> list[Re
     """
     rows: list[RegretRow] = []
     for network in networks:
-        if network.halves is not None:
-            of_folds = [row for fold, name in enumerate(folds) for row in _of_fold(network, fold, name)]
-            rows += [*of_folds, *_means(of_folds, len(folds))]
+        of_folds = [row for fold, name in enumerate(folds) for row in _of_fold(network, fold, name)]
+        rows += [*of_folds, *_means(of_folds, len(folds))]
     return rows
 
 
 def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[RegretRow]:
-    assert network.halves is not None
-    row, halves, known = network.row, network.halves[fold], network.known[fold]
+    row, known = network.row, network.known[fold]
     criteria = all_criteria(known.label_free)
     among: dict[Among, tuple[slice, list[tuple[str, Choice | None]]]] = {
         "layers_and_checkpoints": (slice(None), [(key, each.choose(known)) for key, each in criteria.items()]),
@@ -73,7 +69,7 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[RegretRow]:
         for criterion, choice in choices:
             if choice is None:
                 continue
-            value, best = regret(halves[:, steps], choice)
+            value, best = regret(network.gains[fold, steps], choice)
             step, layer = choice[0]
             point = network.points.iloc[layer] if len(choice) == 1 else None  # else one is drawn at random
             yield RegretRow(
@@ -89,7 +85,10 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[RegretRow]:
                 step=network.steps[steps][step],
                 value=network.sign * value,
                 best_value=network.sign * best,
-                regret=best - value,
+                regret_at_most=best - value,
+                regret_at_least=None
+                if network.halves is None
+                else regret_on_halves(network.halves[fold][:, steps], choice),
             )
 
 
@@ -109,100 +108,49 @@ def _means(rows: Sequence[RegretRow], n_folds: int) -> Iterator[RegretRow]:
                 step=first.step if len({row.step for row in group}) == 1 else None,
                 value=float(np.mean([row.value for row in group])),
                 best_value=float(np.mean([row.best_value for row in group])),
-                regret=float(np.mean([row.regret for row in group])),
+                regret_at_most=float(np.mean([row.regret_at_most for row in group])),
+                regret_at_least=None
+                if first.regret_at_least is None
+                else float(np.mean([row.regret_at_least for row in group])),
             )
 
 
 @dataclass(frozen=True)
-class MeanRegret:
-    """A criterion's regret over pairs of a dataset and a network.
+class UseRegrets:
+    """What every way of choosing a layer and checkpoint for one use lost to the best, mean over datasets and networks.
 
     Attributes:
-        value: the mean.
-        low, high: its interval by Student's t over pairs; None below `MIN_PAIRS`.
-        pairs: how many.
+        use: the use.
+        n_datasets, n_pairs: how many datasets, and pairs of a dataset and a network, it is a mean over.
+        lost: criterion -> at least and at most; of a criterion that is not known of every pair, nothing.
     """
 
-    value: float
-    low: float | None
-    high: float | None
-    pairs: int
-
-
-def mean_regret(regrets: Sequence[float]) -> MeanRegret:
-    """Average regrets, one of each pair of a dataset and a network."""
-    values = np.asarray(regrets, dtype=np.float64)
-    n, mean = len(values), float(values.mean())
-    if n < MIN_PAIRS:
-        return MeanRegret(mean, None, None, n)
-    error = float(values.std(ddof=1) / np.sqrt(n) * student.ppf((1 + LEVEL) / 2, n - 1))
-    return MeanRegret(mean, mean - error, mean + error, n)
-
-
-@dataclass(frozen=True)
-class CriterionRegret:
-    """What one criterion lost to the best, on average.
-
-    Attributes:
-        criterion: the criterion.
-        by_dataset: mean over a dataset's networks, against the best layer at the last step.
-        overall: over all pairs of a dataset and a network.
-        beyond_reference: how much more than `REFERENCE`; None of that itself.
-        with_checkpoints: against the best layer at any checkpoint.
-    """
-
-    criterion: str
-    by_dataset: dict[str, float]
-    overall: MeanRegret
-    beyond_reference: MeanRegret | None
-    with_checkpoints: MeanRegret
-
-
-@dataclass(frozen=True)
-class RegretSummary:
-    """What choosing a layer cost over pairs of a dataset and a network, by the main score."""
-
-    metric: str
-    datasets: list[str]
+    use: str
+    n_datasets: int
     n_pairs: int
-    criteria: list[CriterionRegret]
+    lost: dict[str, tuple[float | None, float]]
 
 
-def summarize_regrets(rows: Sequence[RegretRow], pairs: Sequence[Pair]) -> RegretSummary | None:
-    """Average every criterion's regret over pairs of a dataset and a network; None where nothing is known.
-
-    Args:
-        rows: of regret.csv.
-        pairs: those that count.
-    """
-    regrets: dict[tuple[str, str], dict[Pair, float]] = {}
-    for row in rows:
-        if row.fold == MEAN and (row.dataset, row.model) in pairs:
-            regrets.setdefault((row.criterion, row.candidates), {})[row.dataset, row.model] = row.regret
-    if not regrets:
-        return None
-    reference, criteria = regrets.get((REFERENCE, "layers"), {}), []
-    for criterion in _in_order(name for name, _ in regrets):
-        layers = regrets.get((criterion, "layers"))
-        if layers:
-            beyond = [value - reference.get(pair, np.nan) for pair, value in layers.items()]
-            criteria.append(
-                CriterionRegret(
-                    criterion,
-                    {
-                        dataset: float(np.mean([value for _, value in group]))
-                        for dataset, group in groupby(layers.items(), lambda item: item[0][0])
-                    },
-                    mean_regret(list(layers.values())),
-                    None if criterion == REFERENCE else mean_regret(beyond),
-                    mean_regret(list(regrets[criterion, "layers_and_checkpoints"].values())),
-                )
-            )
-    return RegretSummary(rows[0].metric, list(dict.fromkeys(dataset for dataset, _ in pairs)), len(pairs), criteria)
+def summarize_regrets(recommendations: Sequence[Recommendation]) -> list[UseRegrets]:
+    """Average every criterion's regret over pairs of a dataset and a network, use by use."""
+    by_use: dict[str, list[Recommendation]] = {}
+    for each in recommendations:
+        if each.recommended is not None and each.last_depth > 0:
+            by_use.setdefault(each.use, []).append(each)
+    summaries = []
+    for use, networks in by_use.items():
+        regrets: dict[str, list[RegretRecord]] = {}
+        for record in (record for network in networks for record in network.regret):
+            regrets.setdefault(record.criterion, []).append(record)
+        lost = {
+            criterion: (_mean([each.at_least for each in group]), float(np.mean([each.at_most for each in group])))
+            for criterion, group in regrets.items()
+            if len(group) == len(networks)
+        }
+        summaries.append(UseRegrets(use, len({each.dataset for each in networks}), len(networks), lost))
+    return summaries
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
-    """Sort names of criteria as tables have them."""
-    known = dict.fromkeys(names)
-    label_free = dict.fromkeys(score for name in known if (score := criterion_of(name).score))
-    return [name for name in all_criteria(label_free) if name in known]
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from stages.aggregate.findings.status import Status
 from stages.aggregate.scope import Scope
+from stages.shared.tables.scores import Use
+
+OWN = "other_folds"
+"""The criterion by which layers and checkpoints are recommended."""
 
 
 class Record(BaseModel):
@@ -27,7 +31,9 @@ class LayerRecord(Record):
         depth: counts from 0 at the input side.
         pooling: of its embedding.
         step: the checkpoint.
-        value: main score of unseen classes, mean over seeds and folds.
+        value: leading score of unseen classes, mean over seeds and folds.
+        loss_at_most: upper bound of what it may lose to the best layer of its checkpoint, one-sided; its level of 95 %
+            is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null` where not known.
         parameters, operations: up to the layer; operations are multiply-adds for one image. `null` where not known,
             as of embeddings from files.
         parameters_share, operations_share: of those up to the last layer.
@@ -38,6 +44,7 @@ class LayerRecord(Record):
     pooling: str
     step: int
     value: float
+    loss_at_most: float | None = None
     parameters: int | None
     parameters_share: float | None
     operations: int | None
@@ -107,11 +114,21 @@ class BestNetworkRecord(Record):
 
 
 class RegretRecord(Record):
-    """Mean regret of one criterion over folds, as in regret.csv: against the best layer, and layer and checkpoint."""
+    """What one way of choosing gives on classes that it did not know, mean over folds, as in regret.csv.
+
+    Attributes:
+        criterion: how the layer, and by `other_folds` the checkpoint, is chosen.
+        value: score of the choice.
+        at_most: by how much the best layer and checkpoint are better, chosen on the images on which they are scored,
+            so that it is too large on average.
+        at_least: the same, the best chosen on one half of the images and scored on the other, so that it is too small;
+            `null` where nothing was fitted again on halves.
+    """
 
     criterion: str
-    layers: float
-    layers_and_checkpoints: float
+    value: float
+    at_most: float
+    at_least: float | None
 
 
 class ScopeRecord(Record):
@@ -152,23 +169,6 @@ class CandidateRecord(LayerRecord):
         return {scope: record for scope, record in known.items() if record is not None}
 
 
-class UseRecord(Record):
-    """The best layer of a score that suits a use.
-
-    Attributes:
-        use: `classifier`, `retrieval` or `discovery`.
-        metric: the score.
-        layer, depth: its best layer for unseen classes.
-        step: the recommended checkpoint, or the last at which the score was measured, if it was not measured there.
-    """
-
-    use: str
-    metric: str
-    layer: str
-    depth: int
-    step: int
-
-
 class Baseline(Record):
     """What a layer must beat to be of use: `raw pixels` or `chance`, and its score."""
 
@@ -185,11 +185,12 @@ class Missing(StrEnum):
 
 
 class Recommendation(Record):
-    """What is recommended for one network on one dataset.
+    """What is recommended for one use of one network on one dataset.
 
     Attributes:
         dataset, model: the network.
-        metric, better: the main score, and whether `higher` or `lower` is better.
+        use: what features are for: `classifier`, `retrieval`, `discovery` or `detection`.
+        metric, better: the score that leads this use, and whether `higher` or `lower` is better.
         n_folds, n_seeds: how many folds of unseen classes, and seeds, it rests on.
         n_classes, n_images: unseen classes of one fold, and their images in all folds.
         candidate_steps: the checkpoints from which one was chosen: those at which the score was fitted again on halves
@@ -202,18 +203,17 @@ class Recommendation(Record):
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.
-        uses: the best layers of other scores at that checkpoint, by what they are for.
         pixels, chance: scores of raw pixels and of chance; `null` where not measured.
         checkpoints: each of the candidate steps.
         fine_tuning: `null` of a network without step 0 or a later one, or where no interval is known.
-        regret: mean regret of every `criterion` over folds, as in regret.csv: against the best layer at the last step
-            (`layers`), and against the best layer and checkpoint (`layers_and_checkpoints`).
+        regret: what every way of choosing gives on classes that it did not know.
         behind: comparison with the dataset's best network; `null` of that one itself, and where not known.
         missing, unmeasured: what is missing, and the label-free scores that were not measured.
     """
 
     dataset: str
     model: str
+    use: Use
     metric: str
     better: Literal["higher", "lower"]
     n_folds: int
@@ -228,7 +228,6 @@ class Recommendation(Record):
     doubtful: bool
     shortlist: list[LayerRecord]
     shortlist_scope: Scope | None
-    uses: list[UseRecord]
     pixels: float | None
     chance: float | None
     checkpoints: list[CheckpointRecord]
@@ -243,6 +242,20 @@ class Recommendation(Record):
         """The layer and checkpoint to take; None where no layer is of use."""
         return self.best if self.unbeaten is None else None
 
+    def loss(self, criterion: str) -> float | None:
+        """What another way of choosing loses to the recommended one, on classes that neither knew; None where unknown.
+
+        Of several folds, both are scored on the fold that the recommended one did not know; of a single fold, on the
+        half of the images on which it was not chosen.
+        """
+        regrets = {each.criterion: each for each in self.regret}
+        if criterion not in regrets:
+            return None
+        own = regrets.get(OWN)
+        if own is None:
+            return regrets[criterion].at_least
+        return (own.value - regrets[criterion].value) * (-1 if self.better == "lower" else 1)
+
     @property
     def gain(self) -> float:
         """The best candidate's score, turned so that higher is better."""
@@ -253,25 +266,7 @@ class Recommendation(Record):
         """The other layers that tie with the recommended one, the shallowest first."""
         return [layer for layer in self.shortlist if layer.depth != self.best.depth]
 
-    @property
-    def shallower_tie(self) -> LayerRecord | None:
-        """The shallowest layer that ties with the recommended one, where it is shallower."""
-        return next((layer for layer in self.ties if layer.depth < self.best.depth), None)
-
 
 def best_network(networks: Sequence[Recommendation]) -> Recommendation | None:
-    """The network of the best recommended layer of one dataset, the first of equal ones; None where none is of use."""
+    """The network of the best recommended layer for one use, the first of equal ones; None where none is of use."""
     return max((each for each in networks if each.recommended is not None), key=lambda each: each.gain, default=None)
-
-
-def useful_networks(networks: Sequence[Recommendation]) -> list[Recommendation]:
-    """The best network of a dataset, and those that are not shown to be worse; none where none is of use."""
-    best = best_network(networks)
-    others = [each for each in networks if each.recommended is not None and each is not best]
-    unclear = [each for each in others if each.behind is None or not each.behind.distinguishable]
-    return [] if best is None else [best, *unclear]
-
-
-def ranked(networks: Sequence[Recommendation]) -> list[Recommendation]:
-    """Networks from the best to the worst, those without a recommendation last."""
-    return sorted(networks, key=lambda each: (each.recommended is None, -each.gain))

@@ -1,37 +1,26 @@
-"""Layer by use: the best layer of the scores that suit a classifier, retrieval, or the discovery of classes."""
+"""The uses of features, and the score that chooses the layer for each."""
 
-from stages.aggregate.curves import MEAN, Scores, best, last_measured
-from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.schema import CandidateRecord, UseRecord
-from stages.shared.embeddings.split_names import UNSEEN
+from collections.abc import Collection, Mapping
 
-USES = {"classifier": ["probe_accuracy"], "retrieval": ["knn_purity", "map_at_r"], "discovery": ["nmi"]}
-"""A use, and the scores that suit it."""
+from stages.shared.tables.scores import Score, Use
+
+LEADING: dict[Use, tuple[str, ...]] = {
+    "classifier": ("probe_accuracy", "few_shot_accuracy_5", "few_shot_accuracy_1"),
+    "retrieval": ("map_at_r", "r_precision", "nn1_accuracy", "knn_purity"),
+    "discovery": ("nmi", "ami", "ari", "cluster_accuracy", "silhouette"),
+    "detection": ("ood_auroc_knn", "ood_auroc_mahalanobis"),
+}
+"""A use and its scores, of which the first that was measured leads (docs/scores.md#uses)."""
 
 
-def layers_by_use(network: Candidates, chosen: CandidateRecord, scores: Scores) -> list[UseRecord]:
-    """Choose a layer for each use, at the best candidate's checkpoint where the score was measured there.
+def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mapping[str, Score]) -> dict[Use, str]:
+    """Return the leading score of every use that some score was measured for; the main score leads its own use.
 
     Args:
-        network: what can be chosen; its main curve.
-        chosen: its best candidate, which is that of the main score.
-        scores: means over seeds and folds.
+        measured: the scores that have a best layer.
+        main_metric: the score of the findings.
+        catalogue: the facts of every score.
     """
-    row, curves, records = network.row, scores.curves, []
-    main = (curves["dataset"] == row.dataset) & (curves["model"] == row.model) & curves["main"]
-    curves = curves[main & (curves["fold"] == MEAN) & (curves["split"] == UNSEEN)]
-    for use, metrics in USES.items():
-        for metric in metrics:
-            if metric == row.metric:
-                layer, depth, step = chosen.layer, chosen.depth, chosen.step
-            else:
-                curve = curves[curves["metric"] == metric]
-                if curve.empty:
-                    continue
-                step = chosen.step if (curve["step"] == chosen.step).any() else last_measured(curve)
-                point = best(curve, UNSEEN, step)
-                if point is None:
-                    continue
-                layer, depth = str(point["layer"]), int(point["depth"])
-            records.append(UseRecord(use=use, metric=metric, layer=layer, depth=depth, step=step))
-    return records
+    leading = {use: next((name for name in names if name in measured), None) for use, names in LEADING.items()}
+    chosen = {use: name for use, name in leading.items() if name is not None}
+    return chosen | ({catalogue[main_metric].use: main_metric} if main_metric in measured else {})

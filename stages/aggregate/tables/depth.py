@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from stages.aggregate.columns import BOOLEAN, stack
-from stages.aggregate.curves import CURVE, INTERVALS, Scores, curves, last_measured
+from stages.aggregate.columns import BOOLEAN, frame
+from stages.aggregate.curves import CURVE, INTERVALS, Scores, curves
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
@@ -39,10 +39,11 @@ def depth_table(scores: Scores) -> pd.DataFrame:
     Returns:
         `DEPTH_COLUMNS`. relative_depth is 0 at the first layer and 1 at the last.
     """
-    tables = []
+    rows = []
     for curve in curves(scores.curves):
-        points = curve[(curve["step"] == last_measured(curve)) & curve["split"].isin([SEEN, UNSEEN])]
-        deepest = max(int(points["depth"].max()), 1)
-        points = points.assign(relative_depth=(points["depth"] / deepest).astype(float).round(6))
-        tables.append(points[list(DEPTH_COLUMNS)])
-    return stack(tables, DEPTH_COLUMNS)
+        points = [*curve.at(SEEN, curve.last), *curve.at(UNSEEN, curve.last)]
+        deepest = max(*(int(point["depth"]) for point in points), 1)
+        for point in points:
+            own = {name: point[name] for name in DEPTH_COLUMNS if name != "relative_depth"}
+            rows.append(own | {"relative_depth": round(point["depth"] / deepest, 6)})
+    return frame(rows, DEPTH_COLUMNS)

@@ -18,22 +18,26 @@ Kind = Literal["criterion", "baseline", "label_free", "control"]
 REGRET_COLUMNS = {
     **dict.fromkeys(("dataset", "model", "fold", "metric", "candidates", "criterion", "kind", "layer"), TEXT),
     **dict.fromkeys(("depth", "step"), INTEGER),
-    **dict.fromkeys(("value", "best_value", "regret"), FLOAT),
+    **dict.fromkeys(("value", "best_value", "regret_at_most", "regret_at_least"), FLOAT),
 }
 """Columns of regret.csv.
 
 Attributes:
-    dataset, model, metric: the network and the main score.
+    dataset, model, metric: the network, and a score that leads a use.
     fold: the fold whose classes the criterion did not know; `mean`: over all folds.
     candidates: among what the best is: `layers` (at the last step), or `layers_and_checkpoints` (every step at which
-        the score was fitted again on halves).
+        the score was fitted again on halves, else at which it was measured).
     criterion, kind: how the layer was chosen: `criterion`, `baseline`, `label_free` (from the fold's unseen images
         without labels), or `control`, which is not expected to help.
     layer, depth, step: the choice; of `mean` empty where folds differ. `random_layer` has no layer: its value is the
         mean over all. Only `other_folds` chooses among checkpoints.
-    value, best_value: of the choice and of the best candidate on the fold's unseen classes. The best of each half of
-        the images is scored on the other half, so that a maximum's luck does not count.
-    regret: by how much the best is better, positive also where lower scores are better; may be slightly negative.
+    value, best_value: of the choice and of the best candidate on the fold's unseen classes, the best chosen and scored
+        on the same images.
+    regret_at_most: by how much the best is better, positive also where lower scores are better; too large on average,
+        since the best is lucky.
+    regret_at_least: the same, the best chosen on one half of the images and scored on the other half, as is the choice;
+        too small on average, since that best is not always the best, and below 0 where the choice is better. Empty
+        where nothing was fitted again on halves.
 """
 
 
@@ -53,7 +57,8 @@ class RegretRow:
     step: int | None
     value: float
     best_value: float
-    regret: float
+    regret_at_most: float
+    regret_at_least: float | None
 
 
 def regret_table(rows: Iterable[RegretRow]) -> pd.DataFrame:

@@ -1,12 +1,12 @@
 """steps.csv: every curve's best score at every step, the layer chosen in both published ways."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
 from stages.aggregate.columns import frame, point_columns
-from stages.aggregate.curves import CURVE, Scores, accuracy_at, at_layer, best_of, curves
+from stages.aggregate.curves import CURVE, Curve, Scores, accuracy_at, at_layer, curves
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
@@ -58,15 +58,12 @@ def steps_table(scores: Scores) -> pd.DataFrame:
     return frame((row for curve in curves(chosen_from) for row in _rows(curve, scores)), STEPS_COLUMNS)
 
 
-def _rows(curve: pd.DataFrame, scores: Scores) -> Iterator[dict[str, Any]]:
-    groups = curve[curve["split"].isin([SEEN, UNSEEN])].groupby(["split", "step"])
-    points = {cast(tuple[str, int], where): rows for where, rows in groups}
-    steps, nothing, name = sorted({step for _, step in points}), curve.head(0), curve.iloc[0]
-    first = {split: best_of(points.get((split, steps[0]), nothing)) for split in (SEEN, UNSEEN)}
+def _rows(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
+    name, steps = curve.name, sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
+    first = {split: curve.best(split, steps[0]) for split in (SEEN, UNSEEN)}
     for step in steps:
-        now = {split: points.get((split, step), nothing) for split in first}
-        chosen = {split: best_of(rows) for split, rows in now.items()}
-        fixed = {split: None if row is None else at_layer(now[split], row["layer"]) for split, row in first.items()}
+        chosen = {split: curve.best(split, step) for split in first}
+        fixed = {split: row and at_layer(curve.at(split, step), row["layer"]) for split, row in first.items()}
         yield {
             **{key: name[key] for key in CURVE},
             "step": step,

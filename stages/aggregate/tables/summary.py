@@ -14,14 +14,12 @@ from stages.aggregate.curves import (
     CURVE,
     MEAN,
     UNCERTAINTY,
+    Curve,
     Row,
     Scores,
     accuracy_at,
     baseline_at,
-    best,
     curves,
-    last_measured,
-    ranks,
     spearman,
 )
 from stages.aggregate.inference.layer_comparison import Direction, Lead, sign_of
@@ -195,13 +193,12 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
         One row per dataset, model, fold, pooling and metric. A score of which neither higher nor lower is better has
         none, nor has one without any finite value on unseen classes.
     """
-    ranked = {tuple(curve.iloc[0][CURVE]): ranks(curve) for curve in curves(scores.curves)}
+    by_key = {curve.key: curve for curve in curves(scores.curves)}
     rows = []
-    for curve in curves(scores.curves):
-        chosen = best(curve, UNSEEN, last_measured(curve))
+    for key, curve in by_key.items():
+        chosen, main = curve.best(UNSEEN, curve.last), by_key.get((*key[:-1], main_metric))
         if chosen is not None:
-            main = ranked.get((*chosen[CURVE[:-1]], main_metric))
-            correlation = np.nan if main is None else spearman(ranked[tuple(chosen[CURVE])], main)
+            correlation = np.nan if main is None else spearman(curve.ranks(), main.ranks())
             is_main = bool(chosen["main"]) and chosen["metric"] == main_metric and chosen["fold"] == MEAN
             rows.append(_columns(curve, chosen, scores) | {"main": is_main, "rank_correlation": correlation})
     return list(_rows(frame(rows, SUMMARY_COLUMNS, optional=OPTIONAL)))
@@ -232,13 +229,13 @@ def _rows(table: pd.DataFrame) -> Iterator[SummaryRow]:
         yield SummaryRow(**{str(name): value for name, value in record.items() if pd.notna(value) and value != ""})
 
 
-def _columns(curve: pd.DataFrame, chosen: Row, scores: Scores) -> dict[str, Any]:
+def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
     """What one row says of a curve and of the best of its unseen points at its last step."""
     step = int(chosen["step"])
-    points = curve[(curve["split"] == UNSEEN) & (curve["step"] == step)].sort_values("depth")
-    seen, last = best(curve, SEEN, step), points.iloc[-1]
-    tied = {scope: points[points[columns.tied].fillna(value=False)] for scope, columns in COLUMNS_OF.items()}
-    first = next((rows.iloc[0] for rows in tied.values() if len(rows)), None)
+    points = curve.at(UNSEEN, step)
+    seen, last = curve.best(SEEN, step), points[-1]
+    tied = {scope: [each for each in points if each[names.tied] is True] for scope, names in COLUMNS_OF.items()}
+    first = next((rows[0] for rows in tied.values() if rows), None)
     return {
         **{name: chosen[name] for name in (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)},
         **point_columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
@@ -247,13 +244,13 @@ def _columns(curve: pd.DataFrame, chosen: Row, scores: Scores) -> dict[str, Any]
         **point_columns(last, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
         **point_columns(last, total_parameters="parameters", total_operations="operations"),
         **point_columns(accuracy_at(scores, chosen, step), **ACCURACY_SOURCES),
-        **point_columns(best(curve, SEEN_MATCHED, step), seen_matched="value"),
-        **point_columns(best(curve, UNSEEN_MATCHED, step), unseen_matched="value"),
+        **point_columns(curve.best(SEEN_MATCHED, step), seen_matched="value"),
+        **point_columns(curve.best(UNSEEN_MATCHED, step), unseen_matched="value"),
         **point_columns(first, shallowest_layer="layer", shallowest_depth="depth"),
         **point_columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
-        "tied_classes": ";".join(map(str, tied["classes"]["depth"])),
-        "tied_images": ";".join(map(str, tied["images"]["depth"])),
-        "baseline": baseline_at(scores, curve, UNSEEN, step),
+        "tied_classes": ";".join(str(each["depth"]) for each in tied["classes"]),
+        "tied_images": ";".join(str(each["depth"]) for each in tied["images"]),
+        "baseline": baseline_at(scores, chosen, UNSEEN, step),
         "n_folds": scores.n_folds(chosen["fold"]),
         "n_seeds": scores.n_seeds,
     }

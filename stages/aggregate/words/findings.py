@@ -17,10 +17,8 @@ from stages.aggregate.findings.status import Claim, Reason, Status, change_statu
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.scope import Scope
-from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, layers, number, place
-from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, level, score
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, number
+from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, level
 
 STATUSES = {
     Status.SHOWN: "shown",
@@ -55,11 +53,10 @@ TITLES = {
 }
 
 BRIEF_TITLES = {
-    Claim.ACCURACY: ["(i) Accuracy does not imply generalization", "(i) Accuracy need not generalize", "(i) Accuracy"],
-    Claim.DEPTH: ["(ii) Deeper is not always better"],
-    Claim.FINE_TUNING: ["(iii) What fine-tuning did to g", "(iii) g after fine-tuning"],
+    Claim.ACCURACY: "(i) Accuracy does not imply generalization",
+    Claim.DEPTH: "(ii) Deeper is not always better",
+    Claim.FINE_TUNING: "(iii) What fine-tuning did to g",
 }
-"""From long to short."""
 
 ABOUT = {
     Claim.ACCURACY: (
@@ -113,19 +110,18 @@ def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
     }
 
 
-def status_words(datasets: Sequence[DatasetFindings], claim: Claim) -> list[str]:
-    """Write what holds of a claim, in wordings from long to short; of several networks or datasets, how often."""
+def status_words(datasets: Sequence[DatasetFindings], claim: Claim) -> str:
+    """Write what holds of a claim; of several networks or datasets, how often."""
     outcomes = [(each.dataset, outcome) for each in datasets for outcome in each.outcomes(claim)]
     if len({(dataset, outcome.network) for dataset, outcome in outcomes}) > 1:
         return _counted(outcomes)
     first = outcomes[0][1]
     if first.network is None or first.scope is None:
-        return [_with_note(first)]
+        return _with_note(first)
     by_status: dict[Status, list[str]] = {}
     for _, outcome in outcomes:
         by_status.setdefault(outcome.status, []).append(SHORT[outcome.scope or "images"])
-    both = ", ".join(f"{STATUSES[status]} ({' and '.join(scopes)})" for status, scopes in by_status.items())
-    return [both, f"{STATUSES[first.status]} ({SHORT[first.scope]})"]
+    return ", ".join(f"{STATUSES[status]} ({' and '.join(scopes)})" for status, scopes in by_status.items())
 
 
 def outcome_note(outcome: Outcome) -> str:
@@ -148,8 +144,8 @@ def _with_note(outcome: Outcome) -> str:
     return f"{status}{scope}: {note}" if outcome.counter_example else f"{status}, {note}{scope}"
 
 
-def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> list[str]:
-    """Count the statuses, each network or dataset once, by the wider scope that is known of any; fully, and briefly."""
+def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
+    """Count the statuses, each network or dataset once, by the wider scope that is known of any."""
     scope = next((scope for scope in SCOPES if any(outcome.scope == scope for _, outcome in outcomes)), None)
     known = {(dataset, outcome.network): outcome.status for dataset, outcome in outcomes if outcome.scope == scope}
     names = {(dataset, outcome.network) for dataset, outcome in outcomes}
@@ -157,9 +153,7 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> list[str]:
     of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
     what = "datasets" if of_datasets else "cases" if several else "networks"
     by_status = ", ".join(f"{STATUSES[status]} in {counts[status]}" for status in Status if counts[status])
-    briefly = ", ".join(f"{counts[status]} {STATUSES[status]}" for status in Status if counts[status])
-    wordings = [f"{by_status} of {len(names)} {what}", *([] if of_datasets else [briefly])]
-    return [f"{text}{f' ({SHORT[scope]})' if scope else ''}" for text in wordings]
+    return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]})' if scope else ''}"
 
 
 def _accuracy_summary(findings: DatasetFindings) -> str:
@@ -234,42 +228,27 @@ def _power(result: AccuracyResult) -> str:
 
 
 def _accuracy_details(findings: DatasetFindings) -> list[str]:
-    """Accuracy and g of every network, how they are correlated, and which networks beat nothing."""
-    judged = sorted((row for row in findings.rows if row.accuracy is not None), key=lambda row: -(row.accuracy or 0))
-    if len(judged) < 2:
-        return []
-    networks = "; ".join(f"{row.model} {number(row.accuracy, row.accuracy_sd)}, {score(row)}" for row in judged)
+    """How accuracy and g are correlated, and which networks beat nothing."""
+    n_judged = sum(row.accuracy is not None for row in findings.rows)
     correlations = [
         f"{each.value:+.2f} over "
-        + (
-            f"all {each.n_networks} networks"
-            if each.n_networks == len(judged)
-            else f"the {each.n_networks} accurate ones"
-        )
+        + (f"all {each.n_networks} networks" if each.n_networks == n_judged else f"the {each.n_networks} accurate ones")
         for each in findings.correlations
     ]
-    weak = [row.model for row in judged if row.unbeaten_by(row.unseen)]
-    return [
-        f"Accuracy and g ({metric_name(judged[0].metric)}): {networks}.",
-        *(
-            [f"Rank correlation of accuracy and g, described and no evidence: {', '.join(correlations)}."]
-            * bool(correlations)
-        ),
-        *([f"No layer beats raw pixels or chance: {joined(weak)}."] if weak else []),
-    ]
+    described = f"Rank correlation of accuracy and g, described and no evidence: {', '.join(correlations)}."
+    weak = [row.model for row in findings.rows if row.accuracy is not None and row.unbeaten_by(row.unseen)]
+    beaten = f"No layer beats raw pixels or chance: {joined(weak)}." if weak and n_judged > 1 else ""
+    return [text for text in (described if correlations else "", beaten) if text]
 
 
 def _depth_details(findings: DatasetFindings) -> list[str]:
-    """Each network's best layer, its lead in both scopes, the layers that tie with it, and single folds."""
+    """Each network's lead in both scopes."""
     details = []
     for row, finding in zip(findings.rows, findings.depth, strict=True):
-        name = f"`{row.best_layer}`, the last" if row.best_is_last else f"`{row.best_layer}`"
-        lead = "" if row.lead is None else f"; lead over the last {decimals(row.lead, sign=True)}"
-        where = f"layer {place(row.best_depth, row.last_depth)} ({name})"
-        best = f"{row.model}: best at {where}, {metric_name(row.metric)} {score(row)}{lead}."
-        judged = "" if row.last_depth == 0 else depth_sentences(finding, row.metric) or capitalized(f"{NO_INTERVAL}.")
-        folds = [each for each in findings.fold_rows if each.model == row.model]
-        details.append(" ".join(filter(None, (best, judged, _ties(row), _by_fold(folds)))))
+        if row.last_depth > 0:
+            lead = "" if row.lead is None else f"lead over the last layer {decimals(row.lead, sign=True)}. "
+            judged = depth_sentences(finding, row.metric) or capitalized(f"{NO_INTERVAL}.")
+            details.append(f"{row.model}: {lead}{judged}")
     return details
 
 
@@ -290,28 +269,6 @@ def _lead(lead: Lead) -> str:
     if status is Status.CONTRADICTED:
         return "contradicted, the last layer is the best"
     return f"inconclusive, compatible with a lead of up to {lead.high:.3f}"
-
-
-def _ties(row: SummaryRow) -> str:
-    """Name the layers that tie with the best of a row, and the shallowest; nothing where that is not known."""
-    others = [depth for depth in row.tied_depths if depth != row.best_depth]
-    scope: Scope = "classes" if row.tied_classes else "images"
-    if not row.tied_depths or row.last_depth == 0:
-        return ""
-    if not others:
-        return f"{capitalized(SCOPES[scope])}: every other layer is worse{level(row.metric, scope)}."
-    first = ""
-    if row.shallowest_depth is not None and row.shallowest_depth < row.best_depth:
-        first = f", the shallowest is layer {row.shallowest_depth + 1} (`{row.shallowest_layer}`)"
-    return f"Not distinguishable from the best ({SHORT[scope]}): {layers(others)}{first}."
-
-
-def _by_fold(rows: Sequence[SummaryRow]) -> str:
-    if len(rows) < 2:
-        return ""
-    best = joined([str(row.best_depth + 1) for row in rows])
-    g = [row.unseen for row in rows]
-    return f"Fold by fold the best layer is {best}, with {number(min(g))} to {number(max(g))}."
 
 
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:

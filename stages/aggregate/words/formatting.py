@@ -27,11 +27,6 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
 
 
-def estimate(value: float, low: float | None, high: float | None, *, sign: bool = False) -> str:
-    """Write a value and its interval, where that is known."""
-    return f"{decimals(value, sign=sign)} {interval(low, high)}".rstrip()
-
-
 def percent(share: float) -> str:
     """Write a share as whole percents, a small one as `under 1 %`."""
     return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
@@ -45,7 +40,12 @@ def place(depth: int, last_depth: int) -> str:
 def layers(depths: Iterable[int]) -> str:
     """Name layers of ascending depths by number, from 1: `layer 3`, `layers 1, 3-5 and 8`."""
     numbers = [depth + 1 for depth in depths]
-    return f"layer{'s' if len(numbers) > 1 else ''} {_runs(numbers)}"
+    return f"layer{'s' if len(numbers) > 1 else ''} {joined(_runs(numbers))}"
+
+
+def runs(depths: Iterable[int]) -> str:
+    """Number layers of ascending depths from 1, briefly: `1, 3-5, 8`."""
+    return ", ".join(_runs([depth + 1 for depth in depths]))
 
 
 def capitalized(text: str) -> str:
@@ -56,12 +56,6 @@ def capitalized(text: str) -> str:
 def plural(count: int, what: str) -> str:
     """Count things: `1 network`, `2 networks`."""
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def span(values: Iterable[float | None]) -> str:
-    """Write the smallest and the largest known value, once where they look alike."""
-    known = [value for value in values if value is not None]
-    return " to ".join(dict.fromkeys([decimals(min(known)), decimals(max(known))]))
 
 
 def at_last_step(steps: Iterable[int]) -> str:
@@ -106,8 +100,8 @@ def shorten(text: str, limit: int) -> str:
     return f"{clip(text, 0, limit - 1 - tail).rstrip()}…{clip(text, columns - tail, columns).lstrip()}"
 
 
-def _runs(numbers: Sequence[int]) -> str:
-    """Name ascending whole numbers by their runs without a gap: `3`, `3 and 5`, `1, 3-5 and 8`."""
+def _runs(numbers: Sequence[int]) -> list[str]:
+    """Name ascending whole numbers by their runs without a gap: `3`, `3`, `5`, or `1`, `3-5`, `8`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -115,4 +109,4 @@ def _runs(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     spelled = [[f"{run[0]}-{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in runs]
-    return joined([text for run in spelled for text in run])
+    return [text for run in spelled for text in run]

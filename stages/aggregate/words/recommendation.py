@@ -1,63 +1,120 @@
-"""Recommendations in words: sentences of the documents, `whichlayer recommend`, and lines of the verdict."""
+"""Recommendations in words: the cells of every table of uses, and sentences."""
 
-from collections.abc import Iterable, Sequence
-
-from tabulate import tabulate
+from collections.abc import Sequence
 
 from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
-from stages.aggregate.recommend.regret import REFERENCE
-from stages.aggregate.recommend.schema import (
-    CheckpointRecord,
-    LayerRecord,
-    Missing,
-    Recommendation,
-    UseRecord,
-    useful_networks,
-)
-from stages.aggregate.words.formatting import (
-    capitalized,
-    decimals,
-    harmless,
-    joined,
-    layers,
-    number,
-    percent,
-    place,
-    wrapped,
-)
-from stages.aggregate.words.regret import criterion_words
-from stages.aggregate.words.scopes import NO_INTERVAL, SHORT
+from stages.aggregate.recommend.schema import LayerRecord, Missing, Recommendation, best_network
+from stages.aggregate.scope import Scope
+from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
+from stages.aggregate.words.formatting import decimals, interval, joined, number, percent, place, runs
+from stages.aggregate.words.scopes import SHORT, is_proven
 from stages.aggregate.words.scores import metric_name
 
-WIDTH = 80
+PENULTIMATE, LAST = "penultimate", "last_layer"
+"""The criteria that users follow without a study."""
 
-OWN = "other_folds"
-"""The criterion by which layers are recommended."""
-
-NAMED = 3
-"""How many networks that are not distinguishable are named."""
+SHORT_NAMES = {
+    "probe_accuracy": "probe",
+    "knn_purity": "k-NN",
+    "nn1_accuracy": "1-NN",
+    "few_shot_accuracy_5": "5-shot",
+    "few_shot_accuracy_1": "1-shot",
+    "ood_auroc_knn": "AUROC",
+    "ood_auroc_mahalanobis": "AUROC",
+}
+"""Names of scores where there is little room."""
 
 MISSING = {
-    Missing.HALVES: "No regret is known: the score was not fitted again on halves of the images (measure.refits).",
-    Missing.OTHER_FOLDS: "What choosing by other folds costs is not known: it takes two folds.",
+    Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
+    "how sure a choice is.",
+    Missing.OTHER_FOLDS: "What choosing by other folds gives on unseen classes is not known: it takes two folds.",
     Missing.OPERATIONS: "Multiply-adds are not known.",
 }
 
-SHORT_NAMES = (
-    {"probe_accuracy": "linear probe"},
-    {"probe_accuracy": "probe"},
-    {"probe_accuracy": "probe", "knn_purity": "k-NN"},
-)
-"""Names of scores where there is little room, from long to short."""
+CRITERIA = {
+    "other_folds": "other folds (recommended)",
+    "last_layer": "last layer",
+    "penultimate": "layer before the last",
+    "two_thirds": "two thirds of the depth",
+    "random_layer": "random layer, on average",
+    "other_datasets": "best on other datasets",
+    "seen_score": "best on seen classes",
+    "tunnel": "95 % of the seen accuracy",
+}
+
+
+def criterion_words(criterion: str) -> str:
+    """Spell out a criterion; one of a label-free score by its rule and that score."""
+    score, rule = criterion_of(criterion).score, criterion_of(criterion).rule
+    if score is None:
+        return CRITERIA[criterion]
+    return f"{metric_name(score)} nearest to 1" if rule == "nearest_to_one" else f"{rule} {metric_name(score)}"
+
+
+def use_words(found: Recommendation) -> str:
+    """Name a use and its leading score: `retrieval (MAP@R)`."""
+    return f"{found.use} ({SHORT_NAMES.get(found.metric, metric_name(found.metric))})"
+
+
+def interval_scope(found: Recommendation) -> Scope | None:
+    """The wider scope in which the score of the best candidate has an interval."""
+    return next((scope for scope, record in found.best.scopes.items() if record.low is not None), None)
+
+
+def score_and_interval(found: Recommendation) -> tuple[str, str]:
+    """Write the score of the best candidate, and its interval in the wider scope that is known; may be nothing."""
+    scope = interval_scope(found)
+    bounds = found.best.scopes[scope] if scope else None
+    return number(found.best.value), interval(bounds.low, bounds.high) if bounds else ""
+
+
+def difference(found: Recommendation, criterion: str) -> str:
+    """Write how much better another way of choosing is than the recommended one on unseen classes, mostly below 0."""
+    value = found.loss(criterion)
+    return MISSING_NUMBER if value is None else decimals(-value, sign=True)
+
+
+def brief_ties(found: Recommendation) -> str:
+    """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`."""
+    if found.shortlist_scope is None:
+        return MISSING_NUMBER
+    if not found.ties:
+        return "none"
+    first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
+    price = "" if first.loss_at_most is None else f" (-{first.loss_at_most:.2f})"
+    return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
+
+
+def explain_intervals(networks: Sequence[Recommendation]) -> str:
+    """Explain what brackets in tables of uses are, and for which uses their level is proven; nothing of no network."""
+    if not networks:
+        return ""
+    told = []
+    for scope in SHORT:
+        own = [found for found in networks if interval_scope(found) == scope]
+        if not own:
+            continue
+        unproven = list(dict.fromkeys(found.use for found in own if not is_proven(found.metric, scope)))
+        proven = len({found.use for found in own}) > len(unproven)
+        level = "95 % " if proven else ""
+        exception = f" ({joined(unproven)}: not proven)" if unproven else ""
+        told.append(f"{level}{SCOPE_QUESTIONS[scope]}{exception}")
+    return f"[ ]: {'; '.join(told)}." if told else "No interval is known."
+
+
+SCOPE_QUESTIONS: dict[Scope, str] = {
+    "classes": "for other unseen classes and retraining",
+    "images": "for other images of these classes",
+}
 
 
 def reason(found: Recommendation) -> str | None:
     """Why nothing is recommended; None where something is."""
     if found.unbeaten is None:
         return None
-    baseline, value = found.unbeaten.name, number(found.unbeaten.value)
-    return f"no layer beats {baseline} ({_score(found, found.best.value)} at best, {baseline} {value})"
+    baseline, best = found.unbeaten, f"{metric_name(found.metric)} {number(found.best.value)} at best"
+    return f"no layer beats {baseline.name} ({best}, {baseline.name} {number(baseline.value)})"
 
 
 def caveat(found: Recommendation) -> str | None:
@@ -72,312 +129,129 @@ def notes(found: Recommendation) -> list[str]:
     return [*(MISSING[what] for what in found.missing), *lacking]
 
 
-def recommendation_sentences(found: Recommendation) -> str:
-    """From which layer of which checkpoint to take features, what ties, what it takes, and what choosing cost."""
-    return f"{found.dataset}, {found.model}: {' '.join([*_choice(found), *_cost_of_choosing(found)])}"
-
-
-def describe(found: Recommendation) -> str:
-    """The same in lines of at most 80 characters, with what fine-tuning did and a table of regrets."""
-    head = f"{found.dataset}, {found.model}: {' '.join([*_choice(found), *_fine_tuning(found), *_known(found)])}"
-    table = _table(found) if found.recommended else ""
-    return "\n".join(part for part in (wrapped(head, WIDTH), table) if part)
-
-
-def missing(found: Iterable[Recommendation]) -> str:
-    """What some recommendation lacks, each thing once, in lines of at most 80 characters; may be nothing."""
-    return "\n".join(wrapped(note, WIDTH) for note in dict.fromkeys(note for each in found for note in notes(each)))
-
-
-def answer(found: Recommendation) -> str:
-    """The layer and checkpoint to take, in a few words."""
-    if found.recommended is None:
-        return f"No recommendation: {reason(found)}."
-    step = f", step {found.best.step}" if len(found.candidate_steps) > 1 else ""
-    return f"Layer {place(found.best.depth, found.last_depth)} ({found.best.layer}){step}"
-
-
-def ties_and_savings(found: Recommendation) -> str:
-    """Which layers tie with the recommended one, and what the shallowest would save."""
-    first = found.shallower_tie
-    if first is None or first.parameters_share is None:
-        return f"{ties(found)}."
-    saved = percent(1 - first.parameters_share)
-    return f"{ties(found)}. Layer {first.depth + 1} ({first.layer}) would save {saved} of parameters."
-
-
-def ties(found: Recommendation) -> str:
-    """Which layers tie with the recommended one, without a full stop."""
-    if found.shortlist_scope is None:
-        return "Which layers tie with it is not known"
-    scope = SHORT[found.shortlist_scope]
-    if not found.ties:
-        return f"No other layer ties with it ({scope})"
-    return f"Not distinguishable from it ({scope}): {layers(layer.depth for layer in found.ties)}"
-
-
-def doubt(found: Recommendation) -> list[str]:
-    """The caveat as a sentence after the choice, where there is one."""
-    return [f"But {caveat(found)}."] if found.doubtful else []
-
-
-def _choice(found: Recommendation) -> list[str]:
-    chosen, first = found.recommended, found.shallower_tie
+def sentences(found: Recommendation) -> str:
+    """From which layer of which checkpoint to take features, what ties, what it takes, and what other choices lose."""
+    chosen = found.recommended
     if chosen is None:
-        return [f"no recommendation: {reason(found)}."]
-    at, score = _at_checkpoint(found), _score(found, chosen.value)
+        return f"{use_words(found)}: no recommendation, since {reason(found)}."
+    score = f"{metric_name(found.metric)} {number(chosen.value)}"
     if found.last_depth == 0:
-        return [f"its only layer is `{chosen.layer}`, {score}{at}."]
+        return f"{use_words(found)}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
-    unknown = f" ({NO_INTERVAL})" if found.shortlist_scope is None else ""
-    shallowest = (
-        f"; the shallowest, layer {first.depth + 1} (`{first.layer}`){_takes(first, ', with ')}" if first else ""
-    )
-    return [
-        f"take features from {name}{at}{_takes(chosen, ', with ')}.",
-        *doubt(found),
-        f"{ties(found)}{unknown}{shallowest}.",
-    ]
+    parts = [f"{use_words(found)}: {name}{at_checkpoint(found)}{takes(chosen)}.", doubt(found), ties(found)]
+    return " ".join(part for part in [*parts, losses(found), fine_tuning(found)] if part)
 
 
-def _at_checkpoint(found: Recommendation) -> str:
+def doubt(found: Recommendation) -> str:
+    """The caveat as a sentence after the choice; nothing where nothing is doubtful."""
+    return f"But {caveat(found)}." if found.doubtful else ""
+
+
+def at_checkpoint(found: Recommendation) -> str:
     """Name the checkpoint of a recommended layer, where there was a choice."""
     if len(found.candidate_steps) == 1:
         return ""
-    return f" at step {found.best.step}" if found.best.step else " at step 0, before fine-tuning"
+    return f" at step {found.best.step}" if found.best.step else " at step 0 (not fine-tuned)"
 
 
-def _takes(layer: LayerRecord, before: str) -> str:
-    """What a layer takes, after these words; nothing where that is not known."""
+def takes(layer: LayerRecord) -> str:
+    """What a layer takes; nothing where that is not known."""
     shares = {"parameters": layer.parameters_share, "multiply-adds": layer.operations_share}
     known = [f"{percent(share)} of the {what}" for what, share in shares.items() if share is not None]
-    return f"{before}{joined(known)}" if known else ""
+    return f", with {joined(known)}" if known else ""
 
 
-def _cost_of_choosing(found: Recommendation) -> list[str]:
-    regrets = {each.criterion: each.layers_and_checkpoints for each in found.regret}
-    own, reference = regrets.get(OWN), regrets.get(REFERENCE)
-    if found.recommended is None or found.last_depth == 0:
-        return []
-    if own is None or reference is None:
-        return ["What this choice costs on classes that it does not know was not measured."]
-    return [
-        f"On classes that it did not know, such a choice lost {_lost(own)} to the best, the layer at "
-        f"{criterion_words(REFERENCE)} {_lost(reference)}."
-    ]
-
-
-def _lost(regret: float) -> str:
-    """Spell out a regret, which is below 0 where the choice was lucky."""
-    return decimals(regret) if round(regret, 3) > 0 else "nothing"
-
-
-def _fine_tuning(found: Recommendation) -> list[str]:
-    change = found.fine_tuning
-    if found.recommended is None or change is None or not found.checkpoints:
-        return []
-    first = found.checkpoints[0]
-    status = {
-        Status.RAISED: f"Fine-tuning to step {change.step} made it better",
-        Status.LOWERED: f"Fine-tuning to step {change.step} made it worse",
-        Status.NOT_DISTINGUISHABLE: f"What fine-tuning to step {change.step} did is not distinguishable",
-    }[change.status]
-    bounds = f"[{decimals(change.low, sign=True)}, {decimals(change.high, sign=True)}]"
-    return [
-        f"{status}: {decimals(change.change, sign=True)} {bounds} ({SHORT[change.scope]}) over step 0, where "
-        f"`{first.layer}` is best ({_score(found, first.value)})."
-    ]
-
-
-def _known(found: Recommendation) -> list[str]:
-    """Accuracy on the classes trained on, the price: of each checkpoint's own head, or of a linear probe."""
-    accuracies = [words for each in found.checkpoints if (words := _accuracy(each))]
-    return [f"On known classes: {'; '.join(accuracies)}."] if accuracies and found.recommended else []
-
-
-def _accuracy(checkpoint: CheckpointRecord) -> str:
-    if checkpoint.accuracy is not None:
-        return f"accuracy {number(checkpoint.accuracy)} at step {checkpoint.step}"
-    if checkpoint.probe_accuracy is None:
-        return ""
-    probe = f"by a linear probe on `{checkpoint.probe_layer}`"
-    return f"{number(checkpoint.probe_accuracy)} {probe} at step {checkpoint.step}"
-
-
-def _table(found: Recommendation) -> str:
-    """Regrets of the criterion and the baselines; the others are in regret.csv."""
-    own = [each for each in found.regret if criterion_of(each.criterion).kind in ("criterion", "baseline")]
-    if not own:
-        return ""
-    n = 2 if len(found.candidate_steps) > 1 else 1
-    rows = [
-        [
-            criterion_words(each.criterion) + (" (as recommended)" if each.criterion == OWN else ""),
-            *[decimals(each.layers), decimals(each.layers_and_checkpoints)][:n],
-        ]
-        for each in own
-    ]
-    header = ["Score lost on unknown classes", "to best layer", "and step"][: 1 + n]
-    return tabulate(rows, header, tablefmt="plain", colalign=["left", *["right"] * n], disable_numparse=True)
-
-
-def _score(found: Recommendation, value: float) -> str:
-    return f"{metric_name(found.metric)} {number(value)}"
-
-
-def choice_wordings(networks: Sequence[Recommendation]) -> list[str]:
-    """Which layer of which network to take features from, or what is not distinguishable, from long to short.
-
-    Of several datasets, how often a network or a layer stands alone. A network without a recommendation is never named.
-    """
-    if len({each.dataset for each in networks}) > 1:
-        return _counts(networks)
-    useful = useful_networks(networks)
-    if len(useful) > 1:
-        return _several(useful)
-    if useful:
-        scopes = {each.behind.scope for each in networks if each.behind is not None}
-        beaten = f", the best network ({SHORT['images' if 'images' in scopes else 'classes']})" if scopes else ""
-        return _one(useful[0], beaten)
-    if len(networks) == 1:
-        return [f"No recommendation: {reason(networks[0])}."]
-    return [f"No recommendation: in none of {len(networks)} networks does a layer beat raw pixels and chance."]
-
-
-def _one(found: Recommendation, beaten: str) -> list[str]:
-    chosen, first = found.recommended, found.shallower_tie
-    assert chosen is not None
-    name, at, layer = harmless(found.model), _at_checkpoint(found), harmless(chosen.layer)
-    but = "".join(f" {sentence}" for sentence in doubt(found))
-    if found.last_depth == 0:
-        return [f"Take {name}{beaten}: its only layer ({layer}){at}.{but}"]
-    where = f"layer {place(chosen.depth, found.last_depth)}"
-    share = chosen.operations_share
-    cost = "" if share is None else f" ({percent(share)} of the multiply-adds)"
-    tied, named, brief, tie = _ties_briefly(found), "", "", "which layers tie is not known"
-    if found.shortlist_scope is not None:
-        scope = SHORT[found.shortlist_scope]
-        tie = f"the shallowest tie is {first.depth + 1} ({scope})" if first else f"no shallower layer ties ({scope})"
-    if first:
-        named = f"; the shallowest, {first.depth + 1} ({harmless(first.layer)}){_takes(first, ', takes ')}"
-        share = first.operations_share
-        brief = f"; {first.depth + 1} is the shallowest{'' if share is None else f' ({percent(share)})'}"
-    takes = _takes(chosen, ", which takes ")
-    return [
-        f"Take features from {name}{beaten}: {where} ({layer}){at}{takes}.{but} {tied}{named}.",
-        f"Take {name}{beaten}: {where} ({layer}){at}{cost}.{but} {tied}{brief}.",
-        f"Take {name}{beaten}: {where} ({layer}){at}{cost}; {tie}.{but}",
-        f"Take {name}, {where}{at}{cost}.{but} {tied}{brief}.",
-        f"Take {name}, {where}{at}; {tie}.{but}",
-    ]
-
-
-def _ties_briefly(found: Recommendation) -> str:
+def ties(found: Recommendation) -> str:
+    """Which layers tie with the recommended one, and what each may lose at most."""
     if found.shortlist_scope is None:
-        return "Which layers tie is not known"
-    scope, others = SHORT[found.shortlist_scope], [layer.depth for layer in found.ties]
-    if not others:
-        return f"No other layer ties ({scope})"
-    return f"{layers(others).capitalize()} {'tie' if len(others) > 1 else 'ties'} ({scope})"
-
-
-def _several(found: Sequence[Recommendation]) -> list[str]:
-    """Name networks that are not distinguishable, each with its layer."""
-    compared = [each.behind for each in found[1:] if each.behind is not None]
-    scope = SHORT["images" if any(each.scope == "images" for each in compared) else "classes"]
-    why = f"not distinguishable ({scope})" if len(compared) == len(found) - 1 else "the best is not known"
-    doubtful = [harmless(each.model) for each in found if each.doubtful]
-    but = f" Not shown to beat raw pixels: {joined(doubtful[:NAMED])}." if doubtful else ""
-    wordings = ((NAMED, True), (NAMED, False), (2, False))
-    listed = [_or([_with_layer(each, named=named) for each in found], shown) for shown, named in wordings]
-    places = [_where(each).replace(", layer ", ", ") for each in found]
-    return [*(f"Take {names}: {why}.{but}" for names in listed), f"{capitalized(why)}: {_or(places, 2)}.{but}"]
-
-
-def _with_layer(found: Recommendation, *, named: bool) -> str:
-    """Name a network and its layer, by its number alone or also by its name."""
-    first = found.shallower_tie
-    tied = f" ({first.depth + 1} ties)" if first else ""
-    layer = f" ({harmless(found.best.layer)}){_at_checkpoint(found)}" if named else ""
-    return f"{_where(found)}{layer}{tied}"
-
-
-def _where(found: Recommendation) -> str:
-    return f"{harmless(found.model)}, layer {place(found.best.depth, found.last_depth)}"
-
-
-def _or(names: list[str], shown: int) -> str:
-    others = len(names) - shown
-    listed = [*names[:shown], f"{others} more networks"] if others > 1 else names
-    return f"{'; '.join(listed[:-1])}; or {listed[-1]}"
-
-
-def _counts(networks: Sequence[Recommendation]) -> list[str]:
-    by_dataset: dict[str, list[Recommendation]] = {}
-    for each in networks:
-        by_dataset.setdefault(each.dataset, []).append(each)
-    useful = [each for each in networks if each.recommended is not None]
-    compared = [own for own in by_dataset.values() if sum(each.recommended is not None for each in own) > 1]
-    alone = sum(len(useful_networks(own)) == 1 for own in compared)
-    tied = sum(len(each.shortlist) > 1 for each in useful)
-    scopes = {each.shortlist_scope for each in useful if each.shortlist_scope}
-    scope = f" ({SHORT['images' if 'images' in scopes else 'classes']})" if scopes else ""
-    best = [f"one network is best in {alone} of {len(compared)} datasets"] if compared else []
-    layers_tie = [f"layers tie in {tied} of {len(useful)} cases"] if scopes else ["which layers tie is not known"]
-    none = [f"{len(networks) - len(useful)} of {len(networks)} cases beat no raw pixels or chance"]
-    text = f"{'; '.join([*best, *layers_tie, *(none if len(useful) < len(networks) else [])])}{scope}"
-    brief = f"{'; '.join([*layers_tie, *best])}{scope}"
-    command = f"`whichlayer recommend` names a layer for each case: {text}."
-    return [command, f"{capitalized(text)}.", f"{capitalized(brief)}."]
-
-
-def use_wordings(networks: Sequence[Recommendation], network: Recommendation) -> list[str]:
-    """Which layer each use's scores choose, in wordings from long to short; of several datasets, how often another.
-
-    Args:
-        networks: all of them.
-        network: the one whose layers are named.
-    """
-    if len({each.dataset for each in networks}) > 1:
-        return _uses_counted(networks)
-    whose = f" of {harmless(network.model)}" if len(useful_networks(networks)) > 1 else ""
-    long, short, shortest = (_by_use(network, names) for names in SHORT_NAMES)
-    if not long:
-        return [""]
-    return [
-        f"Best layer{whose} for each use: {long}.",
-        f"Best layer{whose} by use: {long}",
-        f"Layer by use{whose}: {short}",
-        f"Layer by use{whose}: {shortest}",
-        f"By use: {shortest}",
+        return "Which layers tie with it is not known."
+    scope = SHORT[found.shortlist_scope]
+    if not found.ties:
+        return f"No other layer ties with it ({scope})."
+    each = [
+        f"{tie.depth + 1} (`{tie.layer}`"
+        + (f", {decimals(tie.loss_at_most)})" if tie.loss_at_most is not None else ")")
+        for tie in found.ties
     ]
+    return (
+        f"Not distinguishable ({scope}), with what each may lose at most: layer{'s' * (len(each) > 1)} {joined(each)}."
+    )
 
 
-def _by_use(network: Recommendation, names: dict[str, str]) -> str:
-    """Name layers by use; the step stands beside one that is not of the recommended checkpoint."""
-    by_layer: dict[tuple[str, int, int], list[UseRecord]] = {}
-    for use in network.uses:
-        by_layer.setdefault((use.use, use.depth, use.step), []).append(use)
-    texts = []
-    for (use_name, depth, step), uses in by_layer.items():
-        scores = ", ".join(names.get(use.metric, metric_name(use.metric)) for use in uses)
-        texts.append(f"{use_name} ({scores}) {depth + 1}{'' if step == network.best.step else f' at step {step}'}")
-    return "; ".join(texts)
+def losses(found: Recommendation) -> str:
+    """What the last layer and the one before it lose to such a choice on classes that it did not know."""
+    lost = {words: found.loss(name) for name, words in ((LAST, "the last layer"), (PENULTIMATE, "the one before it"))}
+    known = [f"{words} loses {decimals(value)}" for words, value in lost.items() if value is not None]
+    return f"On unseen classes that such a choice did not know, {joined(known)}." if known else ""
 
 
-def _uses_counted(networks: Sequence[Recommendation]) -> list[str]:
-    """Count the networks for which a use's score chooses another layer than the main score."""
-    counts: dict[tuple[str, str], list[bool]] = {}
-    for network in networks:
-        for use in network.uses:
-            if use.metric != network.metric:
-                counts.setdefault((use.use, use.metric), []).append(use.depth != network.best.depth)
-    _, short, shortest = SHORT_NAMES
-    wordings, first = [], dict(reversed(counts))
-    for names, shown in ((short, list(counts)), (shortest, [key for key in counts if first[key[0]] == key[1]])):
-        texts = [
-            f"{use} ({names.get(metric, metric_name(metric))}) {sum(counts[use, metric])} of {len(counts[use, metric])}"
-            for use, metric in shown
-        ]
-        wordings.append(f"Another layer by use: {'; '.join(texts)}" if texts else "")
-    return wordings
+def fine_tuning(found: Recommendation) -> str:
+    """What fine-tuning did to the best layer's score; nothing where that is not known."""
+    change = found.fine_tuning
+    if change is None or found.recommended is None:
+        return ""
+    by = f"{decimals(change.change, sign=True)} [{decimals(change.low, sign=True)}, {decimals(change.high, sign=True)}]"
+    what = f"{FINE_TUNING[change.status]} {by} ({SHORT[change.scope]})"
+    return f"Fine-tuning to step {change.step} {what}."
+
+
+FINE_TUNING = {
+    Status.RAISED: "raised the best score by",
+    Status.LOWERED: "lowered the best score by",
+    Status.NOT_DISTINGUISHABLE: "did not change the best score distinguishably:",
+}
+
+
+def fine_tuning_brief(found: Recommendation) -> str:
+    """The same in a few words."""
+    change = found.fine_tuning
+    assert change is not None
+    status = {Status.RAISED: "raised", Status.LOWERED: "lowered", Status.NOT_DISTINGUISHABLE: "not distinguishable"}
+    return f"{status[change.status]} ({decimals(change.change, sign=True)})"
+
+
+def headline(networks: Sequence[Recommendation]) -> str:
+    """Name the layer to take for each use of one dataset, by names that can be typed: the best network's."""
+    by_layer: dict[tuple[str, str, int], list[Recommendation]] = {}
+    useless: list[Recommendation] = []
+    for use in dict.fromkeys(each.use for each in networks):
+        own = [each for each in networks if each.use == use]
+        best = best_network(own)
+        if best is None:
+            useless.append(own[0])
+        else:
+            by_layer.setdefault((best.best.layer, best.model, best.best.step), []).append(best)
+    models, steps = {model for _, model, _ in by_layer}, {step for _, _, step in by_layer}
+    told = [
+        layer
+        + (f" of {model}" if len(models) > 1 else "")
+        + (at_checkpoint(found[0]) if len(steps) > 1 else "")
+        + f" for {joined([each.use for each in found])}"
+        for (layer, model, _), found in by_layer.items()
+    ]
+    first = next(iter(by_layer.values()))[0] if by_layer else None
+    whose = f", of {first.model}" if first and len(models) == 1 else ""
+    whose += at_checkpoint(first) if first and len(steps) == 1 else ""
+    none = [f"nothing for {joined([each.use for each in useless])}: {reason(useless[0])}"] if useless else []
+    return f"take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
+
+
+LOSSES = (
+    "*Last* and *before*: how much worse the last layer and the one before it are on unseen classes than a layer "
+    "that was chosen on other folds (of a single fold: on the other half of the images). *Ties*: layers that are not "
+    "distinguishable from the one to take; in brackets what the shallowest may lose at most."
+)
+
+REGRET_WORDS = (
+    "What each way of choosing a layer and checkpoint loses to the best on unseen classes that it did not know, by "
+    "use. The loss lies between that to a best one which was chosen on one half of the images and scored on the other "
+    "(too small: it is not always the best) and that to a best one which was chosen and scored on the same images (too "
+    "large: it is lucky)."
+)
+
+
+def lost(at_least: float | None, at_most: float) -> str:
+    """Write what is lost to the best, in a bracket; the lower end is not below 0, where a choice was lucky."""
+    if at_least is None or at_least >= at_most:
+        return f"≤ {decimals(at_most)}"
+    return f"{decimals(max(0.0, at_least))}–{decimals(at_most)}"

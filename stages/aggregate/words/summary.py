@@ -1,9 +1,8 @@
 """What the numbers of the summary are, in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.scope import BOTH, PROVEN
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import at_last_step, joined
@@ -51,17 +50,6 @@ def averages(rows: Sequence[SummaryRow]) -> str:
     if n_seeds > 1:
         return f"Means over {n_seeds} seeds ± standard deviation (ddof = 1), of one fold of unseen classes"
     return "Values of one seed and one fold of unseen classes, so no spread is known"
-
-
-def at_recommended_step(networks: Sequence[Recommendation]) -> str:
-    """At which step the recommended layers' scores were taken: `step 60`, or where networks differ `step 0 or 60`."""
-    steps = sorted({each.best.step for each in networks})
-    return at_last_step(steps) if at_last_step_alone(networks) else f"step {' or '.join(map(str, steps))}"
-
-
-def at_last_step_alone(networks: Iterable[Recommendation]) -> bool:
-    """Whether every network's best candidate is of its last step, of which the findings speak."""
-    return all(each.best.step == each.last_step for each in networks)
 
 
 def closing_note(without_images: Sequence[str], without_refits: Sequence[str], without_best: Sequence[str]) -> str:

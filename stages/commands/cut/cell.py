@@ -89,15 +89,18 @@ def name_of(cell: Cell) -> str:
     return "-".join(map(str, cell))
 
 
-def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None, layers: Sequence[str]) -> Source:
+def open_source(
+    params: Path, cell: Cell, paths: CellPaths, *, step: int | None, layers: Sequence[str], use: str | None = None
+) -> Source:
     """Find layers of a finished cell, and build its network with the weights of one checkpoint.
 
     Args:
         params: the params file.
         cell: which.
         paths: where it is.
-        step: of the checkpoint; None: that of `recommended`, if it is the first layer, else the last.
+        step: of the checkpoint; None: the one that is recommended for the first layer, else the last.
         layers: `recommended`, `best`, `last` or a name each.
+        use: what features are for; None: that of the study.
 
     Raises:
         UserError: the cell is not finished, has no such step or layer, or is not of the entries in params.yaml.
@@ -107,8 +110,8 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, *, step: int | None,
     taps = read_entry(params, "models", model, TapsParams, part="taps")
     embed = read_section(params, "embed", EmbedParams)
     store = _open_store(paths.embeddings, cell)
-    chosen = [choose_layer(store, layer, paths.results) for layer in layers]
-    step = _check_step(store, chosen[0][1] if step is None else step)
+    chosen = [choose_layer(store, layer, paths.results, use=use, step=step) for layer in layers]
+    step = _check_step(store, chosen[0][1])
     opened = embed_stage.open_cell(
         open_images(paths.prepared, fold, dataset=dataset), network, taps, embed, weights=paths.weights,
         steps=store.steps, seed=seed, of=cell,

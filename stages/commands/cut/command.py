@@ -13,7 +13,10 @@ from stages.commands.project import ProjectCommand, ProjectPath, params_option
 step_option = click.option(
     "--step",
     type=click.IntRange(min=0),
-    help="By default the recommended checkpoint with `--layer recommended`, the last one with any other layer.",
+    help="By default the checkpoint that is recommended for the layer; for `--layer best` the last.",
+)
+use_option = click.option(
+    "--use", help="What features are for: classifier, retrieval, discovery or detection; by default aggregate.use."
 )
 
 
@@ -23,6 +26,7 @@ step_option = click.option(
 @click.option("--fold", help="A number, or `all`; by default `all` if the grid has it, else the grid's first.")
 @click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
 @step_option
+@use_option
 @click.option("--layer", default="recommended", show_default=True, help="recommended, best, last, or a layer's name.")
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
@@ -37,6 +41,7 @@ def cut(
     fold: str | None,
     seed: int | None,
     step: int | None,
+    use: str | None,
     layer: str,
     out: Path,
     onnx: bool,
@@ -58,7 +63,7 @@ def cut(
     if onnx:
         check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
-    source = open_source(params, cell, CellPaths.of(cell), step=step, layers=[layer])
+    source = open_source(params, cell, CellPaths.of(cell), step=step, layers=[layer], use=use)
     allowed = default_tolerance(source) if tolerance is None else tolerance
     again = command_line(cell, source.step, source.layer.name, out, onnx=onnx, licence=licence)
     card = write_cut(out, source, onnx=onnx, tolerance=allowed, licence=licence, command=again)

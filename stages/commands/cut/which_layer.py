@@ -1,75 +1,138 @@
 """Which layer of a network is meant: a name, or what the workflow's results say of it."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
-from stages.aggregate.facts import FILE, read_facts
+from stages.aggregate.facts import FILE, Facts, read_facts
+from stages.aggregate.recommend.schema import CandidateRecord, Recommendation, best_network
 from stages.aggregate.tables.summary import read_summary
+from stages.aggregate.words.formatting import joined
 from stages.aggregate.words.recommendation import reason
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.runtime.errors import UserError, did_you_mean
 
-LAST = "last"
-
-Choice = tuple[str, str, int | None]
-"""A module's path, the pooling of its embedding (a curve's may join several, `class_token+mean`), and the step of the
-checkpoint that was chosen with it; None: none was."""
+RECOMMENDED, BEST, LAST = "recommended", "best", "last"
 
 
-def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, int | None]:
-    """Find the layer of an embedding store that is meant, and the step of the checkpoint if it was chosen with it.
+def recommended_cell(results: Path, use: str | None) -> str:
+    """Return the cell of the best network for a use, `<dataset>/<model>/<fold>/<seed>`.
+
+    Args:
+        results: the folder that the aggregate stage wrote.
+        use: what features are for; None: that of the study.
+
+    Raises:
+        UserError: the results leave open which network that is.
+    """
+    facts = read_facts(results)
+    found = facts.of_use(use)
+    uses = dict.fromkeys(each.use for each in found)
+    of_datasets = {each.dataset for each in found}
+    best = [best_network([each for each in found if each.use == own]) for own in uses]
+    models = {each.model for each in best if each is not None}
+    if len(of_datasets) > 1 or len(models) != 1:
+        named = f"{len(of_datasets)} datasets" if len(of_datasets) > 1 else f"{len(models)} best networks, by use"
+        raise UserError(f"--from: must name a cell (dataset/model/fold/seed), since the results have {named}")
+    return f"{found[0].dataset}/{models.pop()}/{facts.cell}"
+
+
+def choose_layer(
+    store: Embeddings, wanted: str, results: Path, *, use: str | None = None, step: int | None = None
+) -> tuple[Layer, int | None]:
+    """Find the layer of an embedding store that is meant, and the step of the checkpoint that goes with it.
 
     Args:
         store: of the cell.
         wanted: `recommended` (layer and checkpoint of facts.json), `best` (the best by the main score over all
             folds, at the last checkpoint, as summary.csv says), `last` (in its main pooling), or the name of a layer in
-            the store.
+            the store. The last two go with the recommended checkpoint of their network.
         results: the folder that the aggregate stage wrote.
+        use: what features are for; None: that of the study.
+        step: of the checkpoint, where the user gave one.
+
+    Returns:
+        The step is None where there are no results, or for `best`, and none was given.
 
     Raises:
-        UserError: there is no such layer, or there are no results that say which.
+        UserError: there is no such layer, or the results leave open which layer or step it is.
     """
     layers = {layer.name: layer for layer in store.layers if layer.module}  # not the raw pixels
-    if wanted in layers:
-        return layers[wanted], None
+    if wanted == BEST:
+        return _in_store(layers, *best_layer(results, store.dataset, store.model)), step
+    if wanted == RECOMMENDED:
+        choice = recommended_layer(read_facts(results), store.dataset, store.model, use)
+        return _in_store(layers, choice.layer, choice.pooling), choice.step if step is None else step
     if wanted == LAST:
-        return max(layers.values(), key=lambda layer: layer.depth), None  # the first of its poolings
-    if wanted not in CHOOSE:
+        layer = max(layers.values(), key=lambda layer: layer.depth)  # the first of its poolings
+    elif wanted in layers:
+        layer = layers[wanted]
+    else:
         raise UserError(
-            f"--layer: {wanted!r} must be {', '.join(CHOOSE)}, {LAST} or a layer of {store.dataset}, {store.model}: "
+            f"--layer: {wanted!r} must be {RECOMMENDED}, {BEST}, {LAST} or a layer of {store.dataset}, {store.model}: "
             f"{did_you_mean(wanted, layers)}"
         )
-    module, pooling, step = CHOOSE[wanted](results, store.dataset, store.model)
+    known = step is None and (results / FILE).is_file()
+    return layer, recommended_step(results, store, layer, use) if known else step
+
+
+def _in_store(layers: dict[str, Layer], module: str, pooling: str) -> Layer:
+    """Find a layer by its module and the poolings of its curve, which may be joined: `class_token+mean`."""
     of_module = [layer for layer in layers.values() if layer.module == module]
     if not of_module:
         raise UserError(
             f"layer {module!r}, which the results name, is not in the embedding store: the layers have changed since; "
             "run `dvc repro`"
         )
-    return next((layer for layer in of_module if layer.pooling in pooling.split("+")), of_module[0]), step
+    return next((layer for layer in of_module if layer.pooling in pooling.split("+")), of_module[0])
 
 
-def best_layer(results: Path, dataset: str, model: str) -> Choice:
-    """Read which layer is best by the main score, over all folds, at the last checkpoint."""
+def best_layer(results: Path, dataset: str, model: str) -> tuple[str, str]:
+    """Read which layer is best by the main score, over all folds, at the last checkpoint, and the curve's poolings."""
     for row in read_summary(results / "summary.csv"):
         if row.main and (row.dataset, row.model) == (dataset, model):
-            return row.best_layer, row.pooling, None
+            return row.best_layer, row.pooling
     raise _not_in("summary.csv", dataset, model)
 
 
-def recommended_layer(results: Path, dataset: str, model: str) -> Choice:
-    """Read which layer is recommended, at which checkpoint."""
-    for recommendation in read_facts(results).recommendations:
-        if (recommendation.dataset, recommendation.model) == (dataset, model):
-            layer = recommendation.recommended
-            if layer is None:
-                why = reason(recommendation)
-                raise UserError(f"no layer of {dataset}, {model} is recommended: {why}; name one (--layer)")
-            return layer.layer, layer.pooling, layer.step
-    raise _not_in(FILE, dataset, model)
+def recommended_layer(facts: Facts, dataset: str, model: str, use: str | None) -> CandidateRecord:
+    """Return which layer of a network is recommended, at which checkpoint.
+
+    Raises:
+        UserError: none is, or several are, each for another use.
+    """
+    found = _of_network(facts, dataset, model, use)
+    chosen = [each.recommended for each in found if each.recommended is not None]
+    if not chosen:
+        raise UserError(f"no layer of {dataset}, {model} is recommended: {reason(found[0])}; name one (--layer)")
+    if len({(each.layer, each.step) for each in chosen}) > 1:
+        raise UserError(f"--use: must say what features are for, since layers differ: {_named(found)}")
+    return chosen[0]
 
 
-CHOOSE: dict[str, Callable[[Path, str, str], Choice]] = {"recommended": recommended_layer, "best": best_layer}
+def recommended_step(results: Path, store: Embeddings, layer: Layer, use: str | None) -> int | None:
+    """Return the recommended checkpoint of a network for a layer: of the uses that take this layer, else of all.
+
+    Raises:
+        UserError: these differ.
+    """
+    found = [each for each in read_facts(results).of_use(use) if (each.dataset, each.model) == store.cell[:2]]
+    useful = [each for each in found if each.recommended is not None]
+    taken = [each for each in useful if each.best.layer == layer.module] or useful
+    steps = {each.best.step for each in taken if each.best.step in store.steps}
+    if len(steps) > 1:
+        raise UserError(f"--step: must be given, or what features are for (--use), since steps differ: {_named(taken)}")
+    return steps.pop() if steps else None
+
+
+def _of_network(facts: Facts, dataset: str, model: str, use: str | None) -> list[Recommendation]:
+    found = [each for each in facts.of_use(use) if (each.dataset, each.model) == (dataset, model)]
+    if not found:
+        raise _not_in(FILE, dataset, model)
+    return found
+
+
+def _named(found: Sequence[Recommendation]) -> str:
+    return joined([f"{each.use} {each.best.layer} at step {each.best.step}" for each in found if each.recommended])
 
 
 def _not_in(table: str, dataset: str, model: str) -> UserError:

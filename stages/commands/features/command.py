@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stages.commands.cut.command import step_option
+from stages.commands.cut.command import step_option, use_option
 from stages.commands.features.image_files import (
     check_any,
     describe,
@@ -39,7 +39,12 @@ class OriginType(click.ParamType[Path | str]):
 
 @click.command(cls=ProjectCommand)
 @click.argument("images", type=ProjectPath())
-@click.option("--from", "origin", type=OriginType(), required=True, help="A finished cell, or the folder of a cut.")
+@click.option(
+    "--from",
+    "origin",
+    type=OriginType(),
+    help="A finished cell, or the folder of a cut; by default the cell of the best network for the use.",
+)
 @click.option(
     "--layer",
     "layers",
@@ -47,14 +52,16 @@ class OriginType(click.ParamType[Path | str]):
     help="recommended (the default), best, last, or a layer's name; not of a cut. Several: joined, each of length 1.",
 )
 @step_option
+@use_option
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
 def features(
     images: Path,
-    origin: Path | str,
+    origin: Path | str | None,
     layers: tuple[str, ...],
     step: int | None,
+    use: str | None,
     out: Path,
     skip_unreadable: bool,
     params: Path,
@@ -75,7 +82,7 @@ def features(
         if not skip_unreadable:
             refuse_unreadable(images, unreadable)
         check_any(images, files.paths)
-        extractor = open_extractor(params, origin, layers=layers, step=step)
+        extractor = open_extractor(params, origin, layers=layers, step=step, use=use)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
         shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from stages.commands.cut.cell import CellPaths, Source, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
+from stages.commands.cut.which_layer import RECOMMENDED, recommended_cell
+from stages.commands.dvc_project.workspace import stage_path
 from stages.embed.params import EmbedParams
 from stages.prepare.download import file_sha256
 from stages.shared.files.digests import cell_id
@@ -59,15 +61,18 @@ class Extractor:
         return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
 
 
-def open_extractor(params: Path, origin: Path | str, *, layers: Sequence[str], step: int | None) -> Extractor:
+def open_extractor(
+    params: Path, origin: Path | str | None, *, layers: Sequence[str], step: int | None, use: str | None = None
+) -> Extractor:
     """Find the network that `--from` names.
 
     Args:
         params: the params file.
-        origin: a folder, if there is such a one, or the name of a cell.
+        origin: a folder, if there is such a one, or the name of a cell; None: that of the best network for the use.
         layers: of a cell, `recommended`, `best`, `last` or a name each, by default the first; of a cut, its own or
             none. Of several, vectors are scaled to length 1 and joined.
-        step: of a cell's checkpoint; None: that of `recommended`, if it is the first layer, else the last.
+        step: of a cell's checkpoint; None: the one that is recommended for the first layer, else the last.
+        use: what features are for; None: that of the study.
 
     Raises:
         UserError: there is no such cell, layer, step or cut.
@@ -75,8 +80,9 @@ def open_extractor(params: Path, origin: Path | str, *, layers: Sequence[str], s
     if isinstance(origin, Path) and (origin / PREPROCESS).is_file():
         batch_size = read_section(params, "embed", EmbedParams).batch_size
         return from_cut(read_cut(origin), batch_size, layers=layers, step=step)
-    cell = parse_cell(str(origin))
-    return from_cell(open_source(params, cell, CellPaths.of(cell), step=step, layers=layers or ["recommended"]))
+    cell = parse_cell(recommended_cell(stage_path("aggregate", "--out"), use) if origin is None else str(origin))
+    wanted = layers or [RECOMMENDED]
+    return from_cell(open_source(params, cell, CellPaths.of(cell), step=step, layers=wanted, use=use))
 
 
 def parse_cell(origin: str) -> Cell:

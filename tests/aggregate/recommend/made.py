@@ -45,14 +45,17 @@ def tables(seed: int, *, better: str = "higher", halves: bool = True) -> tuple[p
     return layers.astype({"depth": "Int64", "parameters": "Int64", "operations": "Int64"}), pd.DataFrame(refits)
 
 
-def gathered(layers: pd.DataFrame, refits: pd.DataFrame) -> tuple[list[SummaryRow], Scores, dict[Name, NetworkData]]:
+def gathered(
+    layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams = RUN
+) -> tuple[list[SummaryRow], Scores, dict[Name, NetworkData]]:
     """What the aggregate stage makes of these tables."""
-    scores = uncertain(average(layers, RUN, SCORES))
-    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, RUN, SCORES)
+    scores = uncertain(average(layers, run, SCORES))
+    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, run, SCORES)
 
 
 def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
-    return collect_candidates(*gathered(layers, refits))
+    """What can be chosen for discovery, by NMI."""
+    return [each for each in collect_candidates(*gathered(layers, refits)) if each.use == "discovery"]
 
 
 def known(elsewhere=None, *, seen=None, probe=None, depths=(), **label_free) -> KnownScores:

@@ -7,7 +7,8 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.refits import over_classes
-from stages.aggregate.recommend.recommend import compare_networks, recommend
+from stages.aggregate.recommend.network import recommend_network
+from stages.aggregate.recommend.recommend import compare_networks
 from stages.aggregate.recommend.schema import Baseline
 from tests.aggregate.recommend import made
 
@@ -27,7 +28,7 @@ def two_networks(gap):
     )
     second = replace(first, row=replace(first.row, model="n"), gains=lower(first.gains), refits=refitted)
     scores = made.gathered(layers, refits)[1]
-    found = recommend([first], scores, [])[0]
+    found = recommend_network(first, scores, [])
     value = float(second.means[second.steps.index(found.best.step), found.best.depth])
     other = found.model_copy(update={"model": "n", "best": found.best.model_copy(update={"value": value})})
     return [first, second], [found, other]
@@ -51,7 +52,8 @@ def test_networks_that_differ_by_noise_are_not_distinguishable():
     assert [each.distinguishable for each in compared] == [False]
 
 
-def test_a_network_of_no_use_takes_no_part():
+def test_neither_a_network_of_no_use_nor_one_for_another_use_takes_part():
     networks, found = two_networks(0.3)
-    useless = [found[0], found[1].model_copy(update={"unbeaten": Baseline(name="chance", value=1.0)})]
-    assert [each.behind for each in compare_networks(networks, useless)] == [None, None]
+    for other in ({"unbeaten": Baseline(name="chance", value=1.0)}, {"use": "retrieval"}):
+        compared = compare_networks(networks, [found[0], found[1].model_copy(update=other)])
+        assert [each.behind for each in compared] == [None, None]

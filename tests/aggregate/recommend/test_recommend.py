@@ -1,19 +1,21 @@
-"""What is recommended follows from the tables' own numbers."""
+"""What is recommended for a use follows from the tables' own numbers."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.layer_comparison import best_of_two, ties
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import Missing
+from stages.shared.settings.params import RunParams
 from tests.aggregate.recommend import made
 
 
-def of_tables(layers, refits):
-    """The recommendations of both datasets, and the regrets that stand in them."""
-    return recommend_all(*made.gathered(layers, refits))
+def of_tables(layers, refits, run=made.RUN):
+    """The recommendations for discovery on both datasets, and the regrets that stand in them."""
+    found, regrets = recommend_all(*made.gathered(layers, refits, run))
+    return [each for each in found if each.use == "discovery"], [each for each in regrets if each.metric == "nmi"]
 
 
 def separated(seed, pixels=0.0, **tables):
@@ -41,13 +43,49 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
     assert (best.operations, best.operations_share) == (1000 * (best.depth + 1) ** 2, (best.depth + 1) ** 2 / 25)
     assert found.missing == []
     assert found.candidate_steps == [0, 50]
-    for among in ("layers", "layers_and_checkpoints"):
-        means = {
-            row.criterion: row.regret
-            for row in regrets
-            if (row.dataset, row.fold, row.candidates) == ("d", "mean", among)
-        }
-        assert {each.criterion: getattr(each, among) for each in found.regret} == pytest.approx(means)
+    own = [row for row in regrets if (row.dataset, row.fold) == ("d", "mean")]
+    assert {each.criterion: (each.value, each.at_most, each.at_least) for each in found.regret} == {
+        row.criterion: (row.value, row.regret_at_most, row.regret_at_least)
+        for row in own
+        if row.candidates == "layers_and_checkpoints"
+    }
+
+
+@pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
+def test_a_loss_is_against_the_choice_of_the_other_folds_on_the_one_left_out(seed, better):
+    layers, refits = made.tables(seed, better=better)
+    (found, _), _ = of_tables(layers, refits)
+    own = layers[(layers["metric"] == "nmi") & (layers["split"] == "unseen") & (layers["dataset"] == "d")]
+    scores = own[own["depth"] >= 0].groupby(["fold", "step", "layer"])["value"].mean()
+    losses = {"last_layer": [], "penultimate": [], "two_thirds": []}
+    for fold in made.FOLDS:
+        others = scores.drop(fold, level="fold").groupby(["step", "layer"]).mean()
+        chosen = others.idxmax() if better == "higher" else others.idxmin()
+        for name, layer in {"last_layer": "e", "penultimate": "d", "two_thirds": "d"}.items():
+            losses[name].append(scores[(fold, *chosen)] - scores[fold, 50, layer])
+    sign = 1 if better == "higher" else -1
+    for name, values in losses.items():
+        assert found.loss(name) == pytest.approx(sign * np.mean(values))
+    assert found.loss("other_folds") == 0
+    assert found.loss("highest_participation_ratio") is None  # not measured
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_of_a_single_fold_is_against_the_choice_of_one_half_on_the_other(seed):
+    layers, refits = (table[table["fold"] == "0"] for table in made.tables(seed))
+    run = RunParams(datasets=made.DATASETS, models=["m"], folds=[0], seeds=made.SEEDS)
+    (found, _), _ = of_tables(layers, refits, run)
+    own = refits[(refits["kind"] == "half") & (refits["dataset"] == "d") & (refits["depth"] >= 0)]
+    scores = own.groupby(["part", "step", "layer"])["value"].mean()
+    lost = []
+    for i in range(made.HALVES):
+        here, other = str(i), str(i + 1 if i % 2 == 0 else i - 1)
+        lost.append(scores[(other, *scores[here].idxmax())] - scores[here, 50, "e"])
+    assert found.loss("last_layer") == pytest.approx(np.mean(lost))
+    assert found.loss("other_folds") is None
+    assert Missing.OTHER_FOLDS in found.missing
+    (without, _), _ = of_tables(layers, refits[refits["kind"] != "half"], run)
+    assert without.loss("last_layer") is None
 
 
 def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
@@ -64,14 +102,28 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
             again["value"].to_numpy(dtype=float).reshape(3, 2, 4, 5),
         )
 
-    tied = ties(class_inference(arrays(found.recommended.step)))
+    inference = class_inference(arrays(found.recommended.step))
+    tied = ties(inference)
     assert found.shortlist_scope == "classes"
     assert [each.layer for each in found.shortlist] == [made.LAYERS[i] for i in np.flatnonzero(tied)]
+    for each in found.shortlist:
+        others = np.arange(len(made.LAYERS)) != each.depth
+        bound = best_against(inference, control=each.depth, candidates=others).high
+        assert each.loss_at_most == pytest.approx(max(0.0, bound))
     change = best_of_two(class_inference(arrays(50), arrays(0)), 5)
     assert (found.fine_tuning.step, found.fine_tuning.scope) == (50, "classes")
     assert (found.fine_tuning.change, found.fine_tuning.low, found.fine_tuning.high) == pytest.approx(
         (change.value, *change.interval())
     )
+
+
+@pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower"), (3, "lower")])
+def test_what_a_tie_may_lose_at_most_is_no_less_than_what_it_loses_here(seed, better):
+    found, _ = of_tables(*made.tables(seed, better=better))
+    shortlists = [(each, layer) for each in found for layer in each.shortlist]
+    assert len(shortlists) > 2
+    for each, layer in shortlists:
+        assert layer.loss_at_most >= abs(each.best.value - layer.value)
 
 
 def test_every_checkpoint_stands_beside_its_accuracy_on_known_classes():
@@ -118,7 +170,8 @@ def test_without_intervals_the_means_decide_whether_raw_pixels_are_beaten():
         layers.loc[(layers["layer"] == "pixels") & (layers["metric"] == "nmi"), "value"] = pixels
         (found, _), _ = of_tables(layers, refits.head(0))
         assert (found.recommended is not None) == beaten
-        assert (found.regret, found.shortlist_scope, found.fine_tuning) == ([], None, None)
+        assert {each.at_least for each in found.regret} == {None}
+        assert (found.shortlist_scope, found.fine_tuning) == (None, None)
         assert found.missing == [Missing.HALVES]
 
 

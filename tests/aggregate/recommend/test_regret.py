@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
 
-from stages.aggregate.recommend.regret import mean_regret, regret, regret_rows
+from stages.aggregate.recommend.regret import regret, regret_on_halves, regret_rows, summarize_regrets
+from stages.aggregate.recommend.schema import RegretRecord
 from stages.aggregate.tables.regret import REGRET_COLUMNS, regret_table
 from tests.aggregate.recommend import made
+from tests.aggregate.recommended import every_use, recommendation, useless
 
 CHOICE = ["fold", "candidates", "criterion", "layer", "depth", "step"]
 
@@ -26,7 +27,7 @@ def score(rows, **where):
 
 
 def slow(layers, refits, fold, steps, sign):
-    """Value, best value and choice of some criteria for one fold of dataset `d`, by loops."""
+    """Choice of some criteria for one fold of dataset `d`, its score and the best one, and both on halves, by loops."""
     rows = [row for row in layers.to_dict("records") if row["dataset"] == "d"]
     again = [row for row in refits.to_dict("records") if row["dataset"] == "d" and row["fold"] == fold]
     pairs = [(step, layer) for step in steps for layer in made.LAYERS]
@@ -48,12 +49,14 @@ def slow(layers, refits, fold, steps, sign):
         "tunnel": (50, next(layer for layer in made.LAYERS if probe[layer] >= 0.95 * max(probe.values()))),
         "lowest_rankme": (50, min(rank, key=rank.get)),
     }
-    best = 0.0
+    here = {(s, la): on(fold, step=s)[la] for s, la in pairs}
+    best = max(here.values(), key=lambda value: sign * value)
+    best_of_half = 0.0
     for number in range(made.HALVES):
         winner = max(pairs, key=lambda pair: sign * half(number, *pair))
-        best += half(number + 1 if number % 2 == 0 else number - 1, *winner) / made.HALVES
-    value = {name: np.mean([half(n, *pair) for n in range(made.HALVES)]) for name, pair in chosen.items()}
-    return chosen, value, best
+        best_of_half += half(number + 1 if number % 2 == 0 else number - 1, *winner) / made.HALVES
+    on_halves = {name: np.mean([half(n, *pair) for n in range(made.HALVES)]) for name, pair in chosen.items()}
+    return chosen, {name: here[pair] for name, pair in chosen.items()}, best, on_halves, best_of_half
 
 
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
@@ -62,21 +65,23 @@ def test_it_agrees_with_a_slow_loop(seed, better):
     found, sign = table(layers, refits), 1 if better == "higher" else -1
     for fold in made.FOLDS:
         for candidates, steps in (("layers_and_checkpoints", made.STEPS), ("layers", made.STEPS[-1:])):
-            chosen, value, best = slow(layers, refits, fold, steps, sign)
+            chosen, value, best, on_halves, best_of_half = slow(layers, refits, fold, steps, sign)
             own = found[(found["fold"] == fold) & (found["candidates"] == candidates)].set_index("criterion")
             for name, (step, layer) in chosen.items():
                 row = own.loc[name]
                 assert (row["step"], row["layer"], row["depth"]) == (step, layer, made.LAYERS.index(layer))
-                assert row[["value", "best_value", "regret"]].tolist() == pytest.approx(
-                    [value[name], best, sign * (best - value[name])]
+                assert row[["value", "best_value", "regret_at_most", "regret_at_least"]].tolist() == pytest.approx(
+                    [value[name], best, sign * (best - value[name]), sign * (best_of_half - on_halves[name])]
                 )
+    assert (found["regret_at_most"] >= 0).all()
 
 
 def test_the_mean_is_over_folds_and_names_a_choice_that_all_share():
     found = table(*made.tables(0))
     folds, mean = found[found["fold"] != "mean"], found[found["fold"] == "mean"].set_index(["candidates", "criterion"])
-    expected = folds.groupby(["candidates", "criterion"])["regret"].mean()
-    assert mean["regret"].to_dict() == pytest.approx(expected.to_dict())
+    for name in ("value", "best_value", "regret_at_most", "regret_at_least"):
+        expected = folds.groupby(["candidates", "criterion"])[name].mean()
+        assert mean[name].to_dict() == pytest.approx(expected.to_dict())
     assert mean.loc[("layers_and_checkpoints", "two_thirds"), ["layer", "depth", "step"]].tolist() == ["d", 3, 50]
     assert mean.loc[("layers_and_checkpoints", "seen_score"), "layer"] == ""
     assert mean.loc[("layers_and_checkpoints", "random_layer"), "layer"] == ""
@@ -84,7 +89,7 @@ def test_the_mean_is_over_folds_and_names_a_choice_that_all_share():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_choice_for_a_fold_does_not_see_its_unseen_classes(seed):
-    """Labels enter by scores alone: with other ones on the fold, every choice for it stays, and its regret does not."""
+    """Labels enter by scores alone: with other ones on the fold, every choice for it stays, and its score does not."""
     layers, refits = made.tables(seed)
     before = table(layers, refits)
     labelled = (layers["split"] == "unseen") & ~layers["metric"].isin(made.LABEL_FREE) & (layers["fold"] == "1")
@@ -97,16 +102,17 @@ def test_the_choice_for_a_fold_does_not_see_its_unseen_classes(seed):
     )
     at_fold = before["fold"] == "1"
     pd.testing.assert_frame_equal(before.loc[at_fold, CHOICE], after.loc[at_fold, CHOICE])
-    assert (before.loc[at_fold, "regret"] != after.loc[at_fold, "regret"]).all()
+    for name in ("value", "regret_at_least"):
+        assert (before.loc[at_fold, name] != after.loc[at_fold, name]).all()
     elsewhere = before["fold"].isin(["0", "2"]) & (before["criterion"] == "other_folds")
     assert (before.loc[elsewhere, CHOICE] != after.loc[elsewhere, CHOICE]).any(axis=None)
 
 
-def test_without_halves_there_is_no_regret():
-    layers, refits = made.tables(0, halves=False)
-    assert table(layers, refits).empty
-    (first, _) = made.candidates(layers, refits)
-    assert first.steps == (0, 50)
+def test_without_halves_the_regret_is_bounded_from_above_alone():
+    with_halves, without = table(*made.tables(0)), table(*made.tables(0, halves=False))
+    assert without["regret_at_least"].isna().all()
+    assert set(without["criterion"]) == set(with_halves["criterion"])
+    assert without["regret_at_most"].notna().all()
 
 
 def test_what_was_not_measured_has_no_row():
@@ -120,25 +126,53 @@ def test_what_was_not_measured_has_no_row():
 def test_a_case_by_hand():
     """Half 0 finds the second layer best, which has 0.4 on half 1; half 1 the first, which has 0.5 on half 0."""
     halves = np.array([[[0.5, 0.9, 0.2]], [[0.6, 0.4, 0.3]]])
-    assert regret(halves, [(0, 0)]) == pytest.approx((0.55, 0.45))
-    assert regret(halves, [(0, 0), (0, 2)]) == pytest.approx((0.4, 0.45))
+    assert regret_on_halves(halves, [(0, 0)]) == pytest.approx(0.45 - 0.55)
+    assert regret_on_halves(halves, [(0, 0), (0, 2)]) == pytest.approx(0.45 - 0.4)
+    assert regret(halves[0], [(0, 0)]) == pytest.approx((0.5, 0.9))
+    assert regret(halves[0], [(0, 0), (0, 2)]) == pytest.approx((0.35, 0.9))
 
 
 def test_the_best_checkpoint_is_chosen_with_the_layer():
     halves = np.array([[[0.1, 0.2], [0.7, 0.3]], [[0.1, 0.2], [0.6, 0.9]]])  # best: (1, 0), then (1, 1)
-    assert regret(halves, [(0, 1)]) == pytest.approx((0.2, (0.6 + 0.3) / 2))
-    assert regret(halves[:, :1], [(0, 1)]) == pytest.approx((0.2, 0.2))
+    assert regret_on_halves(halves, [(0, 1)]) == pytest.approx((0.6 + 0.3) / 2 - 0.2)
+    assert regret_on_halves(halves[:, :1], [(0, 1)]) == pytest.approx(0)
+    assert regret(halves[0], [(0, 1)]) == pytest.approx((0.2, 0.7))
 
 
-def test_the_maximum_is_not_optimistic():
-    """Layers that do not differ have no regret on average, whichever is chosen."""
-    halves = np.random.default_rng(0).normal(size=(4000, 1, 9))
-    value, best = regret(halves, [(0, 4)])
-    assert abs(best - value) < 0.05 < np.mean(halves.max(axis=2))
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_the_true_regret_lies_between_the_two_on_average(spread):
+    """Layers that differ by `spread`, whose scores on all images are the means of their scores on two halves."""
+    random = np.random.default_rng(0)
+    true = spread * random.normal(size=9)
+    halves = true + random.normal(size=(4000, 2, 1, 9))
+    at_most, at_least = [], []
+    for pair in halves:
+        value, best = regret(pair.mean(axis=0), [(0, 4)])
+        at_most.append(best - value)
+        at_least.append(regret_on_halves(pair, [(0, 4)]))
+    truth = true.max() - true[4]
+    assert min(at_most) >= 0
+    assert np.mean(at_most) > truth + 0.01
+    assert np.mean(at_least) < truth + 0.05
+    assert spread or abs(np.mean(at_least)) < 0.05  # layers that do not differ have no regret
 
 
-def test_the_interval_is_students_t_over_pairs():
-    known = mean_regret([0.01, 0.04, 0.02, 0.0])
-    expected = ttest_1samp([0.01, 0.04, 0.02, 0.0], 0).confidence_interval(0.95)
-    assert (known.value, known.low, known.high) == pytest.approx((0.0175, expected.low, expected.high))
-    assert (mean_regret([0.1, 0.3]).value, mean_regret([0.1, 0.3]).low) == (pytest.approx(0.2), None)
+def test_regrets_are_averaged_over_networks_use_by_use():
+    def network(model, use, **regrets):
+        records = [
+            RegretRecord(criterion=name, value=0.5, at_most=at_most, at_least=at_least)
+            for name, (at_least, at_most) in regrets.items()
+        ]
+        return recommendation(model=model, use=use, regret=records)
+
+    found = [
+        network("a", "retrieval", other_folds=(0.01, 0.03), last_layer=(0.1, 0.2)),
+        network("a", "discovery", other_folds=(0.02, 0.04)),
+        network("b", "retrieval", other_folds=(None, 0.05)),
+        useless(model="c", use="retrieval"),
+    ]
+    retrieval, discovery = summarize_regrets(found)
+    assert (retrieval.use, discovery.use) == ("retrieval", "discovery")
+    assert retrieval.lost == {"other_folds": (None, pytest.approx(0.04))}  # the last layer's is not known of both
+    assert discovery.lost == {"other_folds": (0.02, 0.04)}
+    assert summarize_regrets([each.model_copy(update={"last_depth": 0}) for each in every_use()]) == []

@@ -1,42 +1,43 @@
 import re
 from dataclasses import replace
 
-from scipy.stats import ttest_1samp
-
 from stages.aggregate.facts import Facts
-from stages.aggregate.recommend.regret import summarize_regrets
-from stages.aggregate.render.summary import FOLD_HEADER, latex, markdown, regret_section, tables_by_dataset
-from stages.aggregate.tables.regret import RegretRow
+from stages.aggregate.render.summary import latex, markdown, tables_by_dataset
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network, single_fold
-from tests.aggregate.recommended import recommendation
+from tests.aggregate.recommended import LEADS, every_use, recommendation, useless
+
+
+def facts(rows):
+    """What follows from these rows."""
+    main = [row for row in rows if row.main]
+    found = [each for row in main for each in every_use(dataset=row.dataset, model=row.model, layer=row.best_layer)]
+    return Facts(found, [evidence(*main)])
 
 
 def document(rows):
     """summary.md of these rows, and of what follows from them."""
-    main = [row for row in rows if row.main]
-    return markdown(rows, Facts([recommendation(model=row.model) for row in main], [evidence(*main)]), [])
+    return markdown(rows, facts(rows))
 
 
 def table(text, heading):
-    """The rows of one table of networks, as mappings from column to cell."""
-    lines = text.split(f"### {heading}\n")[1].strip().splitlines()
+    """The rows of one table of a section, as mappings from column to cell."""
+    lines = text.split(f"## {heading}\n")[1].split("\n## ")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    end = next((i for i, line in enumerate(lines) if not line.startswith("|")), len(lines))
-    return [dict(zip(rows[0], row, strict=True)) for row in rows[2:end]]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[2:]]
 
 
-def test_there_is_a_table_per_score_and_one_of_single_folds(summary):
+def test_there_is_a_table_of_every_score_and_one_of_single_folds(summary):
     text = document(summary)
-    headings = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
-    assert headings[5:] == ["How to read the tables", "handwriting", "NMI", "NMI, fold by fold", "k-NN purity"]
-    assert [row["Model"] for row in table(text, "NMI")] == ["`small`", "`small_scratch`"]
-    folds = table(text, "NMI, fold by fold")
+    rows = table(text, "handwriting: every score")
+    assert [row["Model"] for row in rows] == ["`small`", "`small_scratch`"] * 2
+    assert [row["Score"] for row in rows] == ["NMI"] * 2 + ["k-NN purity"] * 2
+    folds = table(text, "handwriting: NMI fold by fold")
     assert [row["Fold"] for row in folds] == ["0", "1", "2", "3"] * 2
     assert [row["Unseen"] for row in folds][:4] == ["0.300", "0.400", "0.500", "0.600"]
 
 
 def test_a_row_has_intervals_and_bounds_in_both_scopes(summary):
-    row = table(document(summary), "NMI")[0]
+    row = table(document(summary), "handwriting: every score")[0]
     assert row["Unseen"] == "0.390 ± 0.030"
     assert (row["Other classes"], row["Other images"]) == ("[0.310, 0.470]", "[0.370, 0.410]")
     assert (row["Lead"], row["Lead, other classes"], row["Lead, other images"]) == (
@@ -56,7 +57,7 @@ def test_it_is_said_over_what_values_are_means(summary):
 
 def test_one_fold_has_no_columns_of_other_classes_and_says_why():
     text = document([network(**ONE_FOLD)])
-    (row,) = table(text, "NMI")
+    (row,) = table(text, "handwriting: every score")
     assert "Other images" in row
     assert not {"Other classes", "Lead, other classes"} & set(row)
     assert "fold by fold" not in text
@@ -65,35 +66,66 @@ def test_one_fold_has_no_columns_of_other_classes_and_says_why():
 
 def test_the_answers_stand_before_the_tables(summary):
     text = document(summary)
-    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE)[:8] == [
-        "Recommendations",
+    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE) == [
+        "handwriting: the layer for each use",
         "Findings",
         "(i) High accuracy on seen classes does not imply generalization",
         "(ii) Deeper is not always better",
         "(iii) What fine-tuning did to g",
-        "How to read the tables",
-        "handwriting",
-        "NMI",
+        "What choosing a layer costs",
+        "How to read the tables below",
+        "handwriting: every score",
+        "handwriting: NMI fold by fold",
     ]
     assert "**handwriting**: On other classes of this domain, training repeated: supported for small and" in text
-    assert len(re.findall(r"^- small", text, re.MULTILINE)) == 2
-    assert len(re.findall(r"^- handwriting, small(?:_scratch)?: take features from", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^- small(?:_scratch)?: best at", text, re.MULTILINE)) == 2
     assert "\n\n\n" not in text
 
 
+def test_every_use_of_every_network_is_a_row_and_a_sentence(summary):
+    text = document(summary)
+    rows = table(text, "handwriting: the layer for each use")
+    assert [(row["Model"], row["Use"].split()[0]) for row in rows] == [
+        (model, use) for model in ("`small`", "`small_scratch`") for use in LEADS
+    ]
+    assert rows[2] == {
+        "Model": "`small`",
+        "Use": "discovery (NMI)",
+        "Layer": "5 of 9 (`blocks.3`)",
+        "Step": "100",
+        "Score": "0.390 [0.310, 0.470]",
+        "Last": "-0.140",
+        "Before": "-0.080",
+        "Ties (at most)": "4 (-0.05), 6",
+        "Parameters": "50 %",
+        "Multiply-adds": "40 %",
+    }
+    sentences = re.findall(r"^- (small(?:_scratch)?), (\w+) \(.*?\): layer 5 of 9 \(`blocks\.3`", text, re.MULTILINE)
+    assert sentences == [(model, use) for model in ("small", "small_scratch") for use in LEADS]
+
+
+def test_a_network_of_no_use_has_no_layer(summary):
+    text = markdown(summary, Facts([useless(model="small"), recommendation()], [evidence(*summary[:1])]))
+    first, second = table(text, "handwriting: the layer for each use")
+    assert (first["Layer"], second["Layer"]) == ("none beats raw pixels", "5 of 9 (`blocks.3`)")
+    assert "- small, discovery (NMI): no recommendation, since no layer beats raw pixels" in text
+
+
 def test_a_score_that_is_better_low_says_so(summary):
-    assert "### NMI (lower is better)" in document([replace(row, better="lower") for row in summary])
+    lower = [replace(row, better="lower") for row in summary]
+    assert table(document(lower), "handwriting: every score")[0]["Score"] == "NMI (lower is better)"
+    assert "& NMI (lower is better) " in latex(lower, facts(lower))
 
 
 def test_what_is_missing_leaves_dashes():
-    row = table(document([network(**NO_INTERVALS | {"accuracy": None})]), "NMI")[0]
+    row = table(document([network(**NO_INTERVALS | {"accuracy": None})]), "handwriting: every score")[0]
     assert {row[name] for name in ("Accuracy", "Other images", "Lead", "Lead, other images")} == {"–"}
 
 
 def test_a_folds_cells_are_its_own():
     rows = [network(), single_fold("0"), single_fold("1", unseen_sd=0.02, lead=None)]
     ((_, (_, folds)),) = tables_by_dataset(rows, "`{}`")
-    cells = dict(zip(FOLD_HEADER, folds.cells[1], strict=True))
+    cells = folds.rows[1]
     assert (cells["Fold"], cells["Unseen"]) == ("1", "0.390 ± 0.020")
     assert (cells["Best layer"], cells["Last layer"], cells["Lead"]) == ("5 of 9 (`blocks.3`)", "0.240", "–")
 
@@ -102,86 +134,42 @@ def rows_of(text):
     return [line for line in text.splitlines() if line.lstrip().startswith("small")]
 
 
-def test_it_is_a_whole_document_with_a_booktabs_table_per_score_and_one_of_single_folds(summary):
-    text = latex(summary)
+def test_latex_is_a_whole_document_with_booktabs_tables_of_uses_of_scores_and_of_single_folds(summary):
+    text = latex(summary, facts(summary))
     assert text.startswith(r"\documentclass")
     assert text.endswith("\\end{document}\n")
     assert len(re.findall(r"\\begin\{tabular\}", text)) == len(re.findall(r"\\end\{tabular\}", text)) == 3
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 3
-    assert re.findall(r"\\subsection\*\{(.*)\}", text) == ["NMI", "NMI, fold by fold", "k-NN purity"]
+    headings = ["The layer for each use", "every score", "NMI fold by fold"]
+    assert re.findall(r"\\subsection\*\{(.*)\}", text) == headings
     columns = [len(re.findall(r"(?<!\\)&", row)) for row in rows_of(text)]
-    assert columns == [13] * 2 + [6] * 8 + [13] * 2
+    assert columns == [9] * 8 + [14] * 4 + [6] * 8
     assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
     assert text.isascii()
 
 
 def test_every_special_character_stays_text(summary):
-    row = rows_of(latex([replace(row, best_layer="a_b$c&d%e…") for row in summary]))[0]
-    assert r"a\_b\$c\&d\%e\ldots{}" in row
-    assert r"$\pm$" in row
-    row = rows_of(latex([replace(row, best_layer=r"\input{x}~^") for row in summary]))[0]
-    assert r"\input" not in row
-    assert r"\textbackslash{}input\{x\}" in row
-    assert r"\section*{\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}}" in latex(
-        [replace(row, dataset=r"\input{x}~^") for row in summary]
-    )
-    assert r"of the others it is 95 \%" in latex(summary)
+    def text_of(**names):
+        rows = [replace(row, **names) for row in summary]
+        return latex(rows, facts(rows))
+
+    text = text_of(best_layer="a_b$c&d%e…")
+    assert all(r"a\_b\$c\&d\%e\ldots{}" in row for row in rows_of(text))
+    assert r"$\pm$" in text
+    text = text_of(best_layer=r"\input{x}~^", dataset=r"\input{x}~^")
+    assert r"\input" not in text
+    assert all(r"\textbackslash{}input\{x\}" in row for row in rows_of(text))
+    assert r"\section*{\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}}" in text
+    assert r"of the others it is 95 \%" in text
 
 
-def test_in_latex_a_score_that_is_better_low_says_so(summary):
-    assert r"\subsection*{NMI (lower is better)}" in latex([replace(row, better="lower") for row in summary])
-
-
-OWN = {("d", "a"): 0.01, ("d", "b"): 0.04, ("e", "a"): 0.03}
-TWO_THIRDS = {("d", "a"): 0.05, ("d", "b"): 0.05, ("e", "a"): 0.02}
-
-
-def section(own=OWN, two_thirds=TWO_THIRDS, pairs=tuple(OWN)):
-    rows = [
-        RegretRow(dataset, model, fold, "nmi", among, name, "baseline", None, None, None, 0, 0, value + further + more)
-        for name, values in (("other_folds", own), ("two_thirds", two_thirds))
-        for (dataset, model), value in values.items()
-        for among, further in (("layers", 0), ("layers_and_checkpoints", 0.1))
-        for fold, more in (("0", 0.5), ("mean", 0))
-    ]
-    return regret_section(summarize_regrets(rows, list(pairs)))
-
-
-def regrets(text):
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("|:")]
-
-
-def interval(values):
-    low, high = ttest_1samp(values, 0).confidence_interval(0.95)
-    return f"[{low:.3f}, {high:.3f}]"
-
-
-def test_criteria_are_rows_with_means_by_dataset_and_over_all_pairs():
-    header, own, two_thirds = regrets(section())
-    assert header == ["Choice", "Kind", "`d`", "`e`", "All", "Against 2/3", "With checkpoints"]
-    assert own == [
-        "the other folds",
-        "recommended by",
-        "0.025",
-        "0.030",
-        f"0.027 {interval([0.01, 0.04, 0.03])}",
-        f"-0.013 {interval([-0.04, -0.01, 0.01])}",
-        f"0.127 {interval([0.11, 0.14, 0.13])}",
-    ]
-    assert two_thirds[5] == "–"
-    assert "over the 3 pairs of a dataset and a network" in section()
-
-
-def test_two_pairs_have_no_interval_and_it_is_said_why():
-    text = section(pairs=list(OWN)[1:])
-    assert "without an interval, which takes 3 pairs of a dataset and a network (here 2)" in text
-    assert regrets(text)[1][2:5] == ["0.040", "0.030", "0.035"]
-
-
-def test_a_criterion_that_some_pairs_lack_is_averaged_over_the_others():
-    assert regrets(section(own={("d", "a"): 0.01}))[1][2:6] == ["0.010", "–", "0.010", "-0.040"]
-
-
-def test_without_regrets_there_is_nothing_to_say():
-    assert summarize_regrets([], [("d", "a")]) is None
+def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(summary):
+    text = document(summary)
+    rows = {row["Choice"]: row for row in table(text, "What choosing a layer costs")}
+    assert list(rows) == [
+        "other folds (recommended)", "last layer", "layer before the last", "highest RankMe / min(N, D)"
+    ]  # fmt: skip
+    assert list(rows["last layer"])[1:] == list(LEADS)
+    assert set(list(rows["last layer"].values())[1:]) == {"0.150–0.160"}
+    few = Facts([useless(model="small")], [evidence(*summary[:1])])
+    assert "What choosing a layer costs" not in markdown(summary, few)

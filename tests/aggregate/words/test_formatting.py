@@ -2,12 +2,12 @@ import pytest
 
 from stages.aggregate.words.formatting import (
     at_last_step,
-    estimate,
     interval,
     joined,
     layers,
     number,
     place,
+    runs,
     short_names,
     shorten,
 )
@@ -22,11 +22,6 @@ def test_numbers_carry_their_standard_deviation_where_there_is_one():
 def test_an_interval_needs_both_ends():
     assert interval(-0.0504, 0.03) == "[-0.050, 0.030]"
     assert (interval(0.1, None), interval(None, None)) == ("", "")
-
-
-def test_an_estimate_leaves_out_what_is_missing():
-    assert estimate(-0.01, -0.0504, 0.03, sign=True) == "-0.010 [-0.050, 0.030]"
-    assert estimate(0.5, None, 0.6, sign=True) == "+0.500"
 
 
 def test_a_layer_is_counted_from_one():
@@ -45,6 +40,7 @@ def test_a_layer_is_counted_from_one():
 )
 def test_layers_are_named_by_their_runs(depths, words):
     assert layers(depths) == words
+    assert runs(depths) == words.split(" ", 1)[1].replace(" and", ",")
 
 
 def test_the_last_step_may_differ_from_network_to_network():

@@ -2,18 +2,29 @@ import pytest
 
 from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import all_criteria
-from stages.aggregate.recommend.schema import Missing, RegretRecord
-from stages.aggregate.words.recommendation import MISSING, caveat, describe, missing, reason, recommendation_sentences
-from stages.aggregate.words.regret import KINDS, criterion_words
-from stages.aggregate.words.scores import SCORE_WORDS
+from stages.aggregate.recommend.schema import Missing, ScopeRecord
+from stages.aggregate.words.recommendation import (
+    FINE_TUNING,
+    MISSING,
+    brief_ties,
+    caveat,
+    criterion_words,
+    difference,
+    explain_intervals,
+    headline,
+    lost,
+    notes,
+    reason,
+    score_and_interval,
+    sentences,
+)
 from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import (
-    END,
+    LEADS,
     RECOMMENDATION,
     REGRET,
     SHORTLIST,
-    START,
-    layer,
+    every_use,
     recommendation,
     useless,
 )
@@ -21,124 +32,125 @@ from tests.aggregate.recommended import (
 ALL_CRITERIA = all_criteria([name for name, score in SCORES.items() if score.label_free])
 
 
-def one_line(text):
-    return " ".join(text.split())
-
-
-def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_choosing_cost():
-    assert recommendation_sentences(RECOMMENDATION) == (
-        "handwriting, a: take features from layer 5 of 9 (`blocks.3`, NMI 0.390) at step 100, with 50 % of the "
-        "parameters and 40 % of the multiply-adds. Not distinguishable from it (other classes): layers 4 and 6; the "
-        "shallowest, layer 4 (`blocks.2`), with 38 % of the parameters and 25 % of the multiply-adds. On classes that "
-        "it did not know, such a choice lost 0.020 to the best, the layer at two thirds of the depth 0.040."
+def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lose():
+    assert sentences(RECOMMENDATION) == (
+        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.390) at step 100, with 50 % of the parameters and 40 % of "
+        "the multiply-adds. Not distinguishable (other classes), with what each may lose at most: layers 4 "
+        "(`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). On unseen classes that such a choice did not know, the last "
+        "layer loses 0.140 and the one before it loses 0.080. Fine-tuning to step 100 raised the best score by +0.090 "
+        "[+0.020, +0.160] (other classes)."
     )
 
 
-def test_the_description_adds_what_fine_tuning_did_and_a_table_of_baselines():
-    lines = describe(RECOMMENDATION).splitlines()
-    assert max(map(len, lines)) <= 80
-    assert len(lines) <= 15
-    assert (
-        "Fine-tuning to step 100 made it better: +0.090 [+0.020, +0.160] (other classes) over step 0, where `blocks.1` "
-        "is best (NMI 0.300). On known classes: 0.600 by a linear probe on `blocks.5` at step 0; accuracy 0.760 at "
-        "step 100."
-    ) in one_line(describe(RECOMMENDATION))
-    assert [one_line(line) for line in lines[-4:]] == [
-        "Score lost on unknown classes to best layer and step",
-        "the other folds (as recommended) 0.010 0.020",
-        "last layer 0.150 0.160",
-        "two thirds of the depth 0.030 0.040",
-    ]
+def test_what_is_lost_is_turned_where_lower_scores_are_better():
+    assert (difference(RECOMMENDATION, "last_layer"), difference(RECOMMENDATION, "tunnel")) == ("-0.140", "–")
+    assert difference(recommendation(better="lower"), "last_layer") == "+0.140"
+    single = recommendation(regret=REGRET[1:])  # no other fold to choose on
+    assert difference(single, "last_layer") == "-0.150"
 
 
-@pytest.mark.parametrize("metric", SCORE_WORDS)
-def test_every_score_fits_the_terminal(metric):
-    everything = [RegretRecord(criterion=name, layers=0.1, layers_and_checkpoints=0.2) for name in ALL_CRITERIA]
-    text = describe(recommendation(metric=metric, regret=everything))
-    assert max(map(len, text.splitlines())) <= 80
-    assert len(text.splitlines()) <= 16
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (Status.LOWERED, "Fine-tuning to step 100 made it worse: +0.090"),
-        (Status.NOT_DISTINGUISHABLE, "What fine-tuning to step 100 did is not distinguishable: +0.090"),
-    ],
-)
-def test_what_fine_tuning_did_is_said_in_plain_words(status, words):
+@pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])
+def test_what_fine_tuning_did_has_words_for_every_status(status):
     change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
-    assert words in one_line(describe(recommendation(fine_tuning=change)))
+    assert f"Fine-tuning to step 100 {FINE_TUNING[status]} +0.090 [" in sentences(recommendation(fine_tuning=change))
 
 
 def test_a_checkpoint_is_named_where_there_was_a_choice():
-    first = SHORTLIST[1].model_copy(update={"step": 0})
-    assert " at step 0, before fine-tuning, with 50 %" in recommendation_sentences(recommendation(recommended=first))
-    frozen = recommendation(recommended=first, candidate_steps=[0], checkpoints=[START], fine_tuning=None)
-    assert "NMI 0.390), with 50 % of the parameters" in recommendation_sentences(frozen)
-    assert "Fine-tuning" not in describe(frozen)
-    assert [one_line(line) for line in describe(frozen).splitlines()[-4:-2]] == [
-        "Score lost on unknown classes to best layer",
-        "the other folds (as recommended) 0.010",
-    ]
+    assert " at step 0 (not fine-tuned), with 50 %" in sentences(recommendation(step=0))
+    assert "NMI 0.390), with 50 %" in sentences(recommendation(step=0, candidate_steps=[0]))
 
 
-def test_ties_are_said_as_far_as_they_are_known():
-    text = recommendation_sentences(recommendation(shortlist=SHORTLIST[1:], shortlist_scope="images"))
-    assert "Not distinguishable from it (other images): layer 6. On classes" in text
-    text = recommendation_sentences(recommendation(shortlist=SHORTLIST[1:2]))
-    assert "No other layer ties with it (other classes)." in text
-    text = recommendation_sentences(recommendation(shortlist=[], shortlist_scope=None))
-    assert "Which layers tie with it is not known (no interval: " in text
-
-
-def test_nothing_is_claimed_that_is_not_known():
-    unknown = layer(4, "blocks.3", 0.39, parameters_share=None)
-    text = recommendation_sentences(recommendation(recommended=unknown, regret=REGRET[1:], shortlist=[unknown]))
-    assert "NMI 0.390) at step 100. No other layer" in text
-    assert text.endswith("What this choice costs on classes that it does not know was not measured.")
-    assert "lost" not in describe(recommendation(regret=[]))
-    unprobed = START.model_copy(update={"probe_accuracy": None, "probe_layer": None})
-    assert "On known classes: accuracy 0.760 at step 100." in one_line(
-        describe(recommendation(checkpoints=[unprobed, END]))
+def test_ties_are_told_as_far_as_they_are_known():
+    assert brief_ties(RECOMMENDATION) == "4 (-0.05), 6"
+    unbounded = [each.model_copy(update={"loss_at_most": None}) for each in SHORTLIST]
+    assert brief_ties(recommendation(shortlist=unbounded)) == "4, 6"
+    assert "at most: layers 4 (`blocks.2`) and 6 (`blocks.4`)." in sentences(recommendation(shortlist=unbounded))
+    assert brief_ties(recommendation(shortlist=SHORTLIST[1:2])) == "none"
+    assert "No other layer ties with it (other images)." in sentences(
+        recommendation(shortlist=SHORTLIST[1:2], shortlist_scope="images")
     )
+    unknown = recommendation(shortlist=[], shortlist_scope=None)
+    assert brief_ties(unknown) == "–"
+    assert "Which layers tie with it is not known." in sentences(unknown)
 
 
 def test_without_a_recommendation_there_is_a_reason_and_nothing_else():
-    expected = "handwriting, a: no recommendation: no layer beats raw pixels (NMI 0.390 at best, raw pixels 0.500)."
-    assert recommendation_sentences(useless()) == expected
-    assert one_line(describe(useless())) == expected
-    assert (reason(useless()), reason(RECOMMENDATION)) == (
-        expected.split("recommendation: ")[1][:-1],
-        None,
-    )
+    why = "no layer beats raw pixels (NMI 0.390 at best, raw pixels 0.500)"
+    assert sentences(useless()) == f"discovery (NMI): no recommendation, since {why}."
+    assert (reason(useless()), reason(RECOMMENDATION)) == (why, None)
 
 
 def test_a_doubt_follows_the_choice():
     doubtful = recommendation(doubtful=True, pixels=0.3)
     but = "it is not shown that a layer beats raw pixels (0.300)"
-    assert f" of the multiply-adds. But {but}. Not dist" in recommendation_sentences(doubtful)
+    assert f" of the multiply-adds. But {but}. Not dist" in sentences(doubtful)
     assert (caveat(doubtful), caveat(RECOMMENDATION)) == (but, None)
 
 
 def test_a_single_layer_leaves_no_choice():
-    only = recommendation(recommended=layer(0, "pool", 0.3), last_depth=0, candidate_steps=[0], shortlist=[])
-    assert recommendation_sentences(only) == "handwriting, a: its only layer is `pool`, NMI 0.300."
+    only = recommendation(layer="pool", depth=0, value=0.3, last_depth=0, candidate_steps=[0], shortlist=[])
+    assert sentences(only) == "discovery (NMI): its only layer is `pool`, NMI 0.300."
 
 
-def test_what_is_missing_is_said_once():
-    first = recommendation(missing=[Missing.OPERATIONS], unmeasured=["rankme", "alpha_req"])
-    assert missing([first, recommendation(missing=[Missing.OPERATIONS])]).splitlines() == [
+def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
+    assert score_and_interval(RECOMMENDATION) == ("0.390", "[0.310, 0.470]")
+    assert explain_intervals(every_use()) == (
+        "[ ]: 95 % for other unseen classes and retraining (classifier and detection: not proven)."
+    )
+    unknown = ScopeRecord(low=None, high=None, lead_at_least=None, lead_at_most=None)
+    for classes in (None, unknown):
+        images = recommendation(use="classifier", metric="probe_accuracy", classes=classes)
+        assert score_and_interval(images) == ("0.390", "[0.370, 0.410]")
+        assert explain_intervals([images]) == "[ ]: for other images of these classes (classifier: not proven)."
+    both = explain_intervals([RECOMMENDATION, images])
+    assert both.startswith("[ ]: 95 % for other unseen classes and retraining; for other images of these classes (cl")
+    none = recommendation(classes=None, images=None)
+    assert score_and_interval(none) == ("0.390", "")
+    assert explain_intervals([none]) == "No interval is known."
+
+
+def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():
+    assert headline(every_use()) == (
+        "take, of a at step 100, blocks.3 for classifier, retrieval, discovery and detection."
+    )
+    first = [
+        recommendation(use=use, metric=LEADS[use], layer=layer, step=step)
+        for use, layer, step in (("classifier", "bn2", 0), ("retrieval", "blocks.2", 100), ("discovery", "bn2", 0))
+    ]
+    assert headline(first) == (
+        "take, of a, bn2 at step 0 (not fine-tuned) for classifier and discovery; blocks.2 at step 100 for retrieval."
+    )
+    other = recommendation(use="discovery", model="b", value=0.5, candidate_steps=[100])
+    assert headline([*first[:2], other]).endswith(
+        "; blocks.2 of a at step 100 for retrieval; blocks.3 of b for discovery."
+    )
+
+
+def test_the_headline_never_names_a_network_of_no_use():
+    scratch = useless(model="scratch", value=0.45)
+    assert "scratch" not in headline([scratch, RECOMMENDATION])
+    assert headline([scratch]) == f"take nothing for discovery: {reason(scratch)}."
+    retrieval = recommendation(use="retrieval", metric="map_at_r")
+    assert headline([retrieval, scratch]).startswith("take, of a at step 100, blocks.3 for retrieval; nothing for disc")
+
+
+def test_what_is_lost_to_the_best_is_a_bracket():
+    assert lost(0.01, 0.04) == "0.010–0.040"
+    assert lost(-0.01, 0.04) == "0.000–0.040"
+    assert lost(None, 0.04) == lost(0.05, 0.04) == "≤ 0.040"
+
+
+def test_every_missing_thing_is_noted():
+    assert set(MISSING) == set(Missing)
+    assert notes(recommendation(missing=[Missing.OPERATIONS], unmeasured=["rankme", "alpha_req"])) == [
         "Multiply-adds are not known.",
         "Not measured without labels: RankMe / min(N, D) and alpha-ReQ.",
     ]
-    assert missing([RECOMMENDATION]) == ""
-    assert set(MISSING) == set(Missing)
+    assert notes(RECOMMENDATION) == []
 
 
 def test_every_criterion_has_a_name_of_its_own():
     names = [criterion_words(criterion) for criterion in ALL_CRITERIA]
     assert len(set(names)) == len(names)
-    assert {each.kind for each in ALL_CRITERIA.values()} == set(KINDS)
     assert criterion_words("nearest_to_one_alpha_req") == "alpha-ReQ nearest to 1"
     assert criterion_words("lowest_rankme") == "lowest RankMe / min(N, D)"

@@ -8,7 +8,7 @@ import pytest
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Baseline, Recommendation
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
-from stages.commands.cut.which_layer import choose_layer
+from stages.commands.cut.which_layer import choose_layer, recommended_cell
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.files.csv_table import write_table
 from stages.shared.runtime.errors import UserError
@@ -36,9 +36,8 @@ def write_summary(folder: Path, *changes: dict[str, Any]) -> Path:
 
 
 def _record(**changes: Any) -> Recommendation:
-    chosen = recommended.layer(3, "blocks.2", 0.4).model_copy(update={"pooling": "max", "step": 0})
-    fields = {"dataset": "trees", "model": "tiny", "recommended": chosen, **changes}
-    return recommended.recommendation(**fields)
+    fields = {"dataset": "trees", "model": "tiny", "layer": "blocks.2", "depth": 3, "pooling": "max", "step": 0}
+    return recommended.recommendation(**fields | changes)
 
 
 def recommend(folder: Path, **changes: Any) -> Path:
@@ -65,6 +64,45 @@ def test_the_best_is_the_main_score_s_over_all_folds(store: Embeddings, tmp_path
 def test_the_recommended_comes_with_its_checkpoint(store: Embeddings, tmp_path: Path):
     layer, step = choose_layer(store, "recommended", recommend(tmp_path))
     assert (layer.name, step) == ("blocks.2@max", 0)
+
+
+def two_uses(folder: Path, **retrieval: Any) -> Path:
+    """Results in which discovery and retrieval take other layers, at other steps."""
+    other = _record(use="retrieval", layer="blocks.3", depth=4, step=50, **retrieval)
+    write_facts(folder, Facts([_record(), other], [], cell="all/1"))
+    return folder
+
+
+def test_where_uses_differ_one_must_be_named(store: Embeddings, tmp_path: Path):
+    results = two_uses(tmp_path)
+    with pytest.raises(
+        UserError, match=r"--use: must .*discovery blocks\.2 at step 0 and retrieval blocks\.3 at step 50"
+    ):
+        choose_layer(store, "recommended", results)
+    layer, step = choose_layer(store, "recommended", results, use="retrieval")
+    assert (layer.module, step) == ("blocks.3", 50)
+    with pytest.raises(UserError, match=r"found 'detection'.*docs/scores\.md#uses"):
+        choose_layer(store, "recommended", results, use="detection")
+
+
+def test_a_named_layer_comes_with_the_step_that_is_recommended_for_it(store: Embeddings, tmp_path: Path):
+    results = two_uses(tmp_path)
+    assert [choose_layer(store, f"blocks.{n}", results)[1] for n in (2, 3)] == [0, 50]
+    with pytest.raises(UserError, match="--step: must be given, or what features are for"):
+        choose_layer(store, "blocks.1", results)
+    assert choose_layer(store, "blocks.1", results, use="discovery")[1] == 0
+    assert choose_layer(store, "blocks.1", results, step=50)[1] == 50
+    assert choose_layer(store, "last", recommend(tmp_path))[1] == 0
+
+
+def test_the_cell_is_that_of_the_best_network_for_the_use(tmp_path: Path):
+    assert recommended_cell(two_uses(tmp_path), None) == "trees/tiny/all/1"
+    results = two_uses(tmp_path, model="large")
+    with pytest.raises(UserError, match=r"--from: must name a cell .* since the results have 2 best networks, by use"):
+        recommended_cell(results, None)
+    assert recommended_cell(results, "retrieval") == "trees/large/all/1"
+    with pytest.raises(UserError, match="the results have 2 datasets"):
+        recommended_cell(two_uses(tmp_path, dataset="shrubs"), None)
 
 
 def test_a_joined_pooling_stands_for_each_layer_s_own(store: Embeddings, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The answer for each network: which layer to take, what it scores, what ties with it, and what the cut saves."""
+"""The answer for each network and use: which layer to take, its score, what other layers lose, what the cut saves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,8 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation
-from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
-from stages.aggregate.words.scopes import SHORT
+from stages.aggregate.words.formatting import MISSING, number, percent, place
 from stages.aggregate.words.scores import metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
@@ -20,7 +18,7 @@ Number = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Bar:
-    """One layer in a card's picture of the network.
+    """One layer in a picture of the network.
 
     Attributes:
         share: its score over the largest one, from 0 to 1.
@@ -34,61 +32,58 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Card:
-    """The answer for one network; `layers` is empty where nothing is recommended."""
+class UseCard:
+    """The answer for one use; `layers` is empty where nothing is recommended."""
 
-    dataset: str
-    model: str
+    use: str
     answer: str
     ties: str
-    caveat: str
     numbers: list[Number]
     layers: list[Bar]
     strip: str
 
 
-def make_cards(found: Sequence[Recommendation], summary: Sequence[SummaryRow], scores: Scores) -> list[Card]:
-    """Make a card of each recommendation.
+@dataclass(frozen=True)
+class Card:
+    """The answers for one network."""
+
+    dataset: str
+    model: str
+    uses: list[UseCard]
+
+
+def make_cards(recommendations: Sequence[Recommendation], scores: Scores) -> list[Card]:
+    """Make a card of each network.
 
     Args:
-        found: one per network.
-        summary: its main rows give the chance level of the accuracy.
+        recommendations: for every use of each.
         scores: the curves, for the pictures.
     """
-    chances = {(row.dataset, row.model): row.accuracy_chance for row in summary if row.main}
-    return [_card(each, chances[each.dataset, each.model], scores) for each in found]
+    cards: dict[tuple[str, str], Card] = {}
+    for each in recommendations:
+        card = cards.setdefault((each.dataset, each.model), Card(each.dataset, each.model, []))
+        card.uses.append(_use_card(each, scores))
+    return list(cards.values())
 
 
-def _card(found: Recommendation, accuracy_chance: float | None, scores: Scores) -> Card:
+def _use_card(found: Recommendation, scores: Scores) -> UseCard:
     chosen = found.recommended
     if chosen is None:
-        return Card(found.dataset, found.model, words.answer(found), "", "", [], [], "")
-    return Card(
-        dataset=found.dataset,
-        model=found.model,
-        answer=words.answer(found),
-        ties=words.ties_and_savings(found),
-        caveat="".join(words.doubt(found)),
-        numbers=[*_scores(found, accuracy_chance), *_savings(chosen)],
+        return UseCard(words.use_words(found), f"No recommendation: {words.reason(found)}.", "", [], [], "")
+    answer = f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){words.at_checkpoint(found)}"
+    others = [(words.LAST, "last layer"), (words.PENULTIMATE, "layer before it")]
+    return UseCard(
+        use=words.use_words(found),
+        answer=answer,
+        ties=" ".join(part for part in (words.ties(found), words.doubt(found)) if part),
+        numbers=[
+            (metric_name(found.metric), *words.score_and_interval(found)),
+            *((name, words.difference(found, criterion), "") for criterion, name in others),
+            *_savings(chosen),
+        ],
         layers=_bars(found, chosen, scores),
         strip=f"{metric_name(found.metric)} of each layer; hatched: cut off",
     )
-
-
-def _scores(found: Recommendation, accuracy_chance: float | None) -> list[Number]:
-    """Scores at the recommended checkpoint."""
-    best, ends, at_least, chance = found.best, "", "", ""
-    for scope, bounds in list(best.scopes.items())[:1]:
-        ends = f"{interval(bounds.low, bounds.high)} {SHORT[scope]}" if bounds.low is not None else ""
-        lead = bounds.lead_at_least
-        at_least = "" if lead is None else f"lead at least {decimals(lead, sign=True)}"
-    if best.accuracy is not None and accuracy_chance is not None:
-        chance = f"chance {decimals(accuracy_chance)}"
-    return [
-        (f"{metric_name(found.metric)}, unseen classes", decimals(best.value), ends),
-        ("last layer", number(best.last_value), at_least),
-        ("accuracy, seen classes", number(best.accuracy), chance),
-    ]
 
 
 def _savings(chosen: LayerRecord) -> list[Number]:
@@ -110,23 +105,17 @@ def _millions(count: float) -> str:
 
 
 def _bars(found: Recommendation, chosen: LayerRecord, scores: Scores) -> list[Bar]:
-    points = _main_points(found, chosen.step, scores.curves)
+    points = scores.curves
+    wanted: dict[str, object] = {"dataset": found.dataset, "model": found.model, "metric": found.metric, "fold": MEAN}
+    for name, value in (wanted | {"split": UNSEEN, "step": chosen.step, "main": True}).items():
+        points = points[points[name] == value]
+    points = points.sort_values("depth")
     most = max(points["value"].max(), 0.0)
     return [
         Bar(
             share=round(max(value, 0.0) / most, 4) if most > 0 and pd.notna(value) else 0.0,
             looks="taken" if depth == chosen.depth else "cut" if depth > chosen.depth else "",
-            words=f"layer {place(depth, found.last_depth)} ({layer}): {number(value)} {interval(low, high)}".rstrip(),
+            words=f"layer {place(int(depth), found.last_depth)} ({layer}): {number(value)}",
         )
-        for depth, layer, value, low, high in points.itertuples(index=False)
+        for depth, layer, value in zip(points["depth"], points["layer"], points["value"], strict=True)
     ]
-
-
-def _main_points(found: Recommendation, step: int, curves: pd.DataFrame) -> pd.DataFrame:
-    """Depth, layer, value and the ends of its interval, of the main score of one network at one step, by depth."""
-    wanted: dict[str, object] = {"dataset": found.dataset, "model": found.model, "metric": found.metric, "fold": MEAN}
-    wanted |= {"split": UNSEEN, "step": step, "main": True}
-    for name, value in wanted.items():
-        curves = curves[curves[name] == value]
-    ends = pd.DataFrame({"depth": curves["depth"].astype(int), "layer": curves["layer"], "value": curves["value"]})
-    return ends.assign(low=None, high=None).sort_values("depth")

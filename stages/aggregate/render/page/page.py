@@ -25,7 +25,7 @@ from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import BRIEF_TITLES, finding_texts, status_words
 from stages.aggregate.words.formatting import capitalized, decimals, place
 from stages.aggregate.words.formatting import number as number_words
-from stages.aggregate.words.recommendation import recommendation_sentences
+from stages.aggregate.words.recommendation import explain_intervals, sentences
 from stages.aggregate.words.scores import metric_name, score_words
 from stages.shared.tables.scores import Use
 
@@ -91,21 +91,22 @@ def render_page(study: Study) -> str:
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the template writes as HTML."""
     main = [row for row in study.summary if row.main]
-    cards = make_cards(study.facts.recommendations, study.summary, study.scores)
+    cards = make_cards(study.facts.of_use(), study.scores)
     score = metric_name(main[0].metric)
     first = [metric == main[0].metric or study.scores.catalogue[metric].in_paper for metric in names.metrics]
     several = len({dataset for dataset, _ in names.keys}) > 1
     return {
         "headline": "Which layer separates unseen classes best?",
         "scope": study.run.grid,
-        "question": f"For images of classes that nobody labelled. The choice rests on {score} of the unseen classes.",
+        "question": "For images of classes that nobody labelled, by what features are for.",
+        "intervals": explain_intervals(study.facts.of_use()),
         "score": score,
         "score_definition": score_words(main[0].metric).definition,
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
-        "recommendations": list(map(recommendation_sentences, study.facts.recommendations)),
+        "recommendations": [f"{each.dataset}, {each.model}, {sentences(each)}" for each in study.facts.of_use()],
         "verdict": verdict(study.facts),
         "findings": [
-            (BRIEF_TITLES[claim][0], capitalized(status_words(study.facts.findings, claim)[0]), finding)
+            (BRIEF_TITLES[claim], capitalized(status_words(study.facts.findings, claim)), finding)
             for claim, finding in finding_texts(study.facts.findings).items()
         ],
         "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),

@@ -8,16 +8,30 @@ from tests.aggregate.render.page.made import LAYERS, MODELS
 
 @pytest.fixture(scope="module")
 def cards(study):
-    return make_cards(study.facts.recommendations, study.summary, study.scores)
+    return make_cards(study.facts.recommendations, study.scores)
+
+
+def answers(study, cards):
+    """The card of every use of every network, and its recommendation."""
+    return list(zip([use for card in cards for use in card.uses], study.facts.recommendations, strict=True))
+
+
+def test_every_network_has_a_card_with_an_answer_for_each_use(study, cards):
+    assert [(card.dataset, card.model) for card in cards] == [("handwriting", model) for model in MODELS]
+    assert [[use.use for use in card.uses] for card in cards] == [["retrieval (1-NN)", "discovery (NMI)"]] * 2
 
 
 def test_a_card_says_what_the_recommendation_says(study, cards):
-    assert [card.model for card in cards] == MODELS
-    for card, found in zip(cards, study.facts.recommendations, strict=True):
+    for card, found in answers(study, cards):
         chosen = found.recommended
-        assert card.answer == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}), step {chosen.step}"
+        checkpoint = f"step {chosen.step}" + ("" if chosen.step else " (not fine-tuned)")
+        assert card.answer == f"Layer {chosen.depth + 1} of 5 ({chosen.layer}) at {checkpoint}"
         numbers = {name: (value, further) for name, value, further in card.numbers}
-        assert numbers["NMI, unseen classes"][0] == f"{chosen.value:.3f}"
+        score = "NMI" if found.use == "discovery" else "1-NN accuracy"
+        interval = f"[{chosen.classes.low:.3f}, {chosen.classes.high:.3f}]"
+        assert numbers[score] == (f"{chosen.value:.3f}", interval)
+        assert float(numbers["last layer"][0]) == pytest.approx(-found.loss("last_layer"), abs=5e-4)
+        assert float(numbers["layer before it"][0]) == pytest.approx(-found.loss("penultimate"), abs=5e-4)
         assert numbers["parameters saved"][0] == f"{100 * (1 - chosen.parameters_share):.0f} %"
         assert numbers["multiply-adds saved"][0] == f"{100 * (1 - chosen.operations_share):.0f} %"
         total = chosen.operations / chosen.operations_share / 1e6
@@ -26,24 +40,25 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
 
 def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
     curves = study.scores.curves
-    for card, found in zip(cards, study.facts.recommendations, strict=True):
-        own = curves[(curves["model"] == card.model) & (curves["fold"] == "mean") & (curves["metric"] == "nmi")]
+    for card, found in answers(study, cards):
+        own = curves[(curves["model"] == found.model) & (curves["fold"] == "mean") & (curves["metric"] == found.metric)]
         own = own[(own["split"] == "unseen") & (own["step"] == found.recommended.step)].sort_values("depth")
         assert [bar.share for bar in card.layers] == pytest.approx(list(own["value"] / own["value"].max()), abs=1e-4)
         taken = found.recommended.depth
-        assert [bar.looks for bar in card.layers] == ["", *[""] * (taken - 1), "taken", *["cut"] * (4 - taken)][-5:]
+        assert [bar.looks for bar in card.layers] == [*[""] * taken, "taken", *["cut"] * (4 - taken)]
         assert [bar.words.split("(")[1].split(")")[0] for bar in card.layers] == list(LAYERS)
 
 
 def test_without_a_recommendation_it_gives_the_reason(study):
     unbeaten = Baseline(name="chance", value=0.9)
     found = study.facts.recommendations[0].model_copy(update={"unbeaten": unbeaten})
-    (card,) = make_cards([found], study.summary, study.scores)
-    assert card.answer == f"No recommendation: {reason(found)}."
-    assert (card.numbers, card.layers) == ([], [])
+    (card,) = make_cards([found], study.scores)
+    assert card.uses[0].answer == f"No recommendation: {reason(found)}."
+    assert (card.uses[0].numbers, card.uses[0].layers) == ([], [])
 
 
-def test_ties_that_are_not_known_are_not_told(study):
-    found = study.facts.recommendations[0].model_copy(update={"shortlist": [], "shortlist_scope": None})
-    (card,) = make_cards([found], study.summary, study.scores)
-    assert card.ties == "Which layers tie with it is not known."
+def test_what_is_not_known_of_ties_and_a_doubt_are_told(study):
+    fields = {"shortlist": [], "shortlist_scope": None, "doubtful": True}
+    found = study.facts.recommendations[0].model_copy(update=fields)
+    (card,) = make_cards([found], study.scores)
+    assert card.uses[0].ties.startswith("Which layers tie with it is not known. But it is not shown that")

@@ -59,9 +59,9 @@ def test_the_verdict_the_findings_and_every_definition_are_readable_without_scri
 
 
 def test_more_networks_than_fit_are_one_click_away(study):
-    facts = replace(study.facts, recommendations=list(study.facts.recommendations) * SHOWN_CARDS)
-    many = replace(study, facts=facts)
-    page = render_page(many)
+    found = study.facts.recommendations
+    copies = [each.model_copy(update={"model": f"{each.model}{i}"}) for i in range(SHOWN_CARDS) for each in found]
+    page = render_page(replace(study, facts=replace(study.facts, recommendations=copies)))
     assert page.count('<li class="card">') == 2 * SHOWN_CARDS
     assert f"<summary>{SHOWN_CARDS} more networks</summary>" in page
 

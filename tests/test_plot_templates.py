@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import vl_convert
 
-from stages.aggregate.charts.dvc_plots import template_text, templates
+from docs.tools.plot_templates import template_text, templates
 from stages.measure.metrics import SCORES
 
-TEMPLATES = Path(__file__).parents[2] / ".dvc" / "plots"
+TEMPLATES = Path(__file__).parents[1] / ".dvc" / "plots"
 ROWS = [
     {"fold": "mean", "dataset": "toy", "metric": metric, "split": "unseen", "model": "net", "<DVC_METRIC_X>": 0}
     for metric in ("nmi", "knn_purity", "ami")
@@ -34,7 +34,7 @@ def test_plots_show_means_over_folds_alone(template):
 
 
 def test_the_files_are_what_the_charts_make():
-    """`python -m stages.aggregate.charts.dvc_plots` writes them."""
+    """`python -m docs.tools.plot_templates` writes them."""
     assert {path.stem: path.read_text() for path in TEMPLATES.glob("*.json")} == {
         name: template_text(spec) for name, spec in templates().items()
     }

@@ -2,7 +2,7 @@
 
 DVC puts its own rows, columns and titles in the place of the words in angle brackets. Templates are files:
 
-    python -m stages.aggregate.charts.dvc_plots
+    python -m docs.tools.plot_templates
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stages.aggregate.charts.theme import COLORS, PRINT, Spec
 
-FOLDER = Path(__file__).parents[3] / ".dvc" / "plots"
+FOLDER = Path(__file__).parents[2] / ".dvc" / "plots"
 X, Y = "<DVC_METRIC_X>", "<DVC_METRIC_Y>"
 FURTHER = ("#999933", "#882255", "#44AA99", "#88CCEE", "#DDCC77")
 """Colours of models beyond the figures' palette (Tol's muted and light ones): DVC does not know the grid's models."""
