@@ -12,13 +12,11 @@ from stages.commands.plan.calibrate import Speed
 from stages.commands.plan.calibrate_measure import Measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import (
-    AGGREGATE_STARTS,
     IMPORTED,
     START,
     START_MEMORY,
     Line,
     Predictor,
-    between,
     predict_dvc,
     side_by_side,
 )
@@ -136,17 +134,24 @@ def test_other_work_and_other_machines_tell_nothing(tmp_path: Path, timed: list[
     assert finetune(log, {})[1] is False
 
 
-def test_dvc_takes_longer_the_more_its_lock_file_holds():
-    grid = {f"s{number}" for number in range(506)}
-    assert predict_dvc(grid, []) == pytest.approx(1 + 0.031 * 253)  # it grows from nothing
-    assert predict_dvc(grid, grid) == pytest.approx(1 + 0.031 * 506)
-    half = set(sorted(grid)[:200])
-    assert predict_dvc(half, grid - half) == pytest.approx(1 + 0.031 * (506 - 100))
+def test_dvc_takes_longer_the_more_its_lock_file_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predict, "DVC_SECONDS", (3.0, 0.5))
+    grid = [f"s{number}" for number in range(100)]
+
+    def mean_over_stages(stages: list[str], recorded: list[str]) -> float:
+        """Each stage finds in the lock file what was there and the stages before it, and half of itself."""
+        new = [stage for stage in stages if stage not in recorded]
+        entries = [len(recorded) + new.index(stage) + 0.5 for stage in new] or [len(recorded)]
+        return 3.0 + 0.5 * sum(entries) / len(entries)
+
+    for stages, recorded in ((grid, []), (grid, grid), (grid[:40], grid[40:]), (grid[:10], grid[5:])):
+        assert predict_dvc(stages, recorded) == pytest.approx(mean_over_stages(stages, recorded))
 
 
-def test_aggregate_takes_what_grids_of_its_size_took():
-    assert [between(AGGREGATE_STARTS, cells) for cells in (1, 4, 105, 2000)] == [7.7, 7.7, 72, 103]
-    assert predictor({}).aggregate(4) == LOADED * 7.7
+def test_aggregate_takes_what_grids_of_its_size_took(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predict, "AGGREGATE_STARTS", {4: 2.0, 8: 10.0, 100: 20.0})
+    found = [predictor({}).aggregate(cells) / LOADED for cells in (1, 4, 6, 8, 54, 100, 2000)]
+    assert found == pytest.approx([2, 2, 6, 10, 15, 20, 20])  # between two sizes in proportion, beyond them as there
 
 
 def test_cells_at_once_end_with_the_longest():
