@@ -63,7 +63,7 @@ bench: setup
 	python -m tests.bench
 
 coverage: setup
-	python -m tests.bench.simulation
+	python -m tests.bench.simulation --page docs/coverage.md
 
 faults: setup
 	python -m tests.faults
