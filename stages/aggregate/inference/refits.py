@@ -1,13 +1,14 @@
 """Refits: scores of one network fitted again without each class and on halves of the images, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.inference.contrasts import Float64, Inference
+from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.other_classes import MIN_FOLDS, FoldScores, class_inference, fold_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
 from stages.aggregate.scope import Scope
@@ -29,6 +30,7 @@ class Refits:
         without: (J, S, K, E) of all classes but one; None where the score was not fitted again.
         halves: (J, S, B, E) of halves of the images; None as well.
         score: the facts of the score.
+        groups: of the images of each fold; None where these are not grouped.
     """
 
     keys: tuple[Key, ...]
@@ -36,6 +38,7 @@ class Refits:
     without: Float64 | None
     halves: Float64 | None
     score: Score
+    groups: tuple[Groups, ...] | None = None
 
     def take(self, keys: Sequence[Key]) -> "Refits":
         """The same of some embeddings, in this order."""
@@ -44,7 +47,8 @@ class Refits:
 
     def of_fold(self, fold: int) -> "Refits":
         """The same of one fold."""
-        return self._select(self.keys, [fold])
+        of_fold = self._select(self.keys, [fold])
+        return of_fold if self.groups is None else replace(of_fold, groups=self.groups[fold : fold + 1])
 
     @property
     def folds(self) -> int:
@@ -53,7 +57,7 @@ class Refits:
 
     def _select(self, keys: Sequence[Key], index: Any) -> "Refits":
         without, halves = (None if part is None else part[index] for part in (self.without, self.halves))
-        return Refits(tuple(keys), self.values[index], without, halves, self.score)
+        return replace(self, keys=tuple(keys), values=self.values[index], without=without, halves=halves)
 
 
 def arrange(
@@ -104,11 +108,15 @@ def over_classes(*networks: Refits) -> Inference | None:
 
 
 def over_images(*networks: Refits) -> Inference | None:
-    """Infer about other images of these classes; None where scores were not fitted again on as many halves."""
+    """Infer about other images of these classes.
+
+    Returns:
+        None where scores were not fitted again on as many halves, or where the images have too few groups.
+    """
     scores = [HalfScores(network.values, network.halves) for network in networks if network.halves is not None]
     if len(scores) < len(networks) or len({each.halves.shape[2] for each in scores}) > 1:
         return None
-    return image_inference(*scores)
+    return image_inference(*scores, groups=networks[0].groups)
 
 
 def infer(*networks: Refits) -> dict[Scope, Inference]:

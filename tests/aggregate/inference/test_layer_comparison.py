@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
@@ -8,7 +9,6 @@ from stages.aggregate.inference.layer_comparison import (
     cross_fitted_lead_on_halves,
     ties,
 )
-from stages.aggregate.inference.contrasts import Inference
 
 
 def independent(mean, sd=0.02, df=40):
