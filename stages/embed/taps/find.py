@@ -10,8 +10,9 @@ from stages.embed.taps import open_clip, timm, torchvision, transformers
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.tap import Tap, find_layout, has_class_token, is_layer, known_prefix, prefix_at
 from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
-from stages.shared.networks.network import Network, in_head
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import in_head
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 

@@ -49,6 +49,8 @@ Mean = Annotated[float, Field(ge=-1e4, le=1e4)]
 Deviation = Annotated[float, Field(ge=1e-4, le=1e4)]
 OfRGB = Field(min_length=3, max_length=3)
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 MAX_OVERRIDE, MAX_LIST_LENGTH = 1_000_000, 1000
 """Number and list of an override: libraries make lists as long as a network is deep before they make a layer."""
 
