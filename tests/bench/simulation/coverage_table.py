@@ -1,12 +1,14 @@
 """How often statements hold over the data sets of one design, and how wide intervals are against the ideal."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from stages.aggregate.findings.status import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
@@ -19,6 +21,7 @@ from stages.aggregate.inference.other_classes import fold_inference
 from stages.aggregate.inference.refits import Refits, infer
 from stages.aggregate.scope import Scope
 from stages.shared.tables.scores import Better, Score
+from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
 
 Row = dict[str, float]
@@ -91,8 +94,17 @@ def infer_from(
     for layers in networks:
         parts = {name: part[r][..., layers] for name, part in arrays.items()}
         keys = tuple((f"layer{layer}", "mean") for layer in range(parts["values"].shape[2]))
-        refits.append(Refits(keys, parts["values"], parts.get("without"), parts.get("halves"), score))
+        groups = groups_of(design)
+        refits.append(Refits(keys, parts["values"], parts.get("without"), parts.get("halves"), score, groups))
     return infer(*refits).get(scope)
+
+
+@cache
+def groups_of(design: Design) -> tuple[Groups, ...] | None:
+    """The groups of the images of each fold, which are as many in every data set; None where there are none."""
+    fold = draw(design, np.random.default_rng(0))
+    found = None if fold.groups is None else find_groups(fold.y.astype(str), fold.groups.astype(str))
+    return None if found is None else (found,) * design.folds
 
 
 def layers_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:

@@ -90,12 +90,12 @@ def equal(layers: int) -> tuple[int, ...]:
 
 DESIGNS: dict[str, Design] = {
     # Other images of these classes.
-    "null": of_images("no difference between the classes", Mixture((0.0,)), metrics=(*CHEAP, *FEW_SHOT)),
+    "null": of_images("no difference between the classes", Mixture((0.0,))),
     "weak": of_images(
         "class means 2 standard deviations apart, 8 dimensions", Mixture((2.0,)), metrics=(*CHEAP, *FEW_SHOT)
     ),
     "strong": of_images("4 standard deviations", Mixture((4.0,)), metrics=(*CHEAP, *FEW_SHOT)),
-    "wide": of_images("4 standard deviations, 64 dimensions", Mixture((4.0,), D=64), metrics=(*CHEAP, *FEW_SHOT)),
+    "wide": of_images("4 standard deviations, 64 dimensions", Mixture((4.0,), D=64)),
     "other": of_images(
         "10 classes of 30 images", Mixture((3.0,), D=16), classes=10, images=30, metrics=(*CHEAP, *FEW_SHOT)
     ),
@@ -148,7 +148,7 @@ DESIGNS: dict[str, Design] = {
         alike=equal(10) + (1,) * 8,
     ),
     # Other classes of the domain, training repeated.
-    "base": of_classes("nine layers, the best is the 7th", Domain(QUALITY), metrics=(*CHEAP, *FEW_SHOT)),
+    "base": of_classes("nine layers, the best is the 7th", Domain(QUALITY)),
     "more_images": of_classes("50 images a class", Domain(QUALITY), images=50),
     "noisy_training": of_classes("three times the training noise", Domain(QUALITY), tau=0.15),
     "deep_training": of_classes("training noise of up to 0.3 in deep layers alone", Domain(QUALITY), tau=DEEP),
@@ -197,7 +197,7 @@ DESIGNS: dict[str, Design] = {
         "lengths of images vary, six equal layers, near chance", HubClasses((0.35,) * 6), alike=equal(6)
     ),
     "hubs_middle": of_classes("the same, of middle height", HubClasses((0.65,) * 6), alike=equal(6)),
-    "hubs_high": of_classes("the same, high", HubClasses((1.1,) * 6), alike=equal(6)),
+    "hubs_high": of_classes("the same, high", HubClasses((1.2,) * 6), alike=equal(6)),
     "hubs_middle3": of_classes("of middle height, three folds", HubClasses((0.65,) * 6), folds=3, alike=equal(6)),
     "two_networks": of_classes(
         "two networks of nine layers, two seeds",

@@ -124,7 +124,7 @@ class Pairs:
     def fold(self, rng: np.random.Generator, K: int, n: int, seeds: int, tau: Any) -> Fold:
         L, y, pair = len(self.effects), np.repeat(np.arange(K), n), np.arange(K * n) // 2
         centres = np.random.default_rng(31).normal(size=(K, self.D)) / np.sqrt(2 * self.D)
-        noise = along_depth(rng, L, pair.max() + 1, self.D)[:, pair] + 0.1 * rng.normal(size=(L, K * n, self.D))
+        noise = along_depth(rng, L, pair.max() + 1, self.D)[:, pair] + 0.4 * rng.normal(size=(L, K * n, self.D))
         embedded = np.array(self.effects)[:, None, None] * centres[y] + noise
         return Fold(embedded[None].astype(np.float32), y, pair if self.known else None)
 
@@ -149,7 +149,7 @@ class HubClasses:
     """Classes drawn anew in many dimensions; images are long and short, and the few longest lie far from all others."""
 
     quality: tuple[float, ...]
-    spread: float = 0.6
+    spread: float = 0.7
     D: int = 64
 
     def fold(self, rng: np.random.Generator, K: int, n: int, seeds: int, tau: Any) -> Fold:
