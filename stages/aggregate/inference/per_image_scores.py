@@ -96,7 +96,7 @@ def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, cata
             return None
         if UNSEEN in contributions.labels:
             groups = find_groups(contributions.labels[UNSEEN], contributions.groups[UNSEEN])
-            scores.groups |= {} if groups is None else {str(fold): groups}
+            scores.groups.update({} if groups is None else {str(fold): groups})
         scores.classes.extend(class_scores(rows, contributions, catalogue))
         head, pixels = (last["layer"] == HEAD) & last["depth"].isna(), (last["depth"] == -1).fillna(False)
         _add(scores.accuracy, str(fold), contributions, last[head & (last["metric"] == "accuracy")])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.per_image_scores import read_image_scores
 from stages.measure.metrics import SCORES
 from stages.shared.files.digests import DIGESTS, cell_id, write_digests
@@ -37,7 +38,9 @@ def measures(tmp_path):
         pixels = pixels.assign(probe_accuracy=right("pixels", fold, seed))
         path = tmp_path / "d" / "m" / fold / str(seed) / "images.parquet"
         path.parent.mkdir(parents=True)
-        pd.concat([head, pixels, pixels.assign(layer="x", probe_accuracy=0.0)]).to_parquet(path)
+        x = pixels.assign(layer="x", probe_accuracy=0.0)
+        unseen = x.assign(split="unseen", label=list("uuuvvv"), group=list("ggghij") if fold == "1" else "")
+        pd.concat([head, pixels, x, unseen]).to_parquet(path)
         record(path.parent, fold, seed)
     return tmp_path
 
@@ -68,6 +71,10 @@ def test_the_heads_and_raw_pixels_classifications_are_means_over_seeds_of_their_
             expected = (right(name, fold, 3) + right(name, fold, 5)) / 2
             images = {(f"{fold}/{i}", "a", f"{fold}/g"): expected[i] for i in range(IMAGES)}
             assert values.to_dict() == pytest.approx(images)
+
+
+def test_groups_are_those_of_the_unseen_images_where_there_are_any(measures):
+    assert read_image_scores(measures, layers(), RUN, SCORES).groups == {"1": Groups(frozenset("ghij"), 2)}
 
 
 def test_a_cell_without_contributions_leaves_the_network_without_scores_of_images(measures):
