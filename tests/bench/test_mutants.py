@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.bench.mutants import EQUIVALENT, ROOT, mutants_of, files_that_test
+from tests.bench.mutants import EQUIVALENT, ROOT, files_that_test, mutants_of
 
 SOURCE = '''\
 def clipped(values: Float | None, *, low: int = 2) -> Float | None:
