@@ -269,14 +269,9 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
         "stages/embed/taps/plain.py",
         '''"""Layers of plain PyTorch networks."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from stages.embed.taps.trace import Trace
-
-ARGUMENTS: Mapping[str, Any] = {}
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:
