@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import requests
 from safetensors import SafetensorError
 
+from stages.shared.files.digests import file_sha256
 from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import causes, explain_system_error, irregular
@@ -279,7 +280,7 @@ def check_torch_file(path: Path) -> bool:
     if not path.exists():
         return False
     _check_regular(path)
-    if not _sha256(path).startswith(head[1]):
+    if not file_sha256(path).startswith(head[1]):
         raise _deleted(path, [path])
     return True
 
@@ -340,14 +341,9 @@ def _inside_cache(path: Path) -> list[Path]:
 def _hash(path: Path, digits: int) -> str:
     """Return the hash that names a blob: SHA-256 (64 digits) of a large file, git's SHA-1 (40) of a small one."""
     if digits == 64:
-        return _sha256(path)
+        return file_sha256(path)
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _deleted(path: Path, deletable: Sequence[Path]) -> OSError:

@@ -3,7 +3,6 @@
 No code in them is run.
 """
 
-import hashlib
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from stages.shared.files.digests import file_sha256
 from stages.shared.networks.hub import hub_access, weights_only
 from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
 from stages.shared.runtime.errors import UserError, did_you_mean
@@ -109,7 +109,7 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
             "another package, or source: hub, file or none"
         )
     path = _package_file(package)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = file_sha256(path)
     expected = path.stem.rsplit("-", 1)[-1]
     if not sha256.startswith(expected):
         raise UserError(

@@ -358,7 +358,7 @@ def test_of_a_link_in_torch_s_cache_the_link_alone_is_deleted(
     assert elsewhere.exists()
 
 
-@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a folder")])
+@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a named pipe"), (os.mkdir, "a folder")])
 def test_what_is_no_regular_file_of_a_cache_is_not_opened(
     mobilenet: Path, offline: Path, make: Callable[[Path], None], kind: str
 ) -> None:
