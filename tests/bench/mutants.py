@@ -226,41 +226,54 @@ def meaning(source: str) -> str:
 
 def count_noticed(module: Path, mutants: Sequence[Mutant]) -> Counter[str]:
     """Test changes to one module; print those that no test notices."""
-    narrow, wide = files_that_test(module)
-    original, seconds = module.read_text(encoding="utf-8"), {}
-    for tests in (narrow, wide):
-        began = time.monotonic()
-        if mutants and tests and not passes(tests, 3600):
-            sys.exit(f"{module}: {' '.join(tests)} must pass before anything is changed; run them")
-        seconds[tests] = 3 * (time.monotonic() - began) + 20
-    outcomes = Counter[str]()
-    for mutant in mutants:
+    original, outcomes = module.read_text(encoding="utf-8"), Counter[str]()
+
+    def noticed(mutant: Mutant, tests: tuple[str, ...]) -> bool:
+        seconds = allowed_seconds(tests)
         module.write_text(mutant.code, encoding="utf-8")
-        survived = all(passes(tests, seconds[tests]) for tests in (narrow, wide) if tests)
-        outcomes["survived" if survived else "noticed"] += 1
-        if survived:
+        status, _ = run(tests, seconds)
+        module.write_text(original, encoding="utf-8")
+        return status != 0
+
+    for mutant in mutants:
+        if any(noticed(mutant, tests) for tests in files_that_test(module) if tests):
+            outcomes["noticed"] += 1
+        else:
+            outcomes["survived"] += 1
             print(mutant, flush=True)
-    module.write_text(original, encoding="utf-8")
     return outcomes
 
 
 @cache
+def allowed_seconds(tests: tuple[str, ...]) -> int:
+    """Run tests on the code as it is; return the processor's seconds that they may take on changed code."""
+    status, seconds = run(tests, 10_000)
+    if status != 0:
+        sys.exit(f"{' '.join(tests)} must pass before anything is changed; run them")
+    return int(3 * seconds + 20)
+
+
+@cache
 def files_that_test(module: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the test files of a module, its own first and then those that import it, and the others of its folder."""
+    """Return the test files of a module, its own first and then those that import it, and all of its stage."""
     mirror = Path("tests", *module.parts[1:-1], f"test_{module.name}")
     name = ".".join(module.with_suffix("").parts)
     folder = Path("tests", *module.parts[1:3]) if module.parts[1] == "shared" else Path("tests", module.parts[1])
     below = sorted(folder.rglob("test_*.py"))
     importing = [path for path in below if f"from {name} import" in path.read_text(encoding="utf-8")]
     narrow = [str(path) for path in dict.fromkeys(([mirror] if mirror.is_file() else []) + importing)]
-    return tuple(narrow), tuple(str(path) for path in below if str(path) not in narrow)
+    return tuple(narrow), tuple(map(str, below))
 
 
-def passes(tests: Sequence[str], seconds: float) -> bool:
-    """Run tests in a process of their own; whether all pass within a time."""
+def run(tests: Sequence[str], seconds: int) -> tuple[int, float]:
+    """Run tests in a process of their own; return its status and the processor's seconds that it took.
+
+    Beyond `seconds` of the processor it is stopped, and beyond ten times as many by the clock.
+    """
     child = os.fork()
     if child == 0:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 1)
@@ -270,15 +283,14 @@ def passes(tests: Sequence[str], seconds: float) -> bool:
             status = int(pytest.main([*PYTEST, *tests]))
         finally:
             os._exit(status)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        done, status = os.waitpid(child, os.WNOHANG)
+    until = time.monotonic() + 10 * seconds + 60
+    while True:
+        done, status, used = os.wait4(child, os.WNOHANG)
         if done:
-            return status == 0
+            return status, used.ru_utime + used.ru_stime
+        if time.monotonic() > until:
+            os.killpg(child, signal.SIGKILL)
         time.sleep(0.05)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
 
 
 if __name__ == "__main__":
