@@ -36,10 +36,11 @@ class NetworkData:
         """Arrange one score at one step, of every embedding with the raw pixels; None where a value is missing."""
         rows, refits = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
         arranged = arrange(rows, refits, self.run.numbered, self.run.seeds, self.catalogue[metric])
+        if arranged is None:
+            return None
         groups = self.images.groups if self.images else {}
-        if arranged is None or not groups:
-            return arranged
-        return replace(arranged, groups=tuple(groups[fold] for fold in self.run.numbered))
+        of_folds = tuple(groups[fold] for fold in self.run.numbered if fold in groups)
+        return replace(arranged, groups=of_folds or None, frozen=step == 0)
 
     @property
     def pixels(self) -> Key | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 from stages.shared.tables.scores import Score
+
+MIN_CLASSES = 10
+"""Left-out classes (or groups of them) from which on these alone tell of other classes, of a frozen network."""
 
 Key = tuple[str, str]
 """An embedding's `layer` and `pooling`."""
@@ -31,6 +35,8 @@ class Refits:
         halves: (J, S, B, E) of halves of the images; None as well.
         score: the facts of the score.
         groups: of the images of each fold; None where these are not grouped.
+        frozen: whether the network was measured before any training on these data: then every class is unseen, and one
+            fold of many classes tells of others.
     """
 
     keys: tuple[Key, ...]
@@ -39,6 +45,7 @@ class Refits:
     halves: Float64 | None
     score: Score
     groups: tuple[Groups, ...] | None = None
+    frozen: bool = False
 
     def take(self, keys: Sequence[Key]) -> "Refits":
         """The same of some embeddings, in this order."""
@@ -94,17 +101,18 @@ def over_classes(*networks: Refits) -> Inference | None:
         networks: of the same folds; their embeddings stand one after the other.
 
     Returns:
-        None of fewer than `MIN_FOLDS` folds, or where a score should have been fitted again and was not.
+        None where `gaps` says why.
     """
-    if networks[0].folds < MIN_FOLDS:
-        return None
     without = [network.without for network in networks]
+    several = networks[0].folds >= MIN_FOLDS
     if any(part is None for part in without) or len({part.shape[2] for part in without if part is not None}) > 1:
-        stands_in = all(network.score.over_folds for network in networks)
+        stands_in = several and all(network.score.over_folds for network in networks)
         return fold_inference(*(network.values for network in networks)) if stands_in else None
-    return class_inference(
-        *(FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None)
-    )
+    known = [FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None]
+    J, _, K, _ = known[0].without.shape
+    if not several and not (all(network.frozen for network in networks) and J * K >= MIN_CLASSES):
+        return None
+    return class_inference(*known)
 
 
 def over_images(*networks: Refits) -> Inference | None:
@@ -123,6 +131,29 @@ def infer(*networks: Refits) -> dict[Scope, Inference]:
     """Infer about networks of the same folds in every scope that is known, the wider one first."""
     known = {"classes": over_classes(*networks), "images": over_images(*networks)}
     return {scope: inference for scope, inference in known.items() if inference is not None}  # type: ignore[misc]
+
+
+class Gap(StrEnum):
+    """Why nothing is said in a scope."""
+
+    NOT_REFITTED = "the score was not fitted again, or not alike"
+    FEW_FOLDS = "fewer than three folds"
+    FEW_CLASSES = "fewer than ten classes of a frozen network"
+    FEW_GROUPS = "fewer than six groups of images"
+
+
+def gaps(*networks: Refits) -> dict[Scope, Gap]:
+    """Return why nothing is said of these networks, scope by scope; without entries where something is."""
+    known, found = infer(*networks), {}
+    if "classes" not in known:
+        refitted = all(network.without is not None for network in networks)
+        frozen = all(network.frozen for network in networks)
+        few = networks[0].folds < MIN_FOLDS
+        found["classes"] = Gap.NOT_REFITTED if not few else Gap.FEW_CLASSES if frozen and refitted else Gap.FEW_FOLDS
+    if "images" not in known:
+        refitted = all(network.halves is not None for network in networks)
+        found["images"] = Gap.FEW_GROUPS if refitted and networks[0].groups is not None else Gap.NOT_REFITTED
+    return found  # type: ignore[return-value]
 
 
 def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:

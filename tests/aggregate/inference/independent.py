@@ -60,28 +60,49 @@ def covariances(networks, contrasts, which):
 
 class Family(NamedTuple):
     value: np.ndarray
-    error: np.ndarray  # of one among several
-    error_alone: np.ndarray
+    error: np.ndarray
     df: float
     correlation: np.ndarray
 
+    def take(self, kept):
+        return Family(self.value[kept], self.error[kept], self.df, self.correlation[np.ix_(kept, kept)])
+
 
 def family(networks, contrasts):
-    """Several contrasts, whose variance is as explained up to a factor, which is that of the folds."""
+    """Several contrasts, whose variance is as explained up to a factor, the folds', or their own between folds."""
     value, between, _ = np.transpose([score(networks, c) for c in contrasts])
     covariance = covariances(networks, contrasts, 2)
     explained = np.diag(covariance)
     variance = explained * between.sum() / explained.sum()
     df = (len(networks[0].values) - 1) * max(1.0, explained.sum() ** 2 / (covariance**2).sum())
     correlation = covariance / np.sqrt(np.outer(explained, explained))
-    return Family(value, np.sqrt(variance), np.sqrt(np.maximum(variance, between)), df, correlation)
+    return Family(value, np.sqrt(np.maximum(variance, between)), df, correlation)
 
 
-def quantile(found):
+def quantile(found, level=LEVEL):
     """Quantile of the largest of a family's errors, each over its standard error; the correlation shrunk by a tenth."""
     C = len(found.value)
+    if C == 1:
+        return student.ppf(level, found.df)
     t = multivariate_t(shape=0.9 * found.correlation + 0.1 * np.eye(C), df=found.df, seed=0)
-    return brentq(lambda q: t.cdf(np.full(C, q), maxpts=4_000 * C) - LEVEL, 1, 8, xtol=1e-3)
+    return brentq(lambda q: t.cdf(np.full(C, q), maxpts=4_000 * C) - level, 0, 8, xtol=1e-3)
+
+
+def lead_of(networks, candidates, control):
+    """The best of some layers less another: its lower and upper bound, and an estimate of it."""
+    each = np.eye(sum(network.values.shape[2] for network in networks))
+    means = np.array([score(networks, each[candidate])[0] for candidate in candidates])
+    best = int(means.argmax())
+    behind = family(networks, [each[candidates[best]] - each[c] for c in candidates if c != candidates[best]])
+    found = family(networks, [each[candidate] - each[control] for candidate in candidates])
+
+    def bound(level, screened):
+        kept = np.insert(behind.value <= student.ppf(screened, behind.df) * behind.error, best, True)
+        chosen = found.take(np.flatnonzero(kept))
+        return (chosen.value - quantile(chosen, level) * chosen.error).max()
+
+    low, value = bound(LEVEL, 0.99), bound(0.5, 0.95)
+    return low, (found.value + student.ppf(LEVEL, found.df) * found.error).max(), value
 
 
 def expected_of_layers(network):
@@ -89,34 +110,33 @@ def expected_of_layers(network):
     L = network.values.shape[2]
     each = np.eye(L)
     alone, last = family([network], each), family([network], each[:-1] - each[-1])
-    half = student.ppf((1 + LEVEL) / 2, alone.df) * alone.error_alone
-    tied = []
-    for layer in range(L):
-        others = family([network], np.delete(each, layer, axis=0) - each[layer])
-        tied.append(bool(others.value.max() <= 0 or (others.value / others.error).max() <= quantile(others)))
+    half = student.ppf((1 + LEVEL) / 2, alone.df) * alone.error
+    leads = [lead_of([network], [layer for layer in range(L) if layer != control], control) for control in range(L)]
     return {
         "mean": alone.value.tolist(),
         "shape": covariances([network], each, 2).tolist(),
         "between": covariances([network], each, 1).tolist(),
         "ci": [(alone.value - half).tolist(), (alone.value + half).tolist()],
-        "contrasts": [last.value.tolist(), (student.ppf((1 + LEVEL) / 2, last.df) * last.error_alone).tolist()],
+        "contrasts": [last.value.tolist(), (student.ppf((1 + LEVEL) / 2, last.df) * last.error).tolist()],
         "df": last.df,
         "quantile": quantile(last),
-        "lead_low": float((last.value - quantile(last) * last.error).max()),
-        "lead_high": float((last.value + student.ppf(LEVEL, last.df) * last.error).max()),
-        "ties": tied,
+        "lead": leads[-1],
+        "ties": [bool(low <= 0) for low, _, _ in leads],
     }
 
 
 def expected_of_two(first, second):
-    """Difference of two networks' best layers, and its interval."""
+    """Difference of two networks' best layers without their optimism, its standard error and degrees of freedom."""
     best = [int(n.values.mean(axis=(0, 1)).argmax()) for n in (first, second)]
     A, B = first.values.shape[2], second.values.shape[2]
-    each = np.eye(A + B)
-    pairs = family([first, second], [each[i] - each[A + k] for i in range(A) for k in range(B)])
+    each, networks = np.eye(A + B), [first, second]
+    pairs = family(networks, [each[i] - each[A + k] for i in range(A) for k in range(B)])
     index = best[0] * B + best[1]
-    half = student.ppf((1 + LEVEL) / 2, pairs.df) * pairs.error[index]
-    return [float(pairs.value[index] + sign * half) for sign in (0, -1, 1)]
+    plain = pairs.value[index]
+    of_first = plain - lead_of(networks, list(range(A)), A + best[1])[2]
+    of_second = -plain - lead_of(networks, list(range(A, A + B)), best[0])[2]
+    error = np.sqrt(pairs.error[index] ** 2 + (of_first**2 + of_second**2) / 4)
+    return [plain - of_first + of_second, error, pairs.df]
 
 
 def layer_cases():

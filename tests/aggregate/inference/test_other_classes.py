@@ -56,20 +56,22 @@ def test_best_against_last_and_ties_agree_for_either_direction(case, better):
     given = scores(case)
     found = class_inference(FoldScores(sign * given.values, sign * given.without))
     lead = best_against(found, better=better)
+    low, high, value = case["expected"]["lead"]
     error = np.sqrt(class_inference(given).contrasts(differences_from_last(given.values.shape[2])).variance.max())
-    agree(lead.low, case["expected"]["lead_low"], atol=INTEGRATED * error)
-    agree(lead.high, case["expected"]["lead_high"])
+    agree([lead.low, lead.value], [low, value], atol=INTEGRATED * error)
+    agree(lead.high, high)
     assert ties(found, better=better).tolist() == case["expected"]["ties"]
 
 
 @pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case["name"])
 def test_two_networks_agree_whichever_comes_first(case):
     first, second = scores(case["first"]), scores(case["second"])
-    value, low, high = case["expected"]
+    value, error, df = case["expected"]
     found = best_of_two(class_inference(first, second), first.values.shape[2])
-    agree([found.value, *found.interval()], [value, low, high])
+    agree([found.value, found.standard_error], [value, error], atol=2 * INTEGRATED * error)
+    agree(found.df, df)
     mirrored = best_of_two(class_inference(second, first), second.values.shape[2])
-    agree([mirrored.value, *mirrored.interval()], [-value, -high, -low])
+    agree([mirrored.value, mirrored.standard_error], [-found.value, found.standard_error])
 
 
 def test_one_fold_has_the_jackknife_alone():
