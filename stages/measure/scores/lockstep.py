@@ -99,7 +99,7 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
     """
     (S, K, C), N = centres.shape, len(X)
     rows = np.concatenate([X, np.ones((N, 1), np.float32)], axis=1)  # (N, C + 1)
-    columns, squares = np.ascontiguousarray(rows.T), np.einsum("ij,ij->", X, X, dtype=np.float64)
+    columns, squares = rows.T, np.einsum("ij,ij->", X, X, dtype=np.float64)
     labels, inertia, starts = np.empty((S, N), np.int32), np.empty(S), np.arange(S)
     nearness, members = np.empty((S, K, N), np.float32), np.zeros((S, K, N), bool)
     sums, moved, whole = np.empty((S, K, C + 1), np.float32), np.ones((S, K), bool), np.zeros(S, bool)

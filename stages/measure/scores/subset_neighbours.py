@@ -13,7 +13,7 @@ from stages.measure.scores.retrieval import average_precisions, precisions
 NEAREST = 2
 """Neighbours that are kept by index."""
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 32 * 2**20
 
 
 def subset_scans(
