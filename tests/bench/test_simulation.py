@@ -20,6 +20,7 @@ from tests.bench.simulation.batched_kmeans import cluster_batch, inertias
 from tests.bench.simulation.coverage_table import one_network, two_networks
 from tests.bench.simulation.data_set import code_hash, draw, metrics_of, scored, simulate, split_of
 from tests.bench.simulation.designs import DESIGNS, UNCLUSTERED, Design, of_classes
+from tests.bench.simulation.document import page
 from tests.bench.simulation.populations import Domain, Mixture, RealLayers
 from tests.bench.simulation.real_layers import parameters
 from tests.bench.simulation.structured import Species, Uneven, Writers
@@ -230,6 +231,24 @@ def test_a_single_fold_gives_no_interval():
     row = one_network(normal_scores(folds=1), design_of(folds=1), PURITY, compare=True)
     assert row["given"] == 0
     assert "coverage" not in row
+
+
+def test_the_page_names_what_falls_short_of_a_claim():
+    row = one_network(normal_scores(), design_of(), PURITY, compare=True) | {"coverage": 0.8}
+    table = pd.DataFrame(
+        [
+            {"design": design, "score": score} | row
+            for design, score in [("folds4", "knn_purity"), ("folds4", "ari"), ("weak", "nmi"), ("weak", "silhouette")]
+        ]
+    )
+    text = page(table)
+    short = text[text.index("## What falls short") : text.index("## Other images")]
+    assert "| folds4 | `knn_purity` | mean over layers | 0.80 | 150 |" in short
+    assert "| weak | `silhouette` | mean over layers | 0.80 | 150 |" in short
+    assert "ari" not in short  # no level of 95 % is claimed of it, nor of NMI over other images
+    assert "nmi" not in short
+    assert text.count("| folds4 | four folds |") == 1
+    assert "## Other classes, frozen network" not in text
 
 
 def test_two_networks_of_normal_scores():

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from stages.aggregate.findings.status import Status, lead_status
-from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.contrasts import Estimate, Inference
 from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
-    cross_fitted_lead,
-    cross_fitted_lead_on_halves,
+    best_score,
     layer_estimates,
+    losses_at_most,
     ties,
 )
 from stages.aggregate.inference.other_classes import fold_inference
@@ -29,7 +29,7 @@ Row = dict[str, float]
 NORMAL = 1.96
 """Of the ideal interval: the true standard deviation of an estimate is known, and its error normal."""
 
-COMPARED = ("nmi", "knn_purity", "nn1_accuracy")
+COMPARED = ("nmi", "nn1_accuracy")
 """Scores whose layers are compared in full, with ties and losses, which take most of the time."""
 
 
@@ -68,20 +68,17 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
                 judged[-1] |= leads_of(inference, sign * truth, better)
                 judged[-1] |= comparisons_of(inference, sign * truth, better) if compare else {}
     ideal = 2 * NORMAL * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
-    row: Row = {
-        "data sets": len(values),
-        "given": len(judged) / len(values),
-        "best layer": float(sign * max(sign * truth)),
-    }
+    row: Row = {"data sets": len(values), "given": len(judged) / len(values)}
+    row["best layer"] = float(sign * max(sign * truth))
     if len(truth) > 1:
-        row |= {"true lead": float(_lead(sign * truth)), "cross-fitted": _cross_fitted(arrays, better)}
+        row["true lead"] = float(_lead(sign * truth))
     if design.folds > 1:
         row |= _folds_alone(values, truth)
     if judged:
         columns = {name: np.array([each[name] for each in judged], float) for name in judged[0]}  # (R,) or (R, L)
         row |= {name: _mean(column) for name, column in columns.items() if name != "width"}
-        row |= {f"{name}, worst layer": float(columns[name].mean(axis=0).min()) for name in ("coverage",)}
-        row["width / ideal"] = _ratio(columns["width"].mean(axis=0), ideal)
+        row["coverage, worst layer"] = min(_mean(layer) for layer in columns["coverage"].T)
+        row["width / ideal"] = _ratio(np.array([_mean(layer) for layer in columns["width"].T]), ideal)
     return row
 
 
@@ -94,8 +91,8 @@ def infer_from(
     for layers in networks:
         parts = {name: part[r][..., layers] for name, part in arrays.items()}
         keys = tuple((f"layer{layer}", "mean") for layer in range(parts["values"].shape[2]))
-        groups = groups_of(design)
-        refits.append(Refits(keys, parts["values"], parts.get("without"), parts.get("halves"), score, groups))
+        table = parts["values"], parts.get("without"), parts.get("halves")
+        refits.append(Refits(keys, *table, score, groups_of(design), frozen=design.target == "frozen"))
     return infer(*refits).get(scope)
 
 
@@ -108,27 +105,29 @@ def groups_of(design: Design) -> tuple[Groups, ...] | None:
 
 
 def layers_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
-    """Whether the layers' intervals hold, each and at the layer that was chosen, for true `gains`."""
+    """Whether the layers' intervals hold, and that of the layer that was chosen, for true `gains`."""
     sign = -1.0 if better == "lower" else 1.0
-    estimates = layer_estimates(inference)
-    if estimates is None:
-        return {"coverage": np.full(len(gains), np.nan), "chosen": np.nan, "width": np.full(len(gains), np.nan)}
-    bounds = np.array([estimate.interval() for estimate in estimates])  # (L, 2)
-    holds = (bounds[:, 0] <= sign * gains) & (sign * gains <= bounds[:, 1])
-    return {
-        "coverage": holds,
-        "chosen": holds[(sign * inference.mean).argmax()],
-        "width": bounds[:, 1] - bounds[:, 0],
-    }
+    estimates, best = layer_estimates(inference), best_score(inference, better=better)
+    layers, chosen = np.full(len(gains), np.nan), (sign * inference.mean).argmax()
+    row = {"coverage": layers, "width": layers, "chosen": np.nan, "chosen, alone": np.nan, "chosen, bias": np.nan}
+    if estimates is not None:
+        low, high = _intervals(estimates)
+        holds = _hold(low, high, sign * gains)
+        row |= {"coverage": holds, "width": high - low, "chosen, alone": holds[chosen]}
+    if best is not None:
+        row["chosen"] = best.low <= sign * gains[chosen] <= best.high
+        row["chosen, bias"] = sign * best.value - gains[chosen]
+    return row
 
 
 def leads_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
     """Whether the bounds of the best layer against the last hold, and what they say."""
     lead, true = best_against(inference, better=better), _lead(gains)
     if lead is None:
-        return dict.fromkeys(("at least", "at most", "supported", "false", "mean at least"), np.nan)
+        return dict.fromkeys(("estimate", "at least", "at most", "supported", "false supported"), np.nan)
     supported = lead_status(lead) == Status.SUPPORTED
     return {
+        "estimate": lead.value,
         "at least": lead.low <= true,
         "at most": lead.high >= true,
         "supported": supported,
@@ -137,9 +136,15 @@ def leads_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]
 
 
 def comparisons_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
-    """Whether the truly best layer is among the ties, and layers lose at most what is said."""
+    """Whether the truly best layer is among the ties, and layers lose at most what is said: all, and the first tie."""
     tied, best = ties(inference, better=better), np.isclose(gains, gains.max(), rtol=0, atol=1e-12)
-    return {"best among ties": tied[best].mean(), "ties": tied.sum()}
+    holds = losses_at_most(inference, better=better) >= gains.max() - gains - 1e-12
+    return {
+        "best among ties": tied[best].mean(),
+        "ties": tied.sum(),
+        "losses": holds.all(),
+        "shallowest tie": holds[tied.argmax()],
+    }
 
 
 def two_networks(arrays: dict[str, Any], design: Design, score: Score) -> Row:
@@ -172,21 +177,21 @@ def _lead(gains: Any) -> Any:
     return gains[:-1].max() - gains[-1]
 
 
-def _cross_fitted(arrays: dict[str, Any], better: Better) -> float:
-    """Mean point estimate of the lead, from the folds of a data set or from the halves of its one fold."""
-    values = arrays["values"]
-    if values.shape[1] > 1:
-        return _mean([cross_fitted_lead(each.mean(axis=1), better=better)[0] for each in values])
-    if "halves" not in arrays:
-        return np.nan
-    return _mean([cross_fitted_lead_on_halves(each[0].mean(axis=0), better=better)[0] for each in arrays["halves"]])
-
-
 def _folds_alone(values: Any, truth: Any) -> Row:
     """Student's t over folds, for scores without refits."""
     found = [layer_estimates(inference) for each in values if (inference := fold_inference(each))]
-    bounds = np.array([[each.interval() for each in estimates] for estimates in found if estimates])
-    return {"t over folds": _mean((bounds[..., 0] <= truth) & (truth <= bounds[..., 1]))}
+    return {"t over folds": _mean([_hold(*_intervals(estimates), truth) for estimates in found if estimates])}
+
+
+def _intervals(estimates: Sequence[Estimate | None]) -> tuple[Any, Any]:
+    """Lower and upper ends of layers' intervals, (L,) each; NaN of a layer without."""
+    ends = [estimate.interval() if estimate else (np.nan, np.nan) for estimate in estimates]
+    return tuple(np.array(ends).T)
+
+
+def _hold(low: Any, high: Any, truth: Any) -> Any:
+    """Which intervals hold the truth, as 0 and 1; NaN where there is none."""
+    return np.where(np.isnan(low), np.nan, (low <= truth) & (truth <= high))
 
 
 def _mean(flags: Any) -> float:

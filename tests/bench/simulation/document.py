@@ -24,7 +24,7 @@ HOLD = {
 
 LEADS = {
     "true lead": "true lead",
-    "cross-fitted": "cross-fitted",
+    "estimate": "estimate",
     **{name: heading for name, heading in HOLD.items() if name not in ("coverage", "chosen")},
     "supported": "supported",
     "false supported": "falsely",
@@ -40,7 +40,7 @@ NETWORKS = {
     "false better": "falsely better",
     "width / ideal": "width / ideal",
 }
-SIGNED = ("true lead", "cross-fitted", "true difference", "estimate")
+SIGNED = ("true lead", "true difference", "estimate")
 
 TARGETS = {
     "images": (
@@ -68,8 +68,8 @@ The standard error of a share of 0.95 is 0.015 with 200 data sets, 0.007 with 1,
 0.85 and 0.94 with 200 data sets, for a score that is said to have 95 %, is simulated 1,000 times.
 
 - **Coverage** cells give the mean over layers / the worst layer / the layer that was chosen for its score.
-- **Losses**: what a layer may lose to the best one is at most what is said; mean over layers. The shallowest of the
-  layers that tie is the one that is named.
+- **Losses**: no layer loses more to the best one than is said, all layers at once; and the shallowest of the layers
+  that tie does not.
 - **Falsely**: `supported` where no earlier layer is better than the last; a network said to be better that is not.
 - **Width / ideal**: of the intervals of layers, against those that a known standard deviation would give.
 """
