@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install setup check types pipeline test test-slow test-fleet repro status bench coverage faults plan docs
+.PHONY: install setup check types pipeline test test-slow test-fleet recorded repro status bench coverage faults mutants plan docs
 
 install: .venv/installed
 
@@ -34,7 +34,7 @@ pipeline:
 	python -m pytest -q tests/test_pipeline.py
 
 test: setup
-	OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist loadfile -m "not slow and not gpu and not fleet"
+	OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist loadfile -m "not slow and not fleet"
 
 # Whole files side by side, the longest first, each stage in one process of one thread: more would fight for two cores.
 LONGEST = $(addprefix tests/,$(addsuffix .py,test_end_to_end test_faults test_tutorial test_contributing faults/test_campaigns commands/cut/test_export bench/test_simulation))
@@ -46,6 +46,10 @@ test-slow: setup
 # Needs a machine with nothing else to do: where processes start slowly, Ray gives up.
 test-fleet: setup
 	python -m pytest -q -m fleet tests/commands/fleet
+
+# After `make repro`: whether the default study came out as it is recorded in git, as far as machines agree.
+recorded: setup
+	python -m tests.tools.recorded
 
 repro: install
 	whichlayer check
@@ -63,10 +67,13 @@ bench: setup
 	python -m tests.bench
 
 coverage: setup
-	python -m tests.bench.simulation
+	python -m tests.bench.simulation --page docs/coverage.md
 
 faults: setup
 	python -m tests.faults
+
+mutants: setup
+	python -m tests.bench.mutants $(MUTANTS)
 
 docs: setup
 	python -m tests.reference

@@ -251,14 +251,15 @@ def add_library(copy: Copy) -> None:
 
 from torch import nn
 
-from stages.shared.networks.network import Network, assemble
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import LibraryModel
 
 
-def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build one convolution and a head, with random weights."""
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
-    return assemble(module, params, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), head=("3",))
+    half = (0.5, 0.5, 0.5)
+    return LibraryModel(module, ("3",), mean=half, std=half, hub="plain's weights", download=dict)
 ''',
     )
     copy.replace(
@@ -268,14 +269,9 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
         "stages/embed/taps/plain.py",
         '''"""Layers of plain PyTorch networks."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from stages.embed.taps.trace import Trace
-
-ARGUMENTS: Mapping[str, Any] = {}
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow import Workflow, tiny_images, tiny_params
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 SHOW = """
 

@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances
 
 from tests.workflow import Workflow, tiny_images, tiny_params
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 NEW_CLASSES = ("crosses", "dots", "rings")
 

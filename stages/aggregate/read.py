@@ -192,7 +192,7 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
     for cell in run.cells():
         folder = measures.joinpath(*map(str, cell))
         _existing(folder / gallery.FILE, cell, "gallery", "measure")
-        galleries[cell] = gallery.read_gallery(folder, cell)
+        galleries[cell] = gallery.read_gallery(folder)
     return galleries
 
 

@@ -20,3 +20,8 @@ PROVEN: dict[str, tuple[Scope, ...]] = {
 }
 """The scopes in which simulation bears out the level of a score's intervals in every design
 (docs/uncertainty.md): `make coverage` gives at least 0.92. A score that is not listed has none."""
+
+
+def is_proven(metric: str, scope: Scope) -> bool:
+    """Return whether statements about a score keep their level in a scope; only then is a claim supported by it."""
+    return scope in PROVEN.get(metric, ())

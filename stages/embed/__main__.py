@@ -15,11 +15,12 @@ from stages.embed.cell import open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
+from stages.shared.files.digests import cell_id
 from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.devices import library_versions
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.settings.params import CheckpointSteps, read_entry, read_section
+from stages.shared.settings.params import CheckpointSteps, read_model_part, read_section
 from stages.shared.settings.seeding import cell_seed
 from stages.shared.stage_run.arguments import StageParser
 
@@ -31,18 +32,17 @@ def main() -> None:
     keys = ["embed", "finetune.steps", "finetune.keep", f"models.{args.model}.network", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
     with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True) as run:
-        network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
-        taps = read_entry(args.params, "models", args.model, TapsParams, part="taps")
+        network = read_model_part(args.params, args.model, "network", NetworkParams)
+        taps = read_model_part(args.params, args.model, "taps", TapsParams)
         steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
         images = open_images(args.prepared, args.fold, dataset=args.dataset)
         asked = read_section(args.params, "embed", EmbedParams)
         params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
-        seed, of = cell_seed(args.seed, args.fold), (args.dataset, args.model, args.fold, args.seed)
-        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
-        attributes = dict(zip(("dataset", "model", "fold", "seed"), of, strict=True))
-        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
+        seed = cell_seed(args.seed, args.fold)
+        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=args.of)
+        made_with = {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
-        layers = cell.write(run.scratch(args.out), attributes, kept)
+        layers = cell.write(run.scratch(args.out), cell_id(args.of) | made_with, kept)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "

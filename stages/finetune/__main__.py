@@ -17,7 +17,7 @@ from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.hub import require_weights
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.settings.params import read_entry, read_section
+from stages.shared.settings.params import read_model_part, read_section
 from stages.shared.settings.seeding import cell_seed
 from stages.shared.stage_run.arguments import StageParser
 
@@ -27,10 +27,10 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("finetune", args.cell, args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
-    reads = [*fold_files(args.prepared, args.fold)]
+    reads = fold_files(args.prepared, args.fold)
     with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
         params = read_section(args.params, "finetune", FinetuneParams)
-        network = read_entry(args.params, "models", args.model, NetworkParams, part="network")
+        network = read_model_part(args.params, args.model, "network", NetworkParams)
         images = open_images(args.prepared, args.fold, dataset=args.dataset)
         if not network.frozen:
             check_images(images, args.prepared, args.model)
@@ -44,8 +44,8 @@ def main() -> None:
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
         seed = cell_seed(args.seed, args.fold)
         history = run_cell(images, network, params, length=length, seed=seed, weights=weights, run=run, watch=watch)
-        finish_checkpoints(weights, (args.dataset, args.model, args.fold, args.seed))
-        history.write(history_file, dataset=args.dataset, model=args.model, fold=args.fold, seed=args.seed)
+        finish_checkpoints(weights, args.of)
+        history.write(history_file, args.of)
     kept = len(params.kept(frozen=network.frozen))
     watch.done(
         f"{kept} {'checkpoint' if kept == 1 else 'checkpoints'}, {history.summary()}",

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from stages.shared.checkpoints.training_table import write_training
+from stages.shared.files.digests import cell_id
 from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
 
 
 @dataclass
@@ -70,10 +72,9 @@ class History:
         skipped = f" ({self.skipped} without an update: fp16 overflow)" if self.skipped else ""
         return f"{last['step']:.0f} optimizer steps{skipped}, test accuracy {last['accuracy']:.3f}"
 
-    def write(self, path: Path, *, dataset: str, model: str, fold: str, seed: int) -> None:
+    def write(self, path: Path, cell: Cell) -> None:
         """Write the rows with the cell's names, in the columns of `stages.shared.checkpoints.training_table`."""
-        rows = pd.DataFrame(self.rows).assign(dataset=dataset, model=model, fold=fold, seed=seed)
-        write_training(path, rows, (dataset, model, fold, seed))
+        write_training(path, pd.DataFrame(self.rows).assign(**cell_id(cell)), cell)
 
 
 def diverged(what: str) -> UserError:

@@ -71,27 +71,34 @@ class EmbeddedSplit:
         *,
         needs: Collection[Need] = (),
         copies: Mapping[str, tuple[Rows, Float32]] | None = None,
+        rows: Rows | Matches | None = None,
         rotated: Float32 | None = None,
         scan: Scan | None = None,
     ) -> None:
         """Take an embedding and its classes.
 
         Args:
-            X: (N, D) float32, finite.
+            X: (N, D) float32, finite; of a part, the whole, (>= N, D), of which `rows` are taken when first asked for.
             y: (N,) classes as integers 0 ... K - 1, each occurring.
             settings: how to compute.
             needs: what scores will need: neighbours and distances to classes then come from one pass. What is not named
                 can be asked for all the same.
             copies: by name, (m,) rows of images in X and (m, D) float32 embeddings of their corrupted copies.
-            rotated: (N, C) float32, where X is a part of an embedding: the same rows of its `rotated`.
+            rows: (N,) indices, or (>= N,) whether an image belongs; None: all.
+            rotated: (N, C) float32, of a part: the same rows of the whole's `rotated`.
             scan: of the same images, with distances to their classes if `needs` names them; made here if missing.
         """
-        self.X = unit_rows(X) if settings.normalize == "l2" else X
+        self._whole, self._rows = unit_rows(X) if settings.normalize == "l2" else X, rows
         self.y = y
         self.settings = settings
         self.needs = frozenset(needs)
         self.copies = dict(copies or {})
         self._rotated, self._scan = rotated, scan
+
+    @cached_property
+    def X(self) -> Float32:  # noqa: N802, as everywhere
+        """The embedding, (N, D)."""
+        return self._whole if self._rows is None else self._whole[self._rows]
 
     @cached_property
     def class_sizes(self) -> Counts:
@@ -195,10 +202,11 @@ class EmbeddedSplit:
             return memberships([np.unique(self.clusters, return_inverse=True)[1]])
         return memberships([self.y, *self.shuffled_y])
 
-    @cached_property
+    @property
     def centred_directions(self) -> Float32:
         """Rows less the split's mean, scaled to length 1, (N, D); rows that equal the mean are 0."""
-        return unit_rows(centred(self.X))
+        directions = centred(self.X)
+        return unit_rows(directions, out=directions)
 
     @cached_property
     def probe(self) -> tuple[Classes, dict[str, Classes]]:
@@ -232,13 +240,17 @@ class EmbeddedSplit:
             search=search or self.settings.search,
         )
         rotated = self.rotated[rows] if "clusterings" in needs and not settings.search.single else None
-        return EmbeddedSplit(self.X[rows], y, settings, needs=needs, rotated=rotated, scan=scan)
+        return EmbeddedSplit(self.X, y, settings, needs=needs, rows=rows, rotated=rotated, scan=scan)
 
 
-def unit_rows(X: Float32) -> Float32:
-    """Scale every row of (N, D) to Euclidean length 1; rows of zeros stay zero."""
-    length = np.linalg.norm(X.astype(np.float64), axis=1, keepdims=True)
-    return (X / np.where(length > 0, length, 1.0)).astype(np.float32)
+def unit_rows(X: Float32, *, out: Float32 | None = None) -> Float32:
+    """Scale every row of (N, D) to Euclidean length 1, in place if `out` is X; rows of zeros stay zero."""
+    scaled = np.empty_like(X) if out is None else out
+    for start in range(0, len(X), ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        length = np.linalg.norm(X[rows].astype(np.float64), axis=1, keepdims=True)
+        scaled[rows] = X[rows] / np.where(length > 0, length, 1.0)
+    return scaled
 
 
 def centred(X: Float32) -> Float32:

@@ -110,4 +110,5 @@ def subset_scores(
     for number, (subset, search, scan) in enumerate(zip(subsets, searches, scans, strict=True)):
         part = split.part(subset, search=search, needs=needs, scan=scan)
         table[number] = [LAYER_SCORES[name].compute(part).value for name in metrics]
+        del part  # before the next one is made
     return table

@@ -1,6 +1,5 @@
 """Downloads into a cache outside the DAG: resumed where they were cut, checked, moved into place only when whole."""
 
-import hashlib
 import os
 import sys
 import time
@@ -11,6 +10,7 @@ import platformdirs
 import requests
 from filelock import FileLock, Timeout
 
+from stages.shared.files.digests import file_sha256
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 
@@ -65,12 +65,6 @@ def verified(path: Path, sha256: str) -> Path:
             f"{path}: must have the SHA-256 {sha256}, found {file_hash}; it is damaged or another version: remove it"
         )
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lock(path: Path) -> AbstractContextManager[object]:

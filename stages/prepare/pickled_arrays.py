@@ -65,8 +65,8 @@ def read_pickle(content: bytes) -> Any:
 class _Reader:
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
         self._to_encode = len(content)  # bytes; no more can be in texts that stand in it once
 
     def read(self) -> Any:
@@ -75,119 +75,98 @@ class _Reader:
             if count == MAX_OPCODES:
                 raise ValueError(f"more than {MAX_OPCODES} opcodes")
             if opcode.name in LITERALS:
-                self._stack.append(argument)
+                self.stack.append(argument)
             elif opcode.name in CONSTANTS:
-                self._stack.append(CONSTANTS[opcode.name])
+                self.stack.append(CONSTANTS[opcode.name])
             elif opcode.name in PUTS:
-                self._put(argument, count)
+                self.put(argument, count)
             elif opcode.name in GETS:
                 self._get(argument)
             elif opcode.name in TUPLES:
-                self._stack.append(tuple(self._pop_many(TUPLES[opcode.name])))
+                self.stack.append(tuple(self.pop_many(TUPLES[opcode.name])))
             elif opcode.name == "GLOBAL":
                 self._push_global(argument)
             elif opcode.name in OPERATIONS:
                 OPERATIONS[opcode.name](self)
             elif opcode.name not in ("PROTO", "FRAME", "STOP"):
                 raise ValueError(f"the opcode {opcode.name}")
-        if len(self._stack) != 1:
+        if len(self.stack) != 1:
             raise ValueError("not one value at its end")
-        return self._stack.pop()
+        return self.stack.pop()
 
-    def _pop_many(self, count: int) -> list[Any]:
-        if len(self._stack) < count:
+    def pop_many(self, count: int) -> list[Any]:
+        if len(self.stack) < count:
             raise ValueError("a value that is missing")
-        values = self._stack[len(self._stack) - count :]
-        del self._stack[len(self._stack) - count :]
+        values = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
         if MARK in values:
             raise ValueError("a value that is missing")
         return values
 
-    def _pop_to_mark(self) -> list[Any]:
+    def pop_to_mark(self) -> list[Any]:
         values: list[Any] = []
-        while self._stack:
-            if (value := self._stack.pop()) is MARK:
+        while self.stack:
+            if (value := self.stack.pop()) is MARK:
                 return values[::-1]
             values.append(value)
         raise ValueError("a mark that is missing")
 
-    def _put(self, index: int, count: int) -> None:
-        if not self._stack or self._stack[-1] is MARK or index > count:
+    def put(self, index: int, count: int) -> None:
+        if not self.stack or self.stack[-1] is MARK or index > count:
             raise ValueError(f"the memo index {index}")
-        self._memo[index] = self._stack[-1]
+        self.memo[index] = self.stack[-1]
 
     def _get(self, index: int) -> None:
-        if index not in self._memo:
+        if index not in self.memo:
             raise ValueError(f"the memo index {index}")
-        self._stack.append(self._memo[index])
+        self.stack.append(self.memo[index])
 
     def _push_global(self, name: str) -> None:
         if name not in GLOBALS:
             raise ValueError(f"Python's {name.replace(' ', '.')}: objects are not loaded, since that would run code")
-        self._stack.append(Global(name))
-
-    def memoize(self) -> None:
-        self._put(len(self._memo), len(self._memo))
-
-    def push(self, value: object) -> None:
-        self._stack.append(value)
+        self.stack.append(Global(name))
 
     def stack_global(self) -> None:
-        match self._pop_many(2):
+        match self.pop_many(2):
             case [str(module), str(name)]:
                 self._push_global(f"{module} {name}")
             case _:
                 raise ValueError("an object without a name")
 
-    def tuple_(self) -> None:
-        self._stack.append(tuple(self._pop_to_mark()))
-
-    def append(self) -> None:
-        self._extend(self._pop_many(1))
-
-    def appends(self) -> None:
-        self._extend(self._pop_to_mark())
-
-    def _extend(self, values: list[Any]) -> None:
-        match self._stack:
+    def extend(self, values: list[Any]) -> None:
+        match self.stack:
             case [*_, list(target)]:
                 target.extend(values)
             case _:
                 raise ValueError("values of no list")
 
-    def setitem(self) -> None:
-        self._update(self._pop_many(2))
-
-    def setitems(self) -> None:
-        self._update(self._pop_to_mark())
-
-    def _update(self, values: list[Any]) -> None:
+    def update(self, values: list[Any]) -> None:
         keys = values[::2]
-        if not (self._stack and isinstance(self._stack[-1], dict)) or len(values) % 2:
+        if not (self.stack and isinstance(self.stack[-1], dict)) or len(values) % 2:
             raise ValueError("values of no dict")
         if not all(isinstance(key, str | bytes) for key in keys):
             raise ValueError("a dict whose keys are no texts")
-        self._stack[-1].update(zip(keys, values[1::2], strict=True))
+        self.stack[-1].update(zip(keys, values[1::2], strict=True))
 
     def reduce(self) -> None:
-        function, arguments = self._pop_many(2)
+        function, arguments = self.pop_many(2)
         match (function, arguments):
             case (Global("_codecs encode"), (str(text), "latin1")):
-                self._stack.append(self._encoded(text))
+                self.stack.append(self._encoded(text))
             case (Global("numpy dtype"), ("u1", 0, 1)):
-                self._stack.append(UINT8)
+                self.stack.append(UINT8)
             case (Global(name), (Global("numpy ndarray"), (0,), "b" | b"b")) if name in RECONSTRUCT:
-                self._stack.append(PickledArray())
+                self.stack.append(PickledArray())
             case (Global(name), (bytes(raw) | bytearray(raw), dtype, tuple(shape), "C" | "F" as order)) if (
                 name in FROMBUFFER and dtype is UINT8
             ):
-                self._stack.append(PickledArray(_shaped(raw, shape, order)))
+                self.stack.append(PickledArray(_shaped(raw, shape, order)))
             case _:
                 raise ValueError("an object that is neither an array of bytes nor encoded text")
 
     def build(self) -> None:
-        target, state = self._pop_many(2)
-        self._stack.append(target)
+        target, state = self.pop_many(2)
+        self.stack.append(target)
         match (target, state):
             case (PickledArray(None), (1, tuple(shape), dtype, 0 | 1 as fortran, str(raw) | bytes(raw))) if (
                 dtype is UINT8
@@ -207,17 +186,17 @@ class _Reader:
 
 
 OPERATIONS: dict[str, Callable[[_Reader], None]] = {
-    "MARK": lambda reader: reader.push(MARK),
-    "EMPTY_DICT": lambda reader: reader.push({}),
-    "EMPTY_LIST": lambda reader: reader.push([]),
-    "EMPTY_TUPLE": lambda reader: reader.push(()),
-    "MEMOIZE": _Reader.memoize,
+    "MARK": lambda reader: reader.stack.append(MARK),
+    "EMPTY_DICT": lambda reader: reader.stack.append({}),
+    "EMPTY_LIST": lambda reader: reader.stack.append([]),
+    "EMPTY_TUPLE": lambda reader: reader.stack.append(()),
+    "TUPLE": lambda reader: reader.stack.append(tuple(reader.pop_to_mark())),
+    "MEMOIZE": lambda reader: reader.put(len(reader.memo), len(reader.memo)),
+    "APPEND": lambda reader: reader.extend(reader.pop_many(1)),
+    "APPENDS": lambda reader: reader.extend(reader.pop_to_mark()),
+    "SETITEM": lambda reader: reader.update(reader.pop_many(2)),
+    "SETITEMS": lambda reader: reader.update(reader.pop_to_mark()),
     "STACK_GLOBAL": _Reader.stack_global,
-    "TUPLE": _Reader.tuple_,
-    "APPEND": _Reader.append,
-    "APPENDS": _Reader.appends,
-    "SETITEM": _Reader.setitem,
-    "SETITEMS": _Reader.setitems,
     "REDUCE": _Reader.reduce,
     "BUILD": _Reader.build,
 }

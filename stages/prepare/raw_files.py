@@ -13,13 +13,9 @@ from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources, readi
 from stages.prepare.tar_files import TarFiles
 from stages.prepare.zip_files import ZipFiles
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import irregular
 
 SOURCE_FILE = "source.json"
-SPECIAL = {
-    "a named pipe": stat.S_ISFIFO,
-    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
-    "a socket": stat.S_ISSOCK,
-}
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 DVC_FILES = ("dvc.yaml", ".dvcignore")
 MAX_DEPTH = 100
@@ -104,8 +100,7 @@ def _refuse_special(path: Path, for_dvc: bool) -> None:
         if for_dvc and path.is_symlink():
             raise UserError(f"{path}: is a link to {path.readlink()}: {error.strerror}; remove it") from None
         return  # reading will say so
-    kind = next((kind for kind, found in SPECIAL.items() if found(mode)), None)
-    if kind:
+    if (kind := irregular(mode)) and not stat.S_ISDIR(mode):
         link = f", through a link to {path.readlink()}" if path.is_symlink() else ""
         raise UserError(f"{path}: must be a regular file, found {kind}{link}; remove it")
 

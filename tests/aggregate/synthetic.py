@@ -248,7 +248,9 @@ def image_rows(last: pd.DataFrame, seed: int, each: int = 8) -> pd.DataFrame:
         first = rows.iloc[0]
         pooling = first["pooling"] if layer != HEAD else ""
         place = {"step": first["step"], "split": split, "layer": layer, "depth": first["depth"], "pooling": pooling}
-        block = pd.DataFrame({"sample_id": [f"{split}/{i}" for i in range(40)], "label": labels}).assign(**place)
+        block = pd.DataFrame({"sample_id": [f"{split}/{i}" for i in range(40)], "label": labels, "group": ""}).assign(
+            **place
+        )
         for metric, value in zip(rows["metric"], rows["value"], strict=True):
             if metric == "nmi":
                 strays = noise.random(len(labels)) > value

@@ -237,8 +237,7 @@ def test_galleries_are_those_of_the_grid_in_its_order(tmp_path):
 def test_a_gallery_that_is_missing_or_another_cells_is_named(grid, run):
     cells = grid / f"measures/{SMALL}"
     (cells / "1/gallery.parquet").write_bytes((cells / "0/gallery.parquet").read_bytes())
-    seal(cells / "1")
-    with pytest.raises(UserError, match=r"must be a gallery of .* seed 1, found one of .* seed 0; run the measure"):
+    with pytest.raises(UserError, match=r"1/gallery\.parquet: must be as the measure stage wrote it, found .*; repair"):
         read_galleries(grid / "measures", run)
     (cells / "1/gallery.parquet").unlink()
     seal(cells / "1")

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from stages.commands.config import parse_config, read_config
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import COMMITTED, ROOT, config, content
+from tests.pydantic_says import a, at_least, one_of
 
 
 def test_the_file_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
@@ -46,11 +47,11 @@ def test_every_section_and_entry_is_there_and_frozen():
             "run.datasets names 'hand', which is not in `datasets`: did you mean 'handwriting'?",
         ),
         ("run.models", ["efficientnet_lite_0"], "did you mean 'efficientnet_lite0'"),
-        ("run.seeds", [-1], "run.seeds.0: Input should be greater than or equal to 0; found -1"),
+        ("run.seeds", [-1], f"run.seeds.0: {at_least(0)}; found -1"),
         ("run.seeds", [0, 0], "must not repeat"),
         ("prepare.sed", 1, "prepare.sed is not a parameter: did you mean 'seed'?"),
         ("finetune.learning_rat", 1.0, "finetune.learning_rat is not a parameter: did you mean 'learning_rate'?"),
-        ("finetune.learning_rate", "fast", "learning_rate: Input should be a valid number; found 'fast' (str)"),
+        ("finetune.learning_rate", "fast", f"learning_rate: {a('float')}; found 'fast' (str)"),
         ("embed.pooling", ["middle"], "embed.pooling.0"),
         (
             "embed.splits",
@@ -68,7 +69,11 @@ def test_every_section_and_entry_is_there_and_frozen():
             3,
             "datasets.cifar100.imagesize is not a parameter: did you mean 'image_size'?",
         ),
-        ("models.resnet50.network.library", "tim", "models.resnet50.network.library: Input should be 'timm', "),
+        (
+            "models.resnet50.network.library",
+            "tim",
+            f"models.resnet50.network.library: {one_of('timm', 'torchvision', 'open_clip', 'transformers')}",
+        ),
         ("models.resnet50.network.weights.sourc", "x", "did you mean 'source'?"),
         ("models.resnet50.taps.layers", "all", "models.resnet50.taps.layers"),
         ("models.resnet50", {"taps": {"layers": "default"}}, "models.resnet50.network is missing"),

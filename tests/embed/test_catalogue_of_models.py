@@ -8,7 +8,7 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.shared.networks.network import build_skeleton
 from stages.shared.networks.params import NetworkParams
-from stages.shared.settings.params import load, read_entry
+from stages.shared.settings.params import load, read_model_part
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -35,9 +35,9 @@ def test_no_entry_is_left_out() -> None:
 
 @pytest.mark.parametrize("model", LAYERS)
 def test_an_entry_has_its_layers(model: str) -> None:
-    entry = read_entry(PARAMS, "models", model, NetworkParams, part="network")
+    entry = read_model_part(PARAMS, model, "network", NetworkParams)
     network = build_skeleton(entry, 5)
-    taps = find_taps(network, entry, read_entry(PARAMS, "models", model, TapsParams, part="taps"))
+    taps = find_taps(network, entry, read_model_part(PARAMS, model, "taps", TapsParams))
     assert (len(taps), taps[-1].width) == LAYERS[model]
     assert [tap.depth for tap in taps] == list(range(len(taps)))
     assert [tap.parameters for tap in taps] == sorted(tap.parameters for tap in taps)

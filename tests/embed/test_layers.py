@@ -1,11 +1,14 @@
+from typing import get_args
+
 import pytest
 
-from stages.embed.params import EmbedParams
+from stages.embed.params import EmbedParams, Kind
 from stages.embed.pooling import baseline_layers, pooled_layers
 from stages.embed.taps.tap import Tap
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import parse
+from tests.pydantic_says import a, at_least, at_least_items, one_of
 
 TAPS = [
     Tap("stem", 0, "nchw", False, 0, 8, 100, 1000),
@@ -45,20 +48,20 @@ def test_the_baseline_is_a_layer_before_the_first():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"splits": ["tests"]}, "embed.splits.0: Input should be 'train', 'test' or 'unseen'; found 'tests'"),
-        ({"splits": []}, "embed.splits: List should have at least 1 item"),
+        ({"splits": ["tests"]}, f"embed.splits.0: {one_of('train', 'test', 'unseen')}; found 'tests'"),
+        ({"splits": []}, f"embed.splits: {at_least_items(1, 0)}"),
         ({"splits": ["test", "test"]}, "embed.splits: must not repeat an entry"),
-        ({"pooling": "auto"}, "embed.pooling: Input should be a valid list; found 'auto'"),
-        ({"pooling": ["avg"]}, "embed.pooling.0: Input should be 'auto', 'mean', 'token0', 'max' or 'paper'"),
-        ({"augment": "no"}, "embed.augment: Input should be a valid boolean; found 'no'"),
-        ({"baseline_size": -1}, "embed.baseline_size: Input should be greater than or equal to 0"),
-        ({"dtype": "float64"}, "embed.dtype: Input should be 'float32' or 'float16'"),
-        ({"train_per_class": -1}, "embed.train_per_class: Input should be greater than or equal to 0"),
-        ({"corruptions": {**WORSE, "kinds": ["fog"]}}, "embed.corruptions.kinds.0: Input should be 'blur', 'noise', "),
-        ({"corruptions": {**WORSE, "severities": [4]}}, "embed.corruptions.severities.0: Input should be 1, 2 or 3"),
-        ({"corruptions": {**WORSE, "severities": []}}, "embed.corruptions.severities: List should have at least 1"),
+        ({"pooling": "auto"}, f"embed.pooling: {a('list')}; found 'auto'"),
+        ({"pooling": ["avg"]}, f"embed.pooling.0: {one_of('auto', 'mean', 'token0', 'max', 'paper')}"),
+        ({"augment": "no"}, f"embed.augment: {a('bool')}; found 'no'"),
+        ({"baseline_size": -1}, f"embed.baseline_size: {at_least(0)}"),
+        ({"dtype": "float64"}, f"embed.dtype: {one_of('float32', 'float16')}"),
+        ({"train_per_class": -1}, f"embed.train_per_class: {at_least(0)}"),
+        ({"corruptions": {**WORSE, "kinds": ["fog"]}}, f"embed.corruptions.kinds.0: {one_of(*get_args(Kind))}"),
+        ({"corruptions": {**WORSE, "severities": [4]}}, f"embed.corruptions.severities.0: {one_of(1, 2, 3)}"),
+        ({"corruptions": {**WORSE, "severities": []}}, f"embed.corruptions.severities: {at_least_items(1, 0)}"),
         ({"corruptions": {**WORSE, "severities": [1, 1]}}, "severities: must not repeat an entry"),
-        ({"corruptions": {**WORSE, "per_class": 0}}, "embed.corruptions.per_class: Input should be greater than or"),
+        ({"corruptions": {**WORSE, "per_class": 0}}, f"embed.corruptions.per_class: {at_least(1)}"),
         ({"corruptions": {**WORSE, "kind": []}}, "embed.corruptions.kind is not a parameter: did you mean 'kinds'"),
         (
             {"splits": ["unseen"]},

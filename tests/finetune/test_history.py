@@ -17,7 +17,7 @@ def test_a_rows_loss_is_the_mean_since_the_row_before(tmp_path: Path):
     history.add_row(3, learning_rate=0.1)
     history.add_loss(torch.tensor(0.5))
     history.add_row(4, learning_rate=0.0, accuracy=0.75)
-    history.write(tmp_path / "new" / "training.csv", dataset="handwriting", model="lite0", fold="0", seed=1)
+    history.write(tmp_path / "new" / "training.csv", ("handwriting", "lite0", "0", 1))
     assert (tmp_path / "new" / "training.csv").read_text().splitlines() == [
         "dataset,model,fold,seed,step,loss,accuracy,learning_rate",
         "handwriting,lite0,0,1,0,,0.25,0.2",

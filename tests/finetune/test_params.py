@@ -5,6 +5,7 @@ import pytest
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import parse
+from tests.pydantic_says import a, above, at_least, at_least_items, at_most, one_of
 
 VALUES = {
     "steps": [0, 50, 100], "keep": "all", "schedule_epochs": 4, "schedule_steps": None, "learning_rate": 2e-4,
@@ -21,35 +22,35 @@ def params(**changes: Any) -> FinetuneParams:
     [
         ({"steps": [0, 100, 50]}, "finetune.steps: must ascend, without repeats; found [0, 100, 50]"),
         ({"steps": [0, 0]}, "finetune.steps: must ascend, without repeats"),
-        ({"steps": []}, "finetune.steps: List should have at least 1 item"),
-        ({"steps": [-1]}, "finetune.steps.0: Input should be greater than or equal to 0"),
-        ({"steps": 100}, "finetune.steps: Input should be a valid list; found 100 (int)"),
-        ({"keep": "first"}, "finetune.keep: Input should be 'all' or 'last'"),
+        ({"steps": []}, f"finetune.steps: {at_least_items(1, 0)}"),
+        ({"steps": [-1]}, f"finetune.steps.0: {at_least(0)}"),
+        ({"steps": 100}, f"finetune.steps: {a('list')}; found 100 (int)"),
+        ({"keep": "first"}, f"finetune.keep: {one_of('all', 'last')}"),
         ({"schedule_epochs": None}, "schedule_epochs or schedule_steps must be a number, found null in both; give one"),
         ({"schedule_epoch": 4}, "finetune.schedule_epoch is not a parameter: did you mean 'schedule_epochs'"),
-        ({"schedule_epochs": 0}, "finetune.schedule_epochs: Input should be greater than or equal to 1"),
+        ({"schedule_epochs": 0}, f"finetune.schedule_epochs: {at_least(1)}"),
         (
             {"schedule_steps": 99},
             "finetune.schedule_steps: must be at least the last of finetune.steps, 100; lengthen it",
         ),
-        ({"learning_rate": 0}, "finetune.learning_rate: Input should be greater than 0"),
-        ({"learning_rate": float("inf")}, "finetune.learning_rate: Input should be less than or equal to 1000"),
-        ({"learning_rate": 1e300}, "finetune.learning_rate: Input should be less than or equal to 1000; found 1e+300"),
-        ({"learning_rate": float("nan")}, "finetune.learning_rate: Input should be"),
-        ({"steps": [0, 10**12]}, "finetune.steps.1: Input should be less than or equal to 10000000; found"),
-        ({"schedule_steps": 10**12}, "finetune.schedule_steps: Input should be less than or equal to 10000000; found"),
-        ({"schedule_epochs": 10**30}, "finetune.schedule_epochs: Input should be less than or equal to 10000000"),
-        ({"batch_size": 10**30}, "finetune.batch_size: Input should be less than or equal to 1000000"),
-        ({"weight_decay": 1e300}, "finetune.weight_decay: Input should be less than or equal to 1000"),
-        ({"clip_norm": 1e300}, "finetune.clip_norm: Input should be less than or equal to"),
-        ({"learning_rate": "2e-4"}, "finetune.learning_rate: Input should be a valid number; found '2e-4' (str)"),
-        ({"batch_size": 0}, "finetune.batch_size: Input should be greater than or equal to 1"),
-        ({"weight_decay": -0.1}, "finetune.weight_decay: Input should be greater than or equal to 0"),
-        ({"clip_norm": 0}, "finetune.clip_norm: Input should be greater than 0"),
+        ({"learning_rate": 0}, f"finetune.learning_rate: {above(0)}"),
+        ({"learning_rate": float("inf")}, f"finetune.learning_rate: {at_most(1000)}"),
+        ({"learning_rate": 1e300}, f"finetune.learning_rate: {at_most(1000)}; found 1e+300"),
+        ({"learning_rate": float("nan")}, f"finetune.learning_rate: {at_most(1000)}; found nan"),
+        ({"steps": [0, 10**12]}, f"finetune.steps.1: {at_most(10000000)}; found"),
+        ({"schedule_steps": 10**12}, f"finetune.schedule_steps: {at_most(10000000)}; found"),
+        ({"schedule_epochs": 10**30}, f"finetune.schedule_epochs: {at_most(10000000)}"),
+        ({"batch_size": 10**30}, f"finetune.batch_size: {at_most(1000000)}"),
+        ({"weight_decay": 1e300}, f"finetune.weight_decay: {at_most(1000)}"),
+        ({"clip_norm": 1e300}, f"finetune.clip_norm: {at_most(1000)}"),
+        ({"learning_rate": "2e-4"}, f"finetune.learning_rate: {a('float')}; found '2e-4' (str)"),
+        ({"batch_size": 0}, f"finetune.batch_size: {at_least(1)}"),
+        ({"weight_decay": -0.1}, f"finetune.weight_decay: {at_least(0)}"),
+        ({"clip_norm": 0}, f"finetune.clip_norm: {above(0)}"),
         ({"augment": {"degrees": 10.0}}, "finetune.augment.padding is missing"),
         (
             {"augment": {"degrees": 200, "padding": 0}},
-            "finetune.augment.degrees: Input should be less than or equal to 180",
+            f"finetune.augment.degrees: {at_most(180)}",
         ),
     ],
 )

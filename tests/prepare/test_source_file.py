@@ -1,6 +1,7 @@
 """`source.json`: what its texts may be, wherever they go, and that the committed files are what they may be."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,12 +93,13 @@ def test_content_that_is_not_valid_is_named_with_what_was_found(tmp_path, conten
     assert len(str(error.value)) < 1000
 
 
-@pytest.mark.parametrize("kind", ["a folder", "a FIFO", "a link"])
+@pytest.mark.parametrize("kind", ["a folder", "a named pipe", "a link"])
 def test_what_is_no_regular_file_is_named_unopened(tmp_path, kind):
     """A FIFO would be waited for; of a link to a private file, a message would show the content."""
     path, private = tmp_path / "source.json", tmp_path / "private.json"
     private.write_text('{"about": "", "license": "", "password": "hunter2"}')
-    {"a folder": path.mkdir, "a FIFO": lambda: os.mkfifo(path), "a link": lambda: path.symlink_to(private)}[kind]()
+    pipe = partial(os.mkfifo, path)
+    {"a folder": path.mkdir, "a named pipe": pipe, "a link": lambda: path.symlink_to(private)}[kind]()
     with pytest.raises(UserError, match=rf"source\.json: must be a regular file, found {kind}; restore it") as error:
         read_source_file(tmp_path, SourceFile)
     assert "password" not in str(error.value)

@@ -23,12 +23,11 @@ from stages.aggregate.findings.facts import (
     FineTuningFinding,
     TrainingCourse,
 )
-from stages.aggregate.inference.accuracy import difference_over_folds, difference_over_images
-from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
+from stages.aggregate.inference.accuracy import Folds, mean_over_classes, mean_over_images
+from stages.aggregate.inference.contrasts import Estimate, Inference
 from stages.aggregate.inference.intervals import point_keys
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.network_data import Name, NetworkData
-from stages.aggregate.inference.other_classes import MIN_FOLDS
 from stages.aggregate.inference.per_image_scores import ByFold
 from stages.aggregate.inference.refits import Refits, infer, over_classes, over_images
 from stages.aggregate.tables.summary import SummaryRow
@@ -47,7 +46,7 @@ class Network:
         last: the main score of its layers at the last step; None where a value is missing.
         first: the same at step 0; None where there is no step 0, or no later one.
         with_pixels: `last` with the raw pixels after the layers; None where they were not measured.
-        head, pixels: accuracies of its own head, and of the linear probe on raw pixels.
+        head, pixels: of every test image, how often its own head, and the linear probe on raw pixels, are right.
     """
 
     row: SummaryRow
@@ -55,19 +54,11 @@ class Network:
     last: Refits | None
     first: Refits | None
     with_pixels: Refits | None
-    head: "Accuracies"
-    pixels: "Accuracies"
+    head: ByFold
+    pixels: ByFold
 
 
-@dataclass(frozen=True)
-class Accuracies:
-    """One classifier's accuracy: by fold and seed, (J, S), None where it has none; and by test image."""
-
-    by_cell: Float64 | None
-    by_image: ByFold
-
-
-Difference = Callable[[Accuracies, Accuracies], Estimate | None]
+Difference = Callable[[ByFold, ByFold], Estimate | None]
 
 
 def collect_findings(
@@ -114,24 +105,26 @@ def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
         last=last and last.take(keys),
         first=first and first.take(keys),
         with_pixels=last.take([*keys, pixels]) if last and pixels else None,
-        head=Accuracies(data.accuracies, images.accuracy if images else {}),
-        pixels=Accuracies(data.pixel_accuracies(row.step), images.pixels if images else {}),
+        head=images.accuracy if images else {},
+        pixels=images.pixels if images else {},
     )
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
-    judged = [network for network in networks if network.head.by_cell is not None]
-    several = bool(judged) and judged[0].head.by_cell is not None and len(judged[0].head.by_cell) >= MIN_FOLDS
-    by_classes = _accuracies(judged, _over_folds, over_classes) if several else None
-    return judge_accuracy(by_classes, _accuracies(judged, _over_images, over_images), margin=margin)
+    judged = [network for network in networks if network.row.accuracy is not None]
+    by_classes, by_images = (
+        _accuracies(judged, _difference(mean), scope)
+        for mean, scope in ((mean_over_classes, over_classes), (mean_over_images, over_images))
+    )
+    return judge_accuracy(by_classes, by_images, margin=margin)
 
 
 def _accuracies(networks: Sequence[Network], difference: Difference, infer_scope: Infer) -> AccuracyEvidence | None:
     """Compare all networks in one scope; None where that scope's refits or images are missing."""
-    best = max(networks, key=lambda network: float(np.mean(network.head.by_cell)), default=None)  # type: ignore[arg-type]
+    best = max(networks, key=lambda network: network.row.accuracy or 0.0, default=None)
     pairs = [_pair(first, second, difference, infer_scope) for first, second in combinations(networks, 2)]
     known = [pair for pair in pairs if pair is not None]
-    if best is None or len(known) < len(pairs):
+    if best is None or len(known) < len(pairs) or (len(networks) == 1 and difference(best.head, best.head) is None):
         return None
     accurate = [
         NetworkAccuracy(
@@ -158,15 +151,13 @@ def _difference_of_g(
     return None if inference is None or first is None else best_of_two(inference, len(first.keys), better=row.direction)
 
 
-def _over_folds(first: Accuracies, second: Accuracies) -> Estimate | None:
-    if first.by_cell is None or second.by_cell is None:
-        return None
-    return difference_over_folds(first.by_cell, second.by_cell)
+def _difference(mean: Callable[[Folds], Estimate | None]) -> Difference:
+    """Compare two classifiers on the images of the same folds; None where one lacks some."""
 
+    def difference(first: ByFold, second: ByFold) -> Estimate | None:
+        return mean([first[fold] - second[fold] for fold in first]) if first and set(first) <= set(second) else None
 
-def _over_images(first: Accuracies, second: Accuracies) -> Estimate | None:
-    folds = [first.by_image[fold] - second.by_image[fold] for fold in first.by_image if fold in second.by_image]
-    return difference_over_images(folds) if folds and len(folds) == len(first.by_image) else None
+    return difference
 
 
 def _depth(network: Network) -> DepthFinding:

@@ -1,6 +1,7 @@
-"""How sure networks' accuracies are, and their differences: over folds of classes and over test images.
+"""How sure networks' accuracies are, and their differences: over classes, and over test images.
 
-Accuracy is not fitted again without a class: a network without it would have to be trained.
+Accuracy is not fitted again without a class: a network without it would have to be trained. Folds are no units either,
+since they share most of their seen classes. An image stands in the test split of every fold in which its class is seen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ import pandas as pd
 
 from stages.aggregate.columns import frame
 from stages.aggregate.curves import COLUMNS_OF, INTERVALS, MEAN, Scores
-from stages.aggregate.inference.contrasts import Estimate, Float64
+from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.inference.groups import MIN_DF, degrees_of_freedom, find_groups
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.other_classes import MIN_FOLDS
 from stages.aggregate.scope import Scope
@@ -19,39 +21,59 @@ from stages.shared.files.csv_table import INTEGER, TEXT
 
 PLACE = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 
+Folds = Sequence["pd.Series[float]"]
+"""For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class
+and group of a test image."""
 
-def difference_over_folds(first: Float64, second: Float64) -> Estimate | None:
-    """Student's t over folds, each of which has other seen classes and networks trained anew.
 
-    Args:
-        first: (J, S) accuracies of one network, by fold and seed.
-        second: (J, S') of the other, on the same folds; its seeds are unpaired.
+def mean_over_classes(folds: Folds) -> Estimate | None:
+    """Average over folds, and say how far other classes and another training would move it.
+
+    Classes are the units: Student's t over them, each with its images in all folds. What moves all classes of a fold
+    alike (its training, the company of its classes) is added, with Satterthwaite's degrees of freedom.
 
     Returns:
-        The first's less the second's; None of a single fold.
+        The mean over folds of the mean over images; None of fewer than `MIN_FOLDS` folds or two classes.
     """
-    differences = first.mean(axis=1) - second.mean(axis=1)
-    J = len(differences)
-    if J < 2:
+    means = pd.concat([fold.groupby(level="label").mean() for fold in folds], axis=1) if folds else pd.DataFrame()
+    J, C = len(folds), len(means)
+    if J < MIN_FOLDS or C < 2:
         return None
-    return Estimate(float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(J)), J - 1)
+    mean, of_classes = _mean_over(folds, "label")
+    at_class, at_fold = np.nonzero(means.notna().to_numpy())
+    design = np.hstack([np.eye(C)[at_class], np.eye(J)[at_fold, 1:]])
+    fitted = np.linalg.lstsq(design, means.to_numpy()[at_class, at_fold])[0]
+    of_folds = float(np.var([0.0, *fitted[C:]], ddof=1)) / J
+    variance, parts = of_classes + of_folds, of_classes**2 / (C - 1) + of_folds**2 / (J - 1)
+    return Estimate(mean, float(np.sqrt(variance)), variance**2 / parts if parts else J - 1)
 
 
-def difference_over_images(folds: Sequence["pd.Series[float]"]) -> Estimate:
-    """Student's t over test images, the trained networks unchanged.
+def mean_over_images(folds: Folds) -> Estimate | None:
+    """Average over folds, and say how far other images would move it, the classes and trained networks unchanged.
 
-    An image stands in the test split of every fold in which its class is seen: its differences are added up first.
-
-    Args:
-        folds: for each fold, by sample id, how much more often (over seeds) the first network is right than the second.
+    Student's t over images, or over groups of them.
 
     Returns:
-        Mean over folds of the mean over images.
+        The mean over folds of the mean over images; None of too few groups (`groups`), or without images.
     """
-    weighted = pd.concat([fold / len(fold) for fold in folds]) / len(folds)
-    by_image = weighted.groupby(level=0).sum().to_numpy()
-    n = len(by_image)
-    return Estimate(float(by_image.sum()), float(by_image.std(ddof=1) * np.sqrt(n)), n - 1)
+    if not folds:
+        return None
+    images = pd.concat([fold.index.to_frame(index=False) for fold in folds]).drop_duplicates()
+    found = find_groups(images["label"].to_numpy(dtype=str), images["group"].to_numpy(dtype=str))
+    df = len(images) - 1 if found is None else degrees_of_freedom([found])[0]
+    if found is not None and df < MIN_DF:
+        return None
+    mean, variance = _mean_over(folds, "sample_id" if found is None else "group")
+    return Estimate(mean, float(np.sqrt(variance)), df)
+
+
+def _mean_over(folds: Folds, unit: str) -> tuple[float, float]:
+    """Mean over folds of the mean over images, and its variance where units are drawn anew."""
+    mean = float(np.mean([fold.mean() for fold in folds]))
+    parts = pd.concat([(fold - mean) / (len(fold) * len(folds)) for fold in folds])
+    of_units = parts.groupby(level=unit).sum().to_numpy()
+    n = len(of_units)
+    return mean, float((of_units**2).sum() * n / (n - 1))
 
 
 def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
@@ -70,13 +92,12 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
 
 
 def _intervals(fold: str, network: NetworkData) -> Iterator[tuple[str, Any]]:
-    accuracies, by_image = network.accuracies, network.images.accuracy if network.images else {}
-    folds = list(by_image.values()) if fold == MEAN else [by_image[fold]] if fold in by_image else []
-    estimates: dict[Scope, Estimate | None] = {"classes": None, "images": None}
-    if fold == MEAN and accuracies is not None and len(accuracies) >= MIN_FOLDS:
-        estimates["classes"] = difference_over_folds(accuracies, np.zeros_like(accuracies))
-    if folds:
-        estimates["images"] = difference_over_images(folds)
+    by_fold = network.images.accuracy if network.images else {}
+    folds = list(by_fold.values()) if fold == MEAN else [by_fold[fold]] if fold in by_fold else []
+    estimates: dict[Scope, Estimate | None] = {
+        "classes": mean_over_classes(folds),
+        "images": mean_over_images(folds),
+    }
     for scope, estimate in estimates.items():
         if estimate is not None:
             low, high = np.clip(estimate.interval(), 0, 1)

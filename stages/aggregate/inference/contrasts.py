@@ -15,6 +15,9 @@ Float64 = NDArray[np.float64]
 LEVEL = 0.95
 """Of every interval, one-sided bound and set."""
 
+MEDIAN = 0.5
+"""The level of an estimate."""
+
 DIRECTIONS = 4096
 """Over which a quantile of the maximum of correlated t variables is integrated; a power of two."""
 
@@ -62,16 +65,13 @@ class Contrasts:
 
     Attributes:
         value: (C,).
-        variance: (C,) for statements about several contrasts at once; NaN of a contrast that never varied, which
-            takes part in none.
-        variance_alone: (C,) for an interval of one contrast, at least `variance`.
+        variance: (C,); NaN of a contrast that never varied, which takes part in no statement about several.
         df: degrees of freedom of all of them.
-        correlation: (C, C) of the contrasts that vary, as far as it is estimated; None: unknown.
+        correlation: (C, C), of contrasts that never varied one of no consequence; None: unknown.
     """
 
     value: Float64
     variance: Float64
-    variance_alone: Float64
     df: float
     correlation: Float64 | None
 
@@ -80,15 +80,45 @@ class Contrasts:
         """Which contrasts varied at all, (C,)."""
         return ~np.isnan(self.variance)
 
-    def estimate(self, index: int) -> Estimate:
-        """One contrast alone."""
-        return Estimate(float(self.value[index]), float(np.sqrt(self.variance_alone[index])), self.df)
+    def take(self, chosen: NDArray[np.bool_]) -> "Contrasts":
+        """The same of some contrasts, at least one of which varies; else of all."""
+        if not (self.varying & chosen).any():
+            return self
+        correlation = None if self.correlation is None else self.correlation[np.ix_(chosen, chosen)]
+        return Contrasts(self.value[chosen], self.variance[chosen], self.df, correlation)
+
+    def estimate(self, index: int) -> Estimate | None:
+        """One contrast alone; None if it never varied."""
+        if not self.varying[index]:
+            return None
+        return Estimate(float(self.value[index]), float(np.sqrt(self.variance[index])), self.df)
 
     def quantile(self, level: float = LEVEL) -> float:
-        """Quantile of the largest error, in standard errors, of all varying contrasts; Bonferroni's if need be."""
-        if self.correlation is None:
-            return float(student.ppf(1 - (1 - level) / int(self.varying.sum()), self.df))
-        return max_t_quantile(self.correlation, self.df, level)
+        """Quantile of the largest error, in standard errors, of all varying contrasts.
+
+        Of an unknown correlation it is Bonferroni's; the median, which has no safe side, takes one half for it.
+        """
+        varying = self.varying
+        if self.correlation is not None:
+            return max_t_quantile(self.correlation[np.ix_(varying, varying)], self.df, level)
+        C = int(varying.sum())
+        if level > MEDIAN:
+            return float(student.ppf(1 - (1 - level) / C, self.df))
+        return max_t_quantile(np.full((C, C), 0.5) + 0.5 * np.eye(C), self.df, level)
+
+    def at_least(self, level: float = LEVEL) -> float:
+        """Lower bound of the largest contrast, whichever that is; at the level `MEDIAN` an estimate of it.
+
+        The largest estimate is too high, since it was chosen for being the largest; the bound at one half is as often
+        too high as too low (Chernozhukov, Lee and Rosen 2013).
+        """
+        varying = self.varying
+        return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())
+
+    def at_most(self, level: float = LEVEL) -> float:
+        """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
+        single = float(student.ppf(level, self.df))
+        return float(max((self.value + single * np.sqrt(self.variance))[self.varying].max(), self.value.max()))
 
 
 @dataclass(frozen=True)
@@ -113,30 +143,22 @@ class Inference:
         """Estimate the rows of a (C, L) matrix times the scores, as one family; None if it never varied.
 
         The variance between folds, summed over the family, sets the level of the variance, with Satterthwaite's degrees
-        of freedom. A variance that is rounding is zero.
+        of freedom; a contrast that folds alone move further has its own. A variance that is rounding is zero.
         """
         family = matrix @ self.shape @ matrix.T
         explained = _without_rounding(np.diag(family), self.shape)
-        varying = explained > 0
-        if not varying.any():
-            return None
-        alone = variance = np.where(varying, explained, np.nan)
-        df = self.df
-        if self.between is not None:
+        total, variance, df = float(explained.sum()), explained, self.df
+        if total > 0 and self.between is not None:
             observed = _without_rounding(np.diag(matrix @ self.between @ matrix.T), self.between)
-            level = float(observed.sum()) / float(explained.sum())
-            if level == 0:
-                return None
-            variance = np.where(varying, level * explained, np.where(observed > 0, observed, np.nan))
-            alone = np.fmax(variance, observed)
-            df *= max(1.0, float(explained.sum()) ** 2 / float((family**2).sum()))
-        kept = ~np.isnan(variance)
-        correlation = None
-        if self.correlated:
-            errors = np.sqrt(np.where(varying, explained, 1.0))
-            every = np.where(np.outer(varying, varying), family / np.outer(errors, errors), np.eye(len(family)))
-            correlation = every[np.ix_(kept, kept)]
-        return Contrasts(matrix @ self.mean, variance, alone, df, correlation)
+            variance = np.maximum(observed, observed.sum() / total * explained)
+            df *= max(1.0, total**2 / float((family**2).sum()))
+        if total == 0 or not variance.any():
+            return None
+        errors = np.sqrt(np.where(explained > 0, explained, np.inf))
+        correlation = family / np.outer(errors, errors)
+        np.fill_diagonal(correlation, 1.0)
+        known = np.where(variance > 0, variance, np.nan)
+        return Contrasts(matrix @ self.mean, known, df, correlation if self.correlated else None)
 
 
 def _without_rounding(variances: Float64, covariance: Float64) -> Float64:

@@ -14,11 +14,12 @@ from stages.aggregate.curves import COLUMNS_OF, MEAN, POINT, UNCERTAINTY, Scores
 from stages.aggregate.inference.accuracy import PLACE, accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.layer_comparison import (
+    Bounds,
     Lead,
     best_against,
-    cross_fitted_lead,
-    cross_fitted_lead_on_halves,
+    best_score,
     layer_estimates,
+    losses_at_most,
     ties,
 )
 from stages.aggregate.inference.network_data import Name, NetworkData
@@ -33,15 +34,20 @@ class LayerInference:
     """How sure the scores of L layers are in one scope; None where that is not known.
 
     Attributes:
-        low, high: (L,) ends of the layers' intervals, within the score's limits.
+        low, high: (L,) ends of the layers' intervals, each to be read alone, within the score's limits; NaN of a layer
+            that never varied.
+        best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well.
         tied: (L,) whether each is not distinguishable from the best.
+        losses: (L,) by how much the truly best one may at most beat each, all at once.
         lead: of the best earlier layer over the last.
     """
 
     low: Float64 | None
     high: Float64 | None
-    tied: NDArray[np.bool_] | None
-    lead: Lead | None
+    best: Bounds | None = None
+    tied: NDArray[np.bool_] | None = None
+    losses: Float64 | None = None
+    lead: Lead | None = None
 
 
 def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
@@ -55,24 +61,21 @@ def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
     for scope, inference in infer(refits).items():
         estimates, low, high = layer_estimates(inference), None, None
         if estimates is not None:
-            low, high = np.clip([estimate.interval() for estimate in estimates], score.low, score.high).T
+            bounds = [(np.nan, np.nan) if each is None else each.interval() for each in estimates]
+            low, high = np.clip(bounds, score.low, score.high).T
         if better == "neither" or len(refits.keys) < 2:
-            layers[scope] = LayerInference(low, high, None, None)
-        else:
-            tied, lead = ties(inference, better=better), best_against(inference, better=better)
-            layers[scope] = LayerInference(low, high, tied, lead)
+            layers[scope] = LayerInference(low, high)
+            continue
+        best = best_score(inference, better=better)
+        layers[scope] = LayerInference(
+            low,
+            high,
+            best=best and Bounds(*np.clip((best.low, best.high, best.value), score.low, score.high).tolist()),
+            tied=ties(inference, better=better),
+            losses=losses_at_most(inference, better=better),
+            lead=best_against(inference, better=better),
+        )
     return layers
-
-
-def lead_over_last(refits: Refits, better: Better) -> float | None:
-    """Cross-fitted lead over the last layer: over folds, of a single fold over halves; None without either."""
-    if better == "neither" or len(refits.keys) < 2:
-        return None
-    if refits.folds > 1:
-        return cross_fitted_lead(refits.values.mean(axis=1), better=better)[0]
-    if refits.halves is None:
-        return None
-    return cross_fitted_lead_on_halves(refits.halves[0].mean(axis=0), better=better)[0]
 
 
 def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:
@@ -115,11 +118,12 @@ def point_keys(points: pd.DataFrame) -> list[Key]:
 
 
 def _columns(refits: Refits, better: Better) -> Iterator[tuple[str, Any]]:
-    for scope, layers in infer_layers(refits, better).items():
+    known = infer_layers(refits, better)
+    leads = [layers.lead.value for layers in known.values() if layers.lead]
+    if leads:
+        yield "lead", leads[0]
+    for scope, layers in known.items():
         names, lead = COLUMNS_OF[scope], layers.lead
         columns: dict[str, Any] = {names.low: layers.low, names.high: layers.high, names.tied: layers.tied}
         columns |= {names.lead_at_least: lead.low, names.lead_at_most: lead.high} if lead else {}
         yield from ((name, value) for name, value in columns.items() if value is not None)
-    lead_value = lead_over_last(refits, better)
-    if lead_value is not None:
-        yield "lead", lead_value

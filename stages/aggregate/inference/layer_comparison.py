@@ -1,7 +1,8 @@
-"""Statements about layers: their intervals, the best against the last, which tie, and two networks' best.
+"""Statements about layers: their intervals, the best one, the best against the last, which tie, and two networks' best.
 
 Each takes what is known of the layers' mean scores (`contrasts.Inference`), whose scope it then has: other classes of
-the domain, or other images of these classes.
+the domain, or other images of these classes. A layer that is named was chosen on the same data: its score and its lead
+are estimated and bounded as those of the best of its contenders.
 """
 
 from dataclasses import dataclass
@@ -10,22 +11,35 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.aggregate.inference.contrasts import LEVEL, Estimate, Float64, Inference
+from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Estimate, Float64, Inference
+
+Layers = NDArray[np.bool_]
+"""Which of L layers."""
 
 Direction = Literal["higher", "lower"]
 
+SURE = 0.99
+"""Level at which a layer must be shown to be worse than another before a bound on the best takes no account of it."""
+
 
 @dataclass(frozen=True)
-class Lead:
-    """By how much the truly best of several layers beats one other, the control; negative where it does not.
+class Bounds:
+    """An estimate about the best of several layers, and its bounds.
 
     Attributes:
-        low: at least, one-sided.
-        high: at most, one-sided.
+        low: at least.
+        high: at most.
+        value: the estimate, between the two; NaN where only bounds were kept.
     """
 
     low: float
     high: float
+    value: float = np.nan
+
+
+Lead = Bounds
+"""By how much the truly best of several layers beats one other, the control; negative where it does not. Each bound is
+one-sided."""
 
 
 def sign_of(better: Direction) -> float:
@@ -33,24 +47,61 @@ def sign_of(better: Direction) -> float:
     return 1.0 if better == "higher" else -1.0
 
 
-def layer_estimates(inference: Inference) -> list[Estimate] | None:
-    """Every layer's mean score, each to be read alone; None if no score varied."""
+def layer_estimates(inference: Inference) -> list[Estimate | None] | None:
+    """Every layer's mean score, each to be read alone, None of one that never varied; None if no score varied."""
     contrasts = inference.contrasts(np.eye(len(inference.mean)))
     return None if contrasts is None else [contrasts.estimate(layer) for layer in range(len(inference.mean))]
+
+
+def contenders(
+    inference: Inference, candidates: Layers, *, better: Direction = "higher", level: float = LEVEL
+) -> Layers:
+    """Leave out the candidates that are shown to be worse than the one that looks best, each alone, (L,).
+
+    What is left is what the best was chosen from: a candidate far below it took no part in that choice.
+    """
+    gains = np.where(candidates, sign_of(better) * inference.mean, -np.inf)
+    each, best = np.eye(len(gains)), int(gains.argmax())
+    contrasts = inference.contrasts(sign_of(better) * (each[best] - each))
+    if contrasts is None:
+        return candidates
+    errors = np.sqrt(np.where(contrasts.varying, contrasts.variance, 0.0))
+    return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
+
+
+def best_score(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Bounds | None:
+    """Score of the layer that looks best, whose interval knows that it was chosen.
+
+    A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
+    that of all contenders at once.
+
+    Returns:
+        The estimate and its two-sided interval; None where that layer's score did not vary.
+    """
+    L, sign = len(inference.mean), sign_of(better)
+    best = int((sign * inference.mean).argmax())
+    contrasts = inference.contrasts(sign * np.eye(L))
+    alone = None if contrasts is None else contrasts.estimate(best)
+    if contrasts is None or alone is None:
+        return None
+    chosen_from, tail = contrasts.take(contenders(inference, np.ones(L, dtype=bool), better=better)), (1 + level) / 2
+    worse, value = (alone.value - chosen_from.quantile(each) * alone.standard_error for each in (tail, MEDIAN))
+    low, high = sorted((sign * worse, sign * alone.upper(tail)))
+    return Bounds(low, high, sign * value)
 
 
 def best_against(
     inference: Inference,
     *,
     control: int = -1,
-    candidates: NDArray[np.bool_] | None = None,
+    candidates: Layers | None = None,
     better: Direction = "higher",
     level: float = LEVEL,
 ) -> Lead | None:
     """Compare the best of several layers with a control, by default the last layer (Dunnett 1955, one-sided).
 
-    The lower bound holds whichever layer is best, hence the quantile of the maximum; the upper bound need only hold for
-    the truly best layer, and takes the quantile of one.
+    The lower bound holds whichever contender is best, hence the quantile of the maximum; the upper bound need only hold
+    for the truly best layer, and takes the quantile of one.
 
     Args:
         inference: of L layers.
@@ -63,20 +114,21 @@ def best_against(
         None where no difference varied, or there is no candidate.
     """
     each = np.eye(len(inference.mean))
-    chosen = each[:control] if candidates is None else each[candidates]
-    contrasts = inference.contrasts(sign_of(better) * (chosen - each[control])) if len(chosen) else None
+    if candidates is None:
+        candidates = np.arange(len(each)) < control % len(each)
+    contrasts = inference.contrasts(sign_of(better) * (each[candidates] - each[control])) if candidates.any() else None
     if contrasts is None:
         return None
-    kept = contrasts.varying
-    errors = np.sqrt(contrasts.variance[kept])
-    single = Estimate(0.0, 1.0, contrasts.df).upper(level)
-    low = (contrasts.value[kept] - contrasts.quantile(level) * errors).max()
-    high = max((contrasts.value[kept] + single * errors).max(), contrasts.value.max())
-    return Lead(float(low), float(high))
+    likely, possible = (
+        contrasts.take(contenders(inference, candidates, better=better, level=each_alone)[candidates])
+        for each_alone in (LEVEL, SURE)
+    )
+    low, high = possible.at_least(level), contrasts.at_most(level)
+    return Lead(low, high, max(low, likely.at_least(MEDIAN)))
 
 
-def ties(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> NDArray[np.bool_]:
-    """Say which layers cannot be distinguished from the best one, (L,); the truly best is among them at this level.
+def ties(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Layers:
+    """Return which layers cannot be distinguished from the best one, (L,); the truly best is among them at this level.
 
     Each layer is the control in turn, compared with all others: it stays unless one of them is shown to be better
     (multiple comparisons with the best, Hsu 1981).
@@ -90,10 +142,32 @@ def ties(inference: Inference, *, better: Direction = "higher", level: float = L
     return stays
 
 
+def losses_at_most(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Float64:
+    """Bound by how much the truly best layer beats each one, (L,), all bounds at once (Hsu 1981); at least 0.
+
+    Whichever layer is the best, all others are compared with it at once. `inference` may hold several checkpoints'
+    layers, one after the other.
+    """
+    L = len(inference.mean)
+    each, bounds = np.eye(L), np.zeros(L)
+    for best in range(L):
+        others = np.arange(L) != best
+        differences = sign_of(better) * (each[best] - each[others])
+        contrasts = inference.contrasts(differences)
+        if contrasts is None:
+            high = differences @ inference.mean
+        else:
+            errors = np.sqrt(np.where(contrasts.varying, contrasts.variance, 0.0))
+            high = contrasts.value + contrasts.quantile(level) * errors
+        bounds[others] = np.maximum(bounds[others], high)
+    return bounds
+
+
 def best_of_two(inference: Inference, first_layers: int, *, better: Direction = "higher") -> Estimate | None:
     """Difference of two networks' g, the score of the best layer of each; positive where the first is better.
 
-    The error is that of the difference between the two chosen layers; both maxima are optimistic, and about alike.
+    Both maxima are too good, that of the flatter or deeper network more so: by how much is taken off each. The error is
+    that of the difference between the two chosen layers, and half of what was taken off.
 
     Args:
         inference: of the layers of both networks, one after the other.
@@ -101,49 +175,22 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
         better: which scores are better.
 
     Returns:
-        None where no difference varied.
+        None where the difference of the chosen layers did not vary.
     """
-    gains = sign_of(better) * inference.mean
-    first, second = int(gains[:first_layers].argmax()), int(gains[first_layers:].argmax())
-    L, others = len(gains), len(gains) - first_layers
+    L, gains = len(inference.mean), sign_of(better) * inference.mean
+    of_first = np.arange(L) < first_layers
+    first, second = int(gains[:first_layers].argmax()), first_layers + int(gains[first_layers:].argmax())
     each = np.eye(L)
-    matrix = sign_of(better) * (each[:first_layers, None] - each[first_layers:]).reshape(-1, L)
-    contrasts = inference.contrasts(matrix)
-    index = first * others + second
-    if contrasts is None or not contrasts.varying[index]:
+    pairs = inference.contrasts(sign_of(better) * (each[of_first][:, None] - each[~of_first]).reshape(-1, L))
+    index = first * (L - first_layers) + second - first_layers
+    estimate = None if pairs is None else pairs.estimate(index)
+    if estimate is None:
         return None
-    return Estimate(float(contrasts.value[index]), float(np.sqrt(contrasts.variance[index])), contrasts.df)
-
-
-def cross_fitted_lead(fold_means: Float64, *, better: Direction = "higher") -> tuple[float, list[int]]:
-    """Lead over the last layer of a layer that was chosen without looking: on the other folds.
-
-    The last layer is no candidate. No interval is made of it: folds share the choice.
-
-    Args:
-        fold_means: (J, L) scores of at least two folds.
-        better: which scores are better.
-
-    Returns:
-        The mean over folds, and the layer chosen without each fold.
-    """
-    gains = sign_of(better) * fold_means
-    J = len(gains)
-    chosen = [int(np.delete(gains, fold, axis=0).mean(axis=0)[:-1].argmax()) for fold in range(J)]
-    return float(np.mean(gains[np.arange(J), chosen] - gains[:, -1])), chosen
-
-
-def cross_fitted_lead_on_halves(halves: Float64, *, better: Direction = "higher") -> tuple[float, list[int]]:
-    """The same within one fold: chosen on one half of the images, compared with the last layer on the other half.
-
-    Args:
-        halves: (B, L) scores; halves 2 i and 2 i + 1 are a pair.
-        better: which scores are better.
-
-    Returns:
-        The mean over halves, and the layer chosen on each.
-    """
-    gains = sign_of(better) * halves
-    chosen = gains[:, :-1].argmax(axis=1)
-    other = np.arange(len(gains)) ^ 1
-    return float(np.mean(gains[other, chosen] - gains[other, -1])), chosen.tolist()
+    leads = (
+        best_against(inference, control=second, candidates=of_first, better=better),
+        best_against(inference, control=first, candidates=~of_first, better=better),
+    )
+    signed = (estimate.value, -estimate.value)
+    optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
+    error = np.hypot(estimate.standard_error, np.hypot(*optimism) / 2)
+    return Estimate(estimate.value - optimism[0] + optimism[1], float(error), estimate.df)

@@ -1,18 +1,14 @@
 """The measured data of each network on each dataset, arranged for inference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import Catalogue
-from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.per_image_scores import ImageScores, read_image_scores
 from stages.aggregate.inference.refits import Key, Refits, arrange, unseen_rows
-from stages.shared.embeddings.split_names import SEEN
 from stages.shared.settings.params import RunParams
-from stages.shared.tables.metric_table import HEAD
 
 Name = tuple[str, str]
 """A network on a dataset: dataset and model."""
@@ -39,35 +35,18 @@ class NetworkData:
     def at(self, metric: str, step: int) -> Refits | None:
         """Arrange one score at one step, of every embedding with the raw pixels; None where a value is missing."""
         rows, refits = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
-        return arrange(rows, refits, self.run.numbered, self.run.seeds, self.catalogue[metric])
-
-    @property
-    def accuracies(self) -> Float64 | None:
-        """Accuracies of its own head at its last step, (J, S); None where it has none."""
-        rows = self.layers
-        head = (rows["layer"] == HEAD) & rows["depth"].isna() & (rows["metric"] == "accuracy")
-        return self._by_cell(rows[head & (rows["step"] == rows["step"].max())])
+        arranged = arrange(rows, refits, self.run.numbered, self.run.seeds, self.catalogue[metric])
+        if arranged is None:
+            return None
+        groups = self.images.groups if self.images else {}
+        of_folds = tuple(groups[fold] for fold in self.run.numbered if fold in groups)
+        return replace(arranged, groups=of_folds or None, frozen=step == 0)
 
     @property
     def pixels(self) -> Key | None:
         """The embedding of raw pixels; None where it was not measured."""
-        rows = self._pixel_rows()
+        rows = self.layers[(self.layers["depth"] == -1).fillna(value=False)]
         return None if rows.empty else (str(rows.iloc[0]["layer"]), str(rows.iloc[0]["pooling"]))
-
-    def pixel_accuracies(self, step: int) -> Float64 | None:
-        """Accuracies on seen classes of the linear probe on raw pixels, (J, S); None where not measured."""
-        rows = self._pixel_rows()
-        probe = (rows["metric"] == "probe_accuracy") & (rows["split"] == SEEN) & (rows["step"] == step)
-        return self._by_cell(rows[probe])
-
-    def _pixel_rows(self) -> pd.DataFrame:
-        return self.layers[(self.layers["depth"] == -1).fillna(value=False)]
-
-    def _by_cell(self, rows: pd.DataFrame) -> Float64 | None:
-        """Arrange values of one score of one embedding by fold and seed, (J, S); None where a cell has none."""
-        table = rows.pivot(index="fold", columns="seed", values="value")
-        values = table.reindex(index=self.run.numbered, columns=self.run.seeds).to_numpy(dtype=np.float64)
-        return values if np.isfinite(values).all() and values.size else None
 
 
 def collect_network_data(

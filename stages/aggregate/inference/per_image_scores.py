@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.aggregate.curves import Catalogue, last_rows
+from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.read import image_paths
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
@@ -25,7 +26,8 @@ Place = tuple[int, str, str, str]
 """A block's step, split, layer and pooling."""
 
 ByFold = dict[str, "pd.Series[float]"]
-"""Fold -> by sample id of a test image, the mean over seeds of whether it is classified right."""
+"""Fold -> by sample id, class (`label`) and group of a test image, the mean over seeds of whether it is classified
+right."""
 
 CLASS_KEYS = ["dataset", "model", "fold", "split", "layer", "depth", "pooling", "metric"]
 
@@ -38,11 +40,13 @@ class ImageScores:
         accuracy: of its own head; without entries where it has none.
         pixels: of the linear probe on raw pixels; without entries where that was not measured.
         classes: means over each class's images (`class_scores`), tables of one score and split each.
+        groups: of the unseen images of each fold; without entries where these are not grouped.
     """
 
     accuracy: ByFold
     pixels: ByFold
     classes: list[pd.DataFrame]
+    groups: dict[str, Groups]
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,13 @@ class Contributions:
     Attributes:
         labels: split -> (N,) class of every image.
         ids: split -> (N,) its sample id.
+        groups: split -> (N,) its group, empty without one.
         blocks: seed -> (step, split, layer, pooling) -> column -> (N,) float32, images in the same order.
     """
 
     labels: dict[str, NDArray[np.str_]]
     ids: dict[str, NDArray[np.str_]]
+    groups: dict[str, NDArray[np.str_]]
     blocks: dict[int, dict[Place, dict[str, NDArray[Any]]]]
 
     def stack(self, column: str, step: int, split: str, keys: Sequence[Key]) -> NDArray[np.float64] | None:
@@ -80,7 +86,7 @@ def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, cata
         None where a cell kept no contributions.
     """
     dataset, model = str(layers.iloc[0]["dataset"]), str(layers.iloc[0]["model"])
-    scores = ImageScores({}, {}, [])
+    scores = ImageScores({}, {}, [], {})
     for fold, rows in layers.groupby("fold", sort=False):
         last = last_rows(rows)
         columns = [metric for metric in last["metric"].unique() if catalogue[metric].per_image]
@@ -88,6 +94,9 @@ def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, cata
         contributions = read_contributions(paths, sorted(last["step"].unique()), columns)
         if contributions is None:
             return None
+        if UNSEEN in contributions.labels:
+            groups = find_groups(contributions.labels[UNSEEN], contributions.groups[UNSEEN])
+            scores.groups.update({} if groups is None else {str(fold): groups})
         scores.classes.extend(class_scores(rows, contributions, catalogue))
         head, pixels = (last["layer"] == HEAD) & last["depth"].isna(), (last["depth"] == -1).fillna(False)
         _add(scores.accuracy, str(fold), contributions, last[head & (last["metric"] == "accuracy")])
@@ -111,17 +120,18 @@ def read_contributions(paths: Mapping[int, Path], steps: Sequence[int], columns:
     """
     if not all(path.is_file() for path in paths.values()):
         return None
-    read = Contributions({}, {}, {seed: {} for seed in paths})
+    read = Contributions({}, {}, {}, {seed: {} for seed in paths})
     for seed, path in paths.items():
         for place, rows in _read(path, steps, columns):
             split, ids = place[1], rows["sample_id"].to_numpy(dtype=str)
             read.labels.setdefault(split, rows["label"].to_numpy(dtype=str))
+            read.groups.setdefault(split, rows["group"].to_numpy(dtype=str))
             if not np.array_equal(read.ids.setdefault(split, ids), ids):
                 raise UserError(
                     f"{path}: layer {place[2]} must hold the same {len(read.ids[split])} {split} images as every layer "
                     f"and seed of this dataset and model, found {len(ids)}, others or in another order; {MEASURE_AGAIN}"
                 )
-            read.blocks[seed][place] = {name: rows[name].to_numpy(dtype=np.float32) for name in rows.columns[2:]}
+            read.blocks[seed][place] = {name: rows[name].to_numpy(dtype=np.float32) for name in rows.columns[3:]}
     return read
 
 
@@ -166,7 +176,9 @@ def _add(into: ByFold, fold: str, contributions: Contributions, rows: pd.DataFra
     key = (str(first["layer"]), str(first["pooling"]))
     values = contributions.stack(str(first["metric"]), int(first["step"]), SEEN, [key])
     if values is not None:
-        into[fold] = pd.Series(np.asarray(values[:, 0].mean(axis=0)), index=contributions.ids[SEEN])
+        columns = [table[SEEN] for table in (contributions.ids, contributions.labels, contributions.groups)]
+        images = pd.MultiIndex.from_arrays(columns, names=["sample_id", "label", "group"])
+        into[fold] = pd.Series(np.asarray(values[:, 0].mean(axis=0)), index=images)
 
 
 def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> Iterator[tuple[Place, pd.DataFrame]]:
@@ -175,7 +187,11 @@ def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> Iterator[
         present = set(pq.read_schema(path).names)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: must be a Parquet table, found it damaged ({error}); {MEASURE_AGAIN}") from None
-    wanted = ["sample_id", "label", *(name for name in dict.fromkeys(columns) if name in present)]
+    if "group" not in present:
+        raise UserError(
+            f"{path}: must have a column group, found none: it was written by another version; {MEASURE_AGAIN}"
+        )
+    wanted = ["sample_id", "label", "group", *(name for name in dict.fromkeys(columns) if name in present)]
     places = ["step", "split", "layer", "pooling"]
     filters: list[tuple[str, str, list[Any]]] = [("split", "in", [SEEN, UNSEEN]), ("step", "in", list(steps))]
     table = pq.read_table(path, columns=[*places, *wanted], filters=filters).to_pandas()

@@ -1,19 +1,24 @@
 """Refits: scores of one network fitted again without each class and on halves of the images, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.inference.contrasts import Float64, Inference
+from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.other_classes import MIN_FOLDS, FoldScores, class_inference, fold_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 from stages.shared.tables.scores import Score
+
+MIN_CLASSES = 10
+"""Left-out classes (or groups of them) from which on these alone tell of other classes, of a frozen network."""
 
 Key = tuple[str, str]
 """An embedding's `layer` and `pooling`."""
@@ -29,6 +34,9 @@ class Refits:
         without: (J, S, K, E) of all classes but one; None where the score was not fitted again.
         halves: (J, S, B, E) of halves of the images; None as well.
         score: the facts of the score.
+        groups: of the images of each fold; None where these are not grouped.
+        frozen: whether the network was measured before any training on these data: then every class is unseen, and one
+            fold of many classes tells of others.
     """
 
     keys: tuple[Key, ...]
@@ -36,6 +44,8 @@ class Refits:
     without: Float64 | None
     halves: Float64 | None
     score: Score
+    groups: tuple[Groups, ...] | None = None
+    frozen: bool = False
 
     def take(self, keys: Sequence[Key]) -> "Refits":
         """The same of some embeddings, in this order."""
@@ -44,7 +54,8 @@ class Refits:
 
     def of_fold(self, fold: int) -> "Refits":
         """The same of one fold."""
-        return self._select(self.keys, [fold])
+        of_fold = self._select(self.keys, [fold])
+        return of_fold if self.groups is None else replace(of_fold, groups=self.groups[fold : fold + 1])
 
     @property
     def folds(self) -> int:
@@ -53,7 +64,7 @@ class Refits:
 
     def _select(self, keys: Sequence[Key], index: Any) -> "Refits":
         without, halves = (None if part is None else part[index] for part in (self.without, self.halves))
-        return Refits(tuple(keys), self.values[index], without, halves, self.score)
+        return replace(self, keys=tuple(keys), values=self.values[index], without=without, halves=halves)
 
 
 def arrange(
@@ -90,31 +101,59 @@ def over_classes(*networks: Refits) -> Inference | None:
         networks: of the same folds; their embeddings stand one after the other.
 
     Returns:
-        None of fewer than `MIN_FOLDS` folds, or where a score should have been fitted again and was not.
+        None where `gaps` says why.
     """
-    if networks[0].folds < MIN_FOLDS:
-        return None
     without = [network.without for network in networks]
+    several = networks[0].folds >= MIN_FOLDS
     if any(part is None for part in without) or len({part.shape[2] for part in without if part is not None}) > 1:
-        stands_in = all(network.score.over_folds for network in networks)
+        stands_in = several and all(network.score.over_folds for network in networks)
         return fold_inference(*(network.values for network in networks)) if stands_in else None
-    return class_inference(
-        *(FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None)
-    )
+    known = [FoldScores(net.values, part) for net, part in zip(networks, without, strict=True) if part is not None]
+    J, _, K, _ = known[0].without.shape
+    if not several and not (all(network.frozen for network in networks) and J * K >= MIN_CLASSES):
+        return None
+    return class_inference(*known)
 
 
 def over_images(*networks: Refits) -> Inference | None:
-    """Infer about other images of these classes; None where scores were not fitted again on as many halves."""
+    """Infer about other images of these classes.
+
+    Returns:
+        None where scores were not fitted again on as many halves, or where the images have too few groups.
+    """
     scores = [HalfScores(network.values, network.halves) for network in networks if network.halves is not None]
     if len(scores) < len(networks) or len({each.halves.shape[2] for each in scores}) > 1:
         return None
-    return image_inference(*scores)
+    return image_inference(*scores, groups=networks[0].groups)
 
 
 def infer(*networks: Refits) -> dict[Scope, Inference]:
     """Infer about networks of the same folds in every scope that is known, the wider one first."""
     known = {"classes": over_classes(*networks), "images": over_images(*networks)}
     return {scope: inference for scope, inference in known.items() if inference is not None}  # type: ignore[misc]
+
+
+class Gap(StrEnum):
+    """Why nothing is said in a scope."""
+
+    NOT_REFITTED = "the score was not fitted again, or not alike"
+    FEW_FOLDS = "fewer than three folds"
+    FEW_CLASSES = "fewer than ten classes of a frozen network"
+    FEW_GROUPS = "fewer than six groups of images"
+
+
+def gaps(*networks: Refits) -> dict[Scope, Gap]:
+    """Return why nothing is said of these networks, scope by scope; without entries where something is."""
+    known, found = infer(*networks), {}
+    if "classes" not in known:
+        refitted = all(network.without is not None for network in networks)
+        frozen = all(network.frozen for network in networks)
+        few = networks[0].folds < MIN_FOLDS
+        found["classes"] = Gap.NOT_REFITTED if not few else Gap.FEW_CLASSES if frozen and refitted else Gap.FEW_FOLDS
+    if "images" not in known:
+        refitted = all(network.halves is not None for network in networks)
+        found["images"] = Gap.FEW_GROUPS if refitted and networks[0].groups is not None else Gap.NOT_REFITTED
+    return found  # type: ignore[return-value]
 
 
 def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores, best_index
 from stages.aggregate.findings.status import change_status
-from stages.aggregate.inference.intervals import LayerInference, infer_layers, lead_over_last
+from stages.aggregate.inference.intervals import LayerInference, infer_layers
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.refits import infer
 from stages.aggregate.recommend.candidates import Candidates
@@ -119,7 +119,7 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
 def _best(
     network: Candidates, step: int, layer: int, layers: dict[Scope, LayerInference], accuracy: float | None
 ) -> CandidateRecord:
-    refits, last_value = network.refits[step], network.sign * float(network.means[step, -1])
+    last_value = network.sign * float(network.means[step, -1])
     scopes = {
         scope: ScopeRecord(
             low=None if each.low is None else _finite(each.low[layer]),
@@ -133,7 +133,7 @@ def _best(
         **dict(_layer(network, step, layer)),
         last_value=_finite(last_value),
         accuracy=accuracy,
-        lead=_finite(lead_over_last(refits.take(network.keys), network.better)) if refits else None,
+        lead=next((_finite(each.lead.value) for each in layers.values() if each.lead), None),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )

@@ -14,9 +14,9 @@ from stages.aggregate.words.formatting import decimals, interval, place
 from stages.aggregate.words.scores import metric_name
 from stages.commands.cut.cell import Source
 from stages.embed.taps.trace import trace_forward
-from stages.prepare.download import file_sha256
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import read_table
+from stages.shared.files.digests import file_sha256
 from stages.shared.images.image_store import fold_path
 
 UNKNOWN = "unknown"

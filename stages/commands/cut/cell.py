@@ -17,7 +17,7 @@ from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_emb
 from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import ALL, Cell, read_entry, read_run, read_section
+from stages.shared.settings.params import ALL, Cell, read_model_part, read_run, read_section
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def open_source(
         UserError: the cell is not finished, has no such step or layer, or is not of the entries in params.yaml.
     """
     dataset, model, fold, seed = cell
-    network = read_entry(params, "models", model, NetworkParams, part="network")
-    taps = read_entry(params, "models", model, TapsParams, part="taps")
+    network = read_model_part(params, model, "network", NetworkParams)
+    taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)
     store = _open_store(paths.embeddings, cell)
     chosen = [choose_layer(store, layer, paths.results, use=use, step=step) for layer in layers]

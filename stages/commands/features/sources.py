@@ -16,8 +16,7 @@ from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.commands.cut.which_layer import RECOMMENDED, recommended_cell
 from stages.commands.dvc_project.workspace import stage_path
 from stages.embed.params import EmbedParams
-from stages.prepare.download import file_sha256
-from stages.shared.files.digests import cell_id
+from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, read_section

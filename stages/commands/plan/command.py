@@ -5,22 +5,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import click
+import torch
 from tabulate import tabulate
 
+from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, recorded_stages, stage_path
 from stages.commands.grid import CELL_STAGES, all_stages, count_stages, open_stages, stage_names
 from stages.commands.plan.machine import Engine, Machine, this_machine
-from stages.commands.plan.predict import (
-    FLEET_CELL_SECONDS,
-    FLEET_SECONDS,
-    Line,
-    Prediction,
-    Predictor,
-    between,
-    predict_dvc,
-    side_by_side,
-)
+from stages.commands.plan.predict import FLEET_CELL_SECONDS, Line, Prediction, Predictor, fleet_seconds, predict_dvc
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import ROOT, ProjectCommand, params_option, raw_option
 from stages.commands.sizes import size
@@ -32,9 +25,10 @@ from stages.shared.settings.params import load
 SMALLER = {
     "finetune": "lower finetune.batch_size",
     "embed": "lower embed.batch_size, or set embed.dtype to float16",
-    "measure": "lower the dataset's `test` and `unseen`",
+    "measure": "measure in fewer processes (WHICHLAYER_WORKERS=1, --threads of a fleet), or lower the dataset's `test` "
+    "and `unseen`",
 }
-"""What makes a stage fit into less memory, one cell and one process at a time."""
+"""What makes a stage of one cell fit into less memory."""
 
 
 @click.command(cls=ProjectCommand)
@@ -142,72 +136,68 @@ def disk(needed: float, here: Path, cache: Path) -> str:
 def time_and_memory(predictor: Predictor, raw: Path, lines: Sequence[Line], stages: Collection[str]) -> str:
     """Return how long the open stages take, and what memory they need, under a progress bar."""
     config, engine, here = predictor.config, predictor.engine, predictor.here
-    open_of = {
+    if engine.workers:
+        torch.set_num_threads(engine.threads)
+    open_stages_of = {
         cell: [stage for stage, name in zip(CELL_STAGES, stage_names(cell), strict=True) if name in stages]
         for cell in config.run.cells()
     }
-    predicted = {}
+    cells: list[dict[str, Prediction]] = []
     for line in progress(lines, total=len(lines), what="timing", unit="lines of the table"):
-        for fold in line.folds:
-            key = line.dataset, line.model, fold
-            stages_of = {stage for cell, of in open_of.items() if cell[:3] == key for stage in of}
-            predicted[key] = predictor.stages(line, stages_of)
-    cells = [{stage: predicted[cell[:3]][stage].seconds for stage in of} for cell, of in open_of.items() if of]
-    by_stage: dict[str, list[float]] = {
+        of_line = [
+            of
+            for (*network, fold, _), of in open_stages_of.items()
+            if network == [line.dataset, line.model] and fold in line.folds
+        ]
+        predicted = predictor.stages(line, {stage for of in of_line for stage in of})
+        cells += [{stage: predicted[stage] for stage in of} for of in of_line if of]
+    around = {
         "prepare": [predictor.prepare(raw, d) for d in config.run.datasets if f"prepare@{d}" in stages],
-        **{stage: [cell[stage] for cell in cells if stage in cell] for stage in CELL_STAGES},
-        "aggregate": [predictor.aggregate(len(open_of))],
+        "aggregate": [predictor.aggregate(len(open_stages_of))],
     }
     if engine.workers:
-        count = len(all_stages(config.run))
-        by_stage |= {"DVC": [FLEET_CELL_SECONDS] * len(cells), "fleet": [between(FLEET_SECONDS, count)]}
+        around["fleet"] = [fleet_seconds(len(all_stages(config.run)))]
     else:
-        by_stage["DVC"] = [predict_dvc(stages, recorded_stages())] * len(stages)
-    predictions = [(stage, one) for of in predicted.values() for stage, one in of.items()]
-    source = source_of([one for _, one in predictions])
-    rows = time_lines(by_stage, [sum(cell.values()) for cell in cells], source, engine, here)
-    return "\n".join([*rows, *memory_lines(predictions, engine, here)])
-
-
-def source_of(predictions: Collection[Prediction]) -> str:
-    """Return what predictions come from."""
-    kinds = {one.logged for one in predictions}
-    words = {True: "earlier runs on this machine", False: "some seconds of each network's work"}
-    return " and ".join(text for logged, text in words.items() if logged in kinds) or "earlier runs on this machine"
+        around["DVC"] = [predict_dvc(stages, recorded_stages())] * len(stages)
+    return "\n".join([*time_lines(cells, around, engine, here), *memory_lines(cells, engine, here)])
 
 
 def time_lines(
-    by_stage: Mapping[str, Sequence[float]], cells: Sequence[float], source: str, engine: Engine, here: Machine
+    cells: Sequence[Mapping[str, Prediction]], around: Mapping[str, Sequence[float]], engine: Engine, here: Machine
 ) -> list[str]:
     """Return how long each stage takes, and all.
 
     Args:
-        by_stage: seconds of every stage that is open, and of what is around them.
-        cells: seconds of the stages of every open cell.
-        source: what they come from.
+        cells: what the open stages of every cell take.
+        around: seconds of other stages, and of what runs them.
         engine, here: what runs them.
     """
-    rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in by_stage.items() if each]
+    seconds = {stage: [cell[stage].seconds for cell in cells if stage in cell] for stage in CELL_STAGES}
+    by_stage = {"prepare": around["prepare"], **seconds, **around}
+    rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in by_stage.items() if any(each)]
+    logged = {one.logged for cell in cells for one in cell.values()}
+    sources = {True: "earlier runs on this machine", False: "some seconds of each network's work"}
+    source = " and ".join(text for kind, text in sources.items() if kind in (logged or {True}))
     title = f"time of `{engine}` on this machine ({here}), from {source}"
     if not engine.workers:
-        title += ", within a factor of 1.5"
         total = f"  in all {duration(sum(map(sum, by_stage.values())))}, one stage after another"
-    else:
-        at_once, slowdown = engine.at_once(here), engine.slowdown(here)
-        seconds = [(cell + FLEET_CELL_SECONDS) * slowdown for cell in cells]
-        around = sum(sum(by_stage.get(name, ())) for name in ("prepare", "aggregate", "fleet"))
-        total = f"  in all {duration(around + side_by_side(seconds, at_once))}, {counted(at_once, 'cell')} at once"
-        total += f" with {counted(engine.threads, 'thread')} each"
-        if at_once < engine.workers:
-            total += "; each has a GPU to itself"
-        if slowdown > 1:
-            total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
+        return [f"{title}, within a factor of 1.5:", *rows, total]
+    at_once, slowdown = engine.at_once(here), engine.slowdown(here)
+    taken = [(sum(one.seconds for one in cell.values()) + FLEET_CELL_SECONDS) * slowdown for cell in cells]
+    total = f"  in all {duration(sum(map(sum, around.values())) + side_by_side(taken, at_once))}, "
+    total += f"{plural(at_once, 'cell')} at once with {plural(engine.threads, 'thread')} each"
+    total += "; each has a GPU to itself" if at_once < engine.workers else ""
+    if slowdown > 1:
+        total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
     return [f"{title}:", *rows, total]
 
 
-def counted(number: int, what: str) -> str:
-    """Write a number of things."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def side_by_side(seconds: Sequence[float], workers: int) -> float:
+    """Return when the last of some cells ends that workers take one after another, longest first."""
+    ends = [0.0] * workers
+    for cell in sorted(seconds, reverse=True):
+        ends[ends.index(min(ends))] += cell
+    return max(ends)
 
 
 def duration(seconds: float) -> str:
@@ -217,34 +207,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def memory_lines(predictions: Collection[tuple[str, Prediction]], engine: Engine, here: Machine) -> list[str]:
+def memory_lines(cells: Sequence[Mapping[str, Prediction]], engine: Engine, here: Machine) -> list[str]:
     """Return how much memory the open stages need at once, and what would make one fit that does not."""
-    most = {stage: max((p.memory for name, p in predictions if name == stage), default=0) for stage in CELL_STAGES}
-    most = {stage: memory for stage, memory in most.items() if memory}
-    if not most:
+    needed = {stage: max((c[stage].memory for c in cells if stage in c), default=0) for stage in CELL_STAGES}
+    needed = {stage: memory for stage, memory in needed.items() if memory}
+    if not needed:
         return []
     on_gpu = {"finetune", "embed"} if here.gpus else set()
-    needed = ", ".join(f"{stage} {size(m)}{' of the GPU' if stage in on_gpu else ''}" for stage, m in most.items())
+    text = ", ".join(f"{stage} {size(m)}{' of the GPU' if stage in on_gpu else ''}" for stage, m in needed.items())
     gpu = f", {size(here.gpu_memory)} in its GPU" if here.gpus else ""
-    lines = [f"memory of one cell: {needed}; {size(here.memory)} in this machine{gpu}"]
-    for stage, memory in most.items():
-        cells, have = (1, here.gpu_memory) if stage in on_gpu else (engine.at_once(here), here.memory)
-        if memory * cells > have:
-            where = f" in {cells} cells at once" if cells > 1 else ""
-            lines.append(f"warning: {stage}{where} may not fit; {remedy(stage, engine, cells)}")
+    lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine{gpu}"]
+    for stage, memory in needed.items():
+        at_once, room = (1, here.gpu_memory) if stage in on_gpu else (engine.at_once(here), here.memory)
+        if memory * at_once > room:
+            where, remedy = (
+                (f" in {at_once} cells at once", "take fewer --workers") if at_once > 1 else ("", SMALLER[stage])
+            )
+            lines.append(f"warning: {stage}{where} may not fit; {remedy}")
     return lines
-
-
-def remedy(stage: str, engine: Engine, cells: int) -> str:
-    """Return what makes a stage fit into less memory.
-
-    Args:
-        stage: its name.
-        engine: what runs it.
-        cells: how many are at once in the memory that is too small.
-    """
-    if cells > 1:
-        return "take fewer --workers"
-    if stage == "measure" and engine.processes > 1:
-        return f"measure in fewer processes: {'fewer --threads' if engine.workers else 'WHICHLAYER_WORKERS=1'}"
-    return SMALLER[stage]

@@ -9,27 +9,28 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
-from stages.commands.plan.calibrate import Speed, time_decoding, time_embedding, time_training
-from stages.commands.plan.calibrate_measure import time_measuring
+from stages.commands.folds import DOWNLOADS
+from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_training
+from stages.commands.plan.calibrate_measure import Measuring, time_measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.work import Images, Work
+from stages.prepare.source_file import has_only_source_file
+from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.durations import machine, read_durations
-from stages.shared.settings.params import Params
 from stages.shared.stage_run.snapshot import flat, value_at
 
 T = TypeVar("T")
 
-IMPORTED = time.process_time()
-"""Processor's seconds in which this process has imported what all stages need together."""
+LOADED = 0.6 * time.process_time()
+"""Seconds in which a stage imports its libraries: a part of those that this process took for those of all stages."""
 
-START, START_MEMORY = 0.6, {"finetune": 335 * 2**20, "embed": 335 * 2**20, "measure": 215 * 2**20}
-"""What a stage's libraries take: their part of `IMPORTED`, and bytes."""
+LIBRARIES = {"finetune": 480 * 2**20, "embed": 480 * 2**20, "measure": 220 * 2**20}
+"""Bytes that a stage's libraries take."""
 
-ALLOWED, MAX_ALLOWED = 1.2, 60.0
+ALLOWED, MAX_ALLOWED = 1.2, 40.0
 """Processor's seconds that timing one piece may take, and all pieces of a plan together."""
 
 MAX_RATIO = 1.25
@@ -38,7 +39,7 @@ MAX_RATIO = 1.25
 RECENT = 5
 """Earlier runs whose median counts."""
 
-OF_NO_COST = ("weights", "epochs", "learning_rate", "weight_decay", "schedule_epochs", "schedule_steps", "seed")
+OF_NO_COST = {"weights", "epochs", "learning_rate", "weight_decay", "schedule_epochs", "schedule_steps", "seed"}
 """Names of parameters that do not change how long a stage takes."""
 
 DVC_SECONDS = (1.0, 0.031)
@@ -48,15 +49,9 @@ writes."""
 FLEET_CELL_SECONDS = 3.5
 """What DVC takes around each cell of a fleet, whose worker sees a grid of one cell."""
 
-FLEET_SECONDS = {14: 20.0, 128: 40.0, 506: 120.0, 3002: 1240.0}
-"""Of a fleet's start and of DVC before and after it, by the number of stages.
-
-The first is measured, the others are sums of what `dvc status` (three times) and `dvc repro` of nothing take there.
-"""
-
 AGGREGATE_STARTS = {4: 7.7, 42: 54.0, 168: 90.0, 1008: 103.0}
-"""What the aggregate stage takes, by the number of cells, in times of what importing its libraries takes: so it holds
-on slower machines, too. The first and the last are measured; those between were seconds, scaled to the first."""
+"""What the aggregate stage takes, by the number of cells, in times of `LOADED`, so that it holds on slower machines.
+The first and the last are measured; those between were seconds, scaled to the first."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +90,9 @@ class Predictor:
         self.config, self.content, self.engine, self.here = config, content, engine, here
         self.allowed, self.most = min(ALLOWED, MAX_ALLOWED / (3 * lines)), MAX_ALLOWED / lines
         crowded = engine.slowdown(here) > 1  # what was logged then took longer than one cell alone
-        name = machine(engine.environment)
-        self.rows = [
-            row
-            for row in (() if crowded else read_durations(log))
-            if row.get("machine") == name and not row.get("resumed")
-        ]
-        self._timed: dict[tuple[object, ...], Any] = {}
+        name, rows = machine(engine.environment), () if crowded else read_durations(log)
+        self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
+        self._timed: dict[object, Any] = {}
 
     def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Prediction | None:
         """Look up what earlier runs of a stage took that had the same to do; None if there were none.
@@ -114,15 +105,16 @@ class Predictor:
         """
         keys = [re.sub(r"\$\{item\.(\w+)\}", lambda name: item[name[1]], key) for key in stage_params(stage)]
         wanted = comparable({key: value_at(self.content, key) for key in keys})
-        found = []
+        processes = self.engine.processes if stage == "measure" else 1  # each logs its own memory
+        costs = []
         for row in self.rows:
             ratio = images / row["images"] if images and row.get("images") else 1.0
             same = row["stage"] == stage and all(row.get(name) == count for name, count in counts.items())
             if same and 1 / MAX_RATIO <= ratio <= MAX_RATIO and comparable(row["parameters"]) == wanted:
-                found.append((row["seconds"] * ratio, row["memory"]))
-        if not found:
+                costs.append((row["seconds"] * ratio, row["memory"] * processes))
+        if not costs:
             return None
-        seconds, memory = (statistics.median(column) for column in zip(*found[-RECENT:], strict=True))
+        seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
         return Prediction(seconds, memory, logged=True)
 
     def stages(self, line: Line, stages: Collection[str]) -> dict[str, Prediction]:
@@ -133,87 +125,95 @@ class Predictor:
         counts = {
             "finetune": {"images": images.train + images.test},
             "embed": {"images": work.embedded},
-            "measure": {"images": work.embedded, "classes": classes, "layers": work.layers + work.baselines},
+            "measure": {"images": work.embedded, "classes": classes, "layers": len(work.layers) + work.baselines},
         }
-        predictions = {}
-        for stage in (stage for stage in counts if stage in stages):
-            prediction = self.earlier(stage, item=item, **counts[stage]) or getattr(self, f"_{stage}")(line)
-            if stage == "measure" and prediction.logged:
-                prediction = Prediction(prediction.seconds, prediction.memory * self.engine.processes, logged=True)
-            predictions[stage] = prediction
-        return predictions
+        timed = {"finetune": self._finetune, "embed": self._embed, "measure": self._measure}
+        return {
+            stage: self.earlier(stage, item=item, **counts[stage]) or timed[stage](line)
+            for stage in counts
+            if stage in stages
+        }
 
     def _finetune(self, line: Line) -> Prediction:
-        """Time training, whose number of classes hardly matters; of a frozen network only its start."""
-        entry, finetune, work = self.config.models[line.model].network, self.config.finetune, line.work
-        embed = self._embedding(line)
-        seconds, memory = START * IMPORTED + embed.build, self._libraries("finetune")
+        """Train and test; a frozen network is only written."""
+        entry, params, work = self.config.models[line.model].network, self.config.finetune, line.work
+        build, embedding = self._embedding(line)
+        seconds, memory = LOADED + build + work.tested * embedding.seconds, self._libraries("finetune")
         if entry.frozen:
             return Prediction(seconds, memory + work.embed_memory)
-        size = self.config.datasets[line.dataset].image_size
+        size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
-        train = self._once(time_training, entry, finetune, size, classes=line.images.classes, allowed=allowed)
-        seconds += work.trained * train.seconds + work.tested * embed.seconds
-        memory += work.training_memory + min(finetune.batch_size, line.images.train) * train.memory
-        return Prediction(seconds, memory)
+        train: Cost = self._once(
+            ("train", cost_key(entry), size),
+            lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
+        )
+        memory += work.training_memory + min(params.batch_size, line.images.train) * train.memory
+        return Prediction(seconds + work.trained * train.seconds, memory)
 
     def _embed(self, line: Line) -> Prediction:
-        speed, work = self._embedding(line), line.work
-        seconds = START * IMPORTED + speed.build + (work.passed - work.tested) * speed.seconds
-        memory = self._libraries("embed") + work.embed_memory + self.config.embed.batch_size * speed.memory
-        return Prediction(seconds, memory)
+        (build, embedding), work = self._embedding(line), line.work
+        memory = work.embed_memory + self.config.embed.batch_size * embedding.memory
+        seconds = LOADED + build + (work.passed - work.tested) * embedding.seconds
+        return Prediction(seconds, self._libraries("embed") + memory)
 
     def _measure(self, line: Line) -> Prediction:
-        """Time a layer of middle width; a cell is measured in processes that import the libraries once more."""
+        """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
-        measure, allowed = self.config.measure, self.allowed
-        one = self._once(
-            time_measuring, measure, line.images, work.middle_width, steps, allowed=allowed, most=self.most
+        params, images, width = self.config.measure, line.images, work.middle_width
+        one: Measuring = self._once(
+            (images, width, tuple(steps)),
+            lambda: time_measuring(params, images, width, steps, self.allowed, self.most),
         )
-        layers = (work.layers * one.layer + work.baselines * one.baseline) / min(processes, work.layers)
-        return Prediction(2 * START * IMPORTED + layers, (START_MEMORY["measure"] + one.memory) * processes)
+        layers = len(work.layers) * one.layer + work.baselines * one.baseline
+        return Prediction(
+            2 * LOADED + layers / min(processes, len(work.layers)), (LIBRARIES["measure"] + one.memory) * processes
+        )
 
-    def _embedding(self, line: Line) -> Speed:
-        model, size = self.config.models[line.model], self.config.datasets[line.dataset].image_size
-        embed, classes = self.config.embed, max(1, line.images.classes)
-        return self._once(time_embedding, model.network, model.taps, embed, size, classes=classes, allowed=self.allowed)
+    def _embedding(self, line: Line) -> tuple[float, Cost]:
+        """Time forward passes; the number of classes hardly matters."""
+        entry, size = self.config.models[line.model].network, self.config.datasets[line.dataset].image_size
+        batch, layers, classes = self.config.embed.batch_size, tuple(line.work.layers), max(1, line.images.classes)
+        speed: tuple[float, Cost] = self._once(
+            (cost_key(entry), layers, size),
+            lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed),
+        )
+        return speed
 
     def _libraries(self, stage: str) -> float:
-        return 0 if self.here.gpus else START_MEMORY[stage]
+        return 0 if self.here.gpus else LIBRARIES[stage]
 
-    def _once(self, work: Callable[..., T], *arguments: object, **options: object) -> T:
-        """Time a piece, unless one of the same arguments was timed."""
-        key, usual = (work.__name__, *map(costly, arguments)), torch.get_num_threads()
+    def _once(self, key: object, work: Callable[[], T]) -> T:
+        """Time a piece, unless one of the same key was timed."""
         if key not in self._timed:
-            torch.set_num_threads(self.engine.threads if self.engine.workers else usual)
-            self._timed[key] = work(*arguments, **options)
-            torch.set_num_threads(usual)
+            self._timed[key] = work()
         timed: T = self._timed[key]
         return timed
 
     def prepare(self, raw: Path, dataset: str) -> float:
-        """Predict the seconds of prepare."""
+        """Predict the seconds of prepare; nobody knows what a download takes."""
         earlier = self.earlier("prepare", item={"dataset": dataset})
-        return earlier.seconds if earlier else time_decoding(self.config, raw / dataset, dataset)
+        if earlier:
+            return earlier.seconds
+        absent = self.config.datasets[dataset].source in DOWNLOADS and has_only_source_file(raw / dataset)
+        return 0.0 if absent else time_decoding(self.config, raw / dataset, dataset)
 
     def aggregate(self, cells: int) -> float:
         """Predict the seconds of aggregate; without an earlier run, by the number of cells."""
         earlier = self.earlier("aggregate", item={})
-        return earlier.seconds if earlier else START * IMPORTED * between(AGGREGATE_STARTS, cells)
+        starts = np.interp(cells, [*AGGREGATE_STARTS], [*AGGREGATE_STARTS.values()])
+        return earlier.seconds if earlier else LOADED * float(starts)
 
 
 def comparable(parameters: Mapping[str, object]) -> dict[str, object]:
     """Return parameters by dotted names, whatever the entries are called, without those that change no duration."""
     names = {key: re.sub(r"^(models|datasets)\.\w+", r"\1", key) for key in parameters}
     leaves = [leaf for key, value in parameters.items() for leaf in flat(value, names[key]).items()]
-    return {name: value for name, value in leaves if not set(name.split(".")) & set(OF_NO_COST)}
+    return {name: value for name, value in leaves if not set(name.split(".")) & OF_NO_COST}
 
 
-def costly(argument: object) -> object:
-    """Return an argument without the parameters that change no duration, to be compared."""
-    if isinstance(argument, Params):
-        return argument.model_dump_json(exclude=set(OF_NO_COST))
-    return tuple(argument) if isinstance(argument, list) else argument
+def cost_key(entry: NetworkParams) -> str:
+    """Return what of a network's entry decides what it costs."""
+    return entry.model_dump_json(exclude=OF_NO_COST)
 
 
 def predict_dvc(stages: Collection[str], recorded: Collection[str]) -> float:
@@ -227,15 +227,10 @@ def predict_dvc(stages: Collection[str], recorded: Collection[str]) -> float:
     return DVC_SECONDS[0] + DVC_SECONDS[1] * entries
 
 
-def between(measured: Mapping[int, float], number: float) -> float:
-    """Interpolate what was measured; beyond its ends it stays as it is there."""
-    return float(np.interp(number, list(measured), list(measured.values())))
+def fleet_seconds(stages: int) -> float:
+    """Return what a fleet's start takes, and DVC before and after it, by the number of stages.
 
-
-def side_by_side(seconds: list[float], workers: int) -> float:
-    """Return when the last of some cells ends that workers take one after another, longest first."""
-    ends = [0.0] * workers
-    for cell in sorted(seconds, reverse=True):
-        first = min(range(workers), key=ends.__getitem__)
-        ends[first] += cell
-    return max(ends)
+    Measured for 14 stages; for 128, 506 and 3,002 fitted to what `dvc status`, three times, and `dvc repro` of nothing
+    take there.
+    """
+    return 18 + 0.16 * stages + 8e-5 * stages**2

@@ -1,5 +1,6 @@
 """What one network has to do on one fold: images, passes, operations, disk and memory, without decoding an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch import nn
 from stages.commands.config import Config
 from stages.commands.folds import DOWNLOADS, DatasetFolds, find_folds
 from stages.embed.params import EmbedParams
-from stages.embed.pooling import baseline_layers, pooled_layers
+from stages.embed.pooling import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length
@@ -109,7 +110,7 @@ class Work:
         checkpoints, embeddings: bytes on disk, embeddings before compression.
         training_memory: bytes of weights, gradients and AdamW's two moments, without activations.
         embed_memory: bytes of the weights and of the shards being written.
-        layers: number of layers that are embedded, without the raw pixels; middle_width: the median of their widths.
+        layers: that are embedded, without the raw pixels.
         baselines: number of raw-pixel layers.
     """
 
@@ -123,9 +124,13 @@ class Work:
     embeddings: int
     training_memory: int
     embed_memory: int
-    layers: int
-    middle_width: int
+    layers: Sequence[PooledLayer]
     baselines: int
+
+    @property
+    def middle_width(self) -> int:
+        """The median of the layers' widths."""
+        return sorted(layer.layer.width for layer in self.layers)[len(self.layers) // 2]
 
 
 def work_of(config: Config, model: str, images: Images) -> Work:
@@ -138,7 +143,7 @@ def work_of(config: Config, model: str, images: Images) -> Work:
     classes = 0 if entry.frozen else images.classes  # a frozen network has no head
     network = build_skeleton(entry, max(1, classes))
     taps = find_taps(network, entry, config.models[model].taps)
-    widths = sorted(layer.layer.width for layer in pooled_layers(taps, embed.pooling))
+    layers = pooled_layers(taps, embed.pooling)
     saved, steps = config.checkpoints(model), [] if entry.frozen else finetune.steps
     if not entry.frozen:
         schedule_length(finetune, images.train, epochs=entry.epochs)
@@ -149,7 +154,7 @@ def work_of(config: Config, model: str, images: Images) -> Work:
     state = network.body_state() if entry.frozen else network.module.state_dict()
     weights = sum(t.numel() * t.element_size() for t in state.values())
     parameters = sum(p.numel() for name, p in network.module.named_parameters() if name in state)
-    row = sum(widths) * BYTES[embed.dtype] + classes * 4
+    row = sum(layer.layer.width for layer in layers) * BYTES[embed.dtype] + classes * 4
     baselines = baseline_layers(embed.baseline_size)
     pixels = sum(layer.width for layer in baselines) * BYTES[embed.dtype]
     return Work(
@@ -163,8 +168,7 @@ def work_of(config: Config, model: str, images: Images) -> Work:
         embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
         training_memory=4 * 4 * parameters if trained else 0,
         embed_memory=weights + min(max(embedded, extra), SAMPLES_PER_SHARD) * row,
-        layers=len(widths),
-        middle_width=widths[len(widths) // 2],
+        layers=layers,
         baselines=len(baselines),
     )
 

@@ -1,7 +1,7 @@
 """Which modules of a network are its layers, and how each one's output is laid out."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import nn
 
@@ -10,16 +10,14 @@ from stages.embed.taps import open_clip, timm, torchvision, transformers
 from stages.embed.taps.inside_blocks import with_inside
 from stages.embed.taps.tap import Tap, find_layout, has_class_token, is_layer, known_prefix, prefix_at
 from stages.embed.taps.trace import BATCH, Trace, count_parameters, tensors, trace_forward
-from stages.shared.networks.network import Network, in_head
+from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.weights import in_head
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 
 class Library(Protocol):
     """What a module of this package knows of one library's networks."""
-
-    ARGUMENTS: Mapping[str, Any]
-    """Further arguments of the traced forward pass."""
 
     def default_layers(self, module: nn.Module, trace: Trace, /) -> Mapping[str, int | None]:
         """Return the default layers' paths, each with the index of its tensor where its module returns several."""
@@ -49,14 +47,18 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
     """
     module, library = network.module, LIBRARIES[params.library]
     if isinstance(taps.layers, list):
-        _check_paths(module, taps.layers)
-        _check_no_head(network, params, taps.layers)
-    trace = trace_forward(module, params.image_size, **library.ARGUMENTS)
+        _check_paths(network, params, taps.layers)
+    arguments = {"output_hidden_states": True} if params.library == "transformers" else {}
+    trace = trace_forward(module, params.image_size, **arguments)
     layers = _wanted(module, trace, library, taps)
     if not layers:
         raise UserError(f"{params.library} does not say what the layers of {params.name} are; {_REMEDY}")
     for path in layers:
-        _check_run(trace, path)
+        if (runs := trace.runs.get(path, 0)) != 1:
+            raise UserError(
+                f"taps.layers: {path} must run once in a forward pass, runs {runs} times "
+                f"(a container of modules often never runs by itself); {_REMEDY}"
+            )
     ordered = sorted(layers, key=lambda path: trace.ended[path])
     return [_tap(module, trace, path, depth, layers[path], library) for depth, path in enumerate(ordered)]
 
@@ -72,29 +74,17 @@ def _wanted(module: nn.Module, trace: Trace, library: Library, taps: TapsParams)
 _REMEDY = "name them: taps: {layers: [module paths]}"
 
 
-def _check_paths(module: nn.Module, paths: list[str]) -> None:
-    module_paths = {path for path, _ in module.named_modules() if path}
+def _check_paths(network: Network, params: NetworkParams, paths: list[str]) -> None:
+    module_paths = {path for path, _ in network.module.named_modules() if path}
     for path in paths:
         if path not in module_paths:
             raise UserError(f"taps.layers: {path!r} is not a module of the network: {did_you_mean(path, module_paths)}")
 
-
-def _check_no_head(network: Network, params: NetworkParams, paths: list[str]) -> None:
-    for path in paths:
         if params.frozen and in_head(path, network.head):
             raise UserError(
                 f"taps.layers: {path!r} is the classification head, which a frozen network does not have; take it out, "
                 "or set network.frozen: false"
             )
-
-
-def _check_run(trace: Trace, path: str) -> None:
-    runs = trace.runs.get(path, 0)
-    if runs != 1:
-        raise UserError(
-            f"taps.layers: {path} must run once in a forward pass, runs {runs} times "
-            f"(a container of modules often never runs by itself); {_REMEDY}"
-        )
 
 
 def _tap(module: nn.Module, trace: Trace, path: str, depth: int, item: int | None, library: Library) -> Tap:

@@ -1,15 +1,10 @@
 """Layers of open_clip's visual towers: the stem, then every block or stage; of towers from timm, timm's layers."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from stages.embed.taps import timm
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.trace import Trace
-
-ARGUMENTS: Mapping[str, Any] = {}
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "ModifiedResNet": ("avgpool", "layer1", "layer2", "layer3", "layer4"),

@@ -5,15 +5,10 @@ the next stage's downsampling); ViT, DeiT, DINOv2 `norm_pre` (embedded tokens), 
 `blocks.i`, `bn2`.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.trace import Trace
-
-ARGUMENTS: Mapping[str, Any] = {}
 
 PATTERNS = {
     "EfficientNet": ("bn1", "blocks.*", "bn2"),
@@ -40,15 +35,11 @@ def default_layers(module: nn.Module, trace: Trace, prefix: str = "") -> dict[st
     patterns = PATTERNS.get(type(network).__name__)
     if patterns is not None:
         return dict.fromkeys(expand(module, patterns, prefix))
-    features = [prefix + name for name in _features(network)]
+    info = getattr(network, "feature_info", [])
+    features = [prefix + entry["module"] for entry in getattr(info, "info", info)]
     first = min((trace.began[name] for name in features if name in trace.began), default=0)
     stems = [prefix + name for name in STEMS if trace.ended.get(prefix + name, first) < first]
     return dict.fromkeys([*stems[:1], *features])
-
-
-def _features(network: Any) -> list[str]:
-    info = getattr(network, "feature_info", [])
-    return [entry["module"] for entry in getattr(info, "info", info)]
 
 
 def channels_last(module: nn.Module) -> bool:

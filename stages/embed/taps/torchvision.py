@@ -1,14 +1,9 @@
 """Layers of torchvision's networks: the stem, then every stage or block."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.trace import Trace
-
-ARGUMENTS: Mapping[str, Any] = {}
 
 STAGES = ("features.0", "features.1", "features.3", "features.5", "features.7")
 

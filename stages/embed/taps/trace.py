@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.hooks import RemovableHandle
 
 BATCH = 2
 """Images in the traced pass: a layer's output has one row per image."""
@@ -98,19 +98,17 @@ def _evaluation(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _hooked(module: nn.Module, trace: Trace, operations: Callable[[], int]) -> Iterator[None]:
-    handles: list[RemovableHandle] = []
+    def begin(path: str, *_: Any) -> None:
+        trace.begin(path)
 
-    def note_end(path: str) -> Callable[..., None]:
-        return lambda _module, _inputs, output: trace.end(path, output, operations())
+    def end(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        trace.end(path, output, operations())
 
-    for path, child in module.named_modules():
-        handles.append(child.register_forward_pre_hook(lambda _module, _inputs, path=path: trace.begin(path)))
-        handles.append(child.register_forward_hook(note_end(path)))
-    try:
+    with ExitStack() as hooks:
+        for path, child in module.named_modules():
+            hooks.callback(child.register_forward_pre_hook(partial(begin, path)).remove)
+            hooks.callback(child.register_forward_hook(partial(end, path)).remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def tensors(output: Any) -> Iterator[tuple[int | None, Tensor]]:

@@ -6,14 +6,11 @@ which the map is the hidden state.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from stages.embed.taps.trace import Trace, tensors
 from stages.shared.runtime.errors import UserError
-
-ARGUMENTS: Mapping[str, Any] = {"output_hidden_states": True}
 
 
 def default_layers(module: nn.Module, trace: Trace) -> dict[str, int | None]:

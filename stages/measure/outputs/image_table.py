@@ -66,9 +66,9 @@ def contributions(scores: dict[str, ScoreValue], names: Sequence[str]) -> dict[s
 
 
 def image_columns(store: Embeddings, step: int, split: str, layer: Layer | None) -> dict[str, Any]:
-    """Columns that name the rows of one block: step, split, layer, depth, pooling, and every image's id and class."""
+    """Columns that name the rows of one block: of the embedding, and every image's id, class and group."""
     samples = store.samples[store.samples["split"] == split]
-    ids = {"sample_id": samples["sample_id"].to_numpy(), "label": samples["label"].to_numpy()}
+    ids = {name: samples[name].to_numpy() for name in ("sample_id", "label", "group")}
     return row_keys(step, split, *(layer.keys if layer else ())) | ids
 
 
@@ -81,7 +81,7 @@ def stack(blocks: Sequence[dict[str, Any]], types: dict[str, pa.DataType]) -> pa
     """
     text = pa.dictionary(pa.int32(), pa.string())
     fixed = {"step": pa.int32(), "split": text, "layer": text, "depth": pa.int16(), "pooling": text}
-    schema = fixed | {"sample_id": text, "label": text} | types
+    schema = fixed | {"sample_id": text, "label": text, "group": text} | types
     tables = [
         pa.table({name: column(block[name], len(block["sample_id"]), type_) for name, type_ in schema.items()})
         for block in blocks

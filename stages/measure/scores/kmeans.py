@@ -229,7 +229,7 @@ def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
     """
     parts = np.unique(labels, return_inverse=True)[1]
     sums, squares = np.zeros((parts.max() + 1, X.shape[1])), 0.0
-    origin = X.mean(axis=0, dtype=np.float64)  # near the rows, so that differences of squares keep their digits
+    origin = X[0].astype(np.float64)  # near the rows, so that differences of squares keep their digits
     for start in range(0, len(X), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
         doubles, members = X[rows] - origin, parts[rows] == np.arange(len(sums))[:, None]
@@ -245,7 +245,8 @@ def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[
         X: (N, D) float32.
         labels: (N,) part of every row.
     """
-    return np.stack([X[labels == label].mean(axis=0) for label in np.unique(labels)])
+    members = (labels == np.unique(labels)[:, None]).astype(np.float32)
+    return members @ X / members.sum(axis=1, keepdims=True)
 
 
 def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]]:

@@ -99,14 +99,14 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
     """
     (S, K, C), N = centres.shape, len(X)
     rows = np.concatenate([X, np.ones((N, 1), np.float32)], axis=1)  # (N, C + 1)
-    columns, squares = np.ascontiguousarray(rows.T), np.einsum("ij,ij->", X, X, dtype=np.float64)
+    columns, squares = rows.T, np.einsum("ij,ij->", X, X, dtype=np.float64)
     labels, inertia, starts = np.empty((S, N), np.int32), np.empty(S), np.arange(S)
-    nearness, before = np.empty((S, K, N), np.float32), np.zeros((S, K, N), bool)
+    nearness, members = np.empty((S, K, N), np.float32), np.zeros((S, K, N), bool)
     sums, moved, whole = np.empty((S, K, C + 1), np.float32), np.ones((S, K), bool), np.zeros(S, bool)
     for iteration in range(MAX_ITERATIONS):
-        weights = np.concatenate([centres[moved], np.einsum("skc,skc->sk", centres, centres)[moved, None] / -2], axis=1)
-        nearness[moved] = weights @ columns  # x c - c c / 2, of the centres that moved
-        members = nearness == nearness.max(axis=1, keepdims=True)
+        weights = np.concatenate([centres, np.einsum("skc,skc->sk", centres, centres)[..., None] / -2], axis=2)
+        nearness[moved] = weights[moved] @ columns  # x c - c c / 2, of the centres that moved
+        before, members = members, nearness == nearness.max(axis=1, keepdims=True)
         differ = members != before
         moved = differ.any(axis=2)
         changed = np.flatnonzero(differ.any(axis=(0, 1))) if iteration and K * N > ELEMENTS // 16 else starts[:0]
@@ -115,17 +115,18 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
             sums[moved] += joined @ rows[changed]
         else:
             sums[moved] = members[moved].astype(np.float32) @ rows
-        for start in np.flatnonzero(whole | (sums[..., C].sum(axis=1) != N) | (sums[..., C] == 0).any(axis=1)):
+        sizes = sums[..., C]
+        for start in np.flatnonzero(whole | (sizes.sum(axis=1) != N) | (sizes.min(axis=1) == 0)):
             members[start] = nearness[start].argmax(axis=0) == np.arange(K)[:, None]  # the first of equally near ones
             sums[start], whole[start] = _without_empty(rows, members[start], centres[start])
             moved[start] = (members[start] != before[start]).any()
-        centres, before = np.asarray(sums[..., :C] / np.maximum(sums[..., C:], 1), np.float32), members
-        ended = ~moved.any(axis=1) | (iteration == MAX_ITERATIONS - 1)
-        if ended.any():
-            between = np.einsum("skc,skc->s", sums[ended, :, :C], centres[ended], dtype=np.float64)
-            labels[starts[ended]], inertia[starts[ended]] = _labels(members[ended]), squares - between
-            starts, nearness, before, sums, moved, whole, centres = (
-                part[~ended] for part in (starts, nearness, before, sums, moved, whole, centres)
+        centres = sums[..., :C] / np.maximum(sums[..., C:], 1)
+        goes_on = moved.any(axis=1) & (iteration < MAX_ITERATIONS - 1)
+        if 2 * np.count_nonzero(goes_on) <= len(starts):  # what has ended stays as it is meanwhile
+            between = np.einsum("skc,skc->s", sums[~goes_on, :, :C], centres[~goes_on], dtype=np.float64)
+            labels[starts[~goes_on]], inertia[starts[~goes_on]] = _labels(members[~goes_on]), squares - between
+            starts, nearness, members, sums, moved, whole, centres = (
+                part[goes_on] for part in (starts, nearness, members, sums, moved, whole, centres)
             )
         if not len(starts):
             break

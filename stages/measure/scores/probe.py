@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from stages.measure.arrays import Classes, Float32, Rows
+from stages.measure.arrays import Classes, Float32, Float64, Rows
 
 TOLERANCE = 1e-6
 """The solver (newton-cg) stops when no component of the mean loss's gradient is larger.
@@ -23,6 +23,10 @@ MAX_ITERATIONS = 1000
 
 UNSOLVED = (UserWarning, RuntimeWarning)
 """Warnings of a fit that failed: a ConvergenceWarning is a UserWarning, as is a failed line search."""
+
+FEATURES_PER_BLOCK = 128
+ROWS_PER_BLOCK = 256
+"""Features, and rows, that are in double precision at once."""
 
 Copies = Mapping[str, tuple[Rows, Float32]]
 """By name, (m,) rows of images and (m, D) float32 embeddings of their copies."""
@@ -53,11 +57,13 @@ def held_out_predictions(
     of_copies = {name: np.empty(len(originals), y.dtype) for name, (originals, _) in copies.items()}
     for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
         here = {name: np.flatnonzero(np.isin(originals, held_out)) for name, (originals, _) in copies.items()}
-        standard = standardize(X[train], X[held_out], *(copies[name][1][rows] for name, rows in here.items()))
-        fitted, *tested = span_coordinates(*standard)
+        parts = [(X, train), (X, held_out), *((copies[name][1], rows) for name, rows in here.items())]
+        moments = column_moments(X, train)
+        fitted, *tested = span_coordinates(*(standardized(part, rows, *moments) for part, rows in parts))
         predictions[held_out], *found = fit_and_predict(fitted, y[train], *tested, C=C)
         for (name, rows), classes in zip(here.items(), found, strict=True):
             of_copies[name][rows] = classes
+        del fitted, tested  # before the next fold's are made
     return predictions, of_copies
 
 
@@ -73,8 +79,41 @@ def standardize(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     Returns:
         All parts, float32.
     """
-    scaler = StandardScaler().fit(train)  # its own transform rounds to single precision twice
-    return tuple(((part - scaler.mean_) / scaler.scale_).astype(np.float32) for part in (train, *others))
+    moments = column_moments(train, np.arange(len(train)))
+    return tuple(standardized(part, np.arange(len(part)), *moments) for part in (train, *others))
+
+
+def column_moments(X: Float32, rows: Rows) -> tuple[Float64, Float64]:
+    """Compute the mean and standard deviation of every column over some rows.
+
+    Args:
+        X: (N, D) float32.
+        rows: (n,) indices.
+
+    Returns:
+        (D,) each; a standard deviation of 0 is returned as 1.
+    """
+    blocks = (X[rows, first : first + FEATURES_PER_BLOCK] for first in range(0, X.shape[1], FEATURES_PER_BLOCK))
+    fitted = [StandardScaler().fit(block) for block in blocks]
+    return np.concatenate([each.mean_ for each in fitted]), np.concatenate([each.scale_ for each in fitted])
+
+
+def standardized(X: Float32, rows: Rows, mean: Float64, deviation: Float64) -> Float32:
+    """Standardize some rows in double precision: scikit-learn's own transform rounds to single precision twice.
+
+    Args:
+        X: (N, D) float32.
+        rows: (n,) indices.
+        mean, deviation: (D,) from `column_moments`.
+
+    Returns:
+        (n, D) float32.
+    """
+    scaled = np.empty((len(rows), X.shape[1]), np.float32)
+    for first in range(0, len(rows), ROWS_PER_BLOCK):
+        block = slice(first, first + ROWS_PER_BLOCK)
+        scaled[block] = (X[rows[block]] - mean) / deviation
+    return scaled
 
 
 def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:

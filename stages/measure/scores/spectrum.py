@@ -10,7 +10,7 @@ LEADING = 2
 LEAST_FITTED = 3
 """Eigenvalues that a power law needs."""
 
-ROWS_PER_BLOCK = 4096
+ROWS_PER_BLOCK = 1024
 """Rows that are in double precision at once."""
 
 

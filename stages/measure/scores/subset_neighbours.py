@@ -13,7 +13,7 @@ from stages.measure.scores.retrieval import average_precisions, precisions
 NEAREST = 2
 """Neighbours that are kept by index."""
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 32 * 2**20
 
 
 def subset_scans(
@@ -90,4 +90,8 @@ class _Part:
 def _others_by_distance(distances: Float64, rows: slice) -> Rows:
     """Every other image by distance, then by index, (B, N - 1); overwrites the distances."""
     distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
-    return np.argsort(distances, axis=1, kind="stable")[:, :-1]
+    order = np.argsort(distances, axis=1)  # half the time of a stable sort, which few rows need
+    ordered = np.take_along_axis(distances, order, axis=1)
+    tied = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    order[tied] = np.argsort(distances[tied], axis=1, kind="stable")
+    return order[:, :-1]

@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pydantic import Field
 
 from stages.prepare.candidates import Candidate, Listing
-from stages.prepare.download import file_sha256
 from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import Sha256, SourceFile, read_source_file
+from stages.shared.files.digests import file_sha256
 from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.settings.params import Id
 from stages.shared.settings.seeding import child_seed

@@ -108,12 +108,16 @@ class EmbeddingWriter:
             step: the checkpoint's step; ignored for `pixels`.
             batch: (B, width), the next B samples in order.
         """
-        self._buffers[name].append(np.asarray(batch))
-        if sum(map(len, self._buffers[name])) >= SAMPLES_PER_SHARD:
-            self._flush(name, step, whole_shards_only=True)
-        buffered = sum(map(len, self._buffers[name]))
-        if buffered and self._written[name, self._key(name, step)] + buffered == self.count:
-            self._flush(name, step, whole_shards_only=False)
+        buffer, key = self._buffers[name], self._key(name, step)
+        buffer.append(np.asarray(batch))
+        start, count = self._written[name, key], sum(map(len, buffer))
+        keep = 0 if start + count == self.count else count % SAMPLES_PER_SHARD
+        if ready := count - keep:
+            rows = np.concatenate(buffer)
+            index = () if name == BASELINE else (self.steps.index(step),)
+            self._arrays[name][(*index, slice(start, start + ready))] = rows[:ready]
+            self._written[name, key] = start + ready
+            self._buffers[name] = [rows[ready:]] if keep else []
 
     def __enter__(self) -> Self:
         """Return the writer itself."""
@@ -160,15 +164,3 @@ class EmbeddingWriter:
 
     def _steps_of(self, name: str) -> list[int]:
         return [-1] if name == BASELINE else self.steps
-
-    def _flush(self, name: str, step: int, *, whole_shards_only: bool) -> None:
-        rows = np.concatenate(self._buffers[name])
-        keep = len(rows) % SAMPLES_PER_SHARD if whole_shards_only else 0
-        ready = len(rows) - keep
-        key = self._key(name, step)
-        start = self._written[name, key]
-        if ready:
-            index = () if name == BASELINE else (self.steps.index(step),)
-            self._arrays[name][(*index, slice(start, start + ready))] = rows[:ready]
-        self._written[name, key] = start + ready
-        self._buffers[name] = [rows[ready:]] if keep else []

@@ -1,6 +1,6 @@
 """CSV tables whose columns and types are declared, {column: type}: a table comes back as it was written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,34 +14,37 @@ TEXT, INTEGER, FLOAT = "string", "Int64", "float64"
 Columns = Mapping[str, str]
 
 
-def read_table(path: Path, columns: Columns, *, what: str, stage: str, further: Columns | None = None) -> pd.DataFrame:
+def read_table(path: Path, columns: Columns, *, what: str, stage: str) -> pd.DataFrame:
     """Read a table that one stage wrote for another.
 
     Args:
         path: the file.
-        columns: what it must have, in any order.
+        columns: what it must have, in any order; others are read as pandas infers them.
         what: what it is, for messages, for example `a metric table`.
         stage: the stage that writes it.
-        further: columns that it may have; others are read as pandas infers them.
 
     Raises:
         UserError: it is missing, is no table, or lacks a column.
     """
-    types = {**columns, **(further or {})}
-    texts = {name: type_ for name, type_ in types.items() if type_ == TEXT}
+    texts = {name: type_ for name, type_ in columns.items() if type_ == TEXT}
     try:  # an id may be `NA`: only the empty field is missing
         table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-        missing = [name for name in columns if name not in table.columns]
-        if not missing:
-            return typed(table, types)
-    except FileNotFoundError:
-        raise UserError(f"{path}: must be {what}, found no file; run the {stage} stage (`dvc repro`)") from None
-    except (ValueError, TypeError) as error:  # of pandas, where it is empty, cut or no text
-        raise UserError(f"{path}: must be {what}, found it damaged ({error}); {repair_hint(stage)}") from None
-    raise UserError(
-        f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by another "
-        f"version; {rerun_hint(stage)}"
-    )
+        require_columns(path, table.columns, columns, stage)
+        return typed(table, columns)
+    except (FileNotFoundError, ValueError, TypeError) as error:  # of pandas, where it is empty, cut or no text
+        raise UserError(
+            f"{path}: must be {what}, found none or a damaged one ({error}); {repair_hint(stage)}"
+        ) from None
+
+
+def require_columns(path: Path, present: Collection[str], columns: Collection[str], stage: str) -> None:
+    """Raise a `UserError` if a table of a stage lacks columns: another version wrote it."""
+    missing = [name for name in columns if name not in present]
+    if missing:
+        raise UserError(
+            f"{path}: must have the columns {', '.join(columns)}; lacks {', '.join(missing)}: it was written by "
+            f"another version; {rerun_hint(stage)}"
+        )
 
 
 def write_table(path: Path, table: pd.DataFrame, columns: Columns, *, keys: Sequence[str] = ()) -> None:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import requests
 from safetensors import SafetensorError
 
+from stages.shared.files.digests import file_sha256
 from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import causes, explain_system_error, irregular
@@ -49,15 +50,15 @@ WEAKENS = re.compile(r"weights_only|trust_remote_code|safe_globals|allowlist|use
 
 
 @contextmanager
-def hub_access(what: str, url: str | None = None, *, files: Iterable[str] = ("weights",)) -> Iterator[None]:
+def hub_access(what: str, torch_url: str | None = None, *, files: Iterable[str] = ("weights",)) -> Iterator[None]:
     """Run a download: only from the cache if the hub does not answer, instead of minutes of retries.
 
     What is downloaded, and what is in the cache, is compared with its hash and loaded only as tensors.
 
     Args:
         what: what is being downloaded, for the message.
-        url: the server; by default the Hugging Face hub.
-        files: keys of `verified.FILES`: what is loaded from the hub.
+        torch_url: of the file that torch's own client loads; None: the Hugging Face hub's client loads some.
+        files: keys of `FILES`: what is loaded from the hub.
 
     Raises:
         UserError: what is neither in the cache nor can be downloaded, is damaged, or finds no room on the disk.
@@ -65,11 +66,13 @@ def hub_access(what: str, url: str | None = None, *, files: Iterable[str] = ("we
     """
     from huggingface_hub import constants
 
-    before, silence = private(constants, "HF_HUB_OFFLINE"), _silence(url)
+    before, silence = private(constants, "HF_HUB_OFFLINE"), _silence(torch_url)
+    if torch_url:
+        _check_cached(what, torch_url, silence)
     constants.HF_HUB_OFFLINE = silence is not None  # timm and open_clip take no `local_files_only`
     logging.disable(logging.CRITICAL if silence else logging.NOTSET)  # the libraries' own reports of the errors below
     try:
-        with weights_only(), verified(what, () if url else files):
+        with weights_only(), verified(what, () if torch_url else files):
             yield
     except _download_errors() as error:
         raise UserError(_failure(what, error, silence)) from error
@@ -78,27 +81,19 @@ def hub_access(what: str, url: str | None = None, *, files: Iterable[str] = ("we
         logging.disable(logging.NOTSET)
 
 
-def require_torch_file(what: str, url: str) -> str:
-    """Fail now if a file that torch's own client is about to load is damaged, or cannot be downloaded and verified.
+def _check_cached(what: str, url: str, silence: str | None) -> None:
+    """Fail now if a file that torch's client is about to load is damaged, or is not there and its server is silent.
 
     The client compares what it downloads with the hash in the name, not what it has in its cache.
-
-    Returns:
-        The server, for `hub_access`.
-
-    Raises:
-        UserError: with what to do.
     """
     import torch
 
-    server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     try:
         cached = check_torch_file(Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name)
     except OSError as error:
         raise UserError(f"{what} cannot be loaded: {explain_system_error(error) or error}") from error
-    if not cached and (silence := _silence(server)):
+    if not cached and silence:
         raise UserError(_advice(what, silence))
-    return server
 
 
 def require_weights(network: NetworkParams) -> None:
@@ -144,12 +139,12 @@ def _failure(what: str, error: Exception, silence: str | None) -> str:
 
 
 def _silence(url: str | None = None) -> str | None:
-    """Return why a server, by default the Hugging Face hub, cannot be asked; None if it can."""
+    """Return why the server of a file, by default the Hugging Face hub, cannot be asked; None if it can."""
     from huggingface_hub import constants
 
     if url is None and constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set, and the cache does not hold it"
-    server = url or constants.ENDPOINT
+    server = "{0.scheme}://{0.netloc}".format(urlsplit(url)) if url else constants.ENDPOINT
     return None if _answers(server) else f"{server} does not answer, and the cache does not hold it"
 
 
@@ -285,7 +280,7 @@ def check_torch_file(path: Path) -> bool:
     if not path.exists():
         return False
     _check_regular(path)
-    if not _sha256(path).startswith(head[1]):
+    if not file_sha256(path).startswith(head[1]):
         raise _deleted(path, [path])
     return True
 
@@ -346,14 +341,9 @@ def _inside_cache(path: Path) -> list[Path]:
 def _hash(path: Path, digits: int) -> str:
     """Return the hash that names a blob: SHA-256 (64 digits) of a large file, git's SHA-1 (40) of a small one."""
     if digits == 64:
-        return _sha256(path)
+        return file_sha256(path)
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _deleted(path: Path, deletable: Sequence[Path]) -> OSError:

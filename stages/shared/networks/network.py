@@ -22,14 +22,12 @@ from torch.nn.modules import module as registration
 from stages.shared.networks.hub import without_advice
 from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
 from stages.shared.networks.transforms import Transform
+from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
 from stages.shared.settings.seeding import child_seed
 
 Triple = tuple[float, float, float]
-
-IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
-IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
 NORMALIZATION = {
     "mean": (TypeAdapter(Annotated[list[Mean], OfRGB]), "three numbers within 10,000 of 0"),
@@ -95,12 +93,7 @@ class Network:
         return cast(Tensor, output if isinstance(output, Tensor) else output.logits)
 
 
-def in_head(name: str, head: Sequence[str]) -> bool:
-    """Return whether a module or tensor belongs to a head, which is given by the prefixes of its names."""
-    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in head)
-
-
-def refresh_head(module: nn.Module, head: Sequence[str]) -> None:
+def _refresh_head(module: nn.Module, head: Sequence[str]) -> None:
     """Draw a fresh classification head for a library other than transformers: weights from N(0, 0.02), biases 0.
 
     The libraries' own rules differ, and some of them (EfficientNet's in timm: uniform within 1 / sqrt(classes)) start
@@ -113,30 +106,8 @@ def refresh_head(module: nn.Module, head: Sequence[str]) -> None:
                 nn.init.zeros_(child.bias)
 
 
-def assemble(
-    module: nn.Module,
-    params: NetworkParams,
-    *,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    head: Sequence[str],
-) -> Network:
-    """Wrap a library's module; the entry's own mean and std win over the library's.
-
-    Raises:
-        UserError: the mean or std, which may come from a hub repository, is not what an entry may give.
-    """
-    return Network(
-        module=module,
-        mean=_checked("mean", params.mean or mean, params),
-        std=_checked("std", params.std or std, params),
-        convolutional=_convolutional(module),
-        head=tuple(head),
-        image_size=params.image_size,
-    )
-
-
 def _checked(name: str, values: Sequence[float] | None, params: NetworkParams) -> Triple:
+    """Return a mean or std, which may come from a hub's repository, if it is what an entry may give."""
     kind, must = NORMALIZATION[name]
     try:
         red, green, blue = kind.validate_python(values)
@@ -168,15 +139,26 @@ def build_network(params: NetworkParams, classes: int, *, seed: int, load_weight
 
     Raises:
         UserError: the name is unknown, the weights are not available or do not fit, the architecture does not take this
-            image size or `config`, or it is too large for this machine.
+            image size or `config`, it is too large for this machine, or its mean or std is not what an entry may give.
     """
     library = import_module(  # only the one library: each takes seconds to import
         f"stages.shared.networks.{params.library}"
     )
     with torch.random.fork_rng(devices=[]), explain_failure(params), limited_size():
         torch.default_generator.manual_seed(child_seed(seed, "weights"))
-        network = cast(Network, library.build(params, classes, load_weights=load_weights))
-        network.module.eval()
+        model: LibraryModel = library.build(params, classes)
+        if params.library != "transformers":  # which does the same
+            _refresh_head(model.module, model.head)
+        if load_weights:
+            load_entry_weights(model, params)
+        network = Network(
+            module=model.module.eval(),
+            mean=_checked("mean", params.mean or model.mean, params),
+            std=_checked("std", params.std or model.std, params),
+            convolutional=_convolutional(model.module),
+            head=model.head,
+            image_size=params.image_size,
+        )
         _check_output(network, params, classes)
     return network
 

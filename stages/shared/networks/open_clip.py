@@ -6,11 +6,10 @@ import open_clip.model
 from open_clip.model import resize_pos_embed
 from torch import Tensor, nn
 
-from stages.shared.networks.hub import hub_access, private
-from stages.shared.networks.network import Network, assemble, refresh_head
+from stages.shared.networks.hub import private
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.timm import convert_state
-from stages.shared.networks.weights import load_state, read_file
+from stages.shared.networks.weights import LibraryModel
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 
@@ -28,7 +27,7 @@ class VisualClassifier(nn.Module):
         return cast(Tensor, self.head(embedding if isinstance(embedding, Tensor) else embedding[0]))
 
 
-def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build a visual tower; `config` overrides fields of the architecture's `vision_cfg`, such as layers or width.
 
     With weights from the hub the activation is the one they were trained with (OpenAI's: QuickGELU).
@@ -37,18 +36,21 @@ def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network
     if params.name not in names:  # get_model_config would fetch or open what is none of its names
         raise UserError(f"network.name: open_clip has no {params.name!r}: {did_you_mean(params.name, names)}")
     config = open_clip.get_model_config(params.name)
-    if params.weights.source == "package":
-        raise UserError("weights.source: no package carries open_clip's weights; use hub, file or none")
     tag = _tag(params)
     pretrained = open_clip.get_pretrained_cfg(params.name, tag) if tag else {}
     quick = bool(pretrained.get("quick_gelu", config.get("quick_gelu", False)))
     module = VisualClassifier(_tower(config, params, quick), config["embed_dim"], classes)
-    refresh_head(module, ("head",))
-    if load_weights and params.weights.source != "none":
-        _load(module, params, tag, quick)
-    mean = pretrained.get("mean", open_clip.OPENAI_DATASET_MEAN)
-    std = pretrained.get("std", open_clip.OPENAI_DATASET_STD)
-    return assemble(module, params, mean=mean, std=std, head=("head",))
+    return LibraryModel(
+        module,
+        ("head",),
+        mean=pretrained.get("mean", open_clip.OPENAI_DATASET_MEAN),
+        std=pretrained.get("std", open_clip.OPENAI_DATASET_STD),
+        hub=f"open_clip's {params.name} {tag}",
+        download=lambda: open_clip.create_model(
+            params.name, pretrained=tag, force_image_size=params.image_size, force_quick_gelu=quick
+        ).state_dict(),
+        convert=lambda state: _converted(state, module),
+    )
 
 
 def _tag(params: NetworkParams) -> str | None:
@@ -73,23 +75,6 @@ def _tower(config: dict[str, Any], params: NetworkParams, quick_gelu: bool) -> n
     return cast(nn.Module, tower)
 
 
-def _load(module: nn.Module, params: NetworkParams, tag: str | None, quick_gelu: bool) -> None:
-    """Load the visual half of a CLIP model's weights, or a classifier's that was saved from here."""
-    if tag is not None:
-        where = f"open_clip's {params.name} {tag}"
-        with hub_access(where):
-            full = open_clip.create_model(
-                params.name, pretrained=tag, force_image_size=params.image_size, force_quick_gelu=quick_gelu
-            )
-        state = {f"visual.{name}": tensor for name, tensor in full.visual.state_dict().items()}
-    else:
-        where = f"weights.path: {params.weights.path}"
-        content = read_file(params.weights)
-        state = _resized({n: tensor for n, tensor in content.items() if n.startswith(("visual.", "head."))}, module)
-    state = _converted(state, module.visual)
-    load_state(module, state, head=("head",), keep_head=tag is None, where=where)
-
-
 def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
     """Resize a tower's position embeddings to this image size, as open_clip does; it cannot in half precision."""
     name = "visual.positional_embedding"
@@ -101,9 +86,13 @@ def _resized(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
     return resized
 
 
-def _converted(state: dict[str, Tensor], visual: Any) -> dict[str, Tensor]:
-    """Let timm convert the weights of a tower that is timm's (its trunk), as open_clip does not."""
-    trunk, prefix = getattr(visual, "trunk", None), "visual.trunk."
+def _converted(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
+    """Take the visual half of a CLIP model's weights, or a classifier's that was saved from here.
+
+    The weights of a tower that is timm's (its trunk) are converted by timm, as open_clip does not.
+    """
+    state = _resized({n: tensor for n, tensor in state.items() if n.startswith(("visual.", "head."))}, module)
+    trunk, prefix = getattr(module.visual, "trunk", None), "visual.trunk."
     if trunk is None:
         return state
     trunk_state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

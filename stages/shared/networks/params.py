@@ -1,12 +1,12 @@
 """The `network` part of a model's params entry. Imports no network library, so that it is read and checked at once."""
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from stages.shared.files.digests import file_sha256
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import irregular
 from stages.shared.settings.params import Params
@@ -49,18 +49,18 @@ Mean = Annotated[float, Field(ge=-1e4, le=1e4)]
 Deviation = Annotated[float, Field(ge=1e-4, le=1e4)]
 OfRGB = Field(min_length=3, max_length=3)
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 MAX_OVERRIDE, MAX_LIST_LENGTH = 1_000_000, 1000
 """Number and list of an override: libraries make lists as long as a network is deep before they make a layer."""
 
 
 def _override(value: Any) -> Any:
-    numbers = value if isinstance(value, list) else [] if isinstance(value, str) else [value]
-    if len(numbers) > MAX_LIST_LENGTH or not all(
-        isinstance(n, int | float) and abs(n) <= MAX_OVERRIDE for n in numbers
-    ):
+    numbers = value if isinstance(value, list) else []
+    if value is None or not is_plain(value) or not all(isinstance(n, int | float) for n in numbers):
         raise ValueError(
-            f"must be a name, a number within {MAX_OVERRIDE:,} of 0, true or false, or a list of at most "
-            f"{MAX_LIST_LENGTH} numbers"
+            "must be a plain name (letters, digits, `_`, `.`, `+`, `-`; nothing is loaded), a number within "
+            f"{MAX_OVERRIDE:,} of 0, true or false, or a list of at most {MAX_LIST_LENGTH} numbers"
         )
     return value
 
@@ -142,16 +142,11 @@ class NetworkParams(Params):
     @field_validator("config")
     @classmethod
     def _loads_nothing(cls, config: dict[str, Override] | None) -> dict[str, Override] | None:
-        for name, value in (config or {}).items():
-            if name in NOT_OVERRIDES:
-                raise ValueError(
-                    f"{name!r} is not an override of the architecture: weights are named under `weights`, and the "
-                    "number of classes is the dataset's; take it out"
-                )
-            if isinstance(value, str) and not PLAIN.fullmatch(value):
-                raise ValueError(
-                    f"{name!r} must be a plain name (letters, digits, `_`, `.`, `+`, `-`); nothing is loaded"
-                )
+        for name in sorted(NOT_OVERRIDES & set(config or {})):
+            raise ValueError(
+                f"{name!r} is not an override of the architecture: weights are named under `weights`, and the "
+                "number of classes is the dataset's; take it out"
+            )
         return config
 
 
@@ -170,8 +165,7 @@ def check_file(weights: WeightsParams) -> Path:
     path = Path(str(weights.path))
     try:
         _check_regular(path)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = file_sha256(path)
     except (OSError, ValueError) as error:  # a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(

@@ -1,35 +1,37 @@
 """Networks of timm (PyTorch Image Models)."""
 
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, cast
 
 import timm
 from torch import Tensor, nn
 
-from stages.shared.networks.hub import hub_access, require_torch_file
-from stages.shared.networks.network import Network, assemble, refresh_head
 from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import fits, load_state, read_file, read_package, rename_by_order
+from stages.shared.networks.weights import LibraryModel, fits
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 
-def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build a timm network; `config` holds further arguments of `timm.create_model`."""
     name = _full_name(params)
-    arguments = {**_size_argument(name, params), **(params.config or {})}
-    module = timm.create_model(name, pretrained=False, num_classes=classes, **arguments)
+    arguments = {**_size_argument(name, params), **(params.config or {}), "num_classes": classes}
+    module = timm.create_model(name, pretrained=False, **arguments)
     cfg = cast(dict[str, Any], module.pretrained_cfg)
     if not cfg["classifier"]:
         raise UserError(f"network.name: timm's {params.name} must have a classifier, found none; name another network")
     head = (cfg["classifier"],) if isinstance(cfg["classifier"], str) else tuple(cfg["classifier"])
-    refresh_head(module, head)
-    if load_weights:
-        url = None if cfg.get("hf_hub_id") else cfg.get("url")
-        download = partial(timm.create_model, name, pretrained=True, num_classes=classes, **arguments)
-        _load(module, params, head, url, download)
-    return assemble(module, params, mean=cfg["mean"], std=cfg["std"], head=head)
+    timm.models.set_pretrained_check_hash(True)
+    return LibraryModel(
+        module,
+        head,
+        mean=cfg["mean"],
+        std=cfg["std"],
+        hub=f"timm's {params.name} {params.weights.name or ''}".rstrip(),
+        download=lambda: timm.create_model(name, pretrained=True, **arguments).state_dict(),
+        convert=lambda state: convert_state(state, module, head),
+        torch_url=None if cfg.get("hf_hub_id") else cfg.get("url"),  # of those that are not on the hub
+    )
 
 
 def _full_name(params: NetworkParams) -> str:
@@ -51,27 +53,6 @@ def _full_name(params: NetworkParams) -> str:
 def _size_argument(name: str, params: NetworkParams) -> dict[str, int]:
     """Return the image size as an argument where the architecture is built for one size."""
     return {"img_size": params.image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
-
-
-def _load(
-    module: nn.Module, params: NetworkParams, head: tuple[str, ...], url: str | None, download: Callable[[], nn.Module]
-) -> None:
-    """Load weights; those of the hub that are not Hugging Face's come from their own URL, through torch's client."""
-    match params.weights.source:
-        case "hub":
-            where = f"timm's {params.name} {params.weights.name or ''}".rstrip()
-            timm.models.set_pretrained_check_hash(True)
-            with hub_access(where, require_torch_file(where, url) if url else None):
-                state = dict(download().state_dict())
-        case "package":
-            where = str(params.weights.name)
-            state = rename_by_order(read_package(where, params.name), module.state_dict())
-        case "file":
-            where = f"weights.path: {params.weights.path}"
-            state = convert_state(read_file(params.weights), module, head)
-        case "none":
-            return
-    load_state(module, state, head=head, keep_head=params.weights.source == "file", where=where)
 
 
 def convert_state(state: dict[str, Tensor], module: nn.Module, head: Sequence[str]) -> dict[str, Tensor]:

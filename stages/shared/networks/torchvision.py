@@ -3,17 +3,14 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 
 import torchvision.models as library
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from stages.shared.networks.hub import hub_access, require_torch_file
-from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, assemble, refresh_head
-from stages.shared.networks.params import NetworkParams
-from stages.shared.networks.weights import load_state, read_file
+from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams
+from stages.shared.networks.weights import LibraryModel
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 INCEPTION = ("googlenet", "inception_v3")
@@ -23,43 +20,39 @@ MOBILENET_V3 = ("width_mult", "reduced_tail", "dilated")
 """Arguments that its builders take and its class does not name."""
 
 
-def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build a torchvision network; `config` holds further arguments of its builder function."""
-    if params.name not in library.list_models(module=library):
-        names = library.list_models(module=library)
+    names = library.list_models(module=library)
+    if params.name not in names:
         raise UserError(f"network.name: torchvision has no {params.name!r}: {did_you_mean(params.name, names)}")
-    if params.weights.source == "package":
-        raise UserError("weights.source: no package carries torchvision's weights; use hub, file or none")
-    hub = params.weights.source == "hub"
-    weights = _weights(params)
-    module = library.get_model(params.name, num_classes=classes, **_arguments(params, hub))
+    published = _weights(params)
+    module = library.get_model(params.name, num_classes=classes, **_arguments(params))
     _check_overrides(module, params)
-    head = _head(module, classes)
-    refresh_head(module, head)
-    if load_weights and hub:
-        state = _downloaded(module, params, weights)
-        load_state(module, state, head=head, keep_head=False, where=f"torchvision's {weights}")
-    elif load_weights and params.weights.source == "file":
-        state = resized(read_file(params.weights), module, params)
-        load_state(module, state, head=head, keep_head=True, where=f"weights.path: {params.weights.path}")
-    transform = weights.transforms() if weights is not None else None
-    mean, std = getattr(transform, "mean", IMAGENET_MEAN), getattr(transform, "std", IMAGENET_STD)
-    return assemble(module, params, mean=mean, std=std, head=head)
+    transform = published.transforms() if published is not None else None
+    return LibraryModel(
+        module,
+        _head(module, classes),
+        mean=getattr(transform, "mean", IMAGENET_MEAN),
+        std=getattr(transform, "std", IMAGENET_STD),
+        hub=f"torchvision's {published}",
+        download=lambda: library.get_model(params.name, weights=published, progress=False).state_dict(),
+        convert=lambda state: resized(state, module, params),
+        torch_url=getattr(published, "url", None),
+    )
 
 
 def _weights(params: NetworkParams) -> Any:
     """Look up the weights by their tag; by default torchvision's best. None where it has none."""
-    weights: type[Enum] = library.get_model_weights(params.name)
+    tags = library.get_model_weights(params.name).__members__
     tag = params.weights.name or "DEFAULT"
-    if tag not in weights.__members__ and (params.weights.name or len(weights)):
-        tags = weights.__members__
+    if tag not in tags and (params.weights.name or tags):
         raise UserError(f"weights.name: torchvision has no weights {tag!r} of {params.name}: {did_you_mean(tag, tags)}")
-    if params.weights.source == "hub" and not len(weights):
+    if params.weights.source == "hub" and not tags:
         raise UserError(f"weights: torchvision has no weights of {params.name}; use source: file or none")
-    return weights.__members__.get(tag)
+    return tags.get(tag)
 
 
-def _arguments(params: NetworkParams, hub: bool) -> dict[str, Any]:
+def _arguments(params: NetworkParams) -> dict[str, Any]:
     """Add the image size where the architecture is built for one size, and what the Inceptions need."""
     arguments: dict[str, Any] = {}
     if params.name.startswith("vit_"):
@@ -67,7 +60,7 @@ def _arguments(params: NetworkParams, hub: bool) -> dict[str, Any]:
     if params.name.startswith("maxvit_"):
         arguments["input_size"] = (params.image_size, params.image_size)
     if params.name in INCEPTION:
-        arguments |= {"init_weights": True, "transform_input": hub}
+        arguments |= {"init_weights": True, "transform_input": params.weights.source == "hub"}
     return {**arguments, **(params.config or {})}
 
 
@@ -89,14 +82,6 @@ def _head(module: nn.Module, classes: int) -> tuple[str, ...]:
         if classes in (getattr(layer, "out_features", None), getattr(layer, "out_channels", None))
     ]
     return tuple(name for name in outputs if name == outputs[-1] or name.lower().startswith("aux"))
-
-
-def _downloaded(module: nn.Module, params: NetworkParams, weights: Any) -> dict[str, Tensor]:
-    """Let torchvision load its weights into its own model, and fit a ViT's position embeddings to this image size."""
-    where = f"torchvision's {weights}"
-    with hub_access(where, require_torch_file(where, weights.url)):
-        state = library.get_model(params.name, weights=weights, progress=False).state_dict()
-    return resized(state, module, params)
 
 
 def resized(state: Mapping[str, Tensor], module: nn.Module, params: NetworkParams) -> dict[str, Tensor]:

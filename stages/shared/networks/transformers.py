@@ -19,12 +19,11 @@ from transformers.models.auto import modeling_auto
 from transformers.utils import cached_file
 
 from stages.shared.networks.hub import hub_access
-from stages.shared.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, Triple, assemble
-from stages.shared.networks.params import NetworkParams, is_plain
-from stages.shared.networks.weights import load_state, read_file
+from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, is_plain
+from stages.shared.networks.weights import LibraryModel
 from stages.shared.runtime.errors import UserError, did_you_mean
 
-HALF: Triple = (0.5, 0.5, 0.5)
+HALF = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -84,25 +83,24 @@ MAX_CLASSES = 100_000
 """ImageNet-22k has 21,843."""
 
 
-def build(params: NetworkParams, classes: int, *, load_weights: bool) -> Network:
+def build(params: NetworkParams, classes: int) -> LibraryModel:
     """Build an image classifier; `config` overrides fields of its configuration.
 
     `name` is a hub repository or, with weights from a file or none, a model type (`swin`) with its default fields.
     """
-    if params.weights.source == "package":
-        raise UserError("weights.source: no package carries weights for transformers; use hub, file or none")
     described = _describe(params)
     config = _configured(described, params, classes)
     module = transformers.AutoModelForImageClassification.from_config(config)
-    head = tuple(name for name, _ in module.named_children() if "classifier" in name)
-    if load_weights and params.weights.source == "hub":
-        _check_no_folder(params.name)
-        state = _downloaded(params, config)
-        load_state(module, _resized(state, module), head=head, keep_head=False, where=f"the hub's {params.name}")
-    elif load_weights and params.weights.source == "file":
-        state = _renamed(_resized(read_file(params.weights), module), module)
-        load_state(module, state, head=head, keep_head=True, where=f"weights.path: {params.weights.path}")
-    return assemble(module, params, mean=described.mean, std=described.std, head=head)
+    return LibraryModel(
+        module,
+        tuple(name for name, _ in module.named_children() if "classifier" in name),
+        mean=described.mean,
+        std=described.std,
+        hub=f"the hub's {params.name}",
+        download=lambda: _downloaded(params, config),
+        convert=lambda state: _renamed(_resized(state, module), module),
+        files=("config.json", "weights"),
+    )
 
 
 def _describe(params: NetworkParams) -> Architecture:
@@ -192,12 +190,12 @@ def _downloaded(params: NetworkParams, config: Any) -> dict[str, Tensor]:
     Raises:
         UserError: the network built here is not the one that the weights were made for.
     """
+    _check_no_folder(params.name)
     transformers.utils.logging.set_verbosity_error()  # it warns of a fresh head, which is meant
-    with hub_access(f"the hub's {params.name}", files=("config.json", "weights")):
-        described, _ = read_config(params.name)
-        model = transformers.AutoModelForImageClassification.from_pretrained(
-            params.name, config=described, trust_remote_code=False
-        )
+    described, _ = read_config(params.name)
+    model = transformers.AutoModelForImageClassification.from_pretrained(
+        params.name, config=described, trust_remote_code=False
+    )
     ours, hub = config.to_dict(), model.config.to_dict()
     for name in sorted(ours.keys() & hub.keys() - NOT_COMPUTED - set(params.config or {})):
         if ours[name] != hub[name]:

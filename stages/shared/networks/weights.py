@@ -1,12 +1,12 @@
-"""Weights of a package or of the user's file: read as tensors by name, compared with a network, and loaded in place.
+"""Weights of a hub, a package or the user's file: read as tensors by name, compared with a network, loaded in place.
 
 No code in them is run.
 """
 
-import hashlib
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stages.shared.networks.hub import weights_only
-from stages.shared.networks.network import in_head
-from stages.shared.networks.params import WeightsParams, check_file
+from stages.shared.files.digests import file_sha256
+from stages.shared.networks.hub import hub_access, weights_only
+from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.resources import explain_system_error
 
@@ -31,6 +31,61 @@ PACKAGES = {
 WRAPPERS = ("state_dict", "model")
 
 State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LibraryModel:
+    """A network as its library builds it, with random weights, and how the library loads its own.
+
+    Attributes:
+        module: the library's module.
+        head: prefixes of the names of the classification head's parameters.
+        mean, std: the library's normalization of RGB in [0, 1], if it gives one.
+        hub: what messages call the library's own weights.
+        download: lets the library load them; returns them by name.
+        convert: gives weights the names, and position embeddings the size, that this module has; by default unchanged.
+        torch_url, files: what `download` loads, as `hub_access` takes them.
+    """
+
+    module: nn.Module
+    head: tuple[str, ...]
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    hub: str
+    download: Callable[[], State]
+    convert: Callable[[dict[str, Tensor]], State] = dict
+    torch_url: str | None = None
+    files: Iterable[str] = ("weights",)
+
+
+def load_entry_weights(model: LibraryModel, params: NetworkParams) -> None:
+    """Load an entry's weights into a library's module, in place; a file's head is kept if it fits.
+
+    Raises:
+        UserError: the weights are not available, are damaged or do not fit.
+    """
+    weights = params.weights
+    if weights.source == "hub":
+        where = model.hub
+        with hub_access(where, model.torch_url, files=model.files):
+            state = dict(model.download())
+    elif weights.source == "package":
+        where = str(weights.name)
+        package = read_package(where, params.name)
+        names = [*model.module.state_dict(), *package][: len(package)]  # in the same order
+        state = dict(zip(names, package.values(), strict=True))
+    elif weights.source == "file":
+        where = f"weights.path: {weights.path}"
+        state = read_file(weights)
+    else:
+        return
+    keep_head = weights.source == "file"
+    load_state(model.module, model.convert(state), head=model.head, keep_head=keep_head, where=where)
+
+
+def in_head(name: str, head: Sequence[str]) -> bool:
+    """Return whether a module or tensor belongs to a head, which is given by the prefixes of its names."""
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in head)
 
 
 def read_package(package: str, architecture: str) -> dict[str, Tensor]:
@@ -50,10 +105,11 @@ def read_package(package: str, architecture: str) -> dict[str, Tensor]:
         raise UserError(f"weights.name: unknown weights package {package!r}: {did_you_mean(package, PACKAGES)}")
     if PACKAGES[package] != architecture:
         raise UserError(
-            f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}"
+            f"weights.name: {package} carries the weights of timm's {PACKAGES[package]}, not of {architecture}; use "
+            "another package, or source: hub, file or none"
         )
     path = _package_file(package)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = file_sha256(path)
     expected = path.stem.rsplit("-", 1)[-1]
     if not sha256.startswith(expected):
         raise UserError(
@@ -140,24 +196,6 @@ def _unwrap(content: object, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"weights.path: {path} must hold a state dict: tensors by name (under {' or '.join(WRAPPERS)})")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
-def rename_by_order(state: State, own: State) -> dict[str, Tensor]:
-    """Rename tensors as in a network that has the same ones, in the same order, under other names.
-
-    The last two, the head's, may differ in shape.
-
-    Raises:
-        UserError: another number of tensors, or a shape that differs.
-    """
-    if len(state) != len(own):
-        raise UserError(f"weights do not fit: the network has {len(own)} tensors, the file {len(state)}")
-    pairs = list(zip(own.items(), state.items(), strict=True))
-    for (name, mine), (theirs, tensor) in pairs[:-2]:
-        if mine.shape != tensor.shape:
-            found = f"the file's {theirs} {tuple(tensor.shape)}"
-            raise UserError(f"weights do not fit: the network's {name} is {tuple(mine.shape)}, {found}")
-    return {name: tensor for (name, _), (_, tensor) in pairs}
 
 
 def load_state(module: nn.Module, state: State, *, head: Sequence[str], keep_head: bool, where: str) -> None:

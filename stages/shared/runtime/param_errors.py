@@ -1,9 +1,9 @@
 """What an error of validation says to a user: the value's dotted name, what must hold, what was found."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -54,7 +54,7 @@ def describe_wrong_value(error: dict[str, Any], where: str, model: type[BaseMode
     location = ".".join([where, *map(_part, error["loc"])])
     if error["type"] == "extra_forbidden":
         *path, name = error["loc"]
-        return f"{location} is not a parameter: {did_you_mean(str(name), _fields_at(model, tuple(path)))}"
+        return f"{location} is not a parameter: {did_you_mean(str(name), _fields_at(model, path))}"
     if error["type"] == "missing":
         added = f"; it is new: add {ADDED[location]}" if location in ADDED else ""
         return f"{location} is missing{added}"
@@ -71,29 +71,9 @@ def _part(part: int | str) -> str:
     return str(part) if isinstance(part, int) or re.fullmatch(r"[\w@-]{1,100}", part) else short_repr(part)
 
 
-def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+def _fields_at(model: Any, path: Iterable[str]) -> list[str]:
     """Follow an error's location down to the model whose field is unknown, and list that model's fields."""
-    schema = model.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in loc:
-        node = _resolve(node, schema)
-        options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
-        nested = [o for o in [node, *options] if part in o.get("properties", {})]
-        tagged = [o for o in options if part in (o.get("title"), *_tags(o))]
-        if nested:
-            node = nested[0]["properties"][part]
-        elif tagged:
-            node = tagged[0]
-    node = _resolve(node, schema)
-    options = [_resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", []))]
-    return sorted({name for o in [node, *options] for name in o.get("properties", {})})
-
-
-def _tags(option: dict[str, Any]) -> list[str]:
-    return [str(p["const"]) for p in option.get("properties", {}).values() if "const" in p]
-
-
-def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return node
+    for part in path:
+        annotation = model.model_fields[part].annotation  # the model, or `model | None`
+        model = next(kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields"))
+    return sorted(model.model_fields)

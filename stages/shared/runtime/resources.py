@@ -42,7 +42,7 @@ MEMORY = (
 
 KINDS = {
     stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a FIFO",
+    stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",

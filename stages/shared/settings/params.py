@@ -107,8 +107,8 @@ class RunParams(Params):
 class ModelEntry(Params):
     """An entry of `models`, whose parts have models of their own."""
 
-    network: Any = None
-    taps: Any = None
+    network: Any
+    taps: Any
 
 
 def read_section(path: Path, section: str, model: type[P]) -> P:
@@ -125,26 +125,20 @@ def read_section(path: Path, section: str, model: type[P]) -> P:
     return parse(load(path)[section], model, where=section)
 
 
-def read_entry(path: Path, table: str, key: str, model: type[P], *, part: str | None = None) -> P:
-    """Read and validate one entry of `datasets` or `models`.
+def read_model_part(path: Path, key: str, part: Literal["network", "taps"], model: type[P]) -> P:
+    """Read and validate one part of an entry of `models`.
 
     Args:
         path: the params file.
-        table: `datasets` or `models`.
         key: the entry's id.
-        model: the parameter model of the entry, or of its part.
-        part: of a model's entry, `network` or `taps`.
+        part: which.
+        model: its parameter model.
 
     Raises:
         UserError: the entry does not exist (nearest names listed), holds an unknown key, or a value in it is wrong.
     """
-    where, values = f"{table}.{key}", load_entry(path, table, key)
-    if part is None:
-        return parse(values, model, where=where)
-    parse(values, ModelEntry, where=where)
-    if part not in values:
-        raise UserError(f"{path}: {where}.{part} is missing: a model needs both `network` and `taps`")
-    return parse(values[part], model, where=f"{where}.{part}")
+    entry = parse(load_entry(path, "models", key), ModelEntry, where=f"models.{key}")
+    return parse(getattr(entry, part), model, where=f"models.{key}.{part}")
 
 
 def read_run(path: Path) -> RunParams:

@@ -36,7 +36,7 @@ class StageParser(argparse.ArgumentParser):
         self.add_argument(flag, required=True, type=Path, help=text)
 
     def parse_cell(self) -> argparse.Namespace:
-        """Read the command line, with the cell's own paths; `cell` is the cell's name, `seed` a number.
+        """Read the command line, with the cell's own paths; `cell` is its name, `of` a tuple, `seed` a number.
 
         Raises:
             UserError: a name that is no id.
@@ -49,6 +49,7 @@ class StageParser(argparse.ArgumentParser):
         args.cell = "-".join(names.values())
         if "seed" in self.item:
             args.seed = int(args.seed)
+        args.of = tuple(getattr(args, name) for name in self.item)
         return args
 
 

@@ -1,11 +1,12 @@
 """What a stage reads, before and after it: code by hash, files by size and time, parameters by value."""
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from stages.shared.files.digests import file_sha256
 
 CODE = Path(__file__).parents[2]
 ABSENT = "nothing"
@@ -16,11 +17,7 @@ State = Mapping[str, object]
 
 def code_state() -> dict[str, str]:
     """Hash the code of all stages, in milliseconds: {path below `stages`: SHA-256}."""
-    return {str(path.relative_to(CODE)): _sha256(path) for path in sorted(CODE.rglob("*.py"))}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return {str(path.relative_to(CODE)): file_sha256(path) for path in sorted(CODE.rglob("*.py"))}
 
 
 CODE_AT_START = code_state()

@@ -41,12 +41,14 @@ def write_gallery(folder: Path, cell: Cell, table: pd.DataFrame) -> None:
     write_parquet(folder / FILE, table, SCHEMA, cell_id(cell))
 
 
-def read_gallery(folder: Path, cell: Cell) -> pd.DataFrame:
-    """Read a cell's gallery from its folder, in the columns of `SCHEMA`; without rows where no class is unseen.
+def read_gallery(folder: Path) -> pd.DataFrame:
+    """Read a cell's gallery, of which the digest was checked, in the columns of `SCHEMA`.
+
+    It has no rows where no class is unseen.
 
     Raises:
-        UserError: it is missing, damaged, another cell's or of another version.
+        UserError: it lacks a column.
     """
-    table = read_parquet(folder / FILE, SCHEMA, cell_id(cell), what="a gallery", stage="measure")
+    table = read_parquet(folder / FILE, SCHEMA, stage="measure")
     table["neighbours"] = table["neighbours"].map(list)
     return table

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from stages.shared.files import csv_table
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
-from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
 FORMAT = "whichlayer.measures/1"
@@ -169,14 +168,12 @@ def write_analysis(folder: Path, analysis: str, rows: Sequence[dict[str, Any]]) 
 
 
 def read_analysis(folder: Path, analysis: str) -> pd.DataFrame:
-    """Read the table of an analysis from a cell's folder; without rows where the cell was not asked for it.
+    """Read the table of an analysis from a cell's folder.
 
     Raises:
         UserError: it is no table, or lacks a column (written by another version).
     """
     path, columns = analysis_path(folder, analysis), ANALYSIS_TABLES[analysis]
-    if not path.is_file():
-        return csv_table.empty_table(columns)
     return csv_table.read_table(path, columns, what=f"a table of {analysis}", stage="measure")[list(columns)]
 
 
@@ -187,24 +184,16 @@ def write_refits(folder: Path, refits: pd.DataFrame) -> None:
 
 
 def read_refits(folder: Path) -> pd.DataFrame:
-    """Read scores fitted again from a cell's folder; without rows where none were.
+    """Read scores fitted again from a cell's folder, whose digests were checked; without rows where none were.
 
     Raises:
-        UserError: it is no table, or lacks a column (written by another version).
+        UserError: a column is missing (written by another version).
     """
     path = folder / REFITS
     if not path.is_file():
         return csv_table.empty_table(REFIT_COLUMNS)
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: must be a Parquet table, found it damaged ({error}); {MEASURE_AGAIN}") from None
-    missing = [name for name in REFIT_COLUMNS if name not in table.columns]
-    if missing:
-        raise UserError(
-            f"{path}: must have the columns {', '.join(REFIT_COLUMNS)}; lacks {', '.join(missing)}: it was written by "
-            f"another version; {MEASURE_AGAIN}"
-        )
+    table = pd.read_parquet(path)
+    csv_table.require_columns(path, table.columns, REFIT_COLUMNS, "measure")
     return csv_table.typed(table[list(REFIT_COLUMNS)], REFIT_COLUMNS)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from stages.shared.files.digests import cell_id, repair_hint, rerun_hint
+from stages.shared.files.digests import cell_id, rerun_hint
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
@@ -61,25 +61,20 @@ def write_scores(folder: Path, scores: Mapping[str, Score]) -> None:
 
 
 def read_scores(folder: Path, cell: Cell) -> dict[str, Score]:
-    """Read the facts of scores, by name, from a cell's folder.
+    """Read the facts of scores, by name, from a cell's folder, whose digests were checked.
 
     Raises:
-        UserError: the file is missing, damaged or of another version.
+        UserError: they are of another version.
     """
     path = folder / FILE
     try:
         return TypeAdapter(dict[str, Score]).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: must hold the facts of the scores, found no file: the cell was measured by another version; "
-            f"{rerun_hint('measure', cell_id(cell))}"
-        ) from None
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise UserError(
-            f"{path}: must hold the facts of the scores, found {where or 'no JSON'}: {problem['msg']}; "
-            f"{repair_hint('measure', cell_id(cell))}"
+            f"{path}: must hold the facts of the scores, found {where}: {problem['msg']}: the cell was measured by "
+            f"another version; {rerun_hint('measure', cell_id(cell))}"
         ) from None
 
 

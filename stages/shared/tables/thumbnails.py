@@ -44,7 +44,5 @@ def read_thumbnails(folder: Path, dataset: str) -> pd.DataFrame:
     Raises:
         UserError: they are missing, damaged, another dataset's or of another version.
     """
-    of = {"dataset": dataset}
-    if folder.is_dir():
-        read_digests(folder / DIGESTS, format=FORMAT, of=of, stage="prepare").check(FILE)
-    return read_parquet(folder / FILE, SCHEMA, of, what="a table of thumbnails", stage="prepare")
+    read_digests(folder / DIGESTS, format=FORMAT, of={"dataset": dataset}, stage="prepare").check(FILE)
+    return read_parquet(folder / FILE, SCHEMA, stage="prepare")

@@ -38,7 +38,7 @@ def test_dunnetts_table():
 
 def test_bonferroni_counts_the_contrasts_that_vary():
     value, variance = np.zeros(3), np.array([1.0, np.nan, 1.0])
-    contrasts = Contrasts(value, variance, variance, 6, None)
+    contrasts = Contrasts(value, variance, 6, None)
     assert contrasts.quantile() == pytest.approx(student.ppf(1 - 0.05 / 2, 6))
 
 

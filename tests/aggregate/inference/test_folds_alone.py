@@ -19,7 +19,8 @@ def test_the_best_layers_of_two_networks_are_compared_by_a_paired_t_over_folds(f
     paired = stats.ttest_rel(*(table[:, table.mean(axis=0).argmax()] for table in means))
     for inference in (over_classes(*alone), fold_inference(first.values, second.values)):
         found = best_of_two(inference, 4)
-        assert found.value / found.standard_error == pytest.approx(paired.statistic)
+        plain = paired.confidence_interval(0.95)
         assert found.df == paired.df == folds - 1
-        assert found.interval() == pytest.approx(tuple(paired.confidence_interval(0.95)))
+        assert np.diff(found.interval()) >= plain.high - plain.low  # what is taken off the maxima is not known exactly
+        assert plain.low < found.value < plain.high
         np.testing.assert_allclose(inference.mean, np.concatenate([table.mean(axis=0) for table in means]))

@@ -7,8 +7,6 @@ from stages.aggregate.curves import MEAN, average
 from stages.aggregate.inference.intervals import infer_curves
 from stages.aggregate.inference.layer_comparison import (
     best_against,
-    cross_fitted_lead,
-    cross_fitted_lead_on_halves,
     layer_estimates,
     ties,
 )
@@ -46,7 +44,7 @@ def test_intervals_of_the_mean_are_those_of_the_recipe():
     assert rows["lead_classes_at_least"].unique() == pytest.approx([lead.low])
     assert rows["lead_classes_at_most"].unique() == pytest.approx([lead.high])
     assert rows["tied_images"].tolist() == ties(images).tolist()
-    assert rows["lead"].unique() == pytest.approx([cross_fitted_lead(made.values.mean(axis=1))[0]])
+    assert rows["lead"].unique() == pytest.approx([lead.value])
 
 
 def test_a_single_fold_says_nothing_about_other_classes():
@@ -55,9 +53,10 @@ def test_a_single_fold_says_nothing_about_other_classes():
     assert rows["ci_classes_low"].isna().all()
     assert rows["tied_classes"].isna().all()
     own = HalfScores(made.values[[2]], made.halves[[2]])
-    expected = [each.interval() for each in layer_estimates(image_inference(own))]
+    images = image_inference(own)
+    expected = [each.interval() for each in layer_estimates(images)]
     np.testing.assert_allclose(columns(rows, "ci_images"), np.clip(expected, 0, 1), rtol=1e-12)
-    assert rows["lead"].iloc[0] == pytest.approx(cross_fitted_lead_on_halves(made.halves[2].mean(axis=0))[0])
+    assert rows["lead"].iloc[0] == pytest.approx(best_against(images).value)
 
 
 @pytest.mark.parametrize(("folds", "seeds"), [(1, 1), (1, 3), (2, 1), (2, 2), (4, 1), (4, 3)])

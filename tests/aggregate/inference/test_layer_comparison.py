@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
-    cross_fitted_lead,
-    cross_fitted_lead_on_halves,
+    best_score,
+    contenders,
+    layer_estimates,
+    losses_at_most,
     ties,
 )
 
@@ -41,6 +44,26 @@ def test_the_lead_favours_the_better_scores():
     assert best_against(found, better="lower").low > 0.5
 
 
+def test_an_estimate_of_the_best_lies_within_its_bounds_and_below_the_largest():
+    flat = independent([0.5, 0.51, 0.49, 0.5])
+    best = best_score(flat)
+    assert best.low < best.value < 0.51 < best.high
+    assert best.high == pytest.approx(0.51 + student.ppf(0.975, 40) * 0.02)
+    lead = best_against(flat)
+    assert lead.low < lead.value < 0.01 < lead.high
+    turned = best_score(flat, better="lower")
+    assert turned.low == pytest.approx(0.49 - student.ppf(0.975, 40) * 0.02)
+    assert (turned.value, turned.high) == pytest.approx((1 - best.value, 1 - best.low))
+
+
+def test_a_layer_that_stands_alone_has_the_interval_of_one():
+    peak = independent([0.1, 0.9, 0.1, 0.2])
+    best, alone = best_score(peak), layer_estimates(peak)[1]
+    assert (best.low, best.high, best.value) == pytest.approx((*alone.interval(), 0.9))
+    assert best_against(peak).value == pytest.approx(0.7)
+    assert contenders(peak, np.array([True, False, True, True])).tolist() == [False, False, False, True]
+
+
 def test_the_best_layers_of_two_networks_are_compared():
     found = independent([0.2, 0.6, 0.9, 0.5, 0.8])
     estimate = best_of_two(found, 3)
@@ -50,23 +73,30 @@ def test_the_best_layers_of_two_networks_are_compared():
     assert best_of_two(independent([0.2, 0.4], sd=0), 1) is None
 
 
-def test_the_cross_fitted_lead_chooses_on_the_other_folds():
-    folds = np.array([[0.9, 0.1, 0.5], [0.2, 0.6, 0.5], [0.2, 0.7, 0.5]])
-    lead, chosen = cross_fitted_lead(folds)
-    assert chosen == [1, 0, 0]  # the first fold sways the others
-    assert lead == pytest.approx(np.mean([0.1 - 0.5, 0.2 - 0.5, 0.2 - 0.5]))
-    mirrored, _ = cross_fitted_lead(-folds, better="lower")
-    assert mirrored == pytest.approx(lead)
+def test_the_flatter_network_is_not_better_for_having_more_layers_to_choose_from():
+    """Nine equal layers against one as good: the largest of nine errors is no difference."""
+    rng, false, plain = np.random.default_rng(0), [], []
+    for _ in range(200):
+        mean = 0.02 * rng.normal(size=10)
+        estimate = best_of_two(independent(mean), 9)
+        false.append(estimate.interval()[0] > 0)
+        plain.append(mean[:9].max() - mean[9] - student.ppf(0.975, 40) * 0.02 * np.sqrt(2) > 0)
+    assert np.mean(false) <= 0.05 < np.mean(plain)
 
 
-def test_the_last_layer_is_no_candidate():
-    lead, chosen = cross_fitted_lead(np.array([[0.1, 0.2, 0.9], [0.1, 0.3, 0.9]]))
-    assert chosen == [1, 1]
-    assert lead == pytest.approx(-0.65)
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_losses_are_bounded_for_all_layers_at_once(better):
+    rng, truth, held = np.random.default_rng(1), np.array([0.5, 0.55, 0.6, 0.6]), []
+    loss = truth.max() - truth if better == "higher" else truth - truth.min()
+    for _ in range(200):
+        found = losses_at_most(independent(truth + 0.05 * rng.normal(size=4), sd=0.05), better=better)
+        held.append((found >= loss).all())
+    assert np.mean(held) >= 0.93
+    wide, narrow = (losses_at_most(independent(truth, sd=sd), better=better) for sd in (0.05, 0.005))
+    assert (narrow < wide).all()
+    np.testing.assert_allclose(losses_at_most(independent(truth, sd=0), better=better), loss)
 
 
-def test_on_halves_the_layer_is_chosen_on_the_other_half():
-    halves = np.array([[0.9, 0.1, 0.5], [0.2, 0.6, 0.5], [0.7, 0.6, 0.5], [0.8, 0.6, 0.6]])
-    lead, chosen = cross_fitted_lead_on_halves(halves)
-    assert chosen == [0, 1, 0, 0]
-    assert lead == pytest.approx(np.mean([0.2 - 0.5, 0.1 - 0.5, 0.8 - 0.6, 0.7 - 0.5]))
+def test_a_tie_with_the_last_layer_is_a_lead_that_is_not_shown():
+    for mean in ([0.2, 0.6, 0.62, 0.5], [0.2, 0.55, 0.5, 0.52]):
+        assert ties(independent(mean))[-1] == (best_against(independent(mean)).low <= 0)

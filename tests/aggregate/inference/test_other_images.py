@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from stages.aggregate.inference.groups import Groups, degrees_of_freedom, find_groups
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates
 from stages.aggregate.inference.other_images import HalfScores, image_inference
 
@@ -55,6 +56,26 @@ def test_two_networks_on_the_same_halves():
     assert found.lower() > 0
     alone = layer_estimates(image_inference(first))[1]
     assert alone.interval()[0] < 0.57  # two intervals overlap where the pair differs
+
+
+def test_groups_limit_what_halves_can_tell():
+    given = half_scores([0.5, 0.7], J=2, B=20)
+    alone = image_inference(given)
+    apart = image_inference(given, groups=[Groups(frozenset("abcd"), 1), Groups(frozenset("efgh"), 1)])
+    assert (alone.df, apart.df) == (20, 6)
+    np.testing.assert_array_equal(apart.shape, alone.shape)
+    shared = image_inference(given, groups=[Groups(frozenset("abcdefg"), 1)] * 2)  # no more than one fold tells
+    assert shared.df == 6
+    np.testing.assert_allclose(shared.shape, 2 * alone.shape)
+    assert image_inference(given, groups=[Groups(frozenset("abcde"), 1)] * 2) is None
+
+
+def test_groups_may_be_nested_in_classes():
+    labels, groups = np.array(list("aabbab")), np.array(list("112233"))
+    assert find_groups(labels, groups) == Groups(frozenset("123"), 1)
+    assert find_groups(labels[:4], groups[:4]) == Groups(frozenset("12"), 2)
+    assert find_groups(labels, np.full(6, "")) is None
+    assert degrees_of_freedom([Groups(frozenset("12345678"), 3), Groups(frozenset("9"), 1)]) == (5, False)
 
 
 def test_without_halves_nothing_is_said():

@@ -10,7 +10,14 @@ from tests.aggregate.test_curves import point
 
 
 def block(layer, values, *, step=9, split="unseen", ids=("p", "q"), **columns):
-    keys = {"step": step, "split": split, "layer": layer, "pooling": "mean", "label": ["a", "b"][: len(ids)]}
+    keys = {
+        "step": step,
+        "split": split,
+        "layer": layer,
+        "pooling": "mean",
+        "label": ["a", "b"][: len(ids)],
+        "group": "",
+    }
     return pd.DataFrame({**keys, "sample_id": list(ids), "nn1_accuracy": values, **columns})
 
 
@@ -82,7 +89,7 @@ def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
         for seed in (0, 1)
     ]
     rows += [point(HEAD, None, "", 0.75, seed=seed, step=4, split="test", metric="accuracy") for seed in (0, 1)]
-    tables = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, {}, dict(enumerate(blocks))), SCORES)
+    tables = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, {}, {}, dict(enumerate(blocks))), SCORES)
     table = pd.concat(tables)
     assert list(table.columns) == [*CLASS_KEYS, "label", "n_images", "value"]
     shown = table[["layer", "metric", "label", "n_images", "value"]].to_numpy().tolist()

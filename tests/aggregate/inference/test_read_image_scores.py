@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.accuracy import accuracy_intervals
-from stages.aggregate.inference.network_data import collect_network_data
+from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.per_image_scores import read_image_scores
 from stages.measure.metrics import SCORES
 from stages.shared.files.digests import DIGESTS, cell_id, write_digests
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import FORMAT, HEAD, typed
-from tests.aggregate.inference.test_accuracy import scores
 from tests.aggregate.test_curves import point
 
 RUN = RunParams(datasets=["d"], models=["m"], folds=[0, 1], seeds=[3, 5])
@@ -28,13 +26,21 @@ def right(name, fold, seed):
 @pytest.fixture
 def measures(tmp_path):
     for fold, seed in product(RUN.numbered, RUN.seeds):
-        place = {"step": 9, "split": "test", "sample_id": [f"{fold}/{i}" for i in range(IMAGES)], "label": "a"}
+        place = {
+            "step": 9,
+            "split": "test",
+            "sample_id": [f"{fold}/{i}" for i in range(IMAGES)],
+            "label": "a",
+            "group": f"{fold}/g",
+        }
         head = pd.DataFrame({**place, "layer": HEAD, "pooling": "", "accuracy": right("head", fold, seed)})
         pixels = pd.DataFrame({**place, "layer": "pixels", "pooling": "none"})
         pixels = pixels.assign(probe_accuracy=right("pixels", fold, seed))
         path = tmp_path / "d" / "m" / fold / str(seed) / "images.parquet"
         path.parent.mkdir(parents=True)
-        pd.concat([head, pixels, pixels.assign(layer="x", probe_accuracy=0.0)]).to_parquet(path)
+        x = pixels.assign(layer="x", probe_accuracy=0.0)
+        unseen = x.assign(split="unseen", label=list("uuuvvv"), group=list("ggghij") if fold == "1" else "")
+        pd.concat([head, pixels, x, unseen]).to_parquet(path)
         record(path.parent, fold, seed)
     return tmp_path
 
@@ -63,7 +69,12 @@ def test_the_heads_and_raw_pixels_classifications_are_means_over_seeds_of_their_
         assert list(by_fold) == ["0", "1"]
         for fold, values in by_fold.items():
             expected = (right(name, fold, 3) + right(name, fold, 5)) / 2
-            assert values.to_dict() == pytest.approx({f"{fold}/{i}": expected[i] for i in range(IMAGES)})
+            images = {(f"{fold}/{i}", "a", f"{fold}/g"): expected[i] for i in range(IMAGES)}
+            assert values.to_dict() == pytest.approx(images)
+
+
+def test_groups_are_those_of_the_unseen_images_where_there_are_any(measures):
+    assert read_image_scores(measures, layers(), RUN, SCORES).groups == {"1": Groups(frozenset("ghij"), 2)}
 
 
 def test_a_cell_without_contributions_leaves_the_network_without_scores_of_images(measures):
@@ -71,17 +82,3 @@ def test_a_cell_without_contributions_leaves_the_network_without_scores_of_image
     (folder / "images.parquet").unlink()
     record(folder, "1", 5)
     assert read_image_scores(measures, layers(), RUN, SCORES) is None
-
-
-def test_an_accuracys_interval_ends_at_one_and_at_zero():
-    for accuracies, end, bound in (([0.9, 1.0, 1.0], "high", 1), ([0.1, 0.0, 0.0], "low", 0)):
-        rows = [
-            point(HEAD, None, "", value, metric="accuracy", split="test", fold=str(fold), seed=0, step=100)
-            for fold, value in enumerate(accuracies)
-        ]
-        run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2], seeds=[0])
-        table = typed(pd.DataFrame(rows)).assign(dataset="d", model="m")
-        networks = collect_network_data(table, pd.DataFrame(columns=["dataset", "model"]), run, SCORES)
-        found = accuracy_intervals(scores(("0", "1", "2")), networks).set_index("fold").loc["mean"]
-        assert found[f"ci_classes_{end}"] == bound
-        assert 0 < found[f"ci_classes_{'low' if end == 'high' else 'high'}"] < 1

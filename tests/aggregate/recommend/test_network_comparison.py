@@ -1,59 +1,84 @@
-"""A dataset's best network against the others, compared with the inference that it should be."""
+"""A dataset's best network against the others, compared with Student's t over halves of the images."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
-from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.refits import over_classes
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.recommend import compare_networks
 from stages.aggregate.recommend.schema import Baseline
 from tests.aggregate.recommend import made
 
 
-def two_networks(gap):
-    """One network and a copy whose scores are lower by this much, and by small noise; on the same dataset."""
+def networks(*gaps, scope="classes"):
+    """One network and copies whose scores are lower by this much, and by small noise; on the same dataset."""
     layers, refits = made.tables(0)
     first = made.candidates(layers, refits)[0]
+    if scope == "images":
+        first = replace(first, refits=tuple(replace(each, without=None) for each in first.refits))
+    found = recommend_network(first, made.gathered(layers, refits)[1], [])
     noise = np.random.default_rng(1)
+    candidates, recommendations = [first], [found]
+    for number, gap in enumerate(gaps):
 
-    def lower(values):
-        return values - gap + noise.normal(0, 0.01, values.shape)
+        def lower(values, gap=gap):
+            return None if values is None else values - gap + noise.normal(0, 0.01, values.shape)
 
-    refitted = tuple(
-        replace(each, values=lower(each.values), without=lower(each.without), halves=lower(each.halves))
-        for each in first.refits
-    )
-    second = replace(first, row=replace(first.row, model="n"), gains=lower(first.gains), refits=refitted)
-    scores = made.gathered(layers, refits)[1]
-    found = recommend_network(first, scores, [])
-    value = float(second.means[second.steps.index(found.best.step), found.best.depth])
-    other = found.model_copy(update={"model": "n", "best": found.best.model_copy(update={"value": value})})
-    return [first, second], [found, other]
+        refitted = tuple(
+            replace(each, values=lower(each.values), without=lower(each.without), halves=lower(each.halves))
+            for each in first.refits
+        )
+        name = f"n{number}"
+        other = replace(first, row=replace(first.row, model=name), gains=lower(first.gains), refits=refitted)
+        value = float(other.means[other.steps.index(found.best.step), found.best.depth])
+        candidates.append(other)
+        recommendations.append(
+            found.model_copy(update={"model": name, "best": found.best.model_copy(update={"value": value})})
+        )
+    return candidates, recommendations
 
 
-def test_the_best_network_stands_alone_and_the_other_has_the_bound_of_the_recipe():
-    networks, found = two_networks(0.3)
-    best, other = compare_networks(networks, found)
+def scores_of_best(network, step):
+    """Of the best layer at one step: its score in every fold, and on every half, (J,) and (J, B)."""
+    taken = network.refits[step].take(network.keys)
+    best = int(taken.values.mean(axis=(0, 1)).argmax())
+    return taken.values[..., best].mean(axis=1), taken.halves[..., best].mean(axis=1)
+
+
+@pytest.mark.parametrize("gaps", [(0.3,), (0.3, 0.2), (0.3, 0.2, 0.1)])
+def test_the_others_have_students_bound_over_halves_at_bonferronis_level(gaps):
+    candidates, recommendations = networks(*gaps, scope="images")
+    best, *others = compare_networks(candidates, recommendations)
     assert (best.model, best.behind) == ("m", None)
-    step = networks[0].steps.index(found[0].recommended.step)
-    taken = [each.refits[step].take(each.keys) for each in networks]
-    difference = best_of_two(over_classes(*taken), len(networks[0].keys))
-    assert (other.behind.model, other.behind.scope) == ("m", "classes")
-    assert other.behind.difference == pytest.approx(difference.value)
-    assert other.behind.at_least == pytest.approx(difference.lower(0.975))  # 5 % over two ordered pairs
-    assert other.behind.distinguishable == (other.behind.at_least > 0)
+    step = candidates[0].steps.index(recommendations[0].recommended.step)
+    (folds, halves), pairs = scores_of_best(candidates[0], step), len(candidates) * (len(candidates) - 1)
+    for network, found in zip(candidates[1:], others, strict=True):
+        other_folds, other_halves = scores_of_best(network, step)
+        variance = (halves - other_halves).var(axis=1, ddof=1).sum() / len(folds) ** 2
+        difference = (folds - other_folds).mean()
+        bound = difference - student.ppf(1 - 0.05 / pairs, halves.size / 2) * np.sqrt(variance)
+        assert (found.behind.model, found.behind.scope) == ("m", "images")
+        plain = pytest.approx((difference, bound), abs=np.sqrt(variance))  # which does not know that layers were chosen
+        assert (found.behind.difference, found.behind.at_least) == plain
+        assert found.behind.distinguishable == (bound > 0)
+
+
+def test_of_three_folds_it_is_said_of_other_classes():
+    _, other = compare_networks(*networks(0.3))
+    assert other.behind.scope == "classes"
+    assert other.behind.at_least < other.behind.difference == pytest.approx(0.3, abs=0.02)
+    assert other.behind.distinguishable
 
 
 def test_networks_that_differ_by_noise_are_not_distinguishable():
-    compared = [each.behind for each in compare_networks(*two_networks(0.0)) if each.behind is not None]
+    compared = [each.behind for each in compare_networks(*networks(0.0)) if each.behind is not None]
     assert [each.distinguishable for each in compared] == [False]
 
 
 def test_neither_a_network_of_no_use_nor_one_for_another_use_takes_part():
-    networks, found = two_networks(0.3)
+    candidates, found = networks(0.3)
     for other in ({"unbeaten": Baseline(name="chance", value=1.0)}, {"use": "retrieval"}):
-        compared = compare_networks(networks, [found[0], found[1].model_copy(update=other)])
+        compared = compare_networks(candidates, [found[0], found[1].model_copy(update=other)])
         assert [each.behind for each in compared] == [None, None]

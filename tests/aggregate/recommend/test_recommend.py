@@ -1,12 +1,14 @@
 """What is recommended for a use follows from the tables' own numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
-from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.recommend import recommend, recommend_all
 from stages.aggregate.recommend.schema import Missing
 from stages.shared.settings.params import RunParams
 from tests.aggregate.recommend import made
@@ -181,6 +183,25 @@ def test_a_network_at_chance_gets_no_recommendation():
     (found, _), _ = of_tables(layers, refits[refits["layer"] != "pixels"])
     assert found.pixels is None
     assert (found.unbeaten.name, found.unbeaten.value) == ("chance", 1.0)
+
+
+def test_a_layer_exactly_at_chance_is_not_recommended():
+    layers, refits = (table[table["layer"] != "pixels"] for table in made.tables(0))
+    best = of_tables(layers, refits)[0][0].recommended.value
+    (found, _), _ = of_tables(layers.assign(chance=best), refits)
+    assert found.recommended is None
+    (found, _), _ = of_tables(layers.assign(chance=best - 1e-9), refits)
+    assert found.recommended.value == pytest.approx(best)
+
+
+@pytest.mark.parametrize("unknown", [0, 1])
+def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged(unknown):
+    layers, refits = separated(0)
+    network = made.candidates(layers, refits)[0]
+    assert recommend([network], made.gathered(layers, refits)[1], [])[0].fine_tuning is not None
+    incomplete = tuple(None if step == unknown else each for step, each in enumerate(network.refits))
+    found = recommend([replace(network, refits=incomplete)], made.gathered(layers, refits)[1], [])[0]
+    assert found.fine_tuning is None
 
 
 def test_what_is_not_measured_is_noted():

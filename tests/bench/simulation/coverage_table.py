@@ -1,157 +1,210 @@
 """How often statements hold over the data sets of one design, and how wide intervals are against the ideal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from stages.aggregate.findings.status import Status, lead_status
 from stages.aggregate.inference.contrasts import Estimate, Inference
+from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
-    cross_fitted_lead,
-    cross_fitted_lead_on_halves,
+    best_score,
     layer_estimates,
+    losses_at_most,
     ties,
 )
-from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
-from stages.aggregate.inference.other_images import HalfScores, image_inference
-from stages.measure.metrics import SCORES
+from stages.aggregate.inference.other_classes import fold_inference
+from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.scope import Scope
+from stages.shared.tables.scores import Better, Score
+from tests.bench.simulation.data_set import draw
+from tests.bench.simulation.designs import Design
 
 Row = dict[str, float]
 
+NORMAL = 1.96
+"""Of the ideal interval: the true standard deviation of an estimate is known, and its error normal."""
 
-def rows_of(arrays: dict[str, Any], metric: str, *, folds: int | None = None) -> Row:
+COMPARED = ("nmi", "nn1_accuracy")
+"""Scores whose layers are compared in full, with ties and losses, which take most of the time."""
+
+
+def truth_of(values: Any, alike: Sequence[int] | None) -> Any:
+    """Mean of every layer over all data sets, (L,), and over the layers that are alike by construction.
+
+    Args:
+        values: (R, J, S, L).
+        alike: a label for each layer.
+    """
+    means = values.mean(axis=(0, 1, 2))
+    if alike is None:
+        return means
+    return np.array([means[np.array(alike) == label].mean() for label in alike])
+
+
+def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare: bool) -> Row:
     """Coverage of every statement about one score of one design.
 
     Args:
         arrays: `values` (R, J, S, L), and `without` or `halves`.
-        metric: the score.
-        folds: of every data set, the first ones are used; None: all.
+        design: what was drawn.
+        score: the facts of the score.
+        compare: whether ties and losses are asked for.
     """
-    values = arrays["values"][:, :folds]
-    truth = arrays["values"].mean(axis=(0, 1, 2))
-    better = SCORES[metric].better
-    build = _builder(arrays, folds)
-    row = _layers(build, values, truth)
+    better = score.better
+    sign = -1.0 if better == "lower" else 1.0
+    values = arrays["values"]
+    truth = truth_of(values, design.alike)
+    judged: list[dict[str, Any]] = []
+    for r in range(len(values)):
+        inference = infer_from(arrays, r, design, score, [slice(None)])
+        if inference is not None:
+            judged.append(layers_of(inference, sign * truth, better))
+            if len(truth) > 1:
+                judged[-1] |= leads_of(inference, sign * truth, better)
+                judged[-1] |= comparisons_of(inference, sign * truth, better) if compare else {}
+    ideal = 2 * NORMAL * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
+    row: Row = {"data sets": len(values), "given": len(judged) / len(values)}
+    row["best layer"] = float(sign * max(sign * truth))
     if len(truth) > 1:
-        row |= _lead(build, values, truth, better, arrays)
-    if values.shape[1] > 1:
-        row |= _one_choice(build, arrays["values"], values.shape[1])
+        row["true lead"] = float(_lead(sign * truth))
+    if design.folds > 1:
         row |= _folds_alone(values, truth)
+    if judged:
+        columns = {name: np.array([each[name] for each in judged], float) for name in judged[0]}  # (R,) or (R, L)
+        row |= {name: _mean(column) for name, column in columns.items() if name != "width"}
+        row["coverage, worst layer"] = min(_mean(layer) for layer in columns["coverage"].T)
+        row["width / ideal"] = _ratio(np.array([_mean(layer) for layer in columns["width"].T]), ideal)
     return row
 
 
-def two_networks(arrays: dict[str, Any], metric: str, first_layers: int) -> Row:
-    """The difference of two networks' g: coverage, and how often it is said to differ."""
-    sign = 1.0 if SCORES[metric].better == "higher" else -1.0
-    values = arrays["values"]
-    means = sign * values.mean(axis=(0, 1, 2))
-    truth = means[:first_layers].max() - means[first_layers:].max()
-    kind, combine = (FoldScores, class_inference) if "without" in arrays else (HalfScores, image_inference)
-    networks = [
-        [kind(*each) for each in zip(*(part[..., own] for part in arrays.values()), strict=True)]
-        for own in (slice(first_layers), slice(first_layers, None))
-    ]
-    pairs = [combine(first, second) for first, second in zip(*networks, strict=True)]
-    found = [best_of_two(pair, first_layers, better=SCORES[metric].better) for pair in pairs if pair]
-    bounds = np.array([each.interval() for each in found if each])
-    return {
-        "data sets": len(values),
-        "true difference of g": truth,
-        "mean estimate": float(np.mean([each.value for each in found if each])),
-        "interval holds it": _share((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])),
-        "width": float(np.diff(bounds).mean()),
-        "says they differ": _share((bounds[:, 0] > 0) | (bounds[:, 1] < 0)),
-        "one-sided 5 % says the first is better": _share([each.lower() > 0 for each in found if each]),
-        "one-sided 5 % says the second is better": _share([each.upper() < 0 for each in found if each]),
-    }
+def infer_from(
+    arrays: dict[str, Any], r: int, design: Design, score: Score, networks: Sequence[slice]
+) -> Inference | None:
+    """Infer from data set `r` what the aggregate stage infers of these networks, each some of the layers."""
+    scope: Scope = "images" if design.target == "images" else "classes"
+    refits = []
+    for layers in networks:
+        parts = {name: part[r][..., layers] for name, part in arrays.items()}
+        keys = tuple((f"layer{layer}", "mean") for layer in range(parts["values"].shape[2]))
+        table = parts["values"], parts.get("without"), parts.get("halves")
+        refits.append(Refits(keys, *table, score, groups_of(design), frozen=design.target == "frozen"))
+    return infer(*refits).get(scope)
 
 
-def _builder(arrays: dict[str, Any], folds: int | None) -> Callable[[int], Inference | None]:
-    values = arrays["values"]
-    if "without" in arrays:
-        without = arrays["without"]
-        return lambda r: class_inference(FoldScores(values[r, :folds], without[r, :folds]))
-    return lambda r: image_inference(HalfScores(values[r], arrays["halves"][r]))
+@cache
+def groups_of(design: Design) -> tuple[Groups, ...] | None:
+    """The groups of the images of each fold, which are as many in every data set; None where there are none."""
+    fold = draw(design, np.random.default_rng(0))
+    found = None if fold.groups is None else find_groups(fold.y.astype(str), fold.groups.astype(str))
+    return None if found is None else (found,) * design.folds
 
 
-def _layers(build: Callable[[int], Inference | None], values: Any, truth: Any) -> Row:
-    """Intervals of single layers."""
-    means = values.mean(axis=(1, 2))  # (R, L)
-    found = [layer_estimates(inference) if (inference := build(r)) else None for r in range(len(values))]
-    known = [(estimates, mean) for estimates, mean in zip(found, means, strict=True) if estimates]
-    bounds = np.array([[each.interval() for each in estimates] for estimates, _ in known])  # (R, L, 2)
-    holds = (bounds[..., 0] <= truth) & (truth <= bounds[..., 1])
-    errors = np.array([[each.standard_error for each in estimates] for estimates, _ in known])
-    sd = means.std(axis=0, ddof=1)
-    ideal = 2 * 1.96 * sd
-    return {
-        "data sets": len(known),
-        "best layer": float(truth.max()),
-        "coverage": float(holds.mean()),
-        "worst layer": float(holds.mean(axis=0).min()),
-        "error / true": float(np.median(np.sqrt((errors**2).mean(axis=0)) / np.where(sd > 0, sd, np.nan))),
-        "width / ideal": float(np.median(np.diff(bounds)[..., 0].mean(axis=0) / np.where(ideal > 0, ideal, np.nan))),
-    }
-
-
-def _lead(
-    build: Callable[[int], Inference | None], values: Any, truth: Any, better: Any, arrays: dict[str, Any]
-) -> Row:
-    """Best against last, and the layers that tie."""
+def layers_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
+    """Whether the layers' intervals hold, and that of the layer that was chosen, for true `gains`."""
     sign = -1.0 if better == "lower" else 1.0
-    gains = sign * truth
-    lead, best = gains[:-1].max() - gains[-1], int(gains.argmax())
-    inferences = [inference for r in range(len(values)) if (inference := build(r))]
-    found = [each for inference in inferences if (each := best_against(inference, better=better))]
-    tied = np.array([ties(inference, better=better) for inference in inferences])
-    fitted = np.mean([cross_fitted(values[r], arrays, r, better) for r in range(len(values))])
+    estimates, best = layer_estimates(inference), best_score(inference, better=better)
+    layers, chosen = np.full(len(gains), np.nan), (sign * inference.mean).argmax()
+    row = {"coverage": layers, "width": layers, "chosen": np.nan, "chosen, alone": np.nan, "chosen, bias": np.nan}
+    if estimates is not None:
+        low, high = _intervals(estimates)
+        holds = _hold(low, high, sign * gains)
+        row |= {"coverage": holds, "width": high - low, "chosen, alone": holds[chosen]}
+    if best is not None:
+        row["chosen"] = best.low <= sign * gains[chosen] <= best.high
+        row["chosen, bias"] = sign * best.value - gains[chosen]
+    return row
+
+
+def leads_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
+    """Whether the bounds of the best layer against the last hold, and what they say."""
+    lead, true = best_against(inference, better=better), _lead(gains)
+    if lead is None:
+        return dict.fromkeys(("estimate", "at least", "at most", "supported", "false supported"), np.nan)
+    supported = lead_status(lead) == Status.SUPPORTED
     return {
-        "true lead": float(lead),
-        "cross-fitted": float(fitted),
-        "low holds": _share([each.low <= lead for each in found]),
-        "high holds": _share([each.high >= lead for each in found]),
-        "supported": _share([lead_status(each) == Status.SUPPORTED for each in found]),
-        "contradicted": _share([lead_status(each) == Status.CONTRADICTED for each in found]),
-        "mean low": float(np.mean([each.low for each in found])),
-        "ties hold best": _share(tied[:, best]),
-        "ties": float(tied.sum(axis=1).mean()),
-        "ties hold last": _share(tied[:, -1]),
+        "estimate": lead.value,
+        "at least": lead.low <= true,
+        "at most": lead.high >= true,
+        "supported": supported,
+        "false supported": supported if true <= 0 else np.nan,
     }
 
 
-def cross_fitted(values: Any, arrays: dict[str, Any], r: int, better: Any) -> float:
-    """Point estimate of the lead of one data set, from its folds or from the halves of its one fold."""
-    if len(values) > 1:
-        return cross_fitted_lead(values.mean(axis=1), better=better)[0]
-    return cross_fitted_lead_on_halves(arrays["halves"][r, 0].mean(axis=0), better=better)[0]
+def comparisons_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
+    """Whether the truly best layer is among the ties, and layers lose at most what is said: all, and the first tie."""
+    tied, best = ties(inference, better=better), np.isclose(gains, gains.max(), rtol=0, atol=1e-12)
+    holds = losses_at_most(inference, better=better) >= gains.max() - gains - 1e-12
+    return {
+        "best among ties": tied[best].mean(),
+        "ties": tied.sum(),
+        "losses": holds.all(),
+        "shallowest tie": holds[tied.argmax()],
+    }
 
 
-def _one_choice(build: Callable[[int], Inference | None], values: Any, folds: int) -> Row:
-    """Predictions of one other choice of classes, held against the first fold of the next data set."""
-    holds = []
-    for r in range(len(values)):
-        inference, other = build(r), values[(r + 1) % len(values), 0].mean(axis=0)
-        for estimate, value in zip((layer_estimates(inference) or []) if inference else [], other, strict=False):
-            one = Estimate(estimate.value, estimate.standard_error * np.sqrt(folds + 1), estimate.df)
-            low, high = one.interval()
-            holds.append(low <= value <= high)
-    return {"one choice": _share(holds)}
+def two_networks(arrays: dict[str, Any], design: Design, score: Score) -> Row:
+    """The difference of two networks' g: coverage, and how often it is said to differ."""
+    better = score.better
+    sign = -1.0 if better == "lower" else 1.0
+    first, values = design.first_network, arrays["values"]
+    gains = sign * truth_of(values, design.alike)
+    truth = gains[:first].max() - gains[first:].max()
+    parts = [slice(first), slice(first, None)]
+    inferences = [infer_from(arrays, r, design, score, parts) for r in range(len(values))]
+    differences = [inference and best_of_two(inference, first, better=better) for inference in inferences]
+    known = [each for each in differences if each is not None]
+    bounds = np.array([each.interval() for each in known]).reshape(-1, 2)
+    row = {
+        "data sets": len(values),
+        "given": len(known) / len(values),
+        "true difference": float(truth),
+        "estimate": _mean([each.value for each in known]),
+        "coverage": _mean((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])),
+        "first better": _mean(bounds[:, 0] > 0),
+        "second better": _mean(bounds[:, 1] < 0),
+        "width / ideal": _mean(bounds[:, 1] - bounds[:, 0]) / (2 * NORMAL * _sd([each.value for each in known])),
+    }
+    wrong = {"first better": truth <= 1e-12, "second better": truth >= -1e-12}
+    return row | {"false better": max(row[name] for name, is_wrong in wrong.items() if is_wrong)}
+
+
+def _lead(gains: Any) -> Any:
+    return gains[:-1].max() - gains[-1]
 
 
 def _folds_alone(values: Any, truth: Any) -> Row:
     """Student's t over folds, for scores without refits."""
     found = [layer_estimates(inference) for each in values if (inference := fold_inference(each))]
-    bounds = np.array([[each.interval() for each in estimates] for estimates in found if estimates])
-    ideal = 2 * 1.96 * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
-    widths = np.nanmean(np.diff(bounds)[..., 0], axis=0)  # NaN of a layer whose two folds scored the same
-    return {
-        "t over folds": float(((bounds[..., 0] <= truth) & (truth <= bounds[..., 1])).mean()),
-        "its width / ideal": float(np.median(widths / np.where(ideal > 0, ideal, np.nan))),
-    }
+    return {"t over folds": _mean([_hold(*_intervals(estimates), truth) for estimates in found if estimates])}
 
 
-def _share(flags: Sequence[Any] | Any) -> float:
-    return float(np.mean(flags)) if len(flags) else float("nan")
+def _intervals(estimates: Sequence[Estimate | None]) -> tuple[Any, Any]:
+    """Lower and upper ends of layers' intervals, (L,) each; NaN of a layer without."""
+    ends = [estimate.interval() if estimate else (np.nan, np.nan) for estimate in estimates]
+    return tuple(np.array(ends).T)
+
+
+def _hold(low: Any, high: Any, truth: Any) -> Any:
+    """Which intervals hold the truth, as 0 and 1; NaN where there is none."""
+    return np.where(np.isnan(low), np.nan, (low <= truth) & (truth <= high))
+
+
+def _mean(flags: Any) -> float:
+    """Mean of what is known; NaN of nothing."""
+    known = np.asarray(flags, float)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else np.nan
+
+
+def _sd(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+
+
+def _ratio(width: Any, ideal: Any) -> float:
+    varying = ideal > 0
+    return float(np.median(width[varying] / ideal[varying])) if varying.any() else np.nan

@@ -1,61 +1,78 @@
 """Simulate one data set of a design: its scores, those without each class, and those of halves."""
 
 import hashlib
+import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from stages.measure import halves as halves_module
-from stages.measure import metrics as scores_module
 from stages.measure import refits
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, is_clustered
-from stages.measure.refits import subset_scores
-from stages.measure.scores import kmeans, neighbours, subset_neighbours
+from stages.measure.refits import class_groups, subset_scores
+from stages.measure.scores import agreement, few_shot
 from stages.measure.scores.kmeans import Search
 from stages.shared.settings.seeding import child_seed
-from tests.bench.simulation import batched_kmeans, populations
+from tests.bench.simulation import batched_kmeans, batched_scores
 from tests.bench.simulation.batched_kmeans import cluster_batch
+from tests.bench.simulation.batched_scores import BATCHED
 from tests.bench.simulation.designs import DESIGNS, Design
+from tests.bench.simulation.structured import Fold
 
-STARTS, STARTS_OF_HALVES = 60, 20
+Kind = Literal["neighbours", "clusters"]
+"""Of scores: those that need k-means take most of the time, and are simulated apart, of the same images."""
+
 DECIMALS = 5
 
 
-def simulate(name: str, number: int) -> dict[str, Any]:
+def metrics_of(design: Design, kind: Kind) -> tuple[str, ...]:
+    """The scores of one kind that a design has."""
+    return tuple(name for name in design.metrics if is_clustered(name) == (kind == "clusters"))
+
+
+def simulate(name: str, number: int, kind: Kind) -> dict[str, Any]:
     """Draw and score data set `number` of a design.
 
     Returns:
-        For each score: `values` (J, S, L), and `without` (J, S, K, L) where the design is about classes or `halves`
+        For each score: `values` (J, S, L), and `without` (J, S, G, L) where the design is about classes or `halves`
         (J, S, B, L) where it is about images, as lists.
     """
     design = DESIGNS[name]
-    rng = np.random.default_rng([child_seed(0, name), number])
-    table = np.array([_fold(design, rng) for _ in range(design.folds)])  # (J, S, L, subsets, metrics)
-    table = table.transpose(4, 0, 1, 3, 2).round(DECIMALS)
-    refits = "without" if design.target == "classes" else "halves"
+    metrics, refitted = metrics_of(design, kind), "halves" if design.target == "images" else "without"
+    rng, of_starts = (np.random.default_rng([child_seed(0, name, use), number]) for use in ("images", "starts"))
+    table = np.array([_fold(design, metrics, rng, of_starts) for _ in range(design.folds)])
+    table = table.transpose(4, 0, 1, 3, 2).round(DECIMALS)  # (metrics, J, S, subsets, L)
     return {
-        metric: {"values": scores[:, :, 0].tolist(), refits: scores[:, :, 1:].tolist()}
-        for metric, scores in zip(design.metrics, table, strict=True)
+        metric: {"values": scores[:, :, 0].tolist(), refitted: scores[:, :, 1:].tolist()}
+        for metric, scores in zip(metrics, table, strict=True)
     }
 
 
-def _fold(design: Design, rng: np.random.Generator) -> Any:
+def draw(design: Design, rng: np.random.Generator) -> Fold:
+    """Draw one fold of a design."""
+    drawn = design.population.fold(rng, design.classes, design.images, design.seeds, design.tau)
+    return drawn if isinstance(drawn, Fold) else Fold(drawn, np.repeat(np.arange(design.classes), design.images))
+
+
+def _fold(design: Design, metrics: Sequence[str], rng: np.random.Generator, of_starts: np.random.Generator) -> Any:
     """Scores of one fold, (S, L, subsets, metrics)."""
-    embedded = design.population.fold(rng, design.classes, design.images, design.seeds, design.tau)
-    y = np.repeat(np.arange(design.classes), design.images)
-    if design.target == "classes":
-        others, starts = y != np.arange(design.classes)[:, None], STARTS
+    embedded, y, groups = draw(design, rng)
+    if design.target == "images":
+        names = None if groups is None else groups.astype(str)
+        parts = complementary_halves(y.astype(str), design.halves, int(rng.integers(2**32)), groups=names)
+        starts = design.starts // 2
     else:
-        others = complementary_halves(y.astype(str), design.halves, int(rng.integers(2**32)))
-        starts = STARTS_OF_HALVES
-    subsets = np.concatenate([np.ones((1, len(y)), bool), others])
+        left_out = class_groups([f"{c:03}" for c in range(design.classes)])
+        parts, starts = np.array([~np.isin(y, group) for group in left_out]), design.starts
+    subsets = np.concatenate([np.ones((1, len(y)), bool), parts])
     flat = embedded.reshape(-1, *embedded.shape[2:])
-    scores = scored(flat, y, subsets, [STARTS] + [starts] * len(others), design.metrics, rng)
+    scores = scored(flat, y, subsets, [design.starts] + [starts] * len(parts), metrics, of_starts)
     return scores.reshape(*embedded.shape[:2], *scores.shape[1:])
 
 
@@ -63,20 +80,32 @@ def scored(
     embedded: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: np.random.Generator
 ) -> Any:
     """Scores of subsets of M embeddings (M, N, D), as `refits.subset_scores` gives them, (M, subsets, metrics)."""
-    others = [name for name in metrics if not is_clustered(name)]
-    searches = [Search()] * len(subsets)
-    columns = np.empty((len(metrics), len(embedded), len(subsets)))
-    for m, X in enumerate(embedded):
-        table = subset_scores(split_of(X, y), subsets, searches, others)
-        for name, column in zip(others, table.T, strict=True):
-            columns[metrics.index(name), m] = column
+    columns: dict[str, Any] = {}
+    if set(metrics) & set(BATCHED):
+        table = batched_scores.batched_scores(embedded, y, subsets)
+        columns |= dict(zip(BATCHED, np.moveaxis(table, 2, 0), strict=True))
+    clustered = [name for name in metrics if is_clustered(name)]
+    if clustered:
+        columns |= dict(zip(clustered, _clustered(embedded, y, subsets, starts, clustered, rng), strict=True))
+    others = [name for name in metrics if name not in columns]
+    if others:
+        searches = [Search()] * len(subsets)
+        table = np.stack([subset_scores(split_of(X, y), subsets, searches, others) for X in embedded])
+        columns |= dict(zip(others, np.moveaxis(table, 2, 0), strict=True))
+    return np.stack([columns[name] for name in metrics], axis=2)
+
+
+def _clustered(X: Any, y: Any, subsets: Any, starts: Sequence[int], metrics: Sequence[str], rng: Any) -> Any:
+    """Scores of the clusters of least inertia found, (metrics, M, subsets)."""
+    columns = np.empty((len(metrics), len(X), len(subsets)))
+    first_of = {X[m].tobytes(): m for m in reversed(range(len(X)))}
+    distinct, copy_of = np.unique([first_of[each.tobytes()] for each in X], return_inverse=True)
     for s, (subset, count) in enumerate(zip(subsets, starts, strict=True)):
         own = np.unique(y[subset], return_inverse=True)[1]
-        labels = cluster_batch(embedded[:, subset], int(own.max()) + 1, count, rng)
-        for name in filter(is_clustered, metrics):
-            clustered = (SimpleNamespace(y=own, clusters=each) for each in labels)
-            columns[metrics.index(name), :, s] = [LAYER_SCORES[name].compute(split).value for split in clustered]
-    return columns.transpose(1, 2, 0)
+        for m, labels in enumerate(cluster_batch(X[distinct][:, subset], int(own.max()) + 1, count, rng)):
+            split: Any = SimpleNamespace(y=own, clusters=labels)
+            columns[:, m, s] = [LAYER_SCORES[name].compute(split).value for name in metrics]
+    return columns[:, copy_of]
 
 
 def split_of(X: Any, y: Any) -> EmbeddedSplit:
@@ -85,13 +114,21 @@ def split_of(X: Any, y: Any) -> EmbeddedSplit:
     return EmbeddedSplit(X, y, Settings("none", k, Search(), C=1.0, folds=5, probe_seed=0, few_shot_seed=0))
 
 
-def code_hash(name: str) -> str:
+@cache
+def code_hash(name: str, kind: Kind) -> str:
     """Of a design's settings and all code that its simulated scores depend on."""
-    own = [batched_kmeans.__file__, populations.__file__, populations.REAL_LAYERS, __file__]
-    scores = [
-        module.__file__ for module in (halves_module, scores_module, refits, kmeans, neighbours, subset_neighbours)
-    ]
-    digest = hashlib.sha256(repr(DESIGNS[name]).encode())
-    for path in (*own, *scores):
-        digest.update(Path(str(path)).read_bytes())
+    design = DESIGNS[name]
+    population = sys.modules[type(design.population).__module__]
+    modules = [population, halves_module, refits]
+    modules += [batched_kmeans, agreement] if kind == "clusters" else [batched_scores, few_shot]
+    settings = {key: value for key, value in vars(design).items() if key not in ("about", "alike", "metrics")}
+    text = repr([settings, metrics_of(design, kind)])
+    return hash_of(text, [__file__, *(str(module.__file__) for module in modules)])
+
+
+def hash_of(text: str, paths: Sequence[str]) -> str:
+    """Of a text and files, 12 characters."""
+    digest = hashlib.sha256(text.encode())
+    for path in paths:
+        digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:12]

@@ -1,88 +1,162 @@
-"""Print a table of `make coverage` as docs/uncertainty.md shows it.
+"""The page of docs/ that shows what `make coverage` found."""
 
-python -m tests.bench.simulation --out coverage.csv
-python -m tests.bench.simulation.document coverage.csv
-"""
-
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from stages.aggregate.scope import PROVEN
+from stages.measure.metrics import is_clustered
 from tests.bench.simulation.designs import CHEAP, DESIGNS, FEW_SHOT
 
-STATEMENTS = {
-    "design": "design",
-    "score": "score",
+PROVEN_FROM = 0.92
+"""Share of data sets in which a statement must hold, in every design, to be said to have a level of 95 %."""
+
+HOLD = {
+    "coverage": "mean over layers",
+    "chosen": "chosen layer",
+    "at least": "`at_least`",
+    "at most": "`at_most`",
+    "best among ties": "best among ties",
+    "losses": "losses",
+    "shallowest tie": "loss of the shallowest tie",
+}
+"""Columns that are shares of data sets in which a statement holds, and their headings."""
+
+LEADS = {
     "true lead": "true lead",
-    "cross-fitted": "cross-fitted",
-    "low holds": "`at_least` holds",
-    "high holds": "`at_most` holds",
-    "supported": "shown",
-    "ties hold best": "best layer among the ties",
+    "estimate": "estimate",
+    **{name: heading for name, heading in HOLD.items() if name not in ("coverage", "chosen")},
+    "supported": "supported",
+    "false supported": "falsely",
     "ties": "layers that tie",
     "width / ideal": "width / ideal",
 }
-TWO_NETWORKS = {
-    "design": "design",
-    "score": "score",
-    "data sets": "data sets",
-    "true difference of g": "true difference of g",
-    "mean estimate": "estimate",
-    "interval holds it": "interval holds it",
-    "says they differ": "says that they differ",
+NETWORKS = {
+    "true difference": "true difference",
+    "estimate": "estimate",
+    "coverage": "interval holds",
+    "first better": "first better",
+    "second better": "second better",
+    "false better": "falsely better",
+    "width / ideal": "width / ideal",
 }
-SIGNED = ("true lead", "cross-fitted", "true difference of g", "mean estimate")
-STATEMENT_SCORES = ("nmi", "knn_purity")
+SIGNED = ("true lead", "true difference", "estimate")
+
+TARGETS = {
+    "images": (
+        "Other images of these classes",
+        "Classes and networks are fixed, images are drawn anew: one fold, 40 halves.",
+    ),
+    "classes": (
+        "Other classes of the domain",
+        "Classes, images and training are drawn anew: four folds of 5 classes of 20 images where nothing else is said.",
+    ),
+    "frozen": (
+        "Other classes, frozen network",
+        "Classes and images are drawn anew, the network is not trained: one fold of 15 images a class.",
+    ),
+}
+
+HEAD = """# How often intervals and bounds hold
+
+How often are the statements of [uncertainty.md](uncertainty.md) true? Simulated data sets with a known truth are scored
+as the stages score them, and all statements are made from the scores alone. `make coverage` runs it and writes this
+page; `tests/bench/simulation/designs.py` holds the designs, `populations.py` and `structured.py` beside it what they
+draw. K-means takes 30 starts (12 with 10 classes or more), half as many on halves.
+
+The standard error of a share of 0.95 is 0.015 with 200 data sets, 0.007 with 1,000. A design whose shares lie between
+0.85 and 0.94 with 200 data sets, for a score that is said to have 95 %, is simulated 1,000 times.
+
+- **Coverage** cells give the mean over layers / the worst layer / the layer that was chosen for its score.
+- **Losses**: no layer loses more to the best one than is said, all layers at once; and the shallowest of the layers
+  that tie does not.
+- **Falsely**: `supported` where no earlier layer is better than the last; a network said to be better that is not.
+- **Width / ideal**: of the intervals of layers, against those that a known standard deviation would give.
+"""
 
 
-def main() -> None:
-    table = pd.read_csv(sys.argv[1], keep_default_na=False, na_values=[""])  # a design is called null
-    table = table[table["folds"].isna() | (table["folds"] == table["design"].map(lambda name: DESIGNS[name].folds))]
-    for target in ("images", "classes"):
-        own = table[table["design"].map(lambda name, target=target: DESIGNS[name].target == target)]
-        one = own[own["coverage"].notna()]
-        print(f"{target}\n\n{coverage(one)}\n")
-        shown = one[one["score"].isin(STATEMENT_SCORES) & one["true lead"].notna()]
-        print(f"{markdown(shown, STATEMENTS)}\n")
-        two = own[own["coverage"].isna() & own["score"].isin(STATEMENT_SCORES)]
-        print(f"{markdown(two, TWO_NETWORKS)}\n")
+def page(table: pd.DataFrame) -> str:
+    """The whole page, from one row for each design and score."""
+    table = table[table["design"].isin(DESIGNS)]
+    parts = [HEAD, "## What falls short\n", shortfalls(table)]
+    for target, (title, text) in TARGETS.items():
+        rows = table[[DESIGNS[design].target == target for design in table["design"]]]
+        if len(rows):
+            parts += [f"## {title}\n", f"{text}\n", *_sections(rows)]
+    return "\n".join(parts)
 
 
-def coverage(table: pd.DataFrame) -> str:
-    """One row for a design, one column for a score: mean coverage of the layers, and of the worst one."""
-    scores = [score for score in (*CHEAP, *FEW_SHOT) if score in set(table["score"])]
-    cells = {(row["design"], row["score"]): _share(row["coverage"], row["worst layer"]) for _, row in table.iterrows()}
-    rows = [
-        [design, str(int(own["data sets"].iloc[0])), *(cells.get((design, score), "") for score in scores)]
-        for design, own in table.groupby("design", sort=False)
+def shortfalls(table: pd.DataFrame) -> str:
+    """Statements that hold too seldom about scores whose intervals are said to have a level of 95 %."""
+    lines = [
+        f"| {row['design']} | `{row['score']}` | {heading} | {row[name]:.2f} | {int(row['data sets'])} |"
+        for _, row in table.iterrows()
+        for name, heading in HOLD.items()
+        if _is_proven(row) and name in row and row[name] < PROVEN_FROM
     ]
-    return _lines(["design", "data sets", *(f"`{score}`" for score in scores)], rows, left=1)
+    text = f"Of scores that are said to have 95 %, these statements hold in less than {PROVEN_FROM}:\n\n"
+    head = "| design | score | statement | holds | data sets |\n| --- | --- | --- | --: | --: |\n"
+    return text + head + "\n".join(lines) + "\n" if lines else f"Every statement holds in {PROVEN_FROM} and more.\n"
 
 
-def markdown(table: pd.DataFrame, columns: dict[str, str]) -> str:
-    """Some columns of the table under other headings."""
-    rows = [[_cell(name, row[name]) for name in columns] for _, row in table.iterrows()]
-    return _lines(list(columns.values()), rows, left=2)
+def _is_proven(row: "pd.Series[object]") -> bool:
+    scope = "images" if DESIGNS[str(row["design"])].target == "images" else "classes"
+    return scope in PROVEN.get(str(row["score"]), ())
 
 
-def _cell(name: str, value: object) -> str:
-    if name == "data sets":
-        return str(int(float(str(value))))
-    if isinstance(value, float):
-        return f"{value:+.3f}" if name in SIGNED else f"{value:.1f}" if name == "ties" else f"{value:.2f}"
-    return f"`{value}`" if name == "score" else str(value)
+def _sections(rows: pd.DataFrame) -> Iterator[str]:
+    names = rows["design"].unique()
+    yield table_of(["design", "what is drawn"], [[name, DESIGNS[name].about] for name in names], left=2)
+    two = rows["design"].map(lambda name: DESIGNS[name].first_network is not None).astype(bool)
+    one = rows[~two]
+    for title, clustered in (("Neighbours, distances, few-shot", False), ("Clusters", True)):
+        own = one[[is_clustered(score) == clustered for score in one["score"]]]
+        if len(own):
+            yield f"{title}: coverage of the intervals.\n"
+            yield coverage(own)
+    compared = one[one["best among ties"].notna()] if "best among ties" in one else one.iloc[:0]
+    if len(compared):
+        yield "The best layer against the last, ties and losses:\n"
+        yield _columns(compared, LEADS)
+    if two.any():
+        yield "Two networks' best layers:\n"
+        yield _columns(rows[two], NETWORKS)
 
 
-def _share(mean: float, worst: float) -> str:
-    shown = f"{mean:.2f}", f"{worst:.2f}"
-    return shown[0] if shown[0] == shown[1] else f"{shown[0]} ({shown[1]})"
+def coverage(rows: pd.DataFrame) -> str:
+    """One row for each design, one column for each score: mean over layers / worst layer / chosen layer."""
+    scores = [score for score in (*CHEAP, *FEW_SHOT) if score in set(rows["score"])]
+    cells = {(row["design"], row["score"]): _shares(row) for _, row in rows.iterrows()}
+    lines = [
+        [design, str(int(own["data sets"].max())), *(cells.get((design, score), "") for score in scores)]
+        for design, own in rows.groupby("design", sort=False)
+    ]
+    return table_of(["design", "data sets", *(f"`{score}`" for score in scores)], lines, left=1)
 
 
-def _lines(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
+def _shares(row: "pd.Series[float]") -> str:
+    if row["given"] == 0:
+        return "no interval"
+    names = ("coverage", "coverage, worst layer", "chosen")
+    return " / ".join(f"{row[name]:.2f}".removeprefix("0") for name in names)
+
+
+def _columns(rows: pd.DataFrame, columns: dict[str, str]) -> str:
+    shown = {name: heading for name, heading in columns.items() if name in rows}
+    lines = [
+        [row["design"], f"`{row['score']}`", str(int(row["data sets"])), *(_cell(name, row[name]) for name in shown)]
+        for _, row in rows.iterrows()
+    ]
+    return table_of(["design", "score", "data sets", *shown.values()], lines, left=2)
+
+
+def _cell(name: str, value: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:+.3f}" if name in SIGNED else f"{value:.1f}" if name == "ties" else f"{value:.2f}"
+
+
+def table_of(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
+    """A table in Markdown, its first columns aligned left."""
     rule = ["---"] * left + ["--:"] * (len(header) - left)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
-
-
-if __name__ == "__main__":
-    main()
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)) + "\n"

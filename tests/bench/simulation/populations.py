@@ -33,11 +33,16 @@ def training(rng: np.random.Generator, seeds: int, tau: Any, networks: int = 1) 
 class Mixture:
     """Fixed Gaussian classes; `effects` are the distances of class means over the noise's spread, one for each layer.
 
-    Layers share half of the noise's variance. The present designs of tests/bench/coverage.py.
+    Layers share half of the noise's variance.
+
+    Attributes:
+        effects: of each layer.
+        repeat: layers that are put out, a layer twice if it stands twice; None: each once.
     """
 
     effects: tuple[float, ...]
     D: int = 8
+    repeat: tuple[int, ...] | None = None
 
     def fold(self, rng: np.random.Generator, K: int, n: int, seeds: int, tau: Any) -> Any:
         centres = np.random.default_rng(7).normal(size=(K, self.D)) / np.sqrt(2 * self.D)
@@ -46,7 +51,8 @@ class Mixture:
         if layers > 1:
             noise = (noise + rng.normal(size=(1, K * n, self.D))) / np.sqrt(2)
         means = np.array(self.effects)[:, None, None] * centres[y]
-        return (means + noise)[None].astype(np.float32)
+        embedded = (means + noise)[None].astype(np.float32)
+        return embedded if self.repeat is None else embedded[:, list(self.repeat)]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Simulated data sets on disk: one line of JSON each, so that an interrupted run goes on where it was."""
+"""Simulated data sets and tables on disk: one line of JSON each, so that an interrupted run goes on where it was."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,20 +7,23 @@ from typing import Any
 
 import numpy as np
 
+ROWS = "rows"
+"""Name of the file of finished tables, which is no design."""
+
 
 def path_of(folder: Path, design: str) -> Path:
     return folder / f"{design}.jsonl"
 
 
 def lines(path: Path, code: str) -> Iterator[dict[str, Any]]:
-    """Data sets that this code simulated; the last line of an interrupted run may be cut, and is left out."""
-    for line in path.read_text().splitlines() if path.exists() else []:
+    """What this code wrote; the last line of an interrupted run may be cut, and is left out."""
+    for text in path.read_text().splitlines() if path.exists() else []:
         try:
-            found = json.loads(line)
+            line = json.loads(text)
         except json.JSONDecodeError:
             continue
-        if found["code"] == code:
-            yield found
+        if line["code"] == code:
+            yield line
 
 
 def missing(folder: Path, design: str, code: str, sets: int) -> list[int]:
@@ -31,14 +34,7 @@ def missing(folder: Path, design: str, code: str, sets: int) -> list[int]:
 
 def append(folder: Path, design: str, code: str, data_sets: Iterable[tuple[int, Any]]) -> None:
     """Write data sets as they come, each at once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = path_of(folder, design)
-    cut = path.exists() and not path.read_text().endswith("\n")
-    with path.open("a") as file:
-        file.write("\n" if cut else "")
-        for number, scores in data_sets:
-            file.write(json.dumps({"code": code, "number": number, "scores": scores}) + "\n")
-            file.flush()
+    write(folder, design, ({"code": code, "number": number, "scores": scores} for number, scores in data_sets))
 
 
 def read(folder: Path, design: str, code: str, sets: int) -> dict[str, dict[str, Any]]:
@@ -50,3 +46,28 @@ def read(folder: Path, design: str, code: str, sets: int) -> dict[str, dict[str,
         metric: {part: np.array([scores[metric][part] for scores in chosen]) for part in parts}
         for metric, parts in metrics.items()
     }
+
+
+def read_rows(folder: Path, design: str, code: str, sets: int) -> list[dict[str, Any]] | None:
+    """Rows of one design's table over so many data sets, if they are there."""
+    for line in lines(path_of(folder, ROWS), code):
+        if (line["design"], line["sets"]) == (design, sets):
+            return list(line["rows"])
+    return None
+
+
+def append_rows(folder: Path, design: str, code: str, sets: int, rows: list[dict[str, Any]]) -> None:
+    """Keep rows of one design's table."""
+    write(folder, ROWS, [{"code": code, "design": design, "sets": sets, "rows": rows}])
+
+
+def write(folder: Path, name: str, records: Iterable[dict[str, Any]]) -> None:
+    """Append records to a file, each at once; a line that was cut is ended first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = path_of(folder, name)
+    cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+    with path.open("a") as file:
+        file.write("\n" if cut else "")
+        for record in records:
+            file.write(json.dumps(record) + "\n")
+            file.flush()

@@ -1,12 +1,14 @@
 """Measuring is timed on some of the images and classes, and extended to all."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.commands.plan import calibrate_measure
+from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.calibrate_measure import Measuring, time_measuring, write_layer
 from stages.commands.plan.work import Images
 from stages.measure.cell import Cell
@@ -29,8 +31,21 @@ def measured(images: Images, steps: list[int], allowed: float = 60.0) -> Measuri
     return time_measuring(params, images, 8, steps, allowed, allowed)
 
 
+def fake(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> list[int]:
+    """Make every job of so many images take so many seconds; return the numbers of images that are measured."""
+    sizes = list[int]()
+
+    def score_job(cell: Cell, job: Job) -> float:
+        sizes.append(len(cell.store.labels(job.split)))
+        return seconds(sizes[-1])
+
+    monkeypatch.setattr(calibrate_measure, "score_job", score_job)
+    monkeypatch.setattr(calibrate_measure, "timed", lambda work: Cost(work(), 0))
+    return sizes
+
+
 def test_seconds_of_jobs_add_up_over_steps_and_splits(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(calibrate_measure, "seconds_of", lambda cell, job: 1.0)
+    fake(monkeypatch, lambda images: 1.0)
 
     def total(test: int, unseen: int, steps: list[int]) -> tuple[float, float]:
         found = measured(Images(60, test, unseen, 3, 3), steps)
@@ -41,31 +56,12 @@ def test_seconds_of_jobs_add_up_over_steps_and_splits(monkeypatch: pytest.Monkey
     assert total(40, 60, [0, 1, 2, 3, 5]) == (10, 2)  # those between take what one of them takes
 
 
-@pytest.mark.parametrize("power", [1, 1.5, 2])
-def test_time_of_many_images_grows_by_the_power_by_which_it_grew(monkeypatch: pytest.MonkeyPatch, power: float):
-    timed = list[int]()
-
-    def seconds(cell: Cell, job: Job) -> float:
-        timed.append(len(cell.store.labels(job.split)))
-        return float(timed[-1] / 100) ** power
-
-    monkeypatch.setattr(calibrate_measure, "seconds_of", seconds)
+def test_time_of_many_images_grows_with_their_distances(monkeypatch: pytest.MonkeyPatch):
+    sizes = fake(monkeypatch, lambda images: 3 + (images / 100) ** 2)
     found = measured(Images(60, 0, 2500, 3, 50), [0, 5], allowed=0.0)
-    assert max(timed) < 2500
-    assert found.layer == pytest.approx(2 * 25**power)
-    assert found.baseline == pytest.approx(25**power)
-
-
-def test_refits_take_one_without_each_class_and_one_of_each_half(monkeypatch: pytest.MonkeyPatch):
-    parts = {"shared": 0.5, "class": 2.0, "half": 3.0}
-    monkeypatch.setattr(calibrate_measure, "seconds_of", lambda cell, job: 0.0)
-    monkeypatch.setattr(
-        calibrate_measure, "time_refits", lambda cell, job: {(name, *job.refits): s for name, s in parts.items()}
-    )
-    params = config({"measure.analyses": [], "measure.refits.halves": 10}).measure
-    images = Images(60, 0, 100, 3, 8)
-    assert time_measuring(params, images, 8, [0], 0.0, 0.0).layer == 0.5 + 8 * 2 + 10 * 3
-    assert time_measuring(params, Images(60, 0, 100, 3, 3), 8, [0], 0.0, 0.0).layer == 0.5 + 10 * 3
+    assert max(sizes) < 2500
+    assert found.layer == pytest.approx(2 * (3 + 25**2))
+    assert found.baseline == pytest.approx(3 + 25**2)
 
 
 def test_pieces_of_the_real_code_add_up_to_all_that_is_asked_for(tmp_path: Path):

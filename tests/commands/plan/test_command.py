@@ -10,7 +10,17 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.plan.command import disk, duration, memory_lines, needed_disk, plan, source_of, table, time_lines
+from stages.commands.plan.command import (
+    SMALLER,
+    disk,
+    duration,
+    memory_lines,
+    needed_disk,
+    plan,
+    side_by_side,
+    table,
+    time_lines,
+)
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import Line, Prediction
 from stages.commands.plan.work import Images, Work
@@ -29,8 +39,7 @@ WORK = Work(
     embeddings=3 * 2**29,
     training_memory=2**20,
     embed_memory=52 * 2**20,
-    layers=9,
-    middle_width=80,
+    layers=[],
     baselines=1,
 )
 
@@ -72,15 +81,16 @@ def test_prepared_images_take_disk_too():
     assert needed_disk(params, planned) == own * 3 // 2 + 2000 * 64 * 64 * 3  # of all folds together
 
 
-BY_STAGE = {
-    "prepare": [5.0], "finetune": [100.0, 40.0, 60.0], "embed": [], "measure": [], "aggregate": [15.0],
-    "DVC": [2.0] * 5,
-}  # fmt: skip
+CELLS = [{"finetune": Prediction(seconds, 1.0)} for seconds in (100.0, 40.0, 60.0)]
+AROUND = {"prepare": [5.0], "aggregate": [15.0]}
 
 
 def test_time_of_dvc_repro_adds_up_stage_by_stage():
-    title, *rows, total = time_lines(BY_STAGE, [100.0, 40.0, 60.0], "pieces", Engine(), MACHINE)
-    assert title == ("time of `dvc repro` on this machine (2 processors, no GPU), from pieces, within a factor of 1.5:")
+    title, *rows, total = time_lines(CELLS, AROUND | {"DVC": [2.0] * 5}, Engine(), MACHINE)
+    assert title == (
+        "time of `dvc repro` on this machine (2 processors, no GPU), from some seconds of each network's work, "
+        "within a factor of 1.5:"
+    )
     assert rows == [
         "  prepare      1 x 5 s", "  finetune     3 x 2 min", "  aggregate    1 x 15 s", "  DVC          5 x 2 s"
     ]  # fmt: skip
@@ -89,10 +99,10 @@ def test_time_of_dvc_repro_adds_up_stage_by_stage():
 
 
 def test_time_of_a_fleet_ends_with_its_last_cell():
-    by_stage = BY_STAGE | {"DVC": [3.5] * 3, "fleet": [20.0]}
+    cells = [{"finetune": Prediction(seconds, 1.0)} for seconds in (20.0, 10.0, 10.0)]
 
     def total(engine: Engine, machine: Machine = MACHINE) -> str:
-        return time_lines(by_stage, [20.0, 10.0, 10.0], "pieces", engine, machine)[-1]
+        return time_lines(cells, AROUND | {"fleet": [20.0]}, engine, machine)[-1]
 
     assert total(Engine(2)) == f"  in all {5 + 15 + 20 + 27:.0f} s, 2 cells at once with 1 thread each"  # 2 x 13.5
     assert total(Engine(1, 2)) == "  in all 2 min, 1 cell at once with 2 threads each"
@@ -100,21 +110,31 @@ def test_time_of_a_fleet_ends_with_its_last_cell():
     assert "2 cells at once with 1 thread each; each has a GPU to itself" in total(Engine(3), GPU)
 
 
+def test_cells_at_once_end_with_the_longest():
+    assert side_by_side([100.0, 40.0, 60.0], 2) == 100.0
+    assert side_by_side([3.0, 3.0, 2.0, 2.0, 2.0], 2) == 7.0  # longest first: 3 2 2 and 3 2
+
+
 def memory(engine: Engine, machine: Machine = MACHINE, **gib: float) -> list[str]:
-    return memory_lines([(stage, Prediction(1.0, size * 2**30)) for stage, size in gib.items()], engine, machine)
+    return memory_lines([{stage: Prediction(1.0, size * 2**30) for stage, size in gib.items()}], engine, machine)
 
 
 def test_the_source_of_predictions_is_said():
     earlier, timed = Prediction(1.0, 1.0, logged=True), Prediction(1.0, 1.0)
-    assert source_of([earlier]) == "earlier runs on this machine"
-    assert source_of([earlier, timed]) == "earlier runs on this machine and some seconds of each network's work"
+    both = "earlier runs on this machine and some seconds of each network's work"
+    for cells, source in (
+        ([], "earlier runs on this machine"),
+        ([{"finetune": earlier}], "earlier runs on this machine"),
+        ([{"finetune": earlier, "embed": timed}], both),
+    ):
+        assert f"no GPU), from {source}, within" in time_lines(cells, AROUND, Engine(), MACHINE)[0]
 
 
 def test_memory_that_is_lacking_is_said_with_what_lowers_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WHICHLAYER_WORKERS", "2")
     first, *warnings = memory(Engine(), finetune=5, embed=1, measure=9)
     assert first == "memory of one cell: finetune 5.0 GiB, embed 1.0 GiB, measure 9.0 GiB; 8.0 GiB in this machine"
-    assert warnings == ["warning: measure may not fit; measure in fewer processes: WHICHLAYER_WORKERS=1"]
+    assert warnings == [f"warning: measure may not fit; {SMALLER['measure']}"]
     assert memory(Engine(), finetune=9)[1] == "warning: finetune may not fit; lower finetune.batch_size"
     assert memory(Engine()) == []
 
@@ -123,8 +143,6 @@ def test_memory_that_a_fleet_lacks_is_said_with_its_own_options():
     assert memory(Engine(2), finetune=5)[1] == (
         "warning: finetune in 2 cells at once may not fit; take fewer --workers"
     )
-    assert memory(Engine(1, 2), measure=9)[1].endswith("measure in fewer processes: fewer --threads")
-    assert memory(Engine(1), measure=9)[1] == "warning: measure may not fit; lower the dataset's `test` and `unseen`"
 
 
 def test_memory_of_a_gpu_is_compared_with_that_of_the_gpu():

@@ -8,35 +8,27 @@ from typing import Any
 import pytest
 
 from stages.commands.plan import predict
-from stages.commands.plan.calibrate import Speed
+from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.calibrate_measure import Measuring
 from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.predict import (
-    AGGREGATE_STARTS,
-    IMPORTED,
-    START,
-    START_MEMORY,
-    Line,
-    Predictor,
-    between,
-    predict_dvc,
-    side_by_side,
-)
+from stages.commands.plan.predict import LIBRARIES, LOADED, Line, Predictor, fleet_seconds, predict_dvc
 from stages.commands.plan.work import Images, Work
+from stages.embed.pooling import pooled_layers
+from stages.embed.taps.tap import Tap
 from stages.shared.runtime.durations import machine
 from tests.commands.edited import config, content
 
 IMAGES = Images(1800, 600, 500, 15, 5)
-WORK = Work(1, 7200, 1200, 5000, 1100, 1.0, 1, 1, 100, 50, layers=9, middle_width=8, baselines=1)
+LAYERS = pooled_layers([Tap(str(n), n, "vector", False, 0, 8, 1, 1) for n in range(9)], ["auto"])
+WORK = Work(1, 7200, 1200, 5000, 1100, 1.0, 1, 1, 100, 50, layers=LAYERS, baselines=1)
 LITE0 = "efficientnet_lite0"
 STAGES = ("finetune", "embed", "measure")
 HERE = Machine(2, 8 * 2**30)
 LINE = Line("handwriting", LITE0, ["0"], IMAGES, WORK)
-LOADED = START * IMPORTED
 PIECES: dict[str, Any] = {
-    "time_training": Speed(0.01, 1e6, 2.0),
-    "time_embedding": Speed(0.002, 2e5, 3.0),
-    "time_measuring": Measuring(4.0, 2.0, 3e8),
+    "time_training": Cost(0.01, 1e6),
+    "time_embedding": (3.0, Cost(0.002, 2e5)),
+    "time_measuring": Measuring(1.0, 4.0, 2.0, 3e8),
 }
 
 
@@ -50,7 +42,6 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             found.append(name)
             return PIECES[name]
 
-        work.__name__ = name
         return work
 
     for name in PIECES:
@@ -69,14 +60,14 @@ def test_a_cell_takes_what_its_passes_take(timed: list[str]):
     assert found["finetune"].seconds == pytest.approx(LOADED + 3 + 7200 * 0.01 + 1200 * 0.002)
     assert found["embed"].seconds == pytest.approx(LOADED + 3 + (5000 - 1200) * 0.002)
     assert found["measure"].seconds == pytest.approx(2 * LOADED + (9 * 4 + 2) / 2)
-    assert found["finetune"].memory == START_MEMORY["finetune"] + 100 + 72 * 1e6
-    assert found["embed"].memory == START_MEMORY["embed"] + 50 + 128 * 2e5
-    assert found["measure"].memory == 2 * (START_MEMORY["measure"] + 3e8)
+    assert found["finetune"].memory == LIBRARIES["finetune"] + 100 + 72 * 1e6
+    assert found["embed"].memory == LIBRARIES["embed"] + 50 + 128 * 2e5
+    assert found["measure"].memory == 2 * (LIBRARIES["measure"] + 3e8)
 
 
 def test_a_cell_of_a_fleet_is_measured_in_as_many_processes_as_it_has_threads(timed: list[str]):
     found = predictor({}, engine=Engine(2)).stages(LINE, ["measure"])["measure"]
-    assert (found.seconds, found.memory) == (2 * LOADED + 9 * 4 + 2, START_MEMORY["measure"] + 3e8)
+    assert (found.seconds, found.memory) == (2 * LOADED + 9 * 4 + 2, LIBRARIES["measure"] + 3e8)
     assert timed == ["time_measuring"]  # alone, since it alone is open
 
 
@@ -136,19 +127,32 @@ def test_other_work_and_other_machines_tell_nothing(tmp_path: Path, timed: list[
     assert finetune(log, {})[1] is False
 
 
-def test_dvc_takes_longer_the_more_its_lock_file_holds():
-    grid = {f"s{number}" for number in range(506)}
-    assert predict_dvc(grid, []) == pytest.approx(1 + 0.031 * 253)  # it grows from nothing
-    assert predict_dvc(grid, grid) == pytest.approx(1 + 0.031 * 506)
-    half = set(sorted(grid)[:200])
-    assert predict_dvc(half, grid - half) == pytest.approx(1 + 0.031 * (506 - 100))
+def test_dvc_takes_longer_the_more_its_lock_file_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predict, "DVC_SECONDS", (3.0, 0.5))
+    grid = [f"s{number}" for number in range(100)]
+
+    def mean_over_stages(stages: list[str], recorded: list[str]) -> float:
+        """Each stage finds in the lock file what was there and the stages before it, and half of itself."""
+        new = [stage for stage in stages if stage not in recorded]
+        entries = [len(recorded) + new.index(stage) + 0.5 for stage in new] or [len(recorded)]
+        return 3.0 + 0.5 * sum(entries) / len(entries)
+
+    for stages, recorded in ((grid, []), (grid, grid), (grid[:40], grid[40:]), (grid[:10], grid[5:])):
+        assert predict_dvc(stages, recorded) == pytest.approx(mean_over_stages(stages, recorded))
 
 
-def test_aggregate_takes_what_grids_of_its_size_took():
-    assert [between(AGGREGATE_STARTS, cells) for cells in (1, 4, 105, 2000)] == [7.7, 7.7, 72, 103]
-    assert predictor({}).aggregate(4) == LOADED * 7.7
+def test_aggregate_takes_what_grids_of_its_size_took(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predict, "AGGREGATE_STARTS", {4: 2.0, 8: 10.0, 100: 20.0})
+    found = [predictor({}).aggregate(cells) / LOADED for cells in (1, 4, 6, 8, 54, 100, 2000)]
+    assert found == pytest.approx([2, 2, 6, 10, 15, 20, 20])  # between two sizes in proportion, beyond them as there
 
 
-def test_cells_at_once_end_with_the_longest():
-    assert side_by_side([100.0, 40.0, 60.0], 2) == 100.0
-    assert side_by_side([3.0, 3.0, 2.0, 2.0, 2.0], 2) == 7.0  # longest first: 3 2 2 and 3 2
+def test_a_fleet_takes_what_was_measured_around_its_cells():
+    measured = {14: 20, 128: 40, 506: 120, 3002: 1240}
+    assert [fleet_seconds(stages) for stages in measured] == pytest.approx([*measured.values()], rel=0.1)
+
+
+def test_a_download_is_not_begun(tmp_path: Path):
+    (tmp_path / "calligraphy").mkdir()
+    (tmp_path / "calligraphy" / "source.json").write_text("{}")
+    assert predictor({}).prepare(tmp_path, "calligraphy") == 0

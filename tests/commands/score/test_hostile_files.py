@@ -145,7 +145,7 @@ def fifo(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["zarr.json", "labels/zarr.json", "labels/c/0", "stem", "stem/c"])
-@pytest.mark.parametrize(("harm", "kind"), [(link_to_private_file, "a link"), (fifo, "a FIFO")])
+@pytest.mark.parametrize(("harm", "kind"), [(link_to_private_file, "a link"), (fifo, "a named pipe")])
 def test_links_and_fifos_within_a_group_are_not_opened(
     tmp_path: Path, harm: Callable[[Path], None], kind: str, name: str
 ):

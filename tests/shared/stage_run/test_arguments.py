@@ -26,7 +26,7 @@ def test_paths_hold_the_cells_own_names_and_a_seed_is_a_number(parse):
     args = parse(*CELL, "--out", "x/{dataset}/{model}/{fold}/{seed}/{other}")
     assert args.out == Path("x/birds/net/all/3/{other}")
     assert args.cell == "birds-net-all-3"
-    assert args.seed == 3
+    assert (args.seed, args.of) == (3, ("birds", "net", "all", 3))
     assert (args.params, args.log) == (Path("params.yaml"), None)
 
 

@@ -22,17 +22,12 @@ def test_facts_come_back_in_their_order_and_a_missing_limit_is_null(tmp_path: Pa
     assert list(scores) == list(SCORES)
 
 
-def test_cells_of_another_version_have_no_facts(tmp_path: Path):
-    with pytest.raises(UserError, match=r"found no file: .*another version; run the measure stage .*@mine-net-0-3"):
-        read_scores(tmp_path, CELL)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"better": "more"}, r"found hits\.better: Input should be 'higher', 'lower' or 'neither'"),
         ({"color": "red"}, r"found hits\.color: Unexpected keyword argument"),
-        ({"use": None}, r"found hits\.use: "),
+        ({"use": None}, r"found hits\.use: .*another version; run the measure stage .*@mine-net-0-3"),
     ],
 )
 def test_wrong_facts_are_named(tmp_path: Path, change: dict[str, str], message: str):
@@ -41,10 +36,4 @@ def test_wrong_facts_are_named(tmp_path: Path, change: dict[str, str], message: 
     facts["hits"] |= change
     (tmp_path / FILE).write_text(json.dumps(facts))
     with pytest.raises(UserError, match=message):
-        read_scores(tmp_path, CELL)
-
-
-def test_a_damaged_file_is_named(tmp_path: Path):
-    (tmp_path / FILE).write_text("{")
-    with pytest.raises(UserError, match=r"must hold the facts of the scores, found no JSON: .*repair"):
         read_scores(tmp_path, CELL)

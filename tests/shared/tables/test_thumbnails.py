@@ -13,5 +13,5 @@ def test_thumbnails_come_back_and_know_their_dataset(tmp_path: Path):
     assert read_thumbnails(tmp_path / "mine", "mine").to_dict("records") == [row]
     with pytest.raises(UserError, match=r"of dataset yours, found dataset mine; run the prepare stage again"):
         read_thumbnails(tmp_path / "mine", "yours")
-    with pytest.raises(UserError, match=r"nowhere/thumbnails.parquet: must be a table of thumbnails, found no file"):
+    with pytest.raises(UserError, match=r"nowhere/digests.json: must say what is in .*, found no such file"):
         read_thumbnails(tmp_path / "nowhere", "mine")
