@@ -149,7 +149,7 @@ class Scores:
     @cached_property
     def accuracy_points(self) -> dict[tuple[str | int, ...], Row]:
         """Dataset, model, fold and step -> the network's accuracy."""
-        rows = self.accuracy.to_dict("records")
+        rows: list[Any] = self.accuracy.to_dict("records")
         return {(row["dataset"], row["model"], row["fold"], row["step"]): row for row in rows}
 
     def n_folds(self, fold: str) -> int:

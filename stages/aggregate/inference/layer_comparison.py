@@ -192,5 +192,5 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
     )
     signed = (estimate.value, -estimate.value)
     optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
-    error = np.hypot(estimate.standard_error, np.hypot(*optimism) / 2)
+    error = np.hypot(estimate.standard_error, np.hypot(optimism[0], optimism[1]) / 2)
     return Estimate(estimate.value - optimism[0] + optimism[1], float(error), estimate.df)

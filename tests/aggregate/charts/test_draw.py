@@ -36,7 +36,7 @@ def findings_of(rows, accuracy=None, beaten=()):
     """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
     accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, None, None)
     depth = [DepthFinding(row.model, None, None, row.model not in beaten) for row in rows]
-    return DatasetFindings(rows, [], accuracy, depth, [], [], [])
+    return DatasetFindings(rows, accuracy, depth, [], [], [])
 
 
 def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
-from stages.aggregate.recommend.recommend import recommend, recommend_all
+from stages.aggregate.recommend.network import recommend_network
+from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import Missing
 from stages.shared.settings.params import RunParams
 from tests.aggregate.recommend import made
@@ -198,9 +199,9 @@ def test_a_layer_exactly_at_chance_is_not_recommended():
 def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged(unknown):
     layers, refits = separated(0)
     network = made.candidates(layers, refits)[0]
-    assert recommend([network], made.gathered(layers, refits)[1], [])[0].fine_tuning is not None
+    assert recommend_network(network, made.gathered(layers, refits)[1], []).fine_tuning is not None
     incomplete = tuple(None if step == unknown else each for step, each in enumerate(network.refits))
-    found = recommend([replace(network, refits=incomplete)], made.gathered(layers, refits)[1], [])[0]
+    found = recommend_network(replace(network, refits=incomplete), made.gathered(layers, refits)[1], [])
     assert found.fine_tuning is None
 
 

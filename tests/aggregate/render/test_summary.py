@@ -78,7 +78,7 @@ def test_the_answers_stand_before_the_tables(summary):
         "handwriting: NMI fold by fold",
     ]
     assert "**handwriting**: On other classes of this domain, training repeated: supported for small and" in text
-    assert len(re.findall(r"^- small(?:_scratch)?: best at", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^- small(?:_scratch)?: lead over", text, re.MULTILINE)) == 2
     assert "\n\n\n" not in text
 
 
