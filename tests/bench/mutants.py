@@ -206,7 +206,7 @@ def mistakes(source: str) -> Iterator[str]:
 
 
 def meaning(source: str) -> str:
-    """Return what decides how a program behaves: its tree without annotations of functions and without docstrings."""
+    """Return what decides a result: the tree without annotations of functions, docstrings, and checks by `strict`."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
@@ -215,6 +215,8 @@ def meaning(source: str) -> str:
             node.returns = None
         if isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
+        if isinstance(node, ast.Call):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "strict"]
         if isinstance(node, ast.arguments):  # `*` and `/` in a signature only say how it may be called
             node.args, node.posonlyargs, node.kwonlyargs = [*node.posonlyargs, *node.args, *node.kwonlyargs], [], []
             node.defaults, node.kw_defaults = [*node.defaults, *(d for d in node.kw_defaults if d)], []
