@@ -6,6 +6,7 @@ are estimated and bounded as those of the best of its contenders.
 """
 
 from dataclasses import dataclass, replace
+from math import hypot
 from typing import Literal
 
 import numpy as np
@@ -194,8 +195,8 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
     )
     signed = (estimate.value, -estimate.value)
     optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
-    error = np.hypot(estimate.standard_error, np.hypot(*optimism) / 2)
-    return Estimate(estimate.value - optimism[0] + optimism[1], float(error), estimate.df)
+    error = hypot(estimate.standard_error, optimism[0] / 2, optimism[1] / 2)
+    return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 
 
 def is_above(
