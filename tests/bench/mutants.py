@@ -228,8 +228,15 @@ def meaning(source: str) -> str:
             node.defaults, node.kw_defaults = [*node.defaults, *(d for d in node.kw_defaults if d)], []
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
+            node.body = [statement for statement in body if not is_for_readers(statement)]  # type: ignore[attr-defined]
     return ast.dump(tree)
+
+
+def is_for_readers(statement: ast.stmt) -> bool:
+    """Whether a statement is a docstring, or an import for the sake of types."""
+    if isinstance(statement, ast.If):
+        return "TYPE_CHECKING" in ast.unparse(statement.test)
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def count_noticed(module: Path, mutants: Sequence[Mutant]) -> Counter[str]:
