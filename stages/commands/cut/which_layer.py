@@ -1,6 +1,5 @@
 """Which layer of a network is meant: a name, or what the workflow's results say of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from stages.aggregate.facts import FILE, read_facts
@@ -11,9 +10,8 @@ from stages.shared.runtime.errors import UserError, did_you_mean
 
 LAST = "last"
 
-Choice = tuple[str, str, int | None]
-"""A module's path, the pooling of its embedding (a curve's may join several, `class_token+mean`), and the step of the
-checkpoint that was chosen with it; None: none was."""
+RESULTS = {"recommended": FILE, "best": "summary.csv"}
+"""What of the workflow's results says which layer is meant."""
 
 
 def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, int | None]:
@@ -34,12 +32,12 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
         return layers[wanted], None
     if wanted == LAST:
         return max(layers.values(), key=lambda layer: layer.depth), None  # the first of its poolings
-    if wanted not in CHOOSE:
+    if wanted not in RESULTS:
         raise UserError(
-            f"--layer: {wanted!r} must be {', '.join(CHOOSE)}, {LAST} or a layer of {store.dataset}, {store.model}: "
+            f"--layer: {wanted!r} must be {', '.join(RESULTS)}, {LAST} or a layer of {store.dataset}, {store.model}: "
             f"{did_you_mean(wanted, layers)}"
         )
-    module, pooling, step = CHOOSE[wanted](results, store.dataset, store.model)
+    module, pooling, step = layer_of_results(wanted, results, store.dataset, store.model)
     of_module = [layer for layer in layers.values() if layer.module == module]
     if not of_module:
         raise UserError(
@@ -49,31 +47,26 @@ def choose_layer(store: Embeddings, wanted: str, results: Path) -> tuple[Layer, 
     return next((layer for layer in of_module if layer.pooling in pooling.split("+")), of_module[0]), step
 
 
-def best_layer(results: Path, dataset: str, model: str) -> Choice:
-    """Read which layer is best by the main score, over all folds, at the last checkpoint."""
-    for row in read_summary(results / "summary.csv"):
-        if row.main and (row.dataset, row.model) == (dataset, model):
-            return row.best_layer, row.pooling, None
-    raise _not_in("summary.csv", dataset, model)
+def layer_of_results(wanted: str, results: Path, dataset: str, model: str) -> tuple[str, str, int | None]:
+    """Read which layer is recommended, at which checkpoint, or the best by the main score at the last checkpoint.
 
-
-def recommended_layer(results: Path, dataset: str, model: str) -> Choice:
-    """Read which layer is recommended, at which checkpoint."""
-    for recommendation in read_facts(results).recommendations:
-        if (recommendation.dataset, recommendation.model) == (dataset, model):
-            layer = recommendation.recommended
-            if layer is None:
-                why = reason(recommendation)
-                raise UserError(f"no layer of {dataset}, {model} is recommended: {why}; name one (--layer)")
-            return layer.layer, layer.pooling, layer.step
-    raise _not_in(FILE, dataset, model)
-
-
-CHOOSE: dict[str, Callable[[Path, str, str], Choice]] = {"recommended": recommended_layer, "best": best_layer}
-
-
-def _not_in(table: str, dataset: str, model: str) -> UserError:
-    return UserError(
-        f"{table} must say which layer of {dataset}, {model} to take, but does not have them: run `dvc repro` with "
-        "both in the grid, or name a layer (--layer)"
+    Returns:
+        Its module's path, the pooling of its embedding (a curve's may join several, `class_token+mean`), and the step
+        of the checkpoint that was chosen with it; None: none was.
+    """
+    if wanted == "best":
+        for row in read_summary(results / "summary.csv"):
+            if row.main and (row.dataset, row.model) == (dataset, model):
+                return row.best_layer, row.pooling, None
+    else:
+        for recommendation in read_facts(results).recommendations:
+            if (recommendation.dataset, recommendation.model) == (dataset, model):
+                layer = recommendation.recommended
+                if layer is None:
+                    why = reason(recommendation)
+                    raise UserError(f"no layer of {dataset}, {model} is recommended: {why}; name one (--layer)")
+                return layer.layer, layer.pooling, layer.step
+    raise UserError(
+        f"{RESULTS[wanted]} must say which layer of {dataset}, {model} to take, but does not have them: run "
+        "`dvc repro` with both in the grid, or name a layer (--layer)"
     )
