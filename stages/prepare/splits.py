@@ -108,7 +108,7 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     """
     pools = _pools(candidates, params, fold, seed)
     drawn = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
-    splits = {split: sorted(images, key=_by_label) for split, images in drawn.items()}
+    splits = {split: sorted(images, key=lambda c: (c.label, c.sample_id)) for split, images in drawn.items()}
     return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
 
@@ -146,10 +146,6 @@ def small_classes(splits: Splits) -> dict[str, dict[str, int]]:
     return {
         split: small for split, counts in scored.items() if (small := {k: n for k, n in counts.items() if n < SMALL})
     }
-
-
-def _by_label(candidate: Candidate) -> tuple[str, str]:
-    return candidate.label, candidate.sample_id
 
 
 def _packed(
