@@ -15,7 +15,6 @@ from stages.embed.cell import open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
-from stages.shared.files.digests import cell_id
 from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.devices import library_versions
 from stages.shared.networks.params import NetworkParams
@@ -40,9 +39,10 @@ def main() -> None:
         params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
         seed = cell_seed(args.seed, args.fold)
         cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=args.of)
-        made_with = {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
+        attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
+        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
-        layers = cell.write(run.scratch(args.out), cell_id(args.of) | made_with, kept)
+        layers = cell.write(run.scratch(args.out), attributes, kept)
     count = len(cell.checkpoints)
     watch.done(
         f"{len(cell.rows)} images at {layers} layers and {count} checkpoint{'s' if count > 1 else ''}, "

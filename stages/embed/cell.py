@@ -8,7 +8,7 @@ from typing import Any
 from stages.embed.embedder import Embedder, open_embedder, raw_pixels, stored
 from stages.embed.image_sets import Batch, ImageSet, change_pixels, last_step_sets, remaining_batches, samples_of
 from stages.embed.kept_shards import KeptShards
-from stages.embed.loading import checked_checkpoints
+from stages.embed.loading import checked_checkpoints, load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import baseline_layers
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP
@@ -120,7 +120,7 @@ class Cell:
         """Yield the step, the batch and its pixels, each step's after its checkpoint was loaded."""
         for step, batches in remaining.items():
             if batches:
-                self.embedder.load(self.checkpoints[step])
+                load_checkpoint(self.embedder.network, self.checkpoints[step])
             read = self.images.batches(batch.rows for batch in batches)
             for batch, (rows, pixels) in zip(batches, read, strict=True):
                 yield step, batch, change_pixels(self.images, batch.image_set, rows, pixels)

@@ -36,13 +36,6 @@ ROOT_SEED = 0
 SIZE = 224
 """The image size, in pixels, for which the strengths of blur and noise are given."""
 
-STRENGTHS: dict[Kind, tuple[float, float, float]] = {
-    "blur": (3.0, 5.0, 7.0),
-    "noise": (0.08, 0.16, 0.32),
-    "contrast": (0.4, 0.2, 0.1),
-    "rotation": (15.0, 30.0, 45.0),
-}
-
 
 def corrupt(pixels: Pixels, sample_ids: Sequence[str], kind: Kind, severity: Severity, *, fill: int) -> Pixels:
     """Corrupt a batch of images.
@@ -57,7 +50,8 @@ def corrupt(pixels: Pixels, sample_ids: Sequence[str], kind: Kind, severity: Sev
     Returns:
         (B, S, S, 3) uint8, a new array.
     """
-    return CORRUPTIONS[kind](pixels, STRENGTHS[kind][severity - 1], sample_ids, fill)
+    change, strengths = CORRUPTIONS[kind]
+    return change(pixels, strengths[severity - 1], sample_ids, fill)
 
 
 def blur(pixels: Pixels, sigma: float, sample_ids: Sequence[str], fill: int) -> Pixels:
@@ -85,12 +79,13 @@ def rotation(pixels: Pixels, degrees: float, sample_ids: Sequence[str], fill: in
     return np.stack([_rotated(image, sign * degrees, fill) for image, sign in zip(pixels, signs, strict=True)])
 
 
-CORRUPTIONS: dict[Kind, Callable[[Pixels, float, Sequence[str], int], Pixels]] = {
-    "blur": blur,
-    "noise": noise,
-    "contrast": contrast,
-    "rotation": rotation,
+CORRUPTIONS: dict[Kind, tuple[Callable[[Pixels, float, Sequence[str], int], Pixels], tuple[float, float, float]]] = {
+    "blur": (blur, (3.0, 5.0, 7.0)),
+    "noise": (noise, (0.08, 0.16, 0.32)),
+    "contrast": (contrast, (0.4, 0.2, 0.1)),
+    "rotation": (rotation, (15.0, 30.0, 45.0)),
 }
+"""Each kind's function, and its strength at every severity."""
 
 
 def _random(kind: Kind, sample_id: str) -> np.random.Generator:

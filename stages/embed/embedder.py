@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.embed.loading import load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer, pool, pooled_layers
 from stages.embed.taps.find import find_taps
@@ -102,14 +100,6 @@ class Embedder:
     logits: bool
     rotation: Rotation | None
     accelerator: Accelerator
-
-    def load(self, checkpoint: Path) -> None:
-        """Load a checkpoint's weights.
-
-        Raises:
-            UserError: they do not fit the network.
-        """
-        load_checkpoint(self.network, checkpoint)
 
     def inputs(self, rows: Rows, pixels: Pixels) -> Tensor:
         """Transform one batch: (B, S, S, 3) uint8 -> (B, 3, size, size) float32 on the device."""

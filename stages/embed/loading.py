@@ -56,21 +56,12 @@ def checked_checkpoints(
         )
     open_checkpoints(weights, cell).check(*(path.name for path in paths.values()))
     infos = {step: read_info(path) for step, path in paths.items()}
+    network, classes = network_params.model_dump(), () if network_params.frozen else images.seen
     for step, info in infos.items():
-        _check_info(paths[step], step, info, images, network_params)
+        for what, expected in {"step": step, "network": network, "classes": classes}.items():
+            if (value := getattr(info, what)) != expected:
+                raise UserError(f"{paths[step]}: the checkpoint's {what} must be {expected}, found {value}; {remedy}")
     return paths, infos[steps[-1]]
-
-
-def _check_info(
-    path: Path, step: int, info: CheckpointInfo, images: PackedImages, network_params: NetworkParams
-) -> None:
-    for what, value, expected in (
-        ("step", info.step, step),
-        ("network", info.network, network_params.model_dump()),
-        ("classes", info.classes, () if network_params.frozen else images.seen),
-    ):
-        if value != expected:
-            raise UserError(f"{path}: the checkpoint's {what} must be {expected}, found {value}; {RERUN}")
 
 
 def load_checkpoint(network: Network, path: Path) -> None:

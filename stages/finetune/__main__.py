@@ -14,8 +14,7 @@ from stages.shared.stage_run.stage_run import StageRun
 from stages.finetune.checks import check_images
 from stages.finetune.params import FinetuneParams, schedule_length
 from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.hub import require_weights
-from stages.shared.networks.params import NetworkParams
+from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.settings.params import read_model_part, read_section
 from stages.shared.settings.seeding import cell_seed
@@ -27,7 +26,7 @@ def main() -> None:
     args = parse_args()
     watch = Stopwatch("finetune", args.cell, args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
-    reads = fold_files(args.prepared, args.fold)
+    reads = [*fold_files(args.prepared, args.fold)]
     with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
         params = read_section(args.params, "finetune", FinetuneParams)
         network = read_model_part(args.params, args.model, "network", NetworkParams)
@@ -35,7 +34,8 @@ def main() -> None:
         if not network.frozen:
             check_images(images, args.prepared, args.model)
         length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
-        require_weights(network)
+        if network.weights.source == "file":
+            check_file(network.weights)
 
         # torch takes seconds to import: what is wrong above is reported first
         from stages.finetune.cell import run_cell

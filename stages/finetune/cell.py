@@ -10,7 +10,7 @@ from stages.finetune.resume_points import ResumePoints
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, write_checkpoint
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.devices import choose_device
-from stages.shared.networks.network import Network, build_network
+from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch
 
@@ -45,23 +45,17 @@ def run_cell(
     """
     classes = max(1, len(images.seen))  # also of a frozen network: random weights depend on the head's size
     network = build_network(network_params, classes, seed=seed)
+    plain = network_params.model_dump(), params.augment.model_dump()
     if network_params.frozen:
-        return write_frozen(network, network_params, params, weights)
+        write_checkpoint(weights, network.body_state(), CheckpointInfo(0, (), *plain))
+        history = History()
+        history.add_row(0)
+        return history
 
     def save(step: int) -> None:
         if step in params.kept(frozen=False):
-            info = CheckpointInfo(step, images.seen, network_params.model_dump(), params.augment.model_dump())
-            write_checkpoint(weights, network.module.state_dict(), info)
+            write_checkpoint(weights, network.module.state_dict(), CheckpointInfo(step, images.seen, *plain))
 
     training = FineTuning(network, images.in_memory(), params, length, seed, choose_device())
     points = ResumePoints.claim(run, watch, network, training.accelerator, weights)
     return training.run(save, points)
-
-
-def write_frozen(network: Network, network_params: NetworkParams, params: FinetuneParams, weights: Path) -> History:
-    """Write a network's body at step 0; its training table has one row, of which only the step is defined."""
-    info = CheckpointInfo(0, (), network_params.model_dump(), params.augment.model_dump())
-    write_checkpoint(weights, network.body_state(), info)
-    history = History()
-    history.add_row(0)
-    return history

@@ -1,6 +1,7 @@
 """One cell's embeddings as the scores see them: classes as integers, features scaled as asked for."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +55,11 @@ class Cell:
         corrupted = self.corruptions if copies else ()
         read = {name: (self.copied_rows, self.features_of_last(layer, name)) for name in corrupted}
         return EmbeddedSplit(X, self.classes[split], self.settings[split], needs=needs, copies=read)
+
+    def unscaled(self, layer: Layer, step: int, split: str) -> EmbeddedSplit:
+        """Read one layer of one split with its rows as they are stored, whatever `measure.normalize` asks for."""
+        settings = replace(self.settings[split], normalize="none")
+        return EmbeddedSplit(self.store.features(layer, step, split), self.classes[split], settings)
 
     def features_of_last(self, layer: Layer, split: str) -> Float32:
         """One layer's embedding of a split that was embedded at the last step only, scaled as asked for, (M, D)."""

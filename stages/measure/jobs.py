@@ -24,7 +24,7 @@ class Job:
         split: the split's name.
         layer: the layer.
         metrics: names of scores of layers.
-        analyses: names from `ANALYSES`; at the last step, and of the baseline.
+        analyses: names from `ANALYSES`; at the last step, of some at the first as well, and of the baseline.
         refits: names of scores that are fitted again.
     """
 
@@ -42,7 +42,7 @@ def plan_jobs(store: Embeddings, params: MeasureParams) -> list[Job]:
     for step in store.steps:
         for split in store.splits:
             for layer in store.layers:
-                analyses = analyses_of(split, params) if is_baseline(layer) or step == store.steps[-1] else ()
+                analyses = analyses_of(split, params, None if is_baseline(layer) else step, store.steps)
                 if not is_baseline(layer):
                     refits = refits_at(step, split, store.steps, params)
                     jobs.append(Job(step, split, layer, metrics_at(step, store.steps, params), analyses, refits))
@@ -80,9 +80,12 @@ def refits_at(step: int, split: str, steps: Sequence[int], params: MeasureParams
     return tuple(name for name in names if name in asked)
 
 
-def analyses_of(split: str, params: MeasureParams) -> tuple[str, ...]:
-    """Names of the analyses that a layer's job on one split carries out."""
-    return tuple(name for name in params.analyses if ANALYSES[name].belongs_to(split))
+def analyses_of(split: str, params: MeasureParams, step: int | None, steps: Sequence[int]) -> tuple[str, ...]:
+    """Names of the analyses that a layer's job on one split carries out at one step, or (None) at any of the steps."""
+    here = [name for name in params.analyses if ANALYSES[name].belongs_to(split)]
+    if step is None or step == steps[-1]:
+        return tuple(here)
+    return tuple(name for name in here if ANALYSES[name].ends) if step == steps[0] else ()
 
 
 def head_metrics(step: int, store: Embeddings, params: MeasureParams) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from stages.measure.analyses.registry import ANALYSES, load
 from stages.measure.analyses.result import AnalysisResult, combine
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, head_metrics, is_baseline, metrics_at, refits_at
+from stages.measure.jobs import Job, analyses_of, head_metrics, is_baseline, metrics_at, refits_at
 from stages.measure.metrics import HEAD_SCORES, ScoreValue, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.refits import Refits, refit
@@ -104,7 +104,8 @@ def _score_layer(cell: Cell, job: Job) -> Result:
     split = cell.embedded(job.layer, job.step, job.split, needs=needs, copies=copies)
     scores = score_split(split, job.metrics)
     refits = refit(split, cell.class_groups, cell.halves, job.refits, cell.halves_search) if job.refits else None
-    analysed = combine(load(name)(cell, job.layer, split) for name in job.analyses)
+    at = {name: (job.step,) if ANALYSES[name].ends else () for name in job.analyses}
+    analysed = combine(load(name)(cell, job.layer, split, *step) for name, step in at.items())
     clustered = "clusterings" in needs
     compared, clusters = (split.compared_clusterings, split.clusters) if clustered else ([], None)
     return Result(job, scores, len(split.class_sizes), compared, clusters, refits, analysed)
@@ -212,8 +213,9 @@ def repeat_baseline_at_steps(results: Sequence[Result], store: Embeddings, param
 def _at_step(result: Result, step: int, steps: Sequence[int], params: MeasureParams) -> Result:
     """Take from the baseline's result what is computed at one step."""
     metrics, refits = metrics_at(step, steps, params), refits_at(step, result.job.split, steps, params)
-    last = step == steps[-1]
-    analyses, analysed = (result.job.analyses, result.analysed) if last else ((), AnalysisResult())
+    analyses, analysed = analyses_of(result.job.split, params, step, steps), result.analysed
+    if step != steps[-1]:
+        analysed = AnalysisResult(tables={name: rows for name, rows in analysed.tables.items() if name in analyses})
     job = replace(result.job, step=step, metrics=metrics, analyses=analyses, refits=refits)
     return replace(result, job=job, scores={name: result.scores[name] for name in metrics}, analysed=analysed)
 

@@ -4,10 +4,12 @@ Images of one group (one writer, patient or video) are never in different splits
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
+import numpy as np
 import regex
 from PIL import Image
 
@@ -17,6 +19,8 @@ from stages.shared.settings.seeding import child_seed
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image
 """An encoded image file, or an image that was generated or unpacked."""
+
+T = TypeVar("T")
 
 SEARCH_SECONDS = 2.0
 """For one search of a group: some expressions take years for forty letters."""
@@ -62,12 +66,15 @@ class Listing:
     hidden: tuple[str, ...] = ()
 
 
-def check_names(candidates: Sequence[Candidate]) -> None:
-    """Check that no name has a control character: a carriage return would shift the rows of every table that holds it.
+def check_candidates(candidates: Sequence[Candidate]) -> None:
+    """Check that no two candidates have the same id, and no name a control character.
+
+    A carriage return would shift the rows of every table that holds it.
 
     Raises:
-        UserError: naming the class or the file.
+        UserError: naming two that have one id, or the class or the file.
     """
+    sources: dict[str, str] = {}
     for candidate in candidates:
         for kind, name in (("class", candidate.label), ("file", candidate.source)):
             if CONTROL.search(name):
@@ -75,16 +82,6 @@ def check_names(candidates: Sequence[Candidate]) -> None:
                     f"the name of a {kind} must not have control characters, found {name!r} "
                     f"({candidate.source!r}); rename it"
                 )
-
-
-def unique_ids(candidates: Sequence[Candidate]) -> None:
-    """Check that no two candidates have the same id.
-
-    Raises:
-        UserError: naming two that do.
-    """
-    sources: dict[str, str] = {}
-    for candidate in candidates:
         if candidate.sample_id in sources:
             raise UserError(
                 f"every image must have an id of its own; {candidate.sample_id!r} stands for both "
@@ -95,10 +92,12 @@ def unique_ids(candidates: Sequence[Candidate]) -> None:
 
 def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
     """Count images by class, classes sorted."""
-    counts: dict[str, int] = {}
-    for candidate in sorted(candidates, key=lambda c: c.label):
-        counts[candidate.label] = counts.get(candidate.label, 0) + 1
-    return counts
+    return dict(sorted(Counter(candidate.label for candidate in candidates).items()))
+
+
+def shuffled(items: Sequence[T], seed: int) -> list[T]:
+    """Return items in an order drawn from a seed."""
+    return [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
 
 
 def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:

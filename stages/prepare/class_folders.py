@@ -36,7 +36,11 @@ def list_classes(files: RawFiles, *, others: Literal["error", "ignore"] = "error
             f"{files.where}: {nested.path!r} lies too deep: images must lie directly in their class's folder, "
             f"as {_LAYOUTS}; move them up, or list them in a CSV and use `source: table`"
         )
-    candidates = [_candidate(e, files, depth) for e in entries if len(e.parts) == depth]
+    candidates = [
+        Candidate("/".join(parts), parts[-2], cast(Split, parts[0]) if depth == 3 else None, path, files.content(path))
+        for path, parts in entries
+        if len(parts) == depth
+    ]
     if not candidates:
         raise UserError(f"{files.where}: found no class folder with images; it must hold {_LAYOUTS}")
     return Listing(candidates, tuple(e.path for e in entries if len(e.parts) < depth), files.hidden)
@@ -62,8 +66,3 @@ def _check_splits(entries: Sequence[_File], files: RawFiles, others: str) -> Non
             f"{files.where}: beside train, test and unseen there must be no other folder, found {', '.join(extra)}; "
             "move its images into train or test, or remove it"
         )
-
-
-def _candidate(entry: _File, files: RawFiles, depth: int) -> Candidate:
-    split = cast(Split, entry.parts[0]) if depth == 3 else None
-    return Candidate("/".join(entry.parts), entry.parts[-2], split, entry.path, files.content(entry.path))

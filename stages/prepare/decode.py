@@ -74,7 +74,9 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         MemoryError, OSError: the machine lacks something, which says nothing of the image.
     """
     with damage_named():
-        image = _open(content, size)
+        image = content if isinstance(content, Image.Image) else open_image(content)
+        if isinstance(content, bytes):  # a large JPEG is decoded at a fraction of its size, twice ours at least
+            image.draft(None, (2 * size, 2 * size))
         upright = ImageOps.exif_transpose(image)
         return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
 
@@ -153,14 +155,6 @@ def square(image: Image.Image, size: int, fit: Fit, fill: int) -> Image.Image:
     if fit == "crop":
         return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color=(fill, fill, fill))
-
-
-def _open(content: Content, size: int) -> Image.Image:
-    if isinstance(content, Image.Image):
-        return content
-    image = open_image(content)
-    image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours at least
-    return image
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:

@@ -49,7 +49,15 @@ def download(url: str, path: Path, *, sha256: str, size: int, advice: str, pause
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path):
             if not path.exists():
-                _fetch(url, path, sha256, size, advice, pause)
+                part = path.with_name(path.name + ".part")
+                _fetch_part(url, part, size, advice, pause)
+                if (file_hash := file_sha256(part)) != sha256:
+                    part.unlink()
+                    raise UserError(
+                        f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Try again; "
+                        f"if that does not help, the file on the server has changed: {advice}"
+                    )
+                part.replace(path)
     return verified(path, sha256)
 
 
@@ -74,19 +82,6 @@ def _lock(path: Path) -> AbstractContextManager[object]:
     except Timeout:
         print(f"{path}: another process is downloading it; waiting for that", file=sys.stderr, flush=True)
         return lock.acquire()
-
-
-def _fetch(url: str, path: Path, sha256: str, size: int, advice: str, pause: float) -> None:
-    part = path.with_name(path.name + ".part")
-    _fetch_part(url, part, size, advice, pause)
-    file_hash = file_sha256(part)
-    if file_hash != sha256:
-        part.unlink()
-        raise UserError(
-            f"{url}: must have the SHA-256 {sha256}, found {file_hash}; it was discarded. Try again; "
-            f"if that does not help, the file on the server has changed: {advice}"
-        )
-    part.replace(path)
 
 
 def _fetch_part(url: str, part: Path, size: int, advice: str, pause: float) -> None:

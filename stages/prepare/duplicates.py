@@ -101,9 +101,8 @@ def _surplus(group: Group) -> Group:
 
 def _complain(classes: list[Group], splits: list[Group]) -> None:
     first, *others = (classes or splits)[0]
-    other = next(i for i in others if (i.candidate.label, i.split) != (first.candidate.label, first.split))
-    if classes:
-        other = next(i for i in others if i.candidate.label != first.candidate.label)
+    differs = (lambda i: i.candidate.label != first.candidate.label) if classes else (lambda i: i.split != first.split)
+    other = next(filter(differs, others))
     raise UserError(
         f"an image must have one class and one split; found the same image in "
         f"two {'classes' if classes else 'splits'}: "

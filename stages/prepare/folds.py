@@ -8,9 +8,7 @@ others. Fold `all` leaves no class out: every class is seen.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from stages.prepare.candidates import Candidate, Splits
+from stages.prepare.candidates import Candidate, Splits, shuffled
 from stages.prepare.params import DatasetParams
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import ALL
@@ -115,7 +113,12 @@ def choose_unseen(candidates: Sequence[Candidate], params: DatasetParams, seed: 
             "the data name their unseen classes in a split `unseen`; leave out `unseen_classes` and `unseen_count`"
         )
     if given:
-        _check_overlap(candidates, given)
+        mixed = next((c for c in candidates if c.label in given and c.split != "unseen"), None)
+        if mixed:
+            raise UserError(
+                f"class {mixed.label!r} must be seen or unseen, not both; it comes in the "
+                f"split `unseen` and in `{mixed.split}` ({mixed.source})"
+            )
         return tuple(sorted(given))
     if isinstance(params.unseen_classes, list):
         _check_known("unseen_classes", params.unseen_classes, labels)
@@ -159,10 +162,8 @@ def _further_choices(first: Fold, params: DatasetParams, seed: int) -> list[tupl
     size, pool = len(first.unseen), first.seen
     if len(pool) < MIN_SEEN_CLASSES:
         return []
-    root = seed if params.unseen_seed is None else params.unseen_seed
-    order = np.random.default_rng(child_seed(root, "folds")).permutation(len(pool))
-    starts = range(0, len(pool) - size + 1, size)
-    return [tuple(sorted(pool[i] for i in order[start : start + size])) for start in starts]
+    order = shuffled(pool, child_seed(params.draw_seed(seed), "folds"))
+    return [tuple(sorted(order[start : start + size])) for start in range(0, len(pool) - size + 1, size)]
 
 
 def _fold(name: str, classes: Sequence[str], unseen: tuple[str, ...]) -> Fold:
@@ -175,18 +176,7 @@ def _draw_classes(labels: list[str], count: int, params: DatasetParams, seed: in
         raise UserError(
             f"unseen_count must be at most the number of classes that may be unseen, {len(pool)}; found {count}"
         )
-    root = seed if params.unseen_seed is None else params.unseen_seed
-    order = np.random.default_rng(child_seed(root, "unseen classes")).permutation(len(pool))
-    return tuple(sorted(pool[i] for i in order[:count]))
-
-
-def _check_overlap(candidates: Sequence[Candidate], unseen: set[str]) -> None:
-    for candidate in candidates:
-        if candidate.label in unseen and candidate.split != "unseen":
-            raise UserError(
-                f"class {candidate.label!r} must be seen or unseen, not both; it comes in the "
-                f"split `unseen` and in `{candidate.split}` ({candidate.source})"
-            )
+    return tuple(sorted(shuffled(pool, child_seed(params.draw_seed(seed), "unseen classes"))[:count]))
 
 
 def _check_known(field: str, names: Sequence[str], labels: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.prepare.candidates import Candidate, Listing, Split, Splits, group_by_name, unique_ids
+from stages.prepare.candidates import Candidate, Listing, Split, Splits, check_candidates, group_by_name
 from stages.prepare.decode import decode_many, pixel_limit
 from stages.prepare.duplicates import DecodedImage, resolve_duplicates
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources
@@ -69,10 +69,11 @@ def list_images(raw: Path, params: DatasetParams, seed: int, resources: Resource
     """List what a dataset's source offers, with the groups that its entry asks for.
 
     Raises:
-        UserError: the raw data are missing or damaged, two images have one id, or one has no group.
+        UserError: the raw data are missing or damaged, two images have one id, a name has control characters, or an
+            image has no group.
     """
     listing = SOURCES[params.source](raw, params, seed, resources)
-    unique_ids(listing.candidates)
+    check_candidates(listing.candidates)
     if params.group is None or any(c.group for c in listing.candidates):
         return listing
     return replace(listing, candidates=group_by_name(listing.candidates, params.group))
@@ -103,21 +104,17 @@ def _decode_all(
     stream = progress(decoded, total=len(candidates), what=f"prepare {dataset}", unit="images")
     for (candidate, split), (sha256, pixels) in zip(candidates, stream, strict=True):
         if isinstance(pixels, str):
-            _refuse_bad(candidate, pixels, params)
+            if params.on_bad_image == "error":
+                raise UserError(
+                    f"{candidate.source} cannot be decoded: {pixels}; "
+                    "replace or remove it, or set `on_bad_image: skip` to leave such files out"
+                )
             skipped.append(Skipped(candidate.source, pixels))
             continue
         packed = pixels.tobytes()
         scratch.write(packed)
         images.append(DecodedImage(candidate, split, sha256, hashlib.sha256(packed).hexdigest(), len(images)))
     return images, skipped
-
-
-def _refuse_bad(candidate: Candidate, reason: str, params: DatasetParams) -> None:
-    if params.on_bad_image == "error":
-        raise UserError(
-            f"{candidate.source} cannot be decoded: {reason}; "
-            "replace or remove it, or set `on_bad_image: skip` to leave such files out"
-        )
 
 
 def _manifest(images: Sequence[DecodedImage]) -> pd.DataFrame:

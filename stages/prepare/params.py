@@ -118,6 +118,10 @@ class DatasetParams(Params):
         """Return this dataset's own root seed, or else the default."""
         return default if self.seed is None else self.seed
 
+    def draw_seed(self, root_seed: int) -> int:
+        """Return the seed of the draw of unseen classes: its own, or else the dataset's."""
+        return root_seed if self.unseen_seed is None else self.unseen_seed
+
 
 class HandwritingParams(DatasetParams):
     """Words rendered in fonts after a written or drawn hand; the numbers of images must be given."""

@@ -217,16 +217,12 @@ class FolderFiles:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", hidden)
-                elif entry.is_symlink() and Path(entry.path).is_dir():
-                    self._pass_over(prefix + entry.name)
-                else:
+                elif not (entry.is_symlink() and Path(entry.path).is_dir()):
                     yield utf8(prefix + entry.name, self.where)
-
-    def _pass_over(self, path: str) -> None:
-        if self._refused(path):
-            link = self.where / path
-            raise UserError(
-                f"{link}: must not be a link to a folder, found one to {link.readlink()}: DVC does not look behind it, "
-                f"and would not notice changes there; copy the images there, or link {self.where} as a whole to a "
-                "folder that holds them"
-            )
+                elif self._refused(prefix + entry.name):
+                    link = Path(entry.path)
+                    raise UserError(
+                        f"{link}: must not be a link to a folder, found one to {link.readlink()}: DVC does not look "
+                        "behind it, and would not notice changes there; copy the images there, or link "
+                        f"{self.where} as a whole to a folder that holds them"
+                    )

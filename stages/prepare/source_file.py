@@ -54,7 +54,8 @@ def read_source_file(raw: Path, model: type[F]) -> F:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         found = "" if first["type"] == "missing" or not field else f", found {short_repr(first['input'])}"
-        raise UserError(f"{path}: {field or 'content'}: {first['msg']}{found}; {restore_it}") from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{path}: {field or 'content'}: {problem}{found}; {restore_it}") from None
 
 
 def has_only_source_file(raw: Path) -> bool:

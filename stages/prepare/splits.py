@@ -8,9 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
-from stages.prepare.candidates import Candidate, Split, Splits, check_groups, check_names, class_counts, draw_groups
+from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, draw_groups, shuffled
 from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
 from stages.prepare.params import DatasetParams
 from stages.shared.runtime.errors import UserError
@@ -59,9 +57,8 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
 
     Raises:
         UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need; a fold that was
-            asked for cannot be made; or a name has control characters.
+            asked for cannot be made.
     """
-    check_names(candidates)
     ordered = sorted(candidates, key=lambda c: c.sample_id)
     check_groups(ordered)
     not_made: dict[str, str] = {}
@@ -111,7 +108,7 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     """
     pools = _pools(candidates, params, fold, seed)
     drawn = {split: _limit(pool, split, params, seed) if pool else [] for split, pool in pools.items()}
-    splits = {split: sorted(images, key=_by_label) for split, images in drawn.items()}
+    splits = {split: sorted(images, key=lambda c: (c.label, c.sample_id)) for split, images in drawn.items()}
     return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
 
@@ -149,10 +146,6 @@ def small_classes(splits: Splits) -> dict[str, dict[str, int]]:
     return {
         split: small for split, counts in scored.items() if (small := {k: n for k, n in counts.items() if n < SMALL})
     }
-
-
-def _by_label(candidate: Candidate) -> tuple[str, str]:
-    return candidate.label, candidate.sample_id
 
 
 def _packed(
@@ -202,8 +195,8 @@ def _train_and_test(
     if fraction is None:
         return [c for c in candidates if c.split == "train"], [c for c in candidates if c.split == "test"]
     if grouped is None:
-        drawn = _draw(candidates, round(fraction * len(candidates)), child_seed(seed, "test", candidates[0].label))
-        test = {c.sample_id for c in drawn}
+        drawn = shuffled(candidates, child_seed(seed, "test", candidates[0].label))
+        test = {c.sample_id for c in drawn[: round(fraction * len(candidates))]}
     else:
         test = grouped
     return [c for c in candidates if c.sample_id not in test], [c for c in candidates if c.sample_id in test]
@@ -213,7 +206,13 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
     limit = getattr(params, split)
     total = getattr(params, f"{split}_total", None)
     if total is not None:
-        return _draw_total([c for label in sorted(pool) for c in pool[label]], total, split, seed)
+        images = [c for label in sorted(pool) for c in pool[label]]
+        if len(images) < total:
+            raise UserError(
+                f"{split}_total must be at most the number of {split} images of the seen classes, "
+                f"{len(images)}; found {total}"
+            )
+        return shuffled(images, child_seed(seed, "images", split))[:total]
     drawn = []
     for label, candidates in pool.items():
         if limit is not None and len(candidates) < limit and params.on_short_class == "error":
@@ -221,20 +220,5 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
                 f"{split}: class {label!r} must have {limit} {split} images, "
                 f"found {len(candidates)}; lower `{split}`, add images, or set `on_short_class: keep`"
             )
-        size = len(candidates) if limit is None else min(limit, len(candidates))
-        drawn += _draw(candidates, size, child_seed(seed, "images", split, label))
+        drawn += shuffled(candidates, child_seed(seed, "images", split, label))[:limit]
     return drawn
-
-
-def _draw_total(pool: list[Candidate], total: int, split: str, seed: int) -> list[Candidate]:
-    if len(pool) < total:
-        raise UserError(
-            f"{split}_total must be at most the number of {split} images of the seen classes, "
-            f"{len(pool)}; found {total}"
-        )
-    return _draw(pool, total, child_seed(seed, "images", split))
-
-
-def _draw(candidates: list[Candidate], count: int, seed: int) -> list[Candidate]:
-    order = np.random.default_rng(seed).permutation(len(candidates))
-    return [candidates[i] for i in order[:count]]

@@ -58,15 +58,12 @@ def choose_images(unseen: pd.DataFrame, seed: int, dataset: str) -> pd.DataFrame
     order = np.random.default_rng(child_seed(seed, dataset, "thumbnails")).permutation(len(labels))
     shown = [labels[i] for i in order[:MAX_THUMBNAILS]]
     share = max(1, MAX_THUMBNAILS // max(1, len(labels)))
-    drawn = [_draw(unseen[unseen["label"] == label], share, seed, dataset) for label in shown]
+    drawn = []
+    for label in shown:
+        ordered = unseen[unseen["label"] == label].sort_values("sample_id")
+        random = np.random.default_rng(child_seed(seed, dataset, "thumbnails", label))
+        drawn.append(ordered.iloc[random.permutation(len(ordered))[:share]])
     return pd.concat(drawn).sort_values(["label", "sample_id"]) if drawn else unseen
-
-
-def _draw(images: pd.DataFrame, count: int, seed: int, dataset: str) -> pd.DataFrame:
-    """Draw so many images of one class, or all."""
-    ordered = images.sort_values("sample_id")
-    random = np.random.default_rng(child_seed(seed, dataset, "thumbnails", ordered["label"].iloc[0]))
-    return ordered.iloc[random.permutation(len(ordered))[:count]]
 
 
 def encode(pixels: Pixels) -> tuple[int, int, bytes]:

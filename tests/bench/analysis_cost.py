@@ -66,7 +66,8 @@ def time_cell(path: Path, params: MeasureParams) -> dict[str, float]:
             if job.refits:
                 spent["refits"] += seconds_of(refit, split, cell.halves, job.refits, cell.halves_search)
             for name in job.analyses:
-                spent[name] += seconds_of(load(name), cell, job.layer, split)
+                step = [job.step] if ANALYSES[name].ends else []
+                spent[name] += seconds_of(load(name), cell, job.layer, split, *step)
         for name in (name for name in params.analyses if ANALYSES[name].whole_network):
             spent[name] = seconds_of(load(name), cell)
     return spent

@@ -74,6 +74,9 @@ OPERATORS = [
 LEFT_OUT = {"abs", "clip", "dropna", "max", "maximum", "min", "minimum", "round", "sorted", "sort_values", "sqrt"}
 """Calls that are left out, so that what they are given or are a method of stays as it is."""
 
+GUARDS = {"strict", "frozen"}
+"""Keyword arguments without which a program that is right gives the same result."""
+
 LIBRARIES = ("numpy", "pandas", "scipy.stats", "sklearn.cluster", "pyarrow.parquet", "zarr", "pydantic", "torch")
 LIBRARIES += ("PIL.Image", "hypothesis", "skdim.id", "timm", "transformers", "accelerate")
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not fleet")
@@ -114,6 +117,9 @@ def main() -> None:
             mutants = list(mutants_of(module))
             random.Random(f"{args.seed} {module}").shuffle(mutants)
             known = [m for m in mutants if (m.path, m.before, m.after) not in equivalent]
+            for path, before, after in equivalent - {(m.path, m.before, m.after) for m in mutants}:
+                if path == str(module):
+                    print(f"no longer a change, leave it out of {EQUIVALENT.name}: {path}: {before} -> {after}")
             outcomes = count_noticed(module, known if args.all else known[: args.sample])
             totals += outcomes
             print(
@@ -206,7 +212,7 @@ def mistakes(source: str) -> Iterator[str]:
 
 
 def meaning(source: str) -> str:
-    """Return what decides how a program behaves: its tree without annotations of functions and without docstrings."""
+    """Return what decides a result: the tree without annotations of functions, docstrings, and `GUARDS`."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
@@ -215,13 +221,22 @@ def meaning(source: str) -> str:
             node.returns = None
         if isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
+        if isinstance(node, ast.Call):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in GUARDS]
         if isinstance(node, ast.arguments):  # `*` and `/` in a signature only say how it may be called
             node.args, node.posonlyargs, node.kwonlyargs = [*node.posonlyargs, *node.args, *node.kwonlyargs], [], []
             node.defaults, node.kw_defaults = [*node.defaults, *(d for d in node.kw_defaults if d)], []
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
+            node.body = [statement for statement in body if not is_for_readers(statement)]  # type: ignore[attr-defined]
     return ast.dump(tree)
+
+
+def is_for_readers(statement: ast.stmt) -> bool:
+    """Whether a statement is a docstring, or an import for the sake of types."""
+    if isinstance(statement, ast.If):
+        return "TYPE_CHECKING" in ast.unparse(statement.test)
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def count_noticed(module: Path, mutants: Sequence[Mutant]) -> Counter[str]:

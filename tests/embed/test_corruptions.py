@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
-from stages.embed.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from stages.embed.corruptions import CORRUPTIONS, corrupt
 from stages.embed.params import Kind, Severity
 
 KINDS, SEVERITIES = get_args(Kind), get_args(Severity)
@@ -28,8 +28,8 @@ def distance(pixels: np.ndarray, changed: np.ndarray) -> float:
 
 
 def test_every_kind_has_a_definition_and_three_strengths():
-    assert tuple(CORRUPTIONS) == tuple(STRENGTHS) == KINDS
-    assert all(len(strengths) == len(SEVERITIES) for strengths in STRENGTHS.values())
+    assert tuple(CORRUPTIONS) == KINDS
+    assert all(len(strengths) == len(SEVERITIES) for _, strengths in CORRUPTIONS.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,7 +80,7 @@ def test_blur_leaves_an_even_image_as_it_is_up_to_its_edges():
 def test_noise_is_gaussian_centred_and_scaled_with_the_root_of_the_size(size: int, scale: float, severity: Severity):
     pixels = np.full((4, size, size, 3), 128, dtype=np.uint8)
     added = (corrupt(pixels, ids(4), "noise", severity, fill=255).astype(float) - 128) / 255
-    sigma = STRENGTHS["noise"][severity - 1] * scale
+    sigma = CORRUPTIONS["noise"][1][severity - 1] * scale
     inner = np.abs(added) < 0.49  # the rest is cut at black and white
     share = np.mean(np.abs(added) < sigma)
     within = (np.floor(255 * sigma) + 0.5) / (255 * sigma)  # in units of sigma; pixels are rounded
@@ -108,7 +108,7 @@ def test_contrast_keeps_the_mean_of_each_image_and_channel_and_scales_its_spread
     changed = corrupt(pixels, ids(), "contrast", severity, fill=255).astype(float)
     before, after = pixels.astype(float), changed
     np.testing.assert_allclose(after.mean((1, 2)), before.mean((1, 2)), atol=0.5)
-    factor = STRENGTHS["contrast"][severity - 1]
+    factor = CORRUPTIONS["contrast"][1][severity - 1]
     np.testing.assert_allclose(after.std((1, 2)), before.std((1, 2)) * factor, rtol=0.03, atol=0.1)
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.prepare.candidates import check_names, unique_ids
+from stages.prepare.candidates import check_candidates
 from stages.prepare.decode import decode, pixel_limit
 from stages.prepare.limits import DEFAULT_LIMITS, Resources
 from stages.prepare.params import TableParams
@@ -103,8 +103,7 @@ def run_table(trial: str, place: Place) -> Outcome:
 def _list_table(raw: Path, paths: list[str]) -> None:
     with Resources() as resources:
         listing = list_table(raw, TableParams(source="table", image_size=8, table="labels.csv"), 0, resources)
-        check_names(listing.candidates)
-        unique_ids(listing.candidates)
+        check_candidates(listing.candidates)
     assert {c.source for c in listing.candidates} <= set(paths)
     assert not any(CONTROL.search(c.label) or not c.label for c in listing.candidates)
 

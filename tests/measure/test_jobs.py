@@ -50,13 +50,21 @@ def test_further_scores_are_computed_at_their_own_steps(store):
 
 
 def test_analyses_belong_to_the_last_step_and_to_the_baseline(store):
-    every = ["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"]
-    assert analyses_of("test", params(analyses=every)) == ("k_sensitivity", "corruptions")
-    assert analyses_of("unseen", params(analyses=every)) == ("seen_matched", "k_sensitivity", "ood")
-    jobs = plan_jobs(store, params(analyses=every))
+    every = params(analyses=["seen_matched", "k_sensitivity", "layer_pairs", "ood", "corruptions"])
+    assert analyses_of("test", every, 10, store.steps) == ("k_sensitivity", "corruptions")
+    assert analyses_of("unseen", every, 10, store.steps) == ("seen_matched", "k_sensitivity", "ood")
+    jobs = plan_jobs(store, every)
     with_analyses = {(job.step, job.layer.name) for job in jobs if job.analyses}
     assert with_analyses == {(0, "pixels"), (10, "stem"), (10, "stem@max"), (10, "blocks.0")}
-    assert all(job.analyses == analyses_of(job.split, params(analyses=every)) for job in jobs if job.analyses)
+    assert all(job.analyses == analyses_of(job.split, every, None, store.steps) for job in jobs if job.analyses)
+
+
+def test_scalings_belong_to_unseen_images_at_the_first_and_the_last_step(store):
+    jobs = plan_jobs(store, params(analyses=["scalings", "joined", "k_sensitivity"]))
+    scaled = {(job.step, job.split, job.layer.name) for job in jobs if "scalings" in job.analyses}
+    layers = {"stem", "stem@max", "blocks.0"}
+    assert scaled == {(0, "unseen", "pixels")} | {(step, "unseen", name) for step in (0, 10) for name in layers}
+    assert {job.analyses for job in jobs if job.step == 5} == {()}
 
 
 def test_refits_are_of_scores_asked_for_at_their_steps_on_unseen_images(store):

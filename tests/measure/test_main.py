@@ -247,10 +247,12 @@ def test_analyses_leave_their_files_and_do_not_depend_on_the_number_of_workers(w
         "digests.json",
         "gallery.parquet",
         "images.parquet",
+        "joined.csv",
         "k_sensitivity.csv",
         "layer_pairs.csv",
         "layers.csv",
         "refits.parquet",
+        "scalings.csv",
         "scores.json",
     ]
     assert all((whole / "out" / name).read_bytes() == (whole / "again" / name).read_bytes() for name in names)
@@ -320,6 +322,23 @@ def test_tables_of_analyses_name_the_layer_and_the_last_step(whole):
     assert len(pairs) == 2 * 10
     assert (pairs["depth_a"] <= pairs["depth_b"]).all()
     assert set(pairs["step"]) == {10}
+
+
+def test_scaled_layers_stand_in_their_tables_beside_what_layers_csv_has(whole):
+    scaled = pd.read_csv(whole / "out" / "scalings.csv")
+    keys = ["step", "split", "layer", "depth", "pooling"]
+    assert scaled.columns.tolist() == [*keys, "scaling", "metric", "value"]
+    assert scaled.groupby(["step", "layer", "pooling"]).size().to_dict() == {
+        (step, *layer): 3 * 4
+        for step in (0, 10)
+        for layer in (("pixels", "none"), ("stem", "mean"), ("stem", "max"), ("blocks.0", "mean"))
+    }
+    both = scaled[scaled["scaling"] == "none"].merge(read_last(whole), on=[*keys, "metric"])
+    assert len(both) == 2 * 4 * 4
+    assert both["value_x"].tolist() == both["value_y"].tolist()
+    together = pd.read_csv(whole / "out" / "joined.csv")
+    assert together["layer_b"].fillna("").value_counts().to_dict() == {"": 2 * 4, "stem": 4, "blocks.0": 2 * 4}
+    assert (set(together["step"]), set(together["split"])) == ({10}, {"unseen"})
 
 
 def test_refits_hold_every_class_and_half_of_the_unseen_split(whole):
@@ -458,7 +477,7 @@ def test_fold_all_is_scored_on_seen_classes_without_what_needs_unseen_ones(tmp_p
     write_params(tmp_path / "params.yaml", knn_k="paper", analyses=list(ANALYSES), refits=refits)
     done = measure(tmp_path, cell=[*CELL[:5], "all", *CELL[6:]])
     assert done.returncode == 0, done.stderr
-    assert "seen_matched, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
+    assert "seen_matched, scalings, joined, ood, measure.refits left out: fold all has no unseen classes" in done.stderr
     assert "measure.knn_k: k is that of the split itself: fold all has no unseen classes" in done.stderr
     rows = read_layer_scores(tmp_path / "out" / "layers.csv")
     assert (set(rows["fold"]), set(rows["split"])) == ({"all"}, {"test", "blur_1", "noise_3"})

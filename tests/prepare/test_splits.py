@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from stages.prepare.candidates import unique_ids
+from stages.prepare.candidates import check_candidates
 from stages.prepare.folds import Fold, choose_unseen
 from stages.prepare.params import FolderParams
 from stages.prepare.splits import check_sizes, plan_folds, small_classes
@@ -229,6 +229,6 @@ def test_check_sizes_sees_a_class_that_lost_all_its_images(make_candidates):
 
 
 def test_ids_must_differ(unsplit):
-    unique_ids(unsplit)
+    check_candidates(unsplit)
     with pytest.raises(UserError, match="None/a/0"):
-        unique_ids([*unsplit, unsplit[0]])
+        check_candidates([*unsplit, unsplit[0]])

@@ -26,10 +26,11 @@ from stages.aggregate.findings.facts import (
 from stages.aggregate.inference.accuracy import Folds, mean_over_classes, mean_over_images
 from stages.aggregate.inference.contrasts import Estimate, Inference
 from stages.aggregate.inference.intervals import point_keys
-from stages.aggregate.inference.layer_comparison import best_against, best_of_two
+from stages.aggregate.inference.layer_comparison import best_of_two, is_above
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.per_image_scores import ByFold
 from stages.aggregate.inference.refits import Refits, infer, over_classes, over_images
+from stages.aggregate.scope import is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import UNSEEN
 
@@ -146,8 +147,9 @@ def _pair(first: Network, second: Network, difference: Difference, infer_scope: 
 def _difference_of_g(
     first: Refits | None, second: Refits | None, infer_scope: Infer, row: SummaryRow
 ) -> Estimate | None:
-    """By how much the first's best layer beats the second's; None where the scope lacks refits of either."""
-    inference = infer_scope(first, second) if first and second else None
+    """By how much the first's best layer beats the second's; None where the scope lacks refits, or a proven level."""
+    proven = is_proven(row.metric, "classes" if infer_scope is over_classes else "images")
+    inference = infer_scope(first, second) if first and second and proven else None
     return None if inference is None or first is None else best_of_two(inference, len(first.keys), better=row.direction)
 
 
@@ -161,11 +163,14 @@ def _difference(mean: Callable[[Folds], Estimate | None]) -> Difference:
 
 
 def _depth(network: Network) -> DepthFinding:
-    row, over_pixels = network.row, None
-    for inference in infer(network.with_pixels).values() if network.with_pixels else ():
-        over_pixels = over_pixels or best_against(inference, better=row.direction)
-    in_scope = over_pixels is None or over_pixels.low > 0
-    return DepthFinding(row.model, row.lead_bounds("classes"), row.lead_bounds("images"), in_scope)
+    row, refits = network.row, network.with_pixels or network.last
+    pixels = len(refits.keys) - 1 if refits and network.with_pixels else None
+    above = (
+        is_above(inference, chance=row.chance, pixels=pixels, better=row.direction)
+        for inference in (infer(refits).values() if refits else ())
+    )
+    in_scope = next((each for each in above if each is not None), True)
+    return DepthFinding(row.model, row.proven_lead("classes"), row.proven_lead("images"), in_scope)
 
 
 def _fine_tuning(network: Network) -> FineTuningFinding:

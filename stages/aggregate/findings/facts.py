@@ -18,8 +18,8 @@ class DepthFinding:
         network: its name.
         classes: best earlier layer against the last on other classes of the domain; None with fewer than three folds.
         images: the same for these classes; None without halves.
-        in_scope: whether some layer is shown to beat raw pixels; True where these were not measured. A network that
-            does not has learnt nothing that depth could be asked about.
+        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known. A network
+            that does not has learnt nothing that depth could be asked about.
     """
 
     network: str

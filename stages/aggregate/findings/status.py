@@ -36,12 +36,12 @@ class Reason(StrEnum):
     NO_HEAD = "no fine-tuned head"
     NO_ACCURATE_NETWORK = "no accurate network"
     ONE_ACCURATE_NETWORK = "one accurate network"
-    NO_INTERVAL = "no interval"
+    NO_INTERVAL = "no interval of a proven level"
     ONE_LAYER = "one layer"
     NO_STEPS = "no step 0 beside a later step"
     LESS_ACCURATE = "less accurate than the best"
     PIXELS_AS_ACCURATE = "not above raw pixels"
-    NO_LAYER_BEATS_PIXELS = "no layer is shown to beat raw pixels"
+    NO_LAYER_BEATS_PIXELS = "no layer is shown to beat chance and raw pixels"
 
 
 def lead_status(lead: Lead | None) -> Status | None:

@@ -115,6 +115,13 @@ class Contrasts:
         varying = self.varying
         return float((self.value - self.quantile(level) * np.sqrt(self.variance))[varying].max())
 
+    def is_positive(self, level: float = LEVEL) -> bool:
+        """Whether the largest contrast is shown to be above 0: whether `at_least` is, which is seldom computed."""
+        varying = self.varying
+        errors = (self.value[varying] / np.sqrt(self.variance[varying])).max()
+        one, bonferroni = student.ppf([level, 1 - (1 - level) / varying.sum()], self.df)
+        return bool(errors > bonferroni or (errors > one and errors > self.quantile(level)))
+
     def at_most(self, level: float = LEVEL) -> float:
         """Upper bound of the largest contrast: need only hold for that one, and takes the quantile of one."""
         single = float(student.ppf(level, self.df))
@@ -188,7 +195,8 @@ def max_t_quantile(correlation: Float64, df: float, level: float = LEVEL) -> flo
     def beyond(quantile: float) -> float:
         return float(fdtrc(C, df, quantile**2 * scales).sum()) / DIRECTIONS - (1 - level)
 
-    return float(brentq(beyond, 0.0, 2 * student.ppf(1 - (1 - level) / C, df), xtol=1e-6))
+    one, bonferroni = student.ppf([level, 1 - (1 - level) / C], df)
+    return float(brentq(beyond, 0.9 * one, 1.1 * bonferroni, xtol=1e-5))
 
 
 @lru_cache(maxsize=8)

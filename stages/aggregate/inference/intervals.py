@@ -1,6 +1,6 @@
 """How sure every score at its last step is: intervals of every layer, which layers tie with the best, and the lead."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from stages.aggregate.inference.accuracy import PLACE, accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.layer_comparison import (
     Bounds,
-    Lead,
+    Direction,
     best_against,
     best_score,
     layer_estimates,
@@ -38,7 +38,6 @@ class LayerInference:
             that never varied.
         best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well.
         tied: (L,) whether each is not distinguishable from the best.
-        losses: (L,) by how much the truly best one may at most beat each, all at once.
         lead: of the best earlier layer over the last.
     """
 
@@ -46,8 +45,7 @@ class LayerInference:
     high: Float64 | None
     best: Bounds | None = None
     tied: NDArray[np.bool_] | None = None
-    losses: Float64 | None = None
-    lead: Lead | None = None
+    lead: Bounds | None = None
 
 
 def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
@@ -72,10 +70,25 @@ def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
             high,
             best=best and Bounds(*np.clip((best.low, best.high, best.value), score.low, score.high).tolist()),
             tied=ties(inference, better=better),
-            losses=losses_at_most(inference, better=better),
             lead=best_against(inference, better=better),
         )
     return layers
+
+
+def losses_of_candidates(steps: Sequence[Refits], better: Direction) -> dict[Scope, Float64]:
+    """Bound what every layer of every checkpoint may lose to the truly best of all of them, in every scope known.
+
+    Args:
+        steps: the same L layers at T checkpoints; step 0 may be one.
+        better: which values are better.
+
+    Returns:
+        (T, L) bounds, which hold all at once.
+    """
+    return {
+        scope: losses_at_most(inference, better=better).reshape(len(steps), -1)
+        for scope, inference in infer(*steps).items()
+    }
 
 
 def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:

@@ -5,7 +5,8 @@ the domain, or other images of these classes. A layer that is named was chosen o
 are estimated and bounded as those of the best of its contenders.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import hypot
 from typing import Literal
 
 import numpy as np
@@ -23,23 +24,27 @@ SURE = 0.99
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """An estimate about the best of several layers, and its bounds.
+class Lead:
+    """By how much the truly best of several layers beats one other, the control; negative where it does not.
 
     Attributes:
-        low: at least.
-        high: at most.
-        value: the estimate, between the two; NaN where only bounds were kept.
+        low: at least, one-sided.
+        high: at most, one-sided.
     """
 
     low: float
     high: float
-    value: float = np.nan
 
 
-Lead = Bounds
-"""By how much the truly best of several layers beats one other, the control; negative where it does not. Each bound is
-one-sided."""
+@dataclass(frozen=True)
+class Bounds(Lead):
+    """An estimate about the best of several layers, such as its lead, and its bounds.
+
+    Attributes:
+        value: the estimate, between the two.
+    """
+
+    value: float
 
 
 def sign_of(better: Direction) -> float:
@@ -97,7 +102,7 @@ def best_against(
     candidates: Layers | None = None,
     better: Direction = "higher",
     level: float = LEVEL,
-) -> Lead | None:
+) -> Bounds | None:
     """Compare the best of several layers with a control, by default the last layer (Dunnett 1955, one-sided).
 
     The lower bound holds whichever contender is best, hence the quantile of the maximum; the upper bound need only hold
@@ -124,7 +129,7 @@ def best_against(
         for each_alone in (LEVEL, SURE)
     )
     low, high = possible.at_least(level), contrasts.at_most(level)
-    return Lead(low, high, max(low, likely.at_least(MEDIAN)))
+    return Bounds(low, high, max(low, likely.at_least(MEDIAN)))
 
 
 def ties(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Layers:
@@ -134,11 +139,13 @@ def ties(inference: Inference, *, better: Direction = "higher", level: float = L
     (multiple comparisons with the best, Hsu 1981).
     """
     L = len(inference.mean)
-    stays = np.ones(L, dtype=bool)
+    each, stays = np.eye(L), np.ones(L, dtype=bool)
     for layer in range(L):
-        lead = best_against(inference, control=layer, candidates=np.arange(L) != layer, better=better, level=level)
-        others = np.delete(sign_of(better) * (inference.mean - inference.mean[layer]), layer)
-        stays[layer] = not (others > 0).any() or lead is None or lead.low <= 0
+        others = np.arange(L) != layer
+        contrasts = inference.contrasts(sign_of(better) * (each[others] - each[layer]))
+        if contrasts is not None and (contrasts.value > 0).any():
+            possible = contenders(inference, others, better=better, level=SURE)[others]
+            stays[layer] = not contrasts.take(possible).is_positive(level)
     return stays
 
 
@@ -192,5 +199,37 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
     )
     signed = (estimate.value, -estimate.value)
     optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
-    error = np.hypot(estimate.standard_error, np.hypot(optimism[0], optimism[1]) / 2)
-    return Estimate(estimate.value - optimism[0] + optimism[1], float(error), estimate.df)
+    error = hypot(estimate.standard_error, optimism[0] / 2, optimism[1] / 2)
+    return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
+
+
+def is_above(
+    inference: Inference,
+    *,
+    chance: float | None,
+    pixels: int | None,
+    better: Direction = "higher",
+    level: float = LEVEL,
+) -> bool | None:
+    """Return whether some layer is shown to be better than chance, and than the raw pixels.
+
+    Args:
+        inference: of the layers, and of the raw pixels where they were measured.
+        chance: score of an embedding that is unrelated to the classes; None: not asked for.
+        pixels: index of the raw pixels; None: not asked for.
+        better: which scores are better.
+        level: of each one-sided bound.
+
+    Returns:
+        None where neither is known.
+    """
+    layers = np.arange(len(inference.mean)) != pixels
+    shown = []
+    if chance is not None:
+        gains = sign_of(better) * (inference.mean - chance)
+        contrasts = replace(inference, mean=gains).contrasts(np.eye(len(gains))[layers])
+        shown += [] if contrasts is None else [contrasts.is_positive(level)]
+    if pixels is not None:
+        lead = best_against(inference, control=pixels, candidates=layers, better=better, level=level)
+        shown += [] if lead is None else [lead.low > 0]
+    return all(shown) if shown else None

@@ -45,14 +45,14 @@ def class_inference(*networks: FoldScores) -> Inference:
     mean = scores.mean(axis=0)
     without = np.concatenate([network.without.mean(axis=1) for network in networks], axis=2)  # (J, K, L)
     deviations = without - without.mean(axis=1, keepdims=True)
-    shape = (K - 1) / K * np.einsum("jcl,jcm->lm", deviations, deviations) / J**2 + _training(networks)
+    shape = (K - 1) / K * np.einsum("jcl,jcm->lm", deviations, deviations) / J**2 + training(*networks)
     if J < MIN_FOLDS:
         return Inference(mean, shape, J * (K - 1))
     between = (scores - mean).T @ (scores - mean) / (J * (J - 1))
     return Inference(mean, shape, J - 1, between)
 
 
-def _training(networks: tuple[FoldScores, ...]) -> Float64:
+def training(*networks: FoldScores) -> Float64:
     """Covariance of the mean from training seeds, (L, L); zero of a single seed and between networks."""
     ends = np.cumsum([network.values.shape[2] for network in networks])
     covariance = np.zeros((ends[-1], ends[-1]))

@@ -7,8 +7,9 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores, best_index
 from stages.aggregate.findings.status import change_status
-from stages.aggregate.inference.intervals import LayerInference, infer_layers
-from stages.aggregate.inference.layer_comparison import best_against, best_of_two
+from stages.aggregate.inference.contrasts import Float64
+from stages.aggregate.inference.intervals import LayerInference, infer_layers, losses_of_candidates
+from stages.aggregate.inference.layer_comparison import best_of_two, is_above
 from stages.aggregate.inference.refits import infer
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import best_candidate
@@ -43,12 +44,9 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
     refits = network.refits[step]
     layers = infer_layers(refits.take(network.keys), network.better) if refits else {}
     scope, tied = next(((scope, each.tied) for scope, each in layers.items()), (None, None))
-    shortlist = []
-    if tied is not None:
-        losses = _losses_at_most(network, step)
-        shortlist = [_layer(network, step, int(index), losses[int(index)]) for index in np.flatnonzero(tied)]
-    elif len(network.keys) == 1 and layers:
-        shortlist = [_layer(network, step, 0)]
+    losses = _losses_at_most(network)
+    tied_layers = np.flatnonzero(tied) if tied is not None else [0] if len(network.keys) == 1 and layers else []
+    shortlist = [_layer(network, step, int(index), losses) for index in tied_layers]
     best = _best(network, step, layer, layers, _accuracy(scores, network, network.steps[step]))
     return Recommendation(
         dataset=row.dataset,
@@ -70,7 +68,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
         shortlist_scope=None if unbeaten else scope,
         pixels=row.baseline,
         chance=row.chance,
-        checkpoints=_compare_checkpoints(network, scores),
+        checkpoints=_compare_checkpoints(network, scores, losses),
         fine_tuning=_fine_tuning(network),
         regret=_regrets(network, regrets),
         missing=_missing(network, scores),
@@ -78,20 +76,17 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
     )
 
 
-def _losses_at_most(network: Candidates, step: int) -> list[float | None]:
-    """Bound what each layer may lose to the best of its checkpoint, in the wider scope that is known (Hsu 1981)."""
-    refits = network.refits[step]
-    assert refits is not None
-    inference = next(iter(infer(refits.take(network.keys)).values()))
-    L = len(network.keys)
-    bounds = [
-        best_against(inference, control=layer, candidates=np.arange(L) != layer, better=network.better)
-        for layer in range(L)
-    ]
-    return [None if bound is None else max(0.0, bound.high) for bound in bounds]
+def _losses_at_most(network: Candidates) -> Float64:
+    """Bound what each candidate may lose to the best one, (T, L), in the wider scope that is known; NaN: not known."""
+    known = [step for step, refits in enumerate(network.refits) if refits is not None]
+    taken = [refits.take(network.keys) for refits in network.refits if refits is not None]
+    bounds = np.full(network.means.shape, np.nan)
+    for own in list(losses_of_candidates(taken, network.better).values())[:1] if taken else ():
+        bounds[known] = own
+    return bounds
 
 
-def _layer(network: Candidates, step: int, layer: int, loss_at_most: float | None = None) -> LayerRecord:
+def _layer(network: Candidates, step: int, layer: int, losses: Float64 | None = None) -> LayerRecord:
     point = network.points.iloc[layer]
     parameters, parameters_share = _cost(network, "parameters", layer)
     operations, operations_share = _cost(network, "operations", layer)
@@ -101,7 +96,7 @@ def _layer(network: Candidates, step: int, layer: int, loss_at_most: float | Non
         pooling=str(point["embedding"]),
         step=network.steps[step],
         value=network.sign * float(network.means[step, layer]),
-        loss_at_most=_finite(loss_at_most),
+        loss_at_most=None if losses is None else _finite(losses[step, layer]),
         parameters=parameters,
         parameters_share=parameters_share,
         operations=operations,
@@ -122,8 +117,9 @@ def _best(
     last_value = network.sign * float(network.means[step, -1])
     scopes = {
         scope: ScopeRecord(
-            low=None if each.low is None else _finite(each.low[layer]),
-            high=None if each.high is None else _finite(each.high[layer]),
+            value=each.best and _finite(each.best.value),
+            low=each.best and _finite(each.best.low),
+            high=each.best and _finite(each.best.high),
             lead_at_least=each.lead and _finite(each.lead.low),
             lead_at_most=each.lead and _finite(each.lead.high),
         )
@@ -145,15 +141,17 @@ def _finite(value: float | None) -> float | None:
 
 
 def _is_doubtful(network: Candidates, step: int) -> bool:
-    """Whether it is not shown that a layer beats raw pixels at a checkpoint, where a bound is known."""
+    """Whether it is not shown that a layer beats chance and raw pixels at a checkpoint, where a bound is known."""
     refits = network.refits[step]
-    if refits is None or network.pixels is None or network.row.baseline is None:
+    if refits is None:
         return False
-    for inference in infer(refits.take([*network.keys, network.pixels])).values():
-        lead = best_against(inference, better=network.better)
-        if lead is not None:
-            return lead.low <= 0
-    return False
+    pixels = network.pixels if network.row.baseline is not None else None
+    taken, index = refits.take([*network.keys, *([pixels] if pixels else [])]), len(network.keys) if pixels else None
+    shown = (
+        is_above(inference, chance=network.row.chance, pixels=index, better=network.better)
+        for inference in infer(taken).values()
+    )
+    return next((not above for above in shown if above is not None), False)
 
 
 def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
@@ -174,11 +172,11 @@ def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
     return None
 
 
-def _compare_checkpoints(network: Candidates, scores: Scores) -> list[CheckpointRecord]:
+def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[CheckpointRecord]:
     """Sum up every candidate checkpoint that has a best layer."""
     curves, records = _of_network(scores.curves, network), []
     probe = curves[curves["main"] & (curves["metric"] == "probe_accuracy") & (curves["split"] == SEEN)]
-    for step, gains in zip(network.steps, network.means, strict=True):
+    for step, gains, at_most in zip(network.steps, network.means, losses, strict=True):
         best = best_index(gains, "higher")
         if best is None:
             continue
@@ -189,6 +187,7 @@ def _compare_checkpoints(network: Candidates, scores: Scores) -> list[Checkpoint
                 layer=str(network.points["layer"].iloc[best]),
                 depth=int(network.points["depth"].iloc[best]),
                 value=network.sign * float(gains[best]),
+                loss_at_most=_finite(at_most[best]),
                 accuracy=_accuracy(scores, network, step),
                 probe_accuracy=float(probed.max()) if len(probed) else None,
                 probe_layer=str(probed.idxmax()) if len(probed) else None,

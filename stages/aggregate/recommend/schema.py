@@ -32,8 +32,9 @@ class LayerRecord(Record):
         pooling: of its embedding.
         step: the checkpoint.
         value: leading score of unseen classes, mean over seeds and folds.
-        loss_at_most: upper bound of what it may lose to the best layer of its checkpoint, one-sided; its level of 95 %
-            is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null` where not known.
+        loss_at_most: upper bound of what it may lose to the best layer and checkpoint, for all of them at once; its
+            level of 95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists. `null`
+            where not known.
         parameters, operations: up to the layer; operations are multiply-adds for one image. `null` where not known,
             as of embeddings from files.
         parameters_share, operations_share: of those up to the last layer.
@@ -56,7 +57,8 @@ class CheckpointRecord(Record):
 
     Attributes:
         step: optimizer steps.
-        layer, depth, value: its best layer for unseen classes, and the main score there.
+        layer, depth, value: its best layer for unseen classes, and the leading score there.
+        loss_at_most: what that layer may lose to the best layer and checkpoint, as of a layer.
         accuracy: of the network's own head on test images of seen classes; `null` where it has no trained one.
         probe_accuracy, probe_layer: of a linear probe on the same images, at the best layer for that; `null` where
             not measured.
@@ -66,13 +68,14 @@ class CheckpointRecord(Record):
     layer: str
     depth: int
     value: float
+    loss_at_most: float | None
     accuracy: float | None
     probe_accuracy: float | None
     probe_layer: str | None
 
 
 class FineTuningRecord(Record):
-    """What fine-tuning does to the main score of unseen classes: the best later checkpoint against step 0.
+    """What fine-tuning does to the leading score of unseen classes: the best later checkpoint against step 0.
 
     Attributes:
         step: the later checkpoint.
@@ -135,10 +138,11 @@ class ScopeRecord(Record):
     """How sure the best candidate's score is in one scope; `null` where not known.
 
     Attributes:
-        low, high: interval of its score.
+        value, low, high: its score without the luck of having been chosen, and the interval of that.
         lead_at_least, lead_at_most: one-sided bounds of the best earlier layer's lead over the last.
     """
 
+    value: float | None
     low: float | None
     high: float | None
     lead_at_least: float | None
@@ -198,8 +202,8 @@ class Recommendation(Record):
         last_step, last_depth: the last step, and the depth of the last layer.
         best: the best mean over folds and seeds among all layers at these checkpoints.
         unbeaten: why nothing is recommended: the baseline that no layer's mean beats; `null` where something is.
-        doubtful: whether it is not shown, by the one-sided bound, that a layer beats raw pixels; its level of 95 % is
-            proven only for the scores and scopes that docs/uncertainty.md#validation lists.
+        doubtful: whether it is not shown, by one-sided bounds, that a layer beats chance and raw pixels; their level of
+            95 % is proven only for the scores and scopes that docs/uncertainty.md#validation lists.
         shortlist: layers of that checkpoint that are not distinguishable from the best, the shallowest first, the
             recommended one among them; empty where that is not known.
         shortlist_scope: about other `classes` (three folds or more) or other `images` of these; `null` where not known.

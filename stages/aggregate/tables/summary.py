@@ -24,7 +24,7 @@ from stages.aggregate.curves import (
 )
 from stages.aggregate.inference.layer_comparison import Direction, Lead, sign_of
 from stages.aggregate.result_files import check_result
-from stages.aggregate.scope import Scope
+from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table
 
@@ -147,10 +147,16 @@ class SummaryRow:
         return self.best_depth == self.last_depth
 
     @property
+    def proven_scope(self) -> Scope | None:
+        """The wider scope in which ties are known at a proven level; None where they are in none."""
+        known: dict[Scope, str | None] = {"classes": self.tied_classes, "images": self.tied_images}
+        return next((scope for scope, tied in known.items() if tied and is_proven(self.metric, scope)), None)
+
+    @property
     def tied_depths(self) -> list[int]:
-        """Depths of the layers that tie with the best, on other classes if known, else on these; may be empty."""
-        tied = self.tied_classes or self.tied_images
-        return [] if tied is None else [int(depth) for depth in tied.split(";")]
+        """Depths of the layers that tie with the best in that scope; may be empty."""
+        tied = {"classes": self.tied_classes, "images": self.tied_images, None: None}[self.proven_scope]
+        return [int(depth) for depth in tied.split(";")] if tied else []
 
     def unbeaten_by(self, value: float) -> tuple[Literal["raw pixels", "chance"], float] | None:
         """The baseline that a score does not beat, raw pixels first, and its score; None where it beats both."""
@@ -176,6 +182,10 @@ class SummaryRow:
             "images": (self.lead_images_at_least, self.lead_images_at_most),
         }[scope]
         return None if low is None or high is None else Lead(low, high)
+
+    def proven_lead(self, scope: Scope) -> Lead | None:
+        """The same; None also where such bounds have no proven level, so that no claim rests on them."""
+        return self.lead_bounds(scope) if is_proven(self.metric, scope) else None
 
 
 SUMMARY_COLUMNS = {field.name: TYPES[(get_args(field.type) or (field.type,))[0]] for field in fields(SummaryRow)}

@@ -15,7 +15,7 @@ from stages.aggregate.words.formatting import at_last_step, capitalized, decimal
 from stages.aggregate.words.scopes import SCOPES, intervals_of, level
 from stages.aggregate.words.scores import metric_name
 
-UNSURE, NO_EFFECT = "(no intervals computed)", "No detectable effect of fine-tuning"
+UNSURE, NO_EFFECT = "(no interval of a proven level)", "No detectable effect of fine-tuning"
 
 
 def layer_title(row: SummaryRow) -> str:
@@ -83,8 +83,8 @@ def networks_title(rows: Sequence[SummaryRow], findings: Iterable[DepthFinding])
     rest = [
         (Status.CONTRADICTED, "the last layer is best in {}"),
         (Status.INCONCLUSIVE, "undecided in {}"),
-        (Status.OUT_OF_SCOPE, "no layer is shown to beat raw pixels in {}"),
-        (None, "no intervals were computed for {}"),
+        (Status.OUT_OF_SCOPE, "no layer is shown to beat chance and raw pixels in {}"),
+        (None, "no interval of a proven level for {}"),
     ]
     told = "; ".join(words.format(statuses.count(status)) for status, words in rest if status in statuses)
     if Status.SUPPORTED not in statuses:
@@ -290,7 +290,7 @@ def _where(row: SummaryRow) -> str:
 
 def _unseen(rows: Sequence[SummaryRow]) -> str:
     """Return whose separation is known: of other classes, or only of those measured."""
-    return "unseen classes" if all(row.tied_classes for row in rows) else "these unseen classes"
+    return "unseen classes" if all(row.proven_scope == "classes" for row in rows) else "these unseen classes"
 
 
 def _of(number: int, total: int, noun: str) -> str:

@@ -38,12 +38,12 @@ REASONS = {
     Reason.NO_HEAD: "no fine-tuned head",
     Reason.NO_ACCURATE_NETWORK: "no accurate network",
     Reason.ONE_ACCURATE_NETWORK: "one accurate network",
-    Reason.NO_INTERVAL: "no interval",
+    Reason.NO_INTERVAL: "no interval of a proven level",
     Reason.ONE_LAYER: "one layer",
     Reason.NO_STEPS: "no step 0 beside a later step",
     Reason.LESS_ACCURATE: "less accurate than the best",
     Reason.PIXELS_AS_ACCURATE: "not above raw pixels",
-    Reason.NO_LAYER_BEATS_PIXELS: "no layer is shown to beat raw pixels",
+    Reason.NO_LAYER_BEATS_PIXELS: "no layer is shown to beat chance and raw pixels",
 }
 
 TITLES = {
@@ -71,7 +71,7 @@ ABOUT = {
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }
 
-OUT_OF_SCOPE = "Out of scope, since no layer is shown to beat raw pixels"
+OUT_OF_SCOPE = "Out of scope, since no layer is shown to beat chance and raw pixels"
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import LayerRecord, Missing, Recommendation, best_network
-from stages.aggregate.scope import Scope
+from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
 from stages.aggregate.words.formatting import decimals, interval, joined, number, percent, place, runs
-from stages.aggregate.words.scopes import SHORT, is_proven
+from stages.aggregate.words.scopes import SHORT
 from stages.aggregate.words.scores import metric_name
 
 PENULTIMATE, LAST = "penultimate", "last_layer"
@@ -63,10 +63,13 @@ def interval_scope(found: Recommendation) -> Scope | None:
 
 
 def score_and_interval(found: Recommendation) -> tuple[str, str]:
-    """Write the score of the best candidate, and its interval in the wider scope that is known; may be nothing."""
+    """Write the best candidate's score, and the interval in the wider scope that is known, which may be nothing.
+
+    Where there is an interval, both know that the candidate was chosen; else the score is the plain mean.
+    """
     scope = interval_scope(found)
     bounds = found.best.scopes[scope] if scope else None
-    return number(found.best.value), interval(bounds.low, bounds.high) if bounds else ""
+    return (number(bounds.value), interval(bounds.low, bounds.high)) if bounds else (number(found.best.value), "")
 
 
 def difference(found: Recommendation, criterion: str) -> str:
@@ -80,7 +83,7 @@ def brief_ties(found: Recommendation) -> str:
     if found.shortlist_scope is None:
         return MISSING_NUMBER
     if not found.ties:
-        return "none"
+        return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING_NUMBER
     first, others = found.ties[0], [tie.depth for tie in found.ties[1:]]
     price = "" if first.loss_at_most is None else f" (-{first.loss_at_most:.2f})"
     return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
@@ -119,7 +122,11 @@ def reason(found: Recommendation) -> str | None:
 
 def caveat(found: Recommendation) -> str | None:
     """What makes the choice doubtful; None where nothing does."""
-    return f"it is not shown that a layer beats raw pixels ({number(found.pixels)})" if found.doubtful else None
+    if not found.doubtful:
+        return None
+    levels = {"chance": found.chance, "raw pixels": found.pixels}
+    known = [f"{name} ({number(value)})" for name, value in levels.items() if value is not None]
+    return f"it is not shown that a layer beats {joined(known)}"
 
 
 def notes(found: Recommendation) -> list[str]:
@@ -134,12 +141,12 @@ def sentences(found: Recommendation) -> str:
     chosen = found.recommended
     if chosen is None:
         return f"{use_words(found)}: no recommendation, since {reason(found)}."
-    score = f"{metric_name(found.metric)} {number(chosen.value)}"
+    score = f"{metric_name(found.metric)} {' '.join(score_and_interval(found)).rstrip()}"
     if found.last_depth == 0:
         return f"{use_words(found)}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{use_words(found)}: {name}{at_checkpoint(found)}{takes(chosen)}.", doubt(found), ties(found)]
-    return " ".join(part for part in [*parts, losses(found), fine_tuning(found)] if part)
+    return " ".join(part for part in [*parts, losses(found), fine_tuning(found), without_training(found)] if part)
 
 
 def doubt(found: Recommendation) -> str:
@@ -165,9 +172,10 @@ def ties(found: Recommendation) -> str:
     """Which layers tie with the recommended one, and what each may lose at most."""
     if found.shortlist_scope is None:
         return "Which layers tie with it is not known."
-    scope = SHORT[found.shortlist_scope]
+    proven = is_proven(found.metric, found.shortlist_scope)
+    scope = f"{SHORT[found.shortlist_scope]}{'' if proven else ', no proven level'}"
     if not found.ties:
-        return f"No other layer ties with it ({scope})."
+        return f"No other layer ties with it ({scope})." if proven else f"Whether others tie is not shown ({scope})."
     each = [
         f"{tie.depth + 1} (`{tie.layer}`"
         + (f", {decimals(tie.loss_at_most)})" if tie.loss_at_most is not None else ")")
@@ -181,7 +189,11 @@ def ties(found: Recommendation) -> str:
 def losses(found: Recommendation) -> str:
     """What the last layer and the one before it lose to such a choice on classes that it did not know."""
     lost = {words: found.loss(name) for name, words in ((LAST, "the last layer"), (PENULTIMATE, "the one before it"))}
-    known = [f"{words} loses {decimals(value)}" for words, value in lost.items() if value is not None]
+    known = [
+        f"{words} {'loses' if value > -0.0005 else 'gains'} {decimals(abs(value))}"
+        for words, value in lost.items()
+        if value is not None
+    ]
     return f"On unseen classes that such a choice did not know, {joined(known)}." if known else ""
 
 
@@ -208,6 +220,15 @@ def fine_tuning_brief(found: Recommendation) -> str:
     assert change is not None
     status = {Status.RAISED: "raised", Status.LOWERED: "lowered", Status.NOT_DISTINGUISHABLE: "not distinguishable"}
     return f"{status[change.status]} ({decimals(change.change, sign=True)})"
+
+
+def without_training(found: Recommendation) -> str:
+    """What the network before fine-tuning may lose at most; nothing where that is not known, or it is recommended."""
+    first = found.checkpoints[0] if found.checkpoints else None
+    if first is None or first.step > 0 or first.step == found.best.step or first.loss_at_most is None:
+        return ""
+    layer = f"layer {first.depth + 1} (`{first.layer}`)"
+    return f"Before fine-tuning, {layer} may lose {decimals(first.loss_at_most)} at most."
 
 
 def headline(networks: Sequence[Recommendation]) -> str:

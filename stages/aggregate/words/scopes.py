@@ -7,7 +7,7 @@ the rest. Other images: of these classes, with these trained networks.
 from collections.abc import Iterable
 
 from stages.aggregate.curves import MEAN
-from stages.aggregate.scope import PROVEN, Scope
+from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import interval
 
@@ -20,17 +20,12 @@ SCOPES: dict[Scope, str] = {
 SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
 """A scope's words beside a number, which `explain_scopes` explains."""
 
-NO_INTERVAL = "no interval: its k-means search has too few starts, or nothing was fitted again (measure.refits)"
+NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
 
 FEW_FOLDS = {
     1: "One choice of unseen classes cannot tell how others would come out.",
     2: "Two folds tell too little for an interval over other classes.",
 }
-
-
-def is_proven(metric: str, scope: Scope) -> bool:
-    """Whether simulation bears out the level of a score's intervals in one scope."""
-    return scope in PROVEN.get(metric, ())
 
 
 def level(metric: str, scope: Scope) -> str:

@@ -1,6 +1,7 @@
 """The model card of a cut: facts of the network, the data, the scores and the files, and README.md, which has them."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import read_table
 from stages.shared.files.digests import file_sha256
 from stages.shared.images.image_store import fold_path
+from stages.shared.stage_run.snapshot import flat
 
 UNKNOWN = "unknown"
 
@@ -53,20 +55,15 @@ README = """\
 From RGB images of {decode[image_size]} x {decode[image_size]} pixels it computes embeddings of {layer[width]} numbers \
 (pooling: {layer[pooling]}). Resizing and normalization are inside.
 
-{facts}
-
 ## Scores
 
 {scores_table}
 
-## Data
+## Classes
 
-Trained on the classes: {classes}.
+Trained on: {classes}.
 
 Not trained on: {unseen}.
-
-{data[images]} images of source `{data[source]}`. SHA-256 of the list of images with the hash of each \
-`{data[manifest_sha256]}`, of the fold `{data[fold_sha256]}`, of the checkpoint `{network[checkpoint_sha256]}`.
 
 ## Use
 
@@ -75,6 +72,13 @@ Not trained on: {unseen}.
 ## Made by
 
     {command}
+
+## What it is
+
+All that card.json says. `agreement` is how far its embeddings are at most from {agreement[source]}, relative to an \
+embedding's length, and how far they may be; hashes are SHA-256, that of the manifest covers every image.
+
+{facts}
 """
 
 
@@ -118,18 +122,17 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
 
 def find_licence(source: Source) -> str:
     """Look up the licence of the pre-trained weights where timm or a package says it; else `unknown`."""
-    params = source.network_params
+    params, licence = source.network_params, None
+    if params.weights.source == "none":
+        return "none: random weights"
     if params.weights.source == "hub" and params.library == "timm":
         module: Any = source.cell.embedder.network.module
-        return str(module.pretrained_cfg.get("license") or UNKNOWN)
-    if params.weights.source == "package":
-        try:
+        licence = module.pretrained_cfg.get("license")
+    elif params.weights.source == "package":
+        with suppress(PackageNotFoundError):
             about = metadata(str(params.weights.name))
-        except PackageNotFoundError:
-            return UNKNOWN
-        licence = next((about[key] for key in ("License-Expression", "License") if key in about), UNKNOWN)
-        return UNKNOWN if licence.lower() == UNKNOWN else licence
-    return "none: random weights" if params.weights.source == "none" else UNKNOWN
+            licence = next((about[key] for key in ("License-Expression", "License") if key in about), None)
+    return UNKNOWN if not licence or licence.lower() == UNKNOWN else str(licence)
 
 
 def layer_scores(source: Source) -> list[dict[str, Any]]:
@@ -143,15 +146,14 @@ def layer_scores(source: Source) -> list[dict[str, Any]]:
     of_layer = table[
         (table[list(keys)] == pd.Series(keys)).all(axis=1) & poolings & table["split"].isin([SEEN, UNSEEN])
     ]
-    return [_score(row) for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records")]
-
-
-def _score(row: Mapping[Any, Any]) -> dict[str, Any]:
-    score = {name: row[name] for name in ("metric", "split", "value")}
-    for scope in ("classes", "images"):
-        if pd.notna(row[f"ci_{scope}_low"]):
-            return score | {"interval": [row[f"ci_{scope}_low"], row[f"ci_{scope}_high"]], "scope": f"other {scope}"}
-    return score
+    scores = []
+    for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records"):
+        score = {name: row[name] for name in ("metric", "split", "value")}
+        scope = next((scope for scope in ("classes", "images") if pd.notna(row[f"ci_{scope}_low"])), None)
+        if scope:
+            score |= {"interval": [row[f"ci_{scope}_low"], row[f"ci_{scope}_high"]], "scope": f"other {scope}"}
+        scores.append(score)
+    return scores
 
 
 def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
@@ -165,36 +167,17 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
     use = "With torch, in this folder:\n\n" + code(decode, "torch")
     if "model.onnx" in card["files"]:
         use += "\n\nWith onnxruntime:\n\n" + code(decode, "onnxruntime")
+    leaves = {name: value for section, content in card.items() for name, value in flat(content, section).items()}
     return README.format(
         **card,
         decode=decode,
         trained="frozen" if frozen else f"fine-tuned on {cell['dataset']} for {cell['step']} steps",
-        facts=_table(("", ""), _facts(card).items()),
+        facts=_table(("", ""), [(name, str(leaf)) for name, leaf in leaves.items() if not isinstance(leaf, list)]),
         scores_table=_scores(card["scores"]),
         classes=", ".join(data["classes"]) or "none (the network was not fine-tuned)",
         unseen=", ".join(data["unseen_classes"]) or "none",
         use=use,
     )
-
-
-def _facts(card: Mapping[str, Any]) -> dict[str, str]:
-    cell, network, size, agreement = (card[name] for name in ("cell", "network", "size", "agreement"))
-    weights = ", ".join(f"{name} {value}" for name, value in network["weights"].items())
-    distances = ", ".join(f"`{name}` {value:.1e}" for name, value in agreement["distance"].items())
-    return {
-        "checkpoint": "{dataset}, {model}, fold {fold}, seed {seed}, step {step}".format(**cell),
-        "pre-trained weights": f"{weights}; licence: {network['weights_licence']}",
-        "parameters": _of(size["parameters"], size["network_parameters"]),
-        "multiply-adds per image": _of(size["multiply_adds"], size["network_multiply_adds"]),
-        "files": ", ".join(f"`{name}` {count / 1e6:.2f} MB" for name, count in card["files"].items()),
-        "agreement": f"with {agreement['source']}, {agreement['images']} images of the split {agreement['split']}: "
-        f"{distances} of an embedding's length at most ({agreement['tolerance']:g} allowed)",
-        "versions": ", ".join(f"{name} {number}" for name, number in card["versions"].items()),
-    }
-
-
-def _of(part: int, whole: int) -> str:
-    return f"{part:,} of the network's {whole:,} ({part / max(whole, 1):.1%})"
 
 
 def _scores(scores: list[dict[str, Any]]) -> str:

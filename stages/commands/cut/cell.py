@@ -9,6 +9,7 @@ import torch
 from stages.commands.cut.which_layer import choose_layer
 from stages.commands.dvc_project.workspace import stage_path
 from stages.embed import cell as embed_stage
+from stages.embed.loading import load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer
 from stages.measure.checks import check_cell
@@ -116,7 +117,7 @@ def open_source(
         open_images(paths.prepared, fold, dataset=dataset), network, taps, embed, weights=paths.weights,
         steps=store.steps, seed=seed, of=cell,
     )  # fmt: skip
-    opened.embedder.load(opened.checkpoints[step])
+    load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))
     pooled = [_pooled(opened.embedder.layers, layer, cell) for layer, _ in chosen]
     return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened)

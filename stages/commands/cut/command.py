@@ -55,8 +55,8 @@ def cut(
     onnxruntime alone, and a model card. They are compared with the stored embeddings first.
     """
     from stages.commands.cut.cell import CellPaths, choose_cell, name_of, open_source  # torch takes seconds to import
+    from stages.commands.cut.export import check_packages
     from stages.commands.cut.folder import write_cut
-    from stages.commands.cut.onnx_file import check_packages
     from stages.commands.cut.verify import default_tolerance
 
     check_new(out)

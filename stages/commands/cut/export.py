@@ -1,4 +1,4 @@
-"""A network up to one layer as a program of its own, by torch.export: any network whose layers embed can hook.
+"""A network up to one layer as a program of its own, by torch.export, and that as an ONNX file.
 
 The whole network is traced with embed's own hook and pooling. What the embedding does not depend on is then taken out,
 operations and tensors, and what is left is exported. torch's own elimination of dead code would keep every operation
@@ -8,14 +8,17 @@ that changes a tensor in place, and with it what that operation reads, also wher
 import logging
 import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
@@ -25,11 +28,20 @@ from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
 from stages.shared.runtime.errors import UserError
 
+if TYPE_CHECKING:
+    import onnx
+
 EXAMPLES = 2
 """Images in the traced batch: with one, programs are specialized to one (pytorch#133653)."""
 
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
 """Metadata of a node about the code that it comes from: paths of this machine, and names of classes."""
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+INPUT, OUTPUT = "pixels", "embedding"
+BATCH = "batch"
+MAX_BYTES = 2**31 - 2**24
+"""Of tensors that fit into one ONNX file, whose limit is 2 GiB."""
 
 
 class UpToLayer(nn.Module):
@@ -81,14 +93,20 @@ def without_traces(program: ExportedProgram) -> ExportedProgram:
 
 
 def _trace(module: nn.Module, images: Tensor, what: str) -> ExportedProgram:
+    remedy = "try another layer, or other versions of torch and of the network's library"
+    with explained(f"{what} cannot be exported", remedy), torch.no_grad():
+        return torch.export.export(module, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False)
+
+
+@contextmanager
+def explained(what: str, remedy: str) -> Iterator[None]:
+    """Name what a network's code or a translation of it raises, which may be anything."""
     try:
-        with quiet(), torch.no_grad():
-            return torch.export.export(module, (images,), dynamic_shapes=({0: Dim("batch")},), strict=False)
-    except Exception as error:  # torch.export raises anything that a network's code does
-        raise UserError(
-            f"{what} cannot be exported by torch {torch.__version__}: {type(error).__name__}: {first_line(error)}; "
-            "try another layer, or other versions of torch and of the network's library"
-        ) from error
+        with quiet():
+            yield
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "")[:300]
+        raise UserError(f"{what} by torch {torch.__version__}: {type(error).__name__}: {reason}; {remedy}") from error
 
 
 def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
@@ -171,11 +189,6 @@ def load_program(path: Path) -> nn.Module:
         return torch.export.load(path).module()
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of what a library raised, at most 300 characters."""
-    return next(iter(str(error).strip().splitlines()), "")[:300]
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence torch's internal warnings during export."""
@@ -185,3 +198,57 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
+
+
+def check_packages() -> None:
+    """Check that the packages of the extra `export` are there.
+
+    Raises:
+        UserError: one is not.
+    """
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"model.onnx takes {', '.join(PACKAGES)}, found no {', '.join(missing)}; "
+            "pip install '.[export]', or leave the file out with --no-onnx"
+        )
+
+
+def save_onnx(program: ExportedProgram, path: Path, image_size: int) -> None:
+    """Write a program as an ONNX file: input `pixels`, S = `image_size`, output `embedding`, any number of images.
+
+    Raises:
+        UserError: it holds more than one file can, or an operation that torch cannot translate.
+    """
+    size = sum(tensor.nbytes for tensor in program.state_dict.values())
+    if size > MAX_BYTES:
+        raise UserError(f"model.onnx holds at most 2 GiB, found {size / 2**30:.1f} GiB of tensors; use --no-onnx")
+    example = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
+    with explained("model.onnx cannot be made", "leave the file out with --no-onnx"):
+        translated = torch.onnx.export(
+            program, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        )
+    assert translated is not None
+    path.write_bytes(_tidied(translated.model_proto).SerializeToString(deterministic=True))
+
+
+def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Name the first dimension; leave out notes of the code that the graph comes from, with this machine's paths."""
+    graph = model.graph
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+    del graph.value_info[:], model.metadata_props[:], graph.metadata_props[:]
+    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer, *model.functions):
+        del item.metadata_props[:]
+    for function in model.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    return model
+
+
+def load_onnx(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Load an ONNX file into onnxruntime, on the CPU: (B, 3, S, S) uint8 -> (B, width) float32."""
+    import onnxruntime  # of the extra
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda pixels: np.asarray(session.run([OUTPUT], {INPUT: pixels})[0])

@@ -19,10 +19,9 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Source
-from stages.commands.cut.export import export_layer, load_program, save_program
-from stages.commands.cut.onnx_file import INPUT, OUTPUT, PACKAGES, load_onnx, save_onnx
 from stages.commands.cut.verify import Float32, check_agreement, take_reference
 from stages.commands.outputs import new_output
 from stages.shared.files.digests import cell_id
@@ -76,10 +75,10 @@ def write_cut(
     images, layer, reference = source.cell.images, source.layers[0], take_reference(source)
     with new_output(out) as folder:
         folder.mkdir()
-        program = export_layer(source.cell.embedder.network, layer, images.size)
-        save_program(program, folder / PROGRAM)
+        program = export.export_layer(source.cell.embedder.network, layer, images.size)
+        export.save_program(program, folder / PROGRAM)
         (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
-        loaded = load_program(folder / PROGRAM)
+        loaded = export.load_program(folder / PROGRAM)
 
         def run(pixels: Pixels) -> Float32:
             with torch.inference_mode():
@@ -87,9 +86,15 @@ def write_cut(
 
         distance = {PROGRAM: check_agreement(run, reference, tolerance, PROGRAM)}
         if onnx:
-            save_onnx(program, folder / ONNX, images.size)
-            distance[ONNX] = check_agreement(load_onnx(folder / ONNX), reference, tolerance, ONNX)
-        preprocess = describe_input(images.size, source.dataset.fit, images.fill, layer.layer.width)
+            export.save_onnx(program, folder / ONNX, images.size)
+            distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)
+        decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": images.size, "fit": source.dataset.fit}
+        preprocess = {
+            "format": FORMAT,
+            "decode": decode | {"fill": images.fill, "resample": "bilinear"},
+            "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, images.size, images.size]},
+            "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", layer.layer.width]},
+        }
         card = {
             "format": FORMAT,
             "cell": cell_id(source.store.cell) | {"step": source.step},
@@ -97,24 +102,13 @@ def write_cut(
             "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
             "agreement": reference.facts
             | {"tolerance": tolerance, "distance": {name: float(f"{value:.2g}") for name, value in distance.items()}},
-            "versions": library_versions("torch", source.network_params.library, *(PACKAGES if onnx else ())),
+            "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
             "command": command,
         }
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
-        (folder / README).write_text(readme(card, preprocess["decode"]))
+        (folder / README).write_text(readme(card, decode | {"fill": images.fill}))
     return card
-
-
-def describe_input(size: int, fit: str, fill: int, width: int) -> dict[str, Any]:
-    """Describe decoding, input and output, as preprocess.json does."""
-    decode = {"mode": "RGB", "orientation": "as EXIF says", "image_size": size, "fit": fit, "fill": fill}
-    return {
-        "format": FORMAT,
-        "decode": decode | {"resample": "bilinear"},
-        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", 3, size, size]},
-        "output": {"name": OUTPUT, "dtype": "float32", "shape": ["batch", width]},
-    }
 
 
 def read_cut(path: Path) -> Cut:

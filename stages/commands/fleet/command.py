@@ -2,9 +2,8 @@
 
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import click
 from tqdm import tqdm
@@ -15,15 +14,7 @@ from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock
 from stages.commands.fleet.cells import check_prepared, check_source, longest_first, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
 from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, summary
-from stages.commands.fleet.worker import (
-    OPEN,
-    RECORD_FOLDER,
-    Outcome,
-    Source,
-    Task,
-    remove_left_workspaces,
-    run_cell,
-)
+from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, remove_left_workspaces, run_cell
 from stages.commands.grid import cell_name, open_cells, stage_names
 from stages.commands.project import ROOT, ProjectCommand
 from stages.shared.runtime.console import Stopped, progress
@@ -75,14 +66,12 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
                 with connected(address, at_once * threads) as ray:
                     gpus = choose_gpus(ray, gpus_per_cell, threads)
                     source = read_source(config, threads, remote=remote, without_gpu=not gpus)
-                    outcomes = compute(ray, source, tasks, gpus)
+                    outcomes = compute(run_tasks(ray, source, tasks, gpus), [task.name for task in tasks])
             except Stopped:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
                 raise
             remove_left_workspaces()
-            enter_outcomes(config, outcomes.values(), remote=remote)
-        refuse_failed(outcomes.values())
-        refuse_open_again(config)
+            finish(config, outcomes, remote=remote)
     run_dvc("repro", *(["--pull"] if remote else []))
 
 
@@ -102,70 +91,48 @@ def ordered_cells(config: Config, *, remote: bool) -> list[Cell]:
     return cells
 
 
-def compute(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float) -> dict[str, Outcome]:
-    """Run the cells, keep their logs, and say what became of them.
-
-    Returns:
-        What became of each cell, by its name.
-    """
-    record, began = Record(record_folder(), [task.name for task in tasks]), time.monotonic()
-    found, failed = {}, []
-    outcomes = run_tasks(ray, source, tasks, gpus)
-    for outcome in progress(outcomes, total=len(tasks), what="fleet", unit="cells"):
-        line = record.add(outcome, durations_log())
-        tqdm.write(line)  # above the bar, on a terminal
+def compute(outcomes: Iterable[Outcome], names: Sequence[str]) -> list[Outcome]:
+    """Keep the logs of cells as they end, and say what became of them."""
+    record, began, lines = Record(record_folder(), names), time.monotonic(), dict[str, str]()
+    ended = []
+    for outcome in progress(outcomes, total=len(names), what="fleet", unit="cells"):
+        lines[outcome.name] = record.add(outcome, stage_path("aggregate", "--log"))
+        tqdm.write(lines[outcome.name])  # above the bar, on a terminal
         sys.stdout.flush()
-        found[outcome.name] = outcome
-        failed += [line] if outcome.failed else []
+        ended.append(outcome)
+    failed = [lines[outcome.name] for outcome in ended if outcome.failed]
     print("\n".join([f"fleet: {summary(record.states)}, {time.monotonic() - began:.0f} s", *failed]), flush=True)
-    return found
+    return ended
 
 
-def refuse_failed(outcomes: Collection[Outcome]) -> None:
-    """Refuse to go on where a cell failed.
-
-    Raises:
-        UserError: one did.
-    """
-    failed = [outcome.name for outcome in outcomes if outcome.failed]
-    if failed:
-        named = f"{', '.join(failed[:5])}{', ...' if len(failed) > 5 else ''}"
-        raise UserError(
-            f"{len(failed)} of {len(outcomes)} cells failed ({named}); the others are done; fix what their logs name "
-            "and run this again"
-        )
-
-
-def refuse_open_again(config: Config) -> None:
-    """Refuse to compute here, one after another, what the fleet computed and DVC does not find.
+def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None:
+    """Enter what is done to dvc.lock, in the order in which `dvc repro` runs the stages of the grid.
 
     Raises:
-        UserError: a cell is open, of those of the grid as it was when the fleet began.
+        UserError: a cell failed, or DVC does not find what was computed, and would compute it here, one after another.
     """
-    names = list(map(cell_name, open_cells(config.run)))
-    if names:
-        raise UserError(
-            f"cell {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: must be in DVC's cache and of "
-            "this code and these parameters, is not; if you edited them meanwhile, run this again; else let all "
-            "machines see one cache (`dvc config --local cache.dir`), or use --remote"
-        )
-
-
-def enter_outcomes(config: Config, outcomes: Collection[Outcome], *, remote: bool) -> None:
-    """Enter what is done to dvc.lock, in the order in which `dvc repro` runs the stages of the grid."""
     computed = {stage: entry for outcome in outcomes for stage, entry in outcome.locked.items()}
     by_stage = zip(*map(stage_names, config.run.cells()), strict=True)  # all finetune first
     enter({name: computed[name] for names in by_stage for name in names if name in computed}, remote=remote)
+    failed = [outcome.name for outcome in outcomes if outcome.failed]
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(outcomes)} cells failed ({', '.join(failed[:5])}{', ...' if failed[5:] else ''}); "
+            "the others are done; fix what their logs name and run this again"
+        )
+    open_again = open_cells(config.run)
+    if open_again:
+        more = f" and {len(open_again) - 1} more" if len(open_again) > 1 else ""
+        raise UserError(
+            f"cell {cell_name(open_again[0])}{more}: must be in DVC's cache and of this code and these parameters, is "
+            "not; if you edited them meanwhile, run this again; else let all machines see one cache (`dvc config "
+            "--local cache.dir`), or use --remote"
+        )
 
 
 def record_folder() -> Path:
     """Return the folder of locks, logs and the record, below the cache that fleets share."""
     return cache_folder() / RECORD_FOLDER
-
-
-def durations_log() -> Path:
-    """Return the file to which this workspace's stages log how long they took."""
-    return stage_path("aggregate", "--log")
 
 
 @fleet.command(cls=ProjectCommand)
@@ -197,25 +164,14 @@ def list_cells(threads: int, remote: bool) -> None:
 @remote_option
 def cell(name: str, threads: int, remote: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
-    config = read_config(PARAMS)
-    found = known_cell(config, name)
-    locked = read_lock(ROOT)
-    check_prepared(locked, found[0], remote=remote)
-    (task,), source = tasks_of([found], locked), read_source(config, threads, remote=remote)
+    config, locked = read_config(PARAMS), read_lock(ROOT)
+    cells = {cell_name(known): known for known in config.run.cells()}
+    if name not in cells:
+        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {', '.join([*cells][:5])}")
+    check_prepared(locked, cells[name][0], remote=remote)
+    (task,), source = tasks_of([cells[name]], locked), read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):
         record = Record(record_folder(), [name])
         outcome = run_cell(source, task)
-        print(record.add(outcome, durations_log()))
+        print(record.add(outcome, stage_path("aggregate", "--log")))
     sys.exit(1 if outcome.failed else 0)
-
-
-def known_cell(config: Config, name: str) -> Cell:
-    """Look a cell up by its name.
-
-    Raises:
-        UserError: the grid has none of that name.
-    """
-    cells = {cell_name(each): each for each in config.run.cells()}
-    if name not in cells:
-        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {', '.join([*cells][:5])}")
-    return cells[name]

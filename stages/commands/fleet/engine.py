@@ -103,7 +103,9 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
         raise KeyboardInterrupt  # which Ray lets through while it waits, and no other exception
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with private_folder() as folder:
+    usual = tempfile.gettempdir()  # everybody may write to the folders that Ray makes in one that is not private
+    parent = usual if len(usual) <= LONGEST_FOLDER else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=parent, ignore_cleanup_errors=True) as folder:
         ray = start(cpus, folder) if not address else join(address)  # which sets handlers of its own
         for number, handler in before.items():
             signal.signal(number, handler if handler == signal.SIG_IGN else interrupt)
@@ -115,13 +117,6 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
             ray.shutdown()
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def private_folder() -> tempfile.TemporaryDirectory[str]:
-    """Make a folder that this user alone can enter, since everybody may write to the folders that Ray makes in it."""
-    usual = tempfile.gettempdir()
-    parent = usual if len(usual) <= LONGEST_FOLDER else "/tmp"
-    return tempfile.TemporaryDirectory(prefix="ray-", dir=parent, ignore_cleanup_errors=True)
 
 
 def start(cpus: int, folder: str) -> ModuleType:

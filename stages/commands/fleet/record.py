@@ -82,20 +82,17 @@ class Record:
         log.write_text(f"{outcome.log}\n", encoding="utf-8")
         with durations.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in outcome.computed)
-        state, line = FAILED if outcome.failed else COMPUTED if outcome.computed else CACHED, line_of(outcome, log)
+        state = FAILED if outcome.failed else COMPUTED if outcome.computed else CACHED
+        if outcome.failed:
+            where = outcome.host or "a machine that was lost"
+            what = f"{outcome.failed} failed on {where}: {reason(outcome.log)}; see {log}"
+        else:
+            stages = ", ".join(str(row["stage"]) for row in outcome.computed)
+            ran = f"computed {stages}" if stages else "from the cache"
+            what = f"{ran}, {outcome.seconds:.0f} s on {outcome.host}"
         self.states[outcome.name] = state
-        write_state(self.folder, outcome.name, state, line)
-        return line
-
-
-def line_of(outcome: Outcome, log: Path) -> str:
-    """Return in one line what became of a cell."""
-    if outcome.failed:
-        where = outcome.host or "a machine that was lost"
-        return f"{outcome.name}: {outcome.failed} failed on {where}: {reason(outcome.log)}; see {log}"
-    stages = [str(row["stage"]) for row in outcome.computed]
-    ran = f"computed {', '.join(stages)}" if stages else "from the cache"
-    return f"{outcome.name}: {ran}, {outcome.seconds:.0f} s on {outcome.host}"
+        write_state(self.folder, outcome.name, state, f"{outcome.name}: {what}")
+        return f"{outcome.name}: {what}"
 
 
 def reason(log: str) -> str:

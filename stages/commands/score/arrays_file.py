@@ -60,7 +60,7 @@ class ArraysFile:
         except Exception as error:  # NumPy, zipfile, zarr and its codecs raise anything on a file that is not their own
             too_large = "free memory, or " if isinstance(error, MemoryError) else ""
             raise UserError(
-                f"{self.path}: array {name!r} must be readable, found {_reason(error)}; {too_large}write the file again"
+                f"array {name!r} must be readable, found {_reason(error)}; {too_large}write the file again"
             ) from None
 
 

@@ -21,7 +21,7 @@ from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.runtime.errors import CONTROL, UserError
+from stages.shared.runtime.errors import CONTROL, UserError, prefix_errors
 
 STEP = 0
 """The checkpoint: a file holds one network, as it is."""
@@ -48,12 +48,7 @@ class EmbeddingFile:
     layers: tuple[Layer, ...]
     labels: dict[str, NDArray[np.str_]]
     ids: dict[str, NDArray[np.str_]]
-    _file: ArraysFile
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._file.path
+    file: ArraysFile
 
     def features(self, layer: Layer, split: str) -> Float32:
         """One layer's embedding of one split, (N, D) float32.
@@ -62,14 +57,14 @@ class EmbeddingFile:
             UserError: it is damaged, or a value is NaN, infinite, or beyond float32.
         """
         name = PREFIXES[split] + layer.name
-        with np.errstate(over="ignore"):
-            values = self._file.read(name).astype(np.float32)
-        bad = int((~np.isfinite(values)).any(axis=1).sum())
-        if bad:
-            raise UserError(
-                f"{self._file.path}: array {name!r} must be finite in float32, found NaN or infinity in {bad} of "
-                f"{len(values)} images; take these images out of every array, or compute them again"
-            )
+        with prefix_errors(str(self.file.path)), np.errstate(over="ignore"):
+            values = self.file.read(name).astype(np.float32)
+            bad = int((~np.isfinite(values)).any(axis=1).sum())
+            if bad:
+                raise UserError(
+                    f"array {name!r} must be finite in float32, found NaN or infinity in {bad} of {len(values)} "
+                    "images; take these images out of every array, or compute them again"
+                )
         return values
 
 
@@ -79,23 +74,23 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
     Raises:
         UserError: naming the array, what must hold of it and what was found.
     """
-    splits = [split for split, prefix in PREFIXES.items() if prefix + LABELS in file.described]
-    if UNSEEN not in splits:
-        raise UserError(f"{file.path}: has no array {LABELS!r}; {LAYOUT}")
-    names = _layer_names(file)
-    labels = {split: _labels(file, PREFIXES[split]) for split in splits}
-    for split in splits:
-        _check_shapes(file, PREFIXES[split], names, len(labels[split]))
-    _check_seen(file, names, labels)
-    ids = {split: _ids(file, split, len(labels[split])) for split in splits}
-    depths = ({BASELINE: -1} if BASELINE in file.described else {}) | {name: i for i, name in enumerate(names)}
-    layers = [
-        Layer(
-            name, name if depth >= 0 else "", depth, "none", file.described[name].shape[1], parameters=0, operations=0
+    with prefix_errors(str(file.path)):
+        splits = [split for split, prefix in PREFIXES.items() if prefix + LABELS in file.described]
+        if UNSEEN not in splits:
+            raise UserError(f"has no array {LABELS!r}; {LAYOUT}")
+        depths = ({BASELINE: -1} if BASELINE in file.described else {}) | dict(
+            map(reversed, enumerate(_layer_names(file)))
         )
-        for name, depth in depths.items()
-    ]  # what they cost is not known
-    return EmbeddingFile(tuple(layers), labels, ids, file)
+        labels = {split: _labels(file, PREFIXES[split] + LABELS) for split in splits}
+        for split in splits:
+            _check_shapes(file, PREFIXES[split], list(depths), len(labels[split]))
+        _check_seen(file, list(depths), labels)
+        ids = {split: _ids(file, split, len(labels[split])) for split in splits}
+        layers = [
+            Layer(name, name if depth >= 0 else "", depth, "none", file.described[name].shape[1], 0, 0)
+            for name, depth in depths.items()
+        ]  # what they cost is not known
+        return EmbeddingFile(tuple(layers), labels, ids, file)
 
 
 def check_folds(files: Sequence[EmbeddingFile]) -> None:
@@ -106,21 +101,21 @@ def check_folds(files: Sequence[EmbeddingFile]) -> None:
     """
     first, of_class = files[0], dict[str, Path]()
     for file in files:
-        if (file.layers, set(file.labels)) != (first.layers, set(first.labels)):
-            described = [
-                f"{', '.join(f'{layer.name} ({layer.width})' for layer in one.layers)} on {', '.join(one.labels)}"
-                for one in (first, file)
-            ]
+        layers, wanted = (
+            f"{', '.join(f'{layer.name} ({layer.width})' for layer in one.layers)} on {', '.join(one.labels)}"
+            for one in (file, first)
+        )
+        if layers != wanted:
             raise UserError(
-                f"{file.path}: must hold the layers and splits of {first.path}, {described[0]}, found {described[1]}"
+                f"{file.file.path}: must hold the layers and splits of {first.file.path}, {wanted}, found {layers}"
             )
         for name in np.unique(file.labels[UNSEEN]).tolist():
             if name in of_class:
                 raise UserError(
-                    f"{file.path}: several files are folds, each with unseen classes of its own; found {name!r} in "
-                    f"{of_class[name]}, too; score the files one by one, or give each its own classes"
+                    f"{file.file.path}: several files are folds, each with unseen classes of its own; found {name!r} "
+                    f"in {of_class[name]}, too; score the files one by one, or give each its own classes"
                 )
-            of_class[name] = file.path
+            of_class[name] = file.file.path
 
 
 def write_store(path: Path, file: EmbeddingFile, names: Mapping[str, str | int]) -> None:
@@ -156,48 +151,41 @@ def write_store(path: Path, file: EmbeddingFile, names: Mapping[str, str | int])
 def _layer_names(file: ArraysFile) -> list[str]:
     """Return the names of the layers from input to output, without the baseline."""
     others = (LABELS, IDS, LAYERS, BASELINE)
-    names = [name for name in file.described if not name.startswith(PREFIXES[SEEN]) and name not in others]
-    if LAYERS in file.described:
-        _check_named(file, _texts(file, LAYERS), names)
-        names = _texts(file, LAYERS)
+    arrays = [name for name in file.described if not name.startswith(PREFIXES[SEEN]) and name not in others]
+    names = _texts(file, LAYERS) if LAYERS in file.described else arrays
+    wrong = [f"{name!r} is no array" for name in names if name not in arrays]
+    wrong += [f"{name!r} is not among them" for name in arrays if name not in names]
+    wrong += [f"{name!r} stands there twice" for name in names if names.count(name) > 1]
+    if wrong:
+        raise UserError(
+            f"{LAYERS!r} must name every layer once, from input to output, found that {wrong[0]}; beside layers there "
+            f"may be {LABELS}, {IDS} and {BASELINE}"
+        )
     if not names:
-        raise UserError(f"{file.path}: has no layer, found only {', '.join(file.described)}; {LAYOUT}")
+        raise UserError(f"has no layer, found only {', '.join(file.described)}; {LAYOUT}")
     if LAYERS not in file.described and not file.ordered and len(names) > 1:
         raise UserError(
-            f"{file.path}: must have an array {LAYERS!r} with the names of the layers from input to output, since a "
-            f"Zarr group has no order; found the layers {', '.join(names)}"
+            f"must have an array {LAYERS!r} with the names of the layers from input to output, since a Zarr group has "
+            f"no order; found the layers {', '.join(names)}"
         )
     for name in names:  # they name columns, files and arrays
         if not USABLE.fullmatch(name) or name in RESERVED:
             raise UserError(
-                f"{file.path}: a layer's name must be of letters, digits, `.`, `_`, `-` and blanks, begin with a "
-                f"letter or digit, and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
+                "a layer's name must be of letters, digits, `.`, `_`, `-` and blanks, begin with a letter or digit, "
+                f"and be none of {', '.join(RESERVED)}; found {name!r}; rename that array"
             )
     return names
 
 
-def _check_named(file: ArraysFile, named: Sequence[str], arrays: Sequence[str]) -> None:
-    missing, further = [n for n in named if n not in arrays], [n for n in arrays if n not in named]
-    repeated = [name for name in named if named.count(name) > 1]
-    if missing or further or repeated:
-        wrong = (missing or further or repeated)[0]
-        what = "is no array" if missing else "is not among them" if further else "stands there twice"
-        raise UserError(
-            f"{file.path}: {LAYERS!r} must name every layer once, from input to output, found that {wrong!r} {what}; "
-            f"beside layers there may be {LABELS}, {IDS} and {BASELINE}"
-        )
-
-
-def _labels(file: ArraysFile, prefix: str) -> NDArray[np.str_]:
-    labels = np.array(_texts(file, prefix + LABELS), dtype=str)
-    names, sizes = np.unique(labels, return_counts=True)
-    where = f"{file.path}: array {prefix + LABELS!r}"
-    if len(names) < 2:
-        raise UserError(f"{where} must have at least 2 classes to separate, found {len(names)}")
+def _labels(file: ArraysFile, name: str) -> NDArray[np.str_]:
+    labels = np.array(_texts(file, name), dtype=str)
+    classes, sizes = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise UserError(f"array {name!r} must have at least 2 classes to separate, found {len(classes)}")
     if sizes.min() < 2:
         raise UserError(
-            f"{where} must have at least 2 images of every class, found 1 of {str(names[sizes.argmin()])!r}; take that "
-            "image out of every array"
+            f"array {name!r} must have at least 2 images of every class, found 1 of {str(classes[sizes.argmin()])!r}; "
+            "take that image out of every array"
         )
     return labels
 
@@ -207,13 +195,13 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
     described = file.described[name]
     if described.dtype.kind not in "iuUT" or len(described.shape) != 1:
         raise UserError(
-            f"{file.path}: array {name!r} must be one-dimensional, of texts or whole numbers, found {described.dtype} "
-            f"of shape {described.shape}; objects are not read: save np.array({name}, dtype=str)"
+            f"array {name!r} must be one-dimensional, of texts or whole numbers, found {described.dtype} of shape "
+            f"{described.shape}; objects are not read: save np.array({name}, dtype=str)"
         )
     texts = [str(value) for value in file.read(name).tolist()]
     wrong = next((text for text in texts if not text or CONTROL.search(text)), None)
     if wrong is not None:
-        raise UserError(f"{file.path}: array {name!r} must not hold empty texts or control characters, found {wrong!r}")
+        raise UserError(f"array {name!r} must not hold empty texts or control characters, found {wrong!r}")
     return texts
 
 
@@ -223,56 +211,50 @@ def _ids(file: ArraysFile, split: str, count: int) -> NDArray[np.str_]:
     if name not in file.described:
         return np.array([f"{split}/{number:06}" for number in range(count)])
     ids = np.array(_texts(file, name))
-    if len(ids) != count or len(np.unique(ids)) != count:
+    different = len(np.unique(ids))
+    if len(ids) != count or different != count:
         raise UserError(
-            f"{file.path}: array {name!r} must name each of the {count} images of {PREFIXES[split] + LABELS!r} once, "
-            f"found {len(ids)} names, {len(np.unique(ids))} of them different"
+            f"array {name!r} must name each of the {count} images of {PREFIXES[split] + LABELS!r} once, found "
+            f"{len(ids)} names, {different} of them different"
         )
     return ids
 
 
 def _check_shapes(file: ArraysFile, prefix: str, names: Sequence[str], count: int) -> None:
-    wanted = [*names, *([BASELINE] if BASELINE in file.described else [])]
-    for name in (prefix + each for each in wanted):
+    """Check that a split has every layer, of (images, features) of numbers."""
+    for name in (prefix + layer for layer in names):
         if name not in file.described:
-            raise UserError(
-                f"{file.path}: has no array {name!r}, but {prefix + LABELS!r}; give every layer, or no labels"
-            )
+            raise UserError(f"has no array {name!r}, but {prefix + LABELS!r}; give every layer, or no labels")
         described = file.described[name]
         if described.dtype.kind not in "fiu" or len(described.shape) != 2 or described.shape[1] < 1:
             raise UserError(
-                f"{file.path}: array {name!r} must be (images, features) of real numbers, found {described.dtype} of "
-                f"shape {described.shape}; reduce a layer's output to one vector per image first, for example by its "
-                "mean over space"
+                f"array {name!r} must be (images, features) of real numbers, found {described.dtype} of shape "
+                f"{described.shape}; reduce a layer's output to one vector per image first, for example by its mean "
+                "over space"
             )
         if described.shape[0] != count:
             raise UserError(
-                f"{file.path}: array {name!r} must have a row for each of the {count} images of {prefix + LABELS!r}, "
-                f"found {described.shape[0]}"
+                f"array {name!r} must have a row for each of the {count} images of {prefix + LABELS!r}, found "
+                f"{described.shape[0]}"
             )
 
 
 def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArray[np.str_]]) -> None:
     """Check that the seen split has the unseen one's layers, no other arrays, and classes of its own."""
-    known = {PREFIXES[SEEN] + name for name in (*names, LABELS, IDS, BASELINE)}
-    further = [name for name in file.described if name.startswith(PREFIXES[SEEN]) and name not in known]
-    if further or (SEEN not in labels and any(name in file.described for name in known)):
-        what = f"found {further[0]!r}" if further else f"found no {PREFIXES[SEEN] + LABELS!r}"
-        raise UserError(
-            f"{file.path}: below `{PREFIXES[SEEN]}` must be {LABELS} and the same layers as above it, {what}"
-        )
-    if SEEN not in labels:
-        return
-    for name in names:
-        above, below = (file.described[PREFIXES[split] + name].shape[1] for split in (UNSEEN, SEEN))
-        if above != below:
+    prefix = PREFIXES[SEEN]
+    below = [name.removeprefix(prefix) for name in file.described if name.startswith(prefix)]
+    further = [name for name in below if name not in (*names, LABELS, IDS, BASELINE)]
+    if further or (below and SEEN not in labels):
+        what = f"found {prefix + further[0]!r}" if further else f"found no {prefix + LABELS!r}"
+        raise UserError(f"below `{prefix}` must be {LABELS} and the same layers as above it, {what}")
+    for name in names if SEEN in labels else ():
+        widths = [file.described[name].shape[1], file.described[prefix + name].shape[1]]
+        if widths[0] != widths[1]:
             raise UserError(
-                f"{file.path}: array {PREFIXES[SEEN] + name!r} must have as many features as {name!r}, found {above} "
-                f"beside {below}"
+                f"array {prefix + name!r} must have as many features as {name!r}, found {widths[0]} beside {widths[1]}"
             )
-    shared = sorted(set(labels[SEEN]) & set(labels[UNSEEN]))
+    shared = sorted(set(labels.get(SEEN, ())) & set(labels[UNSEEN]))
     if shared:
         raise UserError(
-            f"{file.path}: a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and "
-            f"in {LABELS!r}"
+            f"a class must be seen or unseen, found {str(shared[0])!r} in {prefix + LABELS!r} and in {LABELS!r}"
         )

@@ -1,12 +1,13 @@
 """Hash what dvc.lock and DVC's cache hold, say what is damaged, and repair it."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from stages.commands.dvc_project.inventory import Inventory
-from stages.commands.dvc_project.locks import StaleLock, locked
+from stages.commands.dvc_project.locks import locked
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
 from stages.commands.project import ProjectCommand
 from stages.commands.verify.damage import Hasher, Survey, survey
@@ -16,11 +17,7 @@ from stages.shared.runtime.errors import UserError, printable
 
 @click.command(cls=ProjectCommand)
 @click.option("--repair", is_flag=True, help="Repair what is damaged: restore it, or run its stage again.")
-@click.option(
-    "--yes",
-    is_flag=True,
-    help="Delete damaged files without asking; only a lock that another machine may hold is still asked about.",
-)
+@click.option("--yes", is_flag=True, help="Delete damaged files without asking.")
 def verify(repair: bool, yes: bool) -> None:
     """Hash what dvc.lock and DVC's cache hold, say what is damaged, and with --repair repair it.
 
@@ -47,12 +44,12 @@ def verify(repair: bool, yes: bool) -> None:
     sys.exit(0 if damage.is_whole and not locks else 1)
 
 
-def look(hasher: Hasher) -> tuple[list[StaleLock], Survey]:
+def look(hasher: Hasher) -> tuple[dict[Path, str], Survey]:
     """Look for damage and locks that nothing holds, and print them, a line each."""
     with open_repo() as repo, locked(repo) as locks:
         inventory = Inventory(repo)
         damage = survey(inventory, hasher)
-    lines = [f"{lock.path}: {lock.problem} (a lock that nothing holds)" for lock in locks]
+    lines = [f"{path}: {problem} (a lock that nothing holds)" for path, problem in locks.items()]
     lines += [f"{each.path}: {each.problem} (in DVC's cache)" for each in damage.objects.values()]
     lines += [f"{each.path}: {each.problem} (in DVC's run cache)" for each in damage.runs]
     lines += [f"{inventory.object_path(oid)}: no file (in DVC's cache)" for oid in sorted(damage.missing)]
@@ -80,7 +77,7 @@ def plain_line(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
 
 
-def repair_damage(hasher: Hasher, locks: list[StaleLock], damage: Survey, yes: bool) -> list[str]:
+def repair_damage(hasher: Hasher, locks: Collection[Path], damage: Survey, yes: bool) -> list[str]:
     """Ask, look again, since much may have happened meanwhile, and repair what is still so.
 
     Returns:
@@ -90,14 +87,8 @@ def repair_damage(hasher: Hasher, locks: list[StaleLock], damage: Survey, yes: b
         UserError: DVC runs now, something would be deleted that the user was not asked about, or raw data are damaged.
     """
     consented = doomed(plan_repair(damage), damage, locks)
-    linked = [lock for lock in locks if lock.claim is not None]
-    if linked:
-        others = "another machine that shares this folder may hold it. Has every DVC there ended?"
-        click.confirm(f"{' and '.join(lock.path.name for lock in linked)} in .dvc/tmp: {others}", abort=True)
     if consented and not yes:
         click.confirm(f"Delete {count(len(consented), 'damaged file')}?", abort=True)
-    for lock in linked:  # it would keep this from DVC's lock
-        lock.remove()
     with open_repo() as repo, locked(repo) as left:
         inventory = Inventory(repo)
         damage = survey(inventory, hasher)
@@ -105,13 +96,13 @@ def repair_damage(hasher: Hasher, locks: list[StaleLock], damage: Survey, yes: b
         for path in doomed(plan, damage, left):
             if path not in consented:
                 raise UserError(f"{path}: must be as it was when you were asked, found it changed since; verify again")
-        for lock in left:
-            lock.remove()
+        for path in left:
+            path.unlink(missing_ok=True)
         put_back(inventory, plan)
     return plan.rerun
 
 
-def doomed(plan: Repair, damage: Survey, locks: list[StaleLock]) -> list[Path]:
+def doomed(plan: Repair, damage: Survey, locks: Collection[Path]) -> list[Path]:
     """Return what a repair deletes.
 
     Raises:
@@ -122,4 +113,4 @@ def doomed(plan: Repair, damage: Survey, locks: list[StaleLock]) -> list[Path]:
             f"{damage.sources[0].path}: must be put back before {', '.join(plan.rerun)} can run again, found it "
             "damaged (listed above); or say that it is meant to be so, by `touch`"
         )
-    return [*(lock.path for lock in locks), *plan.remove]
+    return [*locks, *plan.remove]

@@ -50,7 +50,9 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
         _check_paths(network, params, taps.layers)
     arguments = {"output_hidden_states": True} if params.library == "transformers" else {}
     trace = trace_forward(module, params.image_size, **arguments)
-    layers = _wanted(module, trace, library, taps)
+    layers = dict.fromkeys(taps.layers) if isinstance(taps.layers, list) else library.default_layers(module, trace)
+    if taps.layers == "inside_blocks" and layers:
+        layers = with_inside(module, layers)
     if not layers:
         raise UserError(f"{params.library} does not say what the layers of {params.name} are; {_REMEDY}")
     for path in layers:
@@ -61,14 +63,6 @@ def find_taps(network: Network, params: NetworkParams, taps: TapsParams) -> list
             )
     ordered = sorted(layers, key=lambda path: trace.ended[path])
     return [_tap(module, trace, path, depth, layers[path], library) for depth, path in enumerate(ordered)]
-
-
-def _wanted(module: nn.Module, trace: Trace, library: Library, taps: TapsParams) -> Mapping[str, int | None]:
-    """Return the paths of the modules that are layers, each with the index of its tensor where that is known."""
-    if isinstance(taps.layers, list):
-        return dict.fromkeys(taps.layers)
-    layers = library.default_layers(module, trace)
-    return with_inside(module, layers) if taps.layers == "inside_blocks" and layers else layers
 
 
 _REMEDY = "name them: taps: {layers: [module paths]}"

@@ -35,19 +35,6 @@ class Trace:
     operations: dict[str, int] = field(default_factory=dict)
     clock: int = 0
 
-    def begin(self, path: str) -> None:
-        """Record that a module starts to run."""
-        self.clock += 1
-        self.began.setdefault(path, self.clock)
-
-    def end(self, path: str, output: Any, operations: int) -> None:
-        """Record what a module returns, after how many multiply-adds of one image."""
-        self.clock += 1
-        self.ended.setdefault(path, self.clock)
-        self.outputs.setdefault(path, output)
-        self.operations.setdefault(path, operations)
-        self.runs[path] = self.runs.get(path, 0) + 1
-
 
 def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace:
     """Pass a batch of `BATCH` black images through a network in evaluation mode; it is left as it was.
@@ -60,7 +47,22 @@ def trace_forward(module: nn.Module, image_size: int, **arguments: Any) -> Trace
     trace = Trace()
     device = next(module.parameters()).device
     images = torch.zeros(BATCH, 3, image_size, image_size, device=device)
-    with _evaluation(module), _counting() as operations, _hooked(module, trace, operations), torch.inference_mode():
+
+    def begin(path: str, *_: Any) -> None:
+        trace.clock += 1
+        trace.began.setdefault(path, trace.clock)
+
+    def end(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        trace.clock += 1
+        trace.ended.setdefault(path, trace.clock)
+        trace.outputs.setdefault(path, output)
+        trace.operations.setdefault(path, operations())
+        trace.runs[path] = trace.runs.get(path, 0) + 1
+
+    with _evaluation(module), _counting() as operations, ExitStack() as hooks, torch.inference_mode():
+        for path, child in module.named_modules():
+            hooks.callback(child.register_forward_pre_hook(partial(begin, path)).remove)
+            hooks.callback(child.register_forward_hook(partial(end, path)).remove)
         trace.result = module(images, **arguments)
     return trace
 
@@ -94,21 +96,6 @@ def _evaluation(module: nn.Module) -> Iterator[None]:
             child.training = mode
         for parameter in trained:
             parameter.requires_grad_()
-
-
-@contextmanager
-def _hooked(module: nn.Module, trace: Trace, operations: Callable[[], int]) -> Iterator[None]:
-    def begin(path: str, *_: Any) -> None:
-        trace.begin(path)
-
-    def end(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
-        trace.end(path, output, operations())
-
-    with ExitStack() as hooks:
-        for path, child in module.named_modules():
-            hooks.callback(child.register_forward_pre_hook(partial(begin, path)).remove)
-            hooks.callback(child.register_forward_hook(partial(end, path)).remove)
-        yield
 
 
 def tensors(output: Any) -> Iterator[tuple[int | None, Tensor]]:

@@ -31,12 +31,17 @@ def layer_pairs(cell: Cell) -> AnalysisResult:
 
 def pairs_of_split(cell: Cell, split: str) -> list[dict[str, Any]]:
     """Rows of the table for one split."""
-    chosen = stratified(cell.classes[split], MOST_IMAGES, child_seed(cell.store.seed, "layer pairs", split))
+    chosen = images_of_pairs(cell, split)
     layers, columns = cell.store.layers, list(ANALYSIS_TABLES["layer_pairs"])
     grams = [centred_gram(cell.embedded(layer, cell.step, split).X[chosen]) for layer in layers]
     pairs = [(i, j) for i in range(len(layers)) for j in range(i, len(layers))]
     values = ((cell.step, split, *layers[i].keys, *layers[j].keys, cka(grams[i], grams[j])) for i, j in pairs)
     return [dict(zip(columns, each, strict=True)) for each in values]
+
+
+def images_of_pairs(cell: Cell, split: str) -> Rows:
+    """Draw the images on which pairs of layers are compared."""
+    return stratified(cell.classes[split], MOST_IMAGES, child_seed(cell.store.seed, "layer pairs", split))
 
 
 def centred_gram(X: Float32) -> Float64:

@@ -1,4 +1,4 @@
-"""The analyses of the last checkpoint, by name: what each reads. It imports nothing heavy.
+"""The analyses of the last checkpoint, some of the first as well, by name: what each reads. It imports nothing heavy.
 
 An analysis NAME is the function NAME of stages/measure/analyses/NAME.py. If it fills a table, that has its name, and
 its columns are in `ANALYSIS_TABLES` of stages/shared/tables/metric_table.py. docs/analyses.md defines each.
@@ -28,6 +28,8 @@ class Analysis:
         splits: embedded splits; it belongs to the job of the first, and without any to every job.
         extra: images embedded at the last checkpoint alone.
         whole_network: it looks at all layers at once, as NAME(cell), else at one, as NAME(cell, layer, split).
+        ends: of one layer; it looks at the first checkpoint as well as at the last, as NAME(cell, layer, split, step),
+            and leaves nothing but a table.
         head: the function `head(cell)` beside it scores the network's own head.
         probe: it fits the linear probe on its first split.
     """
@@ -35,6 +37,7 @@ class Analysis:
     splits: tuple[str, ...] = ()
     extra: Extra | None = None
     whole_network: bool = False
+    ends: bool = False
     head: bool = False
     probe: bool = False
 
@@ -47,6 +50,8 @@ ANALYSES = {
     "seen_matched": Analysis((UNSEEN, SEEN)),
     "k_sensitivity": Analysis(),
     "layer_pairs": Analysis(whole_network=True),
+    "scalings": Analysis((UNSEEN,), ends=True),
+    "joined": Analysis((UNSEEN,), whole_network=True),
     "ood": Analysis((UNSEEN, SEEN), extra="train"),
     "corruptions": Analysis((SEEN,), extra="corrupted", head=True, probe=True),
 }

@@ -136,6 +136,29 @@ def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
     return rotated
 
 
+def rotate_joined(parts: Sequence[NDArray[np.float32]], clusters: int) -> NDArray[np.float32]:
+    """Rotate embeddings of the same rows, put side by side, so that they can be searched in their leading columns.
+
+    Only the leading columns of each are rotated into each other: that costs next to nothing, and on a real network's
+    pairs of layers the inertia found is as low as in the principal axes of all columns.
+
+    Args:
+        parts: (N, C) float32 each, after `rotate`.
+        clusters: number of clusters that will be looked for.
+
+    Returns:
+        (N, sum of C) float32.
+    """
+    leading = leading_columns(clusters)
+    few = rotate(np.hstack([part[:, :leading] for part in parts]))
+    return np.hstack([few, *(part[:, leading:] for part in parts)])
+
+
+def leading_columns(clusters: int) -> int:
+    """Number of leading columns that are searched."""
+    return max(COLUMNS, 2 * clusters)
+
+
 def cluster(
     X: NDArray[np.float32], clusters: int, search: Search, *, rotated: NDArray[np.float32] | None = None
 ) -> Clustering:
@@ -195,7 +218,7 @@ def searched_partitions(rotated: NDArray[np.float32], clusters: int, search: Sea
     Returns:
         Of each start its labels, (N,), least inertia in these columns first.
     """
-    few = np.ascontiguousarray(rotated[:, : max(COLUMNS, 2 * clusters)])
+    few = np.ascontiguousarray(rotated[:, : leading_columns(clusters)])
     labels, inertia = lockstep.search(few, clusters, search.seeds)
     return list(labels[np.argsort(inertia, kind="stable")])
 

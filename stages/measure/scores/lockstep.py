@@ -21,6 +21,9 @@ MAX_ITERATIONS = 300
 ELEMENTS = 2**18
 """Of the largest array that is computed at once: it stays in the processor's cache."""
 
+MAX_COPIED = 512
+"""Columns of which a transposed copy saves time; of more its memory counts."""
+
 ROUNDING = 2.0**-20
 """A squared distance below this share of the squared lengths that it is the difference of is rounding."""
 
@@ -99,7 +102,8 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
     """
     (S, K, C), N = centres.shape, len(X)
     rows = np.concatenate([X, np.ones((N, 1), np.float32)], axis=1)  # (N, C + 1)
-    columns, squares = rows.T, np.einsum("ij,ij->", X, X, dtype=np.float64)
+    columns = rows.T if C > MAX_COPIED else np.ascontiguousarray(rows.T)
+    squares = np.einsum("ij,ij->", X, X, dtype=np.float64)
     labels, inertia, starts = np.empty((S, N), np.int32), np.empty(S), np.arange(S)
     nearness, members = np.empty((S, K, N), np.float32), np.zeros((S, K, N), bool)
     sums, moved, whole = np.empty((S, K, C + 1), np.float32), np.ones((S, K), bool), np.zeros(S, bool)
@@ -116,7 +120,8 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
         else:
             sums[moved] = members[moved].astype(np.float32) @ rows
         sizes = sums[..., C]
-        for start in np.flatnonzero(whole | (sizes.sum(axis=1) != N) | (sizes.min(axis=1) == 0)):
+        odd = whole.any() or sizes.min() == 0 or sizes.sum() != N * len(starts)  # seldom
+        for start in np.flatnonzero(whole | (sizes.sum(axis=1) != N) | (sizes.min(axis=1) == 0)) if odd else ():
             members[start] = nearness[start].argmax(axis=0) == np.arange(K)[:, None]  # the first of equally near ones
             sums[start], whole[start] = _without_empty(rows, members[start], centres[start])
             moved[start] = (members[start] != before[start]).any()

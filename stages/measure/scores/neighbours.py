@@ -1,6 +1,6 @@
 """All distances of a split, a block of rows at a time: exact nearest neighbours, and distances to groups of images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +63,24 @@ def scan(
         groups: (N, M) from `memberships`.
         block_bytes: memory for one block of distances.
     """
-    N, n_same_class = len(X), np.bincount(y)[y] - 1
+    return rank_neighbours(squared_distance_blocks(X, block_bytes=block_bytes), y, k, kept=kept, groups=groups)
+
+
+def rank_neighbours(
+    blocks: Iterable[tuple[slice, Float64]], y: Classes, k: int, *, kept: int = 1, groups: csc_array | None = None
+) -> Scan:
+    """Do what `scan` does, from blocks of squared distances, which are overwritten.
+
+    Args:
+        blocks: consecutive rows, and their squared distances to all N rows, (B, N).
+        y, k, kept, groups: as of `scan`.
+    """
+    N, n_same_class = len(y), np.bincount(y)[y] - 1
     deepest = min(max(k, int(n_same_class.max()), kept), N - 1)
     indices, n_matches = np.empty((N, min(kept, N - 1)), np.int64), np.empty(N, np.int64)
     precision, average_precision = np.empty(N), np.empty(N)
     sums = None if groups is None else np.empty((N, groups.shape[1]))
-    for rows, distances in squared_distance_blocks(X, block_bytes=block_bytes):
+    for rows, distances in blocks:
         if groups is not None and sums is not None:
             sums[rows] = np.sqrt(distances) @ groups
         nearest = _nearest(distances, rows, deepest)

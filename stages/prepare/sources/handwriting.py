@@ -8,19 +8,19 @@ its split and its number.
 import hashlib
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import fontpkg
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.prepare.candidates import Candidate, Listing
 from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import Sha256, SourceFile, read_source_file
 from stages.shared.files.digests import file_sha256
-from stages.shared.runtime.errors import UserError, with_command
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Id
 from stages.shared.settings.seeding import child_seed
 
@@ -52,6 +52,16 @@ class HandwritingFile(SourceFile):
     words: Annotated[list[Word], Field(min_length=1)]
     words_sha256: Sha256
 
+    @model_validator(mode="after")
+    def _known_words(self) -> Self:
+        sha256 = hashlib.sha256(" ".join(self.words).encode()).hexdigest()
+        if sha256 != self.words_sha256:
+            raise ValueError(
+                f"the words must have the SHA-256 {self.words_sha256[:12]}..., found {sha256[:12]}...; make a dataset "
+                "of your own with its own hash"
+            )
+        return self
+
 
 def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources: Resources) -> Listing:
     """List the images that can be rendered: each class has enough for any role.
@@ -60,7 +70,6 @@ def list_handwriting(raw: Path, params: HandwritingParams, seed: int, resources:
         UserError: a font's package is not installed, or a font is not the one that was committed.
     """
     source = read_source_file(raw, HandwritingFile)
-    _check_words(source, raw)
     fonts = find_fonts(source, raw)
     counts: dict[Literal["train", "test"], int] = {"train": max(params.train, params.unseen), "test": params.test}
     candidates = []
@@ -141,18 +150,3 @@ def _draw(word: str, font: str) -> Image.Image:
 @lru_cache(maxsize=64)
 def _face(font: str) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font, FONT_PIXELS, layout_engine=ImageFont.Layout.BASIC)  # the same with or without Raqm
-
-
-def _check_words(source: HandwritingFile, raw: Path) -> None:
-    sha256 = words_sha256(source.words)
-    if sha256 != source.words_sha256:
-        restore_it = with_command("restore it", "git checkout --", raw / "source.json")
-        raise UserError(
-            f"{raw}/source.json: the words must have the SHA-256 {source.words_sha256[:12]}..., found "
-            f"{sha256[:12]}...; {restore_it}, or make a dataset of your own with its own hash"
-        )
-
-
-def words_sha256(words: list[str]) -> str:
-    """Return the SHA-256 of the words joined by blanks, hexadecimal."""
-    return hashlib.sha256(" ".join(words).encode()).hexdigest()

@@ -36,7 +36,7 @@ def list_torchvision(raw: Path, params: TorchvisionParams, seed: int, resources:
 
     factory: type = getattr(datasets, params.name)
     candidates: list[Candidate] = []
-    for split, arguments in split_arguments(factory, params).items():
+    for split, arguments in split_arguments(params).items():
         with only_known_formats():
             dataset = _build(factory, {**params.kwargs, **arguments}, params.name)
             candidates += _candidates(dataset, None if split == "all" else split, params.name)  # type: ignore[arg-type]
@@ -54,15 +54,14 @@ def only_known_formats() -> Iterator[None]:
         Image.ID = before
 
 
-def split_arguments(factory: type, params: TorchvisionParams) -> dict[str, Keywords]:
+def split_arguments(params: TorchvisionParams) -> dict[str, Keywords]:
     """Return the arguments for the splits `train` and `test`, or for `all` where a dataset has no splits."""
     if params.train_kwargs is not None and params.test_kwargs is not None:
         return {"train": params.train_kwargs, "test": params.test_kwargs}
     if params.train_kwargs is not None:
         return {"all": params.train_kwargs}
-    accepted = accepted_arguments(factory)
     for argument, (train, test) in CONVENTIONS.items():
-        if argument in accepted and argument not in params.kwargs:
+        if argument in TORCHVISION_DATASETS[params.name] and argument not in params.kwargs:
             return {"train": train, "test": test}
     return {"all": {}}
 

@@ -11,7 +11,7 @@ digests.json    of all files of the cell (`stages.shared.files.digests`)
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -70,19 +70,27 @@ Attributes:
 HEAD = "head"
 """The `layer` of the network's own accuracy; its depth and pooling are empty."""
 
+Scaling = Literal["none", "l2", "standard"]
+"""How the rows of an embedding are scaled: as they are, each to length 1, or every column standardized."""
+
 _PAIR = {f"{name}_{end}": ROW_KEYS[name] for end in "ab" for name in ("layer", "depth", "pooling")}
 
 ANALYSIS_TABLES = {
     "k_sensitivity": {**ROW_KEYS, "clusters": INTEGER, "nmi": FLOAT, "ami": FLOAT},
     "layer_pairs": {"step": INTEGER, "split": TEXT, **_PAIR, "cka": FLOAT},
+    "scalings": {**ROW_KEYS, "scaling": TEXT, "metric": TEXT, "value": FLOAT},
+    "joined": {"step": INTEGER, "split": TEXT, **_PAIR, "metric": TEXT, "value": FLOAT},
 }
 """Columns of the tables that analyses fill, by the analysis; `<analysis>.csv` is the file.
 
 Attributes:
     clusters: how many k-means made.
     nmi, ami: with the classes.
-    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`.
+    layer_a, depth_a, pooling_a, layer_b, depth_b, pooling_b: the two embeddings, `a` not deeper than `b`. In joined.csv
+        `b` is empty where `a` stands alone with its rows as they are, and equals `a` where it stands alone with its
+        rows scaled to length 1.
     cka: their debiased linear centred kernel alignment.
+    scaling: `none`: rows as they are; `l2`: rows scaled to length 1; `standard`: columns standardized.
 """
 
 ALL_BUT_ONE_CLASS, HALF = "class", "half"

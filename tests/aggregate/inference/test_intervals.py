@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.aggregate.curves import MEAN, average
-from stages.aggregate.inference.intervals import infer_curves
+from stages.aggregate.inference.intervals import infer_curves, infer_layers, losses_of_candidates
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     layer_estimates,
@@ -45,6 +45,26 @@ def test_intervals_of_the_mean_are_those_of_the_recipe():
     assert rows["lead_classes_at_most"].unique() == pytest.approx([lead.high])
     assert rows["tied_images"].tolist() == ties(images).tolist()
     assert rows["lead"].unique() == pytest.approx([lead.value])
+
+
+def test_every_layer_of_every_checkpoint_may_lose_something_to_the_best_of_all():
+    first, last = random_refits(E=3, seed=1), random_refits(E=3, seed=2)
+    losses = losses_of_candidates([first, last], "higher")
+    both = class_inference(*(FoldScores(each.values, each.without) for each in (first, last)))
+    plain = (both.mean.max() - both.mean).reshape(2, 3)
+    assert list(losses) == ["classes", "images"]
+    for bounds in losses.values():
+        assert bounds.shape == (2, 3)
+        assert (bounds >= plain).all()
+    alone = losses_of_candidates([last], "higher")["classes"]
+    assert (losses["classes"][1] >= alone[0] - 0.02).all()  # one family more
+
+
+def test_the_best_layers_interval_ends_at_the_scores_limits():
+    made = random_refits(spread=0.5)
+    best = infer_layers(made, "higher")["classes"].best
+    assert best.low >= 0
+    assert best.high == 1
 
 
 def test_a_single_fold_says_nothing_about_other_classes():

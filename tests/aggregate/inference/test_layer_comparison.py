@@ -8,6 +8,7 @@ from stages.aggregate.inference.layer_comparison import (
     best_of_two,
     best_score,
     contenders,
+    is_above,
     layer_estimates,
     losses_at_most,
     ties,
@@ -95,6 +96,22 @@ def test_losses_are_bounded_for_all_layers_at_once(better):
     wide, narrow = (losses_at_most(independent(truth, sd=sd), better=better) for sd in (0.05, 0.005))
     assert (narrow < wide).all()
     np.testing.assert_allclose(losses_at_most(independent(truth, sd=0), better=better), loss)
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+@pytest.mark.parametrize(
+    ("chance", "pixels", "above"),
+    [(0.1, None, True), (0.57, None, False), (None, 3, True), (0.1, 3, True), (0.58, 3, False), (None, 1, False)],
+)
+def test_a_network_is_above_chance_and_raw_pixels_by_its_bound(better, chance, pixels, above):
+    sign = 1 if better == "higher" else -1
+    found = independent(sign * np.array([0.2, 0.6, 0.5, 0.3]))
+    turned = None if chance is None else sign * chance
+    assert is_above(found, chance=turned, pixels=pixels, better=better) == above
+
+
+def test_without_chance_and_raw_pixels_nothing_is_asked():
+    assert is_above(independent([0.2, 0.6]), chance=None, pixels=None) is None
 
 
 def test_a_tie_with_the_last_layer_is_a_lead_that_is_not_shown():

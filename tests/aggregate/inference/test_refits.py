@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.layer_comparison import layer_estimates
-from stages.aggregate.inference.refits import Refits, arrange, over_classes, over_images
+from stages.aggregate.inference.refits import Gap, Refits, arrange, gaps, over_classes, over_images
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
@@ -54,6 +57,32 @@ def test_other_classes_take_three_folds(folds, said):
     assert (over_classes(random_refits(J=folds)) is not None) == said
     assert over_images(random_refits(J=folds)) is not None
     assert over_images(random_refits(J=folds), random_refits(J=folds, B=10)) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "gap"),
+    [
+        (random_refits(J=1, K=12), Gap.FEW_FOLDS),
+        (replace(random_refits(J=1, K=9), frozen=True), Gap.FEW_CLASSES),
+        (replace(random_refits(J=1, K=10), frozen=True), None),
+        (replace(random_refits(J=1), without=None, frozen=True), Gap.FEW_FOLDS),
+        (replace(random_refits(J=4), without=None), Gap.NOT_REFITTED),
+        (random_refits(J=3), None),
+    ],
+)
+def test_where_nothing_is_said_of_other_classes_there_is_a_reason(made, gap):
+    assert gaps(made).get("classes") == gap
+    assert (over_classes(made) is None) == (gap is not None)
+
+
+def test_where_nothing_is_said_of_other_images_there_is_a_reason():
+    made = random_refits(J=1)
+    few, enough = ((Groups(frozenset(names), 1),) for names in ("abcde", "abcdef"))
+    assert gaps(replace(made, groups=few))["images"] == Gap.FEW_GROUPS
+    assert over_images(replace(made, groups=few)) is None
+    assert "images" not in gaps(replace(made, groups=enough))
+    assert over_images(replace(made, groups=enough)).df == 5
+    assert gaps(replace(made, halves=None))["images"] == Gap.NOT_REFITTED
 
 
 def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():

@@ -1,6 +1,7 @@
 """Simulate one data set of a design: its scores, those without each class, and those of halves."""
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 
 from stages.measure import halves as halves_module
-from stages.measure import refits
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, is_clustered
@@ -119,10 +119,12 @@ def code_hash(name: str, kind: Kind) -> str:
     """Of a design's settings and all code that its simulated scores depend on."""
     design = DESIGNS[name]
     population = sys.modules[type(design.population).__module__]
-    modules = [population, halves_module, refits]
-    modules += [batched_kmeans, agreement] if kind == "clusters" else [batched_scores, few_shot]
+    modules = [population, halves_module]
+    modules += [batched_kmeans, agreement] if kind == "clusters" else [batched_scores]
+    if any(metric.startswith("few_shot") for metric in metrics_of(design, kind)):
+        modules.append(few_shot)
     settings = {key: value for key, value in vars(design).items() if key not in ("about", "alike", "metrics")}
-    text = repr([settings, metrics_of(design, kind)])
+    text = repr([settings, metrics_of(design, kind)]) + inspect.getsource(class_groups)
     return hash_of(text, [__file__, *(str(module.__file__) for module in modules)])
 
 

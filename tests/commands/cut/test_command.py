@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.cut import onnx_file
+from stages.commands.cut import export
 from stages.commands.cut.cell import CellPaths
 from stages.commands.cut.command import command_line, cut
 from stages.commands.cut.folder import read_cut
@@ -34,7 +34,7 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_missing_extra_is_named_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
     arguments = [
         "--dataset",
         "trees",

@@ -12,9 +12,16 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from stages.commands.cut import onnx_file
-from stages.commands.cut.export import export_layer, load_program, needed_nodes, save_program
-from stages.commands.cut.onnx_file import check_packages, load_onnx, save_onnx
+from stages.commands.cut import export
+from stages.commands.cut.export import (
+    check_packages,
+    export_layer,
+    load_onnx,
+    load_program,
+    needed_nodes,
+    save_onnx,
+    save_program,
+)
 from stages.commands.project import ROOT
 from stages.embed.embedder import layer_embeddings
 from stages.embed.params import TapsParams
@@ -201,11 +208,11 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
 
 def test_missing_packages_and_files_that_are_too_large_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     program = export_layer(*branches(nn.Linear(4, 3)), S)
-    monkeypatch.setattr(onnx_file, "MAX_BYTES", 100)
+    monkeypatch.setattr(export, "MAX_BYTES", 100)
     with pytest.raises(UserError, match=r"model\.onnx holds at most 2 GiB, found 0\.0 GiB of tensors; use --no-onnx"):
         save_onnx(program, tmp_path / "model.onnx", S)
     check_packages()
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(UserError, match=r"found no onnxscript; pip install '\.\[export\]', or leave the file out with"):
         check_packages()
 

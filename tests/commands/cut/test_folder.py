@@ -149,7 +149,13 @@ def test_the_card_says_what_was_cut(written: Written):
     assert all(0 <= value < 1e-4 for value in agreement["distance"].values())
     assert card["versions"]["torch"] == importlib.metadata.version("torch")  # torch names its build as well
     text = (written.path / "README.md").read_text()
-    for said in ("layer 4 of 7 (`blocks.2`)", "ash, birch, cedar", "date, elm", "licence: CC0", "whichlayer cut ..."):
+    for said in (
+        "layer 4 of 7 (`blocks.2`)",
+        "ash, birch, cedar",
+        "date, elm",
+        "| network.weights_licence | CC0 |",
+        "whichlayer cut ...",
+    ):
         assert said in text
 
 

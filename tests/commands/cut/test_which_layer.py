@@ -119,7 +119,7 @@ def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
         choose_layer(store, "pixels", tmp_path)
     with pytest.raises(UserError, match=r"facts\.json: must be the facts of a finished workflow, found no file"):
         choose_layer(store, "recommended", tmp_path)
-    with pytest.raises(UserError, match=r"summary\.csv: must be a summary, found no file"):
+    with pytest.raises(UserError, match=r"summary\.csv: must be a summary, found no"):
         choose_layer(store, "best", tmp_path)
     with pytest.raises(UserError, match=r"summary\.csv must say which layer of trees, tiny"):
         choose_layer(store, "best", write_summary(tmp_path, {"model": "large"}))

@@ -12,7 +12,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from stages.commands.cut.cell import CellPaths
-from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, describe_input, write_json
+from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_json
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
@@ -90,7 +90,8 @@ def write_cut(folder: Path, seed: int = 0) -> Path:
     cell = {"dataset": "trees", "model": "tiny", "fold": "all", "seed": 3, "step": 50}
     layer = {"name": "stem", "pooling": "mean", "width": 6}
     write_json(folder / CARD, {"format": FORMAT, "cell": cell, "layer": layer})
-    write_json(folder / PREPROCESS, describe_input(16, "squash", 9, 6))
+    decode = {"image_size": 16, "fit": "squash", "fill": 9}
+    write_json(folder / PREPROCESS, {"format": FORMAT, "decode": decode})
     images = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     program = torch.export.export(Tiny(seed).eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, folder / PROGRAM)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from dvc.repo import Repo as DvcRepo
 from ruamel.yaml import YAML
 
@@ -15,7 +16,7 @@ from stages.commands.config import Config, parse_config, read_config
 from stages.commands.dvc_project import workspace
 from stages.commands.fleet import cells, command
 from stages.commands.fleet.cells import check_prepared
-from stages.commands.fleet.worker import Outcome, Source, Task
+from stages.commands.fleet.worker import Outcome
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams, load
@@ -97,29 +98,28 @@ def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
 
 def test_an_unknown_cell_is_refused_with_some_that_are_known():
     with pytest.raises(UserError, match=r"handwriting-none-0-0: must be a cell of the grid .*handwriting-"):
-        command.known_cell(read_config(ROOT / "params.yaml"), "handwriting-none-0-0")
+        CliRunner().invoke(command.cell, ["handwriting-none-0-0"], catch_exceptions=False)
 
 
-def test_cells_that_are_open_after_the_fleet_are_not_computed_here(monkeypatch: pytest.MonkeyPatch):
-    config = read_config(ROOT / "params.yaml")
-    monkeypatch.setattr(command, "open_cells", lambda run: [])
-    command.refuse_open_again(config)
-    monkeypatch.setattr(command, "open_cells", lambda run: [("d", "m", "0", 0), ("d", "m", "1", 0)])
-    with pytest.raises(UserError, match=r"cell d-m-0-0 and 1 more: must be in DVC's cache and of this code"):
-        command.refuse_open_again(config)
-
-
-def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc(monkeypatch: pytest.MonkeyPatch):
+def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc_and_what_is_open_is_not_computed_here(
+    monkeypatch: pytest.MonkeyPatch,
+):
     def done(name: str, *stages: str) -> Outcome:
         return Outcome(name, "", (), {f"{stage}@{name}": {"cmd": stage} for stage in stages}, "", "", 1.0)
 
     entered: list[str] = []
     monkeypatch.setattr(command, "enter", lambda computed, remote: entered.extend(computed))
+    monkeypatch.setattr(command, "open_cells", lambda run: [])
     run = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
     config = replace(read_config(ROOT / "params.yaml"), run=run)
     outcomes = [done("d-n-0-0", "finetune"), done("d-m-1-0", "finetune", "embed")]
-    command.enter_outcomes(config, outcomes, remote=False)
+    command.finish(config, outcomes, remote=False)
     assert entered == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
+    monkeypatch.setattr(command, "open_cells", lambda run: [("d", "m", "0", 0), ("d", "m", "1", 0)])
+    with pytest.raises(UserError, match=r"cell d-m-0-0 and 1 more: must be in DVC's cache and of this code"):
+        command.finish(config, outcomes, remote=False)
+    with pytest.raises(UserError, match=r"1 of 3 cells failed \(d-m-0-0\); the others are done"):
+        command.finish(config, [*outcomes, replace(done("d-m-0-0"), failed="embed")], remote=False)
 
 
 def test_cells_of_images_that_were_never_prepared_are_refused():
@@ -174,13 +174,10 @@ def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path, monk
 def test_the_lines_of_cells_that_failed_stand_again_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    tasks = [Task(name, (), (), "", {}, {}) for name in "abc"]
     outcomes = [Outcome(name, "embed@b" if name == "b" else "", (), {}, "why", "h", 1.0) for name in "abc"]
-    monkeypatch.setattr(command, "run_tasks", lambda *_: iter(outcomes))
     monkeypatch.setattr(command, "record_folder", lambda: tmp_path)
-    monkeypatch.setattr(command, "durations_log", lambda: tmp_path / "durations.jsonl")
-    found = command.compute(pytest, Source(b"", "", 1), tasks, 0)
-    assert list(found) == ["a", "b", "c"]
+    monkeypatch.setattr(command, "stage_path", lambda *_: tmp_path / "durations.jsonl")
+    assert command.compute(iter(outcomes), "abc") == outcomes
     *_, counted, failed = capsys.readouterr().out.splitlines()
     assert counted == "fleet: 2 from the cache, 1 failed, 0 s"
     assert failed == f"b: embed@b failed on h: why; see {tmp_path / 'b.log'}"

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from stages.commands.fleet import engine, worker
-from stages.commands.fleet.record import line_of
+from stages.commands.fleet.record import Record
 from stages.commands.fleet.worker import Outcome, Source, Task
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
@@ -56,7 +56,7 @@ def test_a_cell_that_no_machine_can_run_is_refused_since_ray_would_wait_for_ever
         ("RayError", "c: its worker failed on a machine that was lost: OSError: no space; see"),
     ],
 )
-def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: str):
+def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: str, tmp_path: Path):
     class RayError(Exception):
         ip = "10.0.0.7"
 
@@ -69,7 +69,7 @@ def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: s
 
     ray: Any = SimpleNamespace(get=get, exceptions=SimpleNamespace(**kinds))
     outcome = engine.outcome_of(ray, None, Task("c", (), (), "", {}, {}))
-    assert line_of(outcome, Path("c.log")).startswith(said)
+    assert Record(tmp_path, ["c"]).add(outcome, tmp_path / "durations.jsonl").startswith(said)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -134,16 +134,3 @@ def test_names_reach_the_terminal_without_escapes(project: Path):
     assert "\n  out/not \\udcff UTF-8: a file that dvc.lock does not name" in done.stdout
     assert verify("--repair", "--yes").exit_code == 0
     assert sorted(path.name for path in (project / "out").iterdir()) == ["big", "sub"]
-
-
-def test_a_hard_link_is_deleted_when_nobody_elsewhere_holds_it(project: Path):
-    with Repo(str(project)) as repo, repo.config.edit() as config:
-        config["core"]["hardlink_lock"] = True
-    lock = project / ".dvc" / "tmp" / "lock"
-    lock.write_text("claim")
-    assert "a lock that nothing holds" in verify().stdout
-    assert verify("--repair", "--yes", said="n\n").exit_code == 1
-    assert lock.is_file()
-    done = verify("--repair", "--yes", said="y\n")
-    assert done.exit_code == 0, done.stdout
-    assert not lock.exists()

@@ -45,6 +45,12 @@ def test_nmi_of_clusters_that_are_the_classes_is_one_and_no_more():
         assert 1 - 1e-12 < found <= 1
 
 
+@pytest.mark.parametrize(("classes", "clusters"), [(2, 6), (3, 3), (3, 4), (6, 2)])
+def test_nmi_of_independent_partitions_is_zero_and_no_less(classes, clusters):
+    y, labels = np.repeat(np.arange(classes), clusters), np.tile(np.arange(clusters, dtype=np.int32), classes)
+    assert 0 <= normalized_mutual_information(y, labels) < 1e-12
+
+
 def test_chance_is_the_mean_nmi_of_shuffled_labels():
     random = np.random.default_rng(0)
     y, labels = random.integers(0, 4, 60), random.integers(0, 4, 60).astype(np.int32)

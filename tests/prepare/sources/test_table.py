@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.prepare.candidates import check_names, unique_ids
+from stages.prepare.candidates import check_candidates
 from stages.prepare.limits import LimitsParams, Resources
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import TableParams
@@ -137,8 +137,7 @@ def test_a_wrong_table_is_a_listing_or_one_message(raw, seed):
     try:
         with Resources() as resources:
             listing = list_table(raw, params(), 0, resources)
-            check_names(listing.candidates)
-            unique_ids(listing.candidates)
+            check_candidates(listing.candidates)
     except UserError as error:
         assert "labels.csv" in str(error) or "name" in str(error) or "id of its own" in str(error)  # noqa: PT017
         return

@@ -54,7 +54,7 @@ def test_a_dataset_is_packed(tmp_path):
     ],
 )
 def test_splits_are_found_or_given(name, values, expected):
-    assert split_arguments(getattr(datasets, name), params(name, **values)) == expected
+    assert split_arguments(params(name, **values)) == expected
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ def test_a_file_is_read_once(folder: Path):
     digests = read(folder).check("b")
     (folder / "b" / "c").write_bytes(b"abd")
     digests.check("b")
+    (folder / "a").write_bytes(b"x")
+    with pytest.raises(UserError, match="/a: must be as the measure stage wrote it"):
+        digests.check("b", "a")  # what comes after a file that was read is read all the same
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Two layers as one embedding: each with its rows scaled to length 1, side by side."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from stages.measure.analyses.layer_pairs import images_of_pairs
+from stages.measure.analyses.result import AnalysisResult
+from stages.measure.analyses.scalings import SCORES
+from stages.measure.arrays import Float64
+from stages.measure.cell import Cell
+from stages.measure.embedded_split import NEAREST, EmbeddedSplit, unit_rows
+from stages.measure.metrics import LAYER_SCORES
+from stages.measure.scores.kmeans import rotate_joined
+from stages.measure.scores.neighbours import rank_neighbours, squared_distance_blocks
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.tables.metric_table import ANALYSIS_TABLES
+
+ALONE = ("", None, "")
+"""The keys of the second layer where there is none."""
+
+STARTS, POLISHED = 15, 3
+"""Largest numbers in the search for clusters, of single layers as of pairs."""
+
+
+def joined(cell: Cell) -> AnalysisResult:
+    """Score every two layers together, and each alone, its rows as they are and scaled to length 1.
+
+    All on the images on which `layer_pairs` compares layers. Squared distances between joined rows are the sums of the
+    layers' own, of which an (n, n) matrix is held for every layer, beside its rows and these after rotation. Raw pixels
+    and further poolings of a layer take no part.
+    """
+    return AnalysisResult(tables={"joined": list(joined_rows(cell))})
+
+
+def joined_rows(cell: Cell) -> Iterator[dict[str, Any]]:
+    """Rows of the table: every layer alone, then every two."""
+    images = images_of_pairs(cell, UNSEEN)
+    metrics = [name for name in SCORES if name in cell.params.all_metrics]
+    layers = [layer for layer in cell.store.layers if layer.name == layer.module]
+
+    def scores(a: Layer, b: tuple[str, int | None, str], split: EmbeddedSplit) -> Iterator[dict[str, Any]]:
+        for name in metrics:
+            values = (cell.step, UNSEEN, *a.keys, *b, name, LAYER_SCORES[name].compute(split).value)
+            yield dict(zip(ANALYSIS_TABLES["joined"], values, strict=True))
+
+    scaled, distances = [], []
+    for layer in layers:
+        whole = cell.unscaled(layer, cell.step, UNSEEN)
+        split = whole.part(images, search=whole.settings.search.capped(STARTS, POLISHED))
+        yield from scores(layer, ALONE, split)
+        scaled.append(EmbeddedSplit(unit_rows(split.X), split.y, split.settings))
+        distances.append(np.concatenate([block for _, block in squared_distance_blocks(scaled[-1].X)]))
+        yield from scores(layer, layer.keys, scaled[-1])
+    for i, j in combinations(range(len(layers)), 2):
+        yield from scores(layers[i], layers[j].keys, join([scaled[i], scaled[j]], distances[i] + distances[j]))
+
+
+def join(parts: Sequence[EmbeddedSplit], distances: Float64) -> EmbeddedSplit:
+    """Put embeddings of the same images side by side.
+
+    Args:
+        parts: the embeddings.
+        distances: (n, n) squared distances between the joined rows, which are overwritten.
+    """
+    y, settings = parts[0].y, parts[0].settings
+    rotated = None if settings.search.single else rotate_joined([part.rotated for part in parts], len(np.unique(y)))
+    scan = rank_neighbours([(slice(0, len(y)), distances)], y, settings.neighbours, kept=NEAREST)
+    return EmbeddedSplit(np.hstack([part.X for part in parts]), y, settings, rotated=rotated, scan=scan)

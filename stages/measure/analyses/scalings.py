@@ -1,0 +1,43 @@
+"""What scaling the rows or columns of an embedding does to its scores."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from stages.measure.analyses.result import AnalysisResult
+from stages.measure.cell import Cell
+from stages.measure.embedded_split import EmbeddedSplit
+from stages.measure.metrics import LAYER_SCORES
+from stages.measure.scores.probe import standardize
+from stages.shared.embeddings.embedding_store import Layer
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+from stages.shared.tables.metric_table import Scaling
+
+SCORES = ("nmi", "knn_purity", "nn1_accuracy", "map_at_r")
+"""Those of them that are measured. The linear probe standardizes columns itself; scaling rows hardly moves it."""
+
+
+def scalings(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> AnalysisResult:
+    """Score one layer with its rows as they are, scaled to length 1, and with its columns standardized."""
+    metrics = [name for name in SCORES if name in cell.params.all_metrics]
+    rows = [
+        {"scaling": scaling, "metric": name, "value": LAYER_SCORES[name].compute(scaled).value}
+        for scaling, scaled in scaled_splits(cell, layer, split, step)
+        for name in metrics
+    ]
+    return AnalysisResult(tables={"scalings": rows})
+
+
+def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> Iterator[tuple[Scaling, EmbeddedSplit]]:
+    """Scale one layer's unseen images in every way, whatever `measure.normalize` asks for.
+
+    Columns are standardized by the means and deviations of the seen classes' test images; where these were not
+    embedded, by those of the unseen images themselves.
+    """
+    X, settings = cell.store.features(layer, step, UNSEEN), split.settings
+    ways: tuple[Literal["none", "l2"], ...] = ("none", "l2")
+    for scaling in ways:
+        at_hand = scaling == settings.normalize
+        yield scaling, split if at_hand else EmbeddedSplit(X, split.y, replace(settings, normalize=scaling))
+    reference = cell.store.features(layer, step, SEEN) if SEEN in cell.store.splits else X
+    yield "standard", EmbeddedSplit(standardize(reference, X)[1], split.y, replace(settings, normalize="none"))
