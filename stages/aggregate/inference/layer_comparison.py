@@ -30,12 +30,12 @@ class Bounds:
     Attributes:
         low: at least.
         high: at most.
-        value: the estimate, between the two; NaN where only bounds were kept.
+        value: the estimate, between the two; None where only bounds were kept.
     """
 
     low: float
     high: float
-    value: float = np.nan
+    value: float | None = None
 
 
 Lead = Bounds
@@ -194,7 +194,7 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
         best_against(inference, control=first, candidates=~of_first, better=better),
     )
     signed = (estimate.value, -estimate.value)
-    optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
+    optimism = [0.0 if lead is None else plain - (lead.value or 0.0) for lead, plain in zip(leads, signed, strict=True)]
     error = hypot(estimate.standard_error, optimism[0] / 2, optimism[1] / 2)
     return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 
