@@ -51,7 +51,8 @@ def metric_rows(
     peak: float = 0.6,
 ) -> pd.DataFrame:
     """Unseen scores peak at the relative depth `peak`, seen ones at the end; both grow with the step."""
-    noise = np.random.default_rng([seed, len(model), len(dataset), int(fold) if fold.isdigit() else 0])
+    further = [int(fold)] if fold not in ("0", "all") else []
+    noise = np.random.default_rng([seed, len(model), len(dataset), *further])
     rows = []
     for step in steps:
         growth = 1 - 0.4 * np.exp(-step / 40)
