@@ -27,11 +27,13 @@ SHORTLIST = [
     layer(5, "blocks.4", 0.38, 0.6, loss_at_most=0.034),
 ]
 START = CheckpointRecord(
-    step=0, layer="blocks.1", depth=2, value=0.3, accuracy=None, probe_accuracy=0.6, probe_layer="blocks.5"
-)
+    step=0, layer="blocks.1", depth=2, value=0.3, loss_at_most=0.13,
+    accuracy=None, probe_accuracy=0.6, probe_layer="blocks.5",
+)  # fmt: skip
 END = CheckpointRecord(
-    step=100, layer="blocks.3", depth=4, value=0.39, accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2"
-)
+    step=100, layer="blocks.3", depth=4, value=0.39, loss_at_most=0.012,
+    accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2",
+)  # fmt: skip
 REGRET = [
     RegretRecord(criterion="other_folds", value=0.38, at_most=0.02, at_least=-0.01),
     RegretRecord(criterion="last_layer", value=0.24, at_most=0.16, at_least=0.15),
@@ -54,8 +56,8 @@ RECOMMENDATION = Recommendation(
     last_step=100,
     best=CandidateRecord(
         **dict(SHORTLIST[1]), last_value=0.24, accuracy=0.76, lead=0.14,
-        classes=ScopeRecord(low=0.31, high=0.47, lead_at_least=0.03, lead_at_most=0.27),
-        images=ScopeRecord(low=0.37, high=0.41, lead_at_least=0.1, lead_at_most=0.18),
+        classes=ScopeRecord(value=0.388, low=0.31, high=0.47, lead_at_least=0.03, lead_at_most=0.27),
+        images=ScopeRecord(value=0.389, low=0.37, high=0.41, lead_at_least=0.1, lead_at_most=0.18),
     ),
     unbeaten=None,
     doubtful=False,

@@ -203,7 +203,11 @@ def with_analyses(folder: Path, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     nmi = last[(last["metric"] == "nmi") & (last["depth"] >= 0)]
     around = nmi.merge(pd.DataFrame({"clusters": [3, 5, 10]}), how="cross").assign(nmi=0.5, ami=0.4)
     around[[*columns, "clusters", "nmi", "ami"]].to_csv(folder / "k_sensitivity.csv", index=False)
-    write_pairs(folder / "layer_pairs.csv", nmi[nmi["split"] == "unseen"][columns])
+    scaled = nmi[[*columns, "metric", "value"]].merge(
+        pd.DataFrame({"scaling": ["none", "l2", "standard"]}), how="cross"
+    )
+    scaled[[*columns, "scaling", "metric", "value"]].to_csv(folder / "scalings.csv", index=False)
+    write_pairs(folder, nmi[nmi["split"] == "unseen"][columns])
     clean = last[(last["split"] == "test") & last["metric"].isin(["nmi", "probe_accuracy"])]
     corrupted = [clean.assign(split=f"blur_{severity}", relative=1 - 0.1 * severity) for severity in (1, 2, 3)]
     return pd.concat([rows, *corrupted]).assign(better="higher")
@@ -263,14 +267,14 @@ def image_rows(last: pd.DataFrame, seed: int, each: int = 8) -> pd.DataFrame:
     return pd.concat(blocks, ignore_index=True)
 
 
-def write_pairs(path: Path, places: pd.DataFrame) -> None:
-    """Write a CKA that falls with the distance in depth, for all pairs a <= b."""
+def write_pairs(folder: Path, places: pd.DataFrame) -> None:
+    """Write a CKA that falls with the distance in depth, and an NMI of both together, for all pairs a <= b."""
     pairs = places.merge(places, on=["step", "split"], suffixes=("_a", "_b"))
     pairs = pairs[pairs["depth_a"] <= pairs["depth_b"]]
     ends = [f"{name}_{end}" for end in "ab" for name in ("layer", "depth", "pooling")]
-    pairs.assign(cka=1 / (1 + pairs["depth_b"] - pairs["depth_a"]))[["step", "split", *ends, "cka"]].to_csv(
-        path, index=False
-    )
+    pairs = pairs.assign(cka=1 / (1 + pairs["depth_b"] - pairs["depth_a"]), metric="nmi", value=0.5)
+    for name, values in (("layer_pairs", ["cka"]), ("joined", ["metric", "value"])):
+        pairs[["step", "split", *ends, *values]].to_csv(folder / f"{name}.csv", index=False)
 
 
 def write_params(

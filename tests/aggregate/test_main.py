@@ -29,7 +29,7 @@ def paths_of(outputs):
 
 OUTS, METRICS = (paths_of(PIPELINE["stages"]["aggregate"][key]) for key in ("outs", "metrics"))
 MODELS = ["small", "small_scratch"]
-FURTHER = ("classes", "k_sensitivity", "layer_pairs", "robustness")
+FURTHER = ("classes", "k_sensitivity", "layer_pairs", "scalings", "joined", "robustness")
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,8 @@ def test_tables_of_further_analyses_hold_every_cell(results):
         "classes": 2 * (2 * 2 * 4 * 5 + 5),  # models; scores, splits, layers and pixels, classes; the head
         "k_sensitivity": 4 * 2 * 3 * 3,  # cells, splits, layers, numbers of clusters
         "layer_pairs": 4 * 6,
+        "scalings": 4 * 2 * 3 * 3,  # cells, splits, layers, scalings
+        "joined": 4 * 6,
         "robustness": 2 * 2 * 4 * 3,  # models, scores, layers with the baseline, severities
     }
     assert tables["robustness"]["relative"].unique().tolist() == pytest.approx([0.9, 0.8, 0.7])
@@ -186,7 +188,7 @@ def test_cells_with_metric_tables_alone_have_no_intervals_and_are_named(grid, mo
     summary = pd.read_csv(grid / "results/summary.csv")
     assert summary["unseen"].notna().all()
     assert summary[["ci_images_low", "lead", "tied_images", "accuracy_ci_images_low"]].isna().all(axis=None)
-    assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * 4
+    assert [len(pd.read_csv(grid / f"results/{name}.csv")) for name in FURTHER] == [0] * len(FURTHER)
 
 
 def test_fold_all_says_nothing_of_generalization(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def right(model):
     return pd.Series(correct.astype(float), index=pd.MultiIndex.from_frame(images))
 
 
-def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=()):
+def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity"):
     """Findings on one dataset.
 
     Args:
@@ -65,10 +65,13 @@ def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), witho
         pixels: network whose accuracy the probe on raw pixels has, image by image; None: not measured.
         without_refits: networks whose scores were not fitted again.
         without_images: networks whose images in the last fold are not known.
+        metric: the score; by default one whose level is proven in both scopes.
     """
     layers, refits = (pd.concat(parts) for parts in zip(*(tables(model, folds) for model in models), strict=True))
-    refits = refits[~refits["model"].isin(without_refits)]
-    layers = layers.assign(better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1)
+    refits = refits[~refits["model"].isin(without_refits)].replace({"metric": {"nmi": metric}})
+    layers = layers.replace({"metric": {"nmi": metric}}).assign(
+        better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1
+    )
     run = RunParams(datasets=["d"], models=list(models), folds=list(range(folds)), seeds=[10, 11])
     names = [str(fold) for fold in range(folds)]
     of_pixels = {} if pixels is None else {fold: right(pixels) for fold in names}
@@ -77,7 +80,7 @@ def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), witho
         known = names[:-1] if name[1] in without_images else names
         networks[name] = replace(data, images=ImageScores({fold: right(name[1]) for fold in known}, of_pixels, [], {}))
     scores = add_uncertainty(average(layers, run, SCORES), networks)
-    return collect_findings(summarize(scores, "nmi"), scores, networks, steps_table(scores), margin)[0]
+    return collect_findings(summarize(scores, metric), scores, networks, steps_table(scores), margin)[0]
 
 
 def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
@@ -114,6 +117,14 @@ def test_depth_and_fine_tuning_are_judged_in_both_scopes():
     for each in found.fine_tuning:
         assert each.classes.value == pytest.approx(0.1, abs=0.02)
         assert each.statuses == dict.fromkeys(("classes", "images"), Status.RAISED)
+
+
+def test_no_claim_is_made_in_a_scope_in_which_the_level_is_not_proven():
+    found = evidence(["poor", "rich"], metric="nmi")
+    assert (found.accuracy.status, found.accuracy.images) == (Status.SHOWN, None)
+    assert [set(each.statuses) for each in found.depth] == [{"classes"}] * 2
+    alone = evidence(["poor", "rich"], folds=1, metric="nmi")
+    assert (alone.accuracy.status, [each.statuses for each in alone.depth]) == (Status.UNKNOWN, [{}, {}])
 
 
 def test_one_accurate_network_cannot_be_judged():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.layer_comparison import best_against, best_of_two, ties
+from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, ties
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
@@ -105,14 +105,12 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
             again["value"].to_numpy(dtype=float).reshape(3, 2, 4, 5),
         )
 
-    inference = class_inference(arrays(found.recommended.step))
-    tied = ties(inference)
+    tied = ties(class_inference(arrays(found.recommended.step)))
     assert found.shortlist_scope == "classes"
     assert [each.layer for each in found.shortlist] == [made.LAYERS[i] for i in np.flatnonzero(tied)]
-    for each in found.shortlist:
-        others = np.arange(len(made.LAYERS)) != each.depth
-        bound = best_against(inference, control=each.depth, candidates=others).high
-        assert each.loss_at_most == pytest.approx(max(0.0, bound))
+    bounds = losses_at_most(class_inference(arrays(0), arrays(50))).reshape(2, 5)
+    for each in [*found.shortlist, *found.checkpoints]:
+        assert each.loss_at_most == pytest.approx(bounds[found.candidate_steps.index(each.step), each.depth])
     change = best_of_two(class_inference(arrays(50), arrays(0)), 5)
     assert (found.fine_tuning.step, found.fine_tuning.scope) == (50, "classes")
     assert (found.fine_tuning.change, found.fine_tuning.low, found.fine_tuning.high) == pytest.approx(
@@ -121,12 +119,12 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
 
 
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower"), (3, "lower")])
-def test_what_a_tie_may_lose_at_most_is_no_less_than_what_it_loses_here(seed, better):
+def test_what_a_layer_may_lose_at_most_is_no_less_than_what_it_loses_here(seed, better):
     found, _ = of_tables(*made.tables(seed, better=better))
-    shortlists = [(each, layer) for each in found for layer in each.shortlist]
-    assert len(shortlists) > 2
-    for each, layer in shortlists:
-        assert layer.loss_at_most >= abs(each.best.value - layer.value)
+    records = [(each, record) for each in found for record in [*each.shortlist, *each.checkpoints]]
+    assert len(records) > 4
+    for each, record in records:
+        assert record.loss_at_most >= abs(each.best.value - record.value)
 
 
 def test_every_checkpoint_stands_beside_its_accuracy_on_known_classes():

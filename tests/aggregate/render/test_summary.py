@@ -93,7 +93,7 @@ def test_every_use_of_every_network_is_a_row_and_a_sentence(summary):
         "Use": "discovery (NMI)",
         "Layer": "5 of 9 (`blocks.3`)",
         "Step": "100",
-        "Score": "0.390 [0.310, 0.470]",
+        "Score": "0.388 [0.310, 0.470]",
         "Last": "-0.140",
         "Before": "-0.080",
         "Ties (at most)": "4 (-0.05), 6",

@@ -35,7 +35,7 @@ def test_the_summary_starts_with_the_contracts_columns(scores):
 
 
 def test_what_is_written_is_read_again(scores, tmp_path):
-    known = uncertain(scores, tied_images=True, lead=-0.25)
+    known = uncertain(scores, tied_classes=True, lead=-0.25)
     rows = [*summarize(known, "nmi"), *summarize(scores, "ami")]
     assert [row.tied_depths for row in rows] == [[0, 1, 2], []]
     write_table(tmp_path / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
@@ -187,6 +187,26 @@ def test_raw_pixels_are_the_level_to_beat_in_the_scores_own_direction(better, un
 def test_chance_is_named_where_raw_pixels_are_beaten_or_unknown():
     assert network(baseline=0.1, chance=0.2).unbeaten_by(0.2) == ("chance", 0.2)
     assert network(baseline=None, chance=0.25).unbeaten_by(0.2) == ("chance", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("metric", "columns", "scope", "tied"),
+    [
+        ("nmi", {}, "classes", [3, 4, 5]),
+        ("nmi", ONE_FOLD, None, []),  # over images its level is not proven
+        ("knn_purity", ONE_FOLD, "images", [3, 4, 5]),
+        ("knn_purity", {"tied_classes": None, "tied_images": None}, None, []),
+        ("probe_accuracy", {}, None, []),
+    ],
+)
+def test_ties_are_those_of_the_wider_scope_of_a_proven_level(metric, columns, scope, tied):
+    row = network(metric=metric, **columns)
+    assert (row.proven_scope, row.tied_depths) == (scope, tied)
+
+
+def test_no_claim_rests_on_bounds_of_no_proven_level():
+    assert (network().proven_lead("classes"), network().proven_lead("images")) == (Lead(0.03, 0.27), None)
+    assert network(metric="knn_purity").proven_lead("images") == Lead(0.1, 0.18)
 
 
 def test_bounds_are_those_of_one_scope():

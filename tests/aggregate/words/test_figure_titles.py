@@ -32,17 +32,21 @@ def of(tied, *, scope="classes", **changed):
         (of("4"), "Unseen classes separate best at layer 5 of 9, not at the last (NMI)"),
         (of("3;4;5;7"), "Unseen classes separate best at one of layers 4-6 and 8 of 9, not at the last (NMI)"),
         (of("3;5"), "Unseen classes separate best at layer 4 or 6 of 9, not at the last (NMI)"),
-        (of("4", scope="images"), "These unseen classes separate best at layer 5 of 9, not at the last (NMI)"),
+        (
+            of("4", scope="images", metric="knn_purity"),
+            "These unseen classes separate best at layer 5 of 9, not at the last (k-NN purity)",
+        ),
+        (of("4", scope="images"), "NMI on unseen classes is best at layer 5 of 9 (no interval of a proven level)"),
         (
             of("4;7;8"),
             "Where unseen classes separate best is undecided: layers 5, 8 and 9 of 9 tie, the last among them (NMI)",
         ),
         (of("8", best_depth=8), "Unseen classes separate best at the last of 9 layers (NMI)"),
         (
-            of("0;1;2;3;4;5;6;7;8", scope="images"),
-            "All 9 layers tie: none is shown to separate these unseen classes better than the others (NMI)",
+            of("0;1;2;3;4;5;6;7;8", scope="images", metric="knn_purity"),
+            "All 9 layers tie: none is shown to separate these unseen classes better than the others (k-NN purity)",
         ),
-        (of(None), "NMI on unseen classes is best at layer 5 of 9 (no intervals computed)"),
+        (of(None), "NMI on unseen classes is best at layer 5 of 9 (no interval of a proven level)"),
         (of("4", baseline=0.7), "No layer separates unseen classes better than raw pixels (NMI)"),
         (of("0", best_depth=0, last_depth=0), "NMI on unseen classes is 0.60 at the one layer that was measured"),
     ],
@@ -71,7 +75,7 @@ def test_one_network_by_one_score(known, message):
             ["4", None],
             "Unseen classes separate best before the last of 9 layers by 1 of 1 scores that have intervals",
         ),
-        ([None, None], "By 2 scores, layer 5 of 9 is best on unseen classes (no intervals computed)"),
+        ([None, None], "By 2 scores, layer 5 of 9 is best on unseen classes (no interval of a proven level)"),
     ],
 )
 def test_one_network_by_several_scores(tied, message):
@@ -101,11 +105,11 @@ def judged(**leads):
         (
             {"a": Lead(-0.1, 0.2), "b": PIXELS},
             "An earlier layer is shown to beat the last in none of 2 networks; undecided in 1; no layer is shown "
-            "to beat raw pixels in 1",
+            "to beat chance and raw pixels in 1",
         ),
         (
             {"a": None, "b": None},
-            "The best layer comes before the last in both networks (no intervals computed)",
+            "The best layer comes before the last in both networks (no interval of a proven level)",
         ),
     ],
 )
@@ -152,10 +156,10 @@ def test_without_intervals_the_course_of_g_is_described():
     ends = [Course(0, 0.2, 50, 0.4), Course(0, 0.5, 50, 0.3)]
     assert fine_tuning_title([]) is None
     assert course_of_g_title(ends) == (
-        "g of unseen classes is higher after training than before in 1 of 2 networks (no intervals computed)"
+        "g of unseen classes is higher after training than before in 1 of 2 networks (no interval of a proven level)"
     )
     assert course_of_g_title(ends[:1]) == (
-        "g of unseen classes goes from 0.20 at step 0 to 0.40 at step 50 (no intervals computed)"
+        "g of unseen classes goes from 0.20 at step 0 to 0.40 at step 50 (no interval of a proven level)"
     )
     assert "one step" in course_of_g_title([])
 

@@ -67,8 +67,7 @@ def test_the_first_claim_takes_two_networks_and_intervals():
     assert summaries(evidence(network()))[0] == "Cannot be judged: fewer than two accurate networks."
     unknown = evidence(network("a"), network("b"), network("c", accuracy=None), scopes=())
     assert summaries(unknown)[0] == (
-        "Cannot be judged: no interval: its k-means search has too few starts, or nothing was fitted again "
-        "(measure.refits). Left out, having no fine-tuned head: c."
+        "Cannot be judged: no interval of a proven level (docs/uncertainty.md). Left out, having no fine-tuned head: c."
     )
 
 
@@ -77,7 +76,7 @@ def test_the_second_claim_names_the_networks_of_every_status_scope_first():
     assert summaries(evidence(network("a"), network("b", **unsure), network("c", **ONE_FOLD)))[1] == (
         f"{CLASSES} supported for a; inconclusive for b. {IMAGES} supported for a and c; contradicted for b."
     )
-    assert summaries(evidence(network(**NO_INTERVALS)))[1].startswith("Cannot be judged: no interval: its k-means")
+    assert summaries(evidence(network(**NO_INTERVALS)))[1].startswith("Cannot be judged: no interval of a proven")
     assert summaries(evidence(network(last_depth=0)))[1] == "Cannot be judged: no network has a second layer."
 
 
@@ -161,7 +160,7 @@ def test_networks_are_named_by_status_and_once_where_out_of_scope():
     ]
     assert summaries(replace(evidence(*rows), depth=judged))[1] == (
         f"{CLASSES} supported for a. {IMAGES} supported for a and b. "
-        "Out of scope, since no layer is shown to beat raw pixels: c."
+        "Out of scope, since no layer is shown to beat chance and raw pixels: c."
     )
 
 
@@ -211,7 +210,7 @@ def test_a_network_s_lead_is_told_in_both_scopes():
         "some earlier layer beats the last by at least 0.100."
     )
     (text,) = details(Claim.DEPTH, evidence(network(**NO_INTERVALS)))
-    assert text.startswith("a: No interval: its k-means search")
+    assert text.startswith("a: No interval of a proven level")
 
 
 def test_training_is_told_of_the_mean_over_folds_alone():

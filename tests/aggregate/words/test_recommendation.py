@@ -34,11 +34,11 @@ ALL_CRITERIA = all_criteria([name for name, score in SCORES.items() if score.lab
 
 def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lose():
     assert sentences(RECOMMENDATION) == (
-        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.390) at step 100, with 50 % of the parameters and 40 % of "
-        "the multiply-adds. Not distinguishable (other classes), with what each may lose at most: layers 4 "
+        "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
+        "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most: layers 4 "
         "(`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). On unseen classes that such a choice did not know, the last "
         "layer loses 0.140 and the one before it loses 0.080. Fine-tuning to step 100 raised the best score by +0.090 "
-        "[+0.020, +0.160] (other classes)."
+        "[+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
     )
 
 
@@ -47,6 +47,7 @@ def test_what_is_lost_is_turned_where_lower_scores_are_better():
     assert difference(recommendation(better="lower"), "last_layer") == "+0.140"
     single = recommendation(regret=REGRET[1:])  # no other fold to choose on
     assert difference(single, "last_layer") == "-0.150"
+    assert "the last layer gains 0.140 and the one before it gains 0.080" in sentences(recommendation(better="lower"))
 
 
 @pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])
@@ -57,7 +58,9 @@ def test_what_fine_tuning_did_has_words_for_every_status(status):
 
 def test_a_checkpoint_is_named_where_there_was_a_choice():
     assert " at step 0 (not fine-tuned), with 50 %" in sentences(recommendation(step=0))
-    assert "NMI 0.390), with 50 %" in sentences(recommendation(step=0, candidate_steps=[0]))
+    frozen = sentences(recommendation(step=0, candidate_steps=[0]))
+    assert "0.470]), with 50 %" in frozen
+    assert "Before fine-tuning" not in frozen
 
 
 def test_ties_are_told_as_far_as_they_are_known():
@@ -66,9 +69,10 @@ def test_ties_are_told_as_far_as_they_are_known():
     assert brief_ties(recommendation(shortlist=unbounded)) == "4, 6"
     assert "at most: layers 4 (`blocks.2`) and 6 (`blocks.4`)." in sentences(recommendation(shortlist=unbounded))
     assert brief_ties(recommendation(shortlist=SHORTLIST[1:2])) == "none"
-    assert "No other layer ties with it (other images)." in sentences(
-        recommendation(shortlist=SHORTLIST[1:2], shortlist_scope="images")
-    )
+    assert "No other layer ties with it (other classes)." in sentences(recommendation(shortlist=SHORTLIST[1:2]))
+    unproven = recommendation(shortlist=SHORTLIST[1:2], shortlist_scope="images")
+    assert brief_ties(unproven) == "–"
+    assert "Whether others tie is not shown (other images, no proven level)." in sentences(unproven)
     unknown = recommendation(shortlist=[], shortlist_scope=None)
     assert brief_ties(unknown) == "–"
     assert "Which layers tie with it is not known." in sentences(unknown)
@@ -82,25 +86,26 @@ def test_without_a_recommendation_there_is_a_reason_and_nothing_else():
 
 def test_a_doubt_follows_the_choice():
     doubtful = recommendation(doubtful=True, pixels=0.3)
-    but = "it is not shown that a layer beats raw pixels (0.300)"
+    but = "it is not shown that a layer beats chance (0.010) and raw pixels (0.300)"
     assert f" of the multiply-adds. But {but}. Not dist" in sentences(doubtful)
     assert (caveat(doubtful), caveat(RECOMMENDATION)) == (but, None)
+    assert caveat(recommendation(doubtful=True, chance=None)) == "it is not shown that a layer beats raw pixels (0.100)"
 
 
 def test_a_single_layer_leaves_no_choice():
-    only = recommendation(layer="pool", depth=0, value=0.3, last_depth=0, candidate_steps=[0], shortlist=[])
-    assert sentences(only) == "discovery (NMI): its only layer is `pool`, NMI 0.300."
+    only = recommendation(layer="pool", depth=0, last_depth=0, candidate_steps=[0], shortlist=[])
+    assert sentences(only) == "discovery (NMI): its only layer is `pool`, NMI 0.388 [0.310, 0.470]."
 
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
-    assert score_and_interval(RECOMMENDATION) == ("0.390", "[0.310, 0.470]")
+    assert score_and_interval(RECOMMENDATION) == ("0.388", "[0.310, 0.470]")
     assert explain_intervals(every_use()) == (
         "[ ]: 95 % for other unseen classes and retraining (classifier and detection: not proven)."
     )
-    unknown = ScopeRecord(low=None, high=None, lead_at_least=None, lead_at_most=None)
+    unknown = ScopeRecord(value=None, low=None, high=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes)
-        assert score_and_interval(images) == ("0.390", "[0.370, 0.410]")
+        assert score_and_interval(images) == ("0.389", "[0.370, 0.410]")
         assert explain_intervals([images]) == "[ ]: for other images of these classes (classifier: not proven)."
     both = explain_intervals([RECOMMENDATION, images])
     assert both.startswith("[ ]: 95 % for other unseen classes and retraining; for other images of these classes (cl")

@@ -29,7 +29,8 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
         numbers = {name: (value, further) for name, value, further in card.numbers}
         score = "NMI" if found.use == "discovery" else "1-NN accuracy"
         interval = f"[{chosen.classes.low:.3f}, {chosen.classes.high:.3f}]"
-        assert numbers[score] == (f"{chosen.value:.3f}", interval)
+        assert numbers[score] == (f"{chosen.classes.value:.3f}", interval)
+        assert chosen.classes.low < chosen.classes.value <= chosen.value < chosen.classes.high
         assert float(numbers["last layer"][0]) == pytest.approx(-found.loss("last_layer"), abs=5e-4)
         assert float(numbers["layer before it"][0]) == pytest.approx(-found.loss("penultimate"), abs=5e-4)
         assert numbers["parameters saved"][0] == f"{100 * (1 - chosen.parameters_share):.0f} %"
