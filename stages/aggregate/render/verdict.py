@@ -108,7 +108,7 @@ def _other(model: str, networks: Sequence[Recommendation]) -> str:
     """One more network in a line: its layer and score for each use, and whether it ties with the best network."""
     own = [each for each in networks if each.model == model and each.recommended is not None]
     told = [
-        f"{each.use} {each.best.depth + 1}, {number(each.best.value)}"
+        f"{each.use} {each.best.depth + 1}, {words.score_and_interval(each)[0]}"
         + (" (ties)" if each.behind and not each.behind.distinguishable else "")
         for each in own
     ]
