@@ -227,7 +227,7 @@ def add_criterion(copy: Copy) -> None:
         '"last_layer": Criterion(',
         '    "first_layer": Criterion("baseline", first_layer),\n',
     )
-    copy.after("stages/aggregate/words/regret.py", '"last_layer": "', '    "first_layer": "first layer",\n')
+    copy.after("stages/aggregate/words/recommendation.py", '"last_layer": "', '    "first_layer": "first layer",\n')
     copy.append(
         "tests/aggregate/recommend/test_criteria.py",
         """

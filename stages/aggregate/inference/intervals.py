@@ -68,7 +68,7 @@ def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
         layers[scope] = LayerInference(
             low,
             high,
-            best=best and Bounds(*np.clip((best.low, best.high, best.value or 0.0), score.low, score.high).tolist()),
+            best=best and Bounds(*np.clip((best.low, best.high, best.value), score.low, score.high).tolist()),
             tied=ties(inference, better=better),
             lead=best_against(inference, better=better),
         )

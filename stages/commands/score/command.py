@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from stages.aggregate.render.page.provenance import describe_scoring
-from stages.aggregate.render.verdict import rest_wordings, verdict
+from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.commands.outputs import check_new, new_output
@@ -64,7 +64,7 @@ def score(
         notes.insert(0, f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}")
     for note in dict.fromkeys(notes):
         print(f"score: {note}", file=sys.stderr)
-    print(verdict(results.facts, rest=rest_wordings(out)))
+    print(verdict(results.facts, results=out))
 
 
 def _stem(path: Path) -> str:
