@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from stages.commands.check.datasets import check_classes, check_raw
-from stages.commands.check.models import check_layers, check_weights
 from stages.commands.check.sections import check_sections
-from stages.commands.config import read_config
+from stages.commands.config import Config, read_config
 from stages.commands.project import ProjectCommand, params_option, raw_option
+from stages.shared.networks.params import check_file
+from stages.shared.runtime.errors import prefix_errors
 
 
 @click.command(cls=ProjectCommand)
@@ -29,8 +30,7 @@ def check(params: Path, raw: Path) -> None:
     check_sections(config)
     check_raw(raw, config.run)
     notes = check_classes(config, raw)
-    check_weights(config)
-    check_layers(config)
+    check_networks(config)
     run, count = config.run, len(list(config.run.cells()))
     print(
         f"check: {params} is valid; {count} cell{'s' if count > 1 else ''}: datasets {', '.join(run.datasets)}; models "
@@ -38,3 +38,22 @@ def check(params: Path, raw: Path) -> None:
     )
     for note in notes:
         print(f"check: {note}")
+
+
+def check_networks(config: Config) -> None:
+    """Check that files of weights that the grid's models name are there, and that layers are those of the networks.
+
+    Raises:
+        UserError: naming the model and the file, or the layer and the nearest.
+    """
+    for name in config.run.models:
+        network, taps = config.models[name].network, config.models[name].taps
+        if network.weights.source == "file":
+            with prefix_errors(f"models.{name}.network"):
+                check_file(network.weights)
+        if taps.layers != "default":
+            from stages.embed.taps.find import find_taps  # torch takes seconds to import, and few grids name layers
+            from stages.shared.networks.network import build_skeleton
+
+            with prefix_errors(f"models.{name}"):
+                find_taps(build_skeleton(network, 2), network, taps)

@@ -1,12 +1,10 @@
 """A network up to one layer as a program of its own, by torch.export, and that as an ONNX file.
 
-The whole network is traced with embed's own hook and pooling. What the embedding does not depend on is then taken out,
-operations and tensors, and what is left is exported. torch's own elimination of dead code would keep every operation
-that changes a tensor in place, and with it what that operation reads, also where nothing reads the tensor afterwards.
+The whole network is traced with embed's own hook and pooling, as functions that change no tensor in place. What the
+embedding does not depend on is then taken out, operations and tensors, and what is left is exported.
 """
 
 import logging
-import operator
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,12 +78,9 @@ def export_layer(network: Network, layer: PooledLayer, image_size: int) -> Expor
     """
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     what = f"layer {layer.layer.name!r}"
-    whole = _trace(UpToLayer(network, layer).eval(), images, what)
-    return without_traces(_trace(prune(whole.module(), "network."), images, what))
-
-
-def without_traces(program: ExportedProgram) -> ExportedProgram:
-    """Remove `TRACES` from a program, in place."""
+    with quiet():
+        whole = _trace(UpToLayer(network, layer).eval(), images, what).run_decompositions({})
+    program = _trace(prune(whole.module(), "network."), images, what)
     for node in program.graph.nodes:
         for name in TRACES:
             node.meta.pop(name, None)
@@ -113,65 +108,20 @@ def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
     """Remove what a traced module's output does not depend on, checks of its input among it.
 
     Args:
-        traced: as `ExportedProgram.module()` gives it.
+        traced: as `ExportedProgram.module()` gives it; nothing in it is changed in place.
         prefix: taken off the tensors' names.
 
     Returns:
         A module that holds the tensors that the rest reads, and no others.
     """
     graph = traced.graph
-    needed = needed_nodes(graph)
-    for node in reversed(list(graph.nodes)):
-        if node not in needed and node.op != "placeholder":
-            graph.erase_node(node)
+    graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     tensors: dict[str, Any] = {}
     for node in graph.find_nodes(op="get_attr"):
         value = attrgetter(str(node.target))(traced)
         node.target = str(node.target).removeprefix(prefix)
         tensors[node.target] = value.detach().contiguous() if isinstance(value, Tensor) else value
     return fx.GraphModule(tensors, graph)
-
-
-def needed_nodes(graph: fx.Graph) -> set[fx.Node]:
-    """Find the nodes that a graph's output depends on, also by way of memory that is changed in place.
-
-    From the end to the start: a node is needed if a needed one reads it, or if it changes memory that is read later.
-    """
-    memory = _shared_memory(graph)
-    needed: set[fx.Node] = set()
-    read_later: set[fx.Node] = set()  # each stands for one piece of memory
-    for node in reversed(graph.nodes):
-        changed = any(memory[argument] in read_later for argument in _arguments(node, changed=True))
-        if node.op == "output" or node in needed or changed:
-            needed |= {node, *node.all_input_nodes}
-            read_later |= {memory[arg] for arg in node.all_input_nodes}
-    return needed
-
-
-def _shared_memory(graph: fx.Graph) -> dict[fx.Node, fx.Node]:
-    """Map every node to the first node whose memory its result may share: views, and what is changed in place."""
-    first: dict[fx.Node, fx.Node] = {}
-    for node in graph.nodes:
-        aliased = node.all_input_nodes if node.target is operator.getitem else _arguments(node)
-        sources = {first[argument] for argument in aliased}
-        root = next(iter(sources), node)
-        first[node] = root
-        if len(sources) > 1:  # the result may share the memory of any
-            first |= {other: root for other, its in first.items() if its in sources}
-    return first
-
-
-def _arguments(node: fx.Node, *, changed: bool = False) -> Iterator[fx.Node]:
-    """Yield the arguments whose memory a node's result may share, or only those that it changes in place."""
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return
-    schema = node.target._schema.arguments
-    values = [*zip(schema, node.args, strict=False)]
-    values += [(argument, node.kwargs[argument.name]) for argument in schema if argument.name in node.kwargs]
-    for argument, value in values:
-        if argument.alias_info is not None and (argument.alias_info.is_write or not changed):
-            items = value if isinstance(value, list | tuple) else [value]
-            yield from (item for item in items if isinstance(item, fx.Node))
 
 
 def save_program(program: ExportedProgram, path: Path) -> None:
