@@ -1,7 +1,7 @@
 """A network up to one layer as a program of its own, by torch.export, and that as an ONNX file.
 
-The whole network is traced with embed's own hook and pooling, as functions that change no tensor in place. What the
-embedding does not depend on is then taken out, operations and tensors, and what is left is exported.
+The whole network is traced with embed's own hook and pooling. What follows the layer, and what the embedding does not
+depend on, is then taken out, operations and tensors, and what is left is exported.
 """
 
 import logging
@@ -78,8 +78,7 @@ def export_layer(network: Network, layer: PooledLayer, image_size: int) -> Expor
     """
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     what = f"layer {layer.layer.name!r}"
-    with quiet():
-        whole = _trace(UpToLayer(network, layer).eval(), images, what).run_decompositions({})
+    whole = _trace(UpToLayer(network, layer).eval(), images, what)
     program = _trace(prune(whole.module(), "network."), images, what)
     for node in program.graph.nodes:
         for name in TRACES:
@@ -105,23 +104,34 @@ def explained(what: str, remedy: str) -> Iterator[None]:
 
 
 def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
-    """Remove what a traced module's output does not depend on, checks of its input among it.
+    """Remove what follows the last operation of a traced module's output, and what that does not depend on.
+
+    What changes memory stays where it comes before, since something may read that memory.
 
     Args:
-        traced: as `ExportedProgram.module()` gives it; nothing in it is changed in place.
+        traced: as `ExportedProgram.module()` gives it; its output shares no memory with what follows.
         prefix: taken off the tensors' names.
 
     Returns:
         A module that holds the tensors that the rest reads, and no others.
     """
     graph = traced.graph
-    graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+    (embedding,) = graph.output_node().all_input_nodes
+    for node in reversed([*graph.nodes][[*graph.nodes].index(embedding) + 1 : -1]):
+        graph.erase_node(node)
+    graph.eliminate_dead_code(changes_memory)
     tensors: dict[str, Any] = {}
     for node in graph.find_nodes(op="get_attr"):
         value = attrgetter(str(node.target))(traced)
         node.target = str(node.target).removeprefix(prefix)
         tensors[node.target] = value.detach().contiguous() if isinstance(value, Tensor) else value
     return fx.GraphModule(tensors, graph)
+
+
+def changes_memory(node: fx.Node) -> bool:
+    """Return whether a node must stay though nothing reads its result."""
+    schema = getattr(node.target, "_schema", None)
+    return node.op in ("placeholder", "output") or (schema is not None and schema.is_mutable)
 
 
 def save_program(program: ExportedProgram, path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_layer_inside_a_block_is_cut_off_before_the_rest_of_the_block(name: st
 
 
 class Branches(nn.Module):
-    """A stem whose output the next module overwrites; a branch beside it that nothing needs; then more."""
+    """A stem whose output the next module overwrites; branches beside it that nothing needs; then more."""
 
     def __init__(self, rest: nn.Module) -> None:
         super().__init__()
@@ -152,8 +152,10 @@ class Branches(nn.Module):
         self.register_buffer("unread", torch.zeros(5))
 
     def forward(self, images: Tensor) -> Tensor:
+        self.beside(images)
+        stem = self.stem(images)
         self.beside(images).add_(1)
-        return self.rest(self.act(self.stem(images)).mean((2, 3)))
+        return self.rest(self.act(stem).mean((2, 3)))
 
 
 def branches(rest: nn.Module, path: str = "stem") -> tuple[Network, PooledLayer]:
@@ -227,30 +229,22 @@ def kept(function: Callable[[Tensor], Tensor]) -> list[str]:
             return function(x)
 
     with export.quiet():
-        pruned = prune(torch.export.export(Module(), (NUMBERS,)).run_decompositions({}).module(), "")
+        pruned = prune(torch.export.export(Module(), (NUMBERS,)).module(), "")
     torch.testing.assert_close(pruned(NUMBERS), function(NUMBERS))
     calls = [node.target for node in pruned.graph.nodes if node.op == "call_function"]
     return [getattr(target, "overloadpacket", target).__name__ for target in calls]
 
 
-def test_a_branch_that_nothing_reads_goes_though_it_changes_its_own_memory():
-    def function(x: Tensor) -> Tensor:
-        y = x * 2
-        y.exp_()
-        return x + 1
-
-    assert kept(function) == ["add"]
-
-
 def test_what_changes_memory_stays_where_it_is_read_later_and_goes_where_it_was_read_before():
     def function(x: Tensor) -> Tensor:
+        x.cos()
         y = x * 2
         y.exp_()
         z = y + 1
         y.sin_()
         return z
 
-    assert kept(function) == ["mul", "exp", "add"]
+    assert kept(function) == ["mul", "exp_", "add"]
 
 
 def test_a_change_through_a_view_or_one_of_several_parts_stays():
@@ -266,5 +260,5 @@ def test_a_change_through_a_view_or_one_of_several_parts_stays():
         right.exp_()
         return left.neg() + y.sum()
 
-    assert "exp" in kept(viewed)
-    assert kept(split).count("exp") == 1
+    assert "exp_" in kept(viewed)
+    assert kept(split).count("exp_") == 1
