@@ -213,15 +213,12 @@ def memory_lines(cells: Sequence[Mapping[str, Prediction]], engine: Engine, here
     needed = {stage: memory for stage, memory in needed.items() if memory}
     if not needed:
         return []
-    on_gpu = {"finetune", "embed"} if here.gpus else set()
-    text = ", ".join(f"{stage} {size(m)}{' of the GPU' if stage in on_gpu else ''}" for stage, m in needed.items())
-    gpu = f", {size(here.gpu_memory)} in its GPU" if here.gpus else ""
-    lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine{gpu}"]
+    text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items())
+    lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine"]
+    at_once = engine.at_once(here)
     for stage, memory in needed.items():
-        at_once, room = (1, here.gpu_memory) if stage in on_gpu else (engine.at_once(here), here.memory)
-        if memory * at_once > room:
-            where, remedy = (
-                (f" in {at_once} cells at once", "take fewer --workers") if at_once > 1 else ("", SMALLER[stage])
-            )
+        if memory * at_once > here.memory:
+            where = f" in {at_once} cells at once" if at_once > 1 else ""
+            remedy = "take fewer --workers" if at_once > 1 else SMALLER[stage]
             lines.append(f"warning: {stage}{where} may not fit; {remedy}")
     return lines

@@ -45,7 +45,7 @@ WORK = Work(
 
 
 MACHINE = Machine(2, 8 * 2**30)
-GPU = Machine(8, 8 * 2**30, "cuda", 2, 4 * 2**30)
+GPU = Machine(8, 8 * 2**30, "cuda", 2)
 
 
 def test_a_disk_that_is_too_small_is_said_with_what_saves_room(tmp_path: Path):
@@ -143,15 +143,6 @@ def test_memory_that_a_fleet_lacks_is_said_with_its_own_options():
     assert memory(Engine(2), finetune=5)[1] == (
         "warning: finetune in 2 cells at once may not fit; take fewer --workers"
     )
-
-
-def test_memory_of_a_gpu_is_compared_with_that_of_the_gpu():
-    first, warning = memory(Engine(2), GPU, finetune=5, embed=3, measure=3)
-    assert first == (
-        "memory of one cell: finetune 5.0 GiB of the GPU, embed 3.0 GiB of the GPU, measure 3.0 GiB; "
-        "8.0 GiB in this machine, 4.0 GiB in its GPU"
-    )
-    assert warning == "warning: finetune may not fit; lower finetune.batch_size"
 
 
 def test_the_table_has_a_line_per_network():

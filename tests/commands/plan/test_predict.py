@@ -9,7 +9,6 @@ import pytest
 
 from stages.commands.plan import predict
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.calibrate_measure import Measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.predict import LIBRARIES, LOADED, Line, Predictor, fleet_seconds, predict_dvc
 from stages.commands.plan.work import Images, Work
@@ -28,7 +27,7 @@ LINE = Line("handwriting", LITE0, ["0"], IMAGES, WORK)
 PIECES: dict[str, Any] = {
     "time_training": Cost(0.01, 1e6),
     "time_embedding": (3.0, Cost(0.002, 2e5)),
-    "time_measuring": Measuring(1.0, 4.0, 2.0, 3e8),
+    "time_measuring": (Cost(4.0, 3e8), Cost(2.0, 3e8)),
 }
 
 
@@ -71,9 +70,9 @@ def test_a_cell_of_a_fleet_is_measured_in_as_many_processes_as_it_has_threads(ti
     assert timed == ["time_measuring"]  # alone, since it alone is open
 
 
-def test_libraries_take_no_memory_of_a_gpu(timed: list[str]):
-    found = predictor({}, engine=Engine(), here=Machine(2, 8 * 2**30, "cuda", 1, 2**30)).stages(LINE, STAGES)
-    assert found["embed"].memory == 50 + 128 * 2e5
+def test_memory_of_a_gpu_is_not_known(timed: list[str]):
+    found = predictor({}, engine=Engine(1), here=Machine(2, 8 * 2**30, "cuda", 1)).stages(LINE, STAGES)
+    assert [found[stage].memory for stage in STAGES] == [0, 0, LIBRARIES["measure"] + 3e8]
 
 
 def test_what_costs_the_same_is_timed_once(timed: list[str]):
