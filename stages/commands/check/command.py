@@ -7,15 +7,14 @@ import click
 from stages.commands.check.datasets import check_classes, check_raw
 from stages.commands.check.sections import check_sections
 from stages.commands.config import Config, read_config
-from stages.commands.project import ProjectCommand, params_option, raw_option
+from stages.commands.project import RAW, ProjectCommand, params_option
 from stages.shared.networks.params import check_file
 from stages.shared.runtime.errors import prefix_errors
 
 
 @click.command(cls=ProjectCommand)
 @params_option
-@raw_option
-def check(params: Path, raw: Path) -> None:
+def check(params: Path) -> None:
     """Check params.yaml and the raw data of the grid before `dvc repro`.
 
     DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
@@ -28,8 +27,8 @@ def check(params: Path, raw: Path) -> None:
     """
     config = read_config(params)
     check_sections(config)
-    check_raw(raw, config.run)
-    notes = check_classes(config, raw)
+    check_raw(RAW, config.run)
+    notes = check_classes(config, RAW)
     check_networks(config)
     run, count = config.run, len(list(config.run.cells()))
     print(

@@ -28,14 +28,11 @@ def check_raw(raw: Path, run: RunParams) -> None:
     """
     for dataset in run.datasets:
         folder = raw / dataset
-        if folder.is_symlink() and not folder.exists():
-            raise UserError(
-                f"{folder}: is a link to {folder.readlink()}, which does not exist; point it at your images"
-            )
         if not folder.exists():
+            found = f"a link to {folder.readlink()}, which does not exist" if folder.is_symlink() else "nothing"
             raise UserError(
-                f"{folder}: must exist, since run.datasets names {dataset!r}; copy your images there, or link to them: "
-                f"ln -s /path/to/images {folder}"
+                f"{folder}: must exist, since run.datasets names {dataset!r}, found {found}; copy your images there, "
+                f"or link to them: ln -s /path/to/images {folder}"
             )
         if folder.is_dir() and not any(folder.iterdir()):
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")

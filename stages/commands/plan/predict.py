@@ -148,7 +148,8 @@ class Predictor:
             ("train", cost_key(entry), size),
             lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
         )
-        memory += work.training_memory + min(params.batch_size, line.images.train) * train.memory
+        memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
+        memory += min(params.batch_size, line.images.train) * train.memory
         return Prediction(seconds + work.trained * train.seconds, memory)
 
     def _embed(self, line: Line) -> Prediction:

@@ -102,7 +102,6 @@ class Work:
         embedded: images of which every checkpoint's embedding is stored.
         flops: floating-point operations of all passes (a backward pass counts as two forward passes).
         checkpoints, embeddings: bytes on disk, embeddings before compression.
-        training_memory: bytes of weights, gradients and AdamW's two moments, without activations.
         embed_memory: bytes of the weights and of the shards being written.
         layers: that are embedded, without the raw pixels.
         baselines: number of raw-pixel layers.
@@ -116,7 +115,6 @@ class Work:
     flops: float
     checkpoints: int
     embeddings: int
-    training_memory: int
     embed_memory: int
     layers: Sequence[PooledLayer]
     baselines: int
@@ -163,7 +161,6 @@ def work_of(config: Config, model: str, images: Images) -> Work:
         flops=2.0 * trace_forward(network.module, entry.image_size).operations[""] * (3 * trained + passed),
         checkpoints=weights * len(saved),
         embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
-        training_memory=4 * 4 * parameters if trained else 0,
         embed_memory=weights + min(max(embedded, extra), SAMPLES_PER_SHARD) * row,
         layers=layers,
         baselines=len(baselines),

@@ -37,7 +37,6 @@ WORK = Work(
     flops=1.5e15,
     checkpoints=3 * 2**20,
     embeddings=3 * 2**29,
-    training_memory=2**20,
     embed_memory=52 * 2**20,
     layers=[],
     baselines=1,
@@ -181,12 +180,13 @@ def test_a_fold_that_a_dataset_lacks_is_named(tmp_path: Path):
         CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
 
 
-def test_a_pipe_is_named_before_dvc_waits_for_it(tmp_path: Path):
+def test_a_pipe_is_named_before_dvc_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     params = file(tmp_path, {"run.datasets": ["cifar100"], "run.folds": [0]})
     (tmp_path / "cifar100").mkdir()
     os.mkfifo(tmp_path / "cifar100" / "source.json")
+    monkeypatch.setattr("stages.commands.plan.command.RAW", tmp_path)
     with pytest.raises(UserError, match=r"cifar100/source\.json: must be a regular file, found a named pipe"):
-        CliRunner().invoke(plan, ["--params", str(params), "--raw", str(tmp_path), "--no-time"], catch_exceptions=False)
+        CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
 
 
 def test_threads_without_a_fleet_are_refused():

@@ -19,7 +19,7 @@ from tests.commands.edited import config, content
 
 IMAGES = Images(1800, 600, 500, 15, 5)
 LAYERS = pooled_layers([Tap(str(n), n, "vector", False, 0, 8, 1, 1) for n in range(9)], ["auto"])
-WORK = Work(1, 7200, 1200, 5000, 1100, 1.0, 1, 1, 100, 50, layers=LAYERS, baselines=1)
+WORK = Work(1, 7200, 1200, 5000, 1100, 1.0, 1, 1, 50, layers=LAYERS, baselines=1)
 LITE0 = "efficientnet_lite0"
 STAGES = ("finetune", "embed", "measure")
 HERE = Machine(2, 8 * 2**30)
@@ -59,7 +59,7 @@ def test_a_cell_takes_what_its_passes_take(timed: list[str]):
     assert found["finetune"].seconds == pytest.approx(LOADED + 3 + 7200 * 0.01 + 1200 * 0.002)
     assert found["embed"].seconds == pytest.approx(LOADED + 3 + (5000 - 1200) * 0.002)
     assert found["measure"].seconds == pytest.approx(2 * LOADED + (9 * 4 + 2) / 2)
-    assert found["finetune"].memory == LIBRARIES["finetune"] + 100 + 72 * 1e6
+    assert found["finetune"].memory == LIBRARIES["finetune"] + 16 + 72 * 1e6
     assert found["embed"].memory == LIBRARIES["embed"] + 50 + 128 * 2e5
     assert found["measure"].memory == 2 * (LIBRARIES["measure"] + 3e8)
 
