@@ -11,6 +11,7 @@ import click
 import pandas as pd
 from tabulate import tabulate
 
+from stages.aggregate.words.formatting import number
 from stages.commands.dvc_project.workspace import read_revision, stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
@@ -31,7 +32,7 @@ COLUMNS = [
 ]
 """Of the table that `--out` writes: the experiment's name, then columns of summary.csv."""
 
-NEEDED = [*COLUMNS[1:], "pooling", "main"]
+NEEDED = [*COLUMNS[1:], "fold", "pooling", "main"]
 """What a summary.csv must have."""
 
 
@@ -58,7 +59,9 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
 
     A cell is g, the best layer's score, ± its standard deviation over seeds, and the layer's depth.
     """
-    table = pd.concat([rows_of(name) for name in experiments], ignore_index=True)
+    path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
+    summaries = {name: parse_summary(read_revision(path, name), f"{path} of {name}") for name in experiments}
+    table = pd.concat([rows.assign(experiment=name) for name, rows in summaries.items()], ignore_index=True)[COLUMNS]
     table = table[table["metric"].isin(metrics)]
     if table.empty:
         raise UserError(f"--metric: must name scores of the experiments' summary.csv, found {', '.join(metrics)}")
@@ -66,17 +69,6 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
         table.to_csv(out, index=False)
     for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
         print(f"\n**{dataset}, {model}**\n\n{markdown(rows, metrics)}")
-
-
-def rows_of(experiment: str) -> pd.DataFrame:
-    """Return one experiment's summary.csv, of the layers under their main pooling.
-
-    Raises:
-        UserError: there is no such experiment, or its results are not in the cache.
-    """
-    path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
-    text = read_revision(path, experiment)
-    return parse_summary(text, f"{path} of {experiment}").assign(experiment=experiment)[list(COLUMNS)]
 
 
 def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
@@ -96,8 +88,6 @@ def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
 def parse_summary(text: str, where: str) -> pd.DataFrame:
     """Return the rows of a summary.csv that are means over folds, of the layers under their main pooling.
 
-    A table of a version without folds has no column `fold`: all its rows are means.
-
     Args:
         text: the file's content.
         where: its name, for messages.
@@ -115,12 +105,7 @@ def parse_summary(text: str, where: str) -> pd.DataFrame:
             f"{where}: must be a summary.csv of the aggregate stage, lacks {', '.join(missing)}; it was written by "
             "another version: run that stage again"
         )
-    summary = summary[summary["fold"] == "mean"] if "fold" in summary else summary
+    summary = summary[summary["fold"] == "mean"]
     first = summary.sort_values("main", ascending=False, kind="stable")  # `main` marks the main score's main pooling
     main = first.groupby(["dataset", "model"])["pooling"].transform("first")
     return summary[summary["pooling"] == main.loc[summary.index]]
-
-
-def number(value: float, deviation: float) -> str:
-    """Return a mean to three digits, ± its standard deviation where there is one."""
-    return f"{value:.3f}" if pd.isna(deviation) else f"{value:.3f} ± {deviation:.3f}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config
 from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
 from stages.prepare.limits import Resources
@@ -36,12 +37,6 @@ class DatasetFolds:
     not_made: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_plan(cls, plan: FoldPlan) -> Self:
-        """Return those that prepare would make of the images that are there."""
-        first = plan.folds[0][0]
-        return cls(list(plan.splits), len(first.seen), len(first.unseen), plan.alone, plan.not_made)
-
-    @classmethod
     def of_download(cls, params: DatasetParams) -> Self:
         """Return those that a source of `DOWNLOADS` has, as its entry says."""
         classes = DOWNLOADS[params.source][0]
@@ -65,12 +60,11 @@ class DatasetFolds:
         """
         lacking = [fold for fold in wanted if fold not in self.names]
         if lacking:
-            numbered = [fold for fold in self.names if fold != ALL]
+            numbered = plural(len(set(self.names) - {ALL}), "numbered fold")
             among = f"{', '.join(self.names[:6])}{', ...' if len(self.names) > 6 else ''}"
             raise UserError(
-                f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has {len(numbered)} numbered "
-                f"fold{'s' if len(numbered) > 1 else ''} ({among}), since {self._why(lacking[0], params)}; take the "
-                "fold out of run.folds, or the dataset out of run.datasets"
+                f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has {numbered} ({among}), since "
+                f"{self._why(lacking[0], params)}; take the fold out of run.folds, or the dataset out of run.datasets"
             )
 
     def _why(self, fold: str, params: DatasetParams) -> str:
@@ -109,6 +103,7 @@ def find_folds(
     else:
         with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
             plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
-        folds = DatasetFolds.of_plan(plan)
+        first = plan.folds[0][0]
+        folds = DatasetFolds([*plan.splits], len(first.seen), len(first.unseen), plan.alone, plan.not_made)
     folds.refuse_lacking(dataset, config.run.folds, params)
     return folds, plan

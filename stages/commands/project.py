@@ -10,6 +10,9 @@ import click
 ROOT = Path(__file__).resolve().parents[2]
 """The project whose code this is, which the launcher found from the working directory."""
 
+RAW = ROOT / "data" / "raw"
+"""Holds <dataset>/ for every dataset."""
+
 
 class ProjectCommand(click.Command):
     """A command that works in the project's folder, as the stages do, wherever it was called."""
@@ -37,10 +40,4 @@ params_option = click.option(
     type=ProjectPath(),
     default=lambda: ROOT / "params.yaml",
     help="The params file; by default the project's params.yaml.",
-)
-raw_option = click.option(
-    "--raw",
-    type=ProjectPath(),
-    default=lambda: ROOT / "data" / "raw",
-    help="The folder that holds <dataset>/ for every dataset; by default data/raw.",
 )

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from stages.commands import ablate as module
-from stages.commands.ablate import COLUMNS, ablate, markdown, number, parse_summary
+from stages.commands.ablate import COLUMNS, ablate, markdown, parse_summary
 from stages.shared.runtime.errors import UserError
 from tests.commands.summary_rows import further_pooling, rows
 from tests.workflow import Workflow, tiny_images, tiny_params
@@ -80,16 +80,11 @@ def test_a_model_may_be_called_na():
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("", "found no table"), ("dataset,model\na,b\n", "lacks metric, n_seeds, seen, .* pooling, main")],
+    [("", "found no table"), ("dataset,model\na,b\n", "lacks metric, n_seeds, seen, .* fold, pooling, main")],
 )
 def test_another_table_is_an_error(text: str, found: str):
     with pytest.raises(UserError, match=found):
         parse_summary(text, "old.csv")
-
-
-def test_a_number_has_its_deviation_where_there_is_one():
-    assert number(0.62934, 0.0114) == "0.629 ± 0.011"
-    assert number(0.62934, float("nan")) == "0.629"
 
 
 def test_single_folds_are_left_out():

@@ -5,16 +5,16 @@ from pathlib import Path
 import click
 
 from stages.commands.check.datasets import check_classes, check_raw
-from stages.commands.check.models import check_layers, check_weights
 from stages.commands.check.sections import check_sections
-from stages.commands.config import read_config
-from stages.commands.project import ProjectCommand, params_option, raw_option
+from stages.commands.config import Config, read_config
+from stages.commands.project import RAW, ProjectCommand, params_option
+from stages.shared.networks.params import check_file
+from stages.shared.runtime.errors import prefix_errors
 
 
 @click.command(cls=ProjectCommand)
 @params_option
-@raw_option
-def check(params: Path, raw: Path) -> None:
+def check(params: Path) -> None:
     """Check params.yaml and the raw data of the grid before `dvc repro`.
 
     DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
@@ -27,10 +27,9 @@ def check(params: Path, raw: Path) -> None:
     """
     config = read_config(params)
     check_sections(config)
-    check_raw(raw, config.run)
-    notes = check_classes(config, raw)
-    check_weights(config)
-    check_layers(config)
+    check_raw(RAW, config.run)
+    notes = check_classes(config, RAW)
+    check_networks(config)
     run, count = config.run, len(list(config.run.cells()))
     print(
         f"check: {params} is valid; {count} cell{'s' if count > 1 else ''}: datasets {', '.join(run.datasets)}; models "
@@ -38,3 +37,22 @@ def check(params: Path, raw: Path) -> None:
     )
     for note in notes:
         print(f"check: {note}")
+
+
+def check_networks(config: Config) -> None:
+    """Check that files of weights that the grid's models name are there, and that layers are those of the networks.
+
+    Raises:
+        UserError: naming the model and the file, or the layer and the nearest.
+    """
+    for name in config.run.models:
+        network, taps = config.models[name].network, config.models[name].taps
+        if network.weights.source == "file":
+            with prefix_errors(f"models.{name}.network"):
+                check_file(network.weights)
+        if taps.layers != "default":
+            from stages.embed.taps.find import find_taps  # torch takes seconds to import, and few grids name layers
+            from stages.shared.networks.network import build_skeleton
+
+            with prefix_errors(f"models.{name}"):
+                find_taps(build_skeleton(network, 2), network, taps)

@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.commands.config import Config
 from stages.commands.folds import DOWNLOADS, find_folds
 from stages.measure.analyses.registry import probing
-from stages.prepare.candidates import Splits, class_counts
+from stages.prepare.candidates import class_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import has_only_source_file, read_source_file
@@ -28,14 +28,11 @@ def check_raw(raw: Path, run: RunParams) -> None:
     """
     for dataset in run.datasets:
         folder = raw / dataset
-        if folder.is_symlink() and not folder.exists():
-            raise UserError(
-                f"{folder}: is a link to {folder.readlink()}, which does not exist; point it at your images"
-            )
         if not folder.exists():
+            found = f"a link to {folder.readlink()}, which does not exist" if folder.is_symlink() else "nothing"
             raise UserError(
-                f"{folder}: must exist, since run.datasets names {dataset!r}; copy your images there, or link to them: "
-                f"ln -s /path/to/images {folder}"
+                f"{folder}: must exist, since run.datasets names {dataset!r}, found {found}; copy your images there, "
+                f"or link to them: ln -s /path/to/images {folder}"
             )
         if folder.is_dir() and not any(folder.iterdir()):
             raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
@@ -102,37 +99,24 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         folds, plan = find_folds(config, raw, dataset)
         if plan is not None:
             with prefix_errors(f"datasets.{dataset}"):
-                for fold in config.run.folds:
-                    check_probed(plan.splits[fold], splits, count, remedy)
+                for fold, split in ((fold, split) for fold in config.run.folds for split in splits):
+                    images = class_counts(plan.splits[fold].get(split, ()))
+                    label, fewest = min(images.items(), key=lambda item: item[1], default=("", count))
+                    if fewest < count:
+                        raise UserError(
+                            f"every class must have an image for each of measure.probe.folds, {count}, in the split "
+                            f"{split!r}, found {fewest} of class {label!r}; add images, change the limits or "
+                            f"`test_fraction`, {remedy}"
+                        )
         if folds.seen and folds.seen + folds.unseen < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, folds.seen + folds.unseen))
     return notes
 
 
-def check_probed(images: Splits, splits: Sequence[str], folds: int, remedy: str) -> None:
-    """Check that every class of the splits that the probe divides has an image for each of its folds.
-
-    Raises:
-        UserError: naming the smallest class.
-    """
-    for split, chosen in images.items():
-        if split not in splits or not chosen:
-            continue
-        label, count = min(class_counts(chosen).items(), key=lambda item: item[1])
-        if count < folds:
-            raise UserError(
-                f"every class must have an image for each of measure.probe.folds, {folds}, in the split {split!r}, "
-                f"found {count} of class {label!r}; add images, change the limits or `test_fraction`, {remedy}"
-            )
-
-
 def probed(config: Config) -> tuple[int, Sequence[str], str]:
     """Return into how many folds the probe divides which splits, and how to do without."""
-    measure = config.measure
-    splits: Sequence[str] = config.embed.splits
+    measure, analyses = config.measure, probing(config.measure.analyses)
     user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
-    analyses = probing(measure.analyses)
     user += "".join(f", and {name} out of measure.analyses" for name in analyses)
-    if "probe_accuracy" not in measure.all_metrics:
-        splits = list(analyses.values())
+    splits = config.embed.splits if "probe_accuracy" in measure.all_metrics else list(analyses.values())
     return measure.probe.folds, splits, f"lower the folds, or take {user}"

@@ -21,7 +21,6 @@ def check_sections(config: Config) -> None:
     """
     check_main_metric(config)
     check_checkpoints(config)
-    check_splits(config)
     check_analyses(config)
     check_seen(config)
     check_folds(config)
@@ -78,39 +77,20 @@ def check_checkpoints(config: Config) -> None:
             )
 
 
-def check_splits(config: Config) -> None:
-    """Check that unseen images are embedded, by whose scores a layer is chosen.
-
-    Raises:
-        UserError: they are not.
-    """
-    if "unseen" not in config.embed.splits:
-        raise UserError(
-            f"embed.splits: must list 'unseen', found {_joined(config.embed.splits)}: a layer is chosen by its score "
-            "on unseen classes; add it"
-        )
-
-
 def check_analyses(config: Config) -> None:
-    """Check that what the analyses of the last checkpoint look at is embedded.
+    """Check that unseen images are embedded, by whose scores a layer is chosen, and what the analyses look at.
 
     Raises:
-        UserError: naming the analysis and both remedies.
+        UserError: naming what is lacking, the analysis and the remedies.
     """
-    embed = config.embed
-    asked: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
-    extra = [kind for kind, wanted in asked.items() if wanted]
-    check_embedded(config.measure.analyses, embed.splits, extra)
-    check_unseen_alone(config)
-
-
-def check_unseen_alone(config: Config) -> None:
-    """Check that no analysis needs images of seen classes where a dataset of the grid has none.
-
-    Raises:
-        UserError: naming the dataset and the analyses that remain.
-    """
-    asked = config.measure.analyses
+    embed, asked = config.embed, config.measure.analyses
+    if UNSEEN not in embed.splits:
+        raise UserError(
+            f"embed.splits: must list 'unseen', found {_joined(embed.splits)}: a layer is chosen by its score on "
+            "unseen classes; add it"
+        )
+    extra: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
+    check_embedded(asked, embed.splits, [kind for kind, wanted in extra.items() if wanted])
     fitting = [name for name in asked if {*ANALYSES[name].splits} <= {UNSEEN} and not ANALYSES[name].extra]
     for dataset in config.run.datasets:
         if config.datasets[dataset].all_unseen and fitting != list(asked):

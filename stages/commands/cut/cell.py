@@ -8,6 +8,7 @@ import torch
 
 from stages.commands.cut.which_layer import choose_layer
 from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.grid import cell_name
 from stages.embed import cell as embed_stage
 from stages.embed.loading import load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
@@ -85,11 +86,6 @@ def choose_cell(params: Path, dataset: str, model: str, fold: str | None, seed: 
     return dataset, model, fold or default, run.seeds[0] if seed is None else seed
 
 
-def name_of(cell: Cell) -> str:
-    """Name a cell as DVC does."""
-    return "-".join(map(str, cell))
-
-
 def open_source(
     params: Path, cell: Cell, paths: CellPaths, *, step: int | None, layers: Sequence[str], use: str | None = None
 ) -> Source:
@@ -126,8 +122,8 @@ def open_source(
 def _open_store(path: Path, cell: Cell) -> Embeddings:
     if not path.exists():
         raise UserError(
-            f"{path}: must hold the embeddings of {name_of(cell)}, found none; with this cell in the grid of "
-            f"params.yaml, run `dvc repro embed@{name_of(cell)}`"
+            f"{path}: must hold the embeddings of {cell_name(cell)}, found none; with this cell in the grid of "
+            f"params.yaml, run `dvc repro embed@{cell_name(cell)}`"
         )
     store = open_embeddings(path)
     check_cell(store, cell, f"{path}:")
@@ -138,7 +134,7 @@ def _check_step(store: Embeddings, step: int | None) -> int:
     """Return a step of the store; None: the last."""
     if step is None or step in store.steps:
         return store.steps[-1] if step is None else step
-    name = name_of(store.cell)
+    name = cell_name(store.cell)
     remedy = (
         "a frozen network has step 0 alone"
         if store.frozen
@@ -154,5 +150,5 @@ def _pooled(layers: Sequence[PooledLayer], layer: Layer, cell: Cell) -> PooledLa
             return replace(pooled, layer=layer)
     raise UserError(
         f"layer {layer.name!r} is in the embedding store, but not among the layers that params.yaml gives the network; "
-        f"run `dvc repro embed@{name_of(cell)}`"
+        f"run `dvc repro embed@{cell_name(cell)}`"
     )

@@ -1,12 +1,11 @@
 """Cut a network at one layer: a smaller network as files that load without this project."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
+from stages.commands.grid import cell_name
 from stages.commands.outputs import check_new
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 
@@ -54,7 +53,7 @@ def cut(
     Writes the network up to the layer, with resizing, normalization and pooling, as files that load with torch or
     onnxruntime alone, and a model card. They are compared with the stored embeddings first.
     """
-    from stages.commands.cut.cell import CellPaths, choose_cell, name_of, open_source  # torch takes seconds to import
+    from stages.commands.cut.cell import CellPaths, choose_cell, open_source  # torch takes seconds to import
     from stages.commands.cut.export import check_packages
     from stages.commands.cut.folder import write_cut
     from stages.commands.cut.verify import default_tolerance
@@ -67,17 +66,12 @@ def cut(
     allowed = default_tolerance(source) if tolerance is None else tolerance
     again = command_line(cell, source.step, source.layer.name, out, onnx=onnx, licence=licence)
     card = write_cut(out, source, onnx=onnx, tolerance=allowed, licence=licence, command=again)
-    print(f"cut {name_of(cell)} {summary(card)}; in {out}")
-
-
-def summary(card: Mapping[str, Any]) -> str:
-    """Return in a line what was cut."""
-    size, layer, agreement = card["size"], card["layer"], card["agreement"]
-    return (
-        f"at layer {layer['place']} (`{layer['name']}`): "
+    size, at, agreement = card["size"], card["layer"], card["agreement"]
+    print(
+        f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`): "
         f"{size['parameters']:,} of {size['network_parameters']:,} parameters, "
         f"{size['multiply_adds'] / 1e6:.1f} of {size['network_multiply_adds'] / 1e6:.1f} million multiply-adds; "
-        f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}"
+        f"at most {max(agreement['distance'].values()):.1e} from {agreement['source']}; in {out}"
     )
 
 

@@ -1,12 +1,10 @@
 """A network up to one layer as a program of its own, by torch.export, and that as an ONNX file.
 
-The whole network is traced with embed's own hook and pooling. What the embedding does not depend on is then taken out,
-operations and tensors, and what is left is exported. torch's own elimination of dead code would keep every operation
-that changes a tensor in place, and with it what that operation reads, also where nothing reads the tensor afterwards.
+The whole network is traced with embed's own hook and pooling. What follows the layer, and what the embedding does not
+depend on, is then taken out, operations and tensors, and what is left is exported.
 """
 
 import logging
-import operator
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,11 +79,7 @@ def export_layer(network: Network, layer: PooledLayer, image_size: int) -> Expor
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     what = f"layer {layer.layer.name!r}"
     whole = _trace(UpToLayer(network, layer).eval(), images, what)
-    return without_traces(_trace(prune(whole.module(), "network."), images, what))
-
-
-def without_traces(program: ExportedProgram) -> ExportedProgram:
-    """Remove `TRACES` from a program, in place."""
+    program = _trace(prune(whole.module(), "network."), images, what)
     for node in program.graph.nodes:
         for name in TRACES:
             node.meta.pop(name, None)
@@ -110,20 +104,22 @@ def explained(what: str, remedy: str) -> Iterator[None]:
 
 
 def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
-    """Remove what a traced module's output does not depend on, checks of its input among it.
+    """Remove what follows the last operation of a traced module's output, and what that does not depend on.
+
+    What changes memory stays where it comes before, since something may read that memory.
 
     Args:
-        traced: as `ExportedProgram.module()` gives it.
+        traced: as `ExportedProgram.module()` gives it; its output shares no memory with what follows.
         prefix: taken off the tensors' names.
 
     Returns:
         A module that holds the tensors that the rest reads, and no others.
     """
     graph = traced.graph
-    needed = needed_nodes(graph)
-    for node in reversed(list(graph.nodes)):
-        if node not in needed and node.op != "placeholder":
-            graph.erase_node(node)
+    (embedding,) = graph.output_node().all_input_nodes
+    for node in reversed([*graph.nodes][[*graph.nodes].index(embedding) + 1 : -1]):
+        graph.erase_node(node)
+    graph.eliminate_dead_code(changes_memory)
     tensors: dict[str, Any] = {}
     for node in graph.find_nodes(op="get_attr"):
         value = attrgetter(str(node.target))(traced)
@@ -132,46 +128,10 @@ def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
     return fx.GraphModule(tensors, graph)
 
 
-def needed_nodes(graph: fx.Graph) -> set[fx.Node]:
-    """Find the nodes that a graph's output depends on, also by way of memory that is changed in place.
-
-    From the end to the start: a node is needed if a needed one reads it, or if it changes memory that is read later.
-    """
-    memory = _shared_memory(graph)
-    needed: set[fx.Node] = set()
-    read_later: set[fx.Node] = set()  # each stands for one piece of memory
-    for node in reversed(graph.nodes):
-        changed = any(memory[argument] in read_later for argument in _arguments(node, changed=True))
-        if node.op == "output" or node in needed or changed:
-            needed |= {node, *node.all_input_nodes}
-            read_later |= {memory[arg] for arg in node.all_input_nodes}
-    return needed
-
-
-def _shared_memory(graph: fx.Graph) -> dict[fx.Node, fx.Node]:
-    """Map every node to the first node whose memory its result may share: views, and what is changed in place."""
-    first: dict[fx.Node, fx.Node] = {}
-    for node in graph.nodes:
-        aliased = node.all_input_nodes if node.target is operator.getitem else _arguments(node)
-        sources = {first[argument] for argument in aliased}
-        root = next(iter(sources), node)
-        first[node] = root
-        if len(sources) > 1:  # the result may share the memory of any
-            first |= {other: root for other, its in first.items() if its in sources}
-    return first
-
-
-def _arguments(node: fx.Node, *, changed: bool = False) -> Iterator[fx.Node]:
-    """Yield the arguments whose memory a node's result may share, or only those that it changes in place."""
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return
-    schema = node.target._schema.arguments
-    values = [*zip(schema, node.args, strict=False)]
-    values += [(argument, node.kwargs[argument.name]) for argument in schema if argument.name in node.kwargs]
-    for argument, value in values:
-        if argument.alias_info is not None and (argument.alias_info.is_write or not changed):
-            items = value if isinstance(value, list | tuple) else [value]
-            yield from (item for item in items if isinstance(item, fx.Node))
+def changes_memory(node: fx.Node) -> bool:
+    """Return whether a node must stay though nothing reads its result."""
+    schema = getattr(node.target, "_schema", None)
+    return node.op in ("placeholder", "output") or (schema is not None and schema.is_mutable)
 
 
 def save_program(program: ExportedProgram, path: Path) -> None:

@@ -100,8 +100,13 @@ def write_cut(
             "cell": cell_id(source.store.cell) | {"step": source.step},
             **facts_of(source, program.state_dict, licence),
             "files": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
-            "agreement": reference.facts
-            | {"tolerance": tolerance, "distance": {name: float(f"{value:.2g}") for name, value in distance.items()}},
+            "agreement": {
+                "source": reference.source,
+                "split": reference.split,
+                "images": len(reference.pixels),
+                "tolerance": tolerance,
+                "distance": {name: float(f"{d:.2g}") for name, d in distance.items()},
+            },
             "versions": library_versions("torch", source.network_params.library, *(export.PACKAGES if onnx else ())),
             "command": command,
         }

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -42,11 +41,6 @@ class Reference:
     source: str
     pixels: Pixels
     embeddings: Float32
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the card says of it."""
-        return {"source": self.source, "split": self.split, "images": len(self.pixels)}
 
     def distance(self, found: Float32) -> float:
         """Return the largest distance from an image's embedding, over the root mean square of embeddings' lengths.

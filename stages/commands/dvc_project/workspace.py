@@ -36,7 +36,7 @@ def stage_path(stage: str, option: str, **item: str) -> Path:
         option: for example `--out`.
         item: of a stage that has a matrix: which of its cells, `dataset="handwriting", model=...`.
     """
-    words: list[str] = _stages_of_dvc_yaml()[stage]["cmd"].split()
+    words: list[str] = _stages_of(ROOT / "dvc.yaml")[stage]["cmd"].split()
     path = words[words.index(option) + 1]
     for name, value in item.items():
         path = path.replace(f"{{{name}}}", value)
@@ -45,17 +45,12 @@ def stage_path(stage: str, option: str, **item: str) -> Path:
 
 def prepared_outputs(dataset: str) -> list[str]:
     """Return the outputs of prepare of one dataset, as paths in the project."""
-    return [path.replace("${item.dataset}", dataset) for path in _stages_of_dvc_yaml()["prepare"]["outs"]]
+    return [path.replace("${item.dataset}", dataset) for path in _stages_of(ROOT / "dvc.yaml")["prepare"]["outs"]]
 
 
 def stage_params(stage: str) -> list[str]:
     """Return the dotted names of the parameters that a stage reads, with `${item.NAME}` for what its cell is."""
-    names: list[str] = _stages_of_dvc_yaml()[stage]["params"]
-    return names
-
-
-def _stages_of_dvc_yaml() -> dict[str, Any]:
-    return _stages_of(ROOT / "dvc.yaml")
+    return list(_stages_of(ROOT / "dvc.yaml")[stage]["params"])
 
 
 @cache
@@ -73,9 +68,7 @@ def recorded_stages() -> set[str]:
 def read_lock(folder: Path) -> Lock:
     """Read the dvc.lock of a workspace; nothing if there is none, or DVC was killed while it wrote the file."""
     try:
-        content = YAML(typ="safe").load(folder / "dvc.lock")
-        stages: Lock = content["stages"]
-        return stages
+        return dict(YAML(typ="safe").load(folder / "dvc.lock")["stages"])
     except (OSError, YAMLError, TypeError, KeyError):
         return {}
 
@@ -237,8 +230,7 @@ def read_revision(path: Path, revision: str) -> str:
     from dvc.scm import SCMError
 
     try:
-        text: str = api.read(str(path), repo=str(ROOT), rev=revision)
-        return text
+        return str(api.read(str(path), repo=str(ROOT), rev=revision))
     except (DvcException, SCMError, OSError) as error:
         raise UserError(
             f"{revision}: must be an experiment or a git revision whose {path} is in DVC's cache, found: {error}; "

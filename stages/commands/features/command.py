@@ -8,13 +8,7 @@ from typing import Any
 import click
 
 from stages.commands.cut.command import step_option, use_option
-from stages.commands.features.image_files import (
-    check_any,
-    describe,
-    list_images,
-    refuse_unreadable,
-    without_other_files,
-)
+from stages.commands.features import image_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
 from stages.commands.features.sources import open_extractor
@@ -78,10 +72,10 @@ def features(
     check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
-        files, unreadable = without_other_files(list_images(images, resources))
+        files, unreadable = image_files.without_other_files(image_files.list_images(images, resources))
         if not skip_unreadable:
-            refuse_unreadable(images, unreadable)
-        check_any(images, files.paths)
+            image_files.refuse_unreadable(images, unreadable)
+        image_files.check_any(images, files.paths)
         extractor = open_extractor(params, origin, layers=layers, step=step, use=use)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
@@ -90,7 +84,7 @@ def features(
         for shard in shards:
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
-        check_any(images, paths)
+        image_files.check_any(images, paths)
         with new_output(out) as scratch:
             write(scratch, shards, len(paths), extractor.width, extractor.about)
             _list_unreadable(out, unreadable)
@@ -106,4 +100,4 @@ def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:
         return
     with listing.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
-    print(f"features: left out {describe(unreadable)}; all of them: {listing}", file=sys.stderr)
+    print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)

@@ -19,7 +19,7 @@ from stages.commands.dvc_project.workspace import (
 from stages.commands.fleet.worker import Source, Task
 from stages.commands.grid import cell_name, stage_names
 from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import ROOT
+from stages.commands.project import RAW, ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, load
 from stages.shared.stage_run.snapshot import value_at
@@ -31,29 +31,15 @@ NOT_IN_GIT = (".dvc/config", ".dvc/config.local")
 """What travels though git may not track it: DVC's settings, such as a remote's credentials."""
 
 
-def read_source(config: Config, threads: int, *, remote: bool, without_gpu: bool = False) -> Source:
+def read_source(config: Config, threads: int, *, remote: bool) -> Source:
     """Pack the code and the parameters as they are; edits that are not committed travel, too.
+
+    That git ignores code does not count: DVC looks at every file of a stage's code that .dvcignore leaves.
 
     Args:
         config: of this workspace.
         threads: of one cell.
         remote: whether DVC's default remote takes the place of a cache that all machines see.
-        without_gpu: whether to hide GPUs from the cells.
-
-    Raises:
-        UserError: the code cannot travel, or there is no remote.
-    """
-    check_source(config, remote=remote)
-    files = pack([*git("ls-files", "--", *PARTS), *NOT_IN_GIT, *weights_files(config)])
-    if remote:
-        return Source(files, "", threads, default_remote(), without_gpu)
-    return Source(files, str(cache_folder()), threads, without_gpu=without_gpu)
-
-
-def check_source(config: Config, *, remote: bool) -> None:
-    """Refuse what would not reach the workers.
-
-    That git ignores code does not count: DVC looks at every file of a stage's code that .dvcignore leaves.
 
     Raises:
         UserError: code is not tracked by git, a file of weights lies where it cannot travel, or there is no remote.
@@ -65,26 +51,16 @@ def check_source(config: Config, *, remote: bool) -> None:
             f"{untracked[0]}{more}: must be tracked by git to travel to the workers; `git add` it (a commit is not "
             "needed), or remove it"
         )
-    weights_files(config)
-    if remote:
-        default_remote()
-
-
-def weights_files(config: Config) -> list[str]:
-    """Return the files of weights that the grid's networks name by a path relative to the project.
-
-    Raises:
-        UserError: one lies outside the project.
-    """
     paths = [config.models[model].network.weights.path for model in config.run.models]
-    relative = [path for path in paths if path is not None and not Path(path).is_absolute()]
-    for path in relative:
+    weights = [path for path in paths if path is not None and not Path(path).is_absolute()]
+    for path in weights:
         if ".." in Path(path).parts:
             raise UserError(
                 f"weights.path: {path} must lie in the project to travel to the workers, or be the full path of a "
                 "file that all machines see; move it, or write its full path"
             )
-    return relative
+    files = pack([*git("ls-files", "--", *PARTS), *NOT_IN_GIT, *weights])
+    return Source(files, "", threads, default_remote()) if remote else Source(files, str(cache_folder()), threads)
 
 
 def git(*words: str) -> Sequence[str]:
@@ -155,7 +131,7 @@ def longest_first(config: Config, cells: Sequence[Cell]) -> list[Cell]:
     operations = {
         (dataset, model, fold): work_of(config, model, images).flops
         for dataset in datasets
-        for fold, images in count_images(config, ROOT / "data" / "raw", dataset).items()
+        for fold, images in count_images(config, RAW, dataset).items()
         for model in config.run.models
     }
     return sorted(cells, key=lambda cell: operations[cell[:3]], reverse=True)

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from stages.commands.check.command import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
-from stages.commands.fleet.cells import check_prepared, check_source, longest_first, read_source, tasks_of
+from stages.commands.fleet.cells import check_prepared, longest_first, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
 from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, summary
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, remove_left_workspaces, run_cell
@@ -22,7 +23,7 @@ from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
 
-PARAMS, RAW = ROOT / "params.yaml", ROOT / "data" / "raw"
+PARAMS = ROOT / "params.yaml"
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
@@ -56,7 +57,7 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
         raise UserError("--workers is for Ray on this machine; a cluster's own processors count: leave it out")
     import_ray(address)
     config = read_config(PARAMS)
-    check_source(config, remote=remote)
+    source = read_source(config, threads, remote=remote)
     cells = ordered_cells(config, remote=remote)
     if cells:
         tasks = tasks_of(cells, read_lock(ROOT))
@@ -65,13 +66,13 @@ def run(workers: int | None, threads: int, gpus_per_cell: float | None, address:
             try:
                 with connected(address, at_once * threads) as ray:
                     gpus = choose_gpus(ray, gpus_per_cell, threads)
-                    source = read_source(config, threads, remote=remote, without_gpu=not gpus)
-                    outcomes = compute(run_tasks(ray, source, tasks, gpus), [task.name for task in tasks])
+                    outcomes = run_tasks(ray, replace(source, without_gpu=not gpus), tasks, gpus)
+                    ended = compute(outcomes, [task.name for task in tasks])
             except Stopped:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
                 raise
             remove_left_workspaces()
-            finish(config, outcomes, remote=remote)
+            finish(config, ended, remote=remote)
     run_dvc("repro", *(["--pull"] if remote else []))
 
 
@@ -81,7 +82,7 @@ def ordered_cells(config: Config, *, remote: bool) -> list[Cell]:
     Raises:
         UserError: a parameter does not hold, or prepare failed.
     """
-    click.get_current_context().invoke(check, params=PARAMS, raw=RAW)
+    click.get_current_context().invoke(check, params=PARAMS)
     prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
     run_dvc("repro", *prepared)
     cells = longest_first(config, open_cells(config.run))

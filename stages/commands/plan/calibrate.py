@@ -126,34 +126,34 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
         return Cost(first.seconds / few, first.memory / few)
     small = cost_of(few)
     many = min(batch, max(MIN_LARGE_BATCH, int(few * allowed / (2 * small.seconds))))
-    large = cost_of(many) if many > few else small
-    return Cost(
-        extended(few, small.seconds, many, large.seconds, batch) / batch,
-        extended(few, small.memory, many, large.memory, batch) / batch,
-    )
+    whole = extended(few / batch, small, many / batch, cost_of(many) if many > few else small)
+    return Cost(whole.seconds / batch, whole.memory / batch)
 
 
-def extended(few: float, of_few: float, many: float, of_many: float, whole: float) -> float:
-    """Extend what some and more of some work took to the whole, since a part does not depend on how much it is."""
-    slope = max(0.0, of_many - of_few) / (many - few) if many > few else of_many / many
-    return of_many + slope * (whole - many)
+def extended(few: float, of_few: Cost, many: float, of_many: Cost, *, growth: int = 1) -> Cost:
+    """Extend what two shares of some work took to the whole, since a part does not depend on how much it is.
+
+    Args:
+        few, of_few: the smaller share, and what it took; many, of_many: the larger one, which may be the same.
+        growth: the power of the share with which the seconds grow; memory grows with the share itself.
+    """
+
+    def of_whole(power: int, low: float, high: float) -> float:
+        slope = max(0.0, high - low) / (many**power - few**power) if many > few else high / many**power
+        return high + slope * (1 - many**power)
+
+    return Cost(of_whole(growth, of_few.seconds, of_many.seconds), of_whole(1, of_few.memory, of_many.memory))
 
 
 def timed(work: Callable[[], object], accelerator: Accelerator | None = None) -> Cost:
-    """Do some work; what other programs take meanwhile does not count, unless it runs on a GPU."""
-    on_gpu = accelerator is not None and accelerator.device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        with suppress(OSError):  # Linux forgets the peak so far
-            Path("/proc/self/clear_refs").write_text("5")
-    held = torch.cuda.memory_allocated() if on_gpu else psutil.Process().memory_info().rss
+    """Do some work; what other programs take meanwhile does not count, unless a GPU works, whose memory is not seen."""
+    with suppress(OSError):  # Linux forgets the peak so far
+        Path("/proc/self/clear_refs").write_text("5")
+    held, on_gpu = psutil.Process().memory_info().rss, accelerator is not None and accelerator.device.type != "cpu"
     wall, processor = time.perf_counter(), time.process_time()
     work()
     if on_gpu:
-        torch.cuda.synchronize()
+        torch.accelerator.synchronize()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    cpu = accelerator is None or accelerator.device.type == "cpu"
-    return Cost(min(wall, processor) if cpu else wall, max(0.0, float(peak - held)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Cost(wall if on_gpu else min(wall, processor), max(0, peak - held))

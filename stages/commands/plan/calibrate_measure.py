@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.commands.plan.calibrate import extended, timed
+from stages.commands.plan.calibrate import Cost, extended, timed
 from stages.commands.plan.work import Images
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
@@ -36,26 +36,9 @@ RANK = 60
 """Directions in which the made-up embeddings vary, with a falling spectrum."""
 
 
-@dataclass(frozen=True)
-class Measuring:
-    """What measuring takes on one thread.
-
-    Attributes:
-        share: of the images and classes.
-        layer: seconds of one layer at all checkpoints.
-        baseline: those of the raw pixels.
-        memory: bytes of a process, beside its libraries.
-    """
-
-    share: float
-    layer: float
-    baseline: float
-    memory: float
-
-
 def time_measuring(
     params: MeasureParams, images: Images, width: int, steps: Sequence[int], allowed: float, most: float
-) -> Measuring:
+) -> tuple[Cost, Cost]:
     """Time what is computed of one layer: of some images and classes, of twice as many, and so on while it may.
 
     Analyses of images that are embedded at the last step only, and of all layers at once, are left out: they are the
@@ -68,35 +51,31 @@ def time_measuring(
         steps: of the checkpoints.
         allowed: processor's seconds that it may take in any case.
         most: those that it may take of a layer that takes long.
+
+    Returns:
+        What one layer takes at all checkpoints, and what the raw pixels take, on one thread.
     """
     counts = {SEEN: (images.test, images.classes), UNSEEN: (images.unseen, max(2, images.unseen_classes))}
     counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
-    share, pieces, spent = min(1.0, MIN_IMAGES / max(n for n, _ in counts.values())), list[Measuring](), [0.0]
+    share = min(1.0, MIN_IMAGES / max(count for count, _ in counts.values()))
+    pieces, spent = list[tuple[float, Cost, Cost]](), [0.0]
     while True:
         began = time.process_time()
-        pieces.append(measure_share(params, counts, share, width, steps))
+        pieces.append((share, *measure_share(params, counts, share, width, steps)))
         spent.append(time.process_time() - began)
-        whole = extend(*pieces[-2:])
+        (few, *smaller), (many, *larger) = (pieces * 2)[-2:]
+        layer, baseline = (
+            extended(few, small, many, large, growth=GROWTH) for small, large in zip(smaller, larger, strict=True)
+        )
         following = spent[-1] * max(2.0, spent[-1] / max(spent[-2], 1e-3))
-        if share == 1 or (len(pieces) > 1 and following > max(allowed, min(most, LONG * whole.layer))):
-            return whole
+        if share == 1 or (len(pieces) > 1 and following > max(allowed, min(most, LONG * layer.seconds))):
+            return layer, baseline
         share = min(1.0, 2 * share)
-
-
-def extend(few: Measuring, many: Measuring | None = None) -> Measuring:
-    """Extend what one or two shares took to all images and classes."""
-    many = many or few
-    powers = {"layer": GROWTH, "baseline": GROWTH, "memory": 1}
-    found = {
-        name: extended(few.share**power, getattr(few, name), many.share**power, getattr(many, name), 1.0)
-        for name, power in powers.items()
-    }
-    return Measuring(1.0, **found)
 
 
 def measure_share(
     params: MeasureParams, counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]
-) -> Measuring:
+) -> tuple[Cost, Cost]:
     """Measure one layer of a share of the images and classes; jobs that compute the same take as long as one of them.
 
     Args:
@@ -105,28 +84,24 @@ def measure_share(
         share: of them that are measured.
         width: number of features.
         steps: of the checkpoints.
+
+    Returns:
+        What it takes at all checkpoints, and at the last one, as the raw pixels do.
     """
-    costs = {}
+    costs: dict[Job, Cost] = {}
     with tempfile.TemporaryDirectory() as folder, limit_to_one_thread(params):
         write_layer(Path(folder) / "store", counts, share, width, steps)
         cell = Cell(open_embeddings(Path(folder) / "store"), params)
         jobs = plan_jobs(cell.store, params)
         for job in jobs:
+            without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
             alike = replace(job, step=0)
             if alike not in costs:
-                costs[alike] = timed(partial(score_job, cell, job))
-    seconds = [(job.step, costs[replace(job, step=0)].seconds) for job in jobs]
-    return Measuring(
-        share,
-        layer=sum(cost for _, cost in seconds),
-        baseline=sum(cost for step, cost in seconds if step == max(steps)),
-        memory=max(cost.memory for cost in costs.values()),
-    )
-
-
-def score_job(cell: Cell, job: Job) -> None:
-    """Compute a job's scores, refits and analyses, but for analyses of further images."""
-    score(cell, replace(job, analyses=tuple(name for name in job.analyses if ANALYSES[name].extra is None)))
+                costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
+    memory = max(cost.memory for cost in costs.values())
+    layer = sum(costs[replace(job, step=0)].seconds for job in jobs)
+    last = sum(costs[replace(job, step=0)].seconds for job in jobs if job.step == max(steps))
+    return Cost(layer, memory), Cost(last, memory)
 
 
 def write_layer(

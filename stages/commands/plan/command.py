@@ -15,7 +15,7 @@ from stages.commands.grid import CELL_STAGES, all_stages, count_stages, open_sta
 from stages.commands.plan.machine import Engine, Machine, this_machine
 from stages.commands.plan.predict import FLEET_CELL_SECONDS, Line, Prediction, Predictor, fleet_seconds, predict_dvc
 from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import ROOT, ProjectCommand, params_option, raw_option
+from stages.commands.project import RAW, ROOT, ProjectCommand, params_option
 from stages.commands.sizes import size
 from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.console import progress
@@ -33,7 +33,6 @@ SMALLER = {
 
 @click.command(cls=ProjectCommand)
 @params_option
-@raw_option
 @click.option(
     "--workers", type=click.IntRange(1), help="Predict `fleet run` with so many cells at once, not `dvc repro`."
 )
@@ -44,7 +43,7 @@ SMALLER = {
     default=True,
     help="Predict time and memory, for which pieces are timed of what no earlier run on this machine tells.",
 )
-def plan(params: Path, raw: Path, workers: int | None, threads: int | None, timed: bool) -> None:
+def plan(params: Path, workers: int | None, threads: int | None, timed: bool) -> None:
     """Print what would run in the current grid, and what it would take on this machine.
 
     How many images pass through which network, disk, time and memory: of `dvc repro`, or with --workers of a fleet.
@@ -55,18 +54,18 @@ def plan(params: Path, raw: Path, workers: int | None, threads: int | None, time
         raise UserError("--threads is of the cells of a fleet; give --workers, too")
     config, engine = read_config(params), Engine(workers or 0, threads or 1)
     for dataset in config.run.datasets:
-        check_regular(raw / dataset, for_dvc=True)  # DVC, asked below, waits for a pipe
+        check_regular(RAW / dataset, for_dvc=True)  # DVC, asked below, waits for a pipe
     of_project = params in (Path("params.yaml"), ROOT / "params.yaml")  # the one that DVC reads
     stages = open_stages(config.run) if of_project else all_stages(config.run)
     print(f"stages that would run, or come from the cache: {count_stages(stages)}\n")
-    lines = plan_lines(config, raw)
+    lines = plan_lines(config, RAW)
     print(table(lines))
     print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
     print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
     if timed and stages:
         here, log = this_machine(), stage_path("aggregate", "--log")
         predictor = Predictor(config, load(params), engine, here, log, len(lines))
-        print(time_and_memory(predictor, raw, lines, stages))
+        print(time_and_memory(predictor, lines, stages))
 
 
 def plan_lines(config: Config, raw: Path) -> list[Line]:
@@ -133,7 +132,7 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     return line
 
 
-def time_and_memory(predictor: Predictor, raw: Path, lines: Sequence[Line], stages: Collection[str]) -> str:
+def time_and_memory(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]) -> str:
     """Return how long the open stages take, and what memory they need, under a progress bar."""
     config, engine, here = predictor.config, predictor.engine, predictor.here
     if engine.workers:
@@ -152,7 +151,7 @@ def time_and_memory(predictor: Predictor, raw: Path, lines: Sequence[Line], stag
         predicted = predictor.stages(line, {stage for of in of_line for stage in of})
         cells += [{stage: predicted[stage] for stage in of} for of in of_line if of]
     around = {
-        "prepare": [predictor.prepare(raw, d) for d in config.run.datasets if f"prepare@{d}" in stages],
+        "prepare": [predictor.prepare(RAW, d) for d in config.run.datasets if f"prepare@{d}" in stages],
         "aggregate": [predictor.aggregate(len(open_stages_of))],
     }
     if engine.workers:
@@ -213,15 +212,12 @@ def memory_lines(cells: Sequence[Mapping[str, Prediction]], engine: Engine, here
     needed = {stage: memory for stage, memory in needed.items() if memory}
     if not needed:
         return []
-    on_gpu = {"finetune", "embed"} if here.gpus else set()
-    text = ", ".join(f"{stage} {size(m)}{' of the GPU' if stage in on_gpu else ''}" for stage, m in needed.items())
-    gpu = f", {size(here.gpu_memory)} in its GPU" if here.gpus else ""
-    lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine{gpu}"]
+    text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items())
+    lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine"]
+    at_once = engine.at_once(here)
     for stage, memory in needed.items():
-        at_once, room = (1, here.gpu_memory) if stage in on_gpu else (engine.at_once(here), here.memory)
-        if memory * at_once > room:
-            where, remedy = (
-                (f" in {at_once} cells at once", "take fewer --workers") if at_once > 1 else ("", SMALLER[stage])
-            )
+        if memory * at_once > here.memory:
+            where = f" in {at_once} cells at once" if at_once > 1 else ""
+            remedy = "take fewer --workers" if at_once > 1 else SMALLER[stage]
             lines.append(f"warning: {stage}{where} may not fit; {remedy}")
     return lines

@@ -21,14 +21,13 @@ class Machine:
         processors: that this process may use.
         memory: bytes.
         device: on which networks run: `cpu`, `cuda`, ...
-        gpus: of kind `cuda`, each with a memory of its own; gpu_memory: bytes of one.
+        gpus: how many of kind `cuda`.
     """
 
     processors: int
     memory: int
     device: str = "cpu"
     gpus: int = 0
-    gpu_memory: int = 0
 
     def __str__(self) -> str:
         return f"{self.processors} processors, {'no GPU' if self.device == 'cpu' else f'a GPU ({self.device})'}"
@@ -36,11 +35,9 @@ class Machine:
 
 def this_machine() -> Machine:
     """Return what this machine has."""
-    device, memory = choose_device().device, psutil.virtual_memory().total
-    if device.type != "cuda":
-        return Machine(processors(), memory, device.type)
-    gpu = torch.cuda.get_device_properties(device)
-    return Machine(processors(), memory, device.type, torch.cuda.device_count(), gpu.total_memory)
+    device = choose_device().device.type
+    gpus = torch.cuda.device_count() if device == "cuda" else 0
+    return Machine(processors(), psutil.virtual_memory().total, device, gpus)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
 from stages.commands.folds import DOWNLOADS
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_training
-from stages.commands.plan.calibrate_measure import Measuring, time_measuring
+from stages.commands.plan.calibrate_measure import time_measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.work import Images, Work
 from stages.prepare.source_file import has_only_source_file
@@ -67,7 +67,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a stage of one cell takes: seconds without DVC, and bytes at the peak, on a GPU of finetune and embed."""
+    """What a stage of one cell takes: seconds without DVC, and bytes at the peak; 0 where a GPU holds them."""
 
     seconds: float
     memory: float
@@ -128,59 +128,56 @@ class Predictor:
             "measure": {"images": work.embedded, "classes": classes, "layers": len(work.layers) + work.baselines},
         }
         timed = {"finetune": self._finetune, "embed": self._embed, "measure": self._measure}
-        return {
-            stage: self.earlier(stage, item=item, **counts[stage]) or timed[stage](line)
-            for stage in counts
-            if stage in stages
-        }
+        predictions = {}
+        for stage in (stage for stage in counts if stage in stages):
+            predictions[stage] = self.earlier(stage, item=item, **counts[stage]) or timed[stage](line)
+            if self.here.device != "cpu" and stage != "measure":
+                predictions[stage] = replace(predictions[stage], memory=0)
+        return predictions
 
     def _finetune(self, line: Line) -> Prediction:
         """Train and test; a frozen network is only written."""
         entry, params, work = self.config.models[line.model].network, self.config.finetune, line.work
         build, embedding = self._embedding(line)
-        seconds, memory = LOADED + build + work.tested * embedding.seconds, self._libraries("finetune")
+        seconds, memory = LOADED + build + work.tested * embedding.seconds, LIBRARIES["finetune"]
         if entry.frozen:
             return Prediction(seconds, memory + work.embed_memory)
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
-        train: Cost = self._once(
+        train = self._once(
             ("train", cost_key(entry), size),
             lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
         )
-        memory += work.training_memory + min(params.batch_size, line.images.train) * train.memory
+        memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
+        memory += min(params.batch_size, line.images.train) * train.memory
         return Prediction(seconds + work.trained * train.seconds, memory)
 
     def _embed(self, line: Line) -> Prediction:
         (build, embedding), work = self._embedding(line), line.work
         memory = work.embed_memory + self.config.embed.batch_size * embedding.memory
         seconds = LOADED + build + (work.passed - work.tested) * embedding.seconds
-        return Prediction(seconds, self._libraries("embed") + memory)
+        return Prediction(seconds, LIBRARIES["embed"] + memory)
 
     def _measure(self, line: Line) -> Prediction:
         """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
         params, images, width = self.config.measure, line.images, work.middle_width
-        one: Measuring = self._once(
+        layer, baseline = self._once(
             (images, width, tuple(steps)),
             lambda: time_measuring(params, images, width, steps, self.allowed, self.most),
         )
-        layers = len(work.layers) * one.layer + work.baselines * one.baseline
-        return Prediction(
-            2 * LOADED + layers / min(processes, len(work.layers)), (LIBRARIES["measure"] + one.memory) * processes
-        )
+        seconds = len(work.layers) * layer.seconds + work.baselines * baseline.seconds
+        memory = (LIBRARIES["measure"] + layer.memory) * processes
+        return Prediction(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
 
     def _embedding(self, line: Line) -> tuple[float, Cost]:
         """Time forward passes; the number of classes hardly matters."""
         entry, size = self.config.models[line.model].network, self.config.datasets[line.dataset].image_size
         batch, layers, classes = self.config.embed.batch_size, tuple(line.work.layers), max(1, line.images.classes)
-        speed: tuple[float, Cost] = self._once(
+        return self._once(
             (cost_key(entry), layers, size),
             lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed),
         )
-        return speed
-
-    def _libraries(self, stage: str) -> float:
-        return 0 if self.here.gpus else LIBRARIES[stage]
 
     def _once(self, key: object, work: Callable[[], T]) -> T:
         """Time a piece, unless one of the same key was timed."""

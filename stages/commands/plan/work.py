@@ -1,19 +1,15 @@
 """What one network has to do on one fold: images, passes, operations, disk and memory, without decoding an image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from torch import nn
 
 from stages.commands.config import Config
 from stages.commands.folds import DOWNLOADS, DatasetFolds, find_folds
-from stages.embed.params import EmbedParams
 from stages.embed.pooling import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length
-from stages.prepare.candidates import Splits
 from stages.prepare.params import DatasetParams
 from stages.shared.embeddings.embedding_writer import SAMPLES_PER_SHARD
 from stages.shared.networks.network import build_skeleton
@@ -56,16 +52,14 @@ def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
     plan = find_folds(config, raw, dataset, listed=asked is None)[1]
     if plan is not None:
         packed = len(plan.packed)
-        return {fold: replace(count_splits(plan.splits[fold]), packed=packed) for fold in config.run.folds}
+        images = {}
+        for fold in config.run.folds:
+            splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
+            seen, _, others = (len({candidate.label for candidate in split}) for split in splits)
+            images[fold] = Images(*map(len, splits), seen, others, packed=packed)
+        return images
     assert asked is not None  # else the images were listed
     return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in config.run.folds}
-
-
-def count_splits(splits: Splits) -> Images:
-    """Count the images of one fold."""
-    train, test, unseen = (len(splits[split]) for split in ("train", "test", "unseen"))
-    seen, others = (len({c.label for c in splits[split]}) for split in ("train", "unseen"))
-    return Images(train, test, unseen, seen, others)
 
 
 def asked_for(params: DatasetParams) -> Images | None:
@@ -108,7 +102,6 @@ class Work:
         embedded: images of which every checkpoint's embedding is stored.
         flops: floating-point operations of all passes (a backward pass counts as two forward passes).
         checkpoints, embeddings: bytes on disk, embeddings before compression.
-        training_memory: bytes of weights, gradients and AdamW's two moments, without activations.
         embed_memory: bytes of the weights and of the shards being written.
         layers: that are embedded, without the raw pixels.
         baselines: number of raw-pixel layers.
@@ -122,7 +115,6 @@ class Work:
     flops: float
     checkpoints: int
     embeddings: int
-    training_memory: int
     embed_memory: int
     layers: Sequence[PooledLayer]
     baselines: int
@@ -148,7 +140,10 @@ def work_of(config: Config, model: str, images: Images) -> Work:
     if not entry.frozen:
         schedule_length(finetune, images.train, epochs=entry.epochs)
     trained = min(steps[-1] * finetune.batch_size, steps[-1] * images.train) if steps else 0
-    embedded, extra = sum(getattr(images, split) for split in embed.splits), last_step_images(embed, images)
+    embedded, corruptions = sum(getattr(images, split) for split in embed.splits), embed.corruptions
+    extra = min(images.train, images.classes * embed.train_per_class)  # at the last checkpoint only, at most
+    copies = len(corruptions.kinds) * len(corruptions.severities)
+    extra += copies * min(images.test, images.classes * corruptions.per_class)
     tested = len(steps) * images.test
     passed = tested + len(saved) * embedded + extra
     state = network.body_state() if entry.frozen else network.module.state_dict()
@@ -163,23 +158,10 @@ def work_of(config: Config, model: str, images: Images) -> Work:
         tested=tested,
         passed=passed,
         embedded=embedded,
-        flops=forward_flops(network.module, entry.image_size) * (3 * trained + passed),
+        flops=2.0 * trace_forward(network.module, entry.image_size).operations[""] * (3 * trained + passed),
         checkpoints=weights * len(saved),
         embeddings=embedded * (row * len(saved) + pixels) + extra * (row + pixels),
-        training_memory=4 * 4 * parameters if trained else 0,
         embed_memory=weights + min(max(embedded, extra), SAMPLES_PER_SHARD) * row,
         layers=layers,
         baselines=len(baselines),
     )
-
-
-def last_step_images(embed: EmbedParams, images: Images) -> int:
-    """Count the images that pass at the last checkpoint only; fewer do if some classes have less than is asked for."""
-    train = min(images.train, images.classes * embed.train_per_class)
-    test = min(images.test, images.classes * embed.corruptions.per_class)
-    return train + test * len(embed.corruptions.kinds) * len(embed.corruptions.severities)
-
-
-def forward_flops(module: nn.Module, size: int) -> float:
-    """Count the floating-point operations of one image's forward pass, two for a multiply-add."""
-    return 2.0 * trace_forward(module, size).operations[""]

@@ -5,7 +5,7 @@ import stat
 import textwrap
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +55,21 @@ class ArraysFile:
         Raises:
             UserError: it is damaged.
         """
-        try:
+        with _readable(f"array {name!r} must be readable", "write the file again"):
             return self._values(name)
-        except Exception as error:  # NumPy, zipfile, zarr and its codecs raise anything on a file that is not their own
-            too_large = "free memory, or " if isinstance(error, MemoryError) else ""
-            raise UserError(
-                f"array {name!r} must be readable, found {_reason(error)}; {too_large}write the file again"
-            ) from None
+
+
+@contextmanager
+def _readable(what: str, remedy: str) -> Iterator[None]:
+    """Name what NumPy, zipfile, zarr and its codecs raise, which is anything on a file that is not their own."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        words, memory = without_advice(error), "free memory, or " if isinstance(error, MemoryError) else ""
+        reason = textwrap.shorten(type(error).__name__ + (f": {words}" if words else ""), 300)
+        raise UserError(f"{what}, found {reason}; {memory}{remedy}") from None
 
 
 def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
@@ -70,18 +78,12 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
     Raises:
         UserError: it is missing, damaged or of another kind, or has links or other special files within.
     """
+    kinds = f"{path}: must be an .npz file or the folder of a Zarr group"
     if not path.exists():
-        raise UserError(f"{path}: must be an .npz file or the folder of a Zarr group, found nothing there")
-    try:
+        raise UserError(f"{kinds}, found nothing there")
+    with _readable(f"{kinds}, and readable", "write it again"):
         _check_regular(path)
         return _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
-    except UserError:
-        raise
-    except Exception as error:  # as above
-        raise UserError(
-            f"{path}: must be an .npz file or the folder of a Zarr group, and readable; found {_reason(error)}; "
-            "write it again"
-        ) from None
 
 
 def _check_regular(path: Path) -> None:
@@ -167,9 +169,3 @@ def _check_codecs(array: Path, codecs: Iterable[dict[str, Any]]) -> None:
             )
         for inner in ("codecs", "index_codecs"):
             _check_codecs(array, codec.get("configuration", {}).get(inner, ()))
-
-
-def _reason(error: Exception) -> str:
-    """Return a library's words, shortened and without its advice to trust the file."""
-    words = without_advice(error)
-    return textwrap.shorten(type(error).__name__ + (f": {words}" if words else ""), 300)

@@ -53,7 +53,16 @@ def read_asked(
     measure = read_section(path, "measure", MeasureParams)
     aggregate = read_section(path, "aggregate", AggregateParams)
     if metrics:
-        _check_scores(metrics)
+        unknown = next((name for name in metrics if name not in LAYER_SCORES), None)
+        if unknown is not None:
+            raise UserError(
+                f"--metrics must name scores of layers, found {unknown!r}: {did_you_mean(unknown, LAYER_SCORES)}"
+            )
+        if LAYER_SCORES[metrics[0]].better == "neither":
+            raise UserError(
+                f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor "
+                "low is better; put another first"
+            )
         measure = _changed(measure, metrics=list(metrics), extra=measure.extra.model_copy(update={"metrics": []}))
         aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
     measure, left_out = _possible(measure, splits)
@@ -64,17 +73,6 @@ def read_asked(
         )
     measure = _changed(measure, normalize=normalize or measure.normalize)
     return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
-
-
-def _check_scores(metrics: Sequence[str]) -> None:
-    for name in metrics:
-        if name not in LAYER_SCORES:
-            raise UserError(f"--metrics must name scores of layers, found {name!r}: {did_you_mean(name, LAYER_SCORES)}")
-    if LAYER_SCORES[metrics[0]].better == "neither":
-        raise UserError(
-            f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor low "
-            "is better; put another first"
-        )
 
 
 def _possible(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:

@@ -10,8 +10,7 @@ from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.locks import locked
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
 from stages.commands.project import ProjectCommand
-from stages.commands.verify.damage import Hasher, Survey, survey
-from stages.commands.verify.repair import Repair, count, plan_repair, put_back
+from stages.commands.verify.damage import Hasher, Repair, Survey, count, plan_repair, put_back, survey
 from stages.shared.runtime.errors import UserError, printable
 
 

@@ -269,7 +269,7 @@ def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[
         labels: (N,) part of every row.
     """
     members = (labels == np.unique(labels)[:, None]).astype(np.float32)
-    return members @ X / members.sum(axis=1, keepdims=True)
+    return np.asarray(members @ X / members.sum(axis=1, keepdims=True), np.float32)
 
 
 def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]]:

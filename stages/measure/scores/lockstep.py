@@ -125,7 +125,7 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
             members[start] = nearness[start].argmax(axis=0) == np.arange(K)[:, None]  # the first of equally near ones
             sums[start], whole[start] = _without_empty(rows, members[start], centres[start])
             moved[start] = (members[start] != before[start]).any()
-        centres = sums[..., :C] / np.maximum(sums[..., C:], 1)
+        centres = np.asarray(sums[..., :C] / np.maximum(sums[..., C:], 1), np.float32)
         goes_on = moved.any(axis=1) & (iteration < MAX_ITERATIONS - 1)
         if 2 * np.count_nonzero(goes_on) <= len(starts):  # what has ended stays as it is meanwhile
             between = np.einsum("skc,skc->s", sums[~goes_on, :, :C], centres[~goes_on], dtype=np.float64)

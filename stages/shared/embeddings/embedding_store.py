@@ -25,6 +25,7 @@ import zarr
 from numpy.typing import NDArray
 
 from stages.shared.files.digests import Digests, cell_id, read_digests, repair_hint
+from stages.shared.files.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import Cell
 
@@ -136,10 +137,8 @@ class Embeddings:
         index = () if name == BASELINE else (self.steps.index(step),)
         cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
-        length = self._group[name].shards[len(index)]
-        shards = range(rows.start // length, (rows.stop - 1) // length + 1)
-        self._digests.check(*("/".join(map(str, (name, "c", *index, shard, 0))) for shard in shards))
-        values = np.asarray(self._group[name][(*index, rows)], dtype=np.float32)
+        reader = ShardReader(self._digests, name, self._group[name], index)
+        values = np.asarray(reader.read(np.arange(rows.start, rows.stop)), dtype=np.float32)
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         if bad:
             raise UserError(
@@ -173,7 +172,7 @@ def _open(path: Path) -> Embeddings:
     if not path.is_dir():
         raise UserError(f"{path}: no embeddings there; run the embed stage (`dvc repro`)")
     file = path / DIGESTS_GROUP / "zarr.json"
-    digests = read_digests(file, format=FORMAT, of={}, stage="embed", folder=path, key="attributes")
+    digests = read_digests(file, format=FORMAT, of={}, stage="embed", folder=path, zarr=True)
     names = {name: name.partition("/")[0] for name in digests.record.files}
     digests.check_sizes(*sorted(set(names.values()) - {LAST_STEP}))
     described = [name for name, top in names.items() if top in COORDINATES or "/c/" not in name]

@@ -72,12 +72,12 @@ class EmbeddingWriter:
         self._arrays = {
             layer.name: self._create(layer.name, layer.width, dtype, f"feature_{layer.name}") for layer in layers
         }
-        if self.steps and classes:
+        if classes:
             self._arrays[LOGITS] = self._create(LOGITS, len(classes), "float32", "class")
         self._buffers: dict[str, list[Float32]] = {name: [] for name in self._arrays}
-        there = {-1: (written or {}).get(self.steps[0], 0)} if self.steps else {}
-        there |= {step: (written or {}).get(step, 0) for step in self.steps}
-        self._written = {(name, key): there.get(key, 0) for name in self._arrays for key in self._steps_of(name)}
+        there = {-1: (written or {}).get(self.steps[0], 0), **(written or {})}
+        keys = [(name, key) for name in self._arrays for key in ([-1] if name == BASELINE else self.steps)]
+        self._written = {(name, key): there.get(key, 0) for name, key in keys}
         self._coordinates(samples, classes)
         self.group.attrs.update(
             format=FORMAT,
@@ -161,6 +161,3 @@ class EmbeddingWriter:
 
     def _key(self, name: str, step: int) -> int:
         return -1 if name == BASELINE else step
-
-    def _steps_of(self, name: str) -> list[int]:
-        return [-1] if name == BASELINE else self.steps

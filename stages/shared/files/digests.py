@@ -62,6 +62,12 @@ class Record(BaseModel):
         return xxhash.xxh3_128_hexdigest(content.encode())
 
 
+class ZarrGroup(BaseModel):
+    """The metadata of a Zarr group that has a record for its attributes."""
+
+    attributes: Record
+
+
 def hash_file(path: Path) -> str:
     """Hash a file, a block at a time: 32 hexadecimal digits."""
     hasher, block = xxhash.xxh3_128(), memoryview(bytearray(BLOCK))
@@ -152,7 +158,14 @@ class Digests:
                 continue
             self.check_sizes(name)
             for path in self._listed(name):
-                self._check_content(path)
+                try:
+                    hash_on_disk = hash_file(self.folder / path)
+                except OSError as error:
+                    if explain_system_error(error):
+                        raise
+                    raise self._error(path, f"that it cannot be read ({error.strerror})") from None
+                if hash_on_disk != self.record.files[path][1]:
+                    raise self._error(path, "other content")
             self._checked.add(name)
         return self
 
@@ -167,16 +180,6 @@ class Digests:
         except FileNotFoundError:  # as DVC's links are when its cache has lost a file
             raise self._error(path, "a link to no file") from None
 
-    def _check_content(self, path: str) -> None:
-        try:
-            hash_on_disk = hash_file(self.folder / path)
-        except OSError as error:
-            if explain_system_error(error):
-                raise
-            raise self._error(path, f"that it cannot be read ({error.strerror})") from None
-        if hash_on_disk != self.record.files[path][1]:
-            raise self._error(path, "other content")
-
     def _error(self, path: str, found: str) -> UserError:
         return UserError(
             f"{self.folder / path}: must be as the {self.stage} stage wrote it, found {found}; "
@@ -185,7 +188,7 @@ class Digests:
 
 
 def read_digests(
-    path: Path, *, format: str, of: ArtifactId, stage: str, folder: Path | None = None, key: str | None = None
+    path: Path, *, format: str, of: ArtifactId, stage: str, folder: Path | None = None, zarr: bool = False
 ) -> Digests:
     """Read the digests of an artifact, and check that it is of this version and belongs to what is asked for.
 
@@ -195,7 +198,7 @@ def read_digests(
         of: what the artifact must belong to; further names that it has are not compared.
         stage: the stage that writes it.
         folder: what paths are relative to, if not the file's own.
-        key: which part of the file's JSON object is the record, if not the whole.
+        zarr: whether the file is the metadata of a Zarr group that has the record for its attributes.
 
     Raises:
         UserError: the file is missing or damaged, or says otherwise.
@@ -210,29 +213,13 @@ def read_digests(
             f"{path}: must say what is in {folder}, found no such file ({error.strerror}): it was lost, the {stage} "
             f"stage did not finish, or an earlier version of whichlayer wrote the folder; {repair_hint(stage, of)}"
         ) from None
-    part = content if key is None else _part(content, key)
-    return Digests(folder, parse_record(part, path, format=format, of=of, stage=stage), stage)
-
-
-def _part(content: bytes, key: str) -> bytes:
-    """Return one part of a JSON object; nothing if the content is none."""
     try:
-        return json.dumps(json.loads(content)[key]).encode()
-    except (ValueError, TypeError, KeyError):
-        return b""
-
-
-def parse_record(content: bytes, path: Path, *, format: str, of: ArtifactId, stage: str) -> Record:
-    """Parse the content of a file of digests, and compare its version and what it belongs to."""
-    try:
-        record = Record.model_validate_json(content)
+        record = ZarrGroup.model_validate_json(content).attributes if zarr else Record.model_validate_json(content)
+        problem = "" if record.hash == record.hash_others() else "another hash"
     except ValidationError as error:
-        first = error.errors()[0]["msg"]
-        raise UserError(
-            f"{path}: must be digests of files, found it damaged ({first}); {repair_hint(stage, of)}"
-        ) from None
-    if record.hash != record.hash_others():
-        raise UserError(f"{path}: must be digests of files, found it damaged (another hash); {repair_hint(stage, of)}")
+        problem = error.errors()[0]["msg"]
+    if problem:
+        raise UserError(f"{path}: must be digests of files, found it damaged ({problem}); {repair_hint(stage, of)}")
     if record.format != format:
         raise UserError(f"{path}: must be of format {format}, found {record.format}; {rerun_hint(stage, of)}")
     recorded_id = {name: record.of.get(name) for name in of}
@@ -240,7 +227,7 @@ def parse_record(content: bytes, path: Path, *, format: str, of: ArtifactId, sta
         raise UserError(
             f"{path}: must be of {describe_id(of)}, found {describe_id(recorded_id)}; {rerun_hint(stage, of)}"
         )
-    return record
+    return Digests(folder, record, stage)
 
 
 def describe_id(of: Mapping[str, str | int | None]) -> str:

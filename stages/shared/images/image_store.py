@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.shared.files.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
-from stages.shared.images.shard_reader import ShardReader
+from stages.shared.files.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError
 
 FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/1"

@@ -24,7 +24,6 @@ import requests
 from safetensors import SafetensorError
 
 from stages.shared.files.digests import file_sha256
-from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import causes, explain_system_error, irregular
 
@@ -66,18 +65,18 @@ def hub_access(what: str, torch_url: str | None = None, *, files: Iterable[str] 
     """
     from huggingface_hub import constants
 
-    before, silence = private(constants, "HF_HUB_OFFLINE"), _silence(torch_url)
+    silence = _silence(torch_url)
     if torch_url:
         _check_cached(what, torch_url, silence)
-    constants.HF_HUB_OFFLINE = silence is not None  # timm and open_clip take no `local_files_only`
+    # for timm and open_clip, which take no `local_files_only`
+    offline = _replaced(constants, "HF_HUB_OFFLINE", lambda _: silence is not None)
     logging.disable(logging.CRITICAL if silence else logging.NOTSET)  # the libraries' own reports of the errors below
     try:
-        with weights_only(), verified(what, () if torch_url else files):
+        with offline, weights_only(), verified(what, () if torch_url else files):
             yield
     except _download_errors() as error:
         raise UserError(_failure(what, error, silence)) from error
     finally:
-        constants.HF_HUB_OFFLINE = before
         logging.disable(logging.NOTSET)
 
 
@@ -94,26 +93,6 @@ def _check_cached(what: str, url: str, silence: str | None) -> None:
         raise UserError(f"{what} cannot be loaded: {explain_system_error(error) or error}") from error
     if not cached and silence:
         raise UserError(_advice(what, silence))
-
-
-def require_weights(network: NetworkParams) -> None:
-    """Fail now, before libraries are imported, if a network's weights are not available.
-
-    Of hubs, only transformers' names say in which repository they are; the others' are found out when they are loaded.
-
-    Raises:
-        UserError: a file is missing or another than the entry says; or nothing of the repository is in the cache, and
-            the hub does not answer.
-    """
-    if network.weights.source == "file":
-        check_file(network.weights)
-    if network.library != "transformers" or network.weights.source != "hub":
-        return
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    cached = try_to_load_from_cache(network.name, "config.json", cache_dir=constants.HF_HUB_CACHE)
-    if not isinstance(cached, str) and (silence := _silence()):
-        raise UserError(_advice(f"the hub's {network.name}", silence))
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
@@ -142,7 +121,7 @@ def _silence(url: str | None = None) -> str | None:
     """Return why the server of a file, by default the Hugging Face hub, cannot be asked; None if it can."""
     from huggingface_hub import constants
 
-    if url is None and constants.HF_HUB_OFFLINE:
+    if url is None and private(constants, "HF_HUB_OFFLINE"):
         return "HF_HUB_OFFLINE is set, and the cache does not hold it"
     server = "{0.scheme}://{0.netloc}".format(urlsplit(url)) if url else constants.ENDPOINT
     return None if _answers(server) else f"{server} does not answer, and the cache does not hold it"
@@ -243,11 +222,9 @@ def _finders() -> list[tuple[ModuleType, str]]:
 
 
 @contextmanager
-def _replaced(
-    module: ModuleType, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
-) -> Iterator[None]:
+def _replaced(module: ModuleType, name: str, replace: Callable[[Any], Any]) -> Iterator[None]:
     before = private(module, name)
-    setattr(module, name, wrap(before))
+    setattr(module, name, replace(before))
     try:
         yield
     finally:

@@ -1,13 +1,14 @@
 """The `network` part of a model's params entry. Imports no network library, so that it is read and checked at once."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stages.shared.files.digests import file_sha256
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.resources import irregular
 from stages.shared.settings.params import Params
 
@@ -100,6 +101,13 @@ def is_plain(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and abs(value) <= MAX_OVERRIDE)
 
 
+def check_overrides(params: "NetworkParams", names: Collection[str], what: str) -> None:
+    """Raise a `UserError` if an entry's `config` has a name that its library would not know, or swallow."""
+    for name in params.config or {}:
+        if name not in names:
+            raise UserError(f"network.config: {what} has no {name!r}: {did_you_mean(name, names)}")
+
+
 class NetworkParams(Params):
     """A network: which library builds it, under which name, with which weights, at which image size.
 
@@ -164,7 +172,11 @@ def check_file(weights: WeightsParams) -> Path:
     """
     path = Path(str(weights.path))
     try:
-        _check_regular(path)
+        status = path.stat()  # of what a link points to
+        if kind := irregular(status.st_mode):
+            raise UserError(f"weights.path: {path} must be a regular file, found {kind}; name a file of weights")
+        if not status.st_size:  # files of /proc are regular, have no size, and some have no end
+            raise UserError(f"weights.path: {path} must hold weights, found a file of 0 bytes; name a file of weights")
         sha256 = file_sha256(path)
     except (OSError, ValueError) as error:  # a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
@@ -181,11 +193,3 @@ def check_file(weights: WeightsParams) -> Path:
             f"its content has changed; put the former file back, or take this one: {line}"
         )
     return path
-
-
-def _check_regular(path: Path) -> None:
-    status = path.stat()  # of what a link points to
-    if kind := irregular(status.st_mode):
-        raise UserError(f"weights.path: {path} must be a regular file, found {kind}; name a file of weights")
-    if not status.st_size:  # files of /proc are regular, have no size, and some have no end
-        raise UserError(f"weights.path: {path} must hold weights, found a file of 0 bytes; name a file of weights")

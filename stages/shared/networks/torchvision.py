@@ -9,7 +9,7 @@ import torchvision.models as library
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams
+from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides
 from stages.shared.networks.weights import LibraryModel
 from stages.shared.runtime.errors import UserError, did_you_mean
 
@@ -27,7 +27,8 @@ def build(params: NetworkParams, classes: int) -> LibraryModel:
         raise UserError(f"network.name: torchvision has no {params.name!r}: {did_you_mean(params.name, names)}")
     published = _weights(params)
     module = library.get_model(params.name, num_classes=classes, **_arguments(params))
-    _check_overrides(module, params)
+    arguments = {*inspect.signature(type(module)).parameters, *MOBILENET_V3}
+    check_overrides(params, arguments, f"torchvision's {params.name}")  # its `**kwargs` would be ignored
     transform = published.transforms() if published is not None else None
     return LibraryModel(
         module,
@@ -62,16 +63,6 @@ def _arguments(params: NetworkParams) -> dict[str, Any]:
     if params.name in INCEPTION:
         arguments |= {"init_weights": True, "transform_input": params.weights.source == "hub"}
     return {**arguments, **(params.config or {})}
-
-
-def _check_overrides(module: nn.Module, params: NetworkParams) -> None:
-    """Refuse what a builder would swallow in its `**kwargs` and ignore."""
-    arguments = {*inspect.signature(type(module)).parameters, *MOBILENET_V3}
-    for name in params.config or {}:
-        if name not in arguments:
-            raise UserError(
-                f"network.config: torchvision's {params.name} has no {name!r}: {did_you_mean(name, arguments)}"
-            )
 
 
 def _head(module: nn.Module, classes: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from transformers.models.auto import modeling_auto
 from transformers.utils import cached_file
 
 from stages.shared.networks.hub import hub_access
-from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, is_plain
+from stages.shared.networks.params import IMAGENET_MEAN, IMAGENET_STD, NetworkParams, check_overrides, is_plain
 from stages.shared.networks.weights import LibraryModel
 from stages.shared.runtime.errors import UserError, did_you_mean
 
@@ -166,12 +166,7 @@ def _configured(described: Architecture, params: NetworkParams, classes: int) ->
     """Make the configuration, with the entry's overrides, the number of classes, and the image size if it has one."""
     class_ = getattr(transformers, described.config)
     defaults = class_().to_dict()
-    field_names = known_fields(class_)
-    for name in params.config or {}:
-        if name not in field_names:
-            raise UserError(
-                f"network.config: {described.config} has no field {name!r}: {did_you_mean(name, field_names)}"
-            )
+    check_overrides(params, known_fields(class_), described.config)
     fields = {**described.overrides, **(params.config or {}), "num_labels": classes}
     if "image_size" in defaults:
         pair = isinstance(defaults["image_size"], (list, tuple))

@@ -248,24 +248,16 @@ def fits(state: State, module: nn.Module, head: Sequence[str]) -> bool:
 
 def _problems(state: State, own: State) -> list[str]:
     """Describe how weights differ from a network's, kind by kind. Old files lack `num_batches_tracked`."""
-    kinds = {
-        "missing": [
-            f"{name} {tuple(own[name].shape)}"
-            for name in own
-            if name not in state and not name.endswith("num_batches_tracked")
-        ],
-        "unexpected": [f"{name} {tuple(state[name].shape)}" for name in state if name not in own],
-        "of another shape": [
-            f"{name} must be {tuple(own[name].shape)}, found {tuple(state[name].shape)}"
-            for name in own
-            if name in state and state[name].shape != own[name].shape
-        ],
-        "of another type": [
-            f"{name} must be floating-point, found {state[name].dtype}"
-            for name in own
-            if name in state and own[name].is_floating_point() and not state[name].is_floating_point()
-        ],
-    }
+    kinds: dict[str, list[str]] = {"missing": [], "unexpected": [], "of another shape": [], "of another type": []}
+    for name, tensor in own.items():
+        found, shape = state.get(name), tuple(tensor.shape)
+        if found is None and not name.endswith("num_batches_tracked"):
+            kinds["missing"].append(f"{name} {shape}")
+        elif found is not None and found.shape != shape:
+            kinds["of another shape"].append(f"{name} must be {shape}, found {tuple(found.shape)}")
+        elif found is not None and tensor.is_floating_point() and not found.is_floating_point():
+            kinds["of another type"].append(f"{name} must be floating-point, found {found.dtype}")
+    kinds["unexpected"] = [f"{name} {tuple(tensor.shape)}" for name, tensor in state.items() if name not in own]
     return [_first(kind, names) for kind, names in kinds.items() if names]
 
 

@@ -16,7 +16,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 MAX_VALUE_LENGTH = 300
 MAX_WORD_LENGTH = 400
 MAX_LINE_LENGTH = 3000
-MAX_LINES = 60
+MAX_LINES, MAX_NAMES = 60, 30
 
 
 class UserError(Exception):
@@ -40,12 +40,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = "did you mean " + " or ".join(repr(c) for c in close) + "? " if close else ""
-    return f"{hint}(known: {_shortened(names)})"
-
-
-def _shortened(names: list[str], limit: int = 30) -> str:
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")
+    more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{hint}(known: {', '.join(names[:MAX_NAMES])}{more})"
 
 
 def with_command(remedy: str, command: str, path: object) -> str:

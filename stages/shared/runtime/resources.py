@@ -14,10 +14,22 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-BROKEN = (errno.EIO, errno.ESTALE, errno.EREMOTEIO) if hasattr(errno, "EREMOTEIO") else (errno.EIO, errno.ESTALE)
-IMPOSSIBLE = (errno.ENAMETOOLONG, errno.ELOOP)
+PROBLEMS = {
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): (
+        "there is no room left to write ({}); free some on that disk and run it again"
+    ),
+    (errno.EROFS, errno.EACCES, errno.EPERM): (
+        "must be a place that you may read and write, found: {}; change that and run it again"
+    ),
+    (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO)): (
+        "could not be read or written, found: {}; check the disk and run it again"
+    ),
+    (errno.ENAMETOOLONG, errno.ELOOP): (
+        "must be a path that the system takes, found: {}; shorten it, or remove its links in a circle"
+    ),
+    (errno.EMFILE, errno.ENFILE): "too many files are open; raise the limit (`ulimit -n 4096`) and run it again",
+}
+"""Numbers of errors of files -> what to say, with the system's words."""
 
 WANTING_MEMORY = (
     "allocate memory",  # torch's for the CPU, and ENOMEM
@@ -100,18 +112,8 @@ def _of_memory(error: BaseException) -> str | None:
 
 def _of_files(error: BaseException) -> str | None:
     number = _number(error)
-    reason = os.strerror(number) if number else ""
-    if number in FULL:
-        return f"there is no room left to write ({reason}); free some on that disk and run it again"
-    if number in REFUSED:
-        return f"must be a place that you may read and write, found: {reason}; change that and run it again"
-    if number in BROKEN:
-        return f"could not be read or written, found: {reason}; check the disk and run it again"
-    if number in IMPOSSIBLE:
-        return f"must be a path that the system takes, found: {reason}; shorten it, or remove its links in a circle"
-    if number in (errno.EMFILE, errno.ENFILE):
-        return "too many files are open; raise the limit (`ulimit -n 4096`) and run it again"
-    return None
+    said = next((sentence for numbers, sentence in PROBLEMS.items() if number in numbers), None)
+    return said and said.format(os.strerror(number))
 
 
 def _file_of(error: BaseException) -> str:

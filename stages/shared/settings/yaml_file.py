@@ -54,18 +54,17 @@ class _WithoutMerging(SafeConstructor):  # type: ignore[misc]
 
 def _content(path: Path) -> bytes:
     try:
-        special = not path.is_dir() and not stat.S_ISREG(path.stat().st_mode)
-        if not special:
-            with path.open("rb") as file:
-                content = file.read(MAX_BYTES + 1)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for, and a device has no end
+            raise UserError(f"{path}: must be a regular file; name one with --params")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository's root, or name it with --params") from None
     except OSError as error:
         raise UserError(
             f"{path}: must be a file that can be read, found: {error.strerror}; name it with --params"
         ) from None
-    if special:  # a pipe would be waited for, and a device has no end
-        raise UserError(f"{path}: must be a regular file; name one with --params")
     if len(content) > MAX_BYTES:
         raise UserError(f"{path}: must have at most {MAX_BYTES} bytes, found more; take out what is not a parameter")
     return content

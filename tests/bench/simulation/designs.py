@@ -94,11 +94,9 @@ DESIGNS: dict[str, Design] = {
     "weak": of_images(
         "class means 2 standard deviations apart, 8 dimensions", Mixture((2.0,)), metrics=(*CHEAP, *FEW_SHOT)
     ),
-    "strong": of_images("4 standard deviations", Mixture((4.0,)), metrics=(*CHEAP, *FEW_SHOT)),
+    "strong": of_images("4 standard deviations", Mixture((4.0,))),
     "wide": of_images("4 standard deviations, 64 dimensions", Mixture((4.0,), D=64)),
-    "other": of_images(
-        "10 classes of 30 images", Mixture((3.0,), D=16), classes=10, images=30, metrics=(*CHEAP, *FEW_SHOT)
-    ),
+    "other": of_images("10 classes of 30 images", Mixture((3.0,), D=16), classes=10, images=30),
     "alike": of_images("five equally good layers", Mixture((2.5,) * 5), alike=equal(5)),
     "apart": of_images("five layers of different quality", Mixture((2.0, 2.8, 3.2, 3.0, 2.4))),
     "words": of_images(

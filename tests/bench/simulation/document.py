@@ -42,6 +42,9 @@ NETWORKS = {
 }
 SIGNED = ("true lead", "true difference", "estimate")
 
+SCORES_OF = {"Scores by neighbours and distances": False, "Cluster scores": True}
+"""Title -> whether the scores need k-means."""
+
 TARGETS = {
     "images": (
         "Other images of these classes",
@@ -78,7 +81,7 @@ The standard error of a share of 0.95 is 0.015 with 200 data sets, 0.007 with 1,
 def page(table: pd.DataFrame) -> str:
     """The whole page, from one row for each design and score."""
     table = table[table["design"].isin(DESIGNS)]
-    parts = [HEAD, "## What falls short\n", shortfalls(table)]
+    parts = [HEAD, _what_was_run(table), "## What falls short\n", shortfalls(table)]
     for target, (title, text) in TARGETS.items():
         rows = table[[DESIGNS[design].target == target for design in table["design"]]]
         if len(rows):
@@ -86,17 +89,34 @@ def page(table: pd.DataFrame) -> str:
     return "\n".join(parts)
 
 
+def _what_was_run(table: pd.DataFrame) -> str:
+    lines = []
+    for title, clustered in SCORES_OF.items():
+        rows = table[[is_clustered(score) == clustered for score in table["score"]]]
+        sets = sorted({int(number) for number in rows["data sets"]})
+        numbers = " and ".join(f"{number:,}" for number in sets)
+        lines.append(
+            f"- {title}: " + (f"{rows['design'].nunique()} designs of {numbers} data sets." if sets else "not run.")
+        )
+    return "What this page is of:\n\n" + "\n".join(lines) + "\n"
+
+
 def shortfalls(table: pd.DataFrame) -> str:
     """Statements that hold too seldom about scores whose intervals are said to have a level of 95 %."""
     lines = [
-        f"| {row['design']} | `{row['score']}` | {heading} | {row[name]:.2f} | {int(row['data sets'])} |"
+        f"| {row['design']} | `{row['score']}` | {_heading(row, name)} | {row[name]:.2f} | {int(row['data sets'])} |"
         for _, row in table.iterrows()
-        for name, heading in HOLD.items()
+        for name in HOLD
         if _is_proven(row) and name in row and row[name] < PROVEN_FROM
     ]
     text = f"Of scores that are said to have 95 %, these statements hold in less than {PROVEN_FROM}:\n\n"
     head = "| design | score | statement | holds | data sets |\n| --- | --- | --- | --: | --: |\n"
     return text + head + "\n".join(lines) + "\n" if lines else f"Every statement holds in {PROVEN_FROM} and more.\n"
+
+
+def _heading(row: "pd.Series[object]", name: str) -> str:
+    is_difference = name == "coverage" and DESIGNS[str(row["design"])].first_network is not None
+    return "difference of two networks" if is_difference else HOLD[name]
 
 
 def _is_proven(row: "pd.Series[object]") -> bool:
@@ -109,7 +129,7 @@ def _sections(rows: pd.DataFrame) -> Iterator[str]:
     yield table_of(["design", "what is drawn"], [[name, DESIGNS[name].about] for name in names], left=2)
     two = rows["design"].map(lambda name: DESIGNS[name].first_network is not None).astype(bool)
     one = rows[~two]
-    for title, clustered in (("Neighbours, distances, few-shot", False), ("Clusters", True)):
+    for title, clustered in SCORES_OF.items():
         own = one[[is_clustered(score) == clustered for score in one["score"]]]
         if len(own):
             yield f"{title}: coverage of the intervals.\n"

@@ -18,7 +18,7 @@ def run(*args: str) -> str:
     return CliRunner().invoke(check, args, catch_exceptions=False).stdout
 
 
-def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
+def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     weights = {"source": "file", "path": str(tmp_path / "mine.pth"), "sha256": hashlib.sha256(b"net").hexdigest()}
     params = file(
         tmp_path,
@@ -32,12 +32,14 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path):
     )  # fmt: skip
     write_images(tmp_path / "small", 8)
     write_images(tmp_path / "large", 13)
+    monkeypatch.setattr("stages.commands.check.command.RAW", tmp_path / "small")
     with pytest.raises(UserError, match="every class must have an image for each of measure"):
-        run("--params", str(params), "--raw", str(tmp_path / "small"))
+        run("--params", str(params))
+    monkeypatch.setattr("stages.commands.check.command.RAW", tmp_path / "large")
     with pytest.raises(UserError, match=r"weights\.path: must be"):
-        run("--params", str(params), "--raw", str(tmp_path / "large"))
+        run("--params", str(params))
     (tmp_path / "mine.pth").write_bytes(b"net")
-    printed = run("--params", str(params), "--raw", str(tmp_path / "large"))
+    printed = run("--params", str(params))
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
 

@@ -130,13 +130,15 @@ def test_an_empty_raw_folder_is_named(tmp_path: Path):
 
 
 def test_a_missing_raw_folder_says_how_to_provide_it(tmp_path: Path):
-    with pytest.raises(UserError, match=r"run.datasets names 'mine'; copy your images there, or link to them: ln -s"):
+    with pytest.raises(
+        UserError, match=r"run.datasets names 'mine', found nothing; copy your images there, or link to"
+    ):
         check_raw(tmp_path, MINE)
 
 
 def test_a_dangling_link_is_named(tmp_path: Path):
     (tmp_path / "mine").symlink_to(tmp_path / "gone")
-    with pytest.raises(UserError, match=r"is a link to .*gone, which does not exist"):
+    with pytest.raises(UserError, match=r"found a link to .*gone, which does not exist"):
         check_raw(tmp_path, MINE)
 
 

@@ -60,28 +60,29 @@ def test_files_travel_as_they_are_now_also_what_a_link_names(project: Path):
 
 
 def test_code_that_git_does_not_know_is_refused(project: Path):
-    cells.check_source(CONFIG, remote=False)
+    cells.read_source(CONFIG, 1, remote=False)
     for name in ("b.py", "c.py"):
         (project / "stages" / name).touch()
     with pytest.raises(UserError, match=r"stages/b\.py and 1 more files: must be tracked by git to travel"):
-        cells.check_source(CONFIG, remote=False)
+        cells.read_source(CONFIG, 1, remote=False)
 
 
 def test_files_that_git_ignores_are_refused_unless_dvc_ignores_them_too(project: Path):
     (project / ".gitignore").write_text("*.pyc\n*~\n")
     (project / "stages" / "__pycache__").mkdir()
     (project / "stages" / "__pycache__" / "a.pyc").touch()
-    cells.check_source(CONFIG, remote=False)
+    cells.read_source(CONFIG, 1, remote=False)
     (project / "stages" / "a.py~").touch()
     with pytest.raises(UserError, match=r"stages/a\.py~: must be tracked by git to travel"):
-        cells.check_source(CONFIG, remote=False)
+        cells.read_source(CONFIG, 1, remote=False)
 
 
-def test_weights_in_the_project_travel_and_relative_paths_out_of_it_are_refused():
-    assert cells.weights_files(config_with_weights("data/weights/w.pt")) == ["data/weights/w.pt"]
-    assert cells.weights_files(config_with_weights("/data/w.pt")) == []
+def test_weights_in_the_project_travel_and_relative_paths_out_of_it_are_refused(project: Path):
+    (project / "w.pt").write_text("weights")
+    assert unpacked(cells.read_source(config_with_weights("w.pt"), 1, remote=False).files)["w.pt"] == "weights"
+    assert "data/w.pt" not in unpacked(cells.read_source(config_with_weights("/data/w.pt"), 1, remote=False).files)
     with pytest.raises(UserError, match=r"weights\.path: \.\./w\.pt must lie in the project to travel"):
-        cells.weights_files(config_with_weights("../w.pt"))
+        cells.read_source(config_with_weights("../w.pt"), 1, remote=False)
 
 
 def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
@@ -150,7 +151,7 @@ def test_cells_run_in_the_order_of_their_operations(tmp_path: Path, monkeypatch:
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
     content["finetune"]["steps"] = [0, 2]
     content["run"] |= {"datasets": ["mine"], "models": ["resnet", "vit"], "folds": [0, 1]}
-    monkeypatch.setattr(cells, "ROOT", tmp_path)
+    monkeypatch.setattr(cells, "RAW", tmp_path / "data" / "raw")
     config = parse_config(content)
     every = list(config.run.cells())
     ordered = cells.longest_first(config, every)
@@ -165,7 +166,7 @@ def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path, monk
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
     content["prepare"]["limits"]["files"] = 5
     content["run"] |= {"datasets": ["mine"], "folds": [0]}
-    monkeypatch.setattr(cells, "ROOT", tmp_path)
+    monkeypatch.setattr(cells, "RAW", tmp_path / "data" / "raw")
     config = parse_config(content)
     with pytest.raises(UserError, match=r"images\.zip.* 5 files"):
         cells.longest_first(config, list(config.run.cells()))

@@ -9,7 +9,7 @@ import pytest
 
 from stages.commands.plan import calibrate_measure
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.calibrate_measure import Measuring, time_measuring, write_layer
+from stages.commands.plan.calibrate_measure import time_measuring, write_layer
 from stages.commands.plan.work import Images
 from stages.measure.cell import Cell
 from stages.measure.jobs import Job, plan_jobs
@@ -26,20 +26,20 @@ def test_layers_are_written_with_a_share_of_the_classes_and_images(tmp_path: Pat
     assert np.unique(store.labels("unseen")).tolist() == ["unseen 0", "unseen 1"]
 
 
-def measured(images: Images, steps: list[int], allowed: float = 60.0) -> Measuring:
+def measured(images: Images, steps: list[int], allowed: float = 60.0) -> list[float]:
     params = config({"measure.analyses": [], "measure.refits.metrics": []}).measure
-    return time_measuring(params, images, 8, steps, allowed, allowed)
+    return [cost.seconds for cost in time_measuring(params, images, 8, steps, allowed, allowed)]
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> list[int]:
     """Make every job of so many images take so many seconds; return the numbers of images that are measured."""
     sizes = list[int]()
 
-    def score_job(cell: Cell, job: Job) -> float:
+    def score(cell: Cell, job: Job) -> float:
         sizes.append(len(cell.store.labels(job.split)))
         return seconds(sizes[-1])
 
-    monkeypatch.setattr(calibrate_measure, "score_job", score_job)
+    monkeypatch.setattr(calibrate_measure, "score", score)
     monkeypatch.setattr(calibrate_measure, "timed", lambda work: Cost(work(), 0))
     return sizes
 
@@ -47,29 +47,25 @@ def fake(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> li
 def test_seconds_of_jobs_add_up_over_steps_and_splits(monkeypatch: pytest.MonkeyPatch):
     fake(monkeypatch, lambda images: 1.0)
 
-    def total(test: int, unseen: int, steps: list[int]) -> tuple[float, float]:
-        found = measured(Images(60, test, unseen, 3, 3), steps)
-        return found.layer, found.baseline
-
-    assert total(40, 60, [0, 5]) == (4, 2)  # one job per split and step
-    assert total(40, 0, [0, 5]) == (2, 1)
-    assert total(40, 60, [0, 1, 2, 3, 5]) == (10, 2)  # those between take what one of them takes
+    assert measured(Images(60, 40, 60, 3, 3), [0, 5]) == [4, 2]  # one job per split and step
+    assert measured(Images(60, 40, 0, 3, 3), [0, 5]) == [2, 1]
+    assert measured(Images(60, 40, 60, 3, 3), [0, 1, 2, 3, 5]) == [10, 2]  # those between take what one of them takes
 
 
 def test_time_of_many_images_grows_with_their_distances(monkeypatch: pytest.MonkeyPatch):
     sizes = fake(monkeypatch, lambda images: 3 + (images / 100) ** 2)
-    found = measured(Images(60, 0, 2500, 3, 50), [0, 5], allowed=0.0)
+    layer, baseline = measured(Images(60, 0, 2500, 3, 50), [0, 5], allowed=0.0)
     assert max(sizes) < 2500
-    assert found.layer == pytest.approx(2 * (3 + 25**2))
-    assert found.baseline == pytest.approx(3 + 25**2)
+    assert layer == pytest.approx(2 * (3 + 25**2))
+    assert baseline == pytest.approx(3 + 25**2)
 
 
 def test_pieces_of_the_real_code_add_up_to_all_that_is_asked_for(tmp_path: Path):
     params = config({"measure.analyses": []}).measure
-    found = time_measuring(params, Images(60, 0, 200, 3, 5), 8, [0], 60.0, 60.0)
+    layer, _ = time_measuring(params, Images(60, 0, 200, 3, 5), 8, [0], 60.0, 60.0)
     write_layer(tmp_path / "store", {"unseen": (200, 5)}, 1.0, 8, [0])
     cell = Cell(open_embeddings(tmp_path / "store"), params)
     (job,), began = plan_jobs(cell.store, params), time.process_time()
     with limit_to_one_thread(params):
         score(cell, job)
-    assert found.layer == pytest.approx(time.process_time() - began, rel=0.6)
+    assert layer.seconds == pytest.approx(time.process_time() - began, rel=0.6)

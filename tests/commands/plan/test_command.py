@@ -37,7 +37,6 @@ WORK = Work(
     flops=1.5e15,
     checkpoints=3 * 2**20,
     embeddings=3 * 2**29,
-    training_memory=2**20,
     embed_memory=52 * 2**20,
     layers=[],
     baselines=1,
@@ -45,7 +44,7 @@ WORK = Work(
 
 
 MACHINE = Machine(2, 8 * 2**30)
-GPU = Machine(8, 8 * 2**30, "cuda", 2, 4 * 2**30)
+GPU = Machine(8, 8 * 2**30, "cuda", 2)
 
 
 def test_a_disk_that_is_too_small_is_said_with_what_saves_room(tmp_path: Path):
@@ -145,15 +144,6 @@ def test_memory_that_a_fleet_lacks_is_said_with_its_own_options():
     )
 
 
-def test_memory_of_a_gpu_is_compared_with_that_of_the_gpu():
-    first, warning = memory(Engine(2), GPU, finetune=5, embed=3, measure=3)
-    assert first == (
-        "memory of one cell: finetune 5.0 GiB of the GPU, embed 3.0 GiB of the GPU, measure 3.0 GiB; "
-        "8.0 GiB in this machine, 4.0 GiB in its GPU"
-    )
-    assert warning == "warning: finetune may not fit; lower finetune.batch_size"
-
-
 def test_the_table_has_a_line_per_network():
     header, _, line = table([Line("handwriting", "lite0", ["0", "1"], Images(1, 1, 1, 1), WORK)]).splitlines()
     assert " ".join(header.split()) == "dataset model folds params trained forward TFLOP weights store"
@@ -190,12 +180,13 @@ def test_a_fold_that_a_dataset_lacks_is_named(tmp_path: Path):
         CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
 
 
-def test_a_pipe_is_named_before_dvc_waits_for_it(tmp_path: Path):
+def test_a_pipe_is_named_before_dvc_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     params = file(tmp_path, {"run.datasets": ["cifar100"], "run.folds": [0]})
     (tmp_path / "cifar100").mkdir()
     os.mkfifo(tmp_path / "cifar100" / "source.json")
+    monkeypatch.setattr("stages.commands.plan.command.RAW", tmp_path)
     with pytest.raises(UserError, match=r"cifar100/source\.json: must be a regular file, found a named pipe"):
-        CliRunner().invoke(plan, ["--params", str(params), "--raw", str(tmp_path), "--no-time"], catch_exceptions=False)
+        CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
 
 
 def test_threads_without_a_fleet_are_refused():

@@ -5,7 +5,7 @@ import pytest
 from stages.commands.plan.machine import Engine, Machine
 
 TWO = Machine(2, 8 * 2**30)
-TWO_GPUS = Machine(16, 8 * 2**30, "cuda", 2, 2**30)
+TWO_GPUS = Machine(16, 8 * 2**30, "cuda", 2)
 
 
 def test_dvc_repro_takes_what_the_stages_take_by_themselves(monkeypatch: pytest.MonkeyPatch):

@@ -60,7 +60,7 @@ def of_format_2_in_a_file_of_format_3(path: Path, codecs: dict[str, Any]) -> dic
     ("hide", "message"),
     [
         (of_format_2, r"a: must be of Zarr format 3, found format 2, whose arrays may run code when read; write it"),
-        (listed_in_a_group_of_format_3, r"a: must be .* and readable; found FileNotFoundError: .*labels/zarr\.json"),
+        (listed_in_a_group_of_format_3, r"a: must be .* and readable, found FileNotFoundError: .*labels/zarr\.json"),
         (of_format_2_in_a_file_of_format_3, r"a/labels: must be of Zarr format 3, found format 2, whose arrays may"),
     ],
     ids=["format 2", "listed in format 3", "file of format 3"],

@@ -8,8 +8,7 @@ from dvc.repo import Repo
 from stages.commands.dvc_project import workspace
 from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
-from stages.commands.verify.damage import Hasher, Survey, survey
-from stages.commands.verify.repair import Repair, plan_repair, put_back
+from stages.commands.verify.damage import Hasher, Repair, Survey, plan_repair, put_back, survey
 from tests.commands.verify.made import contents, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from safetensors.torch import save
 
 from stages.shared.networks import hub as hub_module
-from stages.shared.networks.hub import hub_access, require_weights
+from stages.shared.networks.hub import hub_access
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
@@ -176,32 +176,3 @@ def test_a_disk_without_room_is_not_a_missing_network(
         with pytest.raises(UserError, match=f"a network cannot be loaded: {said}") as found, hub_access("a network"):
             raise raised from error
         assert "offline" not in str(found.value)
-
-
-def transformers_network(source: str) -> NetworkParams:
-    weights = {"source": source}
-    return NetworkParams(library="transformers", name="owner/net", weights=weights, image_size=64)
-
-
-@pytest.mark.parametrize(
-    ("offline", "why"), [(False, r"http://127\.0\.0\.1:9 does not answer"), (True, "HF_HUB_OFFLINE is set")]
-)
-def test_weights_that_are_not_available_are_known_before_libraries_are_imported(tmp_path, monkeypatch, offline, why):
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-    with pytest.raises(UserError, match=rf"(?s)owner/net cannot be loaded: {why}, and the cache .*offline: run"):
-        require_weights(transformers_network("hub"))
-    require_weights(transformers_network("none"))
-    repository, commit = tmp_path / "models--owner--net", "0" * 40
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs/main").write_text(commit)
-    (repository / "snapshots" / commit).mkdir(parents=True)
-    (repository / "snapshots" / commit / "config.json").touch()
-    require_weights(transformers_network("hub"))
-
-
-def test_a_hub_that_answers_is_asked_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub_module, "_answers", lambda url: True)
-    require_weights(transformers_network("hub"))

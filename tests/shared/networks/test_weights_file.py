@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.networks.hub import require_weights
-from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
+from stages.shared.networks.params import WeightsParams, check_file
 from stages.shared.runtime.errors import UserError
 
 CONTENT = b"weights"
@@ -39,17 +38,15 @@ def test_another_file_under_the_same_name_is_refused_with_both_hashes(tmp_path: 
     found = hashlib.sha256(CONTENT + b"!").hexdigest()[:16]
     with pytest.raises(UserError, match=rf'must have a SHA-256 that begins with {DIGEST}, found {found}.*"{found}"'):
         check_file(entry(path))
-    with pytest.raises(UserError, match="its content has changed"):
-        require_weights(NetworkParams(library="timm", name="resnet18", weights=entry(path), image_size=64))
 
 
-@pytest.mark.parametrize("kind", ["folder", "FIFO", "socket", "device", "link to a device"])
+@pytest.mark.parametrize("kind", ["folder", "named pipe", "socket", "device", "link to a device"])
 def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path is short
     path = Path("w.pth")
     if kind == "folder":
         path.mkdir()
-    elif kind == "FIFO":
+    elif kind == "named pipe":
         os.mkfifo(path)
     elif kind == "socket":
         with socket.socket(socket.AF_UNIX) as server:
@@ -58,7 +55,7 @@ def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path, monkey
         path = Path("/dev/zero")
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(UserError, match=rf"must be a regular file, found a {kind.split()[-1]}; name a file of weights"):
+    with pytest.raises(UserError, match=rf"must be a regular file, found a.* {kind.split()[-1]}; name a file"):
         check_file(entry(path))
 
 

@@ -1,10 +1,11 @@
-"""Read single chunks of a packed image store: Zarr takes longer to prepare a read than the read takes.
+"""Read rows of a store of images or embeddings: Zarr takes longer to prepare a read than the read takes.
 
 The layout is that of Zarr's format 3: a shard is its chunks, then an index of offset and length of each, then the
-index's CRC32C; a chunk is its bytes, compressed by Zstandard, then their CRC32C. `image_store` writes it.
+index's CRC32C; a chunk is its bytes, compressed by Zstandard, then their CRC32C. `image_store` and `embedding_writer`
+write it.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 import numpy as np
@@ -18,35 +19,36 @@ if TYPE_CHECKING:
 
 CHECKSUM_BYTES = 4
 MISSING = 2**64 - 1
-"""Offset of a chunk that holds the fill value alone, 0, and is not stored."""
+"""Offset of a chunk that holds the fill value alone and is not stored."""
 
 
 class ShardReader:
-    """The chunks of one array, of which each spans all axes but the first."""
+    """The rows of an array, or of its part at some indices of the first axes; a chunk spans all axes after these."""
 
-    def __init__(self, digests: Digests, name: str, array: "zarr.Array") -> None:
-        """Take the array and its name below the folder of the digests."""
-        self.digests, self.name, self.shape = digests, name, array.chunks
-        self.chunks_per_shard = array.shards[0] // array.chunks[0]
+    def __init__(self, digests: Digests, name: str, array: "zarr.Array", index: tuple[int, ...] = ()) -> None:
+        """Take the array, its name below the folder of the digests, and where its rows are."""
+        self.digests, self.name = digests, "/".join([name, "c", *map(str, index)])
+        self.shape, self.dtype, self.fill = array.chunks[len(index) :], array.dtype, array.fill_value
+        self.chunks_per_shard = array.shards[len(index)] // array.chunks[len(index)]
         self._indices: dict[int, NDArray[np.uint64]] = {}
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read rows in the order given, (B, ...).
 
         Raises:
             UserError: a file that holds some of them is not as it was written.
             ValueError: a checksum does not match: it has changed since.
         """
-        found = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
         chunks, places = np.divmod(rows, self.shape[0])
         for chunk in np.unique(chunks):
             wanted = np.flatnonzero(chunks == chunk)
             found[wanted] = self._chunk(int(chunk))[places[wanted]]
         return found
 
-    def _chunk(self, number: int) -> NDArray[np.uint8]:
+    def _chunk(self, number: int) -> NDArray[Any]:
         shard, place = divmod(number, self.chunks_per_shard)
-        name = "/".join([self.name, "c", str(shard), *["0"] * (len(self.shape) - 1)])
+        name = "/".join([self.name, str(shard), *["0"] * (len(self.shape) - 1)])
         self.digests.check(name)
         with (self.digests.folder / name).open("rb") as file:
             if shard not in self._indices:
@@ -54,10 +56,10 @@ class ShardReader:
                 self._indices[shard] = np.frombuffer(_checked(file.read(), name), "<u8").reshape(-1, 2)
             offset, length = (int(value) for value in self._indices[shard][place])
             if offset == MISSING:
-                return np.zeros(self.shape, np.uint8)
+                return np.full(self.shape, self.fill, self.dtype)
             file.seek(offset)
             compressed = _checked(file.read(length), name)
-        return np.frombuffer(Zstd().decode(compressed), np.uint8).reshape(self.shape)
+        return np.frombuffer(Zstd().decode(compressed), self.dtype).reshape(self.shape)
 
 
 def _checked(data: bytes, name: str) -> bytes:
