@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD, MEASURE_AGAIN
 from stages.shared.tables.scores import Better, Score
@@ -390,38 +390,3 @@ def spearman(x: pd.Series, y: pd.Series) -> float:
     both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
     varied = len(both) > 1 and (both.nunique() > 1).all()
     return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")
-
-
-def check_main_score(scores: Scores, main_metric: str) -> None:
-    """Refuse a main score that chooses no layer, before any long work.
-
-    Args:
-        scores: curves averaged over seeds.
-        main_metric: the score that the verdict speaks of.
-
-    Raises:
-        UserError: it was not measured, has no finite value on unseen classes, or neither high nor low is better.
-    """
-    known = sorted(scores.curves["metric"].unique())
-    if main_metric not in known:
-        raise UserError(
-            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: "
-            f"{did_you_mean(main_metric, known)}; choose one of these, or add it to measure.metrics"
-        )
-    main = scores.curves[scores.curves["main"] & (scores.curves["metric"] == main_metric)]
-    for curve in curves(main):
-        point, step = curve.name, curve.last
-        where = f"aggregate.main_metric: {point['dataset']}, {point['model']}: {main_metric}"
-        if point["better"] == "neither":
-            raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
-        if curve.best(UNSEEN, step) is None:
-            raise UserError(
-                f"{where} at step {step} has no finite value at any layer on the split {UNSEEN!r}, so no layer "
-                "can be chosen; choose another score, or look at the embeddings"
-            )
-
-
-def without_best(scores: Scores) -> list[str]:
-    """Name the curves that should have a best layer but have no finite value on unseen classes."""
-    chosen_from = scores.curves[scores.curves["better"] != "neither"]
-    return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]

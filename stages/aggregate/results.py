@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.curves import Scores, average, check_main_score, without_best
+from stages.aggregate.curves import Scores, average, curves
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.intervals import add_uncertainty
@@ -15,6 +15,8 @@ from stages.aggregate.read import read_analyses, read_catalogue, read_curves, re
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.tables.all_tables import fact_tables, score_tables
 from stages.aggregate.tables.summary import SummaryRow, summarize
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.settings.params import ALL
 
 
@@ -68,14 +70,14 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
         UserError: a cell lacks a table, has one of another version or step, or the main score chooses no layer.
     """
     grid, params = asked.grid, asked.params
-    curves = read_curves(training, grid, asked.checkpoints)
-    layers = read_layers(measures, curves, grid, asked.checkpoints)
+    courses = read_curves(training, grid, asked.checkpoints)
+    layers = read_layers(measures, courses, grid, asked.checkpoints)
     unseen = layers[layers["fold"] != ALL]
     catalogue = read_catalogue(measures, grid)
     means = average(unseen, grid, catalogue)
     check_main_score(means, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
-    tables = {f"{name}.csv": table for name, table in analyses.items()} | {"training.csv": curves}
+    tables = {f"{name}.csv": table for name, table in analyses.items()} | {"training.csv": courses}
 
     networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)
     scores = add_uncertainty(means, networks)
@@ -88,3 +90,38 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}")
     return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))
+
+
+def check_main_score(scores: Scores, main_metric: str) -> None:
+    """Refuse a main score that chooses no layer, before any long work.
+
+    Args:
+        scores: curves averaged over seeds.
+        main_metric: the score that the verdict speaks of.
+
+    Raises:
+        UserError: it was not measured, has no finite value on unseen classes, or neither high nor low is better.
+    """
+    known = sorted(scores.curves["metric"].unique())
+    if main_metric not in known:
+        raise UserError(
+            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: "
+            f"{did_you_mean(main_metric, known)}; choose one of these, or add it to measure.metrics"
+        )
+    main = scores.curves[scores.curves["main"] & (scores.curves["metric"] == main_metric)]
+    for curve in curves(main):
+        point, step = curve.name, curve.last
+        where = f"aggregate.main_metric: {point['dataset']}, {point['model']}: {main_metric}"
+        if point["better"] == "neither":
+            raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
+        if curve.best(UNSEEN, step) is None:
+            raise UserError(
+                f"{where} at step {step} has no finite value at any layer on the split {UNSEEN!r}, so no layer "
+                "can be chosen; choose another score, or look at the embeddings"
+            )
+
+
+def without_best(scores: Scores) -> list[str]:
+    """Name the curves that should have a best layer but have no finite value on unseen classes."""
+    chosen_from = scores.curves[scores.curves["better"] != "neither"]
+    return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from stages.aggregate import curves
-from stages.aggregate.curves import MEAN, best_index, check_main_score, equally_best, last_rows
+from stages.aggregate.curves import MEAN, best_index, equally_best, last_rows
+from stages.aggregate.results import check_main_score
 from stages.measure.metrics import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams

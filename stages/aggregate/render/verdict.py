@@ -29,36 +29,38 @@ DISPENSABLE = ("before", "ties (at most)", "last", "network")
 """Columns that go, in this order, where a line does not fit."""
 
 
-def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None) -> str:
+def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None, embeds: bool = True) -> str:
     """Put the verdict into words.
 
     Args:
         facts: of the study.
         results: the folder whose documents are named at the end; None: none.
         use: only the layers for this one; None: that of the study (`aggregate.use`).
+        embeds: whether there are networks that can embed new images: then the command that does so is named.
     """
     blocks = []
     for findings in facts.findings:
         networks = [each for each in facts.of_use(use) if each.dataset == findings.dataset]
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        blocks.append(dataset_verdict(networks, findings) if networks else nothing)
+        blocks.append(dataset_verdict(networks, findings, embeds=embeds) if networks else nothing)
     there = [name for name in DOCUMENTS if results and (results / name).is_file()]
     more = [f"More: {joined(there)} in {harmless(results.as_posix())}/"] if there and results else []
     return "\n".join([*"\n\n".join(blocks).split("\n"), *more])
 
 
-def dataset_verdict(networks: Sequence[Recommendation], findings: DatasetFindings) -> str:
+def dataset_verdict(networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool = True) -> str:
     """Put what is known of one dataset into fewer than `MAX_LINES` lines, further networks and very long names apart.
 
     Args:
         networks: its recommendations.
         findings: its findings.
+        embeds: whether its networks can embed new images.
     """
     uses = list(dict.fromkeys(each.use for each in networks))
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     head = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH)
-    always = [*_doubts(chosen), _next(chosen)]
+    always = [*_doubts(chosen), *([_next(chosen)] if embeds else [])]
     further = [*_findings(findings), *_fine_tuning(chosen)]
     about = [words.explain_intervals(chosen), _design(networks)]
     while _height([head, use_table(chosen), *further, *about, *always]) >= MAX_LINES and (further or about):

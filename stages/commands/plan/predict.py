@@ -139,7 +139,7 @@ class Predictor:
         """Train and test; a frozen network is only written."""
         entry, params, work = self.config.models[line.model].network, self.config.finetune, line.work
         build, embedding = self._embedding(line)
-        seconds, memory = LOADED + build + work.tested * embedding.seconds, LIBRARIES["finetune"]
+        seconds, memory = LOADED + build + work.tested * embedding.seconds, float(LIBRARIES["finetune"])
         if entry.frozen:
             return Prediction(seconds, memory + work.embed_memory)
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes

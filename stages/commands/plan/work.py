@@ -56,7 +56,8 @@ def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
         for fold in config.run.folds:
             splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
             seen, _, others = (len({candidate.label for candidate in split}) for split in splits)
-            images[fold] = Images(*map(len, splits), seen, others, packed=packed)
+            train, test, unseen = map(len, splits)
+            images[fold] = Images(train, test, unseen, seen, others, packed=packed)
         return images
     assert asked is not None  # else the images were listed
     return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in config.run.folds}

@@ -64,7 +64,7 @@ def score(
         notes.insert(0, f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}")
     for note in dict.fromkeys(notes):
         print(f"score: {note}", file=sys.stderr)
-    print(verdict(results.facts, results=out))
+    print(verdict(results.facts, results=out, embeds=False))
 
 
 def _stem(path: Path) -> str:

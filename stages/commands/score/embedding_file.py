@@ -78,9 +78,8 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
         splits = [split for split, prefix in PREFIXES.items() if prefix + LABELS in file.described]
         if UNSEEN not in splits:
             raise UserError(f"has no array {LABELS!r}; {LAYOUT}")
-        depths = ({BASELINE: -1} if BASELINE in file.described else {}) | dict(
-            map(reversed, enumerate(_layer_names(file)))
-        )
+        depths = {BASELINE: -1} if BASELINE in file.described else {}
+        depths |= {name: depth for depth, name in enumerate(_layer_names(file))}
         labels = {split: _labels(file, PREFIXES[split] + LABELS) for split in splits}
         for split in splits:
             _check_shapes(file, PREFIXES[split], list(depths), len(labels[split]))

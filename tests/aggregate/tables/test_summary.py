@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.curves import average, without_best
+from stages.aggregate.curves import average
 from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.results import without_best
 from stages.aggregate.tables.summary import (
     SUMMARY_COLUMNS,
     read_summary,

@@ -103,8 +103,9 @@ def test_the_verdict_names_the_better_layer_what_was_left_out_and_no_cost(tmp_pa
     content = arrays((12, 12, 12, 12))
     content["blocks.0"][:] = np.random.default_rng(3).normal(size=content["blocks.0"].shape)
     done = score(tmp_path, write_npz(tmp_path / "mine.npz", content))
-    assert done.output.startswith("mine: 1 fold of 4 unseen classes, 48 images, 1 seed, step 0.")
-    assert "Take features from embeddings: layer 1 of 2 (stem). " in " ".join(done.output.split())
+    assert done.output.startswith("mine: take, of embeddings, stem for classifier, retrieval and discovery.")
+    assert "1 fold of 4 classes, 48 images, 1 seed." in done.output
+    assert "whichlayer features" not in done.output
     assert "of the parameters" not in done.output
     assert "left out, for want of a head, training images or seen classes: accuracy, seen_matched, ood" in done.stderr
     assert (tmp_path / "mine-scores" / "figures" / "depth-mine-embeddings.png").is_file()
@@ -132,7 +133,7 @@ def test_several_files_are_folds_and_three_tell_about_other_classes(tmp_path: Pa
     files = [write_npz(tmp_path / f"{fold}.npz", each) for fold, each in enumerate(content)]
     done = score(tmp_path, *files, "--dataset", "mine", "--out", tmp_path / "out")
     assert done.exit_code == 0
-    assert "Brackets: other classes" in done.output
+    assert "[ ]: 95 % for other unseen classes and retraining" in done.output
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").query("metric == 'nmi'")
     assert summary["fold"].tolist() == ["0", "1", "2", "mean"]
     layers = read_layer_scores(tmp_path / "out" / "layers.csv").query("metric == 'nmi' and layer == 'stem'")
@@ -149,7 +150,7 @@ def test_chosen_scores_the_first_being_the_verdicts_and_scaled_rows(tmp_path: Pa
     content = arrays()
     file = write_npz(tmp_path / "a.npz", content)
     done = score(tmp_path, file, "--metrics", "nn1_accuracy,collapse", "--normalize", "l2")
-    assert "\n1-NN accuracy: chance " in done.output
+    assert "\nretrieval (1-NN) " in done.output
     records = read_layer_scores(tmp_path / "a-scores" / "layers.csv")
     assert set(records["metric"]) == {"nn1_accuracy", "collapse"}
     X = content["stem"] / np.linalg.norm(content["stem"], axis=1, keepdims=True)

@@ -35,8 +35,8 @@ def test_the_example_with_timm_is_scored(file: Path):
     command = [sys.executable, "-W", "error", "-c", code, "score", str(file), *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("embeddings: 1 fold of 3 unseen classes, 18 images")
-    assert "\nresnet18 " in done.stdout
+    assert done.stdout.startswith("embeddings: take, of resnet18, stage")
+    assert "1 fold of 3 classes, 18 images" in done.stdout
     records = pd.read_csv(file.with_name("embeddings-scores") / "layers.csv")
     saved = np.load(file)
     assert [saved[f"stage{n}"].shape for n in range(5)] == [(18, width) for width in (64, 64, 128, 256, 512)]
