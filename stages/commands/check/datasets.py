@@ -100,7 +100,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         if plan is not None:
             with prefix_errors(f"datasets.{dataset}"):
                 for fold, split in ((fold, split) for fold in config.run.folds for split in splits):
-                    images = class_counts(c for name, own in plan.splits[fold].items() if name == split for c in own)
+                    images = class_counts([c for name, own in plan.splits[fold].items() if name == split for c in own])
                     label, fewest = min(images.items(), key=lambda item: item[1], default=("", count))
                     if fewest < count:
                         raise UserError(
