@@ -1,5 +1,6 @@
 """Names of the arrays that scores are computed from, and of what several scores share."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -31,3 +32,12 @@ Embeddings are single precision, sums of their squares double: what is equal dif
 Need = Literal["clusterings", "neighbours", "class_distances", "cluster_distances"]
 """What a score may need of an embedding beside its rows: k-means clusterings, neighbours, distances to classes and to
 clusters."""
+
+ROWS_PER_BLOCK = 1024
+"""Rows that are in double precision at once."""
+
+
+def blocks(count: int, size: int | None = None) -> Iterator[slice]:
+    """Cut 0 ... count - 1 into slices of at most `size` (None: `ROWS_PER_BLOCK`), at least one."""
+    size = max(1, ROWS_PER_BLOCK if size is None else size)
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, hstack
 
-from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows
+from stages.measure.arrays import Classes, Counts, Float32, Float64, Matches, Need, Rows, blocks
 from stages.measure.scores.kmeans import (
     Clustering,
     Search,
@@ -28,9 +28,6 @@ NEAREST = 3
 
 SHUFFLES = 20
 """Random deals of the classes whose mean silhouette is the chance level."""
-
-ROWS_PER_BLOCK = 1024
-"""Rows that are in double precision at once."""
 
 EQUALS_MEAN = 2.0**-40
 """A row whose difference from the mean is shorter than this share of the mean equals it, up to rounding."""
@@ -246,8 +243,7 @@ class EmbeddedSplit:
 def unit_rows(X: Float32, *, out: Float32 | None = None) -> Float32:
     """Scale every row of (N, D) to Euclidean length 1, in place if `out` is X; rows of zeros stay zero."""
     scaled = np.empty_like(X) if out is None else out
-    for start in range(0, len(X), ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
+    for rows in blocks(len(X)):
         length = np.linalg.norm(X[rows].astype(np.float64), axis=1, keepdims=True)
         scaled[rows] = X[rows] / np.where(length > 0, length, 1.0)
     return scaled
@@ -257,8 +253,7 @@ def centred(X: Float32) -> Float32:
     """Subtract the mean row, taken in double precision; of a row that equals it, what is left is rounding: set to 0."""
     mean = X.mean(axis=0, dtype=np.float64)
     difference = np.empty_like(X)
-    for start in range(0, len(X), ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
+    for rows in blocks(len(X)):
         doubles = X[rows] - mean
         doubles[np.linalg.norm(doubles, axis=1) <= EQUALS_MEAN * np.linalg.norm(mean)] = 0
         difference[rows] = doubles

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+from stages.measure import arrays
 from stages.measure import embedded_split as layer
 from stages.measure.embedded_split import EmbeddedSplit, centred, unit_rows
 from stages.measure.metrics import LAYER_SCORES, needs_of
@@ -97,5 +98,5 @@ def test_rows_at_the_mean_are_zero_and_others_keep_their_difference():
 
 def test_centring_by_blocks_of_rows_equals_centring_at_once(monkeypatch):
     X, _ = blobs([10, 12], 5)
-    monkeypatch.setattr(layer, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(arrays, "ROWS_PER_BLOCK", 7)
     assert np.allclose(centred(X), X - X.mean(axis=0, dtype=np.float64), atol=1e-6)

@@ -10,6 +10,7 @@ from sklearn.metrics import (
     silhouette_score,
 )
 
+from stages.measure import arrays
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES, SCORES, LayerScore, accuracy, needs_of
 from stages.measure.scores import geometry
@@ -171,7 +172,7 @@ def test_constant_embeddings_score_without_failing(name):
 def test_blocks_and_company_do_not_change_a_score(name, data, monkeypatch):
     X, y = data
     alone = score(name, X, y)
-    monkeypatch.setattr(geometry, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(arrays, "ROWS_PER_BLOCK", 7)
     monkeypatch.setattr(geometry, "FEATURES_PER_BLOCK", 2)
     split = EmbeddedSplit(X, y, settings(y), needs=needs_of(LAYER_SCORES))
     found = {other: metric.score(split) for other, metric in LAYER_SCORES.items()}[name]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from stages.measure.analyses.result import AnalysisResult
-from stages.measure.arrays import Classes, Float32, Float64, Rows
+from stages.measure.arrays import Classes, Float32, Float64, Rows, blocks
 from stages.measure.cell import Cell
 from stages.shared.settings.seeding import child_seed
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
@@ -60,8 +60,8 @@ def centred_gram(X: Float32) -> Float64:
     if N < FEWEST_IMAGES:
         return np.full((N, N), np.nan)
     gram = np.zeros((N, N))
-    for start in range(0, X.shape[1], FEATURES_PER_BLOCK):
-        block = X[:, start : start + FEATURES_PER_BLOCK].astype(np.float64)
+    for columns in blocks(X.shape[1], FEATURES_PER_BLOCK):
+        block = X[:, columns].astype(np.float64)
         block -= block[0].copy()  # exactly 0 where constant
         block -= block.mean(axis=0)
         gram += block @ block.T

@@ -4,14 +4,13 @@ Memory is bounded by a block of images, the training images and, with D features
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from stages.measure.analyses.result import AnalysisResult, ScoreRow
-from stages.measure.arrays import ROUNDING, Classes, Float32, Float64
+from stages.measure.arrays import ROUNDING, Classes, Float32, Float64, blocks
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.metrics import ScoreValue
@@ -72,7 +71,7 @@ def knn_distances(train: Float32, X: Float32, *, k: int = NEIGHBOURS, block_byte
     squares = np.einsum("ij,ij->i", train, train)
     k = min(k, len(train))
     found = np.empty(len(X))
-    for rows in _row_blocks(len(X), 8 * (4 * len(train) + 2 * train.shape[1]), block_bytes):
+    for rows in blocks(len(X), block_bytes // (8 * (4 * len(train) + 2 * train.shape[1]))):
         block = unit_rows(X[rows]).astype(np.float64)
         sums = np.einsum("ij,ij->i", block, block)[:, None] + squares
         distances = sums - 2 * (block @ train.T)
@@ -105,7 +104,7 @@ def mahalanobis_distances(train: Float32, y_train: Classes, X: Float32, *, block
     factor = cholesky(shrunk_covariance(centred - means[codes], floor=floor), lower=True, overwrite_a=True)
     white_means = whiten(means, factor)
     found = np.empty(len(X))
-    for rows in _row_blocks(len(X), 8 * 4 * train.shape[1], block_bytes):
+    for rows in blocks(len(X), block_bytes // (8 * 4 * train.shape[1])):
         found[rows] = cdist(whiten(X[rows] - centre, factor), white_means, "sqeuclidean").min(axis=1)
     return found
 
@@ -172,8 +171,3 @@ def fpr95(seen: Float64, unseen: Float64) -> float:
 
 SCORES = {"ood_auroc": (auroc, 0.5, 1.0), "ood_fpr95": (fpr95, ACCEPTED_PERCENT / 100, 0.0)}
 """By name: the score of distances, its value where distance says nothing, and the best one."""
-
-
-def _row_blocks(rows: int, bytes_per_row: int, block_bytes: int) -> Iterator[slice]:
-    size = max(1, block_bytes // bytes_per_row)
-    yield from (slice(start, min(start + size, rows)) for start in range(0, rows, size))

@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from stages.measure.arrays import ROUNDING, Classes, Float32, Float64, Rows
+from stages.measure.arrays import ROUNDING, Classes, Float32, Float64, Rows, blocks
 
 DISCARDED = 0.1
 """Share of the largest distance ratios that TwoNN leaves out."""
 
 FEATURES_PER_BLOCK = 128
 """Features that are in double precision at once."""
-
-ROWS_PER_BLOCK = 1024
-"""Rows that are in double precision at once."""
 
 
 def two_nearest_dimension(X: Float32, nearest: Rows) -> tuple[float, Float64, int]:
@@ -69,8 +66,7 @@ def distances_to(X: Float32, neighbours: Rows) -> Float64:
         neighbours: (N, k) indices.
     """
     distances = np.empty(neighbours.shape)
-    for start in range(0, len(X), ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
+    for rows in blocks(len(X)):
         doubles = X[rows].astype(np.float64)
         for rank, other in enumerate(neighbours[rows].T):
             distances[rows, rank] = np.linalg.norm(X[other] - doubles, axis=1)
@@ -133,8 +129,8 @@ def class_collapse(X: Float32, y: Classes) -> tuple[float, Float64]:
     """
     within, total, length = np.zeros(len(X)), np.zeros(len(X)), 0.0
     members = np.eye(y.max() + 1)[y]  # (N, K)
-    for start in range(0, X.shape[1], FEATURES_PER_BLOCK):
-        doubles = X[:, start : start + FEATURES_PER_BLOCK].astype(np.float64)
+    for columns in blocks(X.shape[1], FEATURES_PER_BLOCK):
+        doubles = X[:, columns].astype(np.float64)
         length += float(np.einsum("ij,ij->", doubles, doubles)) / len(X)
         doubles -= doubles.mean(axis=0)
         total += np.einsum("ij,ij->i", doubles, doubles)

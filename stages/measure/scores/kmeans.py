@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from stages.measure.arrays import Classes
+from stages.measure.arrays import Classes, blocks
 from stages.measure.scores import lockstep
 from stages.measure.scores.agreement import adjusted_mutual_information, normalized_mutual_information
-from stages.measure.scores.spectrum import ROWS_PER_BLOCK, column_products
+from stages.measure.scores.spectrum import column_products
 from stages.shared.settings.seeding import child_seed
 
 COLUMNS = 16
@@ -130,8 +130,7 @@ def rotate(X: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.ascontiguousarray(axes[:, ::-1] * np.sqrt(np.maximum(squares[::-1], 0)), dtype=np.float32)
     axes = np.linalg.eigh(column_products(X, mean))[1][:, ::-1]
     rotated = np.empty((N, D), np.float32)
-    for start in range(0, N, ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
+    for rows in blocks(N):
         rotated[rows] = (X[rows] - mean) @ axes
     return rotated
 
@@ -253,8 +252,7 @@ def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
     parts = np.unique(labels, return_inverse=True)[1]
     sums, squares = np.zeros((parts.max() + 1, X.shape[1])), 0.0
     origin = X[0].astype(np.float64)  # near the rows, so that differences of squares keep their digits
-    for start in range(0, len(X), ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
+    for rows in blocks(len(X)):
         doubles, members = X[rows] - origin, parts[rows] == np.arange(len(sums))[:, None]
         squares += float(np.einsum("ij,ij->", doubles, doubles))
         sums += members.astype(np.float64) @ doubles

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array
 
-from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Rows
+from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Rows, blocks
 from stages.measure.scores.retrieval import average_precisions, precisions
 
 BLOCK_BYTES = 64 * 2**20
@@ -133,9 +133,7 @@ def squared_distance_blocks(X: Float32, *, block_bytes: int = BLOCK_BYTES) -> It
         Rows as a slice of length B, and their squared distances to all rows, (B, N), which may be overwritten.
     """
     squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
-    size = max(1, block_bytes // (ARRAYS_PER_BLOCK * 8 * len(X)))
-    for start in range(0, len(X), size):
-        rows = slice(start, min(start + size, len(X)))
+    for rows in blocks(len(X), block_bytes // (ARRAYS_PER_BLOCK * 8 * len(X))):
         yield rows, _squared_distances(X, squares, rows)
 
 
@@ -158,8 +156,8 @@ def _nearest(distances: Float64, rows: slice, k: int) -> Rows:
 def _squared_distances(X: Float32, squares: Float64, rows: slice) -> Float64:
     """Squared distances in double precision from some rows to all, (B, N)."""
     distances = np.zeros((rows.stop - rows.start, len(X)))
-    for start in range(0, X.shape[1], FEATURES_PER_BLOCK):
-        doubles = X[:, start : start + FEATURES_PER_BLOCK].astype(np.float64)
+    for columns in blocks(X.shape[1], FEATURES_PER_BLOCK):
+        doubles = X[:, columns].astype(np.float64)
         distances += doubles[rows] @ doubles.T
     sums = squares[rows, None] + squares
     distances *= -2

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from stages.measure.arrays import Classes, Float32, Float64, Rows
+from stages.measure.arrays import Classes, Float32, Float64, Rows, blocks
 
 TOLERANCE = 1e-6
 """The solver (newton-cg) stops when no component of the mean loss's gradient is larger.
@@ -25,8 +25,7 @@ UNSOLVED = (UserWarning, RuntimeWarning)
 """Warnings of a fit that failed: a ConvergenceWarning is a UserWarning, as is a failed line search."""
 
 FEATURES_PER_BLOCK = 128
-ROWS_PER_BLOCK = 256
-"""Features, and rows, that are in double precision at once."""
+"""Features that are in double precision at once."""
 
 Copies = Mapping[str, tuple[Rows, Float32]]
 """By name, (m,) rows of images and (m, D) float32 embeddings of their copies."""
@@ -93,8 +92,7 @@ def column_moments(X: Float32, rows: Rows) -> tuple[Float64, Float64]:
     Returns:
         (D,) each; a standard deviation of 0 is returned as 1.
     """
-    blocks = (X[rows, first : first + FEATURES_PER_BLOCK] for first in range(0, X.shape[1], FEATURES_PER_BLOCK))
-    fitted = [StandardScaler().fit(block) for block in blocks]
+    fitted = [StandardScaler().fit(X[rows, columns]) for columns in blocks(X.shape[1], FEATURES_PER_BLOCK)]
     return np.concatenate([each.mean_ for each in fitted]), np.concatenate([each.scale_ for each in fitted])
 
 
@@ -110,8 +108,7 @@ def standardized(X: Float32, rows: Rows, mean: Float64, deviation: Float64) -> F
         (n, D) float32.
     """
     scaled = np.empty((len(rows), X.shape[1]), np.float32)
-    for first in range(0, len(rows), ROWS_PER_BLOCK):
-        block = slice(first, first + ROWS_PER_BLOCK)
+    for block in blocks(len(rows), 256):
         scaled[block] = (X[rows[block]] - mean) / deviation
     return scaled
 

@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from stages.measure.arrays import ROUNDING, Float32, Float64
+from stages.measure.arrays import ROUNDING, Float32, Float64, blocks
 
 LEADING = 2
 """Largest eigenvalues that the power law leaves out: it describes how a spectrum goes on, not how it begins."""
 
 LEAST_FITTED = 3
 """Eigenvalues that a power law needs."""
-
-ROWS_PER_BLOCK = 1024
-"""Rows that are in double precision at once."""
 
 
 def column_products(X: Float32, origin: Float64 | float = 0.0) -> Float64:
@@ -22,8 +19,8 @@ def column_products(X: Float32, origin: Float64 | float = 0.0) -> Float64:
         origin: (D,) what is subtracted from every row.
     """
     products = np.zeros((X.shape[1], X.shape[1]))
-    for start in range(0, len(X), ROWS_PER_BLOCK):
-        doubles = X[start : start + ROWS_PER_BLOCK] - np.asarray(origin, np.float64)
+    for rows in blocks(len(X)):
+        doubles = X[rows] - np.asarray(origin, np.float64)
         products += doubles.T @ doubles
     return products
 
