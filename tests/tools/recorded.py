@@ -4,7 +4,7 @@
 
 Processors round differently, and training amplifies it: docs/method.md tabulates what the study gave on several
 machines. A number must lie in their range, widened to either side by its width, at least by `LEAST_MARGIN`. A layer
-that is recorded, of metrics.json or by use in README.md, must be the best again or tie with it.
+that is recorded in metrics.json, of the main score or of a use, must be the best again or tie with it.
 """
 
 import json
@@ -25,9 +25,6 @@ COLUMNS = {"accuracy": "accuracy", "NMI of layer 5, the best": "g_unseen", "of t
 """Columns of the table in docs/method.md and the numbers of metrics.json."""
 
 LEADS = "lead (at least)"
-
-SCORES = {"classifier": "probe_accuracy", "retrieval": "map_at_r", "discovery": "nmi"}
-"""The score of each use whose best layer README.md prints."""
 
 
 def main() -> None:
@@ -62,8 +59,8 @@ def differences(recorded: dict[str, Any], found: dict[str, Any], table: pd.DataF
     for name, (low, high) in ranges().items():
         if not low <= now[name] <= high:
             yield f"{name}: must lie in {low:.3f} to {high:.3f}, found {now[name]:.3f} (recorded: {before[name]:.3f})"
-    recorded_layers = layers_by_use() | {"the main score": ("nmi", before["best_depth"])}
-    for use, (metric, depth) in recorded_layers.items():
+    layers = {use: (known["metric"], known["depth"]) for use, known in before["uses"].items()}
+    for use, (metric, depth) in (layers | {"the main score": ("nmi", before["best_depth"])}).items():
         row = table.loc[metric]
         tied = [
             int(d) for scope in ("tied_classes", "tied_images") if pd.notna(row[scope]) for d in row[scope].split(";")
@@ -89,14 +86,6 @@ def ranges() -> dict[str, tuple[float, float]]:
     values |= {name: [float(pair[i]) for pair in leads] for i, name in enumerate(("lead", "lead_at_least"))}
     margins = {name: max(LEAST_MARGIN, max(known) - min(known)) for name, known in values.items()}
     return {name: (min(known) - margins[name], max(known) + margins[name]) for name, known in values.items()}
-
-
-def layers_by_use() -> dict[str, tuple[str, int]]:
-    """Return the score and the depth of the layer of each use that README.md prints."""
-    line = re.search(r"^Layer by use: (.+)$", (ROOT / "README.md").read_text(), flags=re.M)
-    assert line is not None
-    uses = dict(re.findall(r"(\w+) \([^)]+\) (\d+)", line[1]))
-    return {use: (metric, int(uses[use]) - 1) for use, metric in SCORES.items()}
 
 
 if __name__ == "__main__":

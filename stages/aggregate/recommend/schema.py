@@ -167,6 +167,14 @@ class CandidateRecord(LayerRecord):
     images: ScopeRecord | None
 
     @property
+    def estimate(self) -> tuple[float, float | None, float | None]:
+        """Its score and the ends of its interval in the wider scope that is known; else the plain mean without ends."""
+        for record in self.scopes.values():
+            if record.value is not None and record.low is not None:
+                return record.value, record.low, record.high
+        return self.value, None, None
+
+    @property
     def scopes(self) -> dict[Scope, ScopeRecord]:
         """The scopes that are known, the wider one first."""
         known: dict[Scope, ScopeRecord | None] = {"classes": self.classes, "images": self.images}

@@ -7,7 +7,7 @@ from pathlib import Path
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.tables.metrics_json import write_metrics
+from stages.aggregate.render.metrics_json import write_metrics
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import STATUSES, finding_texts, outcome_note
@@ -46,7 +46,7 @@ def findings_json(datasets: Sequence[DatasetFindings]) -> str:
 def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> None:
     """Write facts.json, and what programs of users read: findings.json, recommendation.json and metrics.json."""
     write_facts(out, facts)
-    write_metrics(out / "metrics.json", summary)
+    write_metrics(out / "metrics.json", summary, facts.recommendations)
     for name, text in (
         ("findings.json", findings_json(facts.findings)),
         ("recommendation.json", recommendations_json(facts.recommendations)),

@@ -67,9 +67,8 @@ def score_and_interval(found: Recommendation) -> tuple[str, str]:
 
     Where there is an interval, both know that the candidate was chosen; else the score is the plain mean.
     """
-    scope = interval_scope(found)
-    bounds = found.best.scopes[scope] if scope else None
-    return (number(bounds.value), interval(bounds.low, bounds.high)) if bounds else (number(found.best.value), "")
+    value, low, high = found.best.estimate
+    return number(value), interval(low, high)
 
 
 def difference(found: Recommendation, criterion: str) -> str:

@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from stages.aggregate.tables.metrics_json import headline, write_metrics
+from stages.aggregate.render.metrics_json import headline, write_metrics
 from stages.aggregate.tables.summary import summarize
+from tests.aggregate.recommended import recommendation
 from tests.aggregate.synthetic import uncertain
+from tests.aggregate.tables.conftest import scores  # noqa: F401 a fixture
 
 
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
@@ -23,20 +25,31 @@ def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
         "ci_high": 0.612346,
         "lead_at_least": None,
         "lead_at_most": None,
+        "uses": {},
     }
-    assert headline(summarize(known, "nmi")) == {"d": {"m": expected}}
-    assert headline(summarize(scores, "nmi"))["d"]["m"]["lead"] is None
+    assert headline(summarize(known, "nmi"), []) == {"d": {"m": expected}}
+    assert headline(summarize(scores, "nmi"), [])["d"]["m"]["lead"] is None
     wider = uncertain(
         scores, ci_images_low=0.5, ci_classes_low=0.3, lead_images_at_least=0.2, lead_classes_at_least=0.1
     )
-    found = headline(summarize(wider, "nmi"))["d"]["m"]
+    found = headline(summarize(wider, "nmi"), [])["d"]["m"]
     assert (found["scope"], found["ci_low"], found["lead_at_least"]) == ("classes", 0.3, 0.1)
+
+
+def test_each_use_has_its_layer_its_score_and_what_other_layers_lose(scores):
+    found = [recommendation(dataset="d", model="m"), recommendation(dataset="d", model="other", use="retrieval")]
+    uses = headline(summarize(uncertain(scores), "nmi"), found)["d"]["m"]["uses"]
+    assert list(uses) == ["discovery"]
+    value, low, high = found[0].best.estimate
+    expected = {"layer": "blocks.3", "depth": 4, "step": 100, "score": value, "low": low, "high": high}
+    assert {name: uses["discovery"][name] for name in expected} == pytest.approx(expected)
+    assert uses["discovery"]["last"] == pytest.approx(-found[0].loss("last_layer"))
 
 
 def test_the_file_is_strict_json_whatever_the_numbers(scores, tmp_path):
     rows = summarize(uncertain(scores, ci_images_high=np.inf), "nmi")
-    write_metrics(tmp_path / "new/metrics.json", rows)
+    write_metrics(tmp_path / "new/metrics.json", rows, [])
     text = (tmp_path / "new/metrics.json").read_text()
     read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert (read["d"]["m"]["ci_high"], read["d"]["m"]["g_unseen"]) == (None, 0.55)
-    assert {type(value) for value in read["d"]["m"].values()} <= {int, float, str, type(None)}
+    assert {type(value) for value in read["d"]["m"].values()} <= {int, float, str, type(None), dict}
