@@ -7,7 +7,12 @@ from stages.aggregate.render.metrics_json import headline, write_metrics
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.recommended import recommendation
 from tests.aggregate.synthetic import uncertain
-from tests.aggregate.tables.conftest import scores  # noqa: F401 a fixture
+from tests.aggregate.tables.conftest import two_seeds
+
+
+@pytest.fixture
+def scores():
+    return two_seeds()
 
 
 def test_metrics_hold_the_headline_of_every_dataset_and_model(scores):
