@@ -98,12 +98,12 @@ def test_the_verdict_in_the_readme_is_that_of_the_metrics_in_git():
     assert (len(blocks), len(lines) <= 12, max(map(len, lines)) <= 80) == (1, True, True)
     show = ["git", "show", ":data/results/metrics.json"]
     known = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    networks = json.loads(known)["handwriting"]
-    for network, known in networks.items():
-        row = next(line.split() for line in lines if line.startswith(network))
-        assert row[1] == f"{known['accuracy']:.3f}"
-        assert row[2] == str(known["best_depth"] + 1)
-        interval = [f"{known['g_unseen']:.3f}", f"[{known['ci_low']:.3f},", f"{known['ci_high']:.3f}]"]
-        assert row[5:8] == interval
-        leads = [f"{known['last_value']:.3f}", f"{known['lead']:+.3f}", f"({known['lead_at_least']:+.3f})"]
-        assert row[8:] == leads
+    ((_, network),) = json.loads(known)["handwriting"].items()
+    for use, known in network["uses"].items():
+        row = next(line for line in lines if line.startswith(f"{use} ("))
+        assert f" {known['depth'] + 1}/" in row
+        ends = f" [{known['low']:.3f}, {known['high']:.3f}]" if known["low"] is not None else ""
+        assert f" {known['score']:.3f}{ends} " in row
+        assert f" {known['last']:+.3f}  {known['before']:+.3f}  " in row
+        assert known["layer"] in " ".join(lines[:3])
+    assert f"{network['accuracy']:.3f}" in " ".join(lines[-4:])
