@@ -84,7 +84,7 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     tables |= score_tables(unseen, scores, networks)
     summary = summarize(scores, params.main_metric)
 
-    recommendations, regrets = recommend_all(summary, scores, networks)
+    recommendations, regrets = recommend_all(summary, scores, networks, analyses)
     findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin)
     tables |= fact_tables(summary, regrets)
     fold = ALL if ALL in grid.folds else grid.numbered[0]

@@ -440,7 +440,7 @@ def test_embeddings_that_are_not_finite_stop_the_stage(tmp_path, workers):
         (["--workers", "0"], {}, "--workers (or WHICHLAYER_WORKERS) must be a whole number >= 1, found '0'"),
         (["--workers", "two"], {}, "found 'two'"),
         (["--seed", "1"], {}, "must hold the cell toy-net-0-1, found toy-net-0-7"),
-        (["--thumbnails", "nowhere"], {}, "nowhere/thumbnails.parquet: must be a table of thumbnails, found no file"),
+        (["--thumbnails", "nowhere"], {}, "nowhere/digests.json: must say what is in nowhere, found no such file"),
         ([], {"metrics": ["nmi", "knn_puriti"]}, "did you mean 'knn_purity'"),
         (["--embeddings", "nowhere"], {}, "nowhere: no embeddings there; run the embed stage"),
     ],

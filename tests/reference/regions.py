@@ -82,6 +82,8 @@ RECORDS = {
     "checkpoints of recommendation.json": schema.CheckpointRecord,
     "fine_tuning of recommendation.json": schema.FineTuningRecord,
     "behind of recommendation.json": schema.BestNetworkRecord,
+    "scaling of recommendation.json": schema.ScalingRecord,
+    "pair of recommendation.json": schema.PairRecord,
 }
 
 
@@ -115,7 +117,7 @@ def _pilot_regrets() -> str:
     """What choosing a layer cost in the pilot, use by use."""
     known = schema.Recommendation.model_fields
     records = json.loads((PILOT / "recommendation.json").read_text())
-    found = [schema.Recommendation(**{name: record[name] for name in known}) for record in records]
+    found = [schema.Recommendation(**{name: record[name] for name in known if name in record}) for record in records]
     table = regrets_table(found)
     assert table is not None, "the pilot has regrets"
     return f"{REGRET_WORDS}\n\n{table.text('pipe')}"

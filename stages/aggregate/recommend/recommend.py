@@ -5,7 +5,9 @@ Recommended is the best mean over all folds. What that way of choosing costs is 
 tell, else of other images of these classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from stages.aggregate.curves import Scores
 from stages.aggregate.inference.contrasts import LEVEL
@@ -16,12 +18,16 @@ from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.regret import regret_rows
 from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
+from stages.aggregate.recommend.variants import add_variants
 from stages.aggregate.tables.regret import RegretRow
 from stages.aggregate.tables.summary import SummaryRow
 
 
 def recommend_all(
-    summary: Sequence[SummaryRow], scores: Scores, networks: dict[Name, NetworkData]
+    summary: Sequence[SummaryRow],
+    scores: Scores,
+    networks: dict[Name, NetworkData],
+    analyses: Mapping[str, pd.DataFrame] | None = None,
 ) -> tuple[list[Recommendation], list[RegretRow]]:
     """Recommend a layer and a checkpoint for every use, and compute what every way of choosing one cost.
 
@@ -29,10 +35,13 @@ def recommend_all(
         summary: rows of summary.csv.
         scores: means over seeds and folds.
         networks: the measured data of each network.
+        analyses: tables of the analyses, of which `scalings` and `joined` say what variants of a layer gain.
     """
     candidates = collect_candidates(summary, scores, networks)
     regrets = regret_rows(candidates, scores.folds)
     found = [recommend_network(network, scores, regrets) for network in candidates]
+    if analyses:
+        found = [add_variants(each, analyses["scalings"], analyses["joined"]) for each in found]
     return compare_networks(candidates, found), regrets
 
 

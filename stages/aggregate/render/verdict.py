@@ -60,9 +60,9 @@ def dataset_verdict(networks: Sequence[Recommendation], findings: DatasetFinding
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     head = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH)
-    always = [*_doubts(chosen), *([_next(chosen)] if embeds else [])]
+    always = [*_doubts(chosen), words.brief_scalings(chosen), *([_next(chosen)] if embeds else [])]
     further = [*_findings(findings), *_fine_tuning(chosen)]
-    about = [words.explain_intervals(chosen), _design(networks)]
+    about = [words.explain_intervals(chosen), words.brief_pairs(chosen), _design(networks)]
     while _height([head, use_table(chosen), *further, *about, *always]) >= MAX_LINES and (further or about):
         (further or about).pop()
     others = [_other(model, networks) for model in _others(networks, chosen)]

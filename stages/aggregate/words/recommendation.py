@@ -7,7 +7,7 @@ from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import LayerRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
-from stages.aggregate.words.formatting import decimals, interval, joined, number, percent, place, runs
+from stages.aggregate.words.formatting import capitalized, decimals, interval, joined, number, percent, place, runs
 from stages.aggregate.words.scopes import SHORT
 from stages.aggregate.words.scores import metric_name
 
@@ -145,7 +145,8 @@ def sentences(found: Recommendation) -> str:
         return f"{use_words(found)}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{use_words(found)}: {name}{at_checkpoint(found)}{takes(chosen)}.", doubt(found), ties(found)]
-    return " ".join(part for part in [*parts, losses(found), fine_tuning(found), without_training(found)] if part)
+    parts += [losses(found), scaling(found), pair(found), fine_tuning(found), without_training(found)]
+    return " ".join(part for part in parts if part)
 
 
 def doubt(found: Recommendation) -> str:
@@ -194,6 +195,57 @@ def losses(found: Recommendation) -> str:
         if value is not None
     ]
     return f"On unseen classes that such a choice did not know, {joined(known)}." if known else ""
+
+
+SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standardize columns"}
+"""What to do with the embeddings of a layer."""
+
+
+def scaling(found: Recommendation) -> str:
+    """What scaling the layer gains on unseen classes; nothing where that is not known."""
+    record = found.scaling
+    if record is None or record.gain is None:
+        return ""
+    if record.recommended == "none":
+        return "Scaling its rows to length 1 or standardizing its columns did not gain on unseen classes."
+    gain = f"{decimals(record.gain, sign=True)} {metric_name(found.metric)}"
+    return f"{capitalized(SCALINGS[record.recommended])}: that gained {gain} on unseen classes."
+
+
+def pair(found: Recommendation) -> str:
+    """What two layers joined gain over a single one on unseen classes; nothing where no interval is known."""
+    record = found.pair
+    if record is None or record.gain is None or record.low is None or record.high is None:
+        return ""
+    by = f"{decimals(record.gain, sign=True)} [{decimals(record.low, sign=True)}, {decimals(record.high, sign=True)}]"
+    gained = f"gained {by} over the best single layer, scaled or not"
+    if not record.recommended:
+        return f"Two layers joined {gained}: not shown to help."
+    layers = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
+    return f"Layers {joined(layers)} joined, the rows of each scaled to length 1, {gained}."
+
+
+def brief_scalings(networks: Sequence[Recommendation]) -> str:
+    """Write in a line for which uses scaling a layer is recommended, with the gains; nothing where for none."""
+    briefly = {"l2": "scale rows to length 1", "standard": "standardize"}
+    records = {each.use: each.scaling for each in networks if each.scaling is not None}
+    gains: dict[str, list[str]] = {name: [] for name in briefly}
+    for use, record in records.items():
+        if record.gain is not None and record.recommended != "none":
+            gains[record.recommended].append(f"{use} {decimals(record.gain, sign=True)}")
+    advice = [f"{briefly[name]} for {joined(uses)}" for name, uses in gains.items() if uses]
+    return capitalized(f"{'; '.join(advice)}.") if advice else ""
+
+
+def brief_pairs(networks: Sequence[Recommendation]) -> str:
+    """Write in a line for which uses two layers joined are recommended, with the gains; nothing where for none."""
+    advice = [
+        f"layers {joined([str(depth + 1) for depth in each.pair.depths])} for {each.use} "
+        f"{decimals(each.pair.gain, sign=True)}"
+        for each in networks
+        if each.pair is not None and each.pair.gain is not None and each.pair.recommended
+    ]
+    return f"Join {'; '.join(advice)}." if advice else ""
 
 
 def fine_tuning(found: Recommendation) -> str:

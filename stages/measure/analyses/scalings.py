@@ -8,7 +8,7 @@ from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.probe import standardize
+from stages.measure.scores.probe import column_moments, standardize
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.tables.metric_table import Scaling
@@ -40,4 +40,7 @@ def scaled_splits(cell: Cell, layer: Layer, split: EmbeddedSplit, step: int) -> 
         at_hand = scaling == settings.normalize
         yield scaling, split if at_hand else EmbeddedSplit(X, split.y, replace(settings, normalize=scaling))
     reference = cell.store.features(layer, step, SEEN) if SEEN in cell.store.splits else X
-    yield "standard", EmbeddedSplit(standardize(reference, X)[1], split.y, replace(settings, normalize="none"))
+    yield (
+        "standard",
+        EmbeddedSplit(standardize(X, *column_moments(reference)), split.y, replace(settings, normalize="none")),
+    )

@@ -27,6 +27,8 @@ UNSOLVED = (UserWarning, RuntimeWarning)
 FEATURES_PER_BLOCK = 128
 """Features that are in double precision at once."""
 
+ALL = slice(None)
+
 Copies = Mapping[str, tuple[Rows, Float32]]
 """By name, (m,) rows of images and (m, D) float32 embeddings of their copies."""
 
@@ -56,9 +58,9 @@ def held_out_predictions(
     of_copies = {name: np.empty(len(originals), y.dtype) for name, (originals, _) in copies.items()}
     for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
         here = {name: np.flatnonzero(np.isin(originals, held_out)) for name, (originals, _) in copies.items()}
-        parts = [(X, train), (X, held_out), *((copies[name][1], rows) for name, rows in here.items())]
         moments = column_moments(X, train)
-        fitted, *tested = span_coordinates(*(standardized(part, rows, *moments) for part, rows in parts))
+        parts = [(X, train), (X, held_out), *((copies[name][1], rows) for name, rows in here.items())]
+        fitted, *tested = span_coordinates(*(standardize(part, *moments, rows) for part, rows in parts))
         predictions[held_out], *found = fit_and_predict(fitted, y[train], *tested, C=C)
         for (name, rows), classes in zip(here.items(), found, strict=True):
             of_copies[name][rows] = classes
@@ -66,23 +68,7 @@ def held_out_predictions(
     return predictions, of_copies
 
 
-def standardize(train: Float32, *others: Float32) -> tuple[Float32, ...]:
-    """Bring every feature to mean 0 and standard deviation 1 over the training rows, computed in double precision.
-
-    Features that are constant there become 0 up to rounding, whose weight is then 0.
-
-    Args:
-        train: (n, D) float32.
-        others: further images, each (m, D) float32.
-
-    Returns:
-        All parts, float32.
-    """
-    moments = column_moments(train, np.arange(len(train)))
-    return tuple(standardized(part, np.arange(len(part)), *moments) for part in (train, *others))
-
-
-def column_moments(X: Float32, rows: Rows) -> tuple[Float64, Float64]:
+def column_moments(X: Float32, rows: Rows | slice = ALL) -> tuple[Float64, Float64]:
     """Compute the mean and standard deviation of every column over some rows.
 
     Args:
@@ -96,20 +82,23 @@ def column_moments(X: Float32, rows: Rows) -> tuple[Float64, Float64]:
     return np.concatenate([each.mean_ for each in fitted]), np.concatenate([each.scale_ for each in fitted])
 
 
-def standardized(X: Float32, rows: Rows, mean: Float64, deviation: Float64) -> Float32:
+def standardize(X: Float32, mean: Float64, deviation: Float64, rows: Rows | slice = ALL) -> Float32:
     """Standardize some rows in double precision: scikit-learn's own transform rounds to single precision twice.
+
+    Features that are constant where `column_moments` looked become 0 there, up to rounding, and their weight is then 0.
 
     Args:
         X: (N, D) float32.
-        rows: (n,) indices.
         mean, deviation: (D,) from `column_moments`.
+        rows: (n,) indices.
 
     Returns:
         (n, D) float32.
     """
-    scaled = np.empty((len(rows), X.shape[1]), np.float32)
-    for block in blocks(len(rows), 256):
-        scaled[block] = (X[rows[block]] - mean) / deviation
+    indices = np.arange(len(X))[rows]
+    scaled = np.empty((len(indices), X.shape[1]), np.float32)
+    for block in blocks(len(indices), 256):
+        scaled[block] = (X[indices[block]] - mean) / deviation
     return scaled
 
 

@@ -12,7 +12,7 @@ from stages.aggregate.recommend.schema import BestNetworkRecord
 from stages.aggregate.render.verdict import verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, evidence, network
-from tests.aggregate.recommended import LEADS, RECOMMENDATION, every_use, recommendation, useless
+from tests.aggregate.recommended import JOINED, LEADS, RECOMMENDATION, SCALED, every_use, recommendation, useless
 
 WIDE = "網絡模型" * 15
 """60 characters, 120 columns."""
@@ -63,6 +63,17 @@ def test_the_verdict_of_one_network(tmp_path, monkeypatch):
     (results / "report.html").touch()
     assert lines_of(facts(every_use()), results=results)[-1] == "More: summary.md and report.html in data/results/"
     assert "More:" not in verdict(facts(every_use()))
+
+
+def test_scaling_and_joining_are_told_before_the_next_command():
+    found = every_use()
+    found[1] = found[1].model_copy(update={"scaling": SCALED, "pair": JOINED})
+    told = lines_of(facts(found))
+    assert told[-2:] == [
+        "Scale rows to length 1 for retrieval +0.020.",
+        "Next: whichlayer features photos/ --use classifier --out photos.parquet",
+    ]
+    assert "Join layers 4 and 7 for retrieval +0.050." in lines_of(facts(found[1:2]))
 
 
 def test_findings_that_say_something_are_told_where_there_is_room():

@@ -6,6 +6,8 @@ from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.recommendation import (
     FINE_TUNING,
     MISSING,
+    brief_pairs,
+    brief_scalings,
     brief_ties,
     caveat,
     criterion_words,
@@ -14,15 +16,19 @@ from stages.aggregate.words.recommendation import (
     headline,
     lost,
     notes,
+    pair,
     reason,
+    scaling,
     score_and_interval,
     sentences,
 )
 from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import (
+    JOINED,
     LEADS,
     RECOMMENDATION,
     REGRET,
+    SCALED,
     SHORTLIST,
     every_use,
     recommendation,
@@ -40,6 +46,39 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
         "layer loses 0.140 and the one before it loses 0.080. Fine-tuning to step 100 raised the best score by +0.090 "
         "[+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
     )
+
+
+def test_scaling_and_joining_are_told_as_far_as_they_gain():
+    assert "loses 0.080. Scale rows to length 1: that gained +0.020 NMI on unseen classes. Layers 4" in sentences(
+        recommendation(scaling=SCALED, pair=JOINED)
+    )
+    assert pair(recommendation(pair=JOINED)) == (
+        "Layers 4 (`blocks.2`) and 7 (`blocks.5`) joined, the rows of each scaled to length 1, gained +0.050 [+0.010, "
+        "+0.090] over the best single layer, scaled or not."
+    )
+    unclear = JOINED.model_copy(update={"low": -0.01, "recommended": False})
+    assert pair(recommendation(pair=unclear)).endswith("scaled or not: not shown to help.")
+    useless = SCALED.model_copy(update={"gain": -0.01, "recommended": "none"})
+    assert scaling(recommendation(scaling=useless)).endswith(" did not gain on unseen classes.")
+    one_fold = recommendation(
+        scaling=useless.model_copy(update={"gain": None}), pair=unclear.model_copy(update={"low": None, "high": None})
+    )
+    assert scaling(one_fold) + pair(one_fold) == scaling(RECOMMENDATION) + pair(RECOMMENDATION) == ""
+
+
+def test_what_to_do_with_layers_is_a_line_for_all_uses():
+    standard = SCALED.model_copy(update={"best": "standard", "recommended": "standard", "gain": 0.024})
+    found = [
+        recommendation(use="retrieval", scaling=SCALED, pair=JOINED),
+        recommendation(scaling=standard, pair=JOINED),
+        recommendation(use="classifier", scaling=SCALED.model_copy(update={"recommended": "none"})),
+    ]
+    assert brief_scalings(found) == "Scale rows to length 1 for retrieval +0.020; standardize for discovery +0.024."
+    assert brief_scalings([*found[:1], recommendation(scaling=SCALED)]) == (
+        "Scale rows to length 1 for retrieval +0.020 and discovery +0.020."
+    )
+    assert brief_pairs(found) == "Join layers 4 and 7 for retrieval +0.050; layers 4 and 7 for discovery +0.050."
+    assert brief_scalings([RECOMMENDATION]) + brief_pairs([RECOMMENDATION]) == ""
 
 
 def test_what_is_lost_is_turned_where_lower_scores_are_better():

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from stages.measure.scores import probe
 from stages.measure.scores.probe import (
+    column_moments,
     fit_and_predict,
     held_out_predictions,
     span_coordinates,
@@ -60,7 +61,9 @@ def test_constant_features_do_not_matter():
 
 
 def test_standardization_comes_from_the_training_rows():
-    train, held_out = standardize(np.array([[0.0], [4.0]], np.float32), np.array([[6.0]], np.float32))
+    X = np.array([[0.0], [6.0], [4.0]], np.float32)
+    moments = column_moments(X, np.array([0, 2]))
+    train, held_out = (standardize(X, *moments, np.array(rows)) for rows in ([0, 2], [1]))
     assert train.tolist() == [[-1], [1]]
     assert held_out.tolist() == [[2]]
 
@@ -69,7 +72,8 @@ def test_standardization_is_that_of_double_precision():
     X, _ = blobs([10, 12], 300)
     X = X + np.float32(1000)  # where single precision would lose digits
     X[:, [0, 140, 299]] = 0.1
-    train, held_out = standardize(X[:15], X[15:])
+    moments = column_moments(X[:15])
+    train, held_out = (standardize(part, *moments) for part in (X[:15], X[15:]))
     doubles = np.delete(X, [0, 140, 299], axis=1).astype(np.float64)
     mean, deviation = doubles[:15].mean(axis=0), doubles[:15].std(axis=0)
     assert np.allclose(np.delete(train, [0, 140, 299], axis=1), (doubles[:15] - mean) / deviation, rtol=1e-6, atol=1e-9)

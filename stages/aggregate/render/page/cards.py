@@ -8,7 +8,7 @@ import pandas as pd
 from stages.aggregate.curves import MEAN, Scores
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.formatting import MISSING, number, percent, place
+from stages.aggregate.words.formatting import MISSING, decimals, joined, number, percent, place
 from stages.aggregate.words.scores import metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
@@ -79,11 +79,24 @@ def _use_card(found: Recommendation, scores: Scores) -> UseCard:
         numbers=[
             (metric_name(found.metric), *words.score_and_interval(found)),
             *((name, words.difference(found, criterion), "") for criterion, name in others),
+            *_variants(found),
             *_savings(chosen),
         ],
         layers=_bars(found, chosen, scores),
         strip=f"{metric_name(found.metric)} of each layer; hatched: cut off",
     )
+
+
+def _variants(found: Recommendation) -> list[Number]:
+    """Gains of the scaling and of the pair of layers that are recommended."""
+    numbers = []
+    if found.scaling and found.scaling.gain is not None and found.scaling.recommended != "none":
+        numbers.append((words.SCALINGS[found.scaling.recommended], decimals(found.scaling.gain, sign=True), ""))
+    if found.pair and found.pair.gain is not None and found.pair.recommended:
+        layers = joined([str(depth + 1) for depth in found.pair.depths])
+        under = f"over the best single one; {' and '.join(found.pair.layers)}"
+        numbers.append((f"join layers {layers}", decimals(found.pair.gain, sign=True), under))
+    return numbers
 
 
 def _savings(chosen: LayerRecord) -> list[Number]:

@@ -3,6 +3,7 @@ import pytest
 from stages.aggregate.recommend.schema import Baseline
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.words.recommendation import reason
+from tests.aggregate.recommended import JOINED, SCALED
 from tests.aggregate.render.page.made import LAYERS, MODELS
 
 
@@ -37,6 +38,18 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
         assert numbers["multiply-adds saved"][0] == f"{100 * (1 - chosen.operations_share):.0f} %"
         total = chosen.operations / chosen.operations_share / 1e6
         assert numbers["multiply-adds saved"][1] == f"{chosen.operations / 1e6:.2f} of {total:.2f} million kept"
+
+
+def test_what_scaling_and_joining_gain_stands_in_the_card_where_they_are_recommended(study):
+    found = study.facts.recommendations[0]
+    (card,) = make_cards([found.model_copy(update={"scaling": SCALED, "pair": JOINED})], study.scores)
+    numbers = card.uses[0].numbers
+    assert ("scale rows to length 1", "+0.020", "") in numbers
+    assert ("join layers 4 and 7", "+0.050", "over the best single one; blocks.2 and blocks.5") in numbers
+    unclear = {"scaling": SCALED.model_copy(update={"recommended": "none"})}
+    unclear["pair"] = JOINED.model_copy(update={"recommended": False})
+    (plain,), (same,) = (make_cards([each], study.scores) for each in (found, found.model_copy(update=unclear)))
+    assert plain.uses[0].numbers == same.uses[0].numbers
 
 
 def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
