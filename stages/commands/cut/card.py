@@ -48,12 +48,20 @@ RUN = {
 }
 """Lines that embed an image file, by runtime."""
 
+SCALED = {
+    "none": "not scaled",
+    "l2": "scaled to length 1",
+    "standard": "each number standardized as over the study's images",
+    "each": "each layer's scaled to length 1, then joined",
+}
+"""What is done to the numbers of an embedding."""
+
 README = """\
 # {network[name]} up to layer {layer[place]} (`{layer[name]}`)
 
 {network[name]} of {network[library]}, {trained}, cut after layer {layer[place]} (`{layer[name]}`). \
 From RGB images of {decode[image_size]} x {decode[image_size]} pixels it computes embeddings of {layer[width]} numbers \
-(pooling: {layer[pooling]}). Resizing and normalization are inside.
+(pooling: {layer[pooling]}; {scaled}). Resizing and normalization are inside.
 
 ## Scores
 
@@ -96,9 +104,11 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
         weights["path"] = Path(weights["path"]).name  # no path of this machine
     images, prepared = source.cell.images, source.paths.prepared
     parameters = {name: p.numel() for name, p in network.module.named_parameters()}
+    last = place(source.layers[-1].layer.depth, source.n_layers - 1)
     return {
         "layer": {name: getattr(layer, name) for name in ("name", "module", "depth", "pooling", "width")}
-        | {"place": place(layer.depth, source.n_layers - 1), "layers": source.n_layers},
+        | {"scale": source.scaler.scaling, "layers": source.n_layers}
+        | {"place": " and ".join([*(str(each.layer.depth + 1) for each in source.layers[:-1]), last])},
         "network": {name: getattr(params, name) for name in ("library", "name", "config", "image_size", "frozen")}
         | {"weights": weights, "weights_licence": licence or find_licence(source)}
         | {"checkpoint_sha256": file_sha256(source.checkpoint)},
@@ -171,6 +181,7 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
     return README.format(
         **card,
         decode=decode,
+        scaled=SCALED["each" if "+" in card["layer"]["pooling"] else card["layer"]["scale"]],
         trained="frozen" if frozen else f"fine-tuned on {cell['dataset']} for {cell['step']} steps",
         facts=_table(("", ""), [(name, str(leaf)) for name, leaf in leaves.items() if not isinstance(leaf, list)]),
         scores_table=_scores(card["scores"]),
@@ -190,7 +201,8 @@ def _scores(scores: list[dict[str, Any]]) -> str:
     table = [(metric_name(metric), values.get(UNSEEN, ""), values.get(SEEN, "")) for metric, values in rows.items()]
     heads = ("score", "unseen classes", "seen classes, other images")
     return (
-        "Of this layer at this step, means over the folds and seeds of the study. [ ]: intervals over what is named; "
+        "Of this layer at this step, not scaled, means over the folds and seeds of the study. [ ]: intervals over what "
+        "is named; "
         "docs/uncertainty.md of whichlayer says at which level they hold.\n\n" + _table(heads, table)
     )
 

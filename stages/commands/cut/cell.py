@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from stages.commands.cut.which_layer import choose_layer
+from stages.commands.cut.scaling import Scaler, fit_scaler
+from stages.commands.cut.which_layer import choose_layer, recommended_scaling
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import cell_name
 from stages.embed import cell as embed_stage
@@ -20,6 +21,7 @@ from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import ALL, Cell, read_model_part, read_run, read_section
+from stages.shared.tables.metric_table import Scaling
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Source:
         store: its embeddings.
         step: the checkpoint's.
         layers: the layers, as the store has them, and where they are in the network.
+        scaler: how their vectors are scaled and joined.
         dataset: the dataset's entry.
         network_params: the network's entry.
         cell: the images, the `embed` section, and the network with the checkpoint's weights, on the CPU.
@@ -62,11 +65,23 @@ class Source:
     dataset: DatasetParams
     network_params: NetworkParams
     cell: embed_stage.Cell
+    scaler: Scaler
 
     @property
     def layer(self) -> Layer:
-        """The first layer."""
-        return self.layers[0].layer
+        """The layer; of several what they are together."""
+        layers = [pooled.layer for pooled in self.layers]
+        if len(layers) == 1:
+            return layers[0]
+        return Layer(
+            name="+".join(layer.name for layer in layers),
+            module="+".join(layer.module for layer in layers),
+            depth=max(layer.depth for layer in layers),
+            pooling="+".join(layer.pooling for layer in layers),
+            width=sum(layer.width for layer in layers),
+            parameters=max(layer.parameters for layer in layers),
+            operations=max(layer.operations for layer in layers),
+        )
 
     @property
     def n_layers(self) -> int:
@@ -87,7 +102,14 @@ def choose_cell(params: Path, dataset: str, model: str, fold: str | None, seed: 
 
 
 def open_source(
-    params: Path, cell: Cell, paths: CellPaths, *, step: int | None, layers: Sequence[str], use: str | None = None
+    params: Path,
+    cell: Cell,
+    paths: CellPaths,
+    *,
+    step: int | None,
+    layers: Sequence[str],
+    use: str | None = None,
+    scale: Scaling | None = None,
 ) -> Source:
     """Find layers of a finished cell, and build its network with the weights of one checkpoint.
 
@@ -98,9 +120,11 @@ def open_source(
         step: of the checkpoint; None: the one that is recommended for the first layer, else the last.
         layers: `recommended`, `best`, `last` or a name each.
         use: what features are for; None: that of the study.
+        scale: how vectors are scaled; None: to length 1 in each of several layers, else as recommended.
 
     Raises:
-        UserError: the cell is not finished, has no such step or layer, or is not of the entries in params.yaml.
+        UserError: the cell is not finished, has no such step or layer, a layer twice, or is not of the entries in
+            params.yaml.
     """
     dataset, model, fold, seed = cell
     network = read_model_part(params, model, "network", NetworkParams)
@@ -109,14 +133,21 @@ def open_source(
     store = _open_store(paths.embeddings, cell)
     chosen = [choose_layer(store, layer, paths.results, use=use, step=step) for layer in layers]
     step = _check_step(store, chosen[0][1])
+    stored = [layer for layer, _ in chosen]
+    names = [layer.name for layer in stored]
+    if len(set(names)) < len(names):
+        raise UserError(f"--layer: several layers must differ, found {', '.join(names)}; name each once")
+    if scale is None:
+        scale = "l2" if len(stored) > 1 else recommended_scaling(paths.results, store, stored[0], step, use)
+    scaler = fit_scaler(store, stored, step, scale)
     opened = embed_stage.open_cell(
         open_images(paths.prepared, fold, dataset=dataset), network, taps, embed, weights=paths.weights,
         steps=store.steps, seed=seed, of=cell,
     )  # fmt: skip
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))
-    pooled = [_pooled(opened.embedder.layers, layer, cell) for layer, _ in chosen]
-    return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened)
+    pooled = [_pooled(opened.embedder.layers, layer, cell) for layer in stored]
+    return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened, scaler)
 
 
 def _open_store(path: Path, cell: Cell) -> Embeddings:

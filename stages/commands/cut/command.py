@@ -1,13 +1,18 @@
 """Cut a network at one layer: a smaller network as files that load without this project."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stages.commands.grid import cell_name
 from stages.commands.outputs import check_new
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
+
+if TYPE_CHECKING:
+    from stages.shared.tables.metric_table import Scaling
 
 step_option = click.option(
     "--step",
@@ -16,6 +21,11 @@ step_option = click.option(
 )
 use_option = click.option(
     "--use", help="What features are for: classifier, retrieval, discovery or detection; by default aggregate.use."
+)
+scale_option = click.option(
+    "--scale",
+    type=click.Choice(["none", "l2", "standard"]),
+    help="Rows of length 1 (l2), or standardized columns; by default what is recommended for the recommended layer.",
 )
 
 
@@ -26,7 +36,15 @@ use_option = click.option(
 @click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
 @step_option
 @use_option
-@click.option("--layer", default="recommended", show_default=True, help="recommended, best, last, or a layer's name.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    default=["recommended"],
+    show_default=True,
+    help="recommended, best, last, or a layer's name. Several: joined, each of length 1.",
+)
+@scale_option
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
 @click.option(
@@ -41,7 +59,8 @@ def cut(
     seed: int | None,
     step: int | None,
     use: str | None,
-    layer: str,
+    layers: tuple[str, ...],
+    scale: "Scaling | None",
     out: Path,
     onnx: bool,
     tolerance: float | None,
@@ -50,8 +69,8 @@ def cut(
 ) -> None:
     """Cut a network of a finished cell at one layer.
 
-    Writes the network up to the layer, with resizing, normalization and pooling, as files that load with torch or
-    onnxruntime alone, and a model card. They are compared with the stored embeddings first.
+    Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that load with torch
+    or onnxruntime alone, and a model card. They are compared with the stored embeddings first.
     """
     from stages.commands.cut.cell import CellPaths, choose_cell, open_source  # torch takes seconds to import
     from stages.commands.cut.export import check_packages
@@ -62,9 +81,10 @@ def cut(
     if onnx:
         check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
-    source = open_source(params, cell, CellPaths.of(cell), step=step, layers=[layer], use=use)
+    source = open_source(params, cell, CellPaths.of(cell), step=step, layers=layers, use=use, scale=scale)
     allowed = default_tolerance(source) if tolerance is None else tolerance
-    again = command_line(cell, source.step, source.layer.name, out, onnx=onnx, licence=licence)
+    names = [pooled.layer.name for pooled in source.layers]
+    again = command_line(cell, source.step, names, source.scaler.scaling, out, onnx=onnx, licence=licence)
     card = write_cut(out, source, onnx=onnx, tolerance=allowed, licence=licence, command=again)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
     print(
@@ -76,11 +96,19 @@ def cut(
 
 
 def command_line(
-    cell: tuple[str, str, str, int], step: int, layer: str, out: Path, *, onnx: bool, licence: str | None
+    cell: tuple[str, str, str, int],
+    step: int,
+    layers: Sequence[str],
+    scale: str,
+    out: Path,
+    *,
+    onnx: bool,
+    licence: str | None,
 ) -> str:
     """Return the command that cuts the same layer again, with nothing left to defaults."""
     options = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
-    options |= {"step": step, "layer": layer, "out": out.name}
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    given = [*options.items(), ("step", step), *(("layer", name) for name in layers)]
+    given += [("scale", scale), ("out", out.name)]
+    words = [word for name, value in given for word in (f"--{name}", str(value))]
     words += [] if onnx else ["--no-onnx"]
     return shlex.join(["whichlayer", "cut", *words, *(["--licence", licence] if licence else [])])

@@ -6,7 +6,7 @@ depend on, is then taken out, operations and tensors, and what is left is export
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
+from stages.commands.cut.scaling import UNSCALED, Scaler
 from stages.embed.embedder import layer_embeddings
 from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
 from stages.shared.runtime.errors import UserError
+from stages.shared.tables.metric_table import Scaling
 
 if TYPE_CHECKING:
     import onnx
@@ -43,32 +45,36 @@ MAX_BYTES = 2**31 - 2**24
 
 
 class UpToLayer(nn.Module):
-    """From packed images to one layer's embedding, as the embed stage computes it.
+    """From packed images to the embedding of a layer, or to those of several, as the embed stage computes them.
 
     Args:
         network: in evaluation mode, on the CPU.
-        layer: which module's output, and how it becomes a vector.
+        layers: which modules' outputs, and how each becomes a vector.
     """
 
-    def __init__(self, network: Network, layer: PooledLayer) -> None:
+    def __init__(self, network: Network, layers: Sequence[PooledLayer]) -> None:
         super().__init__()
         self.network = network.module  # so that its tensors are this module's
-        self._parts = (network, layer)
+        self._parts = (network, layers)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, S, S) uint8, RGB -> (B, width) float32."""
-        network, layer = self._parts
-        with layer_embeddings(network, [layer], logits=False) as embed:
-            return embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1)))[layer.layer.name]
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, S, S) uint8, RGB -> (B, D) float32 of every layer."""
+        network, layers = self._parts
+        with layer_embeddings(network, layers, logits=False) as embed:
+            embedded = embed(network.transform.evaluation(pixels.permute(0, 2, 3, 1)))
+        return tuple(embedded[layer.layer.name] for layer in layers)
 
 
-def export_layer(network: Network, layer: PooledLayer, image_size: int) -> ExportedProgram:
-    """Export a network up to one layer, with the transform before it and the pooling after it, for batches of any size.
+def export_layer(
+    network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Scaler = UNSCALED
+) -> ExportedProgram:
+    """Export a network up to a layer, with the transform before it and the pooling after it, for batches of any size.
 
     Args:
         network: in evaluation mode, on the CPU.
-        layer: where it is cut.
+        layers: where it is cut; of several the embeddings are joined.
         image_size: height and width S in pixels of the images that go in.
+        scaler: how embeddings are scaled.
 
     Returns:
         A program whose state holds the tensors that the layer depends on and no others, by the network's own names.
@@ -77,9 +83,9 @@ def export_layer(network: Network, layer: PooledLayer, image_size: int) -> Expor
         UserError: torch.export cannot trace the network.
     """
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
-    what = f"layer {layer.layer.name!r}"
-    whole = _trace(UpToLayer(network, layer).eval(), images, what)
-    program = _trace(prune(whole.module(), "network."), images, what)
+    what = "layer " + " and ".join(repr(layer.layer.name) for layer in layers)
+    whole = _trace(UpToLayer(network, layers).eval(), images, what)
+    program = _trace(scaled(prune(whole.module(), "network."), scaler), images, what)
     for node in program.graph.nodes:
         for name in TRACES:
             node.meta.pop(name, None)
@@ -104,20 +110,20 @@ def explained(what: str, remedy: str) -> Iterator[None]:
 
 
 def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
-    """Remove what follows the last operation of a traced module's output, and what that does not depend on.
+    """Remove what follows the last operation of a traced module's outputs, and what they do not depend on.
 
     What changes memory stays where it comes before, since something may read that memory.
 
     Args:
-        traced: as `ExportedProgram.module()` gives it; its output shares no memory with what follows.
+        traced: as `ExportedProgram.module()` gives it; its outputs share no memory with what follows.
         prefix: taken off the tensors' names.
 
     Returns:
         A module that holds the tensors that the rest reads, and no others.
     """
     graph = traced.graph
-    (embedding,) = graph.output_node().all_input_nodes
-    for node in reversed([*graph.nodes][[*graph.nodes].index(embedding) + 1 : -1]):
+    nodes, outputs = [*graph.nodes], graph.output_node().all_input_nodes
+    for node in reversed(nodes[max(map(nodes.index, outputs)) + 1 : -1]):
         graph.erase_node(node)
     graph.eliminate_dead_code(changes_memory)
     tensors: dict[str, Any] = {}
@@ -126,6 +132,33 @@ def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
         node.target = str(node.target).removeprefix(prefix)
         tensors[node.target] = value.detach().contiguous() if isinstance(value, Tensor) else value
     return fx.GraphModule(tensors, graph)
+
+
+def scaled(module: fx.GraphModule, scaler: Scaler) -> fx.GraphModule:
+    """Scale the outputs of a pruned module, and put them side by side: one output, in place of a tuple."""
+    graph, output = module.graph, module.graph.output_node()
+    fitted = {"scale_mean": scaler.mean, "scale_deviation": scaler.deviation}
+    known = {name: torch.from_numpy(values) for name, values in fitted.items() if values is not None}
+    for name, values in known.items():
+        module.register_buffer(name, values)
+    with graph.inserting_before(output):
+        parts = output.all_input_nodes
+        output.args = (graph.call_function(join, (parts, scaler.scaling, *map(graph.get_attr, known))),)
+    graph.set_codegen(fx.graph.CodeGen())
+    module.recompile()
+    return module
+
+
+def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:
+    """Do what `Scaler.join` does."""
+    if scaling == "l2":
+        lengths = [torch.linalg.vector_norm(part, dim=1, keepdim=True) for part in parts]
+        pairs = zip(parts, lengths, strict=True)
+        parts = [part / torch.where(length > 0, length, torch.ones_like(length)) for part, length in pairs]
+    if fitted:
+        mean, deviation = fitted
+        parts = [(parts[0] - mean) / deviation]
+    return torch.cat([*parts], dim=1) if len(parts) > 1 else parts[0]
 
 
 def changes_memory(node: fx.Node) -> bool:

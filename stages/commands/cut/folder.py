@@ -42,7 +42,7 @@ class Cut:
 
     Attributes:
         program: the network's file.
-        about: dataset, model, fold, seed, step, layer and pooling.
+        about: dataset, model, fold, seed, step, layer, pooling and scale.
         width: of its embeddings.
         decode: how an image becomes the input: `size` in pixels, `fit` and `fill` (`DatasetParams`).
     """
@@ -71,7 +71,7 @@ def write_cut(
 
     Args:
         out: the folder.
-        source: what is cut, at its first layer.
+        source: what is cut.
         onnx: whether to write model.onnx.
         tolerance: how far a file may be from the reference, relative to the length of an embedding.
         licence: of the pre-trained weights, where the user says it.
@@ -83,10 +83,10 @@ def write_cut(
     Raises:
         UserError: the layer cannot be exported, or a file does not agree.
     """
-    images, layer, reference = source.cell.images, source.layers[0], take_reference(source)
+    images, reference = source.cell.images, take_reference(source)
     with new_output(out) as folder:
         folder.mkdir()
-        program = export.export_layer(source.cell.embedder.network, layer, images.size)
+        program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
         export.save_program(program, folder / PROGRAM)
         (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
         distance = {PROGRAM: check_agreement(_runs(folder / PROGRAM), reference, tolerance, PROGRAM)}
@@ -98,7 +98,8 @@ def write_cut(
             "format": FORMAT,
             "decode": decode | {"fill": images.fill, "resample": "bilinear"},
             "input": {"name": export.INPUT, "dtype": "uint8", "shape": ["batch", 3, images.size, images.size]},
-            "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", layer.layer.width]},
+            "output": {"name": export.OUTPUT, "dtype": "float32", "shape": ["batch", source.layer.width]}
+            | {"scale": source.scaler.scaling},
         }
         card = {
             "format": FORMAT,
@@ -133,7 +134,7 @@ def read_cut(path: Path) -> Cut:
     try:
         cell, layer = card["cell"], card["layer"]
         about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
-        about |= {"layer": layer["name"], "pooling": layer["pooling"]}
+        about |= {"layer": layer["name"], "pooling": layer["pooling"], "scale": layer.get("scale", "none")}
         decode = preprocess["decode"]
         decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"]}
         return Cut(path / PROGRAM, about, layer["width"], decode)

@@ -67,10 +67,11 @@ def take_reference(source: Source) -> Reference:
     pixels = images.read(rows.to_numpy()).transpose(0, 3, 1, 2).copy()
     if source.cell.params.augment:
         with torch.inference_mode():
-            network = UpToLayer(source.cell.embedder.network, source.layers[0]).eval()
-            return Reference(split, "the network", pixels, network(torch.from_numpy(pixels)).numpy())
-    stored = source.store.features(source.layer, source.step, split)
-    return Reference(split, "the embedding store", pixels, stored[places])
+            network = UpToLayer(source.cell.embedder.network, source.layers).eval()
+            embedded = [part.numpy() for part in network(torch.from_numpy(pixels))]
+        return Reference(split, "the network", pixels, source.scaler.join(embedded))
+    stored = [source.store.features(pooled.layer, source.step, split)[places] for pooled in source.layers]
+    return Reference(split, "the embedding store", pixels, source.scaler.join(stored))
 
 
 def default_tolerance(source: Source) -> float:

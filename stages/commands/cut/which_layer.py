@@ -10,6 +10,7 @@ from stages.aggregate.words.formatting import joined
 from stages.aggregate.words.recommendation import reason
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.tables.metric_table import Scaling
 
 RECOMMENDED, BEST, LAST = "recommended", "best", "last"
 
@@ -122,6 +123,23 @@ def recommended_step(results: Path, store: Embeddings, layer: Layer, use: str | 
     if len(steps) > 1:
         raise UserError(f"--step: must be given, or what features are for (--use), since steps differ: {_named(taken)}")
     return steps.pop() if steps else None
+
+
+def recommended_scaling(results: Path, store: Embeddings, layer: Layer, step: int, use: str | None) -> Scaling:
+    """Return the scaling that is recommended for a layer at a checkpoint; `none` where another one is recommended.
+
+    Raises:
+        UserError: uses of this layer differ.
+    """
+    if not (results / FILE).is_file():
+        return "none"
+    found = [each for each in read_facts(results).of_use(use) if (each.dataset, each.model) == store.cell[:2]]
+    taken = [each for each in found if each.recommended and (each.best.layer, each.best.step) == (layer.module, step)]
+    scalings = {each.use: each.scaling.recommended for each in taken if each.scaling is not None}
+    if len(set(scalings.values())) > 1:
+        named = joined([f"{use} {scaling}" for use, scaling in scalings.items()])
+        raise UserError(f"--scale: must be given, or what features are for (--use), since scalings differ: {named}")
+    return next(iter(scalings.values()), "none")
 
 
 def _of_network(facts: Facts, dataset: str, model: str, use: str | None) -> list[Recommendation]:

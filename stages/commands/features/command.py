@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stages.commands.cut.command import step_option, use_option
+from stages.commands.cut.command import scale_option, step_option, use_option
 from stages.commands.features import image_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
@@ -19,6 +19,7 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
 from stages.shared.runtime.console import Stopwatch
 from stages.shared.settings.params import read_section
+from stages.shared.tables.metric_table import Scaling
 
 
 class OriginType(click.ParamType[Path | str]):
@@ -47,6 +48,7 @@ class OriginType(click.ParamType[Path | str]):
 )
 @step_option
 @use_option
+@scale_option
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
@@ -56,6 +58,7 @@ def features(
     layers: tuple[str, ...],
     step: int | None,
     use: str | None,
+    scale: Scaling | None,
     out: Path,
     skip_unreadable: bool,
     params: Path,
@@ -76,7 +79,7 @@ def features(
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
         image_files.check_any(images, files.paths)
-        extractor = open_extractor(params, origin, layers=layers, step=step, use=use)
+        extractor = open_extractor(params, origin, layers=layers, step=step, use=use, scale=scale)
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
         shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)
@@ -89,7 +92,8 @@ def features(
             write(scratch, shards, len(paths), extractor.width, extractor.about)
             _list_unreadable(out, unreadable)
     of = extractor.about
-    watch.done(f"{len(paths)} images at layer {of['layer']} (width {extractor.width}, step {of['step']}) in {out}")
+    kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
+    watch.done(f"{len(paths)} images at layer {of['layer']} ({kind}) in {out}")
 
 
 def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:

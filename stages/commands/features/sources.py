@@ -20,6 +20,7 @@ from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, read_section
+from stages.shared.tables.metric_table import Scaling
 
 FORMAT = "whichlayer.features/1"
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
@@ -34,7 +35,7 @@ class Extractor:
     """A network and what it takes.
 
     Attributes:
-        about: what the features are of: dataset, model, fold, seed, step, layer, pooling. Kept in the output.
+        about: what the features are of: dataset, model, fold, seed, step, layer, pooling, scale. Kept in the output.
         weights: the network's file.
         width: number of features, D.
         decode: `size`, `fit` and `fill`: how images are decoded, as the prepare stage does.
@@ -61,7 +62,13 @@ class Extractor:
 
 
 def open_extractor(
-    params: Path, origin: Path | str | None, *, layers: Sequence[str], step: int | None, use: str | None = None
+    params: Path,
+    origin: Path | str | None,
+    *,
+    layers: Sequence[str],
+    step: int | None,
+    use: str | None = None,
+    scale: Scaling | None = None,
 ) -> Extractor:
     """Find the network that `--from` names.
 
@@ -72,16 +79,17 @@ def open_extractor(
             none. Of several, vectors are scaled to length 1 and joined.
         step: of a cell's checkpoint; None: the one that is recommended for the first layer, else the last.
         use: what features are for; None: that of the study.
+        scale: how vectors are scaled; None: as `open_source` has it, or a cut.
 
     Raises:
         UserError: there is no such cell, layer, step or cut.
     """
     if isinstance(origin, Path) and (origin / PREPROCESS).is_file():
         batch_size = read_section(params, "embed", EmbedParams).batch_size
-        return from_cut(read_cut(origin), batch_size, layers=layers, step=step)
+        return from_cut(read_cut(origin), batch_size, layers=layers, step=step, scale=scale)
     cell = parse_cell(recommended_cell(stage_path("aggregate", "--out"), use) if origin is None else str(origin))
     wanted = layers or [RECOMMENDED]
-    return from_cell(open_source(params, cell, CellPaths.of(cell), step=step, layers=wanted, use=use))
+    return from_cell(open_source(params, cell, CellPaths.of(cell), step=step, layers=wanted, use=use, scale=scale))
 
 
 def parse_cell(origin: str) -> Cell:
@@ -101,15 +109,12 @@ def parse_cell(origin: str) -> Cell:
 
 
 def from_cell(source: Source) -> Extractor:
-    """Take layers of one checkpoint, as the embed stage does; several are scaled to length 1 and joined.
+    """Take layers of one checkpoint, as the embed stage does, scaled and joined.
 
     Raises:
-        UserError: two layers are the same, or images would be decoded in another way than those of the dataset were.
+        UserError: images would be decoded in another way than those of the dataset were.
     """
-    layers = [pooled.layer for pooled in source.layers]
-    names = [layer.name for layer in layers]
-    if len(set(names)) < len(names):
-        raise UserError(f"--layer: several layers must differ, found {', '.join(names)}; name each once")
+    names = [pooled.layer.name for pooled in source.layers]
     packed, entry = source.cell.images, source.dataset
     if (packed.size, packed.fill) != (entry.image_size, entry.fill):
         raise UserError(
@@ -126,16 +131,15 @@ def from_cell(source: Source) -> Extractor:
 
             def embed_pixels(pixels: Pixels) -> Float32:
                 embedded = embed(np.arange(len(pixels)), pixels)
-                parts = [_finite(embedded[name], name) for name in names]
-                return parts[0] if len(parts) == 1 else np.concatenate([_scaled(part) for part in parts], axis=1)
+                return source.scaler.join([_finite(embedded[name], name) for name in names])
 
             yield embed_pixels
 
-    about = cell_id(source.store.cell) | {"step": source.step}
+    about, layer = cell_id(source.store.cell) | {"step": source.step}, source.layer
     return Extractor(
-        about=about | {"layer": "+".join(names), "pooling": "+".join(layer.pooling for layer in layers)},
+        about=about | {"layer": layer.name, "pooling": layer.pooling, "scale": source.scaler.scaling},
         weights=source.checkpoint,
-        width=sum(layer.width for layer in layers),
+        width=layer.width,
         decode={"size": entry.image_size, "fit": entry.fit, "fill": entry.fill},
         batch_size=source.cell.params.batch_size,
         running=running,
@@ -144,14 +148,17 @@ def from_cell(source: Source) -> Extractor:
     )
 
 
-def from_cut(cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | None) -> Extractor:
+def from_cut(
+    cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | None, scale: Scaling | None = None
+) -> Extractor:
     """Take a cut network, on the CPU.
 
     Raises:
-        UserError: another layer or step is asked for than the one it is cut at.
+        UserError: another layer, step or scale is asked for than the one it is cut at.
     """
     layer = cut.about["layer"]
-    for option, wanted, own in (("--layer", "+".join(layers) or None, layer), ("--step", step, cut.about["step"])):
+    asked = {"layer": "+".join(layers) or None, "step": step, "scale": scale}
+    for option, wanted, own in ((f"--{name}", value, cut.about[name]) for name, value in asked.items()):
         if wanted not in (None, own):
             raise UserError(
                 f"{option}: {cut.program.parent} is cut at {own}, not at {wanted}; leave it out, or name the cell"
@@ -174,12 +181,6 @@ def from_cut(cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | No
         yield embed
 
     return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, running)
-
-
-def _scaled(values: Float32) -> Float32:
-    """Scale every row, (B, D), to length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0))
 
 
 def _finite(values: Float32, layer: str) -> Float32:

@@ -28,7 +28,7 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (about["layer"], about["step"], about["fold"]) == ("blocks.1", 50, "0")
     again = json.loads((tmp_path / "cut" / "card.json").read_text())["command"]
     cell = "--dataset trees --model tiny --fold 0 --seed 3"
-    assert again == f"whichlayer cut {cell} --step 50 --layer blocks.1 --out cut --no-onnx"
+    assert again == f"whichlayer cut {cell} --step 50 --layer blocks.1 --scale none --out cut --no-onnx"
     with pytest.raises(UserError, match="cut: must not exist; remove it"):
         CliRunner().invoke(cut, arguments, catch_exceptions=False)
 
@@ -52,5 +52,6 @@ def test_a_missing_extra_is_named_before_anything_is_read(tmp_path: Path, monkey
 
 
 def test_the_command_that_does_it_again_quotes_a_licence():
-    said = command_line(("d", "m", "all", 0), 0, "a@max", Path("/far/out"), onnx=True, licence="CC BY 4.0")
-    assert said.endswith("--fold all --seed 0 --step 0 --layer a@max --out out --licence 'CC BY 4.0'")
+    layers, out = ["a@max", "b"], Path("/far/out")
+    said = command_line(("d", "m", "all", 0), 0, layers, "l2", out, onnx=True, licence="CC BY 4.0")
+    assert said.endswith("--seed 0 --step 0 --layer a@max --layer b --scale l2 --out out --licence 'CC BY 4.0'")

@@ -88,11 +88,12 @@ def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
 def test_a_folder_is_read_as_it_was_written(written: Written):
     cut = written.cut
     cell = {"dataset": "trees", "model": "tiny", "fold": "0", "seed": 3, "step": 50}
-    assert cut.about == cell | {"layer": "blocks.2", "pooling": "class_token"}
+    assert cut.about == cell | {"layer": "blocks.2", "pooling": "class_token", "scale": "none"}
     assert cut.decode == {"size": 40, "fit": "crop", "fill": 255}
     preprocess = json.loads((written.path / "preprocess.json").read_text())
     assert preprocess["input"] == {"name": "pixels", "dtype": "uint8", "shape": ["batch", 3, 40, 40]}
-    assert preprocess["output"] == {"name": "embedding", "dtype": "float32", "shape": ["batch", cut.width]}
+    output = {"name": "embedding", "dtype": "float32", "shape": ["batch", cut.width], "scale": "none"}
+    assert preprocess["output"] == output
 
 
 def edit(path: Path, **changes: Any) -> None:

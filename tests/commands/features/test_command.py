@@ -14,6 +14,7 @@ import pytest
 import xarray
 from click.testing import CliRunner, Result
 from PIL import Image
+from sklearn.preprocessing import StandardScaler, normalize
 
 from stages.commands.cli import whichlayer
 from stages.commands.features import shards
@@ -89,11 +90,12 @@ def test_the_three_kinds_of_file_hold_the_same(cell: Path, tmp_path: Path):
         "step": 50,
         "layer": "layer2",
         "pooling": "mean",
+        "scale": "none",
     }
     assert json.loads(pq.read_schema(tmp_path / "a.parquet").metadata[b"whichlayer"]) == about
     for name in ("b.npz", "c.zarr"):
         done = features(cell, cell / "raw", tmp_path / name)
-        assert f"30 images at layer layer2 (width {len(table['features'][0])}, step 50)" in done.output
+        assert f"30 images at layer layer2 (width {len(table['features'][0])}, step 50, scale none)" in done.output
     with np.load(tmp_path / "b.npz", allow_pickle=False) as saved:
         assert json.loads(str(saved["about"])) == about
         np.testing.assert_array_equal(saved["features"], np.stack(table["features"].to_list()))
@@ -172,6 +174,36 @@ def test_a_cut_gives_the_vectors_of_its_cell(cell: Path, tmp_path: Path):
     scale = np.sqrt(np.square(np.stack(expected["features"].to_list())).mean())
     for path, row in expected.iterrows():
         np.testing.assert_allclose(found.loc[path, "features"], row["features"], rtol=0, atol=1e-5 * scale)
+
+
+def test_vectors_are_scaled_as_asked_for_and_a_cut_has_its_own_scaling(cell: Path, tmp_path: Path):
+    store = open_embeddings(cell / "embeddings")
+    layer = next(each for each in store.layers if each.name == "layer2")
+    fitted = StandardScaler().fit(store.features(layer, 50, "test"))
+    plain = np.stack(made(cell, cell / "raw", tmp_path / "a.parquet")["features"].to_list())
+    for scale, expected in (("l2", normalize(plain)), ("standard", fitted.transform(plain))):
+        table = made(cell, cell / "raw", tmp_path / f"{scale}.parquet", "--scale", scale)
+        np.testing.assert_allclose(np.stack(table["features"].to_list()), expected, rtol=1e-4, atol=1e-5)
+    out = tmp_path / "cut"
+    arguments = [
+        "--dataset",
+        "trees",
+        "--model",
+        "tiny",
+        "--layer",
+        "layer2",
+        "--scale",
+        "l2",
+        "--out",
+        out,
+        "--no-onnx",
+    ]
+    done = CliRunner().invoke(whichlayer, ["cut", *map(str, arguments), "--params", str(cell / "params.yaml")])
+    assert done.exit_code == 0, done.exception
+    of_cut = made(cell, cell / "raw", tmp_path / "b.parquet", "--from", out, layer="")
+    np.testing.assert_allclose(np.stack(of_cut["features"].to_list()), normalize(plain), atol=1e-5)
+    message = f"--scale: {out} is cut at l2, not at none"
+    refused(cell, message, cell / "raw", tmp_path / "c.parquet", "--from", out, "--scale", "none", layer="")
 
 
 def test_several_layers_are_scaled_to_length_1_and_joined(cell: Path, tmp_path: Path):
