@@ -81,7 +81,14 @@ The standard error of a share of 0.95 is 0.015 with 200 data sets, 0.007 with 1,
 def page(table: pd.DataFrame) -> str:
     """The whole page, from one row for each design and score."""
     table = table[table["design"].isin(DESIGNS)]
-    parts = [HEAD, _what_was_run(table), "## What falls short\n", shortfalls(table)]
+    parts = [
+        HEAD,
+        _what_was_run(table),
+        "## Score by score\n",
+        extremes(table),
+        "## What falls short\n",
+        shortfalls(table),
+    ]
     for target, (title, text) in TARGETS.items():
         rows = table[[DESIGNS[design].target == target for design in table["design"]]]
         if len(rows):
@@ -101,10 +108,36 @@ def _what_was_run(table: pd.DataFrame) -> str:
     return "What this page is of:\n\n" + "\n".join(lines) + "\n"
 
 
+def extremes(table: pd.DataFrame) -> str:
+    """The least share of every score over the designs of each target, mean over layers and at the chosen layer."""
+    one = table[[DESIGNS[design].first_network is None for design in table["design"]]]
+    one = one[one["given"] > 0]
+    target = one["design"].map(lambda design: DESIGNS[design].target)
+    lines = []
+    for score in [score for score in (*CHEAP, *FEW_SHOT) if score in set(one["score"])]:
+        cells = []
+        for name in TARGETS:
+            rows = one[(one["score"] == score) & (target == name)]
+            cells += [_least(rows, "coverage"), _least(rows, "chosen")]
+        lines.append([f"`{score}`", *cells])
+    header = [f"{title}: {what}" for title in ("images", "classes", "frozen") for what in ("layers", "chosen")]
+    text = (
+        "The least share over the designs in which intervals hold, and the design: mean over layers, chosen layer.\n\n"
+    )
+    return text + table_of(["score", *header], lines, left=1 + len(header))
+
+
+def _least(rows: pd.DataFrame, column: str) -> str:
+    if rows.empty:
+        return ""
+    row = rows.loc[rows[column].idxmin()]
+    return f"{row[column]:.2f} {row['design']}"
+
+
 def shortfalls(table: pd.DataFrame) -> str:
     """Statements that hold too seldom about scores whose intervals are said to have a level of 95 %."""
     lines = [
-        f"| {row['design']} | `{row['score']}` | {_heading(row, name)} | {row[name]:.2f} | {int(row['data sets'])} |"
+        f"| {row['design']} | `{row['score']}` | {_heading(row, name)} | {row[name]:.3f} | {int(row['data sets'])} |"
         for _, row in table.iterrows()
         for name in HOLD
         if _is_proven(row) and name in row and row[name] < PROVEN_FROM
