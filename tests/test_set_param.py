@@ -21,7 +21,7 @@ ANOTHER: dict[str, Any] = {
     "measure.metrics": ["nmi", "accuracy"], "measure.extra.metrics": [], "measure.extra.steps": [0, 30],
     "measure.analyses": [], "measure.normalize": "l2", "measure.knn_k": "paper", "measure.probe.steps": [0, 60],
     "measure.refits.metrics": ["nmi"], "measure.refits.steps": [0, 30], "measure.refits.halves": 0,
-    "aggregate.main_metric": "knn_purity",
+    "aggregate.main_metric": "knn_purity", "aggregate.use": "retrieval",
     "datasets.*.source": "folder", "datasets.*.unseen_classes": ["caveat", "delius"],
     "models.*.network.library": "torchvision", "models.*.network.name": "resnet152",
     "models.*.network.weights.source": "hub", "models.*.network.weights.name": "another-package",
