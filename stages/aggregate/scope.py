@@ -12,14 +12,12 @@ PROVEN: dict[str, tuple[Scope, ...]] = {
     "nmi": CLASSES,
     "ami": CLASSES,
     "knn_purity": BOTH,
-    "nn1_accuracy": BOTH,
     "silhouette": BOTH,
     "r_precision": BOTH,
     "map_at_r": BOTH,
-    "collapse": CLASSES,
 }
-"""The scopes in which simulation bears out the level of a score's intervals in every design
-(docs/uncertainty.md): `make coverage` gives at least 0.92. A score that is not listed has none."""
+"""The scopes in which simulation bears out the level of a score's intervals (docs/uncertainty.md#validation, which names
+the designs with less than 0.92). A score that is not listed has none."""
 
 
 def is_proven(metric: str, scope: Scope) -> bool:
