@@ -1,12 +1,13 @@
 """The model card of a cut: facts of the network, the data, the scores and the files, and README.md, which has them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.result_files import check_result
@@ -67,25 +68,18 @@ From RGB images of {decode[image_size]} x {decode[image_size]} pixels it compute
 
 {scores_table}
 
-## Classes
-
-Trained on: {classes}.
-
-Not trained on: {unseen}.
-
 ## Use
 
 {use}
 
-## Made by
-
-    {command}
-
 ## What it is
 
 All that card.json says. `agreement` is how far its embeddings are at most from {agreement[source]}, relative to an \
-embedding's length, and how far they may be; hashes are SHA-256, that of the manifest covers every image.
+embedding's length, and how far they may be; hashes are SHA-256, that of the manifest covers every image; `command` \
+makes it again.
 
+| | |
+|---|---|
 {facts}
 """
 
@@ -99,15 +93,16 @@ def facts_of(source: Source, tensors: Collection[str], licence: str | None) -> d
         licence: of the pre-trained weights; None: what timm or a package says.
     """
     layer, params, network = source.layer, source.network_params, source.cell.embedder.network
+    n_layers = len({pooled.tap.path for pooled in source.cell.embedder.layers})
     weights = {name: value for name, value in params.weights.model_dump().items() if value is not None}
     if "path" in weights:
         weights["path"] = Path(weights["path"]).name  # no path of this machine
     images, prepared = source.cell.images, source.paths.prepared
     parameters = {name: p.numel() for name, p in network.module.named_parameters()}
-    last = place(source.layers[-1].layer.depth, source.n_layers - 1)
+    last = place(source.layers[-1].layer.depth, n_layers - 1)
     return {
         "layer": {name: getattr(layer, name) for name in ("name", "module", "depth", "pooling", "width")}
-        | {"scale": source.scaler.scaling, "layers": source.n_layers}
+        | {"scale": source.scaler.scaling, "layers": n_layers}
         | {"place": " and ".join([*(str(each.layer.depth + 1) for each in source.layers[:-1]), last])},
         "network": {name: getattr(params, name) for name in ("library", "name", "config", "image_size", "frozen")}
         | {"weights": weights, "weights_licence": licence or find_licence(source)}
@@ -173,20 +168,20 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
         card: the content of card.json.
         decode: of preprocess.json.
     """
-    cell, data, frozen = card["cell"], card["data"], card["network"]["frozen"]
+    steps = "for {step} steps on {dataset}".format(**card["cell"])
     use = "With torch, in this folder:\n\n" + code(decode, "torch")
     if "model.onnx" in card["files"]:
         use += "\n\nWith onnxruntime:\n\n" + code(decode, "onnxruntime")
     leaves = {name: value for section, content in card.items() for name, value in flat(content, section).items()}
+    del leaves["scores"]
+    texts = {name: ", ".join(leaf) if isinstance(leaf, list) else leaf for name, leaf in leaves.items()}
     return README.format(
         **card,
         decode=decode,
         scaled=SCALED["each" if "+" in card["layer"]["pooling"] else card["layer"]["scale"]],
-        trained="frozen" if frozen else f"fine-tuned on {cell['dataset']} for {cell['step']} steps",
-        facts=_table(("", ""), [(name, str(leaf)) for name, leaf in leaves.items() if not isinstance(leaf, list)]),
+        trained="which was not fine-tuned" if card["network"]["frozen"] else f"fine-tuned {steps}",
+        facts="\n".join(f"| {name} | {text} |" for name, text in texts.items()),
         scores_table=_scores(card["scores"]),
-        classes=", ".join(data["classes"]) or "none (the network was not fine-tuned)",
-        unseen=", ".join(data["unseen_classes"]) or "none",
         use=use,
     )
 
@@ -194,21 +189,16 @@ def readme(card: Mapping[str, Any], decode: Mapping[str, Any]) -> str:
 def _scores(scores: list[dict[str, Any]]) -> str:
     if not scores:
         return "None: the workflow has no results of this layer at this step."
-    rows: dict[str, dict[str, str]] = {}
+    rows = []
     for score in scores:
         bounds = f" {interval(*score['interval'])} ({score['scope']})" if "interval" in score else ""
-        rows.setdefault(score["metric"], {})[score["split"]] = decimals(score["value"]) + bounds
-    table = [(metric_name(metric), values.get(UNSEEN, ""), values.get(SEEN, "")) for metric, values in rows.items()]
-    heads = ("score", "unseen classes", "seen classes, other images")
+        rows.append((metric_name(score["metric"]), score["split"], decimals(score["value"]) + bounds))
+    table = tabulate(rows, headers=("score", "split", "value"), tablefmt="pipe", disable_numparse=True)
     return (
-        "Of this layer at this step, not scaled, means over the folds and seeds of the study. [ ]: intervals over what "
-        "is named; "
-        "docs/uncertainty.md of whichlayer says at which level they hold.\n\n" + _table(heads, table)
+        "Of this layer at this step, not scaled, means over the folds and seeds of the study: of unseen classes, and "
+        "of test images of seen ones. [ ]: intervals over what is named; docs/uncertainty.md of whichlayer says at "
+        f"which level they hold.\n\n{table}"
     )
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ("---",) * len(heads), *rows))
 
 
 def code(decode: Mapping[str, Any], runtime: str) -> str:

@@ -84,11 +84,6 @@ class Source:
         )
 
     @property
-    def n_layers(self) -> int:
-        """Number of the network's layers."""
-        return len({pooled.tap.path for pooled in self.cell.embedder.layers})
-
-    @property
     def checkpoint(self) -> Path:
         """The checkpoint's file."""
         return self.cell.checkpoints[self.step]

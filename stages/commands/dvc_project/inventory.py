@@ -81,25 +81,14 @@ class Inventory:
         made = [Path(out.fs_path) for stage in stages for out in stage.outs]
         read = {Path(dep.fs_path) for stage in stages for dep in stage.deps if dep.protocol == "local"}
         raw = sorted(path for path in read if not any(_overlap(path, out) for out in made))
-        remembered = {file: self.remembered(file) for path in raw for file in self.files_below(path)}
-        return {file: md5 for file, md5 in remembered.items() if md5}
+        files = [file for path in raw for file in self.files_below(path)]
+        remembered = {file: self.repo.state.get(str(file), self.repo.fs)[1] for file in files}
+        return {file: state.value for file, state in remembered.items() if state}
 
     def files_below(self, path: Path) -> list[Path]:
         """Return a file, or the files of a folder and its folders, without those that .dvcignore hides from DVC."""
         ignored = self.repo.dvcignore.is_ignored_file
         return sorted(file for file in files_below(path) if not ignored(str(file)))
-
-    def remembered(self, file: Path) -> str | None:
-        """Return the MD5 that DVC remembers for a file of this size and time."""
-        state = self.repo.state.get(str(file), self.repo.fs)[1]
-        return state.value if state else None
-
-    def is_newer(self, file: Path, md5: str | None) -> bool:
-        """Return whether a file was written after dvc.lock, and DVC does not remember it with an MD5."""
-        lock = self.root / "dvc.lock"
-        if not (file.is_file() and lock.is_file() and file.stat().st_mtime_ns > lock.stat().st_mtime_ns):
-            return False
-        return md5 is None or self.remembered(file) != md5
 
     def files_of(self, folder: str) -> dict[str, str] | None:
         """Read from the cache which files a folder has: {path in it: name of the object}; None if that is not there."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from stages.commands.features.image_files import ImageFiles, refuse_unreadable
-from stages.commands.features.sources import EmbedPixels, Extractor, Float32
+from stages.commands.features.sources import Extractor, Float32
 from stages.prepare.decode import decode_many
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.console import progress
@@ -99,31 +99,26 @@ class Shards:
         """Embed shards and write them; yield every image."""
         if not missing:
             return
-        with self._extractor.running() as embed:
+        of = self._extractor
+        with of.running() as embed:
             for file, paths in missing:
-                shard = yield from self._embed_shard(paths, embed)
+                shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
+                features = [shard.features]
+                decoded = decode_many(self._images.contents(paths), **of.decode)
+                for path, (sha256, pixels) in zip(paths, decoded, strict=True):
+                    if isinstance(pixels, str):
+                        shard.unreadable[path] = pixels
+                    else:
+                        shard.paths.append(path)
+                        shard.sha256.append(sha256)
+                        batch.append(pixels)
+                    if batch and (len(batch) == of.batch_size or path == paths[-1]):
+                        features.append(embed(np.stack(batch)))
+                        batch = []
+                    yield path
                 if not skip:
                     refuse_unreadable(self._images.where, shard.unreadable)
-                _write(file, shard)
-
-    def _embed_shard(self, paths: Sequence[str], embed: EmbedPixels) -> Generator[str, None, Shard]:
-        shard, batch, of = Shard([], [], np.empty((0, self._extractor.width), np.float32), {}), [], self._extractor
-        features = [shard.features]
-        decoded = decode_many(self._images.contents(paths), **of.decode)
-        for path, (sha256, pixels) in zip(paths, decoded, strict=True):
-            if isinstance(pixels, str):
-                shard.unreadable[path] = pixels
-            else:
-                shard.paths.append(path)
-                shard.sha256.append(sha256)
-                batch.append(pixels)
-            if len(batch) == of.batch_size:
-                features.append(embed(np.stack(batch)))
-                batch = []
-            yield path
-        if batch:
-            features.append(embed(np.stack(batch)))
-        return replace(shard, features=np.concatenate(features))
+                _write(file, replace(shard, features=np.concatenate(features)))
 
 
 def _write(file: Path, shard: Shard) -> None:

@@ -106,7 +106,7 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
     usual = tempfile.gettempdir()  # everybody may write to the folders that Ray makes in one that is not private
     parent = usual if len(usual) <= LONGEST_FOLDER else "/tmp"
     with tempfile.TemporaryDirectory(prefix="ray-", dir=parent, ignore_cleanup_errors=True) as folder:
-        ray = start(cpus, folder) if not address else join(address)  # which sets handlers of its own
+        ray = start(address, cpus, folder)  # which sets handlers of its own
         for number, handler in before.items():
             signal.signal(number, handler if handler == signal.SIG_IGN else interrupt)
         try:
@@ -119,49 +119,33 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
                 signal.signal(number, handler)
 
 
-def start(cpus: int, folder: str) -> ModuleType:
-    """Start Ray on this machine.
+def start(address: str, cpus: int, folder: str) -> ModuleType:
+    """Join a cluster, or start Ray on this machine.
 
     Raises:
-        UserError: Ray is not installed, or does not start.
+        UserError: Ray is not installed, does not start or answer, or its cluster asks for no token and RAY_AUTH_MODE
+            does not say that this is meant.
     """
-    ray = import_ray("")
+    ray, mode = import_ray(address), "token"
+    here = {"num_cpus": cpus, "include_dashboard": False, "_temp_dir": f"{folder}/ray"}
     try:
-        ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=f"{folder}/ray", **QUIET)
+        ray.init(address or "local", **QUIET, **({} if address else here))
+        if address:
+            mode = ray.get(ray.remote(num_cpus=0)(os.getenv).remote("RAY_AUTH_MODE", ""), timeout=PATIENCE)
     except Exception as error:  # Ray raises a bare one where its own processes start too slowly, on a busy machine
-        raise UserError(
-            f"Ray must start on this machine, found: {first_line(error)}; try again when it is less busy"
-        ) from None
-    return ray
-
-
-def join(address: str) -> ModuleType:
-    """Join a cluster.
-
-    Raises:
-        UserError: Ray is not installed, or the cluster does not answer, or it asks for no token and RAY_AUTH_MODE does
-            not say that this is meant.
-    """
-    ray = import_ray(address)
-    try:
-        ray.init(address, **QUIET)
-        mode = ray.get(ray.remote(num_cpus=0)(os.getenv).remote("RAY_AUTH_MODE", ""), timeout=PATIENCE)
-    except Exception as error:
-        raise UserError(
-            f"--address {address}: Ray must answer there, found: {first_line(error)}; start it (`ray start --head`), "
-            "give this machine its token (RAY_AUTH_TOKEN or ~/.ray/auth_token), or leave --address out to run here"
-        ) from None
+        what, remedy = "Ray must start on this machine", "try again when it is less busy"
+        if address:
+            what = f"--address {address}: Ray must answer there"
+            remedy = "start it (`ray start --head`), give this machine its token (RAY_AUTH_TOKEN or "
+            remedy += "~/.ray/auth_token), or leave --address out to run here"
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{what}, found: {reason}; {remedy}") from None
     if mode.lower() != "token" and os.environ["RAY_AUTH_MODE"] != "disabled":
         raise UserError(
             f"--address {address}: Ray must ask for a token there, or it runs the code of whoever reaches its ports; "
             f"found RAY_AUTH_MODE={mode}; start it with RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled here, too"
         )
     return ray
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its kind where it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def choose_gpus(ray: ModuleType, wished: float | None, threads: int) -> float:

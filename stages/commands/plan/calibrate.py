@@ -30,7 +30,14 @@ from stages.shared.networks.params import NetworkParams
 DECODED = 64
 """Images that are decoded, at most."""
 
-SMALLEST_BATCH, MIN_LARGE_BATCH = 2, 8
+SMALLEST_BATCH, STEP_UP = 2, 4
+"""Images of the first step, and times as many of the next."""
+
+REPEATS = 3
+"""Steps of a size, of which the fastest counts, since other programs may be at work."""
+
+TOO_LONG = 5
+"""Times what is allowed that the first step may take, which also compiles, before it counts itself."""
 
 Step = Callable[[NDArray[np.uint8]], object]
 
@@ -101,14 +108,14 @@ def time_training(entry: NetworkParams, params: FinetuneParams, size: int, *, cl
 
 
 def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, allowed: float) -> Cost:
-    """Time a step of two images and of as many as may be, and extend both to the batch of the stage.
+    """Time a step of two images, of four times as many and so on while it may, and extend that to the stage's batch.
 
     Args:
         step: takes images, (B, size, size, 3).
         batch: of the stage.
         size: height and width of the images.
         accelerator: where it runs.
-        allowed: seconds that it may take, beside the first steps of a size, which also compile.
+        allowed: seconds that the steps of the largest size may take together.
 
     Returns:
         What an image of such a batch takes.
@@ -117,16 +124,19 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
 
     def cost_of(count: int) -> Cost:
         pixels = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-        costs = [timed(lambda: step(pixels), accelerator) for _ in range(2)]  # other programs may be at work
+        costs = [timed(lambda: step(pixels), accelerator) for _ in range(REPEATS)]
         return Cost(min(cost.seconds for cost in costs), max(cost.memory for cost in costs))
 
     few = min(SMALLEST_BATCH, batch)
     first = timed(lambda: step(random.integers(0, 256, (few, size, size, 3), dtype=np.uint8)), accelerator)
-    if first.seconds > allowed:
+    if first.seconds > TOO_LONG * allowed:
         return Cost(first.seconds / few, first.memory / few)
-    small = cost_of(few)
-    many = min(batch, max(MIN_LARGE_BATCH, int(few * allowed / (2 * small.seconds))))
-    whole = extended(few / batch, small, many / batch, cost_of(many) if many > few else small)
+    many, small = few, cost_of(few)
+    large = small
+    while many < batch and (many == few or REPEATS * STEP_UP * large.seconds <= allowed):
+        many = min(batch, STEP_UP * many)
+        large = cost_of(many)
+    whole = extended(few / batch, small, many / batch, large)
     return Cost(whole.seconds / batch, whole.memory / batch)
 
 

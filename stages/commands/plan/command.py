@@ -137,22 +137,16 @@ def time_and_memory(predictor: Predictor, lines: Sequence[Line], stages: Collect
     config, engine, here = predictor.config, predictor.engine, predictor.here
     if engine.workers:
         torch.set_num_threads(engine.threads)
-    open_stages_of = {
-        cell: [stage for stage, name in zip(CELL_STAGES, stage_names(cell), strict=True) if name in stages]
-        for cell in config.run.cells()
-    }
     cells: list[dict[str, Prediction]] = []
     for line in progress(lines, total=len(lines), what="timing", unit="lines of the table"):
-        of_line = [
-            of
-            for (*network, fold, _), of in open_stages_of.items()
-            if network == [line.dataset, line.model] and fold in line.folds
-        ]
-        predicted = predictor.stages(line, {stage for of in of_line for stage in of})
-        cells += [{stage: predicted[stage] for stage in of} for of in of_line if of]
+        keys = [(line.dataset, line.model, fold) for fold in line.folds]
+        names = [stage_names(cell) for cell in config.run.cells() if cell[:3] in keys]
+        open_ones = [[stage for stage, name in zip(CELL_STAGES, of, strict=True) if name in stages] for of in names]
+        predicted = predictor.stages(line, {stage for of in open_ones for stage in of})
+        cells += [{stage: predicted[stage] for stage in of} for of in open_ones if of]
     around = {
         "prepare": [predictor.prepare(RAW, d) for d in config.run.datasets if f"prepare@{d}" in stages],
-        "aggregate": [predictor.aggregate(len(open_stages_of))],
+        "aggregate": [predictor.aggregate(len([*config.run.cells()]))],
     }
     if engine.workers:
         around["fleet"] = [fleet_seconds(len(all_stages(config.run)))]

@@ -18,7 +18,6 @@ from stages.commands.plan.calibrate_measure import time_measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.work import Images, Work
 from stages.prepare.source_file import has_only_source_file
-from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.stage_run.snapshot import flat, value_at
 
@@ -30,7 +29,7 @@ LOADED = 0.6 * time.process_time()
 LIBRARIES = {"finetune": 480 * 2**20, "embed": 480 * 2**20, "measure": 220 * 2**20}
 """Bytes that a stage's libraries take."""
 
-ALLOWED, MAX_ALLOWED = 1.2, 40.0
+ALLOWED, MAX_ALLOWED = 0.8, 40.0
 """Processor's seconds that timing one piece may take, and all pieces of a plan together."""
 
 MAX_RATIO = 1.25
@@ -145,7 +144,7 @@ class Predictor:
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
         train = self._once(
-            ("train", cost_key(entry), size),
+            ("train", entry.model_dump_json(exclude=OF_NO_COST), size),
             lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
         )
         memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
@@ -175,7 +174,7 @@ class Predictor:
         entry, size = self.config.models[line.model].network, self.config.datasets[line.dataset].image_size
         batch, layers, classes = self.config.embed.batch_size, tuple(line.work.layers), max(1, line.images.classes)
         return self._once(
-            (cost_key(entry), layers, size),
+            (entry.model_dump_json(exclude=OF_NO_COST), layers, size),
             lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed),
         )
 
@@ -206,11 +205,6 @@ def comparable(parameters: Mapping[str, object]) -> dict[str, object]:
     names = {key: re.sub(r"^(models|datasets)\.\w+", r"\1", key) for key in parameters}
     leaves = [leaf for key, value in parameters.items() for leaf in flat(value, names[key]).items()]
     return {name: value for name, value in leaves if not set(name.split(".")) & OF_NO_COST}
-
-
-def cost_key(entry: NetworkParams) -> str:
-    """Return what of a network's entry decides what it costs."""
-    return entry.model_dump_json(exclude=OF_NO_COST)
 
 
 def predict_dvc(stages: Collection[str], recorded: Collection[str]) -> float:

@@ -53,8 +53,7 @@ def look(hasher: Hasher) -> tuple[dict[Path, str], Survey]:
     lines += [f"{each.path}: {each.problem} (in DVC's run cache)" for each in damage.runs]
     lines += [f"{inventory.object_path(oid)}: no file (in DVC's cache)" for oid in sorted(damage.missing)]
     for output in damage.damaged:
-        origin = f"{output.output.stage}{', newer than dvc.lock' if output.newer else ''}"
-        lines += [f"{each.path}: {each.problem} ({origin})" for each in output.damages]
+        lines += [f"{each.path}: {each.problem} ({output.output.stage})" for each in output.damages]
     lines += [f"{each.path}: {each.problem} at an unchanged time; put it back yourself" for each in damage.sources]
     print(
         f"verify: hashed {damage.counted:,} files and objects of the cache; "
@@ -62,12 +61,6 @@ def look(hasher: Hasher) -> tuple[dict[Path, str], Survey]:
     )
     for line in lines:
         print(f"  {plain_line(line.replace(f'{inventory.root}/', '', 1))}")
-    newer = sum(output.newer for output in damage.damaged)
-    if newer:
-        print(
-            f"newer than dvc.lock, {count(newer, 'output')}: DVC ended before it recorded this, or it was edited; "
-            "`dvc repro` computes it again"
-        )
     return locks, damage
 
 

@@ -73,14 +73,12 @@ class PresentOutput:
         damages: its files that are not what dvc.lock says.
         objects: names of the objects that it is made of; None where that is not known.
         copies: whole files, or the content of a folder's object, by the name of the object that they are a copy of.
-        newer: whether a file that differs was written after dvc.lock.
     """
 
     output: Output
     damages: list[Damage]
     objects: set[str] | None
     copies: dict[str, Path | bytes]
-    newer: bool
 
 
 @dataclass(frozen=True)
@@ -162,8 +160,7 @@ def compare(inventory: Inventory, output: Output, files: Mapping[str, str], dama
             listed = inventory.files_of(output.oid)
     if listed is None:
         other = Damage(output.path, "other files, and no list of those that it had")
-        newer = any(inventory.is_newer(output.path / name, None) for name in files)
-        return PresentOutput(output, [other], None, copies, newer)
+        return PresentOutput(output, [other], None, copies)
     copies |= {md5: output.path / name for name, md5 in files.items() if listed.get(name) == md5}
     differing = [name for name in sorted({*listed, *files}) if files.get(name) != listed.get(name)]
     damages = [
@@ -173,8 +170,7 @@ def compare(inventory: Inventory, output: Output, files: Mapping[str, str], dama
         )
         for name in differing
     ]
-    newer = any(inventory.is_newer(output.path / name, listed.get(name)) for name in differing)
-    return PresentOutput(output, damages, {*listed.values(), output.oid}, copies, newer)
+    return PresentOutput(output, damages, {*listed.values(), output.oid}, copies)
 
 
 def problem_of(md5: str | None) -> str:
