@@ -11,8 +11,8 @@ METRICS = recorded_metrics()
 
 
 def table(**depths):
-    """Best layers of the three scores, of which the neighbours tie by other classes."""
-    best = {"nmi": 4, "map_at_r": 3, "probe_accuracy": 3} | depths
+    """Best layers of the uses' scores, of which the neighbours tie by other classes."""
+    best = {known["metric"]: known["depth"] for known in METRICS[DATASET][MODEL]["uses"].values()} | depths
     rows = [
         {"metric": name, "best_depth": d, "tied_classes": f"{d};{d + 1}", "tied_images": None}
         for name, d in best.items()
