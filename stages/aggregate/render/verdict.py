@@ -133,9 +133,9 @@ def _fine_tuning(chosen: Sequence[Recommendation]) -> list[str]:
 
 
 def _doubts(chosen: Sequence[Recommendation]) -> list[str]:
-    """For which uses it is not shown that a layer beats raw pixels."""
+    """For which uses it is not shown that a layer beats chance and raw pixels."""
     uses = [each.use for each in chosen if each.doubtful]
-    return [f"Not shown to beat raw pixels: {joined(uses)}."] if uses else []
+    return [f"Not shown to beat chance and raw pixels: {joined(uses)}."] if uses else []
 
 
 def _design(networks: Sequence[Recommendation]) -> str:

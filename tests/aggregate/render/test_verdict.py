@@ -143,7 +143,7 @@ def test_a_network_of_no_use_is_never_recommended():
 def test_a_doubt_stays_beside_the_recommendation():
     found = every_use(model="m" * 24, layer="l" * 24)
     found[1] = found[1].model_copy(update={"doubtful": True})
-    assert "Not shown to beat raw pixels: retrieval." in lines_of(facts(found))
+    assert "Not shown to beat chance and raw pixels: retrieval." in lines_of(facts(found))
 
 
 def test_a_single_fold_says_nothing_of_other_classes():
