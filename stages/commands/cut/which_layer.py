@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.aggregate.facts import FILE, Facts, read_facts
-from stages.aggregate.recommend.schema import CandidateRecord, Recommendation, best_network
+from stages.aggregate.facts import FILE, read_facts
+from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.tables.summary import read_summary
 from stages.aggregate.words.formatting import joined
 from stages.aggregate.words.recommendation import reason
@@ -61,19 +61,29 @@ def choose_layer(
     if wanted == BEST:
         return _in_store(layers, *best_layer(results, store.dataset, store.model)), step
     if wanted == RECOMMENDED:
-        choice = recommended_layer(read_facts(results), store.dataset, store.model, use)
-        return _in_store(layers, choice.layer, choice.pooling), choice.step if step is None else step
-    if wanted == LAST:
-        layer = max(layers.values(), key=lambda layer: layer.depth)  # the first of its poolings
-    elif wanted in layers:
-        layer = layers[wanted]
-    else:
+        found = recommendations_of(store, results, use)
+        if not found:
+            raise _not_in(FILE, store.dataset, store.model)
+        chosen = [each.recommended for each in found if each.recommended is not None]
+        if not chosen:
+            why = reason(found[0])
+            raise UserError(f"no layer of {store.dataset}, {store.model} is recommended: {why}; name one (--layer)")
+        if len({(each.layer, each.step) for each in chosen}) > 1:
+            raise UserError(f"--use: must say what features are for, since layers differ: {_named(found)}")
+        return _in_store(layers, chosen[0].layer, chosen[0].pooling), chosen[0].step if step is None else step
+    if wanted != LAST and wanted not in layers:
         raise UserError(
             f"--layer: {wanted!r} must be {RECOMMENDED}, {BEST}, {LAST} or a layer of {store.dataset}, {store.model}: "
             f"{did_you_mean(wanted, layers)}"
         )
+    layer = layers[wanted] if wanted in layers else max(layers.values(), key=lambda layer: layer.depth)
     known = step is None and (results / FILE).is_file()
     return layer, recommended_step(results, store, layer, use) if known else step
+
+
+def recommendations_of(store: Embeddings, results: Path, use: str | None) -> list[Recommendation]:
+    """Return what is recommended of a store's network, for one use or for each."""
+    return [each for each in read_facts(results).of_use(use) if (each.dataset, each.model) == store.cell[:2]]
 
 
 def _in_store(layers: dict[str, Layer], module: str, pooling: str) -> Layer:
@@ -95,29 +105,13 @@ def best_layer(results: Path, dataset: str, model: str) -> tuple[str, str]:
     raise _not_in("summary.csv", dataset, model)
 
 
-def recommended_layer(facts: Facts, dataset: str, model: str, use: str | None) -> CandidateRecord:
-    """Return which layer of a network is recommended, at which checkpoint.
-
-    Raises:
-        UserError: none is, or several are, each for another use.
-    """
-    found = _of_network(facts, dataset, model, use)
-    chosen = [each.recommended for each in found if each.recommended is not None]
-    if not chosen:
-        raise UserError(f"no layer of {dataset}, {model} is recommended: {reason(found[0])}; name one (--layer)")
-    if len({(each.layer, each.step) for each in chosen}) > 1:
-        raise UserError(f"--use: must say what features are for, since layers differ: {_named(found)}")
-    return chosen[0]
-
-
 def recommended_step(results: Path, store: Embeddings, layer: Layer, use: str | None) -> int | None:
     """Return the recommended checkpoint of a network for a layer: of the uses that take this layer, else of all.
 
     Raises:
         UserError: these differ.
     """
-    found = [each for each in read_facts(results).of_use(use) if (each.dataset, each.model) == store.cell[:2]]
-    useful = [each for each in found if each.recommended is not None]
+    useful = [each for each in recommendations_of(store, results, use) if each.recommended is not None]
     taken = [each for each in useful if each.best.layer == layer.module] or useful
     steps = {each.best.step for each in taken if each.best.step in store.steps}
     if len(steps) > 1:
@@ -133,20 +127,13 @@ def recommended_scaling(results: Path, store: Embeddings, layer: Layer, step: in
     """
     if not (results / FILE).is_file():
         return "none"
-    found = [each for each in read_facts(results).of_use(use) if (each.dataset, each.model) == store.cell[:2]]
-    taken = [each for each in found if each.recommended and (each.best.layer, each.best.step) == (layer.module, step)]
+    useful = [each for each in recommendations_of(store, results, use) if each.recommended is not None]
+    taken = [each for each in useful if (each.best.layer, each.best.step) == (layer.module, step)]
     scalings = {each.use: each.scaling.recommended for each in taken if each.scaling is not None}
     if len(set(scalings.values())) > 1:
         named = joined([f"{use} {scaling}" for use, scaling in scalings.items()])
         raise UserError(f"--scale: must be given, or what features are for (--use), since scalings differ: {named}")
     return next(iter(scalings.values()), "none")
-
-
-def _of_network(facts: Facts, dataset: str, model: str, use: str | None) -> list[Recommendation]:
-    found = [each for each in facts.of_use(use) if (each.dataset, each.model) == (dataset, model)]
-    if not found:
-        raise _not_in(FILE, dataset, model)
-    return found
 
 
 def _named(found: Sequence[Recommendation]) -> str:
