@@ -83,7 +83,7 @@ def _use_card(found: Recommendation, scores: Scores) -> UseCard:
             *_savings(chosen),
         ],
         layers=_bars(found, chosen, scores),
-        strip=f"{metric_name(found.metric)} of each layer; hatched: cut off",
+        strip="hatched: cut off",
     )
 
 
