@@ -45,12 +45,17 @@ def test_own_images_lead_to_features_of_new_classes(tmp_path):
     project.repro()
 
     told = project.run("whichlayer", "recommend").stdout
-    assert "mine, small: take features from layer" in told
-    cell = ("--dataset", "mine", "--model", "small", "--fold", "all")
+    assert told.startswith("mine, small\nuse ")
+    assert "\ndiscovery (NMI): layer " in told
+    use = ("--use", "discovery")
+    cell = ("--dataset", "mine", "--model", "small", "--fold", "all", *use)
     project.run("whichlayer", "cut", *cell, "--out", "small-cut", "--no-onnx")
     project.run("whichlayer", "features", str(tmp_path / "new"), "--from", "small-cut", "--out", "cut.parquet")
-    own = ("features", str(tmp_path / "new"), "--from", "mine/small/all/0")
+    own = ("features", str(tmp_path / "new"), *use)
     project.run("whichlayer", *own, "--out", "cell.parquet")
+    project.run("whichlayer", *own, "--from", "mine/small/all/0", "--out", "named.parquet")
+    first, second = ((project.folder / name).read_bytes() for name in ("cell.parquet", "named.parquet"))
+    assert first == second
     project.run("whichlayer", *own, "--layer", "last", "--out", "last.parquet")
 
     cut, whole, last = (pd.read_parquet(project.folder / f"{name}.parquet") for name in ("cut", "cell", "last"))
