@@ -4,7 +4,8 @@
 
 Processors round differently, and training amplifies it: docs/method.md tabulates what the study gave on several
 machines. A number must lie in their range, widened to either side by its width, at least by `LEAST_MARGIN`. A layer
-that is recorded in metrics.json, of the main score or of a use, must be the best again or tie with it.
+that is recorded in metrics.json, of the main score or of a use, must be the best again or tie with it, where ties are
+known.
 """
 
 import json
@@ -65,7 +66,7 @@ def differences(recorded: dict[str, Any], found: dict[str, Any], table: pd.DataF
         tied = [
             int(d) for scope in ("tied_classes", "tied_images") if pd.notna(row[scope]) for d in row[scope].split(";")
         ]
-        if depth not in {row["best_depth"], *tied}:
+        if tied and depth not in {row["best_depth"], *tied}:
             yield (
                 f"{use} ({metric}): layer {depth + 1}, which is recorded, must be the best or tie with it, found layer "
                 f"{row['best_depth'] + 1}, with which {sorted({d + 1 for d in tied})} tie"
