@@ -67,8 +67,9 @@ as the stages score them, and all statements are made from the scores alone. `ma
 page; `tests/bench/simulation/designs.py` holds the designs, `populations.py` and `structured.py` beside it what they
 draw. K-means takes 30 starts (12 with 10 classes or more), half as many on halves.
 
-The standard error of a share of 0.95 is 0.015 with 200 data sets, 0.007 with 1,000. A design whose shares lie between
-0.85 and 0.94 with 200 data sets, for a score that is said to have 95 %, is simulated 1,000 times.
+The standard error of a share of 0.95 is 0.015 with 200 data sets, 0.007 with 1,000. `make coverage` draws 200 of each
+design, and 1,000 where a share lies between 0.85 and 0.94 for a score that is said to have 95 %; how many this page is
+of is said below.
 
 - **Coverage** cells give the mean over layers / the worst layer / the layer that was chosen for its score.
 - **Losses**: no layer loses more to the best one than is said, all layers at once; and the shallowest of the layers
