@@ -5,6 +5,7 @@ import pytest
 
 from stages.aggregate.render.page.data import best_layers, class_scores, layer_similarity, training_steps
 from stages.aggregate.render.page.networks import SPLITS, collect_names
+from stages.aggregate.scope import is_proven
 from tests.aggregate.render.page.made import HOSTILE, LAYERS
 
 
@@ -40,7 +41,11 @@ def test_best_layers_are_the_summarys(study, names, best):
     assert (means["at_least"].astype(float) - means["lead_classes_at_least"]).abs().max() <= 5e-4
     assert set(means["scope"]) == {"classes"}
     tied = [";".join(map(str, depths)) for depths in means["tied"]]
-    assert tied == means["tied_classes"].tolist()
+    proven = [is_proven(metric, "classes") for metric in means["metric"]]
+    known = means["tied_classes"].where(proven, "")  # no tie is claimed where no level is proven
+    assert tied == known.tolist()
+    assert any(proven)
+    assert not all(proven)
 
 
 def test_training_is_that_of_steps(study, names):
