@@ -78,7 +78,8 @@ def best_score(inference: Inference, *, better: Direction = "higher", level: flo
     """Score of the layer that looks best, whose interval knows that it was chosen.
 
     A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
-    that of all contenders at once.
+    that of all contenders at once, with the root mean square of their errors where that is larger than its own. Near a
+    score's limit the layer that looks best also varies least.
 
     Returns:
         The estimate and its two-sided interval; None where that layer's score did not vary.
@@ -90,9 +91,10 @@ def best_score(inference: Inference, *, better: Direction = "higher", level: flo
     if contrasts is None or alone is None:
         return None
     chosen_from, tail = contrasts.take(contenders(inference, np.ones(L, dtype=bool), better=better)), (1 + level) / 2
-    worse, value = (alone.value - chosen_from.quantile(each) * alone.standard_error for each in (tail, MEDIAN))
+    error = max(alone.standard_error, float(np.sqrt(np.nanmean(chosen_from.variance))))
+    worse, value = alone.value - chosen_from.quantile(tail) * error, chosen_from.quantile(MEDIAN) * alone.standard_error
     low, high = sorted((sign * worse, sign * alone.upper(tail)))
-    return Bounds(low, high, sign * value)
+    return Bounds(low, high, sign * (alone.value - value))
 
 
 def best_against(
