@@ -115,7 +115,7 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
         batch: of the stage.
         size: height and width of the images.
         accelerator: where it runs.
-        allowed: seconds that the steps of the largest size may take together.
+        allowed: seconds that the steps of the largest size may take together; of the second one twice as many.
 
     Returns:
         What an image of such a batch takes.
@@ -133,7 +133,7 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
         return Cost(first.seconds / few, first.memory / few)
     many, small = few, cost_of(few)
     large = small
-    while many < batch and (many == few or REPEATS * STEP_UP * large.seconds <= allowed):
+    while many < batch and REPEATS * STEP_UP * large.seconds <= (2 if many == few else 1) * allowed:
         many = min(batch, STEP_UP * many)
         large = cost_of(many)
     whole = extended(few / batch, small, many / batch, large)

@@ -29,7 +29,7 @@ LOADED = 0.6 * time.process_time()
 LIBRARIES = {"finetune": 480 * 2**20, "embed": 480 * 2**20, "measure": 220 * 2**20}
 """Bytes that a stage's libraries take."""
 
-ALLOWED, MAX_ALLOWED = 0.8, 40.0
+ALLOWED, MAX_ALLOWED = 0.5, 40.0
 """Processor's seconds that timing one piece may take, and all pieces of a plan together."""
 
 MAX_RATIO = 1.25
@@ -48,9 +48,9 @@ writes."""
 FLEET_CELL_SECONDS = 3.5
 """What DVC takes around each cell of a fleet, whose worker sees a grid of one cell."""
 
-AGGREGATE_STARTS = {4: 7.7, 42: 54.0, 168: 90.0, 1008: 103.0}
+AGGREGATE_STARTS = {1: 5.0, 4: 7.7, 42: 54.0, 168: 90.0, 1008: 103.0}
 """What the aggregate stage takes, by the number of cells, in times of `LOADED`, so that it holds on slower machines.
-The first and the last are measured; those between were seconds, scaled to the first."""
+Those of few cells and the last are measured; those between were seconds, scaled to the first."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Predictor:
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
         train = self._once(
-            ("train", entry.model_dump_json(exclude=OF_NO_COST), size),
+            ("train", entry.model_dump_json(exclude=OF_NO_COST)),
             lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
         )
         memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
@@ -174,7 +174,7 @@ class Predictor:
         entry, size = self.config.models[line.model].network, self.config.datasets[line.dataset].image_size
         batch, layers, classes = self.config.embed.batch_size, tuple(line.work.layers), max(1, line.images.classes)
         return self._once(
-            (entry.model_dump_json(exclude=OF_NO_COST), layers, size),
+            (entry.model_dump_json(exclude=OF_NO_COST), layers),
             lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed),
         )
 
