@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -101,7 +100,8 @@ def over_classes(*networks: Refits) -> Inference | None:
         networks: of the same folds; their embeddings stand one after the other.
 
     Returns:
-        None where `gaps` says why.
+        None of fewer than three folds, unless the networks are frozen and have ten classes or more; and where the
+        score was not fitted again, or not alike.
     """
     without = [network.without for network in networks]
     several = networks[0].folds >= MIN_FOLDS
@@ -133,27 +133,9 @@ def infer(*networks: Refits) -> dict[Scope, Inference]:
     return {scope: inference for scope, inference in known.items() if inference is not None}  # type: ignore[misc]
 
 
-class Gap(StrEnum):
-    """Why nothing is said in a scope."""
-
-    NOT_REFITTED = "the score was not fitted again, or not alike"
-    FEW_FOLDS = "fewer than three folds"
-    FEW_CLASSES = "fewer than ten classes of a frozen network"
-    FEW_GROUPS = "fewer than six groups of images"
-
-
-def gaps(*networks: Refits) -> dict[Scope, Gap]:
-    """Return why nothing is said of these networks, scope by scope; without entries where something is."""
-    known, found = infer(*networks), {}
-    if "classes" not in known:
-        refitted = all(network.without is not None for network in networks)
-        frozen = all(network.frozen for network in networks)
-        few = networks[0].folds < MIN_FOLDS
-        found["classes"] = Gap.NOT_REFITTED if not few else Gap.FEW_CLASSES if frozen and refitted else Gap.FEW_FOLDS
-    if "images" not in known:
-        refitted = all(network.halves is not None for network in networks)
-        found["images"] = Gap.FEW_GROUPS if refitted and networks[0].groups is not None else Gap.NOT_REFITTED
-    return found  # type: ignore[return-value]
+def lacks_groups(refits: Refits) -> bool:
+    """Return whether nothing is said of other images since these have too few groups."""
+    return refits.groups is not None and refits.halves is not None and over_images(refits) is None
 
 
 def unseen_rows(table: pd.DataFrame, metric: str, step: int) -> pd.DataFrame:

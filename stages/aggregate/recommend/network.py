@@ -10,7 +10,7 @@ from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.intervals import LayerInference, infer_layers, losses_of_candidates
 from stages.aggregate.inference.layer_comparison import best_of_two, is_above
-from stages.aggregate.inference.refits import infer
+from stages.aggregate.inference.refits import infer, lacks_groups
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (
@@ -232,6 +232,7 @@ def _unmeasured(network: Candidates, scores: Scores) -> list[str]:
 def _missing(network: Candidates, scores: Scores) -> list[Missing]:
     missing = {
         Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
+        Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits),
         Missing.OTHER_FOLDS: network.row.n_folds == 1,
         Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
     }

@@ -1,7 +1,7 @@
 """The regret of a choice: by how much the best candidate is better, on classes that the choice did not know."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -115,39 +115,26 @@ def _means(rows: Sequence[RegretRow], n_folds: int) -> Iterator[RegretRow]:
             )
 
 
-@dataclass(frozen=True)
-class UseRegrets:
-    """What every way of choosing a layer and checkpoint for one use lost to the best, mean over datasets and networks.
+def summarize_regrets(recommendations: Sequence[Recommendation]) -> dict[str, dict[str, tuple[float | None, float]]]:
+    """Average what every way of choosing lost to the best, over pairs of a dataset and a network.
 
-    Attributes:
-        use: the use.
-        n_datasets, n_pairs: how many datasets, and pairs of a dataset and a network, it is a mean over.
-        lost: criterion -> at least and at most; of a criterion that is not known of every pair, nothing.
+    Returns:
+        Use -> criterion -> at least and at most; without a criterion that is not known of every pair.
     """
-
-    use: str
-    n_datasets: int
-    n_pairs: int
-    lost: dict[str, tuple[float | None, float]]
-
-
-def summarize_regrets(recommendations: Sequence[Recommendation]) -> list[UseRegrets]:
-    """Average every criterion's regret over pairs of a dataset and a network, use by use."""
     by_use: dict[str, list[Recommendation]] = {}
     for each in recommendations:
         if each.recommended is not None and each.last_depth > 0:
             by_use.setdefault(each.use, []).append(each)
-    summaries = []
+    summaries = {}
     for use, networks in by_use.items():
         regrets: dict[str, list[RegretRecord]] = {}
         for record in (record for network in networks for record in network.regret):
             regrets.setdefault(record.criterion, []).append(record)
-        lost = {
+        summaries[use] = {
             criterion: (_mean([each.at_least for each in group]), float(np.mean([each.at_most for each in group])))
             for criterion, group in regrets.items()
             if len(group) == len(networks)
         }
-        summaries.append(UseRegrets(use, len({each.dataset for each in networks}), len(networks), lost))
     return summaries
 
 

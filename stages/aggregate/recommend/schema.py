@@ -168,12 +168,17 @@ class CandidateRecord(LayerRecord):
     images: ScopeRecord | None
 
     @property
-    def estimate(self) -> tuple[float, float | None, float | None]:
-        """Its score and the ends of its interval in the wider scope that is known; else the plain mean without ends."""
-        for record in self.scopes.values():
-            if record.value is not None and record.low is not None:
-                return record.value, record.low, record.high
-        return self.value, None, None
+    def scope(self) -> Scope | None:
+        """The wider scope in which its score has an interval."""
+        return next((scope for scope, record in self.scopes.items() if record.low is not None), None)
+
+    @property
+    def estimate(self) -> tuple[float | None, float | None, float | None]:
+        """Its score and the ends of its interval in that scope; else the plain mean without ends."""
+        if self.scope is None:
+            return self.value, None, None
+        record = self.scopes[self.scope]
+        return record.value, record.low, record.high
 
     @property
     def scopes(self) -> dict[Scope, ScopeRecord]:
@@ -234,6 +239,7 @@ class Missing(StrEnum):
     """What a recommendation lacks."""
 
     HALVES = "halves"
+    GROUPS = "groups"
     OTHER_FOLDS = "other folds"
     OPERATIONS = "operations"
 

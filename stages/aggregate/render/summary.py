@@ -1,15 +1,18 @@
 """summary.md and summary.tex: the layer for each use, findings, what choosing a layer costs, and every score."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import get_args
 
 from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
+from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.regret import summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.tables.regret import Kind
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts
@@ -34,7 +37,9 @@ SPECIAL = str.maketrans(
 BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 
 
-TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Choice")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
 
 
@@ -108,14 +113,15 @@ def _uses(networks: Sequence[Recommendation], name: str) -> Table:
     return Table("The layer for each use", rows)
 
 
-def regrets_table(recommendations: Sequence[Recommendation]) -> Table | None:
-    """What every way of choosing lost, a column for each use; None where nothing is known."""
-    summaries = summarize_regrets(recommendations)
-    criteria = dict.fromkeys(criterion for each in summaries for criterion in each.lost)
+def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[Kind] = KINDS) -> Table | None:
+    """What every way of choosing of some kinds lost, a column for each use; None where nothing is known."""
+    lost = summarize_regrets(recommendations)
+    criteria = dict.fromkeys(criterion for own in lost.values() for criterion in own)
     rows = [
-        {"Choice": words.criterion_words(criterion)}
-        | {each.use: words.lost(*each.lost[criterion]) if criterion in each.lost else MISSING for each in summaries}
+        {"Lost to the best": words.criterion_words(criterion)}
+        | {use: words.lost(*own[criterion]) if criterion in own else MISSING for use, own in lost.items()}
         for criterion in criteria
+        if criterion_of(criterion).kind in kinds
     ]
     return Table("What choosing a layer costs", rows) if rows else None
 
@@ -141,8 +147,9 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
 
 def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
     """One score of one network; of a single fold without the columns of other classes."""
-    leads = {scope: row.lead_bounds(scope) for scope in SHORT}
     scopes = [scope for scope in SHORT if several or scope != "classes"]
+    leads = {scope: lead for scope in scopes if (lead := row.lead_bounds(scope))}
+    own = next(iter(leads), None)
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
@@ -153,9 +160,11 @@ def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
         **{SHORT[scope].capitalize(): score_interval(row, scope) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
-        "Lead": MISSING if row.lead is None else decimals(row.lead, sign=True),
         **{
-            f"Lead, {SHORT[scope]}": MISSING if (lead := leads[scope]) is None else interval(lead.low, lead.high)
+            f"Lead, {SHORT[scope]}": (
+                f"{decimals(row.lead, sign=True)} " if scope == own and row.lead is not None else ""
+            )
+            + (interval(lead.low, lead.high) if (lead := leads.get(scope)) else MISSING)
             for scope in scopes
         },
         "Pixels": number(row.baseline),

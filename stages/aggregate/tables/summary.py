@@ -70,7 +70,7 @@ class SummaryRow:
             the wider scope that is known, and what it takes.
         rank_correlation: Spearman's, over the layers, of this score's unseen curve and the main score's; turned so that
             1 means the same order from worst to best.
-        accuracy_ci_classes_low, accuracy_ci_classes_high: interval of `accuracy`, over folds.
+        accuracy_ci_classes_low, accuracy_ci_classes_high: interval of `accuracy`, over classes.
         accuracy_ci_images_low, accuracy_ci_images_high: interval of `accuracy`, over test images.
         seen_matched, unseen_matched: maxima of the curves with as many classes and images in both splits; these may be
             compared (docs/analyses.md#matched-classes).

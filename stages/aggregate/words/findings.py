@@ -64,9 +64,9 @@ ABOUT = {
         "and networks that agree show nothing. The networks were chosen, not sampled."
     ),
     Claim.DEPTH: (
-        "The lead over the last layer is that of a layer that was chosen on the other folds, of a single fold on the "
-        "other half of the images. Bounds are one-sided, each by itself, of the truly best layer's lead; that layer is "
-        "the best one or among those not distinguishable from it."
+        "The lead is by how much the truly best earlier layer beats the last, estimated in the wider scope that is "
+        "known. Its bounds are one-sided, each by itself; that layer is the best one or among those not "
+        "distinguishable from it."
     ),
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }

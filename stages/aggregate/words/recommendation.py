@@ -6,6 +6,7 @@ from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import LayerRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
 from stages.aggregate.words.formatting import capitalized, decimals, interval, joined, number, percent, place, runs
 from stages.aggregate.words.scopes import SHORT
@@ -28,6 +29,7 @@ SHORT_NAMES = {
 MISSING = {
     Missing.HALVES: "No score was fitted again on halves of the images (measure.refits), so that little is known of "
     "how sure a choice is.",
+    Missing.GROUPS: "Nothing is said of other images: these are of fewer than six groups (docs/uncertainty.md).",
     Missing.OTHER_FOLDS: "What choosing by other folds gives on unseen classes is not known: it takes two folds.",
     Missing.OPERATIONS: "Multiply-adds are not known.",
 }
@@ -55,11 +57,6 @@ def criterion_words(criterion: str) -> str:
 def use_words(found: Recommendation) -> str:
     """Name a use and its leading score: `retrieval (MAP@R)`."""
     return f"{found.use} ({SHORT_NAMES.get(found.metric, metric_name(found.metric))})"
-
-
-def interval_scope(found: Recommendation) -> Scope | None:
-    """The wider scope in which the score of the best candidate has an interval."""
-    return next((scope for scope, record in found.best.scopes.items() if record.low is not None), None)
 
 
 def score_and_interval(found: Recommendation) -> tuple[str, str]:
@@ -94,7 +91,7 @@ def explain_intervals(networks: Sequence[Recommendation]) -> str:
         return ""
     told = []
     for scope in SHORT:
-        own = [found for found in networks if interval_scope(found) == scope]
+        own = [found for found in networks if found.best.scope == scope]
         if not own:
             continue
         unproven = list(dict.fromkeys(found.use for found in own if not is_proven(found.metric, scope)))
@@ -168,13 +165,18 @@ def takes(layer: LayerRecord) -> str:
     return f", with {joined(known)}" if known else ""
 
 
+def scope_words(found: Recommendation, scope: Scope) -> str:
+    """Name a scope beside a statement, and say where its level is not proven."""
+    return f"{SHORT[scope]}{'' if is_proven(found.metric, scope) else ', no proven level'}"
+
+
 def ties(found: Recommendation) -> str:
     """Which layers tie with the recommended one, and what each may lose at most."""
     if found.shortlist_scope is None:
         return "Which layers tie with it is not known."
-    proven = is_proven(found.metric, found.shortlist_scope)
-    scope = f"{SHORT[found.shortlist_scope]}{'' if proven else ', no proven level'}"
+    scope = scope_words(found, found.shortlist_scope)
     if not found.ties:
+        proven = is_proven(found.metric, found.shortlist_scope)
         return f"No other layer ties with it ({scope})." if proven else f"Whether others tie is not shown ({scope})."
     each = [
         f"{tie.depth + 1} (`{tie.layer}`"
@@ -254,7 +256,7 @@ def fine_tuning(found: Recommendation) -> str:
     if change is None or found.recommended is None:
         return ""
     by = f"{decimals(change.change, sign=True)} [{decimals(change.low, sign=True)}, {decimals(change.high, sign=True)}]"
-    what = f"{FINE_TUNING[change.status]} {by} ({SHORT[change.scope]})"
+    what = f"{FINE_TUNING[change.status]} {by} ({scope_words(found, change.scope)})"
     return f"Fine-tuning to step {change.step} {what}."
 
 
@@ -269,8 +271,7 @@ def fine_tuning_brief(found: Recommendation) -> str:
     """The same in a few words."""
     change = found.fine_tuning
     assert change is not None
-    status = {Status.RAISED: "raised", Status.LOWERED: "lowered", Status.NOT_DISTINGUISHABLE: "not distinguishable"}
-    return f"{status[change.status]} ({decimals(change.change, sign=True)})"
+    return f"{STATUSES[change.status]} ({decimals(change.change, sign=True)})"
 
 
 def without_training(found: Recommendation) -> str:

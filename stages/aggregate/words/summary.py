@@ -23,16 +23,16 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
         "*Seen* and *unseen* are the best of any layer, on test images of the seen classes and on images of the unseen "
         "classes. They have different numbers of classes: compare layers, not the two splits.",
         "*Best layer* is the one that is best on unseen (of the mean over seeds and folds), counted from 1 at the "
-        "input. It is chosen and scored on the same images, so that *unseen* is slightly optimistic.",
-        f"*{SHORT['classes'].capitalize()}* and *{SHORT['images']}* are intervals of *unseen*: of other classes of "
-        "this domain, as many left out at a time and the network trained again; and of these classes with these "
-        f"trained networks.{' ' + few if few else ''}",
+        "input. It is chosen and scored on the same images, so that *unseen* is too high; the table of uses corrects "
+        "that.",
+        f"*{SHORT['classes'].capitalize()}* and *{SHORT['images']}* are intervals of *unseen*, as of a layer that was "
+        "named beforehand: of other classes of this domain, as many left out at a time and the network trained again; "
+        f"and of these classes with these trained networks.{' ' + few if few else ''}",
         f"These intervals have no proven level of {joined(unproven['classes'])}, and over other images of "
         f"{joined(unproven['images'])}; of the others it is 95 %.",
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores.",
-        "*Lead* is that of an earlier layer over the last without the choice's bias: chosen on the other folds, of a "
-        "single fold on the other half of the images. The two columns after it say, in each scope, by how much the "
-        "best earlier layer is better at least and at most (one-sided bounds, each by itself).",
+        "*Lead* is by how much the truly best earlier layer beats the last: in brackets at least and at most "
+        "(one-sided bounds, each by itself), before them an estimate, in the wider scope.",
     ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.layer_comparison import layer_estimates
-from stages.aggregate.inference.refits import Gap, Refits, arrange, gaps, over_classes, over_images
+from stages.aggregate.inference.refits import Refits, arrange, lacks_groups, over_classes, over_images
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
@@ -60,29 +60,28 @@ def test_other_classes_take_three_folds(folds, said):
 
 
 @pytest.mark.parametrize(
-    ("made", "gap"),
+    ("made", "said"),
     [
-        (random_refits(J=1, K=12), Gap.FEW_FOLDS),
-        (replace(random_refits(J=1, K=9), frozen=True), Gap.FEW_CLASSES),
-        (replace(random_refits(J=1, K=10), frozen=True), None),
-        (replace(random_refits(J=1), without=None, frozen=True), Gap.FEW_FOLDS),
-        (replace(random_refits(J=4), without=None), Gap.NOT_REFITTED),
-        (random_refits(J=3), None),
+        (random_refits(J=1, K=12), False),
+        (replace(random_refits(J=1, K=9), frozen=True), False),
+        (replace(random_refits(J=1, K=10), frozen=True), True),
+        (replace(random_refits(J=1), without=None, frozen=True), False),
+        (replace(random_refits(J=4), without=None), False),
+        (random_refits(J=3), True),
     ],
 )
-def test_where_nothing_is_said_of_other_classes_there_is_a_reason(made, gap):
-    assert gaps(made).get("classes") == gap
-    assert (over_classes(made) is None) == (gap is not None)
+def test_other_classes_take_folds_or_ten_classes_of_a_frozen_network(made, said):
+    assert (over_classes(made) is not None) == said
 
 
-def test_where_nothing_is_said_of_other_images_there_is_a_reason():
+def test_other_images_take_six_groups():
     made = random_refits(J=1)
     few, enough = ((Groups(frozenset(names), 1),) for names in ("abcde", "abcdef"))
-    assert gaps(replace(made, groups=few))["images"] == Gap.FEW_GROUPS
     assert over_images(replace(made, groups=few)) is None
-    assert "images" not in gaps(replace(made, groups=enough))
+    assert lacks_groups(replace(made, groups=few))
     assert over_images(replace(made, groups=enough)).df == 5
-    assert gaps(replace(made, halves=None))["images"] == Gap.NOT_REFITTED
+    assert not lacks_groups(replace(made, groups=enough))
+    assert not lacks_groups(replace(made, groups=few, halves=None))
 
 
 def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():

@@ -171,8 +171,8 @@ def test_regrets_are_averaged_over_networks_use_by_use():
         network("b", "retrieval", other_folds=(None, 0.05)),
         useless(model="c", use="retrieval"),
     ]
-    retrieval, discovery = summarize_regrets(found)
-    assert (retrieval.use, discovery.use) == ("retrieval", "discovery")
-    assert retrieval.lost == {"other_folds": (None, pytest.approx(0.04))}  # the last layer's is not known of both
-    assert discovery.lost == {"other_folds": (0.02, 0.04)}
-    assert summarize_regrets([each.model_copy(update={"last_depth": 0}) for each in every_use()]) == []
+    assert summarize_regrets(found) == {
+        "retrieval": {"other_folds": (None, pytest.approx(0.04))},  # the last layer's is not known of both
+        "discovery": {"other_folds": (0.02, 0.04)},
+    }
+    assert summarize_regrets([each.model_copy(update={"last_depth": 0}) for each in every_use()]) == {}

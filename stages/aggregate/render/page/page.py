@@ -45,7 +45,7 @@ SHOWN_CARDS = 6
 
 NETWORK_COLUMNS = [
     ("model", "network", ""), ("dataset", "dataset", ""), ("best", "best layer", "counted from 1 at the input"),
-    ("layer", "name", ""), ("value", "unseen", "score of the best layer on unseen classes"),
+    ("layer", "name", ""), ("value", "unseen", "of the best layer on unseen classes, as chosen: too high"),
     ("range", "interval", "of other classes if known, else of other images"),
     ("last", "last layer", "score of the last layer on unseen classes"),
     ("lead", "lead", "of an earlier layer over the last, without the bias of choosing it"),
