@@ -35,7 +35,7 @@ def test_the_quantile_is_that_of_a_common_factor_integrated_over_both_its_variab
     common, weights = np.polynomial.hermite_e.hermegauss(80)
     roots = np.sqrt(chi2.ppf((np.arange(4000) + 0.5) / 4000, df) / df)
     below = norm.cdf((found * roots[:, None] - np.sqrt(0.6) * common) / np.sqrt(0.4)) ** 10
-    assert (below @ weights).mean() / weights.sum() == pytest.approx(level, abs=1e-3 if level == 0.5 else 2e-4)
+    assert (below @ weights).mean() / weights.sum() == pytest.approx(level, abs=1e-3)
 
 
 def test_the_quantile_of_one_variable_is_students():
