@@ -374,6 +374,17 @@ def at_layer(points: Sequence[Row], layer: str) -> Row | None:
     return next((point for point in points if point["layer"] == layer), None)
 
 
+def on_main_curve(rows: pd.DataFrame, scores: Scores, end: str = "") -> "pd.Series[bool]":
+    """Whether each row's layer (`layer`, `pooling`, `depth`, all with this ending) is on its network's main curve.
+
+    The raw-pixel baseline is; a head is not.
+    """
+    main = scores.curves.loc[scores.curves["main"], ["dataset", "model", "layer", "embedding"]]
+    own = rows[["dataset", "model", f"layer{end}", f"pooling{end}"]]
+    on_curve = pd.MultiIndex.from_frame(own).isin(pd.MultiIndex.from_frame(main))
+    return on_curve | rows[f"depth{end}"].eq(-1).fillna(value=False)
+
+
 def baseline_at(scores: Scores, name: Row, split: str, step: int) -> float | None:
     """The raw-pixel baseline of a curve's score; images do not change with training, so any step's value serves."""
     values = scores.baseline_values.get((name["dataset"], name["model"], name["fold"], name["metric"], split), {})

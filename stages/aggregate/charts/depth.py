@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts.frame import Entry, Words, figure, heading, inner_width, panel, records
@@ -99,7 +100,8 @@ def depth_figure(panels: Sequence[Panel], words: Words) -> Spec:
         levels: list[Spec] = [{"split": split, "kind": kind, "value": v} for (split, kind), v in one.levels.items()]
         deep = len(layers) > TILTED
         drawn = depth_layers(str(names), (-90 if deep else -45) if lowest else 0, 10 if deep else 26)
-        for part in drawn if _spans_much([*rows, *levels]) else []:
+        ends = [row[end] for row in [*rows, *levels] for end in ("value", "low", "high") if row.get(end) is not None]
+        for part in drawn if spans_much(ends) else []:
             part["encoding"]["y"] = part["encoding"]["y"] | {"scale": {"type": "log", "nice": False}}
         head = heading(i, len(panels), one.title, one.subtitle, UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
@@ -109,9 +111,10 @@ def depth_figure(panels: Sequence[Panel], words: Words) -> Spec:
     return spec | {"params": [{"name": "split", "value": "unseen"}]}
 
 
-def _spans_much(rows: Sequence[Spec]) -> bool:
-    ends = [row[end] for row in rows for end in ("value", "low", "high") if row.get(end) is not None]
-    return bool(ends) and min(ends) > 0 and max(ends) > 2 and max(ends) / min(ends) > LOG_FACTOR
+def spans_much(values: Sequence[float]) -> bool:
+    """Whether values are no shares, all above 0, and span so large a factor that their axis should be logarithmic."""
+    known = [value for value in values if np.isfinite(value)]
+    return bool(known) and min(known) > 0 and max(known) > max(2, LOG_FACTOR * min(known))
 
 
 def _legend(rows: Sequence[Mapping[str, object]], levels: set[tuple[str, str]]) -> list[Entry]:

@@ -15,7 +15,7 @@ from stages.aggregate.charts.overview import NetworkLine, overview_figure
 from stages.aggregate.charts.robustness import robustness_figure
 from stages.aggregate.charts.steps import stays, steps_figure
 from stages.aggregate.charts.theme import Spec
-from stages.aggregate.curves import CURVE, MEAN, Curve, Scores, baseline_at, curves
+from stages.aggregate.curves import CURVE, MEAN, Curve, Scores, baseline_at, curves, on_main_curve
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
@@ -210,7 +210,7 @@ def _robustness(drawn: Drawn, evidence: DatasetFindings) -> Spec | None:
     rows = drawn.tables["robustness.csv"].sort_values("model", key=lambda names: names.map(order), kind="stable")
     rows = rows[rows["dataset"] == evidence.rows[0].dataset]
     layers = rows[rows["depth"].notna() & (rows["metric"] == SHOWN_ROBUSTNESS)]
-    layers = layers[_is_main(layers, "", drawn.scores)]
+    layers = layers[on_main_curve(layers, drawn.scores)]
     if not (layers["depth"] >= 0).any():
         return None
     aside = [model for model in layers["model"].unique() if model in set_aside(evidence)]
@@ -246,7 +246,7 @@ def kept_and_lost(rows: pd.DataFrame) -> tuple[tuple[float, float] | None, dict[
 def _of_pairs(drawn: Drawn) -> dict[str, Spec]:
     specs = {}
     for (dataset, model), own in drawn.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
-        own = own[_is_main(own, "_a", drawn.scores) & _is_main(own, "_b", drawn.scores)]
+        own = own[on_main_curve(own, drawn.scores, "_a") & on_main_curve(own, drawn.scores, "_b")]
         if len(own):
             split = UNSEEN if (own["split"] == UNSEEN).any() else SEEN
             of_layers = own[(own["split"] == split) & (own["depth_a"] >= 0) & (own["depth_b"] >= 0)]
@@ -258,12 +258,3 @@ def _of_pairs(drawn: Drawn) -> dict[str, Spec]:
             )
             specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(own, Words(title, caption))
     return specs
-
-
-def _is_main(rows: pd.DataFrame, end: str, scores: Scores) -> "pd.Series[bool]":
-    """Which rows' layer (column `layer<end>`) stands on its network's main curve, or is the raw-pixel baseline."""
-    main = scores.curves[scores.curves["main"]]
-    places = set(zip(main["dataset"], main["model"], main["layer"], main["embedding"], strict=True))
-    columns = (rows[name] for name in ("dataset", "model", f"layer{end}", f"pooling{end}", f"depth{end}"))
-    kept = [tuple(place) in places or depth == -1 for *place, depth in zip(*columns, strict=True)]
-    return pd.Series(kept, index=rows.index, dtype=bool)

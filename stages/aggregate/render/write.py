@@ -35,8 +35,7 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")
     drawn = Drawn(results.scores, results.summary, results.facts.findings, results.tables, run.models)
     n_figures = draw_figures(out, drawn)
-    study = Study(results.scores, results.summary, results.facts, results.tables, run, pictures)
-    size = write_page(out / "report.html", study)
+    size = write_page(out / "report.html", Study(results, run, pictures))
     finish_results(out)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
     note = closing_note(results.without_images, results.without_refits, results.without_best)

@@ -40,7 +40,6 @@ class UseCard:
     ties: str
     numbers: list[Number]
     layers: list[Bar]
-    strip: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def make_cards(recommendations: Sequence[Recommendation], scores: Scores) -> lis
 def _use_card(found: Recommendation, scores: Scores) -> UseCard:
     chosen = found.recommended
     if chosen is None:
-        return UseCard(words.use_words(found), f"No recommendation: {words.reason(found)}.", "", [], [], "")
+        return UseCard(words.use_words(found), f"No recommendation: {words.reason(found)}.", "", [], [])
     answer = f"Layer {place(chosen.depth, found.last_depth)} ({chosen.layer}){words.at_checkpoint(found)}"
     others = [(words.LAST, "last layer"), (words.PENULTIMATE, "layer before it")]
     return UseCard(
@@ -83,7 +82,6 @@ def _use_card(found: Recommendation, scores: Scores) -> UseCard:
             *_savings(chosen),
         ],
         layers=_bars(found, chosen, scores),
-        strip="hatched: cut off",
     )
 
 

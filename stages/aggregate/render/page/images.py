@@ -1,17 +1,18 @@
 """The page's images: thumbnails, and where the best and the last layer of each network put them."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.render.page.networks import Columns, Names, Network, best_places, columns
+from stages.aggregate.curves import Scores, on_main_curve
+from stages.aggregate.render.page.names import Columns, Names
+from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.settings.params import Cell
 from stages.shared.tables.thumbnails import MEDIA_TYPE
 
-AT = ("best", "last")
 PLACES = 3
 """Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
 
@@ -45,40 +46,32 @@ def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
     }
 
 
-def galleries(pictures: Pictures, best: Columns, main: int, names: Names) -> Columns:
+def galleries(pictures: Pictures, main: Sequence[SummaryRow], scores: Scores, names: Names) -> Columns:
     """Give where the best and the last layer put the thumbnails' images, of the first seed of each network and fold.
 
     Args:
         pictures: of the images.
-        best: the page's best layers.
-        main: the place of the main score, which says what layer is best on average over folds.
+        main: the main rows of summary.csv, which say what layer is best on average over folds.
+        scores: the curves.
         names: what places refer to.
 
     Returns:
-        Columns network, fold; at (`best` or `last`); layer (its place); explained, the share of variance in the plane;
+        Columns network, fold; at (`best` or `last`); layer (its depth); explained, the share of variance in the plane;
         and lists over images: image (places in the thumbnails), x, y, and neighbours (lists of such places).
     """
-    chosen = best_places(best)
+    ends = {(row.dataset, row.model): {"best": row.best_depth, "last": row.last_depth} for row in main}
     rows, done = [], set()
     for (dataset, model, fold, _), table in pictures.galleries.items():
         if fold not in names.folds or (dataset, model, fold) in done or table.empty:
             continue
         done.add((dataset, model, fold))
-        number = names.keys.index((dataset, model))
+        table = table.assign(dataset=dataset, model=model)
+        table = table[on_main_curve(table, scores)]
         image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
-        layers = zip(AT, (chosen[number, main], len(names.networks[number].layers) - 1), strict=True)
-        for at, place in layers:
-            own = _of_layer(table, names.networks[number], place)
-            rows.append(
-                {"network": number, "fold": names.folds.index(fold), "at": at, "layer": place} | _plane(own, image)
-            )
-    return columns(rows, ["network", "fold", "at", "layer", "explained", "image", "x", "y", "neighbours"])
-
-
-def _of_layer(table: pd.DataFrame, network: Network, place: int) -> pd.DataFrame:
-    layer = network.layers.iloc[place]
-    rows: pd.DataFrame = table[(table["layer"] == layer["layer"]) & (table["pooling"] == layer["embedding"])]
-    return rows
+        for at, depth in ends[dataset, model].items():
+            place = {"dataset": dataset, "model": model, "fold": fold, "at": at, "layer": depth}
+            rows.append(place | _plane(table[table["depth"] == depth], image))
+    return names.table(rows, ("fold", "at", "layer", "explained", "image", "x", "y", "neighbours"))
 
 
 def _plane(own: pd.DataFrame, image: Mapping[str, int]) -> dict[str, Any]:

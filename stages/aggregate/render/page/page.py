@@ -19,14 +19,14 @@ from stages.aggregate.charts.theme import BAND, SEEN
 from stages.aggregate.curves import Scores
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
-from stages.aggregate.render.page.networks import Names, collect_names, script_json
+from stages.aggregate.render.page.names import Names, collect_names, script_json
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.findings import BRIEF_TITLES, finding_texts, status_words
 from stages.aggregate.words.formatting import capitalized, decimals, place
 from stages.aggregate.words.formatting import number as number_words
 from stages.aggregate.words.recommendation import explain_intervals, sentences
-from stages.aggregate.words.scores import metric_name, score_words
+from stages.aggregate.words.scores import metric_name
 from stages.shared.tables.scores import Use
 
 HERE = Path(__file__).parent
@@ -73,7 +73,7 @@ def write_page(path: Path, study: Study) -> int:
 
 def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
-    names = collect_names(study.scores)
+    names = collect_names(study.results.scores, study.results.tables["classes.csv"])
     blob, scripts = page_data(study, names), [vega_bundle(), own_script()]
     texts = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -90,37 +90,35 @@ def render_page(study: Study) -> str:
 
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the template writes as HTML."""
-    main = [row for row in study.summary if row.main]
-    cards = make_cards(study.facts.of_use(), study.scores)
-    score = metric_name(main[0].metric)
-    first = [metric == main[0].metric or study.scores.catalogue[metric].in_paper for metric in names.metrics]
-    several = len({dataset for dataset, _ in names.keys}) > 1
+    scores, facts = study.results.scores, study.results.facts
+    main = [row for row in study.results.summary if row.main]
+    cards = make_cards(facts.of_use(), scores)
+    score = main[0].metric
+    first = [metric == score or scores.catalogue[metric].in_paper for metric in names.metrics]
+    datasets = list(dict.fromkeys(dataset for dataset, _ in names.networks))
     return {
-        "headline": "Which layer separates unseen classes best?",
         "scope": study.run.grid,
-        "question": "For images of classes that nobody labelled, by what features are for.",
-        "intervals": explain_intervals(study.facts.of_use()),
-        "score": score,
-        "score_definition": score_words(main[0].metric).definition,
+        "intervals": explain_intervals(facts.of_use()),
+        "score": metric_name(score),
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
-        "recommendations": [f"{each.dataset}, {each.model}, {sentences(each)}" for each in study.facts.of_use()],
-        "verdict": verdict(study.facts),
+        "recommendations": [f"{each.dataset}, {each.model}, {sentences(each)}" for each in facts.of_use()],
+        "verdict": verdict(facts),
         "findings": [
-            (BRIEF_TITLES[claim], capitalized(status_words(study.facts.findings, claim)), finding)
-            for claim, finding in finding_texts(study.facts.findings).items()
+            (BRIEF_TITLES[claim], capitalized(status_words(facts.findings, claim)), finding)
+            for claim, finding in finding_texts(facts.findings).items()
         ],
-        "datasets": list(dict.fromkeys(dataset for dataset, _ in names.keys)),
+        "datasets": datasets,
         "metrics": blob["metrics"],
-        "uses": _by_use(names.metrics, study.scores),
-        "main_metric": main[0].metric,
+        "uses": _by_use(names.metrics, scores),
+        "main_metric": score,
         "first_metrics": [place for place, is_first in enumerate(first) if is_first],
         "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
         "splits": SPLIT_WORDS,
         "steps": names.steps,
         "folds": names.folds,
         "mean": blob["mean"],
-        "networks": [_network_words(number, names, main, blob) for number in range(len(names.networks))],
-        "network_columns": [column for column in NETWORK_COLUMNS if several or column[0] != "dataset"],
+        "networks": [_network_words(row, number, blob) for number, row in enumerate(main)],
+        "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
         "seen": SEEN,
         "band_opacity": BAND,
@@ -128,17 +126,19 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _network_words(number: int, names: Names, main: Sequence[SummaryRow], blob: Mapping[str, Any]) -> dict[str, Any]:
+def _network_words(row: SummaryRow, number: int, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the heading of a network says."""
-    network = names.networks[number]
-    row = next(row for row in main if (row.dataset, row.model) == (network.dataset, network.model))
+    best, last = (
+        f"{place(depth, row.last_depth)} ({layer})"
+        for depth, layer in ((row.best_depth, row.best_layer), (row.last_depth, row.last_layer))
+    )
     return {
-        "dataset": network.dataset,
-        "model": network.model,
-        "words": f"best {place(row.best_depth, row.last_depth)} ({row.best_layer}), {metric_name(row.metric)} "
-        f"{decimals(row.unseen)}, last {number_words(row.last_value)}, accuracy {number_words(row.accuracy)}",
-        "best": f"{place(row.best_depth, row.last_depth)} ({row.best_layer})",
-        "last": f"{place(row.last_depth, row.last_depth)} ({row.last_layer})",
+        "dataset": row.dataset,
+        "model": row.model,
+        "words": f"best {best}, {metric_name(row.metric)} {decimals(row.unseen)}, last {number_words(row.last_value)}, "
+        f"accuracy {number_words(row.accuracy)}",
+        "best": best,
+        "last": last,
         "has_images": number in blob["gallery"]["network"],
     }
 

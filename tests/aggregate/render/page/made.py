@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
+from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.images import Pictures
-from stages.aggregate.render.page.page import Study
 from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.results import compute_results
 from stages.shared.tables.thumbnails import write_thumbnails
@@ -32,11 +32,10 @@ def made_study(root: Path) -> Study:
     analyses = ["layer_pairs"]
     write_params(params, DATASETS, MODELS, [0], folds=f"[{', '.join(FOLDS)}]", analyses=analyses)
     asked = read_asked(params)
-    found = compute_results(root / "measures", root / "training", asked)
     thumbnails = read_all_thumbnails(root / "thumbnails", asked.grid)
     pictures = Pictures(thumbnails, read_galleries(root / "measures", asked.grid))
     run = describe_run(params, asked.grid, root / "prepared")
-    return Study(found.scores, found.summary, found.facts, found.tables, run, pictures)
+    return Study(compute_results(root / "measures", root / "training", asked), run, pictures)
 
 
 def rename_class(measures: Path, old: str, new: str) -> None:

@@ -226,7 +226,7 @@ def test_charts_show_the_tables_numbers(visit, study):
     opened = visit()
     opened.select("Score", "k-NN purity")
     opened.select("Fold", "2")
-    depth = study.tables["depth.csv"].query("model == 'small' and metric == 'knn_purity' and fold == '2'")
+    depth = study.results.tables["depth.csv"].query("model == 'small' and metric == 'knn_purity' and fold == '2'")
     depth = depth[depth["split"] == "unseen"]
     opened.open_first()
     rows = table_rows(opened.page, "layers-0")

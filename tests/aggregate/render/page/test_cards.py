@@ -9,12 +9,12 @@ from tests.aggregate.render.page.made import LAYERS, MODELS
 
 @pytest.fixture(scope="module")
 def cards(study):
-    return make_cards(study.facts.recommendations, study.scores)
+    return make_cards(study.results.facts.recommendations, study.results.scores)
 
 
 def answers(study, cards):
     """The card of every use of every network, and its recommendation."""
-    return list(zip([use for card in cards for use in card.uses], study.facts.recommendations, strict=True))
+    return list(zip([use for card in cards for use in card.uses], study.results.facts.recommendations, strict=True))
 
 
 def test_every_network_has_a_card_with_an_answer_for_each_use(study, cards):
@@ -41,19 +41,19 @@ def test_a_card_says_what_the_recommendation_says(study, cards):
 
 
 def test_what_scaling_and_joining_gain_stands_in_the_card_where_they_are_recommended(study):
-    found = study.facts.recommendations[0]
-    (card,) = make_cards([found.model_copy(update={"scaling": SCALED, "pair": JOINED})], study.scores)
+    found = study.results.facts.recommendations[0]
+    (card,) = make_cards([found.model_copy(update={"scaling": SCALED, "pair": JOINED})], study.results.scores)
     numbers = card.uses[0].numbers
     assert ("scale rows to length 1", "+0.020", "") in numbers
     assert ("join layers 4 and 7", "+0.050", "over the best single one; blocks.2 and blocks.5") in numbers
     unclear = {"scaling": SCALED.model_copy(update={"recommended": "none"})}
     unclear["pair"] = JOINED.model_copy(update={"recommended": False})
-    (plain,), (same,) = (make_cards([each], study.scores) for each in (found, found.model_copy(update=unclear)))
+    (plain,), (same,) = (make_cards([each], study.results.scores) for each in (found, found.model_copy(update=unclear)))
     assert plain.uses[0].numbers == same.uses[0].numbers
 
 
 def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
-    curves = study.scores.curves
+    curves = study.results.scores.curves
     for card, found in answers(study, cards):
         own = curves[(curves["model"] == found.model) & (curves["fold"] == "mean") & (curves["metric"] == found.metric)]
         own = own[(own["split"] == "unseen") & (own["step"] == found.recommended.step)].sort_values("depth")
@@ -65,14 +65,14 @@ def test_its_bars_are_the_scores_and_end_where_the_network_is_cut(study, cards):
 
 def test_without_a_recommendation_it_gives_the_reason(study):
     unbeaten = Baseline(name="chance", value=0.9)
-    found = study.facts.recommendations[0].model_copy(update={"unbeaten": unbeaten})
-    (card,) = make_cards([found], study.scores)
+    found = study.results.facts.recommendations[0].model_copy(update={"unbeaten": unbeaten})
+    (card,) = make_cards([found], study.results.scores)
     assert card.uses[0].answer == f"No recommendation: {reason(found)}."
     assert (card.uses[0].numbers, card.uses[0].layers) == ([], [])
 
 
 def test_what_is_not_known_of_ties_and_a_doubt_are_told(study):
     fields = {"shortlist": [], "shortlist_scope": None, "doubtful": True}
-    found = study.facts.recommendations[0].model_copy(update=fields)
-    (card,) = make_cards([found], study.scores)
+    found = study.results.facts.recommendations[0].model_copy(update=fields)
+    (card,) = make_cards([found], study.results.scores)
     assert card.uses[0].ties.startswith("Which layers tie with it is not known. But it is not shown that")

@@ -5,20 +5,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.render.page.data import best_layers
 from stages.aggregate.render.page.images import Pictures, all_thumbnails, galleries
-from stages.aggregate.render.page.networks import collect_names
+from stages.aggregate.render.page.names import collect_names
 from tests.aggregate.render.page.made import HOSTILE, LAYERS
 
 
 @pytest.fixture(scope="module")
 def names(study):
-    return collect_names(study.scores)
+    return collect_names(study.results.scores, study.results.tables["classes.csv"])
 
 
-@pytest.fixture(scope="module")
-def best(study, names):
-    return best_layers(study.summary, names)
+def shown_galleries(study, names):
+    main = [row for row in study.results.summary if row.main]
+    return galleries(study.pictures, main, study.results.scores, names)
 
 
 def test_thumbnails_are_the_pictures_of_the_table(study):
@@ -32,15 +31,15 @@ def test_a_dataset_without_unseen_images_has_none():
     assert all_thumbnails(Pictures({"seen_only": pd.DataFrame({"label": [], "image": []})}, {})) == {}
 
 
-def test_the_best_and_the_last_layer_put_images_where_the_gallery_says(study, names, best):
-    shown = galleries(study.pictures, best, 0, names)
+def test_the_best_and_the_last_layer_put_images_where_the_gallery_says(study, names):
+    shown = shown_galleries(study, names)
     assert list(zip(shown["network"], shown["fold"], shown["at"], strict=True)) == [
         (network, fold, at) for network in (0, 1) for fold in (1, 2, 3) for at in ("best", "last")
     ]
     ids = list(study.pictures.thumbnails["handwriting"]["sample_id"])
-    summary = study.tables["summary.csv"].query("fold == 'mean' and metric == 'nmi'").set_index("model")
+    summary = study.results.tables["summary.csv"].query("fold == 'mean' and metric == 'nmi'").set_index("model")
     for i, (network, fold, at) in enumerate(zip(shown["network"], shown["fold"], shown["at"], strict=True)):
-        model = names.keys[network][1]
+        model = names.networks[network][1]
         depth = summary.loc[model, "best_depth"] if at == "best" else len(LAYERS) - 1
         assert shown["layer"][i] == depth
         own = study.pictures.galleries["handwriting", model, names.folds[fold], 0].query("depth == @depth")
@@ -52,8 +51,8 @@ def test_the_best_and_the_last_layer_put_images_where_the_gallery_says(study, na
         assert shown["explained"][i] == 0.5
 
 
-def test_only_the_first_seed_is_shown(study, names, best):
+def test_only_the_first_seed_is_shown(study, names):
     cells = study.pictures.galleries
     twice = {(*cell[:3], seed): table for cell, table in cells.items() for seed in (0, 1)}
     both = replace(study.pictures, galleries=twice)
-    assert galleries(both, best, 0, names) == galleries(study.pictures, best, 0, names)
+    assert shown_galleries(replace(study, pictures=both), names) == shown_galleries(study, names)

@@ -49,9 +49,9 @@ def test_its_data_are_json_and_no_name_in_it_is_markup(text):
 
 def test_the_verdict_the_findings_and_every_definition_are_readable_without_scripts(study, text):
     page = unescape(SCRIPT.sub("", text))
-    assert verdict(study.facts) in page
+    assert verdict(study.results.facts) in page
     words = re.sub("</?code>", "`", page)
-    for finding in finding_texts(study.facts.findings).values():
+    for finding in finding_texts(study.results.facts.findings).values():
         assert all(text in words for texts in finding.details.values() for text in texts)
         assert all(summary in words for summary in finding.summaries.values())
     data = json.loads(SCRIPT.findall(text)[0][1])
@@ -59,9 +59,10 @@ def test_the_verdict_the_findings_and_every_definition_are_readable_without_scri
 
 
 def test_more_networks_than_fit_are_one_click_away(study):
-    found = study.facts.recommendations
+    found = study.results.facts.recommendations
     copies = [each.model_copy(update={"model": f"{each.model}{i}"}) for i in range(SHOWN_CARDS) for each in found]
-    page = render_page(replace(study, facts=replace(study.facts, recommendations=copies)))
+    facts = replace(study.results.facts, recommendations=copies)
+    page = render_page(replace(study, results=replace(study.results, facts=facts)))
     assert page.count('<li class="card">') == 2 * SHOWN_CARDS
     assert f"<summary>{SHOWN_CARDS} more networks</summary>" in page
 

@@ -2,57 +2,48 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.render.page.data import all_series
-from stages.aggregate.render.page.networks import SPLITS, collect_names, main_curves
-from tests.aggregate.render.page.made import LAYERS, METRICS, MODELS
+from stages.aggregate.render.page.names import collect_names, main_curves
+from tests.aggregate.render.page.made import HOSTILE, LAYERS, METRICS, MODELS
 
 
 @pytest.fixture(scope="module")
 def names(study):
-    return collect_names(study.scores)
+    return collect_names(study.results.scores, study.results.tables["classes.csv"])
 
 
 @pytest.fixture(scope="module")
-def shown(study, names):
-    """The page's curves, one point a row, names spelled out."""
-    rows = []
-    series = all_series(study.scores, names)
-    for i in range(len(series["network"])):
-        row = {name: column[i] for name, column in series.items()}
-        dataset, model = names.keys[row["network"]]
-        for depth, value in enumerate(row["value"]):
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "model": model,
-                    "fold": names.folds[row["fold"]],
-                    "metric": names.metrics[row["metric"]],
-                    "split": SPLITS[row["split"]],
-                    "step": names.steps[row["step"]],
-                    "depth": depth,
-                    "shown": value,
-                    "band": row["band"],
-                    "low": row["low"] and row["low"][depth],
-                    "high": row["high"] and row["high"][depth],
-                    "best": row["best"] == depth,
-                    "tied": None if row["tied"] is None else depth in row["tied"],
-                    "chance_shown": row["chance"],
-                    "pixels": row["pixels"],
-                }
-            )
-    return pd.DataFrame(rows)
+def shown(study):
+    """The page's curves, one point a row."""
+    keys = ("dataset", "model", "fold", "metric", "split", "step")
+    return pd.DataFrame(
+        {name: row[name] for name in keys}
+        | {
+            "depth": depth,
+            "shown": value,
+            "band": row["band"],
+            "low": row["low"] and row["low"][depth],
+            "high": row["high"] and row["high"][depth],
+            "best": row["best"] == depth,
+            "tied": None if row["tied"] is None else depth in row["tied"],
+            "chance_shown": row["chance"],
+            "pixels": row["pixels"],
+        }
+        for row in all_series(study.results.scores)
+        for depth, value in enumerate(row["value"])
+    )
 
 
 def test_names_are_the_grids(names):
-    assert names.keys == [("handwriting", model) for model in MODELS]
+    assert names.networks == [("handwriting", model) for model in MODELS]
     assert names.folds == ["mean", "0", "1", "2"]
     assert names.metrics == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
     assert names.steps == [0, 50, 100]
-    assert list(names.networks[0].layers["layer"]) == list(LAYERS)
+    assert names.labels == sorted([HOSTILE, *(f"class {i}" for i in range(1, 5))])
 
 
 def test_every_point_of_every_main_curve_is_there_once_and_rounded(study, shown):
     keys = ["dataset", "model", "fold", "metric", "split", "step", "depth"]
-    both = main_curves(study.scores).merge(shown, on=keys, validate="1:1", suffixes=("", "_shown"))
+    both = main_curves(study.results.scores).merge(shown, on=keys, validate="1:1", suffixes=("", "_shown"))
     assert len(both) == len(shown) == 2 * 4 * len(METRICS) * 2 * 3 * len(LAYERS)
     assert (both["value"] - both["shown"]).abs().max() <= 5e-4
     assert (both["shown"].round(3) == both["shown"]).all()
@@ -62,7 +53,7 @@ def test_every_point_of_every_main_curve_is_there_once_and_rounded(study, shown)
 def test_bands_and_ties_are_those_of_the_table_at_the_last_step(study, shown):
     last = shown[(shown["step"] == 100) & (shown["split"] == "unseen")]
     keys = ["model", "fold", "metric", "split", "depth"]
-    both = study.tables["depth.csv"].merge(last, on=keys, suffixes=("_table", "_page"))
+    both = study.results.tables["depth.csv"].merge(last, on=keys, suffixes=("_table", "_page"))
     means = both[both["fold"] == "mean"]
     assert len(means) == 2 * len(METRICS) * len(LAYERS)
     assert set(means["band"]) == {"classes"}
@@ -76,7 +67,7 @@ def test_bands_and_ties_are_those_of_the_table_at_the_last_step(study, shown):
 
 def test_the_best_layer_is_chosen_by_the_exact_values(study, shown):
     keys = ["dataset", "model", "fold", "metric", "split", "step"]
-    exact = main_curves(study.scores).sort_values("depth").groupby(keys)
+    exact = main_curves(study.results.scores).sort_values("depth").groupby(keys)
     chosen = shown[shown["best"]].set_index(keys)["depth"]
     assert len(chosen) == len(exact)
     for key, curve in exact:
@@ -86,7 +77,7 @@ def test_the_best_layer_is_chosen_by_the_exact_values(study, shown):
 def test_where_no_interval_is_known_the_band_is_one_deviation_over_folds(study, shown):
     first = shown[(shown["step"] == 0) & (shown["fold"] == "mean")]
     keys = ["model", "fold", "metric", "split", "step", "depth"]
-    both = study.scores.curves.merge(first, on=keys, suffixes=("_table", "_page"))
+    both = study.results.scores.curves.merge(first, on=keys, suffixes=("_table", "_page"))
     assert set(both["band"]) == {"sd"}
     assert (both["high"].astype(float) - both["value"] - both["sd"]).abs().max() <= 5e-4
     assert set(shown[(shown["step"] == 0) & (shown["fold"] == "1")]["band"]) == {""}
@@ -94,6 +85,6 @@ def test_where_no_interval_is_known_the_band_is_one_deviation_over_folds(study, 
 
 def test_raw_pixels_are_those_of_the_score_and_split(study, shown):
     keys = ["model", "fold", "metric", "split", "step"]
-    both = study.scores.baseline.merge(shown.drop_duplicates(keys), on=keys)
+    both = study.results.scores.baseline.merge(shown.drop_duplicates(keys), on=keys)
     assert len(both) == 2 * 4 * len(METRICS) * 2 * 3
     assert (both["value"] - both["pixels"]).abs().max() <= 5e-4

@@ -4,54 +4,46 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.render.page.data import best_layers, class_scores, layer_similarity, training_steps
-from stages.aggregate.render.page.networks import SPLITS, collect_names
-from stages.aggregate.scope import is_proven
-from tests.aggregate.render.page.made import HOSTILE, LAYERS
+from stages.aggregate.render.page.names import SPLITS, collect_names
+from tests.aggregate.render.page.made import LAYERS
 
 
 @pytest.fixture(scope="module")
 def names(study):
-    return collect_names(study.scores)
-
-
-@pytest.fixture(scope="module")
-def best(study, names):
-    return best_layers(study.summary, names)
+    return collect_names(study.results.scores, study.results.tables["classes.csv"])
 
 
 def named(columns, names):
     """The rows of a table of the page, places spelled out."""
     table = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-    table["model"] = [names.keys[i][1] for i in table.pop("network")]
-    for column, known in (("fold", names.folds), ("metric", names.metrics), ("step", names.steps), ("split", SPLITS)):
-        if column in table:
-            table[column] = [known[i] for i in table[column]]
+    table["model"] = [names.networks[i][1] for i in table.pop("network")]
+    lists = {"fold": names.folds, "metric": names.metrics, "step": names.steps, "split": SPLITS, "label": names.labels}
+    for column in lists.keys() & set(table):
+        table[column] = [lists[column][i] for i in table[column]]
     return table
 
 
-def test_best_layers_are_the_summarys(study, names, best):
-    table = named(best, names)
-    rows = study.tables["summary.csv"]
+def test_best_layers_are_the_summarys(study, names):
+    table = named(best_layers(study.results.tables["summary.csv"], names), names)
+    rows = study.results.tables["summary.csv"]
     both = rows.merge(table, on=["model", "fold", "metric"], suffixes=("_table", ""), validate="1:1")
     assert len(both) == len(rows)
     assert both["best"].tolist() == both["best_depth"].tolist()
-    for column, own in {"value": "unseen", "last": "last_value", "lead": "lead_table", "pixels": "baseline"}.items():
+    for column, own in {"value": "unseen", "last": "last_value", "lead": "lead_table"}.items():
         assert (both[column].astype(float) - both[own].astype(float)).abs().max() <= 5e-4
     means = both[both["fold"] == "mean"]
     assert (means["at_least"].astype(float) - means["lead_classes_at_least"]).abs().max() <= 5e-4
-    assert set(means["scope"]) == {"classes"}
-    tied = [";".join(map(str, depths)) for depths in means["tied"]]
-    proven = [is_proven(metric, "classes") for metric in means["metric"]]
-    known = means["tied_classes"].where(proven, "")  # no tie is claimed where no level is proven
-    assert tied == known.tolist()
-    assert any(proven)
-    assert not all(proven)
+    assert (means["low"].astype(float) - means["ci_classes_low"]).abs().max() <= 5e-4
+    single = both[both["fold"] != "mean"]  # of a single fold, other classes are not known
+    assert (single["at_least"].astype(float) - single["lead_images_at_least"]).abs().max() <= 5e-4
 
 
 def test_training_is_that_of_steps(study, names):
-    table = named(training_steps(study.tables["steps.csv"], names), names)
-    both = study.tables["steps.csv"].merge(table, on=["model", "fold", "metric", "step"], suffixes=("_table", ""))
-    assert len(both) == len(study.tables["steps.csv"]) == len(table)
+    table = named(training_steps(study.results.tables["steps.csv"], names), names)
+    both = study.results.tables["steps.csv"].merge(
+        table, on=["model", "fold", "metric", "step"], suffixes=("_table", "")
+    )
+    assert len(both) == len(study.results.tables["steps.csv"]) == len(table)
     for column in ("accuracy", "unseen", "seen", "unseen_sd"):
         known = both[(both["fold"] == "mean") & both[f"{column}_table"].notna()]
         assert len(known) > 0
@@ -60,9 +52,9 @@ def test_training_is_that_of_steps(study, names):
 
 
 def test_similarity_is_the_mean_over_folds_and_of_each(study, names):
-    table = named(layer_similarity(study.tables["layer_pairs.csv"], names), names)
+    table = named(layer_similarity(study.results.tables["layer_pairs.csv"], study.results.scores, names), names)
     assert len(table) == 2 * 4
-    pairs = study.tables["layer_pairs.csv"].query("model == 'small'")
+    pairs = study.results.tables["layer_pairs.csv"].query("model == 'small'")
     for fold in ("mean", "1"):
         (row,) = table[(table["model"] == "small") & (table["fold"] == fold)].to_dict("records")
         own = pairs if fold == "mean" else pairs[pairs["fold"] == fold]
@@ -73,17 +65,17 @@ def test_similarity_is_the_mean_over_folds_and_of_each(study, names):
 
 
 def test_without_the_analysis_there_is_no_similarity(study, names):
-    assert layer_similarity(study.tables["layer_pairs.csv"].head(0), names)["value"] == []
+    empty = study.results.tables["layer_pairs.csv"].head(0)
+    assert layer_similarity(empty, study.results.scores, names)["value"] == []
 
 
-def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, names, best):
-    columns = class_scores(study.tables["classes.csv"], best, names)
-    labels = columns.pop("labels")
-    table = named(columns, names).assign(label=lambda rows: [labels[i] for i in rows["label"]])
-    assert sorted(labels) == sorted([HOSTILE, *(f"class {i}" for i in range(1, 5))])
+def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, names):
+    tables = study.results.tables
+    columns = class_scores(tables["classes.csv"], tables["summary.csv"], study.results.scores, names)
+    table = named(columns, names)
     assert set(table["metric"]) == {"knn_purity", "nn1_accuracy"}  # the means over images
-    summary = study.tables["summary.csv"].query("fold == 'mean'").set_index(["model", "metric"])
-    classes = study.tables["classes.csv"].set_index(["model", "fold", "metric", "split", "label", "depth"])["value"]
+    summary = tables["summary.csv"].query("fold == 'mean'").set_index(["model", "metric"])
+    classes = tables["classes.csv"].set_index(["model", "fold", "metric", "split", "label", "depth"])["value"]
     assert len(table) == 2 * 3 * 2 * 2 * 5
     for row in itertools.islice(table.to_dict("records"), 0, None, 7):
         key = (row["model"], row["fold"], row["metric"], row["split"], row["label"])
@@ -92,8 +84,7 @@ def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, names
         assert row["last"] == pytest.approx(classes[(*key, len(LAYERS) - 1)], abs=5e-4)
 
 
-def test_no_classes_no_rows(study, names, best):
-    empty = class_scores(study.tables["classes.csv"].head(0), best, names)
-    assert {name: len(values) for name, values in empty.items()} == dict.fromkeys(
-        ["network", "fold", "metric", "split", "label", "best", "last", "labels"], 0
-    )
+def test_no_classes_no_rows(study, names):
+    tables = study.results.tables
+    empty = class_scores(tables["classes.csv"].head(0), tables["summary.csv"], study.results.scores, names)
+    assert empty == {name: [] for name in ("network", "fold", "metric", "split", "label", "best", "last")}

@@ -1,0 +1,111 @@
+"""The names to which the page's tables refer by place, and these tables as JSON, safe inside an HTML script element."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from stages.aggregate.curves import MEAN, Scores
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
+
+DECIMALS = 3
+"""Of every number on the page, as in all texts; the tables beside it have full precision."""
+
+UNSAFE = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+"""What could end a script element, start a comment in it, or break a line of JavaScript, and its escape in JSON."""
+
+Columns = dict[str, list[Any]]
+"""Column -> its values, all of the same length."""
+
+SPLITS = [UNSEEN, SEEN]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Everything that the page's tables refer to by its place in a list.
+
+    Attributes:
+        networks: dataset and model of each, in the order of the grid.
+        folds: `mean`, then each fold.
+        metrics: scores, in the order of tables.
+        steps: every step of any network, ascending.
+        labels: every class of which there are scores, by name.
+    """
+
+    networks: list[tuple[str, str]]
+    folds: list[str]
+    metrics: list[str]
+    steps: list[int]
+    labels: list[str]
+
+    def table(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Columns:
+        """Turn rows into columns, with a place for every name, and for dataset and model that of the network.
+
+        Args:
+            rows: with dataset and model; a table or mappings, whose lists stay as they are.
+            columns: those wanted beside `network`.
+
+        Raises:
+            KeyError: a name is not in its list.
+        """
+        lists = {"fold": self.folds, "metric": self.metrics, "split": SPLITS, "step": self.steps, "label": self.labels}
+        places: dict[str, dict[Any, int]] = {name: _places(names) for name, names in lists.items()}
+        network, rows = (
+            _places(self.networks),
+            rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows),
+        )
+        table: Columns = {"network": [network[row["dataset"], row["model"]] for row in rows]}
+        for name in columns:
+            values = [row[name] for row in rows]
+            table[name] = [places[name][value] for value in values] if name in places else list(map(rounded, values))
+        return table
+
+
+def collect_names(scores: Scores, classes: pd.DataFrame) -> Names:
+    """List what the main curves of a grid, and the table of classes, are about."""
+    main = main_curves(scores)
+    networks = main[["dataset", "model"]].drop_duplicates()
+    return Names(
+        networks=list(zip(networks["dataset"], networks["model"], strict=True)),
+        folds=[MEAN, *scores.folds],
+        metrics=[name for name in scores.catalogue if name in set(main["metric"])],
+        steps=sorted(int(step) for step in main["step"].unique()),
+        labels=sorted(classes["label"].unique()),
+    )
+
+
+def main_curves(scores: Scores) -> pd.DataFrame:
+    """The points that the page shows: of the main pooling, on seen and unseen classes."""
+    return scores.curves[scores.curves["main"] & scores.curves["split"].isin(SPLITS)]
+
+
+def script_json(data: Any) -> str:
+    """Write data as compact JSON that may stand in a script element, whatever text it holds.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.translate(UNSAFE)
+
+
+def rounded(value: Any) -> Any:
+    """Round a number to `DECIMALS`, a whole one to an int, which is shorter; None where it is missing or infinite."""
+    if isinstance(value, str | bool | list):
+        return value
+    if value is None or pd.isna(value) or not math.isfinite(value):
+        return None
+    number = round(float(value), DECIMALS)
+    return int(number) if number.is_integer() else number
+
+
+def numbers(values: Iterable[Any]) -> list[Any]:
+    """Round many."""
+    return [rounded(value) for value in values]
+
+
+def _places(names: Sequence[Any]) -> dict[Any, int]:
+    return {name: i for i, name in enumerate(names)}
