@@ -32,7 +32,9 @@ def main() -> None:
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]
-    with StageRun("aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True) as run:
+    with StageRun(
+        "aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True, record=args.record
+    ) as run:
         asked = read_asked(args.params)
         results = compute_results(args.measures, args.training, asked)
         about = describe_run(args.params, asked.grid, args.prepared)

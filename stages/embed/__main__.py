@@ -30,7 +30,9 @@ def main() -> None:
     watch = Stopwatch("embed", args.cell, args.log)
     keys = ["embed", "finetune.steps", "finetune.keep", f"models.{args.model}.network", f"models.{args.model}.taps"]
     inputs = [*fold_files(args.prepared, args.fold), args.weights]
-    with StageRun("embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True) as run:
+    with StageRun(
+        "embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True, record=args.record
+    ) as run:
         network = read_model_part(args.params, args.model, "network", NetworkParams)
         taps = read_model_part(args.params, args.model, "taps", TapsParams)
         steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)

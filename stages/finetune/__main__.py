@@ -27,7 +27,9 @@ def main() -> None:
     watch = Stopwatch("finetune", args.cell, args.log)
     keys, outputs = ["finetune", f"models.{args.model}.network"], [args.weights, args.history.parent]
     reads = [*fold_files(args.prepared, args.fold)]
-    with StageRun("finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True) as run:
+    with StageRun(
+        "finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True, record=args.record
+    ) as run:
         params = read_section(args.params, "finetune", FinetuneParams)
         network = read_model_part(args.params, args.model, "network", NetworkParams)
         images = open_images(args.prepared, args.fold, dataset=args.dataset)

@@ -32,7 +32,7 @@ def main() -> None:
     watch = Stopwatch("measure", args.cell, args.log)
     keys = ["measure", "finetune.steps", "finetune.keep"]
     reads = [args.embeddings, args.thumbnails]
-    with StageRun("measure", args.params, keys=keys, reads=reads, writes=[args.out]) as run:
+    with StageRun("measure", args.params, keys=keys, reads=reads, writes=[args.out], record=args.record) as run:
         asked = read_section(args.params, "measure", MeasureParams)
         params, left_out = available(asked, args.fold)
         store = open_embeddings(args.embeddings)

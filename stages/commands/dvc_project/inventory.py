@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.shared.files.digests import files_below
+from stages.shared.stage_run.snapshot import CODE
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -34,14 +35,35 @@ class Inventory:
     """What dvc.lock and DVC's cache say that there is: objects by their MD5, and outputs with the files in them."""
 
     def __init__(self, repo: "Repo") -> None:
-        """List what dvc.lock says the stages made and read."""
+        """List what dvc.lock says the stages made and read.
+
+        Attributes:
+            outputs: what dvc.lock has a hash of.
+            unnamed: what dvc.yaml names, and dvc.lock does not, of stages that may have made it; without a hash.
+            sources: the files and folders that no stage makes, but for code, with the hash of each stage that read it.
+        """
         self.repo, self.root, self._cache = repo, Path(repo.root_dir), repo.cache.local
-        self.outputs = [
-            Output(stage.addressing, Path(out.fs_path), out.hash_info.value, bool(out.use_cache))
+        found = [
+            Output(stage.addressing, Path(out.fs_path), out.hash_info.value or "", bool(out.use_cache))
             for stage in repo.index.stages
             for out in stage.outs
-            if out.hash_info and out.protocol == "local"
+            if out.protocol == "local"
         ]
+        self.outputs = [output for output in found if output.oid]
+        self.unnamed = [output for output in found if not output.oid]
+        self.sources = [
+            Output(stage.addressing, Path(dep.fs_path), dep.hash_info.value, cached=False)
+            for stage in repo.index.stages
+            for dep in stage.deps
+            if isinstance(dep.hash_info.value, str)  # of parameters it has values
+            and dep.protocol == "local"
+            and self._is_source(Path(dep.fs_path), found)
+        ]
+
+    def _is_source(self, path: Path, made: Sequence[Output]) -> bool:
+        return self.root / CODE.name not in (path, *path.parents) and not any(
+            _overlap(path, output.path) for output in made
+        )
 
     def object_path(self, oid: str) -> Path:
         """Return where the cache has an object, or would have it."""
@@ -72,18 +94,10 @@ class Inventory:
         """Return the entries of the run cache: which outputs a command once made of which inputs."""
         return sorted(path for path in Path(self.repo.stage_cache.cache_dir).glob("*/*/*") if path.is_file())
 
-    def sources(self) -> dict[Path, str]:
-        """Return the files that stages read and none makes, with the MD5 that DVC remembers for their size and time.
-
-        Files that were edited since, or that DVC has not hashed yet, are left out.
-        """
-        stages = self.repo.index.stages
-        made = [Path(out.fs_path) for stage in stages for out in stage.outs]
-        read = {Path(dep.fs_path) for stage in stages for dep in stage.deps if dep.protocol == "local"}
-        raw = sorted(path for path in read if not any(_overlap(path, out) for out in made))
-        files = [file for path in raw for file in self.files_below(path)]
-        remembered = {file: self.repo.state.get(str(file), self.repo.fs)[1] for file in files}
-        return {file: state.value for file, state in remembered.items() if state}
+    def remembered(self, files: Sequence[Path]) -> dict[Path, str]:
+        """Return the MD5 that DVC remembers for the size and time that a file has, of those that it remembers."""
+        states = {file: self.repo.state.get(str(file), self.repo.fs)[1] for file in files}
+        return {file: state.value for file, state in states.items() if state}
 
     def files_below(self, path: Path) -> list[Path]:
         """Return a file, or the files of a folder and its folders, without those that .dvcignore hides from DVC."""
@@ -92,8 +106,9 @@ class Inventory:
 
     def files_of(self, folder: str) -> dict[str, str] | None:
         """Read from the cache which files a folder has: {path in it: name of the object}; None if that is not there."""
+        path = self.object_path(folder)
         try:
-            entries = json.loads(self.object_path(folder).read_bytes())
+            entries = json.loads(path.read_bytes() if path.is_file() else b"")
             return {entry["relpath"]: entry["md5"] for entry in entries}
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -115,19 +130,20 @@ def folder_object(files: Mapping[str, str]) -> tuple[str, bytes]:
     return tree.oid, tree.as_bytes()
 
 
-def run_is_whole(path: Path) -> bool:
-    """Return whether an entry of the run cache has the content that its name and its folder's name are hashes of.
+def read_run(path: Path) -> dict[str, Any]:
+    """Read an entry of the run cache: what dvc.lock would say of the stage; nothing if it is damaged.
 
-    The folder's is without the hashes of the outputs; neither has sizes and counts of files.
+    Its name and its folder's name are hashes of its content, the folder's without the hashes of the outputs; neither
+    has sizes and counts of files.
     """
     from dvc.exceptions import DvcException
     from dvc.utils import dict_sha256
     from dvc.utils.serialize import load_yaml
 
     try:
-        entry = load_yaml(str(path))
+        entry: dict[str, Any] = load_yaml(str(path))
         key = {**entry, "outs": [out["path"] for out in entry["outs"]]}
         hashes = [dict_sha256(content, exclude=("size", "nfiles")) for content in (key, entry)]
-        return hashes == [path.parent.name, path.name]
+        return entry if hashes == [path.parent.name, path.name] else {}
     except (DvcException, OSError, ValueError, TypeError, KeyError, AttributeError):
-        return False
+        return {}

@@ -1,7 +1,7 @@
 """DVC's locks: one that a killed DVC left damaged it cannot read, and an old one it takes for a process that runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,12 +55,19 @@ def stale_list(path: Path) -> dict[Path, str]:
         return {path: "no list of locks" if path.stat().st_size else "an empty file"}
     for pid in pids:
         try:
-            words = psutil.Process(pid).cmdline()
+            process = psutil.Process(pid)
+            words, began = process.cmdline(), process.create_time()
         except psutil.Error:
             continue
-        if any(Path(word).name in PROGRAMS for word in words):
+        if is_dvc(words) and began <= path.stat().st_mtime:  # else another process has the number of one that ended
             raise still_running(path, f"that process {pid} does ({' '.join(words)[:80]})")
     return {path: f"entries of processes that have ended ({', '.join(map(str, pids))})"} if pids else {}
+
+
+def is_dvc(words: Sequence[str]) -> bool:
+    """Return whether a command line is that of DVC or of whichlayer, by itself or by Python."""
+    program, *more = [Path(word).name for word in words] or [""]
+    return program in PROGRAMS or (program.startswith("python") and any(word in PROGRAMS for word in more))
 
 
 def still_running(path: Path, what: str, remedy: str = "") -> UserError:

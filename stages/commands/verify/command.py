@@ -23,8 +23,9 @@ def verify(repair: bool, yes: bool) -> None:
     DVC goes by the size and time of files, and never hashes the objects of its cache again: it sees neither a disk's
     silent errors nor a damaged object, and hands that on. This reads every object and every run of the cache,
     every file of the outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a
-    killed DVC, too. What a remote holds is not read: `dvc remote modify NAME verify true` makes DVC hash what it takes
-    from there.
+    killed DVC, too, and results that were not made of what dvc.lock says, since something was edited between the end
+    of a stage and DVC's record of it. What a remote holds is not read: `dvc remote modify NAME verify true` makes DVC
+    hash what it takes from there.
 
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
     is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
@@ -54,7 +55,8 @@ def look(hasher: Hasher) -> tuple[dict[Path, str], Survey]:
     lines += [f"{inventory.object_path(oid)}: no file (in DVC's cache)" for oid in sorted(damage.missing)]
     for output in damage.damaged:
         lines += [f"{each.path}: {each.problem} ({output.output.stage})" for each in output.damages]
-    lines += [f"{each.path}: {each.problem} at an unchanged time; put it back yourself" for each in damage.sources]
+    lines += [f"{each.path}: dvc.lock does not name it ({each.stage})" for each in damage.unnamed]
+    lines += [f"{each.path}: {each.problem}" for each in damage.sources]
     print(
         f"verify: hashed {damage.counted:,} files and objects of the cache; "
         + (f"{len(lines)} damaged:" if lines else "all are as they were written")
@@ -103,6 +105,6 @@ def doomed(plan: Repair, damage: Survey, locks: Collection[Path]) -> list[Path]:
     if damage.sources and plan.rerun:
         raise UserError(
             f"{damage.sources[0].path}: must be put back before {', '.join(plan.rerun)} can run again, found it "
-            "damaged (listed above); or say that it is meant to be so, by `touch`"
+            "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
         )
     return [*locks, *plan.remove]

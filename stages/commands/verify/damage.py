@@ -6,18 +6,22 @@ stage again.
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 
-from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, run_is_whole
+from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, read_run
+from stages.shared.files.digests import BLOCK
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.scratch import remove
+from stages.shared.stage_run.made_of import RECORDS, Entry, contradiction, read_entries
 
-UNREADABLE = "unreadable"
-"""In the place of the MD5 of a file that cannot be read."""
+UNREADABLE, IRREGULAR = "unreadable", "irregular"
+"""In the place of the MD5 of a file that cannot be read, and of what is no file: a pipe, a device, a link to one."""
 
 
 class Hasher:
@@ -25,6 +29,7 @@ class Hasher:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], str] = {}
+        self._stopped = Event()
 
     def hash_all(self, paths: Sequence[Path], what: str) -> dict[Path, str]:
         """Hash files that exist, in threads: {path: MD5}; the time of a file does not matter, unlike to DVC.
@@ -34,21 +39,32 @@ class Hasher:
             what: for the progress display.
         """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            hashes = progress(pool.map(self._hash, paths), total=len(paths), what=what, unit="files")
-            return dict(zip(paths, hashes, strict=True))
+            try:
+                hashes = progress(pool.map(self._hash, paths), total=len(paths), what=what, unit="files")
+                return dict(zip(paths, hashes, strict=True))
+            except BaseException:  # a signal: the threads' files may be large
+                self._stopped.set()
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _hash(self, path: Path) -> str:
         try:
-            stat = path.stat()
-            key = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+            state = path.stat()
+            if not stat.S_ISREG(state.st_mode):  # it may have no end
+                return IRREGULAR
+            key = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
             if key not in self._known:
-                with path.open("rb") as file:
-                    self._known[key] = hashlib.file_digest(
-                        file, partial(hashlib.md5, usedforsecurity=False)
-                    ).hexdigest()
+                self._known[key] = self._md5(path)
             return self._known[key]
         except OSError:
             return UNREADABLE
+
+    def _md5(self, path: Path) -> str:
+        hasher = hashlib.md5(usedforsecurity=False)
+        with path.open("rb") as file:
+            while not self._stopped.is_set() and (block := file.read(BLOCK)):
+                hasher.update(block)
+        return hasher.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -90,8 +106,9 @@ class Survey:
         whole: names of its other objects.
         missing: objects that the cache lacks, of outputs that are in the workspace.
         outputs: those in the workspace.
-        sources: damaged files that no stage makes.
-        runs: damaged entries of the run cache.
+        unnamed: outputs in the workspace that dvc.lock does not name.
+        sources: damaged files that no stage makes, or folders that are not what a stage read.
+        runs: damaged entries of the run cache, and those of results that were not made of what they say.
         counted: how many objects and files were hashed.
     """
 
@@ -99,6 +116,7 @@ class Survey:
     whole: set[str]
     missing: set[str]
     outputs: list[PresentOutput]
+    unnamed: list[Output]
     sources: list[Damage]
     runs: list[Damage]
     counted: int
@@ -111,7 +129,7 @@ class Survey:
     @property
     def is_whole(self) -> bool:
         """Whether nothing is damaged."""
-        return not (self.objects or self.missing or self.damaged or self.sources or self.runs)
+        return not (self.objects or self.missing or self.damaged or self.unnamed or self.sources or self.runs)
 
 
 def survey(inventory: Inventory, hasher: Hasher) -> Survey:
@@ -123,23 +141,72 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
         for oid, path in objects.items()
         if hashes[path] != oid.partition(".")[0]
     }
-    files = {output: inventory.files_below(output.path) for output in inventory.outputs if output.path.exists()}
-    sources = inventory.sources()
-    hashes = hasher.hash_all([*(path for paths in files.values() for path in paths), *sources], "verify the workspace")
-    outputs = [
-        compare(inventory, output, {path.relative_to(output.path).as_posix(): hashes[path] for path in paths}, damaged)
-        for output, paths in files.items()
-    ]
+    present = [output for output in inventory.outputs if os.path.lexists(output.path)]
+    read = [source for source in inventory.sources if os.path.lexists(source.path)]
+    files = {each: inventory.files_below(each.path) for each in [*present, *read]}
+    hashes = hasher.hash_all([path for paths in files.values() for path in paths], "verify the workspace")
+    found = {each: {path.relative_to(each.path).as_posix(): hashes[path] for path in files[each]} for each in files}
+    outputs = [compare(inventory, output, found[output], damaged) for output in present]
+    edited = {each.output: each for output in outputs if (each := contradicted(inventory, output))}
+    outputs = [edited.get(output.output, output) for output in outputs]
+    for output, each in edited.items():  # as long as the cache has it, DVC takes the result from there
+        damaged[output.oid] = Damage(inventory.object_path(output.oid), each.damages[0].problem)
     needed = {oid for each in outputs if each.output.cached for oid in each.objects or {each.output.oid}}
     return Survey(
         objects=damaged,
         whole=objects.keys() - damaged.keys(),
         missing=needed - objects.keys(),
         outputs=outputs,
-        sources=[Damage(path, problem_of(hashes[path])) for path, md5 in sources.items() if hashes[path] != md5],
-        runs=[Damage(path, "other content") for path in runs if not run_is_whole(path)],
+        unnamed=[output for output in inventory.unnamed if os.path.lexists(output.path)],
+        sources=list(damaged_sources(inventory, {source: found[source] for source in read})),
+        runs=[Damage(path, problem) for path in runs if (problem := problem_of_run(inventory, path))],
         counted=len(objects) + len(hashes) + len(runs),
     )
+
+
+def contradicted(inventory: Inventory, output: PresentOutput) -> PresentOutput | None:
+    """Return a record as damaged beyond repair if dvc.lock says that its stage read something else."""
+    record, stage = output.output.path, output.output.stage
+    if record.parent.name != RECORDS or output.damages:
+        return None
+    entry = read_entries([stage]).get(stage)
+    problem = contradiction(record.relative_to(inventory.root), entry, record.read_bytes())
+    return PresentOutput(output.output, [Damage(record, problem)], None, {}) if problem else None
+
+
+def damaged_sources(inventory: Inventory, read: Mapping[Output, Mapping[str, str]]) -> Iterator[Damage]:
+    """Yield the raw files that are not what DVC remembers, and the raw folders that are not what dvc.lock says.
+
+    Args:
+        inventory: of the project.
+        read: MD5 of every file, by its path in what a stage read: `.` of a file.
+    """
+    for source, files in read.items():
+        remembered = inventory.remembered([source.path / name for name in files])
+        named = [
+            Damage(source.path / name, f"{problem_of(md5)} at an unchanged time; put it back yourself")
+            for name, md5 in files.items()
+            if md5 == IRREGULAR or md5 != remembered.get(source.path / name, md5)
+        ]
+        yield from named
+        oid = folder_object(files)[0] if source.oid.endswith(".dir") else files.get(".")
+        if oid != source.oid and not named:
+            problem = f"not what {source.stage} read, as dvc.lock says; put that back, or run `dvc repro`"
+            yield Damage(source.path, problem)
+
+
+def problem_of_run(inventory: Inventory, path: Path) -> str:
+    """Return what is wrong with an entry of the run cache; empty if it is whole."""
+    run = read_run(path)
+    if not run:
+        return "other content"
+    deps, outs = ({each["path"]: each.get("md5", "") for each in run.get(part, [])} for part in ("deps", "outs"))
+    parameters: dict[str, Any] = {name: value for of in run.get("params", {}).values() for name, value in of.items()}
+    for out, oid in outs.items():
+        record = inventory.object_path(oid)
+        if Path(out).parent.name == RECORDS and record.is_file():
+            return contradiction(Path(out), Entry(deps, outs, parameters), record.read_bytes())
+    return ""
 
 
 def compare(inventory: Inventory, output: Output, files: Mapping[str, str], damaged: Collection[str]) -> PresentOutput:
@@ -175,7 +242,8 @@ def compare(inventory: Inventory, output: Output, files: Mapping[str, str], dama
 
 def problem_of(md5: str | None) -> str:
     """Return what a file with the wrong MD5 is; None stands for no file."""
-    return {None: "no file", UNREADABLE: "a file that cannot be read"}.get(md5, "other content")
+    problems = {None: "no file", UNREADABLE: "a file that cannot be read", IRREGULAR: "no regular file"}
+    return problems.get(md5, "other content")
 
 
 @dataclass(frozen=True)
@@ -217,7 +285,8 @@ def plan_repair(survey: Survey) -> Repair:
     damages = [damage for each in survey.damaged for damage in each.damages]
     gone = [each.path for each in [*survey.objects.values(), *survey.runs, *damages] if os.path.lexists(each.path)]
     checkout = [each.output.path for each in survey.damaged if each not in lost]
-    return Repair(gone, store, checkout, sorted({each.output.stage for each in lost}))
+    rerun = {each.output.stage for each in lost} | {output.stage for output in survey.unnamed}
+    return Repair(gone, store, checkout, sorted(rerun))
 
 
 def put_back(inventory: Inventory, repair: Repair) -> None:

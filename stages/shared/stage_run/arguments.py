@@ -29,6 +29,7 @@ class StageParser(argparse.ArgumentParser):
         for name in item:
             self.add_argument(f"--{name}", required=True, type=_item_name, help=ITEM[name])
         self.add_argument("--params", type=Path, default=Path("params.yaml"), help="the params file")
+        self.add_argument("--record", type=Path, help="write down in this file what was read")
         self.add_argument("--log", type=Path, help="append this run's duration to this JSON-lines file")
 
     def add_artifact(self, flag: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,22 @@ CODE_AT_START = code_state()
 
 def code_changes(stage: str) -> Iterator[str]:
     """Yield the files that have changed of a stage's own folder and of the shared code that was imported."""
+    changed = differences(CODE_AT_START, code_state())
+    yield from (str(Path(CODE.name) / file) for file in _of_stage(changed, stage))
+
+
+def code_folders(stage: str) -> list[str]:
+    """Return the folders that have the code of a stage: its own, and those of shared code that was imported."""
+    folders = [Path(file).parent.parts for file in _of_stage(CODE_AT_START, stage)]
+    named = {parts[: 2 if parts[0] == "shared" else 1] for parts in folders if parts != ("shared",)}
+    return sorted("/".join((CODE.name, *parts)) for parts in named)
+
+
+def _of_stage(files: Iterable[str], stage: str) -> Iterator[str]:
     imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    for file in differences(CODE_AT_START, code_state()):
+    for file in files:
         if decides(file, stage) and (str(CODE / file) in imported or Path(file).parts[0] == stage):
-            yield str(Path(CODE.name) / file)
+            yield file
 
 
 def decides(file: str, stage: str) -> bool:

@@ -4,6 +4,8 @@ DVC hashes code, parameters and inputs when a stage has ended: what was edited m
 result was made from. And DVC takes every file in an output's folder for the stage's own. So a stage
 
 - compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ;
+- writes down what it read (`stages.shared.stage_run.made_of`), and compares what the stages before it wrote down with
+  what DVC recorded, since an edit may come between a stage's last look and DVC's;
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended, and on Ctrl-C.
 
@@ -24,10 +26,12 @@ from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_pa
 from stages.shared.runtime.startup import DVC
 from stages.shared.settings.yaml_file import UNREADABLE
 from stages.shared.stage_run.finished_work import find_finished, keep_finished, remove_stored
+from stages.shared.stage_run.made_of import check_records, stage_of, stages_before, write_record
 from stages.shared.stage_run.snapshot import (
     CODE_AT_START,
     State,
     code_changes,
+    code_folders,
     decides,
     differences,
     file_states,
@@ -50,6 +54,8 @@ class StageRun:
         keys: Sequence[str],
         reads: Sequence[Path],
         writes: Sequence[Path],
+        record: Path | None = None,
+        raw: Sequence[Path] = (),
         replace: bool = False,
         resumable: bool = False,
     ) -> None:
@@ -61,19 +67,25 @@ class StageRun:
             keys: dotted names of the parameters that it reads, as dvc.yaml lists them.
             reads: the files and folders that it reads.
             writes: the files and folders that it makes.
+            record: the file in which to write down what it read; None: nowhere.
+            raw: those of `reads` that no stage made.
             replace: whether `writes` is a folder that may hold other files: those of equal names are replaced.
             resumable: whether what a run has written of the first of `writes` is kept in the folder `work`, if it does
                 not end well.
 
         Raises:
-            UserError: an output exists already.
+            UserError: an output exists already, or a stage before this one read something else than dvc.lock says.
         """
         self._stage, self._params, self._keys = stage, params, keys
+        self._record, self._raw = record, raw
         self._text = params.read_bytes() if params.is_file() else b""
         self._inputs: dict[Path, State] = {path: file_states(path) for path in reads}
         self._replace, self._resumable, self._mixed = replace, resumable, False
         self.resumed = False
         """Return whether it goes on from the work of an earlier run."""
+        if record:
+            check_records(record.parent, stages_before(record, params))
+            writes = [*writes, record]
         self._folders = {path: partial_path(path) for path in writes}
         self._scratch, self.work = dict(self._folders), self._folders[writes[0]]
         if resumable:
@@ -133,6 +145,7 @@ class StageRun:
         published = False
         try:
             if kind is None:
+                self._write_record()
                 self.check_unchanged()
                 DVC.check()
                 if self._resumable and (self.work / RECORD).is_file():
@@ -147,6 +160,11 @@ class StageRun:
             for folder in self._folders.values():
                 if not (kept and folder == self.work):
                     remove(folder)
+
+    def _write_record(self) -> None:
+        if self._record:
+            folders, of = code_folders(self._stage), stage_of(self._record)
+            write_record(self.scratch(self._record), self.parameters, self._raw, folders, stage=of)
 
     def check_unchanged(self) -> None:
         """Raise a `UserError` if code, parameters or inputs are others than at the start."""
@@ -189,17 +207,18 @@ def publish(scratch: Path, output: Path, *, replace: bool) -> None:
     Args:
         scratch: what the stage wrote.
         output: its path from then on.
-        replace: move the entries of the folder `scratch` into the folder `output`, in place of those of equal names.
+        replace: move the entries of the folder `scratch` into the folder `output`, in place of those of equal names; a
+            file in the place of the one that is there.
 
     Raises:
         UserError: without `replace`, the output is there already.
     """
-    if replace:
+    if replace and scratch.is_dir():
         output.mkdir(parents=True, exist_ok=True)
         for entry in sorted(scratch.iterdir()):
             remove(output / entry.name)
             entry.rename(output / entry.name)
-    elif output.exists() and not is_empty_folder(output):
+    elif not replace and output.exists() and not is_empty_folder(output):
         raise UserError(f"{output}: appeared while the stage ran, so its result is not kept; remove it, run again")
     else:
         scratch.rename(output)

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,21 @@ def test_a_holder_that_runs_is_respected_if_it_is_dvc(project: Path, tmp: Path):
         with pytest.raises(UserError, match=rf"nothing may run .*, found that process {running.pid} does .*wait until"):
             stale_locks(project)
         (tmp / "rwlock").write_text(json.dumps({"read": {"a": [holder(os.getppid())]}}))  # its id was used again
+        assert len(stale_locks(project)) == 1
+        running.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "hours"), [(["sh", "-c", "read line", "dvc"], 0), ([sys.executable, "-c", "input()", "dvc"], 1)]
+)
+def test_another_process_under_the_number_of_one_that_has_ended_is_not_waited_for(
+    project: Path, tmp: Path, words: list[str], hours: int
+):
+    """One that is no DVC, as `vim dvc.yaml`, or that began after the list was written."""
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as running:
+        (tmp / "rwlock").write_text(json.dumps({"read": {"a": [holder(running.pid)]}}))
+        written = time.time() - 3600 * hours
+        os.utime(tmp / "rwlock", (written, written))
         assert len(stale_locks(project)) == 1
         running.communicate(b"\n")
 

@@ -1,4 +1,8 @@
 import hashlib
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
 from stages.commands.verify.damage import Hasher, Repair, Survey, plan_repair, put_back, survey
 from tests.commands.verify.made import contents, damage
+from tests.workflow import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
@@ -198,10 +203,149 @@ def test_a_file_that_a_stage_did_not_write_is_named(project: Path):
     assert (plan.remove, plan.checkout) == ([project / "out" / "planted"], [project / "out"])
 
 
-def test_raw_data_are_compared_with_what_dvc_remembers(project: Path):
+def test_raw_data_are_compared_with_what_dvc_remembers_and_with_dvc_lock(project: Path):
     raw = project / "raw" / "a.txt"
     damage(raw)
     assert dvc_status(project) == {}
     assert [each.path for each in look()[0].sources] == [raw]
     raw.write_text("edited, which DVC sees")
+    assert [each.path for each in look()[0].sources] == [project / "raw"]
+    with Repo(str(project)) as repo:
+        repo.reproduce()
     assert look()[0].is_whole
+
+
+def lose_raw(folder: Path) -> None:
+    (folder / "raw" / "a.txt").unlink()
+
+
+def add_raw(folder: Path) -> None:
+    (folder / "raw" / "b.txt").write_text("one more")
+
+
+def rot_raw(folder: Path) -> None:
+    damage(folder / "raw" / "a.txt")
+
+
+def edit_raw(folder: Path) -> None:
+    (folder / "raw" / "a.txt").write_text("other raw data")
+
+
+@pytest.mark.parametrize("harm", [lose_raw, add_raw, rot_raw, edit_raw])
+def test_raw_data_of_a_project_elsewhere_are_those_of_dvc_lock(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
+):
+    """DVC remembers the files of a project by where they are on the disk."""
+    moved = project.rename(tmp_path / "moved")
+    monkeypatch.chdir(moved)
+    monkeypatch.setattr(workspace, "ROOT", moved)
+    assert look()[0].is_whole
+    harm(moved)
+    found, plan = look()
+    assert [(each.path, each.problem) for each in found.sources] == [
+        (moved / "raw", "not what make read, as dvc.lock says; put that back, or run `dvc repro`")
+    ]
+    assert plan == Repair([], {}, [], [])
+
+
+def link_to_nothing(folder: Path) -> Path:
+    (folder / "single").unlink()
+    (folder / "single").symlink_to(folder / "lost")
+    return folder / "single"
+
+
+def link_to_itself(folder: Path) -> Path:
+    (folder / "single").unlink()
+    (folder / "single").symlink_to(folder / "single")
+    return folder / "single"
+
+
+def pipe_for_file(folder: Path) -> Path:
+    (folder / "single").unlink()
+    os.mkfifo(folder / "single")
+    return folder / "single"
+
+
+def pipe_in_folder(folder: Path) -> Path:
+    (folder / "out" / "sub" / "small").unlink()
+    os.mkfifo(folder / "out" / "sub" / "small")
+    return folder / "out" / "sub" / "small"
+
+
+def device_for_file(folder: Path) -> Path:
+    (folder / "single").unlink()
+    (folder / "single").symlink_to("/dev/zero")
+    return folder / "single"
+
+
+def pipe_in_cache(folder: Path) -> Path:
+    path = cached(folder, "single")
+    path.unlink()
+    os.mkfifo(path)
+    return path
+
+
+def pipe_for_listing(folder: Path) -> Path:
+    path = listing(folder)
+    path.unlink()
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        link_to_nothing, link_to_itself, pipe_for_file, pipe_in_folder, device_for_file, pipe_in_cache,
+        pipe_for_listing,
+    ],
+)  # fmt: skip
+def test_what_is_no_file_is_named_unopened_and_repaired(project: Path, harm: Callable[[Path], Path]):
+    before, named = contents(project), harm(project)
+    found, _ = look()
+    damages = [*found.objects.values(), *(each for seen in found.damaged for each in seen.damages)]
+    assert [(each.path, each.problem) for each in damages] == [
+        (
+            named,
+            "a file that cannot be read" if named.is_symlink() and harm is not device_for_file else "no regular file",
+        )
+    ]
+    repair()
+    assert contents(project) == before
+    assert look()[0].is_whole
+
+
+def test_a_pipe_among_raw_data_is_named_unopened(project: Path):
+    os.mkfifo(project / "raw" / "pipe")
+    assert [(each.path.name, each.problem) for each in look()[0].sources] == [
+        ("pipe", "no regular file at an unchanged time; put it back yourself")
+    ]
+
+
+@pytest.mark.parametrize("lost", ["all", "stage"])
+def test_outputs_that_dvc_lock_does_not_name_are_found_and_entered_again(project: Path, lost: str):
+    before, lock = contents(project), project / "dvc.lock"
+    lock.unlink() if lost == "all" else lock.write_text("schema: '2.0'\nstages: {}\n")
+    found, plan = look()
+    assert {output.path.name for output in found.unnamed} == {"out", "single", "counts.json"}
+    assert not found.is_whole
+    assert plan == Repair([], {}, [], ["make"])
+    repair()
+    assert contents(project) == before
+    assert look()[0].is_whole
+    assert (project / "runs").read_text() == "make "  # DVC took them from its run cache
+
+
+def test_a_signal_ends_hashing_in_the_midst_of_a_file(tmp_path: Path):
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(200 * 2**30)  # minutes of zeros, which take no room
+    code = (
+        "from stages.commands.verify import damage; from stages.shared.runtime.console import run_main; "
+        f"print('go', flush=True); run_main(lambda: damage.Hasher().hash_all([damage.Path({str(large)!r})], 'x'))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(1)
+        process.terminate()
+        assert process.wait(timeout=10) == 143

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import re
 import signal
@@ -248,6 +250,59 @@ def test_changed_code_fails_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UserError, match=r"^stages/measure/run\.py changed while"):
         work(folder, lambda: None)
     assert "out" not in names(folder)
+
+
+def recorded(folder: Path, meanwhile: Callable[[], object] = lambda: None, **kind: bool) -> Path:
+    """Run a stage that writes down what it read, and return where."""
+    record = folder / "made_of" / "measure.a-b-0-0.json"
+    with StageRun(
+        "measure", folder / "params.yaml", keys=["measure"], reads=[folder / "input"], writes=[folder / "out"],
+        record=record, raw=[folder / "input"], **kind,
+    ) as run:  # fmt: skip
+        write(run, folder / "out", a="1")
+        meanwhile()
+    return record
+
+
+def test_what_a_stage_read_is_written_down_beside_its_outputs(folder: Path):
+    read = json.loads(recorded(folder).read_text())
+    assert read["stage"] == "measure@a-b-0-0"
+    assert read["parameters"] == {"measure": {"k": 1, "kmeans": {"starts": 10}}}
+    files = json.dumps([{"md5": hashlib.md5(b"a").hexdigest(), "relpath": "a"}])
+    assert read["raw"] == {str(folder / "input"): f"{hashlib.md5(files.encode()).hexdigest()}.dir"}
+    assert {"stages/measure", "stages/shared/stage_run", "stages/shared/files"} <= read["code"].keys()
+    assert not read["code"].keys() & {"stages/shared/runtime", "stages/prepare", "stages/commands", "stages/shared"}
+    assert names(folder) == ["input", "made_of", "out", "params.yaml"]
+    assert names(folder / "made_of") == ["measure.a-b-0-0.json"]
+
+
+def test_a_stage_that_replaces_files_replaces_what_it_wrote_down(folder: Path):
+    before = recorded(folder).read_bytes()
+    (folder / "params.yaml").write_text(PARAMS.replace("k: 1", "k: 2"))
+    with pytest.raises(UserError, match="must not exist before the stage has run"):
+        recorded(folder)
+    assert json.loads(recorded(folder, replace=True).read_bytes())["parameters"]["measure"]["k"] == 2
+    assert json.loads(before)["parameters"]["measure"]["k"] == 1
+
+
+def test_nothing_is_written_down_of_work_that_is_not_kept(folder: Path):
+    with pytest.raises(UserError, match="changed while measure ran"):
+        recorded(folder, lambda: (folder / "input" / "b").write_text("new"))
+    assert names(folder / "made_of") == []
+
+
+def test_no_work_begins_on_what_dvc_recorded_wrongly(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[object] = []
+
+    def refuse(*of: object) -> None:
+        asked.extend(of)
+        raise UserError("recorded wrongly")
+
+    monkeypatch.setattr(stage_run, "check_records", refuse)
+    with pytest.raises(UserError, match="recorded wrongly"):
+        recorded(folder)
+    assert asked == [folder / "made_of", ["prepare@a", "finetune@a-b-0-0", "embed@a-b-0-0"]]
+    assert names(folder) == ["input", "params.yaml"]
 
 
 def test_an_error_of_the_work_is_not_hidden_by_a_change(folder: Path):
