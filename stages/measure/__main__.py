@@ -34,8 +34,8 @@ def main() -> None:
     reads = [args.embeddings, args.thumbnails]
     with StageRun("measure", args.params, keys=keys, reads=reads, writes=[args.out], record=args.record) as run:
         asked = read_section(args.params, "measure", MeasureParams)
-        params, left_out = available(asked, args.fold)
         store = open_embeddings(args.embeddings)
+        params, left_out = available(asked, args.fold, store.splits, frozen=store.frozen)
         workers = worker_count(args.workers)
         check_cell(store, (args.dataset, args.model, args.fold, args.seed))
         check_checkpoints(store, read_section(args.params, "finetune", CheckpointSteps))

@@ -1,13 +1,13 @@
 """The `measure` section of params.yaml."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
-from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import did_you_mean
 from stages.shared.settings.params import ALL, Params
 
@@ -164,21 +164,30 @@ class MeasureParams(Params):
         return self
 
 
-def available(params: MeasureParams, fold: str) -> tuple[MeasureParams, list[str]]:
-    """Leave out what needs unseen classes where there are none: of fold `all`.
+def available(
+    params: MeasureParams, fold: str, splits: Collection[str], *, frozen: bool
+) -> tuple[MeasureParams, list[str]]:
+    """Leave out what needs classes that there are not: unseen ones in fold `all`, seen ones where all are unseen.
+
+    Args:
+        params: what is asked for.
+        fold: the cell's.
+        splits: those that are embedded.
+        frozen: whether the network is measured as it is, for which there need be no seen classes.
 
     Returns:
         The parameters, and what was left out, one sentence each.
     """
-    if fold != ALL:
+    if fold != ALL and (SEEN in splits or not frozen):
         return params, []
-    analyses = [name for name in params.analyses if UNSEEN not in ANALYSES[name].splits]
+    lacking, kind = (UNSEEN, "unseen") if fold == ALL else (SEEN, "seen")
+    analyses = [name for name in params.analyses if lacking not in ANALYSES[name].splits]
     without = [name for name in params.analyses if name not in analyses]
-    without += ["measure.refits"] if set(params.refits.metrics) & set(params.all_metrics) else []
-    notes = [f"{', '.join(without)} left out: fold {ALL} has no unseen classes"] if without else []
-    if params.knn_k == "paper":
+    without += ["measure.refits"] if fold == ALL and set(params.refits.metrics) & set(params.all_metrics) else []
+    notes = [f"{', '.join(without)} left out: fold {fold} has no {kind} classes"] if without else []
+    if fold == ALL and params.knn_k == "paper":
         notes.append(f"measure.knn_k: k is that of the split itself: fold {ALL} has no unseen classes")
-    return params.model_copy(update={"analyses": analyses, "knn_k": "split"}), notes
+    return params.model_copy(update={"analyses": analyses, **({"knn_k": "split"} if fold == ALL else {})}), notes
 
 
 def chosen_steps(wanted: Steps, steps: Sequence[int]) -> tuple[int, ...]:

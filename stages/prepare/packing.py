@@ -26,7 +26,7 @@ from stages.prepare.sources import SOURCES
 from stages.prepare.splits import FoldPlan, plan_folds, without_dropped
 from stages.shared.images.image_store import FOLD_COLUMNS, MANIFEST_COLUMNS, write_fold, write_images
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError, prefix_errors
+from stages.shared.runtime.errors import MAX_NAMES, UserError, prefix_errors
 
 
 def prepare_dataset(
@@ -60,7 +60,7 @@ def prepare_dataset(
         write_images(out, pixels, _manifest(images), dataset=dataset, size=size, fill=fill)
         for fold, splits in folds.items():
             write_fold(out, fold, _fold_table(images, splits))
-    report = Report.of(params.source, folds, plan.not_made, skipped, duplicates, listing)
+    report = Report.of(params.source, folds, plan, skipped, duplicates, listing)
     write_report(out / "report.json", report)
     return report
 
@@ -104,16 +104,18 @@ def _decode_all(
     stream = progress(decoded, total=len(candidates), what=f"prepare {dataset}", unit="images")
     for (candidate, split), (sha256, pixels) in zip(candidates, stream, strict=True):
         if isinstance(pixels, str):
-            if params.on_bad_image == "error":
-                raise UserError(
-                    f"{candidate.source} cannot be decoded: {pixels}; "
-                    "replace or remove it, or set `on_bad_image: skip` to leave such files out"
-                )
             skipped.append(Skipped(candidate.source, pixels))
             continue
         packed = pixels.tobytes()
         scratch.write(packed)
         images.append(DecodedImage(candidate, split, sha256, hashlib.sha256(packed).hexdigest(), len(images)))
+    if skipped and params.on_bad_image == "error":
+        lines = [f"\n  {each.source} cannot be decoded: {each.reason}" for each in skipped[:MAX_NAMES]]
+        more = f"\n  and {len(skipped) - MAX_NAMES} more" if len(skipped) > MAX_NAMES else ""
+        raise UserError(
+            f"every file must be an image that can be decoded, found {len(skipped)} that cannot; replace or remove "
+            f"them, or set `on_bad_image: skip` to leave such files out:{''.join(lines)}{more}"
+        )
     return images, skipped
 
 

@@ -55,6 +55,7 @@ class DatasetParams(Params):
             with two classes all go, of others one stays; `keep`: only count them. Copies within a split and class are
             always kept and counted, except under `drop`.
         on_short_class: a class with fewer images than a limit asks for is an `error`, or gives what it has (`keep`).
+        min_images: classes of fewer images in all are left out, counted and listed; `null`: none are.
         train, test: images per seen class; `null`: all.
         unseen: images per unseen class; `null`: all.
         train_total, test_total: images over all seen classes together, drawn at random; instead of `train`, `test`.
@@ -79,6 +80,7 @@ class DatasetParams(Params):
     on_bad_image: Literal["error", "skip"] = "error"
     on_duplicate: Literal["error", "drop", "keep"] = "error"
     on_short_class: Literal["error", "keep"] = "error"
+    min_images: Count | None = None
     train: Count | None = None
     test: Annotated[int, Field(ge=2)] | None = None
     unseen: Annotated[int, Field(ge=2)] | None = None

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from stages.prepare.candidates import Listing, Splits, class_counts
+from stages.prepare.candidates import Listing, Splits, class_counts, describe_counts
 from stages.prepare.duplicates import DuplicateCounts
-from stages.prepare.splits import SMALL, small_classes
+from stages.prepare.splits import SMALL, FoldPlan, small_classes
 from stages.shared.images.image_store import SPLITS
 from stages.shared.settings.params import ALL
 
@@ -32,6 +32,7 @@ class Report:
         images: number of images by fold and split.
         classes: number of images by fold, split and class.
         not_made: why a fold that nobody asked for was not made, by fold.
+        left_out: images of the classes that have fewer than `min_images`.
         skipped: files that could not be decoded.
         duplicates: groups of exact copies.
         small_classes: classes of scored splits with fewer than `SMALL` images, in any fold.
@@ -44,6 +45,7 @@ class Report:
     images: dict[str, dict[str, int]]
     classes: dict[str, dict[str, dict[str, int]]]
     not_made: dict[str, str]
+    left_out: dict[str, int]
     skipped: tuple[Skipped, ...]
     duplicates: DuplicateCounts
     small_classes: dict[str, dict[str, int]]
@@ -56,7 +58,7 @@ class Report:
         cls,
         source: str,
         folds: Mapping[str, Splits],
-        not_made: Mapping[str, str],
+        plan: FoldPlan,
         skipped: Sequence[Skipped],
         duplicates: DuplicateCounts,
         listing: Listing,
@@ -71,8 +73,9 @@ class Report:
             for split, counts in small_classes(splits).items():
                 small.setdefault(split, {}).update(counts)
         shared = {fold: count for fold, splits in folds.items() if (count := _shared_groups(splits))}
-        left_out = (listing.ignored, listing.hidden)
-        return cls(source, images, classes, dict(not_made), tuple(skipped), duplicates, small, shared, *left_out)
+        planned = (dict(plan.not_made), plan.left_out)
+        passed_over = (listing.ignored, listing.hidden)
+        return cls(source, images, classes, *planned, tuple(skipped), duplicates, small, shared, *passed_over)
 
     def summary(self) -> str:
         """Return in half a line what was written."""
@@ -85,6 +88,8 @@ class Report:
     def notes(self) -> list[str]:
         """Return what was left out or is unusual, one line each; nothing if all is well."""
         notes = [f"fold {fold} is not made: {why}" for fold, why in self.not_made.items()]
+        if self.left_out:
+            notes.append(f"{len(self.left_out)} class(es) left out, with few images: {describe_counts(self.left_out)}")
         for fold, count in self.shared_groups.items():
             notes.append(f"fold {fold}: {count} group(s) have images in training and among the unseen classes")
         if self.skipped:

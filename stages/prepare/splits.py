@@ -8,7 +8,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from stages.prepare.candidates import Candidate, Split, Splits, check_groups, class_counts, draw_groups, shuffled
+from stages.prepare.candidates import (
+    Candidate,
+    Split,
+    Splits,
+    check_groups,
+    class_counts,
+    describe_counts,
+    draw_groups,
+    shuffled,
+)
 from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
 from stages.prepare.params import DatasetParams
 from stages.shared.runtime.errors import UserError
@@ -34,12 +43,14 @@ class FoldPlan:
         packed: every image that is packed, the same however many folds are made.
         not_made: why a fold that nobody asked for is not made, by fold.
         alone: why fold 0 is the only one; empty if it need not be.
+        left_out: images of the classes that have fewer than `min_images`.
     """
 
     folds: list[tuple[Fold, Splits]]
     packed: list[Candidate]
     not_made: dict[str, str]
     alone: str
+    left_out: dict[str, int]
 
     @property
     def splits(self) -> dict[str, Splits]:
@@ -59,7 +70,9 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
         UserError: a class does not exist, is seen and unseen, or has fewer images than the splits need; a fold that was
             asked for cannot be made.
     """
-    ordered = sorted(candidates, key=lambda c: c.sample_id)
+    least = params.min_images or 0
+    left_out = {label: count for label, count in class_counts(candidates).items() if count < least}
+    ordered = sorted((c for c in candidates if c.label not in left_out), key=lambda c: c.sample_id)
     check_groups(ordered)
     not_made: dict[str, str] = {}
     folds = [
@@ -68,7 +81,7 @@ def plan_folds(candidates: Sequence[Candidate], params: DatasetParams, seed: int
         if (splits := make_fold(fold, params, not_made, lambda: assign_splits(ordered, params, seed, fold)))  # noqa: B023
     ]
     alone = why_alone(ordered, folds[0][0])
-    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone)
+    return FoldPlan(folds, _packed(ordered, params, seed, folds), not_made, alone, left_out)
 
 
 def without_dropped(plan: FoldPlan, kept: Collection[str], params: DatasetParams) -> dict[str, Splits]:
@@ -131,12 +144,12 @@ def check_sizes(splits: Splits, fold: Fold, *, all_unseen: bool = False) -> Spli
             )
     for split, least in MINIMUM.items():
         counts = class_counts(splits[split])
-        for label in fold.unseen if split == "unseen" else fold.seen:
-            if counts.get(label, 0) < least:
-                raise UserError(
-                    f"class {label!r} must have at least {least} {split} image(s), found "
-                    f"{counts.get(label, 0)}; add images, change the limits, or leave the class out (`seen_classes`)"
-                )
+        counts = {label: counts.get(label, 0) for label in (fold.unseen if split == "unseen" else fold.seen)}
+        if few := {label: count for label, count in counts.items() if count < least}:
+            raise UserError(
+                f"every class must have at least {least} {split} image(s), found {describe_counts(few)}; add images, "
+                "change the limits, or leave out classes of few images (`min_images`)"
+            )
     return splits
 
 
@@ -213,12 +226,11 @@ def _limit(pool: ByClass, split: Split, params: DatasetParams, seed: int) -> lis
                 f"{len(images)}; found {total}"
             )
         return shuffled(images, child_seed(seed, "images", split))[:total]
-    drawn = []
-    for label, candidates in pool.items():
-        if limit is not None and len(candidates) < limit and params.on_short_class == "error":
-            raise UserError(
-                f"{split}: class {label!r} must have {limit} {split} images, "
-                f"found {len(candidates)}; lower `{split}`, add images, or set `on_short_class: keep`"
-            )
-        drawn += shuffled(candidates, child_seed(seed, "images", split, label))[:limit]
-    return drawn
+    few = {label: len(candidates) for label, candidates in pool.items() if len(candidates) < (limit or 0)}
+    if few and params.on_short_class == "error":
+        raise UserError(
+            f"{split}: every class must have {limit} {split} images, found {describe_counts(few)}; lower `{split}`, "
+            "add images, set `on_short_class: keep`, or leave out classes of few images (`min_images`)"
+        )
+    orders = {label: shuffled(pool[label], child_seed(seed, "images", split, label)) for label in pool}
+    return [candidate for order in orders.values() for candidate in order[:limit]]

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from stages.measure.params import MeasureParams, chosen_steps
+from stages.measure.params import MeasureParams, available, chosen_steps
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import read_section
 from tests.measure.synthetic import DEFAULT, write_params
@@ -115,3 +115,13 @@ def test_reading_the_parameters_imports_no_numerical_library():
     code = f"import sys, stages.measure.params; print(sorted({slow} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_looks_at_seen_classes_is_left_out_where_all_are_unseen(tmp_path):
+    asked = read(tmp_path, analyses=["seen_matched", "k_sensitivity", "ood", "scalings"])
+    assert available(asked, "0", ["test", "unseen"], frozen=True) == (asked, [])
+    assert available(asked, "0", ["unseen"], frozen=False) == (asked, [])
+    kept, notes = available(asked, "0", ["unseen"], frozen=True)
+    assert kept.analyses == ["k_sensitivity", "scalings"]
+    assert notes == ["seen_matched, ood left out: fold 0 has no seen classes"]
+    assert kept.model_copy(update={"analyses": asked.analyses}) == asked

@@ -93,8 +93,9 @@ def with_bad_files(five_classes):
     return five_classes
 
 
-def test_a_bad_image_is_named(with_bad_files, tmp_path):
-    with pytest.raises(UserError, match=r"datasets.mine: d/bad.png cannot be decoded: .*truncated.*on_bad_image: skip"):
+def test_all_bad_images_are_named(with_bad_files, tmp_path):
+    said = r"(?s)datasets.mine: .* found 2 that .*`on_bad_image: skip`.*\n  d/bad.png cannot be decoded: .*truncated"
+    with pytest.raises(UserError, match=said + r".*\n  e/text.jpg cannot be decoded: not an image"):
         prepare_dataset(with_bad_files, tmp_path / "out", params(), 0, "mine")
     assert not (tmp_path / "out").exists()
     assert {p.name for p in tmp_path.iterdir()} == {"raw"}
@@ -117,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_a_bad_image(five_classes, tmp_path):
 def test_a_class_whose_images_were_all_skipped_is_refused(five_classes, tmp_path):
     for path in (five_classes / "e").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(UserError, match=r"class 'e' must have at least 2 unseen image.*found 0"):
+    with pytest.raises(UserError, match=r"every class must have at least 2 unseen image.*found 'e' \(0\)"):
         prepare_dataset(five_classes, tmp_path / "out", params(on_bad_image="skip"), 0, "mine")
 
 

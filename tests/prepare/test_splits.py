@@ -165,11 +165,20 @@ def test_seen_classes_leave_out_the_others(split):
         ({"unseen_count": 6}, "unseen_count must be at most .* 5; found 6"),
         ({"unseen_classes": ["d"]}, r"at least 2 unseen classes, found 1 \(d\)"),
         ({"unseen_classes": ["b", "c", "d", "e"]}, r"at least 2 seen classes, found 1 \(a\)"),
-        ({"unseen_classes": ["d", "e"], "train": 7}, "train: class 'a' must have 7 train images, found 6"),
-        ({"unseen_classes": ["d", "e"], "unseen": 7}, "unseen: class 'd' must have 7 unseen images, found 6"),
+        (
+            {"unseen_classes": ["d", "e"], "train": 7},
+            r"train: every class must have 7 train images, found 'a' \(6\), 'b' \(6\)",
+        ),
+        (
+            {"unseen_classes": ["d", "e"], "unseen": 7},
+            r"unseen: every class must have 7 unseen images, found 'd' \(6\)",
+        ),
         ({"unseen_classes": ["d", "e"], "test_total": 13}, "test_total must be at most .* 12; found 13"),
         ({"unseen_classes": ["d", "e"], "test_fraction": 0.5}, "test_fraction: the data have test images"),
-        ({"unseen_classes": ["d", "e"], "train_total": 1}, "class '.' must have at least 1 train image"),
+        (
+            {"unseen_classes": ["d", "e"], "train_total": 1},
+            r"every class must have at least 1 train image\(s\), found '.' \(0\), '.' \(0\);",
+        ),
     ],
 )
 def test_impossible_splits_are_explained(split, values, message):
@@ -186,11 +195,29 @@ def test_an_unknown_class_lists_the_nearest(make_candidates):
 def test_a_short_class_may_give_what_it_has(make_candidates):
     data = make_candidates({"a": {None: 4}, "b": {None: 20}, "c": {None: 3}, "d": {None: 20}})
     wanted = {"unseen_classes": ["c", "d"], "test_fraction": 0.5, "train": 5, "unseen": 10}
-    with pytest.raises(UserError, match=r"class 'a' must have 5 train images, found 2.*on_short_class: keep"):
+    with pytest.raises(
+        UserError, match=r"every class must have 5 train images, found 'a' \(2\);.*on_short_class: keep"
+    ):
         first_fold(data, params(**wanted), 0)
     splits = first_fold(data, params(**wanted, on_short_class="keep"), 0)
     assert labels(splits["train"]) == {"a": 2, "b": 5}
     assert labels(splits["unseen"]) == {"c": 3, "d": 10}
+
+
+def test_all_short_classes_are_named_and_may_be_left_out(make_candidates):
+    counts = {"a": 9, "b": 2, "c": 9, "d": 1, "e": 9, "f": 9}
+    data = make_candidates({label: {None: count} for label, count in counts.items()})
+    wanted = {"unseen_classes": ["e", "f"], "test_fraction": 0.5}
+    with pytest.raises(UserError, match=r"at least 2 test image\(s\), found 'd' \(0\), 'b' \(1\);.*`min_images`"):
+        first_fold(data, params(**wanted), 0)
+    plan = plan_folds(data, params(**wanted, min_images=3), 0)
+    assert plan.left_out == {"b": 2, "d": 1}
+    assert plan.folds[0][0].seen == ("a", "c")
+    assert {candidate.label for candidate in plan.packed} == set("acef")
+    whole = make_candidates({label: {None: 9} for label in "acef"})
+    ids = [[{c.sample_id for c in images} for images in splits.values()] for splits in plan.splits.values()]
+    alone = plan_folds(whole, params(**wanted), 0).splits.values()
+    assert ids == [[{c.sample_id for c in images} for images in splits.values()] for splits in alone]
 
 
 def test_data_without_test_images_need_a_fraction(unsplit):
@@ -207,7 +234,7 @@ def test_a_class_that_comes_seen_and_unseen_is_refused(make_candidates):
 @pytest.mark.parametrize("counts", [{"a": {"train": 3, "test": 1}}, {"a": {"train": 3}}, {"a": {"test": 3}}])
 def test_a_class_too_small_to_score_is_refused(make_candidates, counts):
     rest = {label: {"train": 3, "test": 3} for label in "bcd"}
-    with pytest.raises(UserError, match=r"class 'a' must have at least . (train|test) image"):
+    with pytest.raises(UserError, match=r"at least . (train|test) image\(s\), found 'a' \([01]\);"):
         first_fold(make_candidates({**counts, **rest}), params(unseen_classes=["c", "d"]), 0)
 
 
@@ -224,7 +251,7 @@ def test_small_scored_classes_are_listed(make_candidates):
 def test_check_sizes_sees_a_class_that_lost_all_its_images(make_candidates):
     data = make_candidates({label: {"train": 3} for label in "ab"})
     unseen = make_candidates({label: {"unseen": 3} for label in "cd"})
-    with pytest.raises(UserError, match="class 'a' must have at least 2 test"):
+    with pytest.raises(UserError, match=r"at least 2 test image\(s\), found 'a' \(0\), 'b' \(0\);"):
         check_sizes({"train": data, "test": [], "unseen": unseen}, Fold("0", ("a", "b"), ("c", "d")))
 
 
