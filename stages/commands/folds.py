@@ -1,12 +1,13 @@
 """Which folds a dataset has, and why no others: of images that are there, or of what is yet to be downloaded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config
+from stages.prepare.candidates import Candidate
 from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
 from stages.prepare.limits import Resources
 from stages.prepare.params import DatasetParams
@@ -79,7 +80,12 @@ class DatasetFolds:
 
 
 def find_folds(
-    config: Config, raw: Path, dataset: str, *, listed: bool = False
+    config: Config,
+    raw: Path,
+    dataset: str,
+    *,
+    listed: bool = False,
+    inspect: Callable[[Sequence[Candidate]], None] | None = None,
 ) -> tuple[DatasetFolds, FoldPlan | None]:
     """Find the folds of a dataset, which must have those of the grid.
 
@@ -88,6 +94,7 @@ def find_folds(
         raw: the folder that holds the dataset's.
         dataset: its id.
         listed: whether to list images also where they would first be downloaded.
+        inspect: looks at the images that are packed, while an archive is open.
 
     Returns:
         The folds, and the images of each: they are listed, none is read. None if they are yet to be downloaded.
@@ -103,6 +110,8 @@ def find_folds(
     else:
         with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
             plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
+            if inspect:
+                inspect(plan.packed)
         first = plan.folds[0][0]
         folds = DatasetFolds([*plan.splits], len(first.seen), len(first.unseen), plan.alone, plan.not_made)
     folds.refuse_lacking(dataset, config.run.folds, params)

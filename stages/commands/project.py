@@ -41,3 +41,5 @@ params_option = click.option(
     default=lambda: ROOT / "params.yaml",
     help="The params file; by default the project's params.yaml.",
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")

@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.commands.config import Config
+from stages.commands.features.image_files import describe, not_images
 from stages.commands.folds import DOWNLOADS, find_folds
+from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import probing
-from stages.prepare.candidates import class_counts
+from stages.prepare.candidates import Candidate, class_counts, describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import has_only_source_file, read_source_file
+from stages.prepare.splits import FoldPlan
 from stages.shared.runtime.errors import UserError, prefix_errors
 from stages.shared.settings.params import RunParams
+
+OWN = ("folder", "table")
+"""Sources whose images are a user's own files."""
 
 MANY_CLASSES = 10
 FEW_CLASSES = (
@@ -75,8 +81,9 @@ def check_folds(config: Config) -> None:
 def check_classes(config: Config, raw: Path) -> list[str]:
     """Check that the grid's datasets have its folds, with an image of every class for each fold of the probe.
 
-    Images are listed, not read. Those that would first be downloaded are not: of them the entry alone says which folds
-    there are, and of torchvision's datasets nothing does. The `source.json` that names the download is read.
+    Images are listed, and opened only where their names do not end as an image's. Those that would first be downloaded
+    are not: of them the entry alone says which folds there are, and of torchvision's datasets nothing does. The
+    `source.json` that names the download is read.
 
     Returns:
         What a user should know of datasets of few classes, a sentence each.
@@ -88,7 +95,6 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     from stages.prepare.sources import SOURCE_FILES  # takes a second to import
 
     notes = []
-    count, splits, remedy = probed(config)
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
         if isinstance(params, TorchvisionParams):
@@ -96,21 +102,59 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         with prefix_errors(f"datasets.{dataset}"):
             if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
                 read_source_file(raw / dataset, SOURCE_FILES[params.source])
-        folds, plan = find_folds(config, raw, dataset)
+        own = params.source in OWN and params.on_bad_image == "error"
+        folds, plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
         if plan is not None:
             with prefix_errors(f"datasets.{dataset}"):
-                for fold, split in ((fold, split) for fold in config.run.folds for split in splits):
-                    images = class_counts([c for name, own in plan.splits[fold].items() if name == split for c in own])
-                    label, fewest = min(images.items(), key=lambda item: item[1], default=("", count))
-                    if fewest < count:
-                        raise UserError(
-                            f"every class must have an image for each of measure.probe.folds, {count}, in the split "
-                            f"{split!r}, found {fewest} of class {label!r}; add images, change the limits or "
-                            f"`test_fraction`, {remedy}"
-                        )
+                check_short(config, plan)
+                check_schedules(config, plan)
+            if plan.left_out:
+                notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
         if folds.seen and folds.seen + folds.unseen < MANY_CLASSES:
             notes.append(FEW_CLASSES.format(dataset, folds.seen + folds.unseen))
     return notes
+
+
+def check_images(candidates: Sequence[Candidate]) -> None:
+    """Open the files whose names do not end as an image's.
+
+    Raises:
+        UserError: naming those that are none.
+    """
+    bad = not_images({each.source: each.content for each in candidates})
+    if bad:
+        raise UserError(
+            f"every file in a class must be an image, found {describe(bad)}; remove them, or set `on_bad_image: skip`"
+        )
+
+
+def check_short(config: Config, plan: FoldPlan) -> None:
+    """Check that every class has an image for each of the probe's folds, in the folds of the grid.
+
+    Raises:
+        UserError: naming all that have not.
+    """
+    count, splits, remedy = probed(config)
+    for split in splits:
+        by_fold = [class_counts(plan.splits[fold][split]) for fold in config.run.folds]
+        short = {label: n for counts in by_fold for label, n in counts.items() if n < count}
+        if short:
+            raise UserError(
+                f"every class must have an image for each of measure.probe.folds, {count}, in the split {split!r}, "
+                f"found {describe_counts(short)}; add images, change the limits or `test_fraction`, leave out classes "
+                f"of few images (`min_images`), {remedy}"
+            )
+
+
+def check_schedules(config: Config, plan: FoldPlan) -> None:
+    """Check that the training of every network ends within its schedule, in the folds of the grid.
+
+    Raises:
+        UserError: it does not.
+    """
+    for network in (config.models[model].network for model in config.run.models):
+        for fold in config.run.folds if not network.frozen else ():
+            schedule_length(config.finetune, len(plan.splits[fold]["train"]), epochs=network.epochs)
 
 
 def probed(config: Config) -> tuple[int, Sequence[str], str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stages.commands.check.datasets import check_folds, check_seen
 from stages.commands.config import Config
-from stages.measure.analyses.registry import ANALYSES, Extra, check_embedded
+from stages.measure.analyses.registry import Extra, check_embedded
 from stages.measure.metrics import SCORES
 from stages.measure.params import chosen_steps
 from stages.shared.embeddings.split_names import UNSEEN
@@ -83,22 +83,14 @@ def check_analyses(config: Config) -> None:
     Raises:
         UserError: naming what is lacking, the analysis and the remedies.
     """
-    embed, asked = config.embed, config.measure.analyses
+    embed = config.embed
     if UNSEEN not in embed.splits:
         raise UserError(
             f"embed.splits: must list 'unseen', found {_joined(embed.splits)}: a layer is chosen by its score on "
             "unseen classes; add it"
         )
     extra: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
-    check_embedded(asked, embed.splits, [kind for kind, wanted in extra.items() if wanted])
-    fitting = [name for name in asked if {*ANALYSES[name].splits} <= {UNSEEN} and not ANALYSES[name].extra]
-    for dataset in config.run.datasets:
-        if config.datasets[dataset].all_unseen and fitting != list(asked):
-            lacking = next(name for name in asked if name not in fitting)
-            raise UserError(
-                f"measure.analyses: {lacking!r} needs images of seen classes, but datasets.{dataset}.unseen_classes is "
-                f"all; write measure.analyses: [{_joined(fitting)}]"
-            )
+    check_embedded(config.measure.analyses, embed.splits, [kind for kind, wanted in extra.items() if wanted])
 
 
 def _joined(values: Sequence[object]) -> str:

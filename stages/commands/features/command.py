@@ -65,7 +65,8 @@ def features(
 ) -> None:
     """Embed new images with a finished network, at one layer: a vector for each, with its path.
 
-    IMAGES is any folder, with all folders in it, or an archive (.zip, .tar, ...). No labels are needed. CELL is
+    IMAGES is any folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
+    `path`); or one image. No labels are needed. CELL is
     dataset/model/fold/seed, or its folder; of a folder that `whichlayer cut` made, its own layer is taken.
 
     A run that was cut short goes on where it was when it is started again.

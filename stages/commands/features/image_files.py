@@ -1,14 +1,16 @@
-"""The images of any folder or archive, listed without labels and without being decoded."""
+"""The images of any folder or archive, of a list, or one alone, listed without labels and without being decoded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from stages.commands.features.lists import LISTS, NamedFiles, read_list
+from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.limits import Resources
-from stages.prepare.raw_files import RawFiles, check_regular, open_raw
+from stages.prepare.raw_files import RawFiles, check_regular, is_archive, open_raw
 from stages.shared.runtime.errors import CONTROL, UserError
 
 MAX_SHOWN = 5
@@ -20,7 +22,7 @@ class ImageFiles:
 
     Attributes:
         where: the folder or archive.
-        paths: relative to it, with forward slashes.
+        paths: relative to it, with forward slashes, or as a list has them.
     """
 
     where: Path
@@ -41,18 +43,19 @@ class ImageFiles:
 
 
 def list_images(where: Path, resources: Resources) -> ImageFiles:
-    """List all files of a folder, or of an archive, as images. Hidden files are left out.
+    """List all files of a folder, of an archive or of a list as images. Hidden files are left out.
 
     Args:
-        where: a folder, which may hold folders or one archive, or an archive.
-        resources: closes the archive.
+        where: a folder, which may hold folders or one archive; an archive; a text file of paths, one a line, or a CSV
+            with a column `path`, which are relative to the list's folder or absolute; or an image.
+        resources: closes the archive, and has the limits.
 
     Raises:
-        UserError: it is missing or empty, the archive is damaged, or an entry is a pipe, a device or a link to a
-            folder.
+        UserError: it is missing or empty, the archive or list is damaged, or an entry is a pipe, a device or a link to
+            a folder.
     """
     if not where.exists():
-        raise UserError(f"{where}: must be a folder or an archive of images, found nothing there")
+        raise UserError(f"{where}: must be a folder, an archive or a list of images, or an image, found nothing there")
 
     def refuse_link(path: str) -> bool:
         raise UserError(
@@ -61,7 +64,12 @@ def list_images(where: Path, resources: Resources) -> ImageFiles:
         )
 
     check_regular(where)
-    files = open_raw(where, resources, refused=refuse_link)
+    files: RawFiles
+    if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
+        files = open_raw(where, resources, refused=refuse_link)
+    else:
+        named = [row["path"] for row in read_list(where)] if where.suffix.lower() in LISTS else [where.name]
+        files = NamedFiles(where.parent, named, resources.limits)
     for path in files.paths:
         if CONTROL.search(path):
             raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")
@@ -69,17 +77,26 @@ def list_images(where: Path, resources: Resources) -> ImageFiles:
 
 
 def without_other_files(images: ImageFiles) -> tuple[ImageFiles, dict[str, str]]:
-    """Leave out the files of formats that are not read; those with an image's ending are not looked at.
+    """Leave out the files that are no images by what they hold; those with an image's ending are not looked at.
 
     Returns:
         The others, and of those left out path and reason.
     """
+    reasons = not_images(dict(zip(images.paths, images.contents(images.paths), strict=True)))
+    return replace(images, paths=[path for path in images.paths if path not in reasons]), reasons
+
+
+def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
+    """Open the files whose names do not end as an image's, and return why some are none.
+
+    Args:
+        files: path -> a function that reads it.
+    """
     formats = known_formats()
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in formats}
-    unclear = [path for path in images.paths if PurePosixPath(path).suffix.lower() not in endings]
-    others = [path for path, content in zip(unclear, images.contents(unclear), strict=True) if not _is_image(content)]
-    reasons = dict.fromkeys(others, "not an image of a format that is read")
-    return replace(images, paths=[path for path in images.paths if path not in reasons]), reasons
+    unclear = {path: content for path, content in files.items() if PurePosixPath(path).suffix.lower() not in endings}
+    others = [path for path, content in unclear.items() if not _is_image(content)]
+    return dict.fromkeys(others, "not an image of a format that is read")
 
 
 def check_any(where: Path, paths: Sequence[str]) -> None:
@@ -112,10 +129,10 @@ def describe(reasons: dict[str, str]) -> str:
     return f"{len(reasons)} that cannot be read: {', '.join(some)}{more}"
 
 
-def _is_image(content: Callable[[], bytes]) -> bool:
+def _is_image(content: Callable[[], Content]) -> bool:
     file = read_content(content)
     try:
         with damage_named():
-            return not isinstance(file, OSError) and bool(open_image(file))
+            return isinstance(file, bytes) and bool(open_image(file))
     except BadImageError:
         return False

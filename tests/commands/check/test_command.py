@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stages.commands.check.command import check
+from stages.commands.check.command import check, check_networks
 from stages.shared.runtime.errors import UserError
 from tests.commands.check.test_datasets import write_images
-from tests.commands.edited import ROOT, file
+from tests.commands.edited import ROOT, config, file
 
 
 def run(*args: str) -> str:
@@ -27,6 +27,7 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
                 "source": "folder", "image_size": 32, "test_fraction": 0.4, "unseen_classes": ["c", "d"],
             },
             "models.efficientnet_lite0.network.weights": weights,
+            "finetune.schedule_epochs": 100,
             "run": {"datasets": ["mine"], "models": ["efficientnet_lite0"], "folds": [0], "seeds": [0, 1]},
         },
     )  # fmt: skip
@@ -58,3 +59,16 @@ def test_it_imports_no_network_library_and_exits_with_2(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "measure.knn_k" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "convnext_ato"}, r"models\.efficientnet_lite0: .*'convnext_ato'.*did you mean 'convnext_atto'"),
+        ({"name": "convnext_atto", "image_size": 20}, r"models\.efficientnet_lite0: .* run on images of 20 px"),
+    ],
+)
+def test_a_network_that_does_not_exist_or_fit_is_named_without_its_weights(tmp_path: Path, changes, said):
+    edits = {f"models.efficientnet_lite0.network.{key}": value for key, value in changes.items()}
+    with pytest.raises(UserError, match=said):
+        check_networks(config(edits))

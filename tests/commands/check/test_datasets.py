@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from stages.commands.check.datasets import check_classes, check_folds, check_raw, check_seen
 from stages.commands.config import Config
@@ -27,13 +28,15 @@ def write_images(raw: Path, per_class: int) -> None:
 
 def mine(changes: dict[str, Any]) -> Config:
     entry = {"source": "folder", "image_size": 32, "test_fraction": 0.4, "unseen_classes": ["c", "d"]}
-    return config({"datasets.mine": entry, "run.datasets": ["mine"], **changes})
+    return config({"datasets.mine": entry, "run.datasets": ["mine"], "finetune.schedule_epochs": 100, **changes})
 
 
 def test_classes_of_ones_own_images_are_counted_before_training(tmp_path: Path):
     write_images(tmp_path / "small", 8)
     write_images(tmp_path / "large", 13)  # 5 of them are test images
-    with pytest.raises(UserError, match=r"datasets\.mine: .*folds, 5, in the split 'test', found 3 of class 'a'; add"):
+    with pytest.raises(
+        UserError, match=r"datasets\.mine: .*folds, 5, in the split 'test', found 'a' \(3\), 'b' \(3\); add"
+    ):
         check_classes(mine({}), tmp_path / "small")
     assert [note[:16] for note in check_classes(mine({}), tmp_path / "large")] == ["datasets.mine: o"]
     without = {"measure.metrics": ["nmi"], "measure.analyses": ["k_sensitivity"]}
@@ -83,7 +86,7 @@ def test_only_the_folds_of_the_grid_need_images_enough(tmp_path: Path):
         path.unlink()
     check_classes(mine({}), tmp_path)
     for folds in ([0, 1], [0, "all"]):
-        with pytest.raises(UserError, match=r"datasets\.mine: .*in the split 'test', found 3 of class 'c'"):
+        with pytest.raises(UserError, match=r"datasets\.mine: .*in the split 'test', found 'c' \(3\);"):
             check_classes(mine({"run.folds": folds}), tmp_path)
 
 
@@ -171,3 +174,33 @@ def test_limits_and_counts_of_seen_classes_do_not_matter_where_all_are_unseen(tm
     check_classes(mine(changes), tmp_path)
     with pytest.raises(UserError, match=r"datasets\.mine\.unseen: must be at least measure\.probe\.folds, 5, found 4"):
         check_folds(mine(changes | {"datasets.mine.unseen": 4}))
+
+
+def test_training_that_outlasts_its_schedule_is_named(tmp_path: Path):
+    write_images(tmp_path, 13)  # 8 train images of each of two classes: an epoch is one batch
+    changes = {"finetune.steps": [0, 50], "finetune.schedule_epochs": 49}
+    with pytest.raises(UserError, match=r"datasets\.mine: finetune\.steps: .* 49 optimizer steps .* found 50; lower"):
+        check_classes(mine(changes), tmp_path)
+    check_classes(mine(changes | {"finetune.schedule_epochs": 50}), tmp_path)
+    check_classes(mine(changes | FROZEN), tmp_path)
+
+
+def test_all_files_that_are_no_images_are_named_by_what_they_hold(tmp_path: Path):
+    write_images(tmp_path, 13)
+    for name in ("a/notes.txt", "b/clip.mp4"):
+        (tmp_path / "mine" / name).write_text("not an image")
+    Image.new("RGB", (9, 9)).save(tmp_path / "mine" / "b" / "no_ending", "PNG")
+    with pytest.raises(UserError, match=r"datasets\.mine: .*found 2 that cannot be read: a/notes\.txt .*, b/clip\.mp4"):
+        check_classes(mine({}), tmp_path)
+    check_classes(mine({"datasets.mine.on_bad_image": "skip"}), tmp_path)
+
+
+def test_classes_that_are_left_out_are_counted(tmp_path: Path):
+    write_images(tmp_path, 13)
+    for number in range(4):
+        (tmp_path / "mine" / "e").mkdir(exist_ok=True)
+        (tmp_path / "mine" / "e" / f"{number}.png").touch()
+    with pytest.raises(UserError, match=r"in the split 'test', found 'e' \(2\); add .*`min_images`"):
+        check_classes(mine({}), tmp_path)
+    notes = check_classes(mine({"datasets.mine.min_images": 13}), tmp_path)
+    assert "datasets.mine: left out for want of images: 'e' (4)" in notes

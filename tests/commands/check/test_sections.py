@@ -56,17 +56,6 @@ def test_a_wrong_value_is_named(dotted: str, value: object, expected: str):
     assert expected in message({dotted: value})
 
 
-def test_analyses_of_seen_classes_are_refused_where_all_are_unseen():
-    entry = {"source": "folder", "image_size": 32, "unseen_classes": "all"}
-    grid = {"datasets.mine": entry, "run.datasets": ["mine"], "run.models": ["efficientnet_lite0_frozen"]}
-    asked = ["k_sensitivity", "ood", "layer_pairs"]
-    assert message(grid | {"measure.analyses": asked}) == (
-        "measure.analyses: 'ood' needs images of seen classes, but datasets.mine.unseen_classes is all; write "
-        "measure.analyses: [k_sensitivity, layer_pairs]"
-    )
-    check(grid | {"measure.analyses": ["k_sensitivity", "layer_pairs"]})
-
-
 def test_the_probe_is_asked_for_at_checkpoints_that_are_kept():
     check({"finetune.keep": "last", "measure.probe.steps": [100]})
     found = message({"finetune.keep": "last", "measure.probe.steps": [0, 100]})

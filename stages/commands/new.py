@@ -1,0 +1,198 @@
+"""Start a study of your own images: the grid and an entry in params.yaml, and a link to the images below data/raw."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import click
+from ruamel.yaml import YAML, Node
+
+from stages.commands.check.command import check_config
+from stages.commands.config import Config, parse_config, read_config
+from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
+from stages.prepare.candidates import Candidate, class_counts, describe_counts
+from stages.prepare.limits import Resources
+from stages.prepare.params import FolderParams, parse_dataset
+from stages.prepare.splits import FoldPlan, plan_folds
+from stages.shared.runtime.errors import UserError, did_you_mean
+
+PARAMS = ROOT / "params.yaml"
+UNSEEN_CLASSES = 5
+MIN_FOLDED_CLASSES = 9
+"""Below which three folds, of three unseen classes each, cannot be made."""
+
+TEST_FRACTION = 0.2
+LIMITS = {"train": 120, "test": 40, "unseen": 100}
+"""Images of a class at most, so that a first run takes minutes."""
+
+
+@click.command(cls=ProjectCommand)
+@click.argument("folder", type=ProjectPath())
+@click.option("--name", default="mine", show_default=True, help="What to call the dataset.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=["efficientnet_lite0_frozen"],
+    show_default=True,
+    help="An entry of `models`; may be given several times.",
+)
+@click.option("--use", help="What features are for: classifier, retrieval, discovery or detection; by default each.")
+def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> None:
+    """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
+
+    FOLDER has a folder of images for each class, below train/ and test/ or not, or is an archive (.zip, .tar, ...) of
+    such folders. Some classes are left out, fold by fold; of fewer than nine, frozen networks are measured on all.
+
+    Nothing is written if something is wrong. Comments and layout of params.yaml stay, and git undoes the changes.
+    """
+    config, link = read_config(PARAMS), RAW / name
+    check_free(config, link, folder, models)
+    frozen = all(config.models[model].network.frozen for model in models)
+    size = max(config.models[model].network.image_size for model in models)
+    candidates = list_candidates(config, folder, size)
+    entry = choose_entry(candidates, size, frozen=frozen, probe_folds=config.measure.probe.folds)
+    plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
+    folds = [int(fold) for fold in plan.splits if fold.isdecimal()]
+    changes: dict[tuple[str, str], Any] = {("run", "datasets"): [name], ("run", "models"): [*models]}
+    changes |= {("run", "folds"): folds} | ({("aggregate", "use"): use} if use else {})
+    changes |= {} if frozen else longer_schedule(config, plan)
+    text, content = edited(PARAMS.read_text(encoding="utf-8"), changes, name, entry)
+    linked = not link.exists()
+    if linked:
+        link.symlink_to(folder.absolute())
+    try:
+        notes = check_config(parse_config(content), RAW)
+        PARAMS.write_text(text, encoding="utf-8")
+    except BaseException:
+        if linked:
+            link.unlink()
+        raise
+    undo = f"git checkout {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
+    training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
+    unseen = len(plan.folds[0][0].unseen)
+    for line in [
+        f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
+        *([f"left out for want of images: {describe_counts(plan.left_out)}"] if plan.left_out else []),
+        f"{' and '.join(models)}: {training}; {len(folds)} fold(s) of {unseen} unseen classes",
+        *notes,
+        "next: `whichlayer plan` says how long it takes, `make repro` runs it",
+    ]:
+        print(f"new: {line}")
+
+
+def check_free(config: Config, link: Path, folder: Path, models: Sequence[str]) -> None:
+    """Check that the name is free and the networks known, and that git can undo what is written.
+
+    Raises:
+        UserError: naming what is not.
+    """
+    for model in models:
+        if model not in config.models:
+            raise UserError(f"--model: {model!r} must be an entry of `models`: {did_you_mean(model, config.models)}")
+    if link.name in config.datasets or ((link.is_symlink() or link.exists()) and not link == ROOT / folder):
+        raise UserError(f"--name: {link.name!r} must be free, found it in `datasets` or {link}; choose another name")
+    done = subprocess.run(["git", "status", "--porcelain", "--", PARAMS], capture_output=True, text=True, check=False)
+    if done.returncode or done.stdout:
+        raise UserError(
+            f"{PARAMS.name}: must be as git has it, so that `git checkout` undoes what is written to it, found "
+            f"{done.stderr.strip() or 'changes'}; commit them (git commit {PARAMS.name}), or undo them"
+        )
+
+
+def list_candidates(config: Config, folder: Path, size: int) -> list[Candidate]:
+    """List the images of a folder or archive, with their classes; none is read."""
+    from stages.prepare.packing import list_images  # takes a second to import
+
+    params = FolderParams(source="folder", image_size=size)
+    with Resources(config.prepare.limits) as resources:
+        return list_images(folder, params, config.prepare.seed, resources).candidates
+
+
+def choose_entry(candidates: Sequence[Candidate], size: int, *, frozen: bool, probe_folds: int) -> dict[str, Any]:
+    """Choose the parameters of a dataset: folds of unseen classes, or, of few classes and no training, all unseen.
+
+    Args:
+        candidates: its images.
+        size: of the packed images, in pixels.
+        frozen: whether no network is trained.
+        probe_folds: images that each class needs in every split.
+
+    Raises:
+        UserError: there are too few classes to train on some and leave others out.
+    """
+    counts, splits = class_counts(candidates), {candidate.split for candidate in candidates}
+    entry: dict[str, Any] = {"source": "folder", "image_size": size, "on_short_class": "keep"}
+    divided = splits == {None}
+    tested = next(n for n in range(probe_folds, 100 * probe_folds) if round(TEST_FRACTION * n) >= probe_folds)
+    least = tested if divided else probe_folds
+    classes = sum(count >= least for count in counts.values())
+    all_unseen = frozen and "unseen" not in splits and classes < MIN_FOLDED_CLASSES
+    least = probe_folds if all_unseen else least
+    entry |= {"min_images": least} if min(counts.values()) < least else {}
+    if all_unseen:
+        return entry | {"unseen_classes": "all", "unseen": LIMITS["unseen"]}
+    entry |= LIMITS | ({"test_fraction": TEST_FRACTION} if divided else {})
+    if "unseen" in splits:
+        return entry
+    unseen = max(2, min(UNSEEN_CLASSES, classes // 3))
+    if classes < unseen + 2:
+        raise UserError(
+            f"fine-tuning needs two seen and two unseen classes, found {classes} of at least {least} images; add "
+            "classes or images, or measure a network as it is (--model efficientnet_lite0_frozen)"
+        )
+    return entry | {"unseen_count": unseen}
+
+
+def longer_schedule(config: Config, plan: FoldPlan) -> dict[tuple[str, str], Any]:
+    """Return the change that makes the schedule as long as the training, where images are few."""
+    tuned = config.finetune
+    images = min(len(splits["train"]) for _, splits in plan.folds)
+    epochs = ceil(tuned.steps[-1] / ceil(images / tuned.batch_size))
+    short = tuned.schedule_steps is None and (tuned.schedule_epochs or 0) < epochs
+    return {("finetune", "schedule_epochs"): epochs} if short else {}
+
+
+def edited(
+    text: str, changes: Mapping[tuple[str, str], Any], dataset: str, entry: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Change values in the text of a params file, and put a dataset before the others.
+
+    Args:
+        text: the file.
+        changes: (section, key) -> value.
+        dataset: the entry's id.
+        entry: what it has.
+
+    Returns:
+        The new text, and its plain values.
+
+    Raises:
+        UserError: the layout of the file does not allow it.
+    """
+    root, yaml = YAML().compose(text), YAML(typ="safe", pure=True)
+    first = _value(root, "datasets").value[0][0].start_mark
+    indent, at = " " * first.column, first.index - first.column
+    rows = [f"{indent}{dataset}:", *(f"{indent}  {key}: {value}" for key, value in entry.items())]
+    edits = [(at, at, "\n".join(rows) + "\n")]
+    wanted = yaml.load(text)
+    wanted["datasets"][dataset] = dict(entry)
+    for (section, key), value in changes.items():
+        node = _value(_value(root, section), key)
+        flow = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
+        edits.append((node.start_mark.index, node.end_mark.index, flow))
+        wanted[section][key] = value
+    for start, end, inserted in sorted(edits, reverse=True):
+        text = text[:start] + inserted + text[end:]
+    if yaml.load(text) != wanted:
+        raise UserError(f"{PARAMS.name}: must be laid out as in a new clone, found another layout; edit it by hand")
+    return text, wanted
+
+
+def _value(mapping: Node, key: str) -> Node:
+    found = [value for name, value in mapping.value if name.value == key]
+    if not found:
+        raise UserError(f"{PARAMS.name}: must have the key {key!r}, found none; take it from a new clone")
+    return found[0]

@@ -1,0 +1,132 @@
+"""`whichlayer new`: a dataset in params.yaml and a link to its images, or nothing if something is wrong."""
+
+import difflib
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stages.commands import new as module
+from stages.commands.cli import whichlayer
+from stages.commands.config import read_config
+from stages.shared.runtime.errors import UserError
+from tests.commands.edited import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a params.yaml that git has, whose networks are not built."""
+    folder = tmp_path / "project"
+    (folder / "data" / "raw").mkdir(parents=True)
+    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "Start"],
+    ):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    for where in ("stages.commands.project.ROOT", "stages.commands.new.ROOT"):
+        monkeypatch.setattr(where, folder)
+    monkeypatch.setattr(module, "PARAMS", folder / "params.yaml")
+    monkeypatch.setattr(module, "RAW", folder / "data" / "raw")
+    monkeypatch.setattr("stages.commands.check.command.check_networks", lambda config: None)
+    return folder
+
+
+def images(folder: Path, counts: dict[str, int]) -> Path:
+    for label, count in counts.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            (folder / label / f"{number:03}.png").touch()
+    return folder
+
+
+def new(*words: object) -> Result:
+    return CliRunner().invoke(whichlayer, ["new", *map(str, words)])
+
+
+def changed(project: Path) -> list[str]:
+    """Lines of params.yaml that differ from the committed ones, as a diff."""
+    before, after = (path.joinpath("params.yaml").read_text().splitlines() for path in (ROOT, project))
+    lines = difflib.unified_diff(before, after, lineterm="", n=0)
+    return [line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")]
+
+
+def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Path):
+    folder = images(tmp_path / "birds", {"ant": 30, "bee": 7, "fly": 4})
+    done = new(folder, "--use", "retrieval")
+    assert done.exit_code == 0, done.exception
+    assert changed(project) == [
+        "-  datasets: [handwriting]",
+        "-  models: [efficientnet_lite0]",
+        "-  folds: [0, 1, 2, 3] # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
+        "+  datasets: [mine]",
+        "+  models: [efficientnet_lite0_frozen]",
+        "+  folds: [0] # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
+        "-  use: null # null: a layer for each | classifier | retrieval | discovery | detection",
+        "+  use: retrieval # null: a layer for each | classifier | retrieval | discovery | detection",
+        "+  mine:",
+        "+    source: folder",
+        "+    image_size: 64",
+        "+    on_short_class: keep",
+        "+    min_images: 5",
+        "+    unseen_classes: all",
+        "+    unseen: 100",
+    ]
+    assert (project / "data" / "raw" / "mine").readlink() == folder
+    assert "left out for want of images: 'fly' (4)" in done.output
+    assert "undo: git checkout params.yaml && rm data/raw/mine" in done.output
+    again = new(folder, "--name", "more")
+    assert "must be as git has it" in str(again.exception)
+
+
+def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, tmp_path: Path):
+    folder = images(project / "data" / "raw" / "birds", dict.fromkeys("abcdefghi", 30))
+    done = new(folder, "--name", "birds", "--model", "efficientnet_lite0", "--model", "efficientnet_lite1")
+    assert done.exit_code == 0, done.exception
+    config = read_config(project / "params.yaml")
+    assert (config.run.models, config.run.folds) == (["efficientnet_lite0", "efficientnet_lite1"], ["0", "1", "2"])
+    assert config.datasets["birds"].unseen_count == 3
+    assert config.finetune.schedule_epochs == 60 / 2  # 6 classes of 24 images are two batches of 72
+    assert not folder.is_symlink()
+    assert done.output.endswith("`make repro` runs it\n")
+
+
+def test_images_with_splits_of_their_own_are_divided_by_them(project: Path, tmp_path: Path):
+    for split, labels in {"train": "ab", "test": "ab", "unseen": "cd"}.items():
+        images(tmp_path / "set" / split, dict.fromkeys(labels, 9))
+    done = new(tmp_path / "set", "--model", "efficientnet_lite0")
+    assert done.exit_code == 0, done.exception
+    config = read_config(project / "params.yaml")
+    entry = config.datasets["mine"]
+    assert (config.run.folds, entry.test_fraction, entry.unseen_count) == (["0"], None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "efficientnet_lite"], "--model: 'efficientnet_lite' must be an entry of `models`: did you mean"),
+        (["--name", "handwriting"], "--name: 'handwriting' must be free, found it in `datasets` or"),
+        (["--name", "taken"], "--name: 'taken' must be free"),
+        (["--name", "a-b"], "run.datasets"),
+        (["--name", "true"], "must be laid out"),
+        (["--use", "retrievel"], "aggregate.use"),
+        (["--model", "efficientnet_lite0"], "needs two seen and two unseen classes, found 3 of at least 23 images"),
+    ],
+)
+def test_nothing_is_written_where_something_is_wrong(project: Path, tmp_path: Path, words: list[str], said: str):
+    folder = images(tmp_path / "birds", dict.fromkeys("abc", 30))
+    (project / "data" / "raw" / "taken").symlink_to(tmp_path / "gone")
+    done = new(folder, *words)
+    assert isinstance(done.exception, UserError)
+    assert said in str(done.exception)
+    assert not changed(project)
+    assert [path.name for path in (project / "data" / "raw").iterdir()] == ["taken"]
+
+
+def test_a_folder_without_classes_is_refused(project: Path, tmp_path: Path):
+    for folder in (tmp_path / "gone", images(tmp_path / "one", {"": 3})):
+        assert isinstance(new(folder).exception, UserError)
+    assert not changed(project)
+    assert not list((project / "data" / "raw").iterdir())
