@@ -5,12 +5,13 @@
     weights.safetensors   the tensors that model.pt2 holds, by the names that the network's library gives them
     preprocess.json       how an image file becomes the input; all that follows is in the graph
     card.json, README.md  the model card: what it is, for programs and for people
+    SHA256SUMS            the hash of each of them, for `sha256sum -c`: torch loads a damaged model.pt2 without a word
 
 The input `pixels` is (B, 3, S, S) uint8, RGB; the output `embedding` (B, width) float32.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,14 @@ from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Source
 from stages.commands.cut.verify import Float32, check_agreement, take_reference
 from stages.commands.outputs import new_output
-from stages.shared.files.digests import cell_id
+from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
 from stages.shared.networks.devices import library_versions
 from stages.shared.runtime.errors import UserError
 
 FORMAT = "whichlayer.cut/1"
 PROGRAM, ONNX, WEIGHTS = "model.pt2", "model.onnx", "weights.safetensors"
-PREPROCESS, CARD, README = "preprocess.json", "card.json", "README.md"
+PREPROCESS, CARD, README, SUMS = "preprocess.json", "card.json", "README.md", "SHA256SUMS"
 
 AGAIN = "cut again (`whichlayer cut`)"
 
@@ -119,18 +120,24 @@ def write_cut(
         write_json(folder / PREPROCESS, preprocess)
         write_json(folder / CARD, card)
         (folder / README).write_text(readme(card, decode | {"fill": images.fill}))
+        write_sums(folder)
     return card
 
 
+def write_sums(folder: Path) -> None:
+    """Write the hashes of all files of a folder, as `sha256sum` does."""
+    lines = [f"{file_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.name != SUMS]
+    (folder / SUMS).write_text("".join(lines))
+
+
 def read_cut(path: Path) -> Cut:
-    """Read what a cut's folder says of itself; the network's file is not opened.
+    """Read what a cut's folder says of itself; of the network's file the hash is compared.
 
     Raises:
-        UserError: it is no such folder, of another version, or lacks a file or a key.
+        UserError: it is no such folder, of another version, lacks a file or a key, or a file is not as it was written.
     """
     preprocess, card = (_read_json(path / name) for name in (PREPROCESS, CARD))
-    if not (path / PROGRAM).is_file():
-        raise UserError(f"{path}: must hold {PROGRAM}, found no such file; {AGAIN}")
+    _check_sums(path, (PROGRAM, PREPROCESS, CARD))
     try:
         cell, layer = card["cell"], card["layer"]
         about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
@@ -140,6 +147,21 @@ def read_cut(path: Path) -> Cut:
         return Cut(path / PROGRAM, about, layer["width"], decode)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
+
+
+def _check_sums(folder: Path, names: Sequence[str]) -> None:
+    """Compare files of a cut with their hashes.
+
+    Raises:
+        UserError: one is missing or other than it was written, or there are no hashes.
+    """
+    for name in (SUMS, *names):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: must hold {name}, found no such file; {AGAIN}")
+    sums = [line.split("  ", 1) for line in (folder / SUMS).read_text(errors="replace").splitlines()]
+    for name in names:
+        if [file_sha256(folder / name), name] not in sums:
+            raise UserError(f"{folder / name}: must be as it was written ({SUMS}), found other content; {AGAIN}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
     .<output>.unfinished/<number>-<key>.npz    one shard: features, sha256, and which images it lacks and why
 
 The key is a hash of all that determines the shard: the network, how images are decoded, and the names, sizes and times
-of its files. A shard of another key is not used.
+of its files. A shard of another key is not used. Each says its own name inside, so that none passes for another.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from stages.shared.runtime.scratch import remove
 
 IMAGES_PER_SHARD = 1024
 
-DAMAGED = (BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError, zlib.error)
-"""What reading a file of arrays raises where it is cut or bits of it have flipped."""
+DAMAGED = (AttributeError, BadZipFile, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error)
+"""What reading a file of arrays raises where it is cut, bits of it have flipped, or it holds something else."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Shards:
 
     def __iter__(self) -> Iterator[Shard]:
         """Read the shards in order."""
-        return (_read(*shard) for shard in self._shards)
+        return (_read(file, paths, self._extractor.width) for file, paths in self._shards)
 
     def fill(self, *, skip: bool) -> None:
         """Embed every shard that is not there yet.
@@ -86,7 +86,7 @@ class Shards:
         """
         missing = []
         for file, paths in self._shards:
-            kept = _read_kept(file, paths)
+            kept = _read_kept(file, paths, self._extractor.width)
             if kept is None:
                 missing.append((file, paths))
             elif not skip:
@@ -123,22 +123,29 @@ class Shards:
 
 def _write(file: Path, shard: Shard) -> None:
     unfinished, unreadable = file.with_suffix(".tmp"), np.array(json.dumps(shard.unreadable))
+    arrays = {"features": shard.features, "sha256": np.array(shard.sha256, dtype="U64"), "unreadable": unreadable}
     with unfinished.open("wb") as opened:
-        np.savez(opened, features=shard.features, sha256=np.array(shard.sha256, dtype="U64"), unreadable=unreadable)
+        np.savez(opened, name=np.array(file.stem), **arrays)
+    remove(file)  # a folder may have its name
     unfinished.replace(file)
 
 
-def _read(file: Path, paths: Sequence[str]) -> Shard:
+def _read(file: Path, paths: Sequence[str], width: int) -> Shard:
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as saved:
-        unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
-        kept = [path for path in paths if path not in unreadable]
-        return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
+        name, features, sha256 = str(saved["name"]), saved["features"], saved["sha256"].tolist()
+        unreadable: dict[str, str] = {**json.loads(str(saved["unreadable"]))}
+    kept = [path for path in paths if path not in unreadable]
+    if name != file.stem:
+        raise ValueError(f"it is {name}")
+    if (features.shape, features.dtype, len(sha256)) != ((len(kept), width), np.float32, len(kept)):
+        raise ValueError("it has other images or another width")
+    return Shard(kept, sha256, features, unreadable)
 
 
-def _read_kept(file: Path, paths: Sequence[str]) -> Shard | None:
+def _read_kept(file: Path, paths: Sequence[str], width: int) -> Shard | None:
     """Read a shard of an earlier run; None where there is none, or it is damaged, which a line says."""
     try:
-        return _read(file, paths) if file.is_file() else None
+        return _read(file, paths, width) if file.is_file() else None
     except DAMAGED as error:
         damage = f"{file}: damaged ({without_advice(error) or type(error).__name__})"
         print(printable(f"features: {damage}; its images are embedded again"), file=sys.stderr, flush=True)

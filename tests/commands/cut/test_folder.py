@@ -26,7 +26,7 @@ from stages.commands.cut import folder as cut_folder
 from stages.commands.cut.card import code
 from stages.commands.cut.cell import Source, open_source
 from stages.commands.cut.export import load_program
-from stages.commands.cut.folder import Cut, read_cut, write_cut
+from stages.commands.cut.folder import Cut, read_cut, write_cut, write_sums
 from stages.commands.outputs import check_new
 from stages.commands.project import ROOT
 from stages.prepare.decode import decode
@@ -36,7 +36,8 @@ from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
 from tests.packed import SEEN, UNSEEN
 
-FILES = {"README.md", "card.json", "model.onnx", "model.pt2", "preprocess.json", "weights.safetensors"}
+CARDS = {"README.md", "SHA256SUMS", "card.json", "preprocess.json"}
+FILES = CARDS | {"model.onnx", "model.pt2", "weights.safetensors"}
 DOCS = ROOT / "docs" / "cut.md"
 
 
@@ -82,7 +83,9 @@ def test_the_folder_holds_its_files_and_nothing_beside_it(written: Written):
     assert [path.name for path in written.path.parent.iterdir()] == ["cut"]
     sizes = {name: (written.path / name).stat().st_size for name in FILES if name in written.card["files"]}
     assert written.card["files"] == sizes
-    assert set(sizes) == FILES - {"README.md", "card.json", "preprocess.json"}
+    assert set(sizes) == FILES - CARDS
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=written.path, check=True)
+    assert len((written.path / "SHA256SUMS").read_text().splitlines()) == len(FILES) - 1
 
 
 def test_a_folder_is_read_as_it_was_written(written: Written):
@@ -97,7 +100,9 @@ def test_a_folder_is_read_as_it_was_written(written: Written):
 
 
 def edit(path: Path, **changes: Any) -> None:
+    """Change a file of a cut, as another version would have written it."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_sums(path.parent)
 
 
 def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
@@ -115,9 +120,33 @@ def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
     with pytest.raises(UserError, match=r"card\.json: must be a JSON file"):
         read_cut(path)
     (path / "card.json").write_text((written.path / "card.json").read_text())
-    (path / "model.pt2").unlink()
-    with pytest.raises(UserError, match=r"must hold model\.pt2"):
+    for name in ("model.pt2", "SHA256SUMS"):
+        (path / name).unlink()
+        with pytest.raises(UserError, match=rf"must hold {name}, found no such file; cut again"):
+            read_cut(path)
+
+
+@pytest.mark.parametrize("name", ["model.pt2", "preprocess.json", "card.json"])
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_one_bit_that_flips_is_found(written: Written, tmp_path: Path, name: str, place: float):
+    path = Path(shutil.copytree(written.path, tmp_path / "cut"))
+    content = bytearray((path / name).read_bytes())
+    content[int(place * len(content))] ^= 1
+    (path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}: must be (as it was written|a JSON file|of format)"):
         read_cut(path)
+
+
+def test_bits_of_weights_flip_without_a_word_of_torch(written: Written, tmp_path: Path):
+    """Else no hash would be needed."""
+    path, pixels = tmp_path / "model.pt2", torch.full((1, 3, 40, 40), 99, dtype=torch.uint8)
+    content = bytearray((written.path / "model.pt2").read_bytes())
+    tensor = load_file(written.path / "weights.safetensors")["patch_embed.proj.weight"].numpy().tobytes()
+    start = content.index(tensor[:64])
+    content[start + 3] ^= 1  # of the first number's exponent
+    path.write_bytes(content)
+    found, expected = (load_program(each)(pixels) for each in (path, written.path / "model.pt2"))
+    assert not torch.equal(found, expected)
 
 
 def test_weights_are_the_program_s_and_the_checkpoint_s_by_name(written: Written):

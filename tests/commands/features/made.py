@@ -12,7 +12,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from stages.commands.cut.cell import CellPaths
-from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_json
+from stages.commands.cut.folder import CARD, FORMAT, PREPROCESS, PROGRAM, write_json, write_sums
 from stages.embed.__main__ import main as embed
 from stages.prepare.packing import prepare_dataset
 from stages.prepare.params import read_dataset
@@ -95,4 +95,5 @@ def write_cut(folder: Path, seed: int = 0) -> Path:
     images = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     program = torch.export.export(Tiny(seed).eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, folder / PROGRAM)
+    write_sums(folder)
     return folder

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from stages.commands.cli import whichlayer
+from stages.commands.cut.folder import write_sums
 from stages.commands.features import shards
 from stages.commands.features.shards import unfinished_folder
 from stages.shared.runtime.errors import UserError
@@ -27,6 +29,7 @@ from tests.commands.verify.made import damage
 ROOT = Path(__file__).parents[3]
 DRIVER = """
 import sys, time
+from stages.commands.cut.folder import write_sums
 from stages.commands.features import shards
 from stages.commands.cli import main
 shards.IMAGES_PER_SHARD = 10
@@ -98,6 +101,9 @@ def test_a_damaged_cut_is_named(cut: Path, tmp_path: Path):
     (tmp_path / "copy" / "cut" / "model.pt2").write_bytes(b"PK")
     done = features(tmp_path / "copy", tmp_path / "b.parquet")
     assert isinstance(done.exception, UserError)
+    assert "model.pt2: must be as it was written (SHA256SUMS), found other content; cut again" in str(done.exception)
+    write_sums(tmp_path / "copy" / "cut")
+    done = features(tmp_path / "copy", tmp_path / "b.parquet")
     assert "model.pt2: must be a program that torch" in str(done.exception)
 
 
@@ -167,6 +173,7 @@ def test_shards_of_another_network_or_decoding_are_not_used(cut: Path, tmp_path:
     else:
         text = (copy / "cut" / "preprocess.json").read_text()
         (copy / "cut" / "preprocess.json").write_text(text.replace("squash", "crop"))
+        write_sums(copy / "cut")
     with pytest.MonkeyPatch.context() as patch:
         seen = counted(patch)
         assert features(copy, out).exit_code == 0
@@ -198,7 +205,49 @@ def zeros(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
-@pytest.mark.parametrize("harm", [cut_off, empty, zeros, damage], ids=lambda harm: harm.__name__)
+def saved(path: Path, **changes: Any) -> None:
+    """Save the arrays of a shard again, some of them changed; None leaves one out."""
+    with np.load(path) as arrays:
+        changed = {**arrays, **changes}
+    np.savez(path, **{name: array for name, array in changed.items() if array is not None})
+
+
+def without_array(path: Path) -> None:
+    saved(path, unreadable=None)
+
+
+def no_mapping(path: Path) -> None:
+    saved(path, unreadable=np.array('"ash"'))
+
+
+def other_width(path: Path) -> None:
+    saved(path, features=np.zeros((8, 7), np.float32))
+
+
+def other_images(path: Path) -> None:
+    saved(path, features=np.zeros((7, 6), np.float32), sha256=np.zeros(7, "U64"))
+
+
+def other_precision(path: Path) -> None:
+    saved(path, features=np.zeros((8, 6), np.float64))
+
+
+def one_array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros((8, 6), np.float32))
+
+
+def copy_of_another(path: Path) -> None:
+    shutil.copy(sorted(path.parent.glob("*.npz"))[0], path)
+
+
+HARMS = [
+    cut_off, empty, zeros, damage, without_array, no_mapping, other_width, other_images, other_precision, one_array,
+    copy_of_another,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
 def test_a_damaged_shard_is_embedded_again(cut: Path, tmp_path: Path, whole: bytes, harm: Callable[[Path], None]):
     out = tmp_path / "a.parquet"
     cut_short(cut, out)
@@ -211,6 +260,29 @@ def test_a_damaged_shard_is_embedded_again(cut: Path, tmp_path: Path, whole: byt
     assert f"features: {second}: damaged (" in done.stderr
     assert "its images are embedded again\n" in done.stderr
     assert len(seen) == 8 + 36
+    assert out.read_bytes() == whole
+
+
+def test_shards_that_were_exchanged_are_embedded_again(cut: Path, tmp_path: Path, whole: bytes):
+    out = tmp_path / "a.parquet"
+    cut_short(cut, out)
+    first, second, _ = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))
+    first.rename(tmp_path / "first")
+    second.rename(first)
+    (tmp_path / "first").rename(second)
+    done = features(cut, out)
+    assert f"{first}: damaged (it is {second.stem})" in done.stderr
+    assert f"{second}: damaged (it is {first.stem})" in done.stderr
+    assert out.read_bytes() == whole
+
+
+def test_a_folder_in_the_place_of_a_shard_is_replaced(cut: Path, tmp_path: Path, whole: bytes):
+    out = tmp_path / "a.parquet"
+    cut_short(cut, out)
+    second = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))[1]
+    second.unlink()
+    second.mkdir()
+    assert features(cut, out).exit_code == 0
     assert out.read_bytes() == whole
 
 
