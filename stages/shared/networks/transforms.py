@@ -50,9 +50,15 @@ class Transform:
         return self._normalized(rotate_and_crop(images, angles.to(pixels.device), self.size))
 
     def _normalized(self, images: Tensor) -> Tensor:
-        mean, std = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (self.mean, self.std))
-        memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
-        return ((images - mean) / std).contiguous(memory_format=memory_format)
+        mean, std = (torch.tensor(values, device=images.device) for values in (self.mean, self.std))
+        if not self.channels_last:
+            return (images.contiguous() - mean.view(3, 1, 1)).div_(std.view(3, 1, 1))
+        rows, width = (
+            images.permute(0, 2, 3, 1).flatten(2),
+            images.shape[3],
+        )  # whole rows: three values are a short loop
+        normalized = (rows - mean.repeat(width)).div_(std.repeat(width))
+        return normalized.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
 
 
 def resize(pixels: Tensor, size: int) -> Tensor:
