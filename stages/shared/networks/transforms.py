@@ -53,10 +53,8 @@ class Transform:
         mean, std = (torch.tensor(values, device=images.device) for values in (self.mean, self.std))
         if not self.channels_last:
             return (images.contiguous() - mean.view(3, 1, 1)).div_(std.view(3, 1, 1))
-        rows, width = (
-            images.permute(0, 2, 3, 1).flatten(2),
-            images.shape[3],
-        )  # whole rows: three values are a short loop
+        width = images.shape[3]
+        rows = images.permute(0, 2, 3, 1).flatten(2)  # a loop over whole rows is fast, one over three colours is not
         normalized = (rows - mean.repeat(width)).div_(std.repeat(width))
         return normalized.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
 

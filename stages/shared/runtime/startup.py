@@ -38,8 +38,8 @@ def begin_stage() -> None:
 def keep_freed_memory() -> None:
     """Let glibc give no memory back to the system before the process ends.
 
-    By default it gives back what is large, such as every layer's output, and the next batch takes it anew, a page fault
-    for every 4 KiB: two fifths of the processor's time of a forward pass on a virtual machine. The peak stays as it was.
+    By default it gives back what is large, such as every layer's output, and the next batch takes it anew, with a page
+    fault for every 4 KiB: two fifths of a forward pass on a virtual machine. The peak stays as it was.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library, or another system
         allocator = ctypes.CDLL(None)
