@@ -25,6 +25,9 @@ HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 CODECS = ("bytes", "vlen-utf8", "transpose", "sharding_indexed", "zstd", "gzip", "blosc", "crc32c")
 """What a Zarr array may be stored with. Under other names zarr runs whatever an installed package has registered."""
 
+FREE_BYTES, MAX_RATIO = 2**28, 200
+"""What all arrays together may take whatever the file's size, and else how many times that: a kilobyte may say 1 TB."""
+
 
 @dataclass(frozen=True)
 class Described:
@@ -55,12 +58,12 @@ class ArraysFile:
         Raises:
             UserError: it is damaged.
         """
-        with _readable(f"array {name!r} must be readable", "write the file again"):
+        with readable(f"array {name!r} must be readable", "write the file again"):
             return self._values(name)
 
 
 @contextmanager
-def _readable(what: str, remedy: str) -> Iterator[None]:
+def readable(what: str, remedy: str) -> Iterator[None]:
     """Name what NumPy, zipfile, zarr and its codecs raise, which is anything on a file that is not their own."""
     try:
         yield
@@ -81,7 +84,7 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
     kinds = f"{path}: must be an .npz file or the folder of a Zarr group"
     if not path.exists():
         raise UserError(f"{kinds}, found nothing there")
-    with _readable(f"{kinds}, and readable", "write it again"):
+    with readable(f"{kinds}, and readable", "write it again"):
         _check_regular(path)
         return _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
 

@@ -13,15 +13,16 @@ from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.commands.outputs import check_new, new_output
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
-from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.asked import grid_of, read_asked
 from stages.commands.score.cells import EMBEDDINGS, MEASURES, TRAINING, measure_files
 from stages.commands.score.embedding_file import check_folds, read_embedding_file
+from stages.commands.score.features_file import open_file
 from stages.shared.runtime.scratch import remove
 
 
 @click.command(cls=ProjectCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ProjectPath())
+@click.option("--labels", type=ProjectPath(), help="Of features: a CSV with the columns path and label.")
 @click.option("--out", type=ProjectPath(), help="The folder to write; by default <FILE>-scores beside the first file.")
 @click.option("--dataset", help="The data's name in tables; by default the first file's.")
 @click.option("--model", default="embeddings", show_default=True, help="The network's name in tables.")
@@ -30,6 +31,7 @@ from stages.shared.runtime.scratch import remove
 @params_option
 def score(
     files: tuple[Path, ...],
+    labels: Path | None,
     out: Path | None,
     dataset: str | None,
     model: str,
@@ -41,7 +43,8 @@ def score(
 
     FILE is an .npz file or the folder of a Zarr group of format 3: an array (N, D) per layer and `labels` (N,), of
     classes that the network was not trained on; below `seen/` the same of classes that it was. Several files are folds,
-    each with classes of its own: three or more tell about other classes, too.
+    each with classes of its own: three or more tell about other classes, too. Or it is what `whichlayer features`
+    wrote, of one layer: then an image's class is that of --labels, or its folder.
 
     Scores and their settings are those of the sections `measure` and `aggregate` of params.yaml.
     """
@@ -49,7 +52,7 @@ def score(
     grid = grid_of(dataset or re.sub(r"\W", "_", _stem(files[0]), flags=re.ASCII), model, len(files))
     check_new(out)
     with ExitStack() as resources:
-        embedded = [read_embedding_file(open_arrays(path, resources)) for path in files]
+        embedded = [read_embedding_file(open_file(path, labels, resources)) for path in files]
         check_folds(embedded)
         scores = metrics.split(",") if metrics else []
         measure, asked, left_out = read_asked(params, grid, embedded[0].labels, scores, normalize)
@@ -68,4 +71,4 @@ def score(
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".npz").removesuffix(".zarr")
+    return path.name.removesuffix(".npz").removesuffix(".zarr").removesuffix(".parquet")

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 import xarray
 from click.testing import CliRunner, Result
-from PIL import Image
 from sklearn.preprocessing import StandardScaler, normalize
 
 from stages.commands.cli import whichlayer
@@ -127,6 +126,22 @@ def test_archives_and_folders_in_folders_give_the_same(cell: Path, tmp_path: Pat
             )
 
 
+def test_a_list_and_one_image_give_the_same_as_their_folder(cell: Path, tmp_path: Path):
+    expected = made(cell, cell / "raw", tmp_path / "a.parquet")
+    paths = ["elm/01.jpg", "ash/00.png", "birch/02.bmp"]
+    (cell / "some.csv").write_text("label,path\n" + "".join(f"x,raw/{path}\n" for path in paths))
+    (tmp_path / "some.txt").write_text("\n".join(str(cell / "raw" / path) for path in paths) + "\n\n")
+    for images, names in (
+        (cell / "some.csv", [f"raw/{path}" for path in paths]),
+        (tmp_path / "some.txt", [str(cell / "raw" / path) for path in paths]),
+        (cell / "raw" / "elm" / "01.jpg", ["01.jpg"]),
+    ):
+        found = made(cell, images, tmp_path / f"{images.stem}{images.suffix}.parquet")
+        assert found.index.tolist() == names
+        vectors = np.stack(found["features"].to_list())
+        np.testing.assert_allclose(vectors, np.stack(expected.loc[paths[: len(names)], "features"]), rtol=0, atol=2e-6)
+
+
 def test_unreadable_files_stop_it_before_the_work_or_are_listed(cell: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(shards, "IMAGES_PER_SHARD", 10)
     images = tmp_path / "images"
@@ -230,7 +245,7 @@ def test_what_a_user_should_know_of_rotated_and_edited_datasets(cell: Path, tmp_
 
 def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     raw, out = cell / "raw", tmp_path / "a.parquet"
-    refused(cell, "must be a folder or an archive of images, found nothing there", tmp_path / "none", out)
+    refused(cell, "an archive or a list of images, or an image, found nothing there", tmp_path / "none", out)
     refused(cell, "--out must end in .parquet, .npz, .zarr, found 'a.csv'", raw, tmp_path / "a.csv")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
     refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
@@ -246,7 +261,10 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     refused(cell, "must hold images, found none that can be read", tmp_path / "texts", out, "--skip-unreadable")
     (tmp_path / "texts" / "link").symlink_to(tmp_path / "texts" / "inner")
     refused(cell, "texts/link: must not be a link to a folder", tmp_path / "texts", out)
-    Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
-    refused(cell, "must be a folder or an archive", tmp_path / "one.png", out)
+    for text, said in (("path\n", "found no row"), ("file\na.png\n", "without path"), ("path\na\na\n", "'a' twice")):
+        (tmp_path / "list.csv").write_text(text)
+        refused(cell, said, tmp_path / "list.csv", out)
+    (tmp_path / "list.txt").write_text("texts/none.png\n")
+    refused(cell, "found 1 that cannot be read: texts/none.png", tmp_path / "list.txt", out)
     out.touch()
     assert "must not exist; remove it" in str(features(cell, raw, out).exception)
