@@ -3,6 +3,8 @@
 Images of one group (one writer, patient or video) are never in different splits.
 """
 
+import re
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +15,8 @@ import numpy as np
 import regex
 from PIL import Image
 
-from stages.shared.runtime.errors import CONTROL, MAX_NAMES, UserError
+from stages.prepare.file_names import check_class_names
+from stages.shared.runtime.errors import CONTROL, MAX_NAMES, UserError, short_repr
 from stages.shared.settings.seeding import child_seed
 
 Split = Literal["train", "test", "unseen"]
@@ -22,8 +25,14 @@ Content = bytes | Image.Image
 
 T = TypeVar("T")
 
-SEARCH_SECONDS = 2.0
-"""For one search of a group: some expressions take years for forty letters."""
+SEARCH_SECONDS = 10.0
+"""Of a processor, for the groups of all images: some expressions take years for forty letters."""
+
+MAX_PATTERN = 100_000
+"""Of a pattern's letters, those counted again that a repetition of a group writes out: it takes memory for each."""
+
+REPETITION = re.compile(r"([)}]?)\s*\{[\d,\s]*?(\d+)[,\s]*\}")
+"""`){3}` or `a{1,3}`: whether a group is repeated, and how many times at most."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,12 @@ class Listing:
 
 
 def check_candidates(candidates: Sequence[Candidate]) -> None:
-    """Check that no two candidates have the same id, and no name a control character.
+    """Check that no two candidates have the same id, no name a control character, and that names of classes differ.
 
     A carriage return would shift the rows of every table that holds it.
 
     Raises:
-        UserError: naming two that have one id, or the class or the file.
+        UserError: naming two that have one id, the class or the file, or two classes that look alike.
     """
     sources: dict[str, str] = {}
     for candidate in candidates:
@@ -88,6 +97,7 @@ def check_candidates(candidates: Sequence[Candidate]) -> None:
                 f"{sources[candidate.sample_id]} and {candidate.source}"
             )
         sources[candidate.sample_id] = candidate.source
+    check_class_names(class_counts(candidates))
 
 
 def class_counts(candidates: Sequence[Candidate]) -> dict[str, int]:
@@ -117,22 +127,36 @@ def group_by_name(candidates: Sequence[Candidate], pattern: str) -> list[Candida
     Raises:
         UserError: the pattern is none, or an id does not match it.
     """
+    if _written_out(pattern) > MAX_PATTERN:
+        raise UserError(
+            f"group: must be shorter than {MAX_PATTERN} letters with its repetitions {{n}} written out, found "
+            f"{short_repr(pattern)}; take + or * for large numbers"
+        )
     try:
         compiled = regex.compile(pattern)
-    except regex.error as error:
-        raise UserError(f"group: must be a regular expression, found {pattern!r} ({error})") from None
+    except (regex.error, RecursionError) as error:
+        raise UserError(f"group: must be a regular expression, found {short_repr(pattern)} ({error})") from None
     if compiled.groups != 1:
         raise UserError(f"group: must have one pair of parentheses, found {compiled.groups} in {pattern!r}")
-    return [replace(c, group=_match(compiled, c.sample_id)) for c in candidates]
+    until = time.process_time() + SEARCH_SECONDS
+    return [replace(c, group=_match(compiled, c.sample_id, until)) for c in candidates]
 
 
-def _match(pattern: "regex.Pattern[str]", name: str) -> str:
+def _written_out(pattern: str) -> int:
+    """Return an upper bound of a pattern's length where repetitions are written out, as `regex` does."""
+    length, times, verbose = len(pattern), 1, re.search(r"\(\?[\w-]*x", pattern)  # which allows comments before {n}
+    for of_group, count in REPETITION.findall(pattern):
+        length, times = (length, times * max(1, int(count))) if of_group or verbose else (length + int(count), times)
+    return length * times
+
+
+def _match(pattern: "regex.Pattern[str]", name: str, until: float) -> str:
     try:
-        match = pattern.search(name, timeout=SEARCH_SECONDS)
+        match = pattern.search(name, timeout=max(until - time.process_time(), 1e-3))
     except TimeoutError:
         raise UserError(
-            f"group: {pattern.pattern!r} must be searched within {SEARCH_SECONDS:g} s, and was not in {name!r}; repeat "
-            "no repetition in it"
+            f"group: {pattern.pattern!r} must be searched in all images within {SEARCH_SECONDS:g} s, and was not up to "
+            f"{name!r}; repeat no repetition in it"
         ) from None
     if match is None or not match[1]:
         raise UserError(f"group: {pattern.pattern!r} must find a group in every image's path, found none in {name!r}")

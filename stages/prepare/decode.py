@@ -7,7 +7,9 @@ raised: a good image would be left out.
 import errno
 import hashlib
 import io
+import math
 import os
+import re
 import struct
 import warnings
 import zlib
@@ -20,7 +22,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from stages.prepare.candidates import Content
 from stages.shared.runtime.resources import explain_system_error
@@ -37,6 +39,17 @@ FORMATS = (
     *("SGI", "TGA", "TIFF", "WEBP", "XBM"),
 )
 """What is read, by Pillow's names. Of others, EPS would start Ghostscript, a program that the file drives."""
+
+MAX_SCANS = 100
+"""Of a JPEG, as libtiff has it: 75 bytes may be one, for which all blocks of the image are gone through."""
+
+JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xff\xd0-\xd8])")
+"""The start of a JPEG's segment, but of the kinds that hold nothing; the bytes after it say how long it is."""
+
+WIDE_TILE_SIDE = re.compile(
+    rb"\x01(?:(?<=[\x42\x43]\x01)[\x10\x11]\x00\x01\x00{3}|[\x42\x43]\x00[\x10\x11]\x00{3}(?:\x00{4})?\x01)"
+)
+"""Width or height of a TIFF's tiles in 64 bits: no program writes it, libtiff reads it, and Pillow may not."""
 
 IMAGES_PER_BLOCK = 32
 BYTES_PER_BLOCK = 2**28
@@ -70,13 +83,15 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         (size, size, 3) uint8, RGB.
 
     Raises:
-        BadImageError: it is no image, truncated, beyond `pixel_limit`, or of a kind without a defined range.
+        BadImageError: it is no image, truncated, beyond `pixel_limit` or `MAX_SCANS`, or of a kind without a defined
+            range.
         MemoryError, OSError: the machine lacks something, which says nothing of the image.
     """
     with damage_named():
         image = content if isinstance(content, Image.Image) else open_image(content)
-        if isinstance(content, bytes):  # a large JPEG is decoded at a fraction of its size, twice ours at least
-            image.draft(None, (2 * size, 2 * size))
+        if isinstance(content, bytes):
+            _check_cost(image, content)
+            image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours
         upright = ImageOps.exif_transpose(image)
         return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
 
@@ -112,6 +127,30 @@ def pixel_limit(pixels: int) -> Iterator[None]:
 def open_image(content: bytes) -> Image.Image:
     """Read an image file's header, if it is of one of `FORMATS`."""
     return Image.open(io.BytesIO(content), formats=known_formats())
+
+
+def _check_cost(image: Image.Image, content: bytes) -> None:
+    """Refuse what takes a decoder far more time or memory than the pixels of an image do.
+
+    Raises:
+        ValueError: a JPEG of more than `MAX_SCANS` scans.
+        Image.DecompressionBombError: a TIFF whose tiles have more pixels than an image may have.
+    """
+    if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_SCANS < _jpeg_scans(content):
+        raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        sides = (image.tag_v2.get(TiffImagePlugin.TILEWIDTH, 0), image.tag_v2.get(TiffImagePlugin.TILELENGTH, 0))
+        if WIDE_TILE_SIDE.search(content) or math.prod(sides) > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise Image.DecompressionBombError
+
+
+def _jpeg_scans(content: bytes) -> int:
+    """Count the scans of a JPEG up to its end mark: behind it, cameras put further images and films."""
+    count, found = 0, JPEG_MARKER.search(content)
+    while found and found[1] != b"\xd9":
+        count += found[1] == b"\xda"
+        found = JPEG_MARKER.search(content, found.end() + int.from_bytes(content[found.end() : found.end() + 2]))
+    return count
 
 
 @cache

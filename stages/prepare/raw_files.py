@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from stages.prepare.file_names import is_clutter, utf8
+from stages.prepare.file_names import check_depth, is_clutter, utf8
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources, reading
 from stages.prepare.tar_files import TarFiles
 from stages.prepare.zip_files import ZipFiles
@@ -18,7 +18,6 @@ from stages.shared.runtime.resources import irregular
 SOURCE_FILE = "source.json"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 DVC_FILES = ("dvc.yaml", ".dvcignore")
-MAX_DEPTH = 100
 ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
 """The first bytes of a zip archive with files, and of an empty one."""
 
@@ -81,16 +80,6 @@ def check_regular(raw: Path, *, for_dvc: bool = False) -> None:
                     )
                 if not entry.is_file(follow_symlinks=False):
                     _refuse_special(Path(entry.path), for_dvc)
-
-
-def check_depth(raw: Path, depth: int) -> None:
-    """Check how deep a folder lies below the raw folder.
-
-    Raises:
-        UserError: deeper than libraries can follow.
-    """
-    if depth > MAX_DEPTH:
-        raise UserError(f"{raw}: must have at most {MAX_DEPTH} folders in each other, found more; move them up")
 
 
 def _refuse_special(path: Path, for_dvc: bool) -> None:

@@ -2,7 +2,9 @@
 
 import bz2
 import gzip
+import math
 import posixpath
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +17,18 @@ from stages.shared.runtime.errors import UserError
 
 READ_SIZE = 2**20  # bytes
 
+HEADER_COST = 6
+"""Each byte of a header counts as so many of the archive: in memory it takes more, and it takes time."""
+
+MAX_HOLES = 100_000
+"""Of all files of an archive together; a hole is a piece of a file that holds zeros and is not stored."""
+
+MAX_COMMON = 100
+"""Values that an archive gives to all its members: each of them has a copy. Git writes one."""
+
+LONG_NUMBER = re.compile(rb"\d{50}")
+"""In a header some versions of Python take a time for it that grows with the square of its length."""
+
 
 class TarFiles:
     """The files of a tar archive."""
@@ -26,6 +40,7 @@ class TarFiles:
             archive = tarfile.open(fileobj=cast(Any, self._stream), mode="r:")  # noqa: SIM115
             self._archive = resources.enter_context(archive)
             listed = list(self._files())
+            self._stream.header_left = math.inf
             self._read_to_the_end()
         self.hidden = tuple(sorted({folder for path, _ in listed if (folder := hidden_folder(path))}))
         self._members = by_path(where, ((path, member) for path, member in listed if not has_clutter(path)))
@@ -37,8 +52,16 @@ class TarFiles:
         return partial(self._read, self._members[path])
 
     def _files(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
+        offset = holes = 0
         for count, member in enumerate(self._archive, start=1):
+            self._stream.header_left = READ_SIZE
             check_count(self.where, count, self._limits.files)
+            offset, before, holes = self._archive.offset, offset, holes + len(member.sparse or ())
+            if offset <= before:
+                raise tarfile.ReadError("a size below 0")
+            if holes > MAX_HOLES or len(self._archive.pax_headers) > MAX_COMMON:
+                raise tarfile.ReadError(f"more than {MAX_HOLES} holes, or {MAX_COMMON} values that all members have")
+            member.pax_headers = {}  # what counts of them has been read, and the rest may be large
             check_size(self.where, member.name, member.size, self._limits.file_bytes)
             path = inside_archive(member.name, self.where)
             if _is_link(member):
@@ -84,19 +107,29 @@ class BoundedStream:
 
     `tarfile` believes a header: it would read one of any length into memory, and skip a file of any length, which
     unpacks it.
+
+    Attributes:
+        header_left: how many bytes the headers of the next member may still have.
     """
 
     def __init__(self, where: Path, resources: Resources) -> None:
         file = resources.enter_context(where.open("rb"))
         self._where, self._packed, self._ratio = where, where.stat().st_size, resources.limits.ratio
+        self.header_left: float = READ_SIZE
+        self._headers = 0
         self._stream = _unpacked(file)
         resources.enter_context(self._stream)
 
     def read(self, size: int = -1) -> bytes:
         """Read some bytes, READ_SIZE at most."""
-        if not 0 <= size <= READ_SIZE:
-            raise tarfile.ReadError(f"a header of {size} bytes")
+        if not 0 <= size <= min(READ_SIZE, self.header_left):
+            raise tarfile.ReadError(f"a header of more than {READ_SIZE} bytes")
         content = self._stream.read(size)
+        if self.header_left < math.inf:
+            self.header_left -= size
+            self._headers += size
+            if LONG_NUMBER.search(content):
+                raise tarfile.ReadError("a number of 50 digits in a header")
         self._check(self._stream.tell())
         return content
 
@@ -110,7 +143,7 @@ class BoundedStream:
         return self._stream.tell()
 
     def _check(self, position: int) -> None:
-        check_ratio(str(self._where), position, self._packed, self._ratio)
+        check_ratio(str(self._where), position + HEADER_COST * self._headers, self._packed, self._ratio)
 
 
 def _unpacked(file: IO[bytes]) -> IO[bytes]:

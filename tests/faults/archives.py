@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 FILES = {"a/1.png": b"one" * 50, "a/2.png": b"two" * 700, "b/3.png": b"three" * 1000, "b/4.png": b""}
 TAR_MODES = {".tar": "w:", ".tar.gz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
@@ -23,8 +24,7 @@ def write_zip(path: Path, files: Mapping[str, bytes] = FILES, compression: int =
 
 
 def write_tar(path: Path, files: Mapping[str, bytes] = FILES) -> Path:
-    mode = TAR_MODES["".join(path.suffixes[-2:]) if path.suffix != ".tar" else ".tar"]
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(path, _mode(path)) as archive:
         for name, content in files.items():
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
     return path
@@ -114,6 +114,62 @@ def sparse_tar(path: Path, size: int) -> Path:
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(member)
     return path
+
+
+def tar_with_map(path: Path, numbers: int, *, members: int = 1) -> Path:
+    """Files of ten bytes whose maps of holes have so many numbers; the first five bytes are `hello`."""
+    holes = ["0", "5", *["0000000010", "0"] * (numbers // 2 - 1)]
+    start = "".join(f"{number}\n" for number in [len(holes) // 2, *holes]).encode()
+    with tarfile.open(path, _mode(path), format=tarfile.PAX_FORMAT) as archive:
+        for number in range(members):
+            content = start + bytes(-len(start) % tarfile.BLOCKSIZE) + b"hello"
+            member = _member(f"a/{number}.png", len(content))
+            names = {"major": "1", "minor": "0", "name": member.name, "realsize": "10"}
+            member.pax_headers = {f"GNU.sparse.{name}": value for name, value in names.items()}
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def tar_of_empty_files(path: Path, count: int, **headers: str) -> Path:
+    """Names alone, after values that all members have."""
+    with tarfile.open(
+        path, TAR_MODES["".join(path.suffixes)], format=tarfile.PAX_FORMAT, pax_headers=headers
+    ) as archive:  # type: ignore[call-overload]
+        for number in range(count):
+            archive.addfile(_member(f"a/{number}.png", 0))
+    return path
+
+
+def tar_that_goes_back(path: Path) -> Path:
+    """A file with holes whose size leads back to its own header."""
+    tar_with_header(path, b"S", -512)
+    content = bytearray(path.read_bytes())
+    content[483:495] = b"%011o\0" % 10  # the size with its holes
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    path.write_bytes(content)
+    return path
+
+
+def tar_with_name(path: Path, name: str) -> Path:
+    """A file of a name of any length."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(_member(name, 0))
+    return path
+
+
+def tar_with_long_number(path: Path, digits: int) -> Path:
+    """A header of digits, in which some versions of Python look for a keyword at each."""
+    body = b"1" * digits
+    header = _member("x", len(body))
+    header.type = tarfile.XHDTYPE
+    end = bytes(-len(body) % tarfile.BLOCKSIZE) + _member("a/1.png", 0).tobuf() + bytes(2 * tarfile.BLOCKSIZE)
+    path.write_bytes(header.tobuf() + body + end)
+    return path
+
+
+def _mode(path: Path) -> Any:
+    return TAR_MODES["".join(path.suffixes[-2:]) if path.suffix != ".tar" else ".tar"]
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -1,6 +1,8 @@
 import errno
+import random
 import re
 import tarfile
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from stages.shared.runtime.resources import explain_system_error
 from tests.faults import archives
 from tests.faults.archives import FILES, MIB, write_archive
 
+MANY = {f"KEY.{number}": "" for number in range(101)}
 SUFFIXES = [".zip", *archives.TAR_MODES]
 
 
@@ -93,6 +96,49 @@ def test_bombs_are_refused_before_they_fill_memory(
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (lambda path: archives.tar_with_map(path, 200_000), "x.tar", "a header of more than 1048576 bytes"),
+        (lambda path: archives.tar_with_map(path, 200_000), "x.tar.gz", "must unpack to at most 200 times"),
+        (lambda path: archives.tar_of_empty_files(path, 9000), "x.tar.gz", "must unpack to at most 200 times"),
+        (lambda path: archives.tar_of_empty_files(path, 1, **MANY), "x.tar", "or 100 values that all members have"),
+        (archives.tar_that_goes_back, "x.tar", r"cannot be read \(a size below 0\)"),
+        (lambda path: archives.tar_with_name(path, "a/" * 101 + "1"), "x.tar", "at most 100 folders in each other"),
+        (lambda path: archives.tar_with_name(path, "a" * 5000), "x.tar", "at most 4096 characters, found 5000"),
+        (lambda path: archives.tar_with_long_number(path, 10**6), "x.tar", "a number of 50 digits in a header"),
+    ],
+)
+def test_headers_that_take_much_more_than_their_bytes_are_refused(
+    tmp_path: Path, make: Callable[[Path], Path], name: str, message: str
+):
+    path, began = make(tmp_path / name), time.process_time()
+    with pytest.raises(UserError, match=message):
+        read(path)
+    assert time.process_time() - began < 5
+
+
+def test_holes_of_all_files_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stages.prepare.tar_files.MAX_HOLES", 1000)
+    assert len(read(archives.tar_with_map(tmp_path / "x.tar", 1000, members=2))) == 2
+    with pytest.raises(UserError, match="more than 1000 holes"):
+        read(archives.tar_with_map(tmp_path / "x.tar", 1002, members=2))
+
+
+@pytest.mark.parametrize("suffix", archives.TAR_MODES)
+def test_what_tar_writes_is_read(tmp_path: Path, suffix: str):
+    path = tmp_path / f"x{suffix}"
+    with_holes = archives.tar_with_map(path, 2000, members=2)
+    assert read(with_holes) == dict.fromkeys(("a/0.png", "a/1.png"), b"hello" + bytes(5))
+    commit = archives.tar_of_empty_files(path, 3, comment="f" * 40)  # as git writes it
+    assert read(commit) == {f"a/{number}.png": b"" for number in range(3)}
+    deep = "/".join(["a" * 35] * 100) + "/1.png"
+    assert read(archives.write_tar(path, {deep: b"1"})) == {deep: b"1"}
+    noise = random.Random(0).randbytes(3000 * 100)
+    small = {f"class/{number:06}.png": noise[100 * number : 100 * (number + 1)] for number in range(3000)}
+    assert read(archives.write_tar(path, small)) == small
 
 
 def test_of_data_that_is_trusted_the_ratio_may_be_raised(tmp_path: Path):

@@ -21,3 +21,27 @@ def test_control_characters_in_names_are_refused(character):
 
 def test_other_names_are_accepted():
     check_candidates([candidate("a, \"b\" 'c' é 王", "x y/\u00a0é;,.png")])
+    check_candidates([candidate("نمی\u200cخواهم", "a.png")])  # Persian takes a joiner within a word
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dots\u200b", "\u200edots", "do\u200fts", "\u061cdots", "\ufeffdots", "dots\U000e0041", "dots ", "\u00a0dots"],
+)
+def test_names_of_classes_that_print_like_others_are_refused(name):
+    with pytest.raises(UserError) as error:
+        check_candidates([candidate(name, "a/1.png")])
+    assert f"must not have invisible characters, or blanks at its ends, found {name!a}; rename it" in str(error.value)
+    check_candidates([candidate("a", f"a/{name}.png")])  # of a file's name no table makes a class
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("caf\u00e9", "cafe\u0301"), ("\uac00", "\u1100\u1161"), ("dots", "do\u200cts"), ("✔", "✔\ufe0f")],
+)
+def test_two_classes_that_look_alike_are_refused(one, other):
+    for name in (one, other):
+        check_candidates([candidate(name, "a/1.png")])
+    both = [Candidate(name, name, None, name, lambda: b"") for name in (one, other)]
+    with pytest.raises(UserError, match=r"classes must not look alike, found '.*' and '.*'; rename one of"):
+        check_candidates(both)

@@ -206,8 +206,23 @@ def test_more_pixels_than_the_limit_are_refused(draft):
         (images.icon_bomb(), "more than 50000000 pixels"),
         (images.gif_bomb(), "more than 50000000 pixels"),
         (images.png_with_text_bomb(), "damaged or unusual"),
+        (images.jpeg_of_scans(100), "a JPEG of more than 100 scans"),
+        (images.tiled_tiff(noise(16, 16), 16_384), "more than 50000000 pixels"),
+        (images.tiled_tiff(noise(16, 16), 16, first=(16, 16_384)), "more than 50000000 pixels"),
+        (images.tiled_tiff(noise(16, 16), 16, first=(17, 16_384)), "more than 50000000 pixels"),
     ],
-    ids=["says", "says more than there is", "bomb", "icon", "gif", "text"],
+    ids=[
+        "says",
+        "says more than there is",
+        "bomb",
+        "icon",
+        "gif",
+        "text",
+        "scans",
+        "tile",
+        "unsigned tile",
+        "signed tile",
+    ],
 )
 def test_bombs_are_refused_before_they_fill_memory(content, reason):
     tracemalloc.start()
@@ -217,6 +232,24 @@ def test_bombs_are_refused_before_they_fill_memory(content, reason):
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
         tracemalloc.stop()
+
+
+def test_scans_are_counted_up_to_the_end_of_the_image_and_outside_its_segments():
+    photo = Image.fromarray(noise(64, 48))
+    exif = Image.Exif()
+    exif[0x010E] = "\xff\xda" * 150  # a thumbnail, a maker's note
+    progressive = encode(photo, "JPEG", progressive=True, exif=exif)
+    expected = decode(progressive, 32, "crop", 255)
+    assert np.array_equal(decode(progressive + b"\xff\xda" * 150, 32, "crop", 255), expected)  # a film behind it
+    few = images.jpeg_of_scans(90)
+    assert np.array_equal(decode(few, 32, "crop", 255), decode(images.jpeg_of_scans(0), 32, "crop", 255))
+
+
+def test_tiles_within_the_limit_are_read():
+    pixels = noise(24, 24)
+    assert np.array_equal(decode(images.tiled_tiff(pixels, 256), 24, "crop", 255), pixels)
+    with pixel_limit(256 * 256 - 1), pytest.raises(BadImageError, match="more than 65535 pixels"):
+        decode(images.tiled_tiff(pixels, 256), 24, "crop", 255)
 
 
 def test_a_format_that_starts_a_program_is_not_read(monkeypatch):
