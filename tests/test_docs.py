@@ -85,6 +85,7 @@ def test_presets_are_valid_and_differ_from_the_default_only_where_they_say():
         "run.folds",
         "run.seeds",
         "finetune.steps",
+        "finetune.learning_rate",
         "embed.pooling",
         "embed.augment",
     }
