@@ -5,10 +5,12 @@ from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Missing
-from stages.aggregate.render.json_files import recommendations_json
+from stages.aggregate.render.json_files import findings_json, recommendations_json
 from stages.aggregate.render.recommendations import describe
 from stages.commands.recommend import recommend
+from stages.commands.verdict import verdict
 from stages.shared.runtime.errors import UserError
+from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import every_use
 
 FIRST, OTHER = every_use(), every_use(model="b", dataset="flowers", missing=[Missing.OPERATIONS])
@@ -30,6 +32,16 @@ def test_it_prints_every_network_and_what_is_missing_once(results):
     assert printed.endswith("\n\nMultiply-adds are not known.\n")
     assert run(results, "--model", "a").output == f"{describe(FIRST)}\n"
     assert run(results, "--dataset", "handwriting").output == f"{describe(FIRST)}\n"
+
+
+def test_the_verdict_for_programs_has_the_records_of_its_use(results):
+    findings = [evidence(network())]
+    write_facts(results, Facts([*FIRST, *OTHER], findings))
+    printed = CliRunner().invoke(verdict, [str(results), "--use", "retrieval", "--json"], catch_exceptions=False).output
+    assert json.loads(printed) == {
+        "recommendations": json.loads(recommendations_json([FIRST[1], OTHER[1]])),
+        "findings": json.loads(findings_json(findings)),
+    }
 
 
 def test_one_use_is_that_of_the_option_else_of_the_study(results):

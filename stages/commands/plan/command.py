@@ -1,8 +1,11 @@
 """Plan the work of the current grid: what would run, passes through each network, memory, disk and time."""
 
+import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -11,11 +14,11 @@ from tabulate import tabulate
 from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, recorded_stages, stage_path
-from stages.commands.grid import CELL_STAGES, all_stages, count_stages, open_stages, stage_names
+from stages.commands.grid import CELL_STAGES, STAGES, all_stages, count_stages, open_stages, stage_names
 from stages.commands.plan.machine import Engine, Machine, this_machine
 from stages.commands.plan.predict import FLEET_CELL_SECONDS, Line, Prediction, Predictor, fleet_seconds, predict_dvc
 from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import RAW, ROOT, ProjectCommand, params_option
+from stages.commands.project import RAW, ROOT, ProjectCommand, json_option, params_option
 from stages.commands.sizes import size
 from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.console import progress
@@ -43,7 +46,8 @@ SMALLER = {
     default=True,
     help="Predict time and memory, for which pieces are timed of what no earlier run on this machine tells.",
 )
-def plan(params: Path, workers: int | None, threads: int | None, timed: bool) -> None:
+@json_option
+def plan(params: Path, workers: int | None, threads: int | None, timed: bool, as_json: bool) -> None:
     """Print what would run in the current grid, and what it would take on this machine.
 
     How many images pass through which network, disk, time and memory: of `dvc repro`, or with --workers of a fleet.
@@ -57,15 +61,18 @@ def plan(params: Path, workers: int | None, threads: int | None, timed: bool) ->
         check_regular(RAW / dataset, for_dvc=True)  # DVC, asked below, waits for a pipe
     of_project = params in (Path("params.yaml"), ROOT / "params.yaml")  # the one that DVC reads
     stages = open_stages(config.run) if of_project else all_stages(config.run)
-    print(f"stages that would run, or come from the cache: {count_stages(stages)}\n")
     lines = plan_lines(config, RAW)
-    print(table(lines))
-    print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
-    print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
-    if timed and stages:
-        here, log = this_machine(), stage_path("aggregate", "--log")
-        predictor = Predictor(config, load(params), engine, here, log, len(lines))
-        print(time_and_memory(predictor, lines, stages))
+    if not as_json:
+        print(f"stages that would run, or come from the cache: {count_stages(stages)}\n\n{table(lines)}")
+        print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
+        print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
+    predictor = Predictor(config, load(params), engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
+    predicted = predict(predictor, lines, stages) if timed and stages else None
+    if as_json:
+        print(json.dumps(record(config, lines, stages, predicted), indent=2, ensure_ascii=False))
+    elif predicted is not None:
+        said = time_lines(*predicted, engine, predictor.here) + memory_lines(predicted[0], engine, predictor.here)
+        print("\n".join(said))
 
 
 def plan_lines(config: Config, raw: Path) -> list[Line]:
@@ -132,9 +139,13 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     return line
 
 
-def time_and_memory(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]) -> str:
-    """Return how long the open stages take, and what memory they need, under a progress bar."""
-    config, engine, here = predictor.config, predictor.engine, predictor.here
+Cells, Around = Sequence[Mapping[str, Prediction]], Mapping[str, Sequence[float]]
+"""What the open stages of every cell take, and seconds of other stages, and of what runs them."""
+
+
+def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:
+    """Predict how long the open stages take, and what memory they need, under a progress bar."""
+    config, engine = predictor.config, predictor.engine
     if engine.workers:
         torch.set_num_threads(engine.threads)
     cells: list[dict[str, Prediction]] = []
@@ -152,12 +163,28 @@ def time_and_memory(predictor: Predictor, lines: Sequence[Line], stages: Collect
         around["fleet"] = [fleet_seconds(len(all_stages(config.run)))]
     else:
         around["DVC"] = [predict_dvc(stages, recorded_stages())] * len(stages)
-    return "\n".join([*time_lines(cells, around, engine, here), *memory_lines(cells, engine, here)])
+    return cells, around
 
 
-def time_lines(
-    cells: Sequence[Mapping[str, Prediction]], around: Mapping[str, Sequence[float]], engine: Engine, here: Machine
-) -> list[str]:
+def record(
+    config: Config, lines: Sequence[Line], stages: Collection[str], predicted: tuple[Cells, Around] | None
+) -> dict[str, Any]:
+    """Return a plan for programs: stages, the work of every line, bytes on disk, seconds and bytes by stage."""
+    kinds = [name.split("@")[0] for name in stages]
+    plan: dict[str, Any] = {
+        "stages": {kind: kinds.count(kind) for kind in STAGES},
+        "lines": [asdict(line) for line in lines],
+        "disk": needed_disk(config, lines),
+    }
+    if predicted is not None:
+        cells, around = predicted
+        seconds = {stage: sum(cell[stage].seconds for cell in cells if stage in cell) for stage in CELL_STAGES}
+        plan["seconds"] = seconds | {name: sum(each) for name, each in around.items()}
+        plan["memory"] = {name: max((c[name].memory for c in cells if name in c), default=0) for name in CELL_STAGES}
+    return plan
+
+
+def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> list[str]:
     """Return how long each stage takes, and all.
 
     Args:
@@ -200,7 +227,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def memory_lines(cells: Sequence[Mapping[str, Prediction]], engine: Engine, here: Machine) -> list[str]:
+def memory_lines(cells: Cells, engine: Engine, here: Machine) -> list[str]:
     """Return how much memory the open stages need at once, and what would make one fit that does not."""
     needed = {stage: max((c[stage].memory for c in cells if stage in c), default=0) for stage in CELL_STAGES}
     needed = {stage: memory for stage, memory in needed.items() if memory}

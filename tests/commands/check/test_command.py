@@ -1,6 +1,7 @@
 """`whichlayer check`: what it looks at, in which order, and that it is quick."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ def test_it_looks_at_images_and_weights_and_sums_up_the_grid(tmp_path: Path, mon
     summary, note = printed.splitlines(keepends=True)
     assert summary.endswith("2 cells: datasets mine; models efficientnet_lite0; folds 0; seeds 0, 1\n")
 
+    found = json.loads(run("--params", str(params), "--json"))
+    assert (found["cells"], found["seeds"], len(found["notes"])) == (2, [0, 1], 1)
     assert note.startswith("check: datasets.mine: of 4 classes in all, one choice of the unseen ones cannot tell how")
 
 

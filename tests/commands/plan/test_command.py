@@ -1,5 +1,6 @@
 """`whichlayer plan`: its table and totals, and what it prints of a grid."""
 
+import json
 import os
 import re
 import shutil
@@ -172,6 +173,19 @@ def test_fold_all_has_a_line_of_its_own_and_every_fold_counts_in_the_totals(tmp_
     assert [line[2] for line in lines] == ["0", "all"]
     assert [line[5] for line in lines] == ["8,400", f"{3 * 800 + 3 * 800 + 20 * 100 + 12 * 20 * 10:,}"]
     assert both > one
+
+
+def test_a_plan_for_programs_has_the_numbers_of_the_table(tmp_path: Path):
+    params = file(tmp_path, {"run.folds": [0, 1]})
+    words = ["--params", str(params), "--no-time"]
+    found = json.loads(CliRunner().invoke(plan, [*words, "--json"], catch_exceptions=False).stdout)
+    assert found["stages"] == {"prepare": 1, "finetune": 2, "embed": 2, "measure": 2, "aggregate": 1}
+    (line,) = found["lines"]
+    assert (line["dataset"], line["model"], line["folds"]) == ("handwriting", "efficientnet_lite0", ["0", "1"])
+    printed = CliRunner().invoke(plan, words, catch_exceptions=False).stdout
+    assert f" {line['work']['trained']:,} " in printed
+    assert f"disk: {size(found['disk'])} " in printed
+    assert "seconds" not in found
 
 
 def test_a_fold_that_a_dataset_lacks_is_named(tmp_path: Path):
