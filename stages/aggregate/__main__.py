@@ -18,6 +18,7 @@ from stages.aggregate.render.page.images import Pictures
 from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
+from stages.aggregate.result_files import input_hashes
 from stages.aggregate.results import compute_results
 from stages.shared.runtime.console import Stopwatch, run_main
 from stages.shared.stage_run.arguments import StageParser
@@ -39,7 +40,9 @@ def main() -> None:
         results = compute_results(args.measures, args.training, asked)
         about = describe_run(args.params, asked.grid, args.prepared)
         pictures = Pictures(read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid))
-        written = write_results(run.scratch(args.out), results, about, pictures)
+        folders = {"measures": args.measures, "training": args.training, "thumbnails": args.thumbnails}
+        of = input_hashes(asked.grid, **folders, prepared=args.prepared)
+        written = write_results(run.scratch(args.out), results, about, pictures, of)
     watch.done(written, **run.logged)
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(results.facts, results=args.out)}\n", flush=True)

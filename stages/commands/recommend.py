@@ -10,6 +10,7 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.render.json_files import recommendations_json
 from stages.aggregate.render.recommendations import describe
 from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.outdated import note_outdated
 from stages.commands.project import ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError, did_you_mean
 
@@ -25,6 +26,7 @@ def recommend(results: Path, dataset: str | None, model: str | None, use: str | 
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    note_outdated(results)
     chosen = _of(_of(read_facts(results).of_use(use), "dataset", dataset), "model", model)
     print(recommendations_json(chosen) if as_json else describe(chosen))
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 
-from stages.aggregate.result_files import check_result
+from stages.aggregate.result_files import PAGE, check_result
 from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.outdated import note_outdated
 from stages.commands.project import ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
-
-PAGE = "report.html"
 
 
 @click.command(cls=ProjectCommand)
@@ -25,5 +24,6 @@ def report(results: Path, show: bool) -> None:
     if not page.is_file():
         raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
     print(check_result(page))
+    note_outdated(results)
     if show and not webbrowser.open(page.as_uri()):
         raise UserError(f"--open: found no browser on this machine; open {page} elsewhere, it needs nothing beside it")

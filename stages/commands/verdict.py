@@ -9,6 +9,7 @@ from stages.aggregate.facts import read_facts
 from stages.aggregate.render.json_files import findings_json, recommendations_json
 from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.outdated import note_outdated
 from stages.commands.project import ProjectCommand, ProjectPath, json_option
 
 
@@ -21,6 +22,7 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
 
     RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
     """
+    note_outdated(results)
     facts = read_facts(results)
     if as_json:
         texts = {"recommendations": recommendations_json(facts.of_use(use)), "findings": findings_json(facts.findings)}

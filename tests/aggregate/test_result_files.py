@@ -1,11 +1,16 @@
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from stages.aggregate.facts import Facts, read_facts, write_facts
-from stages.aggregate.result_files import check_result, finish_results
+from stages.aggregate.result_files import check_result, finish_results, input_hashes
 from stages.aggregate.tables.summary import read_summary, summary_table
+from stages.shared.files.digests import write_digests
 from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import RunParams
 from tests.faults.damage import DAMAGES
 
 READERS = {
@@ -40,7 +45,53 @@ def test_damage_is_named(results: Path, tmp_path: Path, name: str, damage: str):
         READERS[name](results / name)
 
 
-def test_the_results_of_a_study_may_be_kept_without_digests(results: Path):
+def lose(digests: Path) -> None:
+    digests.unlink()
+
+
+def folder_in_place(digests: Path) -> None:
+    digests.unlink()
+    digests.mkdir()
+
+
+def pipe_in_place(digests: Path) -> None:
+    digests.unlink()
+    os.mkfifo(digests)
+
+
+@pytest.mark.parametrize("harm", [lose, folder_in_place, pipe_in_place])
+@pytest.mark.parametrize("name", READERS)
+def test_results_that_have_lost_their_digests_are_not_read(results: Path, name: str, harm: Callable[[Path], None]):
+    (results / "report.html").write_text("<!doctype html>")
+    finish_results(results)
+    harm(results / "digests.json")
+    with pytest.raises(UserError, match=r"digests\.json: must say what is in .*, found no such file .*repair it with"):
+        READERS[name](results / name)
+
+
+def test_the_results_of_a_study_may_be_kept_without_page_and_digests(results: Path):
     (results / "digests.json").unlink()
     (results / "depth.csv").write_text("edited")
     assert check_result(results / "depth.csv") == results / "depth.csv"
+
+
+GRID = {"datasets": ["a"], "models": ["n"], "folds": [0, "all"], "seeds": [3]}
+
+
+def test_results_name_the_artifacts_of_the_grid_that_they_were_made_of(tmp_path: Path):
+    for folder in ("measures/a/n/0/3", "measures/a/n/all/3", "measures/a/n/1/3", "prepared/a", "prepared/b"):
+        path = tmp_path / folder / "digests.json"
+        path.parent.mkdir(parents=True)
+        (path.parent / "table").write_text(folder)
+        write_digests(path, [path.parent / "table"], format="of a test/1", of={})
+    folders = {name: tmp_path / name for name in ("measures", "prepared", "lost")}
+    found = input_hashes(RunParams.model_validate(GRID), **folders)
+    assert list(found) == ["measures/a/n/0/3", "measures/a/n/all/3", "prepared/a"]
+    assert len(set(found.values())) == 3
+    before, changed = dict(found), tmp_path / "measures/a/n/0/3"
+    (changed / "table").write_text("other")
+    write_digests(changed / "digests.json", [changed / "table"], format="of a test/1", of={})
+    after = input_hashes(RunParams.model_validate(GRID), **folders)
+    assert [name for name in before if before[name] != after[name]] == ["measures/a/n/0/3"]
+    finish_results(tmp_path / "prepared", after)
+    assert json.loads((tmp_path / "prepared" / "digests.json").read_text())["of"] == after

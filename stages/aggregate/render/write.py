@@ -1,5 +1,6 @@
 """Write data/results (docs/results.md describes each file)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from stages.aggregate.charts.draw import Drawn, draw_figures
@@ -16,7 +17,13 @@ from stages.aggregate.words.summary import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
 
-def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO_PICTURES) -> str:
+def write_results(
+    out: Path,
+    results: Results,
+    run: Run,
+    pictures: Pictures = NO_PICTURES,
+    inputs: Mapping[str, str] | None = None,
+) -> str:
     """Write every file of data/results.
 
     Args:
@@ -24,6 +31,7 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
         results: what to write.
         run: what was run.
         pictures: what the page shows of the images.
+        inputs: the artifacts that they were made of, with hashes.
 
     Returns:
         What was written, for the closing line.
@@ -36,7 +44,7 @@ def write_results(out: Path, results: Results, run: Run, pictures: Pictures = NO
     drawn = Drawn(results.scores, results.summary, results.facts.findings, results.tables, run.models)
     n_figures = draw_figures(out, drawn)
     size = write_page(out / "report.html", Study(results, run, pictures))
-    finish_results(out)
+    finish_results(out, inputs)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
     note = closing_note(results.without_images, results.without_refits, results.without_best)
     return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"

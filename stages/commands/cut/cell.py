@@ -10,6 +10,7 @@ from stages.commands.cut.scaling import Scaler, fit_scaler
 from stages.commands.cut.which_layer import choose_layer, recommended_scaling
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import cell_name
+from stages.commands.outdated import check_made_of
 from stages.embed import cell as embed_stage
 from stages.embed.loading import load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
@@ -119,9 +120,10 @@ def open_source(
 
     Raises:
         UserError: the cell is not finished, has no such step or layer, a layer twice, or is not of the entries in
-            params.yaml.
+            params.yaml, or its embeddings are not of its network.
     """
     dataset, model, fold, seed = cell
+    check_made_of(params, cell, paths.results)
     network = read_model_part(params, model, "network", NetworkParams)
     taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)

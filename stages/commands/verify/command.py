@@ -1,5 +1,6 @@
 """Hash what dvc.lock and DVC's cache hold, say what is damaged, and repair it."""
 
+import json
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.locks import locked
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
-from stages.commands.project import ProjectCommand
+from stages.commands.project import ProjectCommand, json_option
 from stages.commands.verify.damage import Hasher, Repair, Survey, count, plan_repair, put_back, survey
 from stages.shared.runtime.errors import UserError, printable
 
@@ -17,7 +18,8 @@ from stages.shared.runtime.errors import UserError, printable
 @click.command(cls=ProjectCommand)
 @click.option("--repair", is_flag=True, help="Repair what is damaged: restore it, or run its stage again.")
 @click.option("--yes", is_flag=True, help="Delete damaged files without asking.")
-def verify(repair: bool, yes: bool) -> None:
+@json_option
+def verify(repair: bool, yes: bool, as_json: bool) -> None:
     """Hash what dvc.lock and DVC's cache hold, say what is damaged, and with --repair repair it.
 
     DVC goes by the size and time of files, and never hashes the objects of its cache again: it sees neither a disk's
@@ -30,11 +32,13 @@ def verify(repair: bool, yes: bool) -> None:
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
     is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
     """
+    if as_json and repair:
+        raise UserError("--json prints what is damaged, and must be without --repair; leave one out")
     hasher = Hasher()
-    locks, damage = look(hasher)
+    locks, damage = look(hasher, as_json=as_json)
     if not repair or not (locks or not damage.is_whole):
         steps = [*(["deletes the locks"] if locks else []), *plan_repair(damage).steps()]
-        if steps:
+        if steps and not as_json:
             print(plain_line(f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}"))
     else:
         run_again = repair_damage(hasher, locks, damage, yes)
@@ -44,7 +48,7 @@ def verify(repair: bool, yes: bool) -> None:
     sys.exit(0 if damage.is_whole and not locks else 1)
 
 
-def look(hasher: Hasher) -> tuple[dict[Path, str], Survey]:
+def look(hasher: Hasher, *, as_json: bool = False) -> tuple[dict[Path, str], Survey]:
     """Look for damage and locks that nothing holds, and print them, a line each."""
     with open_repo() as repo, locked(repo) as locks:
         inventory = Inventory(repo)
@@ -57,12 +61,16 @@ def look(hasher: Hasher) -> tuple[dict[Path, str], Survey]:
         lines += [f"{each.path}: {each.problem} ({output.output.stage})" for each in output.damages]
     lines += [f"{each.path}: dvc.lock does not name it ({each.stage})" for each in damage.unnamed]
     lines += [f"{each.path}: {each.problem}" for each in damage.sources]
+    lines = [plain_line(line.replace(f"{inventory.root}/", "", 1)) for line in lines]
+    if as_json:
+        print(json.dumps({"hashed": damage.counted, "damaged": lines}, indent=2, ensure_ascii=False))
+        return locks, damage
     print(
         f"verify: hashed {damage.counted:,} files and objects of the cache; "
         + (f"{len(lines)} damaged:" if lines else "all are as they were written")
     )
     for line in lines:
-        print(f"  {plain_line(line.replace(f'{inventory.root}/', '', 1))}")
+        print(f"  {line}")
     return locks, damage
 
 

@@ -12,13 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, read_run
 from stages.shared.files.digests import BLOCK
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.scratch import remove
-from stages.shared.stage_run.made_of import RECORDS, Entry, contradiction, read_entries
+from stages.shared.stage_run.made_of import RECORDS, contradiction, entry_of, read_entries
 
 UNREADABLE, IRREGULAR = "unreadable", "irregular"
 """In the place of the MD5 of a file that cannot be read, and of what is no file: a pipe, a device, a link to one."""
@@ -200,12 +199,11 @@ def problem_of_run(inventory: Inventory, path: Path) -> str:
     run = read_run(path)
     if not run:
         return "other content"
-    deps, outs = ({each["path"]: each.get("md5", "") for each in run.get(part, [])} for part in ("deps", "outs"))
-    parameters: dict[str, Any] = {name: value for of in run.get("params", {}).values() for name, value in of.items()}
-    for out, oid in outs.items():
+    entry = entry_of(run)
+    for out, oid in entry.outs.items():
         record = inventory.object_path(oid)
         if Path(out).parent.name == RECORDS and record.is_file():
-            return contradiction(Path(out), Entry(deps, outs, parameters), record.read_bytes())
+            return contradiction(Path(out), entry, record.read_bytes())
     return ""
 
 

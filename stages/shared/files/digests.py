@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from errno import ENOENT
 from pathlib import Path
 from typing import Self
 
@@ -205,6 +206,8 @@ def read_digests(
     """
     folder = folder or path.parent
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(ENOENT, "what is there is no file")
         content = path.read_bytes()
     except OSError as error:
         if explain_system_error(error):

@@ -60,14 +60,24 @@ class Entry:
 def read_entries(stages: Iterable[str] | None = None) -> dict[str, Entry]:
     """Read what dvc.lock says of stages, by name; of all where none are named. It may lack some, or be missing.
 
-    A parser of YAML would take minutes for a large grid.
+    A parser of YAML would take minutes for a large grid: it reads parameters alone, each text once.
 
     Raises:
-        UserError: the parameters of a stage are no YAML.
+        UserError: the file is damaged.
     """
     text = LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
     wanted = None if stages is None else set(stages)
-    return {name: _entry(lines) for name, lines in ENTRY.findall(text) if wanted is None or name in wanted}
+    try:
+        return {name: _entry(lines) for name, lines in ENTRY.findall(text) if wanted is None or name in wanted}
+    except (YAMLError, AttributeError):  # parameters of one stage may be written as those of another: `*id001`
+        found = _parsed(text)
+        return {name: entry_of(entry) for name, entry in found.items() if wanted is None or name in wanted}
+
+
+def entry_of(recorded: Mapping[str, Any]) -> Entry:
+    """Return what DVC says of a stage, from its own mapping."""
+    deps, outs = ({each["path"]: each.get("md5", "") for each in recorded.get(part, [])} for part in ("deps", "outs"))
+    return Entry(deps, outs, _joined(recorded.get("params", {})))
 
 
 def _entry(lines: str) -> Entry:
@@ -79,11 +89,17 @@ def _entry(lines: str) -> Entry:
 
 @cache
 def _parameters(lines: str) -> Mapping[str, Any]:
-    """Read the parameters of a stage; all cells of a network have the same."""
+    return _joined(YAML(typ="safe").load(lines) or {})
+
+
+def _joined(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: value for values in files.values() for name, value in values.items()}
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
     try:
-        files = YAML(typ="safe").load(lines) or {}
-        return {name: value for values in files.values() for name, value in values.items()}
-    except (YAMLError, AttributeError):
+        return dict(YAML(typ="safe").load(text)["stages"])
+    except (YAMLError, AttributeError, KeyError, TypeError, ValueError):
         raise UserError(f"{LOCK}: must be as DVC wrote it, found it damaged; `git checkout {LOCK}`") from None
 
 

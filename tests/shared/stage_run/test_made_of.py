@@ -163,6 +163,13 @@ def test_entries_are_those_that_a_parser_of_yaml_reads(project: Path):
     assert entry.deps == {each["path"]: each["md5"] for each in found["deps"]}
     assert entry.outs == {each["path"]: each["md5"] for each in found["outs"]}
     assert read_entries(["finetune@mine-net-0-0"]) == {}
+    shared = YAML(typ="safe").load(Path("dvc.lock"))["stages"]["prepare@mine"]
+    YAML().dump({"stages": {"other": {"params": shared["params"]}, "prepare@mine": shared}}, Path("dvc.lock"))
+    assert "*id00" in Path("dvc.lock").read_text()
+    assert read_entries(["prepare@mine"]) == {"prepare@mine": entry}
+    Path("dvc.lock").write_text(Path("dvc.lock").read_text().replace("&id001", ""))
+    with pytest.raises(UserError, match=r"dvc\.lock: must be as DVC wrote it, found it damaged"):
+        read_entries()
     assert read_entries(["prepare@mine"]) == {"prepare@mine": entry}
 
 
