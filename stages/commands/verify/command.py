@@ -115,4 +115,4 @@ def doomed(plan: Repair, damage: Survey, locks: Collection[Path]) -> list[Path]:
             f"{damage.sources[0].path}: must be put back before {', '.join(plan.rerun)} can run again, found it "
             "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
         )
-    return [*locks, *plan.remove]
+    return [*locks, *plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC
