@@ -2,12 +2,13 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML, Node
+from ruamel.yaml import YAML, Node, YAMLError
 
 from stages.commands.check.command import check_config
 from stages.commands.config import Config, parse_config, read_config
@@ -181,12 +182,17 @@ def edited(
     wanted["datasets"][dataset] = dict(entry)
     for (section, key), value in changes.items():
         node = _value(_value(root, section), key)
+        start, end = node.start_mark.index, node.end_mark.index  # of a list in lines, the start of what follows it
+        in_lines = not text[:start].rpartition("\n")[2].strip()
         flow = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
-        edits.append((node.start_mark.index, node.end_mark.index, flow))
+        edits.append((start, start + len(text[start:end].rstrip()), f"  {flow}" if in_lines else flow))
         wanted[section][key] = value
     for start, end, inserted in sorted(edits, reverse=True):
         text = text[:start] + inserted + text[end:]
-    if yaml.load(text) != wanted:
+    written = None
+    with suppress(YAMLError):
+        written = yaml.load(text)
+    if written != wanted:
         raise UserError(f"{PARAMS.name}: must be laid out as in a new clone, found another layout; edit it by hand")
     return text, wanted
 

@@ -88,9 +88,21 @@ def test_training_gets_folds_and_a_schedule_that_fit_the_images(project: Path, t
     config = read_config(project / "params.yaml")
     assert (config.run.models, config.run.folds) == (["efficientnet_lite0", "efficientnet_lite1"], ["0", "1", "2"])
     assert config.datasets["birds"].unseen_count == 3
-    assert config.finetune.schedule_epochs == 60 / 2  # 6 classes of 24 images are two batches of 72
+    assert config.finetune.schedule_epochs == config.finetune.steps[-1] / 2  # two batches of 72
     assert not folder.is_symlink()
     assert done.output.endswith("`make repro` runs it\n")
+
+
+def test_a_params_file_in_another_layout_is_edited_as_well(project: Path, tmp_path: Path):
+    text = (project / "params.yaml").read_text()
+    text = text.replace("  datasets: [handwriting]\n", "  datasets:\n  - handwriting # mine\n  - cifar100\n\n")
+    (project / "params.yaml").write_text(text)
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "Lines"], cwd=project, check=True
+    )
+    done = new(images(tmp_path / "birds", {"ant": 30, "bee": 7}))
+    assert done.exit_code == 0, done.exception
+    assert read_config(project / "params.yaml").run.datasets == ["mine"]
 
 
 def test_images_with_splits_of_their_own_are_divided_by_them(project: Path, tmp_path: Path):

@@ -115,3 +115,13 @@ def test_names_reach_the_terminal_without_escapes(project: Path):
     assert "\n  out/not \\udcff UTF-8: a file that dvc.lock does not name" in done.stdout
     assert verify("--repair", "--yes").exit_code == 0
     assert sorted(path.name for path in (project / "out").iterdir()) == ["big", "sub"]
+
+
+def test_what_is_damaged_is_said_for_programs_alone_without_a_repair(project: Path):
+    assert json.loads(verify("--json").stdout)["damaged"] == []
+    damage(project / "out" / "big")
+    done = verify("--json")
+    (line,) = json.loads(done.stdout)["damaged"]
+    assert (done.exit_code, line.startswith("out/big: ")) == (1, True)
+    assert line in verify().stdout
+    assert "without --repair" in str(verify("--json", "--repair").exception)
