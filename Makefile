@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install setup check types pipeline test test-slow test-fleet recorded repro status bench coverage faults mutants plan docs
+.PHONY: install setup check types pipeline test test-slow test-fleet recorded repro status bench coverage faults mutants plan held-out docs
 
 install: .venv/installed
 
@@ -74,6 +74,10 @@ faults: setup
 
 mutants: setup
 	python -m tests.bench.mutants $(MUTANTS)
+
+# make held-out IMAGES=/path/to/classes: a whole study without five of 25 classes, and what it promised for them
+held-out: setup
+	python -m tests.tools.held_out_classes $(IMAGES) .cache/held_out
 
 docs: setup
 	python -m tests.reference
