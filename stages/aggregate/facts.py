@@ -68,7 +68,7 @@ def read_facts(folder: Path) -> Facts:
     what = f"{path}: must be the facts of a finished workflow"
     try:
         return FACTS.validate_json(check_result(path).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise UserError(f"{what}, found no file; run the aggregate stage (`dvc repro`)") from None
     except ValidationError as error:
         first = error.errors()[0]

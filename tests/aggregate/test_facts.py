@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from stages.aggregate.facts import Facts, read_facts, write_facts
@@ -42,6 +44,12 @@ def test_missing_damaged_and_old_facts_are_errors(tmp_path):
     path = tmp_path / "facts.json"
     with pytest.raises(UserError, match=r"facts\.json: must be the facts .*, found no file; run the aggregate stage"):
         read_facts(tmp_path)
+    path.mkdir()
+    with pytest.raises(UserError, match="found no file"):
+        read_facts(tmp_path)
+    with pytest.raises(UserError, match="found no file"):
+        read_facts(Path(__file__))
+    path.rmdir()
     path.write_text("[{")
     with pytest.raises(UserError, match=r"found it damaged or written by another version \(the file: Invalid JSON"):
         read_facts(tmp_path)

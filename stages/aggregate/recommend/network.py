@@ -47,7 +47,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[Reg
     losses = _losses_at_most(network)
     tied_layers = np.flatnonzero(tied) if tied is not None else [0] if len(network.keys) == 1 and layers else []
     shortlist = [_layer(network, step, int(index), losses) for index in tied_layers]
-    best = _best(network, step, layer, layers, _accuracy(scores, network, network.steps[step]))
+    best = _best(network, _layer(network, step, layer, losses), layers, _accuracy(scores, network, network.steps[step]))
     return Recommendation(
         dataset=row.dataset,
         model=row.model,
@@ -112,9 +112,9 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
 
 
 def _best(
-    network: Candidates, step: int, layer: int, layers: dict[Scope, LayerInference], accuracy: float | None
+    network: Candidates, chosen: LayerRecord, layers: dict[Scope, LayerInference], accuracy: float | None
 ) -> CandidateRecord:
-    last_value = network.sign * float(network.means[step, -1])
+    last_value = network.sign * float(network.means[network.steps.index(chosen.step), -1])
     scopes = {
         scope: ScopeRecord(
             value=each.best and _finite(each.best.value),
@@ -126,7 +126,7 @@ def _best(
         for scope, each in layers.items()
     }
     return CandidateRecord(
-        **dict(_layer(network, step, layer)),
+        **dict(chosen),
         last_value=_finite(last_value),
         accuracy=accuracy,
         lead=next((_finite(each.lead.value) for each in layers.values() if each.lead), None),

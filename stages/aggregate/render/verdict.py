@@ -42,26 +42,30 @@ def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None
     for findings in facts.findings:
         networks = [each for each in facts.of_use(use) if each.dataset == findings.dataset]
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        blocks.append(dataset_verdict(networks, findings, embeds=embeds) if networks else nothing)
+        claims = (use or facts.use) is None
+        blocks.append(dataset_verdict(networks, findings, embeds=embeds, claims=claims) if networks else nothing)
     there = [name for name in DOCUMENTS if results and (results / name).is_file()]
     more = [f"More: {joined(there)} in {harmless(results.as_posix())}/"] if there and results else []
     return "\n".join([*"\n\n".join(blocks).split("\n"), *more])
 
 
-def dataset_verdict(networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool = True) -> str:
+def dataset_verdict(
+    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool = True, claims: bool = True
+) -> str:
     """Put what is known of one dataset into fewer than `MAX_LINES` lines, further networks and very long names apart.
 
     Args:
         networks: its recommendations.
         findings: its findings.
         embeds: whether its networks can embed new images.
+        claims: whether the findings are told; they are of the main score.
     """
     uses = list(dict.fromkeys(each.use for each in networks))
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     head = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH)
     always = [*_doubts(chosen), words.brief_scalings(chosen), *([_next(chosen)] if embeds else [])]
-    further = [*_findings(findings), *_fine_tuning(chosen)]
+    further = [*(_findings(findings) if claims else []), *_fine_tuning(chosen)]
     about = [words.explain_intervals(chosen), words.brief_pairs(chosen), _design(networks)]
     while _height([head, use_table(chosen), *further, *about, *always]) >= MAX_LINES and (further or about):
         (further or about).pop()
@@ -149,7 +153,4 @@ def _design(networks: Sequence[Recommendation]) -> str:
 
 def _next(chosen: Sequence[Recommendation]) -> str:
     """The command that takes features of new images at the recommended layer."""
-    if not chosen:
-        return ""
-    use = f" --use {chosen[0].use}" if len(chosen) > 1 else ""
-    return f"Next: whichlayer features photos/{use} --out photos.parquet"
+    return f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet" if chosen else ""

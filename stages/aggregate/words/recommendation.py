@@ -152,10 +152,10 @@ def doubt(found: Recommendation) -> str:
 
 
 def at_checkpoint(found: Recommendation) -> str:
-    """Name the checkpoint of a recommended layer, where there was a choice."""
-    if len(found.candidate_steps) == 1:
-        return ""
-    return f" at step {found.best.step}" if found.best.step else " at step 0 (not fine-tuned)"
+    """Name the checkpoint of a recommended layer; nothing of a network that was measured as it is."""
+    if found.best.step:
+        return f" at step {found.best.step}"
+    return " at step 0 (not fine-tuned)" if len(found.candidate_steps) > 1 else ""
 
 
 def takes(layer: LayerRecord) -> str:
@@ -183,8 +183,11 @@ def ties(found: Recommendation) -> str:
         + (f", {decimals(tie.loss_at_most)})" if tie.loss_at_most is not None else ")")
         for tie in found.ties
     ]
+    own = found.best.loss_at_most
+    itself = "" if own is None else f" (the recommended one, {decimals(own)})"
     return (
-        f"Not distinguishable ({scope}), with what each may lose at most: layer{'s' * (len(each) > 1)} {joined(each)}."
+        f"Not distinguishable ({scope}), with what each may lose at most{itself}: "
+        f"layer{'s' * (len(each) > 1)} {joined(each)}."
     )
 
 

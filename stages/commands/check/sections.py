@@ -20,6 +20,7 @@ def check_sections(config: Config) -> None:
         UserError: at the first that does not hold.
     """
     check_main_metric(config)
+    check_use(config)
     check_checkpoints(config)
     check_analyses(config)
     check_seen(config)
@@ -48,6 +49,21 @@ def check_main_metric(config: Config) -> None:
                     f"aggregate.main_metric: {wanted!r} must be measured at the last checkpoint, {last}, found "
                     f"measure.{name}.steps {_joined(steps)}; add {last} there"
                 )
+
+
+def check_use(config: Config) -> None:
+    """Check that a score is measured for the use that features are for.
+
+    Raises:
+        UserError: none is.
+    """
+    wanted, measure = config.aggregate.use, config.measure
+    uses = {SCORES[name].use for name in measure.all_metrics} | ({"detection"} if "ood" in measure.analyses else set())
+    if wanted is not None and wanted not in uses:
+        raise UserError(
+            f"aggregate.use: a score must be measured for {wanted!r}, found scores for {_joined(sorted(uses))}; "
+            "docs/scores.md#uses names those of each use (measure.metrics, measure.analyses)"
+        )
 
 
 def check_checkpoints(config: Config) -> None:

@@ -129,7 +129,7 @@ def recommended_scaling(results: Path, store: Embeddings, layer: Layer, step: in
         return "none"
     useful = [each for each in recommendations_of(store, results, use) if each.recommended is not None]
     taken = [each for each in useful if (each.best.layer, each.best.step) == (layer.module, step)]
-    scalings = {each.use: each.scaling.recommended for each in taken if each.scaling is not None}
+    scalings = {each.use: each.scaling.recommended if each.scaling else "none" for each in taken}
     if len(set(scalings.values())) > 1:
         named = joined([f"{use} {scaling}" for use, scaling in scalings.items()])
         raise UserError(f"--scale: must be given, or what features are for (--use), since scalings differ: {named}")

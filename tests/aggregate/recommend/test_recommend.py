@@ -109,7 +109,7 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
     assert found.shortlist_scope == "classes"
     assert [each.layer for each in found.shortlist] == [made.LAYERS[i] for i in np.flatnonzero(tied)]
     bounds = losses_at_most(class_inference(arrays(0), arrays(50))).reshape(2, 5)
-    for each in [*found.shortlist, *found.checkpoints]:
+    for each in [found.best, *found.shortlist, *found.checkpoints]:
         assert each.loss_at_most == pytest.approx(bounds[found.candidate_steps.index(each.step), each.depth])
     change = best_of_two(class_inference(arrays(50), arrays(0)), 5)
     assert (found.fine_tuning.step, found.fine_tuning.scope) == (50, "classes")

@@ -91,7 +91,7 @@ def test_of_one_use_there_is_one_row():
     text = verdict(facts(found), use="retrieval")
     assert re.findall(rf"^({'|'.join(LEADS)}) ", text, re.MULTILINE) == ["retrieval"] * 2
     assert text == verdict(replace(facts(found), use="retrieval"))
-    assert text.count("Next: whichlayer features photos/ --out photos.parquet") == 2
+    assert text.count("Next: whichlayer features photos/ --use retrieval --out photos.parquet") == 2
     with pytest.raises(UserError, match="found 'clustering'"):
         verdict(facts(found), use="clustering")
     only = [each for each in found if (each.dataset, each.use) != ("flowers", "retrieval")]

@@ -41,8 +41,9 @@ ALL_CRITERIA = all_criteria([name for name, score in SCORES.items() if score.lab
 def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lose():
     assert sentences(RECOMMENDATION) == (
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
-        "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most: layers 4 "
-        "(`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). On unseen classes that such a choice did not know, the last "
+        "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
+        "recommended one, 0.012): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
+        "On unseen classes that such a choice did not know, the last "
         "layer loses 0.140 and the one before it loses 0.080. Fine-tuning to step 100 raised the best score by +0.090 "
         "[+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
     )
@@ -95,7 +96,7 @@ def test_what_fine_tuning_did_has_words_for_every_status(status):
     assert f"Fine-tuning to step 100 {FINE_TUNING[status]} +0.090 [" in sentences(recommendation(fine_tuning=change))
 
 
-def test_a_checkpoint_is_named_where_there_was_a_choice():
+def test_a_checkpoint_is_named_unless_the_network_was_measured_as_it_is():
     assert " at step 0 (not fine-tuned), with 50 %" in sentences(recommendation(step=0))
     frozen = sentences(recommendation(step=0, candidate_steps=[0]))
     assert "0.470]), with 50 %" in frozen
@@ -106,7 +107,7 @@ def test_ties_are_told_as_far_as_they_are_known():
     assert brief_ties(RECOMMENDATION) == "4 (-0.05), 6"
     unbounded = [each.model_copy(update={"loss_at_most": None}) for each in SHORTLIST]
     assert brief_ties(recommendation(shortlist=unbounded)) == "4, 6"
-    assert "at most: layers 4 (`blocks.2`) and 6 (`blocks.4`)." in sentences(recommendation(shortlist=unbounded))
+    assert ": layers 4 (`blocks.2`) and 6 (`blocks.4`)." in sentences(recommendation(shortlist=unbounded))
     assert brief_ties(recommendation(shortlist=SHORTLIST[1:2])) == "none"
     assert "No other layer ties with it (other classes)." in sentences(recommendation(shortlist=SHORTLIST[1:2]))
     unproven = recommendation(shortlist=SHORTLIST[1:2], shortlist_scope="images")
@@ -132,7 +133,7 @@ def test_a_doubt_follows_the_choice():
 
 
 def test_a_single_layer_leaves_no_choice():
-    only = recommendation(layer="pool", depth=0, last_depth=0, candidate_steps=[0], shortlist=[])
+    only = recommendation(layer="pool", depth=0, last_depth=0, step=0, candidate_steps=[0], shortlist=[])
     assert sentences(only) == "discovery (NMI): its only layer is `pool`, NMI 0.388 [0.310, 0.470]."
 
 
@@ -166,7 +167,7 @@ def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():
     )
     other = recommendation(use="discovery", model="b", value=0.5, candidate_steps=[100])
     assert headline([*first[:2], other]).endswith(
-        "; blocks.2 of a at step 100 for retrieval; blocks.3 of b for discovery."
+        "; blocks.2 of a at step 100 for retrieval; blocks.3 of b at step 100 for discovery."
     )
 
 

@@ -56,6 +56,13 @@ def test_a_wrong_value_is_named(dotted: str, value: object, expected: str):
     assert expected in message({dotted: value})
 
 
+def test_the_use_is_one_that_a_score_or_an_analysis_tells_of():
+    check({"aggregate.use": "detection"})
+    assert "found scores for classifier, discovery, geometry, retrieval;" in message(
+        {"aggregate.use": "detection", "measure.analyses": []}
+    )
+
+
 def test_the_probe_is_asked_for_at_checkpoints_that_are_kept():
     check({"finetune.keep": "last", "measure.probe.steps": [100]})
     found = message({"finetune.keep": "last", "measure.probe.steps": [0, 100]})

@@ -114,10 +114,12 @@ def test_the_scaling_is_the_recommended_one_where_the_layer_and_step_are(finishe
     unknown = recommendation(use="classifier", **of)
     write_facts(tmp_path, Facts([retrieval, unknown], []))
     store, layer, other = source.store, source.layer, source.store.layers[-1]
-    assert recommended_scaling(tmp_path, store, layer, 50, None) == "l2"
+    assert recommended_scaling(tmp_path, store, layer, 50, "retrieval") == "l2"
     assert recommended_scaling(tmp_path, store, layer, 0, None) == "none"
     assert recommended_scaling(tmp_path, store, other, 50, None) == "none"
     assert recommended_scaling(tmp_path, store, layer, 50, "classifier") == "none"
+    with pytest.raises(UserError, match=r"scalings differ: retrieval l2 and classifier none"):
+        recommended_scaling(tmp_path, store, layer, 50, None)
     assert recommended_scaling(tmp_path / "nothing", store, layer, 50, None) == "none"
     write_facts(tmp_path, Facts([retrieval, recommendation(scaling=scaling("standard"), **of)], []))
     with pytest.raises(UserError, match=r"--scale: must be given, .* differ: retrieval l2 and discovery standard"):
