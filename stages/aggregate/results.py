@@ -8,7 +8,7 @@ import pandas as pd
 from stages.aggregate.curves import Scores, average, curves
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.inference.intervals import add_uncertainty
+from stages.aggregate.inference.intervals import add_uncertainty, infer_power
 from stages.aggregate.inference.network_data import Name, NetworkData, collect_network_data
 from stages.aggregate.params import Asked
 from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits
@@ -88,7 +88,8 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin)
     tables |= fact_tables(summary, regrets)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
-    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}")
+    power = infer_power(scores, networks, params.main_metric)
+    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power)
     return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))
 
 

@@ -17,6 +17,7 @@ from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts
 from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
+from stages.aggregate.words.power import power_sentence
 from stages.aggregate.words.scopes import SHORT, score_interval
 from stages.aggregate.words.scores import metric_name
 from stages.aggregate.words.summary import explain, scope_of
@@ -70,6 +71,9 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"{words.explain_intervals(networks)} {words.LOSSES}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
+    if facts.power:
+        sentences = [f"- {power_sentence(each)}" for each in facts.power]
+        parts.append("\n".join(["## What such a study shows\n", *sentences, ""]))
     regrets = regrets_table(facts.recommendations)
     parts += [f"## What choosing a layer costs\n\n{words.REGRET_WORDS}\n\n{regrets.text('pipe')}\n"] if regrets else []
     parts.append("\n".join(["## How to read the tables below\n", *(f"- {text}" for text in explain(rows)), ""]))
