@@ -153,7 +153,7 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
     what = "datasets" if of_datasets else "cases" if several else "networks"
     by_status = ", ".join(f"{STATUSES[status]} in {counts[status]}" for status in Status if counts[status])
-    return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]})' if scope else ''}"
+    return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]}, each by itself)' if scope else ''}"
 
 
 def _accuracy_summary(findings: DatasetFindings) -> str:

@@ -17,6 +17,7 @@ from stages.aggregate.render.page.names import SPLITS, Columns, Names, main_curv
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.results import Results
 from stages.aggregate.words.formatting import short_names
+from stages.aggregate.words.scopes import explain_scopes
 from stages.aggregate.words.scores import score_words
 
 MAX_NAME = 22
@@ -110,6 +111,7 @@ def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
                 "name": words.name,
                 "definition": words.definition,
                 "better": own["better"].iloc[0],
+                "brackets": explain_scopes(metric),
                 "classes": scores.catalogue[metric].per_image,
                 "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
             }
