@@ -313,7 +313,7 @@ def test_sizes():
                 assert length <= MAX_FUNCTION, f"{path.relative_to(ROOT)}: {node.name} has {length} lines"
 
 
-@pytest.mark.parametrize("folder", ["shared", "prepare", "finetune", "embed", "measure"])
+@pytest.mark.parametrize("folder", ["shared", *STAGE_NAMES])
 def test_a_module_is_understood_with_few_others(folder):
     for path in (STAGES / folder).rglob("*.py"):
         imported = [file for file in local_imports(path) if file.read_text()]  # of packages, those that hold code

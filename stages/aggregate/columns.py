@@ -1,15 +1,22 @@
 """Tables of declared columns and types: an unknown column is an error, and so is a missing one."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_args
 
 import pandas as pd
 
 from stages.shared.files import csv_table
-from stages.shared.files.csv_table import Columns
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, Columns
 
 BOOLEAN = "boolean"
 """Type of a column that is true, false, or empty."""
+
+
+def columns_of(row: type) -> Columns:
+    """Return the columns of a table whose rows are a dataclass: a field each, of the type that it holds if any."""
+    types = {int: INTEGER, float: FLOAT, bool: "bool"}
+    return {field.name: types.get((get_args(field.type) or (field.type,))[0], TEXT) for field in fields(row)}
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Columns, *, optional: Collection[str] = ()) -> pd.DataFrame:

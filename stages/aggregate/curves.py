@@ -138,8 +138,7 @@ class Scores:
     catalogue: Catalogue
 
     @cached_property
-    def baseline_values(self) -> dict[tuple[str, ...], dict[int, float]]:
-        """Dataset, model, fold, metric and split -> step -> the raw-pixel baseline."""
+    def _baselines(self) -> dict[tuple[str, ...], dict[int, float]]:
         values: dict[tuple[str, ...], dict[int, float]] = {}
         for row in self.baseline.to_dict("records"):
             key = tuple(row[name] for name in ("dataset", "model", "fold", "metric", "split"))
@@ -147,10 +146,42 @@ class Scores:
         return values
 
     @cached_property
-    def accuracy_points(self) -> dict[tuple[str | int, ...], Row]:
-        """Dataset, model, fold and step -> the network's accuracy."""
+    def _accuracies(self) -> dict[tuple[str | int, ...], Row]:
         rows: list[Any] = self.accuracy.to_dict("records")
         return {(row["dataset"], row["model"], row["fold"], row["step"]): row for row in rows}
+
+    def baseline_at(self, point: Row, split: str, step: int) -> float | None:
+        """The raw-pixel baseline of a point's score; images do not change with training, so any step's value serves."""
+        values = self._baselines.get((point["dataset"], point["model"], point["fold"], point["metric"], split), {})
+        return values.get(step, next(iter(values.values()), None))
+
+    def accuracy_at(self, point: Row, step: int) -> Row | None:
+        """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
+        return self._accuracies.get((point["dataset"], point["model"], point["fold"], step))
+
+    @property
+    def without_best(self) -> list[str]:
+        """Curves that should have a best layer but have no finite value on unseen classes."""
+        chosen_from = self.curves[self.curves["better"] != "neither"]
+        return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]
+
+    def main_points(self, dataset: str, model: str, metric: str, split: str = UNSEEN) -> pd.DataFrame:
+        """Points of a main curve, means over folds, at every step by depth."""
+        points = self.curves
+        wanted = {"dataset": dataset, "model": model, "metric": metric, "split": split, "fold": MEAN, "main": True}
+        for name, value in wanted.items():
+            points = points[points[name] == value]
+        return points.sort_values(["step", "depth"])
+
+    def on_main_curve(self, rows: pd.DataFrame, end: str = "") -> "pd.Series[bool]":
+        """Whether each row's layer (`layer`, `pooling`, `depth`, all with this ending) is on its network's main curve.
+
+        The raw-pixel baseline is; a head is not.
+        """
+        main = self.curves.loc[self.curves["main"], ["dataset", "model", "layer", "embedding"]]
+        own = rows[["dataset", "model", f"layer{end}", f"pooling{end}"]]
+        on_curve = pd.MultiIndex.from_frame(own).isin(pd.MultiIndex.from_frame(main))
+        return on_curve | rows[f"depth{end}"].eq(-1).fillna(value=False)
 
     def n_folds(self, fold: str) -> int:
         """Over how many folds the curves of `fold` are means: of `MEAN` all, else one."""
@@ -342,7 +373,11 @@ class Curve:
         Returns:
             None where nothing was measured, no value is finite, or neither higher nor lower is better.
         """
-        return best_of(self.at(split, step))
+        points = self.at(split, step)
+        if not points:
+            return None
+        index = best_index(np.array([point["value"] for point in points], dtype=float), self.name["better"])
+        return None if index is None else points[index]
 
     def ranks(self) -> "pd.Series[float]":
         """Rank layers by their unseen score at the last step: the best has the highest rank; by layer's name."""
@@ -360,44 +395,3 @@ def curves(points: pd.DataFrame) -> list[Curve]:
         for own in by_place.values():
             own.sort(key=lambda point: point["depth"])
     return [Curve(by_place) for by_place in by_curve.values()]
-
-
-def best_of(points: Sequence[Row]) -> Row | None:
-    """The best of a curve's points on one split at one step, by depth, as `Curve.best` chooses it."""
-    values = np.array([point["value"] for point in points], dtype=float)
-    index = best_index(values, points[0]["better"]) if points else None
-    return None if index is None else points[index]
-
-
-def at_layer(points: Sequence[Row], layer: str) -> Row | None:
-    """One layer's point among a curve's points on one split at one step, or None."""
-    return next((point for point in points if point["layer"] == layer), None)
-
-
-def on_main_curve(rows: pd.DataFrame, scores: Scores, end: str = "") -> "pd.Series[bool]":
-    """Whether each row's layer (`layer`, `pooling`, `depth`, all with this ending) is on its network's main curve.
-
-    The raw-pixel baseline is; a head is not.
-    """
-    main = scores.curves.loc[scores.curves["main"], ["dataset", "model", "layer", "embedding"]]
-    own = rows[["dataset", "model", f"layer{end}", f"pooling{end}"]]
-    on_curve = pd.MultiIndex.from_frame(own).isin(pd.MultiIndex.from_frame(main))
-    return on_curve | rows[f"depth{end}"].eq(-1).fillna(value=False)
-
-
-def baseline_at(scores: Scores, name: Row, split: str, step: int) -> float | None:
-    """The raw-pixel baseline of a curve's score; images do not change with training, so any step's value serves."""
-    values = scores.baseline_values.get((name["dataset"], name["model"], name["fold"], name["metric"], split), {})
-    return values.get(step, next(iter(values.values()), None))
-
-
-def accuracy_at(scores: Scores, point: Row, step: int) -> Row | None:
-    """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
-    return scores.accuracy_points.get((point["dataset"], point["model"], point["fold"], step))
-
-
-def spearman(x: pd.Series, y: pd.Series) -> float:
-    """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
-    both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
-    varied = len(both) > 1 and (both.nunique() > 1).all()
-    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")

@@ -1,12 +1,13 @@
 """facts.json: every fact that aggregate found of a study, of which commands make words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from stages.aggregate.findings.facts import DatasetFindings
+from stages.aggregate.inference.power import Power
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
 from stages.shared.files.digests import repair_hint
@@ -25,12 +26,14 @@ class Facts:
         findings: the claims, judged on each dataset.
         use: the one that is asked about (`aggregate.use`); None: all.
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
+        power: what a study of this design shows by the main score, of every network of which it is known.
     """
 
     recommendations: Sequence[Recommendation]
     findings: Sequence[DatasetFindings]
     use: Use | None = None
     cell: str = "0/0"
+    power: list[Power] = field(default_factory=list)
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.

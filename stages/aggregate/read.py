@@ -115,8 +115,12 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
     Raises:
         UserError: a cell has none, or other ones than the first cell of the grid.
     """
-    (first, catalogue), *others = ((cell, _read_scores(measures, cell)) for cell in run.cells())
-    for cell, scores in others:
+    catalogues = {}
+    for cell in run.cells():
+        _existing(_folder(measures, cell) / scores_file.FILE, cell, "facts of the scores", "measure")
+        catalogues[cell] = scores_file.read_scores(_folder(measures, cell), cell)
+    first, catalogue = next(iter(catalogues.items()))
+    for cell, scores in catalogues.items():
         different = [name for name in {**catalogue, **scores} if catalogue.get(name) != scores.get(name)]
         if different or list(catalogue) != list(scores):
             raise UserError(
@@ -125,12 +129,6 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
                 f"different versions; {rerun_hint('measure', cell_id(cell))}, or that of {_name(first)}"
             )
     return catalogue
-
-
-def _read_scores(measures: Path, cell: Cell) -> dict[str, Score]:
-    folder = _folder(measures, cell)
-    _existing(folder / scores_file.FILE, cell, "facts of the scores", "measure")
-    return scores_file.read_scores(folder, cell)
 
 
 def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> dict[str, pd.DataFrame]:
@@ -190,7 +188,7 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
     """
     galleries = {}
     for cell in run.cells():
-        folder = measures.joinpath(*map(str, cell))
+        folder = _folder(measures, cell)
         _existing(folder / gallery.FILE, cell, "gallery", "measure")
         galleries[cell] = gallery.read_gallery(folder)
     return galleries
@@ -227,16 +225,17 @@ def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunPar
 def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
     folder = _folder(measures, cell)
     _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
-    dataset, model, fold, seed = cell
-    return read_analysis(folder, analysis).assign(dataset=dataset, model=model, fold=fold, seed=seed)
+    return _with_cell(read_analysis(folder, analysis), cell)
 
 
 def _read_refits(measures: Path, cell: Cell) -> pd.DataFrame:
-    dataset, model, fold, seed = cell
     folder = _folder(measures, cell)
     metric_table.open_cell(folder, cell).check(metric_table.REFITS)
-    table = metric_table.read_refits(folder)
-    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
+    return _with_cell(metric_table.read_refits(folder), cell)
+
+
+def _with_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    return table.assign(**dict(zip(CELL, cell, strict=True)))
 
 
 def _folder(measures: Path, cell: Cell) -> Path:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.measure.arrays import Classes, Float32, Need, Rows
 from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.halves import complementary_halves, halves_seed
-from stages.measure.jobs import extra_splits, settings_of
+from stages.measure.jobs import check_groups, extra_splits, groups_of, settings_of
 from stages.measure.params import MeasureParams
 from stages.measure.refits import class_groups
 from stages.measure.scores.kmeans import Search
@@ -112,18 +112,13 @@ def draw_halves(store: Embeddings, params: MeasureParams) -> tuple[NDArray[np.bo
     Returns:
         (B, N), without rows where there can be none; and then why.
     """
-    labels, ids = store.labels(UNSEEN), sample_ids(store, UNSEEN)
+    labels, ids, groups = store.labels(UNSEEN), sample_ids(store, UNSEEN), groups_of(store, UNSEEN)
     seed = halves_seed(store.dataset, store.fold, ids)
     try:
-        return complementary_halves(labels, params.refits.halves, seed, groups=groups_of(store, UNSEEN)), None
+        halves = complementary_halves(labels, params.refits.halves, seed, groups=groups)
+        if params.neighbours == "other_groups" and groups is not None:
+            for half in halves:
+                check_groups(groups[half], "a half of the unseen images")
     except UserError as error:
         return np.empty((0, len(labels)), dtype=bool), str(error)
-
-
-def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:
-    """Groups of one split's images, an image without one being its own; None where no image has any."""
-    samples = store.samples[store.samples["split"] == split]
-    if "group" not in samples or not (samples["group"] != "").any():
-        return None
-    grouped, groups = samples["group"] != "", "group " + samples["group"]
-    return groups.where(grouped, "image " + samples["sample_id"]).to_numpy(dtype=str)
+    return halves, None

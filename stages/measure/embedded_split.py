@@ -19,9 +19,10 @@ from stages.measure.scores.kmeans import (
     run_lloyd,
     searched_partitions,
 )
-from stages.measure.scores.neighbours import Scan, distance_sums, memberships, scan
+from stages.measure.scores.neighbours import Scan, distance_sums, memberships, others, scan
 from stages.measure.scores.probe import held_out_predictions
 from stages.measure.scores.spectrum import covariance_spectrum
+from stages.shared.runtime.errors import UserError
 
 NEAREST = 3
 """Neighbours that are kept by index."""
@@ -46,6 +47,7 @@ class Settings:
         search: how hard k-means looks for the least inertia.
         C, folds, probe_seed: of the linear probe.
         few_shot_seed: of the few-shot episodes.
+        own_groups: (N,) group of every image, 0 ... G - 1, none of whose images is its neighbour; None: all may be.
     """
 
     normalize: Literal["none", "l2"]
@@ -55,6 +57,7 @@ class Settings:
     folds: int
     probe_seed: int
     few_shot_seed: int
+    own_groups: Classes | None = None
 
 
 class EmbeddedSplit:
@@ -104,8 +107,13 @@ class EmbeddedSplit:
 
     @cached_property
     def n_same_class(self) -> Counts:
-        """For every image, how many others share its class, n_c - 1; (N,)."""
-        return self.class_sizes[self.y] - 1
+        """For every image, how many that can be its neighbours share its class, n_c - 1 of all; (N,)."""
+        return others(self.y, self.settings.own_groups)[0]
+
+    @cached_property
+    def n_others(self) -> Counts:
+        """For every image, how many can be its neighbours, N - 1 of all; (N,)."""
+        return others(self.y, self.settings.own_groups)[1]
 
     @cached_property
     def rotated(self) -> Float32:
@@ -147,7 +155,8 @@ class EmbeddedSplit:
             return self._scan
         groups = list(self._memberships.values())
         together = hstack(groups, format="csc") if groups else None
-        return scan(self.X, self.y, self.settings.neighbours, kept=NEAREST, groups=together)
+        settings = self.settings
+        return scan(self.X, self.y, settings.neighbours, kept=NEAREST, groups=together, own_groups=settings.own_groups)
 
     @property
     def nearest(self) -> Rows:
@@ -228,12 +237,21 @@ class EmbeddedSplit:
             search: of k-means; None: that of the whole.
             needs: what scores will need of it.
             scan: of these images alone; made when needed if missing.
+
+        Raises:
+            UserError: the images are all of one group, and none may be a neighbour of its own.
         """
         y = np.unique(self.y[rows], return_inverse=True)[1]
+        groups = self.settings.own_groups
+        groups = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+        n_others = int(others(y, groups)[1].min())
+        if n_others == 0:
+            raise UserError("measure.neighbours: a selection of images must not be of one group alone; choose `all`")
         settings = replace(
             self.settings,
             normalize="none",  # done
-            neighbours=min(int(np.bincount(y).max()), len(y) - 1),
+            neighbours=min(int(np.bincount(y).max()), n_others),
+            own_groups=groups,
             search=search or self.settings.search,
         )
         rotated = self.rotated[rows] if "clusterings" in needs and not settings.search.single else None

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.measure.analyses.registry import ANALYSES, Extra
 from stages.measure.embedded_split import Settings
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, is_clustered
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.scores.kmeans import Search
+from stages.measure.scores.neighbours import others
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.seeding import child_seed
 
 
@@ -109,12 +112,40 @@ def settings_of(store: Embeddings, split: str, params: MeasureParams) -> Setting
     """How one split's scores are computed."""
     reference = UNSEEN if params.knn_k == "paper" else split
     largest = int(np.unique(store.labels(reference), return_counts=True)[1].max())
+    y, own_groups = np.unique(store.labels(split), return_inverse=True)[1], None
+    groups = groups_of(store, split) if params.neighbours == "other_groups" else None
+    if groups is not None:
+        check_groups(groups, f"the split `{split}`")
+        own_groups = np.unique(groups, return_inverse=True)[1]
     return Settings(
         normalize=params.normalize,
-        neighbours=min(largest, len(store.labels(split)) - 1),
+        neighbours=min(largest, int(others(y, own_groups)[1].min())),
         search=Search(params.kmeans.starts, params.kmeans.polished, params.kmeans.seed),
         C=params.probe.C,
         folds=params.probe.folds,
         probe_seed=child_seed(store.seed, "probe folds"),
         few_shot_seed=child_seed(store.seed, "few-shot episodes"),
+        own_groups=own_groups,
     )
+
+
+def check_groups(groups: NDArray[np.str_], what: str) -> None:
+    """Refuse images of one group, of which none would have a neighbour of another.
+
+    Raises:
+        UserError: there is one; names it.
+    """
+    if len(np.unique(groups)) < 2:
+        raise UserError(
+            f"measure.neighbours: {what} must have images of at least two groups, so that all have neighbours of "
+            f"another one, found {groups[0]!r} alone; choose `all`, or add groups"
+        )
+
+
+def groups_of(store: Embeddings, split: str) -> NDArray[np.str_] | None:
+    """Groups of one split's images, an image without one being its own; None where no image has any."""
+    samples = store.samples[store.samples["split"] == split]
+    if "group" not in samples or not (samples["group"] != "").any():
+        return None
+    grouped, groups = samples["group"] != "", "group " + samples["group"]
+    return groups.where(grouped, "image " + samples["sample_id"]).to_numpy(dtype=str)

@@ -203,6 +203,8 @@ def accuracy(logits: Float32, heads: NDArray[np.str_], labels: NDArray[np.str_])
 
 def chance_of_neighbours(split: "EmbeddedSplit") -> float:
     """Probability that a random other image shares the class, mean of (n_c - 1) / (N - 1)."""
+    if split.settings.own_groups is not None:
+        return float((split.n_same_class / split.n_others).mean())
     return float(split.n_same_class.mean() / (len(split.y) - 1))
 
 
@@ -236,7 +238,7 @@ def chance_of_ways(split: "EmbeddedSplit", *, shots: int) -> float:
 
 def chance_of_map(split: "EmbeddedSplit") -> float:
     """Mean average precision expected when all orders of the other images are equally likely."""
-    return float(chance_of_average_precision(split.n_same_class, len(split.y)).mean())
+    return float(chance_of_average_precision(split.n_same_class, split.n_others).mean())
 
 
 CLUSTERS: tuple[Need, ...] = ("clusterings",)

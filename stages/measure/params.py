@@ -128,6 +128,8 @@ class MeasureParams(Params):
         kmeans: the clustering behind `nmi` and its like.
         knn_k: number of neighbours of `knn_purity`: size of the largest class of the `split` itself, or of the unseen
             split for both (`paper`).
+        neighbours: which images can be an image's neighbours: `all` others, or those of `other_groups`, so that what
+            images of one writer, patient or video share counts for nothing (docs/scores.md#groups).
         probe: the classifier behind `probe_accuracy`, which is fitted at its own steps only.
         refits: scores of the unseen split that are fitted again, for their intervals.
     """
@@ -138,6 +140,7 @@ class MeasureParams(Params):
     normalize: Literal["none", "l2"]
     kmeans: KMeansParams
     knn_k: Literal["split", "paper"]
+    neighbours: Literal["all", "other_groups"] = "all"
     probe: ProbeParams
     refits: RefitsParams
 

@@ -106,7 +106,8 @@ def subset_scores(
     needs, table = needs_of(metrics), np.empty((len(subsets), len(metrics)))
     scans: Iterable[Scan | None] = repeat(None, len(subsets))
     if needs & {"neighbours", "class_distances"} and len(subsets):
-        scans = subset_scans(split.X, split.y, subsets, distances_to_classes="class_distances" in needs)
+        by_class, own_groups = "class_distances" in needs, split.settings.own_groups
+        scans = subset_scans(split.X, split.y, subsets, distances_to_classes=by_class, own_groups=own_groups)
     for number, (subset, search, scan) in enumerate(zip(subsets, searches, scans, strict=True)):
         part = split.part(subset, search=search, needs=needs, scan=scan)
         table[number] = [LAYER_SCORES[name].compute(part).value for name in metrics]

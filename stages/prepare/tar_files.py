@@ -30,6 +30,10 @@ LONG_NUMBER = re.compile(rb"\d{50}")
 """In a header some versions of Python take a time for it that grows with the square of its length."""
 
 
+Place = tuple[int, int] | tarfile.TarInfo | str
+"""Where a file lies: position and length; its header, if it has holes; of a link, the path of what it leads to."""
+
+
 class TarFiles:
     """The files of a tar archive."""
 
@@ -39,21 +43,22 @@ class TarFiles:
             self._stream = BoundedStream(where, resources)
             archive = tarfile.open(fileobj=cast(Any, self._stream), mode="r:")  # noqa: SIM115
             self._archive = resources.enter_context(archive)
-            listed = list(self._files())
+            listed = list(self._listed())
             self._stream.header_left = math.inf
             self._read_to_the_end()
         self.hidden = tuple(sorted({folder for path, _ in listed if (folder := hidden_folder(path))}))
-        self._members = by_path(where, ((path, member) for path, member in listed if not has_clutter(path)))
-        self._check_links()
-        self.paths = tuple(self._members)
+        self._places = dict(listed)
+        self.paths = tuple(by_path(where, ((path, place) for path, place in listed if not has_clutter(path))))
+        self._follow_links()
 
     def content(self, path: str) -> Callable[[], bytes]:
         """Return a function that reads one file."""
-        return partial(self._read, self._members[path])
+        return partial(self._read, path)
 
-    def _files(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    def _listed(self) -> Iterator[tuple[str, Place]]:
         offset = holes = 0
-        for count, member in enumerate(self._archive, start=1):
+        for count, member in enumerate(iter(self._archive.next, None), start=1):
+            self._archive.members.clear()  # else it keeps them all
             self._stream.header_left = READ_SIZE
             check_count(self.where, count, self._limits.files)
             offset, before, holes = self._archive.offset, offset, holes + len(member.sparse or ())
@@ -61,17 +66,16 @@ class TarFiles:
                 raise tarfile.ReadError("a size below 0")
             if holes > MAX_HOLES or len(self._archive.pax_headers) > MAX_COMMON:
                 raise tarfile.ReadError(f"more than {MAX_HOLES} holes, or {MAX_COMMON} values that all members have")
-            member.pax_headers = {}  # what counts of them has been read, and the rest may be large
             check_size(self.where, member.name, member.size, self._limits.file_bytes)
             path = inside_archive(member.name, self.where)
-            if _is_link(member):
-                inside_archive(_link_target(member), self.where)
-            elif not (member.isfile() or member.isdir()):
+            if member.issym() or member.islnk():
+                yield path, inside_archive(_link_target(member), self.where)
+            elif member.isfile():
+                yield path, member if member.sparse else (member.offset_data, member.size)
+            elif not member.isdir():
                 raise UserError(
                     f"{self.where}: member {member.name!r} is neither a file, a folder nor a link; remove it"
                 )
-            if not member.isdir():
-                yield path, member
 
     def _read_to_the_end(self) -> None:
         """Read what follows the last member: the end mark, and the checksum of a compressed archive."""
@@ -82,23 +86,31 @@ class TarFiles:
             if block.strip(b"\0"):
                 raise tarfile.ReadError("there is more after its end mark")
 
-    def _check_links(self) -> None:
-        targets = {path: _link_target(member) for path, member in self._members.items() if _is_link(member)}
-        for path in targets:
-            passed, target = {path}, targets[path]
-            while target in targets and target not in passed:
-                passed.add(target)
-                target = targets[target]
+    def _follow_links(self) -> None:
+        """Give every link the path of what it leads to in the end."""
+        for path in self.paths:
+            passed, target = dict[str, None](), path
+            while target not in passed and isinstance(following := self._places.get(target), str):
+                passed[target], target = None, following
             if target in passed:
                 raise UserError(f"{self.where}: member {path!r} is a link in a circle; pack the files themselves")
+            self._places |= dict.fromkeys(passed, target)
 
-    def _read(self, member: tarfile.TarInfo) -> bytes:
+    def _read(self, path: str) -> bytes:
+        place = self._places[path]
+        target = place if isinstance(place, str) else path
+        place = self._places.get(target, target)
+        if isinstance(place, str):
+            raise UserError(
+                f"{self.where}: member {path!r} is a link to {target!r}, which is no file in it; pack the files "
+                "themselves"
+            )
+        member = place
+        if isinstance(member, tuple):
+            member = tarfile.TarInfo(path)
+            member.offset_data, member.size = place
         with reading(self.where):
-            file = self._archive.extractfile(member)
-            if file is None:
-                raise UserError(
-                    f"{self.where}: member {member.name!r} is a link to a folder; pack the files themselves"
-                )
+            file = cast(IO[bytes], self._archive.extractfile(member))
             return b"".join(iter(partial(file.read, READ_SIZE), b""))
 
 
@@ -159,10 +171,6 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
 
         return cast(IO[bytes], LZMAFile(file))
     return file
-
-
-def _is_link(member: tarfile.TarInfo) -> bool:
-    return member.issym() or member.islnk()
 
 
 def _link_target(member: tarfile.TarInfo) -> str:

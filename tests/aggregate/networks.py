@@ -97,10 +97,9 @@ def evidence(*rows: SummaryRow, scopes: tuple[str, ...] = ("classes", "images"),
     best = max(judged, key=lambda row: row.accuracy, default=None)
     accurate = [NetworkAccuracy(row.model, None if row is best else pair(row, best).accuracy, None) for row in judged]
     pairs = [pair(judged[i], judged[j]) for i in range(len(judged)) for j in range(i)]
-    of_scope = {scope: AccuracyEvidence(accurate, pairs) if judged and scope in scopes else None for scope in
-                ("classes", "images")}  # fmt: skip
-    depth = [DepthFinding(row.model, row.lead_bounds("classes"), row.lead_bounds("images"), True) for row in rows]
-    accuracy, steps = judge_accuracy(**of_scope), known.pop("steps", STEPS.head(0))
+    of_scope = {scope: AccuracyEvidence(accurate, pairs) for scope in scopes if judged}
+    depth = [DepthFinding(row.model, row.leads, True) for row in rows]
+    accuracy, steps = judge_accuracy(of_scope), known.pop("steps", STEPS.head(0))
     training = [course for row in rows if (course := follow_training(row, steps))]
     parts = {
         "fine_tuning": [],

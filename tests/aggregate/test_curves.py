@@ -4,7 +4,7 @@ import pytest
 
 from stages.aggregate import curves
 from stages.aggregate.curves import MEAN, best_index, equally_best, last_rows
-from stages.aggregate.results import check_main_score
+from stages.aggregate.tables.summary import check_main_score
 from stages.measure.metrics import SCORES
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams

@@ -12,7 +12,7 @@ from tests.aggregate.recommended import RECOMMENDATION, every_use, useless
 
 def test_they_come_back_as_they_were_written_byte_for_byte(tmp_path):
     rows = network("a", accuracy=0.78, unseen=0.3), network("é", accuracy=0.76), network("c", accuracy=0.2)
-    tuned = [FineTuningFinding("a", Estimate(0.2, 0.05, 6), None, (0.05, 0.8))]
+    tuned = [FineTuningFinding("a", {"classes": Estimate(0.2, 0.05, 6)}, (0.05, 0.8))]
     findings = evidence(*rows, fine_tuning=tuned, steps=STEPS)
     facts = Facts([RECOMMENDATION, useless(model="b", fine_tuning=None)], [findings], "discovery", "all/3")
     write_facts(tmp_path / "new", facts)

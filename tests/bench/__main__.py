@@ -7,7 +7,17 @@ import subprocess
 import sys
 import time
 
-MODULES = ("embed_throughput", "memory", "measure_cost", "kmeans", "analysis_cost", "cut_table", "durability_cost")
+MODULES = (
+    "whole_cell",
+    "embed_throughput",
+    "precision",
+    "memory",
+    "measure_cost",
+    "kmeans",
+    "analysis_cost",
+    "cut_table",
+    "durability_cost",
+)
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""Images per second of embed as a share of the bare forward pass: same network, batch, dtype and memory format.
+"""How much of embed and of fine-tuning is the network alone: same network, batch, dtype, memory format and settings.
 
-Both are timed in turns, round after round, within this run; embed reads, transforms, pools, checks and writes.
+embed is compared with the bare forward pass; it reads, transforms, pools, checks and writes. A step of fine-tuning is
+compared with a bare one: forward and backward pass, clipping, the optimizer. Both of a pair are timed in turns, round
+after round, by the clock and by the processor; on a machine with other work only the latter tells something.
 
-    python -m tests.bench.embed_throughput --images 2048 --rounds 5
+    python -m tests.bench.embed_throughput --images 2048 --steps 20 --rounds 5
 """
 
 import argparse
@@ -10,61 +12,105 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch.nn import functional
 
 from stages.embed.cell import Cell, open_cell
 from stages.embed.params import TapsParams
-from tests.bench.cells import PARAMS, network_params, pack_random, write_random_checkpoint
+from stages.finetune.loop import FineTuning, make_optimizer
+from stages.shared.networks.devices import choose_device
+from stages.shared.networks.network import build_network
+from stages.shared.runtime.startup import keep_freed_memory
+from tests.bench.cells import PARAMS, network_params, pack_noise, pack_random, write_random_checkpoint
+from tests.bench.durability_cost import finetune_params
 
 SIZE = 64
+CLOCKS = {"by the processor": time.process_time, "by the clock": time.perf_counter}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        ratio = measure(Path(folder), args.images, args.rounds)
-    print(f"embed: {ratio:.3f} of the bare forward pass's images per second")
+    keep_freed_memory()  # as a stage does
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compare("embed: {} of the bare forward pass's images per second", embed_pair(folder, args.images), args.rounds)
+        compare("finetune: {} of a bare loop's steps per second", finetune_pair(folder, args.steps), args.rounds)
 
 
-def measure(folder: Path, count: int, rounds: int) -> float:
-    """Median over rounds of (seconds of the bare forward pass) / (seconds of embed), after one round of warming up."""
+def compare(text: str, pair: tuple[Callable[[], None], Callable[[], None]], rounds: int) -> None:
+    """Print the median over rounds of (seconds of the bare one) / (seconds of the stage), after one of warming up."""
+    ratios = [seconds(pair[0]) / seconds(pair[1]) for _ in range(rounds + 1)][1:]
+    for number, clock in enumerate(CLOCKS):
+        values = sorted(ratio[number] for ratio in ratios)
+        ratio = f"{statistics.median(values):.3f}"
+        print(f"{text.format(ratio)} {clock} ({values[0]:.3f} to {values[-1]:.3f})", flush=True)
+
+
+def seconds(work: Callable[[], None]) -> np.ndarray:
+    """Time some work by each of `CLOCKS`."""
+    began = np.array([clock() for clock in CLOCKS.values()])
+    work()
+    return np.array([clock() for clock in CLOCKS.values()]) - began
+
+
+def embed_pair(folder: Path, count: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Forward passes alone, and the whole of embed from packed images to a finished store."""
     images = pack_random(folder / "images", count, SIZE)
     write_random_checkpoint(folder / "weights", images)
     cell = open_cell(images, network_params(SIZE), TapsParams(), PARAMS, weights=folder / "weights", steps=[0], seed=0)
-    ratios = []
-    for number in range(rounds + 1):
-        bare, full = seconds_bare(cell, count), seconds_embed(cell, folder / "out")
-        note = " (warming up: not counted)" if number == 0 else ""
-        print(f"round {number}: bare {count / bare:.0f}, embed {count / full:.0f} images per second{note}", flush=True)
-        ratios.append(bare / full)
-    return statistics.median(ratios[1:])
+
+    def embed() -> None:
+        cell.write(folder / "out", {"dataset": "noise", "model": "lite0", "fold": "0", "seed": 0})
+        shutil.rmtree(folder / "out")
+
+    return lambda: pass_forward(cell, count), embed
 
 
-def seconds_bare(cell: Cell, count: int) -> float:
-    """Time of the forward passes alone, on one batch that is already on the device."""
+def pass_forward(cell: Cell, count: int) -> None:
+    """Pass as many images through the network, of one batch that is already on the device."""
     rows = cell.rows[: cell.params.batch_size]
     inputs = cell.embedder.inputs(rows, cell.images.read(rows))
     sizes = [cell.params.batch_size] * (count // cell.params.batch_size) + [count % cell.params.batch_size]
-    began = time.perf_counter()
     with torch.inference_mode(), cell.embedder.accelerator.autocast():
         for size in filter(None, sizes):
             logits = cell.embedder.network.logits(inputs[:size])
     logits.cpu()  # waits for the device
-    return time.perf_counter() - began
 
 
-def seconds_embed(cell: Cell, out: Path) -> float:
-    """Time of the whole of embed, from packed images to a finished store."""
-    began = time.perf_counter()
-    cell.write(out, {"dataset": "noise", "model": "lite0", "fold": "0", "seed": 0})
-    elapsed = time.perf_counter() - began
-    shutil.rmtree(out)
-    return elapsed
+def finetune_pair(folder: Path, steps: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Training steps alone, on one batch that is already on the device, and those of the stage, without checkpoints."""
+    params = finetune_params(2 * steps).model_copy(update={"steps": [steps]})
+    images = pack_noise(folder / "seen", {"train": 10 * params.batch_size, "test": 10}, SIZE).in_memory()
+    network = build_network(network_params(SIZE), len(images.seen), seed=0)
+    training = FineTuning(network, images, params, 2 * steps, 0, choose_device())
+    device = training.accelerator.device
+    network.move(device)
+    rows = images.rows("train")[:: len(images.rows("train")) // params.batch_size][: params.batch_size]
+    inputs = network.transform.evaluation(torch.from_numpy(images.read(rows)).to(device))
+    targets = torch.from_numpy(images.targets(rows)).to(device)
+    optimizer = training.accelerator.prepare(make_optimizer(network.module, params))
+
+    def step_barely() -> None:
+        network.module.train()
+        for _ in range(steps):
+            with training.accelerator.autocast():
+                logits = network.logits(inputs)
+            loss = functional.cross_entropy(logits.float(), targets)
+            training.accelerator.backward(loss)
+            training.accelerator.clip_grad_norm_(network.module.parameters(), params.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+        loss.item()  # waits for the device
+
+    return step_barely, lambda: training.run(lambda step: None) and None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from tests.measure.synthetic import LAYERS, write_store
 ROOT = Path(__file__).parents[2]
 
 SMALL = {
-    "embed_throughput": ["--images", "64", "--rounds", "1"],
+    "whole_cell": ["--steps", "5", "--images", "8", "10", "12"],
+    "embed_throughput": ["--images", "64", "--steps", "2", "--rounds", "1"],
+    "precision": ["--steps", "5", "--images", "8", "10", "12"],
     "memory": ["--images", "100"],
     "measure_cost": ["--sizes", "100x16x5", "150x16x10", "--images", "150", "--classes", "3"],
     "kmeans": [],

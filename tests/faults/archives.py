@@ -140,6 +140,17 @@ def tar_of_empty_files(path: Path, count: int, **headers: str) -> Path:
     return path
 
 
+def tar_of_links(path: Path, kind: bytes, count: int) -> Path:
+    """A file and so many links: symbolic ones each to the one before, hard ones all to the file."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(_member("a/0.png", 3), io.BytesIO(b"one"))
+        for number in range(count):
+            link = _member(f"a/{number + 1}.png", 0)
+            link.type, link.linkname = kind, f"{number}.png" if kind == tarfile.SYMTYPE else "a/0.png"
+            archive.addfile(link)
+    return path
+
+
 def tar_that_goes_back(path: Path) -> Path:
     """A file with holes whose size leads back to its own header."""
     tar_with_header(path, b"S", -512)

@@ -3,10 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.measure.cell import Cell, draw_halves, groups_of
+from stages.measure.cell import Cell, draw_halves
 from stages.measure.halves import complementary_halves, halves_seed
+from stages.measure.jobs import groups_of, settings_of
 from stages.measure.params import MeasureParams
 from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
 
@@ -49,3 +51,29 @@ def test_groups_stay_whole_where_images_have_any(tmp_path):
     assert why is None
     for half in halves:
         assert all(len(set(half[found == group])) == 1 for group in set(found))
+
+
+def test_images_of_other_groups_alone_are_neighbours_where_that_is_asked_for(tmp_path):
+    cell = unseen_cell(tmp_path, halves=4)
+    other_groups = cell.params.model_copy(update={"neighbours": "other_groups"})
+    samples = cell.store.samples
+    assert settings_of(cell.store, "unseen", other_groups).own_groups is None  # no image has a group
+    grouped = replace(cell.store, samples=samples.assign(group=[""] * 8 + (["a"] * 10 + ["b"] * 3 + ["c"] * 5)))
+    found = settings_of(grouped, "unseen", other_groups)
+    assert found.own_groups.tolist() == [0] * 10 + [1] * 3 + [2] * 5
+    assert found.neighbours == min(8, np.bincount(cell.classes["unseen"]).max())  # of 18 images, ten of one group
+    assert settings_of(grouped, "unseen", cell.params).own_groups is None
+    one = replace(cell.store, samples=samples.assign(group=[""] * 8 + ["a"] * 18))
+    with pytest.raises(
+        UserError, match=r"measure\.neighbours: the split `unseen` must have images of at least two"
+    ):
+        settings_of(one, "unseen", other_groups)
+
+
+def test_halves_of_one_group_alone_are_left_out_where_these_have_no_neighbours(tmp_path):
+    cell = unseen_cell(tmp_path, halves=4)
+    two = replace(cell.store, samples=cell.store.samples.assign(group=[""] * 8 + ["a", "b"] * 9))
+    assert len(draw_halves(two, cell.params)[0]) == 4
+    halves, why = draw_halves(two, cell.params.model_copy(update={"neighbours": "other_groups"}))
+    assert len(halves) == 0
+    assert "a half of the unseen images must have images of at least two groups" in why

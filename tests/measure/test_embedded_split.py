@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -7,6 +9,7 @@ from stages.measure import embedded_split as layer
 from stages.measure.embedded_split import EmbeddedSplit, centred, unit_rows
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.scores.kmeans import Search
+from stages.shared.runtime.errors import UserError
 from tests.measure.synthetic import blobs, embedded, settings
 
 
@@ -80,6 +83,23 @@ def test_a_part_is_scored_like_the_whole_with_its_own_classes_and_k():
     assert (settings.neighbours, settings.search, settings.folds, settings.probe_seed) == (8, Search(5, 2, 1), 4, 9)
     assert part.needs == {"clusterings"}
     assert np.array_equal(part.rotated, whole.rotated[rows])
+
+
+def test_neighbours_of_other_groups_have_their_own_chance_and_ceiling_and_stay_so_in_a_part():
+    """Two classes of four images; each class has two groups, one of three images and one of one."""
+    X, y = blobs([4, 4], 3)[0], np.repeat([0, 1], 4)
+    groups = np.array([0, 0, 0, 1, 2, 2, 2, 3])
+    split = EmbeddedSplit(X, y, replace(embedded(X, y).settings, neighbours=4, own_groups=groups))
+    purity = LAYER_SCORES["knn_purity"].score(split)
+    assert purity.chance == pytest.approx((3 * (1 / 5) + 3 / 7) / 4)
+    assert purity.ceiling == pytest.approx((3 * (1 / 4) + 3 / 4) / 4)
+    assert LAYER_SCORES["nn1_accuracy"].score(split).ceiling == 1
+    part = split.part(np.array([0, 3, 4, 5, 7]))
+    assert part.settings.own_groups.tolist() == [0, 1, 2, 2, 3]
+    assert part.settings.neighbours == 3
+    assert part.n_same_class.tolist() == [1, 1, 1, 1, 2]
+    with pytest.raises(UserError, match=r"measure\.neighbours: a selection of images must not be of one group alone"):
+        split.part(np.array([0, 1, 2]))
 
 
 def test_a_part_may_be_searched_less_hard():

@@ -127,6 +127,28 @@ def test_holes_of_all_files_are_counted_together(tmp_path: Path, monkeypatch: py
         read(archives.tar_with_map(tmp_path / "x.tar", 1002, members=2))
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_many_links_take_a_time_that_grows_with_their_number(tmp_path: Path, kind: bytes):
+    """As a chain, or all to one file: looked for one by one, each would take as long as there are others."""
+    archives.tar_of_links(tmp_path / "x.tar", kind, 4000)
+    began = time.process_time()
+    found = read(tmp_path / "x.tar")
+    assert found == dict.fromkeys((f"a/{number}.png" for number in range(4001)), b"one")
+    assert time.process_time() - began < 5  # and one by one 8 million comparisons
+
+
+def test_a_link_to_no_file_is_reported(tmp_path: Path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name, kind, target in (("b", tarfile.DIRTYPE, ""), ("a/1.png", tarfile.SYMTYPE, "../b")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    with pytest.raises(
+        UserError, match=r"x\.tar: member 'a/1\.png' is a link to 'b', which is no file in it; pack the"
+    ):
+        read(tmp_path / "x.tar")
+
+
 @pytest.mark.parametrize("suffix", archives.TAR_MODES)
 def test_what_tar_writes_is_read(tmp_path: Path, suffix: str):
     path = tmp_path / f"x{suffix}"

@@ -86,34 +86,36 @@ def compare(project: Workflow, new: Path, use: str) -> list[dict[str, str]]:
     """Lay out what was promised of one use, and what the classes that were left out give."""
     (found,) = json.loads(project.run("whichlayer", "recommend", "--use", use, "--json").stdout)
     best, metric = found["best"], found["metric"]
+    scaling = found["scaling"] or {"recommended": "none", "gain": None}
     cell = ("--from", f"{found['dataset']}/{found['model']}/0/0")
-    at_last = ("--step", str(found["last_step"]), "--scale", "none")
     promised = regret_table(project, metric)
 
     def features(name: str, *options: str) -> tuple[Array, Array]:
+        """Embed the images that were left out, if that was not done; return vectors (N, D) and classes."""
         path = project.folder / f"{name}.parquet"
         if not path.is_file():
             project.run("whichlayer", "features", str(new), *options, "--out", path.name)
         table = pd.read_parquet(path)
         return np.stack(table["features"].to_list()), table["path"].str.partition("/")[0].to_numpy()
 
-    plain, labels = features(f"{use}-plain", *cell, "--use", use, "--scale", "none")
-    scaled, _ = features(f"{use}-scaled", *cell, "--use", use)
-    cut = project.folder / f"{use}-cut"
-    if not cut.is_dir():
+    def layer(name: str, step: int) -> tuple[Array, Array]:
+        at = ("--layer", name, "--step", str(step), "--scale", "none")
+        return features(f"{name}-{step}-none", *cell, *at)
+
+    own = f"{best['layer']}-{best['step']}-{scaling['recommended']}"
+    scaled, labels = features(own, *cell, "--use", use)
+    plain, _ = layer(best["layer"], best["step"])
+    if not (project.folder / f"{own}-cut").is_dir():
         of = ("--dataset", found["dataset"], "--model", found["model"], "--fold", "0")
-        project.run("whichlayer", "cut", *of, "--use", use, "--no-onnx", "--out", cut.name)
-    by_cut, _ = features(f"{use}-by-cut", "--from", cut.name)
+        project.run("whichlayer", "cut", *of, "--use", use, "--no-onnx", "--out", f"{own}-cut")
+    by_cut, _ = features(f"{own}-by-cut", "--from", f"{own}-cut")
     print(f"{use}: the features of the cut are at most {np.abs(by_cut - scaled).max():.1e} from the network's\n")
     rows = []
     about = {"use": use, "score": metric, "layer": f"`{best['layer']}` at step {best['step']}"}
     for rule, words in RULES.items():
-        (layer,) = set(promised[rule]["layer"])
-        other, _ = features(f"{rule}-{layer}", *cell, "--layer", layer, *at_last)
-        gained = difference(metric, plain, other, labels)
-        said = promise(promised, rule)
-        rows.append(about | {"over": f"{words}, `{layer}`", "promised": said, "gained": gained})
-    scaling = found["scaling"] or {"recommended": "none", "gain": None}
+        (name,) = set(promised[rule]["layer"])
+        gained = difference(metric, plain, layer(name, found["last_step"])[0], labels)
+        rows.append(about | {"over": f"{words}, `{name}`", "promised": promise(promised, rule), "gained": gained})
     if scaling["recommended"] != "none":
         over = {"over": f"itself, unscaled ({scaling['recommended']})", "promised": f"{scaling['gain']:+.3f}"}
         rows.append(about | over | {"gained": difference(metric, scaled, plain, labels)})

@@ -7,28 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Entry, Words, figure, heading, inner_width, panel, records
-from stages.aggregate.charts.intervals import with_bands
-from stages.aggregate.charts.theme import (
-    BAND,
-    GROUND,
-    LEVEL_DASHES,
-    LOW_HIGH,
-    SEEN,
-    UNSEEN,
-    Look,
-    Spec,
-    Y,
-    encode_looks,
-    layer,
-    layer_axis,
-    level_layers,
-    level_mark,
-)  # fmt: skip
-from stages.aggregate.words.formatting import short_names
+from stages.aggregate.charts.intervals import has_ties, interval_scope, with_bands
+from stages.aggregate.charts.theme import LOW_HIGH, Look, Spec, Y, encode_looks, layer
+from stages.aggregate.curves import CURVE, MEAN, Curve, Scores, curves
+from stages.aggregate.results import Results
+from stages.aggregate.scope import Scope
+from stages.aggregate.words import figure_titles as words
+from stages.aggregate.words.formatting import place, short_names
+from stages.aggregate.words.scores import metric_name
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
-LOOKS = {"unseen": Look(UNSEEN), "seen": Look(SEEN, "square")}
+LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
 """How the curves of the two kinds of classes look."""
+SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
 MAX_LABELS, TILTED = 26, 16
@@ -67,22 +60,94 @@ def depth_layers(names: str, angle: float = 0, dots: float = 26) -> list[Spec]:
         angle: of these.
         dots: their size.
     """
-    encoded, x, on = encode_looks("split", LOOKS), layer_axis(names, angle), "datum.split == split"
+    encoded, x, on = encode_looks("split", LOOKS), theme.layer_axis(names, angle), "datum.split == split"
     line = {"x": x, "y": Y, "color": encoded["color"]}
     standing = {"strokeWidth": {"condition": {"test": on, "value": 1.8}, "value": 1.1}}
-    hollow = {"condition": {"test": f"{on} && datum.tied === false", "value": GROUND}} | encoded["color"]
+    hollow = {"condition": {"test": f"{on} && datum.tied === false", "value": theme.GROUND}} | encoded["color"]
     dot = {"shape": encoded["shape"], "fill": hollow, "tooltip": {"field": "tip"}}
     return [
-        layer("points", {"type": "area", "opacity": BAND}, line | LOW_HIGH, f"{on} && isValid(datum.low)"),
+        layer("points", {"type": "area", "opacity": theme.BAND}, line | LOW_HIGH, f"{on} && isValid(datum.low)"),
         layer("folds", {"type": "line", "strokeWidth": 0.7, "opacity": 0.45}, line | {"detail": {"field": "fold"}}),
-        *level_layers({"color": encoded["color"]}),
+        *theme.level_layers({"color": encoded["color"]}),
         layer("points", {"type": "line"}, line | standing),
         layer("points", {"type": "point", "size": dots, "strokeWidth": dots**0.5 / 3, "opacity": 1}, line | dot),
         layer("points", {"type": "point", "size": 110, "strokeWidth": 1.4, "opacity": 1}, line, f"{on} && datum.best"),
     ]
 
 
-def depth_figure(panels: Sequence[Panel], words: Words) -> Spec:
+def depth(results: Results) -> dict[str, Spec]:
+    """Draw for each network the main score and the paper's, then the further scores of each use; by figure's name."""
+    main_metric = next(row.metric for row in results.summary if row.main)
+    means = results.scores.curves[results.scores.curves["fold"] == MEAN]
+    specs: dict[str, Spec] = {}
+    for (dataset, model, pooling, is_main), points in means.groupby(
+        ["dataset", "model", "pooling", "main"], sort=False
+    ):
+        figures: dict[str, list[Curve]] = {}
+        for curve in curves(points):
+            score = results.scores.catalogue[curve.name["metric"]]
+            first = curve.name["metric"] == main_metric or score.in_paper
+            figures.setdefault("depth" if first else f"depth_{score.use}", []).append(curve)
+        for name, chosen in sorted(figures.items(), key=lambda item: item[0] != "depth"):
+            suffix = "" if is_main else f"-{pooling}"
+            specs[f"{name}-{dataset}-{model}{suffix}"] = _depth(results, chosen)
+    return specs
+
+
+def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
+    averages = words.averages(results.scores)
+    keys = {curve.key for curve in chosen}
+    rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in keys]
+    step, name = max(curve.last for curve in chosen), chosen[0].name
+    panels = [_panel(results.scores, curve, step) for curve in chosen]
+    if not rows or name["better"] == "neither":
+        points = panels[0].points[panels[0].points["split"] == "unseen"].sort_values("depth")["value"]
+        title = words.course_title(name["metric"], points.iloc[0], points.iloc[-1])
+    else:
+        title = words.scores_title(rows)
+    parts = [f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}"]
+    unseen = {
+        str(curve.name["metric"]): one.points[one.points["split"] == "unseen"]
+        for curve, one in zip(chosen, panels, strict=True)
+    }
+    scopes: dict[str, Scope] = {metric: scope for metric, own in unseen.items() if (scope := interval_scope(own))}
+    ties = any(map(has_ties, unseen.values()))
+    parts += [words.explain_intervals(scopes, "Bands and ties" if ties else "Bands")] if scopes else []
+    spread = averages.vary and len(scopes) < len(chosen)
+    parts += [f"{'Other bands' if scopes else 'Bands'}: {averages.spread}"] if spread else []
+    return depth_figure(panels, Words(title, ". ".join(parts) + "."))
+
+
+def _panel(scores: Scores, curve: Curve, step: int) -> Panel:
+    """One score at its last step; the figure's step is named in its subtitle if that is another."""
+    last, name = curve.last, curve.name
+    points = pd.DataFrame([*curve.at(SEEN, last), *curve.at(UNSEEN, last)])
+    levels = {
+        (classes, kind): float(level)
+        for split, classes in SPLITS.items()
+        if len(own := points[points["split"] == split])
+        for kind, level in (("raw pixels", scores.baseline_at(name, split, last)), ("chance", own["chance"].mean()))
+        if level is not None and pd.notna(level)
+    }
+    point = curve.best(UNSEEN, last)
+    if name["better"] == "neither":
+        words_of = "neither high nor low is better"
+    elif point is None:
+        words_of = "undefined on unseen classes"
+    else:
+        own = points[points["split"] == UNSEEN].sort_values("depth")
+        names = dict(zip(own["layer"], short_names(own["layer"], 16), strict=True))
+        where = place(int(point["depth"]), int(own["depth"].max()))
+        words_of = f"best at layer {where} ({names[point['layer']]}): {point['value']:.2f}"
+    at = f", step {last}" if last != step else ""
+    lower = " (lower is better)" if name["better"] == "lower" else ""
+    return Panel(
+        points.assign(split=points["split"].map(SPLITS)), levels, None if point is None else int(point["depth"]),
+        f"{metric_name(str(name['metric']))}{lower}", words_of + at,
+    )  # fmt: skip
+
+
+def depth_figure(panels: Sequence[Panel], text: Words) -> Spec:
     """Draw a panel per score: seen and unseen classes, raw pixels, chance, the best layers."""
     columns = 1 if len(panels) == 1 else 2
     specs, every = [], []
@@ -103,11 +168,11 @@ def depth_figure(panels: Sequence[Panel], words: Words) -> Spec:
         ends = [row[end] for row in [*rows, *levels] for end in ("value", "low", "high") if row.get(end) is not None]
         for part in drawn if spans_much(ends) else []:
             part["encoding"]["y"] = part["encoding"]["y"] | {"scale": {"type": "log", "nice": False}}
-        head = heading(i, len(panels), one.title, one.subtitle, UNSEEN)
+        head = heading(i, len(panels), one.title, one.subtitle, theme.UNSEEN)
         specs.append(panel(drawn, {"points": rows, "levels": levels}, (inner_width(columns), 100), head))
         every += rows
     kinds = {key for one in panels for key in one.levels}
-    spec = figure(specs, words, columns=columns, legend=_legend(every, kinds))
+    spec = figure(specs, text, columns=columns, legend=_legend(every, kinds))
     return spec | {"params": [{"name": "split", "value": "unseen"}]}
 
 
@@ -119,16 +184,16 @@ def spans_much(values: Sequence[float]) -> bool:
 
 def _legend(rows: Sequence[Mapping[str, object]], levels: set[tuple[str, str]]) -> list[Entry]:
     """Explain what the panels have in common."""
-    dot = {"type": "point", "color": UNSEEN, "size": 26, "opacity": 1}
+    dot = {"type": "point", "color": theme.UNSEEN, "size": 26, "opacity": 1}
     entries = [
         (f"{split} classes", look.sample()) for split, look in LOOKS.items() if any(r["split"] == split for r in rows)
     ]
     entries += [(BEST, [dot | {"size": 110, "strokeWidth": 1.4}])] if any(row["best"] for row in rows) else []
     if any(row["tied"] is not None for row in rows):
-        entries += [(TIED, [dot | {"filled": True}]), (WORSE, [dot | {"fill": GROUND}])]
+        entries += [(TIED, [dot | {"filled": True}]), (WORSE, [dot | {"fill": theme.GROUND}])]
     if any(row["low"] is not None and row["split"] == "unseen" for row in rows):
-        entries.append(("band of unseen classes", [{"type": "rect", "color": UNSEEN, "opacity": BAND}]))
-    for kind in LEVEL_DASHES:
+        entries.append(("band of unseen classes", [{"type": "rect", "color": theme.UNSEEN, "opacity": theme.BAND}]))
+    for kind in theme.LEVEL_DASHES:
         splits = [split for split in LOOKS if (split, kind) in levels]
-        entries += [(f"{kind}, {split}", [level_mark(kind) | {"color": LOOKS[split].color}]) for split in splits]
+        entries += [(f"{kind}, {split}", [theme.level_mark(kind) | {"color": LOOKS[split].color}]) for split in splits]
     return entries

@@ -14,6 +14,8 @@ import pandas as pd
 import vl_convert
 
 from stages.aggregate.charts.theme import FONT, PRINT, SIZE, SOFT, Spec, config
+from stages.aggregate.curves import CURVE
+from stages.aggregate.findings.facts import DatasetFindings
 
 WIDTH = 504
 """Points: 7 inches, two columns of a printed page."""
@@ -52,6 +54,11 @@ def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]
     """Rows as JSON has them: None for a missing value."""
     rows = table[list(columns)]
     return rows.astype(object).where(rows.notna(), None).to_dict("records")  # type: ignore[return-value]
+
+
+def main_rows(findings: DatasetFindings, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that are of a dataset's main curves."""
+    return table.merge(pd.DataFrame([vars(row) for row in findings.rows])[CURVE], on=CURVE)
 
 
 def panel(

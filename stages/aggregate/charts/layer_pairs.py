@@ -7,6 +7,8 @@ import pandas as pd
 
 from stages.aggregate.charts.frame import EDGE, GAP, WIDTH, Words, figure, heading, panel
 from stages.aggregate.charts.theme import Spec, layer
+from stages.aggregate.results import Results
+from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import short_names
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
@@ -42,13 +44,33 @@ def layer_pair_layers(names: str, *, legend: bool = True) -> list[Spec]:
     ]
 
 
-def layer_pairs_figure(rows: pd.DataFrame, words: Words) -> Spec:
+def layer_pairs(results: Results) -> dict[str, Spec]:
+    """Draw the matrices of every network, by the name of the figure."""
+    specs, means = {}, words.averages(results.scores).words
+    for (dataset, model), own in results.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
+        own = own[results.scores.on_main_curve(own, "_a") & results.scores.on_main_curve(own, "_b")]
+        if len(own):
+            split = UNSEEN if (own["split"] == UNSEEN).any() else SEEN
+            of_layers = own[(own["split"] == split) & (own["depth_a"] >= 0) & (own["depth_b"] >= 0)]
+            depths = sorted({int(depth) for end in "ab" for depth in of_layers[f"depth_{end}"]})
+            title = words.pairs_title(
+                depths, list(np.diag(matrix(of_layers)[1], 1)), "unseen" if split == UNSEEN else "seen"
+            )
+            caption = (
+                f"{model} on {dataset}, step {own.iloc[0]['step']}; {means}. Linear CKA, debiased: 1 "
+                "where two layers represent the same images alike up to rotation and scale. No intervals."
+            )
+            specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(own, Words(title, caption))
+    return specs
+
+
+def layer_pairs_figure(rows: pd.DataFrame, text: Words) -> Spec:
     """Draw a matrix per split.
 
     Args:
         rows: rows of layer_pairs.csv of one dataset and model, at one step and of one embedding per depth; the mean
             over its folds and seeds is shown.
-        words: what the figure says.
+        text: what the figure says.
     """
     splits = [split for split in TITLES if (rows["split"] == split).any()]
     panels = []
@@ -65,7 +87,7 @@ def layer_pairs_figure(rows: pd.DataFrame, words: Words) -> Spec:
                 heading(i, len(splits), TITLES[split]),
             )
         )
-    return figure(panels, words, columns=2, axis=NAMES)
+    return figure(panels, text, columns=2, axis=NAMES)
 
 
 def matrix(rows: pd.DataFrame) -> tuple[list[str], Matrix]:

@@ -123,13 +123,6 @@ def config(font: str, size: float) -> Spec:
     }
 
 
-def contrast(color: str) -> float:
-    """Contrast of a colour with white, from 1 to 21 (WCAG 2.2, relative luminance)."""
-    shares = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
-    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
-
-
 def level_layers(color: Spec | None = None) -> list[Spec]:
     """Draw the horizontal lines that scores compare with; data set levels (kind, value, tip)."""
     encoding = {"y": Y, "tooltip": {"field": "tip"}} | (color or {})

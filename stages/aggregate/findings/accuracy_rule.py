@@ -5,13 +5,14 @@ counter-example is a pair of accurate networks of which the first is at least as
 g. The claim is therefore never "not supported": without a counter-example it is said what would have been seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scipy.stats import t as student
 
 from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
+from stages.aggregate.scope import Scope
 
 MARGIN = 0.05
 """Accuracy below the best network's up to which a network counts as accurate."""
@@ -99,44 +100,35 @@ class AccuracyFinding:
 
     Attributes:
         status: `SHOWN` for other classes, `SHOWN_HERE`, `NO_COUNTER_EXAMPLE` or `UNKNOWN`.
-        classes: about other classes and training again; None with fewer than three folds.
-        images: about these classes and trained networks; None without halves.
+        results: in each scope that is known, the wider one first: about other classes and training again (three folds
+            or more), and about these classes and trained networks (scores on halves).
     """
 
     status: Status
-    classes: AccuracyResult | None
-    images: AccuracyResult | None
+    results: Mapping[Scope, AccuracyResult]
 
     @property
-    def deciding(self) -> AccuracyResult | None:
+    def deciding(self) -> tuple[Scope, AccuracyResult] | None:
         """The scope that the status is about: the wider one, unless only the narrower one has a counter-example."""
         if self.status == Status.SHOWN_HERE:
-            return self.images
-        results = [result for result in (self.classes, self.images) if result is not None]
-        return next((result for result in results if len(result.in_scope) > 1), results[0] if results else None)
+            return "images", self.results["images"]
+        judged = [(scope, result) for scope, result in self.results.items() if len(result.in_scope) > 1]
+        return next(iter(judged or self.results.items()), None)
 
 
-def judge_accuracy(
-    classes: AccuracyEvidence | None, images: AccuracyEvidence | None, *, margin: float = MARGIN
-) -> AccuracyFinding:
-    """Rule on the claim from the evidence of both scopes.
+def judge_accuracy(evidence: Mapping[Scope, AccuracyEvidence], *, margin: float = MARGIN) -> AccuracyFinding:
+    """Rule on the claim from the evidence of each scope that is known, the wider one first.
 
     Args:
-        classes: about other classes and training again, of three folds or more.
-        images: about these classes and trained networks.
+        evidence: of other classes and training again, and of these classes and trained networks.
         margin: accuracy below the best network's up to which a network counts as accurate.
     """
-    results = [None if evidence is None else _judge(evidence, margin) for evidence in (classes, images)]
-    return AccuracyFinding(_status(*results), *results)
-
-
-def _status(classes: AccuracyResult | None, images: AccuracyResult | None) -> Status:
-    if classes is not None and classes.counter_examples:
-        return Status.SHOWN
-    if images is not None and images.counter_examples:
-        return Status.SHOWN_HERE
-    judged = any(result is not None and len(result.in_scope) > 1 for result in (classes, images))
-    return Status.NO_COUNTER_EXAMPLE if judged else Status.UNKNOWN
+    results = {scope: _judge(known, margin) for scope, known in evidence.items()}
+    shown = [scope for scope, result in results.items() if result.counter_examples]
+    if shown:
+        return AccuracyFinding(Status.SHOWN if shown[0] == "classes" else Status.SHOWN_HERE, results)
+    judged = any(len(result.in_scope) > 1 for result in results.values())
+    return AccuracyFinding(Status.NO_COUNTER_EXAMPLE if judged else Status.UNKNOWN, results)
 
 
 def _judge(evidence: AccuracyEvidence, margin: float) -> AccuracyResult:

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, MEAN, Scores, spearman
+from stages.aggregate.curves import CURVE, Scores
 from stages.aggregate.findings.accuracy_rule import (
     AccuracyEvidence,
     AccuracyFinding,
@@ -24,17 +24,17 @@ from stages.aggregate.findings.facts import (
     TrainingCourse,
 )
 from stages.aggregate.inference.accuracy import Folds, mean_over_classes, mean_over_images
-from stages.aggregate.inference.contrasts import Estimate, Inference
+from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import point_keys
 from stages.aggregate.inference.layer_comparison import best_of_two, is_above
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.per_image_scores import ByFold
-from stages.aggregate.inference.refits import Refits, infer, over_classes, over_images
-from stages.aggregate.scope import is_proven
-from stages.aggregate.tables.summary import SummaryRow
-from stages.shared.embeddings.split_names import UNSEEN
+from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.tables.summary import SummaryRow, spearman
 
-Infer = Callable[..., Inference | None]
+MEANS: dict[Scope, Callable[[Folds], Estimate | None]] = {"classes": mean_over_classes, "images": mean_over_images}
+"""How differences in accuracy are judged in each scope, the wider one first."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class Network:
 
     Attributes:
         row: its main row.
-        data: its measured data.
         last: the main score of its layers at the last step; None where a value is missing.
         first: the same at step 0; None where there is no step 0, or no later one.
         with_pixels: `last` with the raw pixels after the layers; None where they were not measured.
@@ -51,15 +50,11 @@ class Network:
     """
 
     row: SummaryRow
-    data: NetworkData
     last: Refits | None
     first: Refits | None
     with_pixels: Refits | None
     head: ByFold
     pixels: ByFold
-
-
-Difference = Callable[[ByFold, ByFold], Estimate | None]
 
 
 def collect_findings(
@@ -93,16 +88,13 @@ def collect_findings(
 
 
 def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
-    curve = scores.curves
-    curve = curve[(curve["dataset"] == row.dataset) & (curve["model"] == row.model) & (curve["fold"] == MEAN)]
-    curve = curve[curve["main"] & (curve["metric"] == row.metric) & (curve["split"] == UNSEEN)]
-    keys = point_keys(curve[curve["step"] == row.step].sort_values("depth"))
+    points = scores.main_points(row.dataset, row.model, row.metric)
+    keys = point_keys(points[points["step"] == row.step])
     last = data.at(row.metric, row.step)
-    first = data.at(row.metric, 0) if row.step > 0 and (curve["step"] == 0).any() else None
+    first = data.at(row.metric, 0) if row.step > 0 and (points["step"] == 0).any() else None
     images, pixels = data.images, data.pixels
     return Network(
         row=row,
-        data=data,
         last=last and last.take(keys),
         first=first and first.take(keys),
         with_pixels=last.take([*keys, pixels]) if last and pixels else None,
@@ -113,53 +105,52 @@ def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
     judged = [network for network in networks if network.row.accuracy is not None]
-    by_classes, by_images = (
-        _accuracies(judged, _difference(mean), scope)
-        for mean, scope in ((mean_over_classes, over_classes), (mean_over_images, over_images))
-    )
-    return judge_accuracy(by_classes, by_images, margin=margin)
+    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row)) for a, b in combinations(judged, 2)]
+    evidence = {scope: _accuracy_evidence(judged, pairs, scope) for scope in MEANS}
+    return judge_accuracy({scope: known for scope, known in evidence.items() if known is not None}, margin=margin)
 
 
-def _accuracies(networks: Sequence[Network], difference: Difference, infer_scope: Infer) -> AccuracyEvidence | None:
+def _accuracy_evidence(
+    networks: Sequence[Network], pairs: Sequence[tuple[Network, Network, dict[Scope, Estimate]]], scope: Scope
+) -> AccuracyEvidence | None:
     """Compare all networks in one scope; None where that scope's refits or images are missing."""
     best = max(networks, key=lambda network: network.row.accuracy or 0.0, default=None)
-    pairs = [_pair(first, second, difference, infer_scope) for first, second in combinations(networks, 2)]
-    known = [pair for pair in pairs if pair is not None]
-    if best is None or len(known) < len(pairs) or (len(networks) == 1 and difference(best.head, best.head) is None):
+    if best is None or (len(networks) == 1 and _difference(best.head, best.head, scope) is None):
         return None
+    compared = []
+    for first, second, differences_of_g in pairs:
+        accuracy = _difference(first.head, second.head, scope)
+        if accuracy is None or scope not in differences_of_g:
+            return None
+        compared.append(NetworkPair(first.row.model, second.row.model, accuracy, differences_of_g[scope]))
     accurate = [
         NetworkAccuracy(
             name=network.row.model,
-            to_best=None if network is best else difference(network.head, best.head),
-            over_pixels=difference(network.head, network.pixels),
+            to_best=None if network is best else _difference(network.head, best.head, scope),
+            over_pixels=_difference(network.head, network.pixels, scope),
         )
         for network in networks
     ]
-    return AccuracyEvidence(accurate, known)
+    return AccuracyEvidence(accurate, compared)
 
 
-def _pair(first: Network, second: Network, difference: Difference, infer_scope: Infer) -> NetworkPair | None:
-    accuracy = difference(first.head, second.head)
-    g = _difference_of_g(first.last, second.last, infer_scope, first.row)
-    return None if accuracy is None or g is None else NetworkPair(first.row.model, second.row.model, accuracy, g)
-
-
-def _difference_of_g(
-    first: Refits | None, second: Refits | None, infer_scope: Infer, row: SummaryRow
-) -> Estimate | None:
-    """By how much the first's best layer beats the second's; None where the scope lacks refits, or a proven level."""
-    proven = is_proven(row.metric, "classes" if infer_scope is over_classes else "images")
-    inference = infer_scope(first, second) if first and second and proven else None
-    return None if inference is None or first is None else best_of_two(inference, len(first.keys), better=row.direction)
-
-
-def _difference(mean: Callable[[Folds], Estimate | None]) -> Difference:
+def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
     """Compare two classifiers on the images of the same folds; None where one lacks some."""
+    if not first or not set(first) <= set(second):
+        return None
+    return MEANS[scope]([first[fold] - second[fold] for fold in first])
 
-    def difference(first: ByFold, second: ByFold) -> Estimate | None:
-        return mean([first[fold] - second[fold] for fold in first]) if first and set(first) <= set(second) else None
 
-    return difference
+def _differences_of_g(first: Refits | None, second: Refits | None, row: SummaryRow) -> dict[Scope, Estimate]:
+    """By how much the first's best layer beats the second's, in each scope that has refits and a proven level."""
+    if first is None or second is None:
+        return {}
+    differences = {
+        scope: best_of_two(inference, len(first.keys), better=row.direction)
+        for scope, inference in infer(first, second).items()
+        if is_proven(row.metric, scope)
+    }
+    return {scope: difference for scope, difference in differences.items() if difference is not None}
 
 
 def _depth(network: Network) -> DepthFinding:
@@ -170,22 +161,19 @@ def _depth(network: Network) -> DepthFinding:
         for inference in (infer(refits).values() if refits else ())
     )
     in_scope = next((each for each in above if each is not None), True)
-    return DepthFinding(row.model, row.proven_lead("classes"), row.proven_lead("images"), in_scope)
+    return DepthFinding(row.model, row.proven_leads, in_scope)
 
 
 def _fine_tuning(network: Network) -> FineTuningFinding:
     row = network.row
-    classes, images = (
-        _difference_of_g(network.last, network.first, infer_scope, row) for infer_scope in (over_classes, over_images)
-    )
     accuracy = None if row.accuracy is None or row.accuracy_chance is None else (row.accuracy_chance, row.accuracy)
-    return FineTuningFinding(row.model, classes, images, accuracy)
+    return FineTuningFinding(row.model, _differences_of_g(network.last, network.first, row), accuracy)
 
 
 def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:
     """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
     judged = sorted((row for row in rows if row.accuracy is not None), key=lambda row: -(row.accuracy or 0))
-    names = finding.deciding.in_scope if finding.deciding else ()
+    names = finding.deciding[1].in_scope if finding.deciding else ()
     accurate = [row for row in judged if row.model in names]
     groups = [judged, accurate] if len(accurate) < len(judged) else [judged]
     correlations = []

@@ -1,6 +1,7 @@
 """The findings on one dataset: numbers and statuses, of which `words` makes sentences."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from stages.aggregate.findings.accuracy_rule import AccuracyFinding, NetworkPair
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
@@ -16,22 +17,22 @@ class DepthFinding:
 
     Attributes:
         network: its name.
-        classes: best earlier layer against the last on other classes of the domain; None with fewer than three folds.
-        images: the same for these classes; None without halves.
+        leads: of the best earlier layer over the last, in each scope in which it has bounds of a proven level, the
+            wider one first.
         in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known. A network
             that does not has learnt nothing that depth could be asked about.
     """
 
     network: str
-    classes: Lead | None
-    images: Lead | None
+    leads: dict[Scope, Lead]
     in_scope: bool
 
     @property
     def statuses(self) -> dict[Scope, Status]:
-        """What holds in every scope that is known, the wider one first."""
-        known: dict[Scope, Status | None] = {"classes": lead_status(self.classes), "images": lead_status(self.images)}
-        return {scope: status if self.in_scope else Status.OUT_OF_SCOPE for scope, status in known.items() if status}
+        """What holds in each of these scopes."""
+        return {
+            scope: lead_status(lead) if self.in_scope else Status.OUT_OF_SCOPE for scope, lead in self.leads.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,19 @@ class FineTuningFinding:
 
     Attributes:
         network: its name.
-        classes: g at the last step less g at step 0, on other classes and after training again, turned so that a
-            positive difference is better; None with fewer than three folds.
-        images: the same on these classes with these trained networks; None without halves.
+        changes: g at the last step less g at step 0, turned so that a positive difference is better, in each scope in
+            which it has an interval of a proven level, the wider one first.
         accuracy: that of chance, which a head that was not trained has, and at the last step; None where not measured.
     """
 
     network: str
-    classes: Estimate | None
-    images: Estimate | None
+    changes: dict[Scope, Estimate]
     accuracy: tuple[float, float] | None = None
 
     @property
     def statuses(self) -> dict[Scope, Status]:
-        """What holds in every scope that is known, the wider one first."""
-        known: dict[Scope, Status | None] = {
-            "classes": change_status(self.classes),
-            "images": change_status(self.images),
-        }
-        return {scope: status for scope, status in known.items() if status}
+        """What holds in each of these scopes."""
+        return {scope: change_status(change) for scope, change in self.changes.items()}
 
 
 @dataclass(frozen=True)
@@ -145,10 +140,19 @@ class DatasetFindings:
     @property
     def out_of_scope(self) -> dict[str, Reason]:
         """The networks that findings (i) or (ii) leave out, and why; none where no other would be left."""
-        deciding = self.accuracy.deciding
-        networks = dict(deciding.out_of_scope) if deciding else {}
+        networks = dict(self.accuracy.deciding[1].out_of_scope) if self.accuracy.deciding else {}
         networks |= {each.network: Reason.NO_LAYER_BEATS_PIXELS for each in self.depth if not each.in_scope}
         return networks if len(networks) < len(self.rows) else {}
+
+    def without(self, networks: Collection[str]) -> "DatasetFindings":
+        """The same without some networks, but for what says how they compare in accuracy."""
+        return replace(
+            self,
+            rows=[row for row in self.rows if row.model not in networks],
+            depth=[each for each in self.depth if each.network not in networks],
+            fine_tuning=[each for each in self.fine_tuning if each.network not in networks],
+            training=[each for each in self.training if each.network not in networks],
+        )
 
     def outcomes(self, claim: Claim) -> list[Outcome]:
         """What holds of a claim: of the dataset, or of each network in every scope that is known."""
@@ -165,14 +169,14 @@ class DatasetFindings:
         return outcomes
 
     def _accuracy_outcome(self) -> Outcome:
-        status, result = self.accuracy.status, self.accuracy.deciding
+        status, deciding = self.accuracy.status, self.accuracy.deciding
         if all(row.accuracy is None for row in self.rows):
             return Outcome(None, None, Status.UNKNOWN, Reason.NO_HEAD)
-        if result is None:
+        if deciding is None:
             return Outcome(None, None, Status.UNKNOWN, Reason.NO_INTERVAL)
+        scope, result = deciding
         if status is Status.UNKNOWN:
             reason = Reason.ONE_ACCURATE_NETWORK if result.in_scope else Reason.NO_ACCURATE_NETWORK
             return Outcome(None, None, status, reason)
-        scope: Scope = "classes" if result is self.accuracy.classes else "images"
         pair = result.counter_examples[0] if result.counter_examples else None
         return Outcome(None, scope, status, None, len(result.in_scope), result.detectable, pair)

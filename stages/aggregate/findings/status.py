@@ -1,4 +1,4 @@
-"""The statuses of the findings, and of what fine-tuning did; words for each are in `words`."""
+"""The statuses of the findings, and of what fine-tuning did, each by the words that all texts use."""
 
 from enum import StrEnum
 
@@ -44,16 +44,12 @@ class Reason(StrEnum):
     NO_LAYER_BEATS_PIXELS = "no layer is shown to beat chance and raw pixels"
 
 
-def lead_status(lead: Lead | None) -> Status | None:
-    """Return whether some layer is shown to be better than the last, or none is; None where no bound is known."""
-    if lead is None:
-        return None
+def lead_status(lead: Lead) -> Status:
+    """Return whether some layer is shown to be better than the last, or none is."""
     return Status.SUPPORTED if lead.low > 0 else Status.CONTRADICTED if lead.high <= 0 else Status.INCONCLUSIVE
 
 
-def change_status(change: Estimate | None, level: float = LEVEL) -> Status | None:
-    """Return whether the two-sided interval of a change lies above 0, below it, or holds it; None where not known."""
-    if change is None:
-        return None
+def change_status(change: Estimate, level: float = LEVEL) -> Status:
+    """Return whether the two-sided interval of a change lies above 0, below it, or holds it."""
     low, high = change.interval(level)
     return Status.RAISED if low > 0 else Status.LOWERED if high < 0 else Status.NOT_DISTINGUISHABLE

@@ -23,8 +23,9 @@ from stages.aggregate.inference.layer_comparison import (
     ties,
 )
 from stages.aggregate.inference.network_data import Name, NetworkData
-from stages.aggregate.inference.refits import Key, Refits, infer
-from stages.aggregate.scope import Scope
+from stages.aggregate.inference.power import Power, power_of
+from stages.aggregate.inference.refits import Key, Refits, infer, unseen_rows
+from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.tables.scores import Better
 
@@ -123,6 +124,26 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
             columns = dict(_columns(of_fold.take(point_keys(points)), first["better"]))
             tables.append(points[list(POINT)].assign(**columns))
     return stack(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
+
+
+def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) -> list[Power]:
+    """Infer what a study of this design shows of other classes by one score, network by network.
+
+    Returns:
+        Nothing of a network of which it is not known, nor by a score of no proven level.
+    """
+    found = []
+    main = scores.curves[scores.curves["main"] & (scores.curves["fold"] == MEAN) & (scores.curves["metric"] == metric)]
+    for curve in curves(main) if is_proven(metric, "classes") else ():
+        name, better = (str(curve.name["dataset"]), str(curve.name["model"])), curve.name["better"]
+        refits = networks[name].at(metric, curve.last)
+        if refits is not None:
+            layers = refits.take(point_keys(pd.DataFrame(curve.at(UNSEEN, curve.last))))
+            classes = int(unseen_rows(networks[name].layers, metric, curve.last)["n_classes"].max())
+            with threadpool_limits(1):
+                power = power_of(layers, name, classes, better=better)
+            found += [power] if power else []
+    return found
 
 
 def point_keys(points: pd.DataFrame) -> list[Key]:

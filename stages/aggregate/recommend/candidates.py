@@ -1,6 +1,6 @@
 """What can be chosen for one network: every layer at every checkpoint at which its score was fitted again on halves."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,17 @@ from stages.aggregate.inference.layer_comparison import Direction, sign_of
 from stages.aggregate.inference.network_data import Name, NetworkData
 from stages.aggregate.inference.refits import Key, Refits, unseen_rows
 from stages.aggregate.recommend.criteria import KnownScores
-from stages.aggregate.recommend.uses import leading_scores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.tables.scores import Use
+from stages.shared.tables.scores import Score, Use
+
+LEADING: dict[Use, tuple[str, ...]] = {
+    "classifier": ("probe_accuracy", "few_shot_accuracy_5", "few_shot_accuracy_1"),
+    "retrieval": ("map_at_r", "r_precision", "nn1_accuracy", "knn_purity"),
+    "discovery": ("nmi", "ami", "ari", "cluster_accuracy", "silhouette"),
+    "detection": ("ood_auroc_knn", "ood_auroc_mahalanobis"),
+}
+"""A use and its scores, of which the first that was measured leads (docs/scores.md#uses)."""
 
 
 @dataclass(frozen=True)
@@ -87,24 +94,30 @@ def collect_candidates(
         scores: means over seeds, fold by fold and over folds.
         networks: the measured data of each.
     """
-    main_rows = [row for row in summary if row.main]
     candidates = []
-    for main in main_rows:
-        of_curve = {row.metric: row for row in summary if _curve(row) == _curve(main)}
+    for main in [row for row in summary if row.main]:
+        alike = [row for row in summary if (row.model, row.fold, row.pooling) == (main.model, main.fold, main.pooling)]
+        of_curve = {row.metric: row for row in alike if row.dataset == main.dataset}
         for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
             others = [row for row in summary if row.metric == metric and row.fold == MEAN and row.model == main.model]
-            elsewhere = [_relative_depth(row) for row in others if row.dataset != main.dataset and row.last_depth > 0]
-            data = networks[main.dataset, main.model]
-            candidates.append(_candidates(use, of_curve[metric], scores, data, tuple(elsewhere)))
+            elsewhere = [row for row in others if row.dataset != main.dataset and row.last_depth > 0]
+            depths = tuple(row.best_depth / row.last_depth for row in elsewhere)
+            network = networks[main.dataset, main.model]
+            candidates.append(_candidates(use, of_curve[metric], scores, network, depths))
     return candidates
 
 
-def _curve(row: SummaryRow) -> tuple[str, str, str, str]:
-    return row.dataset, row.model, row.fold, row.pooling
+def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mapping[str, Score]) -> dict[Use, str]:
+    """Return the leading score of every use that some score was measured for; the main score leads its own use.
 
-
-def _relative_depth(row: SummaryRow) -> float:
-    return row.best_depth / row.last_depth
+    Args:
+        measured: the scores that have a best layer.
+        main_metric: the score of the findings.
+        catalogue: the facts of every score.
+    """
+    leading = {use: next((name for name in names if name in measured), None) for use, names in LEADING.items()}
+    chosen = {use: name for use, name in leading.items() if name is not None}
+    return chosen | ({catalogue[main_metric].use: main_metric} if main_metric in measured else {})
 
 
 def _candidates(
@@ -112,9 +125,8 @@ def _candidates(
 ) -> Candidates:
     own = scores.curves
     own = own[own["main"] & (own["dataset"] == row.dataset) & (own["model"] == row.model)]
-    main = own[(own["metric"] == row.metric) & (own["split"] == UNSEEN)]
-    points = main[(main["fold"] == MEAN) & (main["step"] == row.step)].sort_values("depth")
-    measured = sorted(int(step) for step in main["step"].unique())
+    every = scores.main_points(row.dataset, row.model, row.metric)
+    measured, points = sorted(int(step) for step in every["step"].unique()), every[every["step"] == row.step]
     found = {step: network.at(row.metric, step) for step in measured}
     fitted_again = [step for step, each in found.items() if each is not None and each.halves is not None]
     steps = fitted_again if row.step in fitted_again else measured

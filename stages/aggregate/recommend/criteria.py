@@ -126,19 +126,14 @@ def tunnel(known: KnownScores) -> Choice | None:
     return [(known.last_step, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]
 
 
-def highest(score: str) -> Callable[[KnownScores], Choice | None]:
-    """Take the layer of the highest value of a label-free score."""
-    return lambda known: _highest(known, known.label_free.get(score))
+def by_label_free(score: str, rule: Rule) -> Callable[[KnownScores], Choice | None]:
+    """Take the layer that a rule chooses by a label-free score."""
 
+    def choose(known: KnownScores) -> Choice | None:
+        values = known.label_free.get(score)
+        return _highest(known, None if values is None else RULES[rule](values))
 
-def lowest(score: str) -> Callable[[KnownScores], Choice | None]:
-    """Take the layer of the lowest value of a label-free score."""
-    return lambda known: _highest(known, None if score not in known.label_free else -known.label_free[score])
-
-
-def nearest_to_one(score: str) -> Callable[[KnownScores], Choice | None]:
-    """Take the layer whose value of a label-free score is nearest to 1."""
-    return lambda known: _highest(known, None if score not in known.label_free else -abs(known.label_free[score] - 1))
+    return choose
 
 
 def _highest(known: KnownScores, values: Float64 | None) -> Choice | None:
@@ -163,12 +158,12 @@ CRITERIA = {
 
 CONTROLS = {"seen_score": Criterion("control", seen_score), "tunnel": Criterion("control", tunnel)}
 
-RULES: dict[Rule, Callable[[str], Callable[[KnownScores], Choice | None]]] = {
-    "highest": highest,
-    "lowest": lowest,
-    "nearest_to_one": nearest_to_one,
+RULES: dict[Rule, Callable[[Float64], Float64]] = {
+    "highest": lambda values: values,
+    "lowest": lambda values: -values,
+    "nearest_to_one": lambda values: -abs(values - 1),
 }
-"""What a criterion may take of a label-free score; its name is the rule and the score, joined by `_`."""
+"""What of a label-free score is to be high; a criterion's name is the rule and the score, joined by `_`."""
 
 NEAR_ONE = ("alpha_req",)
 """Label-free scores for which theory names 1 as the best value."""
@@ -191,8 +186,8 @@ def criterion_of(name: str) -> Criterion:
     Raises:
         KeyError: there is none.
     """
-    for rule, choose in RULES.items():
+    for rule in RULES:
         if name.startswith(f"{rule}_"):
             score = name.removeprefix(f"{rule}_")
-            return Criterion("label_free", choose(score), score, rule)
+            return Criterion("label_free", by_label_free(score, rule), score, rule)
     return (CRITERIA | CONTROLS)[name]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from stages.aggregate.curves import MEAN, Scores, best_index
 from stages.aggregate.findings.status import change_status
@@ -164,18 +163,16 @@ def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
         return None
     for scope, inference in infer(later.take(network.keys), first.take(network.keys)).items():
         change = best_of_two(inference, len(network.keys), better=network.better)
-        status = change_status(change)
         low, high = (None, None) if change is None else map(_finite, change.interval())
-        if change is not None and status is not None and low is not None and high is not None:
-            step = network.steps[1 + best[0]]
+        if change is not None and low is not None and high is not None:
+            step, status = network.steps[1 + best[0]], change_status(change)
             return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
     return None
 
 
 def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[CheckpointRecord]:
     """Sum up every candidate checkpoint that has a best layer."""
-    curves, records = _of_network(scores.curves, network), []
-    probe = curves[curves["main"] & (curves["metric"] == "probe_accuracy") & (curves["split"] == SEEN)]
+    probe, records = scores.main_points(network.row.dataset, network.row.model, "probe_accuracy", SEEN), []
     for step, gains, at_most in zip(network.steps, network.means, losses, strict=True):
         best = best_index(gains, "higher")
         if best is None:
@@ -197,14 +194,8 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
 
 
 def _accuracy(scores: Scores, network: Candidates, step: int) -> float | None:
-    rows = _of_network(scores.accuracy, network)
-    head = rows.loc[rows["step"] == step, "value"].dropna()
-    return float(head.iloc[0]) if len(head) else None
-
-
-def _of_network(table: pd.DataFrame, network: Candidates) -> pd.DataFrame:
-    row = network.row
-    return table[(table["dataset"] == row.dataset) & (table["model"] == row.model) & (table["fold"] == MEAN)]
+    point = scores.accuracy_at(vars(network.row), step)
+    return None if point is None else _finite(point["value"])
 
 
 def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecord]:

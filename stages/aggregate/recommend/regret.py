@@ -1,6 +1,6 @@
 """The regret of a choice: by how much the best candidate is better, on classes that the choice did not know."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.recommend.candidates import Candidates
-from stages.aggregate.recommend.criteria import Choice, all_criteria
+from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
 from stages.aggregate.recommend.schema import Recommendation, RegretRecord
 from stages.aggregate.tables.regret import Among, RegretRow
 
@@ -115,8 +115,10 @@ def _means(rows: Sequence[RegretRow], n_folds: int) -> Iterator[RegretRow]:
             )
 
 
-def summarize_regrets(recommendations: Sequence[Recommendation]) -> dict[str, dict[str, tuple[float | None, float]]]:
-    """Average what every way of choosing lost to the best, over pairs of a dataset and a network.
+def summarize_regrets(
+    recommendations: Sequence[Recommendation], kinds: Collection[str] = ()
+) -> dict[str, dict[str, tuple[float | None, float]]]:
+    """Average what every way of choosing, by default of all kinds, lost to the best, over datasets and networks.
 
     Returns:
         Use -> criterion -> at least and at most; without a criterion that is not known of every pair.
@@ -133,7 +135,7 @@ def summarize_regrets(recommendations: Sequence[Recommendation]) -> dict[str, di
         summaries[use] = {
             criterion: (_mean([each.at_least for each in group]), float(np.mean([each.at_most for each in group])))
             for criterion, group in regrets.items()
-            if len(group) == len(networks)
+            if len(group) == len(networks) and (not kinds or criterion_of(criterion).kind in kinds)
         }
     return summaries
 

@@ -1,31 +1,49 @@
-"""findings.json and recommendation.json: the facts with their sentences, for programs of users."""
+"""The facts as JSON: for commands, for programs of users, with their sentences, and for `dvc metrics` and `dvc exp`."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from stages.aggregate.curves import COLUMNS_OF
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.render.metrics_json import write_metrics
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import STATUSES, finding_texts, outcome_note
+from stages.aggregate.words.findings import finding_texts, outcome_note
+
+Numbers = dict[str, Any]
+
+DECIMALS = 6
+"""Of the numbers in metrics.json."""
+
+
+def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> None:
+    """Write facts.json, and what programs of users read: findings.json, recommendation.json and metrics.json."""
+    write_facts(out, facts)
+    for name, text in (
+        ("metrics.json", metrics_json(summary, facts.recommendations)),
+        ("findings.json", findings_json(facts.findings)),
+        ("recommendation.json", recommendations_json(facts.recommendations)),
+    ):
+        (out / name).write_text(f"{text}\n", encoding="utf-8")
 
 
 def recommendations_json(recommendations: Sequence[Recommendation]) -> str:
-    """Write recommendation.json: strict JSON, the same text for the same recommendations."""
+    """Write recommendation.json: the records, with what words say of them."""
     entries = [
         found.model_dump(mode="json")
         | {"recommended": found.recommended and found.recommended.model_dump(mode="json")}
         | {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
         for found in recommendations
     ]
-    return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False)
+    return _strict(entries)
 
 
 def findings_json(datasets: Sequence[DatasetFindings]) -> str:
-    """Write findings.json: strict JSON, the same text for the same findings."""
+    """Write findings.json: every claim in words, and what holds of each dataset or network."""
     entries = []
     for claim, finding in finding_texts(datasets).items():
         outcomes = [
@@ -33,22 +51,67 @@ def findings_json(datasets: Sequence[DatasetFindings]) -> str:
                 "dataset": each.dataset,
                 "network": outcome.network,
                 "scope": outcome.scope,
-                "status": STATUSES[outcome.status],
+                "status": outcome.status,
                 "note": outcome_note(outcome),
             }
             for each in datasets
             for outcome in each.outcomes(claim)
         ]
         entries.append(vars(finding) | {"outcomes": outcomes})
-    return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False)
+    return _strict(entries)
 
 
-def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> None:
-    """Write facts.json, and what programs of users read: findings.json, recommendation.json and metrics.json."""
-    write_facts(out, facts)
-    write_metrics(out / "metrics.json", summary, facts.recommendations)
-    for name, text in (
-        ("findings.json", findings_json(facts.findings)),
-        ("recommendation.json", recommendations_json(facts.recommendations)),
-    ):
-        (out / name).write_text(f"{text}\n", encoding="utf-8")
+def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> str:
+    """Write metrics.json: dataset -> model -> the numbers of its main row and, by use, of what is recommended."""
+    tree: dict[str, dict[str, Numbers]] = {}
+    for row in rows:
+        if row.main:
+            scope = "classes" if row.ci_classes_low is not None else "images"
+            columns = COLUMNS_OF[scope]
+            own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
+            tree.setdefault(row.dataset, {})[row.model] = _rounded(
+                {
+                    "accuracy": row.accuracy,
+                    "g_unseen": row.unseen,
+                    "g_seen": row.seen,
+                    "best_layer": row.best_layer,
+                    "best_depth": row.best_depth,
+                    "last_value": row.last_value,
+                    "lead": row.lead,
+                    "scope": scope,
+                    "ci_low": getattr(row, columns.low),
+                    "ci_high": getattr(row, columns.high),
+                    "lead_at_least": getattr(row, columns.lead_at_least),
+                    "lead_at_most": getattr(row, columns.lead_at_most),
+                    "uses": {each.use: _rounded(_of_use(each)) for each in own},
+                }
+            )
+    return _strict(tree)
+
+
+def _of_use(found: Recommendation) -> Numbers:
+    """The layer for one use, its score, and how much better the last layer and the one before it are."""
+    score, low, high = found.best.estimate
+    last, before = found.loss("last_layer"), found.loss("penultimate")
+    return {
+        "metric": found.metric,
+        "layer": found.best.layer,
+        "depth": found.best.depth,
+        "step": found.best.step,
+        "score": score,
+        "low": low,
+        "high": high,
+        "last": None if last is None else -last,
+        "before": None if before is None else -before,
+    }
+
+
+def _rounded(numbers: Mapping[str, Any]) -> Numbers:
+    """Round what is a float, or leave it out where it is not finite."""
+    floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
+    return {**numbers, **{k: round(value, DECIMALS) if math.isfinite(value) else None for k, value in floats.items()}}
+
+
+def _strict(content: Any) -> str:
+    """Write JSON in which NaN and infinity have no place, the same text for the same content."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -3,20 +3,18 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import get_args
 
 from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
-from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.regret import summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
-from stages.aggregate.tables.regret import Kind
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts
 from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
+from stages.aggregate.words.power import power_sentence
 from stages.aggregate.words.scopes import SHORT, score_interval
 from stages.aggregate.words.scores import metric_name
 from stages.aggregate.words.summary import explain, scope_of
@@ -36,8 +34,6 @@ SPECIAL = str.maketrans(
 )
 BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
@@ -70,6 +66,9 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         parts.append(f"{words.explain_intervals(networks)} {words.LOSSES}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
+    if facts.power:
+        sentences = [f"- {power_sentence(each)}" for each in facts.power]
+        parts.append("\n".join(["## What such a study shows\n", *sentences, ""]))
     regrets = regrets_table(facts.recommendations)
     parts += [f"## What choosing a layer costs\n\n{words.REGRET_WORDS}\n\n{regrets.text('pipe')}\n"] if regrets else []
     parts.append("\n".join(["## How to read the tables below\n", *(f"- {text}" for text in explain(rows)), ""]))
@@ -113,15 +112,14 @@ def _uses(networks: Sequence[Recommendation], name: str) -> Table:
     return Table("The layer for each use", rows)
 
 
-def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[Kind] = KINDS) -> Table | None:
-    """What every way of choosing of some kinds lost, a column for each use; None where nothing is known."""
-    lost = summarize_regrets(recommendations)
+def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[str] = ()) -> Table | None:
+    """What every way of choosing, by default of all kinds, lost, a column for each use; None where nothing is known."""
+    lost = summarize_regrets(recommendations, kinds)
     criteria = dict.fromkeys(criterion for own in lost.values() for criterion in own)
     rows = [
         {"Lost to the best": words.criterion_words(criterion)}
         | {use: words.lost(*own[criterion]) if criterion in own else MISSING for use, own in lost.items()}
         for criterion in criteria
-        if criterion_of(criterion).kind in kinds
     ]
     return Table("What choosing a layer costs", rows) if rows else None
 
@@ -148,7 +146,7 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
 def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
     """One score of one network; of a single fold without the columns of other classes."""
     scopes = [scope for scope in SHORT if several or scope != "classes"]
-    leads = {scope: lead for scope in scopes if (lead := row.lead_bounds(scope))}
+    leads = {scope: lead for scope, lead in row.leads.items() if scope in scopes}
     own = next(iter(leads), None)
     return {
         "Model": name.format(row.model),

@@ -1,13 +1,14 @@
 """Write data/results (docs/results.md describes each file)."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stages.aggregate.charts.draw import Drawn, draw_figures
+from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.render.json_files import write_json_files
 from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.images import NO_PICTURES, Pictures
-from stages.aggregate.render.page.page import write_page
+from stages.aggregate.render.page.page import vega_bundle, write_page
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown
 from stages.aggregate.result_files import finish_results
@@ -41,10 +42,11 @@ def write_results(
     write_json_files(out, results.facts, results.summary)
     (out / "summary.md").write_text(markdown(results.summary, results.facts), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")
-    drawn = Drawn(results.scores, results.summary, results.facts.findings, results.tables, run.models)
-    n_figures = draw_figures(out, drawn)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(vega_bundle)  # for the page: it takes a second, in which figures are drawn
+        n_figures = draw_figures(out, results, run.models)
     size = write_page(out / "report.html", Study(results, run, pictures))
     finish_results(out, inputs)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
-    note = closing_note(results.without_images, results.without_refits, results.without_best)
+    note = closing_note(results)
     return f"{scores}, {n_figures} figures, a page of {size / 1e6:.1f} MB{note}"

@@ -1,12 +1,12 @@
 """steps.csv: every curve's best score at every step, the layer chosen in both published ways."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from stages.aggregate.columns import frame, point_columns
-from stages.aggregate.curves import CURVE, Curve, Scores, accuracy_at, at_layer, curves
+from stages.aggregate.curves import CURVE, Curve, Row, Scores, curves
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
@@ -63,13 +63,13 @@ def _rows(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
     first = {split: curve.best(split, steps[0]) for split in (SEEN, UNSEEN)}
     for step in steps:
         chosen = {split: curve.best(split, step) for split in first}
-        fixed = {split: row and at_layer(curve.at(split, step), row["layer"]) for split, row in first.items()}
+        fixed = {split: row and _same_layer(curve.at(split, step), row) for split, row in first.items()}
         yield {
             **{key: name[key] for key in CURVE},
             "step": step,
             "n_folds": scores.n_folds(name["fold"]),
             "n_seeds": scores.n_seeds,
-            **point_columns(accuracy_at(scores, name, step), accuracy="value", accuracy_sd="sd"),
+            **point_columns(scores.accuracy_at(name, step), accuracy="value", accuracy_sd="sd"),
             **point_columns(chosen[UNSEEN], unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
             **point_columns(
                 fixed[UNSEEN], unseen_fixed="value", unseen_fixed_sd="sd", fixed_layer="layer", fixed_depth="depth"
@@ -79,3 +79,7 @@ def _rows(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
                 fixed[SEEN], seen_fixed="value", seen_fixed_sd="sd", seen_fixed_layer="layer", seen_fixed_depth="depth"
             ),
         }
+
+
+def _same_layer(points: Sequence[Row], first: Row) -> Row | None:
+    return next((point for point in points if point["layer"] == first["layer"]), None)

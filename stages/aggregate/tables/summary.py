@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import frame, point_columns
+from stages.aggregate.columns import columns_of, frame, point_columns
 from stages.aggregate.curves import (
     COLUMNS_OF,
     CURVE,
@@ -17,16 +17,14 @@ from stages.aggregate.curves import (
     Curve,
     Row,
     Scores,
-    accuracy_at,
-    baseline_at,
     curves,
-    spearman,
 )
 from stages.aggregate.inference.layer_comparison import Direction, Lead, sign_of
 from stages.aggregate.result_files import check_result
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table
+from stages.shared.files.csv_table import read_table
+from stages.shared.runtime.errors import UserError, did_you_mean
 
 ACCURACY_SOURCES = {
     "accuracy": "value",
@@ -38,8 +36,6 @@ ACCURACY_SOURCES = {
     "accuracy_ci_images_high": "ci_images_high",
 }
 """Columns of the network's own accuracy, and what its point calls them."""
-
-TYPES = {str: TEXT, int: INTEGER, float: FLOAT, bool: "bool"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,29 +163,64 @@ class SummaryRow:
             return "chance", self.chance
         return None
 
-    def interval(self, scope: Scope) -> tuple[float, float] | None:
-        """Interval of the best layer's score in one scope; None where it is not known."""
-        low, high = {
-            "classes": (self.ci_classes_low, self.ci_classes_high),
-            "images": (self.ci_images_low, self.ci_images_high),
-        }[scope]
-        return None if low is None or high is None else (low, high)
+    @property
+    def intervals(self) -> dict[Scope, tuple[float, float]]:
+        """Intervals of the best layer's score, in each scope in which it has one, the wider one first."""
+        classes, images = (self.ci_classes_low, self.ci_classes_high), (self.ci_images_low, self.ci_images_high)
+        return _known(classes, images)
 
-    def lead_bounds(self, scope: Scope) -> Lead | None:
-        """Bounds of the best earlier layer's lead over the last in one scope; None where they are not known."""
-        low, high = {
-            "classes": (self.lead_classes_at_least, self.lead_classes_at_most),
-            "images": (self.lead_images_at_least, self.lead_images_at_most),
-        }[scope]
-        return None if low is None or high is None else Lead(low, high)
+    @property
+    def leads(self) -> dict[Scope, Lead]:
+        """Bounds of the best earlier layer's lead over the last, in each scope in which it has some."""
+        classes = (self.lead_classes_at_least, self.lead_classes_at_most)
+        images = (self.lead_images_at_least, self.lead_images_at_most)
+        return {scope: Lead(*bounds) for scope, bounds in _known(classes, images).items()}
 
-    def proven_lead(self, scope: Scope) -> Lead | None:
-        """The same; None also where such bounds have no proven level, so that no claim rests on them."""
-        return self.lead_bounds(scope) if is_proven(self.metric, scope) else None
+    @property
+    def proven_leads(self) -> dict[Scope, Lead]:
+        """The same without a scope in which such bounds have no proven level, so that no claim rests on them."""
+        return {scope: lead for scope, lead in self.leads.items() if is_proven(self.metric, scope)}
 
 
-SUMMARY_COLUMNS = {field.name: TYPES[(get_args(field.type) or (field.type,))[0]] for field in fields(SummaryRow)}
+Ends = tuple[float | None, float | None]
+
+
+def _known(classes: Ends, images: Ends) -> dict[Scope, tuple[float, float]]:
+    ends: dict[Scope, Ends] = {"classes": classes, "images": images}
+    return {scope: (low, high) for scope, (low, high) in ends.items() if low is not None and high is not None}
+
+
+SUMMARY_COLUMNS = columns_of(SummaryRow)
 OPTIONAL = [field.name for field in fields(SummaryRow) if field.default is None]
+
+
+def check_main_score(scores: Scores, main_metric: str) -> None:
+    """Refuse a main score that chooses no layer, before any long work.
+
+    Args:
+        scores: curves averaged over seeds.
+        main_metric: the score that the verdict speaks of.
+
+    Raises:
+        UserError: it was not measured, has no finite value on unseen classes, or neither high nor low is better.
+    """
+    known = sorted(scores.curves["metric"].unique())
+    if main_metric not in known:
+        raise UserError(
+            f"aggregate.main_metric: {main_metric!r} was not measured on any layer: "
+            f"{did_you_mean(main_metric, known)}; choose one of these, or add it to measure.metrics"
+        )
+    main = scores.curves[scores.curves["main"] & (scores.curves["metric"] == main_metric)]
+    for curve in curves(main):
+        point, step = curve.name, curve.last
+        where = f"aggregate.main_metric: {point['dataset']}, {point['model']}: {main_metric}"
+        if point["better"] == "neither":
+            raise UserError(f"{where} is neither better high nor better low, so it chooses no layer")
+        if curve.best(UNSEEN, step) is None:
+            raise UserError(
+                f"{where} at step {step} has no finite value at any layer on the split {UNSEEN!r}, so no layer "
+                "can be chosen; choose another score, or look at the embeddings"
+            )
 
 
 def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
@@ -253,14 +284,21 @@ def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
         **point_columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
         **point_columns(last, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
         **point_columns(last, total_parameters="parameters", total_operations="operations"),
-        **point_columns(accuracy_at(scores, chosen, step), **ACCURACY_SOURCES),
+        **point_columns(scores.accuracy_at(chosen, step), **ACCURACY_SOURCES),
         **point_columns(curve.best(SEEN_MATCHED, step), seen_matched="value"),
         **point_columns(curve.best(UNSEEN_MATCHED, step), unseen_matched="value"),
         **point_columns(first, shallowest_layer="layer", shallowest_depth="depth"),
         **point_columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
         "tied_classes": ";".join(str(each["depth"]) for each in tied["classes"]),
         "tied_images": ";".join(str(each["depth"]) for each in tied["images"]),
-        "baseline": baseline_at(scores, chosen, UNSEEN, step),
+        "baseline": scores.baseline_at(chosen, UNSEEN, step),
         "n_folds": scores.n_folds(chosen["fold"]),
         "n_seeds": scores.n_seeds,
     }
+
+
+def spearman(x: pd.Series, y: pd.Series) -> float:
+    """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
+    both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
+    varied = len(both) > 1 and (both.nunique() > 1).all()
+    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")

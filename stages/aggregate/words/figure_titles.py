@@ -4,18 +4,20 @@
 domain, too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from stages.aggregate.findings.facts import Course, DepthFinding, FineTuningFinding
-from stages.aggregate.findings.status import Status
+from stages.aggregate.curves import Scores
+from stages.aggregate.findings.facts import DatasetFindings
+from stages.aggregate.findings.status import Claim
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.findings import status_words
 from stages.aggregate.words.formatting import at_last_step, capitalized, decimals, joined, layers, place, shorten
 from stages.aggregate.words.scopes import SCOPES, intervals_of, level
 from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.summary import Averages
 
-UNSURE, NO_EFFECT = "(no interval of a proven level)", "No detectable effect of fine-tuning"
+UNSURE = "(no interval of a proven level)"
 
 
 def layer_title(row: SummaryRow) -> str:
@@ -66,63 +68,23 @@ def course_title(metric: str, first: float, last: float) -> str:
     return f"{name} of unseen classes goes from {first:.3g} at the first layer to {last:.3g} at the last"
 
 
-def networks_title(rows: Sequence[SummaryRow], findings: Iterable[DepthFinding]) -> str:
-    """Return in how many networks an earlier layer separates unseen classes better than the last.
-
-    Args:
-        rows: of one score, one for each network.
-        findings: of the same networks.
-    """
+def networks_title(findings: DatasetFindings) -> str:
+    """Return in how many networks of a dataset an earlier layer separates unseen classes better than the last."""
+    rows = findings.rows
     if len(rows) == 1:
         return layer_title(rows[0])
-    wider = {each.network: _wider(each) for each in findings}
-    statuses = [wider.get(row.model) for row in rows]
-    if not any(statuses):
-        earlier = sum(not row.best_is_last for row in rows)
-        return f"The best layer comes before the last in {_of(earlier, len(rows), 'networks')} {UNSURE}"
-    rest = [
-        (Status.CONTRADICTED, "the last layer is best in {}"),
-        (Status.INCONCLUSIVE, "undecided in {}"),
-        (Status.OUT_OF_SCOPE, "no layer is shown to beat chance and raw pixels in {}"),
-        (None, "no interval of a proven level for {}"),
-    ]
-    told = "; ".join(words.format(statuses.count(status)) for status, words in rest if status in statuses)
-    if Status.SUPPORTED not in statuses:
-        return f"An earlier layer is shown to beat the last in none of {len(rows)} networks; {told}"
-    head = f"An earlier layer separates {_unseen(rows)} better than the last in"
-    return f"{head} {_of(statuses.count(Status.SUPPORTED), len(rows), 'networks')}" + (f"; {told}" if told else "")
+    if any(each.leads for each in findings.depth):
+        status = status_words([findings], Claim.DEPTH)
+        return f"An earlier layer separates unseen classes better than the last: {status}"
+    earlier = sum(not row.best_is_last for row in rows)
+    return f"The best layer comes before the last in {_of(earlier, len(rows), 'networks')} {UNSURE}"
 
 
-def fine_tuning_title(findings: Iterable[FineTuningFinding]) -> str | None:
-    """Return what fine-tuning did to g on unseen classes; None where no interval of its change is known.
-
-    Args:
-        findings: of the networks that were measured before and after fine-tuning.
-    """
-    findings = [each for each in findings if each.statuses]
-    if not findings:
-        return None
-    statuses = [_wider(each) for each in findings]
-    classes = "unseen classes" if all("classes" in each.statuses for each in findings) else "these unseen classes"
-    if len(statuses) == 1:
-        unsure = statuses[0] is Status.NOT_DISTINGUISHABLE
-        return f"{NO_EFFECT} on g of {classes}" if unsure else f"Fine-tuning {statuses[0]} g of {classes}"
-    counts = [(statuses.count(status), status) for status in (Status.RAISED, Status.LOWERED)]
-    told = [
-        f"{status} g of {classes} in {_of(number, len(statuses), 'networks')}" for number, status in counts if number
-    ]
-    rest = len(statuses) - sum(number for number, _ in counts)
-    if not told:
-        return f"{NO_EFFECT} on g of {classes} in any of {len(statuses)} networks"
-    return f"Fine-tuning {joined(told)}" + (f"; no detectable effect in {rest}" if rest else "")
-
-
-def course_of_g_title(courses: Sequence[Course]) -> str:
-    """Describe g over training where no interval of its change is known.
-
-    Args:
-        courses: of g, of each network that was measured at several steps.
-    """
+def training_title(findings: DatasetFindings) -> str:
+    """Return what fine-tuning did to g on unseen classes; where no interval of that is known, how g went."""
+    if any(each.changes for each in findings.fine_tuning):
+        return f"What fine-tuning did to g of unseen classes: {status_words([findings], Claim.FINE_TUNING)}"
+    courses = [each.g for each in findings.training if each.g]
     if not courses:
         return "g of seen and of unseen classes, of networks that were measured at one step"
     if len(courses) == 1:
@@ -187,28 +149,9 @@ def explain_intervals(metrics: Mapping[str, Scope], what: str) -> str:
     return f"{what}: {'; '.join(told)}" if told else ""
 
 
-@dataclass(frozen=True)
-class Averages:
-    """Over how many folds of unseen classes, and seeds of each, the values of a figure are means."""
-
-    n_folds: int
-    n_seeds: int
-
-    @property
-    def vary(self) -> bool:
-        """Whether values have a standard deviation."""
-        return self.n_folds > 1 or self.n_seeds > 1
-
-    @property
-    def words(self) -> str:
-        """Return it for a caption."""
-        seeds = f"{self.n_seeds} seeds" if self.n_seeds > 1 else "one seed"
-        return f"mean of {self.n_folds} folds, {seeds} each" if self.n_folds > 1 else self.vary * "mean of " + seeds
-
-    @property
-    def spread(self) -> str:
-        """Return what bars or bands of one standard deviation are."""
-        return f"± 1 standard deviation over {'folds' if self.n_folds > 1 else 'seeds'} (ddof = 1)"
+def averages(scores: Scores) -> Averages:
+    """Return over what the values of a study are means."""
+    return Averages(len(scores.folds), scores.n_seeds)
 
 
 def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: Averages) -> str:
@@ -225,10 +168,9 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
         parts.append(explain_intervals({rows[0].metric: scope}, bars) if scope else f"{bars}: {averages.spread}")
     if any(row.tied_depths for row in rows):
         parts.append("Hollow: worse than the best layer; filled: ties with it")
-    bounded = [(row, scope) for row in rows if (scope := lead_scope(row))]
+    bounded = [(row.metric, next(iter(row.leads))) for row in rows if row.leads]
     if bounded:
-        row, own = bounded[0]
-        sides = f"one-sided bounds{level(row.metric, own)} {SCOPES[own]}"
+        sides = f"one-sided bounds{level(*bounded[0])} {SCOPES[bounded[0][1]]}"
         parts.append(f"Beside the last layer: by how much an earlier one beats it on the same classes; {sides}")
     return ". ".join(parts) + "."
 
@@ -246,24 +188,13 @@ def network_words(row: SummaryRow, aside: str = "") -> str:
 
 def lead_words(row: SummaryRow) -> str:
     """Write the bounds of a network's lead in the wider scope; nothing where they are not known."""
-    scope = lead_scope(row)
-    lead = row.lead_bounds(scope) if scope else None
+    lead = next(iter(row.leads.values()), None)
     return f"{decimals(lead.low, sign=True)} to {decimals(lead.high, sign=True)}" if lead else ""
-
-
-def lead_scope(row: SummaryRow) -> Scope | None:
-    """Return the wider scope in which bounds of a network's lead are known."""
-    return next((scope for scope in SCOPES if row.lead_bounds(scope)), None)
 
 
 def set_aside_words(names: Sequence[str], how: str) -> str:
     """Name the networks that say little; nothing where there are none."""
     return f" {how}, since they say little: {joined(names)}." if names else ""
-
-
-def _wider(finding: DepthFinding | FineTuningFinding) -> Status | None:
-    """Return what holds in the wider scope that is known."""
-    return next(iter(finding.statuses.values()), None)
 
 
 def _near_chance(rows: Sequence[SummaryRow]) -> str:

@@ -13,38 +13,10 @@ from stages.aggregate.findings.facts import (
     Outcome,
     TrainingCourse,
 )
-from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
-from stages.aggregate.inference.contrasts import Estimate
+from stages.aggregate.findings.status import Claim, Status, change_status, lead_status
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.scope import Scope
 from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, number
 from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, level
-
-STATUSES = {
-    Status.SHOWN: "shown",
-    Status.SHOWN_HERE: "shown for these classes and trained networks",
-    Status.NO_COUNTER_EXAMPLE: "no counter-example",
-    Status.SUPPORTED: "supported",
-    Status.CONTRADICTED: "contradicted",
-    Status.INCONCLUSIVE: "inconclusive",
-    Status.RAISED: "raised",
-    Status.LOWERED: "lowered",
-    Status.NOT_DISTINGUISHABLE: "not distinguishable",
-    Status.OUT_OF_SCOPE: "out of scope",
-    Status.UNKNOWN: "cannot be judged",
-}
-
-REASONS = {
-    Reason.NO_HEAD: "no fine-tuned head",
-    Reason.NO_ACCURATE_NETWORK: "no accurate network",
-    Reason.ONE_ACCURATE_NETWORK: "one accurate network",
-    Reason.NO_INTERVAL: "no interval of a proven level",
-    Reason.ONE_LAYER: "one layer",
-    Reason.NO_STEPS: "no step 0 beside a later step",
-    Reason.LESS_ACCURATE: "less accurate than the best",
-    Reason.PIXELS_AS_ACCURATE: "not above raw pixels",
-    Reason.NO_LAYER_BEATS_PIXELS: "no layer is shown to beat chance and raw pixels",
-}
 
 TITLES = {
     Claim.ACCURACY: "(i) High accuracy on seen classes does not imply generalization",
@@ -52,11 +24,7 @@ TITLES = {
     Claim.FINE_TUNING: "(iii) What fine-tuning did to g",
 }
 
-BRIEF_TITLES = {
-    Claim.ACCURACY: "(i) Accuracy does not imply generalization",
-    Claim.DEPTH: "(ii) Deeper is not always better",
-    Claim.FINE_TUNING: "(iii) What fine-tuning did to g",
-}
+BRIEF_TITLES = TITLES | {Claim.ACCURACY: "(i) Accuracy does not imply generalization"}
 
 ABOUT = {
     Claim.ACCURACY: (
@@ -102,11 +70,11 @@ def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
     return {
         claim: Finding(
             TITLES[claim],
-            {each.dataset: SUMMARIES[claim](each) for each in datasets},
-            {each.dataset: DETAILS[claim](each) for each in datasets},
+            {each.dataset: summary(each) for each in datasets},
+            {each.dataset: details(each) for each in datasets},
             " ".join(part for part in (scopes, ABOUT[claim], few) if part),
         )
-        for claim in Claim
+        for claim, (summary, details) in TEXTS.items()
     }
 
 
@@ -121,13 +89,13 @@ def status_words(datasets: Sequence[DatasetFindings], claim: Claim) -> str:
     by_status: dict[Status, list[str]] = {}
     for _, outcome in outcomes:
         by_status.setdefault(outcome.status, []).append(SHORT[outcome.scope or "images"])
-    return ", ".join(f"{STATUSES[status]} ({' and '.join(scopes)})" for status, scopes in by_status.items())
+    return ", ".join(f"{status} ({' and '.join(scopes)})" for status, scopes in by_status.items())
 
 
 def outcome_note(outcome: Outcome) -> str:
     """Write what belongs to a status in a sentence about it alone; may be nothing."""
     if outcome.reason is not None:
-        return REASONS[outcome.reason]
+        return outcome.reason
     if outcome.counter_example is not None:
         return f"{outcome.counter_example.first} against {outcome.counter_example.second}"
     if outcome.n_networks is None:
@@ -137,7 +105,7 @@ def outcome_note(outcome: Outcome) -> str:
 
 
 def _with_note(outcome: Outcome) -> str:
-    status, note = STATUSES[outcome.status], harmless(outcome_note(outcome))
+    status, note = outcome.status, harmless(outcome_note(outcome))
     if outcome.scope is None:
         return f"{status} ({note})"
     scope = "" if outcome.status is Status.SHOWN_HERE else f" ({SHORT[outcome.scope]})"
@@ -152,8 +120,8 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     counts = Counter([*known.values(), *[Status.UNKNOWN] * len(names - set(known))])
     of_datasets, several = all(network is None for _, network in names), len({dataset for dataset, _ in names}) > 1
     what = "datasets" if of_datasets else "cases" if several else "networks"
-    by_status = ", ".join(f"{STATUSES[status]} in {counts[status]}" for status in Status if counts[status])
-    return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]})' if scope else ''}"
+    by_status = ", ".join(f"{status} in {counts[status]}" for status in Status if counts[status])
+    return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]}, each by itself)' if scope else ''}"
 
 
 def _accuracy_summary(findings: DatasetFindings) -> str:
@@ -191,25 +159,26 @@ def _by_status(findings: Iterable[DepthFinding | FineTuningFinding]) -> str:
             status = finding.statuses.get(scope)
             if status is not None and status is not Status.OUT_OF_SCOPE:  # named once, since it is so in both scopes
                 networks.setdefault(status, []).append(finding.network)
-        statuses = "; ".join(f"{STATUSES[status]} for {joined(names)}" for status, names in networks.items())
+        statuses = "; ".join(f"{status} for {joined(names)}" for status, names in networks.items())
         sentences += [f"{capitalized(words)}: {statuses}."] if statuses else []
     return " ".join(sentences)
 
 
 def accuracy_sentences(finding: AccuracyFinding) -> list[str]:
     """Finding (i): its status, counter-examples or what would have been seen, and the networks out of scope."""
-    result = finding.deciding
-    outside = result.out_of_scope.items() if result else ()
-    left_out = [f"Out of scope: {'; '.join(f'{name} ({REASONS[reason]})' for name, reason in outside)}."]
-    left_out = left_out if outside else []
-    if result is None or finding.status is Status.UNKNOWN:
+    outside = finding.deciding[1].out_of_scope if finding.deciding else {}
+    reasons = "; ".join(f"{name} ({reason})" for name, reason in outside.items())
+    left_out = [f"Out of scope: {reasons}."] if outside else []
+    if finding.deciding is None or finding.status is Status.UNKNOWN:
         return ["Cannot be judged: fewer than two accurate networks.", *left_out]
-    scope = capitalized(SCOPES["classes" if result is finding.classes else "images"])
+    deciding, result = finding.deciding
+    scope = capitalized(SCOPES[deciding])
     if finding.status is Status.NO_COUNTER_EXAMPLE:
         head = f"{scope}: no counter-example among {len(result.in_scope)} accurate networks; {_power(result)}."
         return [head, *left_out]
     examples = " ".join(_counter_example(pair, result.level) for pair in result.counter_examples)
-    beyond = [f"{capitalized(SCOPES['classes'])}: open."] if finding.classes and result is finding.images else []
+    open_scopes = [other for other in finding.results if other != deciding and deciding == "images"]
+    beyond = [f"{capitalized(SCOPES[other])}: open." for other in open_scopes]
     return [f"{scope}: shown. {examples}", *beyond, *left_out]
 
 
@@ -256,9 +225,8 @@ def depth_sentences(finding: DepthFinding, metric: str) -> str:
     """Finding (ii) for one network, by one score."""
     if not finding.in_scope:
         return f"{OUT_OF_SCOPE}."
-    leads: dict[Scope, Lead | None] = {"classes": finding.classes, "images": finding.images}
     return " ".join(
-        f"{capitalized(SCOPES[scope])}: {_lead(lead)}{level(metric, scope)}." for scope, lead in leads.items() if lead
+        f"{capitalized(SCOPES[scope])}: {_lead(lead)}{level(metric, scope)}." for scope, lead in finding.leads.items()
     )
 
 
@@ -285,14 +253,11 @@ def _fine_tuning_details(findings: DatasetFindings) -> list[str]:
 
 def fine_tuning_sentences(finding: FineTuningFinding, metric: str) -> str:
     """What fine-tuning did to g of one network, by one score, beside what accuracy did."""
-    changes: dict[Scope, Estimate | None] = {"classes": finding.classes, "images": finding.images}
     sentences = []
-    for scope, change in changes.items():
-        status = change_status(change)
-        if change is not None and status is not None:
-            low, high = change.interval()
-            by = f"{change.value:+.3f} [{low:+.3f}, {high:+.3f}]{level(metric, scope)}"
-            sentences.append(f"{capitalized(SCOPES[scope])}: {STATUSES[status]}, {by}.")
+    for scope, change in finding.changes.items():
+        low, high = change.interval()
+        by = f"{change.value:+.3f} [{low:+.3f}, {high:+.3f}]{level(metric, scope)}"
+        sentences.append(f"{capitalized(SCOPES[scope])}: {change_status(change)}, {by}.")
     if finding.accuracy:
         sentences.append(f"Accuracy went from chance ({finding.accuracy[0]:.2f}) to {finding.accuracy[1]:.2f}.")
     return f"{finding.network}: {' '.join(sentences) or 'Not compared.'}"
@@ -311,13 +276,9 @@ def _course(values: Course, name: str, course: TrainingCourse) -> str:
     return f"{name} {number(values.first)}{where} to {number(values.last)}"
 
 
-SUMMARIES = {
-    Claim.ACCURACY: _accuracy_summary,
-    Claim.DEPTH: _depth_summary,
-    Claim.FINE_TUNING: _fine_tuning_summary,
+TEXTS = {
+    Claim.ACCURACY: (_accuracy_summary, _accuracy_details),
+    Claim.DEPTH: (_depth_summary, _depth_details),
+    Claim.FINE_TUNING: (_fine_tuning_summary, _fine_tuning_details),
 }
-DETAILS = {
-    Claim.ACCURACY: _accuracy_details,
-    Claim.DEPTH: _depth_details,
-    Claim.FINE_TUNING: _fine_tuning_details,
-}
+"""What writes a claim's summary and its details on one dataset."""

@@ -6,7 +6,6 @@ from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import LayerRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import Scope, is_proven
-from stages.aggregate.words.findings import STATUSES
 from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
 from stages.aggregate.words.formatting import capitalized, decimals, interval, joined, number, percent, place, runs
 from stages.aggregate.words.scopes import SHORT
@@ -202,7 +201,7 @@ def losses(found: Recommendation) -> str:
     return f"On unseen classes that such a choice did not know, {joined(known)}." if known else ""
 
 
-SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standardize columns"}
+SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standardize"}
 """What to do with the embeddings of a layer."""
 
 
@@ -232,13 +231,12 @@ def pair(found: Recommendation) -> str:
 
 def brief_scalings(networks: Sequence[Recommendation]) -> str:
     """Write in a line for which uses scaling a layer is recommended, with the gains; nothing where for none."""
-    briefly = {"l2": "scale rows to length 1", "standard": "standardize"}
     records = {each.use: each.scaling for each in networks if each.scaling is not None}
-    gains: dict[str, list[str]] = {name: [] for name in briefly}
+    gains: dict[str, list[str]] = {name: [] for name in SCALINGS}
     for use, record in records.items():
         if record.gain is not None and record.recommended != "none":
             gains[record.recommended].append(f"{use} {decimals(record.gain, sign=True)}")
-    advice = [f"{briefly[name]} for {joined(uses)}" for name, uses in gains.items() if uses]
+    advice = [f"{SCALINGS[name]} for {joined(uses)}" for name, uses in gains.items() if uses]
     return capitalized(f"{'; '.join(advice)}.") if advice else ""
 
 
@@ -274,7 +272,7 @@ def fine_tuning_brief(found: Recommendation) -> str:
     """The same in a few words."""
     change = found.fine_tuning
     assert change is not None
-    return f"{STATUSES[change.status]} ({decimals(change.change, sign=True)})"
+    return f"{change.status} ({decimals(change.change, sign=True)})"
 
 
 def without_training(found: Recommendation) -> str:

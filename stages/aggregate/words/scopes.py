@@ -54,4 +54,4 @@ def few_folds(rows: Iterable[SummaryRow]) -> str:
 
 def score_interval(row: SummaryRow, scope: Scope) -> str:
     """Write the interval of a row's best layer in one scope; nothing where it is not known."""
-    return interval(*(row.interval(scope) or (None, None)))
+    return interval(*row.intervals.get(scope, (None, None)))

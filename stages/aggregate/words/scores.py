@@ -22,10 +22,7 @@ SCORE_WORDS = {
         "Agreement of the true classes with as many k-means clusters of the embeddings, 0 to 1: mutual information "
         "over the mean of both entropies.",
     ),
-    "ami": ScoreWords(
-        "AMI",
-        "NMI corrected for chance: 0 is the agreement of random clusters, 1 perfect.",
-    ),
+    "ami": ScoreWords("AMI", "NMI corrected for chance: 0 is the agreement of random clusters, 1 perfect."),
     "ari": ScoreWords(
         "ARI",
         "Share of pairs of images on which classes and k-means clusters agree, corrected for chance: 0 is chance, "
@@ -36,10 +33,7 @@ SCORE_WORDS = {
         "Share of an image's k nearest neighbours that have its class, averaged over images; k is the size of the "
         "largest class.",
     ),
-    "nn1_accuracy": ScoreWords(
-        "1-NN accuracy",
-        "Share of images whose nearest neighbour has their class.",
-    ),
+    "nn1_accuracy": ScoreWords("1-NN accuracy", "Share of images whose nearest neighbour has their class."),
     "probe_accuracy": ScoreWords(
         "linear probe accuracy",
         "Share of images that a linear classifier on the embeddings gets right, none of which it was fitted on.",
@@ -58,10 +52,7 @@ SCORE_WORDS = {
         "R-precision",
         "Share of right images among the R nearest to an image, R being all others of its class, averaged over images.",
     ),
-    "map_at_r": ScoreWords(
-        "MAP@R",
-        "R-precision that weighs order: right neighbours count more the nearer they are.",
-    ),
+    "map_at_r": ScoreWords("MAP@R", "R-precision that weighs order: right neighbours count more the nearer they are."),
     "few_shot_accuracy_1": ScoreWords(
         "1-shot accuracy",
         "Share of images that get their class from the nearest of up to 5 classes, each known from one image.",
@@ -90,20 +81,14 @@ SCORE_WORDS = {
         "Share of unseen images taken for seen ones at the Mahalanobis distance that keeps 95 % of the seen ones.",
     ),
     "intrinsic_dimension": ScoreWords(
-        "intrinsic dimension",
-        "Dimension of the manifold that the embeddings fill, whatever their classes.",
+        "intrinsic dimension", "Dimension of the manifold that the embeddings fill, whatever their classes."
     ),
     "collapse": ScoreWords(
-        "collapse",
-        "Variance within classes over variance between class means: 0 where every class is a single point.",
+        "collapse", "Variance within classes over variance between class means: 0 where every class is a single point."
     ),
-    "rankme": ScoreWords(
-        "RankMe / min(N, D)",
-        "Effective rank of the embeddings over the largest one possible.",
-    ),
+    "rankme": ScoreWords("RankMe / min(N, D)", "Effective rank of the embeddings over the largest one possible."),
     "participation_ratio": ScoreWords(
-        "participation ratio / D",
-        "Number of dimensions among which the variance is spread, over all dimensions.",
+        "participation ratio / D", "Number of dimensions among which the variance is spread, over all dimensions."
     ),
     "alpha_req": ScoreWords(
         "alpha-ReQ",
@@ -114,8 +99,7 @@ SCORE_WORDS = {
         "Agreement of single k-means starts with the best of them: high where clusters are distinct.",
     ),
     "cluster_silhouette": ScoreWords(
-        "silhouette of k-means clusters",
-        "Silhouette of the k-means clusters, without any label.",
+        "silhouette of k-means clusters", "Silhouette of the k-means clusters, without any label."
     ),
     "accuracy": ScoreWords(
         "accuracy",

@@ -1,8 +1,10 @@
 """What the numbers of the summary are, in words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stages.aggregate.curves import MEAN
+from stages.aggregate.results import Results
 from stages.aggregate.scope import BOTH, PROVEN
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import at_last_step, joined
@@ -38,34 +40,44 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
 
 def scope_of(rows: Sequence[SummaryRow]) -> str:
     """At which step scores were taken, and over what they are means."""
-    return f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}. {averages(rows)}."
+    averages = Averages(max(row.n_folds for row in rows), max(row.n_seeds for row in rows))
+    spread = averages.spread if averages.vary else "so no spread is known"
+    return f"Scores at {at_last_step(row.step for row in rows if row.fold == MEAN)}: {averages.words}, {spread}."
 
 
-def averages(rows: Sequence[SummaryRow]) -> str:
-    """Over what a summary's values are means, and what the deviations beside them are."""
-    n_folds, n_seeds = max(row.n_folds for row in rows), max(row.n_seeds for row in rows)
-    seeds = f"{n_seeds} seeds each" if n_seeds > 1 else "one seed each"
-    if n_folds > 1:
-        return f"Means over {n_folds} folds of unseen classes, {seeds}, ± standard deviation over folds (ddof = 1)"
-    if n_seeds > 1:
-        return f"Means over {n_seeds} seeds ± standard deviation (ddof = 1), of one fold of unseen classes"
-    return "Values of one seed and one fold of unseen classes, so no spread is known"
+@dataclass(frozen=True)
+class Averages:
+    """Over how many folds of unseen classes, and seeds of each, values are means."""
+
+    n_folds: int
+    n_seeds: int
+
+    @property
+    def vary(self) -> bool:
+        """Whether values have a standard deviation."""
+        return self.n_folds > 1 or self.n_seeds > 1
+
+    @property
+    def words(self) -> str:
+        """Return it for a caption."""
+        seeds = f"{self.n_seeds} seeds" if self.n_seeds > 1 else "one seed"
+        return f"mean of {self.n_folds} folds, {seeds} each" if self.n_folds > 1 else self.vary * "mean of " + seeds
+
+    @property
+    def spread(self) -> str:
+        """Return what bars or bands of one standard deviation, or numbers behind ±, are."""
+        return f"± 1 standard deviation over {'folds' if self.n_folds > 1 else 'seeds'} (ddof = 1)"
 
 
-def closing_note(without_images: Sequence[str], without_refits: Sequence[str], without_best: Sequence[str]) -> str:
-    """For the closing line: what has no intervals and which curves have no best layer; may be nothing.
-
-    Args:
-        without_images: networks of which a cell kept no contributions of images.
-        without_refits: networks without scores fitted again.
-        without_best: curves without any finite value on unseen classes.
-    """
-    parts = {
-        "no images.parquet, so no intervals of accuracy": without_images,
-        "nothing fitted again, so no intervals": without_refits,
-        "no finite value": without_best,
+def closing_note(results: Results) -> str:
+    """For the closing line: what has no intervals and which curves have no best layer; may be nothing."""
+    networks = {"/".join(name): network for name, network in results.networks.items()}
+    without = {
+        "no images.parquet, so no intervals of accuracy": [name for name, data in networks.items() if not data.images],
+        "nothing fitted again, so no intervals": [name for name, data in networks.items() if data.refits.empty],
+        "no finite value": results.scores.without_best,
     }
-    return "".join(f" ({what}: {_few(names)})" for what, names in parts.items() if names)
+    return "".join(f" ({what}: {_few(names)})" for what, names in without.items() if names)
 
 
 def _few(names: Sequence[str], shown: int = 3) -> str:

@@ -11,7 +11,9 @@ import click
 import torch
 from tabulate import tabulate
 
+from stages.aggregate.facts import read_facts
 from stages.aggregate.words.formatting import plural
+from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, recorded_stages, stage_path
 from stages.commands.grid import CELL_STAGES, STAGES, all_stages, count_stages, open_stages, stage_names
@@ -46,8 +48,16 @@ SMALLER = {
     default=True,
     help="Predict time and memory, for which pieces are timed of what no earlier run on this machine tells.",
 )
+@click.option(
+    "--lead",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Say how many folds, seeds or unseen classes would show such a lead over the last layer, by the finished "
+    "study in data/results.",
+)
 @json_option
-def plan(params: Path, workers: int | None, threads: int | None, timed: bool, as_json: bool) -> None:
+def plan(
+    params: Path, workers: int | None, threads: int | None, timed: bool, as_json: bool, lead: float | None
+) -> None:
     """Print what would run in the current grid, and what it would take on this machine.
 
     How many images pass through which network, disk, time and memory: of `dvc repro`, or with --workers of a fleet.
@@ -56,6 +66,7 @@ def plan(params: Path, workers: int | None, threads: int | None, timed: bool, as
     """
     if threads and not workers:
         raise UserError("--threads is of the cells of a fleet; give --workers, too")
+    shown = [] if lead is None else pilot(stage_path("aggregate", "--out"), lead)
     config, engine = read_config(params), Engine(workers or 0, threads or 1)
     for dataset in config.run.datasets:
         check_regular(RAW / dataset, for_dvc=True)  # DVC, asked below, waits for a pipe
@@ -69,10 +80,32 @@ def plan(params: Path, workers: int | None, threads: int | None, timed: bool, as
     predictor = Predictor(config, load(params), engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
     predicted = predict(predictor, lines, stages) if timed and stages else None
     if as_json:
-        print(json.dumps(record(config, lines, stages, predicted), indent=2, ensure_ascii=False))
+        planned = record(config, lines, stages, predicted) | ({"pilot": shown} if shown else {})
+        print(json.dumps(planned, indent=2, ensure_ascii=False))
     elif predicted is not None:
         said = time_lines(*predicted, engine, predictor.here) + memory_lines(predicted[0], engine, predictor.here)
         print("\n".join(said))
+    if shown and not as_json:
+        print("", *shown, sep="\n")
+
+
+def pilot(results: Path, lead: float) -> list[str]:
+    """Return what a finished study shows, and what a lead takes, a sentence or two for each network.
+
+    Args:
+        results: the folder that the aggregate stage wrote.
+        lead: over the last layer.
+
+    Raises:
+        UserError: there is no such study, or nothing is known from it.
+    """
+    power = read_facts(results).power
+    if not power:
+        raise UserError(
+            f"--lead: {results} must hold a study that tells of other classes, by a score of a proven level (three "
+            "folds or more, or ten classes of a network as it is), found none; run one as a pilot"
+        )
+    return [power_sentence(each, lead) for each in power]
 
 
 def plan_lines(config: Config, raw: Path) -> list[Line]:

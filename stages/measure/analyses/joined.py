@@ -68,5 +68,6 @@ def join(parts: Sequence[EmbeddedSplit], distances: Float64) -> EmbeddedSplit:
     """
     y, settings = parts[0].y, parts[0].settings
     rotated = None if settings.search.single else rotate_joined([part.rotated for part in parts], len(np.unique(y)))
-    scan = rank_neighbours([(slice(0, len(y)), distances)], y, settings.neighbours, kept=NEAREST)
+    blocks, own_groups = [(slice(0, len(y)), distances)], settings.own_groups
+    scan = rank_neighbours(blocks, y, settings.neighbours, kept=NEAREST, own_groups=own_groups)
     return EmbeddedSplit(np.hstack([part.X for part in parts]), y, settings, rotated=rotated, scan=scan)

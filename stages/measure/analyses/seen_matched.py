@@ -68,7 +68,8 @@ def means(split: EmbeddedSplit, selected: Sequence[Rows]) -> dict[str, ScoreValu
     for images, rows in zip(chosen, selected, strict=True):
         images[rows] = True
     found = []
-    for images, scan in zip(chosen, subset_scans(split.X, split.y, chosen), strict=True):
+    scans = subset_scans(split.X, split.y, chosen, own_groups=split.settings.own_groups)
+    for images, scan in zip(chosen, scans, strict=True):
         scores = score_split(split.part(images, search=search, needs=needs, scan=scan), SCORES)
         found.append([(score.value, score.chance, score.ceiling) for score in scores.values()])
     mean = dict(zip(SCORES, np.mean(found, axis=0).tolist(), strict=True))

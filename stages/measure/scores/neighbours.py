@@ -13,6 +13,9 @@ BLOCK_BYTES = 64 * 2**20
 ARRAYS_PER_BLOCK = 4
 """(rows, N) arrays of 8 bytes that live at once in a block."""
 
+LAST = np.finfo(np.float64).max
+"""Squared distance to an image that is kept out: behind all others, before the image itself."""
+
 FEATURES_PER_BLOCK = 256
 """Features that are in double precision at once."""
 
@@ -36,6 +39,23 @@ class Scan:
     sums: Float64 | None
 
 
+def others(y: Classes, own_groups: Classes | None = None) -> tuple[Counts, Counts]:
+    """Count the images that can be an image's neighbours: all others, or those outside its own group.
+
+    Args:
+        y: (N,) classes 0 ... K - 1.
+        own_groups: (N,) group of every image, 0 ... G - 1; None: no image is kept out.
+
+    Returns:
+        (N,) how many of them have its class, and (N,) how many there are.
+    """
+    if own_groups is None:
+        return np.bincount(y)[y] - 1, np.full(len(y), len(y) - 1)
+    pairs = own_groups.astype(np.int64) * (int(y.max()) + 1) + y
+    kin = np.unique(pairs, return_inverse=True, return_counts=True)
+    return np.bincount(y)[y] - kin[2][kin[1]], len(y) - np.bincount(own_groups)[own_groups]
+
+
 def scan(
     X: Float32,
     y: Classes,
@@ -43,6 +63,7 @@ def scan(
     *,
     kept: int = 1,
     groups: csc_array | None = None,
+    own_groups: Classes | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Scan:
     """Compare every image with its nearest neighbours and, if asked for, sum its distances to groups, in one pass.
@@ -61,21 +82,30 @@ def scan(
         k: number of neighbours that are counted, 1 ... N - 1.
         kept: number of neighbours whose indices are returned, all others if fewer.
         groups: (N, M) from `memberships`.
+        own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be. `k` is
+            at most the least number of `others`.
         block_bytes: memory for one block of distances.
     """
-    return rank_neighbours(squared_distance_blocks(X, block_bytes=block_bytes), y, k, kept=kept, groups=groups)
+    distances = squared_distance_blocks(X, block_bytes=block_bytes)
+    return rank_neighbours(distances, y, k, kept=kept, groups=groups, own_groups=own_groups)
 
 
 def rank_neighbours(
-    blocks: Iterable[tuple[slice, Float64]], y: Classes, k: int, *, kept: int = 1, groups: csc_array | None = None
+    blocks: Iterable[tuple[slice, Float64]],
+    y: Classes,
+    k: int,
+    *,
+    kept: int = 1,
+    groups: csc_array | None = None,
+    own_groups: Classes | None = None,
 ) -> Scan:
     """Do what `scan` does, from blocks of squared distances, which are overwritten.
 
     Args:
         blocks: consecutive rows, and their squared distances to all N rows, (B, N).
-        y, k, kept, groups: as of `scan`.
+        y, k, kept, groups, own_groups: as of `scan`.
     """
-    N, n_same_class = len(y), np.bincount(y)[y] - 1
+    N, n_same_class = len(y), others(y, own_groups)[0]
     deepest = min(max(k, int(n_same_class.max()), kept), N - 1)
     indices, n_matches = np.empty((N, min(kept, N - 1)), np.int64), np.empty(N, np.int64)
     precision, average_precision = np.empty(N), np.empty(N)
@@ -83,6 +113,8 @@ def rank_neighbours(
     for rows, distances in blocks:
         if groups is not None and sums is not None:
             sums[rows] = np.sqrt(distances) @ groups
+        if own_groups is not None:
+            distances[own_groups[rows, None] == own_groups] = LAST
         nearest = _nearest(distances, rows, deepest)
         matches = y[nearest] == y[rows, None]
         indices[rows], n_matches[rows] = nearest[:, :kept], matches[:, :k].sum(axis=1)

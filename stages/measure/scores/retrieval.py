@@ -41,21 +41,21 @@ def average_precisions(matches: Matches, n_same_class: Counts) -> Float64:
     return averages
 
 
-def chance_of_average_precision(n_same_class: Counts, count: int) -> Float64:
+def chance_of_average_precision(n_same_class: Counts, n_others: Counts) -> Float64:
     """Expected average precision at R when all orders of the other images are equally likely.
 
-    The r-th neighbour matches with p = R / (N - 1), and each earlier one then with q = (R - 1) / (N - 2), so that the
+    The r-th neighbour matches with p = R / n, and each earlier one then with q = (R - 1) / (n - 1), so that the
     expectation is p (q + (1 - q) H_R / R), with H_R the sum of 1 / r.
 
     Args:
         n_same_class: (N,) R of every image.
-        count: number of images, N.
+        n_others: (N,) n, number of images that can be its neighbours.
 
     Returns:
         (N,).
     """
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_same_class.max() + 1))])[n_same_class]
-    p, q = n_same_class / (count - 1), np.maximum(n_same_class - 1, 0) / max(count - 2, 1)
+    p, q = n_same_class / n_others, np.maximum(n_same_class - 1, 0) / np.maximum(n_others - 1, 1)
     return np.asarray(p * (q + (1 - q) * harmonic / np.maximum(n_same_class, 1)))
 
 

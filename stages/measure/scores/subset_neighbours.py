@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Float64, Matches, Rows
-from stages.measure.scores.neighbours import Scan, memberships, squared_distance_blocks
+from stages.measure.scores.neighbours import LAST, Scan, memberships, others, squared_distance_blocks
 from stages.measure.scores.retrieval import average_precisions, precisions
 
 NEAREST = 2
@@ -22,6 +22,7 @@ def subset_scans(
     subsets: NDArray[np.bool_],
     *,
     distances_to_classes: bool = False,
+    own_groups: Classes | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Scan]:
     """Compare every image with its nearest neighbours in each subset that it belongs to.
@@ -34,13 +35,15 @@ def subset_scans(
         y: (N,) classes 0 ... K - 1, each occurring.
         subsets: (S, N) which images belong, at least two in each.
         distances_to_classes: whether to sum every image's distances to the classes in its subset.
+        own_groups: (N,) group of every image, none of whose images is its neighbour; None: all others may be.
         block_bytes: memory for one block of distances.
 
     Yields:
         What `neighbours.scan` gives of each subset alone, (M,) its images; k is the size of its largest class, at most
-        M - 1; `nearest` holds two rows of the subset; `sums`, if asked for, has one column for each class that occurs.
+        the least number of others; `nearest` holds two rows of the subset; `sums`, if asked for, has one column for
+        each class that occurs.
     """
-    K, parts = int(y.max()) + 1, [_Part(y, subset) for subset in subsets]
+    K, parts = int(y.max()) + 1, [_Part(y, subset, own_groups) for subset in subsets]
     groups = None
     if distances_to_classes:  # those to whole classes are the same in every subset
         cut = [part for part in parts if part.cuts_classes]
@@ -51,6 +54,8 @@ def subset_scans(
             to_classes[rows], *sums = np.split(np.sqrt(distances) @ groups, 1 + len(cut), axis=1)
             for part, own_sums, found in zip(cut, to_parts, sums, strict=True):
                 own_sums[part.row_of[rows][part.subset[rows]]] = found[part.subset[rows]]
+        if own_groups is not None:
+            distances[own_groups[rows, None] == own_groups] = LAST
         order = _others_by_distance(distances, rows)
         matches = y[order] == y[rows, None]
         for part in parts:
@@ -66,11 +71,12 @@ def subset_scans(
 class _Part:
     """One subset of M images, filled a block of rows at a time."""
 
-    def __init__(self, y: Classes, subset: NDArray[np.bool_]) -> None:
+    def __init__(self, y: Classes, subset: NDArray[np.bool_], own_groups: Classes | None) -> None:
         M, sizes = int(subset.sum()), np.bincount(y[subset], minlength=int(y.max()) + 1)
-        self.subset, self.row_of, self.n_same_class = subset, np.cumsum(subset) - 1, sizes[y] - 1
-        self.k, self.occurring = min(int(sizes.max()), M - 1), sizes > 0
-        self.deepest = max(self.k, NEAREST)
+        self.subset, self.row_of, self.n_same_class = subset, np.cumsum(subset) - 1, np.zeros(len(y), np.int64)
+        self.n_same_class[subset], n_others = others(y[subset], None if own_groups is None else own_groups[subset])
+        self.k, self.occurring = min(int(sizes.max()), int(n_others.min())), sizes > 0
+        self.deepest = max(self.k, NEAREST, int(self.n_same_class.max()))
         self.cuts_classes = bool(((sizes > 0) & (sizes < np.bincount(y))).any())
         nearest, n_matches = np.empty((M, min(NEAREST, M - 1)), np.int64), np.empty(M, np.int64)
         self.scan = Scan(nearest, n_matches, np.empty(M), np.empty(M), None)

@@ -3,10 +3,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from stages.aggregate.charts.draw import Drawn, draw_figures, make_figures, set_aside
-from stages.aggregate.findings.accuracy_rule import AccuracyFinding, AccuracyResult
+from stages.aggregate.charts.draw import draw_figures, make_figures
+from stages.aggregate.facts import Facts
+from stages.aggregate.findings.accuracy_rule import AccuracyFinding
 from stages.aggregate.findings.facts import DatasetFindings, DepthFinding
-from stages.aggregate.findings.status import Reason, Status
+from stages.aggregate.findings.status import Status
+from stages.aggregate.results import Results
 from stages.aggregate.tables.depth import depth_table
 from stages.aggregate.tables.steps import steps_table
 from stages.aggregate.tables.summary import summarize
@@ -14,8 +16,10 @@ from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.charts.test_layer_pairs import layer_pairs
 from tests.aggregate.charts.test_robustness import corrupted
 
+MODELS = ["small", "small_scratch"]
 
-def drawn(scores, main_metric="nmi", models=("small", "small_scratch"), robustness=None, pairs=None):
+
+def made(scores, main_metric="nmi", robustness=None, pairs=None):
     tables = {
         "depth.csv": depth_table(scores),
         "steps.csv": steps_table(scores),
@@ -25,23 +29,24 @@ def drawn(scores, main_metric="nmi", models=("small", "small_scratch"), robustne
     summary = summarize(scores, main_metric)
     datasets = dict.fromkeys(row.dataset for row in summary)
     findings = [findings_of([row for row in summary if row.main and row.dataset == dataset]) for dataset in datasets]
-    return Drawn(scores, summary, findings, tables, list(models))
+    return Results(pd.DataFrame(), scores, summary, Facts([], findings), tables, {}, 0)
 
 
-def make(scores, *args, **options):
-    return make_figures(drawn(scores, *args, **options))
+def make(scores, *args, models=MODELS, **options):
+    return make_figures(made(scores, *args, **options), models)
 
 
 def findings_of(rows, accuracy=None, beaten=()):
     """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
-    accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, None, None)
-    depth = [DepthFinding(row.model, None, None, row.model not in beaten) for row in rows]
+    accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, {})
+    depth = [DepthFinding(row.model, {}, row.model not in beaten) for row in rows]
     return DatasetFindings(rows, accuracy, depth, [], [], [])
 
 
 def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):
-    made = drawn(scores, pairs=layer_pairs())
-    count = draw_figures(tmp_path, replace(made, summary=[row for row in made.summary if row.model == "small"]))
+    results = made(scores, pairs=layer_pairs())
+    results = replace(results, summary=[row for row in results.summary if row.model == "small"])
+    count = draw_figures(tmp_path, results, MODELS)
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
     assert len(names) == count == 5
     assert {path.name for path in (tmp_path / "figures_svg").iterdir()} == {f"{name}.svg" for name in names}
@@ -111,7 +116,7 @@ def test_which_figures_are_drawn(scores):
         "depth-handwriting-small_scratch",
     ]
     robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
-    named = [name for name in make(more, "ami", ["small"], robust, pairs) if "small_scratch" not in name]
+    named = [name for name in make(more, "ami", robustness=robust, pairs=pairs) if "small_scratch" not in name]
     assert named[2:] == ["depth-handwriting-small", "robustness-handwriting", "layer_pairs-handwriting-small"]
 
 
@@ -126,23 +131,11 @@ def test_every_use_that_a_score_tells_of_has_a_figure(scores):
     assert geometry.startswith("RankMe / min(N, D) of unseen classes goes from 0.")
 
 
-def test_networks_that_findings_leave_out_of_scope_are_set_aside_unless_all_are(scores):
-    rows = [row for row in summarize(scores, "nmi") if row.main]
-    result = AccuracyResult(("small",), {"small_scratch": Reason.LESS_ACCURATE}, (), 0, None, 0.95)
-    assert set_aside(findings_of(rows)) == {}
-    assert set_aside(findings_of(rows, AccuracyFinding(Status.UNKNOWN, None, result))) == {
-        "small_scratch": "less accurate than the best"
-    }
-    assert set_aside(findings_of(rows, beaten=["small"])) == {
-        "small": "no layer is shown to beat chance and raw pixels"
-    }
-    assert set_aside(findings_of(rows, beaten=["small", "small_scratch"])) == {}
-
-
 def test_networks_that_are_set_aside_are_named(scores):
     robust = corrupted(models=("small", "small_scratch")).replace({"l.0": "stem", "l.1": "blocks.0"})
-    made = drawn(scores, robustness=robust)
-    figures = make_figures(replace(made, evidence=[findings_of(made.evidence[0].rows, beaten=["small"])]))
+    results = made(scores, robustness=robust)
+    facts = Facts([], [findings_of(results.facts.findings[0].rows, beaten=["small"])])
+    figures = make_figures(replace(results, facts=facts), MODELS)
     captions = {name: Drawing(spec).caption for name, spec in figures.items()}
     assert captions["steps-handwriting"].endswith("Not counted above, since they say little: small.")
     assert captions["robustness-handwriting"].endswith("Left out, since they say little: small.")

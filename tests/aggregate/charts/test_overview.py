@@ -4,25 +4,26 @@ from dataclasses import replace
 import pytest
 
 from stages.aggregate.charts.frame import Words
-from stages.aggregate.charts.overview import NetworkLine, overview_figure
+from stages.aggregate.charts.overview import overview_figure
 from stages.aggregate.charts.theme import BLUE, GREY, PRINT, TEXT, VERMILION
 from stages.aggregate.tables.depth import depth_table
 from tests.aggregate.charts.drawing import Drawing
+from tests.aggregate.networks import NO_INTERVALS, evidence, network
 
 MODELS = ["small", "small_scratch"]
 BEST, LAST = 2, 3
 """Depths of the made-up networks' best and last layers."""
 
 
-def overview(curves, *, aside=(), lead="", models=MODELS, levels=None):
+def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     """The overview of NMI."""
     points = depth_table(curves)
     points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
     points = points[points["model"].isin(models)]
-    networks = [NetworkLine(model, f"{model}: its words", BEST, LAST, lead, model in aside) for model in models]
-    return points, Drawing(
-        overview_figure(points, levels or {}, networks, MODELS, Words("says", "details"), title="NMI on unseen classes")
-    )
+    columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
+    known = evidence(*(network(model, last_depth=LAST - (model in shorter), **columns) for model in models))
+    known = replace(known, depth=[replace(each, in_scope=each.network not in aside) for each in known.depth])
+    return points, Drawing(overview_figure(points, known, MODELS, Words("says", "details")))
 
 
 def values(points, model, depth):
@@ -38,16 +39,15 @@ def leads(drawing, color=BLUE):
 
 
 def test_every_network_has_a_line_in_its_colour_its_best_layer_ringed_and_its_words_in_the_legend(scores):
-    points, drawing = overview(scores, levels={"chance": 0.01})
+    points, drawing = overview(scores, chance=0.01)
     for model, color in zip(MODELS, (BLUE, VERMILION), strict=True):
         own = points[points["model"] == model]["value"]
         assert [row["value"] for row in drawing.points(stroke=color, fill=color)] == pytest.approx([*own])
     assert [ring["value"] for ring in drawing.rings()] == pytest.approx(
         [values(points, model, BEST) for model in MODELS]
     )
-    assert {"small: its words", "small_scratch: its words", "chance: 0.010", "NMI on unseen classes"} <= set(
-        drawing.texts
-    )
+    names = {f"{model}: best at layer 3 of 4 (blocks.3), 0.390" for model in MODELS}
+    assert {*names, "chance: 0.010", "NMI on unseen classes"} <= set(drawing.texts)
     assert [row["value"] for row in drawing.rules(stroke=PRINT[TEXT])] == [0.01]
 
 
@@ -68,7 +68,7 @@ def test_without_intervals_bars_are_the_spread(folded):
 
 
 def test_a_bar_beside_the_last_layer_joins_its_height_with_the_best_ones_and_gives_the_bounds(scores):
-    points, drawing = overview(scores, models=["small"], lead="+0.012 to +0.200")
+    points, drawing = overview(scores, models=["small"], lead_classes_at_least=0.012, lead_classes_at_most=0.2)
     ((low, high, x),) = leads(drawing)
     assert (low, high) == (pytest.approx(values(points, "small", LAST)), pytest.approx(values(points, "small", BEST)))
     assert x > LAST
@@ -90,10 +90,7 @@ def test_networks_that_are_set_aside_are_grey_thin_and_without_ring_bar_or_lead(
 
 
 def test_networks_of_unlike_depth_share_an_axis_of_relative_positions(scores):
-    shorter = scores.curves[(scores.curves["model"] == "small") | (scores.curves["depth"] < 3)]
-    points = depth_table(replace(scores, curves=shorter))
-    points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
-    networks = [NetworkLine("small", "", 2, 3), NetworkLine("small_scratch", "", 2, 2)]
-    drawing = Drawing(overview_figure(points, {}, networks, MODELS, Words("", ""), title=""))
+    fewer = scores.curves[(scores.curves["model"] == "small") | (scores.curves["depth"] < 3)]
+    _, drawing = overview(replace(scores, curves=fewer), shorter=["small_scratch"])
     labels = [text for text in drawing.texts if re.fullmatch(r"first layer|last layer|0\.25|0\.5|0\.75", text)]
     assert sorted(set(labels)) == ["0.25", "0.5", "0.75", "first layer", "last layer"]

@@ -27,72 +27,75 @@ def evidence(accuracies, gs, *, error=0.005, pixels=0.2):
     return AccuracyEvidence(networks, pairs)
 
 
+def judge(classes=None, images=None, **margin):
+    known = {"classes": classes, "images": images}
+    return judge_accuracy({scope: given for scope, given in known.items() if given}, **margin)
+
+
 def test_one_counter_example_shows_the_claim_whatever_other_pairs_do():
-    found = judge_accuracy(evidence([0.8, 0.78, 0.79], [0.4, 0.5, 0.3]), None)
+    found = judge(evidence([0.8, 0.78, 0.79], [0.4, 0.5, 0.3]))
     assert found.status == Status.SHOWN
-    assert [(pair.first, pair.second) for pair in found.classes.counter_examples] == [("c", "b"), ("a", "b")]
-    assert found.classes.counter_examples[0].g.value == pytest.approx(-0.2)
+    assert [(pair.first, pair.second) for pair in found.results["classes"].counter_examples] == [("c", "b"), ("a", "b")]
+    assert found.results["classes"].counter_examples[0].g.value == pytest.approx(-0.2)
 
 
 def test_agreeing_pairs_are_no_evidence_against():
-    found = judge_accuracy(evidence([0.8, 0.78, 0.76], [0.5, 0.4, 0.3]), None)
+    found = judge(evidence([0.8, 0.78, 0.76], [0.5, 0.4, 0.3]))
     assert found.status == Status.NO_COUNTER_EXAMPLE
-    assert found.classes.comparable == 3
-    assert len(found.classes.in_scope) == 3
+    assert found.results["classes"].comparable == 3
+    assert len(found.results["classes"].in_scope) == 3
 
 
 def test_halves_alone_show_it_for_these_classes():
     wide = evidence([0.8, 0.78], [0.4, 0.5], error=0.2)
     sharp = evidence([0.8, 0.78], [0.4, 0.5])
-    assert judge_accuracy(wide, sharp).status == Status.SHOWN_HERE
-    assert judge_accuracy(None, sharp).status == Status.SHOWN_HERE
-    assert judge_accuracy(wide, wide).status == Status.NO_COUNTER_EXAMPLE
+    assert judge(wide, sharp).status == Status.SHOWN_HERE
+    assert judge(images=sharp).status == Status.SHOWN_HERE
+    assert judge(wide, wide).status == Status.NO_COUNTER_EXAMPLE
 
 
 def test_the_margin_decides_which_networks_are_accurate():
     given = evidence([0.8, 0.7], [0.4, 0.5])
-    found = judge_accuracy(given, None)
+    found = judge(given)
     assert found.status == Status.UNKNOWN
-    assert found.classes.out_of_scope == {"b": Reason.LESS_ACCURATE}
-    assert judge_accuracy(given, None, margin=0.2).status == Status.SHOWN
+    assert found.results["classes"].out_of_scope == {"b": Reason.LESS_ACCURATE}
+    assert judge(given, None, margin=0.2).status == Status.SHOWN
 
 
 def test_a_network_must_surely_be_within_the_margin_and_above_pixels():
     bound = 0.005 * student.ppf(0.95, DF)
     inside, outside = 0.8 - 0.05 + bound, 0.8 - 0.05 + 0.9 * bound
-    assert judge_accuracy(evidence([0.8, inside], [0.4, 0.5]), None).classes.in_scope == ("a", "b")
-    assert judge_accuracy(evidence([0.8, outside], [0.4, 0.5]), None).classes.in_scope == ("a",)
-    found = judge_accuracy(evidence([0.8, 0.8], [0.4, 0.5], pixels=0.8 - 0.9 * bound), None)
-    assert set(found.classes.out_of_scope.values()) == {Reason.PIXELS_AS_ACCURATE}
+    assert judge(evidence([0.8, inside], [0.4, 0.5])).results["classes"].in_scope == ("a", "b")
+    assert judge(evidence([0.8, outside], [0.4, 0.5])).results["classes"].in_scope == ("a",)
+    found = judge(evidence([0.8, 0.8], [0.4, 0.5], pixels=0.8 - 0.9 * bound))
+    assert set(found.results["classes"].out_of_scope.values()) == {Reason.PIXELS_AS_ACCURATE}
     assert found.status == Status.UNKNOWN
 
 
 def test_a_less_accurate_network_with_a_worse_g_is_none():
-    found = judge_accuracy(evidence([0.8, 0.77], [0.5, 0.4]), None)
-    assert found.classes.comparable == 1
-    assert not found.classes.counter_examples
-    equal = judge_accuracy(
-        evidence([0.8, 0.8], [0.5, 0.4], error=0.001), None
-    )  # tolerance 0.01 against an error of 0.005
-    assert equal.classes.comparable == 0
+    found = judge(evidence([0.8, 0.77], [0.5, 0.4]))
+    assert found.results["classes"].comparable == 1
+    assert not found.results["classes"].counter_examples
+    equal = judge(evidence([0.8, 0.8], [0.5, 0.4], error=0.001))  # tolerance 0.01 against an error of 0.005
+    assert equal.results["classes"].comparable == 0
 
 
 def test_bounds_are_bonferronis_over_ordered_pairs():
-    two, four = (judge_accuracy(evidence([0.8] * n, [0.5] * n), None).classes for n in (2, 4))
+    two, four = (judge(evidence([0.8] * n, [0.5] * n)).results["classes"] for n in (2, 4))
     assert two.level == pytest.approx(1 - 0.05 / 2)
     assert four.level == pytest.approx(1 - 0.05 / 12)
 
 
 def test_a_pair_that_a_single_bound_would_show_is_not_shown_by_bonferronis():
     between = (student.ppf(0.95, DF) + student.ppf(0.975, DF)) / 2
-    g = judge_accuracy(evidence([0.8, 0.78], [0.5 - 0.01 * between, 0.5], error=0.01), None)
+    g = judge(evidence([0.8, 0.78], [0.5 - 0.01 * between, 0.5], error=0.01))
     assert g.status == Status.NO_COUNTER_EXAMPLE
-    shown = judge_accuracy(evidence([0.8, 0.78], [0.5 - 0.01 * student.ppf(0.98, DF), 0.5], error=0.01), None)
+    shown = judge(evidence([0.8, 0.78], [0.5 - 0.01 * student.ppf(0.98, DF), 0.5], error=0.01))
     assert shown.status == Status.SHOWN
     less_accurate = evidence([0.8 - 0.01 + 0.005 * between, 0.8], [0.4, 0.5])  # by less than is tolerated, perhaps
-    assert judge_accuracy(less_accurate, None).classes.comparable == 1  # the other way round alone
+    assert judge(less_accurate).results["classes"].comparable == 1  # the other way round alone
 
 
 def test_what_would_have_been_seen_is_the_least_sensitive_pair():
-    found = judge_accuracy(evidence([0.8, 0.78], [0.5, 0.5], error=0.02), None).classes
+    found = judge(evidence([0.8, 0.78], [0.5, 0.5], error=0.02)).results["classes"]
     assert found.detectable == pytest.approx(0.02 * (student.ppf(0.975, DF) + student.ppf(0.8, DF)))

@@ -86,14 +86,14 @@ def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), witho
 def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
     found = evidence(["poor", "rich", "weak"])
     assert found.accuracy.status is Status.SHOWN
-    for scope in (found.accuracy.classes, found.accuracy.images):
+    for scope in (found.accuracy.results["classes"], found.accuracy.results["images"]):
         assert scope.in_scope == ("poor", "rich")
         assert scope.out_of_scope == {"weak": Reason.LESS_ACCURATE}
         assert [(pair.first, pair.second) for pair in scope.counter_examples] == [("poor", "rich")]
 
 
 def test_the_pairs_difference_is_the_recipes():
-    pair = evidence(["poor", "rich"]).accuracy.classes.counter_examples[0]
+    pair = evidence(["poor", "rich"]).accuracy.results["classes"].counter_examples[0]
     parts = [made(model).take(made(model).keys[:4]) for model in ("poor", "rich")]
     expected = best_of_two(class_inference(*(FoldScores(part.values, part.without) for part in parts)), 4)
     assert pair.g.value == pytest.approx(expected.value)
@@ -103,9 +103,9 @@ def test_the_pairs_difference_is_the_recipes():
 @pytest.mark.parametrize("folds", [1, 2])
 def test_fewer_than_three_folds_speak_of_these_classes_alone(folds):
     found = evidence(["poor", "rich"], folds)
-    assert found.accuracy.classes is None
+    assert list(found.accuracy.results) == ["images"]
     assert found.accuracy.status is Status.SHOWN_HERE
-    assert all(each.classes is None and each.images is not None for each in (*found.depth, *found.fine_tuning))
+    assert all(list(each.statuses) == ["images"] for each in (*found.depth, *found.fine_tuning))
 
 
 def test_depth_and_fine_tuning_are_judged_in_both_scopes():
@@ -115,13 +115,13 @@ def test_depth_and_fine_tuning_are_judged_in_both_scopes():
         assert each.in_scope
         assert each.statuses == dict.fromkeys(("classes", "images"), Status.SUPPORTED)
     for each in found.fine_tuning:
-        assert each.classes.value == pytest.approx(0.1, abs=0.02)
+        assert each.changes["classes"].value == pytest.approx(0.1, abs=0.02)
         assert each.statuses == dict.fromkeys(("classes", "images"), Status.RAISED)
 
 
 def test_no_claim_is_made_in_a_scope_in_which_the_level_is_not_proven():
     found = evidence(["poor", "rich"], metric="nmi")
-    assert (found.accuracy.status, found.accuracy.images) == (Status.SHOWN, None)
+    assert (found.accuracy.status, list(found.accuracy.results)) == (Status.SHOWN, ["classes"])
     assert [set(each.statuses) for each in found.depth] == [{"classes"}] * 2
     alone = evidence(["poor", "rich"], folds=1, metric="nmi")
     assert (alone.accuracy.status, [each.statuses for each in alone.depth]) == (Status.UNKNOWN, [{}, {}])
@@ -133,19 +133,19 @@ def test_one_accurate_network_cannot_be_judged():
 
 
 def test_a_network_no_better_than_the_probe_on_raw_pixels_is_out_of_scope_over_images():
-    found = evidence(["poor", "rich", "weak"], pixels="rich").accuracy.images
+    found = evidence(["poor", "rich", "weak"], pixels="rich").accuracy.results["images"]
     assert found.out_of_scope == {"rich": Reason.PIXELS_AS_ACCURATE, "weak": Reason.LESS_ACCURATE}
-    assert evidence(["poor", "rich", "weak"], pixels="weak").accuracy.images.in_scope == ("poor", "rich")
+    assert evidence(["poor", "rich", "weak"], pixels="weak").accuracy.results["images"].in_scope == ("poor", "rich")
 
 
 def test_a_dataset_of_which_one_network_was_not_fitted_again_is_not_judged_by_the_others():
     found = evidence(["poor", "rich", "weak"], without_refits=["weak"]).accuracy
-    assert (found.classes, found.images, found.status) == (None, None, Status.UNKNOWN)
+    assert (found.results, found.status) == ({}, Status.UNKNOWN)
 
 
 def test_images_that_one_network_lacks_are_not_compared():
     found = evidence(["poor", "rich"], without_images=["rich"]).accuracy
-    assert (found.classes, found.images) == (None, None)
+    assert found.results == {}
 
 
 def test_accuracy_and_g_are_followed_over_training():

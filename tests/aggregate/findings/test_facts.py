@@ -36,7 +36,7 @@ def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
         Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL),
     ]
     assert known.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NO_STEPS
-    lowered = FineTuningFinding("a", None, Estimate(-0.2, 0.01, 40))
+    lowered = FineTuningFinding("a", {"images": Estimate(-0.2, 0.01, 40)})
     (outcome,) = evidence(network("a"), fine_tuning=[lowered]).outcomes(Claim.FINE_TUNING)
     assert outcome == Outcome("a", "images", Status.LOWERED)
     (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS)).outcomes(Claim.DEPTH)

@@ -14,7 +14,6 @@ from stages.aggregate.inference.layer_comparison import Lead
         (Lead(-0.2, 0.0), Status.CONTRADICTED),
         (Lead(-0.1, 0.3), Status.INCONCLUSIVE),
         (Lead(0.0, 0.3), Status.INCONCLUSIVE),
-        (None, None),
     ],
 )
 def test_a_leads_bounds_decide(lead, status):
@@ -34,9 +33,8 @@ def test_the_two_sided_interval_decides(value, status):
 
 def test_each_scope_has_its_own_status_as_far_as_it_is_known():
     supported, unclear = Lead(0.16, 0.37), Lead(-0.1, 0.3)
-    found = DepthFinding("net", unclear, supported, in_scope=True)
+    found = DepthFinding("net", {"classes": unclear, "images": supported}, in_scope=True)
     assert found.statuses == {"classes": Status.INCONCLUSIVE, "images": Status.SUPPORTED}
-    assert DepthFinding("net", None, supported, in_scope=False).statuses == {"images": Status.OUT_OF_SCOPE}
-    tuned = FineTuningFinding("net", Estimate(-0.04, 0.05, 6), Estimate(-0.04, 0.01, 40))
+    assert DepthFinding("net", {"images": supported}, in_scope=False).statuses == {"images": Status.OUT_OF_SCOPE}
+    tuned = FineTuningFinding("net", {"classes": Estimate(-0.04, 0.05, 6), "images": Estimate(-0.04, 0.01, 40)})
     assert tuned.statuses == {"classes": Status.NOT_DISTINGUISHABLE, "images": Status.LOWERED}
-    assert FineTuningFinding("net", None, None).statuses == {}

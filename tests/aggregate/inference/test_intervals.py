@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.aggregate.curves import MEAN, average
-from stages.aggregate.inference.intervals import infer_curves, infer_layers, losses_of_candidates
+from stages.aggregate.inference.intervals import infer_curves, infer_layers, infer_power, losses_of_candidates
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     layer_estimates,
@@ -13,6 +13,7 @@ from stages.aggregate.inference.layer_comparison import (
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.other_classes import FoldScores, class_inference
 from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.aggregate.inference.power import power_of
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
@@ -118,3 +119,16 @@ def test_a_score_that_is_not_finite_has_no_statement():
     layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1)
     run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
     assert infer_curves(average(layers, run, SCORES), collect_network_data(layers, refits, run, SCORES)).empty
+
+
+def test_what_a_study_shows_is_said_by_the_main_score_of_the_layers_by_depth():
+    made = random_refits()
+    layers, refits = as_frames(made)
+    layers = layers.assign(better="higher", chance=0.0, ceiling=1.0, parameters=1, operations=1, main=True, n_classes=5)
+    run = RunParams(datasets=["d"], models=["m"], folds=[0, 1, 2, 3], seeds=[10, 11])
+    networks = collect_network_data(layers, refits, run, SCORES)
+    scores = average(layers, run, SCORES)
+    (found,), expected = infer_power(scores, networks, "nmi"), power_of(made, ("d", "m"), 5)
+    assert (found.lead, found.difference) == pytest.approx((expected.lead, expected.difference))
+    assert found.classes == pytest.approx(expected.classes)
+    assert infer_power(scores, networks, "collapse") == []  # of no proven level

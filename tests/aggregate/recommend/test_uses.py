@@ -1,6 +1,6 @@
 import pytest
 
-from stages.aggregate.recommend.uses import LEADING, leading_scores
+from stages.aggregate.recommend.candidates import LEADING, leading_scores
 from stages.measure.metrics import SCORES
 
 

@@ -46,10 +46,10 @@ def test_a_row_has_intervals_and_bounds_in_both_scopes(summary):
 
 
 def test_it_is_said_over_what_values_are_means(summary):
-    assert "Means over 4 folds of unseen classes, one seed each, ± standard deviation over folds" in document(summary)
+    assert "mean of 4 folds, one seed each, ± 1 standard deviation over folds (ddof = 1)." in document(summary)
     seeds = document([network(**ONE_FOLD, n_seeds=3)])
-    assert "Means over 3 seeds ± standard deviation (ddof = 1), of one fold" in seeds
-    assert "Values of one seed and one fold of unseen classes" in document([network(**ONE_FOLD)])
+    assert "mean of 3 seeds, ± 1 standard deviation over seeds (ddof = 1)." in seeds
+    assert "one seed, so no spread is known." in document([network(**ONE_FOLD)])
 
 
 def test_one_fold_has_no_columns_of_other_classes_and_says_why():

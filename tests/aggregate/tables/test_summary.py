@@ -6,7 +6,6 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.results import without_best
 from stages.aggregate.tables.summary import (
     SUMMARY_COLUMNS,
     read_summary,
@@ -87,7 +86,7 @@ def test_another_score_without_any_finite_value_has_no_row_and_is_named():
     rows = [point("a", 0, "mean", value, seed=s, metric=m) for s in (0, 1) for m, value in MIXED]
     scores = averaged(typed(pd.DataFrame(rows)))
     assert [row.metric for row in summarize(scores, "nmi")] == ["nmi"]
-    assert without_best(scores) == ["d/m/mean/mean/ami"]
+    assert scores.without_best == ["d/m/mean/mean/ami"]
 
 
 def test_an_undefined_layer_is_not_chosen():
@@ -128,7 +127,7 @@ def test_where_lower_is_better_the_minimum_is_chosen():
 def test_where_neither_is_better_there_is_no_summary():
     scores = averaged(scored("nmi", [0.1, 0.2]), scored("intrinsic_dimension", [3.0, 2.0], "neither"))
     assert [row.metric for row in summarize(scores, "nmi")] == ["nmi"]
-    assert without_best(scores) == []
+    assert scores.without_best == []
 
 
 def test_scores_are_correlated_over_layers_with_the_main_one():
@@ -206,11 +205,11 @@ def test_ties_are_those_of_the_wider_scope_of_a_proven_level(metric, columns, sc
 
 
 def test_no_claim_rests_on_bounds_of_no_proven_level():
-    assert (network().proven_lead("classes"), network().proven_lead("images")) == (Lead(0.03, 0.27), None)
-    assert network(metric="knn_purity").proven_lead("images") == Lead(0.1, 0.18)
+    assert network().proven_leads == {"classes": Lead(0.03, 0.27)}
+    assert network(metric="knn_purity").proven_leads["images"] == Lead(0.1, 0.18)
 
 
 def test_bounds_are_those_of_one_scope():
-    assert network().lead_bounds("images") == Lead(0.1, 0.18)
-    assert network(**ONE_FOLD).lead_bounds("classes") is None
-    assert (network().interval("classes"), network(**ONE_FOLD).interval("classes")) == ((0.31, 0.47), None)
+    assert network().leads["images"] == Lead(0.1, 0.18)
+    assert list(network(**ONE_FOLD).leads) == ["images"]
+    assert (network().intervals["classes"], list(network(**ONE_FOLD).intervals)) == ((0.31, 0.47), ["images"])

@@ -4,20 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from stages.aggregate.findings.facts import Course, DepthFinding, FineTuningFinding
+from stages.aggregate.findings.facts import Course, FineTuningFinding, TrainingCourse
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.figure_titles import (
-    Averages,
-    course_of_g_title,
-    fine_tuning_title,
     layer_title,
     networks_title,
     pairs_title,
     robustness_title,
     scores_title,
+    training_title,
 )
-from tests.aggregate.networks import NETWORK
+from stages.aggregate.words.summary import Averages
+from tests.aggregate.networks import NETWORK, NO_INTERVALS, evidence, network
 
 ROW = replace(NETWORK, model="small", best_depth=4, last_depth=8, baseline=0.1, chance=0.0, unseen=0.6)
 
@@ -82,86 +80,33 @@ def test_one_network_by_several_scores(tied, message):
     assert scores_title([of(each) for each in tied]) == message
 
 
-PIXELS = Lead(0.1, 0.2)
-"""Of a network whose layers are not shown to beat raw pixels."""
+def test_several_networks():
+    beyond = network("b", tied_classes="8", lead_classes_at_least=-0.1)
+    title = "An earlier layer separates unseen classes better than the last: supported in 1, inconclusive in 1 of 2 "
+    assert networks_title(evidence(network(), beyond)) == title + "networks (other classes, each by itself)"
+    unknown = evidence(network(**NO_INTERVALS), network("b", **NO_INTERVALS))
+    assert networks_title(unknown) == (
+        "The best layer comes before the last in both networks (no interval of a proven level)"
+    )
+    assert networks_title(evidence(network())) == layer_title(network())
 
 
-def judged(**leads):
-    return [DepthFinding(name, lead, None, lead is not PIXELS) for name, lead in leads.items()]
-
-
-@pytest.mark.parametrize(
-    ("leads", "message"),
-    [
-        (
-            {"a": Lead(0.1, 0.2), "b": Lead(0.1, 0.2)},
-            "An earlier layer separates unseen classes better than the last in both networks",
-        ),
-        (
-            {"a": Lead(0.1, 0.2), "b": Lead(-0.1, 0.2), "c": Lead(-0.3, -0.2)},
-            "An earlier layer separates unseen classes better than the last in 1 of 3 networks; the last layer is best "
-            "in 1; undecided in 1",
-        ),
-        (
-            {"a": Lead(-0.1, 0.2), "b": PIXELS},
-            "An earlier layer is shown to beat the last in none of 2 networks; undecided in 1; no layer is shown "
-            "to beat chance and raw pixels in 1",
-        ),
-        (
-            {"a": None, "b": None},
-            "The best layer comes before the last in both networks (no interval of a proven level)",
-        ),
-    ],
-)
-def test_several_networks(leads, message):
-    rows = [of("4", model=name) for name in leads]
-    assert networks_title(rows, judged(**leads)) == message
-
-
-def test_a_network_alone_is_spoken_of_by_its_layers():
-    assert networks_title([of("4")], judged(small=Lead(0.1, 0.2))) == layer_title(of("4"))
-
-
-CHANGES = {"raised": Estimate(0.2, 0.01, 5), "lowered": Estimate(-0.2, 0.01, 5), "neither": Estimate(0.0, 0.1, 5)}
-
-
-@pytest.mark.parametrize(
-    ("changes", "scope", "message"),
-    [
-        (["raised"], "classes", "Fine-tuning raised g of unseen classes"),
-        (["lowered"], "images", "Fine-tuning lowered g of these unseen classes"),
-        (["neither"], "classes", "No detectable effect of fine-tuning on g of unseen classes"),
-        (
-            ["raised", "lowered", "neither"],
-            "classes",
-            "Fine-tuning raised g of unseen classes in 1 of 3 networks and lowered g of unseen classes in 1 of 3 "
-            "networks; no detectable effect in 1",
-        ),
-        (
-            ["neither", "neither"],
-            "classes",
-            "No detectable effect of fine-tuning on g of unseen classes in any of 2 networks",
-        ),
-    ],
-)
-def test_what_fine_tuning_did(changes, scope, message):
-    findings = [
-        FineTuningFinding(str(i), **({"classes": None, "images": None} | {scope: CHANGES[change]}))
-        for i, change in enumerate(changes)
-    ]
-    assert fine_tuning_title(findings) == message
+def test_what_fine_tuning_did():
+    tuned = [FineTuningFinding("a", {"classes": Estimate(0.2, 0.01, 5), "images": Estimate(0.0, 0.1, 5)})]
+    assert training_title(evidence(network(), fine_tuning=tuned)) == (
+        "What fine-tuning did to g of unseen classes: raised (other classes), not distinguishable (other images)"
+    )
 
 
 def test_without_intervals_the_course_of_g_is_described():
-    ends = [Course(0, 0.2, 50, 0.4), Course(0, 0.5, 50, 0.3)]
-    assert fine_tuning_title([]) is None
-    assert course_of_g_title(ends) == (
+    rises, falls = (TrainingCourse("a", (0, 50), None, Course(0, 0.2, 50, last)) for last in (0.4, 0.1))
+    assert training_title(evidence(network(), network("b"), fine_tuning=[], training=[rises, falls])) == (
         "g of unseen classes is higher after training than before in 1 of 2 networks (no interval of a proven level)"
     )
-    assert course_of_g_title(ends[:1]) == (
+    assert training_title(evidence(network(), training=[rises])) == (
         "g of unseen classes goes from 0.20 at step 0 to 0.40 at step 50 (no interval of a proven level)"
     )
-    assert "one step" in course_of_g_title([])
+    assert "one step" in training_title(evidence(network()))
 
 
 def test_a_best_score_that_is_nearer_to_chance_than_to_a_perfect_one_is_said_to_be():

@@ -7,16 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.accuracy_rule import judge_accuracy
 from stages.aggregate.findings.facts import DepthFinding, FineTuningFinding
-from stages.aggregate.findings.status import Claim, Reason, Status
+from stages.aggregate.findings.status import Claim
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.findings import (
     ABOUT,
     BRIEF_TITLES,
-    REASONS,
-    STATUSES,
     TITLES,
     accuracy_sentences,
     depth_sentences,
@@ -24,14 +21,15 @@ from stages.aggregate.words.findings import (
     fine_tuning_sentences,
 )
 from tests.aggregate.findings.test_accuracy_rule import evidence as of_accuracies
+from tests.aggregate.findings.test_accuracy_rule import judge
 from tests.aggregate.networks import NO_INTERVALS, ONE_FOLD, STEPS, evidence, network
 
 CLASSES, IMAGES = "On other classes of this domain, training repeated:", "For these classes and trained networks:"
+LOWERED_HERE = {"classes": Estimate(-0.04, 0.05, 6), "images": Estimate(-0.04, 0.01, 40)}
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = Lead(0.16, 0.37), Lead(-0.2, -0.02), Lead(-0.1, 0.3)
 
 
-def test_every_status_reason_and_claim_has_words():
-    assert (set(STATUSES), set(REASONS)) == (set(Status), set(Reason))
+def test_every_claim_has_words():
     assert set(TITLES) == set(BRIEF_TITLES) == set(ABOUT) == set(Claim)
 
 
@@ -82,8 +80,8 @@ def test_the_second_claim_names_the_networks_of_every_status_scope_first():
 
 def test_the_third_claim_says_what_fine_tuning_did():
     tuned = [
-        FineTuningFinding("a", Estimate(-0.04, 0.05, 6), Estimate(-0.04, 0.01, 40), (0.05, 0.79)),
-        FineTuningFinding("b", Estimate(0.2, 0.05, 6), None),
+        FineTuningFinding("a", LOWERED_HERE, (0.05, 0.79)),
+        FineTuningFinding("b", {"classes": Estimate(0.2, 0.05, 6)}),
     ]
     known = evidence(network("a"), network("b"), fine_tuning=tuned, steps=STEPS)
     assert summaries(known)[2] == (f"{CLASSES} not distinguishable for a; raised for b. {IMAGES} lowered for a.")
@@ -101,7 +99,7 @@ def test_cautions_say_what_few_folds_cannot_tell(n_folds, few):
 
 
 def test_a_score_of_no_proven_level_claims_none():
-    tuned = FineTuningFinding("a", Estimate(0.2, 0.05, 6), Estimate(0.2, 0.05, 6))
+    tuned = FineTuningFinding("a", dict.fromkeys(("classes", "images"), Estimate(0.2, 0.05, 6)))
     rows = network("a", metric="ood_auroc_knn"), network("b", metric="ood_auroc_knn")
     assert "95 %" not in repr(finding_texts([evidence(*rows, fine_tuning=[tuned])]))
     assert "95 %" in repr(finding_texts([evidence(network("a"), network("b"), fine_tuning=[tuned])]))
@@ -113,7 +111,7 @@ def test_no_claim_is_ever_called_not_supported():
 
 
 def test_a_counter_example_is_told_with_its_bounds():
-    shown = accuracy_sentences(judge_accuracy(of_accuracies([0.8, 0.78, 0.5], [0.4, 0.5, 0.6]), None))
+    shown = accuracy_sentences(judge(of_accuracies([0.8, 0.78, 0.5], [0.4, 0.5, 0.6])))
     assert shown == [
         f"{CLASSES} shown. a is at least as accurate as b (accuracy +0.020, at least +0.010) and has the worse g "
         "(-0.100, at most -0.090).",
@@ -123,23 +121,23 @@ def test_a_counter_example_is_told_with_its_bounds():
 
 def test_a_counter_example_of_these_classes_alone_leaves_other_classes_open():
     wide, sharp = of_accuracies([0.8, 0.78], [0.4, 0.5], error=0.2), of_accuracies([0.8, 0.78], [0.4, 0.5])
-    here = accuracy_sentences(judge_accuracy(wide, sharp))
+    here = accuracy_sentences(judge(wide, sharp))
     assert here[0].startswith(f"{IMAGES} shown. a is at least as accurate as b")
     assert here[1:] == [f"{CLASSES} open."]
-    assert len(accuracy_sentences(judge_accuracy(None, sharp))) == 1
+    assert len(accuracy_sentences(judge(images=sharp))) == 1
 
 
 def test_no_counter_example_comes_with_what_would_have_been_seen():
-    assert accuracy_sentences(judge_accuracy(of_accuracies([0.8, 0.78], [0.5, 0.5], error=0.02), None)) == [
+    assert accuracy_sentences(judge(of_accuracies([0.8, 0.78], [0.5, 0.5], error=0.02))) == [
         f"{CLASSES} no counter-example among 2 accurate networks; a difference of 0.06 in g would have been seen."
     ]
-    for known in (judge_accuracy(of_accuracies([0.8], [0.5]), None), judge_accuracy(None, None)):
+    for known in (judge(of_accuracies([0.8], [0.5])), judge()):
         assert accuracy_sentences(known) == ["Cannot be judged: fewer than two accurate networks."]
 
 
 def test_depth_is_told_scope_by_scope():
-    def sentences(metric="knn_purity", classes=None, images=None, in_scope=True):
-        return depth_sentences(DepthFinding("net", classes, images, in_scope), metric)
+    def sentences(metric="knn_purity", in_scope=True, **leads):
+        return depth_sentences(DepthFinding("net", leads, in_scope), metric)
 
     assert sentences(classes=SUPPORTED, images=CONTRADICTED) == (
         f"{CLASSES} supported, some earlier layer beats the last by at least 0.160 (95 %). "
@@ -154,9 +152,9 @@ def test_depth_is_told_scope_by_scope():
 def test_networks_are_named_by_status_and_once_where_out_of_scope():
     rows = network("a"), network("b"), network("c")
     judged = [
-        DepthFinding("a", SUPPORTED, SUPPORTED, True),
-        DepthFinding("b", None, SUPPORTED, True),
-        DepthFinding("c", SUPPORTED, None, False),
+        DepthFinding("a", {"classes": SUPPORTED, "images": SUPPORTED}, True),
+        DepthFinding("b", {"images": SUPPORTED}, True),
+        DepthFinding("c", {"classes": SUPPORTED}, False),
     ]
     assert summaries(replace(evidence(*rows), depth=judged))[1] == (
         f"{CLASSES} supported for a. {IMAGES} supported for a and b. "
@@ -165,12 +163,12 @@ def test_networks_are_named_by_status_and_once_where_out_of_scope():
 
 
 def test_fine_tuning_is_told_in_both_scopes_beside_accuracy():
-    found = FineTuningFinding("net", Estimate(-0.04, 0.05, 6), Estimate(-0.04, 0.01, 40), (0.05, 0.79))
+    found = FineTuningFinding("net", LOWERED_HERE, (0.05, 0.79))
     assert fine_tuning_sentences(found, "knn_purity") == (
         f"net: {CLASSES} not distinguishable, -0.040 [-0.162, +0.082] (95 %). {IMAGES} lowered, -0.040 "
         "[-0.060, -0.020] (95 %). Accuracy went from chance (0.05) to 0.79."
     )
-    assert fine_tuning_sentences(FineTuningFinding("net", None, None), "nmi") == "net: Not compared."
+    assert fine_tuning_sentences(FineTuningFinding("net", {}), "nmi") == "net: Not compared."
 
 
 def starting(texts, words):

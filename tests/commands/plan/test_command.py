@@ -11,12 +11,15 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from stages.aggregate.facts import Facts, write_facts
+from stages.aggregate.inference.power import Power
 from stages.commands.plan.command import (
     SMALLER,
     disk,
     duration,
     memory_lines,
     needed_disk,
+    pilot,
     plan,
     side_by_side,
     table,
@@ -201,6 +204,15 @@ def test_a_pipe_is_named_before_dvc_waits_for_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("stages.commands.plan.command.RAW", tmp_path)
     with pytest.raises(UserError, match=r"cifar100/source\.json: must be a regular file, found a named pipe"):
         CliRunner().invoke(plan, ["--params", str(params), "--no-time"], catch_exceptions=False)
+
+
+def test_what_a_lead_takes_is_said_by_a_finished_study(tmp_path: Path):
+    write_facts(tmp_path, Facts([], [], power=[Power("d", "m", 0.2, 0.1, {4: 0.2, 16: 0.1}, {}, {10: 0.1})]))
+    (sentence,) = pilot(tmp_path, 0.15)
+    assert sentence.endswith("A lead of 0.15 takes 16 folds, or at least 10 unseen classes in each fold.")
+    write_facts(tmp_path, Facts([], []))
+    with pytest.raises(UserError, match=r"--lead: .* must hold a study that tells of other classes"):
+        pilot(tmp_path, 0.15)
 
 
 def test_threads_without_a_fleet_are_refused():

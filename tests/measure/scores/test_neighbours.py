@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from stages.measure.scores.neighbours import distance_sums, scan, squared_distance_blocks
+from stages.measure.scores.neighbours import distance_sums, others, scan, squared_distance_blocks
 from tests.measure.synthetic import blobs
 
 
@@ -96,8 +96,8 @@ def test_neighbours_in_reach_are_compared_nearest_first():
 def test_comparisons_equal_a_slow_loop(k):
     X, y = blobs([10, 12, 7, 1], 5, spread=2)
     found, neighbours = scan(X, y, k, block_bytes=32 * 30 * 7), slow_neighbours(X, 29)
-    for i, others in enumerate(neighbours):
-        same, R = (y[others] == y[i]).tolist(), int((y == y[i]).sum()) - 1
+    for i, nearest in enumerate(neighbours):
+        same, R = (y[nearest] == y[i]).tolist(), int((y == y[i]).sum()) - 1
         assert found.n_matches[i] == sum(same[:k])
         assert found.precisions[i] == pytest.approx(sum(same[:R]) / max(R, 1))
         ranks = [sum(same[: r + 1]) / (r + 1) for r in range(R) if same[r]]
@@ -124,3 +124,31 @@ def test_sums_of_distances_equal_a_slow_sum(block_bytes):
     assert np.allclose(found.sums, slow, rtol=1e-12)
     assert np.array_equal(found.n_matches, scan(X, y, 3).n_matches)
     assert np.array_equal(distance_sums(X, groups, block_bytes=block_bytes), found.sums)
+
+
+def test_no_image_of_its_own_group_is_an_images_neighbour():
+    """By hand, image by image: groups of very unequal size, some with images of several classes."""
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 5, (40, 3)).astype(np.float32), rng.integers(0, 3, 40)
+    own_groups = rng.choice(5, 40, p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    k = min(np.bincount(y).max(), min((own_groups != group).sum() for group in own_groups))
+    found = scan(X, y, k, kept=2, own_groups=own_groups, block_bytes=2**10)
+    for i in range(40):
+        allowed = [j for j in range(40) if own_groups[j] != own_groups[i]]
+        ordered = sorted(allowed, key=lambda j: (((X[i] - X[j]) ** 2).sum(), j))
+        same = [y[j] == y[i] for j in ordered]
+        R = sum(same)
+        assert found.nearest[i].tolist() == ordered[:2]
+        assert found.n_matches[i] == sum(same[:k])
+        assert found.precisions[i] == pytest.approx(sum(same[:R]) / R if R else 0)
+        averages = [sum(same[: r + 1]) / (r + 1) for r in range(R) if same[r]]
+        assert found.average_precisions[i] == pytest.approx(sum(averages) / R if R else 0)
+        assert [counts[i] for counts in others(y, own_groups)] == [R, len(allowed)]
+
+
+def test_a_group_of_one_image_each_keeps_nothing_but_the_image_out():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 5, (40, 3)).astype(np.float32), rng.integers(0, 3, 40)
+    plain, grouped = scan(X, y, 10, kept=3), scan(X, y, 10, kept=3, own_groups=np.arange(40))
+    for name in ("nearest", "n_matches", "precisions", "average_precisions"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(grouped, name))

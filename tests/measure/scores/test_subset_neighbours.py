@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from stages.measure.scores.neighbours import Scan, scan
+from stages.measure.scores.neighbours import Scan, others, scan
 from stages.measure.scores.subset_neighbours import subset_scans
 
 
@@ -15,20 +15,22 @@ def grid_and_subsets(N=60, seed=0):
     return X, y, subsets
 
 
-def alone(X, y, subset):
+def alone(X, y, subset, own_groups):
     """The same from the subset's own distances."""
     codes = np.unique(y[subset], return_inverse=True)[1]
-    k = min(int(np.bincount(codes).max()), len(codes) - 1)
-    return scan(X[subset], codes, k, kept=2, groups=np.eye(codes.max() + 1)[codes])
+    own_groups = None if own_groups is None else own_groups[subset]
+    k = min(int(np.bincount(codes).max()), int(others(codes, own_groups)[1].min()))
+    return scan(X[subset], codes, k, kept=2, groups=np.eye(codes.max() + 1)[codes], own_groups=own_groups)
 
 
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("block_bytes", [2**10, 2**13, 2**26])
-def test_every_subset_has_the_neighbours_of_its_own_distances(block_bytes):
+def test_every_subset_has_the_neighbours_of_its_own_distances(block_bytes, grouped):
     X, y, subsets = grid_and_subsets()
-    for subset, found in zip(
-        subsets, subset_scans(X, y, subsets, distances_to_classes=True, block_bytes=block_bytes), strict=True
-    ):
-        expected = alone(X, y, subset)
+    own_groups = np.random.default_rng(1).choice(4, len(y), p=[0.7, 0.1, 0.1, 0.1]) if grouped else None
+    how = {"distances_to_classes": True, "own_groups": own_groups, "block_bytes": block_bytes}
+    for subset, found in zip(subsets, subset_scans(X, y, subsets, **how), strict=True):
+        expected = alone(X, y, subset, own_groups)
         for field in fields(Scan):
             np.testing.assert_allclose(getattr(found, field.name), getattr(expected, field.name), rtol=1e-12)
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.curves import Scores
 from stages.aggregate.recommend.schema import LayerRecord, Recommendation
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.formatting import MISSING, decimals, joined, number, percent, place
 from stages.aggregate.words.scores import metric_name
-from stages.shared.embeddings.split_names import UNSEEN
 
 Number = tuple[str, str, str]
 """What it is, the number, and what stands under it."""
@@ -116,11 +115,8 @@ def _millions(count: float) -> str:
 
 
 def _bars(found: Recommendation, chosen: LayerRecord, scores: Scores) -> list[Bar]:
-    points = scores.curves
-    wanted: dict[str, object] = {"dataset": found.dataset, "model": found.model, "metric": found.metric, "fold": MEAN}
-    for name, value in (wanted | {"split": UNSEEN, "step": chosen.step, "main": True}).items():
-        points = points[points[name] == value]
-    points = points.sort_values("depth")
+    points = scores.main_points(found.dataset, found.model, found.metric)
+    points = points[points["step"] == chosen.step]
     most = max(points["value"].max(), 0.0)
     return [
         Bar(

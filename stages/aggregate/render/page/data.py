@@ -6,21 +6,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.charts.depth import spans_much
 from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import COLUMNS_OF, MEAN, Scores, baseline_at, best_index, on_main_curve
+from stages.aggregate.curves import COLUMNS_OF, MEAN, Scores, best_index
 from stages.aggregate.render.page.images import Pictures, all_thumbnails, galleries
-from stages.aggregate.render.page.names import SPLITS, Columns, Names, main_curves, numbers, rounded
+from stages.aggregate.render.page.names import (
+    SPLITS,
+    Columns,
+    Names,
+    about_metrics,
+    about_networks,
+    main_curves,
+    numbers,
+    rounded,
+)
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.results import Results
-from stages.aggregate.words.formatting import short_names
-from stages.aggregate.words.scores import score_words
-
-MAX_NAME = 22
-"""Characters of a layer's name on an axis."""
 
 BEST = (
     "fold", "metric", "best", "value", "low", "high", "last", "lead", "at_least", "at_most", "seen", "accuracy",
@@ -81,42 +84,6 @@ def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     return table.merge(main_curves(scores)[["dataset", "model", "pooling"]].drop_duplicates())
 
 
-def about_networks(scores: Scores) -> list[dict[str, Any]]:
-    """Describe the layers of every network, from input to output."""
-    layers = main_curves(scores).drop_duplicates(["dataset", "model", "depth"]).sort_values("depth", kind="stable")
-    return [
-        {
-            "dataset": dataset,
-            "model": model,
-            "layers": list(own["layer"]),
-            "short": short_names(own["layer"], MAX_NAME),
-            "parameters": numbers(own["parameters"]),
-            "operations": numbers(own["operations"]),
-        }
-        for (dataset, model), own in layers.groupby(["dataset", "model"], sort=False)
-    ]
-
-
-def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
-    """Describe the scores; `log`: whether they need a logarithmic axis."""
-    points = main_curves(scores).groupby("metric", sort=False)
-    pixels = scores.baseline.groupby("metric")["value"].agg(list)
-    described = []
-    for metric in names.metrics:
-        own, words = points.get_group(metric), score_words(metric)
-        described.append(
-            {
-                "id": metric,
-                "name": words.name,
-                "definition": words.definition,
-                "better": own["better"].iloc[0],
-                "classes": scores.catalogue[metric].per_image,
-                "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
-            }
-        )
-    return described
-
-
 def best_layers(summary: pd.DataFrame, names: Names) -> Columns:
     """Give the best layer of every curve at its last step, with what is known of it in the wider scope.
 
@@ -160,7 +127,7 @@ def layer_similarity(pairs: pd.DataFrame, scores: Scores, names: Names) -> Colum
         Columns network, fold, split; pixels: whether raw pixels come before the first layer; value: the lower triangle
         of the matrix row by row, the diagonal included.
     """
-    pairs = pairs[on_main_curve(pairs, scores, "_a") & on_main_curve(pairs, scores, "_b") & pairs["split"].isin(SPLITS)]
+    pairs = pairs[scores.on_main_curve(pairs, "_a") & scores.on_main_curve(pairs, "_b") & pairs["split"].isin(SPLITS)]
     keys, rows = ["dataset", "model", "split", "fold"], []
     for key, own in pd.concat([pairs.assign(fold=MEAN), pairs]).groupby(keys, sort=False):
         values = matrix(own)[1]
@@ -182,7 +149,7 @@ def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, n
         Columns network, fold, metric, split, label, best and last.
     """
     means = summary.loc[summary["fold"] == MEAN, ["dataset", "model", "metric", "best_depth", "last_depth"]]
-    own = classes[on_main_curve(classes, scores)].merge(means)
+    own = classes[scores.on_main_curve(classes)].merge(means)
     at_best, at_last = (own[own["depth"] == own[depth]] for depth in ("best_depth", "last_depth"))
     keys = ["dataset", "model", "fold", "metric", "split", "label"]
     both = at_best[[*keys, "value"]].merge(at_last[[*keys, "value"]], on=keys, suffixes=("_best", "_last"))
@@ -221,7 +188,7 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
                 "tied": depths[tied.fillna(value=False)].tolist() if tied.notna().any() else None,
                 "best": None if best is None else int(depths[best]),
                 "chance": rounded(rows["chance"].mean()),
-                "pixels": rounded(baseline_at(scores, first, first["split"], first["step"])),
+                "pixels": rounded(scores.baseline_at(first, first["split"], first["step"])),
             }
         )
     return series

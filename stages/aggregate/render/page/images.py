@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.aggregate.curves import Scores, on_main_curve
+from stages.aggregate.curves import Scores
 from stages.aggregate.render.page.names import Columns, Names
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.settings.params import Cell
@@ -66,7 +66,7 @@ def galleries(pictures: Pictures, main: Sequence[SummaryRow], scores: Scores, na
             continue
         done.add((dataset, model, fold))
         table = table.assign(dataset=dataset, model=model)
-        table = table[on_main_curve(table, scores)]
+        table = table[scores.on_main_curve(table)]
         image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
         for at, depth in ends[dataset, model].items():
             place = {"dataset": dataset, "model": model, "fold": fold, "at": at, "layer": depth}

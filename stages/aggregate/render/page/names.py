@@ -8,7 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from stages.aggregate.charts.depth import spans_much
 from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.words.formatting import short_names
+from stages.aggregate.words.scopes import explain_scopes
+from stages.aggregate.words.scores import score_words
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 DECIMALS = 3
@@ -21,6 +25,9 @@ Columns = dict[str, list[Any]]
 """Column -> its values, all of the same length."""
 
 SPLITS = [UNSEEN, SEEN]
+
+MAX_NAME = 22
+"""Characters of a layer's name on an axis."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,43 @@ def collect_names(scores: Scores, classes: pd.DataFrame) -> Names:
 def main_curves(scores: Scores) -> pd.DataFrame:
     """The points that the page shows: of the main pooling, on seen and unseen classes."""
     return scores.curves[scores.curves["main"] & scores.curves["split"].isin(SPLITS)]
+
+
+def about_networks(scores: Scores) -> list[dict[str, Any]]:
+    """Describe the layers of every network, from input to output."""
+    layers = main_curves(scores).drop_duplicates(["dataset", "model", "depth"]).sort_values("depth", kind="stable")
+    return [
+        {
+            "dataset": dataset,
+            "model": model,
+            "layers": list(own["layer"]),
+            "short": short_names(own["layer"], MAX_NAME),
+            "parameters": numbers(own["parameters"]),
+            "operations": numbers(own["operations"]),
+        }
+        for (dataset, model), own in layers.groupby(["dataset", "model"], sort=False)
+    ]
+
+
+def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
+    """Describe the scores; `log`: whether they need a logarithmic axis."""
+    points = main_curves(scores).groupby("metric", sort=False)
+    pixels = scores.baseline.groupby("metric")["value"].agg(list)
+    described = []
+    for metric in names.metrics:
+        own, words = points.get_group(metric), score_words(metric)
+        described.append(
+            {
+                "id": metric,
+                "name": words.name,
+                "definition": words.definition,
+                "better": own["better"].iloc[0],
+                "brackets": explain_scopes(metric),
+                "classes": scores.catalogue[metric].per_image,
+                "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
+            }
+        )
+    return described
 
 
 def script_json(data: Any) -> str:

@@ -54,7 +54,8 @@ function share(values, at) {
 function fillTable(table) {
   const rows = tables[table.dataset.table](selection(), Number(table.dataset.network));
   fill(table, rows);
-  table.createCaption().textContent = rows.length ? "" : "This score chooses no layer: neither high nor low is better.";
+  const { brackets } = data.metrics[selection().metric];
+  table.createCaption().textContent = rows.length ? brackets : "This score chooses no layer: neither high nor low is better.";
 }
 
 function sort(header, direction) {

@@ -1,0 +1,36 @@
+"""What a study of this design shows, and what a smaller lead takes, in words."""
+
+from stages.aggregate.inference.power import POWER, Power
+
+
+def power_sentence(power: Power, wanted: float | None = None) -> str:
+    """Say which lead and difference such studies show, and how many folds, seeds or classes a wanted lead takes.
+
+    Args:
+        power: of one network.
+        wanted: lead over the last layer; None: half the one that is shown.
+    """
+    wanted = power.lead / 2 if wanted is None else wanted
+    return (
+        f"{power.dataset}, {power.model}: of other classes, {100 * POWER:.0f} % of studies like this one show a lead "
+        f"of {power.lead:.2f} over the last layer, and that a layer is worse which is {power.difference:.2f} below the "
+        f"best. A lead of {wanted:.2f} takes {_needed(power, wanted)}."
+    )
+
+
+def _needed(power: Power, wanted: float) -> str:
+    """Write what a lead takes, each with the rest of the design as it is."""
+    each, least = " in each fold" if power.folds else "", "at least " if power.folds and not power.seeds else ""
+    numbers = (
+        (power.folds, "fold", "folds", "", ""),
+        (power.seeds, "seed", "seeds", each, ""),
+        (power.classes, "unseen class", "unseen classes", each, least),
+    )
+    texts = []
+    for leads, one, several, where, before in numbers:
+        enough = next((number for number, lead in leads.items() if lead <= wanted), None)
+        if enough is not None:
+            texts.append(f"{before}{enough} {one if enough == 1 else several}{where}")
+        elif leads:
+            texts.append(f"more than {max(leads)} {several}{where}")
+    return ", or ".join(texts)

@@ -1,0 +1,24 @@
+from stages.aggregate.inference.power import Power
+from stages.aggregate.words.power import power_sentence
+
+POWER = Power("d", "m", 0.204, 0.171, {3: 0.3, 4: 0.204, 10: 0.1}, {1: 0.204, 2: 0.15}, {5: 0.204, 20: 0.1})
+
+
+def test_a_study_is_said_to_show_a_lead_and_half_of_it_to_take_more():
+    assert power_sentence(POWER) == (
+        "d, m: of other classes, 80 % of studies like this one show a lead of 0.20 over the last layer, and that a "
+        "layer is worse which is 0.17 below the best. A lead of 0.10 takes 10 folds, or more than 2 seeds in each "
+        "fold, or 20 unseen classes in each fold."
+    )
+
+
+def test_a_wanted_lead_takes_the_first_number_that_shows_it():
+    assert "takes 10 folds, or 2 seeds in each fold, or 20 unseen classes in each" in power_sentence(POWER, 0.2)
+    assert "takes 3 folds, or 1 seed in each fold, or 5 unseen classes in each" in power_sentence(POWER, 0.3)
+
+
+def test_of_one_seed_the_classes_are_a_least_number_and_a_network_as_it_is_has_one_fold():
+    one_seed = Power("d", "m", 0.2, 0.2, {4: 0.2}, {}, {10: 0.1})
+    assert power_sentence(one_seed).endswith("takes more than 4 folds, or at least 10 unseen classes in each fold.")
+    frozen = Power("d", "m", 0.2, 0.2, {}, {}, {10: 0.2, 40: 0.1})
+    assert power_sentence(frozen).endswith("takes 40 unseen classes.")
