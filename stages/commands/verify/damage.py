@@ -17,7 +17,7 @@ from stages.commands.dvc_project.inventory import Inventory, Output, folder_obje
 from stages.shared.files.digests import BLOCK
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.scratch import remove
-from stages.shared.stage_run.made_of import RECORDS, contradiction, entry_of, read_entries
+from stages.shared.stage_run.made_of import RECORDS, Entry, contradiction, entry_of, read_entries
 
 UNREADABLE, IRREGULAR = "unreadable", "irregular"
 """In the place of the MD5 of a file that cannot be read, and of what is no file: a pipe, a device, a link to one."""
@@ -146,7 +146,8 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
     hashes = hasher.hash_all([path for paths in files.values() for path in paths], "verify the workspace")
     found = {each: {path.relative_to(each.path).as_posix(): hashes[path] for path in files[each]} for each in files}
     outputs = [compare(inventory, output, found[output], damaged) for output in present]
-    edited = {each.output: each for output in outputs if (each := contradicted(inventory, output))}
+    entries = read_entries()
+    edited = {each.output: each for output in outputs if (each := contradicted(inventory, output, entries))}
     outputs = [edited.get(output.output, output) for output in outputs]
     for output, each in edited.items():  # as long as the cache has it, DVC takes the result from there
         damaged[output.oid] = Damage(inventory.object_path(output.oid), each.damages[0].problem)
@@ -163,13 +164,12 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
     )
 
 
-def contradicted(inventory: Inventory, output: PresentOutput) -> PresentOutput | None:
+def contradicted(inventory: Inventory, output: PresentOutput, entries: Mapping[str, Entry]) -> PresentOutput | None:
     """Return a record as damaged beyond repair if dvc.lock says that its stage read something else."""
     record, stage = output.output.path, output.output.stage
     if record.parent.name != RECORDS or output.damages:
         return None
-    entry = read_entries([stage]).get(stage)
-    problem = contradiction(record.relative_to(inventory.root), entry, record.read_bytes())
+    problem = contradiction(record.relative_to(inventory.root), entries.get(stage), record.read_bytes())
     return PresentOutput(output.output, [Damage(record, problem)], None, {}) if problem else None
 
 
