@@ -1,6 +1,15 @@
 """All campaigns, by the name that `--only` takes; the short ones first."""
 
-from tests.faults import changed_params, changed_raw_data, damaged_inputs, damaged_outputs, killed_runs, scarcity
+from tests.faults import (
+    changed_params,
+    changed_raw_data,
+    damaged_inputs,
+    damaged_outputs,
+    embedding_files,
+    killed_runs,
+    patterns,
+    scarcity,
+)
 from tests.faults.campaign import Campaign
 
 CAMPAIGNS: dict[str, Campaign] = {
@@ -8,6 +17,8 @@ CAMPAIGNS: dict[str, Campaign] = {
     "archives": changed_raw_data.ARCHIVES,
     "tables": changed_raw_data.TABLES,
     "weights": changed_raw_data.WEIGHTS_FILES,
+    "embeddings": embedding_files.CAMPAIGN,
+    "patterns": patterns.CAMPAIGN,
     "params": changed_params.CAMPAIGN,
     "inputs": damaged_inputs.CAMPAIGN,
     "outputs": damaged_outputs.CAMPAIGN,

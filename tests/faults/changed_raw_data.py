@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -39,6 +40,10 @@ CRAFTED_IMAGES: dict[str, Callable[[], bytes]] = {
     "postscript": lambda: images.postscript(f"({EXECUTED}) (w) file"),
     "empty": lambda: b"",
     "endless": lambda: b"P6\n" + b"#" * 2**24,
+    "scans": lambda: images.jpeg_of_scans(4000, 7000),
+    "tile": lambda: images.tiled_tiff(np.zeros((16, 16, 3), np.uint8), 16_384),
+    "wide-tile": lambda: images.tiled_tiff(np.zeros((16, 16, 3), np.uint8), 16, first=(16, 16_384)),
+    "signed-tile": lambda: images.tiled_tiff(np.zeros((16, 16, 3), np.uint8), 16, first=(17, 16_384)),
 }
 CRAFTED_ARCHIVES: dict[str, Callable[[Path], Path]] = {
     "bomb.zip": archives.zip_bomb,
@@ -50,6 +55,15 @@ CRAFTED_ARCHIVES: dict[str, Callable[[Path], Path]] = {
     "huge.tar": lambda path: archives.tar_with_header(path, b"0", 2**40),
     "negative.tar": lambda path: archives.tar_with_header(path, b"0", -512),
     "sparse.tar": lambda path: archives.sparse_tar(path, 2**40),
+    "map.tar": lambda path: archives.tar_with_map(path, 2_000_000),
+    "map.tar.gz": lambda path: archives.tar_with_map(path, 2_000_000),
+    "maps.tar": lambda path: archives.tar_with_map(path, 100_000, members=100),
+    "empty.tar.gz": lambda path: archives.tar_of_empty_files(path, 200_000),
+    "common.tar": lambda path: archives.tar_of_empty_files(path, 3000, **{f"KEY.{n}": "" for n in range(50_000)}),
+    "back.tar": archives.tar_that_goes_back,
+    "deep.tar": lambda path: archives.tar_with_name(path, "a/" * 100_000 + "1"),
+    "long.tar": lambda path: archives.tar_with_name(path, "a" * 900_000),
+    "number.tar": lambda path: archives.tar_with_long_number(path, 1_000_000),
 }
 SUFFIXES = (".zip", *TAR_MODES)
 STATE = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.ones(3)}

@@ -1,6 +1,7 @@
 """The arrays of an .npz file or a Zarr group, by name: all shapes at once, values an array at a time."""
 
 import json
+import math
 import stat
 import textwrap
 import zipfile
@@ -25,8 +26,14 @@ HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 CODECS = ("bytes", "vlen-utf8", "transpose", "sharding_indexed", "zstd", "gzip", "blosc", "crc32c")
 """What a Zarr array may be stored with. Under other names zarr runs whatever an installed package has registered."""
 
+
 FREE_BYTES, MAX_RATIO = 2**28, 200
 """What all arrays together may take whatever the file's size, and else how many times that: a kilobyte may say 1 TB."""
+
+MAX_CHUNKS, MAX_FILL = 100_000, 100
+"""Of a Zarr array: reading takes a tenth of a millisecond for each chunk."""
+
+MAX_METADATA_BYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,11 @@ class Described:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes that its values take in memory, texts of unknown length aside; a wrong shape may be below 0."""
+        return abs(math.prod(self.shape)) * self.dtype.itemsize
 
 
 @dataclass
@@ -85,19 +97,31 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
     if not path.exists():
         raise UserError(f"{kinds}, found nothing there")
     with readable(f"{kinds}, and readable", "write it again"):
-        _check_regular(path)
-        return _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
+        stored = _check_regular(path)
+        file = _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
+        size = sum(array.size for array in file.described.values())
+        if size > (most := max(FREE_BYTES, MAX_RATIO * stored)):
+            raise UserError(
+                f"{path}: its arrays must take at most {most:,} bytes, since it has {stored:,}, found {size:,}; write "
+                "it again with all values"
+            )
+        return file
 
 
-def _check_regular(path: Path) -> None:
-    """Check that all files are regular ones: links may lead to private files, and a FIFO would be waited for."""
-    modes = {path: path.stat().st_mode}  # which the user has named and which may be a link
+def _check_regular(path: Path) -> int:
+    """Check that all files are regular ones: links may lead to private files, and a FIFO would be waited for.
+
+    Returns:
+        The bytes of all files.
+    """
+    files = {path: path.stat()}  # which the user has named and which may be a link
     if path.is_dir():
-        modes = {file: file.lstat().st_mode for file in path.rglob("*")}
-    for file, mode in modes.items():
-        kind = irregular(mode)
-        if kind and not stat.S_ISDIR(mode):
+        files = {file: file.lstat() for file in path.rglob("*")}
+    for file, status in files.items():
+        kind = irregular(status.st_mode)
+        if kind and not stat.S_ISDIR(status.st_mode):
             raise UserError(f"{file}: must be a regular file, found {kind}; replace it by the file itself")
+    return sum(status.st_size for status in files.values())
 
 
 def _open_npz(path: Path, resources: ExitStack) -> ArraysFile:
@@ -125,8 +149,24 @@ def _open_zarr(path: Path) -> ArraysFile:
     if _metadata(path)["node_type"] != "group":
         raise UserError(f"{path}: must be a Zarr group, found a Zarr array; name the group that holds it")
     arrays = dict(_arrays_of(path))
-    described = {name: Described(array.shape, np.dtype(array.dtype)) for name, array in arrays.items()}
+    described = {name: _describe(path / name, array) for name, array in arrays.items()}
     return ArraysFile(path, described, False, lambda name: np.asarray(arrays[name][...]))
+
+
+def _describe(path: Path, array: zarr.Array) -> Described:
+    """Describe an array; what is not stored of it takes time for each chunk, and memory for each copy of a fill value.
+
+    Raises:
+        UserError: it has more than `MAX_CHUNKS` chunks, or a fill value of more than `MAX_FILL` characters.
+    """
+    chunks = math.prod(math.ceil(length / chunk) for length, chunk in zip(array.shape, array.chunks, strict=True))
+    fill = len(str(array.fill_value))
+    if chunks > MAX_CHUNKS or fill > MAX_FILL:
+        raise UserError(
+            f"{path}: must have at most {MAX_CHUNKS:,} chunks and a fill value of at most {MAX_FILL} characters, found "
+            f"{chunks:,} and {fill}; write it again with zarr's defaults"
+        )
+    return Described(array.shape, np.dtype(array.dtype))
 
 
 def _arrays_of(group: Path, prefix: str = "") -> Iterator[tuple[str, zarr.Array]]:
@@ -153,6 +193,8 @@ def _metadata(folder: Path) -> dict[str, Any]:
     """
     file = folder / "zarr.json"
     earlier = any((folder / name).exists() for name in (".zgroup", ".zarray"))
+    if file.exists() and file.stat().st_size > MAX_METADATA_BYTES:
+        raise UserError(f"{file}: must have at most {MAX_METADATA_BYTES} bytes, found more; write the group again")
     metadata: dict[str, Any] = {"zarr_format": 2} if earlier and not file.exists() else json.loads(file.read_bytes())
     if metadata["zarr_format"] != 3:
         raise UserError(

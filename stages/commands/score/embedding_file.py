@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
+from stages.prepare.file_names import check_class_names
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
 from stages.shared.embeddings.embedding_writer import EmbeddingWriter
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -29,6 +30,9 @@ STEP = 0
 LABELS, IDS, LAYERS = "labels", "ids", "layers"
 PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}
 """A split, and what the names of its arrays begin with."""
+
+MAX_IMAGES = 5_000_000
+"""Of a split; a name takes a hundred bytes in memory, and may take none in a file."""
 
 USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
 RESERVED = ("step", "class_name", LAST_STEP, *SAMPLE_COLUMNS)
@@ -197,6 +201,10 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
             f"array {name!r} must be one-dimensional, of texts or whole numbers, found {described.dtype} of shape "
             f"{described.shape}; objects are not read: save np.array({name}, dtype=str)"
         )
+    if described.shape[0] > MAX_IMAGES:
+        raise UserError(
+            f"array {name!r} must have at most {MAX_IMAGES:,} entries, found {described.shape[0]:,}; score fewer images"
+        )
     texts = [str(value) for value in file.read(name).tolist()]
     wrong = next((text for text in texts if not text or CONTROL.search(text)), None)
     if wrong is not None:
@@ -239,7 +247,7 @@ def _check_shapes(file: ArraysFile, prefix: str, names: Sequence[str], count: in
 
 
 def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArray[np.str_]]) -> None:
-    """Check that the seen split has the unseen one's layers, no other arrays, and classes of its own."""
+    """Check that the seen split has the unseen one's layers, no others, and classes of its own; no two look alike."""
     prefix = PREFIXES[SEEN]
     below = [name.removeprefix(prefix) for name in file.described if name.startswith(prefix)]
     further = [name for name in below if name not in (*names, LABELS, IDS, BASELINE)]
@@ -252,6 +260,7 @@ def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArra
             raise UserError(
                 f"array {prefix + name!r} must have as many features as {name!r}, found {widths[0]} beside {widths[1]}"
             )
+    check_class_names(sorted({str(label) for of_split in labels.values() for label in of_split}))
     shared = sorted(set(labels.get(SEEN, ())) & set(labels[UNSEEN]))
     if shared:
         raise UserError(

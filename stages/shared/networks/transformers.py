@@ -129,7 +129,8 @@ def _read_normalization(name: str) -> tuple[Any, Any]:
     Its processor classes are not used: the fields of some name files and other repositories, which they would read.
 
     Raises:
-        OSError: there is no such file, or it is no JSON.
+        UserError: it is no mapping in JSON.
+        OSError: there is no such file.
     """
     processor = _read_json(name, "processor_config.json", required=False).get("image_processor")
     if not isinstance(processor, Mapping):
@@ -138,14 +139,16 @@ def _read_normalization(name: str) -> tuple[Any, Any]:
 
 
 def _read_json(name: str, file: str, *, required: bool) -> Mapping[str, Any]:
-    """Read a mapping from a repository; an empty one if the file need not be there and is not."""
+    """Read a mapping from a repository's JSON; an empty one if the file need not be there and is not."""
     path = cached_file(name, file, _raise_exceptions_for_missing_entries=required)
     if path is None:
         return {}
     try:
         content = json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise OSError(f"'{path}' is not a valid JSON file") from error
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"network.name: the {file} of {name} must be JSON, found other text in {path}; name another repository"
+        ) from None
     if not isinstance(content, Mapping):
         raise UserError(
             f"network.name: the {file} of {name} must be a mapping, found {type(content).__name__}; "
@@ -255,9 +258,7 @@ def read_config(name: str) -> tuple[Any, dict[str, Any]]:
         OSError: there is none.
     """
     where = f"network.name: the config.json of {name}"
-    content, _ = transformers.PretrainedConfig.get_config_dict(name)
-    if not isinstance(content, Mapping):
-        raise UserError(f"{where} must be a mapping, found {type(content).__name__}; name another repository")
+    content = _read_json(name, "config.json", required=True)
     class_ = config_class(str(content.get("model_type")), where)
     fields = _fields(class_, content, where)
     labels, names = content.get("id2label"), content.get("architectures")

@@ -1,12 +1,11 @@
 """Files of strangers: nothing that they hold is run, and whatever is wrong with them is one message."""
 
-import ast
 import json
 import os
 import pickle
 import random
 import shutil
-import zipfile
+import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -22,21 +21,17 @@ from zarr.registry import register_codec
 from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.embedding_file import read_embedding_file
 from stages.shared.runtime.errors import UserError
-from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
-from tests.faults.params import mutated, mutated_text
+from tests.commands.score.made import WIDTHS, with_seen, write_npz, write_zarr
+from tests.faults.embedding_files import (
+    CONTENT,
+    changed_header,
+    changed_metadata,
+    header_of,
+    read_all,
+    write_with_header,
+)
 from tests.faults.pickles import PICKLES, Evil, list_in_group, pickled_array
 from tests.faults.test_params import refused
-
-CONTENT = arrays() | {"layers": np.array(list(WIDTHS))}
-
-
-def read_all(path: Path) -> None:
-    """Read every value."""
-    with ExitStack() as resources:
-        found = read_embedding_file(open_arrays(path, resources))
-        for layer in found.layers:
-            for split in found.labels:
-                found.features(layer, split)
 
 
 def of_format_2(path: Path, codecs: dict[str, Any]) -> zarr.Group:
@@ -181,57 +176,134 @@ def test_no_advice_of_numpy_to_trust_the_file_is_passed_on(tmp_path: Path):
     assert "pickle" not in str(caught.value)
 
 
-def write_with_header(path: Path, member: str, header: str) -> None:
-    """Replace the header of one array of an .npz file."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    whole, encoded = members[member], header.encode("latin-1", "replace")[: 2**16 - 1]
-    values = whole[10 + int.from_bytes(whole[8:10], "little") :]
-    members[member] = whole[:8] + len(encoded).to_bytes(2, "little") + encoded + values
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
 def test_wrong_metadata_of_a_zarr_group_is_one_message(tmp_path: Path):
     whole = write_zarr(tmp_path / "seen", with_seen() | {"layers": CONTENT["layers"]}), write_sharded(tmp_path / "a")
     files = [(path, file, file.read_text()) for path in whole for file in sorted(path.rglob("zarr.json"))]
     count = 0
     for seed in range(200):
         path, file, text = files[seed % len(files)]
-        changed = mutated_text(text, seed) if seed % 2 else json.dumps(mutated(json.loads(text), seed))
-        if large(changed):
-            continue
-        file.write_bytes(changed.encode("utf-8", "surrogatepass"))
+        file.write_bytes(changed_metadata(text, seed).encode("utf-8", "surrogatepass"))
         count += refused(partial(read_all, path), seed)
         file.write_text(text)
     assert 80 <= count < 200
 
 
-def large(metadata: str) -> bool:
-    """Whether an array would take memory that this machine may lack."""
-    with suppress(Exception):
-        return bool(np.prod(json.loads(metadata)["shape"], dtype=float) > 1e5)
-    return False
+def missing(path: Path, name: str, shape: list[int], chunk: list[int], **changes: Any) -> None:
+    """Say that an array has another shape, and remove what is stored of it."""
+    file = path / name / "zarr.json"
+    grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"shape": shape, "chunk_grid": grid} | changes))
+    shutil.rmtree(path / name / "c")
 
 
-NESTED = ["(", "[", "{", "-", "not ", "'", '"""', "\\", "1+"]
+@pytest.mark.parametrize(
+    ("name", "shape", "chunk", "changes", "message"),
+    [
+        (
+            "labels",
+            [10**8],
+            [10**8],
+            {},
+            r"its arrays must take at most 268,435,456 bytes, since it has .*, found 1,6",
+        ),
+        ("labels", [10**12], [10**12], {}, r"its arrays must take at most .* found 16,000,000"),
+        ("stem", [28, 10**7], [28, 10**7], {}, r"its arrays must take at most .* found 1,120,0"),
+        (
+            "labels",
+            [6_000_000],
+            [6_000_000],
+            {},
+            r"'labels' must have at most 5,000,000 entries, found 6,000,000",
+        ),
+        ("labels", [10**6], [1], {}, r"labels: must have at most 100,000 chunks .*, found 1,000,000 and 0; write it"),
+        ("stem", [28, 10**4], [1, 1], {}, r"stem: must have at most 100,000 chunks .*, found 280,000 and 3; write it"),
+        (
+            "labels",
+            [10**6],
+            [10**6],
+            {"fill_value": "x" * 101},
+            r"a fill value of at most 100 characters, found 1 and 1",
+        ),
+    ],
+)
+def test_metadata_of_more_than_is_stored_are_refused_before_they_fill_memory(
+    tmp_path: Path, name: str, shape: list[int], chunk: list[int], changes: dict[str, Any], message: str
+):
+    path = write_zarr(tmp_path / "a", CONTENT)
+    missing(path, name, shape, chunk, **changes)
+    refused_at_once(path, message)
+
+
+def test_metadata_that_are_too_long_are_not_read(tmp_path: Path):
+    path = write_zarr(tmp_path / "a", CONTENT)
+    with (path / "labels" / "zarr.json").open("ab") as file:
+        file.truncate(2**23 + 1)
+    refused_at_once(path, r"labels/zarr\.json: must have at most 8388608 bytes, found more")
+
+
+def test_what_is_not_stored_is_the_fill_value(tmp_path: Path):
+    path = write_zarr(tmp_path / "a", CONTENT)
+    missing(path, "stem", [28, 1000], [7, 500], fill_value=2.5)
+    with ExitStack() as resources:
+        found = read_embedding_file(open_arrays(path, resources))
+        assert (found.features(found.layers[0], "unseen") == np.full((28, 1000), 2.5)).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("(1000000000000, 4)", r"its arrays must take at most 268,435,456 bytes, since it has .* found 32,000,000"),
+        ("(28, 100000000)", r"its arrays must take at most .* found 22,400,00"),
+        ("(28, -4)", r"array 'stem' must be \(images, features\) of real numbers, found float64 of shape \(28, -4\)"),
+        ("(28, -100000000)", r"its arrays must take at most .* found 22,400,00"),
+    ],
+)
+def test_a_header_of_more_than_is_stored_is_refused_before_it_fills_memory(tmp_path: Path, shape: str, message: str):
+    path = write_npz(tmp_path / "a.npz", CONTENT)
+    write_with_header(path, "stem.npy", f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n")
+    refused_at_once(path, message)
+
+
+def test_many_labels_in_few_bytes_are_refused(tmp_path: Path):
+    layers = {name: np.zeros((28, 2), np.float32) for name in WIDTHS}
+    np.savez_compressed(tmp_path / "a.npz", labels=np.zeros(5_000_001, np.int8), **layers)
+    refused_at_once(tmp_path / "a.npz", "array 'labels' must have at most 5,000,000 entries, found 5,000,001; score")
+
+
+def test_values_that_compress_well_are_read(tmp_path: Path):
+    content = CONTENT | {"blocks.0": np.zeros((28, 100_000))}  # of a layer that is dead
+    np.savez_compressed(tmp_path / "a.npz", **content)
+    assert (tmp_path / "a.npz").stat().st_size * 200 < content["blocks.0"].nbytes
+    read_all(tmp_path / "a.npz")
+    read_all(write_zarr(tmp_path / "b", content))
+
+
+@pytest.mark.parametrize("write", [write_npz, write_zarr])
+def test_labels_that_look_alike_are_refused(tmp_path: Path, write: Callable[..., Path]):
+    alike = {"unseen1": "unseen1\u200b", "unseen2": "unseen1 "}
+    for number, (label, other) in enumerate(alike.items()):
+        labels = np.array([other if each == label else each for each in CONTENT["labels"]])
+        with pytest.raises(
+            UserError, match=r"a\d\.npz: the name of a class must not have invisible characters, or blanks"
+        ):
+            read_all(write(tmp_path / f"a{number}.npz", CONTENT | {"labels": labels}))
+
+
+def refused_at_once(path: Path, message: str) -> None:
+    tracemalloc.start()  # which sees what NumPy and Python allocate, touched or not
+    try:
+        with pytest.raises(UserError, match=message):
+            read_all(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_wrong_header_of_an_npz_file_is_one_message(tmp_path: Path):
     path, count = tmp_path / "a.npz", 0
     for seed in range(120):
-        rng = random.Random(seed)
         write_npz(path, CONTENT)
-        member = rng.choice([f"{name}.npy" for name in CONTENT])
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            header = file.read(128)[10:].decode("latin-1")
-        shape_and_type = ast.literal_eval(header)
-        changed = [
-            mutated_text(header, seed),
-            repr(mutated(shape_and_type, seed)),
-            rng.choice(NESTED) * rng.choice([1, 50, 3000]),
-        ][seed % 3]
-        write_with_header(path, member, changed)
+        member = f"{random.Random(seed).choice(list(CONTENT))}.npy"
+        write_with_header(path, member, changed_header(header_of(path, member), seed))
         count += refused(partial(read_all, path), seed)
     assert 60 <= count < 120

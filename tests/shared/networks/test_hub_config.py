@@ -167,6 +167,17 @@ def test_a_configuration_is_a_mapping(hub: Path) -> None:
         skeleton()
 
 
+@pytest.mark.parametrize("content", ["", "{no", "\x00", "[" * 100_000, '{"num_labels": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_of_a_file_that_the_cache_holds_no_message_says_that_it_lacks_it(hub: Path, name: str, content: str) -> None:
+    with downloaded(hub, "evil/net") as folder:
+        (folder / "config.json").write_text(json.dumps({"model_type": "vit", **VIT, "image_size": 32}))
+        (folder / name).write_text(content)
+    message = rf"^network\.name: the {name} of evil/net must be JSON, found other text in .*{name}; name another"
+    with pytest.raises(UserError, match=message):
+        skeleton()
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
