@@ -11,7 +11,7 @@ corrupted test images. A run that was stopped goes on after the last shard that 
 import argparse
 
 from stages.shared.stage_run.stage_run import StageRun
-from stages.embed.cell import open_cell
+from stages.embed.cell import Cell, open_cell
 from stages.embed.image_sets import available
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
@@ -19,6 +19,7 @@ from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.devices import library_versions
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.runtime.launch import FURTHER
 from stages.shared.settings.params import CheckpointSteps, read_model_part, read_section
 from stages.shared.settings.seeding import cell_seed
 from stages.shared.stage_run.arguments import StageParser
@@ -33,14 +34,7 @@ def main() -> None:
     with StageRun(
         "embed", args.params, keys=keys, reads=inputs, writes=[args.out], resumable=True, record=args.record
     ) as run:
-        network = read_model_part(args.params, args.model, "network", NetworkParams)
-        taps = read_model_part(args.params, args.model, "taps", TapsParams)
-        steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
-        images = open_images(args.prepared, args.fold, dataset=args.dataset)
-        asked = read_section(args.params, "embed", EmbedParams)
-        params, left_out = available(images, asked, fold=args.fold, frozen=network.frozen)
-        seed = cell_seed(args.seed, args.fold)
-        cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=args.of)
+        cell, network, left_out = read_cell(args)
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
         attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
@@ -55,6 +49,24 @@ def main() -> None:
     )
 
 
+def help_first() -> None:
+    """Do a share of the work of the process that writes."""
+    read_cell(parse_args())[0].help()
+
+
+def read_cell(args: argparse.Namespace) -> tuple[Cell, NetworkParams, list[str]]:
+    """Read and check what is embedded: the cell, its network's entry, and what is left out."""
+    network = read_model_part(args.params, args.model, "network", NetworkParams)
+    taps = read_model_part(args.params, args.model, "taps", TapsParams)
+    steps = read_section(args.params, "finetune", CheckpointSteps).kept(frozen=network.frozen)
+    images = open_images(args.prepared, args.fold, dataset=args.dataset)
+    params = read_section(args.params, "embed", EmbedParams)
+    params, left_out = available(images, params, fold=args.fold, frozen=network.frozen)
+    of, seed = args.of, cell_seed(args.seed, args.fold)
+    cell = open_cell(images, network, taps, params, weights=args.weights, steps=steps, seed=seed, of=of)
+    return cell, network, left_out
+
+
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = StageParser(__doc__, "dataset", "model", "fold", "seed")
@@ -65,4 +77,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(help_first if FURTHER else main)

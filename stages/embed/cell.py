@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stages.embed.embedder import Embedder, open_embedder, raw_pixels, stored
 from stages.embed.image_sets import Batch, ImageSet, change_pixels, last_step_sets, remaining_batches, samples_of
 from stages.embed.kept_shards import KeptShards
@@ -78,16 +81,29 @@ class Cell:
         Raises:
             UserError: a layer's embedding is NaN or infinite, or a checkpoint does not fit the network.
         """
-        steps, sets, kept = list(self.checkpoints), self.last_step_sets, kept or KeptShards()
-        kept.restore(len(steps) * len(self.rows) + sum(len(image_set.rows) for image_set in sets))
-        store = Store("embed", out, [ImageSet(self.rows)], steps)
-        last = Store("embed, last step", out / LAST_STEP, sets, steps[-1:])
+        store, last = self._stores(out)
+        kept = kept or KeptShards()
+        kept.restore(sum(len(each.steps) * len(image_set.rows) for each in (store, last) for image_set in each.sets))
         with self._writer(store, attributes, kept) as writer:
             self._fill(writer, store, kept)
-            if sets:  # finished before the store around it
+            if last.sets:  # finished before the store around it
                 with self._writer(last, attributes, kept) as inner:
                     self._fill(inner, last, kept)
         return len(writer.layers)
+
+    def help(self) -> None:
+        """Embed what falls to this process, for the first one, which writes."""
+        for store in self._stores(Path()):
+            for _ in self._embedded(store, {step: self._remaining(store, 0) for step in store.steps}):
+                raise AssertionError("only the first process gets embeddings")
+
+    def _stores(self, out: Path) -> tuple[Store, Store]:
+        steps = list(self.checkpoints)
+        store = Store("embed", out, [ImageSet(self.rows)], steps)
+        return store, Store("embed, last step", out / LAST_STEP, self.last_step_sets, steps[-1:])
+
+    def _remaining(self, store: Store, rows_on_disk: int) -> list[Batch]:
+        return remaining_batches(store.sets, self.params.batch_size, rows_on_disk)
 
     def _writer(self, store: Store, attributes: Mapping[str, Any], kept: KeptShards) -> EmbeddingWriter:
         return EmbeddingWriter(
@@ -103,27 +119,45 @@ class Cell:
 
     def _fill(self, writer: EmbeddingWriter, store: Store, kept: KeptShards) -> None:
         """Embed what is not on disk yet, step by step, batch by batch."""
-        pixels_size, batch_size = self.params.baseline_size, self.params.batch_size
-        remaining = {step: remaining_batches(store.sets, batch_size, rows) for step, rows in writer.written.items()}
-        total = len(store.steps) * len(remaining_batches(store.sets, batch_size, 0))
+        remaining = {step: self._remaining(store, rows) for step, rows in writer.written.items()}
+        total = len(store.steps) * len(self._remaining(store, 0))
         done = total - sum(map(len, remaining.values()))
-        batches = progress(self._read(remaining), total=total, what=store.name, unit="batch", done_before=done)
-        with self.embedder.running() as embed:
-            for step, batch, pixels in batches:
-                if pixels_size and step == store.steps[0]:
-                    writer.write(BASELINE, step, raw_pixels(pixels, pixels_size)[batch.rows_on_disk :])
-                for name, values in embed(batch.rows, pixels).items():
-                    writer.write(name, step, stored(values, name, step, self.params.dtype)[batch.rows_on_disk :])
-                kept.after_batch(store.name, writer)
+        batches = self._embedded(store, remaining)
+        for step, batch, arrays in progress(batches, total=total, what=store.name, unit="batch", done_before=done):
+            for name, values in arrays.items():
+                writer.write(name, step, stored(values, name, step, self.params.dtype)[batch.rows_on_disk :])
+            kept.after_batch(store.name, writer)
 
-    def _read(self, remaining: Mapping[int, Sequence[Batch]]) -> Iterator[tuple[int, Batch, Pixels]]:
-        """Yield the step, the batch and its pixels, each step's after its checkpoint was loaded."""
+    def _embedded(
+        self, store: Store, remaining: Mapping[int, Sequence[Batch]]
+    ) -> Iterator[tuple[int, Batch, dict[str, NDArray[np.float32]]]]:
+        """Yield the step, the batch and its arrays {name: (B, D)}.
+
+        Of n processes each embeds every n-th batch; the first one yields all of them, the others none.
+        """
+        accelerator = self.embedder.accelerator
+        process, processes = accelerator.process_index, accelerator.num_processes
+        read = self._read({step: batches[process::processes] for step, batches in remaining.items()})
+        with self.embedder.running() as embed:
+            for step, batches in remaining.items():
+                size = self.params.baseline_size if step == store.steps[0] else 0
+                for number in range(0, len(batches), processes):
+                    arrays: dict[str, NDArray[np.float32]] = {}
+                    if number + process < len(batches):
+                        batch, pixels = next(read)
+                        arrays = {BASELINE: raw_pixels(pixels, size)} if size else {}
+                        arrays |= embed(batch.rows, pixels)
+                    for batch, gathered in zip(batches[number:], self.embedder.gather(arrays), strict=False):
+                        yield step, batch, gathered
+
+    def _read(self, remaining: Mapping[int, Sequence[Batch]]) -> Iterator[tuple[Batch, Pixels]]:
+        """Yield batches and their pixels, each step's after its checkpoint was loaded."""
         for step, batches in remaining.items():
             if batches:
                 load_checkpoint(self.embedder.network, self.checkpoints[step])
             read = self.images.batches(batch.rows for batch in batches)
             for batch, (rows, pixels) in zip(batches, read, strict=True):
-                yield step, batch, change_pixels(self.images, batch.image_set, rows, pixels)
+                yield batch, change_pixels(self.images, batch.image_set, rows, pixels)
 
 
 def open_cell(

@@ -16,7 +16,7 @@ from stages.embed.pooling import PooledLayer, pool, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.shared.embeddings.embedding_store import LOGITS
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
-from stages.shared.networks.devices import choose_device
+from stages.shared.networks.devices import choose_device, gather
 from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
@@ -109,6 +109,10 @@ class Embedder:
         turned = self.rotation
         return self.network.transform.training(batch, turned.angles[rows], padding=turned.padding, fill=turned.fill)
 
+    def gather(self, arrays: dict[str, NDArray[np.float32]]) -> list[dict[str, NDArray[np.float32]]]:
+        """Bring what every process has embedded to the first one, in their order; the others get an empty list."""
+        return gather(self.accelerator, arrays)
+
     @contextmanager
     def running(self) -> Iterator[EmbedBatch]:
         """Hook the layers; give the function that embeds a batch: rows and pixels -> {name: (B, D)}."""
@@ -147,7 +151,7 @@ def open_embedder(
     """
     network = build_network(network_params, max(1, classes), seed=seed, load_weights=False)
     taps = find_taps(network, network_params, taps_params)
-    accelerator = choose_device()
+    accelerator = choose_device(several=True)
     network.move(accelerator.device)
     return Embedder(
         network=network,

@@ -30,7 +30,12 @@ class KeptShards:
 
     @classmethod
     def claim(cls, run: StageRun, watch: Stopwatch, accelerator: Accelerator) -> Self:
-        """Take over an earlier run's work if it is of the same cell, code, parameters, inputs and machine."""
+        """Take over an earlier run's work if it is of the same cell, code, parameters, inputs and machine.
+
+        What several processes embed is not kept.
+        """
+        if accelerator.num_processes > 1:
+            return cls()
         facts = {"cell": watch.cell, "machine": computing(accelerator)}
         return cls(claim_work(run, facts, watch.say), watch.say)
 

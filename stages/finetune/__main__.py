@@ -11,11 +11,12 @@ stopped goes on from its last checkpoint or later (`stages.finetune.resume_point
 import argparse
 
 from stages.shared.stage_run.stage_run import StageRun
-from stages.finetune.checks import check_images
+from stages.finetune.checks import check_cell
 from stages.finetune.params import FinetuneParams, schedule_length
-from stages.shared.images.image_store import fold_files, open_images
-from stages.shared.networks.params import NetworkParams, check_file
+from stages.shared.images.image_store import PackedImages, fold_files, open_images
+from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.runtime.launch import FURTHER
 from stages.shared.settings.params import read_model_part, read_section
 from stages.shared.settings.seeding import cell_seed
 from stages.shared.stage_run.arguments import StageParser
@@ -30,21 +31,13 @@ def main() -> None:
     with StageRun(
         "finetune", args.params, keys=keys, reads=reads, writes=outputs, resumable=True, record=args.record
     ) as run:
-        params = read_section(args.params, "finetune", FinetuneParams)
-        network = read_model_part(args.params, args.model, "network", NetworkParams)
-        images = open_images(args.prepared, args.fold, dataset=args.dataset)
-        if not network.frozen:
-            check_images(images, args.prepared, args.model)
-        length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
-        if network.weights.source == "file":
-            check_file(network.weights)
+        images, network, params, length, seed = read_cell(args)
 
         # torch takes seconds to import: what is wrong above is reported first
         from stages.finetune.cell import run_cell
         from stages.shared.checkpoints.checkpoints import finish_checkpoints
 
         weights, history_file = run.scratch(args.weights), run.scratch(args.history.parent) / args.history.name
-        seed = cell_seed(args.seed, args.fold)
         history = run_cell(images, network, params, length=length, seed=seed, weights=weights, run=run, watch=watch)
         finish_checkpoints(weights, args.of)
         history.write(history_file, args.of)
@@ -54,6 +47,23 @@ def main() -> None:
         **run.logged,
         images=len(images.rows("train")) + len(images.rows("test")),
     )
+
+
+def read_cell(args: argparse.Namespace) -> tuple[PackedImages, NetworkParams, FinetuneParams, int, int]:
+    """Read and check what is trained: images, network, parameters, the schedule's length, the cell's seed."""
+    params = read_section(args.params, "finetune", FinetuneParams)
+    network = read_model_part(args.params, args.model, "network", NetworkParams)
+    images = open_images(args.prepared, args.fold, dataset=args.dataset)
+    check_cell(images, args.prepared, network, args.model)
+    length = 0 if network.frozen else schedule_length(params, len(images.rows("train")), epochs=network.epochs)
+    return images, network, params, length, cell_seed(args.seed, args.fold)
+
+
+def help_first() -> None:
+    """Do a share of the work of the process that writes."""
+    from stages.finetune.cell import help_cell
+
+    help_cell(*read_cell(parse_args()))
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,4 +76,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(help_first if FURTHER else main)

@@ -28,6 +28,8 @@ def run_cell(
 ) -> History:
     """Fine-tune one network and write its checkpoints; write a frozen one unchanged, without a head.
 
+    What several processes train is not kept.
+
     Args:
         images: the dataset.
         network_params: the network.
@@ -56,6 +58,17 @@ def run_cell(
         if step in params.kept(frozen=False):
             write_checkpoint(weights, network.module.state_dict(), CheckpointInfo(step, images.seen, *plain))
 
-    training = FineTuning(network, images.in_memory(), params, length, seed, choose_device())
-    points = ResumePoints.claim(run, watch, network, training.accelerator, weights)
+    training = FineTuning(network, images.in_memory(), params, length, seed, choose_device(several=True))
+    alone = training.accelerator.num_processes == 1
+    points = ResumePoints.claim(run, watch, network, training.accelerator, weights) if alone else None
     return training.run(save, points)
+
+
+def help_cell(
+    images: PackedImages, network_params: NetworkParams, params: FinetuneParams, length: int, seed: int
+) -> None:
+    """Do this process's share of what `run_cell` does in the first one; nothing is written."""
+    if not network_params.frozen:
+        network = build_network(network_params, len(images.seen), seed=seed)
+        training = FineTuning(network, images.in_memory(), params, length, seed, choose_device(several=True))
+        training.run(lambda step: None)

@@ -1,17 +1,22 @@
-"""What must hold of the images before any work is done."""
+"""What must hold of the images and the weights before any work is done."""
 
 from pathlib import Path
 
 from stages.shared.images.image_store import PackedImages
+from stages.shared.networks.params import NetworkParams, check_file
 from stages.shared.runtime.errors import UserError
 
 
-def check_images(images: PackedImages, path: Path, model: str) -> None:
-    """Check that there is something to learn and something to test.
+def check_cell(images: PackedImages, path: Path, network: NetworkParams, model: str) -> None:
+    """Check that a network that is not frozen has something to learn and something to test, and its weights' file.
 
     Raises:
-        UserError: fewer than two seen classes, or no train or test images.
+        UserError: fewer than two seen classes, no train or test images, or no such file of weights.
     """
+    if network.weights.source == "file":
+        check_file(network.weights)
+    if network.frozen:
+        return
     if len(images.seen) < 2:
         classes = f"{len(images.seen)}: {', '.join(images.seen)}" if images.seen else "none"
         raise UserError(

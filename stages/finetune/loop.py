@@ -16,16 +16,19 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import AdamW, Optimizer
 
 from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints, TrainingState
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
+from stages.shared.networks.devices import add_up
 from stages.shared.networks.network import Network
 from stages.shared.networks.transforms import draw_angles
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.launch import LAUNCH
 from stages.shared.settings.seeding import child_seed
 
 ROW_EVERY = 10
@@ -66,6 +69,7 @@ class FineTuning:
             UserError: loss or logits became NaN or infinite, or the network cannot train on a last batch of one image.
         """
         self._check_last_batch()
+        self._check_processes()
         module, params, last = self.network.module, self.params, self.params.steps[-1]
         module.requires_grad_(True)
         self.network.move(self.accelerator.device)
@@ -76,7 +80,8 @@ class FineTuning:
         if taken == 0:
             if 0 in params.steps:
                 self._checkpoint(0, history, save)
-            torch.manual_seed(child_seed(self.seed, "finetune", "dropout"))
+            of_process = [self.accelerator.process_index] if self.accelerator.process_index else []
+            torch.manual_seed(child_seed(self.seed, "finetune", "dropout", *of_process))
             state.angles.manual_seed(child_seed(self.seed, "finetune", "rotation"))
         batches = islice(training_batches(self.images.rows("train"), params.batch_size, self.seed, last), taken, None)
         read = progress(self.images.batches(batches), total=last, what="finetune", unit="step", done_before=taken)
@@ -86,6 +91,7 @@ class FineTuning:
             module.train()
             loss = self._loss(rows, pixels, draw_angles(len(rows), params.augment.degrees, state.angles))
             self.accelerator.backward(loss)
+            add_up(self.accelerator, [loss.detach(), *(p.grad for p in module.parameters() if p.grad is not None)])
             self.accelerator.clip_grad_norm_(module.parameters(), params.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
@@ -101,12 +107,17 @@ class FineTuning:
         return history
 
     def _loss(self, rows: Rows, pixels: Pixels, angles: Tensor) -> Tensor:
-        """Pass one training batch through the network: (B,), (B, S, S, 3) uint8, (B,) degrees -> cross-entropy."""
+        """Pass one training batch through the network: (B,), (B, S, S, 3) uint8, (B,) degrees -> cross-entropy.
+
+        Of several processes each passes a share of the batch, and gets its part of the mean.
+        """
+        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        part, rows, pixels, angles = len(rows[mine]) / len(rows), rows[mine], pixels[mine], angles[mine]
         padding, fill = self.params.augment.padding, self.images.fill
         inputs = self.network.transform.training(self._on_device(pixels), angles, padding=padding, fill=fill)
         with self.accelerator.autocast():
             logits = self.network.logits(inputs)
-        return functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows)))
+        return functional.cross_entropy(logits.float(), self._on_device(self.images.targets(rows))) * part
 
     def _learning_rate(self, step: int) -> float:
         return self.params.learning_rate * (1 - step / self.length)
@@ -157,6 +168,20 @@ class FineTuning:
                 f"the last batch of every epoch holds one image ({len(rows)} train images in batches of "
                 f"{self.params.batch_size}), on which this network cannot train ({error}); change finetune.batch_size"
             ) from None
+
+    def _check_processes(self) -> None:
+        """Check that several processes come to what one would, up to rounding."""
+        processes, smallest = self.accelerator.num_processes, len(self.images.rows("train")) % self.params.batch_size
+        if processes > 1 and any(isinstance(m, _BatchNorm) for m in self.network.module.modules()):
+            raise UserError(
+                f"a network with batch normalization trains in one process, found a launcher with {processes}: each "
+                f"would normalize with its own share of a batch; unset {LAUNCH}, or let several cells run side by side"
+            )
+        if processes > (smallest or self.params.batch_size):
+            raise UserError(
+                f"every batch must have an image for each of {processes} processes, found one of "
+                f"{smallest or self.params.batch_size}; change finetune.batch_size, or take fewer processes"
+            )
 
 
 def training_batches(rows: Rows, batch_size: int, seed: int, steps: int) -> Iterator[Rows]:

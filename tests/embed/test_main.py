@@ -20,6 +20,7 @@ from tests.packed import SEEN, UNSEEN, pack, write_fold_all
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+ON_CPU = {**ONE_THREAD, "ACCELERATE_USE_CPU": "true"}
 TINY = {"library": "timm", "name": "test_vit.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
 EMBED = {
     "splits": ["test", "unseen"], "pooling": ["auto", "mean"], "augment": False, "baseline_size": 4, "dtype": "float32",
@@ -53,6 +54,23 @@ def setup(folder: Path, *, layers: Any = "default", frozen: bool = False, **chan
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["embed", *arguments])
     main()
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_processes_write_the_bytes_of_one(tmp_path: Path):
+    arguments = setup(tmp_path)
+    embed = [sys.executable, "-m", "stages.embed", *arguments[:-1]]
+    subprocess.run([*embed, str(tmp_path / "one")], cwd=ROOT, env=ON_CPU, capture_output=True, check=True)
+    two = {**ON_CPU, "WHICHLAYER_LAUNCH": f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"}
+    done = subprocess.run(
+        [*embed, str(tmp_path / "two")], cwd=ROOT, env=two, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_cell_is_embedded(tmp_path: Path):

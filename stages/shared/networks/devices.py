@@ -1,26 +1,35 @@
 """The device and precision to compute with: from the machine and the environment, never from params.yaml.
 
 They may move the last digits of a result, and nothing else; `ACCELERATE_MIXED_PRECISION` (no, fp16, bf16) and
-`ACCELERATE_USE_CPU` (true) override what is chosen here.
+`ACCELERATE_USE_CPU` (true) override what is chosen here. A launcher (`stages/shared/runtime/launch.py`) may start
+several processes, each with a device of its own.
 """
 
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor, distributed
 
 from stages.shared.runtime.errors import UserError
 
+T = TypeVar("T")
 
-def choose_device() -> Accelerator:
+
+def choose_device(*, several: bool = False) -> Accelerator:
     """Choose the device, with fp16 mixed precision on a CUDA device and full precision elsewhere.
 
+    Args:
+        several: whether the work can be shared by several processes.
+
     Raises:
-        UserError: the environment asks for a precision that the device lacks, or for several processes.
+        UserError: the environment asks for a precision that the device lacks, or for more processes than may be.
     """
     torch.backends.cudnn.deterministic = True
     wished = os.environ.get("ACCELERATE_MIXED_PRECISION", "")
@@ -33,12 +42,28 @@ def choose_device() -> Accelerator:
             f"ACCELERATE_MIXED_PRECISION={precision} is not supported on this device ({error}); unset it, or set it "
             "to `no`"
         ) from None
-    if accelerator.num_processes > 1:
-        raise UserError(
-            f"a cell runs in one process, found a launcher with {accelerator.num_processes}; start the stage without "
-            "it, and run several cells side by side"
-        )
+    if accelerator.num_processes > 1 and not several:
+        raise UserError(f"this runs in one process, found a launcher with {accelerator.num_processes}; start it alone")
     return accelerator
+
+
+def gather(accelerator: Accelerator, mine: T) -> list[T]:
+    """Bring what every process has to the first one, in their order; the others get an empty list."""
+    if accelerator.num_processes == 1:
+        return [mine]
+    gathered = [mine] * accelerator.num_processes if accelerator.is_main_process else None
+    distributed.gather_object(mine, gathered)
+    return gathered or []
+
+
+def add_up(accelerator: Accelerator, tensors: Sequence[Tensor]) -> None:
+    """Replace tensors, of the same shapes in every process, by their sums over the processes, in one transfer."""
+    if accelerator.num_processes > 1:
+        joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(joined)
+        for tensor in tensors:
+            tensor.copy_(joined[: tensor.numel()].view(tensor.shape))
+            joined = joined[tensor.numel() :]
 
 
 def computing(accelerator: Accelerator) -> dict[str, object]:

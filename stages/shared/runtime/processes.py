@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import psutil
 
+from stages.shared.runtime.launch import LAUNCHED
+
 STARTED_BY_DVC = "DVC_STAGE"
 """The environment variable that DVC sets for the commands of its stages."""
 
@@ -48,16 +50,18 @@ class DvcWatch:
 
 
 def ancestor_pids() -> list[int]:
-    """List the process ids from this process up to its closest ancestor that is not a shell.
+    """List the process ids from this process up to its closest ancestor that is neither a shell nor a launcher.
 
     DVC runs a command through a shell, which stays in between or not.
     """
-    line = [os.getpid()]
+    line, launchers = [os.getpid()], int(LAUNCHED)
     with contextlib.suppress(psutil.Error):
         for ancestor in psutil.Process().parents():
             line.append(ancestor.pid)
             if ancestor.name() not in SHELLS:
-                return line
+                if not launchers:
+                    return line
+                launchers -= 1
     return line[:1]
 
 

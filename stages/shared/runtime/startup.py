@@ -11,6 +11,7 @@ import sys
 from types import TracebackType
 
 from stages.shared.runtime.console import fail
+from stages.shared.runtime.launch import launch
 from stages.shared.runtime.processes import DvcWatch
 from stages.shared.runtime.resources import explain_limits, explain_system_error
 
@@ -59,4 +60,5 @@ STARTED = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""
 """What `python -m` started."""
 
 if STARTED.startswith("stages.") and STARTED.endswith(".__main__"):
+    launch(STARTED.removesuffix(".__main__"))
     begin_stage()

@@ -103,6 +103,15 @@ def test_the_line_ends_at_the_first_process_that_is_no_shell(monkeypatch: pytest
     assert not orphaned([os.getpid(), os.getppid()])
 
 
+def test_the_line_goes_on_behind_a_launcher():
+    line = "from stages.shared.runtime.processes import ancestor_pids; print(ancestor_pids()[1:])"
+    launcher = f"import os, subprocess, sys; print([os.getpid(), {os.getpid()}], flush=True); "
+    launcher += f"subprocess.run([sys.executable, '-c', {line!r}], env=os.environ | {{'RANK': '1'}}, check=True)"
+    done = subprocess.run([sys.executable, "-c", launcher], cwd=ROOT, capture_output=True, text=True, check=True)
+    expected, found = done.stdout.splitlines()
+    assert found == expected
+
+
 @pytest.mark.parametrize("line", [[os.getpid()], [os.getpid(), os.getpid()], [os.getpid(), 2**22 - 1]])
 def test_a_line_that_is_broken_means_an_orphan(line: list[int]):
     assert orphaned(line)

@@ -42,6 +42,8 @@ def unwatched(items: Iterable[Any], **options: Any) -> Iterator[Any]:
 
 
 STUBS: dict[str, Any] = {
+    "FURTHER": False,
+    "LAUNCH": "",
     "CONTROL": re.compile("(?!)"),
     "DVC": Silent(),
     "STARTED_BY_DVC": "NEVER_SET",
