@@ -58,7 +58,7 @@ class TarFiles:
     def _listed(self) -> Iterator[tuple[str, Place]]:
         offset = holes = 0
         for count, member in enumerate(iter(self._archive.next, None), start=1):
-            self._archive.members.clear()  # else it keeps them all
+            cast(Any, self._archive).members.clear()  # else it keeps them all
             self._stream.header_left = READ_SIZE
             check_count(self.where, count, self._limits.files)
             offset, before, holes = self._archive.offset, offset, holes + len(member.sparse or ())
@@ -98,17 +98,18 @@ class TarFiles:
 
     def _read(self, path: str) -> bytes:
         place = self._places[path]
-        target = place if isinstance(place, str) else path
-        place = self._places.get(target, target)
+        if isinstance(target := place, str):
+            place = self._places.get(target, target)
         if isinstance(place, str):
             raise UserError(
                 f"{self.where}: member {path!r} is a link to {target!r}, which is no file in it; pack the files "
                 "themselves"
             )
-        member = place
-        if isinstance(member, tuple):
+        if isinstance(place, tuple):
             member = tarfile.TarInfo(path)
             member.offset_data, member.size = place
+        else:
+            member = place
         with reading(self.where):
             file = cast(IO[bytes], self._archive.extractfile(member))
             return b"".join(iter(partial(file.read, READ_SIZE), b""))

@@ -265,7 +265,7 @@ def test_a_header_of_more_than_is_stored_is_refused_before_it_fills_memory(tmp_p
 
 
 def test_many_labels_in_few_bytes_are_refused(tmp_path: Path):
-    layers = {name: np.zeros((28, 2), np.float32) for name in WIDTHS}
+    layers: dict[str, Any] = {name: np.zeros((28, 2), np.float32) for name in WIDTHS}
     np.savez_compressed(tmp_path / "a.npz", labels=np.zeros(5_000_001, np.int8), **layers)
     refused_at_once(tmp_path / "a.npz", "array 'labels' must have at most 5,000,000 entries, found 5,000,001; score")
 
