@@ -22,6 +22,7 @@ from tests.bench.simulation.data_set import code_hash, draw, metrics_of, scored,
 from tests.bench.simulation.designs import DESIGNS, UNCLUSTERED, Design, of_classes
 from tests.bench.simulation.document import page
 from tests.bench.simulation.populations import Domain, Mixture, RealLayers
+from tests.bench.simulation.power_table import power_row
 from tests.bench.simulation.real_layers import parameters
 from tests.bench.simulation.structured import Species, Uneven, Writers
 
@@ -250,6 +251,17 @@ def test_the_page_names_what_falls_short_of_a_claim():
     assert text.count("| folds4 | four folds |") == 1
     assert "| `knn_purity` |  |  | 0.80 folds4 |" in text
     assert "## Other classes, frozen network" not in text
+
+
+def test_what_studies_say_that_they_show_the_next_ones_show():
+    row = power_row(normal_scores(), design_of(), PURITY)
+    assert row["lead shown"] == pytest.approx(0.8, abs=0.12)
+    assert row["difference shown"] == pytest.approx(0.8, abs=0.12)
+    halved = power_row({name: each / 2 for name, each in normal_scores().items()}, design_of(), PURITY)
+    assert halved["lead"] == pytest.approx(row["lead"] / 2, rel=0.01)
+    table = pd.DataFrame([{"design": "folds4", "score": "ari", "data sets": 150, "given": 0.0}])
+    text = page(table.assign(coverage=np.nan, chosen=np.nan), [{"design": "folds4", "score": "nmi"} | row])
+    assert f"| folds4 | `nmi` | 150 | {row['lead']:.2f} | {row['lead shown']:.2f} |" in text
 
 
 def test_two_networks_of_normal_scores():

@@ -22,16 +22,20 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.aggregate.findings import status
-from stages.aggregate.inference import contrasts, groups, layer_comparison, other_classes, other_images, refits
+from stages.aggregate.inference import contrasts, groups, layer_comparison, other_classes, other_images, power, refits
 from stages.aggregate.scope import PROVEN
 from stages.measure.metrics import SCORES
-from tests.bench.simulation import coverage_table, store
+from tests.bench.simulation import coverage_table, power_table, store
 from tests.bench.simulation.coverage_table import COMPARED, one_network, two_networks
 from tests.bench.simulation.data_set import Kind, code_hash, hash_of, metrics_of, simulate
 from tests.bench.simulation.designs import DESIGNS
 from tests.bench.simulation.document import HOLD, page
+from tests.bench.simulation.power_table import POWERED, power_row
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+POWER_SETS = 100
+"""Data sets of every design of which it is asked what studies show."""
+
 DOUBTFUL = 0.85, 0.94
 """Shares of data sets in which a statement holds between which more of them are drawn."""
 
@@ -53,10 +57,13 @@ def main() -> None:
         for run in [run for run, rows in tables.items() if doubtful(run[0], rows)]:
             tables[run] = table_of(pool, args.folder, *run, max(args.sets, args.more))
     table = pd.DataFrame([row for rows in tables.values() for row in rows])
+    with ProcessPoolExecutor(args.jobs) as pool:
+        powered = [(design, kind) for design, kind in runs if design in POWERED]
+        shown = [row for run in powered for row in power_rows(pool, args.folder, *run, min(args.sets, POWER_SETS))]
     if args.out:
         table.to_csv(args.out, index=False)
     if args.page:
-        args.page.write_text(page(table))
+        args.page.write_text(page(table, shown))
     print(table.round(3).to_string(index=False, na_rep=""))
 
 
@@ -74,6 +81,25 @@ def table_of(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, s
         rows = list(pool.map(row_of, repeat(design), arrays, arrays.values()))
         store.append_rows(folder, design, code_of_rows, sets, rows)
     return rows
+
+
+def power_rows(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, sets: int) -> list[dict[str, Any]]:
+    """One row on what studies of a design show, for each score of a kind whose layers are compared in full."""
+    code = code_hash(design, kind)
+    inference = [power_table, contrasts, layer_comparison, other_classes, power]
+    code_of_rows = hash_of(f"power {code}", [str(module.__file__) for module in inference])
+    rows = store.read_rows(folder, design, code_of_rows, sets)
+    if rows is None:
+        arrays = {name: each for name, each in store.read(folder, design, code, sets).items() if name in COMPARED}
+        rows = list(pool.map(power_row_of, repeat(design), arrays, arrays.values()))
+        store.append_rows(folder, design, code_of_rows, sets, rows)
+    return rows
+
+
+def power_row_of(name: str, metric: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    """One row on what studies of a design show, on one thread."""
+    with threadpool_limits(1):
+        return {"design": name, "score": metric} | power_row(arrays, DESIGNS[name], SCORES[metric])
 
 
 def one_threaded(design: str, number: int, kind: Kind) -> Any:

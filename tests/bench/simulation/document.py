@@ -1,6 +1,7 @@
 """The page of docs/ that shows what `make coverage` found."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -79,8 +80,14 @@ of is said below.
 """
 
 
-def page(table: pd.DataFrame) -> str:
-    """The whole page, from one row for each design and score."""
+POWER_TEXT = """Each data set says which lead over the last layer, and which difference between the best layer and
+another one, studies of its design show in 80 % of the cases (`stages/aggregate/inference/power.py`). The next data set
+is given that lead, or each of its layers in turn that difference, by moving scores. How often is it shown?
+"""
+
+
+def page(table: pd.DataFrame, shown: Sequence[dict[str, Any]] = ()) -> str:
+    """The whole page, from one row for each design and score, and for each on what studies show."""
     table = table[table["design"].isin(DESIGNS)]
     parts = [
         HEAD,
@@ -94,7 +101,19 @@ def page(table: pd.DataFrame) -> str:
         rows = table[[DESIGNS[design].target == target for design in table["design"]]]
         if len(rows):
             parts += [f"## {title}\n", f"{text}\n", *_sections(rows)]
+    if shown:
+        parts += ["## What studies show\n", POWER_TEXT, power_table(shown)]
     return "\n".join(parts)
+
+
+def power_table(shown: Sequence[dict[str, Any]]) -> str:
+    """Say for every design what its studies say that they show, in the median, and how often the next one does."""
+    columns = ("lead", "lead shown", "difference", "difference shown")
+    lines = [
+        [row["design"], f"`{row['score']}`", str(int(row["data sets"])), *(f"{row[name]:.2f}" for name in columns)]
+        for row in shown
+    ]
+    return table_of(["design", "score", "data sets", *columns], lines, left=2)
 
 
 def _what_was_run(table: pd.DataFrame) -> str:
