@@ -51,8 +51,8 @@ SMALLER = {
 @click.option(
     "--lead",
     type=click.FloatRange(min=0, min_open=True),
-    help="Say how many folds, seeds or unseen classes would show such a lead over the last layer, by the finished "
-    "study in data/results.",
+    help="Say how many folds, seeds or unseen classes would show such a lead over the last layer, by this project's "
+    "finished study.",
 )
 @json_option
 def plan(
