@@ -181,7 +181,7 @@ class Scores:
         main = self.curves.loc[self.curves["main"], ["dataset", "model", "layer", "embedding"]]
         own = rows[["dataset", "model", f"layer{end}", f"pooling{end}"]]
         on_curve = pd.MultiIndex.from_frame(own).isin(pd.MultiIndex.from_frame(main))
-        return on_curve | rows[f"depth{end}"].eq(-1).fillna(value=False)
+        return rows[f"depth{end}"].eq(-1).fillna(value=False) | on_curve
 
     def n_folds(self, fold: str) -> int:
         """Over how many folds the curves of `fold` are means: of `MEAN` all, else one."""

@@ -235,7 +235,8 @@ def _read_refits(measures: Path, cell: Cell) -> pd.DataFrame:
 
 
 def _with_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    return table.assign(**dict(zip(CELL, cell, strict=True)))
+    dataset, model, fold, seed = cell
+    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
 
 
 def _folder(measures: Path, cell: Cell) -> Path:

@@ -10,6 +10,7 @@ from stages.aggregate.curves import COLUMNS_OF
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
+from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import finding_texts, outcome_note
@@ -66,7 +67,7 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
         if row.main:
-            scope = "classes" if row.ci_classes_low is not None else "images"
+            scope: Scope = "classes" if row.ci_classes_low is not None else "images"
             columns = COLUMNS_OF[scope]
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = _rounded(

@@ -170,7 +170,8 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
     n_layers = main.groupby(["dataset", "model"])["depth"].max() + 1
     series = []
     for _, rows in main.groupby(["dataset", "model", *CURVE], sort=False):
-        first, depths = rows.iloc[0], rows["depth"].to_numpy(dtype=int)
+        first: dict[str, Any] = {str(name): value for name, value in rows.iloc[0].items()}
+        depths = rows["depth"].to_numpy(dtype=int)
         banded = with_bands(rows, spread=first["fold"] == MEAN)
         lists = {}
         for name in ("value", "low", "high"):
@@ -180,7 +181,7 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
         ends = dict.fromkeys(("low", "high")) if banded["band"].iloc[0] == NO_BAND else {}
         best, tied = best_index(rows["value"].to_numpy(dtype=float), first["better"]), banded["tied"]
         series.append(
-            first[["dataset", "model", *CURVE]].to_dict()
+            {name: first[name] for name in ("dataset", "model", *CURVE)}
             | lists
             | ends
             | {

@@ -58,16 +58,14 @@ class Names:
         Raises:
             KeyError: a name is not in its list.
         """
-        lists = {"fold": self.folds, "metric": self.metrics, "split": SPLITS, "step": self.steps, "label": self.labels}
-        places: dict[str, dict[Any, int]] = {name: _places(names) for name, names in lists.items()}
-        network, rows = (
-            _places(self.networks),
-            rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows),
-        )
-        table: Columns = {"network": [network[row["dataset"], row["model"]] for row in rows]}
+        lists: dict[str, Sequence[Any]] = {"fold": self.folds, "metric": self.metrics, "step": self.steps}
+        lists |= {"split": SPLITS, "label": self.labels}
+        places, network = {name: _places(names) for name, names in lists.items()}, _places(self.networks)
+        records: list[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+        table: Columns = {"network": [network[row["dataset"], row["model"]] for row in records]}
         for name in columns:
-            values = [row[name] for row in rows]
-            table[name] = [places[name][value] for value in values] if name in places else list(map(rounded, values))
+            values = [row[name] for row in records]
+            table[name] = [places[name][value] for value in values] if name in places else numbers(values)
         return table
 
 
