@@ -67,3 +67,36 @@ def test_stages_do_not_run_again_on_damaged_raw_data(project: Workflow):
     assert f"{raw}: must be put back before prepare@mine can run again" in refused.stderr
     damage(raw)  # the same bit again
     project.run("whichlayer", "verify", "--repair", "--yes")
+
+
+def test_an_edit_before_dvc_has_hashed_what_a_stage_read_is_refused_found_and_repaired(project: Workflow):
+    """Nothing in dvc.lock or in the outputs of the stage tells of it, and DVC itself finds all up to date."""
+    project.repro()
+    before, edited = outputs(project), {"finetune.learning_rate": 0.05}
+    with project.start("dvc", "repro", "--single-item", "--force", "finetune@mine-net-0-0") as running:
+        for line in running.stdout or ():
+            if line.startswith("finetune mine-net-0-0: "):
+                project.edit_params(edited)
+    assert running.returncode == 0
+    assert "learning_rate: 0.05" in project.text("dvc.lock")
+    assert "finetune@mine-net-0-0" not in project.changed()
+
+    said = "an edit between its end and DVC's record: finetune.learning_rate was 0.001, not 0.05"
+    assert said in project.run("whichlayer", "recommend").stderr
+    refused = project.run("dvc", "repro", ok=False)
+    assert (
+        f"error: finetune@mine-net-0-0: dvc.lock must say what it was made of, found {said}; run the" in refused.stderr
+    )
+    found = project.run("whichlayer", "verify", ok=False)
+    assert f"data/made_of/finetune.mine-net-0-0.json: {said} (finetune@mine-net-0-0)" in found.stdout
+
+    project.computed()
+    assert "all are as they were written" in project.run("whichlayer", "verify", "--repair", "--yes").stdout
+    assert project.computed() == {"finetune@mine-net-0-0"}
+    project.repro()
+    assert "note:" not in project.run("whichlayer", "recommend").stderr
+    trained = project.text(TRAINED)
+    project.edit_params({"finetune.learning_rate": 0.001})
+    project.repro()
+    assert outputs(project) == before
+    assert project.text(TRAINED) != trained
