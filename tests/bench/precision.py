@@ -40,10 +40,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         workflow = make_project(Path(folder), args.steps, args.images)
         measure = YAML(typ="safe").load(ROOT / "params.yaml")["measure"]
+        metrics = measure["metrics"] + measure["extra"]["metrics"]
         workflow.edit_params(
             {
                 "finetune.steps": [0, args.steps // 2, args.steps],
-                "measure.metrics": measure["metrics"] + measure["extra"]["metrics"],
+                "measure.metrics": [name for name in metrics if name != "start_agreement"],  # there is one start
             }
         )
         run_stage(workflow, "prepare", {})
