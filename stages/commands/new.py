@@ -13,7 +13,7 @@ from ruamel.yaml import YAML, Node, YAMLError
 from stages.commands.check.command import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
-from stages.prepare.candidates import Candidate, class_counts, describe_counts
+from stages.prepare.candidates import Candidate, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
@@ -76,7 +76,6 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     unseen = len(plan.folds[0][0].unseen)
     for line in [
         f"wrote {', '.join('.'.join(key) for key in changes)} and datasets.{name} to {PARAMS.name}; undo: {undo}",
-        *([f"left out for want of images: {describe_counts(plan.left_out)}"] if plan.left_out else []),
         f"{' and '.join(models)}: {training}; {len(folds)} fold(s) of {unseen} unseen classes",
         *notes,
         "next: `whichlayer plan` says how long it takes, `make repro` runs it",

@@ -26,7 +26,7 @@ class NamedFiles:
         UserError: a path leads to a pipe or a device.
     """
 
-    hidden = ()
+    hidden: tuple[str, ...] = ()
 
     def __init__(self, where: Path, paths: Sequence[str], limits: LimitsParams) -> None:
         self.where, self.paths, self._limits = where, tuple(paths), limits
