@@ -64,9 +64,7 @@ def test_images_of_other_groups_alone_are_neighbours_where_that_is_asked_for(tmp
     assert found.neighbours == min(8, np.bincount(cell.classes["unseen"]).max())  # of 18 images, ten of one group
     assert settings_of(grouped, "unseen", cell.params).own_groups is None
     one = replace(cell.store, samples=samples.assign(group=[""] * 8 + ["a"] * 18))
-    with pytest.raises(
-        UserError, match=r"measure\.neighbours: the split `unseen` must have images of at least two"
-    ):
+    with pytest.raises(UserError, match=r"measure\.neighbours: the split `unseen` must have images of at least two"):
         settings_of(one, "unseen", other_groups)
 
 

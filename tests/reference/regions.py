@@ -22,6 +22,7 @@ from stages.shared.settings.params import RunParams
 from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.descriptions import of_class, of_constant
+from tests.reference.frozen import frozen_table
 from tests.reference.pages import fill
 from tests.reference.parameters import entry_table, section_table, variants_table
 from tests.reference.published import comparison_tables, correlation_table
@@ -109,6 +110,7 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
     yield "recommend.md", "regret", _pilot_regrets()
+    yield "recommend.md", "frozen networks", frozen_table(DOCS / "frozen")
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)
 

@@ -74,3 +74,17 @@ def test_the_page_has_what_label_free_choices_cost_in_the_pilots_first_seed():
     for name, *_, calligraphy, cifar100 in rows[2:]:
         found = costs.loc[LABEL_FREE[name]]
         assert (calligraphy, cifar100) == (f"{found['calligraphy']:.3f}", f"{found['cifar100']:.3f}"), name
+
+
+def test_the_page_has_what_frozen_networks_lose():
+    layers = pd.read_csv(ROOT / "docs/frozen/layers.csv", dtype={"fold": str}).query("metric == 'nmi' and depth >= 0")
+    lost = {"the score on other folds": [], "the last layer": []}
+    for (_, _, fold), here in layers.groupby(["dataset", "model", "fold"]):
+        same = layers[(layers["dataset"] == here["dataset"].iloc[0]) & (layers["model"] == here["model"].iloc[0])]
+        mean = same[same["fold"] != fold].groupby("layer", sort=False)["value"].sum()
+        own = here.set_index("layer")["value"]
+        lost["the score on other folds"].append(own.max() - own[mean.idxmax()])
+        lost["the last layer"].append(own.max() - own.iloc[-1])
+    for rule, values in lost.items():
+        line = next(line for line in PAGE.read_text().splitlines() if line.startswith(f"| discovery  | {rule}"))
+        assert line.split("|")[-2].strip() == f"{sum(values) / 32:.3f}"
