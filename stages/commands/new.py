@@ -12,7 +12,7 @@ from ruamel.yaml import YAML, Node, YAMLError
 
 from stages.commands.check.command import check_config
 from stages.commands.config import Config, parse_config, read_config
-from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
+from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, use_option
 from stages.prepare.candidates import Candidate, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams, parse_dataset
@@ -40,7 +40,7 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
     show_default=True,
     help="An entry of `models`; may be given several times.",
 )
-@click.option("--use", help="What features are for: classifier, retrieval, discovery or detection; by default each.")
+@use_option
 def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> None:
     """Start a study of your own images: write the grid and the dataset to params.yaml, and link the images.
 

@@ -42,4 +42,10 @@ params_option = click.option(
     help="The params file; by default the project's params.yaml.",
 )
 
+use_option = click.option(
+    "--use",
+    type=click.Choice(["classifier", "retrieval", "discovery", "detection"]),
+    help="What features are for; by default aggregate.use, or each.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")

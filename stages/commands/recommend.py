@@ -11,7 +11,7 @@ from stages.aggregate.render.json_files import recommendations_json
 from stages.aggregate.render.recommendations import describe
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.outdated import note_outdated
-from stages.commands.project import ProjectCommand, ProjectPath
+from stages.commands.project import ProjectCommand, ProjectPath, use_option
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 
@@ -19,7 +19,7 @@ from stages.shared.runtime.errors import UserError, did_you_mean
 @click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
 @click.option("--dataset", help="This dataset alone.")
 @click.option("--model", help="This network alone.")
-@click.option("--use", help="What features are for: classifier, retrieval, discovery or detection; by default each.")
+@use_option
 @click.option("--json", "as_json", is_flag=True, help="Print the records of recommendation.json instead.")
 def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
     """Print which layer and checkpoint of each network to take features from, for classes that nobody labelled.

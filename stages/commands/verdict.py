@@ -10,12 +10,12 @@ from stages.aggregate.render.json_files import findings_json, recommendations_js
 from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.outdated import note_outdated
-from stages.commands.project import ProjectCommand, ProjectPath, json_option
+from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
 
 
 @click.command(cls=ProjectCommand)
 @click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
-@click.option("--use", help="What features are for: classifier, retrieval, discovery or detection; by default each.")
+@use_option
 @json_option
 def verdict(results: Path, use: str | None, as_json: bool) -> None:
     """Print the verdict of a finished workflow, without running anything.

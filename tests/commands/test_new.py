@@ -123,7 +123,6 @@ def test_images_with_splits_of_their_own_are_divided_by_them(project: Path, tmp_
         (["--name", "taken"], "--name: 'taken' must be free"),
         (["--name", "a-b"], "run.datasets"),
         (["--name", "true"], "must be laid out"),
-        (["--use", "retrievel"], "aggregate.use"),
         (["--model", "efficientnet_lite0"], "needs two seen and two unseen classes, found 3 of at least 23 images"),
     ],
 )

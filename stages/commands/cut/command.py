@@ -9,7 +9,7 @@ import click
 
 from stages.commands.grid import cell_name
 from stages.commands.outputs import check_new
-from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.commands.project import ProjectCommand, ProjectPath, params_option, use_option
 
 if TYPE_CHECKING:
     from stages.shared.tables.metric_table import Scaling
@@ -18,9 +18,6 @@ step_option = click.option(
     "--step",
     type=click.IntRange(min=0),
     help="By default the checkpoint that is recommended for the layer; for `--layer best` the last.",
-)
-use_option = click.option(
-    "--use", help="What features are for: classifier, retrieval, discovery or detection; by default aggregate.use."
 )
 scale_option = click.option(
     "--scale",

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from stages.commands.cut.command import scale_option, step_option, use_option
+from stages.commands.cut.command import scale_option, step_option
 from stages.commands.features import image_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
 from stages.commands.features.sources import open_extractor
 from stages.commands.outputs import check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.commands.project import ProjectCommand, ProjectPath, params_option, use_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
