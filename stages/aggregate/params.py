@@ -30,12 +30,14 @@ class AggregateParams(Params):
             layers.
         use: what features are for: the verdict, `whichlayer recommend`, `features` and `cut` go by the layer for this
             use alone; null: for each.
+        images: whether the page shows images; false for data that must not leave.
         accuracy_margin: accuracy below the best network's up to which a network counts as accurate (finding i,
             docs/uncertainty.md#the-findings).
     """
 
     main_metric: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     use: Literal["classifier", "retrieval", "discovery", "detection"] | None = None
+    images: bool = True
     accuracy_margin: Annotated[float, Field(ge=0, le=1)]
 
     @field_validator("main_metric")

@@ -164,6 +164,16 @@ def test_of_one_use_the_verdict_and_the_page_speak_alone(grid, monkeypatch, caps
         aggregate(monkeypatch, grid)
 
 
+def test_the_page_has_images_unless_they_are_to_stay(grid, monkeypatch):
+    params = grid / "params.yaml"
+    aggregate(monkeypatch, grid)
+    picture = '"images":["'
+    assert picture in (grid / "results/report.html").read_text()
+    params.write_text(params.read_text().replace("main_metric: nmi", "main_metric: nmi, images: false"))
+    aggregate(monkeypatch, grid)
+    assert picture not in (grid / "results/report.html").read_text()
+
+
 def test_tables_of_further_analyses_hold_every_cell(results):
     tables = {name: pd.read_csv(results / f"{name}.csv") for name in FURTHER}
     assert {name: len(table) for name, table in tables.items()} == {
