@@ -19,7 +19,6 @@ from stages.shared.images.image_store import fold_files, open_images
 from stages.shared.networks.devices import library_versions
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.runtime.launch import FURTHER
 from stages.shared.settings.params import CheckpointSteps, read_model_part, read_section
 from stages.shared.settings.seeding import cell_seed
 from stages.shared.stage_run.arguments import StageParser
@@ -77,4 +76,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_main(help_first if FURTHER else main)
+    run_main(main, help_first)

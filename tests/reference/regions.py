@@ -21,6 +21,7 @@ from stages.shared.networks.params import NetworkParams
 from stages.shared.settings.params import RunParams
 from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table
+from tests.reference.default_study import runs_table, spread_table
 from tests.reference.descriptions import of_class, of_constant
 from tests.reference.frozen import frozen_table
 from tests.reference.pages import fill
@@ -31,6 +32,7 @@ from tests.reference.replication import replication_table
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PILOT = DOCS / "pilot" / "results"
+RUNS = DOCS / "default-study" / "runs.json"
 
 SECTIONS = {
     "run": RunParams,
@@ -110,6 +112,8 @@ def regions() -> Iterator[tuple[str, str, str]]:
     yield "paper-tables.md", "beside the published numbers", comparison_tables(DOCS)
     yield "paper-tables.md", "rank correlations", correlation_table(DOCS)
     yield "recommend.md", "regret", _pilot_regrets()
+    yield "default-study.md", "runs", runs_table(RUNS)
+    yield "../README.md", "spread", spread_table(RUNS)
     yield "recommend.md", "frozen networks", frozen_table(DOCS / "frozen")
     for name, record in RECORDS.items():
         yield "columns.md", name, record_table(record)

@@ -1,92 +1,130 @@
-"""Compare the default study that was just run with the one that is recorded in git.
+"""Compare the default study that was just run with what it gave before, on this processor and others.
 
-    python -m tests.tools.recorded        # after `make repro`; exit status 1 where they differ
+    python -m tests.tools.recorded                         # after `make repro`; exit status 1 where they differ
+    python -m tests.tools.recorded --keep "two threads"    # or add the run to docs/default-study/runs.json
 
-Processors round differently, and training amplifies it: docs/method.md tabulates what the study gave on several
-machines. A number must lie in their range, widened to either side by its width, at least by `LEAST_MARGIN`. A layer
-that is recorded in metrics.json, of the main score or of a use, must be the best again or tie with it, where ties are
-known.
+Processors round differently, and training amplifies it. So a number must lie in the range of the recorded runs of
+its seed, widened to either side by its width, at least by `LEAST_MARGIN`; a finding must have a status of theirs; the
+best layer of a use must be one of theirs, or one of theirs tie with it. Of runs with the same environment
+of `FIXED` the bytes must be the same: their hashes are recorded and compared too.
 """
 
+import argparse
 import json
-import re
-import subprocess
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from stages.shared.files.digests import file_sha256
+from stages.shared.networks.devices import processor_name
+from stages.shared.settings.params import read_run
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "data" / "results"
+RUNS = ROOT / "docs" / "default-study" / "runs.json"
 LEAST_MARGIN = 0.01
 
-COLUMNS = {"accuracy": "accuracy", "NMI of layer 5, the best": "g_unseen", "of the last": "last_value"}
-"""Columns of the table in docs/method.md and the numbers of metrics.json."""
+FIXED = (
+    *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES"),
+    "OMP_NUM_THREADS",
+)
+"""Variables that fix how numbers are rounded, as far as libraries let them."""
 
-LEADS = "lead (at least)"
+Run = dict[str, Any]
 
 
 def main() -> None:
-    found = list(differences(recorded_metrics(), json.loads((RESULTS / "metrics.json").read_text()), summary()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", metavar="NAME", help="add the run to those that are recorded")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the clone that it was made in; by default this one")
+    args = parser.parse_args()
+    runs, run = json.loads(RUNS.read_text()), read_study(args.root)
+    if args.keep:
+        RUNS.write_text(json.dumps(runs | {args.keep: run}, indent=1) + "\n")
+        return
+    found = list(differences(runs, run))
     print("\n".join(found) or "the study is as recorded in git, as far as machines agree")
     sys.exit(bool(found))
 
 
-def recorded_metrics() -> dict[str, Any]:
-    show = ["git", "show", "HEAD:data/results/metrics.json"]
-    return json.loads(subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+def read_study(root: Path) -> Run:
+    """Read what a finished default study gave, and what it was computed with: this processor and environment."""
+    results, params = root / "data" / "results", read_run(root / "params.yaml")
+    cell = next(iter(params.cells()))
+    made = {
+        "weights": max((root / "data" / "checkpoints").joinpath(*map(str, cell), "weights").glob("*.safetensors")),
+        "scores": (root / "data" / "measures").joinpath(*map(str, cell), "layers.csv"),
+    }
+    findings, uses = (json.loads((results / f"{name}.json").read_text()) for name in ("findings", "recommendation"))
+    summary = pd.read_csv(results / "summary.csv", dtype={"fold": str, "tied_classes": str})
+    over_folds = summary[summary["fold"] == "mean"].set_index("metric")
+    (networks,) = json.loads((results / "metrics.json").read_text()).values()
+    (network,) = networks.values()
+    return {
+        "processor": processor_name().removeprefix("model name").strip("\t: "),
+        "environment": {name: os.environ[name] for name in FIXED if name in os.environ},
+        "seed": cell[-1],
+        "accuracy": network["accuracy"],
+        "uses": {record["use"]: read_use(record, over_folds.loc[record["metric"]]) for record in uses},
+        "findings": {
+            f"{finding['claim'].partition(' ')[0]}, {outcome['scope']}": outcome["status"]
+            for finding in findings
+            for outcome in finding["outcomes"]
+            if outcome["scope"]
+        },
+        "sha256": {name: file_sha256(path) for name, path in made.items()},
+    }
 
 
-def summary() -> pd.DataFrame:
-    table = pd.read_csv(RESULTS / "summary.csv", dtype={"fold": str, "tied_classes": str, "tied_images": str})
-    return table[table["fold"] == "mean"].set_index("metric")
-
-
-def differences(recorded: dict[str, Any], found: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
-    """Yield a line for each number out of its range and each layer that neither is the best nor ties with it.
+def read_use(record: Mapping[str, Any], last: "pd.Series[Any]") -> dict[str, Any]:
+    """Take a use's checkpoint from its recommendation, and how good layers are after training from summary.csv.
 
     Args:
-        recorded, found: metrics.json as git has it, and as the run wrote it.
-        table: rows of summary.csv over all folds, by metric.
+        record: the recommendation.
+        last: the row of the use's score, over all folds, at the last checkpoint.
     """
-    names = {(dataset, model) for dataset, models in recorded.items() for model in models}
-    if names != {(dataset, model) for dataset, models in found.items() for model in models}:
-        yield f"metrics.json: networks and datasets must be those recorded, {recorded.keys()}, found {found.keys()}"
-        return
-    ((dataset, model),) = names
-    before, now = recorded[dataset][model], found[dataset][model]
-    for name, (low, high) in ranges().items():
-        if not low <= now[name] <= high:
-            yield f"{name}: must lie in {low:.3f} to {high:.3f}, found {now[name]:.3f} (recorded: {before[name]:.3f})"
-    layers = {use: (known["metric"], known["depth"]) for use, known in before["uses"].items()}
-    for use, (metric, depth) in (layers | {"the main score": ("nmi", before["best_depth"])}).items():
-        row = table.loc[metric]
-        tied = [
-            int(d) for scope in ("tied_classes", "tied_images") if pd.notna(row[scope]) for d in row[scope].split(";")
-        ]
-        if tied and depth not in {row["best_depth"], *tied}:
-            yield (
-                f"{use} ({metric}): layer {depth + 1}, which is recorded, must be the best or tie with it, found layer "
-                f"{row['best_depth'] + 1}, with which {sorted({d + 1 for d in tied})} tie"
-            )
+    tied = str(last["tied_classes"]).split(";") if pd.notna(last["tied_classes"]) else []
+    numbers = {"best": last["unseen"], "last": last["last_value"], "lead": last["lead"]}
+    known = {name: round(float(value), 4) for name, value in numbers.items() if pd.notna(value)}
+    layer, ties = int(last["best_depth"]) + 1, [int(depth) + 1 for depth in tied]
+    return {"score": record["metric"], "step": record["best"]["step"], "layer": layer, "ties": ties} | known
 
 
-def ranges() -> dict[str, tuple[float, float]]:
-    """Return what each number of metrics.json may be, from the table of machines in docs/method.md."""
-    rows = [line for line in (ROOT / "docs" / "method.md").read_text().splitlines() if line.startswith("|")]
-    first = next(i for i, row in enumerate(rows) if row.startswith("| the default study on |"))
-    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[first:]]
-    header, machines = cells[0], [row for row in cells[2:] if len(row) == len(cells[0])]
-    values = {
-        name: [float(row[header.index(column)]) for row in machines if row[header.index(column)]]
-        for column, name in COLUMNS.items()
-    }
-    leads = [re.findall(r"[+-][\d.]+", row[header.index(LEADS)]) for row in machines]
-    values |= {name: [float(pair[i]) for pair in leads] for i, name in enumerate(("lead", "lead_at_least"))}
-    margins = {name: max(LEAST_MARGIN, max(known) - min(known)) for name, known in values.items()}
-    return {name: (min(known) - margins[name], max(known) + margins[name]) for name, known in values.items()}
+def numbers_of(run: Run) -> dict[str, float]:
+    """List the numbers of one run by what they are: the accuracy, and the best, the last and the lead of every use."""
+    named = ((use, name) for use in run["uses"] for name in ("best", "last", "lead") if name in run["uses"][use])
+    return {"accuracy": run["accuracy"]} | {f"{use}, {name}": run["uses"][use][name] for use, name in named}
+
+
+def differences(runs: Mapping[str, Run], run: Run) -> Iterator[str]:
+    """Yield a line for each number out of its range, status of a finding, layer and hash that is not as recorded."""
+    alike = [known for known in runs.values() if known["seed"] == run["seed"]]
+    for name, value in numbers_of(run).items():
+        low, high = limits([numbers_of(known)[name] for known in alike])
+        if not low <= value <= high:
+            yield f"{name}: must lie in {low:.3f} to {high:.3f}, found {value:.3f}"
+    for finding, status in run["findings"].items():
+        known = sorted({each["findings"][finding] for each in alike})
+        if status not in known:
+            yield f"finding {finding}: must be {' or '.join(known)}, found {status}"
+    for use, found in run["uses"].items():
+        known = {each["uses"][use]["layer"] for each in alike}
+        if not known & {found["layer"], *found["ties"]}:
+            yield f"{use}: layer {' or '.join(map(str, sorted(known)))} must be the best or tie with it, found {found}"
+    fixed = [name for name, each in runs.items() if each in alike and each["environment"] == run["environment"]]
+    for name in fixed if run["environment"].keys() == set(FIXED) else ():
+        other = [what for what, sha256 in run["sha256"].items() if sha256 != runs[name]["sha256"][what]]
+        yield from (f"{what}: must be the bytes of {name}" for what in other)
+
+
+def limits(known: Sequence[float]) -> tuple[float, float]:
+    """Return what a number may be, from what it was."""
+    margin = max(LEAST_MARGIN, max(known) - min(known))
+    return min(known) - margin, max(known) + margin
 
 
 if __name__ == "__main__":

@@ -1,54 +1,65 @@
 import copy
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from tests.tools.recorded import differences, ranges, recorded_metrics
+from tests.tools.recorded import FIXED, RUNS, differences, limits, numbers_of, read_use
 
-METRICS = recorded_metrics()
-((DATASET, MODEL),) = [(dataset, model) for dataset, models in METRICS.items() for model in models]
-
-
-def table(**depths):
-    """Best layers of the uses' scores, of which the neighbours tie by other classes."""
-    best = {known["metric"]: known["depth"] for known in METRICS[DATASET][MODEL]["uses"].values()} | depths
-    rows = [
-        {"metric": name, "best_depth": d, "tied_classes": f"{d};{d + 1}", "tied_images": None}
-        for name, d in best.items()
-    ]
-    return pd.DataFrame(rows).set_index("metric")
+RUNS_KNOWN = json.loads(RUNS.read_text())
+NAME, RUN = next(iter(RUNS_KNOWN.items()))
 
 
 def changed(**values):
-    metrics = copy.deepcopy(METRICS)
-    metrics[DATASET][MODEL].update(values)
-    return metrics
+    return copy.deepcopy(RUN) | values
 
 
-def test_the_recorded_study_is_as_recorded():
-    assert list(differences(METRICS, json.loads(json.dumps(METRICS)), table())) == []
+@pytest.mark.parametrize("name", RUNS_KNOWN)
+def test_every_recorded_run_is_as_recorded(name):
+    assert list(differences(RUNS_KNOWN, RUNS_KNOWN[name])) == []
 
 
-@pytest.mark.parametrize("name", ["accuracy", "g_unseen", "last_value", "lead", "lead_at_least"])
-def test_a_number_beyond_what_machines_gave_is_a_difference(name):
-    (line,) = differences(METRICS, changed(**{name: METRICS[DATASET][MODEL][name] + 0.25}), table())
+def test_limits_are_the_range_widened_by_its_width_and_by_a_hundredth_at_least():
+    assert limits([0.5, 0.53, 0.52]) == pytest.approx((0.47, 0.56))
+    assert limits([0.5]) == pytest.approx((0.49, 0.51))
+
+
+@pytest.mark.parametrize("name", numbers_of(RUN))
+def test_a_number_beyond_what_runs_of_the_seed_gave_is_a_difference(name):
+    run = changed()
+    use, _, which = name.partition(", ")
+    (run["uses"][use] if which else run)[which or use] += 0.25
+    (line,) = differences(RUNS_KNOWN, run)
     assert line.startswith(f"{name}: must lie in ")
 
 
-def test_every_machine_of_the_table_lies_in_its_ranges():
-    low, high = ranges()["last_value"]
-    assert low < 0.325 < 0.383 < high
-    low, high = ranges()["lead_at_least"]
-    assert low < 0.090 < 0.185 < high
-
-
 def test_a_layer_that_ties_is_as_recorded_and_another_is_not():
-    assert list(differences(METRICS, METRICS, table(nmi=3))) == []
-    (line,) = differences(METRICS, METRICS, table(map_at_r=5))
-    assert line.startswith("retrieval (map_at_r): layer 4, which is recorded, must be the best or tie with it")
+    known = {run["uses"]["retrieval"]["layer"] for run in RUNS_KNOWN.values() if run["seed"] == RUN["seed"]}
+    run = changed()
+    run["uses"]["retrieval"] |= {"layer": 1, "ties": [1, min(known)]}
+    assert list(differences(RUNS_KNOWN, run)) == []
+    run["uses"]["retrieval"]["ties"] = [1]
+    (line,) = differences(RUNS_KNOWN, run)
+    assert line.startswith(f"retrieval: layer {min(known)}")
 
 
-def test_another_network_is_a_difference():
-    (line,) = differences(METRICS, {DATASET: {"other": METRICS[DATASET][MODEL]}}, table())
-    assert "must be those recorded" in line
+def test_another_status_is_a_difference():
+    run = changed(findings=dict.fromkeys(RUN["findings"], "unheard of"))
+    lines = list(differences(RUNS_KNOWN, run))
+    assert len(lines) == len(RUN["findings"])
+    assert all(line.endswith("found unheard of") for line in lines)
+
+
+def test_bytes_are_compared_where_all_that_fixes_rounding_is_the_same():
+    fixed = changed(environment=dict.fromkeys(FIXED, "1"))
+    other = copy.deepcopy(fixed) | {"sha256": {"weights": "a", "scores": RUN["sha256"]["scores"]}}
+    assert list(differences({"one": fixed}, other)) == ["weights: must be the bytes of one"]
+    assert list(differences({"one": RUN}, changed(sha256=other["sha256"]))) == []
+
+
+def test_a_use_is_read_after_training_with_the_layers_that_tie_there():
+    record = {"metric": "nmi", "best": {"depth": 2, "step": 0}}
+    row = {"best_depth": 3, "unseen": 0.61239, "last_value": 0.5, "lead": np.nan, "tied_classes": "2;3"}
+    known = read_use(record, pd.Series(row))
+    assert known == {"score": "nmi", "step": 0, "layer": 4, "ties": [3, 4], "best": 0.6124, "last": 0.5}

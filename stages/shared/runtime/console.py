@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from stages.shared.runtime.durations import log_duration
 from stages.shared.runtime.errors import UserError, printable
+from stages.shared.runtime.launch import FURTHER
 from stages.shared.runtime.processes import kill_children
 from stages.shared.runtime.resources import explain_system_error
 
@@ -86,14 +87,15 @@ class Stopped(BaseException):
         self.status = 128 + number
 
 
-def run_main(main: Callable[[], None]) -> NoReturn:
+def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None) -> NoReturn:
     """Run a main function: a `UserError`, and a lack of room or memory, becomes one message and exit status 2.
 
-    Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback.
+    Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback. In the
+    further processes of a launcher `helper` runs, where it is given.
     """
     try:
         with stop_on_signals():
-            main()
+            (helper if helper and FURTHER else main)()
     except UserError as error:
         fail(str(error))
     except Exception as error:

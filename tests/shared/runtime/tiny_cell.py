@@ -42,7 +42,6 @@ def unwatched(items: Iterable[Any], **options: Any) -> Iterator[Any]:
 
 
 STUBS: dict[str, Any] = {
-    "FURTHER": False,
     "LAUNCH": "",
     "CONTROL": re.compile("(?!)"),
     "DVC": Silent(),
@@ -62,7 +61,7 @@ STUBS: dict[str, Any] = {
     "progress": unwatched,
     "remove": nothing,
     "remove_leftovers": nothing,
-    "run_main": lambda main: main(),
+    "run_main": lambda main, helper=None: main(),
     "short_repr": lambda value: "",
     "with_command": lambda remedy, command, path: remedy,
 }
