@@ -191,10 +191,13 @@ def training_batches(rows: Rows, batch_size: int, seed: int, steps: int) -> Iter
 
 
 def make_optimizer(module: nn.Module, params: FinetuneParams) -> Optimizer:
-    """AdamW over all weights; weight decay spares biases and normalization (tensors of one dimension)."""
+    """AdamW over all weights; weight decay spares biases and normalization (tensors of one dimension).
+
+    Fused, its step gives the same bytes on processors of any kind, which its loop over tensors, by MKL, does not.
+    """
     weights = list(module.parameters())
     groups = [
         {"params": [w for w in weights if w.ndim > 1], "weight_decay": params.weight_decay},
         {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.999), eps=1e-8)
+    return AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)

@@ -48,7 +48,9 @@ def test_weights_equal_a_plain_loop(images: PackedImages):
     module = copy.deepcopy(net.module).to(memory_format=torch.channels_last)
     training(images, net).run(lambda step: None)
 
-    optimizer = torch.optim.AdamW(module.parameters(), lr=0.02, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        module.parameters(), lr=0.02, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, fused=True
+    )
     schedule = get_linear_schedule_with_warmup(optimizer, 0, LENGTH)
     transform = Transform(SIZE, HALF, HALF, True)
     torch.manual_seed(child_seed(SEED, "finetune", "dropout"))
