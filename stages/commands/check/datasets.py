@@ -136,8 +136,8 @@ def check_short(config: Config, plan: FoldPlan) -> None:
     """
     count, splits, remedy = probed(config)
     for split in splits:
-        by_fold = [class_counts(plan.splits[fold][split]) for fold in config.run.folds]
-        short = {label: n for counts in by_fold for label, n in counts.items() if n < count}
+        of_split = [found for fold in config.run.folds for name, found in plan.splits[fold].items() if name == split]
+        short = {label: n for found in of_split for label, n in class_counts(found).items() if n < count}
         if short:
             raise UserError(
                 f"every class must have an image for each of measure.probe.folds, {count}, in the split {split!r}, "

@@ -123,9 +123,9 @@ class Shards:
 
 def _write(file: Path, shard: Shard) -> None:
     unfinished, unreadable = file.with_suffix(".tmp"), np.array(json.dumps(shard.unreadable))
-    arrays = {"features": shard.features, "sha256": np.array(shard.sha256, dtype="U64"), "unreadable": unreadable}
+    sha256, name = np.array(shard.sha256, dtype="U64"), np.array(file.stem)
     with unfinished.open("wb") as opened:
-        np.savez(opened, name=np.array(file.stem), **arrays)
+        np.savez(opened, name=name, features=shard.features, sha256=sha256, unreadable=unreadable)
     remove(file)  # a folder may have its name
     unfinished.replace(file)
 

@@ -172,8 +172,11 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     return line
 
 
-Cells, Around = Sequence[Mapping[str, Prediction]], Mapping[str, Sequence[float]]
-"""What the open stages of every cell take, and seconds of other stages, and of what runs them."""
+Cells = Sequence[Mapping[str, Prediction]]
+"""What the open stages of every cell take."""
+
+Around = Mapping[str, Sequence[float]]
+"""Seconds of other stages, and of what runs them."""
 
 
 def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:

@@ -56,7 +56,7 @@ class Transform:
         width = images.shape[3]
         rows = images.permute(0, 2, 3, 1).flatten(2)  # a loop over whole rows is fast, one over three colours is not
         normalized = (rows - mean.repeat(width)).div_(std.repeat(width))
-        return normalized.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
+        return normalized.view(*rows.shape[:2], width, 3).permute(0, 3, 1, 2)
 
 
 def resize(pixels: Tensor, size: int) -> Tensor:
