@@ -44,6 +44,7 @@ def unwatched(items: Iterable[Any], **options: Any) -> Iterator[Any]:
 STUBS: dict[str, Any] = {
     "LAUNCH": "",
     "CONTROL": re.compile("(?!)"),
+    "MAX_NAMES": 0,
     "DVC": Silent(),
     "STARTED_BY_DVC": "NEVER_SET",
     "Stopwatch": Silent,
