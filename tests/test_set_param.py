@@ -15,13 +15,13 @@ from tests.commands.edited import COMMITTED
 
 ANOTHER: dict[str, Any] = {
     "run.datasets": ["cifar100"], "run.models": ["resnet50"], "run.folds": [1, "all"], "run.seeds": [0, 1],
-    "finetune.steps": [0, 100], "finetune.keep": "last", "finetune.schedule_steps": 508,
+    "finetune.steps": [0, 50], "finetune.keep": "last", "finetune.schedule_steps": 508,
     "embed.splits": ["train", "test", "unseen"], "embed.pooling": ["max", "mean"], "embed.dtype": "float16",
     "embed.corruptions.kinds": ["blur", "noise"], "embed.corruptions.severities": [2],
-    "measure.metrics": ["nmi", "accuracy"], "measure.extra.metrics": [], "measure.extra.steps": [0, 30],
+    "measure.metrics": ["nmi", "accuracy"], "measure.extra.metrics": [], "measure.extra.steps": [0, 100],
     "measure.analyses": [], "measure.normalize": "l2", "measure.knn_k": "paper", "measure.neighbours": "other_groups",
-    "measure.probe.steps": [0, 60],
-    "measure.refits.metrics": ["nmi"], "measure.refits.steps": [0, 30], "measure.refits.halves": 0,
+    "measure.probe.steps": [0, 100],
+    "measure.refits.metrics": ["nmi"], "measure.refits.steps": [0, 100], "measure.refits.halves": 0,
     "aggregate.main_metric": "knn_purity", "aggregate.use": "retrieval",
     "datasets.*.source": "folder", "datasets.*.unseen_classes": ["caveat", "delius"],
     "models.*.network.library": "torchvision", "models.*.network.name": "resnet152",

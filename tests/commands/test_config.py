@@ -67,7 +67,7 @@ def test_every_section_and_entry_is_there_and_frozen():
         (
             "datasets.cifar100.imagesize",
             3,
-            "datasets.cifar100.imagesize is not a parameter: did you mean 'image_size'?",
+            "datasets.cifar100.imagesize is not a parameter: did you mean 'image_size'",
         ),
         (
             "models.resnet50.network.library",
