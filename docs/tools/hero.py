@@ -120,7 +120,7 @@ def draw(study: Study) -> Figure:
 
 def details(study: Study) -> str:
     """Return what stands below the picture."""
-    row, folds = study.row, [f"{score:.2f}" for score in sorted(study.by_fold)]
+    row, folds = study.row, [f"{score:.2f}" for score in study.by_fold]
     return (
         f"{row.dataset}, {row.model}, step {row.step}. a: fold {study.fold} (best layer's NMI by fold: "
         f"{', '.join(folds[:-1])} and {folds[-1]}), first two principal components of the unseen images. b: bands: "
