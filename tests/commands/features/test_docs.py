@@ -1,5 +1,6 @@
 """The classifier of new classes that docs/use.md shows runs on an embedding store, and prints its accuracies."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -16,11 +17,12 @@ def test_the_classifier_of_new_classes_runs(
 ):
     block = "\n".join(re.findall(r"```python\n(.+?)```", PAGE.read_text(), flags=re.S)[:2])
     (path,) = re.findall(r'open_zarr\("(.+?)"', block)
-    layers = [Layer(name, name, depth, "mean", 9, 1, 1) for depth, name in enumerate(("blocks.3", "bn2"))]
+    (named,) = re.findall(r"for layer in (\(.+?\)):", block)
+    layers = [Layer(name, name, depth, "mean", 9, 1, 1) for depth, name in enumerate(ast.literal_eval(named))]
     (tmp_path / path).parent.mkdir(parents=True)
     write_store(tmp_path / path, sizes={"test": (8, 8), "unseen": (20,) * 5}, layers=layers, classes=("a", "b"))
     monkeypatch.chdir(tmp_path)
     exec(block, {})
     printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
-    assert list(printed) == ["blocks.3", "bn2"]
+    assert list(printed) == [layer.name for layer in layers]
     assert all(0.2 < float(score) <= 1 for score in printed.values())
