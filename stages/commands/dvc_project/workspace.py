@@ -43,9 +43,28 @@ def stage_path(stage: str, option: str, **item: str) -> Path:
     return ROOT / path
 
 
-def prepared_outputs(dataset: str) -> list[str]:
-    """Return the outputs of prepare of one dataset, as paths in the project."""
-    return [path.replace("${item.dataset}", dataset) for path in _stages_of(ROOT / "dvc.yaml")["prepare"]["outs"]]
+def read_of_others(stages: Sequence[str], others: Sequence[str], **item: str) -> list[str]:
+    """Return the outputs of other stages that some stages read, and what those wrote down of what they read.
+
+    Args:
+        stages: that read.
+        others: whose outputs may be read.
+        item: the cell.
+
+    Returns:
+        Paths in the project.
+    """
+    known = _stages_of(ROOT / "dvc.yaml")
+
+    def paths(stage: str, part: str) -> list[str]:
+        return [re.sub(r"\$\{item\.(\w+)\}", lambda name: item[name[1]], path) for path in known[stage][part]]
+
+    read = [path for stage in stages for path in paths(stage, "deps")]
+    outs = [path for stage in others for path in paths(stage, "outs")]
+    records = str(stage_path("aggregate", "--record").parent.relative_to(ROOT))
+    return [
+        out for out in outs if out.startswith(f"{records}/") or any(f"{path}/".startswith(f"{out}/") for path in read)
+    ]
 
 
 def stage_params(stage: str) -> list[str]:

@@ -1,6 +1,7 @@
 """One cell in a workspace of its own, without DVC: what is run, in which order, and what a failure leaves."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -53,12 +54,63 @@ def test_nothing_runs_after_the_command_that_failed(tmp_path: Path):
         ("second", python("import sys; print('two'); sys.exit('why')")),
         ("third", python("open('third', 'w')")),
     ]
-    here = dict(os.environ)
-    assert run_commands(tmp_path, wanted, here) == ("second", "one\ntwo\nwhy")
+    here, log = dict(os.environ), tmp_path / "log"
+    log.write_text("before\n")
+    assert run_commands(tmp_path, wanted, here, log) == ("second", False, "one\ntwo\nwhy")
+    assert log.read_text() == "before\none\ntwo\nwhy\n"
     assert not (tmp_path / "third").exists()
-    assert run_commands(tmp_path, wanted[:1], here) == ("", "one")
+    assert run_commands(tmp_path, wanted[:1], here, log) == ("", False, "one")
     said = python("import sys; sys.exit(\"ERROR: failed to reproduce 'embed@d-m-0-0': failed to run\")")
-    assert run_commands(tmp_path, [("finetune@d-m-0-0", said)], here)[0] == "embed@d-m-0-0"
+    assert run_commands(tmp_path, [("finetune@d-m-0-0", said)], here, log)[0] == "embed@d-m-0-0"
+
+
+@pytest.mark.parametrize(
+    ("code", "killed"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", True),
+        ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with -9\"); exit(1)", True),
+        ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with -15\"); exit(1)", False),
+        ("print('it said exited with -9'); exit(1)", False),
+    ],
+)
+def test_a_stage_that_the_system_killed_is_told_from_one_that_failed(code: str, killed: bool, tmp_path: Path):
+    found = run_commands(tmp_path, [("measure@d", [sys.executable, "-c", code])], dict(os.environ), tmp_path / "log")
+    assert found[:2] == ("measure@d", killed)
+
+
+def write_kept(folder: Path, step: int, files: dict[str, str]) -> None:
+    """Keep a point as a training does: files, then the record that names them with their hashes."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    hashes = {name: f"hash {text}" for name, text in files.items()}
+    (folder / "resume.json").write_text(json.dumps({"progress": step, "files": hashes}))
+
+
+def read_kept(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_training_keeps_is_copied_whole_and_follows_it(tmp_path: Path):
+    source, kept = tmp_path / "data" / ".weights.partial-7-7", tmp_path / "kept"
+    unfinished = "data/.weights.partial-"
+    worker.keep_training(tmp_path, unfinished, kept)
+    assert not kept.exists()
+    write_kept(source, 1, {"weights/a": "A", "state_1": "one"})
+    (source / "half").write_text("not yet named")
+    worker.keep_training(tmp_path, unfinished, kept)
+    (source / "half").unlink()
+    assert read_kept(kept) == read_kept(source)
+    (kept / "weights" / "a").write_text("copied before")
+    (source / "state_1").unlink()
+    write_kept(source, 2, {"weights/a": "A", "weights/b": "B", "state_2": "two"})
+    worker.keep_training(tmp_path, unfinished, kept)
+    assert read_kept(kept) == {**read_kept(source), "weights/a": "copied before"}  # no file is copied twice
+    before = read_kept(kept)
+    write_kept(source, 3, {"weights/a": "A", "weights/b": "B", "state_3": "three"})
+    (source / "state_3").unlink()  # the training is further
+    worker.keep_training(tmp_path, unfinished, kept)
+    assert read_kept(kept) == before
 
 
 def test_threads_are_set_for_all_that_a_cell_starts(monkeypatch: pytest.MonkeyPatch):
@@ -194,7 +246,7 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path):
     script = (
         "import os, sys; from pathlib import Path; from stages.commands.fleet.worker import run_commands\n"
         "code = 'import os, pathlib, time; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(60)'\n"
-        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ))"
+        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ), Path('log'))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(worker.__file__).parents[3])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
@@ -219,13 +271,13 @@ def test_what_ray_sends_away_runs_where_the_project_is_not():
     for module in (worker, *SENT):
         ray.cloudpickle.register_pickle_by_value(module)
     try:
-        sent = ray.cloudpickle.dumps((worker.run_cell, Source(b"", "", 1), TASK))
+        sent = ray.cloudpickle.dumps((worker.run_task, Source(b"", "", 1), TASK))
     finally:
         for module in (worker, *SENT):
             ray.cloudpickle.unregister_pickle_by_value(module)
     code = (
-        "import pickle, sys; run_cell, source, task = pickle.load(sys.stdin.buffer)\n"
-        "try: run_cell(source, task)\n"
+        "import pickle, sys; run_task, source, task = pickle.load(sys.stdin.buffer)\n"
+        "try: run_task(source, task)\n"
         "except Exception as error: print(type(error).__name__)\n"
         "print([name for name in sys.modules if name.startswith('stages')])"
     )
