@@ -122,6 +122,30 @@ def enter(computed: Lock, *, remote: bool) -> None:
     run_dvc("pull" if remote else "checkout", "--force", "--allow-missing", *kinds)
 
 
+def restore(outputs: Mapping[Path, str]) -> list[Path]:
+    """Put outputs from DVC's cache where they are wanted.
+
+    Args:
+        outputs: for each path the hash by which DVC knows what belongs there.
+
+    Returns:
+        The paths whose content the cache lacks.
+    """
+    from dvc_data.hashfile import load
+    from dvc_data.hashfile.checkout import CheckoutError, checkout
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    missing = []
+    with open_repo() as repo:
+        for path, md5 in outputs.items():
+            try:
+                found = load(repo.cache.local, HashInfo("md5", md5))
+                checkout(str(path), repo.cache.local.fs, found, repo.cache.local, force=True, quiet=True)
+            except (FileNotFoundError, CheckoutError):
+                missing.append(path)
+    return missing
+
+
 def point_at_cache(folder: Path, cache: str, remote: tuple[str, str]) -> None:
     """Write the settings by which the DVC of a new workspace finds the cache that all share, or the remote.
 

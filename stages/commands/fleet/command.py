@@ -15,18 +15,19 @@ from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock
 from stages.commands.fleet.cells import ON_CPU, ON_GPU, check_prepared, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
 from stages.commands.fleet.predicted import Predicted, longest_first, memory_of, predict_stages
-from stages.commands.fleet.record import Record, held_cells, hold_cells, read_states, summary
+from stages.commands.fleet.record import FAILED, Record, held_cells, hold_cells, read_contents, read_states, summary
+from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
 from stages.commands.fleet.sbatch import script
-from stages.commands.fleet.worker import RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
+from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
 from stages.commands.grid import CELL_STAGES, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.machine import this_machine
-from stages.commands.project import RAW, ROOT, ProjectCommand
+from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
 from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell
+from stages.shared.settings.params import Cell, load
 
 PARAMS = ROOT / "params.yaml"
 
@@ -207,6 +208,23 @@ def status() -> None:
             print(f"  {line}")
 
 
+@fleet.command(cls=ProjectCommand)
+@click.option("--out", type=ProjectPath(), default="data/partial", show_default=True, help="The folder to write.")
+@click.option("--allow-missing", is_flag=True, help="Leave out what is not done; every output names it.")
+def results(out: Path, allow_missing: bool) -> None:
+    """Aggregate the cells that are done, also while a fleet is at work: the largest part that is a whole grid."""
+    config, folder = read_config(PARAMS), record_folder()
+    contents = read_contents(folder, map(cell_name, config.run.cells()))
+    recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
+    known = {**read_lock(ROOT), **recorded}
+    done = done_cells(config.run, known, load(PARAMS))
+    grid = largest_grid(config.run, done)
+    said = notice(config.run, grid, done)
+    if said and not allow_missing:
+        raise UserError(f"every cell of the grid must be done; found: {said} --allow-missing takes what there is")
+    aggregate(grid, known, said, out)
+
+
 @fleet.command(name="list", cls=ProjectCommand)
 @threads_option
 @remote_option
@@ -226,7 +244,7 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
     states = read_states(record_folder(), map(cell_name, cells))
     gpus = this_machine().gpus > 0 if gpus_per_cell is None else gpus_per_cell
     predicted = predict_stages(config, lines, threads)
-    failed = [line for _, line in states.values() if line]
+    failed = [line for state, line in states.values() if line and state in (FAILED, OPEN)]
     print(script(cells, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
 
 

@@ -144,7 +144,7 @@ def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Pa
         assert "a fleet is at work" in told
         assert ": 2 running" in told
         assert "  mine-b-0-0: finetune, embed, measure on " in told
-        assert "--- finetune" in Path(told.rpartition("see ")[2].partition(",")[0]).read_text()
+        assert "Running stage 'finetune@" in Path(told.rpartition("see ")[2].partition(",")[0]).read_text()
         refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)
         assert "cell mine-b-0-0: must be computed by one process at a time" in refused.stderr
         second = project.run("whichlayer", "fleet", "run", "--workers", "1", ok=False)
@@ -232,7 +232,9 @@ def test_a_training_goes_on_from_its_last_kept_point_after_its_worker_was_lost(t
     kept = project.folder / ".dvc" / "cache" / "fleet" / "kept" / "finetune@mine-a-0-0" / "resume.json"
     with running(project, "--workers", "1", "--memory", "0") as fleet:
         wait_while_running(fleet, lambda: kept.is_file() and json.loads(kept.read_text())["progress"]["step"] == 20)
-        (worker,) = (each for each in psutil.Process(fleet.pid).children(recursive=True) if "run_task" in name_of(each))
+        (worker,) = (
+            each for each in psutil.Process(fleet.pid).children(recursive=True) if "ray::mine" in name_of(each)
+        )
         worker.kill()
         wait_while_running(fleet, lambda: not psutil.pid_exists(worker.pid))
         output, errors = fleet.communicate(timeout=300)

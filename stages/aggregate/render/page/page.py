@@ -98,6 +98,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     datasets = list(dict.fromkeys(dataset for dataset, _ in names.networks))
     return {
         "scope": study.run.grid,
+        "notice": facts.notice,
         "intervals": explain_intervals(facts.of_use()),
         "score": metric_name(score),
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
