@@ -246,7 +246,7 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path):
     script = (
         "import os, sys; from pathlib import Path; from stages.commands.fleet.worker import run_commands\n"
         "code = 'import os, pathlib, time; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(60)'\n"
-        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ), Path('log'))"
+        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ), Path(sys.argv[1], 'log'))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(worker.__file__).parents[3])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
