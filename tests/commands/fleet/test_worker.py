@@ -246,7 +246,8 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path):
     script = (
         "import os, sys; from pathlib import Path; from stages.commands.fleet.worker import run_commands\n"
         "code = 'import os, pathlib, time; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(60)'\n"
-        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ), Path(sys.argv[1], 'log'))"
+        "here = Path(sys.argv[1])\n"
+        "run_commands(here, [('sleep', [sys.executable, '-c', code])], dict(os.environ), here / 'log')"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(worker.__file__).parents[3])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
