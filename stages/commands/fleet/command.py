@@ -18,7 +18,8 @@ from stages.commands.fleet.predicted import Predicted, longest_first, memory_of,
 from stages.commands.fleet.record import FAILED, Record, held_cells, hold_cells, read_contents, read_states, summary
 from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
 from stages.commands.fleet.sbatch import script
-from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
+from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
+from stages.commands.fleet.workspaces import remove_left_workspaces
 from stages.commands.grid import CELL_STAGES, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.machine import this_machine
@@ -84,8 +85,8 @@ def run(
     config = read_config(PARAMS)
     source = read_source(config, threads, remote=remote)
     check_and_prepare(config)
-    stale = open_stages(config.run)
-    cells = [cell for cell in config.run.cells() if not stale.isdisjoint(stage_names(cell))]
+    stale = open_stages(config.run, allow_missing=remote)
+    cells = open_cells(config.run, stale)
     print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
     if cells:
         if remote:
@@ -108,7 +109,7 @@ def run(
                 raise
             remove_left_workspaces()
             finish(config, ended, remote=remote)
-    run_dvc("repro", *(["--pull"] if remote else []))
+    run_dvc("repro", *(["--pull", "--allow-missing"] if remote else []))
 
 
 def check_and_prepare(config: Config) -> None:
@@ -180,7 +181,7 @@ def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None
             f"{len(failed)} of {len(outcomes)} cells failed ({', '.join(failed[:5])}{', ...' if failed[5:] else ''}); "
             "the others are done; fix what their logs name and run this again"
         )
-    open_again = open_cells(config.run)
+    open_again = open_cells(config.run, open_stages(config.run, allow_missing=remote))
     if open_again:
         more = f" and {len(open_again) - 1} more" if len(open_again) > 1 else ""
         raise UserError(
@@ -236,7 +237,7 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
     lines = plan_lines(config, RAW)
-    cells = longest_first(lines, open_cells(config.run))
+    cells = longest_first(lines, open_cells(config.run, open_stages(config.run, allow_missing=remote)))
     if not sbatch:
         for cell in cells:
             print(f"whichlayer fleet cell {cell_name(cell)}{options}")

@@ -14,11 +14,9 @@ import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,10 +28,12 @@ from ruamel.yaml import YAML
 
 from stages.commands.dvc_project import workspace as dvc_workspace
 from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
+from stages.commands.fleet import workspaces
+from stages.commands.fleet.workspaces import RESUME, copy_kept, inputs_of_machine, keep_training, own_workspace
 from stages.shared.runtime import durations as durations_log
 from stages.shared.runtime.durations import read_durations
 
-SENT = (dvc_workspace, durations_log)
+SENT = (dvc_workspace, durations_log, workspaces)
 """Modules of which this one uses functions that use nothing else of the project."""
 
 RECORD_FOLDER = "fleet"
@@ -48,17 +48,11 @@ LOG_LINES = 2000
 KILLED = re.compile(r"^ERROR: failed to reproduce '.*(exited with -\d+)$", re.MULTILINE)
 """What DVC says of a stage that a signal ended, and that said nothing itself."""
 
-KEPT, RESUME = "kept", "resume.json"
-"""The folder, below that of the record, of what unfinished trainings go on from; and the file that makes it usable."""
+KEPT = "kept"
+"""The folder, below that of the record, of what unfinished trainings go on from."""
 
 POLL_SECONDS = 2.0
 """How often a worker looks whether a training has kept a point to go on from."""
-
-PREFIX = "whichlayer-fleet-"
-"""Of the names of workspaces, in the temporary folder of a machine."""
-
-HELD = ".held"
-"""The file in a workspace that its worker keeps locked."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,14 @@ def run_task(source: Source, task: Task) -> Outcome:
         if kept and (kept / RESUME).is_file():
             copy_kept(kept, workspace / f"{task.unfinished}fleet")
         keep = partial(keep_training, workspace, task.unfinished, kept) if kept else lambda: None
-        failed, killed, said = run_commands(workspace, commands(source, task), environment(source), log, keep)
+        get, *others = commands(source, task)
+        with contextlib.ExitStack() as stack:
+            if source.remote[0] and task.unfinished:  # else they are of this cell alone
+                prepared = next(entry for name, entry in task.locked.items() if name.startswith("prepare@"))
+                stack.enter_context(inputs_of_machine(workspace, prepared))
+            failed, killed, said = run_commands(workspace, [get], environment(source), log)
+        if not failed:
+            failed, killed, said = run_commands(workspace, others, environment(source), log, keep)
         computed, lock = read_durations(workspace / task.durations), read_lock(workspace)
     locked = {name: lock[name] for name in done(task, failed) if name in lock}
     if kept and task.stages[0] in locked:
@@ -185,92 +186,6 @@ def write_state(folder: Path, name: str, state: str, line: str, locked: dict[str
     content = {"state": state, "line": line, "time": time.time(), "locked": locked or {}}
     beside.write_text(json.dumps(content), encoding="utf-8")
     beside.replace(folder / f"{name}.json")
-
-
-def keep_training(workspace: Path, unfinished: str, kept: Path) -> None:
-    """Copy what a training that is at work in a workspace has kept, to where another worker finds it."""
-    for record in workspace.glob(f"{unfinished}*/{RESUME}"):
-        copy_kept(record.parent, kept)
-
-
-def copy_kept(source: Path, target: Path) -> None:
-    """Copy what a training has kept to go on from; at any moment the copy is whole, or none that can be used.
-
-    Files are copied before the record that names them, and none twice: they do not change. If they go meanwhile, since
-    the training kept a later point, the next call copies that.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        text = (source / RESUME).read_text()
-        before = (target / RESUME).read_text() if (target / RESUME).is_file() else '{"files": {}}'
-        if text == before:
-            return
-        files, there = json.loads(text)["files"], json.loads(before)["files"]
-        for name in (name for name in files if there.get(name) != files[name]):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, target / f"{name}.new")
-            (target / f"{name}.new").replace(target / name)
-        (target / f"{RESUME}.new").write_text(text)
-        (target / f"{RESUME}.new").replace(target / RESUME)
-        for name in there.keys() - files.keys():
-            (target / name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def own_workspace() -> Iterator[Path]:
-    """Make a folder that is removed at the end; what killed workers left on this machine is removed first."""
-    remove_left_workspaces()
-    made = Path(tempfile.mkdtemp(prefix="whichlayer-"))
-    workspace = made.with_name(made.name.replace("whichlayer-", PREFIX, 1))
-    try:
-        with (made / HELD).open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            made.rename(workspace)  # others see it when it is locked
-            yield workspace
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-
-
-def remove_left_workspaces(patience: float = 0) -> None:
-    """Remove the workspaces on this machine whose workers were killed.
-
-    Args:
-        patience: seconds to wait in all for workers that are about to end.
-    """
-    until = time.monotonic() + patience
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        while is_own(folder) and not removed(folder) and time.monotonic() < until:
-            time.sleep(0.1)
-
-
-def is_own(folder: Path) -> bool:
-    """Return whether it is a folder, and no link, of this user, in which nobody else can have made links."""
-    try:
-        state = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
-
-
-def open_held(path: str, flags: int) -> int:
-    """Open what a worker keeps locked; a link or FIFO in its place is an error, and neither followed nor waited for."""
-    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise OSError(f"{path} is no regular file")
-    return file
-
-
-def removed(folder: Path) -> bool:
-    """Remove a workspace of this user, unless a worker is at work there.
-
-    Returns:
-        Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again,
-        but for the file that is held.
-    """
-    with contextlib.suppress(OSError), open(folder / HELD, "a", opener=open_held) as held:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    return not folder.exists()
 
 
 def fill_workspace(workspace: Path, source: Source, task: Task) -> None:

@@ -116,13 +116,14 @@ def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc_and_what_is_open_is_no
 
     entered: list[str] = []
     monkeypatch.setattr(command, "enter", lambda computed, remote: entered.extend(computed))
-    monkeypatch.setattr(command, "open_cells", lambda run: [])
+    monkeypatch.setattr(command, "open_stages", lambda run, allow_missing: set())
+    monkeypatch.setattr(command, "open_cells", lambda run, stale: [])
     run = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
     config = replace(read_config(ROOT / "params.yaml"), run=run)
     outcomes = [done("d-n-0-0", "finetune"), done("d-m-1-0", "finetune", "embed")]
     command.finish(config, outcomes, remote=False)
     assert entered == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
-    monkeypatch.setattr(command, "open_cells", lambda run: [("d", "m", "0", 0), ("d", "m", "1", 0)])
+    monkeypatch.setattr(command, "open_cells", lambda run, stale: [("d", "m", "0", 0), ("d", "m", "1", 0)])
     with pytest.raises(UserError, match=r"cell d-m-0-0 and 1 more: must be in DVC's cache and of this code"):
         command.finish(config, outcomes, remote=False)
     with pytest.raises(UserError, match=r"1 of 3 cells failed \(d-m-0-0\); the others are done"):

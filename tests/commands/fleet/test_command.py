@@ -126,13 +126,33 @@ def test_results_pass_through_a_remote_where_no_cache_is_shared(serial: Workflow
     assert project.computed() == {"aggregate"}
 
 
-def test_a_fleet_takes_its_cells_from_a_remote(serial: Workflow, tmp_path: Path):
+def test_a_fleet_takes_from_a_remote_what_aggregate_reads_and_a_machine_pulls_images_once(
+    serial: Workflow, tmp_path: Path, scratch: Path
+):
     project = make_project(tmp_path / "project")
     project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
     done = project.run("whichlayer", "fleet", "run", "--remote", "--workers", "2")
     assert "fleet: 2 computed" in done.stdout
     assert project.text("dvc.lock") == serial.text("dvc.lock")
     assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}
+    for folder, here in (("measures", True), ("training", True), ("checkpoints", False), ("embeddings", False)):
+        assert any((project.folder / "data" / folder).rglob("*.*")) == here
+    (inputs,) = scratch.glob("whichlayer-inputs-*")
+    pulled = [inputs / "files" / path.relative_to(tmp_path / "store" / "files") for path in objects(tmp_path / "store")]
+    cached = [
+        project.folder / ".dvc" / "cache" / path.relative_to(tmp_path / "store") for path in objects(tmp_path / "store")
+    ]
+    assert 0 < sum(path.is_file() for path in pulled) < len(pulled) / 2
+    assert not all(path.is_file() for path in cached)
+    assert "0 of 2 cells are open" in project.run("whichlayer", "fleet", "run", "--remote").stdout
+    assert project.computed() == set()
+    project.run("dvc", "pull")
+    assert project.repro() == set()
+
+
+def objects(store: Path) -> list[Path]:
+    """What a remote has of files."""
+    return [path for path in (store / "files").rglob("*") if path.is_file()]
 
 
 def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Path):
