@@ -43,12 +43,11 @@ def with_notice(text: str, notice: str) -> str:
 
 def recommendations_json(recommendations: Sequence[Recommendation]) -> str:
     """Write recommendation.json: the records, with what words say of them."""
-    entries = [
-        found.model_dump(mode="json")
-        | {"recommended": found.recommended and found.recommended.model_dump(mode="json")}
-        | {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
-        for found in recommendations
-    ]
+    entries = []
+    for found in recommendations:
+        record = found.model_dump(mode="json")
+        said = {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
+        entries.append(record | {"recommended": record["best"] if found.recommended else None} | said)
     return _strict(entries)
 
 
@@ -57,15 +56,10 @@ def findings_json(datasets: Sequence[DatasetFindings]) -> str:
     entries = []
     for claim, finding in finding_texts(datasets).items():
         outcomes = [
-            {
-                "dataset": each.dataset,
-                "network": outcome.network,
-                "scope": outcome.scope,
-                "status": outcome.status,
-                "note": outcome_note(outcome),
-            }
+            {"dataset": each.dataset, "network": one.network, "scope": one.scope, "status": one.status}
+            | {"note": outcome_note(one)}
             for each in datasets
-            for outcome in each.outcomes(claim)
+            for one in each.outcomes(claim)
         ]
         entries.append(vars(finding) | {"outcomes": outcomes})
     return _strict(entries)
@@ -101,18 +95,12 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
 
 def _of_use(found: Recommendation) -> Numbers:
     """The layer for one use, its score, and how much better the last layer and the one before it are."""
-    score, low, high = found.best.estimate
-    last, before = found.loss("last_layer"), found.loss("penultimate")
+    best, losses = found.best, {"last": found.loss(words.LAST), "before": found.loss(words.PENULTIMATE)}
     return {
         "metric": found.metric,
-        "layer": found.best.layer,
-        "depth": found.best.depth,
-        "step": found.best.step,
-        "score": score,
-        "low": low,
-        "high": high,
-        "last": None if last is None else -last,
-        "before": None if before is None else -before,
+        **{name: getattr(best, name) for name in ("layer", "depth", "step")},
+        **dict(zip(("score", "low", "high"), best.estimate, strict=True)),
+        **{name: None if loss is None else -loss for name, loss in losses.items()},
     }
 
 
