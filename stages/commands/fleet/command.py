@@ -149,7 +149,8 @@ def open_tasks(
             if not stale.isdisjoint(task.stages):
                 tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
         yield tasks
-    print("fleet: " + "; ".join(f"{stages}: up to {size(asked)} of memory" for stages, asked in most.items() if asked))
+    said = "; ".join(f"{stages}: up to {size(asked)} of memory" for stages, asked in most.items() if asked)
+    print(f"fleet: {said or 'no limit on memory'}", flush=True)
 
 
 def compute(outcomes: Iterable[Outcome], names: Sequence[str]) -> list[Outcome]:
