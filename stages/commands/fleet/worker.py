@@ -27,6 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.commands.dvc_project import workspace as dvc_workspace
+from stages.commands.dvc_project.workspace import FAILED as OF_DVC
 from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
 from stages.commands.fleet import workspaces
 from stages.commands.fleet.workspaces import RESUME, copy_kept, inputs_of_machine, keep_training, own_workspace
@@ -45,7 +46,7 @@ OPEN, RUNNING = "open", "running"
 LOG_LINES = 2000
 """What an outcome has of a cell's output, from its end."""
 
-KILLED = re.compile(r"^ERROR: failed to reproduce '.*(exited with -\d+)$", re.MULTILINE)
+KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with -\d+)$", re.MULTILINE)
 """What DVC says of a stage that a signal ended, and that said nothing itself."""
 
 KEPT = "kept"
