@@ -165,10 +165,10 @@ def at_work(source: Source, task: Task, host: str, workspace: Path) -> Iterator[
     with contextlib.ExitStack() as stack:
         if source.cache:
             folder, stages = Path(source.cache, RECORD_FOLDER), ", ".join(name.split("@")[0] for name in task.stages)
-            log = folder / f"{task.name}.log"
-            held = stack.enter_context(log.open("a"))
-            fcntl.flock(held, fcntl.LOCK_SH)
-            with contextlib.suppress(OSError):  # written for convenience: a full disk stops the stages, they say so
+            with contextlib.suppress(OSError):  # for convenience: a full disk stops the stages, with their message
+                held = stack.enter_context((folder / f"{task.name}.log").open("a"))
+                log = Path(held.name)
+                fcntl.flock(held, fcntl.LOCK_SH)
                 write_state(folder, task.name, RUNNING, f"{task.name}: {stages} on {host}, see {log}")
         yield log
 
