@@ -5,13 +5,13 @@ from pathlib import Path
 
 from stages.commands.config import Config
 from stages.commands.features.image_files import describe, not_images
-from stages.commands.folds import DOWNLOADS, find_folds
+from stages.commands.folds import find_folds, is_absent
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import probing
 from stages.prepare.candidates import Candidate, class_counts, describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
-from stages.prepare.source_file import has_only_source_file, read_source_file
+from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
 from stages.shared.runtime.errors import UserError, prefix_errors
 from stages.shared.settings.params import RunParams
@@ -82,8 +82,8 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     """Check that the grid's datasets have its folds, with an image of every class for each fold of the probe.
 
     Images are listed, and opened only where their names do not end as an image's. Those that would first be downloaded
-    are not: of them the entry alone says which folds there are, and of torchvision's datasets nothing does. The
-    `source.json` that names the download is read.
+    are not: of them the entry alone says which folds there are and how many images, and of torchvision's datasets
+    nothing does. The `source.json` that names the download is read.
 
     Returns:
         What a user should know of datasets of few classes, a sentence each.
@@ -100,18 +100,18 @@ def check_classes(config: Config, raw: Path) -> list[str]:
         if isinstance(params, TorchvisionParams):
             continue
         with prefix_errors(f"datasets.{dataset}"):
-            if params.source in DOWNLOADS and has_only_source_file(raw / dataset):
+            if is_absent(config, raw, dataset):
                 read_source_file(raw / dataset, SOURCE_FILES[params.source])
         own = params.source in OWN and params.on_bad_image == "error"
-        folds, plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
-        if plan is not None:
-            with prefix_errors(f"datasets.{dataset}"):
-                check_short(config, plan)
-                check_schedules(config, plan)
-            if plan.left_out:
-                notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
-        if folds.seen and folds.seen + folds.unseen < MANY_CLASSES:
-            notes.append(FEW_CLASSES.format(dataset, folds.seen + folds.unseen))
+        plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
+        with prefix_errors(f"datasets.{dataset}"):
+            check_short(config, plan)
+            check_schedules(config, plan)
+        if plan.left_out:
+            notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
+        seen, classes = plan.folds[0][0].seen, plan.folds[0][0].seen + plan.folds[0][0].unseen
+        if seen and len(classes) < MANY_CLASSES:
+            notes.append(FEW_CLASSES.format(dataset, len(classes)))
     return notes
 
 

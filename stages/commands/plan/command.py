@@ -142,7 +142,7 @@ def table(lines: Sequence[Line]) -> str:
 def needed_disk(config: Config, lines: Sequence[Line]) -> int:
     """Sum up the bytes of prepared images, checkpoints and stores, before compression."""
     cells = sum(len(line.folds) * (line.work.checkpoints + line.work.embeddings) for line in lines)
-    images = {d: max(line.images.prepared for line in lines if line.dataset == d) for d in config.run.datasets}
+    images = {d: max(line.images.packed for line in lines if line.dataset == d) for d in config.run.datasets}
     prepared = sum(3 * config.datasets[d].image_size ** 2 * count for d, count in images.items())
     return len(config.run.seeds) * cells + prepared
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
-from stages.commands.folds import DOWNLOADS
+from stages.commands.folds import is_absent
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_training
 from stages.commands.plan.calibrate_measure import time_measuring
 from stages.commands.plan.machine import Engine, Machine
 from stages.commands.plan.work import Images, Work
-from stages.prepare.source_file import has_only_source_file
 from stages.shared.runtime.durations import machine, read_durations
 from stages.shared.stage_run.snapshot import flat, value_at
 
@@ -190,8 +189,7 @@ class Predictor:
         earlier = self.earlier("prepare", item={"dataset": dataset})
         if earlier:
             return earlier.seconds
-        absent = self.config.datasets[dataset].source in DOWNLOADS and has_only_source_file(raw / dataset)
-        return 0.0 if absent else time_decoding(self.config, raw / dataset, dataset)
+        return 0.0 if is_absent(self.config, raw, dataset) else time_decoding(self.config, raw / dataset, dataset)
 
     def aggregate(self, cells: int) -> float:
         """Predict the seconds of aggregate; without an earlier run, by the number of cells."""
