@@ -39,15 +39,25 @@ REPEATS = 3
 TOO_LONG = 5
 """Times what is allowed that the first step may take, which also compiles, before it counts itself."""
 
+LONG = 0.3
+"""Part of the whole that its largest share may take, beyond what is allowed in any case."""
+
 Step = Callable[[NDArray[np.uint8]], object]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What work takes: seconds, and bytes of memory at its peak beside what was held before it."""
+    """What work takes.
+
+    Attributes:
+        seconds: without DVC.
+        memory: bytes at its peak; of a piece, beside what was held before it. 0 where a GPU holds them.
+        logged: whether earlier runs took so much.
+    """
 
     seconds: float
     memory: float
+    logged: bool = False
 
 
 def time_decoding(config: Config, raw: Path, dataset: str) -> float:
@@ -122,22 +132,50 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
     """
     random = np.random.default_rng(0)
 
-    def cost_of(count: int) -> Cost:
+    def cost_of(count: int, repeats: int = REPEATS) -> Cost:
         pixels = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-        costs = [timed(lambda: step(pixels), accelerator) for _ in range(REPEATS)]
+        costs = [timed(lambda: step(pixels), accelerator) for _ in range(repeats)]
         return Cost(min(cost.seconds for cost in costs), max(cost.memory for cost in costs))
 
     few = min(SMALLEST_BATCH, batch)
-    first = timed(lambda: step(random.integers(0, 256, (few, size, size, 3), dtype=np.uint8)), accelerator)
+    first = cost_of(few, repeats=1)
     if first.seconds > TOO_LONG * allowed:
         return Cost(first.seconds / few, first.memory / few)
-    many, small = few, cost_of(few)
-    large = small
-    while many < batch and REPEATS * STEP_UP * large.seconds <= (2 if many == few else 1) * allowed:
-        many = min(batch, STEP_UP * many)
-        large = cost_of(many)
-    whole = extended(few / batch, small, many / batch, large)
+    whole = grown(lambda share: cost_of(round(share * batch)), few / batch, allowed, times=STEP_UP)
     return Cost(whole.seconds / batch, whole.memory / batch)
+
+
+def grown(
+    cost_of: Callable[[float], Cost],
+    share: float,
+    allowed: float,
+    *,
+    times: int,
+    growth: int = 1,
+    pieces: int = 1,
+    most: float = 0.0,
+) -> Cost:
+    """Find what a share of some work takes, a larger one and so on while it may, and extend that to the whole.
+
+    Args:
+        cost_of: does a share of the work.
+        share: the first.
+        allowed: processor's seconds that the largest share may take in any case; the second one twice as many.
+        times: how much larger the next share is.
+        growth: the power of the share with which seconds grow.
+        pieces: how many shares are timed whatever they take.
+        most: seconds that it may take of work that takes long.
+    """
+    costs: list[tuple[float, Cost]] = []
+    while True:
+        began = time.process_time()
+        costs.append((share, cost_of(share)))
+        following = times**growth * (time.process_time() - began)
+        whole = extended(*costs[-2:][0], *costs[-1], growth=growth)
+        limit = max(allowed if len(costs) > 1 else 2 * allowed, min(most, LONG * whole.seconds))
+        if share == 1 or (len(costs) >= pieces and following > limit):
+            return whole
+        share = min(1.0, times * share)
 
 
 def extended(few: float, of_few: Cost, many: float, of_many: Cost, *, growth: int = 1) -> Cost:

@@ -1,7 +1,6 @@
 """What measuring a cell takes on this machine: the real code measures a layer of some images and classes, then more."""
 
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.commands.plan.calibrate import Cost, extended, timed
+from stages.commands.plan.calibrate import Cost, grown, timed
 from stages.commands.plan.work import Images
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
@@ -29,16 +28,13 @@ MIN_IMAGES, MIN_CLASSES = 250, 5
 GROWTH = 2
 """Power by which seconds grow with images and classes, as their distances do."""
 
-LONG = 0.3
-"""Part of what a layer takes, one of several, that the next piece may take, beyond what is allowed in any case."""
-
 RANK = 60
 """Directions in which the made-up embeddings vary, with a falling spectrum."""
 
 
 def time_measuring(
     params: MeasureParams, images: Images, width: int, steps: Sequence[int], allowed: float, most: float
-) -> tuple[Cost, Cost]:
+) -> Cost:
     """Time what is computed of one layer: of some images and classes, of twice as many, and so on while it may.
 
     Analyses of images that are embedded at the last step only, and of all layers at once, are left out: they are the
@@ -53,40 +49,26 @@ def time_measuring(
         most: those that it may take of a layer that takes long.
 
     Returns:
-        What one layer takes at all checkpoints, and what the raw pixels take, on one thread.
+        What a layer takes at all checkpoints, on one thread.
     """
     counts = {SEEN: (images.test, images.classes), UNSEEN: (images.unseen, max(2, images.unseen_classes))}
     counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
     share = min(1.0, MIN_IMAGES / max(count for count, _ in counts.values()))
-    pieces, spent = list[tuple[float, Cost, Cost]](), [0.0]
-    while True:
-        began = time.process_time()
-        pieces.append((share, *measure_share(params, counts, share, width, steps)))
-        spent.append(time.process_time() - began)
-        (few, *smaller), (many, *larger) = (pieces * 2)[-2:]
-        layer, baseline = (
-            extended(few, small, many, large, growth=GROWTH) for small, large in zip(smaller, larger, strict=True)
-        )
-        following = spent[-1] * max(2.0, spent[-1] / max(spent[-2], 1e-3))
-        if share == 1 or (len(pieces) > 1 and following > max(allowed, min(most, LONG * layer.seconds))):
-            return layer, baseline
-        share = min(1.0, 2 * share)
+    cost_of = partial(measure_share, params, counts, width, steps)
+    return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
 
 
 def measure_share(
-    params: MeasureParams, counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]
-) -> tuple[Cost, Cost]:
+    params: MeasureParams, counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int], share: float
+) -> Cost:
     """Measure one layer of a share of the images and classes; jobs that compute the same take as long as one of them.
 
     Args:
         params: the `measure` section.
         counts: images and classes of every split.
-        share: of them that are measured.
         width: number of features.
         steps: of the checkpoints.
-
-    Returns:
-        What it takes at all checkpoints, and at the last one, as the raw pixels do.
+        share: of the images and classes.
     """
     costs: dict[Job, Cost] = {}
     with tempfile.TemporaryDirectory() as folder, limit_to_one_thread(params):
@@ -98,10 +80,8 @@ def measure_share(
             alike = replace(job, step=0)
             if alike not in costs:
                 costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
-    memory = max(cost.memory for cost in costs.values())
-    layer = sum(costs[replace(job, step=0)].seconds for job in jobs)
-    last = sum(costs[replace(job, step=0)].seconds for job in jobs if job.step == max(steps))
-    return Cost(layer, memory), Cost(last, memory)
+    seconds = sum(costs[replace(job, step=0)].seconds for job in jobs)
+    return Cost(seconds, max(cost.memory for cost in costs.values()))
 
 
 def write_layer(

@@ -63,15 +63,6 @@ class Line:
     work: Work
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a stage of one cell takes: seconds without DVC, and bytes at the peak; 0 where a GPU holds them."""
-
-    seconds: float
-    memory: float
-    logged: bool = False
-
-
 class Predictor:
     """Predicts stages by what earlier runs of the same work logged on this machine; times pieces of the others.
 
@@ -92,7 +83,7 @@ class Predictor:
         self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
         self._timed: dict[object, Any] = {}
 
-    def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Prediction | None:
+    def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Cost | None:
         """Look up what earlier runs of a stage took that had the same to do; None if there were none.
 
         Args:
@@ -113,9 +104,9 @@ class Predictor:
         if not costs:
             return None
         seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
-        return Prediction(seconds, memory, logged=True)
+        return Cost(seconds, memory, logged=True)
 
-    def stages(self, line: Line, stages: Collection[str]) -> dict[str, Prediction]:
+    def stages(self, line: Line, stages: Collection[str]) -> dict[str, Cost]:
         """Predict the open stages of one cell of a line."""
         images, work, item = line.images, line.work, {"dataset": line.dataset, "model": line.model}
         stored = {split: getattr(images, split) for split in self.config.embed.splits}
@@ -133,13 +124,13 @@ class Predictor:
                 predictions[stage] = replace(predictions[stage], memory=0)
         return predictions
 
-    def _finetune(self, line: Line) -> Prediction:
+    def _finetune(self, line: Line) -> Cost:
         """Train and test; a frozen network is only written."""
         entry, params, work = self.config.models[line.model].network, self.config.finetune, line.work
         build, embedding = self._embedding(line)
         seconds, memory = LOADED + build + work.tested * embedding.seconds, float(LIBRARIES["finetune"])
         if entry.frozen:
-            return Prediction(seconds, memory + work.embed_memory)
+            return Cost(seconds, memory + work.embed_memory)
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
         train = self._once(
@@ -148,25 +139,25 @@ class Predictor:
         )
         memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
         memory += min(params.batch_size, line.images.train) * train.memory
-        return Prediction(seconds + work.trained * train.seconds, memory)
+        return Cost(seconds + work.trained * train.seconds, memory)
 
-    def _embed(self, line: Line) -> Prediction:
+    def _embed(self, line: Line) -> Cost:
         (build, embedding), work = self._embedding(line), line.work
         memory = work.embed_memory + self.config.embed.batch_size * embedding.memory
         seconds = LOADED + build + (work.passed - work.tested) * embedding.seconds
-        return Prediction(seconds, LIBRARIES["embed"] + memory)
+        return Cost(seconds, LIBRARIES["embed"] + memory)
 
-    def _measure(self, line: Line) -> Prediction:
+    def _measure(self, line: Line) -> Cost:
         """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
         params, images, width = self.config.measure, line.images, work.middle_width
-        layer, baseline = self._once(
+        layer = self._once(
             (images, width, tuple(steps)),
             lambda: time_measuring(params, images, width, steps, self.allowed, self.most),
         )
-        seconds = len(work.layers) * layer.seconds + work.baselines * baseline.seconds
+        seconds = (len(work.layers) + work.baselines / len(steps)) * layer.seconds  # raw pixels are alike at all steps
         memory = (LIBRARIES["measure"] + layer.memory) * processes
-        return Prediction(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
+        return Cost(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
 
     def _embedding(self, line: Line) -> tuple[float, Cost]:
         """Time forward passes; the number of classes hardly matters."""
