@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.scaling import UNSCALED, Scaler
+from stages.commands.cut.cell import UNSCALED, Scaler
 from stages.embed.embedder import layer_embeddings
 from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only

@@ -18,8 +18,16 @@ from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, recorded_stages, stage_path
 from stages.commands.grid import CELL_STAGES, STAGES, all_stages, count_stages, open_stages, stage_names
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.machine import Engine, Machine, this_machine
-from stages.commands.plan.predict import FLEET_CELL_SECONDS, Line, Predictor, fleet_seconds, predict_dvc
+from stages.commands.plan.predict import (
+    FLEET_CELL_SECONDS,
+    Engine,
+    Line,
+    Machine,
+    Predictor,
+    fleet_seconds,
+    predict_dvc,
+    this_machine,
+)
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, ProjectCommand, json_option, params_option
 from stages.commands.sizes import size

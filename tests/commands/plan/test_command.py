@@ -26,8 +26,7 @@ from stages.commands.plan.command import (
     table,
     time_lines,
 )
-from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.predict import Line
+from stages.commands.plan.predict import Engine, Line, Machine
 from stages.commands.plan.work import Images, Work
 from stages.commands.sizes import size
 from stages.shared.runtime.errors import UserError
