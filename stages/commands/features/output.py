@@ -22,7 +22,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stages.commands.features.shards import Shard
-from stages.shared.embeddings.embedding_writer import SAMPLES_PER_CHUNK
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_CHUNK
 from stages.shared.runtime.errors import UserError
 
 KEY = "whichlayer"

@@ -33,8 +33,7 @@ from stages.measure.run import limit_to_one_thread, score
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
-from stages.shared.embeddings.embedding_store import Layer, open_embeddings
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import build_network

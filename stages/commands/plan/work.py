@@ -10,7 +10,7 @@ from stages.embed.pooling import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length
-from stages.shared.embeddings.embedding_writer import SAMPLES_PER_SHARD
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_SHARD
 from stages.shared.networks.network import build_skeleton
 
 BYTES = {"float32": 4, "float16": 2}

@@ -30,8 +30,14 @@ from stages.commands.score.arrays_file import (
     readable,
 )
 from stages.prepare.file_names import check_class_names
-from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.embedding_store import (
+    BASELINE,
+    LAST_STEP,
+    SAMPLE_COLUMNS,
+    EmbeddingWriter,
+    Float32,
+    Layer,
+)
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import CONTROL, UserError, prefix_errors
 

@@ -168,7 +168,7 @@ def test_files_of_other_kinds_and_damaged_ones_are_refused(tmp_path: Path, resou
     with pytest.raises(UserError, match="found nothing there"):
         read(tmp_path / "none.npz", resources)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="the folder of a Zarr group, or .*, and readable"):
+    with pytest.raises(UserError, match=r"the folder of a Zarr group, or .*, and readable"):
         read(tmp_path / "folder", resources)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("labels.npy", "no header")
