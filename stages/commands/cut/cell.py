@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stages.aggregate.facts import FILE, read_facts
 from stages.aggregate.recommend.schema import Recommendation, best_network
@@ -21,7 +22,6 @@ from stages.embed.loading import load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer
 from stages.measure.checks import check_cell
-from stages.measure.embedded_split import unit_rows
 from stages.measure.scores.probe import column_moments
 from stages.prepare.params import DatasetParams, read_dataset
 from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
@@ -51,10 +51,25 @@ class Scaler:
 
     def join(self, parts: Sequence[Float32]) -> Float32:
         """Scale the vectors of every layer, (B, D) each, and put them side by side."""
-        if self.scaling == "l2":
-            return np.concatenate([unit_rows(part) for part in parts], axis=1)
-        (values,) = parts
-        return values if self.mean is None or self.deviation is None else (values - self.mean) / self.deviation
+        return join([torch.from_numpy(part) for part in parts], self.scaling, *self.fitted.values()).numpy()
+
+    @property
+    def fitted(self) -> dict[str, Tensor]:
+        """What was fitted, by the names that it has in a program."""
+        fitted = {"scale_mean": self.mean, "scale_deviation": self.deviation}
+        return {name: torch.from_numpy(values) for name, values in fitted.items() if values is not None}
+
+
+def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:
+    """Scale the vectors of every layer, (B, D) each, by mean and deviation if these were fitted; put them together."""
+    if scaling == "l2":
+        lengths = [torch.linalg.vector_norm(part, dim=1, keepdim=True) for part in parts]
+        pairs = zip(parts, lengths, strict=True)
+        parts = [part / torch.where(length > 0, length, torch.ones_like(length)) for part, length in pairs]
+    if fitted:
+        mean, deviation = fitted
+        parts = [(parts[0] - mean) / deviation]
+    return torch.cat([*parts], dim=1) if len(parts) > 1 else parts[0]
 
 
 UNSCALED = Scaler()

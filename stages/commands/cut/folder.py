@@ -236,16 +236,18 @@ def read_cut(path: Path) -> Cut:
     Raises:
         UserError: it is no such folder, of another version, lacks a file or a key, or a file is not as it was written.
     """
-    preprocess, card = (_read_json(path / name) for name in (PREPROCESS, CARD))
-    _check_sums(path, (PROGRAM, PREPROCESS, CARD))
+    _check_sums(path, (PREPROCESS, CARD, PROGRAM))
     try:
-        cell, layer = card["cell"], card["layer"]
+        preprocess, card = (json.loads((path / name).read_bytes()) for name in (PREPROCESS, CARD))
+        for content in (preprocess, card):
+            if content["format"] != FORMAT:
+                raise UserError(f"{path}: must be of format {FORMAT}, found {content['format']!r}; {AGAIN}")
+        cell, layer, decode = card["cell"], card["layer"], preprocess["decode"]
         about = {name: cell[name] for name in ("dataset", "model", "fold", "seed", "step")}
         about |= {"layer": layer["name"], "pooling": layer["pooling"], "scale": layer.get("scale", "none")}
-        decode = preprocess["decode"]
         decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"]}
         return Cut(path / PROGRAM, about, layer["width"], decode)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
 
 
@@ -267,16 +269,3 @@ def _check_sums(folder: Path, names: Sequence[str]) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file for people to read too."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; a cut has one: {AGAIN}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: must be a JSON file, found it damaged ({error}); {AGAIN}") from None
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise UserError(f"{path}: must be of format {FORMAT}, found {found!r}; {AGAIN}")
-    return dict(content)
