@@ -15,7 +15,7 @@ from stages.shared.runtime.errors import did_you_mean
 
 COMMANDS = {
     "new": ("stages.commands.new", "Start a study of your own images: write params.yaml, link the images."),
-    "check": ("stages.commands.check.command", "Check params.yaml and the raw data before a run."),
+    "check": ("stages.commands.check", "Check params.yaml and the raw data before a run."),
     "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
     "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
     "recommend": ("stages.commands.recommend", "Print which layer to take, what ties, and what choosing cost."),

@@ -11,7 +11,7 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from stages.commands.check.command import check_config
+from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, use_option
 from stages.prepare.candidates import Candidate, class_counts
