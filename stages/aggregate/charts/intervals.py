@@ -4,15 +4,9 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.curves import COLUMNS_OF
-from stages.aggregate.scope import Scope
 
 NO_BAND, DEVIATION = "", "sd"
 """What a band is: nothing, one standard deviation, or the interval of a scope."""
-
-
-def interval_scope(points: pd.DataFrame) -> Scope | None:
-    """Return the wider scope in which some point has an interval."""
-    return next((scope for scope, names in COLUMNS_OF.items() if points[names.low].notna().any()), None)
 
 
 def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
@@ -26,7 +20,8 @@ def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
         The points with `band` (a scope, `DEVIATION` or `NO_BAND`), `low`, `high`, and `tied` (boolean, NA where it is
         not known).
     """
-    scope, value = interval_scope(points), points["value"].astype(float)
+    scope = next((scope for scope, names in COLUMNS_OF.items() if points[names.low].notna().any()), None)
+    value = points["value"].astype(float)
     if scope:
         names = COLUMNS_OF[scope]
         band, low, high = str(scope), points[names.low].astype(float), points[names.high].astype(float)
@@ -37,8 +32,3 @@ def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     ties = [points[names.tied] for names in COLUMNS_OF.values()]
     tied = next((own for own in ties if own.notna().any()), ties[0])
     return points.assign(band=band, low=low, high=high, tied=tied.astype("boolean"))
-
-
-def has_ties(points: pd.DataFrame) -> bool:
-    """Return whether it is known of some point if it ties with the best."""
-    return any(bool(points[names.tied].notna().any()) for names in COLUMNS_OF.values())

@@ -13,10 +13,10 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts
-from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
+from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
 from stages.aggregate.words.power import power_sentence
-from stages.aggregate.words.scopes import SHORT, score_interval
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scopes import SHORT
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.aggregate.words.summary import explain, scope_of
 
 PREAMBLE = r"""\documentclass[10pt]{article}
@@ -60,10 +60,11 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         facts: the recommendations and findings.
     """
     parts = [f"# Which layer separates unseen classes best?\n\n{scope_of(rows)}\n"]
+    parts += [f"**{facts.notice}**\n"] if facts.notice else []
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
-        parts.append(f"{words.explain_intervals(networks)} {words.LOSSES}\n")
+        parts.append(f"{words.explain_brackets(networks)} {words.LOSSES}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
     if facts.power:
@@ -79,7 +80,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
 
 def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
     """The tables as LaTeX that compiles: a section per dataset, a booktabs table of uses, of scores, and of folds."""
-    parts = [PREAMBLE, _emphasized(" ".join([scope_of(rows), *explain(rows)])) + "\n"]
+    parts = [PREAMBLE, _emphasized(" ".join([*filter(None, [facts.notice]), scope_of(rows), *explain(rows)])) + "\n"]
     for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
         parts.append(rf"\section*{{{_escaped(dataset)}}}")
@@ -92,23 +93,10 @@ def _uses(networks: Sequence[Recommendation], name: str) -> Table:
     """The layer to take for each use of each network of one dataset."""
     rows = []
     for each in networks:
-        best = each.best
-        rows.append(
-            {
-                "Model": name.format(each.model),
-                "Use": words.use_words(each),
-                "Layer": f"{place(best.depth, each.last_depth)} ({name.format(best.layer)})"
-                if each.recommended
-                else f"none beats {each.unbeaten.name if each.unbeaten else ''}",
-                "Step": str(best.step),
-                "Score": " ".join(words.score_and_interval(each)).rstrip(),
-                "Last": words.difference(each, words.LAST),
-                "Before": words.difference(each, words.PENULTIMATE),
-                "Ties (at most)": words.brief_ties(each),
-                "Parameters": MISSING if best.parameters_share is None else percent(best.parameters_share),
-                "Multiply-adds": MISSING if best.operations_share is None else percent(best.operations_share),
-            }
-        )
+        none = f"none beats {each.unbeaten.name}" if each.unbeaten else ""
+        layer = f"{place(each.best.depth, each.last_depth)} ({name.format(each.best.layer)})"
+        cells = words.use_cells(each) | {"layer": none or layer}
+        rows.append({"Model": name.format(each.model)} | {capitalized(key): text for key, text in cells.items()})
     return Table("The layer for each use", rows)
 
 
@@ -137,7 +125,7 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
         tables = [Table("every score", [_cells(row, name, several=bool(singles)) for row in group])]
         folds = [row for row in singles if row.dataset == dataset]
         if folds:
-            cells = [_fold_cells(row, name) for row in folds]
+            cells = [{"Model": "", "Fold": row.fold} | _cells(row, name, several=False) for row in folds]
             tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", cells))
         by_dataset.append((dataset, tables))
     return by_dataset
@@ -146,40 +134,21 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
 def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
     """One score of one network; of a single fold without the columns of other classes."""
     scopes = [scope for scope in SHORT if several or scope != "classes"]
-    leads = {scope: lead for scope, lead in row.leads.items() if scope in scopes}
-    own = next(iter(leads), None)
+    leads = {scope: interval(row.leads[scope].low, row.leads[scope].high) for scope in row.leads}
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
-        "Score": metric_name(row.metric) + (" (lower is better)" if row.lower_is_better else ""),
+        "Score": metric_name(row.metric) + LOWER * row.lower_is_better,
         "Accuracy": number(row.accuracy, row.accuracy_sd),
         "Seen": number(row.seen, row.seen_sd),
         "Unseen": number(row.unseen, row.unseen_sd),
-        **{SHORT[scope].capitalize(): score_interval(row, scope) or MISSING for scope in scopes},
-        "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
-        "Last layer": number(row.last_value, row.last_value_sd),
-        **{
-            f"Lead, {SHORT[scope]}": (
-                f"{decimals(row.lead, sign=True)} " if scope == own and row.lead is not None else ""
-            )
-            + (interval(lead.low, lead.high) if (lead := leads.get(scope)) else MISSING)
-            for scope in scopes
-        },
-        "Pixels": number(row.baseline),
-        "Chance": number(row.chance),
-    }
-
-
-def _fold_cells(row: SummaryRow, name: str) -> dict[str, str]:
-    """The main score of one fold: whether another choice of unseen classes has another best layer."""
-    return {
-        "Model": name.format(row.model),
-        "Fold": row.fold,
-        "Accuracy": number(row.accuracy, row.accuracy_sd),
-        "Unseen": number(row.unseen, row.unseen_sd),
+        **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
         "Lead": MISSING if row.lead is None else decimals(row.lead, sign=True),
+        **{f"Lead, {SHORT[scope]}": leads.get(scope, MISSING) for scope in scopes},
+        "Pixels": number(row.baseline),
+        "Chance": number(row.chance),
     }
 
 

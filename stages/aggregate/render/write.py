@@ -6,8 +6,7 @@ from pathlib import Path
 
 from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.render.json_files import write_json_files
-from stages.aggregate.render.page.data import Study
-from stages.aggregate.render.page.images import NO_PICTURES, Pictures
+from stages.aggregate.render.page.data import NO_PICTURES, Pictures, Study
 from stages.aggregate.render.page.page import vega_bundle, write_page
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown
@@ -37,8 +36,9 @@ def write_results(
     Returns:
         What was written, for the closing line.
     """
-    write_layer_scores(out / "layers.csv", results.layers)
-    write_tables(out, results.tables)
+    notice = results.facts.notice
+    write_layer_scores(out / "layers.csv", results.layers.assign(notice=notice) if notice else results.layers)
+    write_tables(out, results.tables, notice)
     write_json_files(out, results.facts, results.summary)
     (out / "summary.md").write_text(markdown(results.summary, results.facts), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")

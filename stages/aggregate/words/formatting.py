@@ -27,6 +27,12 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
 
 
+def change_interval(value: float, low: float, high: float) -> str:
+    """Write a difference and its interval, all with their signs."""
+    value_words, *ends = (decimals(number, sign=True) for number in (value, low, high))
+    return f"{value_words} [{', '.join(ends)}]"
+
+
 def percent(share: float) -> str:
     """Write a share as whole percents, a small one as `under 1 %`."""
     return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
@@ -65,18 +71,22 @@ def at_last_step(steps: Iterable[int]) -> str:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`; no names give no text."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
     """Shorten layer names for an axis: drop the dotted prefix they share, cut the middle of what is still too long."""
-    names = [name.partition("@")[0] for name in layers]
-    parts = [name.split(".") for name in names]
+    parts = [name.partition("@")[0].split(".") for name in layers]
     shared = 0
-    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+    while len(parts) > 1 and all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
         shared += 1
-    return [shorten(".".join(p[shared:]), limit) for p in parts] if len(names) > 1 else [shorten(names[0], limit)]
+    return [shorten(".".join(p[shared:]), limit) for p in parts]
+
+
+def numbered(layers: Iterable[str], limit: int = 18) -> list[str]:
+    """Number layers from 1, with their short names."""
+    return [f"{number} {name}" for number, name in enumerate(short_names(layers, limit), 1)]
 
 
 def wrapped(text: str, width: int) -> str:
