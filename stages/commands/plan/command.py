@@ -15,7 +15,7 @@ from stages.aggregate.facts import read_facts
 from stages.aggregate.words.formatting import plural
 from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import cache_folder, recorded_stages, stage_path
+from stages.commands.dvc_project.workspace import cache_folder, stage_path
 from stages.commands.grid import CELL_STAGES, STAGES, all_stages, count_stages, open_stages, stage_names
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import (
@@ -35,6 +35,7 @@ from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import load
+from stages.shared.stage_run.made_of import read_entries
 
 SMALLER = {
     "finetune": "lower finetune.batch_size",
@@ -207,7 +208,7 @@ def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]
     if engine.workers:
         around["fleet"] = [fleet_seconds(len(all_stages(config.run)))]
     else:
-        around["DVC"] = [predict_dvc(stages, recorded_stages())] * len(stages)
+        around["DVC"] = [predict_dvc(stages, read_entries())] * len(stages)
     return cells, around
 
 
