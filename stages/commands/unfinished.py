@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from stages.shared.stage_run.stage_run import FINISHED
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.project import ROOT, ProjectCommand
 from stages.commands.sizes import size
 from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL
+from stages.shared.stage_run.finished_work import FINISHED
 from stages.shared.stage_run.kept_work import read_record
 
 RESUMABLE = {"finetune": "--weights", "embed": "--out"}

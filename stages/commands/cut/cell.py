@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -274,17 +274,11 @@ class Source:
     def layer(self) -> Layer:
         """The layer; of several what they are together."""
         layers = [pooled.layer for pooled in self.layers]
-        if len(layers) == 1:
-            return layers[0]
-        return Layer(
-            name="+".join(layer.name for layer in layers),
-            module="+".join(layer.module for layer in layers),
-            depth=max(layer.depth for layer in layers),
-            pooling="+".join(layer.pooling for layer in layers),
-            width=sum(layer.width for layer in layers),
-            parameters=max(layer.parameters for layer in layers),
-            operations=max(layer.operations for layer in layers),
-        )
+        whole: dict[str, Any] = {
+            name: "+".join(getattr(x, name) for x in layers) for name in ("name", "module", "pooling")
+        }
+        whole |= {name: max(getattr(x, name) for x in layers) for name in ("depth", "parameters", "operations")}
+        return Layer(**whole, width=sum(layer.width for layer in layers))
 
     @property
     def checkpoint(self) -> Path:
