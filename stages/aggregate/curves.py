@@ -12,15 +12,17 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 - A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages.aggregate.columns import BOOLEAN
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
@@ -55,21 +57,19 @@ Attributes:
     value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.
 """
 
-INTERVALS = {
-    "ci_classes_low": FLOAT,
-    "ci_classes_high": FLOAT,
-    "ci_images_low": FLOAT,
-    "ci_images_high": FLOAT,
+ENDS: dict[Scope, tuple[str, str]] = {
+    "classes": ("ci_classes_low", "ci_classes_high"),
+    "images": ("ci_images_low", "ci_images_high"),
 }
-COMPARISONS = {
-    "tied_classes": "boolean",
-    "tied_images": "boolean",
-    "lead": FLOAT,
-    "lead_classes_at_least": FLOAT,
-    "lead_classes_at_most": FLOAT,
-    "lead_images_at_least": FLOAT,
-    "lead_images_at_most": FLOAT,
+TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
+LEAD_ENDS: dict[Scope, tuple[str, str]] = {
+    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
+    "images": ("lead_images_at_least", "lead_images_at_most"),
 }
+"""Names of the columns of each scope, the wider one first."""
+
+INTERVALS = dict.fromkeys(chain(*ENDS.values()), FLOAT)
+COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(["lead", *chain(*LEAD_ENDS.values())], FLOAT)
 UNCERTAINTY = INTERVALS | COMPARISONS
 """How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
 
@@ -82,29 +82,16 @@ Attributes:
 """
 
 
-@dataclass(frozen=True)
-class ScopeColumns:
-    """Names of the columns of `UNCERTAINTY` that are of one scope."""
-
-    low: str
-    high: str
-    tied: str
-    lead_at_least: str
-    lead_at_most: str
-
-
-COLUMNS_OF: dict[Scope, ScopeColumns] = {
-    "classes": ScopeColumns(
-        "ci_classes_low", "ci_classes_high", "tied_classes", "lead_classes_at_least", "lead_classes_at_most"
-    ),
-    "images": ScopeColumns(
-        "ci_images_low", "ci_images_high", "tied_images", "lead_images_at_least", "lead_images_at_most"
-    ),
-}
-"""The wider scope first."""
-
 Row = Mapping[str, Any]
 """One point of a curve, by column."""
+
+Name = tuple[str, str]
+"""A network on a dataset: dataset and model."""
+
+Key = tuple[str, str]
+"""An embedding's `layer` and `pooling`."""
+
+Direction = Literal["higher", "lower"]
 
 Catalogue = Mapping[str, Score]
 """The facts of every score, by name."""
@@ -165,13 +152,19 @@ class Scores:
         chosen_from = self.curves[self.curves["better"] != "neither"]
         return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]
 
-    def main_points(self, dataset: str, model: str, metric: str, split: str = UNSEEN) -> pd.DataFrame:
-        """Points of a main curve, means over folds, at every step by depth."""
-        points = self.curves
-        wanted = {"dataset": dataset, "model": model, "metric": metric, "split": split, "fold": MEAN, "main": True}
-        for name, value in wanted.items():
+    @property
+    def label_free(self) -> list[str]:
+        """The scores that see no class."""
+        return [name for name, score in self.catalogue.items() if score.label_free]
+
+    def main_points(
+        self, dataset: str, model: str, metric: str, split: str = UNSEEN, folds: Collection[str] = (MEAN,)
+    ) -> pd.DataFrame:
+        """Points of a main curve, by default means over folds, at every step by depth."""
+        points = self.curves[self.curves["main"]]
+        for name, value in {"dataset": dataset, "model": model, "metric": metric, "split": split}.items():
             points = points[points[name] == value]
-        return points.sort_values(["step", "depth"])
+        return points[points["fold"].isin(folds)].sort_values(["step", "depth"])
 
     def on_main_curve(self, rows: pd.DataFrame, end: str = "") -> "pd.Series[bool]":
         """Whether each row's layer (`layer`, `pooling`, `depth`, all with this ending) is on its network's main curve.
@@ -314,6 +307,16 @@ def _order(column: Any, run: RunParams, catalogue: Catalogue) -> Any:
     return ~column if column.name == "main" else column
 
 
+def sign_of(better: Better) -> float:
+    """What turns scores into gains, of which higher ones are better, and back."""
+    return -1.0 if better == "lower" else 1.0
+
+
+def point_keys(points: pd.DataFrame) -> list[Key]:
+    """The embeddings that a curve's points stand for."""
+    return list(zip(points["layer"], points["embedding"], strict=True))
+
+
 def equally_best(values: NDArray[np.float64], better: Better) -> NDArray[np.bool_]:
     """Say which layers have the best score, or one within `TOLERANCE` of it.
 
@@ -357,6 +360,11 @@ class Curve:
     def key(self) -> tuple[str, ...]:
         """Its values of `CURVE`."""
         return tuple(self.name[column] for column in CURVE)
+
+    @property
+    def network(self) -> Name:
+        """Its network."""
+        return self.name["dataset"], self.name["model"]
 
     @property
     def last(self) -> int:

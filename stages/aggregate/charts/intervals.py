@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import COLUMNS_OF
+from stages.aggregate.curves import ENDS, TIED
 from stages.aggregate.scope import Scope
 
 NO_BAND, DEVIATION = "", "sd"
@@ -12,14 +12,14 @@ NO_BAND, DEVIATION = "", "sd"
 
 def interval_scope(points: pd.DataFrame) -> Scope | None:
     """Return the wider scope in which some point has an interval."""
-    return next((scope for scope, names in COLUMNS_OF.items() if points[names.low].notna().any()), None)
+    return next((scope for scope, (low, _) in ENDS.items() if points[low].notna().any()), None)
 
 
 def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     """Add what is drawn around the points of curves that have one kind of band.
 
     Args:
-        points: with `value`, `sd` and the columns of `COLUMNS_OF`.
+        points: with `value`, `sd` and those of `ENDS` and `TIED`.
         spread: whether one standard deviation stands in where no interval is known.
 
     Returns:
@@ -28,17 +28,16 @@ def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     """
     scope, value = interval_scope(points), points["value"].astype(float)
     if scope:
-        names = COLUMNS_OF[scope]
-        band, low, high = str(scope), points[names.low].astype(float), points[names.high].astype(float)
+        band, (low, high) = str(scope), (points[end].astype(float) for end in ENDS[scope])
     else:
         sd = points["sd"].astype(float)
         band = DEVIATION if spread and sd.notna().any() else NO_BAND
         low, high = (value - sd, value + sd) if band else (value * np.nan, value * np.nan)
-    ties = [points[names.tied] for names in COLUMNS_OF.values()]
+    ties = [points[column] for column in TIED.values()]
     tied = next((own for own in ties if own.notna().any()), ties[0])
     return points.assign(band=band, low=low, high=high, tied=tied.astype("boolean"))
 
 
 def has_ties(points: pd.DataFrame) -> bool:
     """Return whether it is known of some point if it ties with the best."""
-    return any(bool(points[names.tied].notna().any()) for names in COLUMNS_OF.values())
+    return any(bool(points[column].notna().any()) for column in TIED.values())

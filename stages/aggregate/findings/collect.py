@@ -1,13 +1,13 @@
 """Judge the findings on every dataset from its networks' measured data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, Scores
+from stages.aggregate.curves import CURVE, Name, Scores, point_keys
 from stages.aggregate.findings.accuracy_rule import (
     AccuracyEvidence,
     AccuracyFinding,
@@ -23,18 +23,15 @@ from stages.aggregate.findings.facts import (
     FineTuningFinding,
     TrainingCourse,
 )
-from stages.aggregate.inference.accuracy import Folds, mean_over_classes, mean_over_images
+from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.intervals import point_keys
-from stages.aggregate.inference.layer_comparison import best_of_two, is_above
-from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.intervals import beats_baselines, infer
+from stages.aggregate.inference.layer_comparison import best_of_two
+from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import ByFold
-from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.inference.refits import Refits
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman
-
-MEANS: dict[Scope, Callable[[Folds], Estimate | None]] = {"classes": mean_over_classes, "images": mean_over_images}
-"""How differences in accuracy are judged in each scope, the wider one first."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +42,14 @@ class Network:
         row: its main row.
         last: the main score of its layers at the last step; None where a value is missing.
         first: the same at step 0; None where there is no step 0, or no later one.
-        with_pixels: `last` with the raw pixels after the layers; None where they were not measured.
+        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known.
         head, pixels: of every test image, how often its own head, and the linear probe on raw pixels, are right.
     """
 
     row: SummaryRow
     last: Refits | None
     first: Refits | None
-    with_pixels: Refits | None
+    in_scope: bool
     head: ByFold
     pixels: ByFold
 
@@ -78,7 +75,7 @@ def collect_findings(
             DatasetFindings(
                 rows=rows,
                 accuracy=accuracy,
-                depth=[_depth(network) for network in of_dataset],
+                depth=[DepthFinding(each.row.model, each.row.proven_leads, each.in_scope) for each in of_dataset],
                 fine_tuning=[_fine_tuning(network) for network in of_dataset if network.last and network.first],
                 correlations=correlate(rows, accuracy),
                 training=[course for row in rows if (course := follow_training(row, steps)) is not None],
@@ -89,23 +86,22 @@ def collect_findings(
 
 def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
     points = scores.main_points(row.dataset, row.model, row.metric)
-    keys = point_keys(points[points["step"] == row.step])
-    last = data.at(row.metric, row.step)
-    first = data.at(row.metric, 0) if row.step > 0 and (points["step"] == 0).any() else None
-    images, pixels = data.images, data.pixels
+    keys, tuned = point_keys(points[points["step"] == row.step]), row.step > 0 and (points["step"] == 0).any()
+    with_pixels = row.baseline is not None
+    above = beats_baselines(data, row.metric, row.step, keys, chance=row.chance, with_pixels=with_pixels)
     return Network(
         row=row,
-        last=last and last.take(keys),
-        first=first and first.take(keys),
-        with_pixels=last.take([*keys, pixels]) if last and pixels else None,
-        head=images.accuracy if images else {},
-        pixels=images.pixels if images else {},
+        last=data.at(row.metric, row.step, keys),
+        first=data.at(row.metric, 0, keys) if tuned else None,
+        in_scope=above is not False,
+        head=data.images.accuracy if data.images else {},
+        pixels=data.images.pixels if data.images else {},
     )
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
     judged = [network for network in networks if network.row.accuracy is not None]
-    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row)) for a, b in combinations(judged, 2)]
+    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row.metric)) for a, b in combinations(judged, 2)]
     evidence = {scope: _accuracy_evidence(judged, pairs, scope) for scope in MEANS}
     return judge_accuracy({scope: known for scope, known in evidence.items() if known is not None}, margin=margin)
 
@@ -141,33 +137,18 @@ def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
     return MEANS[scope]([first[fold] - second[fold] for fold in first])
 
 
-def _differences_of_g(first: Refits | None, second: Refits | None, row: SummaryRow) -> dict[Scope, Estimate]:
+def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) -> dict[Scope, Estimate]:
     """By how much the first's best layer beats the second's, in each scope that has refits and a proven level."""
-    if first is None or second is None:
-        return {}
-    differences = {
-        scope: best_of_two(inference, len(first.keys), better=row.direction)
-        for scope, inference in infer(first, second).items()
-        if is_proven(row.metric, scope)
-    }
+    n_layers = len(first.keys) if first else 0
+    proven = {scope: inference for scope, inference in infer(first, second).items() if is_proven(metric, scope)}
+    differences = {scope: best_of_two(inference, n_layers) for scope, inference in proven.items()}
     return {scope: difference for scope, difference in differences.items() if difference is not None}
-
-
-def _depth(network: Network) -> DepthFinding:
-    row, refits = network.row, network.with_pixels or network.last
-    pixels = len(refits.keys) - 1 if refits and network.with_pixels else None
-    above = (
-        is_above(inference, chance=row.chance, pixels=pixels, better=row.direction)
-        for inference in (infer(refits).values() if refits else ())
-    )
-    in_scope = next((each for each in above if each is not None), True)
-    return DepthFinding(row.model, row.proven_leads, in_scope)
 
 
 def _fine_tuning(network: Network) -> FineTuningFinding:
     row = network.row
     accuracy = None if row.accuracy is None or row.accuracy_chance is None else (row.accuracy_chance, row.accuracy)
-    return FineTuningFinding(row.model, _differences_of_g(network.last, network.first, row), accuracy)
+    return FineTuningFinding(row.model, _differences_of_g(network.last, network.first, row.metric), accuracy)
 
 
 def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import LEVEL, Float64
 from stages.aggregate.recommend.schema import PairRecord, Recommendation, ScalingRecord
 from stages.shared.tables.metric_table import Scaling
@@ -100,4 +101,4 @@ def _by_fold(rows: pd.DataFrame, options: list[str]) -> pd.DataFrame:
 
 
 def _turned(found: Recommendation, table: pd.DataFrame) -> Float64:
-    return table.to_numpy(dtype=np.float64) * (-1 if found.better == "lower" else 1)
+    return sign_of(found.better) * table.to_numpy(dtype=np.float64)

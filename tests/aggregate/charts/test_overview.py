@@ -6,7 +6,7 @@ import pytest
 from stages.aggregate.charts.frame import Words
 from stages.aggregate.charts.overview import overview_figure
 from stages.aggregate.charts.theme import BLUE, GREY, PRINT, TEXT, VERMILION
-from stages.aggregate.tables.depth import depth_table
+from stages.aggregate.tables.score_tables import depth_table
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
 

@@ -10,7 +10,7 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import COLUMNS_OF, MEAN, Scores, best_index
+from stages.aggregate.curves import ENDS, LEAD_ENDS, MEAN, Scores, best_index
 from stages.aggregate.render.page.images import Pictures, all_thumbnails, galleries
 from stages.aggregate.render.page.names import (
     SPLITS,
@@ -24,6 +24,7 @@ from stages.aggregate.render.page.names import (
 )
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.results import Results
+from stages.aggregate.scope import BOTH
 
 BEST = (
     "fold", "metric", "best", "value", "low", "high", "last", "lead", "at_least", "at_most", "seen", "accuracy",
@@ -91,16 +92,10 @@ def best_layers(summary: pd.DataFrame, names: Names) -> Columns:
         summary: rows of summary.csv, of the main curves.
         names: what places refer to.
     """
-    wider, narrower = COLUMNS_OF["classes"], COLUMNS_OF["images"]
-    rows = summary.assign(
-        best=summary["best_depth"],
-        value=summary["unseen"],
-        last=summary["last_value"],
-        low=summary[wider.low].fillna(summary[narrower.low]),
-        high=summary[wider.high].fillna(summary[narrower.high]),
-        at_least=summary[wider.lead_at_least].fillna(summary[narrower.lead_at_least]),
-        at_most=summary[wider.lead_at_most].fillna(summary[narrower.lead_at_most]),
-    )
+    bounds = ["low", "high", "at_least", "at_most"]
+    wider, narrower = (summary[[*ENDS[scope], *LEAD_ENDS[scope]]].set_axis(bounds, axis=1) for scope in BOTH)
+    places = {"best": summary["best_depth"], "value": summary["unseen"], "last": summary["last_value"]}
+    rows = summary.assign(**places, **wider.fillna(narrower))
     return names.table(rows, BEST)
 
 
