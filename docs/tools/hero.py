@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from stages.aggregate.tables.summary import SummaryRow, read_summary
-from stages.aggregate.words.figure_titles import layer_title
+from stages.aggregate.words.figure_titles import layers_title
 from stages.commands.dvc_project.workspace import stage_path
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -110,7 +110,7 @@ def read_study(results: Path, dataset: str, model: str, seed: int = 0) -> Study:
 def draw(study: Study) -> Figure:
     """Draw the picture."""
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI)
-    text_at(figure, EDGE, HEIGHT - 0.12, layer_title(study.row), size=TITLE, weight="bold", va="top")
+    text_at(figure, EDGE, HEIGHT - 0.12, layers_title([study.row]), size=TITLE, weight="bold", va="top")
     draw_images(figure, study)
     draw_layers(figure, study)
     draw_curve(axes_at(figure, 0.72, 1.4, 5.75, 2.0), study)

@@ -57,7 +57,7 @@ Attributes:
     value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.
 """
 
-ENDS: dict[Scope, tuple[str, str]] = {
+INTERVAL_ENDS: dict[Scope, tuple[str, str]] = {
     "classes": ("ci_classes_low", "ci_classes_high"),
     "images": ("ci_images_low", "ci_images_high"),
 }
@@ -68,7 +68,7 @@ LEAD_ENDS: dict[Scope, tuple[str, str]] = {
 }
 """Names of the columns of each scope, the wider one first."""
 
-INTERVALS = dict.fromkeys(chain(*ENDS.values()), FLOAT)
+INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
 COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(["lead", *chain(*LEAD_ENDS.values())], FLOAT)
 UNCERTAINTY = INTERVALS | COMPARISONS
 """How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.

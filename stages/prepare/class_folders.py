@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
-from stages.prepare.raw_files import RawFiles
+from stages.prepare.limits import RawFiles
 from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import UserError
 

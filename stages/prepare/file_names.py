@@ -94,11 +94,15 @@ def has_clutter(path: str) -> bool:
     return any(is_clutter(part) for part in path.split("/"))
 
 
-def hidden_folder(path: str) -> str | None:
-    """Find the outermost hidden folder that a file lies in; none if it lies in no such folder."""
-    folders = path.split("/")[:-1]
-    first = next((i for i, folder in enumerate(folders) if folder.startswith(".")), None)
-    return None if first is None or has_clutter("/".join(folders[:first])) else "/".join(folders[: first + 1])
+def hidden_folders(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the outermost hidden folders that files lie in, sorted."""
+    found = set()
+    for path in paths:
+        *folders, _ = path.split("/")
+        first = next((i for i, folder in enumerate(folders) if is_clutter(folder)), None)
+        if first is not None and folders[first].startswith("."):
+            found.add("/".join(folders[: first + 1]))
+    return tuple(sorted(found))
 
 
 def is_clutter(name: str) -> bool:

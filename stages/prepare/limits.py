@@ -3,13 +3,16 @@
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from stages.prepare.file_names import has_clutter
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
 from stages.shared.settings.params import Params
@@ -60,6 +63,27 @@ class Resources(ExitStack):
     def __init__(self, limits: LimitsParams = DEFAULT_LIMITS) -> None:
         super().__init__()
         self.limits = limits
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """Files that can be read, without those that are hidden or lie in hidden folders.
+
+    Attributes:
+        where: the folder or archive.
+        paths: relative to it, with forward slashes, in the order in which they are read fastest.
+        hidden: the hidden folders.
+        read: reads one file.
+    """
+
+    where: Path
+    paths: tuple[str, ...]
+    hidden: tuple[str, ...]
+    read: Callable[[str], bytes]
+
+    def content(self, path: str) -> Callable[[], bytes]:
+        """Return a function that reads one file."""
+        return partial(self.read, path)
 
 
 @contextmanager
@@ -115,13 +139,13 @@ def check_ratio(what: str, size: int, packed: int, most: float) -> None:
 
 
 def by_path(archive: Path, members: Iterable[tuple[str, M]]) -> dict[str, M]:
-    """Collect members by their paths.
+    """Collect members by their paths, without those that are hidden or made by an operating system.
 
     Raises:
         UserError: two have one path, so that readers disagree about which of them counts.
     """
     by_name: dict[str, M] = {}
-    for path, member in members:
+    for path, member in ((path, member) for path, member in members if not has_clutter(path)):
         if path in by_name:
             raise UserError(f"{archive}: member {path!r} is there twice; pack the archive again with one of them")
         by_name[path] = member

@@ -4,14 +4,12 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from stages.prepare.file_names import check_depth, is_clutter, utf8
-from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams, Resources, reading
-from stages.prepare.tar_files import TarFiles
-from stages.prepare.zip_files import ZipFiles
+from stages.prepare.limits import LimitsParams, RawFiles, Resources, reading
+from stages.prepare.tar_files import open_tar
+from stages.prepare.zip_files import open_zip
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import irregular
 
@@ -27,7 +25,7 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVES)
 
 
-def open_archive(path: Path, resources: Resources) -> TarFiles | ZipFiles:
+def open_archive(path: Path, resources: Resources) -> RawFiles:
     """Open an archive and list its files, without unpacking it.
 
     A compressed tar archive is read to its end, where its checksum stands; a file of a zip archive has a checksum of
@@ -44,7 +42,7 @@ def open_archive(path: Path, resources: Resources) -> TarFiles | ZipFiles:
         raise UserError(f"{path}: must be a folder or an archive ({', '.join(ARCHIVES)})")
     with reading(path), path.open("rb") as file:
         is_zip = file.read(4) in ZIP_STARTS or (path.name.lower().endswith(".zip") and zipfile.is_zipfile(path))
-    return ZipFiles(path, resources) if is_zip else TarFiles(path, resources)
+    return open_zip(path, resources) if is_zip else open_tar(path, resources)
 
 
 def check_regular(raw: Path, *, for_dvc: bool = False) -> None:
@@ -94,20 +92,6 @@ def _refuse_special(path: Path, for_dvc: bool) -> None:
         raise UserError(f"{path}: must be a regular file, found {kind}{link}; remove it")
 
 
-class RawFiles(Protocol):
-    """Files by their path relative to the root, with forward slashes, in the order in which they are read fastest.
-
-    Hidden files are left out, and so is what lies in hidden folders, which are named.
-    """
-
-    where: Path
-    paths: tuple[str, ...]
-    hidden: tuple[str, ...]
-
-    def content(self, path: str) -> Callable[[], bytes]:
-        """Return a function that reads one file."""
-
-
 def every_link(path: str) -> bool:
     """Refuse every symlink to a folder."""
     return True
@@ -131,7 +115,7 @@ def open_raw(raw: Path, resources: Resources, *, refused: Callable[[str], bool] 
             f"{raw}: no such folder or archive; put the images there, or link to them: ln -s /any/path {raw}"
         )
     archive = raw if raw.is_file() else find_archive(raw)
-    files = open_archive(archive, resources) if archive else FolderFiles(raw, resources.limits, refused=refused)
+    files = open_archive(archive, resources) if archive else list_files(raw, resources.limits, refused=refused)
     if not files.paths:
         raise UserError(f"{files.where}: must hold images, found no file; put the images there, or link to them")
     return files
@@ -165,8 +149,8 @@ def read_file(path: Path, limits: LimitsParams) -> bytes:
     return content
 
 
-class FolderFiles:
-    """The files below a folder. It may be a symlink, and so may they.
+def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bool] = every_link) -> RawFiles:
+    """List the files below a folder. It may be a symlink, and so may they.
 
     Args:
         where: the folder.
@@ -177,41 +161,33 @@ class FolderFiles:
     Raises:
         UserError: there is a refused link or a DVC repository below it, or a file's name is not valid UTF-8.
     """
+    hidden: list[str] = []
 
-    def __init__(
-        self, where: Path, limits: LimitsParams = DEFAULT_LIMITS, *, refused: Callable[[str], bool] = every_link
-    ) -> None:
-        self.where, self._limits, self._refused = where, limits, refused
-        hidden: list[str] = []
-        self.paths = tuple(sorted(self._walk(where, "", hidden)))
-        self.hidden = tuple(sorted(hidden))
-
-    def content(self, path: str) -> Callable[[], bytes]:
-        """Return a function that reads one file."""
-        return partial(read_file, self.where / path, self._limits)
-
-    def _walk(self, folder: Path, prefix: str, hidden: list[str]) -> Iterator[str]:
-        check_depth(self.where, prefix.count("/"))
+    def walk(folder: Path, prefix: str) -> Iterator[str]:
+        check_depth(where, prefix.count("/"))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if prefix and entry.name == ".dvc":
                     raise UserError(
                         f"{folder}: must not be a DVC repository of its own, found {entry.name} in it: DVC does not "
-                        "look into one, and would not notice changes there; copy its images, or link "
-                        f"{self.where} as a whole to it"
+                        f"look into one, and would not notice changes there; copy its images, or link {where} as a "
+                        "whole to it"
                     )
                 if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                     hidden.append(prefix + entry.name)
                 if is_clutter(entry.name) or (not prefix and entry.name == SOURCE_FILE):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", hidden)
+                    yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
                 elif not (entry.is_symlink() and Path(entry.path).is_dir()):
-                    yield utf8(prefix + entry.name, self.where)
-                elif self._refused(prefix + entry.name):
+                    yield utf8(prefix + entry.name, where)
+                elif refused(prefix + entry.name):
                     link = Path(entry.path)
                     raise UserError(
                         f"{link}: must not be a link to a folder, found one to {link.readlink()}: DVC does not look "
-                        "behind it, and would not notice changes there; copy the images there, or link "
-                        f"{self.where} as a whole to a folder that holds them"
+                        f"behind it, and would not notice changes there; copy the images there, or link {where} as a "
+                        "whole to a folder that holds them"
                     )
+
+    paths = tuple(sorted(walk(where, "")))
+    return RawFiles(where, paths, tuple(sorted(hidden)), lambda path: read_file(where / path, limits))

@@ -6,13 +6,13 @@ import math
 import posixpath
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-from stages.prepare.file_names import has_clutter, hidden_folder, inside_archive
-from stages.prepare.limits import Resources, by_path, check_count, check_ratio, check_size, reading
+from stages.prepare.file_names import hidden_folders, inside_archive
+from stages.prepare.limits import RawFiles, Resources, by_path, check_count, check_ratio, check_size, reading
 from stages.shared.runtime.errors import UserError
 
 READ_SIZE = 2**20  # bytes
@@ -34,9 +34,13 @@ Place = tuple[int, int] | tarfile.TarInfo | str
 """Where a file lies: position and length; its header, if it has holes; of a link, the path of what it leads to."""
 
 
-class TarFiles:
-    """The files of a tar archive."""
+def open_tar(where: Path, resources: Resources) -> RawFiles:
+    """List the files of a tar archive."""
+    files = _TarFiles(where, resources)
+    return RawFiles(where, files.paths, files.hidden, files.read)
 
+
+class _TarFiles:
     def __init__(self, where: Path, resources: Resources) -> None:
         self.where, self._limits = where, resources.limits
         with reading(where):
@@ -46,14 +50,10 @@ class TarFiles:
             listed = list(self._listed())
             self._stream.header_left = math.inf
             self._read_to_the_end()
-        self.hidden = tuple(sorted({folder for path, _ in listed if (folder := hidden_folder(path))}))
+        self.hidden = hidden_folders(path for path, _ in listed)
         self._places = dict(listed)
-        self.paths = tuple(by_path(where, ((path, place) for path, place in listed if not has_clutter(path))))
+        self.paths = tuple(by_path(where, listed))
         self._follow_links()
-
-    def content(self, path: str) -> Callable[[], bytes]:
-        """Return a function that reads one file."""
-        return partial(self._read, path)
 
     def _listed(self) -> Iterator[tuple[str, Place]]:
         offset = holes = 0
@@ -96,7 +96,8 @@ class TarFiles:
                 raise UserError(f"{self.where}: member {path!r} is a link in a circle; pack the files themselves")
             self._places |= dict.fromkeys(passed, target)
 
-    def _read(self, path: str) -> bytes:
+    def read(self, path: str) -> bytes:
+        """Read one file, or what a link leads to."""
         place = self._places[path]
         if isinstance(target := place, str):
             place = self._places.get(target, target)

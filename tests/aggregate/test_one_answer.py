@@ -108,7 +108,7 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
     told, said = verdict(facts), markdown(summary, facts)
     assert headline_of(told) == answers
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if line.startswith("|")]
-    cards = {card.model: card for card in make_cards(facts.recommendations, scores)}
+    cards = {model: own for (_, model), own in make_cards(facts.recommendations, scores).items()}
     for use, (network, at, layer) in answers.items():
         of_use = [each for each in facts.recommendations if each.use == use]
         found = best_network(of_use)
@@ -136,10 +136,10 @@ def test_all_name_the_best_layer_of_the_best_network_at_its_step(step, best):
         )
         assert re.search(rf"^- {network}, {sentence}", said, re.MULTILINE)
 
-        (card,) = (card for card in cards[network].uses if card.use == f"{use} ({NAMES[use]})")
-        assert card.answer == f"Layer {place} of 5 ({layer}){checkpoint}"
-        assert card.numbers[0][1] == value
-        assert [bar.looks for bar in card.layers].index("taken") == place - 1
+        (card,) = (card for card in cards[network] if card["use"] == f"{use} ({NAMES[use]})")
+        assert card["answer"] == f"Layer {place} of 5 ({layer}){checkpoint}"
+        assert card["numbers"][0][1] == value
+        assert [bar["looks"] for bar in card["layers"]].index("taken") == place - 1
 
         printed = describe([each for each in facts.recommendations if each.model == network])
         assert rows_of(printed)[use][1] == f"{place}/5"

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import vl_convert
 
-from stages.aggregate.charts.theme import FONT, PRINT, SIZE, SOFT, Spec, config
+from stages.aggregate.charts import theme
+from stages.aggregate.charts.theme import SIZE, SOFT, Look, Spec
 from stages.aggregate.curves import CURVE
 from stages.aggregate.findings.facts import DatasetFindings
 
@@ -80,6 +81,27 @@ def heading(index: int, count: int, text: str, subtitle: str = "", color: str = 
     return [*([bold] if text else []), *([_text(subtitle, 0, -8, color=color)] if subtitle else [])]
 
 
+def explain_marks(
+    field: str, looks: Mapping[str, Look], rows: Sequence[Spec], levels: Iterable[str], names: Mapping[str, str] = {}
+) -> list[Entry]:
+    """Give the legend of what `line_layers` draws: the lines, the best points and ties, and what scores compare with.
+
+    Args:
+        field, looks: of the lines.
+        rows: the points of all panels.
+        levels: kinds of levels.
+        names: words for lines and levels, where they are not their names.
+    """
+    used = {row[field] for row in rows}
+    dot = {"type": "point", "color": next(iter(looks.values())).color, "opacity": 1, "size": 26}
+    entries = [(names.get(name, name), look.sample()) for name, look in looks.items() if name in used]
+    entries += [("best layer", [dot | {"size": 104, "strokeWidth": 1.4}])] if any(r.get("best") for r in rows) else []
+    if any(row.get("tied") is not None for row in rows):
+        tied, worse = dot | {"filled": True}, dot | {"fill": theme.GROUND}
+        entries += [("ties with the best", [tied]), ("worse than the best", [worse])]
+    return entries + [(names.get(kind, kind), [theme.level_mark(kind)]) for kind in sorted(levels, reverse=True)]
+
+
 def inner_width(columns: int) -> float:
     """Points of each of so many panels beside each other, without their axis."""
     return (WIDTH - 2 * EDGE - GAP * (columns - 1)) / columns - AXIS - 4
@@ -99,7 +121,7 @@ def figure(
         per_line: entries of the legend in one line.
         axis: points that the labels of the vertical axes take.
     """
-    text = config(FONT, SIZE)
+    text = theme.config(theme.FONT, SIZE)
     text["axisY"] = {"minExtent": axis, "maxExtent": axis, "tickCount": 6}
     below = [*([_legend(legend, per_line, axis)] if legend else []), _caption(words.caption, axis)]
     return {
@@ -159,7 +181,7 @@ def write_figure(png: Path, svg: Path, spec: Spec) -> None:
 def draw_svg(spec: Spec) -> str:
     """Draw a specification, on paper, as SVG that screen readers can read out."""
     text = json.dumps(spec, allow_nan=False)
-    for name, color in PRINT.items():
+    for name, color in theme.PRINT.items():
         text = text.replace(f'"{name}"', f'"{color}"')
     drawn: str = vl_convert.vegalite_to_svg(text)
     numbers: dict[str, str] = {}

@@ -3,32 +3,27 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import ENDS, TIED
-from stages.aggregate.scope import Scope
+from stages.aggregate.curves import INTERVAL_ENDS, TIED
 
 NO_BAND, DEVIATION = "", "sd"
 """What a band is: nothing, one standard deviation, or the interval of a scope."""
-
-
-def interval_scope(points: pd.DataFrame) -> Scope | None:
-    """Return the wider scope in which some point has an interval."""
-    return next((scope for scope, (low, _) in ENDS.items() if points[low].notna().any()), None)
 
 
 def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     """Add what is drawn around the points of curves that have one kind of band.
 
     Args:
-        points: with `value`, `sd` and those of `ENDS` and `TIED`.
+        points: with `value`, `sd` and those of `INTERVAL_ENDS` and `TIED`.
         spread: whether one standard deviation stands in where no interval is known.
 
     Returns:
         The points with `band` (a scope, `DEVIATION` or `NO_BAND`), `low`, `high`, and `tied` (boolean, NA where it is
         not known).
     """
-    scope, value = interval_scope(points), points["value"].astype(float)
+    scope = next((scope for scope, (low, _) in INTERVAL_ENDS.items() if points[low].notna().any()), None)
+    value = points["value"].astype(float)
     if scope:
-        band, (low, high) = str(scope), (points[end].astype(float) for end in ENDS[scope])
+        band, (low, high) = str(scope), (points[end].astype(float) for end in INTERVAL_ENDS[scope])
     else:
         sd = points["sd"].astype(float)
         band = DEVIATION if spread and sd.notna().any() else NO_BAND
@@ -36,8 +31,3 @@ def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     ties = [points[column] for column in TIED.values()]
     tied = next((own for own in ties if own.notna().any()), ties[0])
     return points.assign(band=band, low=low, high=high, tied=tied.astype("boolean"))
-
-
-def has_ties(points: pd.DataFrame) -> bool:
-    """Return whether it is known of some point if it ties with the best."""
-    return any(bool(points[column].notna().any()) for column in TIED.values())

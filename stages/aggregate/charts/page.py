@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from stages.aggregate.charts import theme
 from stages.aggregate.charts.depth import depth_layers
 from stages.aggregate.charts.layer_pairs import layer_pair_layers
 from stages.aggregate.charts.overview import overview_layers
-from stages.aggregate.charts.steps import LOOKS, steps_layers
-from stages.aggregate.charts.theme import ORANGE, UNSEEN, Look, Spec, config, encode_looks, layer, model_looks
+from stages.aggregate.charts.steps import LOOKS, X
+from stages.aggregate.charts.theme import Look, Spec, encode_looks, layer
 
 TIP: Spec = {"field": "tip", "type": "nominal"}
 LEGEND: Spec = {"orient": "bottom"}
@@ -23,9 +24,9 @@ def page_charts(models: Sequence[str]) -> dict[str, Spec]:
         models: every model of the grid, in order, which fixes its colour, shape and dashes, as in the figures.
     """
     return {
-        "overview": _chart(300, overview_layers(model_looks(models), "names", LEGEND), names=[]),
+        "overview": _chart(300, overview_layers(theme.model_looks(models), "names", LEGEND), names=[]),
         "depth": _chart(190, depth_layers("names"), names=[], split="unseen"),
-        "steps": _chart(290, steps_layers(STEPS, COLUMN)),  # the legend in it included
+        "steps": _chart(290, theme.line_layers("line", STEPS, X, COLUMN)),  # the legend in it included
         "similarity": _chart(300, layer_pair_layers("names"), names=[]),
         "pairs": _chart(200, best_and_last_layers()),
         "projection": _chart(300, projection_layers()) | {"view": {"stroke": "#80808055"}},
@@ -40,7 +41,7 @@ def best_and_last_layers() -> list[Spec]:
     y = {"field": "name", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 130, "grid": True}}
     x: Spec = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False, "padding": 8}}
     x |= {"axis": {"tickCount": 6, "labelOverlap": "greedy", "labelSeparation": 8}}
-    encoded = encode_looks("at", {"best layer": Look(UNSEEN), "last layer": Look(ORANGE, "square")}, COLUMN)
+    encoded = encode_looks("at", {"best layer": Look(theme.UNSEEN), "last layer": Look(theme.ORANGE, "square")}, COLUMN)
     look = {"color": encoded["color"], "shape": encoded["shape"], "tooltip": TIP}
     dot = {"type": "point", "filled": True, "size": 75, "opacity": 1}
     return [
@@ -67,7 +68,7 @@ def _chart(height: int, layers: Sequence[Spec], **params: Any) -> Spec:
         "width": "container",
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
-        "config": config("system-ui, sans-serif", 11),
+        "config": theme.config("system-ui, sans-serif", 11),
         "params": [{"name": name, "value": value} for name, value in params.items()],
         "layer": list(layers),
     }

@@ -1,14 +1,13 @@
 """A score of clean and of corrupted images by layer, beside raw pixels: a row of panels per network of one dataset."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.frame import Entry, Words, figure, heading, inner_width, panel, records
-from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
+from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
+from stages.aggregate.charts.theme import Look, Spec
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
@@ -20,24 +19,6 @@ SHADES = ("#7DB8E0", theme.UNSEEN, "#00304D")
 """From mild to strong; severities beyond three repeat the strongest."""
 SHOWN = "probe_accuracy"
 CLEAN = "clean images"
-SHAPES = {"layers": "circle", "pixels": "square", "head": "diamond"}
-"""Marks of the layers; before them stand the raw pixels, after them the network's own head."""
-
-
-def robustness_layers(looks: dict[str, Look], names: str) -> list[Spec]:
-    """Draw a line per severity over the layers of one network.
-
-    Data sets: points (line, part, x, value); levels (kind, value).
-    """
-    x, shapes = theme.layer_axis(names), {"domain": list(SHAPES), "range": list(SHAPES.values())}
-    line = {"x": x, "y": Y, "color": encode_looks("line", looks)["color"]}
-    shape = {"field": "part", "type": "nominal", "legend": None, "scale": shapes}
-    mark = {"type": "point", "filled": True, "size": 16, "opacity": 1}
-    return [
-        *theme.level_layers(),
-        layer("points", {"type": "line", "strokeWidth": 1.2}, line, "datum.part == 'layers'"),
-        layer("points", mark, line | {"shape": shape}),
-    ]
 
 
 def robustness(results: Results, models: Sequence[str], findings: DatasetFindings) -> Spec | None:
@@ -59,7 +40,8 @@ def robustness(results: Results, models: Sequence[str], findings: DatasetFinding
     head = rows[(rows["layer"] == HEAD) & rows["depth"].isna() & ~rows["model"].isin(aside)]
     layers = layers[~layers["model"].isin(aside)]
     score, means = metric_name(SHOWN), words.averages(results.scores).words
-    caption = f"{score} on seen classes of {findings.dataset}, {means}; by layer, from input (1) to output."
+    caption = f"{score} on seen classes of {findings.dataset}, {means}; by layer, from input (1) to output"
+    caption += f"; px: raw pixels{'; head: of the network' * bool(len(head))}."
     text = Words(words.robustness_title(*kept_and_lost(layers)), caption + words.set_aside_words(aside, "Left out"))
     return robustness_figure(layers, head, text, title=score)
 
@@ -96,42 +78,32 @@ def robustness_figure(rows: pd.DataFrame, head: pd.DataFrame, text: Words, *, ti
     shades = {f"severity {s}": Look(SHADES[min(i, len(SHADES) - 1)]) for i, s in enumerate(severities)}
     looks = {CLEAN: Look(theme.ORANGE)} | shades
     top = max(float(table[["value", "clean"]].max().max()) for table in (rows, head) if len(table))
-    panels = []
+    panels, every = [], []
     for i, (model, own) in enumerate(rows.groupby("model", sort=False)):
         further = head[head["model"] == model]
+        has_pixels, last = bool((own["depth"] == -1).any()), int(own["depth"].max())
+        names = ["px"] * has_pixels + [str(n) for n in range(1, last + 2)] + ["head"] * bool(len(further))
+        scale = {"domain": [0, max(top, 0.1)], "nice": True}
+        layers = [
+            *theme.level_layers(),
+            *theme.line_layers("line", looks, theme.layer_axis(str(names)), size=16, scale=scale),
+        ]
         for kind in kinds:
-            points = list(_points(own[own["corruption"] == kind], further[further["corruption"] == kind]))
-            names = [str(n) for n in range(1, int(own["depth"].max()) + 2)]
-            names = [*(["px"] if (own["depth"] == -1).any() else []), *names, *(["head"] if len(further) else [])]
+            points = _points(pd.concat([own, further.assign(depth=last + 1)]), kind, last)
+            points = [point | {"x": point["x"] + has_pixels} for point in points]
             levels = [{"kind": "chance", "value": float(own["chance"].mean())}]
-            layers = robustness_layers(looks, str(names))
-            for part in layers:
-                part["encoding"]["y"] = Y | {"scale": {"domain": [0, max(top, 0.1)], "nice": True}}
-            head_of = (
-                heading(i, 2, f"{shorten(str(model), 60)}: {title}", kind)
-                if kind == kinds[0]
-                else heading(i, 1, "", kind)
-            )
-            size = (inner_width(len(kinds)), 84)
-            panels.append(panel(layers, {"points": points, "levels": levels}, size, head_of))
-    black = theme.PRINT[theme.TEXT]
-    legend: list[Entry] = [(name, look.sample()) for name, look in looks.items()]
-    marks = {"raw pixels (px)": ("pixels", (rows["depth"] == -1).any()), "the network's own head": ("head", len(head))}
-    legend += [(name, [Look(black, SHAPES[part]).sample()[1]]) for name, (part, shown) in marks.items() if shown]
-    legend.append(("chance", [theme.level_mark("chance")]))
+            first = kind == kinds[0]
+            head_of = heading(i, 1 + first, f"{shorten(str(model), 60)}: {title}" if first else "", kind)
+            panels.append(panel(layers, {"points": points, "levels": levels}, (inner_width(len(kinds)), 84), head_of))
+            every += points
+    legend = explain_marks("line", looks, every, ("chance",))
     return figure(panels, text, columns=len(kinds), legend=legend, per_line=4)
 
 
-def _points(rows: pd.DataFrame, head: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """One panel's points: clean once, then every severity."""
-    first = int(rows["depth"].min())
-    for part, table in (("pixels", rows[rows["depth"] == -1]), ("layers", rows[rows["depth"] >= 0]), ("head", head)):
-        for row in records(table.drop_duplicates(["layer", "depth"]), ["depth", "clean"]):
-            yield {"line": CLEAN, "part": part, "x": _place(row, part, rows) - first, "value": row["clean"]}
-        for row in records(table, ["depth", "severity", "value"]):
-            line = f"severity {row['severity']}"
-            yield {"line": line, "part": part, "x": _place(row, part, rows) - first, "value": row["value"]}
-
-
-def _place(row: dict[str, Any], part: str, rows: pd.DataFrame) -> int:
-    return int(rows["depth"].max()) + 1 if part == "head" else int(row["depth"])
+def _points(rows: pd.DataFrame, kind: str, last: int) -> list[Spec]:
+    """One panel's points: clean once, then every severity; lines join the layers alone."""
+    rows = rows[rows["corruption"] == kind]
+    clean = rows.drop_duplicates(["layer", "depth"]).assign(line=CLEAN, value=lambda table: table["clean"])
+    both = pd.concat([clean, rows.assign(line="severity " + rows["severity"].astype(str))])
+    both = both.assign(x=both["depth"], part=both["depth"].where((both["depth"] < 0) | (both["depth"] > last), 0))
+    return records(both, ["line", "part", "x", "value"])

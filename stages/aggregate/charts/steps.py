@@ -1,12 +1,13 @@
 """Generalization and accuracy against training step, a panel per network of a dataset: the paper's second figure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from stages.aggregate.charts import theme
-from stages.aggregate.charts.frame import Words, figure, heading, inner_width, main_rows, panel, records
-from stages.aggregate.charts.theme import LOW_HIGH, Look, Spec, Y, encode_looks, layer
+from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, main_rows, panel, records
+from stages.aggregate.charts.theme import Look, Spec
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
@@ -22,35 +23,14 @@ LINES = {
 """Column of steps.csv -> the words of its line, and its look; `<column>_sd` makes its bars."""
 LOOKS = dict(LINES.values())
 FIXED = "unseen_fixed"
-
-
-def steps_layers(looks: Mapping[str, Look], legend: Spec | None = None) -> list[Spec]:
-    """Draw accuracy and the best layer's score against training step.
-
-    Data set: points (line, step, value, low, high, tip).
-
-    Args:
-        looks: of the lines.
-        legend: of the lines.
-    """
-    x = {"field": "step", "type": "quantitative", "title": "optimizer step", "scale": {"nice": False, "padding": 10}}
-    encoded = encode_looks("line", looks, legend)
-    line = {"x": x, "y": Y, "color": encoded["color"]}
-    dots = {"type": "point", "filled": True, "size": 32, "opacity": 1}
-    return [
-        layer("points", {"type": "rule"}, line | LOW_HIGH, "isValid(datum.low)"),
-        layer("points", {"type": "line", "strokeWidth": 1.8}, line | {"strokeDash": encoded["strokeDash"]}),
-        layer("points", dots, line | {"shape": encoded["shape"], "tooltip": {"field": "tip"}}),
-    ]
+X: Spec = {"field": "step", "type": "quantitative", "title": "optimizer step"}
+X |= {"scale": {"nice": False, "padding": 10}}
 
 
 def steps(results: Results, findings: DatasetFindings) -> Spec:
     """Draw a panel per network of one dataset; networks that its findings leave out of scope come last."""
-    rows, row, averages = (
-        main_rows(findings, results.tables["steps.csv"]),
-        findings.rows[0],
-        words.averages(results.scores),
-    )
+    rows, row = main_rows(findings, results.tables["steps.csv"]), findings.rows[0]
+    averages = words.averages(results.scores)
     same = [stays(own) for _, own in rows.groupby("model", sort=False) if len(own) > 1]
     note = " The layer that is best at the first step stays the best" if any(same) else ""
     note += (" where it has no line of its own." if not all(same) else ".") if note else ""
@@ -75,25 +55,21 @@ def steps_figure(rows: pd.DataFrame, aside: Sequence[str], text: Words, *, title
         text: what the figure says.
         title: what the vertical axes are.
     """
-    networks = {str(model): own.sort_values("step") for model, own in rows.groupby("model", sort=False)}
-    networks = {model: networks[model] for model in sorted(networks, key=lambda model: model in aside)}
-    points = {model: _points(own) for model, own in networks.items()}
+    networks = [(str(model), own.sort_values("step")) for model, own in rows.groupby("model", sort=False)]
+    points = {model: _points(own) for model, own in sorted(networks, key=lambda item: item[0] in aside)}
     every = [point for own in points.values() for point in own]
-    top, bottom = max(p["high"] or p["value"] for p in every), min(p["low"] or p["value"] for p in every)
+    ends = [end for point in every for end in (point["value"], point["low"], point["high"]) if end is not None]
     columns = min(len(networks), 3 if len(networks) != 4 else 2)
-    panels = []
-    for i, (model, own) in enumerate(points.items()):
-        layers = steps_layers(LOOKS)
-        taken = sorted({point["step"] for point in every})
-        for part in layers:
-            part["encoding"]["x"] = part["encoding"]["x"] | {"axis": {"values": taken, "labelOverlap": True}}
-            part["encoding"]["x"]["scale"] = {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}
-            part["encoding"]["y"] = part["encoding"]["y"] | {"scale": {"domain": [min(bottom, 0), top], "nice": True}}
-        size = (inner_width(columns), 110 if columns > 1 else 150)
-        panels.append(panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title)))
-    used = {point["line"] for point in every}
-    legend = [(name, look.sample()) for name, look in LOOKS.items() if name in used]
-    return figure(panels, text, columns=columns, legend=legend, per_line=2)
+    taken = sorted({point["step"] for point in every})
+    x = X | {"axis": {"values": taken, "labelOverlap": True}}
+    x |= {"scale": {"domain": [taken[0], taken[-1]], "nice": False, "padding": 10}}
+    layers = theme.line_layers("line", LOOKS, x, scale={"domain": [min(*ends, 0), max(ends)], "nice": True})
+    size = (inner_width(columns), 110 if columns > 1 else 150)
+    panels = [
+        panel(layers, {"points": own}, size, heading(i, len(networks), shorten(model, 30), title))
+        for i, (model, own) in enumerate(points.items())
+    ]
+    return figure(panels, text, columns=columns, legend=explain_marks("line", LOOKS, every, ()), per_line=2)
 
 
 def stays(own: pd.DataFrame) -> bool:
@@ -102,16 +78,10 @@ def stays(own: pd.DataFrame) -> bool:
 
 
 def _points(own: pd.DataFrame) -> list[Spec]:
-    """One network's points; the layer of the first step has a line of its own only where that differs."""
-    columns = [name for name in LINES if name != FIXED or (len(own) > 1 and not stays(own))]
-    return [
-        {"line": LINES[name][0], "step": row["step"], "value": row[name]} | _ends(row[name], row[f"{name}_sd"], name)
-        for name in columns
-        for row in records(own, ["step", name, f"{name}_sd"])
-        if row[name] is not None
-    ]
-
-
-def _ends(value: float, sd: float | None, name: str) -> Spec:
-    bar = sd is not None and name != FIXED
-    return {"low": value - sd if bar else None, "high": value + sd if bar else None}  # type: ignore[operator]
+    """One network's points; the layer of the first step has a line of its own only where that differs, and no bars."""
+    tables = []
+    for name, (line, _) in LINES.items():
+        if name != FIXED or (len(own) > 1 and not stays(own)):
+            value, sd = own[name].astype(float), own[f"{name}_sd"].astype(float) * (np.nan if name == FIXED else 1)
+            tables.append(own.assign(line=line, value=value, low=value - sd, high=value + sd)[value.notna()])
+    return records(pd.concat(tables), ["line", "step", "value", "low", "high"])

@@ -96,8 +96,6 @@ def layer_axis(names: str, angle: float = 0) -> Spec:
 
 
 Y: Spec = {"field": "value", "type": "quantitative", "title": None}
-LOW_HIGH: Spec = {"y": Y | {"field": "low"}, "y2": {"field": "high"}}
-"""The ends of a band or a bar."""
 
 
 def config(font: str, size: float) -> Spec:
@@ -132,3 +130,52 @@ def level_layers(color: Spec | None = None) -> list[Spec]:
 def level_mark(kind: str) -> Spec:
     """The line of raw pixels or of chance."""
     return {"type": "rule", "color": TEXT, "opacity": 0.7, "strokeDash": list(LEVEL_DASHES[kind])}
+
+
+def line_layers(
+    field: str, looks: Mapping[str, Look], x: Spec, legend: Spec | None = None, *, size: float = 32, on: str = "true",
+    band: bool = False, ring: bool = False, scale: Spec | None = None,
+) -> list[Spec]:  # fmt: skip
+    """Draw a line through the points of each value of a field, with bars or a band; ties filled, the best one ringed.
+
+    Data set: points (the field, part, x, value, low, high, tip, and whether it is tied, or the best); `part` breaks
+    lines, and only a point that is known not to be tied is hollow.
+
+    Args:
+        field: a line for each of its values.
+        looks: of these.
+        x: the horizontal axis.
+        legend: of the lines.
+        size: of the dots.
+        on: an expression: which points stand out, by a thicker line and by all but the dots.
+        band: whether low and high are a band.
+        ring: whether there is a best point.
+        scale: of the vertical axis.
+    """
+    encoded, y = encode_looks(field, looks, legend), Y | ({"scale": scale} if scale else {})
+    color = encoded["color"]
+    line: Spec = {"x": x, "y": y, "color": color}
+    ends = line | {"y": y | {"field": "low"}, "y2": {"field": "high"}}
+    width = {"condition": {"test": on, "value": 1.8}, "value": 0.9}
+    hollow = {"condition": {"test": f"{on} && datum.tied === false", "value": GROUND}} | color
+    point: Spec = {"type": "point", "opacity": 1}
+    dot = {"shape": encoded["shape"], "fill": hollow, "tooltip": {"field": "tip"}}
+    return [
+        layer(
+            "points",
+            {"type": "area", "opacity": BAND} if band else {"type": "rule", "strokeWidth": 1.2},
+            ends,
+            f"{on} && isValid(datum.low)",
+        ),
+        layer(
+            "points",
+            {"type": "line"},
+            line | {"strokeDash": encoded["strokeDash"], "strokeWidth": width, "detail": {"field": "part"}},
+        ),
+        *(
+            [layer("points", point | {"size": 4 * size, "strokeWidth": 1.4}, line, f"{on} && datum.best")]
+            if ring
+            else []
+        ),
+        layer("points", point | {"size": size, "strokeWidth": size**0.5 / 3}, line | dot),
+    ]

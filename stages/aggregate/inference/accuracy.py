@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.aggregate.curves import ENDS, INTERVALS, MEAN, Name, Scores
+from stages.aggregate.curves import INTERVAL_ENDS, INTERVALS, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.groups import MIN_DF, degrees_of_freedom, find_groups
 from stages.aggregate.inference.network_data import NetworkData
@@ -96,5 +96,5 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
         for scope, mean_of in MEANS.items():
             estimate = mean_of(folds)
             if estimate is not None:
-                point |= zip(ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
+                point |= zip(INTERVAL_ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
     return frame(table, PLACE | INTERVALS, optional=INTERVALS)

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import stack
 from stages.aggregate.curves import (
-    ENDS,
+    INTERVAL_ENDS,
     LEAD_ENDS,
     MEAN,
     POINT,
@@ -186,7 +186,7 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
 def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for scope, layers in known.items():
-        columns |= dict(zip(ENDS[scope], (layers.low, layers.high), strict=True)) | {TIED[scope]: layers.tied}
+        columns |= dict(zip(INTERVAL_ENDS[scope], (layers.low, layers.high), strict=True)) | {TIED[scope]: layers.tied}
         if layers.lead:
             columns |= dict(zip(LEAD_ENDS[scope], (layers.lead.low, layers.lead.high), strict=True))
             columns.setdefault("lead", layers.lead.value)

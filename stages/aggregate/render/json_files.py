@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.curves import ENDS, LEAD_ENDS
+from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
@@ -79,8 +79,8 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
                     "last_value": row.last_value,
                     "lead": row.lead,
                     "scope": scope,
-                    "ci_low": getattr(row, ENDS[scope][0]),
-                    "ci_high": getattr(row, ENDS[scope][1]),
+                    "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
+                    "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
                     "lead_at_least": getattr(row, LEAD_ENDS[scope][0]),
                     "lead_at_most": getattr(row, LEAD_ENDS[scope][1]),
                     "uses": {each.use: _rounded(_of_use(each)) for each in own},

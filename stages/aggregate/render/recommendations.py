@@ -16,7 +16,7 @@ def describe(recommendations: Sequence[Recommendation]) -> str:
     for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
         found = list(group)
         useful = [each for each in found if each.recommended is not None]
-        texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), words.explain_intervals(useful)]
+        texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), words.explain_brackets(useful)]
         head, *lines = [wrapped(text, WIDTH) for text in texts]
         regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv
         blocks.append(

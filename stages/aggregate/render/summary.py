@@ -13,9 +13,9 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import Finding, finding_texts
-from stages.aggregate.words.formatting import MISSING, decimals, interval, number, percent, place
+from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
 from stages.aggregate.words.power import power_sentence
-from stages.aggregate.words.scopes import SHORT, score_interval
+from stages.aggregate.words.scopes import SHORT
 from stages.aggregate.words.scores import metric_name
 from stages.aggregate.words.summary import explain, scope_of
 
@@ -35,6 +35,7 @@ SPECIAL = str.maketrans(
 BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 
 
+FOLD_COLUMNS = ("Model", "Fold", "Accuracy", "Unseen", "Best layer", "Last layer", "Lead")
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
 
@@ -63,7 +64,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
-        parts.append(f"{words.explain_intervals(networks)} {words.LOSSES}\n")
+        parts.append(f"{words.explain_brackets(networks)} {words.LOSSES}\n")
         parts.append("\n".join([*(f"- {each.model}, {words.sentences(each)}" for each in networks), ""]))
     parts.append("\n".join(["## Findings", *map(_finding, finding_texts(facts.findings).values()), ""]))
     if facts.power:
@@ -92,23 +93,10 @@ def _uses(networks: Sequence[Recommendation], name: str) -> Table:
     """The layer to take for each use of each network of one dataset."""
     rows = []
     for each in networks:
-        best = each.best
-        rows.append(
-            {
-                "Model": name.format(each.model),
-                "Use": words.use_words(each),
-                "Layer": f"{place(best.depth, each.last_depth)} ({name.format(best.layer)})"
-                if each.recommended
-                else f"none beats {each.unbeaten.name if each.unbeaten else ''}",
-                "Step": str(best.step),
-                "Score": " ".join(words.score_and_interval(each)).rstrip(),
-                "Last": words.difference(each, words.LAST),
-                "Before": words.difference(each, words.PENULTIMATE),
-                "Ties (at most)": words.brief_ties(each),
-                "Parameters": MISSING if best.parameters_share is None else percent(best.parameters_share),
-                "Multiply-adds": MISSING if best.operations_share is None else percent(best.operations_share),
-            }
-        )
+        none = f"none beats {each.unbeaten.name}" if each.unbeaten else ""
+        layer = f"{place(each.best.depth, each.last_depth)} ({name.format(each.best.layer)})"
+        cells = words.use_cells(each) | {"layer": none or layer}
+        rows.append({"Model": name.format(each.model)} | {capitalized(key): text for key, text in cells.items()})
     return Table("The layer for each use", rows)
 
 
@@ -137,8 +125,7 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
         tables = [Table("every score", [_cells(row, name, several=bool(singles)) for row in group])]
         folds = [row for row in singles if row.dataset == dataset]
         if folds:
-            cells = [_fold_cells(row, name) for row in folds]
-            tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", cells))
+            tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", [_fold(row, name) for row in folds]))
         by_dataset.append((dataset, tables))
     return by_dataset
 
@@ -155,7 +142,7 @@ def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
         "Accuracy": number(row.accuracy, row.accuracy_sd),
         "Seen": number(row.seen, row.seen_sd),
         "Unseen": number(row.unseen, row.unseen_sd),
-        **{SHORT[scope].capitalize(): score_interval(row, scope) or MISSING for scope in scopes},
+        **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
         **{
@@ -170,17 +157,11 @@ def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
     }
 
 
-def _fold_cells(row: SummaryRow, name: str) -> dict[str, str]:
+def _fold(row: SummaryRow, name: str) -> dict[str, str]:
     """The main score of one fold: whether another choice of unseen classes has another best layer."""
-    return {
-        "Model": name.format(row.model),
-        "Fold": row.fold,
-        "Accuracy": number(row.accuracy, row.accuracy_sd),
-        "Unseen": number(row.unseen, row.unseen_sd),
-        "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
-        "Last layer": number(row.last_value, row.last_value_sd),
-        "Lead": MISSING if row.lead is None else decimals(row.lead, sign=True),
-    }
+    cells = _cells(row, name, several=False) | {"Fold": row.fold}
+    cells["Lead"] = MISSING if row.lead is None else decimals(row.lead, sign=True)
+    return {heading: cells[heading] for heading in FOLD_COLUMNS}
 
 
 def _finding(finding: Finding) -> str:

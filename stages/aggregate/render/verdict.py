@@ -16,8 +16,8 @@ from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.findings.status import Claim, Status
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.words import recommendation as words
-from stages.aggregate.words.findings import BRIEF_TITLES, status_words
-from stages.aggregate.words.formatting import harmless, joined, number, plural, wrapped
+from stages.aggregate.words.findings import TITLES, status_words
+from stages.aggregate.words.formatting import decimals, harmless, joined, number, plural, wrapped
 
 MAX_LINES, WIDTH = 12, 80
 DOCUMENTS = ("summary.md", "report.html")
@@ -25,6 +25,7 @@ DOCUMENTS = ("summary.md", "report.html")
 SAYS_NOTHING = (Status.UNKNOWN, Status.OUT_OF_SCOPE)
 """Statuses that are left to summary.md."""
 
+COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)")
 DISPENSABLE = ("before", "ties (at most)", "last", "network")
 """Columns that go, in this order, where a line does not fit."""
 
@@ -64,13 +65,12 @@ def dataset_verdict(
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     head = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH)
-    always = [*_doubts(chosen), words.brief_scalings(chosen), *([_next(chosen)] if embeds else [])]
+    always = [*_doubts(chosen), words.brief_gains(chosen), *([_next(chosen)] if embeds else [])]
     further = [*(_findings(findings) if claims else []), *_fine_tuning(chosen)]
-    about = [words.explain_intervals(chosen), words.brief_pairs(chosen), _design(networks)]
+    about = [words.explain_brackets(chosen), _design(networks)]
     while _height([head, use_table(chosen), *further, *about, *always]) >= MAX_LINES and (further or about):
         (further or about).pop()
-    others = [_other(model, networks) for model in _others(networks, chosen)]
-    told = [wrapped(text, WIDTH) for text in (*others, *further, *about, *always)]
+    told = [wrapped(text, WIDTH) for text in (*_others(networks, chosen), *further, *about, *always)]
     return "\n".join(filter(None, [head, use_table(chosen), *told]))
 
 
@@ -84,20 +84,11 @@ def use_table(chosen: Sequence[Recommendation]) -> str:
     if not chosen:
         return ""
     several = len({each.model for each in chosen}) > 1
-    rows = [
-        {
-            "use": words.use_words(each),
-            **({"network": harmless(each.model)} if several else {}),
-            "layer": f"{each.best.depth + 1}/{each.last_depth + 1}",
-            "score": " ".join(words.score_and_interval(each)).rstrip(),
-            "last": words.difference(each, words.LAST),
-            "before": words.difference(each, words.PENULTIMATE),
-            "ties (at most)": words.brief_ties(each),
-        }
-        for each in chosen
-    ]
+    rows = [words.use_cells(each) for each in chosen]
+    rows = [{"use": row["use"], "network": harmless(each.model)} | row for row, each in zip(rows, chosen, strict=True)]
+    columns = [heading for heading in COLUMNS if several or heading != "network"]
     for count in range(len(DISPENSABLE) + 1):
-        kept = [heading for heading in rows[0] if heading not in DISPENSABLE[:count]]
+        kept = [heading for heading in columns if heading not in DISPENSABLE[:count]]
         aligned = ["right" if heading in ("last", "before") else "left" for heading in kept]
         body = [[row[heading] for heading in kept] for row in rows]
         text = tabulate([kept, *body], tablefmt="plain", colalign=aligned, disable_numparse=True)
@@ -107,18 +98,17 @@ def use_table(chosen: Sequence[Recommendation]) -> str:
 
 
 def _others(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]) -> list[str]:
-    return [name for name in dict.fromkeys(each.model for each in networks) if name not in {c.model for c in chosen}]
-
-
-def _other(model: str, networks: Sequence[Recommendation]) -> str:
-    """One more network in a line: its layer and score for each use, and whether it ties with the best network."""
-    own = [each for each in networks if each.model == model and each.recommended is not None]
-    told = [
-        f"{each.use} {each.best.depth + 1}, {words.score_and_interval(each)[0]}"
-        + (" (ties)" if each.behind and not each.behind.distinguishable else "")
-        for each in own
-    ]
-    return f"{model}: {'; '.join(told) or 'no layer of use'}"
+    """Further networks, a line each: their layer and score for each use, and whether it ties with the best network."""
+    lines = []
+    for model in dict.fromkeys(each.model for each in networks if each.model not in {best.model for best in chosen}):
+        told = [
+            f"{each.use} {each.best.depth + 1}, {number(each.best.estimate[0])}"
+            + (" (ties)" if each.behind and not each.behind.distinguishable else "")
+            for each in networks
+            if each.model == model and each.recommended is not None
+        ]
+        lines.append(f"{model}: {'; '.join(told) or 'no layer of use'}")
+    return lines
 
 
 def _findings(findings: DatasetFindings) -> list[str]:
@@ -126,13 +116,17 @@ def _findings(findings: DatasetFindings) -> list[str]:
     lines = []
     for claim in (Claim.DEPTH, Claim.ACCURACY):
         if any(outcome.status not in SAYS_NOTHING for outcome in findings.outcomes(claim)):
-            lines.append(f"{BRIEF_TITLES[claim]}: {status_words([findings], claim)}")
+            lines.append(f"{TITLES[claim]}: {status_words([findings], claim)}")
     return lines
 
 
 def _fine_tuning(chosen: Sequence[Recommendation]) -> list[str]:
     """What fine-tuning did for each use."""
-    told = [f"{each.use} {words.fine_tuning_brief(each)}" for each in chosen if each.fine_tuning is not None]
+    told = [
+        f"{each.use} {each.fine_tuning.status} ({decimals(each.fine_tuning.change, sign=True)})"
+        for each in chosen
+        if each.fine_tuning is not None
+    ]
     return [f"Fine-tuning: {'; '.join(told)}"] if told else []
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.render.json_files import write_json_files
-from stages.aggregate.render.page.data import Study
-from stages.aggregate.render.page.images import NO_PICTURES, Pictures
+from stages.aggregate.render.page.data import NO_PICTURES, Pictures, Study
 from stages.aggregate.render.page.page import vega_bundle, write_page
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown

@@ -11,7 +11,7 @@ import pandas as pd
 from stages.aggregate.columns import columns_of, frame, point_columns
 from stages.aggregate.curves import (
     CURVE,
-    ENDS,
+    INTERVAL_ENDS,
     LEAD_ENDS,
     MEAN,
     TIED,
@@ -164,7 +164,7 @@ class SummaryRow:
     @property
     def intervals(self) -> dict[Scope, tuple[float, float]]:
         """Intervals of the best layer's score, in each scope in which it has one, the wider one first."""
-        return self._known(ENDS)
+        return self._known(INTERVAL_ENDS)
 
     @property
     def leads(self) -> dict[Scope, Lead]:

@@ -1,30 +1,21 @@
-"""The findings in words: a title, sentences, details and one line of each claim."""
+"""The findings in words: of each claim a title, what holds in one line, and the numbers behind it in sentences."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.aggregate.findings.accuracy_rule import AccuracyFinding, AccuracyResult, NetworkPair
-from stages.aggregate.findings.facts import (
-    Course,
-    DatasetFindings,
-    DepthFinding,
-    FineTuningFinding,
-    Outcome,
-    TrainingCourse,
-)
-from stages.aggregate.findings.status import Claim, Status, change_status, lead_status
+from stages.aggregate.findings.accuracy_rule import NetworkPair
+from stages.aggregate.findings.facts import DatasetFindings, FineTuningFinding, Outcome, TrainingCourse
+from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.layer_comparison import Lead
-from stages.aggregate.words.formatting import capitalized, decimals, harmless, joined, number
-from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, level
+from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
+from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds
 
 TITLES = {
-    Claim.ACCURACY: "(i) High accuracy on seen classes does not imply generalization",
+    Claim.ACCURACY: "(i) Accuracy does not imply generalization",
     Claim.DEPTH: "(ii) Deeper is not always better",
     Claim.FINE_TUNING: "(iii) What fine-tuning did to g",
 }
-
-BRIEF_TITLES = TITLES | {Claim.ACCURACY: "(i) Accuracy does not imply generalization"}
 
 ABOUT = {
     Claim.ACCURACY: (
@@ -39,7 +30,7 @@ ABOUT = {
     Claim.FINE_TUNING: ("The last step is compared with step 0, as two networks on the same classes; g need not rise."),
 }
 
-OUT_OF_SCOPE = "Out of scope, since no layer is shown to beat chance and raw pixels"
+OUT_OF_SCOPE = f"Out of scope, since {Reason.NO_LAYER_BEATS_PIXELS}."
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ class Finding:
 
     Attributes:
         claim: what is claimed.
-        summaries: dataset -> what these results say of it.
+        summaries: dataset -> what holds of it there, in a line.
         details: dataset -> the numbers behind it, a sentence or a few each.
         caution: what the summaries do not say.
     """
@@ -70,11 +61,11 @@ def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
     return {
         claim: Finding(
             TITLES[claim],
-            {each.dataset: summary(each) for each in datasets},
+            {each.dataset: f"{capitalized(status_words([each], claim))}." for each in datasets},
             {each.dataset: details(each) for each in datasets},
             " ".join(part for part in (scopes, ABOUT[claim], few) if part),
         )
-        for claim, (summary, details) in TEXTS.items()
+        for claim, details in DETAILS.items()
     }
 
 
@@ -84,8 +75,12 @@ def status_words(datasets: Sequence[DatasetFindings], claim: Claim) -> str:
     if len({(dataset, outcome.network) for dataset, outcome in outcomes}) > 1:
         return _counted(outcomes)
     first = outcomes[0][1]
-    if first.network is None or first.scope is None:
-        return _with_note(first)
+    note = harmless(outcome_note(first))
+    if first.scope is None:
+        return f"{first.status} ({note})"
+    if first.network is None:
+        scope = "" if first.status is Status.SHOWN_HERE else f" ({SHORT[first.scope]})"
+        return f"{first.status}{scope}: {note}" if first.counter_example else f"{first.status}, {note}{scope}"
     by_status: dict[Status, list[str]] = {}
     for _, outcome in outcomes:
         by_status.setdefault(outcome.status, []).append(SHORT[outcome.scope or "images"])
@@ -104,14 +99,6 @@ def outcome_note(outcome: Outcome) -> str:
     return f"{outcome.n_networks} networks; {seen}"
 
 
-def _with_note(outcome: Outcome) -> str:
-    status, note = outcome.status, harmless(outcome_note(outcome))
-    if outcome.scope is None:
-        return f"{status} ({note})"
-    scope = "" if outcome.status is Status.SHOWN_HERE else f" ({SHORT[outcome.scope]})"
-    return f"{status}{scope}: {note}" if outcome.counter_example else f"{status}, {note}{scope}"
-
-
 def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     """Count the statuses, each network or dataset once, by the wider scope that is known of any."""
     scope = next((scope for scope in SCOPES if any(outcome.scope == scope for _, outcome in outcomes)), None)
@@ -124,62 +111,22 @@ def _counted(outcomes: Sequence[tuple[str, Outcome]]) -> str:
     return f"{by_status} of {len(names)} {what}{f' ({SHORT[scope]}, each by itself)' if scope else ''}"
 
 
-def _accuracy_summary(findings: DatasetFindings) -> str:
+def _accuracy_details(findings: DatasetFindings) -> list[str]:
+    """Counter-examples, the networks that are left out, and how accuracy and g are correlated."""
+    result = findings.accuracy.deciding[1] if findings.accuracy.deciding else None
     judged = [row for row in findings.rows if row.accuracy is not None]
-    without = [row.model for row in findings.rows if row.accuracy is None]
-    if findings.accuracy.deciding is None and len(judged) > 1:
-        sentences = [f"Cannot be judged: {NO_INTERVAL}."]
-    else:
-        sentences = accuracy_sentences(findings.accuracy)
-    if without:
-        sentences.append(f"Left out, having no fine-tuned head: {joined(without)}.")
-    return " ".join(sentences)
-
-
-def _depth_summary(findings: DatasetFindings) -> str:
-    if all(row.last_depth == 0 for row in findings.rows):
-        return "Cannot be judged: no network has a second layer."
-    outside = [each.network for each in findings.depth if not each.in_scope]
-    sentences = [_by_status(findings.depth), f"{OUT_OF_SCOPE}: {joined(outside)}." if outside else ""]
-    return " ".join(filter(None, sentences)) or f"Cannot be judged: {NO_INTERVAL}."
-
-
-def _fine_tuning_summary(findings: DatasetFindings) -> str:
-    if not findings.fine_tuning:
-        return "Cannot be judged: of no network are step 0 and a later step known."
-    return _by_status(findings.fine_tuning) or capitalized(f"{NO_INTERVAL}.")
-
-
-def _by_status(findings: Iterable[DepthFinding | FineTuningFinding]) -> str:
-    """Name the networks of every status, scope by scope; nothing where nothing is known of any."""
-    findings, sentences = list(findings), []
-    for scope, words in SCOPES.items():
-        networks: dict[Status, list[str]] = {}
-        for finding in findings:
-            status = finding.statuses.get(scope)
-            if status is not None and status is not Status.OUT_OF_SCOPE:  # named once, since it is so in both scopes
-                networks.setdefault(status, []).append(finding.network)
-        statuses = "; ".join(f"{status} for {joined(names)}" for status, names in networks.items())
-        sentences += [f"{capitalized(words)}: {statuses}."] if statuses else []
-    return " ".join(sentences)
-
-
-def accuracy_sentences(finding: AccuracyFinding) -> list[str]:
-    """Finding (i): its status, counter-examples or what would have been seen, and the networks out of scope."""
-    outside = finding.deciding[1].out_of_scope if finding.deciding else {}
-    reasons = "; ".join(f"{name} ({reason})" for name, reason in outside.items())
-    left_out = [f"Out of scope: {reasons}."] if outside else []
-    if finding.deciding is None or finding.status is Status.UNKNOWN:
-        return ["Cannot be judged: fewer than two accurate networks.", *left_out]
-    deciding, result = finding.deciding
-    scope = capitalized(SCOPES[deciding])
-    if finding.status is Status.NO_COUNTER_EXAMPLE:
-        head = f"{scope}: no counter-example among {len(result.in_scope)} accurate networks; {_power(result)}."
-        return [head, *left_out]
-    examples = " ".join(_counter_example(pair, result.level) for pair in result.counter_examples)
-    open_scopes = [other for other in finding.results if other != deciding and deciding == "images"]
-    beyond = [f"{capitalized(SCOPES[other])}: open." for other in open_scopes]
-    return [f"{scope}: shown. {examples}", *beyond, *left_out]
+    outside = [f"{name} ({reason})" for name, reason in result.out_of_scope.items()] if result else []
+    headless = [row.model for row in findings.rows if row.accuracy is None]
+    weak = [row.model for row in judged if row.unbeaten_by(row.unseen)] if len(judged) > 1 else []
+    correlations = [f"{each.value:+.2f} over {each.n_networks}" for each in findings.correlations]
+    named = {
+        "Out of scope": "; ".join(outside),
+        "Left out, having no fine-tuned head": joined(headless),
+        "Rank correlation of accuracy and g, of all networks and of the accurate ones": ", ".join(correlations),
+        "No layer beats raw pixels or chance": joined(weak),
+    }
+    examples = [_counter_example(pair, result.level) for pair in result.counter_examples] if result else []
+    return [*examples, *(f"{what}: {text}." for what, text in named.items() if text)]
 
 
 def _counter_example(pair: NetworkPair, level: float) -> str:
@@ -190,95 +137,62 @@ def _counter_example(pair: NetworkPair, level: float) -> str:
     )
 
 
-def _power(result: AccuracyResult) -> str:
-    if result.detectable is None:
-        return "of no pair is one shown to be as accurate as the other"
-    return f"a difference of {result.detectable:.2f} in g would have been seen"
-
-
-def _accuracy_details(findings: DatasetFindings) -> list[str]:
-    """How accuracy and g are correlated, and which networks beat nothing."""
-    n_judged = sum(row.accuracy is not None for row in findings.rows)
-    correlations = [
-        f"{each.value:+.2f} over "
-        + (f"all {each.n_networks} networks" if each.n_networks == n_judged else f"the {each.n_networks} accurate ones")
-        for each in findings.correlations
-    ]
-    described = f"Rank correlation of accuracy and g, described and no evidence: {', '.join(correlations)}."
-    weak = [row.model for row in findings.rows if row.accuracy is not None and row.unbeaten_by(row.unseen)]
-    beaten = f"No layer beats raw pixels or chance: {joined(weak)}." if weak and n_judged > 1 else ""
-    return [text for text in (described if correlations else "", beaten) if text]
-
-
 def _depth_details(findings: DatasetFindings) -> list[str]:
     """Each network's lead in both scopes."""
     details = []
     for row, finding in zip(findings.rows, findings.depth, strict=True):
-        if row.last_depth > 0:
-            lead = "" if row.lead is None else f"lead over the last layer {decimals(row.lead, sign=True)}. "
-            judged = depth_sentences(finding, row.metric) or capitalized(f"{NO_INTERVAL}.")
-            details.append(f"{row.model}: {lead}{judged}")
+        sentences = [f"{capitalized(SCOPES[scope])}: {_lead(lead)}." for scope, lead in finding.leads.items()]
+        lead = [] if row.lead is None else [f"lead over the last layer {decimals(row.lead, sign=True)}."]
+        told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if finding.in_scope else [OUT_OF_SCOPE]
+        details += [" ".join([f"{row.model}:", *lead, *told])] if row.last_depth > 0 else []
     return details
-
-
-def depth_sentences(finding: DepthFinding, metric: str) -> str:
-    """Finding (ii) for one network, by one score."""
-    if not finding.in_scope:
-        return f"{OUT_OF_SCOPE}."
-    return " ".join(
-        f"{capitalized(SCOPES[scope])}: {_lead(lead)}{level(metric, scope)}." for scope, lead in finding.leads.items()
-    )
 
 
 def _lead(lead: Lead) -> str:
     status = lead_status(lead)
     if status is Status.SUPPORTED:
-        return f"supported, some earlier layer beats the last by at least {lead.low:.3f}"
+        return f"{status}, some earlier layer beats the last by at least {lead.low:.3f}"
     if status is Status.CONTRADICTED:
-        return "contradicted, the last layer is the best"
-    return f"inconclusive, compatible with a lead of up to {lead.high:.3f}"
+        return f"{status}, the last layer is the best"
+    return f"{status}, compatible with a lead of up to {lead.high:.3f}"
 
 
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:
     """What fine-tuning did to each network in both scopes, and accuracy and g over training."""
-    metric = findings.rows[0].metric
     by_steps: dict[tuple[int, int], list[str]] = {}
     for course in findings.training:
         by_steps.setdefault(course.steps, []).append(_training(course))
     return [
-        *(fine_tuning_sentences(finding, metric) for finding in findings.fine_tuning),
+        *map(_fine_tuning, findings.fine_tuning),
         *(f"Over training, steps {a} to {b}: {'; '.join(texts)}." for (a, b), texts in sorted(by_steps.items())),
     ]
 
 
-def fine_tuning_sentences(finding: FineTuningFinding, metric: str) -> str:
-    """What fine-tuning did to g of one network, by one score, beside what accuracy did."""
-    sentences = []
-    for scope, change in finding.changes.items():
-        low, high = change.interval()
-        by = f"{change.value:+.3f} [{low:+.3f}, {high:+.3f}]{level(metric, scope)}"
-        sentences.append(f"{capitalized(SCOPES[scope])}: {change_status(change)}, {by}.")
+def _fine_tuning(finding: FineTuningFinding) -> str:
+    """What fine-tuning did to g of one network, beside what accuracy did."""
+    sentences = [
+        f"{capitalized(SCOPES[scope])}: {change_status(change)}, {change_interval(change.value, *change.interval())}."
+        for scope, change in finding.changes.items()
+    ]
     if finding.accuracy:
         sentences.append(f"Accuracy went from chance ({finding.accuracy[0]:.2f}) to {finding.accuracy[1]:.2f}.")
     return f"{finding.network}: {' '.join(sentences) or 'Not compared.'}"
 
 
 def _training(course: TrainingCourse) -> str:
-    values = {"accuracy": course.accuracy, "g": course.g}
-    return f"{course.network} {', '.join(_course(each, name, course) for name, each in values.items() if each)}"
+    """The first and last known accuracy and g; where the first step has none, the step that the first is from."""
+    told = []
+    for name, values in {"accuracy": course.accuracy, "g": course.g}.items():
+        if values:
+            where = "" if values.first_step == course.steps[0] else f" (step {values.first_step})"
+            last = "" if values.first_step == values.last_step else f" to {decimals(values.last)}"
+            told.append(f"{name} {decimals(values.first)}{where}{last}")
+    return f"{course.network} {', '.join(told)}"
 
 
-def _course(values: Course, name: str, course: TrainingCourse) -> str:
-    """A first and last known value; where the first step has none, the step that the first is from."""
-    where = "" if values.first_step == course.steps[0] else f" (step {values.first_step})"
-    if values.first_step == values.last_step:
-        return f"{name} {number(values.last)}{where}"
-    return f"{name} {number(values.first)}{where} to {number(values.last)}"
-
-
-TEXTS = {
-    Claim.ACCURACY: (_accuracy_summary, _accuracy_details),
-    Claim.DEPTH: (_depth_summary, _depth_details),
-    Claim.FINE_TUNING: (_fine_tuning_summary, _fine_tuning_details),
+DETAILS = {
+    Claim.ACCURACY: _accuracy_details,
+    Claim.DEPTH: _depth_details,
+    Claim.FINE_TUNING: _fine_tuning_details,
 }
-"""What writes a claim's summary and its details on one dataset."""
+"""What writes the numbers behind a claim on one dataset."""

@@ -27,6 +27,12 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{decimals(low)}, {decimals(high)}]"
 
 
+def change_interval(value: float, low: float, high: float) -> str:
+    """Write a difference and its interval, all with their signs."""
+    value_words, *ends = (decimals(number, sign=True) for number in (value, low, high))
+    return f"{value_words} [{', '.join(ends)}]"
+
+
 def percent(share: float) -> str:
     """Write a share as whole percents, a small one as `under 1 %`."""
     return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
@@ -65,8 +71,8 @@ def at_last_step(steps: Iterable[int]) -> str:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """Join names as a list in a sentence: `a`, `a and b`, `a, b and c`; no names give no text."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:

@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 
-from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
-from stages.aggregate.recommend.schema import LayerRecord, Missing, Recommendation, best_network
-from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.recommend.schema import Missing, Recommendation, best_network
+from stages.aggregate.scope import is_proven
 from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
-from stages.aggregate.words.formatting import capitalized, decimals, interval, joined, number, percent, place, runs
-from stages.aggregate.words.scopes import SHORT
+from stages.aggregate.words.formatting import (
+    capitalized,
+    change_interval,
+    decimals,
+    interval,
+    joined,
+    layers,
+    number,
+    percent,
+    place,
+    runs,
+)
+from stages.aggregate.words.scopes import explain_intervals, scope_words
 from stages.aggregate.words.scores import metric_name
 
 PENULTIMATE, LAST = "penultimate", "last_layer"
@@ -53,24 +63,24 @@ def criterion_words(criterion: str) -> str:
     return f"{metric_name(score)} nearest to 1" if rule == "nearest_to_one" else f"{rule} {metric_name(score)}"
 
 
-def use_words(found: Recommendation) -> str:
-    """Name a use and its leading score: `retrieval (MAP@R)`."""
-    return f"{found.use} ({SHORT_NAMES.get(found.metric, metric_name(found.metric))})"
+def use_cells(found: Recommendation) -> dict[str, str]:
+    """Return the cells of a row of every table of uses, by their headings.
 
-
-def score_and_interval(found: Recommendation) -> tuple[str, str]:
-    """Write the best candidate's score, and the interval in the wider scope that is known, which may be nothing.
-
-    Where there is an interval, both know that the candidate was chosen; else the score is the plain mean.
+    Where its score has an interval, both know that the layer was chosen; else the score is the plain mean. *Last* and
+    *before* are how much better other layers are on unseen classes, mostly below 0.
     """
-    value, low, high = found.best.estimate
-    return number(value), interval(low, high)
-
-
-def difference(found: Recommendation, criterion: str) -> str:
-    """Write how much better another way of choosing is than the recommended one on unseen classes, mostly below 0."""
-    value = found.loss(criterion)
-    return MISSING_NUMBER if value is None else decimals(-value, sign=True)
+    best, (value, low, high) = found.best, found.best.estimate
+    losses = {"last": found.loss(LAST), "before": found.loss(PENULTIMATE)}
+    shares = {"parameters": best.parameters_share, "multiply-adds": best.operations_share}
+    return {
+        "use": f"{found.use} ({SHORT_NAMES.get(found.metric, metric_name(found.metric))})",
+        "layer": f"{best.depth + 1}/{found.last_depth + 1}",
+        "step": str(best.step),
+        "score": f"{number(value)} {interval(low, high)}".rstrip(),
+        **{name: MISSING_NUMBER if lost is None else decimals(-lost, sign=True) for name, lost in losses.items()},
+        "ties (at most)": brief_ties(found),
+        **{name: MISSING_NUMBER if share is None else percent(share) for name, share in shares.items()},
+    }
 
 
 def brief_ties(found: Recommendation) -> str:
@@ -84,27 +94,10 @@ def brief_ties(found: Recommendation) -> str:
     return ", ".join([f"{first.depth + 1}{price}", *([runs(others)] if others else [])])
 
 
-def explain_intervals(networks: Sequence[Recommendation]) -> str:
+def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, and for which uses their level is proven; nothing of no network."""
-    if not networks:
-        return ""
-    told = []
-    for scope in SHORT:
-        own = [found for found in networks if found.best.scope == scope]
-        if not own:
-            continue
-        unproven = list(dict.fromkeys(found.use for found in own if not is_proven(found.metric, scope)))
-        proven = len({found.use for found in own}) > len(unproven)
-        level = "95 % " if proven else ""
-        exception = f" ({joined(unproven)}: not proven)" if unproven else ""
-        told.append(f"{level}{SCOPE_QUESTIONS[scope]}{exception}")
-    return f"[ ]: {'; '.join(told)}." if told else "No interval is known."
-
-
-SCOPE_QUESTIONS: dict[Scope, str] = {
-    "classes": "for other unseen classes and retraining",
-    "images": "for other images of these classes",
-}
+    shown = [(each.use, each.metric, each.best.scope) for each in networks]
+    return explain_intervals("[ ]", shown) or ("No interval is known." if shown else "")
 
 
 def reason(found: Recommendation) -> str | None:
@@ -133,14 +126,18 @@ def notes(found: Recommendation) -> list[str]:
 
 def sentences(found: Recommendation) -> str:
     """From which layer of which checkpoint to take features, what ties, what it takes, and what other choices lose."""
-    chosen = found.recommended
+    chosen, cells = found.recommended, use_cells(found)
     if chosen is None:
-        return f"{use_words(found)}: no recommendation, since {reason(found)}."
-    score = f"{metric_name(found.metric)} {' '.join(score_and_interval(found)).rstrip()}"
+        return f"{cells['use']}: no recommendation, since {reason(found)}."
+    score = f"{metric_name(found.metric)} {cells['score']}"
     if found.last_depth == 0:
-        return f"{use_words(found)}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
+        return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
+    shares = [
+        f"{cells[what]} of the {what}" for what in ("parameters", "multiply-adds") if cells[what] != MISSING_NUMBER
+    ]
+    takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
-    parts = [f"{use_words(found)}: {name}{at_checkpoint(found)}{takes(chosen)}.", doubt(found), ties(found)]
+    parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), ties(found)]
     parts += [losses(found), scaling(found), pair(found), fine_tuning(found), without_training(found)]
     return " ".join(part for part in parts if part)
 
@@ -157,23 +154,11 @@ def at_checkpoint(found: Recommendation) -> str:
     return " at step 0 (not fine-tuned)" if len(found.candidate_steps) > 1 else ""
 
 
-def takes(layer: LayerRecord) -> str:
-    """What a layer takes; nothing where that is not known."""
-    shares = {"parameters": layer.parameters_share, "multiply-adds": layer.operations_share}
-    known = [f"{percent(share)} of the {what}" for what, share in shares.items() if share is not None]
-    return f", with {joined(known)}" if known else ""
-
-
-def scope_words(found: Recommendation, scope: Scope) -> str:
-    """Name a scope beside a statement, and say where its level is not proven."""
-    return f"{SHORT[scope]}{'' if is_proven(found.metric, scope) else ', no proven level'}"
-
-
 def ties(found: Recommendation) -> str:
     """Which layers tie with the recommended one, and what each may lose at most."""
     if found.shortlist_scope is None:
         return "Which layers tie with it is not known."
-    scope = scope_words(found, found.shortlist_scope)
+    scope = scope_words(found.metric, found.shortlist_scope)
     if not found.ties:
         proven = is_proven(found.metric, found.shortlist_scope)
         return f"No other layer ties with it ({scope})." if proven else f"Whether others tie is not shown ({scope})."
@@ -205,6 +190,26 @@ SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standar
 """What to do with the embeddings of a layer."""
 
 
+def gains(found: Recommendation) -> dict[str, float]:
+    """What to do with layers, as far as that gained on unseen classes, and the gain."""
+    scaling, pair, told = found.scaling, found.pair, {}
+    if scaling is not None and scaling.gain is not None and scaling.recommended != "none":
+        told[SCALINGS[scaling.recommended]] = scaling.gain
+    if pair is not None and pair.gain is not None and pair.recommended:
+        told[f"join {layers(pair.depths)}"] = pair.gain
+    return told
+
+
+def brief_gains(networks: Sequence[Recommendation]) -> str:
+    """Write the same of several uses in a line; nothing where nothing gained."""
+    uses: dict[str, list[str]] = {}
+    for each in networks:
+        for advice, gain in gains(each).items():
+            uses.setdefault(advice, []).append(f"{each.use} {decimals(gain, sign=True)}")
+    advice = "; ".join(f"{what} for {joined(own)}" for what, own in uses.items())
+    return f"{capitalized(advice)}." if advice else ""
+
+
 def scaling(found: Recommendation) -> str:
     """What scaling the layer gains on unseen classes; nothing where that is not known."""
     record = found.scaling
@@ -221,58 +226,20 @@ def pair(found: Recommendation) -> str:
     record = found.pair
     if record is None or record.gain is None or record.low is None or record.high is None:
         return ""
-    by = f"{decimals(record.gain, sign=True)} [{decimals(record.low, sign=True)}, {decimals(record.high, sign=True)}]"
-    gained = f"gained {by} over the best single layer, scaled or not"
+    gained = f"gained {change_interval(record.gain, record.low, record.high)} over the best single layer, scaled or not"
     if not record.recommended:
         return f"Two layers joined {gained}: not shown to help."
-    layers = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
-    return f"Layers {joined(layers)} joined, the rows of each scaled to length 1, {gained}."
-
-
-def brief_scalings(networks: Sequence[Recommendation]) -> str:
-    """Write in a line for which uses scaling a layer is recommended, with the gains; nothing where for none."""
-    records = {each.use: each.scaling for each in networks if each.scaling is not None}
-    gains: dict[str, list[str]] = {name: [] for name in SCALINGS}
-    for use, record in records.items():
-        if record.gain is not None and record.recommended != "none":
-            gains[record.recommended].append(f"{use} {decimals(record.gain, sign=True)}")
-    advice = [f"{SCALINGS[name]} for {joined(uses)}" for name, uses in gains.items() if uses]
-    return capitalized(f"{'; '.join(advice)}.") if advice else ""
-
-
-def brief_pairs(networks: Sequence[Recommendation]) -> str:
-    """Write in a line for which uses two layers joined are recommended, with the gains; nothing where for none."""
-    advice = [
-        f"layers {joined([str(depth + 1) for depth in each.pair.depths])} for {each.use} "
-        f"{decimals(each.pair.gain, sign=True)}"
-        for each in networks
-        if each.pair is not None and each.pair.gain is not None and each.pair.recommended
-    ]
-    return f"Join {'; '.join(advice)}." if advice else ""
+    named = [f"{depth + 1} (`{layer}`)" for depth, layer in zip(record.depths, record.layers, strict=True)]
+    return f"Layers {joined(named)} joined, the rows of each scaled to length 1, {gained}."
 
 
 def fine_tuning(found: Recommendation) -> str:
     """What fine-tuning did to the best layer's score; nothing where that is not known."""
     change = found.fine_tuning
-    if change is None or found.recommended is None:
+    if change is None:
         return ""
-    by = f"{decimals(change.change, sign=True)} [{decimals(change.low, sign=True)}, {decimals(change.high, sign=True)}]"
-    what = f"{FINE_TUNING[change.status]} {by} ({scope_words(found, change.scope)})"
-    return f"Fine-tuning to step {change.step} {what}."
-
-
-FINE_TUNING = {
-    Status.RAISED: "raised the best score by",
-    Status.LOWERED: "lowered the best score by",
-    Status.NOT_DISTINGUISHABLE: "did not change the best score distinguishably:",
-}
-
-
-def fine_tuning_brief(found: Recommendation) -> str:
-    """The same in a few words."""
-    change = found.fine_tuning
-    assert change is not None
-    return f"{change.status} ({decimals(change.change, sign=True)})"
+    by, scope = change_interval(change.change, change.low, change.high), scope_words(found.metric, change.scope)
+    return f"What fine-tuning to step {change.step} did to the best score: {change.status}, {by} ({scope})."
 
 
 def without_training(found: Recommendation) -> str:
@@ -286,27 +253,23 @@ def without_training(found: Recommendation) -> str:
 
 def headline(networks: Sequence[Recommendation]) -> str:
     """Name the layer to take for each use of one dataset, by names that can be typed: the best network's."""
-    by_layer: dict[tuple[str, str, int], list[Recommendation]] = {}
-    useless: list[Recommendation] = []
+    uses: dict[tuple[str, str, str], list[str]] = {}
+    useless: dict[str, Recommendation] = {}
     for use in dict.fromkeys(each.use for each in networks):
         own = [each for each in networks if each.use == use]
         best = best_network(own)
         if best is None:
-            useless.append(own[0])
+            useless[use] = own[0]
         else:
-            by_layer.setdefault((best.best.layer, best.model, best.best.step), []).append(best)
-    models, steps = {model for _, model, _ in by_layer}, {step for _, _, step in by_layer}
+            uses.setdefault((best.best.layer, best.model, at_checkpoint(best)), []).append(use)
+    models, checkpoints = {model for _, model, _ in uses}, {checkpoint for *_, checkpoint in uses}
     told = [
-        layer
-        + (f" of {model}" if len(models) > 1 else "")
-        + (at_checkpoint(found[0]) if len(steps) > 1 else "")
-        + f" for {joined([each.use for each in found])}"
-        for (layer, model, _), found in by_layer.items()
+        layer + f" of {model}" * (len(models) > 1) + checkpoint * (len(checkpoints) > 1) + f" for {joined(own)}"
+        for (layer, model, checkpoint), own in uses.items()
     ]
-    first = next(iter(by_layer.values()))[0] if by_layer else None
-    whose = f", of {first.model}" if first and len(models) == 1 else ""
-    whose += at_checkpoint(first) if first and len(steps) == 1 else ""
-    none = [f"nothing for {joined([each.use for each in useless])}: {reason(useless[0])}"] if useless else []
+    whose = f", of {min(models)}" if len(models) == 1 else ""
+    whose += min(checkpoints) if len(checkpoints) == 1 else ""
+    none = [f"nothing for {joined(list(useless))}: {reason(next(iter(useless.values())))}"] if useless else []
     return f"take{whose + ',' if whose else ''} {'; '.join([*told, *none])}."
 
 

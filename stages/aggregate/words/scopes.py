@@ -1,4 +1,4 @@
-"""The two scopes of every statement, in words.
+"""The two scopes of every statement, in words, and what the intervals of a table or a chart are of.
 
 Other classes: if other classes of this domain were drawn, as many left out at a time, and the network trained again on
 the rest. Other images: of these classes, with these trained networks.
@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from stages.aggregate.curves import MEAN
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.formatting import interval
+from stages.aggregate.words.formatting import joined
 
 SCOPES: dict[Scope, str] = {
-    "classes": "on other classes of this domain, training repeated",
-    "images": "for these classes and trained networks",
+    "classes": "for other unseen classes and retraining",
+    "images": "for other images of these classes",
 }
 """A scope and its words in a sentence; the wider one first."""
 
 SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
-"""A scope's words beside a number, which `explain_scopes` explains."""
+"""A scope's words beside a number."""
 
 NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
 
@@ -28,30 +28,35 @@ FEW_FOLDS = {
 }
 
 
-def level(metric: str, scope: Scope) -> str:
-    """The level of a score's bounds as a bracket after them; nothing where simulation does not bear it out."""
-    return " (95 %)" if is_proven(metric, scope) else ""
+def scope_words(metric: str, scope: Scope) -> str:
+    """Name a scope beside a statement, and say where its level is not proven."""
+    return f"{SHORT[scope]}{'' if is_proven(metric, scope) else ', no proven level'}"
 
 
-def intervals_of(metric: str, scope: Scope) -> str:
-    """Name a score's intervals in one scope, with their level where simulation bears it out."""
-    return "95 % intervals" if is_proven(metric, scope) else "intervals of no proven level"
+def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]]) -> str:
+    """Explain what intervals are of, and of which their level is not proven; nothing where there are none.
+
+    Args:
+        what: shows them, `[ ]` for example.
+        shown: the name, the score and the scope of each interval; None: there is none.
+    """
+    shown = list(shown)
+    told: list[str] = []
+    for scope, words in SCOPES.items():
+        own = {name: is_proven(metric, scope) for name, metric, its in shown if its == scope}
+        unproven = [name for name, proven in own.items() if not proven]
+        whose = f"{joined(list(own))}: " if told and own else ""
+        level, exception = "95 % " * any(own.values()), f" ({joined(unproven)}: not proven)" if unproven else ""
+        told += [f"{whose}{level}{words}{exception}"] if own else []
+    return f"{what}: {'; '.join(told)}." if told else ""
 
 
 def explain_scopes(metric: str) -> str:
-    """Explain what brackets and the words of `SHORT` mean."""
-    return (
-        f"Brackets, other classes: {intervals_of(metric, 'classes')}, of this domain, as many left out at a time, "
-        f"training repeated; other images: {intervals_of(metric, 'images')}, of these classes, with these trained "
-        "networks."
-    )
+    """Explain what brackets beside the words of `SHORT` are."""
+    levels = {scope: "95 %" if is_proven(metric, scope) else "no proven level" for scope in SCOPES}
+    return f"[ ] of {'; of '.join(f'{SHORT[scope]}: {SCOPES[scope]} ({level})' for scope, level in levels.items())}."
 
 
 def few_folds(rows: Iterable[SummaryRow]) -> str:
     """What one or two folds cannot tell, of rows of means over folds; nothing of three or more."""
     return FEW_FOLDS.get(min(row.n_folds for row in rows if row.fold == MEAN), "")
-
-
-def score_interval(row: SummaryRow, scope: Scope) -> str:
-    """Write the interval of a row's best layer in one scope; nothing where it is not known."""
-    return interval(*row.intervals.get(scope, (None, None)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from stages.commands.cut.scaling import Scaler, fit_scaler
-from stages.commands.cut.which_layer import choose_layer, recommended_scaling
+from stages.commands.cut.which_layer import Wanted, choose
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import cell_name
 from stages.commands.outdated import check_made_of
@@ -22,7 +22,6 @@ from stages.shared.images.image_store import open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import ALL, Cell, read_model_part, read_run, read_section
-from stages.shared.tables.metric_table import Scaling
 
 
 @dataclass(frozen=True)
@@ -97,26 +96,14 @@ def choose_cell(params: Path, dataset: str, model: str, fold: str | None, seed: 
     return dataset, model, fold or default, run.seeds[0] if seed is None else seed
 
 
-def open_source(
-    params: Path,
-    cell: Cell,
-    paths: CellPaths,
-    *,
-    step: int | None,
-    layers: Sequence[str],
-    use: str | None = None,
-    scale: Scaling | None = None,
-) -> Source:
+def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> Source:
     """Find layers of a finished cell, and build its network with the weights of one checkpoint.
 
     Args:
         params: the params file.
         cell: which.
         paths: where it is.
-        step: of the checkpoint; None: the one that is recommended for the first layer, else the last.
-        layers: `recommended`, `best`, `last` or a name each.
-        use: what features are for; None: that of the study.
-        scale: how vectors are scaled; None: to length 1 in each of several layers, else as recommended.
+        wanted: which layers, at which checkpoint, how scaled.
 
     Raises:
         UserError: the cell is not finished, has no such step or layer, a layer twice, or is not of the entries in
@@ -128,22 +115,15 @@ def open_source(
     taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)
     store = _open_store(paths.embeddings, cell)
-    chosen = [choose_layer(store, layer, paths.results, use=use, step=step) for layer in layers]
-    step = _check_step(store, chosen[0][1])
-    stored = [layer for layer, _ in chosen]
-    names = [layer.name for layer in stored]
-    if len(set(names)) < len(names):
-        raise UserError(f"--layer: several layers must differ, found {', '.join(names)}; name each once")
-    if scale is None:
-        scale = "l2" if len(stored) > 1 else recommended_scaling(paths.results, store, stored[0], step, use)
-    scaler = fit_scaler(store, stored, step, scale)
+    layers, step, scale = choose(store, paths.results, wanted)
+    scaler = fit_scaler(store, layers, step, scale)
     opened = embed_stage.open_cell(
         open_images(paths.prepared, fold, dataset=dataset), network, taps, embed, weights=paths.weights,
         steps=store.steps, seed=seed, of=cell,
     )  # fmt: skip
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))
-    pooled = [_pooled(opened.embedder.layers, layer, cell) for layer in stored]
+    pooled = [_pooled(opened.embedder.layers, layer, cell) for layer in layers]
     return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened, scaler)
 
 
@@ -156,20 +136,6 @@ def _open_store(path: Path, cell: Cell) -> Embeddings:
     store = open_embeddings(path)
     check_cell(store, cell, f"{path}:")
     return store
-
-
-def _check_step(store: Embeddings, step: int | None) -> int:
-    """Return a step of the store; None: the last."""
-    if step is None or step in store.steps:
-        return store.steps[-1] if step is None else step
-    name = cell_name(store.cell)
-    remedy = (
-        "a frozen network has step 0 alone"
-        if store.frozen
-        else f"put it into finetune.steps, with finetune.keep: all, and run `dvc repro embed@{name}`"
-    )
-    steps = ", ".join(map(str, store.steps))
-    raise UserError(f"--step: the embeddings of {name} have the steps {steps}, not {step}; {remedy}")
 
 
 def _pooled(layers: Sequence[PooledLayer], layer: Layer, cell: Cell) -> PooledLayer:

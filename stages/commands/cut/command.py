@@ -1,9 +1,9 @@
 """Cut a network at one layer: a smaller network as files that load without this project."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,18 +12,34 @@ from stages.commands.outputs import check_new
 from stages.commands.project import ProjectCommand, ProjectPath, params_option, use_option
 
 if TYPE_CHECKING:
-    from stages.shared.tables.metric_table import Scaling
+    from stages.commands.cut.cell import Source
 
-step_option = click.option(
-    "--step",
-    type=click.IntRange(min=0),
-    help="By default the checkpoint that is recommended for the layer; for `--layer best` the last.",
+F = TypeVar("F", bound=Callable[..., Any])
+
+LAYER_OPTIONS = (
+    click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        help="recommended (the default), last, or a layer's name. Several: joined, each of length 1.",
+    ),
+    click.option(
+        "--step", type=click.IntRange(min=0), help="By default the checkpoint that is recommended for the layer."
+    ),
+    use_option,
+    click.option(
+        "--scale",
+        type=click.Choice(["none", "l2", "standard"]),
+        help="Rows of length 1 (l2), or standardized columns; by default what is recommended for the layer.",
+    ),
 )
-scale_option = click.option(
-    "--scale",
-    type=click.Choice(["none", "l2", "standard"]),
-    help="Rows of length 1 (l2), or standardized columns; by default what is recommended for the recommended layer.",
-)
+
+
+def layer_options(command: F) -> F:
+    """Add the options that say which layers are meant, as `Wanted` has them."""
+    for option in reversed(LAYER_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command(cls=ProjectCommand)
@@ -31,17 +47,7 @@ scale_option = click.option(
 @click.option("--model", required=True, help="Entry of `models`.")
 @click.option("--fold", help="A number, or `all`; by default `all` if the grid has it, else the grid's first.")
 @click.option("--seed", type=click.IntRange(min=0), help="By default the grid's first.")
-@step_option
-@use_option
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    default=["recommended"],
-    show_default=True,
-    help="recommended, best, last, or a layer's name. Several: joined, each of length 1.",
-)
-@scale_option
+@layer_options
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
 @click.option(
@@ -54,15 +60,12 @@ def cut(
     model: str,
     fold: str | None,
     seed: int | None,
-    step: int | None,
-    use: str | None,
-    layers: tuple[str, ...],
-    scale: "Scaling | None",
     out: Path,
     onnx: bool,
     tolerance: float | None,
     licence: str | None,
     params: Path,
+    **wanted: Any,
 ) -> None:
     """Cut a network of a finished cell at one layer.
 
@@ -73,15 +76,15 @@ def cut(
     from stages.commands.cut.export import check_packages
     from stages.commands.cut.folder import write_cut
     from stages.commands.cut.verify import default_tolerance
+    from stages.commands.cut.which_layer import Wanted
 
     check_new(out)
     if onnx:
         check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
-    source = open_source(params, cell, CellPaths.of(cell), step=step, layers=layers, use=use, scale=scale)
+    source = open_source(params, cell, CellPaths.of(cell), Wanted(**wanted))
     allowed = default_tolerance(source) if tolerance is None else tolerance
-    names = [pooled.layer.name for pooled in source.layers]
-    again = command_line(cell, source.step, names, source.scaler.scaling, out, onnx=onnx, licence=licence)
+    again = command_line(source, out, onnx=onnx, licence=licence)
     card = write_cut(out, source, onnx=onnx, tolerance=allowed, licence=licence, command=again)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
     print(
@@ -92,20 +95,10 @@ def cut(
     )
 
 
-def command_line(
-    cell: tuple[str, str, str, int],
-    step: int,
-    layers: Sequence[str],
-    scale: str,
-    out: Path,
-    *,
-    onnx: bool,
-    licence: str | None,
-) -> str:
+def command_line(source: "Source", out: Path, *, onnx: bool, licence: str | None) -> str:
     """Return the command that cuts the same layer again, with nothing left to defaults."""
-    options = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
-    given = [*options.items(), ("step", step), *(("layer", name) for name in layers)]
-    given += [("scale", scale), ("out", out.name)]
+    given = [*zip(("dataset", "model", "fold", "seed"), source.store.cell, strict=True), ("step", source.step)]
+    given += [("layer", pooled.layer.name) for pooled in source.layers]
+    given += [("scale", source.scaler.scaling), ("out", out.name), *([("licence", licence)] if licence else [])]
     words = [word for name, value in given for word in (f"--{name}", str(value))]
-    words += [] if onnx else ["--no-onnx"]
-    return shlex.join(["whichlayer", "cut", *words, *(["--licence", licence] if licence else [])])
+    return shlex.join(["whichlayer", "cut", *words, *([] if onnx else ["--no-onnx"])])

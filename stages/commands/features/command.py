@@ -7,19 +7,19 @@ from typing import Any
 
 import click
 
-from stages.commands.cut.command import scale_option, step_option
+from stages.commands.cut.command import layer_options
+from stages.commands.cut.which_layer import Wanted
 from stages.commands.features import image_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder
 from stages.commands.features.sources import open_extractor
 from stages.commands.outputs import check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, params_option, use_option
+from stages.commands.project import ProjectCommand, ProjectPath, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
 from stages.shared.runtime.console import Stopwatch
 from stages.shared.settings.params import read_section
-from stages.shared.tables.metric_table import Scaling
 
 
 class OriginType(click.ParamType[Path | str]):
@@ -40,28 +40,17 @@ class OriginType(click.ParamType[Path | str]):
     type=OriginType(),
     help="A finished cell, or the folder of a cut; by default the cell of the best network for the use.",
 )
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    help="recommended (the default), best, last, or a layer's name; not of a cut. Several: joined, each of length 1.",
-)
-@step_option
-@use_option
-@scale_option
+@layer_options
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
 def features(
     images: Path,
     origin: Path | str | None,
-    layers: tuple[str, ...],
-    step: int | None,
-    use: str | None,
-    scale: Scaling | None,
     out: Path,
     skip_unreadable: bool,
     params: Path,
+    **wanted: Any,
 ) -> None:
     """Embed new images with a finished network, at one layer: a vector for each, with its path.
 
@@ -80,7 +69,7 @@ def features(
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
         image_files.check_any(images, files.paths)
-        extractor = open_extractor(params, origin, layers=layers, step=step, use=use, scale=scale)
+        extractor = open_extractor(params, origin, Wanted(**wanted))
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
         shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)

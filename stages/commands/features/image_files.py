@@ -1,48 +1,25 @@
 """The images of any folder or archive, of a list, or one alone, listed without labels and without being decoded."""
 
+import csv
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from stages.commands.features.lists import LISTS, NamedFiles, read_list
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
-from stages.prepare.limits import Resources
-from stages.prepare.raw_files import RawFiles, check_regular, is_archive, open_raw
+from stages.prepare.limits import RawFiles, Resources
+from stages.prepare.raw_files import check_regular, is_archive, open_raw, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
+LISTS = (".csv", ".txt")
 MAX_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class ImageFiles:
-    """Files to embed, in the order in which they are read fastest.
-
-    Attributes:
-        where: the folder or archive.
-        paths: relative to it, with forward slashes, or as a list has them.
-    """
-
-    where: Path
-    paths: Sequence[str]
-    _files: RawFiles
-
-    def contents(self, paths: Sequence[str]) -> list[Callable[[], bytes]]:
-        """Return functions that read files, which fail with an `OSError` or a `UserError`."""
-        return [self._files.content(path) for path in paths]
-
-    def state(self, path: str) -> tuple[str, int, int]:
-        """Return name, size and time of change of a file; of an archive's member the archive's."""
-        try:
-            found = (self.where / path if self.where.is_dir() else self.where).stat()
-        except OSError:  # a link to nothing: reading will say so
-            return path, -1, -1
-        return path, found.st_size, found.st_mtime_ns
-
-
-def list_images(where: Path, resources: Resources) -> ImageFiles:
+def list_images(where: Path, resources: Resources) -> RawFiles:
     """List all files of a folder, of an archive or of a list as images. Hidden files are left out.
 
     Args:
@@ -64,26 +41,54 @@ def list_images(where: Path, resources: Resources) -> ImageFiles:
         )
 
     check_regular(where)
-    files: RawFiles
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
         files = open_raw(where, resources, refused=refuse_link)
     else:
         named = [row["path"] for row in read_list(where)] if where.suffix.lower() in LISTS else [where.name]
-        files = NamedFiles(where.parent, named, resources.limits)
+        for path in named:
+            check_regular(where.parent / path)
+        read = lambda path: read_file(where.parent / path, resources.limits)  # noqa: E731
+        files = RawFiles(where.parent, tuple(named), (), read)
     for path in files.paths:
         if CONTROL.search(path):
             raise UserError(f"{files.where}: the name of a file must not have control characters, found {path!r}")
-    return ImageFiles(files.where, files.paths, files)
+    return files
 
 
-def without_other_files(images: ImageFiles) -> tuple[ImageFiles, dict[str, str]]:
+def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, str]]:
+    """Read the rows of a list of images.
+
+    Args:
+        path: a CSV, or a text file of paths, one a line.
+        columns: those that are wanted; a text file has `path` alone.
+
+    Raises:
+        UserError: it cannot be read, a column or cell is empty, or a path stands there twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        table = csv.DictReader(StringIO(text, newline=""), strict=True)
+        rows = [*table] if path.suffix.lower() == ".csv" else [{"path": line} for line in text.splitlines() if line]
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
+    empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
+    if empty or not rows:
+        found = f"a row without {empty}" if empty else "no row"
+        raise UserError(f"{path}: must have {' and '.join(columns)} in every row, found {found}; a CSV has a header")
+    twice = next((name for name, count in Counter(row["path"] for row in rows).items() if count > 1), None)
+    if twice:
+        raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")
+    return rows
+
+
+def without_other_files(images: RawFiles) -> tuple[RawFiles, dict[str, str]]:
     """Leave out the files that are no images by what they hold; those with an image's ending are not looked at.
 
     Returns:
         The others, and of those left out path and reason.
     """
-    reasons = not_images(dict(zip(images.paths, images.contents(images.paths), strict=True)))
-    return replace(images, paths=[path for path in images.paths if path not in reasons]), reasons
+    reasons = not_images({path: images.content(path) for path in images.paths})
+    return replace(images, paths=tuple(path for path in images.paths if path not in reasons)), reasons
 
 
 def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
@@ -109,7 +114,7 @@ def check_any(where: Path, paths: Sequence[str]) -> None:
         raise UserError(f"{where}: must hold images, found none that can be read; name their folder or archive")
 
 
-def refuse_unreadable(where: Path, reasons: dict[str, str]) -> None:
+def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:
     """Refuse files that cannot be embedded, if there are any.
 
     Raises:
@@ -122,7 +127,7 @@ def refuse_unreadable(where: Path, reasons: dict[str, str]) -> None:
         )
 
 
-def describe(reasons: dict[str, str]) -> str:
+def describe(reasons: Mapping[str, str]) -> str:
     """Count files and name the first of them with their reasons."""
     some = [f"{path} ({reason})" for path, reason in list(reasons.items())[:MAX_SHOWN]]
     more = f", and {len(reasons) - MAX_SHOWN} more" if len(reasons) > MAX_SHOWN else ""

@@ -19,9 +19,10 @@ from zipfile import BadZipFile
 import numpy as np
 from filelock import FileLock, Timeout
 
-from stages.commands.features.image_files import ImageFiles, refuse_unreadable
+from stages.commands.features.image_files import refuse_unreadable
 from stages.commands.features.sources import Extractor, Float32
 from stages.prepare.decode import decode_many
+from stages.prepare.limits import RawFiles
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError, printable
@@ -59,7 +60,7 @@ class Shards:
         extractor: by what.
     """
 
-    def __init__(self, folder: Path, images: ImageFiles, extractor: Extractor) -> None:
+    def __init__(self, folder: Path, images: RawFiles, extractor: Extractor) -> None:
         self._images, self._extractor = images, extractor
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
@@ -67,7 +68,7 @@ class Shards:
         self._shards: list[tuple[Path, Sequence[str]]] = []
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
-            determined = json.dumps([identity, [images.state(path) for path in paths]], sort_keys=True)
+            determined = json.dumps([identity, [_state(images.where, path) for path in paths]], sort_keys=True)
             key = hashlib.sha256(determined.encode()).hexdigest()[:16]
             self._shards.append((folder / f"{number:06}-{key}.npz", paths))
 
@@ -104,7 +105,7 @@ class Shards:
             for file, paths in missing:
                 shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
                 features = [shard.features]
-                decoded = decode_many(self._images.contents(paths), **of.decode)
+                decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
                 for path, (sha256, pixels) in zip(paths, decoded, strict=True):
                     if isinstance(pixels, str):
                         shard.unreadable[path] = pixels
@@ -119,6 +120,15 @@ class Shards:
                 if not skip:
                     refuse_unreadable(self._images.where, shard.unreadable)
                 _write(file, replace(shard, features=np.concatenate(features)))
+
+
+def _state(where: Path, path: str) -> tuple[str, int, int]:
+    """Return name, size and time of change of a file; of an archive's member the archive's."""
+    try:
+        found = (where / path if where.is_dir() else where).stat()
+    except OSError:  # a link to nothing: reading will say so
+        return path, -1, -1
+    return path, found.st_size, found.st_mtime_ns
 
 
 def _write(file: Path, shard: Shard) -> None:

@@ -1,6 +1,6 @@
 """What turns images into features: layers of a finished cell's network, or the network of a cut."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from stages.commands.cut.cell import CellPaths, Source, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
-from stages.commands.cut.which_layer import RECOMMENDED, recommended_cell
+from stages.commands.cut.which_layer import Wanted, recommended_cell
 from stages.commands.dvc_project.workspace import stage_path
 from stages.embed.params import EmbedParams
 from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, read_section
-from stages.shared.tables.metric_table import Scaling
 
 FORMAT = "whichlayer.features/1"
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
@@ -61,35 +60,23 @@ class Extractor:
         return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
 
 
-def open_extractor(
-    params: Path,
-    origin: Path | str | None,
-    *,
-    layers: Sequence[str],
-    step: int | None,
-    use: str | None = None,
-    scale: Scaling | None = None,
-) -> Extractor:
+def open_extractor(params: Path, origin: Path | str | None, wanted: Wanted) -> Extractor:
     """Find the network that `--from` names.
 
     Args:
         params: the params file.
         origin: a folder, if there is such a one, or the name of a cell; None: that of the best network for the use.
-        layers: of a cell, `recommended`, `best`, `last` or a name each, by default the first; of a cut, its own or
-            none. Of several, vectors are scaled to length 1 and joined.
-        step: of a cell's checkpoint; None: the one that is recommended for the first layer, else the last.
-        use: what features are for; None: that of the study.
-        scale: how vectors are scaled; None: as `open_source` has it, or a cut.
+        wanted: which layers of a cell, at which checkpoint, how scaled; of a cut, its own or nothing.
 
     Raises:
         UserError: there is no such cell, layer, step or cut.
     """
     if isinstance(origin, Path) and (origin / PREPROCESS).is_file():
-        batch_size = read_section(params, "embed", EmbedParams).batch_size
-        return from_cut(read_cut(origin), batch_size, layers=layers, step=step, scale=scale)
-    cell = parse_cell(recommended_cell(stage_path("aggregate", "--out"), use) if origin is None else str(origin))
-    wanted = layers or [RECOMMENDED]
-    return from_cell(open_source(params, cell, CellPaths.of(cell), step=step, layers=wanted, use=use, scale=scale))
+        return from_cut(read_cut(origin), read_section(params, "embed", EmbedParams).batch_size, wanted)
+    if origin is None:
+        origin = recommended_cell(stage_path("aggregate", "--out"), wanted.use)
+    cell = parse_cell(str(origin))
+    return from_cell(open_source(params, cell, CellPaths.of(cell), wanted))
 
 
 def parse_cell(origin: str) -> Cell:
@@ -148,20 +135,19 @@ def from_cell(source: Source) -> Extractor:
     )
 
 
-def from_cut(
-    cut: Cut, batch_size: int, *, layers: Sequence[str], step: int | None, scale: Scaling | None = None
-) -> Extractor:
+def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
     """Take a cut network, on the CPU.
 
     Raises:
         UserError: another layer, step or scale is asked for than the one it is cut at.
     """
     layer = cut.about["layer"]
-    asked = {"layer": "+".join(layers) or None, "step": step, "scale": scale}
-    for option, wanted, own in ((f"--{name}", value, cut.about[name]) for name, value in asked.items()):
-        if wanted not in (None, own):
+    asked = {"layer": "+".join(wanted.layers) or None, "step": wanted.step, "scale": wanted.scale}
+    for name, value in asked.items():
+        if value not in (None, cut.about[name]):
             raise UserError(
-                f"{option}: {cut.program.parent} is cut at {own}, not at {wanted}; leave it out, or name the cell"
+                f"--{name}: {cut.program.parent} is cut at {cut.about[name]}, not at {value}; leave it out, or name "
+                "the cell"
             )
 
     @contextmanager

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stages.commands.features.lists import read_list
+from stages.commands.features.image_files import read_list
 from stages.commands.features.output import KEY
 from stages.commands.score.arrays_file import (
     FREE_BYTES,

@@ -20,7 +20,7 @@ from stages.prepare.class_folders import list_classes
 from stages.prepare.download import cache_folder
 from stages.prepare.limits import Resources
 from stages.prepare.params import CalligraphyParams
-from stages.prepare.raw_files import FolderFiles, open_raw
+from stages.prepare.raw_files import list_files, open_raw
 from stages.prepare.source_file import HttpsUrl, SourceFile, has_only_source_file, read_source_file
 from stages.shared.runtime.errors import UserError, printable
 
@@ -46,7 +46,7 @@ def list_calligraphy(raw: Path, params: CalligraphyParams, seed: int, resources:
     folder = cache_folder() / f"calligraphy-{source.commit}"
     if not folder.exists():
         fetch_commit(source.repository, source.commit, folder, raw)
-    return list_classes(FolderFiles(folder, resources.limits, refused=in_split), others="ignore")
+    return list_classes(list_files(folder, resources.limits, refused=in_split), others="ignore")
 
 
 def in_split(path: str) -> bool:

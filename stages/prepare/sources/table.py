@@ -9,9 +9,9 @@ from typing import cast
 
 from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.file_names import inside
-from stages.prepare.limits import LimitsParams, Resources
+from stages.prepare.limits import LimitsParams, RawFiles, Resources
 from stages.prepare.params import TableParams
-from stages.prepare.raw_files import RawFiles, open_raw, read_file
+from stages.prepare.raw_files import open_raw, read_file
 from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import UserError, did_you_mean
 

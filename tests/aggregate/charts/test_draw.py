@@ -87,7 +87,7 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
     figures = {name: Drawing(spec) for name, spec in make(folded, pairs=layer_pairs(), robustness=robust).items()}
     assert len(figures) == 6
     assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
-    title = "By 4 scores, layer 3 of 4 is best on unseen classes (no interval of a proven level)"
+    title = "Unseen classes separate best before the last layer by 4 of 4 scores (no interval of a proven level)"
     assert figures["depth-handwriting-small"].message == title
     assert "Bands: ± 1 standard deviation over folds (ddof = 1)" in figures["depth-handwriting-small"].caption
 
@@ -95,8 +95,8 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
 def test_the_caption_says_which_bands_have_another_scope_or_no_proven_level(scores, wider, one_score):
     curves = pd.concat([wider, one_score.assign(metric="knn_purity"), wider.assign(metric="nn1_accuracy")])
     caption = Drawing(make(replace(scores, curves=curves), models=["small"])["depth-handwriting-small"]).caption
-    assert "Bands and ties: 95 % intervals on other classes of this domain, training repeated" in caption
-    assert "; k-NN purity: 95 % intervals for these classes and trained networks." in caption
+    assert "Bands and ties: 95 % for other unseen classes and retraining (1-NN accuracy: not proven)" in caption
+    assert "; k-NN purity: 95 % for other images of these classes." in caption
     other = wider.assign(metric="ood_auroc_knn")
     alone = make(replace(scores, curves=pd.concat([wider, other])), models=["small"])
     assert "95 %" not in Drawing(alone["depth_detection-handwriting-small"]).caption
@@ -111,8 +111,8 @@ def test_which_figures_are_drawn(scores):
         "overview-handwriting",
         "steps-handwriting",
         "depth-handwriting-small",
-        "depth_discovery-handwriting-small",
         "depth-handwriting-small_scratch",
+        "depth_discovery-handwriting-small",
     ]
     robust = corrupted().replace({"l.0": "stem", "l.1": "elsewhere"})
     named = [name for name in make(more, "ami", robustness=robust, pairs=pairs) if "small_scratch" not in name]

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from stages.aggregate.charts.frame import Words
+from stages.aggregate.charts.intervals import with_bands
 from stages.aggregate.charts.overview import overview_figure
 from stages.aggregate.charts.theme import BLUE, GREY, PRINT, TEXT, VERMILION
 from stages.aggregate.tables.score_tables import depth_table
@@ -23,7 +24,7 @@ def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
     known = evidence(*(network(model, last_depth=LAST - (model in shorter), **columns) for model in models))
     known = replace(known, depth=[replace(each, in_scope=each.network not in aside) for each in known.depth])
-    return points, Drawing(overview_figure(points, known, MODELS, Words("says", "details")))
+    return points, Drawing(overview_figure(with_bands(points), known, MODELS, Words("says", "details")))
 
 
 def values(points, model, depth):

@@ -59,12 +59,11 @@ def test_a_row_per_network_a_column_per_corruption_a_line_per_severity():
 def test_raw_pixels_stand_before_the_layers_and_the_head_behind_them():
     rows = corrupted(kinds=("noise",))
     drawing = draw(rows, head_of(rows))
-    of = {part: [row for row in drawing.points() if row["part"] == part] for part in ("pixels", "layers", "head")}
-    assert {row["x"] for row in of["pixels"]} == {0}
-    assert {row["x"] for row in of["layers"]} == {1, 2}
-    assert [(row["x"], row["value"]) for row in of["head"]] == [(3, 0.6), (3, 0.4), (3, 0.4)]
-    assert sorted(row["value"] for row in of["pixels"]) == pytest.approx([0.7 * 0.52, 0.7 * 0.62, 0.7])
-    assert {"px", "head", "raw pixels (px)", "the network's own head", "chance", "clean images"} <= set(drawing.texts)
+    of = {x: [row["value"] for row in drawing.points() if row["x"] == x] for x in range(4)}
+    assert of[3] == [0.6, 0.4, 0.4]
+    assert sorted(of[0]) == pytest.approx([0.7 * 0.52, 0.7 * 0.62, 0.7])
+    assert sum(mark.kind == "line mark" for mark in drawing.marks) == 3 * 3, "the layers alone are joined"
+    assert {"px", "head", "chance", "clean images"} <= set(drawing.texts)
 
 
 def test_what_layers_keep_and_where_raw_pixels_beat_every_layer_of_every_network():

@@ -69,11 +69,11 @@ def test_scaling_and_joining_are_told_before_the_next_command():
     found = every_use()
     found[1] = found[1].model_copy(update={"scaling": SCALED, "pair": JOINED})
     told = lines_of(facts(found))
-    assert told[-2:] == [
-        "Scale rows to length 1 for retrieval +0.020.",
+    assert told[-3:] == [
+        "Scale rows to length 1 for retrieval +0.020; join layers 4 and 7 for retrieval",
+        "  +0.050.",
         "Next: whichlayer features photos/ --use classifier --out photos.parquet",
     ]
-    assert "Join layers 4 and 7 for retrieval +0.050." in lines_of(facts(found[1:2]))
 
 
 def test_findings_that_say_something_are_told_where_there_is_room():

@@ -7,11 +7,10 @@ import pytest
 from stages.aggregate.findings.facts import Course, FineTuningFinding, TrainingCourse
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.words.figure_titles import (
-    layer_title,
+    layers_title,
     networks_title,
     pairs_title,
     robustness_title,
-    scores_title,
     training_title,
 )
 from stages.aggregate.words.summary import Averages
@@ -29,55 +28,45 @@ def of(tied, *, scope="classes", **changed):
     [
         (of("4"), "Unseen classes separate best at layer 5 of 9, not at the last (NMI)"),
         (of("3;4;5;7"), "Unseen classes separate best at one of layers 4-6 and 8 of 9, not at the last (NMI)"),
-        (of("3;5"), "Unseen classes separate best at layer 4 or 6 of 9, not at the last (NMI)"),
+        (of("3;5"), "Unseen classes separate best at one of layers 4 and 6 of 9, not at the last (NMI)"),
         (
             of("4", scope="images", metric="knn_purity"),
             "These unseen classes separate best at layer 5 of 9, not at the last (k-NN purity)",
         ),
-        (of("4", scope="images"), "NMI on unseen classes is best at layer 5 of 9 (no interval of a proven level)"),
+        (of("4", scope="images"), "Unseen classes separate best at layer 5 of 9 (no interval of a proven level) (NMI)"),
         (
             of("4;7;8"),
-            "Where unseen classes separate best is undecided: layers 5, 8 and 9 of 9 tie, the last among them (NMI)",
+            "Unseen classes separate best at an undecided layer: layers 5, 8 and 9 of 9 tie (NMI)",
         ),
-        (of("8", best_depth=8), "Unseen classes separate best at the last of 9 layers (NMI)"),
+        (of("8", best_depth=8), "Unseen classes separate best at layer 9 of 9 (NMI)"),
         (
             of("0;1;2;3;4;5;6;7;8", scope="images", metric="knn_purity"),
-            "All 9 layers tie: none is shown to separate these unseen classes better than the others (k-NN purity)",
+            "These unseen classes separate best at an undecided layer: layers 1-9 of 9 tie (k-NN purity)",
         ),
-        (of(None), "NMI on unseen classes is best at layer 5 of 9 (no interval of a proven level)"),
+        (of(None), "Unseen classes separate best at layer 5 of 9 (no interval of a proven level) (NMI)"),
         (of("4", baseline=0.7), "No layer separates unseen classes better than raw pixels (NMI)"),
-        (of("0", best_depth=0, last_depth=0), "NMI on unseen classes is 0.60 at the one layer that was measured"),
+        (of("0", best_depth=0, last_depth=0), "Unseen classes score 0.60 at the one layer that was measured (NMI)"),
     ],
 )
 def test_one_network_by_one_score(known, message):
-    assert layer_title(known) == message
-    assert scores_title([known]) == message
+    assert layers_title([known]) == message
 
 
 @pytest.mark.parametrize(
     ("tied", "message"),
     [
-        (["4", "3;4"], "Unseen classes separate best before the last of 9 layers by both scores"),
-        (["4", "3;4", "5"], "Unseen classes separate best before the last of 9 layers by all 3 scores"),
-        (
-            ["4", "4;8", "5"],
-            "Unseen classes separate best before the last of 9 layers by 2 of 3 scores; undecided by 1",
-        ),
+        (["4", "3;4"], "before the last layer by 2 of 2 scores"),
+        (["4", "4;8", "5"], "before the last layer by 2 and at an undecided layer by 1 of 3 scores"),
         (
             ["4", "8", "7;8"],
-            "Unseen classes separate best before the last of 9 layers by 1 of 3 scores and at the last layer by 1 of 3 "
-            "scores; undecided by 1",
+            "before the last layer by 1, at the last layer by 1 and at an undecided layer by 1 of 3 scores",
         ),
-        (["4;8", "7;8"], "By none of 2 scores is a layer shown to separate unseen classes better than the last"),
-        (
-            ["4", None],
-            "Unseen classes separate best before the last of 9 layers by 1 of 1 scores that have intervals",
-        ),
-        ([None, None], "By 2 scores, layer 5 of 9 is best on unseen classes (no interval of a proven level)"),
+        (["4", None], "before the last layer by 1 of 1 scores that have intervals"),
+        ([None, None], "before the last layer by 2 of 2 scores (no interval of a proven level)"),
     ],
 )
 def test_one_network_by_several_scores(tied, message):
-    assert scores_title([of(each) for each in tied]) == message
+    assert layers_title([of(each) for each in tied]) == f"Unseen classes separate best {message}"
 
 
 def test_several_networks():
@@ -86,9 +75,9 @@ def test_several_networks():
     assert networks_title(evidence(network(), beyond)) == title + "networks (other classes, each by itself)"
     unknown = evidence(network(**NO_INTERVALS), network("b", **NO_INTERVALS))
     assert networks_title(unknown) == (
-        "The best layer comes before the last in both networks (no interval of a proven level)"
+        "Unseen classes separate best before the last layer in 2 of 2 networks (no interval of a proven level)"
     )
-    assert networks_title(evidence(network())) == layer_title(network())
+    assert networks_title(evidence(network())) == layers_title([network()])
 
 
 def test_what_fine_tuning_did():
@@ -104,7 +93,7 @@ def test_without_intervals_the_course_of_g_is_described():
         "g of unseen classes is higher after training than before in 1 of 2 networks (no interval of a proven level)"
     )
     assert training_title(evidence(network(), training=[rises])) == (
-        "g of unseen classes goes from 0.20 at step 0 to 0.40 at step 50 (no interval of a proven level)"
+        "g of unseen classes is higher after training than before in 1 of 1 network (no interval of a proven level)"
     )
     assert "one step" in training_title(evidence(network()))
 
@@ -113,11 +102,11 @@ def test_a_best_score_that_is_nearer_to_chance_than_to_a_perfect_one_is_said_to_
     near, far = of("4", unseen=0.62, chance=0.5, ceiling=1.0), of("4", unseen=0.8, chance=0.5, ceiling=1.0)
     lower = of("4", unseen=0.86, chance=0.95, ceiling=0.0, baseline=None, better="lower")
     words = ", but nearer to chance than to a perfect score"
-    assert layer_title(near).endswith(words)
-    assert layer_title(lower).endswith(words)
-    assert not layer_title(far).endswith(words)
-    assert scores_title([near, lower]).endswith(words)
-    assert not scores_title([near, far]).endswith(words)
+    assert layers_title([near]).endswith(words)
+    assert layers_title([lower]).endswith(words)
+    assert not layers_title([far]).endswith(words)
+    assert layers_title([near, lower]).endswith(words)
+    assert not layers_title([near, far]).endswith(words)
 
 
 def test_corruption_and_where_raw_pixels_win():

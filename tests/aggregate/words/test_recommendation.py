@@ -4,23 +4,20 @@ from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, ScopeRecord
 from stages.aggregate.words.recommendation import (
-    FINE_TUNING,
     MISSING,
-    brief_pairs,
-    brief_scalings,
+    brief_gains,
     brief_ties,
     caveat,
     criterion_words,
-    difference,
-    explain_intervals,
+    explain_brackets,
     headline,
     lost,
     notes,
     pair,
     reason,
     scaling,
-    score_and_interval,
     sentences,
+    use_cells,
 )
 from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import (
@@ -44,8 +41,9 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
         "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
         "recommended one, 0.012): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "On unseen classes that such a choice did not know, the last "
-        "layer loses 0.140 and the one before it loses 0.080. Fine-tuning to step 100 raised the best score by +0.090 "
-        "[+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
+        "layer loses 0.140 and the one before it loses 0.080. What fine-tuning to step 100 did to the best score: "
+        "raised, +0.090 [+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at "
+        "most."
     )
 
 
@@ -74,26 +72,28 @@ def test_what_to_do_with_layers_is_a_line_for_all_uses():
         recommendation(scaling=standard, pair=JOINED),
         recommendation(use="classifier", scaling=SCALED.model_copy(update={"recommended": "none"})),
     ]
-    assert brief_scalings(found) == "Scale rows to length 1 for retrieval +0.020; standardize for discovery +0.024."
-    assert brief_scalings([*found[:1], recommendation(scaling=SCALED)]) == (
-        "Scale rows to length 1 for retrieval +0.020 and discovery +0.020."
+    assert brief_gains(found) == (
+        "Scale rows to length 1 for retrieval +0.020; join layers 4 and 7 for retrieval +0.050 and discovery +0.050; "
+        "standardize for discovery +0.024."
     )
-    assert brief_pairs(found) == "Join layers 4 and 7 for retrieval +0.050; layers 4 and 7 for discovery +0.050."
-    assert brief_scalings([RECOMMENDATION]) + brief_pairs([RECOMMENDATION]) == ""
+    assert brief_gains([RECOMMENDATION]) == ""
 
 
 def test_what_is_lost_is_turned_where_lower_scores_are_better():
-    assert (difference(RECOMMENDATION, "last_layer"), difference(RECOMMENDATION, "tunnel")) == ("-0.140", "–")
-    assert difference(recommendation(better="lower"), "last_layer") == "+0.140"
+    assert (use_cells(RECOMMENDATION)["last"], use_cells(RECOMMENDATION)["before"]) == ("-0.140", "-0.080")
+    assert use_cells(recommendation(better="lower"))["last"] == "+0.140"
+    assert use_cells(recommendation(regret=REGRET[:2]))["before"] == "–"
     single = recommendation(regret=REGRET[1:])  # no other fold to choose on
-    assert difference(single, "last_layer") == "-0.150"
+    assert use_cells(single)["last"] == "-0.150"
     assert "the last layer gains 0.140 and the one before it gains 0.080" in sentences(recommendation(better="lower"))
 
 
 @pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])
 def test_what_fine_tuning_did_has_words_for_every_status(status):
     change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
-    assert f"Fine-tuning to step 100 {FINE_TUNING[status]} +0.090 [" in sentences(recommendation(fine_tuning=change))
+    assert f"fine-tuning to step 100 did to the best score: {status}, +0.090 [" in sentences(
+        recommendation(fine_tuning=change)
+    )
 
 
 def test_a_checkpoint_is_named_unless_the_network_was_measured_as_it_is():
@@ -138,20 +138,23 @@ def test_a_single_layer_leaves_no_choice():
 
 
 def test_an_interval_is_that_of_the_wider_scope_that_is_known_and_so_explained():
-    assert score_and_interval(RECOMMENDATION) == ("0.388", "[0.310, 0.470]")
-    assert explain_intervals(every_use()) == (
+    assert use_cells(RECOMMENDATION)["score"] == "0.388 [0.310, 0.470]"
+    assert explain_brackets(every_use()) == (
         "[ ]: 95 % for other unseen classes and retraining (classifier and detection: not proven)."
     )
     unknown = ScopeRecord(value=None, low=None, high=None, lead_at_least=None, lead_at_most=None)
     for classes in (None, unknown):
         images = recommendation(use="classifier", metric="probe_accuracy", classes=classes)
-        assert score_and_interval(images) == ("0.389", "[0.370, 0.410]")
-        assert explain_intervals([images]) == "[ ]: for other images of these classes (classifier: not proven)."
-    both = explain_intervals([RECOMMENDATION, images])
-    assert both.startswith("[ ]: 95 % for other unseen classes and retraining; for other images of these classes (cl")
+        assert use_cells(images)["score"] == "0.389 [0.370, 0.410]"
+        assert explain_brackets([images]) == "[ ]: for other images of these classes (classifier: not proven)."
+    both = explain_brackets([RECOMMENDATION, images])
+    assert both == (
+        "[ ]: 95 % for other unseen classes and retraining; classifier: for other images of these classes "
+        "(classifier: not proven)."
+    )
     none = recommendation(classes=None, images=None)
-    assert score_and_interval(none) == ("0.390", "")
-    assert explain_intervals([none]) == "No interval is known."
+    assert use_cells(none)["score"] == "0.390"
+    assert explain_brackets([none]) == "No interval is known."
 
 
 def test_the_headline_names_the_best_layer_for_each_use_as_it_can_be_typed():

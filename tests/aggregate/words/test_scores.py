@@ -1,7 +1,6 @@
 import pytest
 
 from stages.aggregate.scope import PROVEN
-from stages.aggregate.words.scopes import intervals_of
 from stages.aggregate.words.scores import SCORE_WORDS, metric_name
 from stages.measure.metrics import SCORES
 
@@ -18,20 +17,6 @@ def test_scores_are_spelled_out_and_unlisted_ones_keep_their_name():
 
 def test_only_scores_that_are_fitted_again_have_a_proven_level():
     assert all(SCORES[metric].refit for metric in PROVEN)
-
-
-@pytest.mark.parametrize(
-    ("metric", "scope", "named"),
-    [
-        ("nmi", "classes", "95 % intervals"),
-        ("nmi", "images", "intervals of no proven level"),
-        ("knn_purity", "images", "95 % intervals"),
-        ("ood_auroc_knn", "classes", "intervals of no proven level"),
-        ("of_tomorrow", "images", "intervals of no proven level"),
-    ],
-)
-def test_intervals_are_named_by_the_level_that_they_hold(metric, scope, named):
-    assert intervals_of(metric, scope) == named
 
 
 @pytest.mark.parametrize("metric", SCORE_WORDS)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from stages.commands.cut import export
 from stages.commands.cut.cell import CellPaths
-from stages.commands.cut.command import command_line, cut
+from stages.commands.cut.command import cut
 from stages.commands.cut.folder import read_cut
 from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
@@ -19,7 +19,7 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     asked = []
     monkeypatch.setattr(CellPaths, "of", lambda cell: asked.append(cell) or paths)
     arguments = ["--dataset", "trees", "--model", "tiny", "--layer", "blocks.1", "--params", str(params), "--no-onnx"]
-    arguments += ["--out", str(tmp_path / "cut")]
+    arguments += ["--out", str(tmp_path / "cut"), "--licence", "CC BY 4.0"]
     printed = CliRunner().invoke(cut, arguments, catch_exceptions=False).stdout
     assert asked == [("trees", "tiny", "0", 3)]  # the grid's only fold and seed
     assert printed.startswith("cut trees-tiny-0-3 at layer 3 of 7 (`blocks.1`): ")
@@ -28,7 +28,10 @@ def test_a_finished_cell_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (about["layer"], about["step"], about["fold"]) == ("blocks.1", 50, "0")
     again = json.loads((tmp_path / "cut" / "card.json").read_text())["command"]
     cell = "--dataset trees --model tiny --fold 0 --seed 3"
-    assert again == f"whichlayer cut {cell} --step 50 --layer blocks.1 --scale none --out cut --no-onnx"
+    assert (
+        again
+        == f"whichlayer cut {cell} --step 50 --layer blocks.1 --scale none --out cut --licence 'CC BY 4.0' --no-onnx"
+    )
     with pytest.raises(UserError, match="cut: must not exist; remove it"):
         CliRunner().invoke(cut, arguments, catch_exceptions=False)
 
@@ -49,9 +52,3 @@ def test_a_missing_extra_is_named_before_anything_is_read(tmp_path: Path, monkey
         UserError, match=r"found no onnx, onnxscript, onnxruntime; pip install '\.\[export\]', or leave"
     ):
         CliRunner().invoke(cut, arguments, catch_exceptions=False)
-
-
-def test_the_command_that_does_it_again_quotes_a_licence():
-    layers, out = ["a@max", "b"], Path("/far/out")
-    said = command_line(("d", "m", "all", 0), 0, layers, "l2", out, onnx=True, licence="CC BY 4.0")
-    assert said.endswith("--seed 0 --step 0 --layer a@max --layer b --scale l2 --out out --licence 'CC BY 4.0'")

@@ -27,6 +27,7 @@ from stages.commands.cut.card import code
 from stages.commands.cut.cell import Source, open_source
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import Cut, read_cut, write_cut, write_sums
+from stages.commands.cut.which_layer import Wanted
 from stages.commands.outputs import check_new
 from stages.commands.project import ROOT
 from stages.prepare.decode import decode
@@ -57,7 +58,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("cell")
     params, cell, paths = finish_cell(folder, size=40)
     write_scores(paths.results)
-    source = open_source(params, cell, paths, step=None, layers=["blocks.2"])
+    source = open_source(params, cell, paths, Wanted(layers=["blocks.2"]))
     out = folder / "made" / "cut"
     write_cut(out, source, onnx=True, tolerance=1e-4, licence="CC0", command="whichlayer cut ...")
     return Written(out, read_cut(out), json.loads((out / "card.json").read_text()), source, folder)
@@ -281,7 +282,7 @@ def test_ten_lines_embed_an_image_without_the_project(written: Written, tmp_path
 
 def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, dtype="float16")
-    source = open_source(params, cell, paths, step=0, layers=["blocks.0@max"])
+    source = open_source(params, cell, paths, Wanted(step=0, layers=["blocks.0@max"]))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(
         UserError, match=r"model\.pt2 must give .* within 1e-07 of their length, found a distance of 0\.000[1-9]"
@@ -299,7 +300,7 @@ def test_a_cut_that_does_not_agree_leaves_nothing(tmp_path: Path):
 @pytest.mark.parametrize(("fold", "frozen"), [("all", False), ("0", True)])
 def test_fold_all_and_frozen_networks_are_cut(tmp_path: Path, fold: str, frozen: bool):
     params, cell, paths = finish_cell(tmp_path, fold=fold, frozen=frozen)
-    source = open_source(params, cell, paths, step=None, layers=["norm_pre"])
+    source = open_source(params, cell, paths, Wanted(layers=["norm_pre"]))
     write_cut(tmp_path / "cut", source, onnx=False, tolerance=1e-4, licence=None, command="")
     card = json.loads((tmp_path / "cut" / "card.json").read_text())
     everything = sorted((*SEEN, *UNSEEN))
@@ -321,7 +322,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path):
 
 def test_an_interrupted_cut_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     params, cell, paths = finish_cell(tmp_path)
-    source = open_source(params, cell, paths, step=None, layers=["norm_pre"])
+    source = open_source(params, cell, paths, Wanted(layers=["norm_pre"]))
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr(cut_folder, "readme", lambda card, decode: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

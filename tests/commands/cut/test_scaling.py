@@ -17,7 +17,7 @@ from stages.commands.cut.export import load_onnx, load_program
 from stages.commands.cut.folder import read_cut, write_cut
 from stages.commands.cut.scaling import Scaler, fit_scaler
 from stages.commands.cut.verify import take_reference
-from stages.commands.cut.which_layer import recommended_scaling
+from stages.commands.cut.which_layer import Wanted, choose
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.recommended import recommendation
 from tests.commands.cut.finished import finish_cell
@@ -48,7 +48,7 @@ def scaled_by_scikit_learn(store, names, scale):
 )
 def test_a_cut_gives_what_scikit_learn_makes_of_the_store(finished, tmp_path: Path, names, scale, taken):
     params, cell, paths = finished
-    source = open_source(params, cell, paths, step=None, layers=names, scale=scale)
+    source = open_source(params, cell, paths, Wanted(layers=names, scale=scale))
     card = write_cut(tmp_path / "cut", source, onnx=True, tolerance=2e-3, licence=None, command="again")
     expected = scaled_by_scikit_learn(source.store, names, taken)
     reference = take_reference(source)
@@ -74,15 +74,15 @@ def operations(source, folder: Path) -> int:
 
 def test_two_layers_take_no_more_operations_than_the_deeper_one(finished, tmp_path: Path):
     params, cell, paths = finished
-    joined = open_source(params, cell, paths, step=None, layers=["blocks.3", "blocks.0"])
-    deeper = open_source(params, cell, paths, step=None, layers=["blocks.3"])
+    joined = open_source(params, cell, paths, Wanted(layers=["blocks.3", "blocks.0"]))
+    deeper = open_source(params, cell, paths, Wanted(layers=["blocks.3"]))
     assert operations(joined, tmp_path / "two") <= 1.02 * operations(deeper, tmp_path / "one")
     assert joined.layer.operations == deeper.layer.operations
 
 
 def test_without_seen_images_columns_are_standardized_by_the_others(finished, tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, fold="all", splits=["test"])
-    source = open_source(params, cell, paths, step=0, layers=["blocks.1"], scale="standard")
+    source = open_source(params, cell, paths, Wanted(step=0, layers=["blocks.1"], scale="standard"))
     fitted = StandardScaler().fit(source.store.features(source.layer, 0, "test"))
     np.testing.assert_allclose(source.scaler.mean, fitted.mean_, rtol=1e-6)
     np.testing.assert_allclose(source.scaler.deviation, fitted.scale_, rtol=1e-6)
@@ -90,11 +90,11 @@ def test_without_seen_images_columns_are_standardized_by_the_others(finished, tm
 
 def test_several_layers_are_scaled_to_length_1_and_must_differ(finished):
     params, cell, paths = finished
-    store = open_source(params, cell, paths, step=None, layers=["blocks.1"]).store
+    store = open_source(params, cell, paths, Wanted(layers=["blocks.1"])).store
     with pytest.raises(UserError, match="--scale: of several layers each is scaled to length 1"):
         fit_scaler(store, store.layers[:2], 50, "standard")
     with pytest.raises(UserError, match=r"several layers must differ, found blocks\.1, blocks\.1"):
-        open_source(params, cell, paths, step=None, layers=["blocks.1", "blocks.1"])
+        open_source(params, cell, paths, Wanted(layers=["blocks.1", "blocks.1"]))
 
 
 def test_rows_of_zeros_stay():
@@ -108,20 +108,24 @@ def scaling(scale: str) -> ScalingRecord:
 
 def test_the_scaling_is_the_recommended_one_where_the_layer_and_step_are(finished, tmp_path: Path):
     params, cell, paths = finished
-    source = open_source(params, cell, paths, step=None, layers=["blocks.1"])
+    source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
     of = {"dataset": "trees", "model": "tiny", "layer": "blocks.1", "step": 50}
     retrieval = recommendation(use="retrieval", scaling=scaling("l2"), **of)
     unknown = recommendation(use="classifier", **of)
     write_facts(tmp_path, Facts([retrieval, unknown], []))
-    store, layer, other = source.store, source.layer, source.store.layers[-1]
-    assert recommended_scaling(tmp_path, store, layer, 50, "retrieval") == "l2"
-    assert recommended_scaling(tmp_path, store, layer, 0, None) == "none"
-    assert recommended_scaling(tmp_path, store, other, 50, None) == "none"
-    assert recommended_scaling(tmp_path, store, layer, 50, "classifier") == "none"
-    with pytest.raises(UserError, match=r"scalings differ: retrieval l2 and classifier none"):
-        recommended_scaling(tmp_path, store, layer, 50, None)
-    assert recommended_scaling(tmp_path / "nothing", store, layer, 50, None) == "none"
+    store, other = source.store, source.store.layers[-1].name
+
+    def chosen(layer: str = "blocks.1", step: int = 50, use: str | None = None, results: Path = tmp_path) -> str:
+        return choose(store, results, Wanted([layer], step, use))[2]
+
+    assert chosen(use="retrieval") == "l2"
+    assert chosen(step=0) == "none"
+    assert chosen(other) == "none"
+    assert chosen(use="classifier") == "none"
+    with pytest.raises(UserError, match=r"--scale: must be given, .* have retrieval l2 and classifier none"):
+        chosen()
+    assert chosen(results=tmp_path / "nothing") == "none"
     write_facts(tmp_path, Facts([retrieval, recommendation(scaling=scaling("standard"), **of)], []))
-    with pytest.raises(UserError, match=r"--scale: must be given, .* differ: retrieval l2 and discovery standard"):
-        recommended_scaling(tmp_path, store, layer, 50, None)
-    assert recommended_scaling(tmp_path, store, layer, 50, "discovery") == "standard"
+    with pytest.raises(UserError, match=r"--scale: must be given, .* have retrieval l2 and discovery standard"):
+        chosen()
+    assert chosen(use="discovery") == "standard"

@@ -7,6 +7,7 @@ import pytest
 
 from stages.commands.cut.cell import open_source
 from stages.commands.cut.verify import Float32, Reference, check_agreement, default_tolerance, take_reference
+from stages.commands.cut.which_layer import Wanted
 from stages.shared.images.image_store import Pixels, open_images
 from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell
@@ -53,7 +54,7 @@ def test_nan_in_one_batch_never_agrees():
 @pytest.mark.parametrize(("fold", "split"), [("0", "unseen"), ("all", "test")])
 def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold: str, split: str):
     params, cell, paths = finish_cell(tmp_path, fold=fold)
-    source = open_source(params, cell, paths, step=0, layers=["blocks.1@max"])
+    source = open_source(params, cell, paths, Wanted(step=0, layers=["blocks.1@max"]))
     reference = take_reference(source)
     images = open_images(paths.prepared, fold)
     rows = images.rows(split)  # the store has a split's images in this order, too
@@ -64,7 +65,7 @@ def test_the_reference_is_the_store_s_at_the_step_and_layer(tmp_path: Path, fold
 
 def test_rotated_images_are_no_reference(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, augment=True, dtype="float16")
-    source = open_source(params, cell, paths, step=None, layers=["blocks.1"])
+    source = open_source(params, cell, paths, Wanted(layers=["blocks.1"]))
     reference = take_reference(source)
     assert reference.source == "the network"
     stored = source.store.features(source.layer, 50, "unseen")

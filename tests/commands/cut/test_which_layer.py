@@ -7,20 +7,11 @@ import pytest
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Baseline, Recommendation
-from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
-from stages.commands.cut.which_layer import choose_layer, recommended_cell
-from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
-from stages.shared.files.csv_table import write_table
+from stages.commands.cut.which_layer import Wanted, choose, recommended_cell
+from stages.shared.embeddings.embedding_store import Embeddings, Layer, open_embeddings
 from stages.shared.runtime.errors import UserError
 from tests.aggregate import recommended
 from tests.commands.cut.finished import finish_cell
-
-ROW: dict[str, Any] = {
-    "dataset": "trees", "model": "tiny", "fold": "mean", "pooling": "class_token", "step": 50, "n_folds": 2,
-    "n_seeds": 1, "metric": "nmi", "unseen": 0.4, "best_layer": "blocks.1", "best_depth": 2, "last_depth": 6,
-    "last_layer": "blocks.5", "best_parameters": 9, "total_parameters": 99, "best_operations": 9,
-    "total_operations": 99, "main": True, "better": "higher",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +20,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Embeddings:
     return open_embeddings(paths.embeddings)
 
 
-def write_summary(folder: Path, *changes: dict[str, Any]) -> Path:
-    rows = [SummaryRow(**{**ROW, **change}) for change in changes]
-    write_table(folder / "summary.csv", summary_table(rows), SUMMARY_COLUMNS)
-    return folder
+def choose_layer(store: Embeddings, layer: str, results: Path, **wanted: Any) -> tuple[Layer, int]:
+    (found,), step, _ = choose(store, results, Wanted([layer], **wanted))
+    return found, step
 
 
 def _record(**changes: Any) -> Recommendation:
@@ -50,15 +40,7 @@ def test_a_name_is_the_store_s(store: Embeddings, tmp_path: Path):
         x for x in store.layers if x.depth == store.layers[-1].depth
     )
     layer, step = choose_layer(store, "blocks.1@max", tmp_path)
-    assert (layer.name, layer.module, layer.pooling, step) == ("blocks.1@max", "blocks.1", "max", None)
-
-
-def test_the_best_is_the_main_score_s_over_all_folds(store: Embeddings, tmp_path: Path):
-    others = [{"main": False, "best_layer": "blocks.3"}, {"model": "large", "best_layer": "blocks.4"}]
-    layer, step = choose_layer(store, "best", write_summary(tmp_path, *others, {}))
-    assert (layer.name, step) == ("blocks.1", None)
-    layer, _ = choose_layer(store, "best", write_summary(tmp_path, {"pooling": "max"}))
-    assert layer.name == "blocks.1@max"
+    assert (layer.name, layer.module, layer.pooling, step) == ("blocks.1@max", "blocks.1", "max", 50)
 
 
 def test_the_recommended_comes_with_its_checkpoint(store: Embeddings, tmp_path: Path):
@@ -76,7 +58,7 @@ def two_uses(folder: Path, **retrieval: Any) -> Path:
 def test_where_uses_differ_one_must_be_named(store: Embeddings, tmp_path: Path):
     results = two_uses(tmp_path)
     with pytest.raises(
-        UserError, match=r"--use: must .*discovery blocks\.2 at step 0 and retrieval blocks\.3 at step 50"
+        UserError, match=r"--layer: must be given, or what .* discovery blocks\.2 \(max\) and retrieval blocks\.3"
     ):
         choose_layer(store, "recommended", results)
     layer, step = choose_layer(store, "recommended", results, use="retrieval")
@@ -106,27 +88,21 @@ def test_the_cell_is_that_of_the_best_network_for_the_use(tmp_path: Path):
 
 
 def test_a_joined_pooling_stands_for_each_layer_s_own(store: Embeddings, tmp_path: Path):
-    results = write_summary(tmp_path, {"pooling": "class_token+mean"})
-    assert choose_layer(store, "best", results)[0].name == "blocks.1"
+    results = recommend(tmp_path, pooling="class_token+mean")
+    assert choose_layer(store, "recommended", results)[0].name == "blocks.2"
 
 
 def test_what_is_missing_is_named(store: Embeddings, tmp_path: Path):
-    with pytest.raises(
-        UserError, match=r"'blocks\.O' must be recommended, best, last or a layer of trees, tiny: did you"
-    ):
+    with pytest.raises(UserError, match=r"'blocks\.O' must be recommended, last or a layer of trees, tiny: did you"):
         choose_layer(store, "blocks.O", tmp_path)
-    with pytest.raises(UserError, match="'pixels' must be recommended, best, last"):
+    with pytest.raises(UserError, match="'pixels' must be recommended, last"):
         choose_layer(store, "pixels", tmp_path)
     with pytest.raises(UserError, match=r"facts\.json: must be the facts of a finished workflow, found no file"):
         choose_layer(store, "recommended", tmp_path)
-    with pytest.raises(UserError, match=r"summary\.csv: must be a summary, found no"):
-        choose_layer(store, "best", tmp_path)
-    with pytest.raises(UserError, match=r"summary\.csv must say which layer of trees, tiny"):
-        choose_layer(store, "best", write_summary(tmp_path, {"model": "large"}))
     with pytest.raises(UserError, match=r"facts\.json must say which layer of trees, tiny"):
         choose_layer(store, "recommended", recommend(tmp_path, dataset="shrubs"))
     nothing = recommend(tmp_path, unbeaten=Baseline(name="raw pixels", value=0.5))
     with pytest.raises(UserError, match=r"no layer of trees, tiny is recommended: no layer beats raw.*; name one"):
         choose_layer(store, "recommended", nothing)
     with pytest.raises(UserError, match=r"'stage\.9', which the results name, is not in the embedding store"):
-        choose_layer(store, "best", write_summary(tmp_path, {"best_layer": "stage.9"}))
+        choose_layer(store, "recommended", recommend(tmp_path, layer="stage.9"))

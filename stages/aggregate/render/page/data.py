@@ -1,5 +1,7 @@
 """The data of the page's charts and tables, column by column; `Names` says what their places refer to."""
 
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +12,7 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import ENDS, LEAD_ENDS, MEAN, Scores, best_index
-from stages.aggregate.render.page.images import Pictures, all_thumbnails, galleries
+from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS, MEAN, Scores, best_index
 from stages.aggregate.render.page.names import (
     SPLITS,
     Columns,
@@ -21,17 +22,37 @@ from stages.aggregate.render.page.names import (
     main_curves,
     numbers,
     rounded,
+    table,
 )
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.results import Results
 from stages.aggregate.scope import BOTH
+from stages.aggregate.words.figure_titles import averages
+from stages.shared.settings.params import Cell
+from stages.shared.tables.thumbnails import MEDIA_TYPE
 
-BEST = (
-    "fold", "metric", "best", "value", "low", "high", "last", "lead", "at_least", "at_most", "seen", "accuracy",
-)  # fmt: skip
 CURVE = ("fold", "metric", "split", "step")
 POINTS = ("value", "low", "high", "band", "tied", "best", "chance", "pixels")
+ENDS = ("low", "high", "lead_at_least", "lead_at_most")
 SPREAD = ["accuracy_sd", "unseen_sd", "seen_sd"]
+PLACES = 3
+"""Decimals of a place in the plane, whose farthest image lies 1 from the middle."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is shown of the images.
+
+    Attributes:
+        thumbnails: of each dataset (stages.shared.tables.thumbnails).
+        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
+    """
+
+    thumbnails: Mapping[str, pd.DataFrame]
+    galleries: Mapping[Cell, pd.DataFrame]
+
+
+NO_PICTURES = Pictures({}, {})
 
 
 @dataclass(frozen=True)
@@ -56,28 +77,21 @@ def page_data(study: Study, names: Names) -> dict[str, Any]:
     return {
         "networks": about_networks(scores),
         "metrics": about_metrics(scores, names),
-        "folds": names.folds,
-        "steps": names.steps,
-        "mean": _mean_words(scores),
-        "series": names.table(all_series(scores), (*CURVE, *POINTS)),
+        "folds": names["fold"],
+        "steps": names["step"],
+        "mean": averages(scores).words if averages(scores).vary else "the only fold",
+        "series": table(all_series(scores), (*CURVE, *POINTS), names),
         "best": best_layers(summary, names),
         "training": training_steps(of_main_curves(tables["steps.csv"], scores), names),
         "similarity": layer_similarity(tables["layer_pairs.csv"], scores, names),
         "classes": class_scores(tables["classes.csv"], summary, scores, names),
-        "labels": names.labels,
+        "labels": names["label"],
         "images": all_thumbnails(study.pictures),
-        "gallery": galleries(study.pictures, [row for row in study.results.summary if row.main], scores, names),
+        "gallery": galleries(study.pictures, scores, names),
         "charts": page_charts(study.run.models),
         "colors": COLORS,
         "shapes": SHAPES,
     }
-
-
-def _mean_words(scores: Scores) -> str:
-    folds, seeds = len(scores.folds), scores.n_seeds
-    if folds > 1:
-        return f"mean of {folds} folds"
-    return f"mean of {seeds} seeds" if seeds > 1 else "the only fold"
 
 
 def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
@@ -92,11 +106,10 @@ def best_layers(summary: pd.DataFrame, names: Names) -> Columns:
         summary: rows of summary.csv, of the main curves.
         names: what places refer to.
     """
-    bounds = ["low", "high", "at_least", "at_most"]
-    wider, narrower = (summary[[*ENDS[scope], *LEAD_ENDS[scope]]].set_axis(bounds, axis=1) for scope in BOTH)
-    places = {"best": summary["best_depth"], "value": summary["unseen"], "last": summary["last_value"]}
-    rows = summary.assign(**places, **wider.fillna(narrower))
-    return names.table(rows, BEST)
+    wider, narrower = (summary[[*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]]].set_axis(ENDS, axis=1) for scope in BOTH)
+    rows = summary.rename(columns={"best_depth": "best", "unseen": "value", "last_value": "last"})
+    wanted = ("fold", "metric", "best", "value", "last", "lead", *ENDS, "seen", "accuracy")
+    return table(rows.assign(**wider.fillna(narrower)), wanted, names)
 
 
 def training_steps(steps: pd.DataFrame, names: Names) -> Columns:
@@ -107,7 +120,7 @@ def training_steps(steps: pd.DataFrame, names: Names) -> Columns:
         names: what places refer to.
     """
     steps = steps.assign(**{name: steps[name].where(steps["fold"] == MEAN) for name in SPREAD})
-    return names.table(steps, ("fold", "metric", "step", "accuracy", "unseen", "seen", *SPREAD))
+    return table(steps, ("fold", "metric", "step", "accuracy", "unseen", "seen", *SPREAD), names)
 
 
 def layer_similarity(pairs: pd.DataFrame, scores: Scores, names: Names) -> Columns:
@@ -128,7 +141,7 @@ def layer_similarity(pairs: pd.DataFrame, scores: Scores, names: Names) -> Colum
         values = matrix(own)[1]
         row = dict(zip(keys, key, strict=True)) | {"pixels": bool((own["depth_a"] == -1).any())}
         rows.append(row | {"value": numbers(values[np.tril_indices(len(values))])})
-    return names.table(rows, ("fold", "split", "pixels", "value"))
+    return table(rows, ("fold", "split", "pixels", "value"), names)
 
 
 def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, names: Names) -> Columns:
@@ -149,7 +162,7 @@ def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, n
     keys = ["dataset", "model", "fold", "metric", "split", "label"]
     both = at_best[[*keys, "value"]].merge(at_last[[*keys, "value"]], on=keys, suffixes=("_best", "_last"))
     rows = both.rename(columns={"value_best": "best", "value_last": "last"})
-    return names.table(rows, ("fold", "metric", "split", "label", "best", "last"))
+    return table(rows, ("fold", "metric", "split", "label", "best", "last"), names)
 
 
 def all_series(scores: Scores) -> list[dict[str, Any]]:
@@ -188,3 +201,48 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
             }
         )
     return series
+
+
+def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
+    """Give every dataset's thumbnails: labels and pictures (base64) in the order of their table, and their type."""
+    return {
+        dataset: {
+            "type": MEDIA_TYPE,
+            "labels": list(table["label"]),
+            "images": [base64.b64encode(picture).decode() for picture in table["image"]],
+        }
+        for dataset, table in pictures.thumbnails.items()
+        if len(table)
+    }
+
+
+def galleries(pictures: Pictures, scores: Scores, names: Names) -> Columns:
+    """Give where each layer puts the thumbnails' images, of the first seed of each network and fold.
+
+    Returns:
+        Columns network, fold; layer (its depth); explained, the share of variance in the plane; and lists over images:
+        image (places in the thumbnails), x, y (turned so that images stay near their places of the layer before), and
+        neighbours (lists of such places).
+    """
+    rows, done = [], set()
+    for (dataset, model, fold, _), points in pictures.galleries.items():
+        if fold not in names["fold"] or (dataset, model, fold) in done:
+            continue
+        done.add((dataset, model, fold))
+        points, before = points.assign(dataset=dataset, model=model), None
+        image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
+        for depth, own in points[scores.on_main_curve(points) & (points["depth"] >= 0)].groupby("depth"):
+            plane = own[["x", "y"]].to_numpy(dtype=float)
+            if before is not None:
+                left, _, right = np.linalg.svd(plane.T @ before)
+                plane = plane @ left @ right
+            before = plane = plane / (abs(plane).max() or 1.0)
+            row = {"dataset": dataset, "model": model, "fold": fold, "layer": depth}
+            rows.append(
+                row
+                | {"explained": round(float(own["explained"].iloc[0]), 2)}
+                | {"image": [image[sample] for sample in own["sample_id"]]}
+                | dict(zip("xy", (plane.round(PLACES) + 0.0).T.tolist(), strict=True))
+                | {"neighbours": [[image[sample] for sample in nearest] for nearest in own["neighbours"]]}
+            )
+    return table(rows, ("fold", "layer", "explained", "image", "x", "y", "neighbours"), names)

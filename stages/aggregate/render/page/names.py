@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -30,56 +29,42 @@ MAX_NAME = 22
 """Characters of a layer's name on an axis."""
 
 
-@dataclass(frozen=True)
-class Names:
-    """Everything that the page's tables refer to by its place in a list.
+Names = Mapping[str, Sequence[Any]]
+"""What tables refer to by place: `network` (dataset and model, in the order of the grid), `fold` (`mean`, then each),
+`metric`, `step` (of any network, ascending), `label` (of every class of which there are scores), `split`."""
 
-    Attributes:
-        networks: dataset and model of each, in the order of the grid.
-        folds: `mean`, then each fold.
-        metrics: scores, in the order of tables.
-        steps: every step of any network, ascending.
-        labels: every class of which there are scores, by name.
+
+def table(rows: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str], names: Names) -> Columns:
+    """Turn rows into columns, with a place for every name, and for dataset and model that of the network.
+
+    Args:
+        rows: with dataset and model; a table or mappings, whose lists stay as they are.
+        columns: those wanted beside `network`.
+        names: what places refer to.
+
+    Raises:
+        KeyError: a name is not in its list.
     """
-
-    networks: list[tuple[str, str]]
-    folds: list[str]
-    metrics: list[str]
-    steps: list[int]
-    labels: list[str]
-
-    def table(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Columns:
-        """Turn rows into columns, with a place for every name, and for dataset and model that of the network.
-
-        Args:
-            rows: with dataset and model; a table or mappings, whose lists stay as they are.
-            columns: those wanted beside `network`.
-
-        Raises:
-            KeyError: a name is not in its list.
-        """
-        lists: dict[str, Sequence[Any]] = {"fold": self.folds, "metric": self.metrics, "step": self.steps}
-        lists |= {"split": SPLITS, "label": self.labels}
-        places, network = {name: _places(names) for name, names in lists.items()}, _places(self.networks)
-        records: list[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
-        table: Columns = {"network": [network[row["dataset"], row["model"]] for row in records]}
-        for name in columns:
-            values = [row[name] for row in records]
-            table[name] = [places[name][value] for value in values] if name in places else numbers(values)
-        return table
+    places = {what: {name: i for i, name in enumerate(own)} for what, own in names.items()}
+    records: list[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+    filled: Columns = {"network": [places["network"][row["dataset"], row["model"]] for row in records]}
+    for name in columns:
+        values = [row[name] for row in records]
+        filled[name] = [places[name][value] for value in values] if name in places else numbers(values)
+    return filled
 
 
 def collect_names(scores: Scores, classes: pd.DataFrame) -> Names:
     """List what the main curves of a grid, and the table of classes, are about."""
     main = main_curves(scores)
-    networks = main[["dataset", "model"]].drop_duplicates()
-    return Names(
-        networks=list(zip(networks["dataset"], networks["model"], strict=True)),
-        folds=[MEAN, *scores.folds],
-        metrics=[name for name in scores.catalogue if name in set(main["metric"])],
-        steps=sorted(int(step) for step in main["step"].unique()),
-        labels=sorted(classes["label"].unique()),
-    )
+    return {
+        "network": list(dict.fromkeys(zip(main["dataset"], main["model"], strict=True))),
+        "fold": [MEAN, *scores.folds],
+        "metric": [name for name in scores.catalogue if name in set(main["metric"])],
+        "step": sorted(int(step) for step in main["step"].unique()),
+        "label": sorted(classes["label"].unique()),
+        "split": SPLITS,
+    }
 
 
 def main_curves(scores: Scores) -> pd.DataFrame:
@@ -107,21 +92,19 @@ def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
     """Describe the scores; `log`: whether they need a logarithmic axis."""
     points = main_curves(scores).groupby("metric", sort=False)
     pixels = scores.baseline.groupby("metric")["value"].agg(list)
-    described = []
-    for metric in names.metrics:
-        own, words = points.get_group(metric), score_words(metric)
-        described.append(
-            {
-                "id": metric,
-                "name": words.name,
-                "definition": words.definition,
-                "better": own["better"].iloc[0],
-                "brackets": explain_scopes(metric),
-                "classes": scores.catalogue[metric].per_image,
-                "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
-            }
-        )
-    return described
+    return [
+        {
+            "id": metric,
+            "name": score_words(metric).name,
+            "definition": score_words(metric).definition,
+            "better": own["better"].iloc[0],
+            "brackets": explain_scopes(metric),
+            "classes": scores.catalogue[metric].per_image,
+            "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
+        }
+        for metric in names["metric"]
+        for own in [points.get_group(metric)]
+    ]
 
 
 def script_json(data: Any) -> str:
@@ -147,7 +130,3 @@ def rounded(value: Any) -> Any:
 def numbers(values: Iterable[Any]) -> list[Any]:
     """Round many."""
     return [rounded(value) for value in values]
-
-
-def _places(names: Sequence[Any]) -> dict[Any, int]:
-    return {name: i for i, name in enumerate(names)}

@@ -22,10 +22,10 @@ from stages.aggregate.render.page.data import Study, page_data
 from stages.aggregate.render.page.names import Names, collect_names, script_json
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.tables.summary import SummaryRow
-from stages.aggregate.words.findings import BRIEF_TITLES, finding_texts, status_words
+from stages.aggregate.words.findings import finding_texts, status_words
 from stages.aggregate.words.formatting import capitalized, decimals, place
 from stages.aggregate.words.formatting import number as number_words
-from stages.aggregate.words.recommendation import explain_intervals, sentences
+from stages.aggregate.words.recommendation import explain_brackets, sentences
 from stages.aggregate.words.scores import metric_name
 from stages.shared.tables.scores import Use
 
@@ -92,30 +92,30 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     """What the template writes as HTML."""
     scores, facts = study.results.scores, study.results.facts
     main = [row for row in study.results.summary if row.main]
-    cards = make_cards(facts.of_use(), scores)
+    cards = list(make_cards(facts.of_use(), scores).items())
     score = main[0].metric
-    first = [metric == score or scores.catalogue[metric].in_paper for metric in names.metrics]
-    datasets = list(dict.fromkeys(dataset for dataset, _ in names.networks))
+    first = [metric == score or scores.catalogue[metric].in_paper for metric in names["metric"]]
+    datasets = list(dict.fromkeys(dataset for dataset, _ in names["network"]))
     return {
         "scope": study.run.grid,
-        "intervals": explain_intervals(facts.of_use()),
+        "intervals": explain_brackets(facts.of_use()),
         "score": metric_name(score),
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
         "recommendations": [f"{each.dataset}, {each.model}, {sentences(each)}" for each in facts.of_use()],
         "verdict": verdict(facts),
         "findings": [
-            (BRIEF_TITLES[claim], capitalized(status_words(facts.findings, claim)), finding)
+            (capitalized(status_words(facts.findings, claim)), finding)
             for claim, finding in finding_texts(facts.findings).items()
         ],
         "datasets": datasets,
         "metrics": blob["metrics"],
-        "uses": _by_use(names.metrics, scores),
+        "uses": _by_use(names["metric"], scores),
         "main_metric": score,
         "first_metrics": [place for place, is_first in enumerate(first) if is_first],
         "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
         "splits": SPLIT_WORDS,
-        "steps": names.steps,
-        "folds": names.folds,
+        "steps": names["step"],
+        "folds": names["fold"],
         "mean": blob["mean"],
         "networks": [_network_words(row, number, blob) for number, row in enumerate(main)],
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
@@ -139,6 +139,8 @@ def _network_words(row: SummaryRow, number: int, blob: Mapping[str, Any]) -> dic
         f"accuracy {number_words(row.accuracy)}",
         "best": best,
         "last": last,
+        "best_depth": row.best_depth,
+        "last_depth": row.last_depth,
         "has_images": number in blob["gallery"]["network"],
     }
 

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -11,13 +12,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from stages.aggregate.words.formatting import plural
 from stages.shared.files.digests import Digests
 from stages.shared.images.image_store import MANIFEST, open_prepared, read_manifest
 from stages.shared.settings.params import SECTIONS, RunParams
 
-COMMAND = "make repro"
-
-MOST_NAMED = 4
+MAX_NAMED = 4
 """Datasets or networks that are named in a sentence; more are counted."""
 
 LIBRARIES = (
@@ -66,7 +66,7 @@ def describe_run(params: Path, grid: RunParams, prepared: Path) -> Run:
         for section in SECTIONS
     }
     datasets = [(dataset, _dataset(open_prepared(prepared / dataset, dataset))) for dataset in grid.datasets]
-    return Run(grid.models, _grid(grid), COMMAND, _as_yaml(shown), _versions(), datasets)
+    return Run(grid.models, _grid(grid), "make repro", _as_yaml(shown), _versions(), datasets)
 
 
 def describe_scoring(params: Mapping[str, Any], grid: RunParams, command: str) -> Run:
@@ -88,11 +88,11 @@ def _dataset(digests: Digests) -> str:
 
 
 def _grid(grid: RunParams) -> str:
-    axes: list[Sequence[object]] = [grid.datasets, grid.models, grid.folds, grid.seeds]
-    counts = dict(zip(("dataset", "network", "fold", "seed"), map(len, axes), strict=True))
-    named = {what: f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items()}
-    for what, names in (("dataset", grid.datasets), ("network", grid.models)):
-        named[what] += f" ({', '.join(names)})" if len(names) <= MOST_NAMED else ""
+    axes: dict[str, Sequence[object]] = {"dataset": grid.datasets, "network": grid.models}
+    axes |= {"fold": grid.folds, "seed": grid.seeds}
+    named = {what: plural(len(names), what) for what, names in axes.items()}
+    for what in ("dataset", "network"):
+        named[what] += f" ({', '.join(map(str, axes[what]))})" if len(axes[what]) <= MAX_NAMED else ""
     return f"{', '.join(named.values())}."
 
 
@@ -107,8 +107,6 @@ def _as_yaml(params: Mapping[str, Any]) -> str:
 def _versions() -> str:
     lines = [f"python {platform.python_version()}"]
     for name in LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):  # what is not installed computed nothing
             lines.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue  # what is not installed computed nothing
     return "\n".join(lines)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from stages.aggregate.render.page.names import Names, numbers, script_json
+from stages.aggregate.render.page.names import numbers, script_json, table
 
 HOSTILE = "</script><script>alert(1)</script><!-- & \u2028 \u2029"
 
@@ -25,9 +25,9 @@ def test_numbers_are_rounded_whole_ones_are_short_and_what_is_missing_is_null():
 
 
 def test_names_become_places_and_rows_columns():
-    names = Names(networks=[("d", "b"), ("d", "a")], folds=["mean", "0"], metrics=[], steps=[], labels=[])
+    names = {"network": [("d", "b"), ("d", "a")], "fold": ["mean", "0"]}
     row = {"dataset": "d", "model": "a", "fold": "0", "x": 0.12345, "left": "out"}
     rows = [row, row | {"fold": "mean", "model": "b", "x": [1, 2]}]
-    assert names.table(rows, ["x", "fold"]) == {"network": [1, 0], "x": [0.123, [1, 2]], "fold": [1, 0]}
+    assert table(rows, ["x", "fold"], names) == {"network": [1, 0], "x": [0.123, [1, 2]], "fold": [1, 0]}
     with pytest.raises(KeyError, match="7"):
-        names.table([row | {"fold": "7"}], ["fold"])
+        table([row | {"fold": "7"}], ["fold"], names)

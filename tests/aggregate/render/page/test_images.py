@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
-from stages.aggregate.render.page.images import Pictures, all_thumbnails, galleries
+from stages.aggregate.render.page.data import Pictures, all_thumbnails, galleries
 from stages.aggregate.render.page.names import collect_names
 from tests.aggregate.render.page.made import HOSTILE, LAYERS
 
@@ -13,11 +14,6 @@ from tests.aggregate.render.page.made import HOSTILE, LAYERS
 @pytest.fixture(scope="module")
 def names(study):
     return collect_names(study.results.scores, study.results.tables["classes.csv"])
-
-
-def shown_galleries(study, names):
-    main = [row for row in study.results.summary if row.main]
-    return galleries(study.pictures, main, study.results.scores, names)
 
 
 def test_thumbnails_are_the_pictures_of_the_table(study):
@@ -31,28 +27,36 @@ def test_a_dataset_without_unseen_images_has_none():
     assert all_thumbnails(Pictures({"seen_only": pd.DataFrame({"label": [], "image": []})}, {})) == {}
 
 
-def test_the_best_and_the_last_layer_put_images_where_the_gallery_says(study, names):
-    shown = shown_galleries(study, names)
-    assert list(zip(shown["network"], shown["fold"], shown["at"], strict=True)) == [
-        (network, fold, at) for network in (0, 1) for fold in (1, 2, 3) for at in ("best", "last")
+def test_every_layer_puts_images_where_the_gallery_says_but_for_a_turn(study, names):
+    shown = galleries(study.pictures, study.results.scores, names)
+    assert list(zip(shown["network"], shown["fold"], shown["layer"], strict=True)) == [
+        (network, fold, depth) for network in (0, 1) for fold in (1, 2, 3) for depth in range(len(LAYERS))
     ]
-    ids = list(study.pictures.thumbnails["handwriting"]["sample_id"])
-    summary = study.results.tables["summary.csv"].query("fold == 'mean' and metric == 'nmi'").set_index("model")
-    for i, (network, fold, at) in enumerate(zip(shown["network"], shown["fold"], shown["at"], strict=True)):
-        model = names.networks[network][1]
-        depth = summary.loc[model, "best_depth"] if at == "best" else len(LAYERS) - 1
-        assert shown["layer"][i] == depth
-        own = study.pictures.galleries["handwriting", model, names.folds[fold], 0].query("depth == @depth")
+    ids, before = list(study.pictures.thumbnails["handwriting"]["sample_id"]), None
+    for i, (network, fold, depth) in enumerate(zip(shown["network"], shown["fold"], shown["layer"], strict=True)):
+        model = names["network"][network][1]
+        own = study.pictures.galleries["handwriting", model, names["fold"][fold], 0].query("depth == @depth")
         assert [ids[image] for image in shown["image"][i]] == list(own["sample_id"])
         assert [[ids[other] for other in row] for row in shown["neighbours"][i]] == list(map(list, own["neighbours"]))
-        plane = np.column_stack([shown["x"][i], shown["y"][i]])
-        assert abs(plane).max() == 1
-        assert plane * abs(own[["x", "y"]].to_numpy()).max() == pytest.approx(own[["x", "y"]].to_numpy(), abs=0.02)
+        plane, exact = np.column_stack([shown["x"][i], shown["y"][i]]), own[["x", "y"]].to_numpy(dtype=float)
+        exact = exact / abs(exact).max()
+        assert abs(plane).max() == pytest.approx(1)
+        scale = np.linalg.norm(plane) / np.linalg.norm(exact)  # distances are kept
+        assert pdist(plane) == pytest.approx(scale * pdist(exact), abs=0.01)
+        if depth:
+            turns = [plane @ turn(angle, flip) for angle in np.linspace(0, 2 * np.pi, 37) for flip in (1, -1)]
+            assert np.linalg.norm(plane - before) <= min(np.linalg.norm(each - before) for each in turns) + 0.01
+        before = plane
         assert shown["explained"][i] == 0.5
+
+
+def turn(angle, flip):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([1, flip])
 
 
 def test_only_the_first_seed_is_shown(study, names):
     cells = study.pictures.galleries
     twice = {(*cell[:3], seed): table for cell, table in cells.items() for seed in (0, 1)}
     both = replace(study.pictures, galleries=twice)
-    assert shown_galleries(replace(study, pictures=both), names) == shown_galleries(study, names)
+    scores = study.results.scores
+    assert galleries(both, scores, names) == galleries(study.pictures, scores, names)

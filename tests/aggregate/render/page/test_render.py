@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from stages.aggregate.charts import theme
-from stages.aggregate.render.page.images import NO_PICTURES
+from stages.aggregate.render.page.data import NO_PICTURES
 from stages.aggregate.render.page.page import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.findings import finding_texts

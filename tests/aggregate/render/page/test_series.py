@@ -34,11 +34,11 @@ def shown(study):
 
 
 def test_names_are_the_grids(names):
-    assert names.networks == [("handwriting", model) for model in MODELS]
-    assert names.folds == ["mean", "0", "1", "2"]
-    assert names.metrics == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
-    assert names.steps == [0, 50, 100]
-    assert names.labels == sorted([HOSTILE, *(f"class {i}" for i in range(1, 5))])
+    assert names["network"] == [("handwriting", model) for model in MODELS]
+    assert names["fold"] == ["mean", "0", "1", "2"]
+    assert names["metric"] == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
+    assert names["step"] == [0, 50, 100]
+    assert names["label"] == sorted([HOSTILE, *(f"class {i}" for i in range(1, 5))])
 
 
 def test_every_point_of_every_main_curve_is_there_once_and_rounded(study, shown):

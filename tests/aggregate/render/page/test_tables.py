@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.render.page.data import best_layers, class_scores, layer_similarity, training_steps
-from stages.aggregate.render.page.names import SPLITS, collect_names
+from stages.aggregate.render.page.names import collect_names
 from tests.aggregate.render.page.made import LAYERS
 
 
@@ -16,10 +16,9 @@ def names(study):
 def named(columns, names):
     """The rows of a table of the page, places spelled out."""
     table = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-    table["model"] = [names.networks[i][1] for i in table.pop("network")]
-    lists = {"fold": names.folds, "metric": names.metrics, "step": names.steps, "split": SPLITS, "label": names.labels}
-    for column in lists.keys() & set(table):
-        table[column] = [lists[column][i] for i in table[column]]
+    table["model"] = [names["network"][i][1] for i in table.pop("network")]
+    for column in names.keys() & set(table):
+        table[column] = [names[column][i] for i in table[column]]
     return table
 
 
@@ -32,10 +31,10 @@ def test_best_layers_are_the_summarys(study, names):
     for column, own in {"value": "unseen", "last": "last_value", "lead": "lead_table"}.items():
         assert (both[column].astype(float) - both[own].astype(float)).abs().max() <= 5e-4
     means = both[both["fold"] == "mean"]
-    assert (means["at_least"].astype(float) - means["lead_classes_at_least"]).abs().max() <= 5e-4
+    assert (means["lead_at_least"].astype(float) - means["lead_classes_at_least"]).abs().max() <= 5e-4
     assert (means["low"].astype(float) - means["ci_classes_low"]).abs().max() <= 5e-4
     single = both[both["fold"] != "mean"]  # of a single fold, other classes are not known
-    assert (single["at_least"].astype(float) - single["lead_images_at_least"]).abs().max() <= 5e-4
+    assert (single["lead_at_least"].astype(float) - single["lead_images_at_least"]).abs().max() <= 5e-4
 
 
 def test_training_is_that_of_steps(study, names):

@@ -10,7 +10,7 @@ const builders = {
     const same = counts.size === 1, span = same ? Math.max(count - 1, 1) : 1;
     const names = same ? data.networks[all[0]].short.map((name, i) => (all.length > 1 ? String(i + 1) : name)) : [];
     const points = rows.flatMap((row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
-      .map((point) => ({ ...point, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) })));
+      .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) })));
     return {
       say: `${words(chosen)}, ${SPLITS[chosen.split]} classes of ${element.dataset.dataset}, of every layer of every network`,
       sets: { points, leads: rows.flatMap((row, at) => lead(row, chosen, span * (1.04 + 0.02 * at))), levels: levelsOf(rows[0]) },
@@ -29,13 +29,9 @@ const builders = {
     const own = { ...chosen, metric: Number(element.dataset.metric ?? chosen.metric) };
     const rows = [UNSEEN, SEEN].map((split) => curve(at, { ...own, split })).filter((row) => row);
     if (!rows.length) return "Not measured like this.";
-    const folds = own.fold !== MEAN || data.folds.length < 3 ? [] : data.folds.slice(1).map((_, i) => curve(at, { ...own, fold: i + 1 })).filter((row) => row);
     return {
       say: `${network.model}: ${words(own)}, against depth, on unseen and on seen classes`,
-      sets: {
-        points: rows.flatMap((row) => networkPoints(row, own, 1)), levels: rows.flatMap(levelsOf),
-        folds: folds.flatMap((row) => networkPoints(row, own, 1)),
-      },
+      sets: { points: rows.flatMap((row) => networkPoints(row, own, 1)), levels: rows.flatMap(levelsOf) },
       params: { names: network.short, split: SPLITS[chosen.split] },
       change: (spec) => logAxis(spec, own.metric),
     };
@@ -157,7 +153,7 @@ function lead(row, chosen, x) {
   if (row.best === null || row.best === last || row.value[last] === null) return [];
   const [from, to] = [row.value[last], row.value[row.best]];
   const [best] = chosen.split === UNSEEN && chosen.step === "last" ? rowsOf(data.best, { network: row.network, metric: row.metric, fold: row.fold }) : [];
-  const range = interval(best?.at_least, best?.at_most);
+  const range = interval(best?.lead_at_least, best?.lead_at_most);
   return [{
     network: network.model, x, from, to, value: (from + to) / 2, text: "",
     tip: { title: network.model, "best over last layer": signed(Math.abs(to - from)), ...(range ? { "bounds of the lead": range } : {}) },

@@ -2,20 +2,21 @@
 
 const source = (images, at) => `data:${images.type};base64,${images.images[at]}`;
 
-/** The shown images of a network's unseen classes at one layer: best or last, of the fold chosen, else the first. */
+/** The shown images of a network's unseen classes at one layer, of the fold chosen, else the first. */
 function gallery(element, { fold }) {
   const at = Number(element.dataset.network), network = data.networks[at], images = data.images[network.dataset];
   const kept = fold === MEAN ? 1 : fold;
-  const [found] = rowsOf(data.gallery, { network: at, fold: kept, at: element.dataset.at });
+  const [found] = rowsOf(data.gallery, { network: at, fold: kept, layer: Number(element.dataset.layer) });
   if (!images || !found) return null;
   const rows = found.image.map((image, i) => ({ image, x: found.x[i], y: found.y[i], neighbours: found.neighbours[i] }));
-  const name = `${element.dataset.at} layer, ${layerName(network, found.layer)}`;
+  const name = `layer ${layerName(network, found.layer)}`;
   return { rows, images, name, fold: data.folds[kept], explained: found.explained };
 }
 
 /** Fill a gallery: of two images a class, the nearest of the shown images at the best and at the last layer. */
 function fillGallery(element) {
-  const layers = ["best", "last"].map((at) => gallery({ dataset: { ...element.dataset, at } }, selection())).filter(Boolean);
+  const { network, best, last } = element.dataset;
+  const layers = [best, last].map((layer) => gallery({ dataset: { network, layer } }, selection())).filter(Boolean);
   const lines = layers.length ? queries(layers[0]).map((image) => neighbourLine(image, layers)) : [];
   element.querySelector(".lines").replaceChildren(...lines);
   note(element, layers.length === 0 ? "No images were kept of this network." :

@@ -28,7 +28,7 @@ const tables = {
       return {
         model: network.model, dataset: network.dataset, best: cell(row.best + 1, `${row.best + 1} of ${network.layers.length}`),
         layer: network.layers[row.best], value: cell(row.value), range: interval(row.low, row.high), last: cell(row.last),
-        lead: cell(row.lead, signed(row.lead)), least: cell(row.at_least, signed(row.at_least)), seen: cell(row.seen),
+        lead: cell(row.lead, signed(row.lead)), least: cell(row.lead_at_least, signed(row.lead_at_least)), seen: cell(row.seen),
         accuracy: cell(row.accuracy),
         parameters: share(network.parameters, row.best), operations: share(network.operations, row.best),
       };
