@@ -82,6 +82,10 @@ Attributes:
 """
 
 
+BASELINE = ["dataset", "model", "fold", "metric", "split"]
+ACCURACY = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
+"""What names the baseline of a score, and a network's accuracy."""
+
 Row = Mapping[str, Any]
 """One point of a curve, by column."""
 
@@ -125,26 +129,23 @@ class Scores:
     catalogue: Catalogue
 
     @cached_property
-    def _baselines(self) -> dict[tuple[str, ...], dict[int, float]]:
-        values: dict[tuple[str, ...], dict[int, float]] = {}
-        for row in self.baseline.to_dict("records"):
-            key = tuple(row[name] for name in ("dataset", "model", "fold", "metric", "split"))
-            values.setdefault(key, {})[row["step"]] = float(row["value"])
-        return values
+    def _baselines(self) -> dict[tuple[Any, ...], float]:
+        values: dict[Any, float] = self.baseline.set_index([*BASELINE, "step"])["value"].to_dict()
+        return {place[:-1]: value for place, value in reversed(values.items())} | values
 
     @cached_property
-    def _accuracies(self) -> dict[tuple[str | int, ...], Row]:
+    def _accuracies(self) -> dict[tuple[Any, ...], Row]:
         rows: list[Any] = self.accuracy.to_dict("records")
-        return {(row["dataset"], row["model"], row["fold"], row["step"]): row for row in rows}
+        return {tuple(row[name] for name in ACCURACY): row for row in rows}
 
     def baseline_at(self, point: Row, split: str, step: int) -> float | None:
         """The raw-pixel baseline of a point's score; images do not change with training, so any step's value serves."""
-        values = self._baselines.get((point["dataset"], point["model"], point["fold"], point["metric"], split), {})
-        return values.get(step, next(iter(values.values()), None))
+        place = (*(point[name] for name in BASELINE[:-1]), split)
+        return self._baselines.get((*place, step), self._baselines.get(place))
 
     def accuracy_at(self, point: Row, step: int) -> Row | None:
         """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
-        return self._accuracies.get((point["dataset"], point["model"], point["fold"], step))
+        return self._accuracies.get((*(point[name] for name in ("dataset", "model", "fold")), step))
 
     @property
     def without_best(self) -> list[str]:
@@ -207,8 +208,8 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
     pixels = layers[(layers["depth"] == -1).fillna(False)]
     return Scores(
         curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue),
-        baseline=_means(pixels, ["dataset", "model", "fold", "metric", "split", "step"], run, catalogue),
-        accuracy=_means(head, ["dataset", "model", "fold", "step"], run, catalogue),
+        baseline=_means(pixels, [*BASELINE, "step"], run, catalogue),
+        accuracy=_means(head, list(ACCURACY), run, catalogue),
         folds=tuple(run.numbered),
         n_seeds=len(run.seeds),
         catalogue=catalogue,
@@ -266,7 +267,12 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: C
     if len(run.numbered) == 1:
         over_folds["sd"] = of_folds["sd"].to_numpy()
     means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
-    means = means.sort_values(list(keys), key=lambda column: _order(column, run, catalogue), ignore_index=True)
+    order = {"dataset": run.datasets, "model": run.models, "fold": [*run.numbered, MEAN], "metric": list(catalogue)}
+    order |= {"main": [True, False]}
+    ranks: dict[Any, Any] = {column: {name: rank for rank, name in enumerate(names)} for column, names in order.items()}
+    means = means.sort_values(
+        list(keys), key=lambda column: column.map(ranks.get(column.name, lambda value: value)), ignore_index=True
+    )
     return means.astype(dict.fromkeys(means.select_dtypes("str").columns, object))  # which slices much faster
 
 
@@ -293,18 +299,6 @@ def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.
             f"{what}s; {MEASURE_AGAIN}"
         )
     return means
-
-
-def _order(column: Any, run: RunParams, catalogue: Catalogue) -> Any:
-    order = {
-        "dataset": run.datasets,
-        "model": run.models,
-        "fold": [*run.numbered, MEAN],
-        "metric": list(catalogue),
-    }
-    if column.name in order:
-        return column.map({name: i for i, name in enumerate(order[column.name])})
-    return ~column if column.name == "main" else column
 
 
 def sign_of(better: Better) -> float:

@@ -24,7 +24,7 @@ from stages.aggregate.curves import (
     point_keys,
     sign_of,
 )
-from stages.aggregate.inference.accuracy import PLACE, accuracy_intervals
+from stages.aggregate.inference.accuracy import accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.layer_comparison import (
     Bounds,
@@ -143,8 +143,8 @@ def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores
     of_accuracy = accuracy_intervals(scores, networks)
     return replace(
         scores,
-        curves=scores.curves.merge(intervals, how="left", on=list(POINT), validate="many_to_one"),
-        accuracy=scores.accuracy.merge(of_accuracy, how="left", on=list(PLACE), validate="many_to_one"),
+        curves=scores.curves.merge(intervals, how="left", validate="many_to_one"),
+        accuracy=scores.accuracy.merge(of_accuracy, how="left", validate="many_to_one"),
     )
 
 
