@@ -216,18 +216,6 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
     )
 
 
-def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the seen and the unseen split at the last step at which their score was measured there.
-
-    Analyses of the last checkpoint may have scored other splits later than that.
-
-    Args:
-        layers: metric rows of one dataset and model.
-    """
-    rows = layers[layers["split"].isin([SEEN, UNSEEN])]
-    return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
-
-
 def _check_unseen(embedded: pd.DataFrame) -> None:
     if embedded.empty:
         raise UserError("no layer was scored; measure.metrics must list a score of embeddings, for example nmi")
@@ -267,7 +255,12 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: C
     if len(run.numbered) == 1:
         over_folds["sd"] = of_folds["sd"].to_numpy()
     means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
-    order = {"dataset": run.datasets, "model": run.models, "fold": [*run.numbered, MEAN], "metric": list(catalogue)}
+    order: dict[str, list[Any]] = {
+        "dataset": run.datasets,
+        "model": run.models,
+        "fold": [*run.numbered, MEAN],
+        "metric": list(catalogue),
+    }
     order |= {"main": [True, False]}
     ranks: dict[Any, Any] = {column: {name: rank for rank, name in enumerate(names)} for column, names in order.items()}
     means = means.sort_values(

@@ -41,7 +41,6 @@ from stages.aggregate.inference.power import Power, power_of
 from stages.aggregate.inference.refits import Refits, unseen_rows
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.scores import Score
 
 Statement = TypeVar("Statement")
 
@@ -116,7 +115,7 @@ def infer_layers(refits: Refits | None) -> dict[Scope, LayerInference]:
         estimates, low, high = layer_estimates(inference), None, None
         if estimates is not None:
             bounds = [(np.nan, np.nan) if each is None else each.interval() for each in estimates]
-            low, high = _scores(refits.score, bounds).T
+            low, high = _scores(refits, bounds).T
         if refits.score.better == "neither" or len(refits.keys) < 2:
             layers[scope] = LayerInference(low, high)
             continue
@@ -124,15 +123,16 @@ def infer_layers(refits: Refits | None) -> dict[Scope, LayerInference]:
         layers[scope] = LayerInference(
             low,
             high,
-            best=best and Bounds(*_scores(refits.score, (best.low, best.high)), *_scores(refits.score, [best.value])),
+            best=best and Bounds(*_scores(refits, (best.low, best.high)), *_scores(refits, [best.value])),
             tied=ties(inference),
             lead=best_against(inference),
         )
     return layers
 
 
-def _scores(score: Score, gains: ArrayLike) -> Float64:
+def _scores(refits: Refits, gains: ArrayLike) -> Float64:
     """Turn gains back into scores within their limits, in ascending order."""
+    score = refits.score
     return np.clip(np.sort(sign_of(score.better) * np.asarray(gains)), score.low, score.high)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.aggregate.curves import Catalogue, last_rows
+from stages.aggregate.curves import Catalogue
 from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.read import image_paths
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -131,6 +131,18 @@ def class_scores(layers: pd.DataFrame, images: pd.DataFrame) -> Iterator[pd.Data
             classes = own.groupby([*EMBEDDING, "label"])
             means = classes.agg(n_images=("sample_id", "nunique"), value=(metric, lambda each: each.mean(skipna=False)))
             yield places[list(CLASS_KEYS)].merge(means.reset_index())
+
+
+def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the seen and the unseen split at the last step at which their score was measured there.
+
+    Analyses of the last checkpoint may have scored other splits later than that.
+
+    Args:
+        layers: metric rows of one dataset and model.
+    """
+    rows = layers[layers["split"].isin([SEEN, UNSEEN])]
+    return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
 
 
 def _read(path: Path, steps: Sequence[int], columns: Iterable[str]) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from stages.aggregate.columns import stack
 from stages.aggregate.curves import Name, Scores
 from stages.aggregate.inference.contrasts import LEVEL
 from stages.aggregate.inference.intervals import state_widest
@@ -20,7 +19,6 @@ from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
 from stages.aggregate.recommend.variants import add_variants
-from stages.aggregate.tables.regret import REGRET_COLUMNS
 from stages.aggregate.tables.summary import SummaryRow
 
 
@@ -43,7 +41,7 @@ def recommend_all(
     found = [recommend_network(network, scores, own) for network, own in zip(candidates, regrets, strict=True)]
     if analyses:
         found = [add_variants(each, analyses["scalings"], analyses["joined"]) for each in found]
-    return compare_networks(candidates, found), stack(regrets, REGRET_COLUMNS)
+    return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)
 
 
 def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendation]) -> list[Recommendation]:

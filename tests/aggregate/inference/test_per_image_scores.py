@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.per_image_scores import CLASS_KEYS, class_scores, read_contributions
+from stages.aggregate.inference.per_image_scores import CLASS_KEYS, class_scores, last_rows, read_contributions
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
@@ -91,4 +91,16 @@ def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
         ["x", "nn1_accuracy", "a", 1, 0.5],
         ["x", "nn1_accuracy", "b", 2, 0.625],
         [HEAD, "accuracy", "c", 2, 0.75],
+    ]
+
+
+def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
+    rows = [point("a", 0, "mean", 0.1, split=split, step=step) for split in ("unseen", "test") for step in (0, 5)]
+    rows += [point("a", 0, "mean", 0.2, split=split, step=9) for split in ("unseen_matched", "blur_1")]
+    rows += [point("a", 0, "mean", 0.3, metric="ami")]
+    found = last_rows(typed(pd.DataFrame(rows)))
+    assert found[["metric", "split", "step"]].to_numpy().tolist() == [
+        ["nmi", "unseen", 5],
+        ["nmi", "test", 5],
+        ["ami", "unseen", 0],
     ]
