@@ -9,11 +9,11 @@ import pandas as pd
 
 from stages.aggregate.curves import CURVE, Name, Scores, point_keys
 from stages.aggregate.findings.accuracy_rule import (
-    AccuracyEvidence,
     AccuracyFinding,
-    NetworkAccuracy,
     NetworkPair,
     judge_accuracy,
+    judge_scope,
+    why_out_of_scope,
 )
 from stages.aggregate.findings.facts import (
     Correlation,
@@ -100,34 +100,28 @@ def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
+    """Compare all networks in each scope of which no network's refits or images are missing."""
     judged = [network for network in networks if network.row.accuracy is not None]
+    best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
     pairs = [(a, b, _differences_of_g(a.last, b.last, a.row.metric)) for a, b in combinations(judged, 2)]
-    evidence = {scope: _accuracy_evidence(judged, pairs, scope) for scope in MEANS}
-    return judge_accuracy({scope: known for scope, known in evidence.items() if known is not None}, margin=margin)
-
-
-def _accuracy_evidence(
-    networks: Sequence[Network], pairs: Sequence[tuple[Network, Network, dict[Scope, Estimate]]], scope: Scope
-) -> AccuracyEvidence | None:
-    """Compare all networks in one scope; None where that scope's refits or images are missing."""
-    best = max(networks, key=lambda network: network.row.accuracy or 0.0, default=None)
-    if best is None or (len(networks) == 1 and _difference(best.head, best.head, scope) is None):
-        return None
-    compared = []
-    for first, second, differences_of_g in pairs:
-        accuracy = _difference(first.head, second.head, scope)
-        if accuracy is None or scope not in differences_of_g:
-            return None
-        compared.append(NetworkPair(first.row.model, second.row.model, accuracy, differences_of_g[scope]))
-    accurate = [
-        NetworkAccuracy(
-            name=network.row.model,
-            to_best=None if network is best else _difference(network.head, best.head, scope),
-            over_pixels=_difference(network.head, network.pixels, scope),
-        )
-        for network in networks
-    ]
-    return AccuracyEvidence(accurate, compared)
+    results = {}
+    for scope in MEANS:
+        compared = [
+            NetworkPair(first.row.model, second.row.model, accuracy, g[scope])
+            for first, second, g in pairs
+            if (accuracy := _difference(first.head, second.head, scope)) is not None and scope in g
+        ]
+        if best is not None and _difference(best.head, best.head, scope) and len(compared) == len(pairs):
+            reasons = {
+                network.row.model: why_out_of_scope(
+                    None if network is best else _difference(network.head, best.head, scope),
+                    _difference(network.head, network.pixels, scope),
+                    margin=margin,
+                )
+                for network in judged
+            }
+            results[scope] = judge_scope(reasons, compared)
+    return judge_accuracy(results)
 
 
 def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
