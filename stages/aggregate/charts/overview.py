@@ -84,7 +84,7 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
             aside=model in aside,
         )
         rows += records(own, ["network", "x", "value", "low", "high", "tied", "best", "aside"])
-        if model in shown and not row.best_is_last:
+        if model in shown and row.best_depth != row.last_depth:
             values, place = own.set_index("depth")["value"], span * (1.04 + 0.02 * shown.index(model))
             last, best = values[row.last_depth], values[row.best_depth]
             lead = {"network": model, "x": place, "from": last, "to": best, "value": (last + best) / 2}
@@ -95,7 +95,7 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
     names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
     legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
     room = 70 if any(lead["text"] for lead in leads) else 0
-    lower = " (lower is better)" if first.lower_is_better else ""
+    lower = " (lower is better)" if first.better == "lower" else ""
     title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{lower}")
     drawn = overview_layers(looks, str(_names(points) if same else []))
     chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)

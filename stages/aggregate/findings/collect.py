@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, Name, Scores, point_keys
+from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
 from stages.aggregate.findings.accuracy_rule import (
     AccuracyFinding,
     NetworkPair,
@@ -147,18 +147,12 @@ def _fine_tuning(network: Network) -> FineTuningFinding:
 
 def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:
     """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
-    judged = sorted((row for row in rows if row.accuracy is not None), key=lambda row: -(row.accuracy or 0))
-    names = finding.deciding[1].in_scope if finding.deciding else ()
-    accurate = [row for row in judged if row.model in names]
-    groups = [judged, accurate] if len(accurate) < len(judged) else [judged]
-    correlations = []
-    for group in groups if len(judged) > 1 else []:
-        sign = -1 if group and group[0].lower_is_better else 1
-        accuracies, g = pd.Series([row.accuracy for row in group]), pd.Series([sign * row.unseen for row in group])
-        value = spearman(accuracies, g) if len(group) > 2 else np.nan
-        if not np.isnan(value):
-            correlations.append(Correlation(value, len(group)))
-    return correlations
+    heads = [(row.model, row.accuracy, sign_of(row.better) * row.unseen) for row in rows if row.accuracy is not None]
+    judged = pd.DataFrame(heads, columns=["model", "accuracy", "g"])
+    accurate = judged[judged["model"].isin(finding.deciding[1].in_scope if finding.deciding else ())]
+    by_size = {len(group): group for group in (judged, accurate) if len(group) > 2}
+    values = {size: spearman(group["accuracy"], group["g"]) for size, group in by_size.items()}
+    return [Correlation(value, size) for size, value in values.items() if not np.isnan(value)]
 
 
 def follow_training(row: SummaryRow, steps: pd.DataFrame) -> TrainingCourse | None:

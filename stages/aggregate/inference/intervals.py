@@ -102,15 +102,13 @@ def beats_baselines(
     return shown and shown[1]
 
 
-def infer_layers(refits: Refits | None) -> dict[Scope, LayerInference]:
+def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     """Infer how sure the scores of layers at one step are, in every scope that is known, the wider one first.
 
     Args:
         refits: of the layers, by depth.
     """
     layers: dict[Scope, LayerInference] = {}
-    if refits is None:
-        return layers
     for scope, inference in infer(refits).items():
         estimates, low, high = layer_estimates(inference), None, None
         if estimates is not None:

@@ -13,7 +13,7 @@ from scipy.special import chdtri, ndtri
 from scipy.stats import qmc
 
 from stages.aggregate.curves import Name
-from stages.aggregate.inference.contrasts import SHRINKAGE, Contrasts, Float64, Inference
+from stages.aggregate.inference.contrasts import Float64, Inference, root_of
 from stages.aggregate.inference.layer_comparison import SURE, Layers, contenders
 from stages.aggregate.inference.other_classes import MIN_FOLDS, over_classes, training
 from stages.aggregate.inference.refits import Refits
@@ -107,8 +107,8 @@ def _shown(inference: Inference, control: int) -> Callable[[float, float], float
     likely = family.take(contenders(inference, others, level=SURE)[others])
     value, variance = likely.value[likely.varying], likely.variance[likely.varying]
     behind = (value.max() - value) * _share_beyond_chance(inference, others)
-    correlated = np.linalg.cholesky(_correlation(likely)).T
-    errors = np.sqrt(variance) * (ndtri(_uniform(len(value) + 2)[:, 2:]) @ correlated)
+    correlation = np.asarray(likely.correlation)[np.ix_(likely.varying, likely.varying)]
+    errors = np.sqrt(variance) * (ndtri(_uniform(len(value) + 2)[:, 2:]) @ root_of(correlation))
 
     def shown(variance_ratio: float, df_ratio: float) -> float:
         later = replace(likely, df=df_ratio * likely.df)
@@ -117,12 +117,6 @@ def _shown(inference: Inference, control: int) -> Callable[[float, float], float
         return float(np.quantile((behind + needed).min(axis=1), POWER))
 
     return shown
-
-
-def _correlation(contrasts: Contrasts) -> Float64:
-    varying = contrasts.varying
-    correlation = np.asarray(contrasts.correlation)[np.ix_(varying, varying)]
-    return np.asarray((1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(int(varying.sum())))
 
 
 def _share_beyond_chance(inference: Inference, layers: Layers) -> float:

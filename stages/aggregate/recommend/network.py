@@ -38,7 +38,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
     step, losses = network.steps[chosen[0]], _losses_at_most(network)
-    sure = infer_layers(network.refits[step])
+    sure = {} if (refits := network.refits[step]) is None else infer_layers(refits)
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
     best = _best(network, scores, _layer(network, *chosen, losses), sure)

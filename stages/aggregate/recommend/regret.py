@@ -1,5 +1,6 @@
 """The regret of a choice: by how much the best candidate is better, on classes that the choice did not know."""
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -110,23 +111,15 @@ def summarize_regrets(
     Returns:
         Use -> criterion -> at least and at most; without a criterion that is not known of every pair.
     """
-    by_use: dict[str, list[Recommendation]] = {}
-    for each in recommendations:
-        if each.recommended is not None and each.last_depth > 0:
-            by_use.setdefault(each.use, []).append(each)
-    summaries = {}
-    for use, networks in by_use.items():
-        regrets: dict[str, list[RegretRecord]] = {}
-        for record in (record for network in networks for record in network.regret):
-            regrets.setdefault(record.criterion, []).append(record)
-        summaries[use] = {
-            criterion: (_mean([each.at_least for each in group]), float(np.mean([each.at_most for each in group])))
-            for criterion, group in regrets.items()
-            if len(group) == len(networks) and (not kinds or criterion_of(criterion).kind in kinds)
-        }
+    useful = [each for each in recommendations if each.recommended is not None and each.last_depth > 0]
+    networks, known = Counter[str](each.use for each in useful), defaultdict[tuple[str, str], list[RegretRecord]](list)
+    for each in useful:
+        for record in each.regret:
+            known[each.use, record.criterion].append(record)
+    summaries: dict[str, dict[str, tuple[float | None, float]]] = {use: {} for use in networks}
+    for (use, criterion), records in known.items():
+        if len(records) == networks[use] and (not kinds or criterion_of(criterion).kind in kinds):
+            lost = [record.at_least for record in records if record.at_least is not None]
+            at_least = float(np.mean(lost)) if len(lost) == len(records) else None
+            summaries[use][criterion] = at_least, float(np.mean([record.at_most for record in records]))
     return summaries
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None

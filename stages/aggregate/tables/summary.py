@@ -132,16 +132,6 @@ class SummaryRow:
     accuracy_chance: float | None = None
 
     @property
-    def lower_is_better(self) -> bool:
-        """Whether this score is the better the lower it is."""
-        return self.better == "lower"
-
-    @property
-    def best_is_last(self) -> bool:
-        """Whether no earlier layer scores better than the last."""
-        return self.best_depth == self.last_depth
-
-    @property
     def proven_scope(self) -> Scope | None:
         """The wider scope in which ties are known at a proven level; None where they are in none."""
         known = (scope for scope, column in TIED.items() if getattr(self, column) and is_proven(self.metric, scope))
@@ -291,6 +281,4 @@ def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
 
 def spearman(x: pd.Series, y: pd.Series) -> float:
     """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
-    both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
-    varied = len(both) > 1 and (both.nunique() > 1).all()
-    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")
+    return float(pd.concat([x, y], axis=1, join="inner").corr("spearman").to_numpy()[0, 1])
