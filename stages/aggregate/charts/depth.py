@@ -1,6 +1,5 @@
 """Scores against depth, for one network on one dataset: the paper's third figure."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +13,9 @@ from stages.aggregate.charts.theme import Look, Spec, encode_looks
 from stages.aggregate.curves import CURVE, MEAN, Curve, Scores, curves
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.formatting import place, short_names
+from stages.aggregate.words.formatting import numbered, place, short_names
 from stages.aggregate.words.scopes import explain_intervals
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
@@ -24,9 +23,6 @@ LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
 SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
 LOG_FACTOR = 30
 """A score that is no share (above 2) gets a logarithmic axis if it spans a larger factor."""
-MAX_LABELS, TILTED = 26, 16
-"""Layers labelled on an axis; of more, every second, third, ... one. Of more than `TILTED`, labels stand upright, and
-dots are small."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def _panel(scores: Scores, curve: Curve, step: int) -> Panel:
     else:
         where = place(int(point["depth"]), len(layers) - 1)
         subtitle = f"best at layer {where} ({short_names(layers, 16)[int(point['depth'])]}): {point['value']:.2f}"
-    title = metric_name(str(name["metric"])) + (" (lower is better)" if name["better"] == "lower" else "")
+    title = metric_name(str(name["metric"])) + LOWER * (name["better"] == "lower")
     return Panel(rows, levels, layers, title, subtitle + (f", step {last}" if last != step else ""))
 
 
@@ -132,14 +128,11 @@ def depth_figure(panels: Sequence[Panel], text: Words) -> Spec:
     columns = 1 if len(panels) == 1 else 2
     specs = []
     for i, one in enumerate(panels):
-        lowest, deep = i + columns >= len(panels), len(one.layers) > TILTED
-        stride = math.ceil(len(one.layers) / MAX_LABELS)
-        names = [f"{n} {name}" if lowest else str(n) for n, name in enumerate(short_names(one.layers, 16), 1)]
-        names = [name if n % stride == 0 else "" for n, name in enumerate(names)]
+        lowest, n = i + columns >= len(panels), len(one.layers)
+        names = [name if lowest else name.split()[0] for name in numbered(one.layers, 16)]
         ends = [row.get(end) for row in [*one.rows, *one.levels] for end in ("value", "low", "high")]
         scale = {"type": "log", "nice": False} if spans_much([end for end in ends if end is not None]) else None
-        angle = (-90 if deep else -45) if lowest else 0
-        drawn = depth_layers(str(names), angle, 10 if deep else 26, scale)
+        drawn = depth_layers(str(names), -45 if lowest else 0, 26 if n <= 16 else 10, scale)
         head = heading(i, len(panels), one.title, one.subtitle, theme.UNSEEN)
         specs.append(panel(drawn, {"points": one.rows, "levels": one.levels}, (inner_width(columns), 100), head))
     rows, kinds = [row for one in panels for row in one.rows], {each["kind"] for one in panels for each in one.levels}

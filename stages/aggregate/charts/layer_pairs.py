@@ -1,6 +1,6 @@
 """How alike the layers of one network represent the same images: linear CKA of every pair of layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from stages.aggregate.charts.frame import EDGE, GAP, WIDTH, Words, figure, headi
 from stages.aggregate.charts.theme import Spec, layer
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.formatting import short_names
+from stages.aggregate.words.formatting import numbered
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
-TITLES = {SEEN: "images of seen classes", UNSEEN: "images of unseen classes"}
+TITLES = {SEEN: "seen classes", UNSEEN: "unseen classes"}
 MAX_NUMBERS = 12
 """Layers up to which every cell shows its number."""
 NAMES = 64
@@ -49,44 +49,30 @@ def layer_pairs(results: Results) -> dict[str, Spec]:
     specs, means = {}, words.averages(results.scores).words
     for (dataset, model), own in results.tables["layer_pairs.csv"].groupby(["dataset", "model"], sort=False):
         own = own[results.scores.on_main_curve(own, "_a") & results.scores.on_main_curve(own, "_b")]
-        if len(own):
-            split = UNSEEN if (own["split"] == UNSEEN).any() else SEEN
-            of_layers = own[(own["split"] == split) & (own["depth_a"] >= 0) & (own["depth_b"] >= 0)]
-            depths = sorted({int(depth) for end in "ab" for depth in of_layers[f"depth_{end}"]})
-            title = words.pairs_title(
-                depths, list(np.diag(matrix(of_layers)[1], 1)), "unseen" if split == UNSEEN else "seen"
-            )
+        matrices = {str(split): matrix(rows) for split, rows in own.groupby("split") if split in TITLES}
+        if matrices:
+            split = UNSEEN if UNSEEN in matrices else SEEN
+            layers, values = matrices[split]
+            neighbours = list(np.diag(values, 1))[layers[0] == "pixels" :]
             caption = (
                 f"{model} on {dataset}, step {own.iloc[0]['step']}; {means}. Linear CKA, debiased: 1 "
                 "where two layers represent the same images alike up to rotation and scale. No intervals."
             )
-            specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(own, Words(title, caption))
+            text = Words(words.pairs_title(neighbours, TITLES[split]), caption)
+            specs[f"layer_pairs-{dataset}-{model}"] = layer_pairs_figure(matrices, text)
     return specs
 
 
-def layer_pairs_figure(rows: pd.DataFrame, text: Words) -> Spec:
-    """Draw a matrix per split.
-
-    Args:
-        rows: rows of layer_pairs.csv of one dataset and model, at one step and of one embedding per depth; the mean
-            over its folds and seeds is shown.
-        text: what the figure says.
-    """
-    splits = [split for split in TITLES if (rows["split"] == split).any()]
-    panels = []
-    size = (WIDTH - 2 * EDGE - GAP - 62) / 2 - NAMES
-    for i, split in enumerate(splits):
-        layers, values = matrix(rows[rows["split"] == split])
+def layer_pairs_figure(matrices: Mapping[str, tuple[list[str], Matrix]], text: Words) -> Spec:
+    """Draw the matrix of each split, under what the figure says."""
+    panels, size = [], (WIDTH - 2 * EDGE - GAP - 62) / 2 - NAMES
+    for i, (split, (layers, values)) in enumerate(matrices.items()):
+        own = [name for name in layers if name != "pixels"]
+        names = ["raw pixels"] * (len(own) < len(layers)) + numbered(own)
         cells = [{"a": a, "b": b, "value": v} for (b, a), v in np.ndenumerate(values) if not np.isnan(v)]
         sets = {"cells": cells, "numbers": cells if len(layers) <= MAX_NUMBERS else []}
-        panels.append(
-            panel(
-                layer_pair_layers(str(_names(layers)), legend=i == len(splits) - 1),
-                sets,
-                (size, size),
-                heading(i, len(splits), TITLES[split]),
-            )
-        )
+        drawn = layer_pair_layers(str(names), legend=i == len(matrices) - 1)
+        panels.append(panel(drawn, sets, (size, size), heading(i, len(matrices), f"images of {TITLES[split]}")))
     return figure(panels, text, columns=2, axis=NAMES)
 
 
@@ -104,10 +90,3 @@ def matrix(rows: pd.DataFrame) -> tuple[list[str], Matrix]:
     for a, b, cka in zip(means["layer_a"], means["layer_b"], means["cka"], strict=True):
         values[place[a], place[b]] = values[place[b], place[a]] = cka
     return layers, values
-
-
-def _names(layers: Sequence[str]) -> list[str]:
-    """Number and name the layers."""
-    own = [name for name in layers if name != "pixels"]
-    numbered = [f"{number} {name}" for number, name in enumerate(short_names(own), 1)] if own else []
-    return [*(["raw pixels"] if len(own) < len(layers) else []), *numbered]

@@ -11,8 +11,8 @@ from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
-from stages.aggregate.words.formatting import short_names
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.formatting import numbered, shorten
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
 APART = 0.006
@@ -70,6 +70,8 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
     shown = [model for model in networks if model not in aside]
     lengths = points.groupby("model")["depth"].nunique()
     same = lengths.nunique() == 1
+    layers = points[points["model"] == points["model"].iloc[0]].sort_values("depth")["layer"]
+    labels = [label if len(networks) == 1 else label.split()[0] for label in numbered(layers)] if same else []
     span = float(lengths.iloc[0] - 1 if same else 1) or 1.0
     rows, leads = [], []
     for i, (model, row) in enumerate(networks.items()):
@@ -91,19 +93,13 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
             leads.append(lead | {"text": words.lead_words(row) if len(shown) == 1 else ""})
     known = {"raw pixels": first.baseline, "chance": first.chance}
     levels: list[Spec] = [{"kind": kind, "value": level} for kind, level in known.items() if level is not None]
-    names = {model: words.network_words(row, aside.get(model, "")) for model, row in networks.items()}
+    said = {model: f", in grey: {aside[model]}" for model in aside}
+    said |= {model: f": {words.network_words(networks[model])}" for model in shown}
+    names = {model: f"{shorten(model, 32)}{text}" for model, text in said.items()}
     names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
     legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
     room = 70 if any(lead["text"] for lead in leads) else 0
-    lower = " (lower is better)" if first.better == "lower" else ""
-    title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{lower}")
-    drawn = overview_layers(looks, str(_names(points) if same else []))
+    title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
+    drawn = overview_layers(looks, str(labels))
     chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)
     return figure([chart], text, legend=legend, per_line=1)
-
-
-def _names(points: pd.DataFrame) -> list[str]:
-    """Number the layers, and name them where there is one network."""
-    own = points[points["model"] == points["model"].iloc[0]].sort_values("depth")
-    alone = points["model"].nunique() == 1
-    return [f"{i} {name}" if alone else str(i) for i, name in enumerate(short_names(own["layer"]), 1)]

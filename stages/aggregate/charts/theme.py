@@ -87,7 +87,7 @@ def layer_axis(names: str, angle: float = 0) -> Spec:
     axis = {
         "values": {"expr": f"length({names}) ? sequence(length({names})) : [0, 0.25, 0.5, 0.75, 1]"},
         "labelExpr": f"length({names}) ? {names}[datum.value] : {relative}",
-        "labelOverlap": False if angle else "parity",
+        "labelOverlap": "parity",
         "labelAngle": angle,
         **({"labelAlign": "right"} if angle else {}),
     }

@@ -29,17 +29,25 @@ def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> 
         ("findings.json", findings_json(facts.findings)),
         ("recommendation.json", recommendations_json(facts.recommendations)),
     ):
-        (out / name).write_text(f"{text}\n", encoding="utf-8")
+        (out / name).write_text(f"{with_notice(text, facts.notice)}\n", encoding="utf-8")
+
+
+def with_notice(text: str, notice: str) -> str:
+    """Put the notice, if there is one, into a JSON object, or into every object of a list."""
+    if not notice:
+        return text
+    content = json.loads(text)
+    entries = [{"notice": notice, **each} for each in content] if isinstance(content, list) else None
+    return _strict({"notice": notice, **content} if entries is None else entries)
 
 
 def recommendations_json(recommendations: Sequence[Recommendation]) -> str:
     """Write recommendation.json: the records, with what words say of them."""
-    entries = [
-        found.model_dump(mode="json")
-        | {"recommended": found.recommended and found.recommended.model_dump(mode="json")}
-        | {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
-        for found in recommendations
-    ]
+    entries = []
+    for found in recommendations:
+        record = found.model_dump(mode="json")
+        said = {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
+        entries.append(record | {"recommended": record["best"] if found.recommended else None} | said)
     return _strict(entries)
 
 
@@ -48,15 +56,10 @@ def findings_json(datasets: Sequence[DatasetFindings]) -> str:
     entries = []
     for claim, finding in finding_texts(datasets).items():
         outcomes = [
-            {
-                "dataset": each.dataset,
-                "network": outcome.network,
-                "scope": outcome.scope,
-                "status": outcome.status,
-                "note": outcome_note(outcome),
-            }
+            {"dataset": each.dataset, "network": one.network, "scope": one.scope, "status": one.status}
+            | {"note": outcome_note(one)}
             for each in datasets
-            for outcome in each.outcomes(claim)
+            for one in each.outcomes(claim)
         ]
         entries.append(vars(finding) | {"outcomes": outcomes})
     return _strict(entries)
@@ -91,18 +94,12 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
 
 def _of_use(found: Recommendation) -> Numbers:
     """The layer for one use, its score, and how much better the last layer and the one before it are."""
-    score, low, high = found.best.estimate
-    last, before = found.loss("last_layer"), found.loss("penultimate")
+    best, losses = found.best, {"last": found.loss(words.LAST), "before": found.loss(words.PENULTIMATE)}
     return {
         "metric": found.metric,
-        "layer": found.best.layer,
-        "depth": found.best.depth,
-        "step": found.best.step,
-        "score": score,
-        "low": low,
-        "high": high,
-        "last": None if last is None else -last,
-        "before": None if before is None else -before,
+        **{name: getattr(best, name) for name in ("layer", "depth", "step")},
+        **dict(zip(("score", "low", "high"), best.estimate, strict=True)),
+        **{name: None if loss is None else -loss for name, loss in losses.items()},
     }
 
 

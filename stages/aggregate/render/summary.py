@@ -16,7 +16,7 @@ from stages.aggregate.words.findings import Finding, finding_texts
 from stages.aggregate.words.formatting import MISSING, capitalized, decimals, interval, number, place
 from stages.aggregate.words.power import power_sentence
 from stages.aggregate.words.scopes import SHORT
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scores import LOWER, metric_name
 from stages.aggregate.words.summary import explain, scope_of
 
 PREAMBLE = r"""\documentclass[10pt]{article}
@@ -35,7 +35,6 @@ SPECIAL = str.maketrans(
 BEYOND_ASCII = str.maketrans({"±": r"$\pm$", "–": "--", "…": r"\ldots{}"})
 
 
-FOLD_COLUMNS = ("Model", "Fold", "Accuracy", "Unseen", "Best layer", "Last layer", "Lead")
 TEXTS = ("Model", "Pooling", "Score", "Use", "Layer", "Best layer", "Ties (at most)", "Lost to the best")
 """Columns that are aligned to the left."""
 
@@ -61,6 +60,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         facts: the recommendations and findings.
     """
     parts = [f"# Which layer separates unseen classes best?\n\n{scope_of(rows)}\n"]
+    parts += [f"**{facts.notice}**\n"] if facts.notice else []
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
@@ -80,7 +80,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
 
 def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
     """The tables as LaTeX that compiles: a section per dataset, a booktabs table of uses, of scores, and of folds."""
-    parts = [PREAMBLE, _emphasized(" ".join([scope_of(rows), *explain(rows)])) + "\n"]
+    parts = [PREAMBLE, _emphasized(" ".join([*filter(None, [facts.notice]), scope_of(rows), *explain(rows)])) + "\n"]
     for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
         parts.append(rf"\section*{{{_escaped(dataset)}}}")
@@ -125,7 +125,8 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
         tables = [Table("every score", [_cells(row, name, several=bool(singles)) for row in group])]
         folds = [row for row in singles if row.dataset == dataset]
         if folds:
-            tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", [_fold(row, name) for row in folds]))
+            cells = [{"Model": "", "Fold": row.fold} | _cells(row, name, several=False) for row in folds]
+            tables.append(Table(f"{metric_name(folds[0].metric)} fold by fold", cells))
         by_dataset.append((dataset, tables))
     return by_dataset
 
@@ -133,35 +134,22 @@ def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, 
 def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
     """One score of one network; of a single fold without the columns of other classes."""
     scopes = [scope for scope in SHORT if several or scope != "classes"]
-    leads = {scope: lead for scope, lead in row.leads.items() if scope in scopes}
-    own = next(iter(leads), None)
+    leads = {scope: interval(row.leads[scope].low, row.leads[scope].high) for scope in row.leads}
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
-        "Score": metric_name(row.metric) + (" (lower is better)" if row.better == "lower" else ""),
+        "Score": metric_name(row.metric) + LOWER * (row.better == "lower"),
         "Accuracy": number(row.accuracy, row.accuracy_sd),
         "Seen": number(row.seen, row.seen_sd),
         "Unseen": number(row.unseen, row.unseen_sd),
         **{SHORT[scope].capitalize(): interval(*row.intervals.get(scope, (None, None))) or MISSING for scope in scopes},
         "Best layer": f"{place(row.best_depth, row.last_depth)} ({name.format(row.best_layer)})",
         "Last layer": number(row.last_value, row.last_value_sd),
-        **{
-            f"Lead, {SHORT[scope]}": (
-                f"{decimals(row.lead, sign=True)} " if scope == own and row.lead is not None else ""
-            )
-            + (interval(lead.low, lead.high) if (lead := leads.get(scope)) else MISSING)
-            for scope in scopes
-        },
+        "Lead": MISSING if row.lead is None else decimals(row.lead, sign=True),
+        **{f"Lead, {SHORT[scope]}": leads.get(scope, MISSING) for scope in scopes},
         "Pixels": number(row.baseline),
         "Chance": number(row.chance),
     }
-
-
-def _fold(row: SummaryRow, name: str) -> dict[str, str]:
-    """The main score of one fold: whether another choice of unseen classes has another best layer."""
-    cells = _cells(row, name, several=False) | {"Fold": row.fold}
-    cells["Lead"] = MISSING if row.lead is None else decimals(row.lead, sign=True)
-    return {heading: cells[heading] for heading in FOLD_COLUMNS}
 
 
 def _finding(finding: Finding) -> str:

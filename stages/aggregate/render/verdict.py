@@ -22,9 +22,6 @@ from stages.aggregate.words.formatting import decimals, harmless, joined, number
 MAX_LINES, WIDTH = 12, 80
 DOCUMENTS = ("summary.md", "report.html")
 
-SAYS_NOTHING = (Status.UNKNOWN, Status.OUT_OF_SCOPE)
-"""Statuses that are left to summary.md."""
-
 COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)")
 DISPENSABLE = ("before", "ties (at most)", "last", "network")
 """Columns that go, in this order, where a line does not fit."""
@@ -47,7 +44,8 @@ def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None
         blocks.append(dataset_verdict(networks, findings, embeds=embeds, claims=claims) if networks else nothing)
     there = [name for name in DOCUMENTS if results and (results / name).is_file()]
     more = [f"More: {joined(there)} in {harmless(results.as_posix())}/"] if there and results else []
-    return "\n".join([*"\n\n".join(blocks).split("\n"), *more])
+    notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
+    return "\n".join([*notice, *"\n\n".join(blocks).split("\n"), *more])
 
 
 def dataset_verdict(
@@ -61,22 +59,38 @@ def dataset_verdict(
         embeds: whether its networks can embed new images.
         claims: whether the findings are told; they are of the main score.
     """
-    uses = list(dict.fromkeys(each.use for each in networks))
+    uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
-    head = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH)
-    always = [*_doubts(chosen), words.brief_gains(chosen), *([_next(chosen)] if embeds else [])]
-    further = [*(_findings(findings) if claims else []), *_fine_tuning(chosen)]
+    doubtful = [each.use for each in chosen if each.doubtful]
+    tuned = [
+        f"{each.use} {each.fine_tuning.status} ({decimals(each.fine_tuning.change, sign=True)})"
+        for each in chosen
+        if each.fine_tuning is not None
+    ]
+    known = [claim for claim in (Claim.DEPTH, Claim.ACCURACY) if claims and _says_something(findings, claim)]
+    head, others = f"{findings.dataset}: {words.headline(networks)}", _others(networks, chosen)
+    further = [f"{TITLES[claim]}: {status_words([findings], claim)}" for claim in known]
+    further += [f"Fine-tuning: {'; '.join(tuned)}"] if tuned else []
     about = [words.explain_brackets(chosen), _design(networks)]
-    while _height([head, use_table(chosen), *further, *about, *always]) >= MAX_LINES and (further or about):
+    always = [f"Not shown to beat chance and raw pixels: {joined(doubtful)}." if doubtful else ""]
+    always += [words.brief_gains(chosen)]
+    if chosen and embeds:
+        always.append(f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet")
+    table = use_table(chosen)
+    while _lines(head, *further, *about, *always) + len(table.splitlines()) >= MAX_LINES and (further or about):
         (further or about).pop()
-    told = [wrapped(text, WIDTH) for text in (*_others(networks, chosen), *further, *about, *always)]
-    return "\n".join(filter(None, [head, use_table(chosen), *told]))
+    told = [wrapped(text, WIDTH) for text in (*others, *further, *about, *always)]
+    return "\n".join(filter(None, [wrapped(head, WIDTH), table, *told]))
 
 
-def _height(texts: Sequence[str]) -> int:
-    """Lines that texts take, tables as they are."""
-    return sum(len(text.splitlines()) if "\n" in text else len(wrapped(text, WIDTH).splitlines()) for text in texts)
+def _lines(*texts: str) -> int:
+    return sum(len(wrapped(text, WIDTH).splitlines()) for text in texts)
+
+
+def _says_something(findings: DatasetFindings, claim: Claim) -> bool:
+    """Whether a status is not one that is left to summary.md."""
+    return any(each.status not in (Status.UNKNOWN, Status.OUT_OF_SCOPE) for each in findings.outcomes(claim))
 
 
 def use_table(chosen: Sequence[Recommendation]) -> str:
@@ -111,31 +125,6 @@ def _others(networks: Sequence[Recommendation], chosen: Sequence[Recommendation]
     return lines
 
 
-def _findings(findings: DatasetFindings) -> list[str]:
-    """The findings that say something, a line each, of the wider scope that is known."""
-    lines = []
-    for claim in (Claim.DEPTH, Claim.ACCURACY):
-        if any(outcome.status not in SAYS_NOTHING for outcome in findings.outcomes(claim)):
-            lines.append(f"{TITLES[claim]}: {status_words([findings], claim)}")
-    return lines
-
-
-def _fine_tuning(chosen: Sequence[Recommendation]) -> list[str]:
-    """What fine-tuning did for each use."""
-    told = [
-        f"{each.use} {each.fine_tuning.status} ({decimals(each.fine_tuning.change, sign=True)})"
-        for each in chosen
-        if each.fine_tuning is not None
-    ]
-    return [f"Fine-tuning: {'; '.join(told)}"] if told else []
-
-
-def _doubts(chosen: Sequence[Recommendation]) -> list[str]:
-    """For which uses it is not shown that a layer beats chance and raw pixels."""
-    uses = [each.use for each in chosen if each.doubtful]
-    return [f"Not shown to beat chance and raw pixels: {joined(uses)}."] if uses else []
-
-
 def _design(networks: Sequence[Recommendation]) -> str:
     """On how many folds, classes, images and seeds it rests, and how accurate the networks are."""
     first = networks[0]
@@ -143,8 +132,3 @@ def _design(networks: Sequence[Recommendation]) -> str:
     accurate = f"; accuracy on seen classes {number(max(accuracies))}" if accuracies else ""
     folds = f"{plural(first.n_folds, 'fold')} of {first.n_classes} classes"
     return f"{folds}, {first.n_images:,} images, {plural(first.n_seeds, 'seed')}{accurate}."
-
-
-def _next(chosen: Sequence[Recommendation]) -> str:
-    """The command that takes features of new images at the recommended layer."""
-    return f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet" if chosen else ""

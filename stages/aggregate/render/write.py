@@ -35,9 +35,10 @@ def write_results(
     Returns:
         What was written, for the closing line.
     """
-    write_layer_scores(out / "layers.csv", results.layers)
+    notice = {"notice": results.facts.notice} if results.facts.notice else {}
+    write_layer_scores(out / "layers.csv", results.layers.assign(**notice))
     for name, table in results.tables.items():
-        table.to_csv(out / name, index=False)
+        table.assign(**notice).to_csv(out / name, index=False)
     write_json_files(out, results.facts, results.summary)
     (out / "summary.md").write_text(markdown(results.summary, results.facts), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")

@@ -110,22 +110,18 @@ def robustness_title(kept: tuple[float, float] | None, lost: Mapping[str, Sequen
     return f"{keep}; {beaten}" if beaten else keep
 
 
-def pairs_title(depths: Sequence[int], similarities: Sequence[float], classes: str) -> str:
+def pairs_title(similarities: Sequence[float], classes: str) -> str:
     """Return between which neighbouring layers a representation changes most.
 
     Args:
-        depths: of the layers without the raw pixels, ascending.
         similarities: of each layer and the next.
-        classes: whose images these are, `seen` or `unseen`.
+        classes: whose images these are, `seen classes` or `unseen classes`.
     """
     if not len(similarities):
-        return f"One layer represents the images of {classes} classes"
+        return f"One layer represents the images of {classes}"
     least = min(range(len(similarities)), key=lambda i: similarities[i])
-    first, second = depths[least] + 1, depths[least + 1] + 1
-    return (
-        f"On {classes} classes the representation changes most from layer {first} to {second} of {depths[-1] + 1} "
-        f"(CKA {similarities[least]:.2f})"
-    )
+    where = f"from layer {least + 1} to {place(least + 1, len(similarities))}"
+    return f"On {classes} the representation changes most {where} (CKA {similarities[least]:.2f})"
 
 
 def averages(scores: Scores) -> Averages:
@@ -151,13 +147,11 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
     return " ".join(filter(None, parts))
 
 
-def network_words(row: SummaryRow, aside: str = "") -> str:
-    """Name a network, its best layer and by how much that beats the last, or why it is in grey."""
-    name, lead = shorten(row.model, 32), lead_words(row)
-    if aside:
-        return f"{name}, in grey: {aside}"
+def network_words(row: SummaryRow) -> str:
+    """Name a network's best layer and by how much that beats the last."""
     layer = f"{place(row.best_depth, row.last_depth)} ({shorten(row.best_layer.partition('@')[0], 18)})"
-    return f"{name}: best at layer {layer}, {decimals(row.unseen)}" + (f"; over the last by {lead}" if lead else "")
+    lead = lead_words(row)
+    return f"best at layer {layer}, {decimals(row.unseen)}" + (f"; over the last by {lead}" if lead else "")
 
 
 def lead_words(row: SummaryRow) -> str:

@@ -77,12 +77,16 @@ def joined(names: Sequence[str]) -> str:
 
 def short_names(layers: Iterable[str], limit: int = 18) -> list[str]:
     """Shorten layer names for an axis: drop the dotted prefix they share, cut the middle of what is still too long."""
-    names = [name.partition("@")[0] for name in layers]
-    parts = [name.split(".") for name in names]
+    parts = [name.partition("@")[0].split(".") for name in layers]
     shared = 0
-    while all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+    while len(parts) > 1 and all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
         shared += 1
-    return [shorten(".".join(p[shared:]), limit) for p in parts] if len(names) > 1 else [shorten(names[0], limit)]
+    return [shorten(".".join(p[shared:]), limit) for p in parts]
+
+
+def numbered(layers: Iterable[str], limit: int = 18) -> list[str]:
+    """Number layers from 1, with their short names."""
+    return [f"{number} {name}" for number, name in enumerate(short_names(layers, limit), 1)]
 
 
 def wrapped(text: str, width: int) -> str:

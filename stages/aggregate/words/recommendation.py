@@ -217,7 +217,7 @@ def scaling(found: Recommendation) -> str:
         return ""
     if record.recommended == "none":
         return "Scaling its rows to length 1 or standardizing its columns did not gain on unseen classes."
-    gain = f"{decimals(record.gain, sign=True)} {metric_name(found.metric)}"
+    gain = decimals(record.gain, sign=True)
     return f"{capitalized(SCALINGS[record.recommended])}: that gained {gain} on unseen classes."
 
 

@@ -108,6 +108,10 @@ SCORE_WORDS = {
 }
 
 
+LOWER = " (lower is better)"
+"""Follows the name of a score of which that is so."""
+
+
 def score_words(metric: str) -> ScoreWords:
     """The words for a score; of one that is not listed its own name, underscores as spaces."""
     return SCORE_WORDS.get(metric) or ScoreWords(metric.replace("_", " "))

@@ -14,11 +14,8 @@ from stages.aggregate.words.scores import SCORE_WORDS
 
 def explain(rows: Sequence[SummaryRow]) -> list[str]:
     """Explain the numbers of a summary, in Markdown, a text for each kind of number."""
-    unproven = {
-        scope: [words.name for name, words in SCORE_WORDS.items() if scope not in PROVEN.get(name, ())]
-        for scope in BOTH
-    }
-    unproven["images"] = [name for name in unproven["images"] if name not in unproven["classes"]]
+    levels = [(words.name, PROVEN.get(metric, ())) for metric, words in SCORE_WORDS.items()]
+    proven = {scope: joined([name for name, scopes in levels if scope in scopes]) for scope in BOTH}
     few = few_folds(rows)
     return [
         "*Accuracy* is that of a fine-tuned network on test images of the seen classes.",
@@ -30,11 +27,11 @@ def explain(rows: Sequence[SummaryRow]) -> list[str]:
         f"*{SHORT['classes'].capitalize()}* and *{SHORT['images']}* are intervals of *unseen*, as of a layer that was "
         "named beforehand: of other classes of this domain, as many left out at a time and the network trained again; "
         f"and of these classes with these trained networks.{' ' + few if few else ''}",
-        f"These intervals have no proven level of {joined(unproven['classes'])}, and over other images of "
-        f"{joined(unproven['images'])}; of the others it is 95 %.",
+        f"Their level of 95 % is proven over other classes of {proven['classes']}, over other images of "
+        f"{proven['images']}.",
         "*Last layer*, *pixels* (raw pixels as an embedding) and *chance* are unseen scores.",
-        "*Lead* is by how much the truly best earlier layer beats the last: in brackets at least and at most "
-        "(one-sided bounds, each by itself), before them an estimate, in the wider scope.",
+        "*Lead* estimates by how much the truly best earlier layer beats the last, in the wider scope; in brackets at "
+        "least and at most (one-sided bounds, each by itself).",
     ]
 
 

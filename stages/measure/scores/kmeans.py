@@ -9,7 +9,7 @@ objective is unchanged: a rotation keeps all distances.
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +74,17 @@ class Clustering:
     """One k-means clustering.
 
     Attributes:
-        inertia: sum of squared distances to the nearest centre, in double precision.
+        X: (N, D) float32, what was clustered.
         labels: (N,) int32, the cluster of every image.
     """
 
-    inertia: float
+    X: NDArray[np.float32]
     labels: NDArray[np.int32]
+
+    @cached_property
+    def inertia(self) -> float:
+        """Sum of squared distances to the means of the clusters, in double precision."""
+        return inertia_of(self.X, self.labels)
 
     @property
     def found(self) -> int:
@@ -190,8 +195,7 @@ def clusterings(
         they have as many clusters as distinct rows.
     """
     if search.single:
-        labels = _single_start(X, clusters, search.seed)
-        return [Clustering(inertia_of(X, labels), labels)]
+        return [Clustering(X, _single_start(X, clusters, search.seed))]
     return polished_clusterings(rotate(X) if rotated is None else rotated, clusters, search)
 
 
@@ -238,8 +242,8 @@ def run_lloyd(rotated: NDArray[np.float32], searched: Iterable[NDArray[np.int32]
     alike = len({len(means) for means in centres}) == 1
     batches = [np.stack(centres)] if alike else [means[None] for means in centres]
     fitted = [labels for batch in batches for labels in lockstep.lloyd(rotated, batch)[0]]
-    found = [Clustering(inertia_of(rotated, labels), labels) for labels in _distinct(fitted)]
-    return sorted(found, key=lambda clustering: clustering.inertia)
+    found = [Clustering(rotated, labels) for labels in _distinct(fitted)]
+    return sorted(found, key=lambda clustering: clustering.inertia) if len(found) > 1 else found
 
 
 def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +24,9 @@ MAX_ITERATIONS = 1000
 
 UNSOLVED = (UserWarning, RuntimeWarning)
 """Warnings of a fit that failed: a ConvergenceWarning is a UserWarning, as is a failed line search."""
+
+NEGLIGIBLE = 1e-10
+"""Share of a row's squared length that single precision cannot tell from none, and double precision can."""
 
 FEATURES_PER_BLOCK = 128
 """Features that are in double precision at once."""
@@ -118,8 +122,12 @@ def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     n, D = train.shape
     if 2 * n > D:
         return train, *others
-    basis, coordinates = np.linalg.qr(train.T)  # (D, n), (n, n)
-    return np.ascontiguousarray(coordinates.T), *(other @ basis for other in others)
+    doubles = train.astype(np.float64)
+    products = doubles @ doubles.T
+    products[np.diag_indices(n)] += NEGLIGIBLE * D  # what is centred has n - 1 dimensions at most
+    coordinates = np.linalg.cholesky(products)  # as a QR decomposition's, in half of its time
+    found = (solve_triangular(coordinates, doubles @ other.T.astype(np.float64), lower=True).T for other in others)
+    return coordinates.astype(np.float32), *(np.ascontiguousarray(other, np.float32) for other in found)
 
 
 def fit_and_predict(train: Float32, y: Classes, *others: Float32, C: float) -> list[Classes]:

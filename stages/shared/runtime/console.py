@@ -1,5 +1,6 @@
 """What a stage says to the person who runs it: errors, progress, and one closing line."""
 
+import gc
 import logging
 import signal
 import sys
@@ -93,6 +94,8 @@ def run_main(main: Callable[[], None], helper: Callable[[], None] | None = None)
     Ctrl-C and SIGTERM become one line and status 130 or 143, as in a shell. Other errors keep their traceback. In the
     further processes of a launcher `helper` runs, where it is given.
     """
+    gc.freeze()  # the libraries' objects, which every full collection would go through
+    gc.enable()
     try:
         with stop_on_signals():
             (helper if helper and FURTHER else main)()

@@ -6,6 +6,7 @@ What it frees is kept for what it allocates next.
 
 import contextlib
 import ctypes
+import gc
 import signal
 import sys
 from types import TracebackType
@@ -28,6 +29,7 @@ def begin_stage() -> None:
     Ctrl-C ends it silently; a lack of memory, or a limit too low for the libraries, ends it with one sentence.
     """
     keep_freed_memory()
+    gc.disable()  # until `run_main`: what is imported stays
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.excepthook = end_explained

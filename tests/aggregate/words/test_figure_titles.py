@@ -136,6 +136,6 @@ def test_a_caption_says_what_values_are_means_of(n_folds, n_seeds, words, over):
 
 
 def test_the_largest_change_between_neighbouring_layers():
-    assert pairs_title([0, 1, 2], [0.9, 0.6], "unseen") == (
+    assert pairs_title([0.9, 0.6], "unseen classes") == (
         "On unseen classes the representation changes most from layer 2 to 3 of 3 (CKA 0.60)"
     )

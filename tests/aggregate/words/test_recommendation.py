@@ -48,7 +48,7 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
 
 
 def test_scaling_and_joining_are_told_as_far_as_they_gain():
-    assert "loses 0.080. Scale rows to length 1: that gained +0.020 NMI on unseen classes. Layers 4" in sentences(
+    assert "loses 0.080. Scale rows to length 1: that gained +0.020 on unseen classes. Layers 4" in sentences(
         recommendation(scaling=SCALED, pair=JOINED)
     )
     assert pair(recommendation(pair=JOINED)) == (

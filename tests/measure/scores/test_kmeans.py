@@ -153,7 +153,8 @@ def test_fewer_distinct_rows_than_clusters_give_as_many_clusters(search, distinc
 def test_clusterings_are_compared_with_the_classes_and_with_the_first():
     y = np.array([0, 0, 1, 1, 2, 2])
     first, other = np.array([1, 1, 0, 0, 0, 2], np.int32), np.array([0, 0, 1, 1, 2, 2], np.int32)
-    found = compare_clusterings(y, [Clustering(3.0, first), Clustering(4.0, other)])
-    assert [(row["rank"], row["inertia"], row["clusters"]) for row in found] == [(0, 3.0, 3), (1, 4.0, 3)]
+    X = np.array([[0], [2], [4], [6], [8], [9]], np.float32)
+    found = compare_clusterings(y, [Clustering(X, first), Clustering(X, other)])
+    assert [(row["rank"], row["inertia"], row["clusters"]) for row in found] == [(0, 10, 3), (1, 4.5, 3)]
     assert [row["nmi"] for row in found] == pytest.approx([normalized_mutual_info_score(y, first), 1])
     assert [row["agreement"] for row in found] == pytest.approx([1, adjusted_mutual_info_score(first, other)])

@@ -87,9 +87,12 @@ def test_constant_embeddings_predict_the_largest_class():
     assert held_out_predictions(np.ones((24, 4), np.float32), y, C=1.0, folds=3, seed=0)[0].tolist() == [1] * 24
 
 
-def test_span_coordinates_keep_every_inner_product():
+@pytest.mark.parametrize("rank", [6, 5, 2, 0])
+def test_span_coordinates_keep_every_inner_product(rank):
     random = np.random.default_rng(0)
-    train, held_out = (random.normal(size=(n, 20)).astype(np.float32) for n in (6, 3))
+    axes = random.normal(size=(rank, 20))
+    train, held_out = (random.normal(size=(n, rank)) @ axes + offset for n, offset in ((6, 0), (3, 0.5)))
+    train, held_out = train.astype(np.float32), held_out.astype(np.float32)
     a, b = span_coordinates(train, held_out)
     assert a.shape == (6, 6)
     assert b.shape == (3, 6)

@@ -181,17 +181,13 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
         first: dict[str, Any] = {str(name): value for name, value in rows.iloc[0].items()}
         depths = rows["depth"].to_numpy(dtype=int)
         banded = with_bands(rows, spread=first["fold"] == MEAN)
-        lists = {}
-        for name in ("value", "low", "high"):
-            values = np.full(n_layers[first["dataset"], first["model"]], np.nan)
-            values[depths] = banded[name]
-            lists[name] = numbers(values)
-        ends = dict.fromkeys(("low", "high")) if banded["band"].iloc[0] == NO_BAND else {}
+        layers = banded.set_index("depth").reindex(range(n_layers[first["dataset"], first["model"]]))
+        shown = ["value"] if banded["band"].iloc[0] == NO_BAND else ["value", "low", "high"]
         best, tied = best_index(rows["value"].to_numpy(dtype=float), first["better"]), banded["tied"]
         series.append(
             {name: first[name] for name in ("dataset", "model", *CURVE)}
-            | lists
-            | ends
+            | {"low": None, "high": None}
+            | {name: numbers(layers[name]) for name in shown}
             | {
                 "band": banded["band"].iloc[0],
                 "tied": depths[tied.fillna(value=False)].tolist() if tied.notna().any() else None,

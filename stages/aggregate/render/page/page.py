@@ -21,10 +21,9 @@ from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
 from stages.aggregate.render.page.names import Names, collect_names, script_json
 from stages.aggregate.render.verdict import verdict
-from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
-from stages.aggregate.words.formatting import capitalized, decimals, place
-from stages.aggregate.words.formatting import number as number_words
+from stages.aggregate.words.formatting import capitalized
 from stages.aggregate.words.recommendation import explain_brackets, sentences
 from stages.aggregate.words.scores import metric_name
 from stages.shared.tables.scores import Use
@@ -98,6 +97,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     datasets = list(dict.fromkeys(dataset for dataset, _ in names["network"]))
     return {
         "scope": study.run.grid,
+        "notice": facts.notice,
         "intervals": explain_brackets(facts.of_use()),
         "score": metric_name(score),
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
@@ -117,31 +117,13 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "steps": names["step"],
         "folds": names["fold"],
         "mean": blob["mean"],
-        "networks": [_network_words(row, number, blob) for number, row in enumerate(main)],
+        "networks": [(row, network_words(row)) for row in main],
+        "has_images": blob["gallery"]["network"],
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
         "seen": SEEN,
         "band_opacity": BAND,
         "run": study.run,
-    }
-
-
-def _network_words(row: SummaryRow, number: int, blob: Mapping[str, Any]) -> dict[str, Any]:
-    """What the heading of a network says."""
-    best, last = (
-        f"{place(depth, row.last_depth)} ({layer})"
-        for depth, layer in ((row.best_depth, row.best_layer), (row.last_depth, row.last_layer))
-    )
-    return {
-        "dataset": row.dataset,
-        "model": row.model,
-        "words": f"best {best}, {metric_name(row.metric)} {decimals(row.unseen)}, last {number_words(row.last_value)}, "
-        f"accuracy {number_words(row.accuracy)}",
-        "best": best,
-        "last": last,
-        "best_depth": row.best_depth,
-        "last_depth": row.last_depth,
-        "has_images": number in blob["gallery"]["network"],
     }
 
 
