@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.aggregate.tables.depth import DEPTH_COLUMNS
+from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.cut import folder as cut_folder
 from stages.commands.cut.card import code
 from stages.commands.cut.cell import Source, Wanted, open_source
