@@ -41,8 +41,8 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
         "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
         "recommended one, 0.012): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "On unseen classes that such a choice did not know: last layer -0.140, layer before it -0.080. "
-        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at "
-        "most."
+        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes). Before "
+        "fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
     )
 
 
