@@ -37,7 +37,7 @@ def main() -> None:
         "aggregate", args.params, keys=keys, reads=inputs, writes=[args.out], replace=True, record=args.record
     ) as run:
         asked = read_asked(args.params)
-        results = compute_results(args.measures, args.training, asked)
+        results = compute_results(args.measures, args.training, asked, args.notice)
         about = describe_run(args.params, asked.grid, args.prepared)
         pictures = Pictures(read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid))
         folders = {"measures": args.measures, "training": args.training, "thumbnails": args.thumbnails}
@@ -58,6 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_artifact("--thumbnails", "holds each dataset's thumbnails.parquet")
     parser.add_artifact("--prepared", "holds each dataset's manifest.csv")
     parser.add_artifact("--out", "the folder to write")
+    parser.add_argument("--notice", default="", help="a sentence on every output, such as what of a grid is missing")
     return parser.parse_cell()
 
 

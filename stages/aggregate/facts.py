@@ -27,6 +27,7 @@ class Facts:
         use: the one that is asked about (`aggregate.use`); None: all.
         cell: fold and seed of the networks to take features from: fold `all` where it is in the grid.
         power: what a study of this design shows by the main score, of every network of which it is known.
+        notice: a sentence that every output has, such as what of the grid is missing; empty: none.
     """
 
     recommendations: Sequence[Recommendation]
@@ -34,6 +35,7 @@ class Facts:
     use: Use | None = None
     cell: str = "0/0"
     power: list[Power] = field(default_factory=list)
+    notice: str = ""
 
     def of_use(self, use: str | None = None) -> list[Recommendation]:
         """Return the recommendations for one use, by default that of the study, else for all.
@@ -58,7 +60,7 @@ FACTS = TypeAdapter(Facts)
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write facts.json: the same bytes for the same facts."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(FACTS.dump_json(facts, indent=1) + b"\n")
+    (folder / FILE).write_bytes(FACTS.dump_json(facts, indent=1, exclude=None if facts.notice else {"notice"}) + b"\n")
 
 
 def read_facts(folder: Path) -> Facts:

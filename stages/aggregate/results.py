@@ -41,13 +41,14 @@ class Results:
     n_cells: int
 
 
-def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
+def compute_results(measures: Path, training: Path, asked: Asked, notice: str = "") -> Results:
     """Sum up the cells of a grid.
 
     Args:
         measures: holds `<dataset>/<model>/<fold>/<seed>/`, as the measure stage wrote it.
         training: holds `<dataset>/<model>/<fold>/<seed>/training.csv`.
         asked: which cells, what of each, and how they are summed up.
+        notice: a sentence that every output has.
 
     Raises:
         UserError: a cell lacks a table, has one of another version or step, or the main score chooses no layer.
@@ -72,5 +73,5 @@ def compute_results(measures: Path, training: Path, asked: Asked) -> Results:
     tables |= fact_tables(summary, regrets)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     power = infer_power(scores, networks, params.main_metric)
-    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power)
+    facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, notice)
     return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))

@@ -19,13 +19,17 @@ def stage_names(cell: Cell) -> list[str]:
     return [f"{stage}@{cell_name(cell)}" for stage in CELL_STAGES]
 
 
-def open_stages(run: RunParams) -> set[str]:
+def open_stages(run: RunParams, *, allow_missing: bool = False) -> set[str]:
     """Return the names of the stages that would run, or come from the cache.
+
+    Args:
+        run: the grid.
+        allow_missing: a stage is done though its result is not here.
 
     Raises:
         UserError: DVC cannot say.
     """
-    return following(changed_stages(), run)
+    return following(changed_stages(allow_missing=allow_missing), run)
 
 
 def all_stages(run: RunParams) -> set[str]:
@@ -44,13 +48,8 @@ def following(changed: Iterable[str], run: RunParams) -> set[str]:
     return stale | ({"aggregate"} if stale else set())
 
 
-def open_cells(run: RunParams) -> list[Cell]:
-    """Return the cells of the grid of which a stage would run, or come from the cache.
-
-    Raises:
-        UserError: DVC cannot say.
-    """
-    stale = open_stages(run)
+def open_cells(run: RunParams, stale: set[str]) -> list[Cell]:
+    """Return the cells of the grid of which a stage is among those that would run, or come from the cache."""
     return [cell for cell in run.cells() if not stale.isdisjoint(stage_names(cell))]
 
 

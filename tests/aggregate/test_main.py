@@ -52,11 +52,11 @@ def results(whole):
     return whole[0] / "results"
 
 
-def aggregate(monkeypatch, root, out="results"):
+def aggregate(monkeypatch, root, out="results", *further):
     argv = ["--measures", root / "measures", "--training", root / "training", "--out", root / out]
     argv += ["--thumbnails", root / "thumbnails", "--prepared", root / "prepared"]
     argv += ["--params", root / "params.yaml", "--log", root / "durations.jsonl"]
-    monkeypatch.setattr(sys, "argv", ["aggregate", *map(str, argv)])
+    monkeypatch.setattr(sys, "argv", ["aggregate", *map(str, argv), *further])
     main()
 
 
@@ -68,6 +68,27 @@ def test_two_runs_write_identical_bytes(whole):
     first, second = whole[0] / "results", whole[0] / "again"
     assert files(first) == files(second)
     assert [f for f in files(first) if (first / f).read_bytes() != (second / f).read_bytes()] == []
+
+
+def test_a_notice_stands_on_every_output_and_changes_nothing_else(whole, monkeypatch, capsys):
+    root, notice = whole[0], "Incomplete: 3 of 8 cells are missing (a, b, c)."
+    aggregate(monkeypatch, root, "partial", "--notice", notice)
+    printed = capsys.readouterr().out.partition("\n\n")[2]
+    assert printed.startswith(f"{notice}\nhandwriting: ")
+    assert files(root / "partial") == files(root / "results")
+    for file in files(root / "partial"):
+        content = (root / "partial" / file).read_bytes()
+        if file.suffix == ".png":
+            assert content != (root / "results" / file).read_bytes()
+        elif file.name != "digests.json":
+            assert notice in content.decode(), file
+            if file.suffix == ".csv":
+                pd.testing.assert_frame_equal(
+                    pd.read_csv(root / "partial" / file).drop(columns="notice"), pd.read_csv(root / "results" / file)
+                )
+    assert read_facts(root / "partial").notice == notice
+    assert read_facts(root / "results").notice == ""
+    assert b"notice" not in (root / "results" / "facts.json").read_bytes()
 
 
 def test_what_is_written_is_what_dvc_expects(results):
@@ -144,7 +165,7 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     assert [(each["model"], each["shortlist_scope"]) for each in advised] == [(model, "classes") for model in MODELS]
     summary_md = (tmp_path / "results/summary.md").read_text()
     assert "## What choosing a layer costs" in summary_md
-    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* did not know, the last", summary_md, re.MULTILINE)
+    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* did not know: last layer", summary_md, re.MULTILINE)
     assert sentences == MODELS
     assert "[ ]: 95 % for other unseen classes and retraining." in capsys.readouterr().out
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stages.aggregate.charts.depth import depth
-from stages.aggregate.charts.frame import write_figure
+from stages.aggregate.charts.frame import with_notice, write_figure
 from stages.aggregate.charts.layer_pairs import layer_pairs
 from stages.aggregate.charts.overview import overview
 from stages.aggregate.charts.robustness import robustness
@@ -23,7 +23,8 @@ def draw_figures(out: Path, results: Results, models: Sequence[str]) -> int:
     figures = make_figures(results, models)
 
     def write(name: str) -> None:
-        write_figure(out / "figures" / f"{name}.png", out / "figures_svg" / f"{name}.svg", figures[name])
+        spec = with_notice(figures[name], results.facts.notice)
+        write_figure(out / "figures" / f"{name}.png", out / "figures_svg" / f"{name}.svg", spec)
 
     with ThreadPoolExecutor(2) as threads:  # vl-convert draws without the interpreter
         list(progress(threads.map(write, figures), total=len(figures), what="figures", unit="figure"))

@@ -169,6 +169,12 @@ def _text(words: str | list[str], x: float, y: float, **look: Any) -> Spec:
     return {"data": ONE, "mark": mark, "encoding": {"x": {"value": x}, "y": {"value": y}}}
 
 
+def with_notice(spec: Spec, notice: str) -> Spec:
+    """Put a notice, if there is one, above the message of a figure."""
+    title = spec["title"]
+    return spec | {"title": title | {"text": [*_fill(notice, TITLE * BOLD), *title["text"]]}} if notice else spec
+
+
 def write_figure(png: Path, svg: Path, spec: Spec) -> None:
     """Draw a figure as both, byte for byte alike for the same specification; their folders are made."""
     for path in (png, svg):

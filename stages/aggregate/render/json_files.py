@@ -29,7 +29,16 @@ def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> 
         ("findings.json", findings_json(facts.findings)),
         ("recommendation.json", recommendations_json(facts.recommendations)),
     ):
-        (out / name).write_text(f"{text}\n", encoding="utf-8")
+        (out / name).write_text(f"{with_notice(text, facts.notice)}\n", encoding="utf-8")
+
+
+def with_notice(text: str, notice: str) -> str:
+    """Put the notice, if there is one, into a JSON object, or into every object of a list."""
+    if not notice:
+        return text
+    content = json.loads(text)
+    entries = [{"notice": notice, **each} for each in content] if isinstance(content, list) else None
+    return _strict({"notice": notice, **content} if entries is None else entries)
 
 
 def recommendations_json(recommendations: Sequence[Recommendation]) -> str:

@@ -60,6 +60,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
         facts: the recommendations and findings.
     """
     parts = [f"# Which layer separates unseen classes best?\n\n{scope_of(rows)}\n"]
+    parts += [f"**{facts.notice}**\n"] if facts.notice else []
     for dataset, group in groupby(facts.recommendations, lambda each: each.dataset):
         networks = list(group)
         parts.append(f"## {dataset}: the layer for each use\n\n{_uses(networks, '`{}`').text('pipe')}\n")
@@ -79,7 +80,7 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
 
 def latex(rows: Sequence[SummaryRow], facts: Facts) -> str:
     """The tables as LaTeX that compiles: a section per dataset, a booktabs table of uses, of scores, and of folds."""
-    parts = [PREAMBLE, _emphasized(" ".join([scope_of(rows), *explain(rows)])) + "\n"]
+    parts = [PREAMBLE, _emphasized(" ".join([*filter(None, [facts.notice]), scope_of(rows), *explain(rows)])) + "\n"]
     for dataset, tables in tables_by_dataset(rows, "{}"):  # tabulate escapes the cells
         uses = _uses([each for each in facts.recommendations if each.dataset == dataset], "{}")
         parts.append(rf"\section*{{{_escaped(dataset)}}}")

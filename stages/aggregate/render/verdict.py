@@ -44,7 +44,8 @@ def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None
         blocks.append(dataset_verdict(networks, findings, embeds=embeds, claims=claims) if networks else nothing)
     there = [name for name in DOCUMENTS if results and (results / name).is_file()]
     more = [f"More: {joined(there)} in {harmless(results.as_posix())}/"] if there and results else []
-    return "\n".join([*"\n\n".join(blocks).split("\n"), *more])
+    notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
+    return "\n".join([*notice, *"\n\n".join(blocks).split("\n"), *more])
 
 
 def dataset_verdict(

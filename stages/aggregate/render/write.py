@@ -36,8 +36,9 @@ def write_results(
     Returns:
         What was written, for the closing line.
     """
-    write_layer_scores(out / "layers.csv", results.layers)
-    write_tables(out, results.tables)
+    notice = results.facts.notice
+    write_layer_scores(out / "layers.csv", results.layers.assign(notice=notice) if notice else results.layers)
+    write_tables(out, results.tables, notice)
     write_json_files(out, results.facts, results.summary)
     (out / "summary.md").write_text(markdown(results.summary, results.facts), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")

@@ -15,7 +15,7 @@ from stages.aggregate.tables.regret import REGRET_COLUMNS, RegretRow, regret_tab
 from stages.aggregate.tables.robustness import ROBUSTNESS_COLUMNS, robustness_table
 from stages.aggregate.tables.steps import STEPS_COLUMNS, steps_table
 from stages.aggregate.tables.summary import SUMMARY_COLUMNS, SummaryRow, summary_table
-from stages.shared.files.csv_table import write_table
+from stages.shared.files.csv_table import TEXT, write_table
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
 COLUMNS = {
@@ -51,11 +51,17 @@ def fact_tables(summary: Sequence[SummaryRow], regrets: Sequence[RegretRow]) -> 
     return {"summary.csv": summary_table(summary), "regret.csv": regret_table(regrets)}
 
 
-def write_tables(out: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+def write_tables(out: Path, tables: Mapping[str, pd.DataFrame], notice: str = "") -> None:
     """Write every table.
+
+    Args:
+        out: the folder.
+        tables: by file name.
+        notice: a sentence for a column of every table; empty: no such column.
 
     Raises:
         ValueError: one has an unknown column, or lacks one.
     """
     for file, table in tables.items():
-        write_table(out / file, stack([table], COLUMNS[file]), COLUMNS[file])
+        columns = {**COLUMNS[file], **({"notice": TEXT} if notice else {})}
+        write_table(out / file, stack([table.assign(notice=notice) if notice else table], columns), columns)

@@ -43,9 +43,28 @@ def stage_path(stage: str, option: str, **item: str) -> Path:
     return ROOT / path
 
 
-def prepared_outputs(dataset: str) -> list[str]:
-    """Return the outputs of prepare of one dataset, as paths in the project."""
-    return [path.replace("${item.dataset}", dataset) for path in _stages_of(ROOT / "dvc.yaml")["prepare"]["outs"]]
+def read_of_others(stages: Sequence[str], others: Sequence[str], **item: str) -> list[str]:
+    """Return the outputs of other stages that some stages read, and what those wrote down of what they read.
+
+    Args:
+        stages: that read.
+        others: whose outputs may be read.
+        item: the cell.
+
+    Returns:
+        Paths in the project.
+    """
+    known = _stages_of(ROOT / "dvc.yaml")
+
+    def paths(stage: str, part: str) -> list[str]:
+        return [re.sub(r"\$\{item\.(\w+)\}", lambda name: item[name[1]], path) for path in known[stage][part]]
+
+    read = [path for stage in stages for path in paths(stage, "deps")]
+    outs = [path for stage in others for path in paths(stage, "outs")]
+    records = str(stage_path("aggregate", "--record").parent.relative_to(ROOT))
+    return [
+        out for out in outs if out.startswith(f"{records}/") or any(f"{path}/".startswith(f"{out}/") for path in read)
+    ]
 
 
 def stage_params(stage: str) -> list[str]:
@@ -86,7 +105,7 @@ def enter(computed: Lock, *, remote: bool) -> None:
 
     Args:
         computed: stages that lie in DVC's cache or remote, in the order in which DVC would have run them.
-        remote: whether they lie in the remote.
+        remote: whether they lie in the remote; then only what aggregate reads comes here.
     """
     if not computed:
         return
@@ -98,9 +117,58 @@ def enter(computed: Lock, *, remote: bool) -> None:
         with modify_yaml(beside) as content:
             content["stages"].update(computed)
         beside.replace(ROOT / "dvc.lock")
+    if remote:
+        read = read_by_aggregate()
+        outs = [out for entry in computed.values() for out in entry["outs"] if out["path"].startswith(read)]
+        fetch([out["md5"] for out in outs])
     kinds = dict.fromkeys(name.partition("@")[0] for name in computed)  # given every name, DVC takes minutes
     # As `dvc repro`, replace what is there (--force); a cell that failed has no entry (--allow-missing).
-    run_dvc("pull" if remote else "checkout", "--force", "--allow-missing", *kinds)
+    run_dvc("checkout", "--force", "--allow-missing", *kinds)
+
+
+def read_by_aggregate() -> tuple[str, ...]:
+    """Return how the paths of what aggregate reads of cells begin: measures, training curves, records of inputs."""
+    folders = [stage_path("aggregate", option) for option in ("--measures", "--training")]
+    folders.append(stage_path("aggregate", "--record").parent)
+    return tuple(f"{folder.relative_to(ROOT)}/" for folder in folders)
+
+
+def fetch(hashes: Sequence[str]) -> None:
+    """Get outputs from DVC's default remote into its cache, by their hashes.
+
+    Raises:
+        UserError: the remote cannot be read, or lacks one.
+    """
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    with open_repo() as repo:
+        failed = repo.cloud.pull({HashInfo("md5", md5) for md5 in hashes}).failed
+    if failed:
+        raise UserError(f"DVC's remote must have what was computed, it lacks {len(failed)} objects; run this again")
+
+
+def restore(outputs: Mapping[Path, str]) -> list[Path]:
+    """Put outputs from DVC's cache where they are wanted.
+
+    Args:
+        outputs: for each path the hash by which DVC knows what belongs there.
+
+    Returns:
+        The paths whose content the cache lacks.
+    """
+    from dvc_data.hashfile import load
+    from dvc_data.hashfile.checkout import CheckoutError, checkout
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    missing = []
+    with open_repo() as repo:
+        for path, md5 in outputs.items():
+            try:
+                found = load(repo.cache.local, HashInfo("md5", md5))
+                checkout(str(path), repo.cache.local.fs, found, repo.cache.local, force=True, quiet=True)
+            except (FileNotFoundError, CheckoutError):
+                missing.append(path)
+    return missing
 
 
 def point_at_cache(folder: Path, cache: str, remote: tuple[str, str]) -> None:
@@ -169,10 +237,13 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
         ) from None
 
 
-def changed_stages() -> list[str]:
+def changed_stages(*, allow_missing: bool = False) -> list[str]:
     """Return the names of the stages that DVC finds changed, as `dvc status` does.
 
     That command parses params.yaml anew for every stage, which takes most of its time; here it is parsed once.
+
+    Args:
+        allow_missing: that a result is not here, and may be in a remote, is no change.
 
     Raises:
         UserError: DVC cannot say.
@@ -189,9 +260,16 @@ def changed_stages() -> list[str]:
     LOADERS[".yaml"] = load_once
     try:
         with open_repo(wait=True) as repo:
-            return list(repo.status())
+            changes = repo.status()
+            return [name for name, found in changes.items() if not (allow_missing and all(map(is_absence, found)))]
     finally:
         LOADERS[".yaml"] = load_yaml
+
+
+def is_absence(change: object) -> bool:
+    """Return whether what DVC says of a stage is only that files are not here."""
+    groups = change.values() if isinstance(change, dict) else [{"": "other"}]
+    return all(state in ("deleted", "not in cache") for states in groups for state in states.values())
 
 
 def cache_folder() -> Path:

@@ -3,7 +3,8 @@
 import io
 import subprocess
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,23 @@ from stages.commands.dvc_project.workspace import (
     Lock,
     cache_folder,
     default_remote,
-    prepared_outputs,
+    read_of_others,
     seen_by_dvc,
     stage_path,
 )
 from stages.commands.fleet.worker import Source, Task
-from stages.commands.grid import cell_name, stage_names
-from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import RAW, ROOT
+from stages.commands.grid import CELL_STAGES, cell_name, stage_names
+from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import PARTIAL
 from stages.shared.settings.params import Cell, load
 from stages.shared.stage_run.snapshot import value_at
 
 PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """What the stages and DVC need of a workspace."""
+
+ON_GPU, ON_CPU = CELL_STAGES[:2], CELL_STAGES[2:]
+"""Stages that a GPU is for, and those that need none."""
 
 NOT_IN_GIT = (".dvc/config", ".dvc/config.local")
 """What travels though git may not track it: DVC's settings, such as a remote's credentials."""
@@ -85,21 +89,28 @@ def pack(paths: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def tasks_of(cells: Iterable[Cell], locked: Lock) -> list[Task]:
-    """Return what computing each of some cells consists of.
+def tasks_of(cell: Cell, locked: Lock, parts: Sequence[Sequence[str]] = (CELL_STAGES,)) -> list[Task]:
+    """Return what computing a cell consists of.
 
     Args:
-        cells: of the grid.
+        cell: of the grid.
         locked: what dvc.lock says of every stage.
+        parts: the stages of each task.
     """
+    dataset, model, fold, seed = cell
+    item = {"dataset": dataset, "model": model, "fold": fold, "seed": str(seed)}
+    names = dict(zip(("prepare", *CELL_STAGES), (f"prepare@{dataset}", *stage_names(cell)), strict=True))
+    entries = {name: dict(locked[name]) for name in names.values() if name in locked}
+    grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
     durations = str(stage_path("measure", "--log").relative_to(ROOT))
+    weights = stage_path("finetune", "--weights", **item).relative_to(ROOT)
+    unfinished = str(weights.with_name(f".{weights.name}{PARTIAL}"))
     tasks = []
-    for cell in cells:
-        dataset, model, fold, seed = cell
-        stages = tuple(stage_names(cell))
-        grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
-        entries = {name: dict(locked[name]) for name in (f"prepare@{dataset}", *stages) if name in locked}
-        tasks.append(Task(cell_name(cell), tuple(prepared_outputs(dataset)), stages, durations, grid, entries))
+    for stages in parts:
+        before = [*names][: [*names].index(stages[0])]
+        inputs = read_of_others(stages, before, **item)
+        task = Task(cell_name(cell), tuple(inputs), tuple(names[stage] for stage in stages), durations, grid, entries)
+        tasks.append(replace(task, unfinished=unfinished) if "finetune" in stages else task)
     return tasks
 
 
@@ -119,19 +130,3 @@ def check_prepared(locked: Lock, dataset: str, *, remote: bool) -> None:
             raise UserError(
                 f"{stage} must have run with the parameters that params.yaml has, found others of {name}; {remedy}"
             )
-
-
-def longest_first(config: Config, cells: Sequence[Cell]) -> list[Cell]:
-    """Order cells by how many operations their passes through the network take, most first.
-
-    Raises:
-        UserError: a network cannot be built, or a dataset's images cannot be counted.
-    """
-    datasets = dict.fromkeys(cell[0] for cell in cells)
-    operations = {
-        (dataset, model, fold): work_of(config, model, images).flops
-        for dataset in datasets
-        for fold, images in count_images(config, RAW, dataset).items()
-        for model in config.run.models
-    }
-    return sorted(cells, key=lambda cell: operations[cell[:3]], reverse=True)

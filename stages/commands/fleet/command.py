@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +12,23 @@ from tqdm import tqdm
 from stages.commands.check.command import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
-from stages.commands.fleet.cells import check_prepared, longest_first, read_source, tasks_of
-from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_tasks
-from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, summary
-from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, remove_left_workspaces, run_cell
-from stages.commands.grid import cell_name, open_cells, stage_names
-from stages.commands.project import ROOT, ProjectCommand
+from stages.commands.fleet.cells import ON_CPU, ON_GPU, check_prepared, read_source, tasks_of
+from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
+from stages.commands.fleet.predicted import Predicted, longest_first, memory_of, predict_stages
+from stages.commands.fleet.record import FAILED, Record, held_cells, hold_cells, read_contents, read_states, summary
+from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
+from stages.commands.fleet.sbatch import script
+from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
+from stages.commands.fleet.workspaces import remove_left_workspaces
+from stages.commands.grid import CELL_STAGES, cell_name, open_cells, open_stages, stage_names
+from stages.commands.plan.command import plan_lines
+from stages.commands.plan.machine import this_machine
+from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
+from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell
+from stages.shared.settings.params import Cell, load
 
 PARAMS = ROOT / "params.yaml"
 
@@ -29,6 +36,12 @@ threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
 )
 remote_option = click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a cache.")
+gpus_option = click.option(
+    "--gpus-per-cell", type=click.FloatRange(0), help="May be a fraction; by default 1 where there are GPUs, 0: none."
+)
+memory_option = click.option(
+    "--memory", type=click.FloatRange(0), help="GiB that a cell asks for; by default as `plan` predicts, 0: none."
+)
 
 
 @click.group(short_help="Run the open cells of the grid side by side, on one machine or many.")
@@ -41,55 +54,102 @@ def fleet() -> None:
 
 
 @fleet.command(cls=ProjectCommand)
-@click.option("--workers", type=click.IntRange(1), help="Cells at once on this machine; by default all processors.")
+@click.option("--workers", type=click.IntRange(1), help="Cells at once; by default as many as the processors allow.")
 @threads_option
+@gpus_option
+@memory_option
 @click.option(
-    "--gpus-per-cell", type=click.FloatRange(0), help="May be a fraction; by default 1 where there are GPUs, 0: none."
+    "--retries",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="How often what was lost with its worker or machine runs again.",
 )
 @click.option("--address", default="", help="Of a Ray cluster, or `auto`; without it Ray starts on this machine.")
 @remote_option
-def run(workers: int | None, threads: int, gpus_per_cell: float | None, address: str, remote: bool) -> None:
+def run(
+    workers: int | None,
+    threads: int,
+    gpus_per_cell: float | None,
+    memory: float | None,
+    retries: int,
+    address: str,
+    remote: bool,
+) -> None:
     """Compute every open cell, then everything else, as `dvc repro` would.
 
-    prepare runs first and aggregate last, both here. A cell that fails stops no other; a lost worker's cell runs again.
+    prepare runs first and aggregate last, both here. What a GPU is for, finetune and embed, holds one; measure needs
+    none. A cell that fails stops no other; what was lost with its worker runs again.
     """
-    if address and workers:
-        raise UserError("--workers is for Ray on this machine; a cluster's own processors count: leave it out")
     import_ray(address)
     config = read_config(PARAMS)
     source = read_source(config, threads, remote=remote)
-    cells = ordered_cells(config, remote=remote)
+    check_and_prepare(config)
+    stale = open_stages(config.run, allow_missing=remote)
+    cells = open_cells(config.run, stale)
+    print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
     if cells:
-        tasks = tasks_of(cells, read_lock(ROOT))
-        at_once = workers or max(1, processors() // threads)
-        with hold_cells(record_folder(), [task.name for task in tasks]):
+        if remote:
+            run_dvc("push", "--quiet", "--run-cache", *prepared_stages(config))
+        lines = plan_lines(config, RAW)
+        cells = longest_first(lines, cells)
+        predicted = predict_stages(config, lines, threads) if memory is None else None
+        at_once = workers or (None if address else max(1, processors() // threads))
+        with hold_cells(record_folder(), [*map(cell_name, cells)]):
             try:
-                with connected(address, at_once * threads) as ray:
+                with connected(address, (at_once or 0) * threads) as ray:
                     gpus = choose_gpus(ray, gpus_per_cell, threads)
-                    outcomes = run_tasks(ray, replace(source, without_gpu=not gpus), tasks, gpus)
-                    ended = compute(outcomes, [task.name for task in tasks])
+                    tasks = [*open_tasks(cells, stale, gpus, memory, predicted)]
+                    outcomes = run_cells(
+                        ray, replace(source, without_gpu=not gpus), tasks, at_once=at_once, retries=retries
+                    )
+                    ended = compute(outcomes, [*map(cell_name, cells)])
             except Stopped:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
                 raise
             remove_left_workspaces()
             finish(config, ended, remote=remote)
-    run_dvc("repro", *(["--pull"] if remote else []))
+    run_dvc("repro", *(["--pull", "--allow-missing"] if remote else []))
 
 
-def ordered_cells(config: Config, *, remote: bool) -> list[Cell]:
-    """Check the parameters, prepare the images, and list the open cells, longest first.
+def check_and_prepare(config: Config) -> None:
+    """Check the parameters and prepare the images.
 
     Raises:
         UserError: a parameter does not hold, or prepare failed.
     """
     click.get_current_context().invoke(check, params=PARAMS)
-    prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
-    run_dvc("repro", *prepared)
-    cells = longest_first(config, open_cells(config.run))
-    if cells and remote:
-        run_dvc("push", "--quiet", "--run-cache", *prepared)
-    print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
-    return cells
+    run_dvc("repro", *prepared_stages(config))
+
+
+def prepared_stages(config: Config) -> list[str]:
+    """Return the names of the stages that prepare the datasets of the grid."""
+    return [f"prepare@{dataset}" for dataset in config.run.datasets]
+
+
+def open_tasks(
+    cells: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: Predicted | None
+) -> Iterator[list[Task]]:
+    """Yield the tasks of every cell: with a GPU what one is for, and then the rest, or all in one where there is none.
+
+    Args:
+        cells: longest first.
+        stale: stages that would run; a task of no such stage is left out.
+        gpus: of a cell.
+        memory: GiB that each asks for; None: as predicted.
+        predicted: what every stage takes.
+    """
+    locked, parts = read_lock(ROOT), (ON_GPU, ON_CPU) if gpus else (CELL_STAGES,)
+    most: dict[str, float] = {}
+    for cell in cells:
+        tasks = []
+        for stages, task in zip(parts, tasks_of(cell, locked, parts), strict=True):
+            asked = memory_of(predicted[cell[:3]], stages) if predicted else int((memory or 0) * GIB)
+            most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
+            if not stale.isdisjoint(task.stages):
+                tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
+        yield tasks
+    print("fleet: " + "; ".join(f"{stages}: up to {size(asked)} of memory" for stages, asked in most.items() if asked))
 
 
 def compute(outcomes: Iterable[Outcome], names: Sequence[str]) -> list[Outcome]:
@@ -121,7 +181,7 @@ def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None
             f"{len(failed)} of {len(outcomes)} cells failed ({', '.join(failed[:5])}{', ...' if failed[5:] else ''}); "
             "the others are done; fix what their logs name and run this again"
         )
-    open_again = open_cells(config.run)
+    open_again = open_cells(config.run, open_stages(config.run, allow_missing=remote))
     if open_again:
         more = f" and {len(open_again) - 1} more" if len(open_again) > 1 else ""
         raise UserError(
@@ -140,39 +200,71 @@ def record_folder() -> Path:
 def status() -> None:
     """Say what became of each cell of the grid in the running fleet, or in the last one."""
     folder = record_folder()
-    states = read_states(folder, map(cell_name, read_config(PARAMS).run.cells()))
-    work = "a fleet is at work" if any(is_held(folder, name) for name in states) else "no fleet is at work"
+    names = [*map(cell_name, read_config(PARAMS).run.cells())]
+    states, held = read_states(folder, names), held_cells(folder)
+    work = "no fleet is at work" if held.isdisjoint(names) else "a fleet is at work"
     print(f"{work} on {folder.parent}: {summary({name: state for name, (state, _) in states.items()})}")
-    for state, line in states.values():
-        if state != OPEN:
+    for _, line in states.values():
+        if line:
             print(f"  {line}")
+
+
+@fleet.command(cls=ProjectCommand)
+@click.option("--out", type=ProjectPath(), default="data/partial", show_default=True, help="The folder to write.")
+@click.option("--allow-missing", is_flag=True, help="Leave out what is not done; every output names it.")
+def results(out: Path, allow_missing: bool) -> None:
+    """Aggregate the cells that are done, also while a fleet is at work: the largest part that is a whole grid."""
+    config, folder = read_config(PARAMS), record_folder()
+    contents = read_contents(folder, map(cell_name, config.run.cells()))
+    recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
+    known = {**read_lock(ROOT), **recorded}
+    done = done_cells(config.run, known, load(PARAMS))
+    grid = largest_grid(config.run, done)
+    said = notice(config.run, grid, done)
+    if said and not allow_missing:
+        raise UserError(f"every cell of the grid must be done; found: {said} --allow-missing takes what there is")
+    aggregate(grid, known, said, out)
 
 
 @fleet.command(name="list", cls=ProjectCommand)
 @threads_option
 @remote_option
-def list_cells(threads: int, remote: bool) -> None:
+@click.option("--sbatch", is_flag=True, help="Write a script for SLURM instead: job arrays with what `plan` predicts.")
+@gpus_option
+@memory_option
+def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | None, memory: float | None) -> None:
     """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
-    for cell in longest_first(config, open_cells(config.run)):
-        print(f"whichlayer fleet cell {cell_name(cell)}{options}")
+    lines = plan_lines(config, RAW)
+    cells = longest_first(lines, open_cells(config.run, open_stages(config.run, allow_missing=remote)))
+    if not sbatch:
+        for cell in cells:
+            print(f"whichlayer fleet cell {cell_name(cell)}{options}")
+        return
+    states = read_states(record_folder(), map(cell_name, cells))
+    gpus = this_machine().gpus > 0 if gpus_per_cell is None else gpus_per_cell
+    predicted = predict_stages(config, lines, threads)
+    failed = [line for state, line in states.values() if line and state in (FAILED, OPEN)]
+    print(script(cells, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
 
 
 @fleet.command(cls=ProjectCommand)
 @click.argument("name")
 @threads_option
 @remote_option
-def cell(name: str, threads: int, remote: bool) -> None:
+@click.option("--gpu-stages", is_flag=True, help="Only what a GPU is for: finetune and embed.")
+def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
     config, locked = read_config(PARAMS), read_lock(ROOT)
     cells = {cell_name(known): known for known in config.run.cells()}
     if name not in cells:
         raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {', '.join([*cells][:5])}")
     check_prepared(locked, cells[name][0], remote=remote)
-    (task,), source = tasks_of([cells[name]], locked), read_source(config, threads, remote=remote)
+    (task,) = tasks_of(cells[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
+    source = read_source(config, threads, remote=remote)
     with hold_cells(record_folder(), [name]):
         record = Record(record_folder(), [name])
-        outcome = run_cell(source, task)
+        outcome = run_task(source, task)
         print(record.add(outcome, stage_path("aggregate", "--log")))
     sys.exit(1 if outcome.failed else 0)

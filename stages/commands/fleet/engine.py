@@ -1,11 +1,13 @@
-"""Cells as tasks of Ray, which decides where and when each runs, and runs it again when a machine or worker is lost."""
+"""Stages of cells as tasks of Ray, which decides where each runs, and runs it again when its machine is lost."""
 
 import os
 import secrets
 import signal
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from types import FrameType, ModuleType
@@ -16,14 +18,11 @@ from stages.commands.fleet.worker import Outcome, Source, Task
 from stages.shared.runtime.console import Stopped
 from stages.shared.runtime.errors import UserError
 
-RETRIES = 2
-"""How often a cell runs again that was lost with its worker; a cell that failed does not."""
-
 SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns that this will be its default
     "RAY_AUTH_MODE": "token",  # else Ray runs the code of whoever reaches one of its ports
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_task_oom_retries": str(RETRIES),  # else without end
+    "RAY_task_oom_retries": "0",  # what needs too much memory beside others runs again alone
 }
 """What Ray reads from the environment when it is imported."""
 
@@ -149,7 +148,7 @@ def start(address: str, cpus: int, folder: str) -> ModuleType:
 
 
 def choose_gpus(ray: ModuleType, wished: float | None, threads: int) -> float:
-    """Choose the GPUs of one cell: as many as are wished for, else one where there are any.
+    """Choose the GPUs of a cell: as many as are wished for, else one where there are any.
 
     Raises:
         UserError: no machine has the processors and GPUs of one cell; Ray would wait for one.
@@ -165,36 +164,73 @@ def choose_gpus(ray: ModuleType, wished: float | None, threads: int) -> float:
     return gpus
 
 
-def run_tasks(ray: ModuleType, source: Source, tasks: Sequence[Task], gpus: float) -> Iterator[Outcome]:
-    """Run every cell once, and yield what became of it as soon as it is known.
+def run_cells(
+    ray: ModuleType, source: Source, cells: Sequence[Sequence[Task]], *, at_once: int | None = None, retries: int = 2
+) -> Iterator[Outcome]:
+    """Run the tasks of every cell one after another, and yield what became of a cell as soon as it is known.
+
+    A task that needed too much memory beside others runs once more, when all others have ended.
 
     Args:
         ray: connected.
         source: what every worker begins with.
-        tasks: the cells, longest first.
-        gpus: of one cell; may be a fraction.
+        cells: the tasks of each, longest cells first.
+        at_once: how many tasks run, at most; None: as many as the machines have room for.
+        retries: how often a task runs again that was lost with its worker; one that failed does not.
     """
     for module in (worker, *worker.SENT):  # machines of the cluster need not have this checkout
         ray.cloudpickle.register_pickle_by_value(module)
-    run = ray.remote(num_cpus=source.threads, num_gpus=gpus, max_retries=RETRIES)(worker.run_cell)
-    packed = ray.put(source)
-    waiting = {run.options(name=task.name).remote(packed, task): task for task in tasks}
-    while waiting:
-        ready, _ = ray.wait(list(waiting), num_returns=1)
-        for reference in ready:
-            yield outcome_of(ray, reference, waiting.pop(reference))
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    largest = int(max(machine.get("memory", 0) for machine in machines))  # a cell that asks for more has it to itself
+    run, packed = ray.remote(num_cpus=source.threads, max_retries=retries)(worker.run_task), ray.put(source)
+    waiting: deque[tuple[Sequence[Task], Outcome | None]] = deque((tasks, None) for tasks in cells)
+    alone, running, again = deque[Any](), dict[Any, Any](), set[str]()
+    while waiting or running or alone:
+        if not waiting and not running:
+            waiting.append(alone.popleft())
+        while waiting and (at_once is None or len(running) < at_once):
+            (task, *rest), before = waiting.popleft()
+            if before:
+                task = replace(task, locked=task.locked | before.locked)
+            options = {"num_gpus": task.gpus, "memory": min(task.memory, largest), "name": task.name}
+            running[run.options(**options).remote(packed, task)] = [task, *rest], before
+        for reference in ray.wait(list(running), num_returns=1)[0]:
+            tasks, before = running.pop(reference)
+            outcome = outcome_of(ray, reference, tasks[0])
+            if outcome.killed and outcome.name not in again:
+                again.add(outcome.name)
+                alone.append((tasks, before))
+                continue
+            outcome = joined(before, outcome)
+            if outcome.failed or not tasks[1:]:
+                yield outcome
+            else:
+                waiting.appendleft((tasks[1:], outcome))
+
+
+def joined(before: Outcome | None, then: Outcome) -> Outcome:
+    """Return what became of a cell after two of its tasks."""
+    if before is None:
+        return then
+    return replace(
+        then,
+        computed=(*before.computed, *then.computed),
+        locked=before.locked | then.locked,
+        log=f"{before.log}\n{then.log}",
+        seconds=before.seconds + then.seconds,
+    )
 
 
 def outcome_of(ray: ModuleType, reference: Any, task: Task) -> Outcome:
-    """Fetch what became of a cell; a worker that was lost too often, or has an error, is a failure of its cell."""
-    errors, where = ray.exceptions, ""
+    """Fetch what became of a task; a worker that was lost too often, or has an error, is a failure of its cell."""
+    errors, where, killed = ray.exceptions, "", False
     try:
         outcome: Outcome = ray.get(reference)
         return outcome
     except errors.RayTaskError as error:
-        log, where = str(error), str(error.ip)
+        log, where = str(error), str(getattr(error, "ip", "a machine"))
     except errors.OutOfMemoryError as error:
-        log, where = f"{error}\nrun fewer cells at once (--workers)", "a machine that has too little memory"
+        log, where, killed = f"{error}\nit does not fit alone", "a machine that has too little memory", True
     except errors.RayError as error:
         log = str(error)
-    return Outcome(task.name, "its worker", (), {}, log, where, float("nan"))
+    return Outcome(task.name, "its worker", (), {}, log, where, float("nan"), killed)

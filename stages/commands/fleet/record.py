@@ -1,30 +1,30 @@
-"""Who computes which cell: locks that no two fleets on one cache hold at once, and what became of each cell."""
+"""Who computes which cells: locks that no two fleets on one cache hold at once, and what became of each cell."""
 
+import fcntl
 import json
-import re
+import os
+import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from stages.commands.dvc_project.workspace import FAILED as OF_DVC
-from stages.commands.fleet.worker import OPEN, RUNNING, Outcome, write_state
+from stages.commands.fleet.worker import KILLED, OPEN, RUNNING, Outcome, write_state
 from stages.shared.runtime.errors import UserError, printable
 
 COMPUTED, CACHED, FAILED = "computed", "from the cache", "failed"
 
-KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with -\d+)$")
-"""What DVC says of a stage that a signal ended, and that said nothing itself."""
-
-PATIENCE = 1.0
-"""Seconds to wait for a lock that `fleet status` may hold for a moment."""
+PATIENCE = 60.0
+"""Seconds to wait for another process that looks for a moment which cells are taken."""
 
 
 @contextmanager
 def hold_cells(folder: Path, names: Sequence[str]) -> Iterator[None]:
-    """Within, no other process may compute these cells; the locks go with this process, however it ends.
+    """Within, no other process may compute these cells; the one lock goes with this process, however it ends.
 
     Args:
         folder: below the cache that is shared; made if missing.
@@ -34,29 +34,55 @@ def hold_cells(folder: Path, names: Sequence[str]) -> Iterator[None]:
         UserError: another process computes one of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        for name in names:
-            try:
-                held.enter_context(FileLock(folder / f"{name}.lock", timeout=PATIENCE))
-            except Timeout:
+    listed = folder / f"{socket.gethostname()}-{os.getpid()}.cells"
+    with FileLock(listed.with_suffix(".lock")):
+        with FileLock(folder / "cells.lock", timeout=PATIENCE):
+            taken = _held_by_others(folder, listed)
+            for name in (name for name in names if name in taken):
                 raise UserError(
                     f"cell {name}: must be computed by one process at a time, found one at work on this cache "
                     f"({folder}); wait for it (`whichlayer fleet status`), or stop it"
-                ) from None
-        yield
+                )
+            listed.write_text("\n".join(names), encoding="utf-8")
+        try:
+            yield
+        finally:
+            listed.unlink(missing_ok=True)
+            listed.with_suffix(".lock").unlink(missing_ok=True)
 
 
-def is_held(folder: Path, name: str) -> bool:
-    """Return whether a process computes a cell, or will."""
-    try:
-        with FileLock(folder / f"{name}.lock", timeout=0):
-            return False
-    except Timeout:
-        return True
+def held_cells(folder: Path) -> set[str]:
+    """Return the names of the cells that processes compute, or will."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "cells.lock", timeout=PATIENCE):
+        return _held_by_others(folder)
+
+
+def _held_by_others(folder: Path, own: Path | None = None) -> set[str]:
+    names: set[str] = set()
+    for listed in folder.glob("*.cells"):
+        lock = listed.with_suffix(".lock")
+        try:
+            with FileLock(lock, timeout=0):  # its process has ended
+                listed.unlink()
+                lock.unlink()
+        except Timeout:
+            names |= set() if listed == own else set(listed.read_text(encoding="utf-8").splitlines())
+    return names
+
+
+def is_at_work(log: Path) -> bool:
+    """Return whether a worker holds the log of a cell."""
+    with log.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class Record:
-    """What became of each cell of a fleet, in files that `whichlayer fleet status` reads.
+    """What became of each cell of a fleet, in files that other commands read.
 
     Args:
         folder: holds a file and a log for each cell.
@@ -67,6 +93,7 @@ class Record:
         self.folder, self.states = folder, dict.fromkeys(names, OPEN)
         for name in names:
             write_state(folder, name, OPEN, "")
+            (folder / f"{name}.log").unlink(missing_ok=True)
 
     def add(self, outcome: Outcome, durations: Path) -> str:
         """Keep a cell's log and durations, and what became of it.
@@ -79,7 +106,9 @@ class Record:
             What became of the cell, in one line.
         """
         log = self.folder / f"{outcome.name}.log"
-        log.write_text(f"{outcome.log}\n", encoding="utf-8")
+        written = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        if outcome.log not in written:  # no worker that sees this folder wrote it
+            log.write_text(f"{written}{outcome.log}\n", encoding="utf-8")
         with durations.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in outcome.computed)
         state = FAILED if outcome.failed else COMPUTED if outcome.computed else CACHED
@@ -91,7 +120,7 @@ class Record:
             ran = f"computed {stages}" if stages else "from the cache"
             what = f"{ran}, {outcome.seconds:.0f} s on {outcome.host}"
         self.states[outcome.name] = state
-        write_state(self.folder, outcome.name, state, f"{outcome.name}: {what}")
+        write_state(self.folder, outcome.name, state, f"{outcome.name}: {what}", outcome.locked)
         return f"{outcome.name}: {what}"
 
 
@@ -101,7 +130,7 @@ def reason(log: str) -> str:
     If the system ended the stage, DVC's line alone says so.
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    killed = [match[1] for line in lines if (match := KILLED.match(line))]
+    killed = KILLED.findall(log)
     if killed:
         return f"it {killed[-1]}"
     return printable(next((line for line in reversed(lines) if OF_DVC not in line), "nothing was printed"))
@@ -111,20 +140,28 @@ def read_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, str]
     """Return what became of each of these cells when it was computed last, and the line that says it.
 
     Cells that no fleet has met on this cache are left out. Where results pass through a remote, a cell that runs counts
-    as open.
+    as open, as does one whose worker was lost.
     """
     states = {}
-    for name in names:
-        path = folder / f"{name}.json"
-        if path.is_file():
-            content = json.loads(path.read_text(encoding="utf-8"))
-            state, line = str(content["state"]), str(content["line"])
-            if state == RUNNING and not is_held(folder, name):  # a fleet that was stopped
-                state, line = OPEN, ""
-            elif state == RUNNING:
-                line += f", since {time.time() - content['time']:.0f} s"
-            states[name] = state, line
+    for name, content in read_contents(folder, names).items():
+        state, line = str(content["state"]), str(content["line"])
+        if state == RUNNING:
+            since = time.time() - content["time"]
+            if is_at_work(folder / f"{name}.log"):
+                line += f", since {since:.0f} s"
+            else:
+                state, line = OPEN, f"{line}; was lost or stopped there"
+        states[name] = state, line
     return states
+
+
+def read_contents(folder: Path, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Read what was written of those cells that a fleet has met on this cache."""
+    contents = {}
+    for name in names:
+        with suppress(FileNotFoundError):
+            contents[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return contents
 
 
 def summary(states: Mapping[str, str]) -> str:

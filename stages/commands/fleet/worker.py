@@ -1,4 +1,4 @@
-"""Compute one cell in a workspace of its own: the exact code and parameters, and DVC's cache, which is shared.
+"""Compute stages of a cell in a workspace of its own: the exact code and parameters, and DVC's cache, which is shared.
 
 Ray sends this module and `SENT`, of which it uses nothing that needs the rest of the project, to machines that have the
 project's packages, but not this checkout.
@@ -10,17 +10,17 @@ import fcntl
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +28,31 @@ from ruamel.yaml import YAML
 
 from stages.commands.dvc_project import workspace as dvc_workspace
 from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
+from stages.commands.fleet import workspaces
+from stages.commands.fleet.workspaces import RESUME, copy_kept, inputs_of_machine, keep_training, own_workspace
 from stages.shared.runtime import durations as durations_log
 from stages.shared.runtime.durations import read_durations
 
-SENT = (dvc_workspace, durations_log)
+SENT = (dvc_workspace, durations_log, workspaces)
 """Modules of which this one uses functions that use nothing else of the project."""
 
 RECORD_FOLDER = "fleet"
-"""Below the cache that is shared: locks, logs, and what became of each cell."""
+"""Below the cache that is shared: locks, logs, what became of each cell, and what unfinished trainings go on from."""
 
 OPEN, RUNNING = "open", "running"
 """States of a cell before it has an outcome."""
 
 LOG_LINES = 2000
-"""What is kept of a cell's output, from its end."""
+"""What an outcome has of a cell's output, from its end."""
 
-PREFIX = "whichlayer-fleet-"
-"""Of the names of workspaces, in the temporary folder of a machine."""
+KILLED = re.compile(r"^ERROR: failed to reproduce '.*(exited with -\d+)$", re.MULTILINE)
+"""What DVC says of a stage that a signal ended, and that said nothing itself."""
 
-HELD = ".held"
-"""The file in a workspace that its worker keeps locked."""
+KEPT = "kept"
+"""The folder, below that of the record, of what unfinished trainings go on from."""
+
+POLL_SECONDS = 2.0
+"""How often a worker looks whether a training has kept a point to go on from."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Task:
-    """One cell.
+    """Stages of one cell that run in one go.
 
     Attributes:
-        name: as DVC names it, `handwriting-efficientnet_lite0-0-0`.
-        inputs: outputs of prepare that its stages read, as paths in the workspace.
+        name: of the cell, as DVC names it, `handwriting-efficientnet_lite0-0-0`.
+        inputs: what its stages read of earlier ones, as paths in the workspace.
         stages: the stages to run, in order, as DVC names them.
         durations: the file to which the stages log how long they took, as a path in the workspace.
         grid: the lists of `run` in params.yaml that make a grid of this cell alone: DVC's work grows with the grid.
-        locked: what dvc.lock says of these stages and of prepare, by their names.
+        locked: what dvc.lock says of these stages and of those before them, by their names.
+        unfinished: how the paths begin of folders in which the training keeps points to go on from; empty: none trains.
+        gpus: that it holds; may be a fraction.
+        memory: bytes that it asks for; 0: none.
     """
 
     name: str
@@ -88,11 +96,14 @@ class Task:
     durations: str
     grid: dict[str, list[Any]]
     locked: dict[str, Any]
+    unfinished: str = ""
+    gpus: float = 0.0
+    memory: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one cell.
+    """What became of stages of one cell.
 
     Attributes:
         name: of the cell.
@@ -102,6 +113,7 @@ class Outcome:
         log: the end of what DVC and the stages printed.
         host: where it ran.
         seconds: in all.
+        killed: whether the system ended the stage that failed (SIGKILL), as it does where memory runs out.
     """
 
     name: str
@@ -111,88 +123,69 @@ class Outcome:
     log: str
     host: str
     seconds: float
+    killed: bool = False
 
 
-def run_cell(source: Source, task: Task) -> Outcome:
-    """Run the stages of one cell; what they write lands in the cache.
+def run_task(source: Source, task: Task) -> Outcome:
+    """Run some stages of one cell; what they write lands in the cache.
 
-    A cell that fails is an outcome, not an error: the other cells go on.
+    A stage that fails is an outcome, not an error: the other cells go on.
     """
     began, host = time.monotonic(), socket.gethostname()
-    if source.cache:
-        with contextlib.suppress(OSError):  # written for convenience: a full disk stops the stages, with their message
-            write_state(Path(source.cache, RECORD_FOLDER), task.name, RUNNING, f"{task.name}: runs on {host}")
-    with own_workspace() as workspace:
+    with own_workspace() as workspace, at_work(source, task, host, workspace) as log:
         fill_workspace(workspace, source, task)
-        failed, log = run_commands(workspace, commands(source, task), environment(source))
+        kept = Path(source.cache, RECORD_FOLDER, KEPT, task.stages[0]) if source.cache and task.unfinished else None
+        if kept and (kept / RESUME).is_file():
+            copy_kept(kept, workspace / f"{task.unfinished}fleet")
+        keep = partial(keep_training, workspace, task.unfinished, kept) if kept else lambda: None
+        get, *others = commands(source, task)
+        with contextlib.ExitStack() as stack:
+            if source.remote[0] and task.unfinished:  # else they are of this cell alone
+                prepared = next(entry for name, entry in task.locked.items() if name.startswith("prepare@"))
+                stack.enter_context(inputs_of_machine(workspace, prepared))
+            failed, killed, said = run_commands(workspace, [get], environment(source), log)
+        if not failed:
+            failed, killed, said = run_commands(workspace, others, environment(source), log, keep)
         computed, lock = read_durations(workspace / task.durations), read_lock(workspace)
     locked = {name: lock[name] for name in done(task, failed) if name in lock}
-    return Outcome(task.name, failed, computed, locked, log, host, time.monotonic() - began)
-
-
-def write_state(folder: Path, name: str, state: str, line: str) -> None:
-    """Write a cell's state, the line that says more, and the time, for `whichlayer fleet status`."""
-    beside = folder / f".{name}-{socket.gethostname()}-{os.getpid()}.json"
-    beside.write_text(json.dumps({"state": state, "line": line, "time": time.time()}), encoding="utf-8")
-    beside.replace(folder / f"{name}.json")
+    if kept and task.stages[0] in locked:
+        shutil.rmtree(kept, ignore_errors=True)
+    return Outcome(task.name, failed, computed, locked, said, host, time.monotonic() - began, killed)
 
 
 @contextlib.contextmanager
-def own_workspace() -> Iterator[Path]:
-    """Make a folder that is removed at the end; what killed workers left on this machine is removed first."""
-    remove_left_workspaces()
-    made = Path(tempfile.mkdtemp(prefix="whichlayer-"))
-    workspace = made.with_name(made.name.replace("whichlayer-", PREFIX, 1))
-    try:
-        with (made / HELD).open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            made.rename(workspace)  # others see it when it is locked
-            yield workspace
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+def at_work(source: Source, task: Task, host: str, workspace: Path) -> Iterator[Path]:
+    """Within, `whichlayer fleet status` says that the cell runs, however this process ends.
+
+    Yields:
+        The log of the cell, which everyone who sees the cache can read meanwhile; else one in the workspace.
+    """
+    log = workspace / ".log"
+    with contextlib.ExitStack() as stack:
+        if source.cache:
+            folder, stages = Path(source.cache, RECORD_FOLDER), ", ".join(name.split("@")[0] for name in task.stages)
+            log = folder / f"{task.name}.log"
+            held = stack.enter_context(log.open("a"))
+            fcntl.flock(held, fcntl.LOCK_SH)
+            with contextlib.suppress(OSError):  # written for convenience: a full disk stops the stages, they say so
+                write_state(folder, task.name, RUNNING, f"{task.name}: {stages} on {host}, see {log}")
+        yield log
 
 
-def remove_left_workspaces(patience: float = 0) -> None:
-    """Remove the workspaces on this machine whose workers were killed.
+def write_state(folder: Path, name: str, state: str, line: str, locked: dict[str, Any] | None = None) -> None:
+    """Write a cell's state for other commands.
 
     Args:
-        patience: seconds to wait in all for workers that are about to end.
+        folder: of the record.
+        name: of the cell.
+        state: what became of it.
+        line: says more.
+        locked: what dvc.lock says of its stages that are done.
     """
-    until = time.monotonic() + patience
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        while is_own(folder) and not removed(folder) and time.monotonic() < until:
-            time.sleep(0.1)
-
-
-def is_own(folder: Path) -> bool:
-    """Return whether it is a folder, and no link, of this user, in which nobody else can have made links."""
-    try:
-        state = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
-
-
-def open_held(path: str, flags: int) -> int:
-    """Open what a worker keeps locked; a link or FIFO in its place is an error, and neither followed nor waited for."""
-    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise OSError(f"{path} is no regular file")
-    return file
-
-
-def removed(folder: Path) -> bool:
-    """Remove a workspace of this user, unless a worker is at work there.
-
-    Returns:
-        Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again,
-        but for the file that is held.
-    """
-    with contextlib.suppress(OSError), open(folder / HELD, "a", opener=open_held) as held:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    return not folder.exists()
+    beside = folder / f".{name}-{socket.gethostname()}-{os.getpid()}.json"
+    content = {"state": state, "line": line, "time": time.time(), "locked": locked or {}}
+    beside.write_text(json.dumps(content), encoding="utf-8")
+    beside.replace(folder / f"{name}.json")
 
 
 def fill_workspace(workspace: Path, source: Source, task: Task) -> None:
@@ -224,30 +217,50 @@ def commands(source: Source, task: Task) -> list[tuple[str, list[str]]]:
 
 
 def run_commands(
-    workspace: Path, wanted: Sequence[tuple[str, list[str]]], environment: dict[str, str]
-) -> tuple[str, str]:
+    workspace: Path,
+    wanted: Sequence[tuple[str, list[str]]],
+    environment: dict[str, str],
+    log: Path,
+    keep: Callable[[], None] = lambda: None,
+) -> tuple[str, bool, str]:
     """Run commands until one fails.
 
+    Args:
+        workspace: where they run.
+        wanted: the name by which a failure is reported, and the words, of each.
+        environment: of all.
+        log: to which what they print is added as they print it.
+        keep: called every `POLL_SECONDS` and at the end of each.
+
     Returns:
-        The name of the one that failed, or of the stage that DVC says failed, or an empty string; and the end of what
-        they printed.
+        The name of the one that failed, or of the stage that DVC says failed, or an empty string; whether the system
+        ended it; and the end of what they printed.
     """
-    log: list[str] = []
+    began, failed, killed = log.stat().st_size if log.exists() else 0, "", False
     for name, words in wanted:
-        done = subprocess.run(
-            words,
-            cwd=workspace,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
-        )
-        log += done.stdout.splitlines()
-        if done.returncode != 0:
-            return failed_stage(done.stdout) or name, "\n".join(log[-LOG_LINES:])
-    return "", "\n".join(log[-LOG_LINES:])
+        start = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as file:
+            on_linux = end_with_parent if sys.platform == "linux" else None
+            process = subprocess.Popen(
+                words, cwd=workspace, env=environment, stdout=file, stderr=subprocess.STDOUT, preexec_fn=on_linux
+            )
+            while process.returncode is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_SECONDS)
+                keep()
+        if process.returncode != 0:
+            said = read_from(log, start)
+            failed, by_signal = failed_stage(said) or name, KILLED.search(said)
+            killed = process.returncode == -signal.SIGKILL or bool(by_signal and by_signal[1].endswith("-9"))
+            break
+    return failed, killed, "\n".join(read_from(log, began).splitlines()[-LOG_LINES:])
+
+
+def read_from(log: Path, start: int) -> str:
+    """Read a log from a byte on."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
 
 
 def end_with_parent() -> None:
@@ -270,7 +283,7 @@ def done(task: Task, failed: str) -> tuple[str, ...]:
     """List the stages of a cell that are done, and sent to the remote where there is one.
 
     Args:
-        task: the cell.
+        task: some stages of the cell.
         failed: the command that failed, or an empty string; it ends with the stage that it is about.
     """
     if not failed:

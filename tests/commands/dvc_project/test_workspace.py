@@ -13,7 +13,6 @@ from stages.commands.dvc_project import workspace
 from stages.commands.dvc_project.workspace import (
     changed_stages,
     failed_stage,
-    prepared_outputs,
     read_lock,
     recorded_stages,
     stage_params,
@@ -96,5 +95,4 @@ def test_paths_and_parameters_are_those_of_dvc_yaml():
         out.replace("${item.dataset}", "d").replace("${item.model}", "m").replace("${item.fold}", "0")
         .replace("${item.seed}", "3") for out in stages["embed"]["outs"]
     ]  # fmt: skip
-    assert prepared_outputs("d") == [out.replace("${item.dataset}", "d") for out in stages["prepare"]["outs"]]
     assert stage_params("finetune") == stages["finetune"]["params"]

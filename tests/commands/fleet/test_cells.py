@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from dvc.repo import Repo as DvcRepo
-from ruamel.yaml import YAML
 
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.dvc_project import workspace
-from stages.commands.fleet import cells, command
+from stages.commands.fleet import cells, command, predicted
 from stages.commands.fleet.cells import check_prepared
 from stages.commands.fleet.worker import Outcome
+from stages.commands.plan.command import plan_lines
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams, load
@@ -85,16 +85,22 @@ def test_weights_in_the_project_travel_and_relative_paths_out_of_it_are_refused(
         cells.read_source(config_with_weights("../w.pt"), 1, remote=False)
 
 
-def test_a_task_names_the_stages_in_order_and_all_that_prepare_writes():
-    known = {name: {"cmd": name} for name in ("prepare@d", "prepare@e", "finetune@d-m-0-1", "aggregate")}
-    (task,) = cells.tasks_of([("d", "m", "0", 1)], known)
-    outs = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["prepare"]["outs"]
-    assert task.name == "d-m-0-1"
-    assert task.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
-    assert task.locked == {name: known[name] for name in ("prepare@d", "finetune@d-m-0-1")}
-    assert task.stages == ("finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
-    assert f"--log {task.durations}" in (ROOT / "dvc.yaml").read_text()
-    assert list(task.inputs) == [out.replace("${item.dataset}", "d") for out in outs]
+def test_a_task_names_its_stages_in_order_and_what_they_read_of_others():
+    stages = ("prepare@d", "finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
+    known = {name: {"cmd": name} for name in (*stages[:3], "prepare@e", "aggregate")}
+    (whole,) = cells.tasks_of(("d", "m", "0", 1), known)
+    first, second = cells.tasks_of(("d", "m", "0", 1), known, (cells.ON_GPU, cells.ON_CPU))
+    assert whole.name == first.name == second.name == "d-m-0-1"
+    assert whole.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
+    assert whole.locked == {name: known[name] for name in stages[:3]}
+    assert (whole.stages, first.stages, second.stages) == (stages[1:], stages[1:3], stages[3:])
+    assert f"--log {whole.durations}" in (ROOT / "dvc.yaml").read_text()
+    assert whole.inputs == ("data/prepared/d", "data/thumbnails/d", "data/made_of/prepare.d.json")
+    assert first.inputs == ("data/prepared/d", "data/made_of/prepare.d.json")
+    records = [f"data/made_of/{name}.json" for name in ("prepare.d", "finetune.d-m-0-1", "embed.d-m-0-1")]
+    assert sorted(second.inputs) == sorted(["data/thumbnails/d", "data/embeddings/d/m/0/1", *records])  # no weights
+    assert whole.unfinished == first.unfinished == "data/checkpoints/d/m/0/1/.weights.partial-"
+    assert second.unfinished == ""
 
 
 def test_an_unknown_cell_is_refused_with_some_that_are_known():
@@ -110,13 +116,14 @@ def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc_and_what_is_open_is_no
 
     entered: list[str] = []
     monkeypatch.setattr(command, "enter", lambda computed, remote: entered.extend(computed))
-    monkeypatch.setattr(command, "open_cells", lambda run: [])
+    monkeypatch.setattr(command, "open_stages", lambda run, allow_missing: set())
+    monkeypatch.setattr(command, "open_cells", lambda run, stale: [])
     run = RunParams.model_validate({"datasets": ["d"], "models": ["m", "n"], "folds": [0, 1], "seeds": [0]})
     config = replace(read_config(ROOT / "params.yaml"), run=run)
     outcomes = [done("d-n-0-0", "finetune"), done("d-m-1-0", "finetune", "embed")]
     command.finish(config, outcomes, remote=False)
     assert entered == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
-    monkeypatch.setattr(command, "open_cells", lambda run: [("d", "m", "0", 0), ("d", "m", "1", 0)])
+    monkeypatch.setattr(command, "open_cells", lambda run, stale: [("d", "m", "0", 0), ("d", "m", "1", 0)])
     with pytest.raises(UserError, match=r"cell d-m-0-0 and 1 more: must be in DVC's cache and of this code"):
         command.finish(config, outcomes, remote=False)
     with pytest.raises(UserError, match=r"1 of 3 cells failed \(d-m-0-0\); the others are done"):
@@ -140,7 +147,7 @@ def test_cells_of_images_that_other_parameters_made_are_refused():
         check_prepared({"prepare@handwriting": {"params": {"params.yaml": of}}}, "handwriting", remote=False)
 
 
-def test_cells_run_in_the_order_of_their_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_cells_run_in_the_order_of_their_operations(tmp_path: Path):
     tiny_images(tmp_path / "data" / "raw" / "mine", seed=0)
     content = load(ROOT / "params.yaml")
     network = {"library": "timm", "weights": {"source": "none"}, "image_size": 32}
@@ -151,25 +158,22 @@ def test_cells_run_in_the_order_of_their_operations(tmp_path: Path, monkeypatch:
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
     content["finetune"]["steps"] = [0, 2]
     content["run"] |= {"datasets": ["mine"], "models": ["resnet", "vit"], "folds": [0, 1]}
-    monkeypatch.setattr(cells, "RAW", tmp_path / "data" / "raw")
     config = parse_config(content)
     every = list(config.run.cells())
-    ordered = cells.longest_first(config, every)
+    ordered = predicted.longest_first(plan_lines(config, tmp_path / "data" / "raw"), every)
     assert sorted(ordered) == sorted(every)
     assert [cell[1] for cell in ordered] in (["resnet"] * 2 + ["vit"] * 2, ["vit"] * 2 + ["resnet"] * 2)
 
 
-def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_order_of_cells_obeys_the_limits_of_params_yaml(tmp_path: Path):
     tiny_images(tmp_path / "mine", seed=0)
     shutil.make_archive(str(tmp_path / "data" / "raw" / "mine" / "images"), "zip", tmp_path / "mine")
     content = load(ROOT / "params.yaml")
     content["datasets"] = {"mine": {"source": "folder", "image_size": 32, "unseen_count": 2, "test_fraction": 0.4}}
     content["prepare"]["limits"]["files"] = 5
     content["run"] |= {"datasets": ["mine"], "folds": [0]}
-    monkeypatch.setattr(cells, "RAW", tmp_path / "data" / "raw")
-    config = parse_config(content)
     with pytest.raises(UserError, match=r"images\.zip.* 5 files"):
-        cells.longest_first(config, list(config.run.cells()))
+        plan_lines(parse_config(content), tmp_path / "data" / "raw")
 
 
 def test_the_lines_of_cells_that_failed_stand_again_at_the_end(

@@ -1,6 +1,7 @@
 """`whichlayer fleet` as people use it: on one machine, and on a cluster of two of which one is lost."""
 
 import contextlib
+import json
 import shutil
 import signal
 import subprocess
@@ -125,13 +126,33 @@ def test_results_pass_through_a_remote_where_no_cache_is_shared(serial: Workflow
     assert project.computed() == {"aggregate"}
 
 
-def test_a_fleet_takes_its_cells_from_a_remote(serial: Workflow, tmp_path: Path):
+def test_a_fleet_takes_from_a_remote_what_aggregate_reads_and_a_machine_pulls_images_once(
+    serial: Workflow, tmp_path: Path, scratch: Path
+):
     project = make_project(tmp_path / "project")
     project.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
     done = project.run("whichlayer", "fleet", "run", "--remote", "--workers", "2")
     assert "fleet: 2 computed" in done.stdout
     assert project.text("dvc.lock") == serial.text("dvc.lock")
     assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}
+    for folder, here in (("measures", True), ("training", True), ("checkpoints", False), ("embeddings", False)):
+        assert any((project.folder / "data" / folder).rglob("*.*")) == here
+    (inputs,) = scratch.glob("whichlayer-inputs-*")
+    pulled = [inputs / "files" / path.relative_to(tmp_path / "store" / "files") for path in objects(tmp_path / "store")]
+    cached = [
+        project.folder / ".dvc" / "cache" / path.relative_to(tmp_path / "store") for path in objects(tmp_path / "store")
+    ]
+    assert 0 < sum(path.is_file() for path in pulled) < len(pulled) / 2
+    assert not all(path.is_file() for path in cached)
+    assert "0 of 2 cells are open" in project.run("whichlayer", "fleet", "run", "--remote").stdout
+    assert project.computed() == set()
+    project.run("dvc", "pull")
+    assert project.repro() == set()
+
+
+def objects(store: Path) -> list[Path]:
+    """What a remote has of files."""
+    return [path for path in (store / "files").rglob("*") if path.is_file()]
 
 
 def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Path):
@@ -142,7 +163,8 @@ def test_ctrl_c_ends_it_and_leaves_no_process_behind(tmp_path: Path, scratch: Pa
         told = project.run("whichlayer", "fleet", "status").stdout
         assert "a fleet is at work" in told
         assert ": 2 running" in told
-        assert "  mine-b-0-0: runs on " in told
+        assert "  mine-b-0-0: finetune, embed, measure on " in told
+        assert "Running stage 'finetune@" in Path(told.rpartition("see ")[2].partition(",")[0]).read_text()
         refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)
         assert "cell mine-b-0-0: must be computed by one process at a time" in refused.stderr
         second = project.run("whichlayer", "fleet", "run", "--workers", "1", ok=False)
@@ -206,3 +228,44 @@ def test_a_machine_that_is_lost_in_the_middle_of_a_cell_costs_time_alone(
     assert lines[0].startswith("computed embed, measure, ")  # what was finished is not done again
     assert lines[1].startswith("computed finetune, embed, measure, ")
     assert project.text("dvc.lock") == serial.text("dvc.lock")
+
+
+def test_what_a_gpu_is_for_holds_one_and_measure_none_with_few_cells_at_once(
+    serial: Workflow, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    project = make_project(tmp_path / "project")
+    cluster.add(f"--address={cluster.address}", "--num-gpus=1")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", cluster.token)
+    options = ("--workers", "2", "--memory", "0.5", "--retries", "1")
+    done = project.run("whichlayer", "fleet", "run", "--address", cluster.address, *options)
+    assert "fleet: finetune, embed: up to 512 MiB of memory; measure: up to 512 MiB of memory" in done.stdout
+    assert "mine-a-0-0: computed finetune, embed, measure" in done.stdout
+    assert project.text("dvc.lock") == serial.text("dvc.lock")
+    rows = [json.loads(line) for line in project.text("data/durations.jsonl").splitlines()]
+    with_gpu = {row["stage"] for row in rows if "CUDA_VISIBLE_DEVICES=0" in row["machine"]}
+    assert with_gpu == {"finetune", "embed"}
+
+
+def test_a_training_goes_on_from_its_last_kept_point_after_its_worker_was_lost(tmp_path: Path, scratch: Path):
+    project = make_project(tmp_path / "project")
+    project.edit_params({"run.models": ["a"], "finetune.steps": [0, 20, 800], "finetune.schedule_steps": 800})
+    kept = project.folder / ".dvc" / "cache" / "fleet" / "kept" / "finetune@mine-a-0-0" / "resume.json"
+    with running(project, "--workers", "1", "--memory", "0") as fleet:
+        wait_while_running(fleet, lambda: kept.is_file() and json.loads(kept.read_text())["progress"]["step"] == 20)
+        (worker,) = (
+            each for each in psutil.Process(fleet.pid).children(recursive=True) if "ray::mine" in name_of(each)
+        )
+        worker.kill()
+        wait_while_running(fleet, lambda: not psutil.pid_exists(worker.pid))
+        output, errors = fleet.communicate(timeout=300)
+        assert fleet.returncode == 0, errors
+    assert "mine-a-0-0: computed finetune, embed, measure" in output
+    log = (project.folder / ".dvc" / "cache" / "fleet" / "mine-a-0-0.log").read_text()
+    assert "goes on after optimizer step 20 of 800" in log
+    assert not kept.parent.exists()
+
+
+def name_of(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""

@@ -49,9 +49,10 @@ def test_a_cell_that_no_machine_can_run_is_refused_since_ray_would_wait_for_ever
     ("error", "said"),
     [
         ("RayTaskError", "c: its worker failed on 10.0.0.7: OSError: no space; see"),
+        ("OfAnotherKind", "c: its worker failed on a machine: OSError: no space; see"),
         (
             "OutOfMemoryError",
-            "c: its worker failed on a machine that has too little memory: run fewer cells at once",
+            "c: its worker failed on a machine that has too little memory: it does not fit alone",
         ),
         ("RayError", "c: its worker failed on a machine that was lost: OSError: no space; see"),
     ],
@@ -60,9 +61,16 @@ def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: s
     class RayError(Exception):
         ip = "10.0.0.7"
 
-    kinds = {name: type(name, (RayError,), {}) for name in ("RayTaskError", "OutOfMemoryError")} | {
-        "RayError": RayError
-    }
+    class OtherRayError(RayError):
+        """As Ray makes of an error of the standard library, whose attributes it has and not its own."""
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "ip":
+                raise AttributeError
+            return super().__getattribute__(name)
+
+    kinds = {name: type(name, (RayError,), {}) for name in ("RayTaskError", "OutOfMemoryError")}
+    kinds |= {"RayError": RayError, "OfAnotherKind": type("OfAnotherKind", (OtherRayError, kinds["RayTaskError"]), {})}
 
     def get(reference: object) -> None:
         raise kinds[error]("traceback\nOSError: no space")
@@ -91,12 +99,12 @@ def ray() -> Iterator[Any]:
 
 
 @pytest.mark.fleet
-def test_a_killed_worker_is_replaced_twice_and_cells_side_by_side_have_each_their_gpu(
+def test_a_killed_worker_is_replaced_as_often_as_is_said_and_cells_side_by_side_have_each_their_gpu(
     ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     kill = signal.SIGKILL
 
-    def run_cell(source: Source, task: Task) -> Outcome:
+    def run_task(source: Source, task: Task) -> Outcome:
         """Die as often as the task says; without that, wait for the other one that does not."""
         with (tmp_path / task.name).open("a") as file:
             file.write("tried\n")
@@ -108,15 +116,75 @@ def test_a_killed_worker_is_replaced_twice_and_cells_side_by_side_have_each_thei
             time.sleep(0.01)
         return Outcome(task.name, "", (), {}, os.environ["CUDA_VISIBLE_DEVICES"], "", 0.0)
 
-    monkeypatch.setattr(worker, "run_cell", run_cell)
-    times = {"side-a": 0, "side-b": 0, "killed-twice": 2, "killed-always": 9}
-    tasks = [Task(name, (), (), str(count), {}, {}) for name, count in times.items()]
-    found = {outcome.name: outcome for outcome in engine.run_tasks(ray, Source(b"", "", 1), tasks, 1.0)}
-    assert {name for name, outcome in found.items() if not outcome.failed} == {"side-a", "side-b", "killed-twice"}
+    monkeypatch.setattr(worker, "run_task", run_task)
+    times = {"side-a": 0, "side-b": 0, "killed-thrice": 3, "killed-always": 9}
+    cells = [[Task(name, (), (), str(count), {}, {}, gpus=1)] for name, count in times.items()]
+    found = {outcome.name: outcome for outcome in engine.run_cells(ray, Source(b"", "", 1), cells, retries=3)}
+    assert {name for name, outcome in found.items() if not outcome.failed} == {"side-a", "side-b", "killed-thrice"}
     assert {found["side-a"].log, found["side-b"].log} == {"0", "1"}
     assert found["killed-always"].failed == "its worker"
     tries = {name: (tmp_path / name).read_text().count("tried") for name in times}
-    assert tries == {"side-a": 1, "side-b": 1, "killed-twice": 3, "killed-always": 3}
+    assert tries == {"side-a": 1, "side-b": 1, "killed-thrice": 4, "killed-always": 4}
+
+
+@pytest.mark.fleet
+def test_the_parts_of_a_cell_hold_what_they_ask_for_and_what_memory_killed_runs_again_alone(
+    ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def run_task(source: Source, task: Task) -> Outcome:
+        """Be killed if the cell is `big`, once where it measures, or `too-big`; note what was there and ran beside."""
+        (stage,) = task.stages
+        own = tmp_path / f"at-work-{task.name}"
+        own.touch()
+        time.sleep(1)
+        alone = [*tmp_path.glob("at-work-*")] == [own]
+        own.unlink()
+        log = tmp_path / f"{task.name} {stage}"
+        with log.open("a") as file:
+            file.write(f"gpu {'CUDA_VISIBLE_DEVICES' in os.environ}, {sorted(task.locked)}, alone {alone}\n")
+        first = len(log.read_text().splitlines()) == 1
+        killed = task.name == "too-big" or (log.name == "big measure" and first)
+        return Outcome(task.name, stage if killed else "", ({"stage": stage},), {stage: {}}, stage, "h", 1.0, killed)
+
+    monkeypatch.setattr(worker, "run_task", run_task)
+    memory = {"big": 0, "too-big": 0, "a": 2**60, "b": 0}  # more than there is
+    cells = [
+        [Task(name, (), (stage,), "", {}, {}, gpus=gpus, memory=memory[name]) for stage, gpus in GPUS.items()]
+        for name in memory
+    ]
+    found = {each.name: each for each in engine.run_cells(ray, Source(b"", "", 1), cells, retries=0)}
+    assert [name for name, outcome in found.items() if outcome.failed] == ["too-big"]
+    assert [row["stage"] for row in found["big"].computed] == ["embed", "measure"]
+    assert found["big"].locked == {"embed": {}, "measure": {}}
+    assert found["big"].seconds == 2.0
+    lines = {path.name: path.read_text().splitlines() for path in tmp_path.iterdir()}
+    assert {name: len(each) for name, each in lines.items()} == {
+        "a embed": 1, "a measure": 1, "b embed": 1, "b measure": 1,
+        "big embed": 1, "big measure": 2, "too-big embed": 2,
+    }  # fmt: skip
+    for name, each in lines.items():
+        seen = "gpu True, []" if name.endswith("embed") else "gpu False, ['embed']"
+        assert {line.rpartition(",")[0] for line in each} == {seen}
+    assert all(lines[name][-1].endswith("alone True") for name in ("big measure", "too-big embed"))
+    assert any(line.endswith("alone False") for each in lines.values() for line in each)
+
+
+GPUS = {"embed": 1.0, "measure": 0.0}
+
+
+@pytest.mark.fleet
+def test_no_more_tasks_run_at_once_than_is_said(ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def run_task(source: Source, task: Task) -> Outcome:
+        own = tmp_path / task.name
+        own.touch()
+        time.sleep(0.5)
+        beside = len([*tmp_path.iterdir()])
+        own.unlink()
+        return Outcome(task.name, "", (), {}, str(beside), "", 0.0)
+
+    monkeypatch.setattr(worker, "run_task", run_task)
+    cells = [[Task(name, (), (), "", {}, {})] for name in "abcd"]
+    assert {each.log for each in engine.run_cells(ray, Source(b"", "", 1), cells, at_once=1)} == {"1"}
 
 
 @pytest.mark.parametrize("mode", ["disabled", "", "tokens"])
@@ -177,10 +245,10 @@ def run_cell(source, task):
         time.sleep(0.01)
     return Outcome(task.name, "", (), {}, f"{task.name} of {len([*Path(folder).iterdir()])}", "", 0.0)
 
-worker.run_cell = run_cell
-tasks = [Task(f"cell {number}", (), (), "", {}, {}) for number in range(int(count))]
+worker.run_task = run_cell
+cells = [[Task(f"cell {number}", (), (), "", {}, {})] for number in range(int(count))]
 with engine.connected(address, 1) as ray:
-    print(*sorted(outcome.log for outcome in engine.run_tasks(ray, Source(b"", "", 1), tasks, 0.0)), sep=", ")
+    print(*sorted(outcome.log for outcome in engine.run_cells(ray, Source(b"", "", 1), cells)), sep=", ")
 """
 
 

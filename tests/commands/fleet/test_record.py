@@ -1,12 +1,18 @@
 """Locks of cells, and the record of what became of each."""
 
 import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from stages.commands.fleet.record import Record, hold_cells, is_held, read_states, reason, summary
-from stages.commands.fleet.worker import RUNNING, Outcome, write_state
+from stages.commands.fleet.record import Record, held_cells, hold_cells, read_states, reason, summary
+from stages.commands.fleet.worker import Outcome, Source, Task, at_work
+from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 
 
@@ -16,15 +22,50 @@ def outcome(name: str, *, failed: str = "", stages: tuple[str, ...] = ()) -> Out
     )
 
 
+HOLD = """
+import sys; from pathlib import Path; from stages.commands.fleet.record import hold_cells
+with hold_cells(Path(sys.argv[1]), sys.argv[2:]):
+    print("holds", flush=True); sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding(folder: Path, *names: str) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that holds cells."""
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-c", HOLD, str(folder), *names]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "holds\n"
+        try:
+            yield other
+        finally:
+            other.kill()
+
+
 def test_a_second_holder_of_one_cell_is_refused_by_its_name_and_another_cell_is_free(tmp_path: Path):
-    with hold_cells(tmp_path, ["a-0", "b-0"]):
-        assert is_held(tmp_path, "b-0")
+    with holding(tmp_path, "a-0", "b-0") as other:
+        assert held_cells(tmp_path) == {"a-0", "b-0"}
         with pytest.raises(UserError, match="cell b-0: must be computed by one process at a time"):
             hold_cells(tmp_path, ["c-0", "b-0"]).__enter__()
-        assert not is_held(tmp_path, "c-0")  # the refused one lets go of what it held already
         with hold_cells(tmp_path, ["c-0"]):
-            assert is_held(tmp_path, "c-0")
-    assert not is_held(tmp_path, "a-0")
+            assert held_cells(tmp_path) == {"a-0", "b-0", "c-0"}
+        assert held_cells(tmp_path) == {"a-0", "b-0"}
+        other.kill()
+        other.wait()
+        with hold_cells(tmp_path, ["b-0"]):  # nothing is left of a process that was killed
+            assert held_cells(tmp_path) == {"b-0"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.lock"]
+
+
+def test_thousands_of_cells_are_held_by_few_open_files(tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/proc/self/fd").iterdir()]) + 20, hard))
+    try:
+        with hold_cells(tmp_path, [f"cell-{number}" for number in range(3000)]):
+            assert len(held_cells(tmp_path)) == 3000
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_record_counts_what_ran_what_came_from_the_cache_and_what_failed(tmp_path: Path):
@@ -49,19 +90,28 @@ def test_the_record_counts_what_ran_what_came_from_the_cache_and_what_failed(tmp
     assert (tmp_path / "c.log").read_text() == "said\n"
 
 
-def test_a_cell_runs_from_when_its_worker_began_to_its_outcome_or_the_end_of_the_fleet(tmp_path: Path):
-    names = ["a", "b"]
-    with hold_cells(tmp_path, names):
-        record = Record(tmp_path, names)
-        write_state(tmp_path, "a", RUNNING, "a: runs on h")
-        assert read_states(tmp_path, names) == {"a": ("running", "a: runs on h, since 0 s"), "b": ("open", "")}
-        record.add(outcome("a"), tmp_path / "durations.jsonl")
-        assert read_states(tmp_path, ["a"])["a"][0] == "from the cache"
-        write_state(tmp_path, "b", RUNNING, "b: runs on h")
-    assert read_states(tmp_path, ["b"]) == {"b": ("open", "")}
-    with hold_cells(tmp_path, names):
-        Record(tmp_path, names)
-        assert read_states(tmp_path, names) == {"a": ("open", ""), "b": ("open", "")}
+def test_a_cell_runs_while_its_worker_does_and_its_log_can_be_read_meanwhile(tmp_path: Path):
+    source, folder = Source(b"", str(tmp_path), 1), tmp_path / "fleet"
+    folder.mkdir()
+    record = Record(folder, ["a", "b"])
+    with at_work(source, Task("a", (), ("finetune@a", "embed@a"), "", {}, {}), "h", tmp_path) as log:
+        log.write_text("step 5")
+        runs = f"a: finetune, embed on h, see {folder / 'a.log'}"
+        assert read_states(folder, "abc") == {"a": ("running", f"{runs}, since 0 s"), "b": ("open", "")}
+        assert (folder / "a.log").read_text() == "step 5"
+    assert read_states(folder, "a") == {"a": ("open", f"{runs}; was lost or stopped there")}
+    record.add(outcome("a"), tmp_path / "durations.jsonl")
+    assert read_states(folder, "a")["a"][0] == "from the cache"
+    assert (folder / "a.log").read_text() == "step 5said\n"
+    Record(folder, ["a"])
+    assert read_states(folder, "ab") == {"a": ("open", ""), "b": ("open", "")}
+
+
+def test_a_log_that_the_worker_wrote_is_not_written_twice(tmp_path: Path):
+    (tmp_path / "a.log").write_text("before\nsaid\n")
+    record = Record(tmp_path, [])
+    record.add(outcome("a"), tmp_path / "durations.jsonl")
+    assert (tmp_path / "a.log").read_text() == "before\nsaid\n"
 
 
 def test_why_a_cell_failed_is_the_last_line_that_is_not_of_dvc():

@@ -2,13 +2,10 @@
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,12 +50,28 @@ def test_nothing_runs_after_the_command_that_failed(tmp_path: Path):
         ("second", python("import sys; print('two'); sys.exit('why')")),
         ("third", python("open('third', 'w')")),
     ]
-    here = dict(os.environ)
-    assert run_commands(tmp_path, wanted, here) == ("second", "one\ntwo\nwhy")
+    here, log = dict(os.environ), tmp_path / "log"
+    log.write_text("before\n")
+    assert run_commands(tmp_path, wanted, here, log) == ("second", False, "one\ntwo\nwhy")
+    assert log.read_text() == "before\none\ntwo\nwhy\n"
     assert not (tmp_path / "third").exists()
-    assert run_commands(tmp_path, wanted[:1], here) == ("", "one")
+    assert run_commands(tmp_path, wanted[:1], here, log) == ("", False, "one")
     said = python("import sys; sys.exit(\"ERROR: failed to reproduce 'embed@d-m-0-0': failed to run\")")
-    assert run_commands(tmp_path, [("finetune@d-m-0-0", said)], here)[0] == "embed@d-m-0-0"
+    assert run_commands(tmp_path, [("finetune@d-m-0-0", said)], here, log)[0] == "embed@d-m-0-0"
+
+
+@pytest.mark.parametrize(
+    ("code", "killed"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", True),
+        ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with -9\"); exit(1)", True),
+        ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with -15\"); exit(1)", False),
+        ("print('it said exited with -9'); exit(1)", False),
+    ],
+)
+def test_a_stage_that_the_system_killed_is_told_from_one_that_failed(code: str, killed: bool, tmp_path: Path):
+    found = run_commands(tmp_path, [("measure@d", [sys.executable, "-c", code])], dict(os.environ), tmp_path / "log")
+    assert found[:2] == ("measure@d", killed)
 
 
 def test_threads_are_set_for_all_that_a_cell_starts(monkeypatch: pytest.MonkeyPatch):
@@ -120,81 +133,13 @@ def packed() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a killed worker left in the temporary folder."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = tmp_path / "whichlayer-fleet-left"
-    (folder / "data").mkdir(parents=True)
-    (folder / worker.HELD).touch()
-    return folder
-
-
-def test_what_a_killed_worker_left_is_removed_and_what_is_at_work_stays(tmp_path: Path, left: Path):
-    with worker.own_workspace() as first:
-        assert not left.exists()
-        with worker.own_workspace() as second:
-            assert first.is_dir()
-            assert second.is_dir()
-            assert second != first
-    assert list(tmp_path.iterdir()) == []
-
-
-def make_link_to_a_file(left: Path) -> None:
-    (left / worker.HELD).unlink()
-    (left / worker.HELD).symlink_to(left.parent / "made")
-
-
-def make_fifo(left: Path) -> None:
-    (left / worker.HELD).unlink()
-    os.mkfifo(left / worker.HELD)
-
-
-def make_link_to_a_folder(left: Path) -> None:
-    left.rename(left.parent / "folder")
-    left.symlink_to(left.parent / "folder")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [make_link_to_a_file, make_fifo, make_link_to_a_folder, lambda left: left.chmod(0o777), Path.is_dir],
-    ids=["link", "fifo", "link to a folder", "writable by all", "another user's"],
-)
-def test_nothing_is_opened_in_what_may_be_another_user_s(
-    left: Path, change: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
-):
-    """Everybody may make folders of these names in the folder of temporary files."""
-    change(left)
-    before = sorted(left.parent.rglob("*"))
-    if change is Path.is_dir:
-        monkeypatch.setattr(os, "getuid", lambda: left.lstat().st_uid + 1)
-    worker.remove_left_workspaces()
-    assert sorted(left.parent.rglob("*")) == before
-
-
-def test_a_workspace_that_is_written_to_while_it_is_removed_is_removed_once_that_ends(
-    left: Path, monkeypatch: pytest.MonkeyPatch
-):
-    remove, writes = shutil.rmtree, iter([True, True, False])
-
-    def remove_under_a_writer(folder: Path, **options: bool) -> None:
-        remove(folder, **options)
-        if next(writes):
-            (folder / "data").mkdir(parents=True)  # and no file that is held
-
-    monkeypatch.setattr(shutil, "rmtree", remove_under_a_writer)
-    worker.remove_left_workspaces()
-    assert left.exists()
-    worker.remove_left_workspaces(patience=10)
-    assert not left.exists()
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
 def test_what_a_worker_started_ends_with_it(tmp_path: Path):
     script = (
         "import os, sys; from pathlib import Path; from stages.commands.fleet.worker import run_commands\n"
         "code = 'import os, pathlib, time; pathlib.Path(\"pid\").write_text(str(os.getpid())); time.sleep(60)'\n"
-        "run_commands(Path(sys.argv[1]), [('sleep', [sys.executable, '-c', code])], dict(os.environ))"
+        "here = Path(sys.argv[1])\n"
+        "run_commands(here, [('sleep', [sys.executable, '-c', code])], dict(os.environ), here / 'log')"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(worker.__file__).parents[3])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
@@ -219,13 +164,13 @@ def test_what_ray_sends_away_runs_where_the_project_is_not():
     for module in (worker, *SENT):
         ray.cloudpickle.register_pickle_by_value(module)
     try:
-        sent = ray.cloudpickle.dumps((worker.run_cell, Source(b"", "", 1), TASK))
+        sent = ray.cloudpickle.dumps((worker.run_task, Source(b"", "", 1), TASK))
     finally:
         for module in (worker, *SENT):
             ray.cloudpickle.unregister_pickle_by_value(module)
     code = (
-        "import pickle, sys; run_cell, source, task = pickle.load(sys.stdin.buffer)\n"
-        "try: run_cell(source, task)\n"
+        "import pickle, sys; run_task, source, task = pickle.load(sys.stdin.buffer)\n"
+        "try: run_task(source, task)\n"
         "except Exception as error: print(type(error).__name__)\n"
         "print([name for name in sys.modules if name.startswith('stages')])"
     )

@@ -17,7 +17,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts import theme
 from stages.aggregate.curves import Scores
-from stages.aggregate.findings.status import Claim
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
 from stages.aggregate.render.page.names import Names, collect_names, script_json
@@ -98,6 +97,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     first = [metric == score or scores.catalogue[metric].in_paper for metric in names["metric"]]
     datasets = list(dict.fromkeys(dataset for dataset, _ in names["network"]))
     return {
+        "notice": facts.notice,
         "intervals": explain_brackets(facts.of_use()),
         "score": metric_name(score),
         "cards": [cards[:SHOWN_CARDS], *([cards[SHOWN_CARDS:]] if len(cards) > SHOWN_CARDS else [])],
@@ -106,7 +106,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "findings": [
             (capitalized(status_words(facts.findings, claim)), finding)
             for claim, finding in finding_texts(facts.findings).items()
-            if claim is not Claim.FINE_TUNING or any(each.fine_tuning for each in facts.findings)  # of frozen networks
+            if claim != "fine_tuning" or any(each.fine_tuning for each in facts.findings)  # of frozen networks
         ],
         "datasets": datasets,
         "uses": _by_use(names["metric"], scores),

@@ -1,0 +1,141 @@
+"""The results of the cells that are done, while others are not: those of the largest whole grid among them."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.commands.dvc_project.workspace import Lock, restore, stage_path
+from stages.commands.grid import cell_name, stage_names
+from stages.commands.project import ROOT
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell, RunParams, load
+from stages.shared.stage_run.dvc_hashes import dvc_hash
+from stages.shared.stage_run.made_of import entry_of
+from stages.shared.stage_run.snapshot import value_at
+
+AXES = ("datasets", "models", "folds", "seeds")
+
+SHOWN = 8
+"""Cells that a notice names; more are counted."""
+
+
+def done_cells(run: RunParams, known: Lock, content: Mapping[str, Any]) -> set[Cell]:
+    """Return the cells whose results are of the code, parameters and images that are here now.
+
+    Args:
+        run: the grid.
+        known: what dvc.lock would say of stages that are done.
+        content: of params.yaml.
+    """
+
+    @cache
+    def hash_of(path: str) -> str:  # of what cells share
+        return dvc_hash(Path(path)) if Path(path).exists() else ""
+
+    def is_done(cell: Cell) -> bool:
+        made: dict[str, str] = {}
+        for name in stage_names(cell):
+            if name not in known:
+                return False
+            entry = entry_of(known[name])
+            if any(value_at(content, key) != value for key, value in entry.parameters.items()):
+                return False
+            if any((made.get(path) or hash_of(path)) != md5 for path, md5 in entry.deps.items()):
+                return False
+            made |= entry.outs
+        return True
+
+    return {cell for cell in run.cells() if is_done(cell)}
+
+
+def largest_grid(run: RunParams, done: Collection[Cell]) -> RunParams:
+    """Return a grid of which every cell is done, since means and intervals are over the same folds and seeds.
+
+    Of datasets, networks, folds and seeds the one goes first of which the largest share is missing.
+
+    Raises:
+        UserError: there is none.
+    """
+    lists: dict[str, Any] = {axis: list(getattr(run, axis)) for axis in AXES}
+    while all(lists.values()):
+        grid = RunParams.model_construct(None, **lists)
+        missing = [cell for cell in grid.cells() if cell not in done]
+        if not missing and grid.numbered:
+            return grid
+        total = len([*grid.cells()])
+        shares = {
+            (sum(cell[place] == value for cell in missing) * len(lists[axis]) / total, axis, number)
+            for place, axis in enumerate(AXES)
+            for number, value in enumerate(lists[axis])
+        }
+        _, axis, number = max(shares)
+        del lists[axis][number]
+    raise UserError("a fold of a network must be done for there to be results, found none; wait until one is")
+
+
+def notice(run: RunParams, grid: RunParams, done: Collection[Cell]) -> str:
+    """Say what of a grid results are not of; nothing if they are of all."""
+    kept, cells = set(grid.cells()), list(run.cells())
+    missing = [cell_name(cell) for cell in cells if cell not in done]
+    aside = [cell_name(cell) for cell in cells if cell in done and cell not in kept]
+    if not missing:
+        return ""
+    text = f"Incomplete: {len(missing)} of {len(cells)} cells of the grid are missing ({listed(missing)})."
+    more = f" {len(aside)} more are done and left out, since others of their row are not ({listed(aside)})."
+    return text + (more if aside else "")
+
+
+def listed(names: Collection[str]) -> str:
+    """Name the first of some cells, and count the others."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join([*names][:SHOWN]) + more
+
+
+def aggregate(grid: RunParams, known: Lock, said: str, out: Path) -> None:
+    """Aggregate a part of the grid, from DVC's cache into a folder of its own.
+
+    Args:
+        grid: the part.
+        known: what dvc.lock would say of its stages.
+        said: a sentence for every output.
+        out: the folder.
+
+    Raises:
+        UserError: the cache lacks results, or aggregate failed.
+    """
+    options = {name: stage_path("aggregate", f"--{name}") for name in (*OF_CELLS, "thumbnails", "prepared")}
+    with tempfile.TemporaryDirectory(prefix="whichlayer-results-") as temporary:
+        folder, content = Path(temporary), load(ROOT / "params.yaml")
+        content["run"] |= {axis: getattr(grid, axis) for axis in AXES}
+        content["run"]["folds"] = [int(fold) if fold.isdigit() else fold for fold in grid.folds]
+        YAML().dump(content, folder / "params.yaml")
+        lost = restore({folder / path: md5 for cell in grid.cells() for path, md5 in small_outputs(cell, known)})
+        if lost:
+            raise UserError(
+                f"{lost[0].relative_to(folder)} and {len(lost) - 1} more: must be in DVC's cache, are not; where "
+                "results pass through a remote, `dvc pull` gets them once the fleet has ended"
+            )
+        options |= {name: folder / options[name].relative_to(ROOT) for name in OF_CELLS}
+        options |= {"out": out, "params": folder / "params.yaml"}
+        words = [word for name, path in options.items() for word in (f"--{name}", str(path))]
+        program = [sys.executable, "-m", "stages.aggregate", *words, "--notice", said]
+        done = subprocess.run(program, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise UserError(f"the aggregate stage must succeed, it ended with {done.returncode}; see its output above")
+
+
+OF_CELLS = ("measures", "training")
+"""What aggregate reads of cells, by its options."""
+
+
+def small_outputs(cell: Cell, known: Lock) -> Iterator[tuple[str, str]]:
+    """Yield the outputs of a cell that aggregate reads, as paths in the project, with DVC's hashes of them."""
+    folders = tuple(f"{stage_path('aggregate', f'--{name}').relative_to(ROOT)}/" for name in OF_CELLS)
+    for name in stage_names(cell):
+        yield from ((path, md5) for path, md5 in entry_of(known[name]).outs.items() if path.startswith(folders))

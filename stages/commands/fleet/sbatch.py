@@ -1,0 +1,84 @@
+"""The script that submits open cells to SLURM: for each network an array of what a GPU is for, and one of the rest."""
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from stages.commands.fleet.cells import ON_CPU, ON_GPU
+from stages.commands.fleet.predicted import Predicted, memory_of
+from stages.commands.grid import CELL_STAGES, cell_name
+from stages.commands.project import ROOT
+from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
+
+TIME_FACTOR, TIME_MORE = 2.0, 600.0
+"""A job may take so many times what is predicted, and so many seconds more."""
+
+HEAD = """\
+#!/bin/bash
+# {count} open cells of {project}. `bash FILE` submits job arrays: {what}.
+# Memory and time are what `whichlayer plan` predicts on the machine where this was written, and more.
+# `whichlayer fleet status` says what is done and what failed; `whichlayer fleet run` then takes the results.{failed}
+set -eu
+common=(--parsable --requeue --kill-on-invalid-dep=yes --chdir={project} --cpus-per-task={threads} \
+  --output=.dvc/tmp/%x-%A-%a.txt)
+"""
+
+TAIL = """\
+sbatch "${common[@]}" --job-name=whichlayer-status --dependency="afterany$jobs" --mem=1G --time=0:10:00 \\
+  --output=data/fleet-status.txt --wrap 'whichlayer fleet status'  # what failed, and why
+"""
+
+
+def script(
+    cells: Sequence[Cell],
+    predicted: Predicted,
+    *,
+    threads: int,
+    gpus: float,
+    memory: float | None,
+    options: str,
+    failed: Sequence[str],
+) -> str:
+    """Write the script.
+
+    Args:
+        cells: that are open, longest first.
+        predicted: what their stages take.
+        threads, gpus: of a cell.
+        memory: GiB that a job asks for; None: as predicted.
+        options: of `whichlayer fleet cell`.
+        failed: what became of cells that failed or were lost, a line for each.
+
+    Raises:
+        UserError: a part of a GPU is asked for.
+    """
+    if gpus != int(gpus):
+        raise UserError(f"--gpus-per-cell: SLURM must give a job whole GPUs, found {gpus:g}; take a whole number")
+    what = "finetune and embed with a GPU, then measure without one" if gpus else "every job computes a cell"
+    lines = ["jobs="]
+    for model in dict.fromkeys(cell[1] for cell in cells):
+        of_model = [cell for cell in cells if cell[1] == model]
+        names = " ".join(map(cell_name, of_model))
+        before = ""
+        for stages in (ON_GPU, ON_CPU) if gpus else (CELL_STAGES,):
+            found = [predicted[cell[:3]] for cell in of_model]
+            asked = max(memory_of(each, stages) for each in found) / 2**20 if memory is None else memory * 1024
+            seconds = max(sum(each[stage].seconds for stage in stages) for each in found)
+            gpu, only = (f" --gres=gpu:{gpus:g}", " --gpu-stages") if stages == ON_GPU else ("", "")
+            lines += [
+                f'job=$(sbatch "${{common[@]}}"{before} --job-name=whichlayer-{model} --array=0-{len(of_model) - 1}'
+                f"{gpu}{f' --mem={math.ceil(asked)}M' if asked else ''} --time={minutes(seconds)} --wrap \\",
+                f"  'set -- {names}; shift $SLURM_ARRAY_TASK_ID; exec whichlayer fleet cell \"$1\"{options}{only}')",
+                'jobs="$jobs:$job"',
+            ]
+            before = ' --dependency="aftercorr:$job"'
+    about = "".join(f"\n# Before: {line}" for line in failed)
+    head = HEAD.format(count=len(cells), project=shlex.quote(str(ROOT)), what=what, failed=about, threads=threads)
+    return "\n".join([head, *lines, TAIL]) if cells else "# no cell is open"
+
+
+def minutes(seconds: float) -> str:
+    """Write the limit of a job of which some seconds are predicted, as SLURM reads it: `1:30:00`."""
+    limit = math.ceil((TIME_FACTOR * seconds + TIME_MORE) / 60)
+    return f"{limit // 60}:{limit % 60:02d}:00"
