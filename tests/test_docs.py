@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.commands.check.sections import check_sections
+from stages.commands.check import check_sections
 from stages.commands.cli import COMMANDS
 from stages.commands.config import read_config
 from tests.reference.pages import fill

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from stages.commands.check.sections import check_sections
+from stages.commands.check import check_sections
 from stages.commands.config import parse_config
 from stages.prepare.params import FolderParams
 from tests.commands.edited import COMMITTED

@@ -14,7 +14,7 @@ from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.render.json_files import recommendations_json
-from stages.aggregate.tables.regret import REGRET_COLUMNS, regret_table
+from stages.aggregate.tables.regret import REGRET_COLUMNS
 from stages.aggregate.tables.summary import summarize
 from stages.measure.metrics import SCORES
 from stages.shared.files.csv_table import typed, write_table
@@ -38,7 +38,7 @@ def main() -> None:
     scores = add_uncertainty(average(rows, run, SCORES), networks)
     recommendations, regrets = recommend_all(summarize(scores, "nmi"), scores, networks)
     (PILOT / "results/recommendation.json").write_text(f"{recommendations_json(recommendations)}\n", encoding="utf-8")
-    write_table(PILOT / "results/regret.csv", regret_table(regrets), REGRET_COLUMNS)
+    write_table(PILOT / "results/regret.csv", regrets, REGRET_COLUMNS)
 
 
 if __name__ == "__main__":

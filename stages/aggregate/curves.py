@@ -12,15 +12,17 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 - A class token is token 0: beside rows of `token0`, those of `class_token` belong to the curve `token0`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages.aggregate.columns import BOOLEAN
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
@@ -55,21 +57,19 @@ Attributes:
     value, sd: mean and standard deviation (ddof = 1): over seeds, of `mean` over folds if there are several.
 """
 
-INTERVALS = {
-    "ci_classes_low": FLOAT,
-    "ci_classes_high": FLOAT,
-    "ci_images_low": FLOAT,
-    "ci_images_high": FLOAT,
+INTERVAL_ENDS: dict[Scope, tuple[str, str]] = {
+    "classes": ("ci_classes_low", "ci_classes_high"),
+    "images": ("ci_images_low", "ci_images_high"),
 }
-COMPARISONS = {
-    "tied_classes": "boolean",
-    "tied_images": "boolean",
-    "lead": FLOAT,
-    "lead_classes_at_least": FLOAT,
-    "lead_classes_at_most": FLOAT,
-    "lead_images_at_least": FLOAT,
-    "lead_images_at_most": FLOAT,
+TIED: dict[Scope, str] = {"classes": "tied_classes", "images": "tied_images"}
+LEAD_ENDS: dict[Scope, tuple[str, str]] = {
+    "classes": ("lead_classes_at_least", "lead_classes_at_most"),
+    "images": ("lead_images_at_least", "lead_images_at_most"),
 }
+"""Names of the columns of each scope, the wider one first."""
+
+INTERVALS = dict.fromkeys(chain(*INTERVAL_ENDS.values()), FLOAT)
+COMPARISONS = dict.fromkeys(TIED.values(), BOOLEAN) | dict.fromkeys(["lead", *chain(*LEAD_ENDS.values())], FLOAT)
 UNCERTAINTY = INTERVALS | COMPARISONS
 """How sure an unseen point at its last step is. From `lead` on it is the whole curve's, repeated at each of its points.
 
@@ -82,29 +82,20 @@ Attributes:
 """
 
 
-@dataclass(frozen=True)
-class ScopeColumns:
-    """Names of the columns of `UNCERTAINTY` that are of one scope."""
-
-    low: str
-    high: str
-    tied: str
-    lead_at_least: str
-    lead_at_most: str
-
-
-COLUMNS_OF: dict[Scope, ScopeColumns] = {
-    "classes": ScopeColumns(
-        "ci_classes_low", "ci_classes_high", "tied_classes", "lead_classes_at_least", "lead_classes_at_most"
-    ),
-    "images": ScopeColumns(
-        "ci_images_low", "ci_images_high", "tied_images", "lead_images_at_least", "lead_images_at_most"
-    ),
-}
-"""The wider scope first."""
+BASELINE = ["dataset", "model", "fold", "metric", "split"]
+ACCURACY = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
+"""What names the baseline of a score, and a network's accuracy."""
 
 Row = Mapping[str, Any]
 """One point of a curve, by column."""
+
+Name = tuple[str, str]
+"""A network on a dataset: dataset and model."""
+
+Key = tuple[str, str]
+"""An embedding's `layer` and `pooling`."""
+
+Direction = Literal["higher", "lower"]
 
 Catalogue = Mapping[str, Score]
 """The facts of every score, by name."""
@@ -138,26 +129,23 @@ class Scores:
     catalogue: Catalogue
 
     @cached_property
-    def _baselines(self) -> dict[tuple[str, ...], dict[int, float]]:
-        values: dict[tuple[str, ...], dict[int, float]] = {}
-        for row in self.baseline.to_dict("records"):
-            key = tuple(row[name] for name in ("dataset", "model", "fold", "metric", "split"))
-            values.setdefault(key, {})[row["step"]] = float(row["value"])
-        return values
+    def _baselines(self) -> dict[tuple[Any, ...], float]:
+        values: dict[Any, float] = self.baseline.set_index([*BASELINE, "step"])["value"].to_dict()
+        return {place[:-1]: value for place, value in reversed(values.items())} | values
 
     @cached_property
-    def _accuracies(self) -> dict[tuple[str | int, ...], Row]:
+    def _accuracies(self) -> dict[tuple[Any, ...], Row]:
         rows: list[Any] = self.accuracy.to_dict("records")
-        return {(row["dataset"], row["model"], row["fold"], row["step"]): row for row in rows}
+        return {tuple(row[name] for name in ACCURACY): row for row in rows}
 
     def baseline_at(self, point: Row, split: str, step: int) -> float | None:
         """The raw-pixel baseline of a point's score; images do not change with training, so any step's value serves."""
-        values = self._baselines.get((point["dataset"], point["model"], point["fold"], point["metric"], split), {})
-        return values.get(step, next(iter(values.values()), None))
+        place = (*(point[name] for name in BASELINE[:-1]), split)
+        return self._baselines.get((*place, step), self._baselines.get(place))
 
     def accuracy_at(self, point: Row, step: int) -> Row | None:
         """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
-        return self._accuracies.get((point["dataset"], point["model"], point["fold"], step))
+        return self._accuracies.get((*(point[name] for name in ("dataset", "model", "fold")), step))
 
     @property
     def without_best(self) -> list[str]:
@@ -165,13 +153,19 @@ class Scores:
         chosen_from = self.curves[self.curves["better"] != "neither"]
         return ["/".join(curve.key) for curve in curves(chosen_from) if curve.best(UNSEEN, curve.last) is None]
 
-    def main_points(self, dataset: str, model: str, metric: str, split: str = UNSEEN) -> pd.DataFrame:
-        """Points of a main curve, means over folds, at every step by depth."""
-        points = self.curves
-        wanted = {"dataset": dataset, "model": model, "metric": metric, "split": split, "fold": MEAN, "main": True}
-        for name, value in wanted.items():
+    @property
+    def label_free(self) -> list[str]:
+        """The scores that see no class."""
+        return [name for name, score in self.catalogue.items() if score.label_free]
+
+    def main_points(
+        self, dataset: str, model: str, metric: str, split: str = UNSEEN, folds: Collection[str] = (MEAN,)
+    ) -> pd.DataFrame:
+        """Points of a main curve, by default means over folds, at every step by depth."""
+        points = self.curves[self.curves["main"]]
+        for name, value in {"dataset": dataset, "model": model, "metric": metric, "split": split}.items():
             points = points[points[name] == value]
-        return points.sort_values(["step", "depth"])
+        return points[points["fold"].isin(folds)].sort_values(["step", "depth"])
 
     def on_main_curve(self, rows: pd.DataFrame, end: str = "") -> "pd.Series[bool]":
         """Whether each row's layer (`layer`, `pooling`, `depth`, all with this ending) is on its network's main curve.
@@ -214,24 +208,12 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
     pixels = layers[(layers["depth"] == -1).fillna(False)]
     return Scores(
         curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue),
-        baseline=_means(pixels, ["dataset", "model", "fold", "metric", "split", "step"], run, catalogue),
-        accuracy=_means(head, ["dataset", "model", "fold", "step"], run, catalogue),
+        baseline=_means(pixels, [*BASELINE, "step"], run, catalogue),
+        accuracy=_means(head, list(ACCURACY), run, catalogue),
         folds=tuple(run.numbered),
         n_seeds=len(run.seeds),
         catalogue=catalogue,
     )
-
-
-def last_rows(layers: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the seen and the unseen split at the last step at which their score was measured there.
-
-    Analyses of the last checkpoint may have scored other splits later than that.
-
-    Args:
-        layers: metric rows of one dataset and model.
-    """
-    rows = layers[layers["split"].isin([SEEN, UNSEEN])]
-    return rows[rows["step"] == rows.groupby("metric")["step"].transform("max")]
 
 
 def _check_unseen(embedded: pd.DataFrame) -> None:
@@ -273,7 +255,17 @@ def _means(rows: pd.DataFrame, keys: Sequence[str], run: RunParams, catalogue: C
     if len(run.numbered) == 1:
         over_folds["sd"] = of_folds["sd"].to_numpy()
     means = pd.concat([of_folds, over_folds], ignore_index=True).drop(columns="one", errors="ignore")
-    means = means.sort_values(list(keys), key=lambda column: _order(column, run, catalogue), ignore_index=True)
+    order: dict[str, list[Any]] = {
+        "dataset": run.datasets,
+        "model": run.models,
+        "fold": [*run.numbered, MEAN],
+        "metric": list(catalogue),
+    }
+    order |= {"main": [True, False]}
+    ranks: dict[Any, Any] = {column: {name: rank for rank, name in enumerate(names)} for column, names in order.items()}
+    means = means.sort_values(
+        list(keys), key=lambda column: column.map(ranks.get(column.name, lambda value: value)), ignore_index=True
+    )
     return means.astype(dict.fromkeys(means.select_dtypes("str").columns, object))  # which slices much faster
 
 
@@ -302,16 +294,14 @@ def _mean(rows: pd.DataFrame, keys: Sequence[str], over: str, count: int) -> pd.
     return means
 
 
-def _order(column: Any, run: RunParams, catalogue: Catalogue) -> Any:
-    order = {
-        "dataset": run.datasets,
-        "model": run.models,
-        "fold": [*run.numbered, MEAN],
-        "metric": list(catalogue),
-    }
-    if column.name in order:
-        return column.map({name: i for i, name in enumerate(order[column.name])})
-    return ~column if column.name == "main" else column
+def sign_of(better: Better) -> float:
+    """What turns scores into gains, of which higher ones are better, and back."""
+    return -1.0 if better == "lower" else 1.0
+
+
+def point_keys(points: pd.DataFrame) -> list[Key]:
+    """The embeddings that a curve's points stand for."""
+    return list(zip(points["layer"], points["embedding"], strict=True))
 
 
 def equally_best(values: NDArray[np.float64], better: Better) -> NDArray[np.bool_]:
@@ -357,6 +347,11 @@ class Curve:
     def key(self) -> tuple[str, ...]:
         """Its values of `CURVE`."""
         return tuple(self.name[column] for column in CURVE)
+
+    @property
+    def network(self) -> Name:
+        """Its network."""
+        return self.name["dataset"], self.name["model"]
 
     @property
     def last(self) -> int:

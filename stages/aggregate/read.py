@@ -22,7 +22,6 @@ from stages.shared.tables.metric_table import (
     ANALYSIS_TABLES,
     HEAD,
     REFIT_COLUMNS,
-    analysis_path,
     concat_layer_scores,
     read_analysis,
     read_layer_scores,
@@ -61,7 +60,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
     """
     tables = []
     for cell in run.cells():
-        path = _existing(training.joinpath(*map(str, cell), "training.csv"), cell, "training curve", "finetune")
+        path = _file(training, cell, "training.csv", "training curve", "finetune")
         table = _of_cell(read_training(path), cell, path, "finetune")
         tested = table.loc[table["accuracy"].notna(), "step"].tolist()
         if tested and tested != checkpoints.steps:
@@ -91,7 +90,7 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
     """
     last, tables = curves.groupby("cell")["step"].max(), []
     for cell in run.cells():
-        path = _existing(_folder(measures, cell) / "layers.csv", cell, "measures", "measure")
+        path = _file(measures, cell, "layers.csv", "measures")
         records = _of_cell(read_layer_scores(path), cell, path, "measure")
         kept = checkpoints.kept(frozen=bool(last.get(_name(cell), 0) == 0))
         further = sorted(set(records["step"]) - set(kept))
@@ -115,18 +114,16 @@ def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:
     Raises:
         UserError: a cell has none, or other ones than the first cell of the grid.
     """
-    catalogues = {}
-    for cell in run.cells():
-        _existing(_folder(measures, cell) / scores_file.FILE, cell, "facts of the scores", "measure")
-        catalogues[cell] = scores_file.read_scores(_folder(measures, cell), cell)
+    paths = {cell: _file(measures, cell, scores_file.FILE, "facts of the scores") for cell in run.cells()}
+    catalogues = {cell: scores_file.read_scores(path.parent, cell) for cell, path in paths.items()}
     first, catalogue = next(iter(catalogues.items()))
     for cell, scores in catalogues.items():
         different = [name for name in {**catalogue, **scores} if catalogue.get(name) != scores.get(name)]
         if different or list(catalogue) != list(scores):
             raise UserError(
-                f"{_folder(measures, cell) / scores_file.FILE}: must say of every score what the cell {_name(first)} "
-                f"says, found other facts of {', '.join(different) or 'their order'}: the two were measured by "
-                f"different versions; {rerun_hint('measure', cell_id(cell))}, or that of {_name(first)}"
+                f"{paths[cell]}: must say of every score what the cell {_name(first)} says, found other facts of "
+                f"{', '.join(different) or 'their order'}: the two were measured by different versions; "
+                f"{rerun_hint('measure', cell_id(cell))}, or that of {_name(first)}"
             )
     return catalogue
 
@@ -146,13 +143,14 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
     Raises:
         UserError: a cell lacks a table, or has one of another version.
     """
-    of_unseen = [cell for cell in run.cells() if cell[2] != ALL]
-    asked = {analysis: of_unseen if analysis in analyses else [] for analysis in ANALYSIS_TABLES}
+
+    def read(analysis: str, cell: Cell) -> pd.DataFrame:
+        path = _file(measures, cell, f"{analysis}.csv", f"table of {analysis} (measure.analyses)")
+        return _with_cell(read_analysis(path.parent, analysis), cell)
+
     return {
-        analysis: stack(
-            (_read_analysis(measures, cell, analysis) for cell in of_cells), CELL | ANALYSIS_TABLES[analysis]
-        )
-        for analysis, of_cells in asked.items()
+        analysis: stack((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL | columns)
+        for analysis, columns in ANALYSIS_TABLES.items()
     }
 
 
@@ -169,8 +167,9 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     Raises:
         UserError: a cell's table is damaged or of another version, or was lost.
     """
-    of_unseen = [cell for cell in run.cells() if cell[2] != ALL]
-    return stack((_read_refits(measures, cell) for cell in of_unseen), CELL | REFIT_COLUMNS)
+    folders = {cell: _file(measures, cell, metric_table.REFITS, None).parent for cell in _of_unseen(run)}
+    tables = (_with_cell(metric_table.read_refits(folder), cell) for cell, folder in folders.items())
+    return stack(tables, CELL | REFIT_COLUMNS)
 
 
 def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
@@ -186,12 +185,8 @@ def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:
     Raises:
         UserError: a cell has no gallery, or one that is damaged, another cell's or of another version.
     """
-    galleries = {}
-    for cell in run.cells():
-        folder = _folder(measures, cell)
-        _existing(folder / gallery.FILE, cell, "gallery", "measure")
-        galleries[cell] = gallery.read_gallery(folder)
-    return galleries
+    paths = {cell: _file(measures, cell, gallery.FILE, "gallery") for cell in run.cells()}
+    return {cell: gallery.read_gallery(path.parent) for cell, path in paths.items()}
 
 
 def read_all_thumbnails(thumbnails: Path, run: RunParams) -> dict[str, pd.DataFrame]:
@@ -216,37 +211,15 @@ def image_paths(measures: Path, dataset: str, model: str, fold: str, run: RunPar
     Raises:
         UserError: they are not as the measure stage wrote them.
     """
-    folders = {seed: _folder(measures, (dataset, model, fold, seed)) for seed in run.seeds}
-    for seed, folder in folders.items():
-        metric_table.open_cell(folder, (dataset, model, fold, seed)).check(IMAGES)
-    return {seed: folder / IMAGES for seed, folder in folders.items()}
+    return {seed: _file(measures, (dataset, model, fold, seed), IMAGES, None) for seed in run.seeds}
 
 
-def _read_analysis(measures: Path, cell: Cell, analysis: str) -> pd.DataFrame:
-    folder = _folder(measures, cell)
-    _existing(analysis_path(folder, analysis), cell, f"table of {analysis} (measure.analyses)", "measure")
-    return _with_cell(read_analysis(folder, analysis), cell)
-
-
-def _read_refits(measures: Path, cell: Cell) -> pd.DataFrame:
-    folder = _folder(measures, cell)
-    metric_table.open_cell(folder, cell).check(metric_table.REFITS)
-    return _with_cell(metric_table.read_refits(folder), cell)
-
-
-def _with_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    dataset, model, fold, seed = cell
-    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
-
-
-def _folder(measures: Path, cell: Cell) -> Path:
-    return measures.joinpath(*map(str, cell))
-
-
-def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
-    if path.parent.is_dir():
-        OPEN[stage](path.parent, cell).check(path.name)
-    if not path.is_file():
+def _file(root: Path, cell: Cell, name: str, what: str | None, stage: str = "measure") -> Path:
+    """Return the path of a cell's file, which is as the stage wrote it; with `what` it is, it must exist."""
+    path = root.joinpath(*map(str, cell), name)
+    if what is None or path.parent.is_dir():
+        OPEN[stage](path.parent, cell).check(name)
+    if what is not None and not path.is_file():
         dataset, model, fold, seed = cell
         raise UserError(
             f"{dataset}, {model}, fold {fold}, seed {seed}: the grid (`run` in params.yaml) names this cell, but it "
@@ -254,6 +227,15 @@ def _existing(path: Path, cell: Cell, what: str, stage: str) -> Path:
             "or take it out of the grid"
         )
     return path
+
+
+def _of_unseen(run: RunParams) -> list[Cell]:
+    return [cell for cell in run.cells() if cell[2] != ALL]
+
+
+def _with_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    dataset, model, fold, seed = cell
+    return table.assign(dataset=dataset, model=model, fold=fold, seed=seed)
 
 
 def _of_cell(table: pd.DataFrame, cell: Cell, path: Path, stage: str) -> pd.DataFrame:

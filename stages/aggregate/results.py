@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.curves import Scores, average
+from stages.aggregate.curves import Name, Scores, average
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.inference.intervals import add_uncertainty, infer_power
-from stages.aggregate.inference.network_data import Name, NetworkData, collect_network_data
+from stages.aggregate.inference.network_data import NetworkData, collect_network_data
 from stages.aggregate.params import Asked
 from stages.aggregate.read import read_analyses, read_catalogue, read_curves, read_layers, read_refits
 from stages.aggregate.recommend.recommend import recommend_all
-from stages.aggregate.tables.all_tables import fact_tables, score_tables
-from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize
+from stages.aggregate.tables.score_tables import score_tables
+from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
 from stages.shared.settings.params import ALL
 
 
@@ -61,17 +61,14 @@ def compute_results(measures: Path, training: Path, asked: Asked, notice: str = 
     means = average(unseen, grid, catalogue)
     check_main_score(means, params.main_metric)
     analyses = read_analyses(measures, grid, asked.analyses)
-    tables = {f"{name}.csv": table for name, table in analyses.items()} | {"training.csv": courses}
-
     networks = collect_network_data(unseen, read_refits(measures, grid), grid, catalogue, measures)
     scores = add_uncertainty(means, networks)
-    tables |= score_tables(unseen, scores, networks)
+    tables = score_tables(unseen, scores, networks) | {f"{name}.csv": table for name, table in analyses.items()}
     summary = summarize(scores, params.main_metric)
-
     recommendations, regrets = recommend_all(summary, scores, networks, analyses)
     findings = collect_findings(summary, scores, networks, tables["steps.csv"], params.accuracy_margin)
-    tables |= fact_tables(summary, regrets)
     fold = ALL if ALL in grid.folds else grid.numbered[0]
     power = infer_power(scores, networks, params.main_metric)
     facts = Facts(recommendations, findings, params.use, f"{fold}/{grid.seeds[0]}", power, notice)
+    tables |= {"training.csv": courses, "summary.csv": summary_table(summary), "regret.csv": regrets}
     return Results(layers, scores, summary, facts, tables, networks, len(list(grid.cells())))

@@ -5,9 +5,7 @@ that none waits for the libraries of another.
 """
 
 import tomllib
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 import click
 
@@ -17,7 +15,7 @@ from stages.shared.runtime.errors import did_you_mean
 
 COMMANDS = {
     "new": ("stages.commands.new", "Start a study of your own images: write params.yaml, link the images."),
-    "check": ("stages.commands.check.command", "Check params.yaml and the raw data before a run."),
+    "check": ("stages.commands.check", "Check params.yaml and the raw data before a run."),
     "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
     "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
     "recommend": ("stages.commands.recommend", "Print which layer to take, what ties, and what choosing cost."),
@@ -34,46 +32,26 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group of commands, each imported when it is called.
-
-    Args:
-        modules: name -> module and what the command does.
-        **attributes: of a click group; its `commands` are imported already.
-    """
-
-    def __init__(self, modules: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.modules = modules
+    """The group of `COMMANDS`, each imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the names, in the order of the tables above."""
-        return [*self.modules, *super().list_commands(ctx)]
+        """List the names, in the order of the table above."""
+        return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command."""
-        if cmd_name in self.modules:
-            command: click.Command = getattr(import_module(self.modules[cmd_name][0]), cmd_name)
-            return command
-        return super().get_command(ctx, cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which resemble it."""
-        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            ctx.fail(f"unknown command {args[0]!r}: {did_you_mean(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
+        """Import the command, or say which resemble it."""
+        if cmd_name not in COMMANDS:
+            ctx.fail(f"unknown command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}")
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, importing none."""
-        rows = [(name, text) for name, (_, text) in self.modules.items()]
-        rows += [(name, command.get_short_help_str()) for name, command in self.commands.items()]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
 whichlayer = LazyGroup(
-    COMMANDS,
     name="whichlayer",
     help="Which layer of a vision network separates classes that it was not trained on best?\n\n"
     "The workflow itself runs with `dvc repro` and `dvc exp run`; these commands are for what goes around it.",

@@ -1,13 +1,12 @@
 """Which folds a dataset has, and why no others: of images that are there, or of what is yet to be downloaded."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
-from typing import Self
 
 from stages.aggregate.words.formatting import plural
 from stages.commands.config import Config
-from stages.prepare.candidates import Candidate
+from stages.prepare.candidates import Candidate, Split
 from stages.prepare.folds import MAX_DEFAULT_FOLDS, count_choices
 from stages.prepare.limits import Resources
 from stages.prepare.params import DatasetParams
@@ -19,64 +18,38 @@ from stages.shared.settings.params import ALL
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
 """Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""
 
+PLENTY = 100
+"""Images of a class where neither source nor entry says how many."""
 
-@dataclass(frozen=True)
-class DatasetFolds:
-    """The folds of one dataset.
 
-    Attributes:
-        names: of those that it has.
-        seen, unseen: number of classes in fold 0.
-        alone: why fold 0 is the only one; empty if it need not be.
-        not_made: why a fold cannot be made, by name.
-    """
+def is_absent(config: Config, raw: Path, dataset: str) -> bool:
+    """Return whether a dataset is yet to be downloaded."""
+    return config.datasets[dataset].source in DOWNLOADS and has_only_source_file(raw / dataset)
 
-    names: Sequence[str]
-    seen: int
-    unseen: int
-    alone: str = ""
-    not_made: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of_download(cls, params: DatasetParams) -> Self:
-        """Return those that a source of `DOWNLOADS` has, as its entry says."""
-        classes = DOWNLOADS[params.source][0]
-        if params.all_unseen:
-            return cls(["0"], 0, classes, alone="all classes are unseen")
-        unseen = len(params.unseen_classes or ()) or params.unseen_count or 0
-        seen = len(params.seen_classes or ()) or classes - unseen
-        made = params.folds or min(count_choices(seen, unseen), MAX_DEFAULT_FOLDS)
-        return cls([*map(str, range(made)), ALL], seen, unseen)
+def is_counted(params: DatasetParams) -> bool:
+    """Return whether the source in `DOWNLOADS`, or its entry, says how many images there are."""
+    limits = (params.train or params.train_total, params.test or params.test_total)
+    return bool(DOWNLOADS[params.source][1] or (params.unseen and (params.all_unseen or all(limits))))
 
-    def refuse_lacking(self, dataset: str, wanted: Sequence[str], params: DatasetParams) -> None:
-        """Refuse a grid with folds that the dataset lacks.
 
-        Args:
-            dataset: its id.
-            wanted: the folds of the grid.
-            params: its entry.
-
-        Raises:
-            UserError: naming the first that it lacks, those that it has, why, and the remedy.
-        """
-        lacking = [fold for fold in wanted if fold not in self.names]
-        if lacking:
-            numbered = plural(len(set(self.names) - {ALL}), "numbered fold")
-            among = f"{', '.join(self.names[:6])}{', ...' if len(self.names) > 6 else ''}"
-            raise UserError(
-                f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has {numbered} ({among}), since "
-                f"{self._why(lacking[0], params)}; take the fold out of run.folds, or the dataset out of run.datasets"
-            )
-
-    def _why(self, fold: str, params: DatasetParams) -> str:
-        """Return why the dataset lacks a fold, and what would give it one."""
-        if fold in self.not_made or self.alone:
-            return self.not_made.get(fold, self.alone)
-        possible = count_choices(self.seen, self.unseen)
-        given = "" if params.folds is None else f"its `folds` is {params.folds}: "
-        if fold != ALL and int(fold) < possible:
-            return f"{given or f'at most {MAX_DEFAULT_FOLDS} are made by default: '}set its `folds` to {int(fold) + 1}"
-        return f"its {self.seen + self.unseen} classes hold {possible} disjoint choices of {self.unseen}"
+def expected_images(params: DatasetParams) -> list[Candidate]:
+    """Make up images of a source in `DOWNLOADS`: as many as it has or, where it does not say, as the entry asks for."""
+    classes, train, test = DOWNLOADS[params.source]
+    unseen = () if params.all_unseen else params.unseen_classes or ()
+    named = dict.fromkeys([*(params.seen_classes or ()), *unseen])
+    seen = len(params.seen_classes or ()) or max(1, classes - (len(unseen) or params.unseen_count or 0))
+    totals = [ceil((total or 0) / seen) for total in (params.train_total, params.test_total)]
+    counts: dict[Split, int] = {
+        "train": train or max(params.train or 0, totals[0], params.unseen or 0) or PLENTY,
+        "test": test or max(params.test or 0, totals[1]) or PLENTY,
+    }
+    return [
+        Candidate(f"{split}/{label}/{number}", label, split, "", bytes)
+        for label in [*named, *(f"class {number}" for number in range(classes - len(named)))]
+        for split, count in counts.items()
+        for number in range(count)
+    ]
 
 
 def find_folds(
@@ -84,35 +57,67 @@ def find_folds(
     raw: Path,
     dataset: str,
     *,
-    listed: bool = False,
+    counted: bool = False,
     inspect: Callable[[Sequence[Candidate]], None] | None = None,
-) -> tuple[DatasetFolds, FoldPlan | None]:
-    """Find the folds of a dataset, which must have those of the grid.
+) -> FoldPlan:
+    """Find the folds of a dataset, which must have those of the grid, and the images of each; none is read.
 
     Args:
         config: the parameters.
         raw: the folder that holds the dataset's.
         dataset: its id.
-        listed: whether to list images also where they would first be downloaded.
+        counted: whether the numbers of images must be right, so that images whose number only the files tell are
+            downloaded.
         inspect: looks at the images that are packed, while an archive is open.
-
-    Returns:
-        The folds, and the images of each: they are listed, none is read. None if they are yet to be downloaded.
 
     Raises:
         UserError: the splits cannot be made, or a fold is not among them.
     """
     from stages.prepare.packing import list_images  # takes a second to import
 
-    params, seed, plan = config.datasets[dataset], config.root_seed(dataset), None
-    if params.source in DOWNLOADS and has_only_source_file(raw / dataset) and not listed:
-        folds = DatasetFolds.of_download(params)
-    else:
-        with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
-            plan = plan_folds(list_images(raw / dataset, params, seed, resources).candidates, params, seed)
-            if inspect:
-                inspect(plan.packed)
-        first = plan.folds[0][0]
-        folds = DatasetFolds([*plan.splits], len(first.seen), len(first.unseen), plan.alone, plan.not_made)
-    folds.refuse_lacking(dataset, config.run.folds, params)
-    return folds, plan
+    params, seed = config.datasets[dataset], config.root_seed(dataset)
+    with Resources(config.prepare.limits) as resources, prefix_errors(f"datasets.{dataset}"):
+        if is_absent(config, raw, dataset) and (is_counted(params) or not counted):
+            candidates = expected_images(params)
+        else:
+            candidates = list_images(raw / dataset, params, seed, resources).candidates
+        plan = plan_folds(candidates, params, seed)
+        if inspect:
+            inspect(plan.packed)
+    refuse_lacking(plan, dataset, config.run.folds, params)
+    return plan
+
+
+def refuse_lacking(plan: FoldPlan, dataset: str, wanted: Sequence[str], params: DatasetParams) -> None:
+    """Refuse a grid with folds that a dataset lacks.
+
+    Args:
+        plan: the folds that it has.
+        dataset: its id.
+        wanted: the folds of the grid.
+        params: its entry.
+
+    Raises:
+        UserError: naming the first that it lacks, those that it has, why, and the remedy.
+    """
+    names = [*plan.splits]
+    lacking = [fold for fold in wanted if fold not in names]
+    if lacking:
+        numbered = plural(len(set(names) - {ALL}), "numbered fold")
+        among = f"{', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
+        raise UserError(
+            f"run.folds: {dataset!r} of run.datasets has no fold {lacking[0]}; it has {numbered} ({among}), since "
+            f"{_why(plan, lacking[0], params)}; take the fold out of run.folds, or the dataset out of run.datasets"
+        )
+
+
+def _why(plan: FoldPlan, fold: str, params: DatasetParams) -> str:
+    """Return why a dataset lacks a fold, and what would give it one."""
+    if fold in plan.not_made or plan.alone:
+        return plan.not_made.get(fold, plan.alone)
+    seen, unseen = len(plan.folds[0][0].seen), len(plan.folds[0][0].unseen)
+    possible = count_choices(seen, unseen)
+    given = "" if params.folds is None else f"its `folds` is {params.folds}: "
+    if fold != ALL and int(fold) < possible:
+        return f"{given or f'at most {MAX_DEFAULT_FOLDS} are made by default: '}set its `folds` to {int(fold) + 1}"
+    return f"its {seen + unseen} classes hold {possible} disjoint choices of {unseen}"

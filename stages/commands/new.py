@@ -2,15 +2,16 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from io import StringIO
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML, Node, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
-from stages.commands.check.command import check_config
+from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, use_option
 from stages.prepare.candidates import Candidate, class_counts
@@ -23,6 +24,9 @@ PARAMS = ROOT / "params.yaml"
 UNSEEN_CLASSES = 5
 MIN_FOLDED_CLASSES = 9
 """Below which three folds, of three unseen classes each, cannot be made."""
+
+MAX_WIDTH = 4096
+"""Of a line of params.yaml; longer ones are broken."""
 
 TEST_FRACTION = 0.2
 LIMITS = {"train": 120, "test": 40, "unseen": 100}
@@ -47,7 +51,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     FOLDER has a folder of images for each class, below train/ and test/ or not, or is an archive (.zip, .tar, ...) of
     such folders. Some classes are left out, fold by fold; of fewer than nine, frozen networks are measured on all.
 
-    Nothing is written if something is wrong. Comments and layout of params.yaml stay, and git undoes the changes.
+    Nothing is written if something is wrong. Comments in params.yaml stay, and git undoes the changes.
     """
     config, link = read_config(PARAMS), RAW / name
     check_free(config, link, folder, models)
@@ -155,6 +159,13 @@ def longer_schedule(config: Config, plan: FoldPlan) -> dict[tuple[str, str], Any
     return {("finetune", "schedule_epochs"): epochs} if short else {}
 
 
+class _WithNull(RoundTripRepresenter):  # type: ignore[misc]
+    """Write null as DVC's parser and people read it, not as nothing."""
+
+
+_WithNull.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 def edited(
     text: str, changes: Mapping[tuple[str, str], Any], dataset: str, entry: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
@@ -168,36 +179,15 @@ def edited(
 
     Returns:
         The new text, and its plain values.
-
-    Raises:
-        UserError: the layout of the file does not allow it.
     """
-    root, yaml = YAML().compose(text), YAML(typ="safe", pure=True)
-    first = _value(root, "datasets").value[0][0].start_mark
-    indent, at = " " * first.column, first.index - first.column
-    rows = [f"{indent}{dataset}:", *(f"{indent}  {key}: {value}" for key, value in entry.items())]
-    edits = [(at, at, "\n".join(rows) + "\n")]
-    wanted = yaml.load(text)
-    wanted["datasets"][dataset] = dict(entry)
+    yaml, written = YAML(), StringIO()
+    yaml.Representer, yaml.preserve_quotes, yaml.width = _WithNull, True, MAX_WIDTH
+    content = yaml.load(text)
     for (section, key), value in changes.items():
-        node = _value(_value(root, section), key)
-        start, end = node.start_mark.index, node.end_mark.index  # of a list in lines, the start of what follows it
-        in_lines = not text[:start].rpartition("\n")[2].strip()
-        flow = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
-        edits.append((start, start + len(text[start:end].rstrip()), f"  {flow}" if in_lines else flow))
-        wanted[section][key] = value
-    for start, end, inserted in sorted(edits, reverse=True):
-        text = text[:start] + inserted + text[end:]
-    written = None
-    with suppress(YAMLError):
-        written = yaml.load(text)
-    if written != wanted:
-        raise UserError(f"{PARAMS.name}: must be laid out as in a new clone, found another layout; edit it by hand")
-    return text, wanted
-
-
-def _value(mapping: Node, key: str) -> Node:
-    found = [value for name, value in mapping.value if name.value == key]
-    if not found:
-        raise UserError(f"{PARAMS.name}: must have the key {key!r}, found none; take it from a new clone")
-    return found[0]
+        if isinstance(value, list):
+            content[section][key][:] = value  # which keeps its layout
+        else:
+            content[section][key] = value
+    content["datasets"].insert(0, dataset, dict(entry))
+    yaml.dump(content, written)
+    return written.getvalue(), YAML(typ="safe", pure=True).load(written.getvalue())

@@ -13,8 +13,7 @@ from stages.commands.project import ROOT
 from stages.shared.files.digests import DIGESTS
 from stages.shared.runtime.errors import UserError, printable, short_repr
 from stages.shared.settings.params import Cell, RunParams, load
-from stages.shared.stage_run.dvc_hashes import dvc_hash
-from stages.shared.stage_run.made_of import Entry, check_records, read_entries
+from stages.shared.stage_run.made_of import Entry, check_records, dvc_hash, read_entries
 from stages.shared.stage_run.snapshot import differences, flat, value_at
 
 MAX_SHOWN = 3

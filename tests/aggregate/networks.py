@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from stages.aggregate.findings.accuracy_rule import AccuracyEvidence, NetworkAccuracy, NetworkPair, judge_accuracy
+from stages.aggregate.findings.accuracy_rule import NetworkPair, judge_accuracy, judge_scope, why_out_of_scope
 from stages.aggregate.findings.collect import correlate, follow_training
 from stages.aggregate.findings.facts import DatasetFindings, DepthFinding
 from stages.aggregate.inference.contrasts import Estimate
@@ -95,9 +95,12 @@ def evidence(*rows: SummaryRow, scopes: tuple[str, ...] = ("classes", "images"),
     """The findings on the networks of one dataset: all within 0.05 of the best one's accuracy are accurate."""
     judged = [row for row in rows if row.accuracy is not None]
     best = max(judged, key=lambda row: row.accuracy, default=None)
-    accurate = [NetworkAccuracy(row.model, None if row is best else pair(row, best).accuracy, None) for row in judged]
+    reasons = {
+        row.model: why_out_of_scope(None if row is best else pair(row, best).accuracy, None, margin=0.05)
+        for row in judged
+    }
     pairs = [pair(judged[i], judged[j]) for i in range(len(judged)) for j in range(i)]
-    of_scope = {scope: AccuracyEvidence(accurate, pairs) for scope in scopes if judged}
+    of_scope = {scope: judge_scope(reasons, pairs) for scope in scopes if judged}
     depth = [DepthFinding(row.model, row.leads, True) for row in rows]
     accuracy, steps = judge_accuracy(of_scope), known.pop("steps", STEPS.head(0))
     training = [course for row in rows if (course := follow_training(row, steps))]

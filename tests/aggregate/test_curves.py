@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate import curves
-from stages.aggregate.curves import MEAN, best_index, equally_best, last_rows
+from stages.aggregate.curves import MEAN, best_index, equally_best
 from stages.aggregate.tables.summary import check_main_score
 from stages.measure.metrics import SCORES
 from stages.shared.runtime.errors import UserError
@@ -179,18 +179,6 @@ def test_scores_of_matched_splits_alone_are_no_curve():
     matched = [point("a", 0, "mean", 0.5, split=split) for split in ("seen_matched", "unseen_matched")]
     scores = average(typed(pd.DataFrame([*matched, point("a", 0, "mean", 0.4, metric="ami")])), ONE, SCORES)
     assert set(scores.curves["metric"]) == {"ami"}
-
-
-def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
-    rows = [point("a", 0, "mean", 0.1, split=split, step=step) for split in ("unseen", "test") for step in (0, 5)]
-    rows += [point("a", 0, "mean", 0.2, split=split, step=9) for split in ("unseen_matched", "blur_1")]
-    rows += [point("a", 0, "mean", 0.3, metric="ami")]
-    found = last_rows(typed(pd.DataFrame(rows)))
-    assert found[["metric", "split", "step"]].to_numpy().tolist() == [
-        ["nmi", "unseen", 5],
-        ["nmi", "test", 5],
-        ["ami", "unseen", 0],
-    ]
 
 
 def test_no_score_of_layers_is_an_error():

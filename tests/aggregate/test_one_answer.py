@@ -20,7 +20,7 @@ from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.recommendations import describe
 from stages.aggregate.render.summary import markdown
 from stages.aggregate.render.verdict import verdict
-from stages.aggregate.tables.steps import steps_table
+from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams

@@ -25,8 +25,13 @@ from stages.measure.metrics import LAYER_SCORES, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.refits import refit
 from stages.measure.run import limit_to_one_thread
-from stages.shared.embeddings.embedding_store import LAST_STEP, Layer, open_embeddings
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter, write_store_digests
+from stages.shared.embeddings.embedding_store import (
+    LAST_STEP,
+    EmbeddingWriter,
+    Layer,
+    open_embeddings,
+    write_store_digests,
+)
 from stages.shared.settings.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 

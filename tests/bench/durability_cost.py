@@ -21,8 +21,7 @@ from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, open_checkpoints, write_checkpoint
-from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.embeddings.embedding_writer import write_store_digests
+from stages.shared.embeddings.embedding_store import open_embeddings, write_store_digests
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import build_network

@@ -31,8 +31,7 @@ from stages.measure.halves import complementary_halves
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.refits import class_groups, refit
 from stages.measure.scores.kmeans import Search
-from stages.shared.embeddings.embedding_store import Layer
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer
 from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
 
 WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320, 1280)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.shared.embeddings.embedding_writer import SAMPLES_PER_SHARD
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_SHARD
 from tests.bench.cells import PARAMS, network_params, pack_random, write_random_checkpoint
 from tests.bench.measure_cost import MEASURE
 from tests.measure.synthetic import write_pictures

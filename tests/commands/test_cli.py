@@ -56,7 +56,7 @@ def test_an_error_of_the_user_is_one_message_and_status_2(
     def fail() -> None:
         raise UserError("data: must exist")
 
-    monkeypatch.setitem(whichlayer.commands, "fail", fail)
+    monkeypatch.setattr(whichlayer, "get_command", lambda ctx, name: fail)
     monkeypatch.setattr(sys, "argv", ["whichlayer", "fail"])
     with pytest.raises(SystemExit) as stop:
         cli.main()

@@ -1,36 +1,11 @@
-"""The folds of datasets that are yet to be downloaded, against what prepare makes of candidates of equal numbers."""
+"""Folds that a dataset which is yet to be downloaded lacks."""
 
 import pytest
 
-from stages.commands.folds import DOWNLOADS, DatasetFolds
-from stages.prepare.candidates import Candidate
-from stages.prepare.folds import choose_folds
+from stages.commands.folds import expected_images, refuse_lacking
 from stages.prepare.params import parse_dataset
+from stages.prepare.splits import plan_folds
 from stages.shared.runtime.errors import UserError
-from tests.commands.edited import COMMITTED
-
-
-@pytest.mark.parametrize(
-    ("dataset", "changes"),
-    [
-        ("calligraphy", {}),
-        ("calligraphy", {"unseen_classes": None, "unseen_count": 9}),
-        ("calligraphy", {"folds": 2}),
-        ("calligraphy", {"unseen_classes": "all"}),
-        ("cifar100", {"folds": 5}),
-        ("cifar100", {"seen_classes": ["apple", "baby", "bear", "bed", "bee", "beetle"]}),
-    ],
-)
-def test_a_download_has_the_folds_that_prepare_makes(dataset, changes):
-    entry = COMMITTED["datasets"][dataset] | changes
-    params = parse_dataset(entry, dataset)
-    named = list({*(params.seen_classes or ()), *(() if params.all_unseen else params.unseen_classes or ())})
-    labels = named + [f"class{i}" for i in range(DOWNLOADS[dataset][0] - len(named))]
-    images = [Candidate(f"{split}/{label}", label, split, "", bytes) for label in labels for split in ("train", "test")]
-    made = choose_folds(images, params, seed=3)
-    found = DatasetFolds.of_download(params)
-    assert found.names == [fold.name for fold in made]
-    assert (found.seen, found.unseen) == (len(made[0].seen), len(made[0].unseen))
 
 
 @pytest.mark.parametrize(
@@ -48,5 +23,6 @@ def test_a_download_has_the_folds_that_prepare_makes(dataset, changes):
 )
 def test_a_missing_fold_is_named_with_the_reason_and_the_remedy(fold, changes, message):
     params = parse_dataset({"source": "calligraphy", "image_size": 64, **changes}, "brush")
+    plan = plan_folds(expected_images(params), params, seed=3)
     with pytest.raises(UserError, match=rf"run\.folds: 'brush' of run\.datasets has no fold {fold}; it has {message}"):
-        DatasetFolds.of_download(params).refuse_lacking("brush", ["0", fold], params)
+        refuse_lacking(plan, "brush", ["0", fold], params)

@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(where, folder)
     monkeypatch.setattr(module, "PARAMS", folder / "params.yaml")
     monkeypatch.setattr(module, "RAW", folder / "data" / "raw")
-    monkeypatch.setattr("stages.commands.check.command.check_networks", lambda config: None)
+    monkeypatch.setattr("stages.commands.check.check_networks", lambda config: None)
     return folder
 
 
@@ -47,10 +47,11 @@ def new(*words: object) -> Result:
 
 
 def changed(project: Path) -> list[str]:
-    """Lines of params.yaml that differ from the committed ones, as a diff."""
+    """Lines of params.yaml that differ from the committed ones, as a diff, but for a list that comes on one line."""
     before, after = (path.joinpath("params.yaml").read_text().splitlines() for path in (ROOT, project))
     lines = difflib.unified_diff(before, after, lineterm="", n=0)
-    return [line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    lines = [line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    return [line for line in lines if "few_shot_accuracy" not in line and "intrinsic_dimension" not in line]
 
 
 def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Path):
@@ -63,7 +64,7 @@ def test_frozen_networks_are_measured_on_all_classes(project: Path, tmp_path: Pa
         "-  folds: [0, 1, 2, 3] # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
         "+  datasets: [mine]",
         "+  models: [efficientnet_lite0_frozen]",
-        "+  folds: [0] # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
+        "+  folds: [0]          # choices of the unseen classes: 0, 1, ..., and all, which leaves none out",
         "-  use: null # null: a layer for each | classifier | retrieval | discovery | detection",
         "+  use: retrieval # null: a layer for each | classifier | retrieval | discovery | detection",
         "+  mine:",
@@ -122,7 +123,6 @@ def test_images_with_splits_of_their_own_are_divided_by_them(project: Path, tmp_
         (["--name", "handwriting"], "--name: 'handwriting' must be free, found it in `datasets` or"),
         (["--name", "taken"], "--name: 'taken' must be free"),
         (["--name", "a-b"], "run.datasets"),
-        (["--name", "true"], "must be laid out"),
         (["--model", "efficientnet_lite0"], "needs two seen and two unseen classes, found 3 of at least 23 images"),
     ],
 )

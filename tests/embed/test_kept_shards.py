@@ -9,7 +9,7 @@ from stages.embed import cell, embedder
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
-from stages.shared.embeddings import embedding_writer
+from stages.shared.embeddings import embedding_store
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
@@ -27,8 +27,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> PackedImages:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_writer, "SAMPLES_PER_CHUNK", 4)
-    monkeypatch.setattr(embedding_writer, "SAMPLES_PER_SHARD", SHARD)
+    monkeypatch.setattr(embedding_store, "SAMPLES_PER_CHUNK", 4)
+    monkeypatch.setattr(embedding_store, "SAMPLES_PER_SHARD", SHARD)
 
 
 @pytest.fixture

@@ -11,8 +11,15 @@ from stages.aggregate.read import image_paths, read_analyses, read_curves, read_
 from stages.embed.loading import checked_checkpoints
 from stages.measure.checks import check_cell
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, read_state, write_checkpoint
-from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, LOGITS, Embeddings, Layer, open_embeddings
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.embedding_store import (
+    BASELINE,
+    LAST_STEP,
+    LOGITS,
+    Embeddings,
+    EmbeddingWriter,
+    Layer,
+    open_embeddings,
+)
 from stages.shared.files.digests import cell_id
 from stages.shared.images.image_store import open_images, open_prepared, read_manifest
 from stages.shared.networks.params import NetworkParams, WeightsParams

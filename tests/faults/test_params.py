@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stages.commands.check.sections import check_sections
+from stages.commands.check import check_sections
 from stages.commands.config import parse_config, read_config
 from stages.shared.runtime.errors import CONTROL, UserError, printable
 from stages.shared.settings.params import checked

@@ -10,8 +10,14 @@ from ruamel.yaml import YAML
 
 from stages.measure.embedded_split import EmbeddedSplit, Settings
 from stages.measure.scores.kmeans import Search
-from stages.shared.embeddings.embedding_store import LAST_STEP, Embeddings, Layer, open_embeddings
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter, write_store_digests
+from stages.shared.embeddings.embedding_store import (
+    LAST_STEP,
+    Embeddings,
+    EmbeddingWriter,
+    Layer,
+    open_embeddings,
+    write_store_digests,
+)
 from stages.shared.tables.thumbnails import write_thumbnails
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "aggregate")

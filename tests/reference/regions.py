@@ -10,7 +10,7 @@ from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import schema
 from stages.aggregate.render.summary import regrets_table
-from stages.aggregate.tables import classes, depth, regret, robustness, steps, summary
+from stages.aggregate.tables import regret, score_tables, summary
 from stages.aggregate.words.recommendation import REGRET_WORDS
 from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
@@ -57,16 +57,16 @@ TABLES: dict[str, Callable[[], str]] = {
         summary.SUMMARY_COLUMNS, of_class(summary.SummaryRow), CURVES, UNCERTAINTY, METRIC
     ),
     "depth.csv": lambda: column_table(
-        depth.DEPTH_COLUMNS, of_constant(depth, "DEPTH_COLUMNS"), CURVES, UNCERTAINTY, METRIC
+        score_tables.DEPTH_COLUMNS, of_constant(score_tables, "DEPTH_COLUMNS"), CURVES, UNCERTAINTY, METRIC
     ),
     "steps.csv": lambda: column_table(
-        steps.STEPS_COLUMNS, of_constant(steps, "STEPS_COLUMNS"), CURVES, of_class(summary.SummaryRow)
+        score_tables.STEPS_COLUMNS, of_constant(score_tables, "STEPS_COLUMNS"), CURVES, of_class(summary.SummaryRow)
     ),
     "layers.csv": lambda: column_table(metric_table.COLUMNS, METRIC, KEYS),
     "regret.csv": lambda: column_table(regret.REGRET_COLUMNS, of_constant(regret, "REGRET_COLUMNS")),
-    "classes.csv": lambda: column_table(classes.CLASS_COLUMNS, of_constant(classes, "CLASS_COLUMNS"), KEYS),
+    "classes.csv": lambda: column_table(score_tables.CLASS_COLUMNS, of_constant(score_tables, "CLASS_COLUMNS"), KEYS),
     "robustness.csv": lambda: column_table(
-        robustness.ROBUSTNESS_COLUMNS, of_constant(robustness, "ROBUSTNESS_COLUMNS"), KEYS
+        score_tables.ROBUSTNESS_COLUMNS, of_constant(score_tables, "ROBUSTNESS_COLUMNS"), KEYS
     ),
     "training.csv": lambda: column_table(read.CURVE_COLUMNS, of_constant(read, "CURVE_COLUMNS"), TRAINING, KEYS),
     "gallery.parquet": lambda: column_table(

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import COLUMNS_OF
+from stages.aggregate.curves import INTERVAL_ENDS, TIED
 
 NO_BAND, DEVIATION = "", "sd"
 """What a band is: nothing, one standard deviation, or the interval of a scope."""
@@ -13,22 +13,21 @@ def with_bands(points: pd.DataFrame, *, spread: bool = True) -> pd.DataFrame:
     """Add what is drawn around the points of curves that have one kind of band.
 
     Args:
-        points: with `value`, `sd` and the columns of `COLUMNS_OF`.
+        points: with `value`, `sd` and those of `INTERVAL_ENDS` and `TIED`.
         spread: whether one standard deviation stands in where no interval is known.
 
     Returns:
         The points with `band` (a scope, `DEVIATION` or `NO_BAND`), `low`, `high`, and `tied` (boolean, NA where it is
         not known).
     """
-    scope = next((scope for scope, names in COLUMNS_OF.items() if points[names.low].notna().any()), None)
+    scope = next((scope for scope, (low, _) in INTERVAL_ENDS.items() if points[low].notna().any()), None)
     value = points["value"].astype(float)
     if scope:
-        names = COLUMNS_OF[scope]
-        band, low, high = str(scope), points[names.low].astype(float), points[names.high].astype(float)
+        band, (low, high) = str(scope), (points[end].astype(float) for end in INTERVAL_ENDS[scope])
     else:
         sd = points["sd"].astype(float)
         band = DEVIATION if spread and sd.notna().any() else NO_BAND
         low, high = (value - sd, value + sd) if band else (value * np.nan, value * np.nan)
-    ties = [points[names.tied] for names in COLUMNS_OF.values()]
+    ties = [points[column] for column in TIED.values()]
     tied = next((own for own in ties if own.notna().any()), ties[0])
     return points.assign(band=band, low=low, high=high, tied=tied.astype("boolean"))

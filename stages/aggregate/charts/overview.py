@@ -86,7 +86,7 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
             aside=model in aside,
         )
         rows += records(own, ["network", "x", "value", "low", "high", "tied", "best", "aside"])
-        if model in shown and not row.best_is_last:
+        if model in shown and row.best_depth != row.last_depth:
             values, place = own.set_index("depth")["value"], span * (1.04 + 0.02 * shown.index(model))
             last, best = values[row.last_depth], values[row.best_depth]
             lead = {"network": model, "x": place, "from": last, "to": best, "value": (last + best) / 2}
@@ -99,7 +99,7 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
     names |= {each["kind"]: f"{each['kind']}: {each['value']:.3f}" for each in levels}
     legend = explain_marks("network", looks, rows, [each["kind"] for each in levels], names)
     room = 70 if any(lead["text"] for lead in leads) else 0
-    title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * first.lower_is_better}")
+    title = heading(0, 1, f"{metric_name(first.metric)} on unseen classes{LOWER * (first.better == 'lower')}")
     drawn = overview_layers(looks, str(labels))
     chart = panel(drawn, {"points": rows, "leads": leads, "levels": levels}, (inner_width(1) - room, 190), title)
     return figure([chart], text, legend=legend, per_line=1)

@@ -35,7 +35,7 @@ def steps(results: Results, findings: DatasetFindings) -> Spec:
     note = " The layer that is best at the first step stays the best" if any(same) else ""
     note += (" where it has no line of its own." if not all(same) else ".") if note else ""
     spread = f", bars {averages.spread}" if averages.vary else ""
-    extreme = "lowest" if row.lower_is_better else "highest"
+    extreme = "lowest" if row.better == "lower" else "highest"
     aside = [model for model in rows["model"].unique() if model in findings.out_of_scope]
     caption = (
         f"{row.dataset}; {averages.words}{spread}. g: {extreme} {metric_name(row.metric)} of any layer.{note}"

@@ -5,7 +5,7 @@ counter-example is a pair of accurate networks of which the first is at least as
 g. The claim is therefore never "not supported": without a counter-example it is said what would have been seen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from scipy.stats import t as student
@@ -14,30 +14,11 @@ from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.contrasts import LEVEL, Estimate
 from stages.aggregate.scope import Scope
 
-MARGIN = 0.05
-"""Accuracy below the best network's up to which a network counts as accurate."""
-
 TOLERANCE = 0.01
 """Accuracy that the first network of a counter-example may lack."""
 
 POWER = 0.8
 """Probability with which a difference "would have been seen"."""
-
-
-@dataclass(frozen=True)
-class NetworkAccuracy:
-    """How accurate one network is on seen classes.
-
-    Attributes:
-        name: of the network.
-        to_best: its accuracy less that of the most accurate network; None of that one itself.
-        over_pixels: its accuracy less that of a linear probe on raw pixels; None where that was not measured, and then
-            not asked for.
-    """
-
-    name: str
-    to_best: Estimate | None
-    over_pixels: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -58,19 +39,6 @@ class NetworkPair:
     def reversed(self) -> "NetworkPair":
         """The same pair, the second network first."""
         return NetworkPair(self.second, self.first, self.accuracy.reversed(), self.g.reversed())
-
-
-@dataclass(frozen=True)
-class AccuracyEvidence:
-    """Accuracies of all networks in one scope: other classes and training, or these classes and trained networks.
-
-    Attributes:
-        networks: at least one.
-        pairs: of any two of them, in either order.
-    """
-
-    networks: Sequence[NetworkAccuracy]
-    pairs: Sequence[NetworkPair]
 
 
 @dataclass(frozen=True)
@@ -116,26 +84,33 @@ class AccuracyFinding:
         return next(iter(judged or self.results.items()), None)
 
 
-def judge_accuracy(evidence: Mapping[Scope, AccuracyEvidence], *, margin: float = MARGIN) -> AccuracyFinding:
-    """Rule on the claim from the evidence of each scope that is known, the wider one first.
+def why_out_of_scope(to_best: Estimate | None, over_pixels: Estimate | None, *, margin: float) -> Reason | None:
+    """Return why a network does not count as accurate; None where it does.
 
     Args:
-        evidence: of other classes and training again, and of these classes and trained networks.
+        to_best: its accuracy less that of the most accurate network; None of that one itself.
+        over_pixels: its accuracy less that of a linear probe on raw pixels; None where that was not measured, and then
+            not asked for.
         margin: accuracy below the best network's up to which a network counts as accurate.
     """
-    results = {scope: _judge(known, margin) for scope, known in evidence.items()}
-    shown = [scope for scope, result in results.items() if result.counter_examples]
-    if shown:
-        return AccuracyFinding(Status.SHOWN if shown[0] == "classes" else Status.SHOWN_HERE, results)
-    judged = any(len(result.in_scope) > 1 for result in results.values())
-    return AccuracyFinding(Status.NO_COUNTER_EXAMPLE if judged else Status.UNKNOWN, results)
+    if to_best is not None and to_best.lower() < -margin:
+        return Reason.LESS_ACCURATE
+    if over_pixels is not None and over_pixels.lower() <= 0:
+        return Reason.PIXELS_AS_ACCURATE
+    return None
 
 
-def _judge(evidence: AccuracyEvidence, margin: float) -> AccuracyResult:
-    reasons = {network.name: _why_out(network, margin) for network in evidence.networks}
+def judge_scope(reasons: Mapping[str, Reason | None], pairs: Iterable[NetworkPair]) -> AccuracyResult:
+    """Compare the accurate networks in one scope: other classes and training, or these classes and trained networks.
+
+    Args:
+        reasons: of all networks, why they are out of scope; at least one.
+        pairs: of any two of them, in either order.
+    """
     inside = tuple(name for name, reason in reasons.items() if reason is None)
     level = 1 - (1 - LEVEL) / max(1, len(inside) * (len(inside) - 1))
-    comparable = [pair for pair in _ordered(evidence.pairs, inside) if pair.accuracy.lower(level) > -TOLERANCE]
+    ordered = [each for pair in pairs if {pair.first, pair.second} <= {*inside} for each in (pair, pair.reversed())]
+    comparable = [pair for pair in ordered if pair.accuracy.lower(level) > -TOLERANCE]
     counter_examples = [pair for pair in comparable if pair.g.upper(level) < 0]
     return AccuracyResult(
         in_scope=inside,
@@ -147,18 +122,13 @@ def _judge(evidence: AccuracyEvidence, margin: float) -> AccuracyResult:
     )
 
 
-def _why_out(network: NetworkAccuracy, margin: float) -> Reason | None:
-    if network.to_best is not None and network.to_best.lower() < -margin:
-        return Reason.LESS_ACCURATE
-    if network.over_pixels is not None and network.over_pixels.lower() <= 0:
-        return Reason.PIXELS_AS_ACCURATE
-    return None
-
-
-def _ordered(pairs: Sequence[NetworkPair], inside: tuple[str, ...]) -> Iterator[NetworkPair]:
-    for pair in pairs:
-        if pair.first in inside and pair.second in inside:
-            yield from (pair, pair.reversed())
+def judge_accuracy(results: Mapping[Scope, AccuracyResult]) -> AccuracyFinding:
+    """Rule on the claim from what is known in each scope, the wider one first."""
+    shown = [scope for scope, result in results.items() if result.counter_examples]
+    if shown:
+        return AccuracyFinding(Status.SHOWN if shown[0] == "classes" else Status.SHOWN_HERE, results)
+    judged = any(len(result.in_scope) > 1 for result in results.values())
+    return AccuracyFinding(Status.NO_COUNTER_EXAMPLE if judged else Status.UNKNOWN, results)
 
 
 def _detectable(g: Estimate, level: float) -> float:

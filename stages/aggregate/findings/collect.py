@@ -1,19 +1,19 @@
 """Judge the findings on every dataset from its networks' measured data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import CURVE, Scores
+from stages.aggregate.curves import CURVE, Name, Scores, point_keys, sign_of
 from stages.aggregate.findings.accuracy_rule import (
-    AccuracyEvidence,
     AccuracyFinding,
-    NetworkAccuracy,
     NetworkPair,
     judge_accuracy,
+    judge_scope,
+    why_out_of_scope,
 )
 from stages.aggregate.findings.facts import (
     Correlation,
@@ -23,18 +23,15 @@ from stages.aggregate.findings.facts import (
     FineTuningFinding,
     TrainingCourse,
 )
-from stages.aggregate.inference.accuracy import Folds, mean_over_classes, mean_over_images
+from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.intervals import point_keys
-from stages.aggregate.inference.layer_comparison import best_of_two, is_above
-from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.intervals import beats_baselines, infer
+from stages.aggregate.inference.layer_comparison import best_of_two
+from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import ByFold
-from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.inference.refits import Refits
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman
-
-MEANS: dict[Scope, Callable[[Folds], Estimate | None]] = {"classes": mean_over_classes, "images": mean_over_images}
-"""How differences in accuracy are judged in each scope, the wider one first."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +42,14 @@ class Network:
         row: its main row.
         last: the main score of its layers at the last step; None where a value is missing.
         first: the same at step 0; None where there is no step 0, or no later one.
-        with_pixels: `last` with the raw pixels after the layers; None where they were not measured.
+        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known.
         head, pixels: of every test image, how often its own head, and the linear probe on raw pixels, are right.
     """
 
     row: SummaryRow
     last: Refits | None
     first: Refits | None
-    with_pixels: Refits | None
+    in_scope: bool
     head: ByFold
     pixels: ByFold
 
@@ -78,7 +75,7 @@ def collect_findings(
             DatasetFindings(
                 rows=rows,
                 accuracy=accuracy,
-                depth=[_depth(network) for network in of_dataset],
+                depth=[DepthFinding(each.row.model, each.row.proven_leads, each.in_scope) for each in of_dataset],
                 fine_tuning=[_fine_tuning(network) for network in of_dataset if network.last and network.first],
                 correlations=correlate(rows, accuracy),
                 training=[course for row in rows if (course := follow_training(row, steps)) is not None],
@@ -89,49 +86,42 @@ def collect_findings(
 
 def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
     points = scores.main_points(row.dataset, row.model, row.metric)
-    keys = point_keys(points[points["step"] == row.step])
-    last = data.at(row.metric, row.step)
-    first = data.at(row.metric, 0) if row.step > 0 and (points["step"] == 0).any() else None
-    images, pixels = data.images, data.pixels
+    keys, tuned = point_keys(points[points["step"] == row.step]), row.step > 0 and (points["step"] == 0).any()
+    with_pixels = row.baseline is not None
+    above = beats_baselines(data, row.metric, row.step, keys, chance=row.chance, with_pixels=with_pixels)
     return Network(
         row=row,
-        last=last and last.take(keys),
-        first=first and first.take(keys),
-        with_pixels=last.take([*keys, pixels]) if last and pixels else None,
-        head=images.accuracy if images else {},
-        pixels=images.pixels if images else {},
+        last=data.at(row.metric, row.step, keys),
+        first=data.at(row.metric, 0, keys) if tuned else None,
+        in_scope=above is not False,
+        head=data.images.accuracy if data.images else {},
+        pixels=data.images.pixels if data.images else {},
     )
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
+    """Compare all networks in each scope of which no network's refits or images are missing."""
     judged = [network for network in networks if network.row.accuracy is not None]
-    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row)) for a, b in combinations(judged, 2)]
-    evidence = {scope: _accuracy_evidence(judged, pairs, scope) for scope in MEANS}
-    return judge_accuracy({scope: known for scope, known in evidence.items() if known is not None}, margin=margin)
-
-
-def _accuracy_evidence(
-    networks: Sequence[Network], pairs: Sequence[tuple[Network, Network, dict[Scope, Estimate]]], scope: Scope
-) -> AccuracyEvidence | None:
-    """Compare all networks in one scope; None where that scope's refits or images are missing."""
-    best = max(networks, key=lambda network: network.row.accuracy or 0.0, default=None)
-    if best is None or (len(networks) == 1 and _difference(best.head, best.head, scope) is None):
-        return None
-    compared = []
-    for first, second, differences_of_g in pairs:
-        accuracy = _difference(first.head, second.head, scope)
-        if accuracy is None or scope not in differences_of_g:
-            return None
-        compared.append(NetworkPair(first.row.model, second.row.model, accuracy, differences_of_g[scope]))
-    accurate = [
-        NetworkAccuracy(
-            name=network.row.model,
-            to_best=None if network is best else _difference(network.head, best.head, scope),
-            over_pixels=_difference(network.head, network.pixels, scope),
-        )
-        for network in networks
-    ]
-    return AccuracyEvidence(accurate, compared)
+    best = max(judged, key=lambda network: network.row.accuracy or 0.0, default=None)
+    pairs = [(a, b, _differences_of_g(a.last, b.last, a.row.metric)) for a, b in combinations(judged, 2)]
+    results = {}
+    for scope in MEANS:
+        compared = [
+            NetworkPair(first.row.model, second.row.model, accuracy, g[scope])
+            for first, second, g in pairs
+            if (accuracy := _difference(first.head, second.head, scope)) is not None and scope in g
+        ]
+        if best is not None and _difference(best.head, best.head, scope) and len(compared) == len(pairs):
+            reasons = {
+                network.row.model: why_out_of_scope(
+                    None if network is best else _difference(network.head, best.head, scope),
+                    _difference(network.head, network.pixels, scope),
+                    margin=margin,
+                )
+                for network in judged
+            }
+            results[scope] = judge_scope(reasons, compared)
+    return judge_accuracy(results)
 
 
 def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
@@ -141,49 +131,28 @@ def _difference(first: ByFold, second: ByFold, scope: Scope) -> Estimate | None:
     return MEANS[scope]([first[fold] - second[fold] for fold in first])
 
 
-def _differences_of_g(first: Refits | None, second: Refits | None, row: SummaryRow) -> dict[Scope, Estimate]:
+def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) -> dict[Scope, Estimate]:
     """By how much the first's best layer beats the second's, in each scope that has refits and a proven level."""
-    if first is None or second is None:
-        return {}
-    differences = {
-        scope: best_of_two(inference, len(first.keys), better=row.direction)
-        for scope, inference in infer(first, second).items()
-        if is_proven(row.metric, scope)
-    }
+    n_layers = len(first.keys) if first else 0
+    proven = {scope: inference for scope, inference in infer(first, second).items() if is_proven(metric, scope)}
+    differences = {scope: best_of_two(inference, n_layers) for scope, inference in proven.items()}
     return {scope: difference for scope, difference in differences.items() if difference is not None}
-
-
-def _depth(network: Network) -> DepthFinding:
-    row, refits = network.row, network.with_pixels or network.last
-    pixels = len(refits.keys) - 1 if refits and network.with_pixels else None
-    above = (
-        is_above(inference, chance=row.chance, pixels=pixels, better=row.direction)
-        for inference in (infer(refits).values() if refits else ())
-    )
-    in_scope = next((each for each in above if each is not None), True)
-    return DepthFinding(row.model, row.proven_leads, in_scope)
 
 
 def _fine_tuning(network: Network) -> FineTuningFinding:
     row = network.row
     accuracy = None if row.accuracy is None or row.accuracy_chance is None else (row.accuracy_chance, row.accuracy)
-    return FineTuningFinding(row.model, _differences_of_g(network.last, network.first, row), accuracy)
+    return FineTuningFinding(row.model, _differences_of_g(network.last, network.first, row.metric), accuracy)
 
 
 def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:
     """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
-    judged = sorted((row for row in rows if row.accuracy is not None), key=lambda row: -(row.accuracy or 0))
-    names = finding.deciding[1].in_scope if finding.deciding else ()
-    accurate = [row for row in judged if row.model in names]
-    groups = [judged, accurate] if len(accurate) < len(judged) else [judged]
-    correlations = []
-    for group in groups if len(judged) > 1 else []:
-        sign = -1 if group and group[0].lower_is_better else 1
-        accuracies, g = pd.Series([row.accuracy for row in group]), pd.Series([sign * row.unseen for row in group])
-        value = spearman(accuracies, g) if len(group) > 2 else np.nan
-        if not np.isnan(value):
-            correlations.append(Correlation(value, len(group)))
-    return correlations
+    heads = [(row.model, row.accuracy, sign_of(row.better) * row.unseen) for row in rows if row.accuracy is not None]
+    judged = pd.DataFrame(heads, columns=["model", "accuracy", "g"])
+    accurate = judged[judged["model"].isin(finding.deciding[1].in_scope if finding.deciding else ())]
+    by_size = {len(group): group for group in (judged, accurate) if len(group) > 2}
+    values = {size: spearman(group["accuracy"], group["g"]) for size, group in by_size.items()}
+    return [Correlation(value, size) for size, value in values.items() if not np.isnan(value)]
 
 
 def follow_training(row: SummaryRow, steps: pd.DataFrame) -> TrainingCourse | None:

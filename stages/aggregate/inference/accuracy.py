@@ -4,22 +4,19 @@ Accuracy is not fitted again without a class: a network without it would have to
 since they share most of their seen classes. An image stands in the test split of every fold in which its class is seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.aggregate.curves import COLUMNS_OF, INTERVALS, MEAN, Scores
+from stages.aggregate.curves import ACCURACY, INTERVAL_ENDS, INTERVALS, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.groups import MIN_DF, degrees_of_freedom, find_groups
-from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.other_classes import MIN_FOLDS
 from stages.aggregate.scope import Scope
-from stages.shared.files.csv_table import INTEGER, TEXT
-
-PLACE = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 
 Folds = Sequence["pd.Series[float]"]
 """For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class
@@ -76,29 +73,25 @@ def _mean_over(folds: Folds, unit: str) -> tuple[float, float]:
     return mean, float((of_units**2).sum() * n / (n - 1))
 
 
+MEANS: dict[Scope, Callable[[Folds], Estimate | None]] = {"classes": mean_over_classes, "images": mean_over_images}
+"""How accuracies, and their differences, are judged in each scope, the wider one first."""
+
+
 def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
     """Infer the intervals of every network's accuracy at its last step, fold by fold and over folds.
 
     Returns:
-        Columns of `PLACE` and `INTERVALS`.
+        Columns of `ACCURACY` and `INTERVALS`.
     """
     rows = scores.accuracy
     last = rows[rows["step"] == rows.groupby(["dataset", "model"])["step"].transform("max")]
-    table = []
-    for _, point in last.iterrows():
-        bounds = _intervals(point["fold"], networks[point["dataset"], point["model"]])
-        table.append({name: point[name] for name in PLACE} | dict(bounds))
-    return frame(table, PLACE | INTERVALS, optional=INTERVALS)
-
-
-def _intervals(fold: str, network: NetworkData) -> Iterator[tuple[str, Any]]:
-    by_fold = network.images.accuracy if network.images else {}
-    folds = list(by_fold.values()) if fold == MEAN else [by_fold[fold]] if fold in by_fold else []
-    estimates: dict[Scope, Estimate | None] = {
-        "classes": mean_over_classes(folds),
-        "images": mean_over_images(folds),
-    }
-    for scope, estimate in estimates.items():
-        if estimate is not None:
-            low, high = np.clip(estimate.interval(), 0, 1)
-            yield from ((COLUMNS_OF[scope].low, float(low)), (COLUMNS_OF[scope].high, float(high)))
+    table: list[dict[Any, Any]] = last[list(ACCURACY)].to_dict("records")
+    for point in table:
+        images = networks[point["dataset"], point["model"]].images
+        by_fold = images.accuracy if images else {}
+        folds = [values for fold, values in by_fold.items() if point["fold"] in (MEAN, fold)]
+        for scope, mean_of in MEANS.items():
+            estimate = mean_of(folds)
+            if estimate is not None:
+                point |= zip(INTERVAL_ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
+    return frame(table, ACCURACY | INTERVALS, optional=INTERVALS)

@@ -1,33 +1,48 @@
 """How sure every score at its last step is: intervals of every layer, which layers tie with the best, and the lead."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import stack
-from stages.aggregate.curves import COLUMNS_OF, MEAN, POINT, UNCERTAINTY, Scores, curves
-from stages.aggregate.inference.accuracy import PLACE, accuracy_intervals
-from stages.aggregate.inference.contrasts import Float64
+from stages.aggregate.curves import (
+    INTERVAL_ENDS,
+    LEAD_ENDS,
+    MEAN,
+    POINT,
+    TIED,
+    UNCERTAINTY,
+    Key,
+    Name,
+    Scores,
+    curves,
+    point_keys,
+    sign_of,
+)
+from stages.aggregate.inference.accuracy import accuracy_intervals
+from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.layer_comparison import (
     Bounds,
-    Direction,
     best_against,
     best_score,
+    is_above,
     layer_estimates,
-    losses_at_most,
     ties,
 )
-from stages.aggregate.inference.network_data import Name, NetworkData
+from stages.aggregate.inference.network_data import NetworkData
+from stages.aggregate.inference.other_classes import over_classes
+from stages.aggregate.inference.other_images import over_images
 from stages.aggregate.inference.power import Power, power_of
-from stages.aggregate.inference.refits import Key, Refits, infer, unseen_rows
+from stages.aggregate.inference.refits import Refits, unseen_rows
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.scores import Better
+
+Statement = TypeVar("Statement")
 
 
 @dataclass(frozen=True)
@@ -49,47 +64,74 @@ class LayerInference:
     lead: Bounds | None = None
 
 
-def infer_layers(refits: Refits, better: Better) -> dict[Scope, LayerInference]:
+def infer(*networks: Refits | None) -> dict[Scope, Inference]:
+    """Infer about networks of the same folds in every scope that is known, the wider one first."""
+    refits = [network for network in networks if network is not None]
+    if not refits or len(refits) < len(networks):
+        return {}
+    known: dict[Scope, Inference | None] = {"classes": over_classes(*refits), "images": over_images(*refits)}
+    return {scope: inference for scope, inference in known.items() if inference is not None}
+
+
+def state_widest(
+    statement: Callable[[Inference], Statement | None], *networks: Refits | None
+) -> tuple[Scope, Statement] | None:
+    """Make a statement about networks of the same folds in the wider scope in which it can be made."""
+    stated = ((scope, statement(inference)) for scope, inference in infer(*networks).items())
+    return next(((scope, made) for scope, made in stated if made is not None), None)
+
+
+def beats_baselines(
+    network: NetworkData, metric: str, step: int, keys: Sequence[Key], *, chance: float | None, with_pixels: bool
+) -> bool | None:
+    """Return whether some layer is shown to be better than chance, and than raw pixels; None where no bound is known.
+
+    Args:
+        network: its measured data.
+        metric: the score.
+        step: the checkpoint.
+        keys: the layers.
+        chance: score of an embedding that is unrelated to the classes; None: not asked for.
+        with_pixels: whether the score of the raw pixels was measured.
+    """
+    pixels = network.pixels if with_pixels else None
+    refits = network.at(metric, step, [*keys, *([pixels] if pixels else [])])
+    gain = None if chance is None else sign_of(network.catalogue[metric].better) * chance
+    index = len(keys) if pixels else None
+    shown = state_widest(lambda inference: is_above(inference, chance=gain, pixels=index), refits)
+    return shown and shown[1]
+
+
+def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     """Infer how sure the scores of layers at one step are, in every scope that is known, the wider one first.
 
     Args:
         refits: of the layers, by depth.
-        better: which values are better; of `neither` no layer is the best.
     """
-    score, layers = refits.score, {}
+    layers: dict[Scope, LayerInference] = {}
     for scope, inference in infer(refits).items():
         estimates, low, high = layer_estimates(inference), None, None
         if estimates is not None:
             bounds = [(np.nan, np.nan) if each is None else each.interval() for each in estimates]
-            low, high = np.clip(bounds, score.low, score.high).T
-        if better == "neither" or len(refits.keys) < 2:
+            low, high = _scores(refits, bounds).T
+        if refits.score.better == "neither" or len(refits.keys) < 2:
             layers[scope] = LayerInference(low, high)
             continue
-        best = best_score(inference, better=better)
+        best = best_score(inference)
         layers[scope] = LayerInference(
             low,
             high,
-            best=best and Bounds(*np.clip((best.low, best.high, best.value), score.low, score.high).tolist()),
-            tied=ties(inference, better=better),
-            lead=best_against(inference, better=better),
+            best=best and Bounds(*_scores(refits, (best.low, best.high)), *_scores(refits, [best.value])),
+            tied=ties(inference),
+            lead=best_against(inference),
         )
     return layers
 
 
-def losses_of_candidates(steps: Sequence[Refits], better: Direction) -> dict[Scope, Float64]:
-    """Bound what every layer of every checkpoint may lose to the truly best of all of them, in every scope known.
-
-    Args:
-        steps: the same L layers at T checkpoints; step 0 may be one.
-        better: which values are better.
-
-    Returns:
-        (T, L) bounds, which hold all at once.
-    """
-    return {
-        scope: losses_at_most(inference, better=better).reshape(len(steps), -1)
-        for scope, inference in infer(*steps).items()
-    }
+def _scores(refits: Refits, gains: ArrayLike) -> Float64:
+    """Turn gains back into scores within their limits, in ascending order."""
+    score = refits.score
+    return np.clip(np.sort(sign_of(score.better) * np.asarray(gains)), score.low, score.high)
 
 
 def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:
@@ -99,8 +141,8 @@ def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores
     of_accuracy = accuracy_intervals(scores, networks)
     return replace(
         scores,
-        curves=scores.curves.merge(intervals, how="left", on=list(POINT), validate="many_to_one"),
-        accuracy=scores.accuracy.merge(of_accuracy, how="left", on=list(PLACE), validate="many_to_one"),
+        curves=scores.curves.merge(intervals, how="left", validate="many_to_one"),
+        accuracy=scores.accuracy.merge(of_accuracy, how="left", validate="many_to_one"),
     )
 
 
@@ -110,19 +152,13 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
     Returns:
         Columns of `POINT` and `UNCERTAINTY`; no row where nothing can be said.
     """
-    arranged: dict[tuple[Name, str, int], Refits | None] = {}
     tables = []
     for curve in curves(scores.curves):
-        first, step = curve.name, curve.last
-        name, metric, fold = (str(first["dataset"]), str(first["model"])), str(first["metric"]), first["fold"]
-        if (name, metric, step) not in arranged:
-            arranged[name, metric, step] = networks[name].at(metric, step)
-        refits = arranged[name, metric, step]
+        points, fold = pd.DataFrame(curve.at(UNSEEN, curve.last)), curve.name["fold"]
+        refits = networks[curve.network].at(curve.name["metric"], curve.last, point_keys(points))
         if refits is not None:
-            points = pd.DataFrame(curve.at(UNSEEN, step))
-            of_fold = refits if fold == MEAN else refits.of_fold(scores.folds.index(fold))
-            columns = dict(_columns(of_fold.take(point_keys(points)), first["better"]))
-            tables.append(points[list(POINT)].assign(**columns))
+            known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
+            tables.append(points[list(POINT)].assign(**_columns(known)))
     return stack(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
 
@@ -135,29 +171,21 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
     found = []
     main = scores.curves[scores.curves["main"] & (scores.curves["fold"] == MEAN) & (scores.curves["metric"] == metric)]
     for curve in curves(main) if is_proven(metric, "classes") else ():
-        name, better = (str(curve.name["dataset"]), str(curve.name["model"])), curve.name["better"]
-        refits = networks[name].at(metric, curve.last)
+        network = networks[curve.network]
+        refits = network.at(metric, curve.last, point_keys(pd.DataFrame(curve.at(UNSEEN, curve.last))))
         if refits is not None:
-            layers = refits.take(point_keys(pd.DataFrame(curve.at(UNSEEN, curve.last))))
-            classes = int(unseen_rows(networks[name].layers, metric, curve.last)["n_classes"].max())
+            classes = int(unseen_rows(network.layers, metric, curve.last)["n_classes"].max())
             with threadpool_limits(1):
-                power = power_of(layers, name, classes, better=better)
+                power = power_of(refits, curve.network, classes)
             found += [power] if power else []
     return found
 
 
-def point_keys(points: pd.DataFrame) -> list[Key]:
-    """The embeddings that a curve's points stand for."""
-    return [(str(layer), str(pooling)) for layer, pooling in zip(points["layer"], points["embedding"], strict=True)]
-
-
-def _columns(refits: Refits, better: Better) -> Iterator[tuple[str, Any]]:
-    known = infer_layers(refits, better)
-    leads = [layers.lead.value for layers in known.values() if layers.lead]
-    if leads:
-        yield "lead", leads[0]
+def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
     for scope, layers in known.items():
-        names, lead = COLUMNS_OF[scope], layers.lead
-        columns: dict[str, Any] = {names.low: layers.low, names.high: layers.high, names.tied: layers.tied}
-        columns |= {names.lead_at_least: lead.low, names.lead_at_most: lead.high} if lead else {}
-        yield from ((name, value) for name, value in columns.items() if value is not None)
+        columns |= dict(zip(INTERVAL_ENDS[scope], (layers.low, layers.high), strict=True)) | {TIED[scope]: layers.tied}
+        if layers.lead:
+            columns |= dict(zip(LEAD_ENDS[scope], (layers.lead.low, layers.lead.high), strict=True))
+            columns.setdefault("lead", layers.lead.value)
+    return {name: value for name, value in columns.items() if value is not None}

@@ -1,13 +1,12 @@
 """Statements about layers: their intervals, the best one, the best against the last, which tie, and two networks' best.
 
-Each takes what is known of the layers' mean scores (`contrasts.Inference`), whose scope it then has: other classes of
-the domain, or other images of these classes. A layer that is named was chosen on the same data: its score and its lead
-are estimated and bounded as those of the best of its contenders.
+Each takes what is known of the layers' mean scores (`contrasts.Inference`), turned so that higher is better, and has
+its scope: other classes of the domain, or other images of these classes. A layer that is named was chosen on the same
+data: its score and its lead are estimated and bounded as those of the best of its contenders.
 """
 
 from dataclasses import dataclass, replace
 from math import hypot
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,6 @@ from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Estimate, Float6
 
 Layers = NDArray[np.bool_]
 """Which of L layers."""
-
-Direction = Literal["higher", "lower"]
 
 SURE = 0.99
 """Level at which a layer must be shown to be worse than another before a bound on the best takes no account of it."""
@@ -47,34 +44,27 @@ class Bounds(Lead):
     value: float
 
 
-def sign_of(better: Direction) -> float:
-    """+1 where higher scores are better, -1 where lower ones are."""
-    return 1.0 if better == "higher" else -1.0
-
-
 def layer_estimates(inference: Inference) -> list[Estimate | None] | None:
     """Every layer's mean score, each to be read alone, None of one that never varied; None if no score varied."""
     contrasts = inference.contrasts(np.eye(len(inference.mean)))
     return None if contrasts is None else [contrasts.estimate(layer) for layer in range(len(inference.mean))]
 
 
-def contenders(
-    inference: Inference, candidates: Layers, *, better: Direction = "higher", level: float = LEVEL
-) -> Layers:
+def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL) -> Layers:
     """Leave out the candidates that are shown to be worse than the one that looks best, each alone, (L,).
 
     What is left is what the best was chosen from: a candidate far below it took no part in that choice.
     """
-    gains = np.where(candidates, sign_of(better) * inference.mean, -np.inf)
+    gains = np.where(candidates, inference.mean, -np.inf)
     each, best = np.eye(len(gains)), int(gains.argmax())
-    contrasts = inference.contrasts(sign_of(better) * (each[best] - each))
+    contrasts = inference.contrasts(each[best] - each)
     if contrasts is None:
         return candidates
     errors = np.sqrt(np.where(contrasts.varying, contrasts.variance, 0.0))
     return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
 
 
-def best_score(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Bounds | None:
+def best_score(inference: Inference) -> Bounds | None:
     """Score of the layer that looks best, whose interval knows that it was chosen.
 
     A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
@@ -84,27 +74,18 @@ def best_score(inference: Inference, *, better: Direction = "higher", level: flo
     Returns:
         The estimate and its two-sided interval; None where that layer's score did not vary.
     """
-    L, sign = len(inference.mean), sign_of(better)
-    best = int((sign * inference.mean).argmax())
-    contrasts = inference.contrasts(sign * np.eye(L))
+    L, best = len(inference.mean), int(inference.mean.argmax())
+    contrasts = inference.contrasts(np.eye(L))
     alone = None if contrasts is None else contrasts.estimate(best)
     if contrasts is None or alone is None:
         return None
-    chosen_from, tail = contrasts.take(contenders(inference, np.ones(L, dtype=bool), better=better)), (1 + level) / 2
+    chosen_from, tail = contrasts.take(contenders(inference, np.ones(L, dtype=bool))), (1 + LEVEL) / 2
     error = max(alone.standard_error, float(np.sqrt(np.nanmean(chosen_from.variance))))
-    worse, value = alone.value - chosen_from.quantile(tail) * error, chosen_from.quantile(MEDIAN) * alone.standard_error
-    low, high = sorted((sign * worse, sign * alone.upper(tail)))
-    return Bounds(low, high, sign * (alone.value - value))
+    optimism = chosen_from.quantile(MEDIAN) * alone.standard_error
+    return Bounds(alone.value - chosen_from.quantile(tail) * error, alone.upper(tail), alone.value - optimism)
 
 
-def best_against(
-    inference: Inference,
-    *,
-    control: int = -1,
-    candidates: Layers | None = None,
-    better: Direction = "higher",
-    level: float = LEVEL,
-) -> Bounds | None:
+def best_against(inference: Inference, *, control: int = -1, candidates: Layers | None = None) -> Bounds | None:
     """Compare the best of several layers with a control, by default the last layer (Dunnett 1955, one-sided).
 
     The lower bound holds whichever contender is best, hence the quantile of the maximum; the upper bound need only hold
@@ -114,8 +95,6 @@ def best_against(
         inference: of L layers.
         control: index of the layer that is compared with.
         candidates: (L,) the layers that may be best; by default all before the control, of the last layer all others.
-        better: which scores are better; positive leads always favour the candidates.
-        level: of each bound.
 
     Returns:
         None where no difference varied, or there is no candidate.
@@ -123,18 +102,17 @@ def best_against(
     each = np.eye(len(inference.mean))
     if candidates is None:
         candidates = np.arange(len(each)) < control % len(each)
-    contrasts = inference.contrasts(sign_of(better) * (each[candidates] - each[control])) if candidates.any() else None
+    contrasts = inference.contrasts(each[candidates] - each[control]) if candidates.any() else None
     if contrasts is None:
         return None
     likely, possible = (
-        contrasts.take(contenders(inference, candidates, better=better, level=each_alone)[candidates])
-        for each_alone in (LEVEL, SURE)
+        contrasts.take(contenders(inference, candidates, level=each_alone)[candidates]) for each_alone in (LEVEL, SURE)
     )
-    low, high = possible.at_least(level), contrasts.at_most(level)
-    return Bounds(low, high, max(low, likely.at_least(MEDIAN)))
+    low = possible.at_least()
+    return Bounds(low, contrasts.at_most(), max(low, likely.at_least(MEDIAN)))
 
 
-def ties(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Layers:
+def ties(inference: Inference) -> Layers:
     """Return which layers cannot be distinguished from the best one, (L,); the truly best is among them at this level.
 
     Each layer is the control in turn, compared with all others: it stays unless one of them is shown to be better
@@ -144,14 +122,14 @@ def ties(inference: Inference, *, better: Direction = "higher", level: float = L
     each, stays = np.eye(L), np.ones(L, dtype=bool)
     for layer in range(L):
         others = np.arange(L) != layer
-        contrasts = inference.contrasts(sign_of(better) * (each[others] - each[layer]))
+        contrasts = inference.contrasts(each[others] - each[layer])
         if contrasts is not None and (contrasts.value > 0).any():
-            possible = contenders(inference, others, better=better, level=SURE)[others]
-            stays[layer] = not contrasts.take(possible).is_positive(level)
+            possible = contenders(inference, others, level=SURE)[others]
+            stays[layer] = not contrasts.take(possible).is_positive()
     return stays
 
 
-def losses_at_most(inference: Inference, *, better: Direction = "higher", level: float = LEVEL) -> Float64:
+def losses_at_most(inference: Inference) -> Float64:
     """Bound by how much the truly best layer beats each one, (L,), all bounds at once (Hsu 1981); at least 0.
 
     Whichever layer is the best, all others are compared with it at once. `inference` may hold several checkpoints'
@@ -161,18 +139,18 @@ def losses_at_most(inference: Inference, *, better: Direction = "higher", level:
     each, bounds = np.eye(L), np.zeros(L)
     for best in range(L):
         others = np.arange(L) != best
-        differences = sign_of(better) * (each[best] - each[others])
+        differences = each[best] - each[others]
         contrasts = inference.contrasts(differences)
         if contrasts is None:
             high = differences @ inference.mean
         else:
             errors = np.sqrt(np.where(contrasts.varying, contrasts.variance, 0.0))
-            high = contrasts.value + contrasts.quantile(level) * errors
+            high = contrasts.value + contrasts.quantile() * errors
         bounds[others] = np.maximum(bounds[others], high)
     return bounds
 
 
-def best_of_two(inference: Inference, first_layers: int, *, better: Direction = "higher") -> Estimate | None:
+def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     """Difference of two networks' g, the score of the best layer of each; positive where the first is better.
 
     Both maxima are too good, that of the flatter or deeper network more so: by how much is taken off each. The error is
@@ -181,23 +159,22 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
     Args:
         inference: of the layers of both networks, one after the other.
         first_layers: number of layers of the first network.
-        better: which scores are better.
 
     Returns:
         None where the difference of the chosen layers did not vary.
     """
-    L, gains = len(inference.mean), sign_of(better) * inference.mean
+    L, gains = len(inference.mean), inference.mean
     of_first = np.arange(L) < first_layers
     first, second = int(gains[:first_layers].argmax()), first_layers + int(gains[first_layers:].argmax())
     each = np.eye(L)
-    pairs = inference.contrasts(sign_of(better) * (each[of_first][:, None] - each[~of_first]).reshape(-1, L))
+    pairs = inference.contrasts((each[of_first][:, None] - each[~of_first]).reshape(-1, L))
     index = first * (L - first_layers) + second - first_layers
     estimate = None if pairs is None else pairs.estimate(index)
     if estimate is None:
         return None
     leads = (
-        best_against(inference, control=second, candidates=of_first, better=better),
-        best_against(inference, control=first, candidates=~of_first, better=better),
+        best_against(inference, control=second, candidates=of_first),
+        best_against(inference, control=first, candidates=~of_first),
     )
     signed = (estimate.value, -estimate.value)
     optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
@@ -205,22 +182,13 @@ def best_of_two(inference: Inference, first_layers: int, *, better: Direction = 
     return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 
 
-def is_above(
-    inference: Inference,
-    *,
-    chance: float | None,
-    pixels: int | None,
-    better: Direction = "higher",
-    level: float = LEVEL,
-) -> bool | None:
+def is_above(inference: Inference, *, chance: float | None, pixels: int | None) -> bool | None:
     """Return whether some layer is shown to be better than chance, and than the raw pixels.
 
     Args:
         inference: of the layers, and of the raw pixels where they were measured.
-        chance: score of an embedding that is unrelated to the classes; None: not asked for.
+        chance: gain of an embedding that is unrelated to the classes; None: not asked for.
         pixels: index of the raw pixels; None: not asked for.
-        better: which scores are better.
-        level: of each one-sided bound.
 
     Returns:
         None where neither is known.
@@ -228,10 +196,9 @@ def is_above(
     layers = np.arange(len(inference.mean)) != pixels
     shown = []
     if chance is not None:
-        gains = sign_of(better) * (inference.mean - chance)
-        contrasts = replace(inference, mean=gains).contrasts(np.eye(len(gains))[layers])
-        shown += [] if contrasts is None else [contrasts.is_positive(level)]
+        contrasts = replace(inference, mean=inference.mean - chance).contrasts(np.eye(len(layers))[layers])
+        shown += [] if contrasts is None else [contrasts.is_positive()]
     if pixels is not None:
-        lead = best_against(inference, control=pixels, candidates=layers, better=better, level=level)
+        lead = best_against(inference, control=pixels, candidates=layers)
         shown += [] if lead is None else [lead.low > 0]
     return all(shown) if shown else None

@@ -1,17 +1,15 @@
 """The measured data of each network on each dataset, arranged for inference."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.curves import Catalogue
+from stages.aggregate.curves import Catalogue, Key, Name
 from stages.aggregate.inference.per_image_scores import ImageScores, read_image_scores
-from stages.aggregate.inference.refits import Key, Refits, arrange, unseen_rows
+from stages.aggregate.inference.refits import Refits, arrange, unseen_rows
 from stages.shared.settings.params import RunParams
-
-Name = tuple[str, str]
-"""A network on a dataset: dataset and model."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,18 @@ class NetworkData:
     run: RunParams
     catalogue: Catalogue
     images: ImageScores | None
+    _arranged: dict[tuple[str, int], Refits | None] = field(default_factory=dict)
 
-    def at(self, metric: str, step: int) -> Refits | None:
-        """Arrange one score at one step, of every embedding with the raw pixels; None where a value is missing."""
-        rows, refits = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
-        arranged = arrange(rows, refits, self.run.numbered, self.run.seeds, self.catalogue[metric])
-        if arranged is None:
-            return None
-        groups = self.images.groups if self.images else {}
-        of_folds = tuple(groups[fold] for fold in self.run.numbered if fold in groups)
-        return replace(arranged, groups=of_folds or None, frozen=step == 0)
+    def at(self, metric: str, step: int, keys: Sequence[Key]) -> Refits | None:
+        """Arrange one score of some embeddings at one step; None where the value of any embedding is missing."""
+        if (metric, step) not in self._arranged:
+            rows, again = (unseen_rows(table, metric, step) for table in (self.layers, self.refits))
+            arranged = arrange(rows, again, self.run.numbered, self.run.seeds, self.catalogue[metric])
+            groups = tuple(self.images.groups.values()) if self.images else ()
+            known = arranged and replace(arranged, groups=groups or None, frozen=step == 0)
+            self._arranged[metric, step] = known
+        refits = self._arranged[metric, step]
+        return refits and refits.take(keys)
 
     @property
     def pixels(self) -> Key | None:

@@ -10,29 +10,38 @@ the shape of the covariance, and the folds set its level, by one ratio over all 
 images are not added: leaving a class out takes its images along.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from stages.aggregate.inference.contrasts import Float64, Inference
+from stages.aggregate.inference.refits import Refits
 
 MIN_FOLDS = 3
 """Folds from which on their differences tell how far other classes and another training differ."""
 
+MIN_CLASSES = 10
+"""Left-out classes (or groups of them) from which on these alone tell of other classes, of a frozen network."""
 
-class FoldScores(NamedTuple):
-    """Scores of L layers of one network, with J folds of K unseen classes and S training seeds in each.
 
-    Attributes:
-        values: (J, S, L) of all classes.
-        without: (J, S, K, L) of all classes but one, everything fitted again.
+def over_classes(*networks: Refits) -> Inference | None:
+    """Infer about other classes: by left-out classes and folds, or by folds alone where that may stand in.
+
+    Args:
+        networks: of the same folds; their embeddings stand one after the other.
+
+    Returns:
+        None of fewer than three folds, unless the networks are frozen and have ten classes or more; and where the
+        score was not fitted again, or not alike.
     """
+    (J, _, K, _), several = networks[0].without.shape, len(networks[0].values) >= MIN_FOLDS
+    if {network.without.shape[2] for network in networks} != {K} or K == 0:
+        stands_in = several and all(network.score.over_folds for network in networks)
+        return fold_inference(*(network.values for network in networks)) if stands_in else None
+    if not several and not (all(network.frozen for network in networks) and J * K >= MIN_CLASSES):
+        return None
+    return class_inference(*networks)
 
-    values: Float64
-    without: Float64
 
-
-def class_inference(*networks: FoldScores) -> Inference:
+def class_inference(*networks: Refits) -> Inference:
     """Combine folds, left-out classes and seeds of one network, or of several on the same folds and classes.
 
     With three folds or more, these set the level. With fewer the jackknife has it, which knows nothing of training.
@@ -52,7 +61,7 @@ def class_inference(*networks: FoldScores) -> Inference:
     return Inference(mean, shape, J - 1, between)
 
 
-def training(*networks: FoldScores) -> Float64:
+def training(*networks: Refits) -> Float64:
     """Covariance of the mean from training seeds, (L, L); zero of a single seed and between networks."""
     ends = np.cumsum([network.values.shape[2] for network in networks])
     covariance = np.zeros((ends[-1], ends[-1]))

@@ -6,40 +6,25 @@ opposite directions. Where images come in groups, halves keep these whole, and n
 with few of them, halves repeat.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 
-from stages.aggregate.inference.contrasts import Float64, Inference
-from stages.aggregate.inference.groups import MIN_DF, Groups, degrees_of_freedom
+from stages.aggregate.inference.contrasts import Inference
+from stages.aggregate.inference.groups import MIN_DF, degrees_of_freedom
+from stages.aggregate.inference.refits import Refits
 
 
-class HalfScores(NamedTuple):
-    """Scores of L layers of one network, with J folds of unseen classes and S training seeds in each.
-
-    Attributes:
-        values: (J, S, L) of all images.
-        halves: (J, S, B, L) of halves of the images; halves 2 i and 2 i + 1 are a pair, the same for every seed.
-    """
-
-    values: Float64
-    halves: Float64
-
-
-def image_inference(*networks: HalfScores, groups: Sequence[Groups] | None = None) -> Inference | None:
+def over_images(*networks: Refits) -> Inference | None:
     """Combine the halves of one network, or of several on the same images and halves.
 
     Args:
-        networks: of the same images and halves; their layers stand one after the other.
-        groups: of the images of each fold; None where these are not grouped. Folds that share groups may move together,
-            and are no further evidence.
+        networks: of the same images and halves; their layers stand one after the other. Folds that share groups may
+            move together, and are no further evidence.
 
     Returns:
-        None without halves, or of too few groups.
+        None where scores were not fitted again on as many halves, or where the images have too few groups.
     """
-    J, _, B, _ = networks[0].halves.shape
-    if B < 2:
+    (J, _, B, _), groups = networks[0].halves.shape, networks[0].groups
+    if B < 2 or {network.halves.shape[2] for network in networks} != {B}:
         return None
     scores = np.concatenate([network.halves.mean(axis=1) for network in networks], axis=2)  # (J, B, L)
     deviations = scores - scores.mean(axis=1, keepdims=True)
@@ -49,3 +34,8 @@ def image_inference(*networks: HalfScores, groups: Sequence[Groups] | None = Non
     if df < MIN_DF:
         return None
     return Inference(mean, covariance * J if shared else covariance, min(J * B / 2, df))
+
+
+def lacks_groups(refits: Refits) -> bool:
+    """Return whether nothing is said of other images since these have too few groups."""
+    return refits.groups is not None and refits.halves.size > 0 and over_images(refits) is None

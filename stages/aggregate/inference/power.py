@@ -12,11 +12,11 @@ import numpy as np
 from scipy.special import chdtri, ndtri
 from scipy.stats import qmc
 
-from stages.aggregate.inference.contrasts import SHRINKAGE, Contrasts, Float64, Inference
-from stages.aggregate.inference.layer_comparison import SURE, Direction, Layers, contenders, sign_of
-from stages.aggregate.inference.network_data import Name
-from stages.aggregate.inference.other_classes import MIN_FOLDS, FoldScores, training
-from stages.aggregate.inference.refits import Refits, over_classes
+from stages.aggregate.curves import Name
+from stages.aggregate.inference.contrasts import Float64, Inference, root_of
+from stages.aggregate.inference.layer_comparison import SURE, Layers, contenders
+from stages.aggregate.inference.other_classes import MIN_FOLDS, over_classes, training
+from stages.aggregate.inference.refits import Refits
 
 POWER = 0.8
 """Share of studies that are to show what is there."""
@@ -52,22 +52,21 @@ class Power:
     classes: dict[int, float]
 
 
-def power_of(refits: Refits, network: Name, n_classes: int, *, better: Direction = "higher") -> Power | None:
+def power_of(refits: Refits, network: Name, n_classes: int) -> Power | None:
     """Compute what a study like this one shows of other classes.
 
     Args:
         refits: of one network's layers, by depth.
         network: dataset and model.
         n_classes: unseen classes of a fold.
-        better: which scores are better.
 
     Returns:
         None of a single layer, and where nothing is inferred about other classes from scores without each class.
     """
     inference, last = over_classes(refits), len(refits.keys) - 1
-    if refits.without is None or inference is None or last < 1:
+    if refits.without.size == 0 or inference is None or last < 1:
         return None
-    shown = [_shown(inference, layer, better) for layer in range(last + 1)]
+    shown = [_shown(inference, layer) for layer in range(last + 1)]
     lead = shown[last]
     if lead is None:
         return None
@@ -90,7 +89,7 @@ def power_of(refits: Refits, network: Name, n_classes: int, *, better: Direction
     )
 
 
-def _shown(inference: Inference, control: int, better: Direction) -> Callable[[float, float], float] | None:
+def _shown(inference: Inference, control: int) -> Callable[[float, float], float] | None:
     """Return what computes by how much the best layer must beat a control so that `POWER` of the studies show it.
 
     A later study compares all layers with the control at once. Its errors, and how far its and the first study's
@@ -102,14 +101,14 @@ def _shown(inference: Inference, control: int, better: Direction) -> Callable[[f
         no difference varied.
     """
     others, each = np.arange(len(inference.mean)) != control, np.eye(len(inference.mean))
-    family = inference.contrasts(sign_of(better) * (each[others] - each[control]))
+    family = inference.contrasts(each[others] - each[control])
     if family is None:
         return None
-    likely = family.take(contenders(inference, others, better=better, level=SURE)[others])
+    likely = family.take(contenders(inference, others, level=SURE)[others])
     value, variance = likely.value[likely.varying], likely.variance[likely.varying]
     behind = (value.max() - value) * _share_beyond_chance(inference, others)
-    correlated = np.linalg.cholesky(_correlation(likely)).T
-    errors = np.sqrt(variance) * (ndtri(_uniform(len(value) + 2)[:, 2:]) @ correlated)
+    correlation = np.asarray(likely.correlation)[np.ix_(likely.varying, likely.varying)]
+    errors = np.sqrt(variance) * (ndtri(_uniform(len(value) + 2)[:, 2:]) @ root_of(correlation))
 
     def shown(variance_ratio: float, df_ratio: float) -> float:
         later = replace(likely, df=df_ratio * likely.df)
@@ -118,12 +117,6 @@ def _shown(inference: Inference, control: int, better: Direction) -> Callable[[f
         return float(np.quantile((behind + needed).min(axis=1), POWER))
 
     return shown
-
-
-def _correlation(contrasts: Contrasts) -> Float64:
-    varying = contrasts.varying
-    correlation = np.asarray(contrasts.correlation)[np.ix_(varying, varying)]
-    return np.asarray((1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(int(varying.sum())))
 
 
 def _share_beyond_chance(inference: Inference, layers: Layers) -> float:
@@ -139,7 +132,7 @@ def _share_beyond_chance(inference: Inference, layers: Layers) -> float:
 def _share_of_training(refits: Refits, inference: Inference) -> float:
     """Share of training in the variance of leads over the last layer; 0 of a single seed."""
     leads = np.eye(len(refits.keys))[:-1] - np.eye(len(refits.keys))[-1]
-    trained = training(FoldScores(refits.values, np.asarray(refits.without)))
+    trained = training(refits)
     of_training, all_of_it = (float(np.trace(leads @ part @ leads.T)) for part in (trained, inference.shape))
     return of_training / all_of_it
 

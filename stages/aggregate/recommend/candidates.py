@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.curves import MEAN, Name, Scores, point_keys, sign_of
 from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.inference.intervals import point_keys
-from stages.aggregate.inference.layer_comparison import Direction, sign_of
-from stages.aggregate.inference.network_data import Name, NetworkData
-from stages.aggregate.inference.refits import Key, Refits, unseen_rows
+from stages.aggregate.inference.network_data import NetworkData
+from stages.aggregate.inference.refits import Refits
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -36,27 +34,27 @@ class Candidates:
         use: what features are for.
         row: the network's row of summary.csv of the use's leading score.
         points: (L) the layers by depth: columns layer, embedding, depth, parameters, operations.
-        steps: (T) ascending. Without halves all at which the score was measured.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
-        refits: of each step, all embeddings; None where a value is missing.
+        refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
+            at which the score was measured.
         known: of each fold, what a criterion may see.
-        pixels: the embedding of raw pixels; None where it was not measured.
-        n_classes: unseen classes of one fold, of the largest if they differ.
-        n_images: their images, of all folds together.
+        data: all that was measured of the network.
     """
 
     use: Use
     row: SummaryRow
     points: pd.DataFrame
-    steps: tuple[int, ...]
     gains: Float64
     halves: Float64 | None
-    refits: tuple[Refits | None, ...]
+    refits: dict[int, Refits | None]
     known: tuple[KnownScores, ...]
-    pixels: Key | None
-    n_classes: int
-    n_images: int
+    data: NetworkData
+
+    @property
+    def steps(self) -> list[int]:
+        """The checkpoints, (T)."""
+        return list(self.refits)
 
     @property
     def means(self) -> Float64:
@@ -64,24 +62,9 @@ class Candidates:
         return np.asarray(self.gains.mean(axis=0))
 
     @property
-    def label_free(self) -> set[str]:
-        """The label-free scores that were measured."""
-        return set(self.known[0].label_free)
-
-    @property
-    def better(self) -> Direction:
-        """Which values of the leading score are better."""
-        return self.row.direction
-
-    @property
     def sign(self) -> float:
         """What turns a gain into a score, and a score into a gain."""
-        return sign_of(self.better)
-
-    @property
-    def keys(self) -> list[Key]:
-        """The layers' embeddings."""
-        return point_keys(self.points)
+        return sign_of(self.row.better)
 
 
 def collect_candidates(
@@ -123,81 +106,38 @@ def leading_scores(measured: Collection[str], main_metric: str, catalogue: Mappi
 def _candidates(
     use: Use, row: SummaryRow, scores: Scores, network: NetworkData, other_datasets: tuple[float, ...]
 ) -> Candidates:
-    own = scores.curves
-    own = own[own["main"] & (own["dataset"] == row.dataset) & (own["model"] == row.model)]
     every = scores.main_points(row.dataset, row.model, row.metric)
-    measured, points = sorted(int(step) for step in every["step"].unique()), every[every["step"] == row.step]
-    found = {step: network.at(row.metric, step) for step in measured}
-    fitted_again = [step for step, each in found.items() if each is not None and each.halves is not None]
-    steps = fitted_again if row.step in fitted_again else measured
-    arranged = _Arranged(own, scores.folds, points["depth"].tolist())
-    gains = sign_of(row.direction) * arranged.of(row.metric, UNSEEN, steps)
-    keys = point_keys(points)
-    counts = unseen_rows(network.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
-    label_free = [name for name, score in scores.catalogue.items() if score.label_free]
-    return Candidates(
-        use=use,
-        row=row,
-        points=points[["layer", "embedding", "depth", "parameters", "operations"]].reset_index(drop=True),
-        steps=tuple(steps),
-        gains=gains,
-        halves=sign_of(row.direction) * _halves([found[step] for step in steps], keys)
-        if row.step in fitted_again
-        else None,
-        refits=tuple(found[step] for step in steps),
-        known=_known(row, arranged, gains, label_free, other_datasets),
-        pixels=network.pixels,
-        n_classes=int(counts["n_classes"].max()),
-        n_images=int(counts["n_images"].sum()),
-    )
+    points = every[every["step"] == row.step].reset_index(drop=True)
+    measured = {int(step): network.at(row.metric, step, point_keys(points)) for step in every["step"].unique()}
+    fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
+    refits = fitted_again if row.step in fitted_again else measured
 
-
-@dataclass(frozen=True)
-class _Arranged:
-    """Arranges one network's main curves by fold, step and layer."""
-
-    curves: pd.DataFrame
-    folds: Sequence[str]
-    depths: Sequence[int]
-
-    def of(self, metric: str, split: str, steps: Sequence[int]) -> Float64:
+    def arranged(metric: str, split: str, *steps: int) -> Float64:
         """One score on one split, (J, T, L); NaN where it was not measured."""
-        rows = self.curves[(self.curves["metric"] == metric) & (self.curves["split"] == split)]
-        table = rows.pivot(index="fold", columns=["step", "depth"], values="value")
-        wanted = pd.MultiIndex.from_product([list(steps), list(self.depths)])
-        values = table.reindex(index=list(self.folds), columns=wanted).to_numpy(dtype=np.float64)
-        return values.reshape(len(self.folds), len(steps), len(self.depths))
+        own = scores.main_points(row.dataset, row.model, metric, split, folds=scores.folds)
+        table = own.pivot(index="fold", columns=["step", "depth"], values="value")
+        wanted = pd.MultiIndex.from_product([steps, points["depth"]])
+        values = table.reindex(index=scores.folds, columns=wanted).to_numpy(dtype=np.float64)
+        return values.reshape(len(scores.folds), len(steps), len(points))
 
-
-def _known(
-    row: SummaryRow,
-    arranged: _Arranged,
-    gains: Float64,
-    label_free_scores: Sequence[str],
-    other_datasets: tuple[float, ...],
-) -> tuple[KnownScores, ...]:
-    def last(metric: str, split: str) -> Float64:
-        return arranged.of(metric, split, [row.step])[:, 0]
-
-    seen, probe = sign_of(row.direction) * last(row.metric, SEEN), last("probe_accuracy", SEEN)
-    label_free = {score: last(score, UNSEEN) for score in label_free_scores}
-    return tuple(
-        KnownScores(
-            other_folds=np.delete(gains, fold, axis=0),
-            seen=_measured(seen[fold]),
-            probe=_measured(probe[fold]),
-            label_free={score: values[fold] for score, values in label_free.items() if np.isfinite(values[fold]).any()},
-            other_datasets=other_datasets,
+    gains = sign_of(row.better) * arranged(row.metric, UNSEEN, *refits)
+    places = [(row.metric, SEEN), ("probe_accuracy", SEEN), *((name, UNSEEN) for name in scores.label_free)]
+    last = {place: arranged(*place, row.step)[:, 0] for place in places}  # (J, L)
+    last[row.metric, SEEN] = sign_of(row.better) * last[row.metric, SEEN]
+    known = []
+    for fold in range(len(gains)):
+        measured_at = {place: values[fold] for place, values in last.items() if np.isfinite(values[fold]).any()}
+        known.append(
+            KnownScores(
+                other_folds=np.delete(gains, fold, axis=0),
+                seen=measured_at.get((row.metric, SEEN)),
+                probe=measured_at.get(("probe_accuracy", SEEN)),
+                label_free={
+                    name: measured_at[name, UNSEEN] for name in scores.label_free if (name, UNSEEN) in measured_at
+                },
+                other_datasets=other_datasets,
+            )
         )
-        for fold in range(len(gains))
-    )
-
-
-def _measured(values: Float64) -> Float64 | None:
-    return None if np.isnan(values).all() else values
-
-
-def _halves(steps: Sequence[Refits | None], keys: Sequence[Key]) -> Float64:
-    """Scores on halves, (J, B, T, L), means over seeds."""
-    taken = [each.take(keys).halves for each in steps if each is not None]
-    return np.stack([part.mean(axis=1) for part in taken if part is not None], axis=2)
+    halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
+    on_halves = np.stack(halves, axis=2) if halves else None
+    return Candidates(use, row, points, gains, on_halves, dict(refits), tuple(known), network)

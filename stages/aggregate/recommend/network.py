@@ -1,15 +1,15 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
-from collections.abc import Sequence
-
 import numpy as np
+import pandas as pd
 
-from stages.aggregate.curves import MEAN, Scores, best_index
+from stages.aggregate.curves import MEAN, Scores, best_index, point_keys
 from stages.aggregate.findings.status import change_status
-from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.inference.intervals import LayerInference, infer_layers, losses_of_candidates
-from stages.aggregate.inference.layer_comparison import best_of_two, is_above
-from stages.aggregate.inference.refits import infer, lacks_groups
+from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
+from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, state_widest
+from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most
+from stages.aggregate.inference.other_images import lacks_groups
+from stages.aggregate.inference.refits import unseen_rows
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (
@@ -24,78 +24,76 @@ from stages.aggregate.recommend.schema import (
     ScopeRecord,
 )
 from stages.aggregate.scope import Scope
-from stages.aggregate.tables.regret import RegretRow
 from stages.shared.embeddings.split_names import SEEN
 
 
-def recommend_network(network: Candidates, scores: Scores, regrets: Sequence[RegretRow]) -> Recommendation:
+def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame) -> Recommendation:
     """Recommend a layer and a checkpoint of one network for one use.
 
     Args:
         network: what can be chosen.
         scores: means over seeds and folds.
-        regrets: the rows of regret.csv.
+        regrets: its rows of regret.csv.
     """
     row, chosen = network.row, best_candidate(network.means)
     assert chosen is not None, "the main score chooses a layer at the last step (check_main_score)"
-    step, layer = chosen
-    unbeaten = row.unbeaten_by(network.sign * float(network.means[step, layer]))
-    refits = network.refits[step]
-    layers = infer_layers(refits.take(network.keys), network.better) if refits else {}
-    scope, tied = next(((scope, each.tied) for scope, each in layers.items()), (None, None))
-    losses = _losses_at_most(network)
-    tied_layers = np.flatnonzero(tied) if tied is not None else [0] if len(network.keys) == 1 and layers else []
-    shortlist = [_layer(network, step, int(index), losses) for index in tied_layers]
-    best = _best(network, _layer(network, step, layer, losses), layers, _accuracy(scores, network, network.steps[step]))
+    step, losses = network.steps[chosen[0]], _losses_at_most(network)
+    sure = {} if (refits := network.refits[step]) is None else infer_layers(refits)
+    scope, widest = next(iter(sure.items()), (None, None))
+    tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
+    best = _best(network, scores, _layer(network, *chosen, losses), sure)
+    unbeaten = row.unbeaten_by(best.value)
+    keys, with_pixels = point_keys(network.points), row.baseline is not None
+    shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, with_pixels=with_pixels)
+    counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return Recommendation(
         dataset=row.dataset,
         model=row.model,
         use=network.use,
         metric=row.metric,
-        better=network.better,
+        better=row.better,
         n_folds=row.n_folds,
         n_seeds=row.n_seeds,
-        n_classes=network.n_classes,
-        n_images=network.n_images,
-        candidate_steps=list(network.steps),
+        n_classes=int(counts["n_classes"].max()),
+        n_images=int(counts["n_images"].sum()),
+        candidate_steps=network.steps,
         last_step=row.step,
         last_depth=row.last_depth,
         best=best,
         unbeaten=unbeaten and Baseline(name=unbeaten[0], value=unbeaten[1]),
-        doubtful=unbeaten is None and _is_doubtful(network, step),
-        shortlist=[] if unbeaten else shortlist,
+        doubtful=unbeaten is None and shown is False,
+        shortlist=[] if unbeaten else [_layer(network, chosen[0], layer, losses) for layer in map(int, tied)],
         shortlist_scope=None if unbeaten else scope,
         pixels=row.baseline,
         chance=row.chance,
         checkpoints=_compare_checkpoints(network, scores, losses),
         fine_tuning=_fine_tuning(network),
-        regret=_regrets(network, regrets),
+        regret=_mean_regrets(regrets),
         missing=_missing(network, scores),
-        unmeasured=_unmeasured(network, scores),
+        unmeasured=[name for name in scores.label_free if name not in network.known[0].label_free],
     )
 
 
 def _losses_at_most(network: Candidates) -> Float64:
     """Bound what each candidate may lose to the best one, (T, L), in the wider scope that is known; NaN: not known."""
-    known = [step for step, refits in enumerate(network.refits) if refits is not None]
-    taken = [refits.take(network.keys) for refits in network.refits if refits is not None]
-    bounds = np.full(network.means.shape, np.nan)
-    for own in list(losses_of_candidates(taken, network.better).values())[:1] if taken else ():
-        bounds[known] = own
+    bounds, known = np.full(network.means.shape, np.nan), {s: r for s, r in enumerate(network.refits.values()) if r}
+    stated = state_widest(losses_at_most, *known.values())
+    if stated is not None:
+        bounds[list(known)] = stated[1].reshape(len(known), -1)
     return bounds
 
 
-def _layer(network: Candidates, step: int, layer: int, losses: Float64 | None = None) -> LayerRecord:
+def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> LayerRecord:
     point = network.points.iloc[layer]
     parameters, parameters_share = _cost(network, "parameters", layer)
     operations, operations_share = _cost(network, "operations", layer)
     return LayerRecord(
-        layer=str(point["layer"]),
+        layer=point["layer"],
         depth=int(point["depth"]),
-        pooling=str(point["embedding"]),
+        pooling=point["embedding"],
         step=network.steps[step],
-        value=network.sign * float(network.means[step, layer]),
-        loss_at_most=None if losses is None else _finite(losses[step, layer]),
+        value=network.sign * network.means[step, layer],
+        loss_at_most=losses[step, layer],
         parameters=parameters,
         parameters_share=parameters_share,
         operations=operations,
@@ -111,63 +109,46 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
 
 
 def _best(
-    network: Candidates, chosen: LayerRecord, layers: dict[Scope, LayerInference], accuracy: float | None
+    network: Candidates, scores: Scores, chosen: LayerRecord, sure: dict[Scope, LayerInference]
 ) -> CandidateRecord:
-    last_value = network.sign * float(network.means[network.steps.index(chosen.step), -1])
     scopes = {
         scope: ScopeRecord(
-            value=each.best and _finite(each.best.value),
-            low=each.best and _finite(each.best.low),
-            high=each.best and _finite(each.best.high),
-            lead_at_least=each.lead and _finite(each.lead.low),
-            lead_at_most=each.lead and _finite(each.lead.high),
+            value=each.best and each.best.value,
+            low=each.best and each.best.low,
+            high=each.best and each.best.high,
+            lead_at_least=each.lead and each.lead.low,
+            lead_at_most=each.lead and each.lead.high,
         )
-        for scope, each in layers.items()
+        for scope, each in sure.items()
     }
     return CandidateRecord(
         **dict(chosen),
-        last_value=_finite(last_value),
-        accuracy=accuracy,
-        lead=next((_finite(each.lead.value) for each in layers.values() if each.lead), None),
+        last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
+        accuracy=_accuracy(network, scores, chosen.step),
+        lead=next((each.lead.value for each in sure.values() if each.lead), None),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )
 
 
-def _finite(value: float | None) -> float | None:
-    """Return a number of a record; None for NaN, as where halves of the images vary by rounding errors alone."""
-    return None if value is None or not np.isfinite(value) else float(value)
-
-
-def _is_doubtful(network: Candidates, step: int) -> bool:
-    """Whether it is not shown that a layer beats chance and raw pixels at a checkpoint, where a bound is known."""
-    refits = network.refits[step]
-    if refits is None:
-        return False
-    pixels = network.pixels if network.row.baseline is not None else None
-    taken, index = refits.take([*network.keys, *([pixels] if pixels else [])]), len(network.keys) if pixels else None
-    shown = (
-        is_above(inference, chance=network.row.chance, pixels=index, better=network.better)
-        for inference in infer(taken).values()
-    )
-    return next((not above for above in shown if above is not None), False)
-
-
 def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
     """Compare the best layer of the best later checkpoint with the best one of step 0; None where not known."""
-    best = best_candidate(network.means[1:]) if network.steps[0] == 0 and len(network.steps) > 1 else None
+    best = best_candidate(network.means[1:]) if network.steps[0] == 0 < len(network.steps) - 1 else None
     if best is None:
         return None
-    later, first = network.refits[1 + best[0]], network.refits[0]
-    if later is None or first is None:
+
+    def difference(inference: Inference) -> Estimate | None:
+        change = best_of_two(inference, len(network.points))
+        return change if change and np.isfinite(change.interval()).all() else None
+
+    step = network.steps[1 + best[0]]
+    stated = state_widest(difference, network.refits[step], network.refits[0])
+    if stated is None:
         return None
-    for scope, inference in infer(later.take(network.keys), first.take(network.keys)).items():
-        change = best_of_two(inference, len(network.keys), better=network.better)
-        low, high = (None, None) if change is None else map(_finite, change.interval())
-        if change is not None and low is not None and high is not None:
-            step, status = network.steps[1 + best[0]], change_status(change)
-            return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
-    return None
+    scope, change = stated
+    low, high = change.interval()
+    status = change_status(change)
+    return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
 
 
 def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[CheckpointRecord]:
@@ -181,49 +162,35 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
         records.append(
             CheckpointRecord(
                 step=step,
-                layer=str(network.points["layer"].iloc[best]),
+                layer=network.points["layer"].iloc[best],
                 depth=int(network.points["depth"].iloc[best]),
-                value=network.sign * float(gains[best]),
-                loss_at_most=_finite(at_most[best]),
-                accuracy=_accuracy(scores, network, step),
-                probe_accuracy=float(probed.max()) if len(probed) else None,
-                probe_layer=str(probed.idxmax()) if len(probed) else None,
+                value=network.sign * gains[best],
+                loss_at_most=at_most[best],
+                accuracy=_accuracy(network, scores, step),
+                probe_accuracy=probed.max() if len(probed) else None,
+                probe_layer=probed.idxmax() if len(probed) else None,
             )
         )
     return records
 
 
-def _accuracy(scores: Scores, network: Candidates, step: int) -> float | None:
+def _accuracy(network: Candidates, scores: Scores, step: int) -> float | None:
     point = scores.accuracy_at(vars(network.row), step)
-    return None if point is None else _finite(point["value"])
+    return None if point is None else point["value"]
 
 
-def _regrets(network: Candidates, rows: Sequence[RegretRow]) -> list[RegretRecord]:
-    """Mean regrets over folds, in the order of the rows."""
-    row = network.row
-    name = (MEAN, "layers_and_checkpoints", row.dataset, row.model, row.metric)
-    return [
-        RegretRecord(
-            criterion=each.criterion,
-            value=each.value,
-            at_most=each.regret_at_most,
-            at_least=_finite(each.regret_at_least),
-        )
-        for each in rows
-        if (each.fold, each.candidates, each.dataset, each.model, each.metric) == name and np.isfinite(each.value)
-    ]
-
-
-def _unmeasured(network: Candidates, scores: Scores) -> list[str]:
-    """Return the label-free scores by which no criterion could choose."""
-    label_free = [name for name, score in scores.catalogue.items() if score.label_free]
-    return [name for name in label_free if name not in network.label_free]
+def _mean_regrets(regrets: pd.DataFrame) -> list[RegretRecord]:
+    """Mean regrets over folds among all candidates."""
+    means = regrets[(regrets["fold"] == MEAN) & (regrets["candidates"] == "layers_and_checkpoints")]
+    names = {"value": "value", "regret_at_most": "at_most", "regret_at_least": "at_least"}
+    records = means[np.isfinite(means["value"])].rename(columns=names)[["criterion", *names.values()]]
+    return [RegretRecord(**record) for record in records.to_dict("records")]
 
 
 def _missing(network: Candidates, scores: Scores) -> list[Missing]:
     missing = {
         Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
-        Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits),
+        Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
         Missing.OTHER_FOLDS: network.row.n_folds == 1,
         Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
     }

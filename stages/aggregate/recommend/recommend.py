@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from stages.aggregate.curves import Scores
+from stages.aggregate.curves import Name, Scores
 from stages.aggregate.inference.contrasts import LEVEL
+from stages.aggregate.inference.intervals import state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import Name, NetworkData
-from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.network import recommend_network
-from stages.aggregate.recommend.regret import regret_rows
+from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import BestNetworkRecord, Recommendation, best_network
 from stages.aggregate.recommend.variants import add_variants
-from stages.aggregate.tables.regret import RegretRow
 from stages.aggregate.tables.summary import SummaryRow
 
 
@@ -28,7 +27,7 @@ def recommend_all(
     scores: Scores,
     networks: dict[Name, NetworkData],
     analyses: Mapping[str, pd.DataFrame] | None = None,
-) -> tuple[list[Recommendation], list[RegretRow]]:
+) -> tuple[list[Recommendation], pd.DataFrame]:
     """Recommend a layer and a checkpoint for every use, and compute what every way of choosing one cost.
 
     Args:
@@ -38,11 +37,11 @@ def recommend_all(
         analyses: tables of the analyses, of which `scalings` and `joined` say what variants of a layer gain.
     """
     candidates = collect_candidates(summary, scores, networks)
-    regrets = regret_rows(candidates, scores.folds)
-    found = [recommend_network(network, scores, regrets) for network in candidates]
+    regrets = [regret_table(network, scores.folds) for network in candidates]
+    found = [recommend_network(network, scores, own) for network, own in zip(candidates, regrets, strict=True)]
     if analyses:
         found = [add_variants(each, analyses["scalings"], analyses["joined"]) for each in found]
-    return compare_networks(candidates, found), regrets
+    return compare_networks(candidates, found), pd.concat(regrets, ignore_index=True)
 
 
 def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendation]) -> list[Recommendation]:
@@ -62,24 +61,16 @@ def compare_networks(networks: Sequence[Candidates], found: Sequence[Recommendat
 def _behind(
     network: Candidates, own: Recommendation, pairs: Sequence[tuple[Candidates, Recommendation]]
 ) -> BestNetworkRecord | None:
-    alike = [each for _, each in pairs if (each.dataset, each.use) == (own.dataset, own.use)]
-    rivals = [each for each in alike if each.recommended is not None]
-    best = best_network(rivals)
+    alike = [pair for pair in pairs if (pair[1].dataset, pair[1].use) == (own.dataset, own.use)]
+    rivals = [(candidates, each) for candidates, each in alike if each.recommended is not None]
+    best = best_network([each for _, each in rivals])
     if best is None or best is own or own.recommended is None:
         return None
-    first, second = _at_choice(next(each for each, record in pairs if record is best), best), _at_choice(network, own)
-    if first is None or second is None:
+    ahead = next(candidates for candidates, each in rivals if each is best)
+    chosen = ahead.refits[best.best.step], network.refits[own.best.step]
+    stated = state_widest(lambda inference: best_of_two(inference, len(ahead.points)), *chosen)
+    if stated is None:
         return None
-    level = 1 - (1 - LEVEL) / (len(rivals) * (len(rivals) - 1))
-    for scope, inference in infer(first, second).items():
-        difference = best_of_two(inference, len(first.keys), better=network.better)
-        if difference is not None:
-            at_least = difference.lower(level)
-            return BestNetworkRecord(model=best.model, difference=difference.value, at_least=at_least, scope=scope)
-    return None
-
-
-def _at_choice(network: Candidates, found: Recommendation) -> Refits | None:
-    """Scores of the layers at the recommended checkpoint."""
-    refits = network.refits[network.steps.index(found.best.step)]
-    return None if refits is None else refits.take(network.keys)
+    (scope, difference), level = stated, 1 - (1 - LEVEL) / (len(rivals) * (len(rivals) - 1))
+    at_least = difference.lower(level)
+    return BestNetworkRecord(model=best.model, difference=difference.value, at_least=at_least, scope=scope)

@@ -1,16 +1,20 @@
 """The regret of a choice: by how much the best candidate is better, on classes that the choice did not know."""
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from stages.aggregate.columns import frame, point_columns, stack
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
 from stages.aggregate.recommend.schema import Recommendation, RegretRecord
-from stages.aggregate.tables.regret import Among, RegretRow
+from stages.aggregate.tables.regret import REGRET_COLUMNS
+from stages.shared.files.csv_table import FLOAT
 
 
 def regret(scores: Float64, choice: Choice) -> tuple[float, float]:
@@ -41,78 +45,62 @@ def regret_on_halves(halves: Float64, choice: Choice) -> float:
     return float(flat[np.arange(B) ^ 1, best].mean() - halves[:, steps, layers].mean())
 
 
-def regret_rows(networks: Sequence[Candidates], folds: Sequence[str]) -> list[RegretRow]:
-    """Compute the regret of every criterion, for every network and use, fold by fold and over folds.
+def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
+    """Compute the regret of every criterion for one network and use, fold by fold and over folds.
 
     Args:
-        networks: what can be chosen.
-        folds: in the order of the networks' arrays.
+        network: what can be chosen.
+        folds: in the order of the network's arrays.
 
     Returns:
-        The rows of regret.csv. A criterion that lacks what it needs has none, one that lacks it on some fold no mean.
+        `REGRET_COLUMNS`. A criterion that lacks what it needs has no row, one that lacks it on some fold no mean.
     """
-    rows: list[RegretRow] = []
-    for network in networks:
-        of_folds = [row for fold, name in enumerate(folds) for row in _of_fold(network, fold, name)]
-        rows += [*of_folds, *_means(of_folds, len(folds))]
-    return rows
+    rows = (row for fold, name in enumerate(folds) for row in _of_fold(network, fold, name))
+    of_folds = frame(rows, REGRET_COLUMNS)
+    way = ["candidates", "criterion"]
+    ways = of_folds.groupby(way, sort=False)
+    means = ways.agg(
+        {name: _mean_of if type_ == FLOAT else _same for name, type_ in REGRET_COLUMNS.items() if name not in way}
+    )
+    known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
+    return stack([of_folds, known], REGRET_COLUMNS)
 
 
-def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[RegretRow]:
-    row, known = network.row, network.known[fold]
-    criteria = all_criteria(known.label_free)
-    among: dict[Among, tuple[slice, list[tuple[str, Choice | None]]]] = {
-        "layers_and_checkpoints": (slice(None), [(key, each.choose(known)) for key, each in criteria.items()]),
-        "layers": (slice(-1, None), [(key, each.choose(known.at_last_step())) for key, each in criteria.items()]),
-    }
-    for candidates, (steps, choices) in among.items():
-        for criterion, choice in choices:
+def _mean_of(values: "pd.Series[float]") -> float:
+    return float(np.mean(values.to_numpy()))  # the same digits as the mean of an array
+
+
+def _same(values: "pd.Series[Any]") -> Any:
+    return values.iloc[0] if values.nunique(dropna=False) == 1 else None
+
+
+def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, Any]]:
+    known = network.known[fold]
+    for candidates, steps, what in (
+        ("layers_and_checkpoints", slice(None), known),
+        ("layers", slice(-1, None), known.at_last_step()),
+    ):
+        for criterion, way in all_criteria(known.label_free).items():
+            choice = way.choose(what)
             if choice is None:
                 continue
             value, best = regret(network.gains[fold, steps], choice)
             step, layer = choice[0]
             point = network.points.iloc[layer] if len(choice) == 1 else None  # else one is drawn at random
-            yield RegretRow(
-                dataset=row.dataset,
-                model=row.model,
-                fold=name,
-                metric=row.metric,
-                candidates=candidates,
-                criterion=criterion,
-                kind=criteria[criterion].kind,
-                layer=None if point is None else str(point["layer"]),
-                depth=None if point is None else int(point["depth"]),
-                step=network.steps[steps][step],
-                value=network.sign * value,
-                best_value=network.sign * best,
-                regret_at_most=best - value,
-                regret_at_least=None
-                if network.halves is None
-                else regret_on_halves(network.halves[fold][:, steps], choice),
-            )
-
-
-def _means(rows: Sequence[RegretRow], n_folds: int) -> Iterator[RegretRow]:
-    """Average over folds; the choice is named where it was the same for all."""
-    by_choice: dict[tuple[str, str], list[RegretRow]] = {}
-    for row in rows:
-        by_choice.setdefault((row.candidates, row.criterion), []).append(row)
-    for group in by_choice.values():
-        first, same = group[0], {(row.layer, row.depth) for row in group}
-        if len(group) == n_folds:
-            yield replace(
-                first,
-                fold=MEAN,
-                layer=first.layer if len(same) == 1 else None,
-                depth=first.depth if len(same) == 1 else None,
-                step=first.step if len({row.step for row in group}) == 1 else None,
-                value=float(np.mean([row.value for row in group])),
-                best_value=float(np.mean([row.best_value for row in group])),
-                regret_at_most=float(np.mean([row.regret_at_most for row in group])),
-                regret_at_least=None
-                if first.regret_at_least is None
-                else float(np.mean([row.regret_at_least for row in group])),
-            )
+            halves = network.halves
+            yield {
+                **{key: getattr(network.row, key) for key in ("dataset", "model", "metric")},
+                **point_columns(point, layer="layer", depth="depth"),
+                "fold": name,
+                "candidates": candidates,
+                "criterion": criterion,
+                "kind": way.kind,
+                "step": network.steps[steps][step],
+                "value": network.sign * value,
+                "best_value": network.sign * best,
+                "regret_at_most": best - value,
+                "regret_at_least": None if halves is None else regret_on_halves(halves[fold][:, steps], choice),
+            }
 
 
 def summarize_regrets(
@@ -123,23 +111,15 @@ def summarize_regrets(
     Returns:
         Use -> criterion -> at least and at most; without a criterion that is not known of every pair.
     """
-    by_use: dict[str, list[Recommendation]] = {}
-    for each in recommendations:
-        if each.recommended is not None and each.last_depth > 0:
-            by_use.setdefault(each.use, []).append(each)
-    summaries = {}
-    for use, networks in by_use.items():
-        regrets: dict[str, list[RegretRecord]] = {}
-        for record in (record for network in networks for record in network.regret):
-            regrets.setdefault(record.criterion, []).append(record)
-        summaries[use] = {
-            criterion: (_mean([each.at_least for each in group]), float(np.mean([each.at_most for each in group])))
-            for criterion, group in regrets.items()
-            if len(group) == len(networks) and (not kinds or criterion_of(criterion).kind in kinds)
-        }
+    useful = [each for each in recommendations if each.recommended is not None and each.last_depth > 0]
+    networks, known = Counter[str](each.use for each in useful), defaultdict[tuple[str, str], list[RegretRecord]](list)
+    for each in useful:
+        for record in each.regret:
+            known[each.use, record.criterion].append(record)
+    summaries: dict[str, dict[str, tuple[float | None, float]]] = {use: {} for use in networks}
+    for (use, criterion), records in known.items():
+        if len(records) == networks[use] and (not kinds or criterion_of(criterion).kind in kinds):
+            lost = [record.at_least for record in records if record.at_least is not None]
+            at_least = float(np.mean(lost)) if len(lost) == len(records) else None
+            summaries[use][criterion] = at_least, float(np.mean([record.at_most for record in records]))
     return summaries
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None

@@ -5,10 +5,12 @@ docs/columns.md has these docstrings: recommendation.json is written from them.
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from stages.aggregate.curves import Direction, sign_of
 from stages.aggregate.findings.status import Status
 from stages.aggregate.scope import Scope
 from stages.shared.tables.metric_table import Scaling
@@ -22,6 +24,12 @@ class Record(BaseModel):
     """Base of what the file holds: frozen, no further keys, numbers finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        """Leave out a number that is not known, as where halves of the images vary by rounding errors alone."""
+        return None if isinstance(value, float) and not isfinite(value) else value
 
 
 class LayerRecord(Record):
@@ -279,7 +287,7 @@ class Recommendation(Record):
     model: str
     use: Use
     metric: str
-    better: Literal["higher", "lower"]
+    better: Direction
     n_folds: int
     n_seeds: int
     n_classes: int
@@ -320,12 +328,12 @@ class Recommendation(Record):
         own = regrets.get(OWN)
         if own is None:
             return regrets[criterion].at_least
-        return (own.value - regrets[criterion].value) * (-1 if self.better == "lower" else 1)
+        return sign_of(self.better) * (own.value - regrets[criterion].value)
 
     @property
     def gain(self) -> float:
         """The best candidate's score, turned so that higher is better."""
-        return -self.best.value if self.better == "lower" else self.best.value
+        return sign_of(self.better) * self.best.value
 
     @property
     def ties(self) -> list[LayerRecord]:

@@ -8,9 +8,9 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from stages.aggregate.inference.contrasts import LEVEL, Float64
+from stages.aggregate.curves import sign_of
+from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.schema import PairRecord, Recommendation, ScalingRecord
 from stages.shared.tables.metric_table import Scaling
 
@@ -57,14 +57,13 @@ def pair_of(found: Recommendation, joined: pd.DataFrame) -> PairRecord | None:
     depths = {
         layer: depth for end in "ab" for layer, depth in zip(rows[f"layer_{end}"], rows[f"depth_{end}"], strict=True)
     }
-    shown: dict[str, float] = {}
-    if len(gains) > 1:
+    J, shown = len(gains), {}
+    if J > 1:
         differences = chosen_elsewhere(gains) - chosen_elsewhere(_turned(found, single))
         shown["gain"] = float(differences.mean())
-    if len(gains) >= MIN_FOLDS:
-        J = len(gains)
-        error = float(differences.std(ddof=1) / np.sqrt(J) * student.ppf((1 + LEVEL) / 2, J - 1))
-        shown |= {"low": shown["gain"] - error, "high": shown["gain"] + error}
+    if J >= MIN_FOLDS:
+        error = float(differences.std(ddof=1) / np.sqrt(J))
+        shown["low"], shown["high"] = Estimate(shown["gain"], error, J - 1).interval()
     return PairRecord(
         layers=layers,
         depths=(int(depths[layers[0]]), int(depths[layers[1]])),
@@ -100,4 +99,4 @@ def _by_fold(rows: pd.DataFrame, options: list[str]) -> pd.DataFrame:
 
 
 def _turned(found: Recommendation, table: pd.DataFrame) -> Float64:
-    return table.to_numpy(dtype=np.float64) * (-1 if found.better == "lower" else 1)
+    return sign_of(found.better) * table.to_numpy(dtype=np.float64)

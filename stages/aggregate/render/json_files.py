@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.aggregate.curves import COLUMNS_OF
+from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.recommend.schema import Recommendation
@@ -71,7 +71,6 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
     for row in rows:
         if row.main:
             scope: Scope = "classes" if row.ci_classes_low is not None else "images"
-            columns = COLUMNS_OF[scope]
             own = [each for each in recommendations if (each.dataset, each.model) == (row.dataset, row.model)]
             tree.setdefault(row.dataset, {})[row.model] = _rounded(
                 {
@@ -83,10 +82,10 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
                     "last_value": row.last_value,
                     "lead": row.lead,
                     "scope": scope,
-                    "ci_low": getattr(row, columns.low),
-                    "ci_high": getattr(row, columns.high),
-                    "lead_at_least": getattr(row, columns.lead_at_least),
-                    "lead_at_most": getattr(row, columns.lead_at_most),
+                    "ci_low": getattr(row, INTERVAL_ENDS[scope][0]),
+                    "ci_high": getattr(row, INTERVAL_ENDS[scope][1]),
+                    "lead_at_least": getattr(row, LEAD_ENDS[scope][0]),
+                    "lead_at_most": getattr(row, LEAD_ENDS[scope][1]),
                     "uses": {each.use: _rounded(_of_use(each)) for each in own},
                 }
             )

@@ -138,7 +138,7 @@ def _cells(row: SummaryRow, name: str, *, several: bool) -> dict[str, str]:
     return {
         "Model": name.format(row.model),
         "Pooling": row.pooling,
-        "Score": metric_name(row.metric) + LOWER * row.lower_is_better,
+        "Score": metric_name(row.metric) + LOWER * (row.better == "lower"),
         "Accuracy": number(row.accuracy, row.accuracy_sd),
         "Seen": number(row.seen, row.seen_sd),
         "Unseen": number(row.unseen, row.unseen_sd),

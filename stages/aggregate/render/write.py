@@ -12,7 +12,6 @@ from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown
 from stages.aggregate.result_files import finish_results
 from stages.aggregate.results import Results
-from stages.aggregate.tables.all_tables import write_tables
 from stages.aggregate.words.summary import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
@@ -36,9 +35,10 @@ def write_results(
     Returns:
         What was written, for the closing line.
     """
-    notice = results.facts.notice
-    write_layer_scores(out / "layers.csv", results.layers.assign(notice=notice) if notice else results.layers)
-    write_tables(out, results.tables, notice)
+    notice = {"notice": results.facts.notice} if results.facts.notice else {}
+    write_layer_scores(out / "layers.csv", results.layers.assign(**notice))
+    for name, table in results.tables.items():
+        table.assign(**notice).to_csv(out / name, index=False)
     write_json_files(out, results.facts, results.summary)
     (out / "summary.md").write_text(markdown(results.summary, results.facts), encoding="utf-8")
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")

@@ -1,41 +1,28 @@
 """regret.csv: what every criterion chose for each fold without knowing its classes, and what that cost there."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
-import pandas as pd
-
-from stages.aggregate.columns import columns_of, frame
-
-Among = Literal["layers", "layers_and_checkpoints"]
-"""Among what the best candidate is: all layers at the last step, or all layers at all checkpoints."""
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 Kind = Literal["criterion", "baseline", "label_free", "control"]
 """`control`: a negative control, expected not to help."""
 
-
-@dataclass(frozen=True)
-class RegretRow:
-    """One row of regret.csv, None where a field is empty."""
-
-    dataset: str
-    model: str
-    fold: str
-    metric: str
-    candidates: Among
-    criterion: str
-    kind: Kind
-    layer: str | None
-    depth: int | None
-    step: int | None
-    value: float
-    best_value: float
-    regret_at_most: float
-    regret_at_least: float | None
-
-
-REGRET_COLUMNS = columns_of(RegretRow)
+REGRET_COLUMNS = {
+    "dataset": TEXT,
+    "model": TEXT,
+    "fold": TEXT,
+    "metric": TEXT,
+    "candidates": TEXT,
+    "criterion": TEXT,
+    "kind": TEXT,
+    "layer": TEXT,
+    "depth": INTEGER,
+    "step": INTEGER,
+    "value": FLOAT,
+    "best_value": FLOAT,
+    "regret_at_most": FLOAT,
+    "regret_at_least": FLOAT,
+}
 """Columns of regret.csv.
 
 Attributes:
@@ -55,8 +42,3 @@ Attributes:
         too small on average, since that best is not always the best, and below 0 where the choice is better. Empty
         where nothing was fitted again on halves.
 """
-
-
-def regret_table(rows: Iterable[RegretRow]) -> pd.DataFrame:
-    """Tabulate regrets: `REGRET_COLUMNS`."""
-    return frame(map(vars, rows), REGRET_COLUMNS)

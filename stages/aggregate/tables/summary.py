@@ -1,6 +1,6 @@
 """summary.csv: the best layer of every curve at its last step, its scores, and how sure they are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -10,23 +10,27 @@ import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame, point_columns
 from stages.aggregate.curves import (
-    COLUMNS_OF,
     CURVE,
+    INTERVAL_ENDS,
+    LEAD_ENDS,
     MEAN,
+    TIED,
     UNCERTAINTY,
     Curve,
+    Direction,
     Row,
     Scores,
     curves,
+    sign_of,
 )
-from stages.aggregate.inference.layer_comparison import Direction, Lead, sign_of
+from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.result_files import check_result
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import read_table
 from stages.shared.runtime.errors import UserError, did_you_mean
 
-ACCURACY_SOURCES = {
+ACCURACY = {
     "accuracy": "value",
     "accuracy_sd": "sd",
     "accuracy_chance": "chance",
@@ -102,7 +106,7 @@ class SummaryRow:
     seen_layer: str | None = None
     seen_depth: int | None = None
     main: bool
-    better: str
+    better: Direction
     ci_classes_low: float | None = None
     ci_classes_high: float | None = None
     ci_images_low: float | None = None
@@ -128,35 +132,19 @@ class SummaryRow:
     accuracy_chance: float | None = None
 
     @property
-    def lower_is_better(self) -> bool:
-        """Whether this score is the better the lower it is."""
-        return self.better == "lower"
-
-    @property
-    def direction(self) -> Direction:
-        """Which values of this score are better."""
-        return "lower" if self.lower_is_better else "higher"
-
-    @property
-    def best_is_last(self) -> bool:
-        """Whether no earlier layer scores better than the last."""
-        return self.best_depth == self.last_depth
-
-    @property
     def proven_scope(self) -> Scope | None:
         """The wider scope in which ties are known at a proven level; None where they are in none."""
-        known: dict[Scope, str | None] = {"classes": self.tied_classes, "images": self.tied_images}
-        return next((scope for scope, tied in known.items() if tied and is_proven(self.metric, scope)), None)
+        known = (scope for scope, column in TIED.items() if getattr(self, column) and is_proven(self.metric, scope))
+        return next(known, None)
 
     @property
     def tied_depths(self) -> list[int]:
         """Depths of the layers that tie with the best in that scope; may be empty."""
-        tied = {"classes": self.tied_classes, "images": self.tied_images, None: None}[self.proven_scope]
-        return [int(depth) for depth in tied.split(";")] if tied else []
+        return [int(depth) for depth in getattr(self, TIED[self.proven_scope]).split(";")] if self.proven_scope else []
 
     def unbeaten_by(self, value: float) -> tuple[Literal["raw pixels", "chance"], float] | None:
         """The baseline that a score does not beat, raw pixels first, and its score; None where it beats both."""
-        sign = sign_of(self.direction)
+        sign = sign_of(self.better)
         if self.baseline is not None and sign * value <= sign * self.baseline:
             return "raw pixels", self.baseline
         if self.chance is not None and sign * value <= sign * self.chance:
@@ -166,28 +154,21 @@ class SummaryRow:
     @property
     def intervals(self) -> dict[Scope, tuple[float, float]]:
         """Intervals of the best layer's score, in each scope in which it has one, the wider one first."""
-        classes, images = (self.ci_classes_low, self.ci_classes_high), (self.ci_images_low, self.ci_images_high)
-        return _known(classes, images)
+        return self._known(INTERVAL_ENDS)
 
     @property
     def leads(self) -> dict[Scope, Lead]:
         """Bounds of the best earlier layer's lead over the last, in each scope in which it has some."""
-        classes = (self.lead_classes_at_least, self.lead_classes_at_most)
-        images = (self.lead_images_at_least, self.lead_images_at_most)
-        return {scope: Lead(*bounds) for scope, bounds in _known(classes, images).items()}
+        return {scope: Lead(*bounds) for scope, bounds in self._known(LEAD_ENDS).items()}
 
     @property
     def proven_leads(self) -> dict[Scope, Lead]:
         """The same without a scope in which such bounds have no proven level, so that no claim rests on them."""
         return {scope: lead for scope, lead in self.leads.items() if is_proven(self.metric, scope)}
 
-
-Ends = tuple[float | None, float | None]
-
-
-def _known(classes: Ends, images: Ends) -> dict[Scope, tuple[float, float]]:
-    ends: dict[Scope, Ends] = {"classes": classes, "images": images}
-    return {scope: (low, high) for scope, (low, high) in ends.items() if low is not None and high is not None}
+    def _known(self, columns: Mapping[Scope, tuple[str, str]]) -> dict[Scope, tuple[float, float]]:
+        ends = {scope: (getattr(self, low), getattr(self, high)) for scope, (low, high) in columns.items()}
+        return {scope: pair for scope, pair in ends.items() if None not in pair}
 
 
 SUMMARY_COLUMNS = columns_of(SummaryRow)
@@ -242,7 +223,7 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
             correlation = np.nan if main is None else spearman(curve.ranks(), main.ranks())
             is_main = bool(chosen["main"]) and chosen["metric"] == main_metric and chosen["fold"] == MEAN
             rows.append(_columns(curve, chosen, scores) | {"main": is_main, "rank_correlation": correlation})
-    return list(_rows(frame(rows, SUMMARY_COLUMNS, optional=OPTIONAL)))
+    return summary_rows(frame(rows, SUMMARY_COLUMNS, optional=OPTIONAL))
 
 
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
@@ -256,7 +237,7 @@ def read_summary(path: Path) -> list[SummaryRow]:
     Raises:
         UserError: there is none, it is damaged, or it is of another version.
     """
-    return list(_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate")))
+    return summary_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate"))
 
 
 def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
@@ -265,9 +246,11 @@ def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
     return [row for row in summary if row.fold != MEAN and (row.dataset, row.model, row.pooling, row.metric) in curves]
 
 
-def _rows(table: pd.DataFrame) -> Iterator[SummaryRow]:
-    for record in table[list(SUMMARY_COLUMNS)].to_dict("records"):
-        yield SummaryRow(**{str(name): value for name, value in record.items() if pd.notna(value) and value != ""})
+def summary_rows(table: pd.DataFrame) -> list[SummaryRow]:
+    """The rows of the table `SUMMARY_COLUMNS`."""
+    records = table[list(SUMMARY_COLUMNS)].to_dict("records")
+    known = ({str(name): value for name, value in row.items() if pd.notna(value) and value != ""} for row in records)
+    return [SummaryRow(**row) for row in known]
 
 
 def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
@@ -275,7 +258,7 @@ def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
     step = int(chosen["step"])
     points = curve.at(UNSEEN, step)
     seen, last = curve.best(SEEN, step), points[-1]
-    tied = {scope: [each for each in points if each[names.tied] is True] for scope, names in COLUMNS_OF.items()}
+    tied = {column: [each for each in points if each[column] is True] for column in TIED.values()}
     first = next((rows[0] for rows in tied.values() if rows), None)
     return {
         **{name: chosen[name] for name in (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)},
@@ -284,13 +267,12 @@ def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
         **point_columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
         **point_columns(last, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
         **point_columns(last, total_parameters="parameters", total_operations="operations"),
-        **point_columns(scores.accuracy_at(chosen, step), **ACCURACY_SOURCES),
+        **point_columns(scores.accuracy_at(chosen, step), **ACCURACY),
         **point_columns(curve.best(SEEN_MATCHED, step), seen_matched="value"),
         **point_columns(curve.best(UNSEEN_MATCHED, step), unseen_matched="value"),
         **point_columns(first, shallowest_layer="layer", shallowest_depth="depth"),
         **point_columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
-        "tied_classes": ";".join(str(each["depth"]) for each in tied["classes"]),
-        "tied_images": ";".join(str(each["depth"]) for each in tied["images"]),
+        **{column: ";".join(str(each["depth"]) for each in rows) for column, rows in tied.items()},
         "baseline": scores.baseline_at(chosen, UNSEEN, step),
         "n_folds": scores.n_folds(chosen["fold"]),
         "n_seeds": scores.n_seeds,
@@ -299,6 +281,4 @@ def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
 
 def spearman(x: pd.Series, y: pd.Series) -> float:
     """Spearman's rank correlation of what both hold under the same labels; NaN where one of them is constant."""
-    both = pd.concat([x, y], axis=1, join="inner").dropna().rank()
-    varied = len(both) > 1 and (both.nunique() > 1).all()
-    return float(np.corrcoef(both.to_numpy().T)[0, 1]) if varied else float("nan")
+    return float(pd.concat([x, y], axis=1, join="inner").corr("spearman").to_numpy()[0, 1])

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.result_files import check_result
-from stages.aggregate.tables.depth import DEPTH_COLUMNS
+from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.aggregate.words.formatting import decimals, interval, place
 from stages.aggregate.words.scores import metric_name
 from stages.commands.cut.cell import Source

@@ -72,11 +72,9 @@ def cut(
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that load with torch
     or onnxruntime alone, and a model card. They are compared with the stored embeddings first.
     """
-    from stages.commands.cut.cell import CellPaths, choose_cell, open_source  # torch takes seconds to import
+    from stages.commands.cut.cell import CellPaths, Wanted, choose_cell, open_source  # torch takes seconds to import
     from stages.commands.cut.export import check_packages
-    from stages.commands.cut.folder import write_cut
-    from stages.commands.cut.verify import default_tolerance
-    from stages.commands.cut.which_layer import Wanted
+    from stages.commands.cut.folder import default_tolerance, write_cut
 
     check_new(out)
     if onnx:

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.scaling import UNSCALED, Scaler
+from stages.commands.cut.cell import UNSCALED, Scaler, join
 from stages.embed.embedder import layer_embeddings
 from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
 from stages.shared.networks.network import Network
 from stages.shared.runtime.errors import UserError
-from stages.shared.tables.metric_table import Scaling
 
 if TYPE_CHECKING:
     import onnx
@@ -137,28 +136,14 @@ def prune(traced: fx.GraphModule, prefix: str) -> fx.GraphModule:
 def scaled(module: fx.GraphModule, scaler: Scaler) -> fx.GraphModule:
     """Scale the outputs of a pruned module, and put them side by side: one output, in place of a tuple."""
     graph, output = module.graph, module.graph.output_node()
-    fitted = {"scale_mean": scaler.mean, "scale_deviation": scaler.deviation}
-    known = {name: torch.from_numpy(values) for name, values in fitted.items() if values is not None}
-    for name, values in known.items():
+    for name, values in scaler.fitted.items():
         module.register_buffer(name, values)
     with graph.inserting_before(output):
         parts = output.all_input_nodes
-        output.args = (graph.call_function(join, (parts, scaler.scaling, *map(graph.get_attr, known))),)
+        output.args = (graph.call_function(join, (parts, scaler.scaling, *map(graph.get_attr, scaler.fitted))),)
     graph.set_codegen(fx.graph.CodeGen())
     module.recompile()
     return module
-
-
-def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:
-    """Do what `Scaler.join` does."""
-    if scaling == "l2":
-        lengths = [torch.linalg.vector_norm(part, dim=1, keepdim=True) for part in parts]
-        pairs = zip(parts, lengths, strict=True)
-        parts = [part / torch.where(length > 0, length, torch.ones_like(length)) for part, length in pairs]
-    if fitted:
-        mean, deviation = fitted
-        parts = [(parts[0] - mean) / deviation]
-    return torch.cat([*parts], dim=1) if len(parts) > 1 else parts[0]
 
 
 def changes_memory(node: fx.Node) -> bool:

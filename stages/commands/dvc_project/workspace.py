@@ -78,12 +78,6 @@ def _stages_of(path: Path) -> dict[str, Any]:
     return stages
 
 
-def recorded_stages() -> set[str]:
-    """Return the names of the stages that dvc.lock has; to parse the file of a large grid would take minutes."""
-    path = ROOT / "dvc.lock"
-    return set(re.findall(r"(?m)^  (\S+):$", path.read_text(encoding="utf-8"))) if path.is_file() else set()
-
-
 def read_lock(folder: Path) -> Lock:
     """Read the dvc.lock of a workspace; nothing if there is none, or DVC was killed while it wrote the file."""
     try:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
-from stages.commands.cut.which_layer import Wanted
 from stages.commands.features import image_files
 from stages.commands.features.output import writer_of
 from stages.commands.features.shards import Shards, unfinished_folder

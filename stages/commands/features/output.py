@@ -1,4 +1,4 @@
-"""Features as one file: Parquet, .npz or Zarr, written a shard at a time.
+"""Features as one file: Parquet or Zarr, written a shard at a time, or .npz.
 
     .parquet    columns path, sha256, features (a list of D float32)
     .npz        arrays path, sha256 (N,), features (N, D), about (JSON)
@@ -9,8 +9,7 @@ attributes.
 """
 
 import json
-import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from stages.commands.features.shards import Shard
-from stages.shared.embeddings.embedding_writer import SAMPLES_PER_CHUNK
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_CHUNK
 from stages.shared.runtime.errors import UserError
 
 KEY = "whichlayer"
@@ -44,16 +41,14 @@ def write_parquet(path: Path, shards: Iterable[Shard], count: int, width: int, a
 
 
 def write_npz(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
-    """Write an .npz file, an array after the other, none of which is whole in memory."""
-    longest = max((len(name) for shard in shards for name in shard.paths), default=1)
-    texts = {"path": (f"U{longest}", "paths"), "sha256": ("U64", "sha256")}
-    with zipfile.ZipFile(path, "w") as archive:
-        _write_array(archive, "features", np.dtype(np.float32), (count, width), (shard.features for shard in shards))
-        for name, (kind, attribute) in texts.items():
-            blocks = (np.array(getattr(shard, attribute), dtype=kind) for shard in shards)
-            _write_array(archive, name, np.dtype(kind), (count,), blocks)
-        text = np.array(json.dumps(about))
-        _write_array(archive, "about", text.dtype, (), [text])
+    """Write an .npz file, which is put together in memory, as it is read."""
+    features, start = np.empty((count, width), np.float32), 0
+    for shard in shards:
+        features[start : start + len(shard.features)] = shard.features
+        start += len(shard.features)
+    arrays: dict[str, Any] = {"features": features, **_texts(shards), "about": json.dumps(about)}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def write_zarr(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
@@ -71,9 +66,9 @@ def write_zarr(path: Path, shards: Iterable[Shard], count: int, width: int, abou
     for shard in shards:
         features[start : start + len(shard.features)] = shard.features
         start += len(shard.features)
-    for name, attribute in (("path", "paths"), ("sha256", "sha256")):
+    for name, values in _texts(shards).items():
         array = group.create_array(name, shape=(count,), dtype=str, dimension_names=("sample",))
-        array[:] = np.array([text for shard in shards for text in getattr(shard, attribute)], dtype=object)
+        array[:] = np.array(values, dtype=object)
     group.attrs.update(**about, coordinates="path sha256")
 
 
@@ -91,11 +86,6 @@ def writer_of(path: Path) -> Write:
     return WRITERS[path.suffix]
 
 
-def _write_array(
-    archive: zipfile.ZipFile, name: str, dtype: np.dtype[Any], shape: Sequence[int], blocks: Iterable[NDArray[Any]]
-) -> None:
-    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
-    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-        npy.write_array_header_1_0(file, header)
-        for block in blocks:
-            file.write(block.tobytes())
+def _texts(shards: Iterable[Shard]) -> dict[str, list[str]]:
+    texts = [(path, sha256) for shard in shards for path, sha256 in zip(shard.paths, shard.sha256, strict=True)]
+    return {"path": [path for path, _ in texts], "sha256": [sha256 for _, sha256 in texts]}

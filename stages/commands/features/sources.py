@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.commands.cut.cell import CellPaths, Source, open_source
+from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
 from stages.commands.cut.export import load_program
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
-from stages.commands.cut.which_layer import Wanted, recommended_cell
 from stages.commands.dvc_project.workspace import stage_path
 from stages.embed.params import EmbedParams
 from stages.shared.files.digests import cell_id, file_sha256

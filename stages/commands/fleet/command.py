@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from stages.commands.check.command import check
+from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
 from stages.commands.fleet.cells import ON_CPU, ON_GPU, check_prepared, read_source, tasks_of
@@ -22,7 +22,7 @@ from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run
 from stages.commands.fleet.workspaces import remove_left_workspaces
 from stages.commands.grid import CELL_STAGES, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
-from stages.commands.plan.machine import this_machine
+from stages.commands.plan.predict import this_machine
 from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
 from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress

@@ -7,8 +7,8 @@ import torch
 from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import CELL_STAGES
-from stages.commands.plan.machine import Engine, this_machine
-from stages.commands.plan.predict import Line, Prediction, Predictor
+from stages.commands.plan.calibrate import Cost
+from stages.commands.plan.predict import Engine, Line, Predictor, this_machine
 from stages.commands.project import ROOT
 from stages.shared.runtime.console import progress
 from stages.shared.settings.params import Cell, load
@@ -19,7 +19,7 @@ MARGIN = 1.25
 HOST_OF_GPU = 4 * 2**30
 """Bytes beside the GPU that a stage takes whose network is there: assumed."""
 
-Predicted = Mapping[Sequence[str], Mapping[str, Prediction]]
+Predicted = Mapping[Sequence[str], Mapping[str, Cost]]
 """What every stage takes, by dataset, model and fold."""
 
 
@@ -40,13 +40,13 @@ def predict_stages(config: Config, lines: Sequence[Line], threads: int) -> Predi
     torch.set_num_threads(threads)
     content, log = load(ROOT / "params.yaml"), stage_path("aggregate", "--log")
     predictor = Predictor(config, content, Engine(1, threads), this_machine(), log, len(lines))
-    found: dict[Sequence[str], Mapping[str, Prediction]] = {}
+    found: dict[Sequence[str], Mapping[str, Cost]] = {}
     for line in progress(lines, total=len(lines), what="timing", unit="networks"):
         predictions = predictor.stages(line, CELL_STAGES)
         found |= {(line.dataset, line.model, fold): predictions for fold in line.folds}
     return found
 
 
-def memory_of(predictions: Mapping[str, Prediction], stages: Sequence[str]) -> int:
+def memory_of(predictions: Mapping[str, Cost], stages: Sequence[str]) -> int:
     """Return the bytes that a task asks for, of the stage that takes most."""
     return int(max(MARGIN * predictions[stage].memory or HOST_OF_GPU for stage in stages))

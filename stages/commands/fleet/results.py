@@ -15,8 +15,7 @@ from stages.commands.grid import cell_name, stage_names
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, RunParams, load
-from stages.shared.stage_run.dvc_hashes import dvc_hash
-from stages.shared.stage_run.made_of import entry_of
+from stages.shared.stage_run.made_of import dvc_hash, entry_of
 from stages.shared.stage_run.snapshot import value_at
 
 AXES = ("datasets", "models", "folds", "seeds")

@@ -1,14 +1,18 @@
-"""What decoding, training on and embedding images take on this machine: a few are timed, then more, for all of them."""
+"""What decoding, training on, embedding and measuring take on this machine: a few images are timed, then more."""
 
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import torch
 from accelerate import Accelerator
@@ -16,13 +20,21 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from stages.commands.config import Config
+from stages.commands.plan.work import Images
 from stages.embed.embedder import Embedder
 from stages.embed.pooling import PooledLayer
 from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams
+from stages.measure.analyses.registry import ANALYSES
+from stages.measure.cell import Cell
+from stages.measure.jobs import Job, plan_jobs
+from stages.measure.params import MeasureParams
+from stages.measure.run import limit_to_one_thread, score
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
+from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer, open_embeddings
+from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
@@ -39,15 +51,25 @@ REPEATS = 3
 TOO_LONG = 5
 """Times what is allowed that the first step may take, which also compiles, before it counts itself."""
 
+LONG = 0.3
+"""Part of the whole that its largest share may take, beyond what is allowed in any case."""
+
 Step = Callable[[NDArray[np.uint8]], object]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What work takes: seconds, and bytes of memory at its peak beside what was held before it."""
+    """What work takes.
+
+    Attributes:
+        seconds: without DVC.
+        memory: bytes at its peak; of a piece, beside what was held before it. 0 where a GPU holds them.
+        logged: whether earlier runs took so much.
+    """
 
     seconds: float
     memory: float
+    logged: bool = False
 
 
 def time_decoding(config: Config, raw: Path, dataset: str) -> float:
@@ -122,22 +144,50 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
     """
     random = np.random.default_rng(0)
 
-    def cost_of(count: int) -> Cost:
+    def cost_of(count: int, repeats: int = REPEATS) -> Cost:
         pixels = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-        costs = [timed(lambda: step(pixels), accelerator) for _ in range(REPEATS)]
+        costs = [timed(lambda: step(pixels), accelerator) for _ in range(repeats)]
         return Cost(min(cost.seconds for cost in costs), max(cost.memory for cost in costs))
 
     few = min(SMALLEST_BATCH, batch)
-    first = timed(lambda: step(random.integers(0, 256, (few, size, size, 3), dtype=np.uint8)), accelerator)
+    first = cost_of(few, repeats=1)
     if first.seconds > TOO_LONG * allowed:
         return Cost(first.seconds / few, first.memory / few)
-    many, small = few, cost_of(few)
-    large = small
-    while many < batch and REPEATS * STEP_UP * large.seconds <= (2 if many == few else 1) * allowed:
-        many = min(batch, STEP_UP * many)
-        large = cost_of(many)
-    whole = extended(few / batch, small, many / batch, large)
+    whole = grown(lambda share: cost_of(round(share * batch)), few / batch, allowed, times=STEP_UP)
     return Cost(whole.seconds / batch, whole.memory / batch)
+
+
+def grown(
+    cost_of: Callable[[float], Cost],
+    share: float,
+    allowed: float,
+    *,
+    times: int,
+    growth: int = 1,
+    pieces: int = 1,
+    most: float = 0.0,
+) -> Cost:
+    """Find what a share of some work takes, a larger one and so on while it may, and extend that to the whole.
+
+    Args:
+        cost_of: does a share of the work.
+        share: the first.
+        allowed: processor's seconds that the largest share may take in any case; the second one twice as many.
+        times: how much larger the next share is.
+        growth: the power of the share with which seconds grow.
+        pieces: how many shares are timed whatever they take.
+        most: seconds that it may take of work that takes long.
+    """
+    costs: list[tuple[float, Cost]] = []
+    while True:
+        began = time.process_time()
+        costs.append((share, cost_of(share)))
+        following = times**growth * (time.process_time() - began)
+        whole = extended(*costs[-2:][0], *costs[-1], growth=growth)
+        limit = max(allowed if len(costs) > 1 else 2 * allowed, min(most, LONG * whole.seconds))
+        if share == 1 or (len(costs) >= pieces and following > limit):
+            return whole
+        share = min(1.0, times * share)
 
 
 def extended(few: float, of_few: Cost, many: float, of_many: Cost, *, growth: int = 1) -> Cost:
@@ -167,3 +217,102 @@ def timed(work: Callable[[], object], accelerator: Accelerator | None = None) ->
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Cost(wall if on_gpu else min(wall, processor), max(0, peak - held))
+
+
+MIN_IMAGES, MIN_CLASSES = 250, 5
+"""Of a split that are timed first."""
+
+GROWTH = 2
+"""Power by which seconds grow with images and classes, as their distances do."""
+
+RANK = 60
+"""Directions in which the made-up embeddings vary, with a falling spectrum."""
+
+
+def time_measuring(
+    params: MeasureParams, images: Images, width: int, steps: Sequence[int], allowed: float, most: float
+) -> Cost:
+    """Time what is computed of one layer: of some images and classes, of twice as many, and so on while it may.
+
+    Analyses of images that are embedded at the last step only, and of all layers at once, are left out: they are the
+    cheap ones.
+
+    Args:
+        params: the `measure` section.
+        images: how many there are.
+        width: number of features of the layer.
+        steps: of the checkpoints.
+        allowed: processor's seconds that it may take in any case.
+        most: those that it may take of a layer that takes long.
+
+    Returns:
+        What a layer takes at all checkpoints, on one thread.
+    """
+    counts = {SEEN: (images.test, images.classes), UNSEEN: (images.unseen, max(2, images.unseen_classes))}
+    counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
+    share = min(1.0, MIN_IMAGES / max(count for count, _ in counts.values()))
+    cost_of = partial(measure_share, params, counts, width, steps)
+    return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
+
+
+def measure_share(
+    params: MeasureParams, counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int], share: float
+) -> Cost:
+    """Measure one layer of a share of the images and classes; jobs that compute the same take as long as one of them.
+
+    Args:
+        params: the `measure` section.
+        counts: images and classes of every split.
+        width: number of features.
+        steps: of the checkpoints.
+        share: of the images and classes.
+    """
+    costs: dict[Job, Cost] = {}
+    with tempfile.TemporaryDirectory() as folder, limit_to_one_thread(params):
+        write_layer(Path(folder) / "store", counts, share, width, steps)
+        cell = Cell(open_embeddings(Path(folder) / "store"), params)
+        jobs = plan_jobs(cell.store, params)
+        for job in jobs:
+            without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
+            alike = replace(job, step=0)
+            if alike not in costs:
+                costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
+    seconds = sum(costs[replace(job, step=0)].seconds for job in jobs)
+    return Cost(seconds, max(cost.memory for cost in costs.values()))
+
+
+def write_layer(
+    path: Path, counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]
+) -> None:
+    """Write a store of one layer of a share of the images: classes that overlap, the same at every step."""
+    parts, values = [], []
+    for split, (count, classes) in counts.items():
+        classes = min(classes, max(MIN_CLASSES, ceil(share * classes)))
+        kept = max(ceil(share * count), 2 * classes)
+        labels = np.arange(kept) % classes
+        ids, names = [f"{split}{i}" for i in range(kept)], [f"{split} {label}" for label in labels]
+        parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
+        values.append(overlapping(labels, classes, width))
+    with EmbeddingWriter(
+        path,
+        samples=pd.concat(parts, ignore_index=True),
+        steps=list(steps),
+        layers=[Layer("layer", "layer", 0, "mean", width, 1, 1)],
+        classes=[],
+        dtype="float32",
+        attributes={"dataset": "plan", "model": "plan", "fold": "0", "seed": 0},
+    ) as writer:
+        for step in steps:
+            for array in values:
+                writer.write("layer", step, array)
+
+
+def overlapping(labels: NDArray[np.integer], classes: int, width: int) -> NDArray[np.float32]:
+    """Make embeddings (N, width) of classes that overlap, with a falling spectrum."""
+    random = np.random.default_rng([classes, width])
+    rank = min(width, RANK)
+    latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(len(labels), rank))
+    latent /= np.sqrt(1 + np.arange(rank))
+    noise = 0.1 * random.normal(size=(len(labels), width))
+    made: NDArray[np.float32] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
+    return made

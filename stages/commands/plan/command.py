@@ -15,10 +15,19 @@ from stages.aggregate.facts import read_facts
 from stages.aggregate.words.formatting import plural
 from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
-from stages.commands.dvc_project.workspace import cache_folder, recorded_stages, stage_path
+from stages.commands.dvc_project.workspace import cache_folder, stage_path
 from stages.commands.grid import CELL_STAGES, STAGES, all_stages, count_stages, open_stages, stage_names
-from stages.commands.plan.machine import Engine, Machine, this_machine
-from stages.commands.plan.predict import FLEET_CELL_SECONDS, Line, Prediction, Predictor, fleet_seconds, predict_dvc
+from stages.commands.plan.calibrate import Cost
+from stages.commands.plan.predict import (
+    FLEET_CELL_SECONDS,
+    Engine,
+    Line,
+    Machine,
+    Predictor,
+    fleet_seconds,
+    predict_dvc,
+    this_machine,
+)
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, ProjectCommand, json_option, params_option
 from stages.commands.sizes import size
@@ -26,6 +35,7 @@ from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import load
+from stages.shared.stage_run.made_of import read_entries
 
 SMALLER = {
     "finetune": "lower finetune.batch_size",
@@ -142,7 +152,7 @@ def table(lines: Sequence[Line]) -> str:
 def needed_disk(config: Config, lines: Sequence[Line]) -> int:
     """Sum up the bytes of prepared images, checkpoints and stores, before compression."""
     cells = sum(len(line.folds) * (line.work.checkpoints + line.work.embeddings) for line in lines)
-    images = {d: max(line.images.prepared for line in lines if line.dataset == d) for d in config.run.datasets}
+    images = {d: max(line.images.packed for line in lines if line.dataset == d) for d in config.run.datasets}
     prepared = sum(3 * config.datasets[d].image_size ** 2 * count for d, count in images.items())
     return len(config.run.seeds) * cells + prepared
 
@@ -172,7 +182,7 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     return line
 
 
-Cells = Sequence[Mapping[str, Prediction]]
+Cells = Sequence[Mapping[str, Cost]]
 """What the open stages of every cell take."""
 
 Around = Mapping[str, Sequence[float]]
@@ -184,7 +194,7 @@ def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]
     config, engine = predictor.config, predictor.engine
     if engine.workers:
         torch.set_num_threads(engine.threads)
-    cells: list[dict[str, Prediction]] = []
+    cells: list[dict[str, Cost]] = []
     for line in progress(lines, total=len(lines), what="timing", unit="lines of the table"):
         keys = [(line.dataset, line.model, fold) for fold in line.folds]
         names = [stage_names(cell) for cell in config.run.cells() if cell[:3] in keys]
@@ -198,7 +208,7 @@ def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]
     if engine.workers:
         around["fleet"] = [fleet_seconds(len(all_stages(config.run)))]
     else:
-        around["DVC"] = [predict_dvc(stages, recorded_stages())] * len(stages)
+        around["DVC"] = [predict_dvc(stages, read_entries())] * len(stages)
     return cells, around
 
 
@@ -213,11 +223,20 @@ def record(
         "disk": needed_disk(config, lines),
     }
     if predicted is not None:
-        cells, around = predicted
-        seconds = {stage: sum(cell[stage].seconds for cell in cells if stage in cell) for stage in CELL_STAGES}
-        plan["seconds"] = seconds | {name: sum(each) for name, each in around.items()}
-        plan["memory"] = {name: max((c[name].memory for c in cells if name in c), default=0) for name in CELL_STAGES}
+        plan["seconds"] = {name: sum(each) for name, each in seconds_of(*predicted).items()}
+        plan["memory"] = memory_of(predicted[0])
     return plan
+
+
+def seconds_of(cells: Cells, around: Around) -> dict[str, Sequence[float]]:
+    """Return what every run of a stage takes, by stage, and what runs them."""
+    of_cells = {stage: [cell[stage].seconds for cell in cells if stage in cell] for stage in CELL_STAGES}
+    return {"prepare": around["prepare"], **of_cells, **around}
+
+
+def memory_of(cells: Cells) -> dict[str, float]:
+    """Return the bytes that the largest run of each stage of cells needs."""
+    return {stage: max((cell[stage].memory for cell in cells if stage in cell), default=0) for stage in CELL_STAGES}
 
 
 def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> list[str]:
@@ -228,8 +247,7 @@ def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> l
         around: seconds of other stages, and of what runs them.
         engine, here: what runs them.
     """
-    seconds = {stage: [cell[stage].seconds for cell in cells if stage in cell] for stage in CELL_STAGES}
-    by_stage = {"prepare": around["prepare"], **seconds, **around}
+    by_stage = seconds_of(cells, around)
     rows = [f"  {stage:9s} {len(each):4d} x {duration(max(each))}" for stage, each in by_stage.items() if any(each)]
     logged = {one.logged for cell in cells for one in cell.values()}
     sources = {True: "earlier runs on this machine", False: "some seconds of each network's work"}
@@ -265,8 +283,7 @@ def duration(seconds: float) -> str:
 
 def memory_lines(cells: Cells, engine: Engine, here: Machine) -> list[str]:
     """Return how much memory the open stages need at once, and what would make one fit that does not."""
-    needed = {stage: max((c[stage].memory for c in cells if stage in c), default=0) for stage in CELL_STAGES}
-    needed = {stage: memory for stage, memory in needed.items() if memory}
+    needed = {stage: memory for stage, memory in memory_of(cells).items() if memory}
     if not needed:
         return []
     text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items())

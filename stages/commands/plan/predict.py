@@ -1,5 +1,6 @@
 """How long the open stages take on this machine, and what they need of it: as earlier runs did, else by pieces."""
 
+import os
 import re
 import statistics
 import time
@@ -9,16 +10,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import psutil
+import torch
 
 from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
-from stages.commands.folds import DOWNLOADS
-from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_training
-from stages.commands.plan.calibrate_measure import time_measuring
-from stages.commands.plan.machine import Engine, Machine
+from stages.commands.fleet.worker import Source, environment
+from stages.commands.folds import is_absent
+from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
-from stages.prepare.source_file import has_only_source_file
-from stages.shared.runtime.durations import machine, read_durations
+from stages.measure.run import worker_count
+from stages.shared.networks.devices import choose_device
+from stages.shared.runtime.durations import machine, processors, read_durations
 from stages.shared.stage_run.snapshot import flat, value_at
 
 T = TypeVar("T")
@@ -54,6 +57,69 @@ Those of few cells and the last are measured; those between were seconds, scaled
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What there is to compute with.
+
+    Attributes:
+        processors: that this process may use.
+        memory: bytes.
+        device: on which networks run: `cpu`, `cuda`, ...
+        gpus: how many of kind `cuda`.
+    """
+
+    processors: int
+    memory: int
+    device: str = "cpu"
+    gpus: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.processors} processors, {'no GPU' if self.device == 'cpu' else f'a GPU ({self.device})'}"
+
+
+def this_machine() -> Machine:
+    """Return what this machine has."""
+    device = choose_device().device.type
+    gpus = torch.cuda.device_count() if device == "cuda" else 0
+    return Machine(processors(), psutil.virtual_memory().total, device, gpus)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs the cells.
+
+    Attributes:
+        workers: of a fleet, cells at once; 0: `dvc repro`, one stage after another.
+        threads: of each cell in a fleet.
+    """
+
+    workers: int = 0
+    threads: int = 1
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables of the stages."""
+        return environment(Source(b"", "", self.threads)) if self.workers else os.environ
+
+    @property
+    def processes(self) -> int:
+        """Number of processes in which one cell is measured."""
+        return worker_count(self.environment.get("WHICHLAYER_WORKERS"))
+
+    def at_once(self, here: Machine) -> int:
+        """Return how many cells run at once; in a fleet each has a GPU to itself where there are any."""
+        return max(1, min(self.workers, here.gpus) if here.gpus else self.workers)
+
+    def slowdown(self, here: Machine) -> float:
+        """Return how many times slower cells are at once than one alone, for want of processors."""
+        busy = self.at_once(here) * min(self.threads, here.processors)
+        return max(1.0, busy / here.processors) if self.workers else 1.0
+
+    def __str__(self) -> str:
+        threads = f" --threads {self.threads}" if self.threads > 1 else ""
+        return f"whichlayer fleet run --workers {self.workers}{threads}" if self.workers else "dvc repro"
+
+
+@dataclass(frozen=True)
 class Line:
     """A line of the plan: what a network has to do on each of the folds of a dataset that have as many images."""
 
@@ -62,15 +128,6 @@ class Line:
     folds: Sequence[str]
     images: Images
     work: Work
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a stage of one cell takes: seconds without DVC, and bytes at the peak; 0 where a GPU holds them."""
-
-    seconds: float
-    memory: float
-    logged: bool = False
 
 
 class Predictor:
@@ -93,7 +150,7 @@ class Predictor:
         self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
         self._timed: dict[object, Any] = {}
 
-    def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Prediction | None:
+    def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Cost | None:
         """Look up what earlier runs of a stage took that had the same to do; None if there were none.
 
         Args:
@@ -114,9 +171,9 @@ class Predictor:
         if not costs:
             return None
         seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
-        return Prediction(seconds, memory, logged=True)
+        return Cost(seconds, memory, logged=True)
 
-    def stages(self, line: Line, stages: Collection[str]) -> dict[str, Prediction]:
+    def stages(self, line: Line, stages: Collection[str]) -> dict[str, Cost]:
         """Predict the open stages of one cell of a line."""
         images, work, item = line.images, line.work, {"dataset": line.dataset, "model": line.model}
         stored = {split: getattr(images, split) for split in self.config.embed.splits}
@@ -134,13 +191,13 @@ class Predictor:
                 predictions[stage] = replace(predictions[stage], memory=0)
         return predictions
 
-    def _finetune(self, line: Line) -> Prediction:
+    def _finetune(self, line: Line) -> Cost:
         """Train and test; a frozen network is only written."""
         entry, params, work = self.config.models[line.model].network, self.config.finetune, line.work
         build, embedding = self._embedding(line)
         seconds, memory = LOADED + build + work.tested * embedding.seconds, float(LIBRARIES["finetune"])
         if entry.frozen:
-            return Prediction(seconds, memory + work.embed_memory)
+            return Cost(seconds, memory + work.embed_memory)
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
         train = self._once(
@@ -149,25 +206,25 @@ class Predictor:
         )
         memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
         memory += min(params.batch_size, line.images.train) * train.memory
-        return Prediction(seconds + work.trained * train.seconds, memory)
+        return Cost(seconds + work.trained * train.seconds, memory)
 
-    def _embed(self, line: Line) -> Prediction:
+    def _embed(self, line: Line) -> Cost:
         (build, embedding), work = self._embedding(line), line.work
         memory = work.embed_memory + self.config.embed.batch_size * embedding.memory
         seconds = LOADED + build + (work.passed - work.tested) * embedding.seconds
-        return Prediction(seconds, LIBRARIES["embed"] + memory)
+        return Cost(seconds, LIBRARIES["embed"] + memory)
 
-    def _measure(self, line: Line) -> Prediction:
+    def _measure(self, line: Line) -> Cost:
         """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
         params, images, width = self.config.measure, line.images, work.middle_width
-        layer, baseline = self._once(
+        layer = self._once(
             (images, width, tuple(steps)),
             lambda: time_measuring(params, images, width, steps, self.allowed, self.most),
         )
-        seconds = len(work.layers) * layer.seconds + work.baselines * baseline.seconds
+        seconds = (len(work.layers) + work.baselines / len(steps)) * layer.seconds  # raw pixels are alike at all steps
         memory = (LIBRARIES["measure"] + layer.memory) * processes
-        return Prediction(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
+        return Cost(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
 
     def _embedding(self, line: Line) -> tuple[float, Cost]:
         """Time forward passes; the number of classes hardly matters."""
@@ -190,8 +247,7 @@ class Predictor:
         earlier = self.earlier("prepare", item={"dataset": dataset})
         if earlier:
             return earlier.seconds
-        absent = self.config.datasets[dataset].source in DOWNLOADS and has_only_source_file(raw / dataset)
-        return 0.0 if absent else time_decoding(self.config, raw / dataset, dataset)
+        return 0.0 if is_absent(self.config, raw, dataset) else time_decoding(self.config, raw / dataset, dataset)
 
     def aggregate(self, cells: int) -> float:
         """Predict the seconds of aggregate; without an earlier run, by the number of cells."""

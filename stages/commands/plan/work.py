@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.commands.config import Config
-from stages.commands.folds import DOWNLOADS, DatasetFolds, find_folds
+from stages.commands.folds import find_folds
 from stages.embed.pooling import PooledLayer, baseline_layers, pooled_layers
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.trace import trace_forward
 from stages.finetune.params import schedule_length
-from stages.prepare.params import DatasetParams
-from stages.shared.embeddings.embedding_writer import SAMPLES_PER_SHARD
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_SHARD
 from stages.shared.networks.network import build_skeleton
-from stages.shared.settings.params import ALL
 
 BYTES = {"float32": 4, "float16": 2}
 
@@ -23,7 +21,7 @@ class Images:
     """How many images a fold of a dataset has by split, and how many seen and unseen classes.
 
     Attributes:
-        packed: images that are prepared for all folds together; 0 where that is not known.
+        packed: images that are prepared for all folds together.
     """
 
     train: int
@@ -32,11 +30,6 @@ class Images:
     classes: int
     unseen_classes: int = 0
     packed: int = field(default=0, compare=False)
-
-    @property
-    def prepared(self) -> int:
-        """Number of images that are prepared for all folds together, or at least for this one."""
-        return self.packed or self.train + self.test + self.unseen
 
 
 def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
@@ -47,49 +40,14 @@ def count_images(config: Config, raw: Path, dataset: str) -> dict[str, Images]:
     Raises:
         UserError: the dataset lacks a fold of the grid, or its images cannot be listed.
     """
-    params = config.datasets[dataset]
-    asked = asked_for(params) if params.source in DOWNLOADS else None
-    plan = find_folds(config, raw, dataset, listed=asked is None)[1]
-    if plan is not None:
-        packed = len(plan.packed)
-        images = {}
-        for fold in config.run.folds:
-            splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
-            seen, _, others = (len({candidate.label for candidate in split}) for split in splits)
-            train, test, unseen = map(len, splits)
-            images[fold] = Images(train, test, unseen, seen, others, packed=packed)
-        return images
-    assert asked is not None  # else the images were listed
-    return {fold: asked_for_all(params, asked) if fold == ALL else asked for fold in config.run.folds}
-
-
-def asked_for(params: DatasetParams) -> Images | None:
-    """Count what an entry asks for of a source in `DOWNLOADS` in a numbered fold; None where only the files tell."""
-    classes, train, test = DOWNLOADS[params.source]
-    if params.all_unseen:
-        return Images(0, 0, count, 0, classes) if (count := classes * (params.unseen or train + test)) else None
-    folds = DatasetFolds.of_download(params)
-    images = Images(
-        train=params.train_total or folds.seen * (params.train or train),
-        test=params.test_total or folds.seen * (params.test or test),
-        unseen=folds.unseen * (params.unseen or train),
-        classes=folds.seen,
-        unseen_classes=folds.unseen,
-    )
-    return images if images.train and images.test and images.unseen else None
-
-
-def asked_for_all(params: DatasetParams, images: Images) -> Images:
-    """Count what an entry asks for in fold `all`, where the unseen classes of the other folds are seen.
-
-    Args:
-        params: the entry.
-        images: of the other folds.
-    """
-    classes = images.classes + images.unseen_classes
-    train = images.train if params.train_total else images.train * classes / images.classes
-    test = images.test if params.test_total else images.test * classes / images.classes
-    return Images(round(train), round(test), 0, classes)
+    plan = find_folds(config, raw, dataset, counted=True)
+    images = {}
+    for fold in config.run.folds:
+        splits = [plan.splits[fold][split] for split in ("train", "test", "unseen")]
+        seen, _, others = (len({candidate.label for candidate in split}) for split in splits)
+        train, test, unseen = map(len, splits)
+        images[fold] = Images(train, test, unseen, seen, others, packed=len(plan.packed))
+    return images
 
 
 @dataclass(frozen=True)

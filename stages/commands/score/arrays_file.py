@@ -1,4 +1,4 @@
-"""The arrays of an .npz file or a Zarr group, by name: all shapes at once, values an array at a time."""
+"""The arrays of an .npz file, a Zarr group or a table of features: all shapes at once, values an array at a time."""
 
 import json
 import math
@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import zarr
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from stages.commands.features.output import KEY
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import irregular
@@ -88,17 +90,20 @@ def readable(what: str, remedy: str) -> Iterator[None]:
 
 
 def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
-    """Open an .npz file, or the folder of a Zarr group.
+    """Open an .npz file, the folder of a Zarr group, or a .parquet of features.
 
     Raises:
         UserError: it is missing, damaged or of another kind, or has links or other special files within.
     """
-    kinds = f"{path}: must be an .npz file or the folder of a Zarr group"
+    kinds = f"{path}: must be an .npz file, the folder of a Zarr group, or what `whichlayer features` wrote"
     if not path.exists():
         raise UserError(f"{kinds}, found nothing there")
     with readable(f"{kinds}, and readable", "write it again"):
         stored = _check_regular(path)
-        file = _open_zarr(path) if path.is_dir() else _open_npz(path, resources)
+        if path.is_dir():
+            file = _open_zarr(path)
+        else:
+            file = _open_parquet(path) if path.suffix == ".parquet" else _open_npz(path, resources)
         size = sum(array.size for array in file.described.values())
         if size > (most := max(FREE_BYTES, MAX_RATIO * stored)):
             raise UserError(
@@ -138,6 +143,21 @@ def _open_npz(path: Path, resources: ExitStack) -> ArraysFile:
             return np.asarray(npy.read_array(member, allow_pickle=False))
 
     return ArraysFile(path, described, True, read)
+
+
+def _open_parquet(path: Path) -> ArraysFile:
+    """Open a table that `whichlayer features` wrote; what it is of is the array `about`, as in its .npz files."""
+    file = pq.ParquetFile(path)
+    count, width = file.metadata.num_rows, file.schema_arrow.field("features").type.list_size
+    shapes = {"path": (count,), "features": (count, width), "about": ()}
+
+    def read(name: str) -> NDArray[Any]:
+        if name == "about":
+            return np.array(file.schema_arrow.metadata[KEY.encode()].decode())
+        values = file.read(columns=[name])[name].combine_chunks()
+        return values.flatten().to_numpy().reshape(-1, width) if name == "features" else np.array(values.to_pylist())
+
+    return ArraysFile(path, {name: Described(shape, np.dtype("f4")) for name, shape in shapes.items()}, True, read)
 
 
 def _open_zarr(path: Path) -> ArraysFile:

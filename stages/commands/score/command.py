@@ -2,22 +2,51 @@
 
 import re
 import sys
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
+import pandas as pd
+from pydantic import BaseModel
 
+from stages.aggregate.params import AggregateParams, Asked
 from stages.aggregate.render.page.provenance import describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.commands.outputs import check_new, new_output
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
-from stages.commands.score.asked import grid_of, read_asked
-from stages.commands.score.cells import EMBEDDINGS, MEASURES, TRAINING, measure_files
-from stages.commands.score.embedding_file import check_folds, read_embedding_file
-from stages.commands.score.features_file import open_file
+from stages.commands.score.embedding_file import (
+    STEP,
+    EmbeddingFile,
+    check_folds,
+    open_file,
+    read_embedding_file,
+    write_store,
+)
+from stages.measure.analyses.registry import ANALYSES
+from stages.measure.checks import check_params
+from stages.measure.jobs import plan_jobs
+from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
+from stages.measure.outputs.cell_tables import write_tables
+from stages.measure.outputs.notes import notes
+from stages.measure.params import MeasureParams
+from stages.measure.run import measure, worker_count
+from stages.shared.checkpoints import training_table
+from stages.shared.embeddings.embedding_store import open_embeddings
+from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.scratch import remove
+from stages.shared.settings.params import Cell, CheckpointSteps, RunParams, parse, read_section
+from stages.shared.tables.metric_table import finish_cell
+
+SEED = 0
+CHECKPOINT = CheckpointSteps(steps=[0], keep="all")
+"""A file holds one network as it is."""
+
+EMBEDDINGS, MEASURES, TRAINING = "embeddings", "measures", "training"
+"""Folders that hold a part of every cell, as `<dataset>/<model>/<fold>/<seed>`."""
 
 
 @click.command(cls=ProjectCommand)
@@ -72,3 +101,116 @@ def score(
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".npz").removesuffix(".zarr").removesuffix(".parquet")
+
+
+def grid_of(dataset: str, model: str, folds: int) -> RunParams:
+    """Name the cells that files are: a fold each.
+
+    Raises:
+        UserError: a name is none that DVC takes.
+    """
+    for option, name in (("--dataset", dataset), ("--model", model)):
+        if not re.fullmatch("[A-Za-z0-9_]+", name):
+            raise UserError(f"{option} must be of letters, digits and `_`, found {name!r}")
+    axes = {"datasets": [dataset], "models": [model], "folds": list(range(folds)), "seeds": [SEED]}
+    return RunParams.model_validate(axes)
+
+
+def read_asked(
+    path: Path, grid: RunParams, splits: Collection[str], metrics: Sequence[str], normalize: str | None
+) -> tuple[MeasureParams, Asked, list[str]]:
+    """Read how files are scored and the scores summed up.
+
+    Args:
+        path: the params file.
+        grid: the files' names.
+        splits: what the files hold, `unseen` and, if given, `test`.
+        metrics: the scores asked for, the main one first; none: those of `measure`.
+        normalize: in the place of `measure.normalize`; None: as that says.
+
+    Returns:
+        The section `measure`, what aggregate is asked for, and what is left out, one phrase each.
+
+    Raises:
+        UserError: a value is unknown, missing or impossible, or the main score is not computed.
+    """
+    measure = read_section(path, "measure", MeasureParams)
+    aggregate = read_section(path, "aggregate", AggregateParams)
+    if metrics:
+        unknown = next((name for name in metrics if name not in LAYER_SCORES), None)
+        if unknown is not None:
+            raise UserError(
+                f"--metrics must name scores of layers, found {unknown!r}: {did_you_mean(unknown, LAYER_SCORES)}"
+            )
+        if LAYER_SCORES[metrics[0]].better == "neither":
+            raise UserError(
+                f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor "
+                "low is better; put another first"
+            )
+        measure = _changed(measure, metrics=list(metrics), extra=measure.extra.model_copy(update={"metrics": []}))
+        aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
+    measure, left_out = _possible(measure, splits)
+    if aggregate.main_metric not in measure.all_metrics:
+        raise UserError(
+            f"aggregate.main_metric: {aggregate.main_metric!r} must be one of measure.metrics: "
+            f"{did_you_mean(aggregate.main_metric, measure.all_metrics)}"
+        )
+    measure = _changed(measure, normalize=normalize or measure.normalize)
+    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
+
+
+def _possible(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:
+    """Leave out what needs a head, training images or seen classes that are not there; there is one checkpoint."""
+    analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]
+    left_out = [name for name in (*measure.all_metrics, *measure.analyses) if name in HEAD_SCORES]
+    left_out += [name for name in measure.analyses if name not in analyses]
+    scores = {
+        "metrics": [name for name in measure.metrics if name not in HEAD_SCORES],
+        "extra": {"metrics": [n for n in measure.extra.metrics if n not in HEAD_SCORES], "steps": "ends"},
+    }
+    steps = {name: getattr(measure, name).model_copy(update={"steps": "ends"}) for name in ("probe", "refits")}
+    return _changed(measure, analyses=analyses, **scores, **steps), left_out
+
+
+def _changed(measure: MeasureParams, **values: Any) -> MeasureParams:
+    """Replace values, which are checked."""
+    plain = {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in values.items()}
+    return parse(measure.model_dump() | plain, MeasureParams, where="measure")
+
+
+def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params: MeasureParams, out: Path) -> list[str]:
+    """Score files as the measure stage scores cells; the training curves are empty.
+
+    Args:
+        files: a fold each.
+        cells: their names.
+        params: the `measure` section.
+        out: holds `EMBEDDINGS`, `MEASURES` and `TRAINING` then.
+
+    Returns:
+        What a user should know, one sentence each.
+
+    Raises:
+        UserError: a value is not finite, or a class has too few images for the probe, for example.
+    """
+    stores = []
+    for cell, file in zip(cells, files, strict=True):
+        names: dict[str, str | int] = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
+        write_store(_place(out / EMBEDDINGS, cell), file, names)
+        step = pd.DataFrame([names | {"step": STEP}], columns=list(training_table.COLUMNS))
+        training_table.write_training(_place(out / TRAINING, cell) / "training.csv", step, cell)
+        stores.append(open_embeddings(_place(out / EMBEDDINGS, cell)))
+        check_params(stores[-1], params)
+    said = []
+    for cell, store in zip(cells, stores, strict=True):
+        measures, jobs = _place(out / MEASURES, cell), plan_jobs(store, params)
+        measures.mkdir(parents=True)
+        measured = measure(_place(out / EMBEDDINGS, cell), store, params, jobs, workers=worker_count(None))
+        write_tables(measures, store, measured, params.analyses)
+        finish_cell(measures, cell)
+        said += notes(store, params, measured.results)
+    return said
+
+
+def _place(folder: Path, cell: Cell) -> Path:
+    return folder.joinpath(*map(str, cell))

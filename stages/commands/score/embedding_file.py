@@ -8,19 +8,36 @@ ids, seen/ids      (N,), (M,) optional: names of the images
 pixels             (N, D) optional: the images themselves, the baseline that layers are compared with
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile
+from stages.commands.features.image_files import read_list
+from stages.commands.score.arrays_file import (
+    SEEN_GROUP,
+    ArraysFile,
+    Described,
+    open_arrays,
+    readable,
+)
 from stages.prepare.file_names import check_class_names
-from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, Float32, Layer
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter
+from stages.shared.embeddings.embedding_store import (
+    BASELINE,
+    LAST_STEP,
+    SAMPLE_COLUMNS,
+    EmbeddingWriter,
+    Float32,
+    Layer,
+)
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import CONTROL, UserError, prefix_errors
 
@@ -85,9 +102,8 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
         depths = {BASELINE: -1} if BASELINE in file.described else {}
         depths |= {name: depth for depth, name in enumerate(_layer_names(file))}
         labels = {split: _labels(file, PREFIXES[split] + LABELS) for split in splits}
-        for split in splits:
-            _check_shapes(file, PREFIXES[split], list(depths), len(labels[split]))
-        _check_seen(file, list(depths), labels)
+        _check_arrays(file, list(depths), labels)
+        _check_classes(labels)
         ids = {split: _ids(file, split, len(labels[split])) for split in splits}
         layers = [
             Layer(name, name if depth >= 0 else "", depth, "none", file.described[name].shape[1], 0, 0)
@@ -227,42 +243,74 @@ def _ids(file: ArraysFile, split: str, count: int) -> NDArray[np.str_]:
     return ids
 
 
-def _check_shapes(file: ArraysFile, prefix: str, names: Sequence[str], count: int) -> None:
-    """Check that a split has every layer, of (images, features) of numbers."""
-    for name in (prefix + layer for layer in names):
-        if name not in file.described:
-            raise UserError(f"has no array {name!r}, but {prefix + LABELS!r}; give every layer, or no labels")
-        described = file.described[name]
-        if described.dtype.kind not in "fiu" or len(described.shape) != 2 or described.shape[1] < 1:
-            raise UserError(
-                f"array {name!r} must be (images, features) of real numbers, found {described.dtype} of shape "
-                f"{described.shape}; reduce a layer's output to one vector per image first, for example by its mean "
-                "over space"
-            )
-        if described.shape[0] != count:
-            raise UserError(
-                f"array {name!r} must have a row for each of the {count} images of {prefix + LABELS!r}, found "
-                f"{described.shape[0]}"
-            )
-
-
-def _check_seen(file: ArraysFile, names: Sequence[str], labels: dict[str, NDArray[np.str_]]) -> None:
-    """Check that the seen split has the unseen one's layers, no others, and classes of its own; no two look alike."""
-    prefix = PREFIXES[SEEN]
-    below = [name.removeprefix(prefix) for name in file.described if name.startswith(prefix)]
+def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, NDArray[np.str_]]) -> None:
+    """Check that every split has every layer, of (images, features) of numbers, and nothing else."""
+    below = [name.removeprefix(PREFIXES[SEEN]) for name in file.described if name.startswith(PREFIXES[SEEN])]
     further = [name for name in below if name not in (*names, LABELS, IDS, BASELINE)]
     if further or (below and SEEN not in labels):
-        what = f"found {prefix + further[0]!r}" if further else f"found no {prefix + LABELS!r}"
-        raise UserError(f"below `{prefix}` must be {LABELS} and the same layers as above it, {what}")
-    for name in names if SEEN in labels else ():
-        widths = [file.described[name].shape[1], file.described[prefix + name].shape[1]]
-        if widths[0] != widths[1]:
+        what = f"found {PREFIXES[SEEN] + further[0]!r}" if further else f"found no {PREFIXES[SEEN] + LABELS!r}"
+        raise UserError(f"below `{PREFIXES[SEEN]}` must be {LABELS} and the same layers as above it, {what}")
+    for split, layer in product([UNSEEN, *(labels.keys() - {UNSEEN})], names):
+        name, count, of_labels = PREFIXES[split] + layer, len(labels[split]), PREFIXES[split] + LABELS
+        if name not in file.described:
+            raise UserError(f"has no array {name!r}, but {of_labels!r}; give every layer, or no labels")
+        described, shape = file.described[name], file.described[name].shape
+        if described.dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1:
             raise UserError(
-                f"array {prefix + name!r} must have as many features as {name!r}, found {widths[0]} beside {widths[1]}"
+                f"array {name!r} must be (images, features) of real numbers, found {described.dtype} of shape "
+                f"{shape}; reduce a layer's output to one vector per image first, for example by its mean over space"
             )
+        if shape[0] != count:
+            raise UserError(
+                f"array {name!r} must have a row for each of the {count} images of {of_labels!r}, found {shape[0]}"
+            )
+        if shape[1] != (width := file.described[layer].shape[-1]):
+            raise UserError(f"array {name!r} must have as many features as {layer!r}, found {width} beside {shape[1]}")
+
+
+def _check_classes(labels: Mapping[str, NDArray[np.str_]]) -> None:
+    """Check that a class is seen or unseen, and that no two look alike."""
     check_class_names(sorted({str(label) for of_split in labels.values() for label in of_split}))
     shared = sorted(set(labels.get(SEEN, ())) & set(labels[UNSEEN]))
     if shared:
         raise UserError(
-            f"a class must be seen or unseen, found {str(shared[0])!r} in {prefix + LABELS!r} and in {LABELS!r}"
+            f"a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and in {LABELS!r}"
         )
+
+
+def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFile:
+    """Open a file of embeddings with labels, or of features, which get some.
+
+    Args:
+        path: .npz or .zarr, or a .parquet of features.
+        labels: a CSV with the columns path and label; None: the folder of each image is its class.
+        resources: closes the file.
+
+    Raises:
+        UserError: it is missing, damaged or of another kind, or an image has no label.
+    """
+    file = open_arrays(path, resources)
+    if {"path", "features"} - set(file.described) or LABELS in file.described:
+        if labels is not None:
+            raise UserError(f"--labels: {path} must be a file that `whichlayer features` wrote; leave it out")
+        return file
+    with readable(f"{path}: must be a file that `whichlayer features` wrote", "write it again"):
+        about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
+        layer = (about or json.loads(str(file.read("about"))))["layer"]
+        return _labelled(path, file.read("path").tolist(), file.read("features"), layer, labels)
+
+
+def _labelled(path: Path, paths: list[str], vectors: NDArray[Any], layer: str, labels: Path | None) -> ArraysFile:
+    """Put together the vectors of a layer and labels, which must be there for every image."""
+    rows = read_list(labels, ("path", "label")) if labels else []
+    found = {row["path"]: row["label"] for row in rows} or {name: PurePosixPath(name).parent.name for name in paths}
+    lacking = [name for name in paths if not found.get(name)]
+    if lacking:
+        raise UserError(
+            f"{path}: every image must have a label, in a CSV (--labels) or as the name of its folder, found none of "
+            f"{len(lacking)}, first of {lacking[0]!r}"
+        )
+    named = {IDS: np.array(paths), LABELS: np.array([found[name] for name in paths])}
+    arrays: dict[str, NDArray[Any]] = {re.sub(r"[^\w.\- ]", "_", layer): vectors, **named}
+    described = {name: Described(array.shape, array.dtype) for name, array in arrays.items()}
+    return ArraysFile(path, described, True, arrays.__getitem__)

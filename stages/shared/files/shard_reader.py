@@ -1,7 +1,7 @@
 """Read rows of a store of images or embeddings: Zarr takes longer to prepare a read than the read takes.
 
 The layout is that of Zarr's format 3: a shard is its chunks, then an index of offset and length of each, then the
-index's CRC32C; a chunk is its bytes, compressed by Zstandard, then their CRC32C. `image_store` and `embedding_writer`
+index's CRC32C; a chunk is its bytes, compressed by Zstandard, then their CRC32C. `image_store` and `embedding_store`
 write it.
 """
 

@@ -54,25 +54,12 @@ ARCHITECTURES = {
 """The paper's seven networks. Other repositories need the hub, or its cache, for their configuration."""
 
 NOT_COMPUTED = {
-    "architectures",
-    "dtype",
-    "torch_dtype",
-    "encoder_stride",
-    "id2label",
-    "label2id",
-    "num_labels",
-    "image_size",
-    "model_type",
-    "out_features",
-    "out_indices",
-    "problem_type",
-    "return_dict",
-    "stage_names",
-    "transformers_version",
-    "_name_or_path",
+    *transformers.PretrainedConfig().to_dict(),
+    *("encoder_stride", "image_size", "num_labels", "out_features", "out_indices", "stage_names"),
     "_attn_implementation",
 }
-"""Fields of a configuration that do not change what the network computes, or are set or derived here."""
+"""Fields of a configuration that do not change what the network computes, or are set or derived here: those of all
+configurations among them."""
 
 WRAPPING = {
     "model_args", "backbone", "backbone_config", "backbone_kwargs", "use_timm_backbone", "use_pretrained_backbone",

@@ -1,46 +1,12 @@
 """What an error of validation says to a user: the value's dotted name, what must hold, what was found."""
 
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
-
-ADDED = {"run.folds": "`folds: [0]` beside run.seeds"}
-"""Required keys that params files of an earlier version lack -> what to add."""
-
-
-RENAMED = {
-    "aggregate.resamples": "measure.refits.halves (take aggregate.seed out, too)",
-    "measure.last_step": "measure.analyses",
-    "finetune.schedule": "finetune.schedule_epochs, or finetune.schedule_steps",
-    "datasets.*.unseen_classes.count": "unseen_count beside unseen_classes",
-    "datasets.*.unseen_classes.seed": "unseen_seed beside unseen_classes",
-    "datasets.*.source: hands": "source: handwriting",
-}
-"""Keys, or a key's value, of earlier versions -> what to write now; `*` stands for every entry."""
-
-
-def check_renamed(content: dict[str, Any], path: Path) -> None:
-    """Raise a `UserError` if the plain values of a params file hold names of earlier versions."""
-    renamed = [f"{old} is now {new}" for pattern, new in RENAMED.items() for old in _found(content, pattern)]
-    if renamed:
-        raise UserError(f"{path}: holds names of an earlier version: {'; '.join(renamed)}")
-
-
-def _found(content: Any, pattern: str) -> Iterator[str]:
-    """Yield the dotted name of every key that a key of `RENAMED` stands for and that is there."""
-    key, _, value = pattern.partition(": ")
-    nodes = [("", content)]
-    for part in key.split("."):
-        parents = [(name, node) for name, node in nodes if isinstance(node, dict)]
-        nodes = [(f"{name}.{child}", node[child]) for name, node in parents for child in node if part in ("*", child)]
-    for name, node in nodes:
-        if not value or node == value:
-            yield (f"{name}: {value}" if value else name).removeprefix(".")
+from stages.shared.runtime.errors import did_you_mean, short_repr
 
 
 def describe_wrong_value(error: dict[str, Any], where: str, model: type[BaseModel]) -> str:
@@ -56,8 +22,7 @@ def describe_wrong_value(error: dict[str, Any], where: str, model: type[BaseMode
         *path, name = error["loc"]
         return f"{location} is not a parameter: {did_you_mean(str(name), _fields_at(model, path))}"
     if error["type"] == "missing":
-        added = f"; it is new: add {ADDED[location]}" if location in ADDED else ""
-        return f"{location} is missing{added}"
+        return f"{location} is missing"
     found = error["input"]
     if error["type"] != "value_error":
         return f"{location}: {error['msg']}; found {short_repr(found)} ({type(found).__name__})"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
-from stages.shared.runtime.param_errors import check_renamed, describe_wrong_value
+from stages.shared.runtime.param_errors import describe_wrong_value
 from stages.shared.settings.yaml_file import read_yaml
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
@@ -203,7 +203,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def checked(content: Any, path: Path) -> dict[str, Any]:
-    """Return the plain values of a params file, if they are its sections and hold no names of earlier versions."""
+    """Return the plain values of a params file, if they are its sections."""
     check_values(content, path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold the sections {', '.join(SECTIONS)}, found {type(content).__name__}")
@@ -219,7 +219,6 @@ def checked(content: Any, path: Path) -> dict[str, Any]:
                 raise UserError(
                     f"{path}: an id in `{table}` must be text, found {short_repr(key)} ({type(key).__name__}); quote it"
                 )
-    check_renamed(content, path)
     return content
 
 

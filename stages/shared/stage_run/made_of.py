@@ -13,19 +13,22 @@ itself finds that there is another one. Hashes of code leave out comments: who e
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML, YAMLError
 
 from stages.shared.files.digests import rerun_hint
 from stages.shared.runtime.errors import UserError, short_repr
 from stages.shared.settings.params import read_run
-from stages.shared.stage_run.dvc_hashes import dvc_hash
 from stages.shared.stage_run.snapshot import differences, flat
 
 LOCK = Path("dvc.lock")
@@ -35,6 +38,12 @@ RECORDS = "made_of"
 CELL_STAGES = ("finetune", "embed", "measure")
 MAX_SHOWN = 3
 """Differences that one message names."""
+
+IGNORED = (".git/", ".git", ".hg/", ".dvc/")
+"""What DVC ignores beside what .dvcignore says."""
+
+BLOCK = 4096
+"""Files that are hashed side by side."""
 
 COMMENT = re.compile(rb"^[ \t]*#.*\n|[ \t]{2,}# .*$|^[ \t]*\n", re.MULTILINE)
 ENTRY = re.compile(r"^  (\S+):\n((?:    .*\n?)+)", re.MULTILINE)
@@ -212,3 +221,39 @@ def _contradictions(read: Mapping[str, Any], entry: Entry) -> Iterator[str]:
 @cache
 def _dvc_code_hash(folder: str) -> str:
     return dvc_hash(Path(folder))
+
+
+def dvc_hash(path: Path) -> str:
+    """Return the MD5 of a file, or of the list of a folder's files with `.dir` after it.
+
+    Args:
+        path: relative to the working directory, in which .dvcignore says what a folder has beside its files.
+    """
+    if not path.is_dir():
+        return _md5(path)
+    listing, separator = hashlib.md5(b"[", usedforsecurity=False), b""
+    names = iter(sorted(_files(path)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while block := list(islice(names, BLOCK)):
+            for name, md5 in zip(block, pool.map(_md5, [path / name for name in block]), strict=True):
+                listing.update(separator + json.dumps({"md5": md5, "relpath": name}).encode())
+                separator = b", "
+    listing.update(b"]")
+    return f"{listing.hexdigest()}.dir"
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the files below a folder that DVC sees, with forward slashes."""
+    ignore = Path(".dvcignore")
+    ignored = GitIgnoreSpec.from_lines([*IGNORED, *(ignore.read_text().splitlines() if ignore.is_file() else ())])
+    for where, folders, names in os.walk(folder):
+        here = Path(where)
+        folders[:] = [name for name in folders if not ignored.match_file(f"{(here / name).as_posix()}/")]
+        for name in names:
+            if not ignored.match_file((here / name).as_posix()):
+                yield (here / name).relative_to(folder).as_posix()
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -9,8 +9,7 @@ from stages.aggregate.findings.accuracy_rule import AccuracyFinding
 from stages.aggregate.findings.facts import DatasetFindings, DepthFinding
 from stages.aggregate.findings.status import Status
 from stages.aggregate.results import Results
-from stages.aggregate.tables.depth import depth_table
-from stages.aggregate.tables.steps import steps_table
+from stages.aggregate.tables.score_tables import depth_table, steps_table
 from stages.aggregate.tables.summary import summarize
 from tests.aggregate.charts.drawing import Drawing
 from tests.aggregate.charts.test_layer_pairs import layer_pairs

@@ -3,7 +3,7 @@ import pytest
 from stages.aggregate.charts.frame import Words
 from stages.aggregate.charts.steps import LINES, steps_figure
 from stages.aggregate.charts.theme import PRINT
-from stages.aggregate.tables.steps import steps_table
+from stages.aggregate.tables.score_tables import steps_table
 from tests.aggregate.charts.drawing import Drawing
 
 FIRST = LINES["unseen_fixed"][0]

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import t as student
 
-from stages.aggregate.findings.accuracy_rule import AccuracyEvidence, NetworkAccuracy, NetworkPair, judge_accuracy
+from stages.aggregate.findings.accuracy_rule import NetworkPair, judge_accuracy, judge_scope, why_out_of_scope
 from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 
@@ -15,21 +15,25 @@ def estimate(value, error=0.005):
 def evidence(accuracies, gs, *, error=0.005, pixels=0.2):
     """Networks a, b, ... with these accuracies and g."""
     names, best = "abcdef"[: len(gs)], max(accuracies)
-    networks = [
-        NetworkAccuracy(name, None if value == best else estimate(value - best), estimate(value - pixels))
+    networks = {
+        name: (None if value == best else estimate(value - best), estimate(value - pixels))
         for name, value in zip(names, accuracies, strict=True)
-    ]
+    }
     pairs = [
         NetworkPair(names[i], names[j], estimate(accuracies[i] - accuracies[j]), estimate(gs[i] - gs[j], error))
         for i in range(len(gs))
         for j in range(i)
     ]
-    return AccuracyEvidence(networks, pairs)
+    return networks, pairs
 
 
-def judge(classes=None, images=None, **margin):
-    known = {"classes": classes, "images": images}
-    return judge_accuracy({scope: given for scope, given in known.items() if given}, **margin)
+def judge(classes=None, images=None, margin=0.05):
+    results = {}
+    for scope, known in {"classes": classes, "images": images}.items():
+        if known:
+            reasons = {name: why_out_of_scope(*differences, margin=margin) for name, differences in known[0].items()}
+            results[scope] = judge_scope(reasons, known[1])
+    return judge_accuracy(results)
 
 
 def test_one_counter_example_shows_the_claim_whatever_other_pairs_do():

@@ -12,10 +12,10 @@ from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.layer_comparison import best_of_two
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.other_classes import FoldScores, class_inference
+from stages.aggregate.inference.other_classes import class_inference
 from stages.aggregate.inference.per_image_scores import ImageScores
 from stages.aggregate.inference.refits import Refits
-from stages.aggregate.tables.steps import steps_table
+from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
@@ -95,7 +95,7 @@ def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
 def test_the_pairs_difference_is_the_recipes():
     pair = evidence(["poor", "rich"]).accuracy.results["classes"].counter_examples[0]
     parts = [made(model).take(made(model).keys[:4]) for model in ("poor", "rich")]
-    expected = best_of_two(class_inference(*(FoldScores(part.values, part.without) for part in parts)), 4)
+    expected = best_of_two(class_inference(*parts), 4)
     assert pair.g.value == pytest.approx(expected.value)
     assert pair.g.standard_error == pytest.approx(expected.standard_error)
 

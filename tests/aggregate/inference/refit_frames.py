@@ -8,7 +8,7 @@ from stages.measure.metrics import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 
 
-def random_refits(J=4, S=2, K=5, B=20, E=4, *, seed=0, spread=0.05) -> Refits:
+def random_refits(J=4, S=2, K=5, B=20, E=4, *, seed=0, spread=0.05, score=SCORES["nmi"], frozen=False) -> Refits:
     """Layers whose scores rise to the last but one; classes move all layers together, halves each a bit."""
     random = np.random.default_rng(seed)
     level = np.linspace(0.3, 0.6, E)
@@ -16,7 +16,15 @@ def random_refits(J=4, S=2, K=5, B=20, E=4, *, seed=0, spread=0.05) -> Refits:
     values = level + random.normal(0, spread, (J, 1, E)) + random.normal(0, spread / 5, (J, S, E))
     without = values[:, :, None] + random.normal(0, spread, (J, S, K, 1)) + random.normal(0, spread / 5, (J, S, K, E))
     halves = values[:, :, None] + random.normal(0, spread / 3, (J, S, B, E))
-    return Refits(tuple((f"layer{i}", "mean") for i in range(E)), values, without, halves, SCORES["nmi"])
+    return refits_of(values, without, halves, score=score, frozen=frozen)
+
+
+def refits_of(values, without=None, halves=None, *, score=SCORES["nmi"], frozen=False) -> Refits:
+    """Refits of these arrays, of layers `layer0`, `layer1`, ...; by default without parts that were fitted again."""
+    none = values[:, :, None][:, :, :0]
+    without, halves = (none if part is None else part for part in (without, halves))
+    keys = tuple((f"layer{i}", "mean") for i in range(values.shape[-1]))
+    return Refits(keys, values, without, halves, score, frozen=frozen)
 
 
 def as_frames(replicates: Refits, *, metric="nmi", step=100, split="unseen", **network) -> tuple:

@@ -5,19 +5,18 @@ import pytest
 from scipy import stats
 
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.other_classes import fold_inference
-from stages.aggregate.inference.refits import Refits, over_classes
+from stages.aggregate.inference.other_classes import fold_inference, over_classes
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import random_refits
 
 
 @pytest.mark.parametrize("folds", [3, 5])
 def test_the_best_layers_of_two_networks_are_compared_by_a_paired_t_over_folds(folds):
-    first, second = random_refits(J=folds, E=4), random_refits(J=folds, S=3, E=6, seed=1)
-    alone = [Refits(made.keys, made.values, None, None, SCORES["probe_accuracy"]) for made in (first, second)]
+    shapes = ({"S": 2, "E": 4}, {"S": 3, "E": 6, "seed": 1})
+    first, second = (random_refits(J=folds, K=0, B=0, score=SCORES["probe_accuracy"], **shape) for shape in shapes)
     means = [made.values.mean(axis=1) for made in (first, second)]  # (J, E)
     paired = stats.ttest_rel(*(table[:, table.mean(axis=0).argmax()] for table in means))
-    for inference in (over_classes(*alone), fold_inference(first.values, second.values)):
+    for inference in (over_classes(first, second), fold_inference(first.values, second.values)):
         found = best_of_two(inference, 4)
         plain = paired.confidence_interval(0.95)
         assert found.df == paired.df == folds - 1

@@ -1,22 +1,20 @@
 """Statements about curves agree with the recipe applied to the arrays that the tables were made from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stages.aggregate.curves import MEAN, average
-from stages.aggregate.inference.intervals import infer_curves, infer_layers, infer_power, losses_of_candidates
-from stages.aggregate.inference.layer_comparison import (
-    best_against,
-    layer_estimates,
-    ties,
-)
+from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
+from stages.aggregate.inference.layer_comparison import best_against, best_score, layer_estimates, losses_at_most, ties
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.other_classes import FoldScores, class_inference
-from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.aggregate.inference.other_classes import class_inference
+from stages.aggregate.inference.other_images import over_images
 from stages.aggregate.inference.power import power_of
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
-from tests.aggregate.inference.refit_frames import as_frames, random_refits
+from tests.aggregate.inference.refit_frames import as_frames, random_refits, refits_of
 
 
 def stated(replicates, *, metric="nmi", better="higher"):
@@ -36,8 +34,8 @@ def columns(rows, name):
 def test_intervals_of_the_mean_are_those_of_the_recipe():
     made = random_refits()
     rows = stated(made)[MEAN]
-    classes = class_inference(FoldScores(made.values, made.without))
-    images = image_inference(HalfScores(made.values, made.halves))
+    classes = class_inference(made)
+    images = over_images(made)
     for name, inference in (("ci_classes", classes), ("ci_images", images)):
         expected = [each.interval() for each in layer_estimates(inference)]
         np.testing.assert_allclose(columns(rows, name), np.clip(expected, 0, 1), rtol=1e-12)
@@ -50,20 +48,19 @@ def test_intervals_of_the_mean_are_those_of_the_recipe():
 
 def test_every_layer_of_every_checkpoint_may_lose_something_to_the_best_of_all():
     first, last = random_refits(E=3, seed=1), random_refits(E=3, seed=2)
-    losses = losses_of_candidates([first, last], "higher")
-    both = class_inference(*(FoldScores(each.values, each.without) for each in (first, last)))
+    losses = {scope: losses_at_most(inference).reshape(2, 3) for scope, inference in infer(first, last).items()}
+    both = class_inference(first, last)
     plain = (both.mean.max() - both.mean).reshape(2, 3)
     assert list(losses) == ["classes", "images"]
     for bounds in losses.values():
-        assert bounds.shape == (2, 3)
         assert (bounds >= plain).all()
-    alone = losses_of_candidates([last], "higher")["classes"]
-    assert (losses["classes"][1] >= alone[0] - 0.02).all()  # one family more
+    alone = losses_at_most(infer(last)["classes"])
+    assert (losses["classes"][1] >= alone - 0.02).all()  # one family more
 
 
 def test_the_best_layers_interval_ends_at_the_scores_limits():
     made = random_refits(spread=0.5)
-    best = infer_layers(made, "higher")["classes"].best
+    best = infer_layers(made)["classes"].best
     assert best.low >= 0
     assert best.high == 1
 
@@ -73,8 +70,7 @@ def test_a_single_fold_says_nothing_about_other_classes():
     rows = stated(made)["2"]
     assert rows["ci_classes_low"].isna().all()
     assert rows["tied_classes"].isna().all()
-    own = HalfScores(made.values[[2]], made.halves[[2]])
-    images = image_inference(own)
+    images = over_images(made.of_fold(2))
     expected = [each.interval() for each in layer_estimates(images)]
     np.testing.assert_allclose(columns(rows, "ci_images"), np.clip(expected, 0, 1), rtol=1e-12)
     assert rows["lead"].iloc[0] == pytest.approx(best_against(images).value)
@@ -94,16 +90,21 @@ def test_printed_intervals_end_at_the_scores_limits_but_leads_are_not_clipped():
     rows = stated(made)[MEAN]
     assert rows["ci_classes_low"].min() == 0
     assert rows["ci_classes_high"].max() == 1
-    expected = best_against(class_inference(FoldScores(made.values, made.without)))
+    expected = best_against(class_inference(made))
     assert rows["lead_classes_at_most"].iloc[0] == pytest.approx(expected.high)
 
 
 def test_lower_may_be_better():
     made = random_refits()
-    rows = stated(made, metric="collapse", better="lower")[MEAN]
-    turned = class_inference(FoldScores(-made.values, -made.without))
+    rows, plain = stated(made, metric="ood_fpr95_knn", better="lower")[MEAN], stated(made)[MEAN]
+    turned = class_inference(refits_of(-made.values, -made.without))
     assert rows["lead_classes_at_least"].iloc[0] == pytest.approx(best_against(turned).low)
     assert rows["tied_classes"].tolist() == ties(turned).tolist()
+    np.testing.assert_allclose(columns(rows, "ci_classes"), columns(plain, "ci_classes"), rtol=1e-12)
+    best = infer_layers(replace(made, values=-made.values, without=-made.without, score=SCORES["ood_fpr95_knn"]))
+    of_gains = best_score(turned)
+    expected = np.clip([-of_gains.high, -of_gains.low, -of_gains.value], 0, 1)
+    assert (best["classes"].best.low, best["classes"].best.high, best["classes"].best.value) == pytest.approx(expected)
 
 
 def test_where_no_direction_is_better_there_are_intervals_alone():

@@ -22,7 +22,6 @@ def independent(mean, sd=0.02, df=40):
 def test_layers_tie_unless_another_is_shown_to_be_better():
     assert ties(independent([0.2, 0.6, 0.62, 0.5])).tolist() == [False, True, True, False]
     assert ties(independent([0.2, 0.6, 0.62, 0.5], sd=0.3)).all()
-    assert ties(independent([0.2, 0.6, 0.62, 0.5]), better="lower").tolist() == [True, False, False, False]
     assert ties(independent([0.5])).tolist() == [True]
 
 
@@ -39,12 +38,6 @@ def test_another_control_and_candidates():
     assert best_against(independent([0.5])) is None
 
 
-def test_the_lead_favours_the_better_scores():
-    found = independent([0.2, 0.6, 0.9])
-    assert best_against(found).high <= 0
-    assert best_against(found, better="lower").low > 0.5
-
-
 def test_an_estimate_of_the_best_lies_within_its_bounds_and_below_the_largest():
     flat = independent([0.5, 0.51, 0.49, 0.5])
     best = best_score(flat)
@@ -52,9 +45,6 @@ def test_an_estimate_of_the_best_lies_within_its_bounds_and_below_the_largest():
     assert best.high == pytest.approx(0.51 + student.ppf(0.975, 40) * 0.02)
     lead = best_against(flat)
     assert lead.low < lead.value < 0.01 < lead.high
-    turned = best_score(flat, better="lower")
-    assert turned.low == pytest.approx(0.49 - student.ppf(0.975, 40) * 0.02)
-    assert (turned.value, turned.high) == pytest.approx((1 - best.value, 1 - best.low))
 
 
 def test_a_layer_that_stands_alone_has_the_interval_of_one():
@@ -70,7 +60,6 @@ def test_the_best_layers_of_two_networks_are_compared():
     estimate = best_of_two(found, 3)
     assert estimate.value == pytest.approx(0.1)
     assert estimate.standard_error == pytest.approx(0.02 * np.sqrt(2))
-    assert best_of_two(found, 3, better="lower").value == pytest.approx(0.3)  # 0.2 against 0.5: lower is better
     assert best_of_two(independent([0.2, 0.4], sd=0), 1) is None
 
 
@@ -85,29 +74,24 @@ def test_the_flatter_network_is_not_better_for_having_more_layers_to_choose_from
     assert np.mean(false) <= 0.05 < np.mean(plain)
 
 
-@pytest.mark.parametrize("better", ["higher", "lower"])
-def test_losses_are_bounded_for_all_layers_at_once(better):
+def test_losses_are_bounded_for_all_layers_at_once():
     rng, truth, held = np.random.default_rng(1), np.array([0.5, 0.55, 0.6, 0.6]), []
-    loss = truth.max() - truth if better == "higher" else truth - truth.min()
+    loss = truth.max() - truth
     for _ in range(200):
-        found = losses_at_most(independent(truth + 0.05 * rng.normal(size=4), sd=0.05), better=better)
+        found = losses_at_most(independent(truth + 0.05 * rng.normal(size=4), sd=0.05))
         held.append((found >= loss).all())
     assert np.mean(held) >= 0.93
-    wide, narrow = (losses_at_most(independent(truth, sd=sd), better=better) for sd in (0.05, 0.005))
+    wide, narrow = (losses_at_most(independent(truth, sd=sd)) for sd in (0.05, 0.005))
     assert (narrow < wide).all()
-    np.testing.assert_allclose(losses_at_most(independent(truth, sd=0), better=better), loss)
+    np.testing.assert_allclose(losses_at_most(independent(truth, sd=0)), loss)
 
 
-@pytest.mark.parametrize("better", ["higher", "lower"])
 @pytest.mark.parametrize(
     ("chance", "pixels", "above"),
     [(0.1, None, True), (0.57, None, False), (None, 3, True), (0.1, 3, True), (0.58, 3, False), (None, 1, False)],
 )
-def test_a_network_is_above_chance_and_raw_pixels_by_its_bound(better, chance, pixels, above):
-    sign = 1 if better == "higher" else -1
-    found = independent(sign * np.array([0.2, 0.6, 0.5, 0.3]))
-    turned = None if chance is None else sign * chance
-    assert is_above(found, chance=turned, pixels=pixels, better=better) == above
+def test_a_network_is_above_chance_and_raw_pixels_by_its_bound(chance, pixels, above):
+    assert is_above(independent([0.2, 0.6, 0.5, 0.3]), chance=chance, pixels=pixels) == above
 
 
 def test_without_chance_and_raw_pixels_nothing_is_asked():

@@ -5,9 +5,10 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates, ties
-from stages.aggregate.inference.other_classes import FoldScores, class_inference, fold_inference
+from stages.aggregate.inference.other_classes import class_inference, fold_inference
 from stages.measure.refits import class_groups
 from tests.aggregate.inference import independent
+from tests.aggregate.inference.refit_frames import refits_of
 
 LAYERS, NETWORKS = independent.layer_cases(), independent.network_cases()
 CASES = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case["name"])
@@ -18,7 +19,7 @@ INTEGRATED = 0.005
 
 
 def scores(case):
-    return FoldScores(case["values"], case["without"])
+    return refits_of(case["values"], case["without"])
 
 
 def agree(found, expected, atol=1e-9):
@@ -50,17 +51,14 @@ def test_intervals_agree(case):
 
 
 @CASES
-@pytest.mark.parametrize("better", ["higher", "lower"])
-def test_best_against_last_and_ties_agree_for_either_direction(case, better):
-    sign = 1 if better == "higher" else -1
-    given = scores(case)
-    found = class_inference(FoldScores(sign * given.values, sign * given.without))
-    lead = best_against(found, better=better)
+def test_best_against_last_and_ties_agree(case):
+    found = class_inference(scores(case))
+    lead = best_against(found)
     low, high, value = case["expected"]["lead"]
-    error = np.sqrt(class_inference(given).contrasts(differences_from_last(given.values.shape[2])).variance.max())
+    error = np.sqrt(found.contrasts(differences_from_last(len(found.mean))).variance.max())
     agree([lead.low, lead.value], [low, value], atol=INTEGRATED * error)
     agree(lead.high, high)
-    assert ties(found, better=better).tolist() == case["expected"]["ties"]
+    assert ties(found).tolist() == case["expected"]["ties"]
 
 
 @pytest.mark.parametrize("case", NETWORKS, ids=lambda case: case["name"])
@@ -79,7 +77,7 @@ def test_one_fold_has_the_jackknife_alone():
     rng = np.random.default_rng(0)
     of_classes = rng.normal(size=(12, 3))
     without = np.stack([np.delete(of_classes, c, axis=0).mean(axis=0) for c in range(12)])
-    found = class_inference(FoldScores(of_classes.mean(axis=0)[None, None], without[None, None]))
+    found = class_inference(refits_of(of_classes.mean(axis=0)[None, None], without[None, None]))
     for layer, each in enumerate(layer_estimates(found)):
         expected = ttest_1samp(of_classes[:, layer], 0).confidence_interval()
         agree(each.interval(), [expected.low, expected.high])
@@ -88,26 +86,26 @@ def test_one_fold_has_the_jackknife_alone():
 def test_contrasts_that_never_vary_are_dropped():
     given = scores(LAYERS[0])
     repeat = [0, 1, 2, 3, 4, 4]  # the last layer twice
-    doubled = class_inference(FoldScores(given.values[..., repeat], given.without[..., repeat]))
+    doubled = class_inference(refits_of(given.values[..., repeat], given.without[..., repeat]))
     contrasts = doubled.contrasts(differences_from_last(6))
     assert contrasts.varying.tolist() == [True] * 4 + [False]
     lead, once = best_against(doubled), best_against(class_inference(given))
     agree([lead.low, lead.high], [once.low, once.high])
-    assert class_inference(FoldScores(np.ones((3, 1, 2)), np.ones((3, 1, 4, 2)))).contrasts(np.eye(2)) is None
+    assert class_inference(refits_of(np.ones((3, 1, 2)), np.ones((3, 1, 4, 2)))).contrasts(np.eye(2)) is None
 
 
 def test_a_layer_equal_to_the_last_bounds_what_is_at_most():
     rng = np.random.default_rng(0)
     values = np.stack([0.1 + 0.01 * rng.normal(size=(4, 1)), *[0.9 + np.zeros((4, 1))] * 2], axis=2)
     without = np.stack([0.1 + 0.01 * rng.normal(size=(4, 1, 5)), *[0.9 + np.zeros((4, 1, 5))] * 2], axis=3)
-    lead = best_against(class_inference(FoldScores(values, without)))
+    lead = best_against(class_inference(refits_of(values, without)))
     assert lead.high == 0
     assert lead.high <= 0
 
 
 def test_seeds_are_a_part_of_the_shape_where_there_are_several():
     given = scores(LAYERS[0])
-    one = FoldScores(given.values.mean(axis=1, keepdims=True), given.without.mean(axis=1, keepdims=True))
+    one = refits_of(given.values.mean(axis=1, keepdims=True), given.without.mean(axis=1, keepdims=True))
     added = np.diag(class_inference(given).shape) - np.diag(class_inference(one).shape)
     spread = given.values.var(axis=1, ddof=1) / 2  # of a fold's mean over two seeds
     agree(added, spread.sum(axis=0) / 4**2)
@@ -133,5 +131,5 @@ def test_leaving_out_groups_of_classes_gives_the_variance_over_classes():
         of_classes = rng.normal(size=(3, 60, 1))  # a score that is a mean over the classes of a fold
         without = np.stack([np.delete(of_classes, group, axis=1).mean(axis=1) for group in groups], axis=1)
         values = of_classes.mean(axis=1)
-        shapes.append(class_inference(FoldScores(values[:, None], without[:, None])).shape.item())
+        shapes.append(class_inference(refits_of(values[:, None], without[:, None])).shape.item())
     assert np.mean(shapes) == pytest.approx(1 / (3 * 60), rel=4 * np.sqrt(2 / (3 * 19 * 200)))

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
 
 from stages.aggregate.inference.groups import Groups, degrees_of_freedom, find_groups
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates
-from stages.aggregate.inference.other_images import HalfScores, image_inference
+from stages.aggregate.inference.other_images import over_images
+from tests.aggregate.inference.refit_frames import refits_of
 
 
 def half_scores(values, J=1, S=1, B=40, sd=0.02, seed=0, common=None):
@@ -13,12 +16,12 @@ def half_scores(values, J=1, S=1, B=40, sd=0.02, seed=0, common=None):
     noise = sd * rng.normal(size=(J, B // 2, len(values))) if common is None else common
     pairs = np.stack([noise, -noise], axis=2).reshape(J, 1, B, len(values))
     values = np.broadcast_to(values, (J, S, len(values)))
-    return HalfScores(values, values[:, :, None] - 0.01 + np.repeat(pairs, S, axis=1))
+    return refits_of(values, halves=values[:, :, None] - 0.01 + np.repeat(pairs, S, axis=1))
 
 
 def test_an_interval_is_students_t_of_the_halves():
     given = half_scores([0.5, 0.7])
-    first = layer_estimates(image_inference(given))[0]
+    first = layer_estimates(over_images(given))[0]
     sd = given.halves[0, 0, :, 0].std(ddof=1)
     assert first.value == pytest.approx(0.5)  # not the halves' mean, which is lower
     assert (first.standard_error, first.df) == (pytest.approx(sd), 20)
@@ -26,23 +29,23 @@ def test_an_interval_is_students_t_of_the_halves():
 
 
 def test_folds_hold_different_images_and_seeds_the_same():
-    one = image_inference(half_scores([0.5, 0.7], J=4, B=20))
+    one = over_images(half_scores([0.5, 0.7], J=4, B=20))
     assert one.df == 40
     expected = np.mean([np.cov(half.T) for half in half_scores([0.5, 0.7], J=4, B=20).halves[:, 0]], axis=0) / 4
     np.testing.assert_allclose(one.shape, expected)
-    three = image_inference(half_scores([0.5, 0.7], J=4, S=3, B=20))
+    three = over_images(half_scores([0.5, 0.7], J=4, S=3, B=20))
     np.testing.assert_allclose(three.shape, one.shape)
 
 
 def test_a_lead_over_the_last_layer_takes_what_halves_have_in_common():
     rng = np.random.default_rng(1)
     common = 0.05 * rng.normal(size=(1, 20, 1)) + 0.004 * rng.normal(size=(1, 20, 3))
-    lead = best_against(image_inference(half_scores([0.5, 0.55, 0.5], common=common)))
+    lead = best_against(over_images(half_scores([0.5, 0.55, 0.5], common=common)))
     assert 0.02 < lead.low < 0.05 < lead.high < 0.08
     assert lead.low > 0
-    unclear = best_against(image_inference(half_scores([0.5, 0.55, 0.5], sd=0.05)))
+    unclear = best_against(over_images(half_scores([0.5, 0.55, 0.5], sd=0.05)))
     assert unclear.low <= 0 < unclear.high
-    assert best_against(image_inference(half_scores([0.5, 0.55, 0.8], sd=0.01))).high <= 0
+    assert best_against(over_images(half_scores([0.5, 0.55, 0.8], sd=0.01))).high <= 0
 
 
 def test_two_networks_on_the_same_halves():
@@ -50,24 +53,24 @@ def test_two_networks_on_the_same_halves():
     common = 0.05 * rng.normal(size=(1, 20, 1))
     first = half_scores([0.5, 0.6], common=common + 0.004 * rng.normal(size=(1, 20, 2)))
     second = half_scores([0.57, 0.4, 0.5], common=common + 0.004 * rng.normal(size=(1, 20, 3)))
-    found = best_of_two(image_inference(first, second), 2)
+    found = best_of_two(over_images(first, second), 2)
     assert found.value == pytest.approx(0.03)
     assert found.standard_error == pytest.approx(0.004 * np.sqrt(2), rel=0.4)
     assert found.lower() > 0
-    alone = layer_estimates(image_inference(first))[1]
+    alone = layer_estimates(over_images(first))[1]
     assert alone.interval()[0] < 0.57  # two intervals overlap where the pair differs
 
 
 def test_groups_limit_what_halves_can_tell():
     given = half_scores([0.5, 0.7], J=2, B=20)
-    alone = image_inference(given)
-    apart = image_inference(given, groups=[Groups(frozenset("abcd"), 1), Groups(frozenset("efgh"), 1)])
+    alone = over_images(given)
+    apart = over_images(replace(given, groups=(Groups(frozenset("abcd"), 1), Groups(frozenset("efgh"), 1))))
     assert (alone.df, apart.df) == (20, 6)
     np.testing.assert_array_equal(apart.shape, alone.shape)
-    shared = image_inference(given, groups=[Groups(frozenset("abcdefg"), 1)] * 2)  # no more than one fold tells
+    shared = over_images(replace(given, groups=(Groups(frozenset("abcdefg"), 1),) * 2))  # no more than one fold tells
     assert shared.df == 6
     np.testing.assert_allclose(shared.shape, 2 * alone.shape)
-    assert image_inference(given, groups=[Groups(frozenset("abcde"), 1)] * 2) is None
+    assert over_images(replace(given, groups=(Groups(frozenset("abcde"), 1),) * 2)) is None
 
 
 def test_groups_may_be_nested_in_classes():
@@ -79,4 +82,4 @@ def test_groups_may_be_nested_in_classes():
 
 
 def test_without_halves_nothing_is_said():
-    assert image_inference(HalfScores(np.ones((1, 1, 3)), np.ones((1, 1, 0, 3)))) is None
+    assert over_images(refits_of(np.ones((1, 1, 3)))) is None

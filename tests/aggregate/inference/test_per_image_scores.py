@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.per_image_scores import CLASS_KEYS, Contributions, class_scores, read_contributions
-from stages.measure.metrics import SCORES
+from stages.aggregate.inference.per_image_scores import CLASS_KEYS, class_scores, last_rows, read_contributions
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.test_curves import point
@@ -33,25 +32,24 @@ def paths(tmp_path):
     return {5: tmp_path / "0.parquet", 3: tmp_path / "1.parquet"}
 
 
-def test_a_column_is_stacked_by_seed_layer_and_image(paths):
+def test_every_seeds_rows_are_read_with_the_columns_that_all_have(paths):
     found = read_contributions(paths, [9], ["nn1_accuracy", "nmi"])
-    stacked = found.stack("nn1_accuracy", 9, "unseen", [("x", "mean"), ("y", "mean")])
-    assert stacked.tolist() == [[[1, 0], [1, 1]], [[0, 1], [0, 0.25]]]
-    assert found.labels["unseen"].tolist() == ["a", "b"]
-    assert list(found.blocks) == [5, 3]
+    assert "nmi" not in found
+    shown = found[["layer", "sample_id", "label", "nn1_accuracy"]].to_numpy().tolist()
+    x, y = [["x", "p", "a"], ["x", "q", "b"]], [["y", "p", "a"], ["y", "q", "b"]]
+    values = [1, 0, 1, 1, 0, 0.25, 0, 1]
+    assert shown == [[*place, value] for place, value in zip([*x, *y, *y, *x], values, strict=True)]
+    assert found["nn1_accuracy"].dtype == np.float64
 
 
-def test_what_a_seed_or_layer_lacks_is_not_stacked(paths):
-    found = read_contributions(paths, [0, 9], ["nn1_accuracy", "probe_accuracy"])
-    assert found.stack("probe_accuracy", 9, "unseen", [("x", "mean")]) is None
-    assert found.stack("nn1_accuracy", 0, "unseen", [("x", "mean")]) is None  # the first seed alone has it
-    assert found.stack("nn1_accuracy", 9, "unseen", [("x", "max")]) is None
-    assert found.stack("nn1_accuracy", 9, "unseen", []) is None
+def test_a_column_that_a_seed_lacks_is_left_out(paths):
+    pd.read_parquet(paths[3]).drop(columns="nn1_accuracy").to_parquet(paths[3])
+    assert "nn1_accuracy" not in read_contributions(paths, [9], ["nn1_accuracy"])
 
 
 def test_other_steps_and_splits_are_not_read(paths):
     found = read_contributions({5: paths[5]}, [9], ["nn1_accuracy"])
-    assert sorted(found.blocks[5]) == [(9, "unseen", "x", "mean"), (9, "unseen", "y", "mean")]
+    assert set(zip(found["step"], found["split"], strict=True)) == {(9, "unseen")}
 
 
 def test_without_a_seeds_table_there_are_no_images(paths):
@@ -73,28 +71,36 @@ def test_a_cut_table_is_an_error(paths):
 
 
 def test_scores_of_each_class_are_means_over_its_images_and_the_seeds():
-    labels = {"unseen": np.array(["b", "a", "b"]), "test": np.array(["c", "c"])}
-    columns = [{"nn1_accuracy": [1, 0, 0.5], "collapse": [1, 2, 3]}, {"nn1_accuracy": [1, 1, 0], "collapse": [1, 2, 3]}]
-    blocks = [
-        {
-            (4, "unseen", "x", "mean"): {name: np.array(values) for name, values in seed.items()},
-            (4, "test", HEAD, ""): {"accuracy": np.array([1.0, 0.5])},
-        }
-        for seed in columns
-    ]
+    images = []
+    for values in ([1, 0, 0.5], [1, 1, 0]):
+        place = {"step": 4, "split": "unseen", "layer": "x", "pooling": "mean", "group": ""}
+        images += [place | {"sample_id": str(i), "label": "bab"[i], "nn1_accuracy": v} for i, v in enumerate(values)]
+        place |= {"split": "test", "layer": HEAD, "pooling": ""}
+        images += [place | {"sample_id": str(i), "label": "c", "accuracy": v} for i, v in enumerate((1.0, 0.5))]
+    places = [("x", 0, "mean", "unseen", "nn1_accuracy"), (HEAD, None, "", "test", "accuracy")]
+    places += [("x", 0, "mean", "unseen", "knn_purity")]  # whose contributions were not kept
     rows = [
-        point("x", 0, "mean", 0.5, seed=seed, step=step, metric=metric)
-        for metric in ("nn1_accuracy", "collapse", "nmi")
-        for step in (0, 4)
+        point(layer, depth, pooling, 0.5, seed=seed, step=4, split=split, metric=metric)
+        for layer, depth, pooling, split, metric in places
         for seed in (0, 1)
     ]
-    rows += [point(HEAD, None, "", 0.75, seed=seed, step=4, split="test", metric="accuracy") for seed in (0, 1)]
-    tables = class_scores(typed(pd.DataFrame(rows)), Contributions(labels, {}, {}, dict(enumerate(blocks))), SCORES)
-    table = pd.concat(tables)
+    table = pd.concat(class_scores(typed(pd.DataFrame(rows)), pd.DataFrame(images)))
     assert list(table.columns) == [*CLASS_KEYS, "label", "n_images", "value"]
     shown = table[["layer", "metric", "label", "n_images", "value"]].to_numpy().tolist()
     assert shown == [
         ["x", "nn1_accuracy", "a", 1, 0.5],
         ["x", "nn1_accuracy", "b", 2, 0.625],
         [HEAD, "accuracy", "c", 2, 0.75],
+    ]
+
+
+def test_the_last_rows_of_a_score_are_those_of_seen_and_unseen_images():
+    rows = [point("a", 0, "mean", 0.1, split=split, step=step) for split in ("unseen", "test") for step in (0, 5)]
+    rows += [point("a", 0, "mean", 0.2, split=split, step=9) for split in ("unseen_matched", "blur_1")]
+    rows += [point("a", 0, "mean", 0.3, metric="ami")]
+    found = last_rows(typed(pd.DataFrame(rows)))
+    assert found[["metric", "split", "step"]].to_numpy().tolist() == [
+        ["nmi", "unseen", 5],
+        ["nmi", "test", 5],
+        ["ami", "unseen", 0],
     ]

@@ -1,16 +1,14 @@
 """What a study says that it shows is what later studies show."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.stats import nct, ttest_1samp
 from scipy.stats import t as student
 
 from stages.aggregate.inference.layer_comparison import best_against
+from stages.aggregate.inference.other_classes import over_classes
 from stages.aggregate.inference.power import power_of
-from stages.aggregate.inference.refits import Refits, over_classes
-from stages.measure.metrics import SCORES
+from tests.aggregate.inference.refit_frames import refits_of
 
 NETWORK = ("d", "m")
 
@@ -21,8 +19,7 @@ def study(rng, mean, J=4, S=1, K=5, trained=0.0, frozen=False):
     of_classes = mean + rng.normal(size=(J, 1, K, 1)) + rng.normal(size=(J, 1, K, L))
     scores = of_classes + trained * rng.normal(size=(J, S, 1, L))
     without = np.stack([np.delete(scores, c, axis=2).mean(axis=2) for c in range(K)], axis=2)
-    keys = tuple((f"layer{layer}", "mean") for layer in range(L))
-    return Refits(keys, scores.mean(axis=2), without, None, SCORES["nmi"], frozen=frozen)
+    return refits_of(scores.mean(axis=2), without, frozen=frozen)
 
 
 def test_of_two_layers_it_is_the_power_of_students_test_over_folds_averaged_over_first_studies():
@@ -72,12 +69,6 @@ def test_as_it_is_each_number_gives_the_lead_itself():
         assert list(leads.values()) == sorted(leads.values(), reverse=True)
 
 
-def test_lower_scores_that_are_better_are_turned():
-    scores = study(np.random.default_rng(5), np.array([0.0, 0.5, 1.0]))
-    turned = replace(scores, values=-scores.values, without=-scores.without)
-    assert power_of(turned, NETWORK, 5, better="lower") == power_of(scores, NETWORK, 5)
-
-
 def test_what_a_study_cannot_tell():
     rng = np.random.default_rng(6)
     assert power_of(study(rng, np.zeros(3)), NETWORK, 5).seeds == {}
@@ -86,4 +77,4 @@ def test_what_a_study_cannot_tell():
     frozen = power_of(study(rng, np.zeros(3), J=1, K=12, frozen=True), NETWORK, 12)
     assert (frozen.folds, frozen.seeds) == ({}, {})
     assert frozen.classes[50] < frozen.classes[12 if 12 in frozen.classes else 15] < frozen.classes[10]
-    assert power_of(replace(study(rng, np.zeros(3)), without=None), NETWORK, 5) is None
+    assert power_of(refits_of(study(rng, np.zeros(3)).values), NETWORK, 5) is None

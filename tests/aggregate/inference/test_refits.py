@@ -5,7 +5,9 @@ import pytest
 
 from stages.aggregate.inference.groups import Groups
 from stages.aggregate.inference.layer_comparison import layer_estimates
-from stages.aggregate.inference.refits import Refits, arrange, lacks_groups, over_classes, over_images
+from stages.aggregate.inference.other_classes import over_classes
+from stages.aggregate.inference.other_images import lacks_groups, over_images
+from stages.aggregate.inference.refits import arrange
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 
@@ -30,8 +32,7 @@ def test_a_layer_that_is_taken_keeps_its_scores():
 def test_without_refits_there_are_values_alone():
     layers, refits = as_frames(random_refits())
     found = arrange(layers, refits.head(0), FOLDS, SEEDS, SCORES["nmi"])
-    assert found.without is None
-    assert found.halves is None
+    assert (found.without.shape, found.halves.shape) == ((4, 2, 0, 4), (4, 2, 0, 4))
     assert over_images(found) is None
 
 
@@ -40,7 +41,7 @@ def test_a_cell_that_lacks_a_part_leaves_that_scope_out(kind):
     layers, refits = as_frames(random_refits())
     lost = refits[(refits["kind"] == kind) & (refits["fold"] == "2") & (refits["seed"] == 11)]
     found = arrange(layers, refits.drop(lost.index), FOLDS, SEEDS, SCORES["nmi"])
-    assert (found.without is None, found.halves is None) == (kind == "class", kind == "half")
+    assert (found.without.size == 0, found.halves.size == 0) == (kind == "class", kind == "half")
 
 
 def test_a_score_that_is_not_finite_has_no_replicates():
@@ -49,7 +50,7 @@ def test_a_score_that_is_not_finite_has_no_replicates():
         arrange(layers.assign(value=layers["value"].where(layers["depth"] != 1)), refits, FOLDS, SEEDS, SCORES["nmi"])
         is None
     )
-    assert arrange(layers, refits.assign(value=np.nan), FOLDS, SEEDS, SCORES["nmi"]).halves is None
+    assert arrange(layers, refits.assign(value=np.nan), FOLDS, SEEDS, SCORES["nmi"]).halves.size == 0
 
 
 @pytest.mark.parametrize(("folds", "said"), [(1, False), (2, False), (3, True), (4, True)])
@@ -63,10 +64,10 @@ def test_other_classes_take_three_folds(folds, said):
     ("made", "said"),
     [
         (random_refits(J=1, K=12), False),
-        (replace(random_refits(J=1, K=9), frozen=True), False),
-        (replace(random_refits(J=1, K=10), frozen=True), True),
-        (replace(random_refits(J=1), without=None, frozen=True), False),
-        (replace(random_refits(J=4), without=None), False),
+        (random_refits(J=1, K=9, frozen=True), False),
+        (random_refits(J=1, K=10, frozen=True), True),
+        (random_refits(J=1, K=0, frozen=True), False),
+        (random_refits(J=4, K=0), False),
         (random_refits(J=3), True),
     ],
 )
@@ -81,13 +82,13 @@ def test_other_images_take_six_groups():
     assert lacks_groups(replace(made, groups=few))
     assert over_images(replace(made, groups=enough)).df == 5
     assert not lacks_groups(replace(made, groups=enough))
-    assert not lacks_groups(replace(made, groups=few, halves=None))
+    assert not lacks_groups(replace(made, groups=few, halves=made.halves[:, :, :0]))
 
 
 def test_a_score_that_was_not_fitted_again_goes_by_folds_alone_where_they_may_stand_in():
     made = random_refits()
-    assert over_classes(Refits(made.keys, made.values, None, None, SCORES["nmi"])) is None
-    alone = Refits(made.keys, made.values, None, None, SCORES["probe_accuracy"])
+    alone = random_refits(K=0, B=0, score=SCORES["probe_accuracy"])
+    assert over_classes(replace(alone, score=SCORES["nmi"])) is None
     found = over_classes(alone)
     assert over_classes(made).correlated
     assert not found.correlated

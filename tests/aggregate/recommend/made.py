@@ -1,12 +1,13 @@
 """Random scores of one network on two datasets, as metric rows and rows fitted again, and what follows from them."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import Scores, average
-from stages.aggregate.inference.network_data import Name, NetworkData, collect_network_data
+from stages.aggregate.curves import Name, Scores, average
+from stages.aggregate.inference.network_data import NetworkData, collect_network_data
 from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow, summarize
@@ -49,8 +50,10 @@ def gathered(
     layers: pd.DataFrame, refits: pd.DataFrame, run: RunParams = RUN
 ) -> tuple[list[SummaryRow], Scores, dict[Name, NetworkData]]:
     """What the aggregate stage makes of these tables."""
-    scores = uncertain(average(layers, run, SCORES))
-    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, run, SCORES)
+    better = dict(layers[["metric", "better"]].drop_duplicates().itertuples(index=False))
+    catalogue = {name: replace(score, better=better.get(name, score.better)) for name, score in SCORES.items()}
+    scores = uncertain(average(layers, run, catalogue))
+    return summarize(scores, "nmi"), scores, collect_network_data(layers, refits, run, catalogue)
 
 
 def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:

@@ -8,6 +8,7 @@ from scipy.stats import t as student
 
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.recommend import compare_networks
+from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import Baseline
 from tests.aggregate.recommend import made
 
@@ -17,19 +18,21 @@ def networks(*gaps, scope="classes"):
     layers, refits = made.tables(0)
     first = made.candidates(layers, refits)[0]
     if scope == "images":
-        first = replace(first, refits=tuple(replace(each, without=None) for each in first.refits))
-    found = recommend_network(first, made.gathered(layers, refits)[1], [])
+        first = replace(
+            first, refits={step: replace(each, without=each.without[:, :, :0]) for step, each in first.refits.items()}
+        )
+    found = recommend_network(first, made.gathered(layers, refits)[1], regret_table(first, made.FOLDS))
     noise = np.random.default_rng(1)
     candidates, recommendations = [first], [found]
     for number, gap in enumerate(gaps):
 
         def lower(values, gap=gap):
-            return None if values is None else values - gap + noise.normal(0, 0.01, values.shape)
+            return values - gap + noise.normal(0, 0.01, values.shape)
 
-        refitted = tuple(
-            replace(each, values=lower(each.values), without=lower(each.without), halves=lower(each.halves))
-            for each in first.refits
-        )
+        refitted = {
+            step: replace(each, values=lower(each.values), without=lower(each.without), halves=lower(each.halves))
+            for step, each in first.refits.items()
+        }
         name = f"n{number}"
         other = replace(first, row=replace(first.row, model=name), gains=lower(first.gains), refits=refitted)
         value = float(other.means[other.steps.index(found.best.step), found.best.depth])
@@ -42,7 +45,7 @@ def networks(*gaps, scope="classes"):
 
 def scores_of_best(network, step):
     """Of the best layer at one step: its score in every fold, and on every half, (J,) and (J, B)."""
-    taken = network.refits[step].take(network.keys)
+    taken = network.refits[step]
     best = int(taken.values.mean(axis=(0, 1)).argmax())
     return taken.values[..., best].mean(axis=1), taken.halves[..., best].mean(axis=1)
 
@@ -52,7 +55,7 @@ def test_the_others_have_students_bound_over_halves_at_bonferronis_level(gaps):
     candidates, recommendations = networks(*gaps, scope="images")
     best, *others = compare_networks(candidates, recommendations)
     assert (best.model, best.behind) == ("m", None)
-    step = candidates[0].steps.index(recommendations[0].recommended.step)
+    step = recommendations[0].recommended.step
     (folds, halves), pairs = scores_of_best(candidates[0], step), len(candidates) * (len(candidates) - 1)
     for network, found in zip(candidates[1:], others, strict=True):
         other_folds, other_halves = scores_of_best(network, step)

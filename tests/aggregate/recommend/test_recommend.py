@@ -7,18 +7,20 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, ties
-from stages.aggregate.inference.other_classes import FoldScores, class_inference
+from stages.aggregate.inference.other_classes import class_inference
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import Missing
 from stages.shared.settings.params import RunParams
+from tests.aggregate.inference.refit_frames import refits_of
 from tests.aggregate.recommend import made
 
 
 def of_tables(layers, refits, run=made.RUN):
     """The recommendations for discovery on both datasets, and the regrets that stand in them."""
     found, regrets = recommend_all(*made.gathered(layers, refits, run))
-    return [each for each in found if each.use == "discovery"], [each for each in regrets if each.metric == "nmi"]
+    return [each for each in found if each.use == "discovery"], regrets[regrets["metric"] == "nmi"]
 
 
 def separated(seed, pixels=0.0, **tables):
@@ -46,12 +48,12 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
     assert (best.operations, best.operations_share) == (1000 * (best.depth + 1) ** 2, (best.depth + 1) ** 2 / 25)
     assert found.missing == []
     assert found.candidate_steps == [0, 50]
-    own = [row for row in regrets if (row.dataset, row.fold) == ("d", "mean")]
-    assert {each.criterion: (each.value, each.at_most, each.at_least) for each in found.regret} == {
-        row.criterion: (row.value, row.regret_at_most, row.regret_at_least)
-        for row in own
-        if row.candidates == "layers_and_checkpoints"
-    }
+    own = regrets[(regrets["dataset"] == "d") & (regrets["fold"] == "mean")]
+    own = own[own["candidates"] == "layers_and_checkpoints"][
+        ["criterion", "value", "regret_at_most", "regret_at_least"]
+    ]
+    shown = [[each.criterion, each.value, each.at_most, each.at_least] for each in found.regret]
+    assert shown == own.to_numpy().tolist()
 
 
 @pytest.mark.parametrize(("seed", "better"), [(0, "higher"), (1, "higher"), (2, "lower")])
@@ -100,7 +102,7 @@ def test_the_shortlist_and_fine_tuning_are_the_recipe_applied_to_the_arrays():
         own = own[(own["dataset"] == "d") & (own["depth"] >= 0)].sort_values(["fold", "seed", "depth"])
         again = refits[(refits["dataset"] == "d") & (refits["step"] == step) & (refits["kind"] == "class")]
         again = again[again["depth"] >= 0].sort_values(["fold", "seed", "part", "depth"])
-        return FoldScores(
+        return refits_of(
             own["value"].to_numpy(dtype=float).reshape(3, 2, 5),
             again["value"].to_numpy(dtype=float).reshape(3, 2, 4, 5),
         )
@@ -197,9 +199,10 @@ def test_a_layer_exactly_at_chance_is_not_recommended():
 def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged(unknown):
     layers, refits = separated(0)
     network = made.candidates(layers, refits)[0]
-    assert recommend_network(network, made.gathered(layers, refits)[1], []).fine_tuning is not None
-    incomplete = tuple(None if step == unknown else each for step, each in enumerate(network.refits))
-    found = recommend_network(replace(network, refits=incomplete), made.gathered(layers, refits)[1], [])
+    scores, regrets = made.gathered(layers, refits)[1], regret_table(network, made.FOLDS)
+    assert recommend_network(network, scores, regrets).fine_tuning is not None
+    incomplete = network.refits | {network.steps[unknown]: None}
+    found = recommend_network(replace(network, refits=incomplete), scores, regrets)
     assert found.fine_tuning is None
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.recommend.regret import regret, regret_on_halves, regret_rows, summarize_regrets
+from stages.aggregate.recommend.regret import regret, regret_on_halves, regret_table, summarize_regrets
 from stages.aggregate.recommend.schema import RegretRecord
-from stages.aggregate.tables.regret import REGRET_COLUMNS, regret_table
+from stages.aggregate.tables.regret import REGRET_COLUMNS
 from tests.aggregate.recommend import made
 from tests.aggregate.recommended import every_use, recommendation, useless
 
@@ -14,7 +14,7 @@ CHOICE = ["fold", "candidates", "criterion", "layer", "depth", "step"]
 
 
 def table(layers, refits, dataset="d"):
-    found = regret_table(regret_rows(made.candidates(layers, refits), made.FOLDS))
+    found = pd.concat([regret_table(each, made.FOLDS) for each in made.candidates(layers, refits)])
     assert list(found) == list(REGRET_COLUMNS)
     return found[found["dataset"] == dataset].reset_index(drop=True)
 

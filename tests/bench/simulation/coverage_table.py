@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.status import Status, lead_status
 from stages.aggregate.inference.contrasts import Estimate, Inference
 from stages.aggregate.inference.groups import Groups, find_groups
+from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
@@ -18,9 +20,9 @@ from stages.aggregate.inference.layer_comparison import (
     ties,
 )
 from stages.aggregate.inference.other_classes import fold_inference
-from stages.aggregate.inference.refits import Refits, infer
+from stages.aggregate.inference.refits import Refits
 from stages.aggregate.scope import Scope
-from stages.shared.tables.scores import Better, Score
+from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw
 from tests.bench.simulation.designs import Design
 
@@ -55,18 +57,16 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
         score: the facts of the score.
         compare: whether ties and losses are asked for.
     """
-    better = score.better
-    sign = -1.0 if better == "lower" else 1.0
-    values = arrays["values"]
+    sign, values = sign_of(score.better), arrays["values"]
     truth = truth_of(values, design.alike)
     judged: list[dict[str, Any]] = []
     for r in range(len(values)):
         inference = infer_from(arrays, r, design, score, [slice(None)])
         if inference is not None:
-            judged.append(layers_of(inference, sign * truth, better))
+            judged.append(layers_of(inference, sign * truth))
             if len(truth) > 1:
-                judged[-1] |= leads_of(inference, sign * truth, better)
-                judged[-1] |= comparisons_of(inference, sign * truth, better) if compare else {}
+                judged[-1] |= leads_of(inference, sign * truth)
+                judged[-1] |= comparisons_of(inference, sign * truth) if compare else {}
     ideal = 2 * NORMAL * values.mean(axis=(1, 2)).std(axis=0, ddof=1)
     row: Row = {"data sets": len(values), "given": len(judged) / len(values)}
     row["best layer"] = float(sign * max(sign * truth))
@@ -89,11 +89,16 @@ def infer_from(
     scope: Scope = "images" if design.target == "images" else "classes"
     refits = []
     for layers in networks:
-        parts = {name: part[r][..., layers] for name, part in arrays.items()}
-        keys = tuple((f"layer{layer}", "mean") for layer in range(parts["values"].shape[2]))
-        table = parts["values"], parts.get("without"), parts.get("halves")
-        refits.append(Refits(keys, *table, score, groups_of(design), frozen=design.target == "frozen"))
+        parts = {name: sign_of(score.better) * part[r][..., layers] for name, part in arrays.items()}
+        refits.append(refits_of(parts, score, groups_of(design), frozen=design.target == "frozen"))
     return infer(*refits).get(scope)
+
+
+def refits_of(gains: dict[str, Any], score: Score, groups: tuple[Groups, ...] | None = None, *, frozen: bool) -> Refits:
+    """One network's refits, from `values`, and `without` or `halves` where there are any, all turned."""
+    keys = tuple((f"layer{layer}", "mean") for layer in range(gains["values"].shape[2]))
+    none = gains["values"][:, :, None][:, :, :0]
+    return Refits(keys, gains["values"], gains.get("without", none), gains.get("halves", none), score, groups, frozen)
 
 
 @cache
@@ -104,25 +109,24 @@ def groups_of(design: Design) -> tuple[Groups, ...] | None:
     return None if found is None else (found,) * design.folds
 
 
-def layers_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
+def layers_of(inference: Inference, gains: Any) -> dict[str, Any]:
     """Whether the layers' intervals hold, and that of the layer that was chosen, for true `gains`."""
-    sign = -1.0 if better == "lower" else 1.0
-    estimates, best = layer_estimates(inference), best_score(inference, better=better)
-    layers, chosen = np.full(len(gains), np.nan), (sign * inference.mean).argmax()
+    estimates, best = layer_estimates(inference), best_score(inference)
+    layers, chosen = np.full(len(gains), np.nan), inference.mean.argmax()
     row = {"coverage": layers, "width": layers, "chosen": np.nan, "chosen, alone": np.nan, "chosen, bias": np.nan}
     if estimates is not None:
         low, high = _intervals(estimates)
-        holds = _hold(low, high, sign * gains)
+        holds = _hold(low, high, gains)
         row |= {"coverage": holds, "width": high - low, "chosen, alone": holds[chosen]}
     if best is not None:
-        row["chosen"] = best.low <= sign * gains[chosen] <= best.high
-        row["chosen, bias"] = sign * best.value - gains[chosen]
+        row["chosen"] = best.low <= gains[chosen] <= best.high
+        row["chosen, bias"] = best.value - gains[chosen]
     return row
 
 
-def leads_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
+def leads_of(inference: Inference, gains: Any) -> dict[str, Any]:
     """Whether the bounds of the best layer against the last hold, and what they say."""
-    lead, true = best_against(inference, better=better), _lead(gains)
+    lead, true = best_against(inference), _lead(gains)
     if lead is None:
         return dict.fromkeys(("estimate", "at least", "at most", "supported", "false supported"), np.nan)
     supported = lead_status(lead) == Status.SUPPORTED
@@ -135,10 +139,10 @@ def leads_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]
     }
 
 
-def comparisons_of(inference: Inference, gains: Any, better: Better) -> dict[str, Any]:
+def comparisons_of(inference: Inference, gains: Any) -> dict[str, Any]:
     """Whether the truly best layer is among the ties, and layers lose at most what is said: all, and the first tie."""
-    tied, best = ties(inference, better=better), np.isclose(gains, gains.max(), rtol=0, atol=1e-12)
-    holds = losses_at_most(inference, better=better) >= gains.max() - gains - 1e-12
+    tied, best = ties(inference), np.isclose(gains, gains.max(), rtol=0, atol=1e-12)
+    holds = losses_at_most(inference) >= gains.max() - gains - 1e-12
     return {
         "best among ties": tied[best].mean(),
         "ties": tied.sum(),
@@ -149,14 +153,12 @@ def comparisons_of(inference: Inference, gains: Any, better: Better) -> dict[str
 
 def two_networks(arrays: dict[str, Any], design: Design, score: Score) -> Row:
     """The difference of two networks' g: coverage, and how often it is said to differ."""
-    better = score.better
-    sign = -1.0 if better == "lower" else 1.0
     first, values = design.first_network, arrays["values"]
-    gains = sign * truth_of(values, design.alike)
+    gains = sign_of(score.better) * truth_of(values, design.alike)
     truth = gains[:first].max() - gains[first:].max()
     parts = [slice(first), slice(first, None)]
     inferences = [infer_from(arrays, r, design, score, parts) for r in range(len(values))]
-    differences = [inference and best_of_two(inference, first, better=better) for inference in inferences]
+    differences = [inference and best_of_two(inference, first) for inference in inferences]
     known = [each for each in differences if each is not None]
     bounds = np.array([each.interval() for each in known]).reshape(-1, 2)
     row = {

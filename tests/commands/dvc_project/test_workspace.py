@@ -14,7 +14,6 @@ from stages.commands.dvc_project.workspace import (
     changed_stages,
     failed_stage,
     read_lock,
-    recorded_stages,
     stage_params,
     stage_path,
     write_lock,
@@ -64,13 +63,6 @@ def test_what_dvc_cannot_read_is_said(project: Path):
     (project / "dvc.lock").write_text("schema: [")
     with pytest.raises(UserError, match=r"DVC must be able to read .* put dvc\.yaml or dvc\.lock back"):
         changed_stages()
-
-
-def test_stages_of_dvc_lock_are_listed(project: Path):
-    assert recorded_stages() == {"make@a", "make@b", "make@c"} == set(read_lock(project))
-    (project / "dvc.lock").unlink()
-    assert recorded_stages() == set()
-    assert read_lock(project) == {}
 
 
 def test_a_lock_is_read_as_it_was_written_and_one_that_was_cut_has_nothing(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from stages.commands.fleet.results import done_cells, largest_grid, notice
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, RunParams
-from stages.shared.stage_run.dvc_hashes import dvc_hash
+from stages.shared.stage_run.made_of import dvc_hash
 
 
 def grid_of(**lists: Any) -> RunParams:

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from stages.commands.fleet import sbatch
-from stages.commands.plan.predict import Prediction
+from stages.commands.plan.calibrate import Cost
 from stages.shared.runtime.errors import UserError
 
 CELLS = [("d", "m", "0", 0), ("d", "m", "1", 0), ("d", "n", "0", 0)]
 GIB = 2**30
 
 
-def predictions(finetune: float, memory: float) -> dict[str, Prediction]:
+def predictions(finetune: float, memory: float) -> dict[str, Cost]:
     return {
-        "finetune": Prediction(finetune, memory),
-        "embed": Prediction(100, 2 * GIB),
-        "measure": Prediction(1000, GIB),
+        "finetune": Cost(finetune, memory),
+        "embed": Cost(100, 2 * GIB),
+        "measure": Cost(1000, GIB),
     }
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.inference.power import Power
+from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.command import (
     SMALLER,
     disk,
@@ -25,8 +26,7 @@ from stages.commands.plan.command import (
     table,
     time_lines,
 )
-from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.predict import Line, Prediction
+from stages.commands.plan.predict import Engine, Line, Machine
 from stages.commands.plan.work import Images, Work
 from stages.commands.sizes import size
 from stages.shared.runtime.errors import UserError
@@ -84,7 +84,7 @@ def test_prepared_images_take_disk_too():
     assert needed_disk(params, planned) == own * 3 // 2 + 2000 * 64 * 64 * 3  # of all folds together
 
 
-CELLS = [{"finetune": Prediction(seconds, 1.0)} for seconds in (100.0, 40.0, 60.0)]
+CELLS = [{"finetune": Cost(seconds, 1.0)} for seconds in (100.0, 40.0, 60.0)]
 AROUND = {"prepare": [5.0], "aggregate": [15.0]}
 
 
@@ -102,7 +102,7 @@ def test_time_of_dvc_repro_adds_up_stage_by_stage():
 
 
 def test_time_of_a_fleet_ends_with_its_last_cell():
-    cells = [{"finetune": Prediction(seconds, 1.0)} for seconds in (20.0, 10.0, 10.0)]
+    cells = [{"finetune": Cost(seconds, 1.0)} for seconds in (20.0, 10.0, 10.0)]
 
     def total(engine: Engine, machine: Machine = MACHINE) -> str:
         return time_lines(cells, AROUND | {"fleet": [20.0]}, engine, machine)[-1]
@@ -119,11 +119,11 @@ def test_cells_at_once_end_with_the_longest():
 
 
 def memory(engine: Engine, machine: Machine = MACHINE, **gib: float) -> list[str]:
-    return memory_lines([{stage: Prediction(1.0, size * 2**30) for stage, size in gib.items()}], engine, machine)
+    return memory_lines([{stage: Cost(1.0, size * 2**30) for stage, size in gib.items()}], engine, machine)
 
 
 def test_the_source_of_predictions_is_said():
-    earlier, timed = Prediction(1.0, 1.0, logged=True), Prediction(1.0, 1.0)
+    earlier, timed = Cost(1.0, 1.0, logged=True), Cost(1.0, 1.0)
     both = "earlier runs on this machine and some seconds of each network's work"
     for cells, source in (
         ([], "earlier runs on this machine"),

@@ -9,8 +9,7 @@ import pytest
 
 from stages.commands.plan import predict
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.machine import Engine, Machine
-from stages.commands.plan.predict import LIBRARIES, LOADED, Line, Predictor, fleet_seconds, predict_dvc
+from stages.commands.plan.predict import LIBRARIES, LOADED, Engine, Line, Machine, Predictor, fleet_seconds, predict_dvc
 from stages.commands.plan.work import Images, Work
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
@@ -27,7 +26,7 @@ LINE = Line("handwriting", LITE0, ["0"], IMAGES, WORK)
 PIECES: dict[str, Any] = {
     "time_training": Cost(0.01, 1e6),
     "time_embedding": (3.0, Cost(0.002, 2e5)),
-    "time_measuring": (Cost(4.0, 3e8), Cost(2.0, 3e8)),
+    "time_measuring": Cost(4.0, 3e8),
 }
 
 
@@ -66,7 +65,8 @@ def test_a_cell_takes_what_its_passes_take(timed: list[str]):
 
 def test_a_cell_of_a_fleet_is_measured_in_as_many_processes_as_it_has_threads(timed: list[str]):
     found = predictor({}, engine=Engine(2)).stages(LINE, ["measure"])["measure"]
-    assert (found.seconds, found.memory) == (2 * LOADED + 9 * 4 + 2, LIBRARIES["measure"] + 3e8)
+    assert found.seconds == pytest.approx(2 * LOADED + 9 * 4 + 4 / 3)  # raw pixels at one of three steps
+    assert found.memory == LIBRARIES["measure"] + 3e8
     assert timed == ["time_measuring"]  # alone, since it alone is open
 
 
@@ -155,3 +155,28 @@ def test_a_download_is_not_begun(tmp_path: Path):
     (tmp_path / "calligraphy").mkdir()
     (tmp_path / "calligraphy" / "source.json").write_text("{}")
     assert predictor({}).prepare(tmp_path, "calligraphy") == 0
+
+
+TWO = Machine(2, 8 * 2**30)
+TWO_GPUS = Machine(16, 8 * 2**30, "cuda", 2)
+
+
+def test_dvc_repro_takes_what_the_stages_take_by_themselves(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", "5")
+    engine = Engine()
+    assert (str(engine), engine.processes) == ("dvc repro", 5)
+    assert (engine.at_once(TWO), engine.at_once(TWO_GPUS), engine.slowdown(TWO)) == (1, 1, 1.0)
+
+
+def test_a_fleet_takes_what_its_options_say(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHICHLAYER_WORKERS", "5")
+    assert (str(Engine(2)), Engine(2).processes) == ("whichlayer fleet run --workers 2", 1)
+    assert str(Engine(2, 3)) == "whichlayer fleet run --workers 2 --threads 3"
+    assert (Engine(2, 3).environment["OMP_NUM_THREADS"], Engine(2, 3).processes) == ("3", 3)
+
+
+def test_cells_share_processors_and_each_has_a_gpu_to_itself():
+    assert [Engine(workers).slowdown(TWO) for workers in (1, 2, 4)] == [1, 1, 2]
+    assert Engine(1, 4).slowdown(TWO) == 1  # what is timed is as slow
+    assert Engine(2, 2).slowdown(TWO) == 2
+    assert [Engine(workers).at_once(TWO_GPUS) for workers in (1, 2, 4)] == [1, 2, 2]

@@ -12,7 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from stages.commands.cli import whichlayer
-from stages.commands.score import asked
+from stages.commands.score import command
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.metric_table import read_layer_scores
@@ -72,7 +72,7 @@ def test_tables_are_those_of_the_workflow_to_the_byte(tmp_path: Path, monkeypatc
     }
     content = {f"seen/{name}": values[:n_seen] for name, values in whole.items()}
     content |= {name: values[n_seen:] for name, values in whole.items()}
-    monkeypatch.setattr(asked, "SEED", 7)
+    monkeypatch.setattr(command, "SEED", 7)
     file = write_npz(tmp_path / "a.npz", content)
     options = [str(file), "--out", str(tmp_path / "out"), "--dataset", "toy", "--model", "net", "--params", str(params)]
     assert CliRunner().invoke(whichlayer, ["score", *options]).exit_code == 0

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import zarr
 
+from stages.commands.features.output import WRITERS
+from stages.commands.features.shards import Shard
 from stages.commands.score.arrays_file import open_arrays
-from stages.commands.score.embedding_file import EmbeddingFile, read_embedding_file
+from stages.commands.score.embedding_file import EmbeddingFile, open_file, read_embedding_file
 from stages.shared.runtime.errors import UserError
 from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
 
@@ -166,7 +168,7 @@ def test_files_of_other_kinds_and_damaged_ones_are_refused(tmp_path: Path, resou
     with pytest.raises(UserError, match="found nothing there"):
         read(tmp_path / "none.npz", resources)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="or the folder of a Zarr group, and readable"):
+    with pytest.raises(UserError, match=r"the folder of a Zarr group, or .*, and readable"):
         read(tmp_path / "folder", resources)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("labels.npy", "no header")
@@ -177,3 +179,54 @@ def test_files_of_other_kinds_and_damaged_ones_are_refused(tmp_path: Path, resou
     found = read(tmp_path / "b.npz", resources)
     with pytest.raises(UserError, match=r"b\.npz: array 'stem' must be readable, found BadZipFile"):
         found.features(found.layers[0], "unseen")
+
+
+PATHS = [f"{label}/{number}.png" for label in ("ant", "bee") for number in range(3)]
+VECTORS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+
+
+def written(folder: Path, ending: str = ".parquet", paths: list[str] = PATHS, layer: str = "blocks.3") -> Path:
+    shards = [Shard(paths[:4], ["0" * 64] * 4, VECTORS[:4], {}), Shard(paths[4:], ["1" * 64] * 2, VECTORS[4:], {})]
+    WRITERS[ending](folder / f"new{ending}", shards, 6, 4, {"layer": layer, "step": 0})
+    return folder / f"new{ending}"
+
+
+def read_features(path: Path, labels: Path | None = None) -> tuple[EmbeddingFile, np.ndarray]:
+    with ExitStack() as resources:
+        file = read_embedding_file(open_file(path, labels, resources))
+        return file, file.features(file.layers[0], "unseen")
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_every_kind_of_file_has_the_classes_of_its_folders(tmp_path: Path, ending: str):
+    file, vectors = read_features(written(tmp_path, ending))
+    assert [(layer.name, layer.width) for layer in file.layers] == [("blocks.3", 4)]
+    assert file.labels["unseen"].tolist() == ["ant"] * 3 + ["bee"] * 3
+    assert file.ids["unseen"].tolist() == PATHS
+    np.testing.assert_array_equal(vectors, VECTORS)
+
+
+def test_labels_may_come_from_a_table_in_any_order(tmp_path: Path):
+    table = tmp_path / "labels.csv"
+    rows = [f"{path},{'even' if number % 2 == 0 else 'odd'}" for number, path in enumerate(PATHS)]
+    table.write_text("\n".join(["path,label", *reversed(rows), "other.png,odd"]))
+    file, _ = read_features(written(tmp_path, layer="blocks.3+blocks.6"), table)
+    assert file.labels["unseen"].tolist() == ["even", "odd"] * 3
+    assert file.layers[0].name == "blocks.3_blocks.6"
+    table.write_text("\n".join(["path,label", *rows[1:]]))
+    with pytest.raises(UserError, match=r"every image must have a label.* none of 1, first of 'ant/0\.png'"):
+        read_features(tmp_path / "new.parquet", table)
+
+
+def test_images_without_folders_need_labels(tmp_path: Path):
+    with pytest.raises(UserError, match=r"as the name of its folder, found none of 6, first of '0\.png'"):
+        read_features(written(tmp_path, paths=[f"{number}.png" for number in range(6)]))
+
+
+def test_other_files_are_refused(tmp_path: Path):
+    (tmp_path / "a.parquet").write_text("no table")
+    with pytest.raises(UserError, match=r"a\.parquet: must be .*what `whichlayer features` wrote, and readable, found"):
+        read_features(tmp_path / "a.parquet")
+    np.savez(tmp_path / "a.npz", labels=np.array(["a"] * 6), layer=VECTORS)
+    with pytest.raises(UserError, match=r"--labels: .*a\.npz must be a file that `whichlayer features` wrote"):
+        read_features(tmp_path / "a.npz", tmp_path / "labels.csv")

@@ -8,9 +8,8 @@ import pytest
 import xarray
 import zarr
 
-from stages.shared.embeddings import embedding_writer as module
-from stages.shared.embeddings.embedding_store import Layer, open_embeddings
-from stages.shared.embeddings.embedding_writer import EmbeddingWriter, write_store_digests
+from stages.shared.embeddings import embedding_store as module
+from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer, open_embeddings, write_store_digests
 from stages.shared.runtime.errors import UserError
 from tests.faults.pickles import PICKLES, list_in_group, pickled_array
 

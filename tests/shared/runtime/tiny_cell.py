@@ -49,7 +49,6 @@ STUBS: dict[str, Any] = {
     "STARTED_BY_DVC": "NEVER_SET",
     "Stopwatch": Silent,
     "causes": lambda error: iter([error]),
-    "check_renamed": nothing,
     "describe_wrong_value": lambda *_: "",
     "did_you_mean": lambda name, known: "",
     "explain_system_error": nothing,

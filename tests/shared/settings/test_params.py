@@ -242,7 +242,7 @@ def test_an_id_of_digits_is_quoted(path: Path):
             f"seeds: [{10**20}]",
             f"run.seeds.0: {below(9223372036854775808)}; found 1000",
         ),
-        ("folds: [0], ", "", "run.folds is missing; it is new: add `folds: [0]` beside run.seeds"),
+        ("folds: [0], ", "", "run.folds is missing"),
         ("folds: [0]", "folds: all", "run.folds: must be a list, found 'all'; write `folds: [all]`"),
         ("folds: [0]", "folds: 1", "run.folds: must be a list, found 1; write `folds: [1]`"),
         ("folds: [0]", "folds: []", f"run.folds: {at_least_items(1, 0)}"),
@@ -305,33 +305,6 @@ def test_a_missing_file_and_one_without_sections_say_why(tmp_path: Path):
     (tmp_path / "params.yaml").write_text("- run\n")
     with pytest.raises(UserError, match=r"must hold the sections run, datasets, .*, found list"):
         read_run(tmp_path / "params.yaml")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ("metrics: [nmi]", "metrics: [nmi], last_step: []", "measure.last_step is now measure.analyses"),
-        ("source: handwriting", "source: hands", "datasets.handwriting.source: hands is now source: handwriting"),
-        (
-            "size: 32",
-            "size: 32, unseen_classes: {count: 5}",
-            "datasets.flowers.unseen_classes.count is now unseen_count beside unseen_classes",
-        ),
-    ],
-)
-def test_a_name_of_an_earlier_version_says_the_present_one(path: Path, old: str, new: str, expected: str):
-    with pytest.raises(UserError) as error:
-        read_run(changed(path, old, new))
-    assert str(error.value) == f"{path}: holds names of an earlier version: {expected}"
-
-
-def test_all_names_of_an_earlier_version_are_said_at_once(path: Path):
-    changed(path, "finetune: {}", "finetune: {schedule: {steps: 508}}")
-    found = message(changed(path, "metrics: [nmi]", "metrics: [nmi], last_step: [ood]"))
-    assert found.endswith(
-        "measure.last_step is now measure.analyses; "
-        "finetune.schedule is now finetune.schedule_epochs, or finetune.schedule_steps"
-    )
 
 
 @pytest.mark.parametrize(

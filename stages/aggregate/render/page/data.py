@@ -12,7 +12,7 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import COLUMNS_OF, MEAN, Scores, best_index
+from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS, MEAN, Scores, best_index
 from stages.aggregate.render.page.names import (
     SPLITS,
     Columns,
@@ -26,6 +26,7 @@ from stages.aggregate.render.page.names import (
 )
 from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.results import Results
+from stages.aggregate.scope import BOTH
 from stages.aggregate.words.figure_titles import averages
 from stages.shared.settings.params import Cell
 from stages.shared.tables.thumbnails import MEDIA_TYPE
@@ -105,11 +106,10 @@ def best_layers(summary: pd.DataFrame, names: Names) -> Columns:
         summary: rows of summary.csv, of the main curves.
         names: what places refer to.
     """
-    wider, narrower = (vars(COLUMNS_OF[scope]) for scope in ("classes", "images"))
+    wider, narrower = (summary[[*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]]].set_axis(ENDS, axis=1) for scope in BOTH)
     rows = summary.rename(columns={"best_depth": "best", "unseen": "value", "last_value": "last"})
-    known = {name: summary[wider[name]].fillna(summary[narrower[name]]) for name in ENDS}
     wanted = ("fold", "metric", "best", "value", "last", "lead", *ENDS, "seen", "accuracy")
-    return table(rows.assign(**known), wanted, names)
+    return table(rows.assign(**wider.fillna(narrower)), wanted, names)
 
 
 def training_steps(steps: pd.DataFrame, names: Names) -> Columns:

@@ -1,0 +1,194 @@
+"""classes.csv, depth.csv, steps.csv and robustness.csv: scores averaged, followed over depth and over training."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.aggregate.columns import BOOLEAN, frame, point_columns, stack
+from stages.aggregate.curves import CURVE, INTERVALS, Curve, Name, Scores, curves
+from stages.aggregate.inference.network_data import NetworkData
+from stages.aggregate.inference.per_image_scores import CLASS_KEYS
+from stages.shared.embeddings.split_names import SEEN, UNSEEN, parse_corrupted_split
+from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
+
+CLASS_COLUMNS = {**CLASS_KEYS, "label": TEXT, "n_images": INTEGER, "value": FLOAT}
+"""Columns of classes.csv.
+
+Attributes:
+    label: the class.
+    n_images: how many it has in the split.
+    value: mean over its images, and over seeds, of what they contribute to the score at its last step.
+"""
+
+DEPTH_COLUMNS = {
+    **dict.fromkeys(CURVE, TEXT),
+    "split": TEXT,
+    "step": INTEGER,
+    "depth": INTEGER,
+    "relative_depth": FLOAT,
+    "layer": TEXT,
+    "value": FLOAT,
+    "sd": FLOAT,
+    **INTERVALS,
+    "tied_classes": BOOLEAN,
+    "tied_images": BOOLEAN,
+    "better": TEXT,
+    "parameters": INTEGER,
+    "operations": INTEGER,
+}
+"""Columns of depth.csv.
+
+Attributes:
+    split: `test` (seen classes) or `unseen`; what follows `sd`, up to the ties, is of unseen classes alone.
+    step: the last at which the score was measured.
+    depth, relative_depth, layer: the point; `relative_depth` is 0 at the first layer and 1 at the last.
+    tied_classes, tied_images: whether the layer is not distinguishable from the best, in each scope.
+"""
+
+CHOSEN = {
+    (UNSEEN, "each"): ("unseen", "unseen_sd", "best_layer", "best_depth"),
+    (UNSEEN, "first"): ("unseen_fixed", "unseen_fixed_sd", "fixed_layer", "fixed_depth"),
+    (SEEN, "each"): ("seen", "seen_sd", "seen_layer", "seen_depth"),
+    (SEEN, "first"): ("seen_fixed", "seen_fixed_sd", "seen_fixed_layer", "seen_fixed_depth"),
+}
+"""Columns of the layer chosen on a split, at each step or at the first one: its value and sd, layer and depth."""
+
+STEPS_COLUMNS = {
+    **dict.fromkeys(CURVE, TEXT),
+    "step": INTEGER,
+    "n_folds": INTEGER,
+    "n_seeds": INTEGER,
+    "accuracy": FLOAT,
+    "accuracy_sd": FLOAT,
+    **{
+        name: type_
+        for names in CHOSEN.values()
+        for name, type_ in zip(names, (FLOAT, FLOAT, TEXT, INTEGER), strict=True)
+    },
+}
+"""Columns of steps.csv.
+
+Attributes:
+    accuracy: of the network's own head; empty at step 0.
+    unseen, best_layer, best_depth: the layer chosen at each step, on unseen classes.
+    unseen_fixed, fixed_layer, fixed_depth: the layer chosen at the first step, followed through the others.
+    seen, seen_layer, seen_depth: the layer chosen at each step, on seen classes.
+    seen_fixed, seen_fixed_layer, seen_fixed_depth: the layer chosen at the first step, on seen classes.
+    accuracy_sd, unseen_sd, unseen_fixed_sd, seen_sd, seen_fixed_sd: standard deviations (ddof = 1): over seeds, of
+        `mean` over folds.
+"""
+
+CORRUPTED = {
+    "dataset": TEXT,
+    "model": TEXT,
+    "layer": TEXT,
+    "depth": INTEGER,
+    "pooling": TEXT,
+    "metric": TEXT,
+    "corruption": TEXT,
+    "severity": INTEGER,
+}
+VALUES = {"value": FLOAT, "chance": FLOAT, "relative": FLOAT, "clean": FLOAT}
+ROBUSTNESS_COLUMNS = CORRUPTED | VALUES
+"""Columns of robustness.csv.
+
+Attributes:
+    corruption, severity: of the copies of seen test images.
+    value, chance: means over folds and seeds.
+    relative: mean of the cells' own ratios to the clean originals.
+    clean: mean score of the clean originals.
+"""
+
+
+def score_tables(layers: pd.DataFrame, scores: Scores, networks: Mapping[Name, NetworkData]) -> dict[str, pd.DataFrame]:
+    """Make the tables of scores, by file name.
+
+    Args:
+        layers: metric rows of all cells that leave classes out.
+        scores: their means, with `UNCERTAINTY`.
+        networks: the measured data of each network.
+    """
+    classes = (table for network in networks.values() if network.images for table in network.images.classes)
+    return {
+        "classes.csv": stack(classes, CLASS_COLUMNS),
+        "depth.csv": depth_table(scores),
+        "robustness.csv": robustness_table(layers),
+        "steps.csv": steps_table(scores),
+    }
+
+
+def depth_table(scores: Scores) -> pd.DataFrame:
+    """Give every curve's points at its last step.
+
+    Returns:
+        `DEPTH_COLUMNS`. relative_depth is 0 at the first layer and 1 at the last.
+    """
+    rows = []
+    for curve in curves(scores.curves):
+        points = [*curve.at(SEEN, curve.last), *curve.at(UNSEEN, curve.last)]
+        deepest = max(*(int(point["depth"]) for point in points), 1)
+        for point in points:
+            own = {name: point[name] for name in DEPTH_COLUMNS if name != "relative_depth"}
+            rows.append(own | {"relative_depth": round(point["depth"] / deepest, 6)})
+    return frame(rows, DEPTH_COLUMNS)
+
+
+def steps_table(scores: Scores) -> pd.DataFrame:
+    """Give the best score of every curve that has one at every step, the layer chosen in both published ways.
+
+    Returns:
+        `STEPS_COLUMNS`. `unseen` and `seen` are the maxima over layers at that step; `unseen_fixed` and `seen_fixed`
+        the scores, at that step, of the layers that were best at the first step. Each split chooses its own layers.
+    """
+    chosen_from = scores.curves[scores.curves["better"] != "neither"]
+    return frame((row for curve in curves(chosen_from) for row in _steps(curve, scores)), STEPS_COLUMNS)
+
+
+def _steps(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
+    name, steps = curve.name, sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
+    first = {split: curve.best(split, steps[0]) for split in (SEEN, UNSEEN)}
+    for step in steps:
+        row = {
+            **{key: name[key] for key in CURVE},
+            "step": step,
+            "n_folds": scores.n_folds(name["fold"]),
+            "n_seeds": scores.n_seeds,
+            **point_columns(scores.accuracy_at(name, step), accuracy="value", accuracy_sd="sd"),
+        }
+        for (split, chosen_at), names in CHOSEN.items():
+            layer = None if (at_first := first[split]) is None else at_first["layer"]
+            followed = (point for point in curve.at(split, step) if point["layer"] == layer)
+            chosen = curve.best(split, step) if chosen_at == "each" else next(followed, None)
+            row |= point_columns(chosen, **dict(zip(names, ("value", "sd", "layer", "depth"), strict=True)))
+        yield row
+
+
+def robustness_table(layers: pd.DataFrame) -> pd.DataFrame:
+    """Average scores of corrupted copies of the seen test images over seeds.
+
+    Args:
+        layers: metric rows of all cells.
+
+    Returns:
+        `ROBUSTNESS_COLUMNS`; no rows where nothing was corrupted.
+    """
+    parts = {split: parse_corrupted_split(split) for split in layers["split"].unique()}
+    corrupted = {split: part for split, part in parts.items() if part}
+    rows = layers[layers["split"].isin(corrupted)]
+    kinds, severities = ([corrupted[split][i] for split in rows["split"]] for i in (0, 1))
+    rows = rows.assign(corruption=kinds, severity=severities, clean=_clean(rows))
+    means = rows.groupby(list(CORRUPTED), sort=False, dropna=False)[list(VALUES)].mean(skipna=False)
+    return stack([means.reset_index()], ROBUSTNESS_COLUMNS)
+
+
+def _clean(rows: pd.DataFrame) -> "pd.Series[float]":
+    """The score of the clean originals, from which every row has its share.
+
+    A share of 0 says nothing of them, but those of other corruptions do; there is none where it is 0 itself.
+    """
+    cells = ["dataset", "model", "fold", "seed", "layer", "depth", "pooling", "metric"]
+    clean = (rows["value"] / rows["relative"].replace(0.0, np.nan)).astype(float)
+    known = clean.groupby([rows[name] for name in cells], dropna=False).transform("max")
+    return known.mask(rows["relative"].isna(), 0.0)

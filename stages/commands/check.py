@@ -1,0 +1,341 @@
+"""Check params.yaml, the raw data and the networks of the grid before `dvc repro`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stages.commands.config import Config, read_config
+from stages.commands.features.image_files import describe, not_images
+from stages.commands.folds import find_folds, is_absent
+from stages.commands.project import RAW, ProjectCommand, json_option, params_option
+from stages.finetune.params import schedule_length
+from stages.measure.analyses.registry import Extra, check_embedded, probing
+from stages.measure.metrics import SCORES
+from stages.measure.params import chosen_steps
+from stages.prepare.candidates import Candidate, class_counts, describe_counts
+from stages.prepare.params import TorchvisionParams
+from stages.prepare.raw_files import check_regular
+from stages.prepare.source_file import read_source_file
+from stages.prepare.splits import FoldPlan
+from stages.shared.embeddings.split_names import UNSEEN
+from stages.shared.networks.params import check_file
+from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
+from stages.shared.settings.params import RunParams
+
+
+@click.command(cls=ProjectCommand)
+@json_option
+@params_option
+def check(params: Path, as_json: bool) -> None:
+    """Check params.yaml, the raw data and the networks of the grid before `dvc repro`.
+
+    DVC itself reports a missing raw folder as a bare `[Errno 2]` and a missing entry of params.yaml by its key alone;
+    this says what must hold and what to do. What one section asks of another, the folds of a dataset, the classes of
+    your own images, the length of the training, files of weights, networks and their layers are checked here as well,
+    since their own stage would find out only after others have run.
+
+    It takes some seconds: your own images are listed (opened are those alone whose names do not end as an image's), and
+    networks are built, without weights.
+    """
+    config = read_config(params)
+    notes = check_config(config, RAW)
+    run, count = config.run, len(list(config.run.cells()))
+    if as_json:
+        print(json.dumps({"cells": count, **run.model_dump(), "notes": notes}, indent=2, ensure_ascii=False))
+        return
+    print(
+        f"check: {params} is valid; {count} cell{'s' if count > 1 else ''}: datasets {', '.join(run.datasets)}; models "
+        f"{', '.join(run.models)}; folds {', '.join(run.folds)}; seeds {', '.join(map(str, run.seeds))}"
+    )
+    for note in notes:
+        print(f"check: {note}")
+
+
+def check_config(config: Config, raw: Path) -> list[str]:
+    """Check the grid with its raw data and networks.
+
+    Returns:
+        What a user should know of the datasets, a sentence each.
+
+    Raises:
+        UserError: at the first that does not hold.
+    """
+    check_sections(config)
+    check_raw(raw, config.run)
+    notes = check_classes(config, raw)
+    check_networks(config)
+    return notes
+
+
+def check_networks(config: Config) -> None:
+    """Check that files of weights that the grid's models name are there, and that networks and layers are.
+
+    Raises:
+        UserError: naming the model and the file, what its network does not take, or the layer and the nearest.
+    """
+    for name in config.run.models:
+        if config.models[name].network.weights.source == "file":
+            with prefix_errors(f"models.{name}.network"):
+                check_file(config.models[name].network.weights)
+    from stages.embed.taps.find import find_taps  # torch takes seconds to import
+    from stages.shared.networks.network import build_skeleton
+
+    for name in config.run.models:
+        network, taps = config.models[name].network, config.models[name].taps
+        with prefix_errors(f"models.{name}"):
+            find_taps(build_skeleton(network, 2), network, taps)
+
+
+GIVERS = "finetune.steps and finetune.keep give"
+
+
+def check_sections(config: Config) -> None:
+    """Check what one section or entry asks of another.
+
+    Raises:
+        UserError: at the first that does not hold.
+    """
+    check_main_metric(config)
+    check_use(config)
+    check_checkpoints(config)
+    check_analyses(config)
+    check_seen(config)
+    check_folds(config)
+
+
+def check_main_metric(config: Config) -> None:
+    """Check that the score of the verdict is among those that are measured, at the last checkpoint.
+
+    Raises:
+        UserError: it is not; the nearest that are.
+    """
+    wanted, measure = config.aggregate.main_metric, config.measure
+    if wanted not in measure.all_metrics:
+        raise UserError(
+            f"aggregate.main_metric: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
+            f"{did_you_mean(wanted, measure.all_metrics)}"
+        )
+    if SCORES[wanted].better == "neither":
+        raise UserError(f"aggregate.main_metric: must be a score by which a layer is better, found {wanted!r}; try nmi")
+    for last in sorted({config.checkpoints(model)[-1] for model in config.run.models}):
+        for name, applies in (("extra", wanted in measure.extra.metrics), ("probe", wanted == "probe_accuracy")):
+            steps = getattr(measure, name).steps
+            if applies and isinstance(steps, list) and last not in steps:
+                raise UserError(
+                    f"aggregate.main_metric: {wanted!r} must be measured at the last checkpoint, {last}, found "
+                    f"measure.{name}.steps {_joined(steps)}; add {last} there"
+                )
+
+
+def check_use(config: Config) -> None:
+    """Check that a score is measured for the use that features are for.
+
+    Raises:
+        UserError: none is.
+    """
+    wanted, measure = config.aggregate.use, config.measure
+    uses = {SCORES[name].use for name in measure.all_metrics} | ({"detection"} if "ood" in measure.analyses else set())
+    if wanted is not None and wanted not in uses:
+        raise UserError(
+            f"aggregate.use: a score must be measured for {wanted!r}, found scores for {_joined(sorted(uses))}; "
+            "docs/scores.md#uses names those of each use (measure.metrics, measure.analyses)"
+        )
+
+
+def check_checkpoints(config: Config) -> None:
+    """Check that the probe, further scores and refits are asked for at checkpoints that every network of the grid has.
+
+    Raises:
+        UserError: naming the steps that one lacks, or that the probe, as a further score, has no checkpoint.
+    """
+    measure = config.measure
+    for model in config.run.models:
+        kept = config.checkpoints(model)
+        giver = f"models.{model}.network.frozen gives" if config.models[model].network.frozen else GIVERS
+        for name in ("probe", "extra", "refits"):
+            wanted = getattr(measure, name).steps
+            absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
+            if absent:
+                raise UserError(
+                    f"measure.{name}.steps: must name checkpoints, found {_joined(absent)}; {giver} {_joined(kept)}: "
+                    "choose of these, or add steps there"
+                )
+        extra, probe = (chosen_steps(steps, kept) for steps in (measure.extra.steps, measure.probe.steps))
+        if "probe_accuracy" in measure.extra.metrics and not set(extra) & set(probe):
+            raise UserError(
+                "measure.probe.steps: must share a checkpoint with measure.extra.steps, since probe_accuracy is in "
+                f"measure.extra.metrics, found {_joined(probe)} beside {_joined(extra)}; add a step of one to the "
+                "other, or name probe_accuracy in measure.metrics"
+            )
+
+
+def check_analyses(config: Config) -> None:
+    """Check that unseen images are embedded, by whose scores a layer is chosen, and what the analyses look at.
+
+    Raises:
+        UserError: naming what is lacking, the analysis and the remedies.
+    """
+    embed = config.embed
+    if UNSEEN not in embed.splits:
+        raise UserError(
+            f"embed.splits: must list 'unseen', found {_joined(embed.splits)}: a layer is chosen by its score on "
+            "unseen classes; add it"
+        )
+    extra: dict[Extra, bool] = {"train": embed.train_per_class > 0, "corrupted": bool(embed.corruptions.kinds)}
+    check_embedded(config.measure.analyses, embed.splits, [kind for kind, wanted in extra.items() if wanted])
+
+
+def _joined(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+OWN = ("folder", "table")
+"""Sources whose images are a user's own files."""
+
+MANY_CLASSES = 10
+FEW_CLASSES = (
+    "datasets.{}: of {} classes in all, one choice of the unseen ones cannot tell how others would come out; with "
+    "10 or more, several folds can"
+)
+
+
+def check_raw(raw: Path, run: RunParams) -> None:
+    """Check that every dataset of the grid has its raw folder (or a link to one), of files and folders and not empty.
+
+    Raises:
+        UserError: naming the dataset and how to provide it.
+    """
+    for dataset in run.datasets:
+        folder = raw / dataset
+        if not folder.exists():
+            found = f"a link to {folder.readlink()}, which does not exist" if folder.is_symlink() else "nothing"
+            raise UserError(
+                f"{folder}: must exist, since run.datasets names {dataset!r}, found {found}; copy your images there, "
+                f"or link to them: ln -s /path/to/images {folder}"
+            )
+        if folder.is_dir() and not any(folder.iterdir()):
+            raise UserError(f"{folder}: must hold images, found nothing; copy your images there")
+        check_regular(folder, for_dvc=True)
+
+
+def check_seen(config: Config) -> None:
+    """Check that datasets without seen classes meet networks alone that are measured as they are.
+
+    Raises:
+        UserError: naming the dataset and the network that would be fine-tuned.
+    """
+    tuned = [model for model in config.run.models if not config.models[model].network.frozen]
+    for dataset in config.run.datasets:
+        if config.datasets[dataset].all_unseen and tuned:
+            raise UserError(
+                f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
+                f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
+            )
+
+
+def check_folds(config: Config) -> None:
+    """Check that limits of the grid's datasets leave every class an image for each of the probe's folds.
+
+    Raises:
+        UserError: naming the limit that is too small.
+    """
+    folds, splits, remedy = probed(config)
+    for dataset in config.run.datasets:
+        without = ("train", "test") if config.datasets[dataset].all_unseen else ()
+        for split in (split for split in splits if split not in without):
+            limit = getattr(config.datasets[dataset], split)
+            if limit is not None and limit < folds:
+                raise UserError(
+                    f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
+                    f"fold needs an image of every class; raise it, {remedy}"
+                )
+
+
+def check_classes(config: Config, raw: Path) -> list[str]:
+    """Check that the grid's datasets have its folds, with an image of every class for each fold of the probe.
+
+    Images are listed, and opened only where their names do not end as an image's. Those that would first be downloaded
+    are not: of them the entry alone says which folds there are and how many images, and of torchvision's datasets
+    nothing does. The `source.json` that names the download is read.
+
+    Returns:
+        What a user should know of datasets of few classes, a sentence each.
+
+    Raises:
+        UserError: the splits cannot be made, a fold is not there, a class has too few images for the probe, or a
+            `source.json` is not valid.
+    """
+    from stages.prepare.sources import SOURCE_FILES  # takes a second to import
+
+    notes = []
+    for dataset in config.run.datasets:
+        params = config.datasets[dataset]
+        if isinstance(params, TorchvisionParams):
+            continue
+        with prefix_errors(f"datasets.{dataset}"):
+            if is_absent(config, raw, dataset):
+                read_source_file(raw / dataset, SOURCE_FILES[params.source])
+        own = params.source in OWN and params.on_bad_image == "error"
+        plan = find_folds(config, raw, dataset, inspect=check_images if own else None)
+        with prefix_errors(f"datasets.{dataset}"):
+            check_short(config, plan)
+            check_schedules(config, plan)
+        if plan.left_out:
+            notes.append(f"datasets.{dataset}: left out for want of images: {describe_counts(plan.left_out)}")
+        seen, classes = plan.folds[0][0].seen, plan.folds[0][0].seen + plan.folds[0][0].unseen
+        if seen and len(classes) < MANY_CLASSES:
+            notes.append(FEW_CLASSES.format(dataset, len(classes)))
+    return notes
+
+
+def check_images(candidates: Sequence[Candidate]) -> None:
+    """Open the files whose names do not end as an image's.
+
+    Raises:
+        UserError: naming those that are none.
+    """
+    bad = not_images({each.source: each.content for each in candidates})
+    if bad:
+        raise UserError(
+            f"every file in a class must be an image, found {describe(bad)}; remove them, or set `on_bad_image: skip`"
+        )
+
+
+def check_short(config: Config, plan: FoldPlan) -> None:
+    """Check that every class has an image for each of the probe's folds, in the folds of the grid.
+
+    Raises:
+        UserError: naming all that have not.
+    """
+    count, splits, remedy = probed(config)
+    for split in splits:
+        of_split = [found for fold in config.run.folds for name, found in plan.splits[fold].items() if name == split]
+        short = {label: n for found in of_split for label, n in class_counts(found).items() if n < count}
+        if short:
+            raise UserError(
+                f"every class must have an image for each of measure.probe.folds, {count}, in the split {split!r}, "
+                f"found {describe_counts(short)}; add images, change the limits or `test_fraction`, leave out classes "
+                f"of few images (`min_images`), {remedy}"
+            )
+
+
+def check_schedules(config: Config, plan: FoldPlan) -> None:
+    """Check that the training of every network ends within its schedule, in the folds of the grid.
+
+    Raises:
+        UserError: it does not.
+    """
+    for network in (config.models[model].network for model in config.run.models):
+        for fold in config.run.folds if not network.frozen else ():
+            schedule_length(config.finetune, len(plan.splits[fold]["train"]), epochs=network.epochs)
+
+
+def probed(config: Config) -> tuple[int, Sequence[str], str]:
+    """Return into how many folds the probe divides which splits, and how to do without."""
+    measure, analyses = config.measure, probing(config.measure.analyses)
+    user = "probe_accuracy out of measure.metrics and measure.extra.metrics"
+    user += "".join(f", and {name} out of measure.analyses" for name in analyses)
+    splits = config.embed.splits if "probe_accuracy" in measure.all_metrics else list(analyses.values())
+    return measure.probe.folds, splits, f"lower the folds, or take {user}"
