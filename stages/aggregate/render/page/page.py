@@ -73,19 +73,28 @@ def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
     names = collect_names(study.results.scores, study.results.tables["classes.csv"])
     blob, scripts = page_data(study, names), [vega_bundle(), own_script()]
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            **_texts(study, names, blob),
+            **{name: blob[name] for name in ("mean", "metrics")},
+            theme=theme,
+            data=script_json(blob),
+            vega=scripts[0],
+            script=scripts[1],
+            script_hashes=" ".join(map(script_hash, scripts)),
+        )
+    )
+
+
+def templates() -> Environment:
+    """Give the templates of pages, which know how pages look."""
     texts = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return texts.get_template("page.html.j2").render(
-        **_texts(study, names, blob),
-        **{name: blob[name] for name in ("mean", "metrics")},
-        theme=theme,
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        data=script_json(blob),
-        vega=scripts[0],
-        script=scripts[1],
-        script_hashes=" ".join(map(script_hash, scripts)),
-    )
+    texts.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
+    return texts
 
 
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
