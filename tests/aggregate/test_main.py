@@ -165,7 +165,7 @@ def test_four_folds_speak_of_other_classes(tmp_path, monkeypatch, capsys):
     assert [(each["model"], each["shortlist_scope"]) for each in advised] == [(model, "classes") for model in MODELS]
     summary_md = (tmp_path / "results/summary.md").read_text()
     assert "## What choosing a layer costs" in summary_md
-    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* did not know, the last", summary_md, re.MULTILINE)
+    sentences = re.findall(r"^- (\w+), discovery \(NMI\): layer .* did not know: last layer", summary_md, re.MULTILINE)
     assert sentences == MODELS
     assert "[ ]: 95 % for other unseen classes and retraining." in capsys.readouterr().out
 

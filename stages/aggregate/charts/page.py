@@ -55,7 +55,7 @@ def projection_layers() -> list[Spec]:
 
     Data set: points (label, x, y, tip, whose image is shown on hover).
     """
-    scale = {"zero": False, "nice": False, "padding": 10}
+    scale = {"domain": [-1, 1], "nice": False, "padding": 10}
     axis: Spec = {"type": "quantitative", "title": None, "axis": None, "scale": scale}
     encoded = encode_looks("label", {}, LEGEND | {"columns": 2, "labelLimit": 140})
     look = {"color": encoded["color"], "shape": encoded["shape"], "tooltip": TIP}

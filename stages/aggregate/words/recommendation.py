@@ -21,6 +21,9 @@ from stages.aggregate.words.formatting import (
 from stages.aggregate.words.scopes import explain_intervals, scope_words
 from stages.aggregate.words.scores import metric_name
 
+OTHERS = {"last": "last layer", "before": "layer before it"}
+"""Cells of other layers, and what they are of."""
+
 PENULTIMATE, LAST = "penultimate", "last_layer"
 """The criteria that users follow without a study."""
 
@@ -135,10 +138,12 @@ def sentences(found: Recommendation) -> str:
     shares = [
         f"{cells[what]} of the {what}" for what in ("parameters", "multiply-adds") if cells[what] != MISSING_NUMBER
     ]
+    lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING_NUMBER]
+    others = f"On unseen classes that such a choice did not know: {', '.join(lost)}." if lost else ""
     takes = f", with {joined(shares)}" if shares else ""
     name = f"layer {place(chosen.depth, found.last_depth)} (`{chosen.layer}`, {score})"
     parts = [f"{cells['use']}: {name}{at_checkpoint(found)}{takes}.", doubt(found), ties(found)]
-    parts += [losses(found), scaling(found), pair(found), fine_tuning(found), without_training(found)]
+    parts += [others, scaling(found), pair(found), fine_tuning(found), without_training(found)]
     return " ".join(part for part in parts if part)
 
 
@@ -173,17 +178,6 @@ def ties(found: Recommendation) -> str:
         f"Not distinguishable ({scope}), with what each may lose at most{itself}: "
         f"layer{'s' * (len(each) > 1)} {joined(each)}."
     )
-
-
-def losses(found: Recommendation) -> str:
-    """What the last layer and the one before it lose to such a choice on classes that it did not know."""
-    lost = {words: found.loss(name) for name, words in ((LAST, "the last layer"), (PENULTIMATE, "the one before it"))}
-    known = [
-        f"{words} {'loses' if value > -0.0005 else 'gains'} {decimals(abs(value))}"
-        for words, value in lost.items()
-        if value is not None
-    ]
-    return f"On unseen classes that such a choice did not know, {joined(known)}." if known else ""
 
 
 SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standardize"}

@@ -40,15 +40,14 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
         "discovery (NMI): layer 5 of 9 (`blocks.3`, NMI 0.388 [0.310, 0.470]) at step 100, with 50 % of the parameters "
         "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
         "recommended one, 0.012): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
-        "On unseen classes that such a choice did not know, the last "
-        "layer loses 0.140 and the one before it loses 0.080. What fine-tuning to step 100 did to the best score: "
-        "raised, +0.090 [+0.020, +0.160] (other classes). Before fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at "
-        "most."
+        "On unseen classes that such a choice did not know: last layer -0.140, layer before it -0.080. "
+        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes). Before "
+        "fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
     )
 
 
 def test_scaling_and_joining_are_told_as_far_as_they_gain():
-    assert "loses 0.080. Scale rows to length 1: that gained +0.020 on unseen classes. Layers 4" in sentences(
+    assert "before it -0.080. Scale rows to length 1: that gained +0.020 on unseen classes. Layers 4" in sentences(
         recommendation(scaling=SCALED, pair=JOINED)
     )
     assert pair(recommendation(pair=JOINED)) == (
@@ -85,7 +84,7 @@ def test_what_is_lost_is_turned_where_lower_scores_are_better():
     assert use_cells(recommendation(regret=REGRET[:2]))["before"] == "–"
     single = recommendation(regret=REGRET[1:])  # no other fold to choose on
     assert use_cells(single)["last"] == "-0.150"
-    assert "the last layer gains 0.140 and the one before it gains 0.080" in sentences(recommendation(better="lower"))
+    assert "last layer +0.140, layer before it +0.080" in sentences(recommendation(better="lower"))
 
 
 @pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])

@@ -40,8 +40,7 @@ def _card(found: Recommendation, scores: Scores) -> Card:
         "doubt": words.doubt(found),
         "numbers": [
             (metric_name(found.metric), score, interval),
-            ("last layer", cells["last"], ""),
-            ("layer before it", cells["before"], ""),
+            *((what, cells[name], "") for name, what in words.OTHERS.items()),
             ("ties (at most)", cells["ties (at most)"], ""),
             *((advice, decimals(gain, sign=True), "") for advice, gain in words.gains(found).items()),
             ("parameters", cells["parameters"], _of_all(chosen.parameters, chosen.parameters_share)),

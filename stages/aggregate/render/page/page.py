@@ -15,7 +15,7 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.aggregate.charts.theme import BAND, SEEN
+from stages.aggregate.charts import theme
 from stages.aggregate.curves import Scores
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
@@ -29,7 +29,6 @@ from stages.aggregate.words.scores import metric_name
 from stages.shared.tables.scores import Use
 
 HERE = Path(__file__).parent
-SPLIT_WORDS = ["unseen", "seen"]
 USES: dict[Use, str] = {
     "discovery": "Discovery of classes, clustering",
     "retrieval": "Retrieval",
@@ -74,17 +73,28 @@ def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
     names = collect_names(study.results.scores, study.results.tables["classes.csv"])
     blob, scripts = page_data(study, names), [vega_bundle(), own_script()]
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            **_texts(study, names, blob),
+            **{name: blob[name] for name in ("mean", "metrics")},
+            theme=theme,
+            data=script_json(blob),
+            vega=scripts[0],
+            script=scripts[1],
+            script_hashes=" ".join(map(script_hash, scripts)),
+        )
+    )
+
+
+def templates() -> Environment:
+    """Give the templates of pages, which know how pages look."""
     texts = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return texts.get_template("page.html.j2").render(
-        **_texts(study, names, blob),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        data=script_json(blob),
-        vega=scripts[0],
-        script=scripts[1],
-        script_hashes=" ".join(map(script_hash, scripts)),
-    )
+    texts.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
+    return texts
 
 
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +106,6 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
     first = [metric == score or scores.catalogue[metric].in_paper for metric in names["metric"]]
     datasets = list(dict.fromkeys(dataset for dataset, _ in names["network"]))
     return {
-        "scope": study.run.grid,
         "notice": facts.notice,
         "intervals": explain_brackets(facts.of_use()),
         "score": metric_name(score),
@@ -106,23 +115,18 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "findings": [
             (capitalized(status_words(facts.findings, claim)), finding)
             for claim, finding in finding_texts(facts.findings).items()
+            if claim != "fine_tuning" or any(each.fine_tuning for each in facts.findings)  # of frozen networks
         ],
         "datasets": datasets,
-        "metrics": blob["metrics"],
         "uses": _by_use(names["metric"], scores),
         "main_metric": score,
         "first_metrics": [place for place, is_first in enumerate(first) if is_first],
         "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
-        "splits": SPLIT_WORDS,
-        "steps": names["step"],
-        "folds": names["fold"],
-        "mean": blob["mean"],
+        "names": names,
         "networks": [(row, network_words(row)) for row in main],
         "has_images": blob["gallery"]["network"],
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
-        "seen": SEEN,
-        "band_opacity": BAND,
         "run": study.run,
     }
 

@@ -174,6 +174,65 @@ def test_a_gallery_is_read_by_keyboard_and_by_touch(visit):
     page.locator("#vg-tooltip-element.visible img").wait_for()
 
 
+def test_sliders_go_through_the_layers_and_a_chosen_image_comes_first_at_both(visit):
+    opened = visit()
+    opened.open_first()
+    page, plots = opened.page, opened.page.locator("[data-network='0'] .plot")
+    left = page.locator("#left0")
+    left.focus()
+    left.press("Home")
+    opened.drawn()
+    left.press("ArrowRight")
+    opened.drawn()
+    assert page.locator("label[for=left0] output").inner_text() == f"2 of 5 ({FORMULA})"
+    page.locator("[data-network='0'][data-side=right] .plot").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    image = page.evaluate("reached.__data__.datum.image")
+    page.keyboard.press("Enter")
+    first = page.locator("[data-network='0'] .lines li").first
+    assert first.locator("figure").first.get_attribute("data-image") == str(image)
+    assert first.locator(".at").all_inner_texts() == ["left", "right"]
+    row = page.evaluate(
+        "gallery(0, 'left', selection()).rows.find((row) => String(row.image) === controls.elements.image0.value)"
+    )
+    nearest = first.locator("div").first.locator("figure")
+    assert [int(each.get_attribute("data-image")) for each in nearest.all()] == row["neighbours"]
+    assert plots.locator("path.chosen").count() == 2
+
+
+def test_the_address_gives_the_same_view_again(visit):
+    opened = visit()
+    assert "#" not in opened.page.url
+    opened.select("Score", "1-NN accuracy")
+    opened.select("Step", "50")
+    opened.open_first()
+    opened.page.locator("#right0").press("Home")
+    opened.page.locator(".gallery .lines").first.focus()
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("Enter")
+    again = visit().page
+    again.goto(opened.page.url)
+    again.locator("details#network0[open] .lines li").first.wait_for()
+    for name in ("metric", "step", "right0", "image0"):
+        value = f"controls.elements.{name}.value"
+        assert again.evaluate(value) == opened.page.evaluate(value)
+    assert "1-NN accuracy, step 50" in again.locator("[data-chart=overview] h4").inner_text()
+    again.goto(opened.page.url.split("#")[0] + "#metric=99&step=%3Cb%3E&left0=x&image0=zzz&open=nothing")
+    assert again.evaluate("[controls.elements.metric.value, controls.elements.step.value]") == ["0", "last"]
+    again.locator("nav a", has_text="Findings").click()
+    assert again.url.endswith("#findings")
+
+
+def test_no_two_controls_have_one_name(visit):
+    page = visit().page
+    names = page.evaluate(
+        """[...document.querySelectorAll("button, summary, select, input:not([type=hidden])")].map((each) =>
+             each.getAttribute("aria-label") ?? (each.labels?.[0] ?? each).textContent.trim())"""
+    )
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize(
     ("name", "label"),
     [("Score", "1-NN accuracy"), ("Split", "seen classes"), ("Step", "0"), ("Fold", "1")],

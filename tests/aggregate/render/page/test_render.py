@@ -36,7 +36,7 @@ def test_three_scripts_stand_in_it_once_and_the_policy_names_two_of_them(text):
 
 def test_nothing_in_it_points_elsewhere(text):
     page = SCRIPT.sub("", text)
-    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:)|url\(|@import""", page)
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!data:|#)|url\(|@import""", page)
 
 
 def test_its_data_are_json_and_no_name_in_it_is_markup(text):

@@ -99,16 +99,17 @@ const builders = {
   },
 
   projection(element, chosen) {
-    const found = gallery(element, chosen);
+    const at = Number(element.dataset.network), { side } = element.dataset, found = gallery(at, side, chosen);
+    element.querySelector("output").textContent = layerName(data.networks[at], controls.elements[side + at].value - 1);
     if (!found) return "No images were kept of this network.";
     note(element, `Fold ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
     const points = found.rows.map((row) => {
       const label = found.images.labels[row.image];
-      return { label, x: row.x, y: row.y, tip: { title: label, image: source(found.images, row.image) } };
+      return { label, x: row.x, y: row.y, image: row.image, tip: { title: label, image: source(found.images, row.image) } };
     });
     return {
-      say: `${data.networks[element.dataset.network].model}, ${found.name}, fold ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
+      say: `${data.networks[at].model}, ${found.name}, fold ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
       sets: { points },
       change(spec) {
         const { color, shape } = spec.layer[0].encoding;

@@ -2,26 +2,36 @@
 
 const source = (images, at) => `data:${images.type};base64,${images.images[at]}`;
 
-/** The shown images of a network's unseen classes at one layer, of the fold chosen, else the first. */
-function gallery(element, { fold }) {
-  const at = Number(element.dataset.network), network = data.networks[at], images = data.images[network.dataset];
-  const kept = fold === MEAN ? 1 : fold;
-  const [found] = rowsOf(data.gallery, { network: at, fold: kept, layer: Number(element.dataset.layer) });
+/** The shown images of a network's unseen classes at the layer of one side, of the fold chosen, else the first. */
+function gallery(at, side, { fold }) {
+  const network = data.networks[at], images = data.images[network.dataset], kept = fold === MEAN ? 1 : fold;
+  const layer = Number(controls.elements[side + at].value) - 1;
+  const [found] = rowsOf(data.gallery, { network: at, fold: kept, layer });
   if (!images || !found) return null;
   const rows = found.image.map((image, i) => ({ image, x: found.x[i], y: found.y[i], neighbours: found.neighbours[i] }));
-  const name = `layer ${layerName(network, found.layer)}`;
-  return { rows, images, name, fold: data.folds[kept], explained: found.explained };
+  return { rows, images, name: `layer ${layerName(network, layer)}`, fold: data.folds[kept], explained: found.explained };
 }
 
-/** Fill a gallery: of two images a class, the nearest of the shown images at the best and at the last layer. */
+/** Fill a gallery: the chosen image and two of each class, the nearest of the shown images at the layers of both sides. */
 function fillGallery(element) {
-  const { network, best, last } = element.dataset;
-  const layers = [best, last].map((layer) => gallery({ dataset: { network, layer } }, selection())).filter(Boolean);
-  const lines = layers.length ? queries(layers[0]).map((image) => neighbourLine(image, layers)) : [];
-  element.querySelector(".lines").replaceChildren(...lines);
+  const at = Number(element.dataset.network), { value } = controls.elements[`image${at}`];
+  const layers = ["left", "right"].map((side) => gallery(at, side, selection())).filter(Boolean);
+  const shown = layers.length ? new Set([...layers[0].rows.map((row) => row.image).filter((image) => String(image) === value), ...queries(layers[0])]) : [];
+  element.querySelector(".lines").replaceChildren(...[...shown].map((image) => neighbourLine(image, layers)));
+  for (const mark of element.closest("details").querySelectorAll(".plot .role-mark path")) {
+    mark.classList.toggle("chosen", value !== "" && String(mark.__data__?.datum?.image) === value);
+  }
   note(element, layers.length === 0 ? "No images were kept of this network." :
-    `Fold ${layers[0].fold}, two images of each class. Neighbours of all its images that have the image's class: ` +
-    `${layers.map(rightNeighbours).join("; ")}.`);
+    `Fold ${layers[0].fold}. Neighbours of all its images that have the image's class: ${layers.map(rightNeighbours).join("; ")}.`);
+}
+
+/** Put the image of a point or picture first in its gallery. */
+function choose(stop) {
+  const image = stop.dataset.image ?? stop.__data__?.datum?.image, element = stop.closest("details")?.querySelector(".gallery");
+  if (image === undefined || !element) return;
+  controls.elements[`image${element.dataset.network}`].value = image;
+  fillGallery(element);
+  remember();
 }
 
 function queries({ rows, images }) {
@@ -42,7 +52,7 @@ function neighbourLine(image, layers) {
   line.append(thumbnail(layers[0].images, image));
   layers.forEach(({ rows, images }, i) => {
     const list = document.createElement("div");
-    list.append(Object.assign(document.createElement("span"), { className: "at", textContent: i ? "last" : "best" }));
+    list.append(Object.assign(document.createElement("span"), { className: "at", textContent: i ? "right" : "left" }));
     const own = rows.find((row) => row.image === image);
     list.append(...(own?.neighbours ?? []).map((other) => thumbnail(images, other, images.labels[other] === images.labels[image])));
     line.append(list);
@@ -53,6 +63,7 @@ function neighbourLine(image, layers) {
 /** One image with its class; with a sign whether it is a right neighbour, if that is given. */
 function thumbnail(images, at, right) {
   const figure = document.createElement("figure");
+  figure.dataset.image = at;
   const image = new Image();
   image.src = source(images, at);
   image.alt = images.labels[at] + (right === undefined ? "" : right ? ", same class" : ", other class");

@@ -17,9 +17,40 @@ function select() {
   refresh(document);
 }
 
-controls.addEventListener("change", select);
+const initial = Object.fromEntries(new FormData(controls));
+const sections = [...document.querySelectorAll("details.network:not([open])")];
+
+/** Keep in the address what was chosen and opened, so that the view can be sent. */
+function remember() {
+  const state = new URLSearchParams([...new FormData(controls)].filter(([name, value]) => value !== initial[name]));
+  for (const section of sections) if (section.open) state.append("open", section.id);
+  if (state.size || location.hash.includes("=")) history.replaceState(null, "", `#${state}`);
+}
+
+/** Show what the address says; a link to a section says nothing of what is chosen. */
+function recall() {
+  const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  for (const control of controls.elements) {
+    control.value = state.get(control.name) ?? initial[control.name];
+    if (control.value === "") control.value = initial[control.name];
+  }
+  for (const section of sections) section.open ||= state.getAll("open").includes(section.id);
+  select();
+}
+
+document.addEventListener("input", ({ target }) => {
+  if (target.form !== controls) return;
+  const chart = target.closest(".chart");
+  if (chart) draw(chart).then(() => fillGallery(chart.closest("details").querySelector(".gallery")));
+  else select();
+  remember();
+});
+addEventListener("hashchange", () => location.hash.includes("=") && recall());
 controls.addEventListener("submit", (event) => event.preventDefault());
-document.addEventListener("toggle", (event) => event.target.open && refresh(event.target), true);
+document.addEventListener("toggle", ({ target }) => {
+  if (target.open) refresh(target);
+  if (target.matches(".network")) remember();
+}, true);
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.closest("thead")) {
@@ -36,4 +67,4 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => closed.forEach((section) => { section.open = false; }));
 
-select();
+recall();

@@ -41,6 +41,7 @@ const spoken = (tip) => Object.entries(tip).filter(([name]) => name !== "image")
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") leave();
+  if (event.key === "Enter" && reached) choose(reached);
   if (!event.target.matches(".plot, .lines") || !(event.key in KEYS)) return;
   const all = stops(event.target), at = all.indexOf(reached);
   const next = at < 0 ? (KEYS[event.key] > 0 ? 0 : all.length - 1) : at + KEYS[event.key];
@@ -50,5 +51,8 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("focusout", (event) => event.target.matches(".plot, .lines") && leave());
 document.addEventListener("click", (event) => {
   const stop = event.target.closest(".plot .role-mark *, .lines figure");
-  if (stop && (!stop.closest(".plot") || stop.__data__?.tooltip)) reach(stop);
+  if (stop && (!stop.closest(".plot") || stop.__data__?.tooltip)) {
+    reach(stop);
+    if (stop.__data__) choose(stop);
+  }
 });
