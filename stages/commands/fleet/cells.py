@@ -28,9 +28,6 @@ from stages.shared.stage_run.snapshot import value_at
 PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
 """What the stages and DVC need of a workspace."""
 
-ON_GPU, ON_CPU = CELL_STAGES[:2], CELL_STAGES[2:]
-"""Stages that a GPU is for, and those that need none."""
-
 NOT_IN_GIT = (".dvc/config", ".dvc/config.local")
 """What travels though git may not track it: DVC's settings, such as a remote's credentials."""
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
-from stages.commands.fleet.cells import ON_CPU, ON_GPU, check_prepared, read_source, tasks_of
+from stages.commands.fleet.cells import check_prepared, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
 from stages.commands.fleet.predicted import Predicted, lines_of, longest_first, memory_of, predict_stages
 from stages.commands.fleet.record import FAILED, Record, held_cells, hold_cells, read_contents, read_states, summary
@@ -20,7 +20,7 @@ from stages.commands.fleet.results import aggregate, done_cells, largest_grid, n
 from stages.commands.fleet.sbatch import script
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
 from stages.commands.fleet.workspaces import remove_left_workspaces
-from stages.commands.grid import CELL_STAGES, cell_name, open_cells, open_stages, stage_names
+from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.predict import this_machine
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.commands.sizes import GIB, size

@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Sequence
 
 from stages.commands.dvc_project.workspace import stage_path
-from stages.commands.fleet.cells import ON_CPU, ON_GPU
 from stages.commands.fleet.predicted import Predicted, memory_of
-from stages.commands.grid import CELL_STAGES, cell_name
+from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell

@@ -16,7 +16,7 @@ from stages.aggregate.words.formatting import plural
 from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
-from stages.commands.grid import CELL_STAGES, STAGES, all_stages, count_stages, open_stages, stage_names
+from stages.commands.grid import CELL_STAGES, ON_GPU, STAGES, all_stages, count_stages, open_stages, stage_names
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import (
     FLEET_CELL_SECONDS,
@@ -256,11 +256,17 @@ def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> l
     if not engine.workers:
         total = f"  in all {duration(sum(map(sum, by_stage.values())))}, one stage after another"
         return [f"{title}, within a factor of 1.5:", *rows, total]
-    at_once, slowdown = engine.at_once(here), engine.slowdown(here)
-    taken = [(sum(one.seconds for one in cell.values()) + FLEET_CELL_SECONDS) * slowdown for cell in cells]
-    total = f"  in all {duration(sum(map(sum, around.values())) + side_by_side(taken, at_once))}, "
-    total += f"{plural(at_once, 'cell')} at once with {plural(engine.threads, 'thread')} each"
-    total += "; each has a GPU to itself" if at_once < engine.workers else ""
+    slowdown = engine.slowdown(here)
+
+    def seconds(stages: Sequence[str], at_once: int) -> float:
+        own = [sum(one.seconds for stage, one in cell.items() if stage in stages) for cell in cells]
+        return side_by_side([(each + FLEET_CELL_SECONDS) * slowdown for each in own], at_once)
+
+    few = 0 < here.gpus < engine.workers
+    cells_end = max(seconds(CELL_STAGES, engine.workers), seconds(ON_GPU, here.gpus) if few else 0)
+    total = f"  in all {duration(sum(map(sum, around.values())) + cells_end)}, "
+    total += f"{plural(engine.workers, 'cell')} at once with {plural(engine.threads, 'thread')} each"
+    total += f"; finetune and embed of {here.gpus} at once, on {plural(here.gpus, 'GPU')}" if few else ""
     if slowdown > 1:
         total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
     return [f"{title}:", *rows, total]
@@ -288,7 +294,7 @@ def memory_lines(cells: Cells, engine: Engine, here: Machine) -> list[str]:
         return []
     text = ", ".join(f"{stage} {size(memory)}" for stage, memory in needed.items())
     lines = [f"memory of one cell: {text}; {size(here.memory)} in this machine"]
-    at_once = engine.at_once(here)
+    at_once = max(1, engine.workers)
     for stage, memory in needed.items():
         if memory * at_once > here.memory:
             where = f" in {at_once} cells at once" if at_once > 1 else ""

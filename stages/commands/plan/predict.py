@@ -105,13 +105,9 @@ class Engine:
         """Number of processes in which one cell is measured."""
         return worker_count(self.environment.get("WHICHLAYER_WORKERS"))
 
-    def at_once(self, here: Machine) -> int:
-        """Return how many cells run at once; in a fleet each has a GPU to itself where there are any."""
-        return max(1, min(self.workers, here.gpus) if here.gpus else self.workers)
-
     def slowdown(self, here: Machine) -> float:
         """Return how many times slower cells are at once than one alone, for want of processors."""
-        busy = self.at_once(here) * min(self.threads, here.processors)
+        busy = self.workers * min(self.threads, here.processors)
         return max(1.0, busy / here.processors) if self.workers else 1.0
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from stages.commands.dvc_project import workspace
 from stages.commands.fleet import cells, command, predicted
 from stages.commands.fleet.cells import check_prepared
 from stages.commands.fleet.worker import Outcome
+from stages.commands.grid import ON_CPU, ON_GPU
 from stages.commands.plan.command import plan_lines
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
@@ -89,7 +90,7 @@ def test_a_task_names_its_stages_in_order_and_what_they_read_of_others():
     stages = ("prepare@d", "finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
     known = {name: {"cmd": name} for name in (*stages[:3], "prepare@e", "aggregate")}
     (whole,) = cells.tasks_of(("d", "m", "0", 1), known)
-    first, second = cells.tasks_of(("d", "m", "0", 1), known, (cells.ON_GPU, cells.ON_CPU))
+    first, second = cells.tasks_of(("d", "m", "0", 1), known, (ON_GPU, ON_CPU))
     assert whole.name == first.name == second.name == "d-m-0-1"
     assert whole.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
     assert whole.locked == {name: known[name] for name in stages[:3]}

@@ -110,7 +110,15 @@ def test_time_of_a_fleet_ends_with_its_last_cell():
     assert total(Engine(2)) == f"  in all {5 + 15 + 20 + 27:.0f} s, 2 cells at once with 1 thread each"  # 2 x 13.5
     assert total(Engine(1, 2)) == "  in all 2 min, 1 cell at once with 2 threads each"
     assert "2.0 times slower than one alone, since processors are too few" in total(Engine(2, 2))
-    assert "2 cells at once with 1 thread each; each has a GPU to itself" in total(Engine(3), GPU)
+
+
+def test_where_gpus_are_few_cells_wait_for_them_and_measure_does_not():
+    cells = [{"finetune": Cost(16.5, 0.0), "embed": Cost(10.0, 0.0), "measure": Cost(100.0, 1.0)}] * 8
+    words = "; finetune and embed of 2 at once, on 2 GPUs"
+    measured = time_lines(cells, {"prepare": [], "aggregate": []}, Engine(4), GPU)[-1]
+    assert measured == f"  in all 4 min, 4 cells at once with 1 thread each{words}"  # 2 x 130
+    crowded = time_lines(cells * 4, {"prepare": [], "aggregate": []}, Engine(64), replace(GPU, processors=64))[-1]
+    assert crowded == f"  in all 8 min, 64 cells at once with 1 thread each{words}"  # 16 x 30
 
 
 def test_cells_at_once_end_with_the_longest():
