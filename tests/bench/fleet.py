@@ -56,9 +56,10 @@ def main() -> None:
     parser.add_argument("--grid", choices=["default", "tiny", "none"], default="default")
     parser.add_argument("--empty-cells", type=int, default=8)
     parser.add_argument("--model", action="store_true")
+    parser.add_argument("--cell-seconds", type=float, default=CELL_SECONDS, help="of the model")
     args = parser.parse_args()
     if args.model:
-        print_model()
+        print_model(args.cell_seconds)
         return
     with tempfile.TemporaryDirectory() as folder:
         if args.grid != "none":
@@ -66,13 +67,13 @@ def main() -> None:
         print_own_cost(Path(folder), args.empty_cells)
 
 
-def print_model() -> None:
+def print_model(cell: float) -> None:
     """Print hours in all, times as fast as one worker, and the share of what is not spread, for many workers."""
     print("cells  workers  minutes  times as fast  share of what one machine does")
     for cells, workers in product(AGGREGATE, WORKERS):
         around = fleet_seconds(3 * cells + 2) + AGGREGATE[cells]
-        took = around + math.ceil(cells / workers) * CELL_SECONDS
-        gain = (around + cells * CELL_SECONDS) / took
+        took = around + math.ceil(cells / workers) * cell
+        gain = (around + cells * cell) / took
         print(f"{cells:5d}  {workers:7d}  {took / 60:7.0f}  {gain:13.1f}  {around / took:6.0%}")
 
 
