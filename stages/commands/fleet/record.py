@@ -63,11 +63,12 @@ def _held_by_others(folder: Path, own: Path | None = None) -> set[str]:
     for listed in folder.glob("*.cells"):
         lock = listed.with_suffix(".lock")
         try:
-            with FileLock(lock, timeout=0):  # its process has ended
-                listed.unlink()
-                lock.unlink()
+            with FileLock(lock, timeout=0):  # its process has ended, perhaps just now
+                listed.unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
         except Timeout:
-            names |= set() if listed == own else set(listed.read_text(encoding="utf-8").splitlines())
+            with suppress(FileNotFoundError):
+                names |= set() if listed == own else set(listed.read_text(encoding="utf-8").splitlines())
     return names
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from stages.commands.fleet.record import Record, held_cells, hold_cells, read_states, reason, summary
 from stages.commands.fleet.worker import Outcome, Source, Task, at_work
@@ -56,6 +57,13 @@ def test_a_second_holder_of_one_cell_is_refused_by_its_name_and_another_cell_is_
         with hold_cells(tmp_path, ["b-0"]):  # nothing is left of a process that was killed
             assert held_cells(tmp_path) == {"b-0"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.lock"]
+
+
+def test_a_fleet_that_ends_while_another_looks_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "h-1.cells"])
+    assert held_cells(tmp_path) == set()
+    with FileLock(tmp_path / "h-1.lock"):
+        assert held_cells(tmp_path) == set()
 
 
 def test_thousands_of_cells_are_held_by_few_open_files(tmp_path: Path):
