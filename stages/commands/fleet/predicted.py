@@ -20,6 +20,9 @@ MARGIN = 1.25
 HOST_OF_GPU = 4 * 2**30
 """Bytes beside the GPU that a stage takes whose network is there: assumed."""
 
+BESIDE = 640 * 2**20
+"""Bytes of DVC and of what runs it: `whichlayer fleet cell`, which takes 420 MiB, or a worker of Ray."""
+
 Predicted = Mapping[Sequence[str], Mapping[str, Cost]]
 """What every stage takes, by dataset, model and fold."""
 
@@ -57,4 +60,4 @@ def predict_stages(config: Config, lines: Sequence[Line], threads: int) -> Predi
 
 def memory_of(predictions: Mapping[str, Cost], stages: Sequence[str]) -> int:
     """Return the bytes that a task asks for, of the stage that takes most."""
-    return int(max(MARGIN * predictions[stage].memory or HOST_OF_GPU for stage in stages))
+    return int(max(MARGIN * predictions[stage].memory or HOST_OF_GPU for stage in stages)) + BESIDE

@@ -20,7 +20,7 @@ HEAD = """\
 # Memory and time are what `whichlayer plan` predicts on the machine where this was written, and more.
 # `whichlayer fleet status` says what is done and what failed; `whichlayer fleet run` then takes the results.{failed}
 set -eu
-common=(--parsable --requeue --kill-on-invalid-dep=yes --chdir={project} --cpus-per-task={threads} \
+common=(--parsable --requeue --kill-on-invalid-dep=yes --chdir={project} --cpus-per-task={threads} \\
   --output=.dvc/tmp/%x-%A-%a.txt)
 """
 

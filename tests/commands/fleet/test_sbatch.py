@@ -72,10 +72,16 @@ def test_every_cell_of_a_network_runs_in_an_array_with_what_plan_says_and_then_w
     ]
     names = ("--gres", "--mem", "--time", "--cpus-per-task", "--dependency")
     assert [[option(line, name) for name in names] for line in asked] == [
-        ["gpu:1", "5120M", "4:14:00", "2", ""],  # twice the longest and ten minutes, a quarter more memory
-        ["", "1280M", "0:44:00", "2", "aftercorr:1"],
-        ["gpu:1", "4096M", "0:16:00", "2", ""],  # a GPU holds the network
-        ["", "1280M", "0:44:00", "2", "aftercorr:3"],
+        [
+            "gpu:1",
+            "5760M",
+            "4:14:00",
+            "2",
+            "",
+        ],  # twice the longest and ten minutes; 4 x 1.25 + 0.625 GiB
+        ["", "1920M", "0:44:00", "2", "aftercorr:1"],
+        ["gpu:1", "4736M", "0:16:00", "2", ""],  # a GPU holds the network
+        ["", "1920M", "0:44:00", "2", "aftercorr:3"],
         ["", "1G", "0:10:00", "2", "afterany:1:2:3:4"],
     ]
 
