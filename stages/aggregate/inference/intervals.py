@@ -31,7 +31,6 @@ from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_score,
     is_above,
-    layer_estimates,
     ties,
 )
 from stages.aggregate.inference.network_data import NetworkData
@@ -110,10 +109,8 @@ def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     """
     layers: dict[Scope, LayerInference] = {}
     for scope, inference in infer(refits).items():
-        estimates, low, high = layer_estimates(inference), None, None
-        if estimates is not None:
-            bounds = [(np.nan, np.nan) if each is None else each.interval() for each in estimates]
-            low, high = _scores(refits, bounds).T
+        alone = inference.contrasts(np.eye(len(refits.keys)))
+        low, high = (None, None) if alone is None else _scores(refits, alone.intervals()).T
         if refits.score.better == "neither" or len(refits.keys) < 2:
             layers[scope] = LayerInference(low, high)
             continue

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.recommend.regret import regret, regret_on_halves, regret_table, summarize_regrets
+from stages.aggregate.recommend.regret import REGRET_COLUMNS, regret, regret_on_halves, regret_table, summarize_regrets
 from stages.aggregate.recommend.schema import RegretRecord
-from stages.aggregate.tables.regret import REGRET_COLUMNS
 from tests.aggregate.recommend import made
 from tests.aggregate.recommended import every_use, recommendation, useless
 
