@@ -25,7 +25,7 @@ def test_of_equally_good_candidates_the_shallowest_is_chosen_then_the_earliest()
 
 
 @pytest.mark.parametrize(
-    ("n_layers", "last", "penultimate", "two_thirds"), [(-1, 0, 0, 0), (2, 1, 0, 1), (4, 3, 2, 2), (9, 8, 7, 5)]
+    ("n_layers", "last", "penultimate", "two_thirds"), [(1, 0, 0, 0), (2, 1, 0, 1), (4, 3, 2, 2), (9, 8, 7, 5)]
 )
 def test_baselines_choose_by_depth_at_the_last_step(n_layers, last, penultimate, two_thirds):
     given = known(np.zeros((2, 3, n_layers)))
