@@ -16,24 +16,11 @@ from stages.commands.dvc_project.workspace import read_revision, stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.shared.runtime.errors import UserError
 
-COLUMNS = [
-    "experiment",
-    "dataset",
-    "model",
-    "metric",
-    "n_seeds",
-    "seen",
-    "seen_sd",
-    "seen_depth",
-    "unseen",
-    "unseen_sd",
-    "best_layer",
-    "best_depth",
-]
-"""Of the table that `--out` writes: the experiment's name, then columns of summary.csv."""
-
-NEEDED = [*COLUMNS[1:], "fold", "pooling", "main"]
-"""What a summary.csv must have."""
+NEEDED = (
+    *("dataset", "model", "metric", "seen", "seen_sd", "seen_depth", "unseen", "unseen_sd", "best_depth"),
+    *("fold", "pooling", "main"),
+)
+"""Columns that a summary.csv must have."""
 
 
 @click.command(cls=ProjectCommand)
@@ -46,7 +33,7 @@ NEEDED = [*COLUMNS[1:], "fold", "pooling", "main"]
     show_default=True,
     help="A score to tabulate; may be given several times.",
 )
-@click.option("--out", type=ProjectPath(), help="Write the table's rows as CSV, too.")
+@click.option("--out", type=ProjectPath(), help="Write the rows of summary.csv, too, each with its experiment.")
 def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None) -> None:
     """Tabulate DVC experiments: what each choice of parameters does to g, for every dataset and network.
 
@@ -61,7 +48,7 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
     """
     path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
     summaries = {name: parse_summary(read_revision(path, name), f"{path} of {name}") for name in experiments}
-    table = pd.concat([rows.assign(experiment=name) for name, rows in summaries.items()], ignore_index=True)[COLUMNS]
+    table = pd.concat(summaries, names=["experiment"]).reset_index("experiment")
     table = table[table["metric"].isin(metrics)]
     if table.empty:
         raise UserError(f"--metric: must name scores of the experiments' summary.csv, found {', '.join(metrics)}")

@@ -3,23 +3,35 @@
     python -m tests.bench.fleet
     python -m tests.bench.fleet --grid tiny
     python -m tests.bench.fleet --grid none --empty-cells 42
+    python -m tests.bench.fleet --model
 
 Every run begins in a copy of the project with an empty cache. The grid of params.yaml takes some 15 minutes on two
 processors, `tiny` two. The engine's own cost is timed with one worker on cells whose commands write one small file.
+
+`--model` runs nothing: it prints how long fleets of many workers take, made up of parts that were measured: a cell of
+the default grid on one thread, aggregate, and what the fleet and DVC take around the cells, one after another.
 """
 
 import argparse
+import math
 import re
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from stages.commands.plan.predict import fleet_seconds
 from tests.bench.scale import write_empty_work
 from tests.workflow import ROOT, Workflow, tiny_images, tiny_params
 
 DONE = re.compile(r"^fleet: (\d+) computed, (\d+) s$", re.MULTILINE)
 FROM_CACHE = re.compile(r"^fleet: (\d+) from the cache, (\d+) s$", re.MULTILINE)
+CELL_SECONDS = 3600 / 19.1
+"""A cell of the default grid on one thread, alone, in a fleet: 19.1 an hour."""
+AGGREGATE = {42: 84, 168: 140, 1008: 300}
+"""Seconds of the aggregate stage, by the number of cells (`tests.bench.scale`)."""
+WORKERS = (1, 8, 16, 32, 64)
 REPRO = ("env", "-u", "OMP_NUM_THREADS", "WHICHLAYER_NO_VERDICT=1", "dvc", "repro")
 """As `make repro` runs it: as many threads as there are processors."""
 
@@ -43,11 +55,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grid", choices=["default", "tiny", "none"], default="default")
     parser.add_argument("--empty-cells", type=int, default=8)
+    parser.add_argument("--model", action="store_true")
     args = parser.parse_args()
+    if args.model:
+        print_model()
+        return
     with tempfile.TemporaryDirectory() as folder:
         if args.grid != "none":
             print_ratios(Path(folder), args.grid)
         print_own_cost(Path(folder), args.empty_cells)
+
+
+def print_model() -> None:
+    """Print hours in all, times as fast as one worker, and the share of what is not spread, for many workers."""
+    print("cells  workers  minutes  times as fast  share of what one machine does")
+    for cells, workers in product(AGGREGATE, WORKERS):
+        around = fleet_seconds(3 * cells + 2) + AGGREGATE[cells]
+        took = around + math.ceil(cells / workers) * CELL_SECONDS
+        gain = (around + cells * CELL_SECONDS) / took
+        print(f"{cells:5d}  {workers:7d}  {took / 60:7.0f}  {gain:13.1f}  {around / took:6.0%}")
 
 
 def print_ratios(folder: Path, grid: str) -> None:

@@ -1,11 +1,18 @@
+import base64
+import re
 import webbrowser
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.result_files import finish_results
+from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.commands.report import report
 from stages.shared.runtime.errors import UserError
+from tests.aggregate.networks import evidence, network
+from tests.aggregate.recommended import recommendation
 
 
 @pytest.fixture
@@ -45,3 +52,38 @@ def test_a_damaged_page_is_not_opened(page):
     page.write_text("<!doctype htmk>")
     with pytest.raises(UserError, match=r"report\.html: must be as the aggregate stage wrote it, found other content"):
         run(page.parent)
+
+
+def study(folder, *models, score):
+    """Results of networks that were measured by NMI at nine layers; the score is that of layer 5."""
+    write_facts(folder, Facts([recommendation(model=model) for model in models], [evidence(*map(network, models))]))
+    rows = [
+        {"dataset": "handwriting", "model": model, "fold": "mean", "pooling": "mean", "metric": "nmi", "depth": depth}
+        | {"split": "unseen", "step": 100, "relative_depth": depth / 8, "layer": f"l{depth}"}
+        | {"value": score - 0.01 * abs(depth - 4)}
+        for model in models
+        for depth in range(9)
+    ]
+    pd.DataFrame(rows, columns=list(DEPTH_COLUMNS)).assign(better="higher").to_csv(folder / "depth.csv", index=False)
+    (folder / "report.html").write_text("<!doctype html>")
+    finish_results(folder)
+
+
+def test_two_studies_stand_on_one_page(tmp_path):
+    for name, models, score in (("before", ["a", "<b>"], 0.25), ("after", ["a"], 0.75)):
+        (tmp_path / name).mkdir()
+        study(tmp_path / name, *models, score=score)
+    out = tmp_path / "both.html"
+    assert run(tmp_path / "before", "--against", tmp_path / "after", "--out", out) == f"{out}\n"
+    page = out.read_text(encoding="utf-8")
+    assert page.count("handwriting: take, of a at step 100") == 2
+    rows = re.findall(r'<tr><th scope="row">(.*?)</tr>', page)
+    assert [row.count("5/9") for row in rows] == [2, 1]
+    assert "&lt;b&gt;" in rows[1]
+    assert "<b>" not in page
+    drawn = base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", page)[1]).decode()
+    values = {float(value) for value in re.findall(r"value: (0\.[\d]+); line", drawn)}
+    assert {0.25, 0.75, 0.21, 0.71} <= values
+    assert "default-src 'none'; img-src data:" in page
+    with pytest.raises(UserError, match=r"both\.html: must not exist"):
+        run(tmp_path / "before", "--against", tmp_path / "after", "--out", out)

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from stages.aggregate import curves, read
 from stages.aggregate.params import AggregateParams
 from stages.aggregate.recommend import regret, schema
-from stages.aggregate.render.summary import regrets_table
+from stages.aggregate.render.summary import regret_tables
 from stages.aggregate.tables import score_tables, summary
 from stages.aggregate.words.recommendation import REGRET_WORDS
 from stages.embed.params import EmbedParams, TapsParams
@@ -124,9 +124,8 @@ def _pilot_regrets() -> str:
     known = schema.Recommendation.model_fields
     records = json.loads((PILOT / "recommendation.json").read_text())
     found = [schema.Recommendation(**{name: record[name] for name in known if name in record}) for record in records]
-    table = regrets_table(found)
-    assert table is not None, "the pilot has regrets"
-    return f"{REGRET_WORDS}\n\n{table.text('pipe')}"
+    tables = [f"**{table.heading}**\n\n{table.text('pipe')}" for table in regret_tables(found)]
+    return "\n\n".join([REGRET_WORDS, *tables])
 
 
 def write_pages(docs: Path) -> list[Path]:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from stages.aggregate.columns import frame, point_columns, stack
 from stages.aggregate.curves import MEAN, equally_best
-from stages.aggregate.inference.contrasts import Float64
+from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
-from stages.aggregate.recommend.schema import Recommendation, RegretRecord
+from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 REGRET_COLUMNS = {
@@ -141,23 +141,42 @@ def _of_fold(network: Candidates, fold: int, name: str) -> Iterator[dict[str, An
             }
 
 
+MIN_DATASETS = 5
+"""Of fewer datasets what was lost has no interval, and every network of each stands alone."""
+
+Lost = tuple[float | None, float, tuple[float, float] | None]
+"""What a way of choosing lost at least and at most, and the ends of an interval of both; None where not known."""
+
+
 def summarize_regrets(
     recommendations: Sequence[Recommendation], kinds: Collection[str] = ()
-) -> dict[str, dict[str, tuple[float | None, float]]]:
-    """Average what every way of choosing, by default of all kinds, lost to the best, over datasets and networks.
+) -> dict[str, dict[str, Lost]]:
+    """Average what every way of choosing, by default of all kinds, lost to the best, over datasets and their networks.
+
+    Pairs that share a dataset are not independent: intervals are by Student's t over datasets, `MIN_DATASETS` or more.
 
     Returns:
-        Use -> criterion -> at least and at most; without a criterion that is not known of every pair.
+        Use -> criterion -> what is lost; without a criterion that is not known of every pair.
     """
     useful = [each for each in recommendations if each.recommended is not None and each.last_depth > 0]
-    networks, known = Counter[str](each.use for each in useful), defaultdict[tuple[str, str], list[RegretRecord]](list)
+    networks, known = Counter[str](each.use for each in useful), defaultdict[tuple[str, str], list[Any]](list)
     for each in useful:
         for record in each.regret:
-            known[each.use, record.criterion].append(record)
-    summaries: dict[str, dict[str, tuple[float | None, float]]] = {use: {} for use in networks}
+            known[each.use, record.criterion].append({"dataset": each.dataset} | record.model_dump())
+    summaries: dict[str, dict[str, Lost]] = {use: {} for use in networks}
     for (use, criterion), records in known.items():
         if len(records) == networks[use] and (not kinds or criterion_of(criterion).kind in kinds):
-            lost = [record.at_least for record in records if record.at_least is not None]
-            at_least = float(np.mean(lost)) if len(lost) == len(records) else None
-            summaries[use][criterion] = at_least, float(np.mean([record.at_most for record in records]))
+            table = pd.DataFrame(records).astype({"at_least": float})
+            means = table.groupby("dataset")[["at_least", "at_most"]].mean()
+            at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None
+            ends = None
+            if at_least is not None and len(means) >= MIN_DATASETS:
+                (low, _), (_, high) = (Estimate(*own, len(means) - 1).interval() for own in _moments(means))
+                ends = low, high
+            summaries[use][criterion] = at_least, float(means["at_most"].mean()), ends
     return summaries
+
+
+def _moments(means: pd.DataFrame) -> list[tuple[float, float]]:
+    values = means.to_numpy(dtype=float)
+    return list(zip(values.mean(axis=0), values.std(axis=0, ddof=1) / len(values) ** 0.5, strict=True))

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts
-from stages.aggregate.recommend.regret import summarize_regrets
+from stages.aggregate.recommend.regret import MIN_DATASETS, summarize_regrets
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.tables.summary import SummaryRow, single_folds
 from stages.aggregate.words import recommendation as words
@@ -70,8 +70,9 @@ def markdown(rows: Sequence[SummaryRow], facts: Facts) -> str:
     if facts.power:
         sentences = [f"- {power_sentence(each)}" for each in facts.power]
         parts.append("\n".join(["## What such a study shows\n", *sentences, ""]))
-    regrets = regrets_table(facts.recommendations)
-    parts += [f"## What choosing a layer costs\n\n{words.REGRET_WORDS}\n\n{regrets.text('pipe')}\n"] if regrets else []
+    regrets = regret_tables(facts.recommendations)
+    parts += [f"## What choosing a layer costs\n\n{words.REGRET_WORDS}\n"] if regrets else []
+    parts += [f"**{table.heading}**\n\n{table.text('pipe')}\n" for table in regrets]
     parts.append("\n".join(["## How to read the tables below\n", *(f"- {text}" for text in explain(rows)), ""]))
     for dataset, tables in tables_by_dataset(rows, "`{}`"):
         parts += [f"## {dataset}: {table.heading}\n\n{table.text('pipe')}\n" for table in tables]
@@ -110,6 +111,15 @@ def regrets_table(recommendations: Sequence[Recommendation], kinds: Collection[s
         for criterion in criteria
     ]
     return Table("What choosing a layer costs", rows) if rows else None
+
+
+def regret_tables(recommendations: Sequence[Recommendation]) -> list[Table]:
+    """What choosing lost: on each network of a few datasets, on all together of more."""
+    if len({each.dataset for each in recommendations}) >= MIN_DATASETS:
+        return [table] if (table := regrets_table(recommendations)) else []
+    pairs = groupby(recommendations, lambda each: f"{each.dataset}, {each.model}")
+    tables = {name: regrets_table(list(own)) for name, own in pairs}
+    return [Table(name, table.rows) for name, table in tables.items() if table]
 
 
 def tables_by_dataset(rows: Sequence[SummaryRow], name: str) -> list[tuple[str, list[Table]]]:

@@ -277,12 +277,13 @@ REGRET_WORDS = (
     "What each way of choosing a layer and checkpoint loses to the best on unseen classes that it did not know, by "
     "use. The loss lies between that to a best one which was chosen on one half of the images and scored on the other "
     "(too small: it is not always the best) and that to a best one which was chosen and scored on the same images (too "
-    "large: it is lucky)."
+    "large: it is lucky). Networks of one dataset are not independent: of fewer than five datasets each stands alone, "
+    "without an interval; from five on [ ] is over datasets (Student's t, no proven level)."
 )
 
 
-def lost(at_least: float | None, at_most: float) -> str:
+def lost(at_least: float | None, at_most: float, ends: tuple[float, float] | None = None) -> str:
     """Write what is lost to the best, in a bracket; the lower end is not below 0, where a choice was lucky."""
     if at_least is None or at_least >= at_most:
         return f"≤ {decimals(at_most)}"
-    return f"{decimals(max(0.0, at_least))}–{decimals(at_most)}"
+    return f"{decimals(max(0.0, at_least))}–{decimals(at_most)} {interval(*ends) if ends else ''}".rstrip()

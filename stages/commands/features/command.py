@@ -22,22 +22,12 @@ from stages.shared.runtime.console import Stopwatch
 from stages.shared.settings.params import read_section
 
 
-class OriginType(click.ParamType[Path | str]):
-    """A folder, which is given from where the user is, or a cell's name."""
-
-    name = "cell or folder"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        """Look for the folder before the command goes to the project's."""
-        return ProjectPath().convert(value, param, ctx) if Path(str(value)).is_dir() else str(value)
-
-
 @click.command(cls=ProjectCommand)
 @click.argument("images", type=ProjectPath())
 @click.option(
     "--from",
     "origin",
-    type=OriginType(),
+    type=ProjectPath(),
     help="A finished cell, or the folder of a cut; by default the cell of the best network for the use.",
 )
 @layer_options
@@ -46,7 +36,7 @@ class OriginType(click.ParamType[Path | str]):
 @params_option
 def features(
     images: Path,
-    origin: Path | str | None,
+    origin: Path | None,
     out: Path,
     skip_unreadable: bool,
     params: Path,

@@ -59,22 +59,20 @@ class Extractor:
         return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
 
 
-def open_extractor(params: Path, origin: Path | str | None, wanted: Wanted) -> Extractor:
+def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extractor:
     """Find the network that `--from` names.
 
     Args:
         params: the params file.
-        origin: a folder, if there is such a one, or the name of a cell; None: that of the best network for the use.
+        origin: the folder of a cut, or a path that ends in a cell's name; None: that of the best network for the use.
         wanted: which layers of a cell, at which checkpoint, how scaled; of a cut, its own or nothing.
 
     Raises:
         UserError: there is no such cell, layer, step or cut.
     """
-    if isinstance(origin, Path) and (origin / PREPROCESS).is_file():
+    if origin and (origin / PREPROCESS).is_file():
         return from_cut(read_cut(origin), read_section(params, "embed", EmbedParams).batch_size, wanted)
-    if origin is None:
-        origin = recommended_cell(stage_path("aggregate", "--out"), wanted.use)
-    cell = parse_cell(str(origin))
+    cell = parse_cell(str(origin or recommended_cell(stage_path("aggregate", "--out"), wanted.use)))
     return from_cell(open_source(params, cell, CellPaths.of(cell), wanted))
 
 

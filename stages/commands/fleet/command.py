@@ -14,16 +14,15 @@ from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
 from stages.commands.fleet.cells import ON_CPU, ON_GPU, check_prepared, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
-from stages.commands.fleet.predicted import Predicted, longest_first, memory_of, predict_stages
+from stages.commands.fleet.predicted import Predicted, lines_of, longest_first, memory_of, predict_stages
 from stages.commands.fleet.record import FAILED, Record, held_cells, hold_cells, read_contents, read_states, summary
 from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
 from stages.commands.fleet.sbatch import script
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
 from stages.commands.fleet.workspaces import remove_left_workspaces
 from stages.commands.grid import CELL_STAGES, cell_name, open_cells, open_stages, stage_names
-from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
+from stages.commands.project import ROOT, ProjectCommand, ProjectPath
 from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
@@ -91,7 +90,7 @@ def run(
     if cells:
         if remote:
             run_dvc("push", "--quiet", "--run-cache", *prepared_stages(config))
-        lines = plan_lines(config, RAW)
+        lines = lines_of(config, cells)
         cells = longest_first(lines, cells)
         predicted = predict_stages(config, lines, threads) if memory is None else None
         at_once = workers or (None if address else max(1, processors() // threads))
@@ -149,7 +148,8 @@ def open_tasks(
             if not stale.isdisjoint(task.stages):
                 tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
         yield tasks
-    print("fleet: " + "; ".join(f"{stages}: up to {size(asked)} of memory" for stages, asked in most.items() if asked))
+    said = "; ".join(f"{stages}: up to {size(asked)} of memory" for stages, asked in most.items() if asked)
+    print(f"fleet: {said or 'no limit on memory'}", flush=True)
 
 
 def compute(outcomes: Iterable[Outcome], names: Sequence[str]) -> list[Outcome]:
@@ -210,9 +210,9 @@ def status() -> None:
 
 
 @fleet.command(cls=ProjectCommand)
-@click.option("--out", type=ProjectPath(), default="data/partial", show_default=True, help="The folder to write.")
+@click.option("--out", type=ProjectPath(), help="The folder to write; by default `partial` beside the results.")
 @click.option("--allow-missing", is_flag=True, help="Leave out what is not done; every output names it.")
-def results(out: Path, allow_missing: bool) -> None:
+def results(out: Path | None, allow_missing: bool) -> None:
     """Aggregate the cells that are done, also while a fleet is at work: the largest part that is a whole grid."""
     config, folder = read_config(PARAMS), record_folder()
     contents = read_contents(folder, map(cell_name, config.run.cells()))
@@ -223,7 +223,7 @@ def results(out: Path, allow_missing: bool) -> None:
     said = notice(config.run, grid, done)
     if said and not allow_missing:
         raise UserError(f"every cell of the grid must be done; found: {said} --allow-missing takes what there is")
-    aggregate(grid, known, said, out)
+    aggregate(grid, known, said, out or stage_path("aggregate", "--out").with_name("partial"))
 
 
 @fleet.command(name="list", cls=ProjectCommand)
@@ -236,14 +236,15 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
     """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
-    lines = plan_lines(config, RAW)
-    cells = longest_first(lines, open_cells(config.run, open_stages(config.run, allow_missing=remote)))
+    cells = open_cells(config.run, open_stages(config.run, allow_missing=remote))
+    lines = lines_of(config, cells)
+    cells = longest_first(lines, cells)
     if not sbatch:
         for cell in cells:
             print(f"whichlayer fleet cell {cell_name(cell)}{options}")
         return
     states = read_states(record_folder(), map(cell_name, cells))
-    gpus = this_machine().gpus > 0 if gpus_per_cell is None else gpus_per_cell
+    gpus = float(this_machine().gpus > 0) if gpus_per_cell is None else gpus_per_cell
     predicted = predict_stages(config, lines, threads)
     failed = [line for state, line in states.values() if line and state in (FAILED, OPEN)]
     print(script(cells, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))

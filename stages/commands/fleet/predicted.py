@@ -8,8 +8,9 @@ from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.grid import CELL_STAGES
 from stages.commands.plan.calibrate import Cost
+from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import Engine, Line, Predictor, this_machine
-from stages.commands.project import ROOT
+from stages.commands.project import RAW, ROOT
 from stages.shared.runtime.console import progress
 from stages.shared.settings.params import Cell, load
 
@@ -21,6 +22,13 @@ HOST_OF_GPU = 4 * 2**30
 
 Predicted = Mapping[Sequence[str], Mapping[str, Cost]]
 """What every stage takes, by dataset, model and fold."""
+
+
+def lines_of(config: Config, cells: Sequence[Cell]) -> list[Line]:
+    """Return the lines of the plan that are of some cells."""
+    keys = {cell[:3] for cell in cells}
+    lines = plan_lines(config, RAW) if cells else []
+    return [line for line in lines if any((line.dataset, line.model, fold) in keys for fold in line.folds)]
 
 
 def longest_first(lines: Sequence[Line], cells: Sequence[Cell]) -> list[Cell]:

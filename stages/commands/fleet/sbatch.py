@@ -4,6 +4,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
+from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.fleet.cells import ON_CPU, ON_GPU
 from stages.commands.fleet.predicted import Predicted, memory_of
 from stages.commands.grid import CELL_STAGES, cell_name
@@ -25,8 +26,8 @@ common=(--parsable --requeue --kill-on-invalid-dep=yes --chdir={project} --cpus-
 """
 
 TAIL = """\
-sbatch "${common[@]}" --job-name=whichlayer-status --dependency="afterany$jobs" --mem=1G --time=0:10:00 \\
-  --output=data/fleet-status.txt --wrap 'whichlayer fleet status'  # what failed, and why
+sbatch "${{common[@]}}" --job-name=whichlayer-status --dependency="afterany$jobs" --mem=1G --time=0:10:00 \\
+  --output={status} --wrap 'whichlayer fleet status'  # what failed, and why
 """
 
 
@@ -75,7 +76,8 @@ def script(
             before = ' --dependency="aftercorr:$job"'
     about = "".join(f"\n# Before: {line}" for line in failed)
     head = HEAD.format(count=len(cells), project=shlex.quote(str(ROOT)), what=what, failed=about, threads=threads)
-    return "\n".join([head, *lines, TAIL]) if cells else "# no cell is open"
+    tail = TAIL.format(status=stage_path("aggregate", "--log").with_name("fleet-status.txt").relative_to(ROOT))
+    return "\n".join([head, *lines, tail]) if cells else "# no cell is open"
 
 
 def minutes(seconds: float) -> str:

@@ -27,6 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.commands.dvc_project import workspace as dvc_workspace
+from stages.commands.dvc_project.workspace import FAILED as OF_DVC
 from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
 from stages.commands.fleet import workspaces
 from stages.commands.fleet.workspaces import RESUME, copy_kept, inputs_of_machine, keep_training, own_workspace
@@ -45,7 +46,7 @@ OPEN, RUNNING = "open", "running"
 LOG_LINES = 2000
 """What an outcome has of a cell's output, from its end."""
 
-KILLED = re.compile(r"^ERROR: failed to reproduce '.*(exited with -\d+)$", re.MULTILINE)
+KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with -\d+)$", re.MULTILINE)
 """What DVC says of a stage that a signal ended, and that said nothing itself."""
 
 KEPT = "kept"
@@ -164,10 +165,10 @@ def at_work(source: Source, task: Task, host: str, workspace: Path) -> Iterator[
     with contextlib.ExitStack() as stack:
         if source.cache:
             folder, stages = Path(source.cache, RECORD_FOLDER), ", ".join(name.split("@")[0] for name in task.stages)
-            log = folder / f"{task.name}.log"
-            held = stack.enter_context(log.open("a"))
-            fcntl.flock(held, fcntl.LOCK_SH)
-            with contextlib.suppress(OSError):  # written for convenience: a full disk stops the stages, they say so
+            with contextlib.suppress(OSError):  # for convenience: a full disk stops the stages, with their message
+                held = stack.enter_context((folder / f"{task.name}.log").open("a"))
+                log = Path(held.name)
+                fcntl.flock(held, fcntl.LOCK_SH)
                 write_state(folder, task.name, RUNNING, f"{task.name}: {stages} on {host}, see {log}")
         yield log
 

@@ -162,11 +162,13 @@ def test_every_special_character_stays_text(summary):
 
 def test_what_choosing_costs_is_a_row_for_each_way_and_a_column_for_each_use(summary):
     text = document(summary)
-    rows = {row["Lost to the best"]: row for row in table(text, "What choosing a layer costs")}
+    first = text.replace("**handwriting, small_scratch**", "## another")
+    rows = {row["Lost to the best"]: row for row in table(first, "What choosing a layer costs")}
     assert list(rows) == [
         "other folds (recommended)", "last layer", "layer before the last", "highest RankMe / min(N, D)"
     ]  # fmt: skip
     assert list(rows["last layer"])[1:] == list(LEADS)
     assert set(list(rows["last layer"].values())[1:]) == {"0.150–0.160"}
+    assert "**handwriting, small**" in text
     few = Facts([useless(model="small")], [evidence(*summary[:1])])
     assert "What choosing a layer costs" not in markdown(summary, few)

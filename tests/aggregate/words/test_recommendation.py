@@ -184,6 +184,7 @@ def test_the_headline_never_names_a_network_of_no_use():
 def test_what_is_lost_to_the_best_is_a_bracket():
     assert lost(0.01, 0.04) == "0.010–0.040"
     assert lost(-0.01, 0.04) == "0.000–0.040"
+    assert lost(0.01, 0.04, (-0.02, 0.07)) == "0.010–0.040 [-0.020, 0.070]"
     assert lost(None, 0.04) == lost(0.05, 0.04) == "≤ 0.040"
 
 

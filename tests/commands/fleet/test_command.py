@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -97,6 +98,16 @@ def test_edits_that_are_not_committed_travel_and_a_cell_that_fails_stops_no_othe
     assert failed in project.run("whichlayer", "fleet", "status").stdout
     listed = project.run("whichlayer", "fleet", "list").stdout
     assert "whichlayer fleet cell mine-b-0-0" in listed
+    script = project.run("whichlayer", "fleet", "list", "--sbatch", "--memory", "1").stdout
+    assert f"# Before: {failed}\n" in script
+    assert "--array=0-0 --mem=1024M --time=0:" in script
+    assert "mine-a-0-0" not in script
+    refused = project.run("whichlayer", "fleet", "results", ok=False)
+    assert "Incomplete: 1 of 2 cells of the grid are missing (mine-b-0-0). --allow-missing takes what" in refused.stderr
+    done = project.run("whichlayer", "fleet", "results", "--allow-missing")
+    assert "\nIncomplete: 1 of 2 cells of the grid are missing (mine-b-0-0).\nmine: take" in done.stdout
+    assert pd.read_csv(project.folder / "data" / "partial" / "summary.csv")["model"].unique().tolist() == ["a"]
+    assert not (project.folder / "data" / "results").exists()
     assert project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False).returncode == 1
     (project.folder / "stages" / "new.py").write_text("")
     refused = project.run("whichlayer", "fleet", "cell", "mine-b-0-0", ok=False)

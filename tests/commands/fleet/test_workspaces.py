@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +116,45 @@ def test_what_a_training_keeps_is_copied_whole_and_follows_it(tmp_path: Path):
     (source / "state_3").unlink()  # the training is further
     workspaces.keep_training(tmp_path, unfinished, kept)
     assert read_kept(kept) == before
+
+
+def cached(workspace: Path) -> dict[str, str]:
+    return read_kept(workspace / ".dvc" / "cache" / "files")
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a machine that has the images of a dataset, which a first workspace pulled."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with workspaces.inputs_of_machine(tmp_path / "first", {"outs": "images"}):
+        (tmp_path / "first" / ".dvc" / "cache" / "files" / "md5").mkdir(parents=True)
+        (tmp_path / "first" / ".dvc" / "cache" / "files" / "md5" / "a").write_text("pulled")
+    (folder,) = (tmp_path / "temporary").iterdir()
+    return folder
+
+
+def test_images_that_one_worker_pulled_are_there_for_the_next_and_results_stay_apart(tmp_path: Path, made: Path):
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    (tmp_path / "first" / ".dvc" / "cache" / "files" / "result").write_text("of a cell")
+    with workspaces.inputs_of_machine(tmp_path / "second", {"outs": "images"}):
+        assert cached(tmp_path / "second") == {"md5/a": "pulled"}
+    with workspaces.inputs_of_machine(tmp_path / "third", {"outs": "other images"}):
+        assert cached(tmp_path / "third") == {}
+    assert len([*made.parent.iterdir()]) == 2
+
+
+def test_images_that_nobody_used_for_a_day_go_with_the_next_pull(tmp_path: Path, made: Path):
+    long_ago = time.time() - 2 * 86400
+    os.utime(made, (long_ago, long_ago))
+    with workspaces.inputs_of_machine(tmp_path / "second", {"outs": "other images"}):
+        assert not made.exists()
+
+
+def test_a_folder_of_images_that_others_may_write_to_is_neither_read_nor_removed(tmp_path: Path, made: Path):
+    made.chmod(0o777)
+    with workspaces.inputs_of_machine(tmp_path / "second", {"outs": "images"}):
+        assert cached(tmp_path / "second") == {}
+        (tmp_path / "second" / ".dvc" / "cache" / "files").mkdir(parents=True)
+        (tmp_path / "second" / ".dvc" / "cache" / "files" / "b").write_text("pulled again")
+    assert read_kept(made / "files") == {"md5/a": "pulled"}

@@ -20,11 +20,11 @@ from stages.aggregate.curves import Scores
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
 from stages.aggregate.render.page.names import Names, collect_names, script_json
+from stages.aggregate.render.summary import regret_tables
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
-from stages.aggregate.words.formatting import capitalized
-from stages.aggregate.words.recommendation import explain_brackets, sentences
+from stages.aggregate.words.recommendation import REGRET_WORDS, explain_brackets, sentences
 from stages.aggregate.words.scores import metric_name
 from stages.shared.tables.scores import Use
 
@@ -73,19 +73,28 @@ def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
     names = collect_names(study.results.scores, study.results.tables["classes.csv"])
     blob, scripts = page_data(study, names), [vega_bundle(), own_script()]
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            **_texts(study, names, blob),
+            **{name: blob[name] for name in ("mean", "metrics")},
+            theme=theme,
+            data=script_json(blob),
+            vega=scripts[0],
+            script=scripts[1],
+            script_hashes=" ".join(map(script_hash, scripts)),
+        )
+    )
+
+
+def templates() -> Environment:
+    """Give the templates of pages, which know how pages look."""
     texts = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return texts.get_template("page.html.j2").render(
-        **_texts(study, names, blob),
-        **{name: blob[name] for name in ("mean", "metrics")},
-        theme=theme,
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        data=script_json(blob),
-        vega=scripts[0],
-        script=scripts[1],
-        script_hashes=" ".join(map(script_hash, scripts)),
-    )
+    texts.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
+    return texts
 
 
 def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,10 +113,12 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "recommendations": [f"{each.dataset}, {each.model}, {sentences(each)}" for each in facts.of_use()],
         "verdict": verdict(facts),
         "findings": [
-            (capitalized(status_words(facts.findings, claim)), finding)
+            (status_words(facts.findings, claim), finding)
             for claim, finding in finding_texts(facts.findings).items()
             if claim != "fine_tuning" or any(each.fine_tuning for each in facts.findings)  # of frozen networks
         ],
+        "regrets": regret_tables(facts.of_use()),
+        "regret_words": REGRET_WORDS,
         "datasets": datasets,
         "uses": _by_use(names["metric"], scores),
         "main_metric": score,
