@@ -13,7 +13,7 @@ from stages.commands.project import RAW, ProjectCommand, json_option, params_opt
 from stages.finetune.params import schedule_length
 from stages.measure.analyses.registry import Extra, check_embedded, probing
 from stages.measure.metrics import SCORES
-from stages.measure.params import chosen_steps
+from stages.measure.params import MeasureParams, chosen_steps
 from stages.prepare.candidates import Candidate, class_counts, describe_counts
 from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
@@ -112,13 +112,7 @@ def check_main_metric(config: Config) -> None:
         UserError: it is not; the nearest that are.
     """
     wanted, measure = config.aggregate.main_metric, config.measure
-    if wanted not in measure.all_metrics:
-        raise UserError(
-            f"aggregate.main_metric: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
-            f"{did_you_mean(wanted, measure.all_metrics)}"
-        )
-    if SCORES[wanted].better == "neither":
-        raise UserError(f"aggregate.main_metric: must be a score by which a layer is better, found {wanted!r}; try nmi")
+    check_ranking(wanted, measure)
     for last in sorted({config.checkpoints(model)[-1] for model in config.run.models}):
         for name, applies in (("extra", wanted in measure.extra.metrics), ("probe", wanted == "probe_accuracy")):
             steps = getattr(measure, name).steps
@@ -127,6 +121,21 @@ def check_main_metric(config: Config) -> None:
                     f"aggregate.main_metric: {wanted!r} must be measured at the last checkpoint, {last}, found "
                     f"measure.{name}.steps {_joined(steps)}; add {last} there"
                 )
+
+
+def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.main_metric") -> None:
+    """Check that a score is among those that are measured, and ranks layers.
+
+    Raises:
+        UserError: it is not; the nearest that are.
+    """
+    if wanted not in measure.all_metrics:
+        raise UserError(
+            f"{where}: {wanted!r} must be in measure.metrics or measure.extra.metrics: "
+            f"{did_you_mean(wanted, measure.all_metrics)}"
+        )
+    if SCORES[wanted].better == "neither":
+        raise UserError(f"{where}: must be a score by which a layer is better, found {wanted!r}; try nmi")
 
 
 def check_use(config: Config) -> None:

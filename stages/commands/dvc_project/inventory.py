@@ -49,6 +49,7 @@ class Inventory:
             for out in stage.outs
             if out.protocol == "local"
         ]
+        made = [self.root / CODE.name, *(output.path for output in found)]
         self.outputs = [output for output in found if output.oid]
         self.unnamed = [output for output in found if not output.oid]
         self.sources = [
@@ -57,13 +58,8 @@ class Inventory:
             for dep in stage.deps
             if isinstance(dep.hash_info.value, str)  # of parameters it has values
             and dep.protocol == "local"
-            and self._is_source(Path(dep.fs_path), found)
+            and not any(_overlap(Path(dep.fs_path), path) for path in made)
         ]
-
-    def _is_source(self, path: Path, made: Sequence[Output]) -> bool:
-        return self.root / CODE.name not in (path, *path.parents) and not any(
-            _overlap(path, output.path) for output in made
-        )
 
     def object_path(self, oid: str) -> Path:
         """Return where the cache has an object, or would have it."""

@@ -1,7 +1,5 @@
 """What decoding, training on, embedding and measuring take on this machine: a few images are timed, then more."""
 
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +36,7 @@ from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import build_network
 from stages.shared.networks.params import NetworkParams
+from stages.shared.runtime.durations import process_peak
 
 DECODED = 64
 """Images that are decoded, at most."""
@@ -215,8 +214,7 @@ def timed(work: Callable[[], object], accelerator: Accelerator | None = None) ->
     if on_gpu:
         torch.accelerator.synchronize()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Cost(wall if on_gpu else min(wall, processor), max(0, peak - held))
+    return Cost(wall if on_gpu else min(wall, processor), max(0, process_peak() - held))
 
 
 MIN_IMAGES, MIN_CLASSES = 250, 5

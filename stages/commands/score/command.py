@@ -16,6 +16,7 @@ from stages.aggregate.render.page.provenance import describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
+from stages.commands.check import check_ranking
 from stages.commands.outputs import check_new, new_output
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 from stages.commands.score.embedding_file import (
@@ -142,19 +143,10 @@ def read_asked(
             raise UserError(
                 f"--metrics must name scores of layers, found {unknown!r}: {did_you_mean(unknown, LAYER_SCORES)}"
             )
-        if LAYER_SCORES[metrics[0]].better == "neither":
-            raise UserError(
-                f"--metrics must begin with a score that ranks layers, found {metrics[0]!r}, of which neither high nor "
-                "low is better; put another first"
-            )
         measure = _changed(measure, metrics=list(metrics), extra=measure.extra.model_copy(update={"metrics": []}))
         aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
     measure, left_out = _possible(measure, splits)
-    if aggregate.main_metric not in measure.all_metrics:
-        raise UserError(
-            f"aggregate.main_metric: {aggregate.main_metric!r} must be one of measure.metrics: "
-            f"{did_you_mean(aggregate.main_metric, measure.all_metrics)}"
-        )
+    check_ranking(aggregate.main_metric, measure, "--metrics" if metrics else "aggregate.main_metric")
     measure = _changed(measure, normalize=normalize or measure.normalize)
     return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
 

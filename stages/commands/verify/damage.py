@@ -14,10 +14,11 @@ from pathlib import Path
 from threading import Event
 
 from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, read_run
-from stages.shared.files.digests import BLOCK
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.scratch import remove
 from stages.shared.stage_run.made_of import RECORDS, Entry, contradiction, entry_of, read_entries
+
+BLOCK = 1 << 18
 
 UNREADABLE, IRREGULAR = "unreadable", "irregular"
 """In the place of the MD5 of a file that cannot be read, and of what is no file: a pipe, a device, a link to one."""

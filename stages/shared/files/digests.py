@@ -29,7 +29,6 @@ from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
 
 DIGESTS = "digests.json"
-BLOCK = 1 << 18
 
 ArtifactId = Mapping[str, str | int]
 """What an artifact belongs to: dataset, model, fold, seed."""
@@ -71,11 +70,8 @@ class ZarrGroup(BaseModel):
 
 def hash_file(path: Path) -> str:
     """Hash a file, a block at a time: 32 hexadecimal digits."""
-    hasher, block = xxhash.xxh3_128(), memoryview(bytearray(BLOCK))
     with path.open("rb", buffering=0) as file:
-        while count := file.readinto(block):
-            hasher.update(block[:count])
-    return hasher.hexdigest()
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

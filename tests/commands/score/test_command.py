@@ -167,14 +167,16 @@ def test_a_mistake_is_one_error_and_leaves_nothing(tmp_path: Path):
     refused(
         tmp_path, "--metrics must name scores of layers, found 'nmii': did you mean 'nmi'", file, "--metrics", "nmii"
     )
-    refused(tmp_path, "--metrics must begin with a score that ranks", file, "--metrics", "intrinsic_dimension,nmi")
+    refused(
+        tmp_path, "--metrics: must be a score by which a layer is better", file, "--metrics", "intrinsic_dimension,nmi"
+    )
     refused(tmp_path, "--dataset must be of letters, digits and `_`, found 'a-b'", file, "--dataset", "a-b")
     extra = {"metrics": ["nmi"], "steps": "ends"}
     params = {"metrics": ["nn1_accuracy"], "extra": extra, "probe": DEFAULT["probe"]}
     assert (
         score(tmp_path, file, "--out", tmp_path / "out", **params).exit_code == 0
     )  # the main score may be a further one
-    refused(tmp_path, "aggregate.main_metric: 'nmi' must be one of measure.metrics", file, metrics=["knn_purity"])
+    refused(tmp_path, "aggregate.main_metric: 'nmi' must be in measure.metrics", file, metrics=["knn_purity"])
     few = write_npz(tmp_path / "few.npz", arrays((9, 2, 9)))
     refused(tmp_path, "measure.probe.folds: 3 needs as many images of every class", few)
     nan = arrays()
