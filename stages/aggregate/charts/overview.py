@@ -12,6 +12,7 @@ from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, shorten
+from stages.aggregate.words.scopes import SCOPES
 from stages.aggregate.words.scores import LOWER, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
@@ -50,7 +51,8 @@ def overview(results: Results, models: Sequence[str], findings: DatasetFindings)
     """
     points = main_rows(findings, results.tables["depth.csv"])
     points, shown = with_bands(points[points["split"] == UNSEEN]), findings.without(findings.out_of_scope)
-    caption = words.overview_caption(shown.rows, points["band"].iloc[0], words.averages(results.scores))
+    scope = next((scope for scope in SCOPES if scope in set(points["band"])), None)
+    caption = words.overview_caption(shown.rows, scope, words.averages(results.scores))
     return overview_figure(points, findings, models, Words(words.networks_title(shown), caption))
 
 

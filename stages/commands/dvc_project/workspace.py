@@ -134,9 +134,13 @@ def fetch(hashes: Sequence[str]) -> None:
         UserError: the remote cannot be read, or lacks one.
     """
     from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
 
     with open_repo() as repo:
-        failed = repo.cloud.pull({HashInfo("md5", md5) for md5 in hashes}).failed
+        objects = {HashInfo("md5", md5) for md5 in hashes}
+        failed = repo.cloud.pull(objects).failed  # of folders the lists of their files
+        folders = [Tree.load(repo.cache.local, each) for each in objects - failed if each.isdir]
+        failed |= repo.cloud.pull({file for folder in folders for _, _, file in folder}).failed
     if failed:
         raise UserError(f"DVC's remote must have what was computed, it lacks {len(failed)} objects; run this again")
 

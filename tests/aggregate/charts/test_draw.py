@@ -89,6 +89,8 @@ def test_every_figure_is_of_the_means_over_folds_and_says_something(folded):
     assert all("mean of 3 folds, 2 seeds each" in figure.caption and figure.message for figure in figures.values())
     title = "Unseen classes separate best before the last layer by 4 of 4 scores (no interval of a proven level)"
     assert figures["depth-handwriting-small"].message == title
+    bars = "Bars at the best and the last layer: ± 1 standard deviation over folds (ddof = 1)"
+    assert bars in figures["overview-handwriting"].caption
     assert "Bands: ± 1 standard deviation over folds (ddof = 1)" in figures["depth-handwriting-small"].caption
 
 
