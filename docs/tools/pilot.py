@@ -13,8 +13,8 @@ from stages.aggregate.curves import average
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.recommend.recommend import recommend_all
+from stages.aggregate.recommend.regret import REGRET_COLUMNS
 from stages.aggregate.render.json_files import recommendations_json
-from stages.aggregate.tables.regret import REGRET_COLUMNS
 from stages.aggregate.tables.summary import summarize
 from stages.measure.metrics import SCORES
 from stages.shared.files.csv_table import typed, write_table

@@ -23,12 +23,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.aggregate.columns import BOOLEAN
+from stages.aggregate.read import is_head, is_pixels
 from stages.aggregate.scope import Scope
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams
-from stages.shared.tables.metric_table import HEAD, MEASURE_AGAIN
+from stages.shared.tables.metric_table import MEASURE_AGAIN
 from stages.shared.tables.scores import Better, Score
 
 MEAN = "mean"
@@ -194,21 +195,15 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
         UserError: a cell lacks a row that another one has, or a score was not measured on unseen classes.
     """
     asked_for = layers.loc[layers["split"].isin([SEEN, UNSEEN]), "metric"].unique()  # matched splits have their own
-    layers = layers[layers["split"].isin([SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED])]
-    layers = layers[layers["metric"].isin(asked_for)]
-    embedded = layers[(layers["depth"] >= 0).fillna(False)]  # a tap may be named like HEAD: only its depth tells
+    splits = [SEEN, UNSEEN, SEEN_MATCHED, UNSEEN_MATCHED]
+    layers = layers[layers["split"].isin(splits) & layers["metric"].isin(asked_for)]
+    embedded = layers[(layers["depth"] >= 0).fillna(False)]
     _check_unseen(embedded)
     groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model", "fold"], sort=False)]
-    head = layers[
-        (layers["layer"] == HEAD)
-        & layers["depth"].isna()
-        & (layers["metric"] == "accuracy")
-        & (layers["split"] == SEEN)
-    ]
-    pixels = layers[(layers["depth"] == -1).fillna(False)]
+    head = layers[is_head(layers) & (layers["metric"] == "accuracy") & (layers["split"] == SEEN)]
     return Scores(
         curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue),
-        baseline=_means(pixels, [*BASELINE, "step"], run, catalogue),
+        baseline=_means(layers[is_pixels(layers)], [*BASELINE, "step"], run, catalogue),
         accuracy=_means(head, list(ACCURACY), run, catalogue),
         folds=tuple(run.numbered),
         n_seeds=len(run.seeds),

@@ -99,9 +99,18 @@ def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoint
                 f"{path}: must hold the checkpoints that were asked for (finetune.steps, finetune.keep), "
                 f"{_listed(kept)}, and no other, found {_listed(further)}; {rerun_hint('measure', cell_id(cell))}"
             )
-        random_head = (records["layer"] == HEAD) & records["depth"].isna() & (records["step"] == 0)
-        tables.append(records[~random_head])
+        tables.append(records[~(is_head(records) & (records["step"] == 0))])
     return concat_layer_scores(tables)
+
+
+def is_head(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which metric rows are of the network's own head; a tap may be named like it, but has a depth."""
+    return (rows["layer"] == HEAD) & rows["depth"].isna()
+
+
+def is_pixels(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which metric rows are of the raw-pixel baseline."""
+    return rows["depth"].eq(-1).fillna(value=False).astype(bool)
 
 
 def read_catalogue(measures: Path, run: RunParams) -> dict[str, Score]:

@@ -55,10 +55,8 @@ def kept_and_lost(rows: pd.DataFrame) -> tuple[tuple[float, float] | None, dict[
     layers, keys = rows[rows["depth"] >= 0], ["corruption", "severity"]
     best_of = layers.groupby(keys, sort=False)["value"].max()
     pixels = rows[rows["depth"] == -1].groupby(keys, sort=False)["value"].min()
-    lost: dict[str, list[int]] = {}
-    for kind, severity in pixels.index:
-        if pixels[kind, severity] > best_of.get((kind, severity), np.inf):
-            lost.setdefault(kind, []).append(severity)
+    beaten = pixels[pixels > best_of.reindex(pixels.index).fillna(np.inf)].index.to_frame(index=False)
+    lost = {str(kind): list(own) for kind, own in beaten.groupby("corruption", sort=False)["severity"]}
     best_clean = layers.loc[layers.groupby(["model", *keys])["clean"].idxmax()]
     kept = (best_clean["value"] / best_clean["clean"]).dropna()
     return (None if kept.empty else (kept.min(), kept.max())), lost

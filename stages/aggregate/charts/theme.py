@@ -157,25 +157,15 @@ def line_layers(
     line: Spec = {"x": x, "y": y, "color": color}
     ends = line | {"y": y | {"field": "low"}, "y2": {"field": "high"}}
     width = {"condition": {"test": on, "value": 1.8}, "value": 0.9}
+    path = line | {"strokeDash": encoded["strokeDash"], "strokeWidth": width, "detail": {"field": "part"}}
+    bar = {"type": "area", "opacity": BAND} if band else {"type": "rule", "strokeWidth": 1.2}
     hollow = {"condition": {"test": f"{on} && datum.tied === false", "value": GROUND}} | color
+    dot = line | {"shape": encoded["shape"], "fill": hollow, "tooltip": {"field": "tip"}}
     point: Spec = {"type": "point", "opacity": 1}
-    dot = {"shape": encoded["shape"], "fill": hollow, "tooltip": {"field": "tip"}}
+    rings = [layer("points", point | {"size": 4 * size, "strokeWidth": 1.4}, line, f"{on} && datum.best")]
     return [
-        layer(
-            "points",
-            {"type": "area", "opacity": BAND} if band else {"type": "rule", "strokeWidth": 1.2},
-            ends,
-            f"{on} && isValid(datum.low)",
-        ),
-        layer(
-            "points",
-            {"type": "line"},
-            line | {"strokeDash": encoded["strokeDash"], "strokeWidth": width, "detail": {"field": "part"}},
-        ),
-        *(
-            [layer("points", point | {"size": 4 * size, "strokeWidth": 1.4}, line, f"{on} && datum.best")]
-            if ring
-            else []
-        ),
-        layer("points", point | {"size": size, "strokeWidth": size**0.5 / 3}, line | dot),
+        layer("points", bar, ends, f"{on} && isValid(datum.low)"),
+        layer("points", {"type": "line"}, path),
+        *(rings if ring else []),
+        layer("points", point | {"size": size, "strokeWidth": size**0.5 / 3}, dot),
     ]

@@ -96,6 +96,11 @@ class Contrasts:
             return None
         return Estimate(float(self.value[index]), float(np.sqrt(self.variance[index])), self.df)
 
+    def intervals(self) -> Float64:
+        """Two-sided intervals, each to be read alone, (C, 2); NaN of a contrast that never varied."""
+        half = float(student.ppf((1 + LEVEL) / 2, self.df)) * np.sqrt(self.variance)
+        return np.stack([self.value - half, self.value + half], axis=1)
+
     def quantile(self, level: float = LEVEL) -> float:
         """Quantile of the largest error, in standard errors, of all varying contrasts.
 

@@ -31,7 +31,6 @@ from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_score,
     is_above,
-    layer_estimates,
     ties,
 )
 from stages.aggregate.inference.network_data import NetworkData
@@ -45,23 +44,27 @@ from stages.shared.embeddings.split_names import UNSEEN
 Statement = TypeVar("Statement")
 
 
+UNKNOWN = Bounds(np.nan, np.nan, np.nan)
+
+
 @dataclass(frozen=True)
 class LayerInference:
-    """How sure the scores of L layers are in one scope; None where that is not known.
+    """How sure the scores of L layers are in one scope.
 
     Attributes:
         low, high: (L,) ends of the layers' intervals, each to be read alone, within the score's limits; NaN of a layer
             that never varied.
-        best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well.
-        tied: (L,) whether each is not distinguishable from the best.
-        lead: of the best earlier layer over the last.
+        best: score of the layer that looks best, whose interval knows that it was chosen, within the limits as well;
+            NaN where not known, as of a single layer, or of a score of which neither end is better.
+        tied: (L,) whether each is not distinguishable from the best; None as well.
+        lead: of the best earlier layer over the last; NaN as well.
     """
 
-    low: Float64 | None
-    high: Float64 | None
-    best: Bounds | None = None
-    tied: NDArray[np.bool_] | None = None
-    lead: Bounds | None = None
+    low: Float64
+    high: Float64
+    best: Bounds
+    tied: NDArray[np.bool_] | None
+    lead: Bounds
 
 
 def infer(*networks: Refits | None) -> dict[Scope, Inference]:
@@ -108,23 +111,15 @@ def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     Args:
         refits: of the layers, by depth.
     """
-    layers: dict[Scope, LayerInference] = {}
+    layers, several = {}, refits.score.better != "neither" and len(refits.keys) > 1
     for scope, inference in infer(refits).items():
-        estimates, low, high = layer_estimates(inference), None, None
-        if estimates is not None:
-            bounds = [(np.nan, np.nan) if each is None else each.interval() for each in estimates]
-            low, high = _scores(refits, bounds).T
-        if refits.score.better == "neither" or len(refits.keys) < 2:
-            layers[scope] = LayerInference(low, high)
-            continue
-        best = best_score(inference)
-        layers[scope] = LayerInference(
-            low,
-            high,
-            best=best and Bounds(*_scores(refits, (best.low, best.high)), *_scores(refits, [best.value])),
-            tied=ties(inference),
-            lead=best_against(inference),
-        )
+        alone = inference.contrasts(np.eye(len(refits.keys)))
+        bounds = np.full((len(refits.keys), 2), np.nan) if alone is None else _scores(refits, alone.intervals())
+        best, lead = (best_score(inference), best_against(inference)) if several else (None, None)
+        limited = best and Bounds(*_scores(refits, (best.low, best.high)), *_scores(refits, [best.value]))
+        tied = ties(inference) if several else None
+        low, high = bounds.T
+        layers[scope] = LayerInference(low, high, limited or UNKNOWN, tied, lead or UNKNOWN)
     return layers
 
 
@@ -182,10 +177,10 @@ def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) 
 
 
 def _columns(known: Mapping[Scope, LayerInference]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
+    leads = [layers.lead.value for layers in known.values() if np.isfinite(layers.lead.value)]
+    columns: dict[str, Any] = {"lead": leads[0] if leads else np.nan}
     for scope, layers in known.items():
-        columns |= dict(zip(INTERVAL_ENDS[scope], (layers.low, layers.high), strict=True)) | {TIED[scope]: layers.tied}
-        if layers.lead:
-            columns |= dict(zip(LEAD_ENDS[scope], (layers.lead.low, layers.lead.high), strict=True))
-            columns.setdefault("lead", layers.lead.value)
-    return {name: value for name, value in columns.items() if value is not None}
+        bounds = layers.low, layers.high, layers.lead.low, layers.lead.high
+        columns |= zip((*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]), bounds, strict=True)
+        columns[TIED[scope]] = layers.tied
+    return columns

@@ -44,12 +44,6 @@ class Bounds(Lead):
     value: float
 
 
-def layer_estimates(inference: Inference) -> list[Estimate | None] | None:
-    """Every layer's mean score, each to be read alone, None of one that never varied; None if no score varied."""
-    contrasts = inference.contrasts(np.eye(len(inference.mean)))
-    return None if contrasts is None else [contrasts.estimate(layer) for layer in range(len(inference.mean))]
-
-
 def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL) -> Layers:
     """Leave out the candidates that are shown to be worse than the one that looks best, each alone, (L,).
 

@@ -9,6 +9,7 @@ import pandas as pd
 from stages.aggregate.curves import Catalogue, Key, Name
 from stages.aggregate.inference.per_image_scores import ImageScores, read_image_scores
 from stages.aggregate.inference.refits import Refits, arrange, unseen_rows
+from stages.aggregate.read import is_pixels
 from stages.shared.settings.params import RunParams
 
 
@@ -45,7 +46,7 @@ class NetworkData:
     @property
     def pixels(self) -> Key | None:
         """The embedding of raw pixels; None where it was not measured."""
-        rows = self.layers[(self.layers["depth"] == -1).fillna(value=False)]
+        rows = self.layers[is_pixels(self.layers)]
         return None if rows.empty else (str(rows.iloc[0]["layer"]), str(rows.iloc[0]["pooling"]))
 
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from stages.aggregate.curves import Catalogue
 from stages.aggregate.inference.groups import Groups, find_groups
-from stages.aggregate.read import image_paths
+from stages.aggregate.read import image_paths, is_head, is_pixels
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import RunParams
-from stages.shared.tables.metric_table import HEAD, KEYS, MEASURE_AGAIN
+from stages.shared.tables.metric_table import KEYS, MEASURE_AGAIN
 
 EMBEDDING = ["layer", "pooling"]
 """What names an embedding; the head's pooling is empty."""
@@ -74,8 +74,8 @@ def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, cata
         scores.groups.update({} if groups is None else {str(fold): groups})
         scores.classes.extend(class_scores(per_image, images))
         tests = per_image[per_image["split"] == SEEN]
-        head = tests[(tests["metric"] == "accuracy") & (tests["layer"] == HEAD) & tests["depth"].isna()]
-        pixels = tests[(tests["metric"] == "probe_accuracy") & (tests["depth"] == -1).fillna(value=False)]
+        head = tests[(tests["metric"] == "accuracy") & is_head(tests)]
+        pixels = tests[(tests["metric"] == "probe_accuracy") & is_pixels(tests)]
         for by_fold, row in ((scores.accuracy, head.head(1)), (scores.pixels, pixels.head(1))):
             own = images.merge(row[["step", "split", *EMBEDDING, "metric"]])
             by_fold |= {str(fold): own.groupby(IMAGE)[metric].mean(skipna=False) for metric in own["metric"].unique()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -77,10 +78,9 @@ def collect_candidates(
         scores: means over seeds, fold by fold and over folds.
         networks: the measured data of each.
     """
-    candidates = []
+    candidates, curve_of = [], attrgetter("dataset", "model", "fold", "pooling")
     for main in [row for row in summary if row.main]:
-        alike = [row for row in summary if (row.model, row.fold, row.pooling) == (main.model, main.fold, main.pooling)]
-        of_curve = {row.metric: row for row in alike if row.dataset == main.dataset}
+        of_curve = {row.metric: row for row in summary if curve_of(row) == curve_of(main)}
         for use, metric in leading_scores(of_curve, main.metric, scores.catalogue).items():
             others = [row for row in summary if row.metric == metric and row.fold == MEAN and row.model == main.model]
             elsewhere = [row for row in others if row.dataset != main.dataset and row.last_depth > 0]

@@ -11,10 +11,12 @@ import numpy as np
 
 from stages.aggregate.curves import best_index
 from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.tables.regret import Kind
+
+Kind = Literal["criterion", "baseline", "label_free", "control"]
+"""`control`: a negative control, expected not to help."""
 
 Choice = list[tuple[int, int]]
-"""Chosen candidates, each a step's and a layer's index. Of several, one is drawn at random."""
+"""Chosen candidates, each a step's (-1 for the last) and a layer's index. Of several, one is drawn at random."""
 
 TUNNEL_SHARE = 0.95
 """Of the best seen accuracy: the tunnel is said to begin at the first layer that reaches it (Masarczyk 2023)."""
@@ -40,11 +42,6 @@ class KnownScores:
     probe: Float64 | None
     label_free: Mapping[str, Float64]
     other_datasets: tuple[float, ...]
-
-    @property
-    def last_step(self) -> int:
-        """Index of the last step."""
-        return int(self.other_folds.shape[1]) - 1
 
     @property
     def last_layer(self) -> int:
@@ -91,12 +88,12 @@ def other_folds(known: KnownScores) -> Choice | None:
 
 def last_layer(known: KnownScores) -> Choice:
     """The last layer."""
-    return [(known.last_step, known.last_layer)]
+    return [(-1, known.last_layer)]
 
 
 def penultimate(known: KnownScores) -> Choice:
     """The layer before the last; of a single layer that one."""
-    return [(known.last_step, max(known.last_layer - 1, 0))]
+    return [(-1, max(known.last_layer - 1, 0))]
 
 
 def two_thirds(known: KnownScores) -> Choice:
@@ -106,7 +103,7 @@ def two_thirds(known: KnownScores) -> Choice:
 
 def random_layer(known: KnownScores) -> Choice:
     """Any layer."""
-    return [(known.last_step, layer) for layer in range(known.last_layer + 1)]
+    return [(-1, layer) for layer in range(known.last_layer + 1)]
 
 
 def other_datasets(known: KnownScores) -> Choice | None:
@@ -123,7 +120,7 @@ def tunnel(known: KnownScores) -> Choice | None:
     """The first layer at which a linear probe reaches 95 % of the best layer's accuracy on seen classes."""
     if known.probe is None or np.isnan(known.probe).all():
         return None
-    return [(known.last_step, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]
+    return [(-1, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]
 
 
 def by_label_free(score: str, rule: Rule) -> Callable[[KnownScores], Choice | None]:
@@ -138,12 +135,12 @@ def by_label_free(score: str, rule: Rule) -> Callable[[KnownScores], Choice | No
 
 def _highest(known: KnownScores, values: Float64 | None) -> Choice | None:
     index = None if values is None else best_index(values, "higher")
-    return None if index is None else [(known.last_step, index)]
+    return None if index is None else [(-1, index)]
 
 
 def _nearest(known: KnownScores, relative_depth: float) -> Choice:
     distances = abs(np.arange(known.last_layer + 1) - relative_depth * known.last_layer)
-    return [(known.last_step, int(distances.round(9).argmin()))]
+    return [(-1, int(distances.round(9).argmin()))]
 
 
 CRITERIA = {

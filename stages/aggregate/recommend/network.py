@@ -112,20 +112,14 @@ def _best(
     network: Candidates, scores: Scores, chosen: LayerRecord, sure: dict[Scope, LayerInference]
 ) -> CandidateRecord:
     scopes = {
-        scope: ScopeRecord(
-            value=each.best and each.best.value,
-            low=each.best and each.best.low,
-            high=each.best and each.best.high,
-            lead_at_least=each.lead and each.lead.low,
-            lead_at_most=each.lead and each.lead.high,
-        )
+        scope: ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
         for scope, each in sure.items()
     }
     return CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
         accuracy=_accuracy(network, scores, chosen.step),
-        lead=next((each.lead.value for each in sure.values() if each.lead), None),
+        lead=next((each.lead.value for each in sure.values() if np.isfinite(each.lead.value)), None),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
     )

@@ -135,9 +135,8 @@ def sentences(found: Recommendation) -> str:
     score = f"{metric_name(found.metric)} {cells['score']}"
     if found.last_depth == 0:
         return f"{cells['use']}: its only layer is `{chosen.layer}`, {score}{at_checkpoint(found)}."
-    shares = [
-        f"{cells[what]} of the {what}" for what in ("parameters", "multiply-adds") if cells[what] != MISSING_NUMBER
-    ]
+    parts = [name for name in ("parameters", "multiply-adds") if cells[name] != MISSING_NUMBER]
+    shares = [f"{cells[name]} of the {name}" for name in parts]
     lost = [f"{what} {cells[name]}" for name, what in OTHERS.items() if cells[name] != MISSING_NUMBER]
     others = f"On unseen classes that such a choice did not know: {', '.join(lost)}." if lost else ""
     takes = f", with {joined(shares)}" if shares else ""
@@ -167,17 +166,12 @@ def ties(found: Recommendation) -> str:
     if not found.ties:
         proven = is_proven(found.metric, found.shortlist_scope)
         return f"No other layer ties with it ({scope})." if proven else f"Whether others tie is not shown ({scope})."
-    each = [
-        f"{tie.depth + 1} (`{tie.layer}`"
-        + (f", {decimals(tie.loss_at_most)})" if tie.loss_at_most is not None else ")")
-        for tie in found.ties
-    ]
+    prices = [(tie, "" if tie.loss_at_most is None else f", {decimals(tie.loss_at_most)}") for tie in found.ties]
+    each = [f"{tie.depth + 1} (`{tie.layer}`{price})" for tie, price in prices]
     own = found.best.loss_at_most
     itself = "" if own is None else f" (the recommended one, {decimals(own)})"
-    return (
-        f"Not distinguishable ({scope}), with what each may lose at most{itself}: "
-        f"layer{'s' * (len(each) > 1)} {joined(each)}."
-    )
+    named = f"layer{'s' * (len(each) > 1)} {joined(each)}"
+    return f"Not distinguishable ({scope}), with what each may lose at most{itself}: {named}."
 
 
 SCALINGS: dict[str, str] = {"l2": "scale rows to length 1", "standard": "standardize"}

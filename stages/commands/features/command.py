@@ -34,19 +34,12 @@ from stages.shared.settings.params import read_section
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out files that are no images, and list them.")
 @params_option
-def features(
-    images: Path,
-    origin: Path | None,
-    out: Path,
-    skip_unreadable: bool,
-    params: Path,
-    **wanted: Any,
-) -> None:
+def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool, params: Path, **wanted: Any) -> None:
     """Embed new images with a finished network, at one layer: a vector for each, with its path.
 
     IMAGES is any folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
-    `path`); or one image. No labels are needed. CELL is
-    dataset/model/fold/seed, or its folder; of a folder that `whichlayer cut` made, its own layer is taken.
+    `path`); or one image. No labels are needed. A cell is dataset/model/fold/seed, or its folder; of a folder that
+    `whichlayer cut` made, its own layer is taken.
 
     A run that was cut short goes on where it was when it is started again.
     """

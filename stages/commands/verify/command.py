@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from stages.aggregate.words.formatting import plural
 from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.locks import locked
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
 from stages.commands.project import ProjectCommand, json_option
-from stages.commands.verify.damage import Hasher, Repair, Survey, count, plan_repair, put_back, survey
+from stages.commands.verify.damage import Hasher, Repair, Survey, plan_repair, put_back, survey
 from stages.shared.runtime.errors import UserError, printable
 
 
@@ -90,7 +91,7 @@ def repair_damage(hasher: Hasher, locks: Collection[Path], damage: Survey, yes: 
     """
     consented = doomed(plan_repair(damage), damage, locks)
     if consented and not yes:
-        click.confirm(f"Delete {count(len(consented), 'damaged file')}?", abort=True)
+        click.confirm(f"Delete {plural(len(consented), 'damaged file')}?", abort=True)
     with open_repo() as repo, locked(repo) as left:
         inventory = Inventory(repo)
         damage = survey(inventory, hasher)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from stages.aggregate.words.formatting import plural
 from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, read_run
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.scratch import remove
@@ -269,7 +270,7 @@ class Repair:
             (self.checkout, "checks {} out of the cache", "output"),
             (self.rerun, f"runs {{}} again ({', '.join(self.rerun)})", "stage"),
         ]
-        return [text.format(count(len(what), unit)) for what, text, unit in done if what]
+        return [text.format(plural(len(what), unit)) for what, text, unit in done if what]
 
 
 def plan_repair(survey: Survey) -> Repair:
@@ -299,8 +300,3 @@ def put_back(inventory: Inventory, repair: Repair) -> None:
     for oid, copy in repair.store.items():
         inventory.store(oid, copy)
     inventory.checkout(repair.checkout)
-
-
-def count(number: int, unit: str) -> str:
-    """Write a number with its unit: `1 file`, `2 files`."""
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"

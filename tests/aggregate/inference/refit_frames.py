@@ -27,6 +27,12 @@ def refits_of(values, without=None, halves=None, *, score=SCORES["nmi"], frozen=
     return Refits(keys, values, without, halves, score, frozen=frozen)
 
 
+def layer_estimates(inference) -> list:
+    """Every layer's mean score, each alone."""
+    layers = np.eye(len(inference.mean))
+    return [inference.contrasts(layers).estimate(layer) for layer in range(len(layers))]
+
+
 def as_frames(replicates: Refits, *, metric="nmi", step=100, split="unseen", **network) -> tuple:
     """The two tables that hold these scores, rows in random order."""
     J, S, E = replicates.values.shape

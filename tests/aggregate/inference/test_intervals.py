@@ -7,14 +7,14 @@ import pytest
 
 from stages.aggregate.curves import MEAN, average
 from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
-from stages.aggregate.inference.layer_comparison import best_against, best_score, layer_estimates, losses_at_most, ties
+from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, ties
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.other_classes import class_inference
 from stages.aggregate.inference.other_images import over_images
 from stages.aggregate.inference.power import power_of
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
-from tests.aggregate.inference.refit_frames import as_frames, random_refits, refits_of
+from tests.aggregate.inference.refit_frames import as_frames, layer_estimates, random_refits, refits_of
 
 
 def stated(replicates, *, metric="nmi", better="higher"):

@@ -9,10 +9,10 @@ from stages.aggregate.inference.layer_comparison import (
     best_score,
     contenders,
     is_above,
-    layer_estimates,
     losses_at_most,
     ties,
 )
+from tests.aggregate.inference.refit_frames import layer_estimates
 
 
 def independent(mean, sd=0.02, df=40):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates, ties
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two, ties
 from stages.aggregate.inference.other_classes import class_inference, fold_inference
 from stages.measure.refits import class_groups
 from tests.aggregate.inference import independent
-from tests.aggregate.inference.refit_frames import refits_of
+from tests.aggregate.inference.refit_frames import layer_estimates, refits_of
 
 LAYERS, NETWORKS = independent.layer_cases(), independent.network_cases()
 CASES = pytest.mark.parametrize("case", LAYERS, ids=lambda case: case["name"])

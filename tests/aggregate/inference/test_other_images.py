@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import t as student
 
 from stages.aggregate.inference.groups import Groups, degrees_of_freedom, find_groups
-from stages.aggregate.inference.layer_comparison import best_against, best_of_two, layer_estimates
+from stages.aggregate.inference.layer_comparison import best_against, best_of_two
 from stages.aggregate.inference.other_images import over_images
-from tests.aggregate.inference.refit_frames import refits_of
+from tests.aggregate.inference.refit_frames import layer_estimates, refits_of
 
 
 def half_scores(values, J=1, S=1, B=40, sd=0.02, seed=0, common=None):

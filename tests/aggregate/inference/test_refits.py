@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from stages.aggregate.inference.groups import Groups
-from stages.aggregate.inference.layer_comparison import layer_estimates
 from stages.aggregate.inference.other_classes import over_classes
 from stages.aggregate.inference.other_images import lacks_groups, over_images
 from stages.aggregate.inference.refits import arrange
 from stages.measure.metrics import SCORES
-from tests.aggregate.inference.refit_frames import as_frames, random_refits
+from tests.aggregate.inference.refit_frames import as_frames, layer_estimates, random_refits
 
 FOLDS, SEEDS = ["0", "1", "2", "3"], [10, 11]
 

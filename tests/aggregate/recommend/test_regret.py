@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stages.aggregate.recommend.regret import regret, regret_on_halves, regret_table, summarize_regrets
+from stages.aggregate.recommend.regret import REGRET_COLUMNS, regret, regret_on_halves, regret_table, summarize_regrets
 from stages.aggregate.recommend.schema import RegretRecord
-from stages.aggregate.tables.regret import REGRET_COLUMNS
 from tests.aggregate.recommend import made
 from tests.aggregate.recommended import every_use, recommendation, useless
 

@@ -8,14 +8,13 @@ import numpy as np
 
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.status import Status, lead_status
-from stages.aggregate.inference.contrasts import Estimate, Inference
+from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
     best_score,
-    layer_estimates,
     losses_at_most,
     ties,
 )
@@ -111,11 +110,11 @@ def groups_of(design: Design) -> tuple[Groups, ...] | None:
 
 def layers_of(inference: Inference, gains: Any) -> dict[str, Any]:
     """Whether the layers' intervals hold, and that of the layer that was chosen, for true `gains`."""
-    estimates, best = layer_estimates(inference), best_score(inference)
+    alone, best = inference.contrasts(np.eye(len(gains))), best_score(inference)
     layers, chosen = np.full(len(gains), np.nan), inference.mean.argmax()
     row = {"coverage": layers, "width": layers, "chosen": np.nan, "chosen, alone": np.nan, "chosen, bias": np.nan}
-    if estimates is not None:
-        low, high = _intervals(estimates)
+    if alone is not None:
+        low, high = alone.intervals().T
         holds = _hold(low, high, gains)
         row |= {"coverage": holds, "width": high - low, "chosen, alone": holds[chosen]}
     if best is not None:
@@ -181,14 +180,8 @@ def _lead(gains: Any) -> Any:
 
 def _folds_alone(values: Any, truth: Any) -> Row:
     """Student's t over folds, for scores without refits."""
-    found = [layer_estimates(inference) for each in values if (inference := fold_inference(each))]
-    return {"t over folds": _mean([_hold(*_intervals(estimates), truth) for estimates in found if estimates])}
-
-
-def _intervals(estimates: Sequence[Estimate | None]) -> tuple[Any, Any]:
-    """Lower and upper ends of layers' intervals, (L,) each; NaN of a layer without."""
-    ends = [estimate.interval() if estimate else (np.nan, np.nan) for estimate in estimates]
-    return tuple(np.array(ends).T)
+    found = [inference.contrasts(np.eye(len(truth))) for each in values if (inference := fold_inference(each))]
+    return {"t over folds": _mean([_hold(*contrasts.intervals().T, truth) for contrasts in found if contrasts])}
 
 
 def _hold(low: Any, high: Any, truth: Any) -> Any:
