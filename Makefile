@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install setup check types pipeline test test-slow test-fleet recorded repro status bench coverage faults mutants plan held-out docs
+.PHONY: install setup check types pipeline test test-slow test-fleet test-lowest recorded repro status bench coverage faults mutants plan held-out docs
 
 install: .venv/installed
 
@@ -46,6 +46,14 @@ test-slow: setup
 # Needs a machine with nothing else to do: where processes start slowly, Ray gives up.
 test-fleet: setup
 	python -m pytest -q -m fleet tests/commands/fleet
+
+# The tests under the lowest versions that pyproject.toml admits, in an environment of their own.
+test-lowest: setup
+	python -m pip install --quiet --disable-pip-version-check uv
+	uv venv --quiet --allow-existing --python .venv/bin/python .venv-lowest
+	uv pip compile --quiet --python .venv-lowest --resolution lowest-direct pyproject.toml -o .venv-lowest/lowest.txt
+	uv pip install --quiet --python .venv-lowest -c .venv-lowest/lowest.txt -r .venv-lowest/lowest.txt '.[test]'
+	OMP_NUM_THREADS=1 PATH=$(CURDIR)/.venv-lowest/bin:$$PATH python -m pytest -q -n auto --dist loadfile -m "not slow and not fleet" tests/prepare tests/finetune tests/embed tests/measure tests/aggregate tests/shared
 
 # After `make repro`: whether the default study came out as it is recorded in git, as far as machines agree.
 recorded: setup
