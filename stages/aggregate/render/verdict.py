@@ -23,6 +23,9 @@ MAX_LINES, WIDTH = 12, 80
 DOCUMENTS = ("summary.md", "report.html")
 
 COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)")
+DISPENSABLE_LINES = ("accuracy", "depth", "tuned", "more", "design", "brackets")
+"""Lines that go, in this order, where there are too many."""
+
 DISPENSABLE = ("before", "ties (at most)", "last", "network")
 """Columns that go, in this order, where a line does not fit."""
 
@@ -36,28 +39,35 @@ def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None
         use: only the layers for this one; None: that of the study (`aggregate.use`).
         embeds: whether there are networks that can embed new images: then the command that does so is named.
     """
-    blocks = []
+    there = [name for name in DOCUMENTS if results and (results / name).is_file()]
+    more = f"More: {joined(there)} in {harmless(results.as_posix())}/" if there and results else ""
+    blocks, claims = [], (use or facts.use) is None
     for findings in facts.findings:
         networks = [each for each in facts.of_use(use) if each.dataset == findings.dataset]
+        last = more if findings is facts.findings[-1] else ""
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        claims = (use or facts.use) is None
-        blocks.append(dataset_verdict(networks, findings, embeds=embeds, claims=claims) if networks else nothing)
-    there = [name for name in DOCUMENTS if results and (results / name).is_file()]
-    more = [f"More: {joined(there)} in {harmless(results.as_posix())}/"] if there and results else []
+        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims, more=last) if networks else nothing
+        blocks.append(told)
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
-    return "\n".join([*notice, *"\n\n".join(blocks).split("\n"), *more])
+    return "\n".join([*notice, "\n\n".join(blocks)])
 
 
 def dataset_verdict(
-    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool = True, claims: bool = True
+    networks: Sequence[Recommendation],
+    findings: DatasetFindings,
+    *,
+    embeds: bool = True,
+    claims: bool = True,
+    more: str = "",
 ) -> str:
-    """Put what is known of one dataset into fewer than `MAX_LINES` lines, further networks and very long names apart.
+    """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
 
     Args:
         networks: its recommendations.
         findings: its findings.
         embeds: whether its networks can embed new images.
         claims: whether the findings are told; they are of the main score.
+        more: where there is more of the study.
     """
     uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
@@ -68,24 +78,30 @@ def dataset_verdict(
         for each in chosen
         if each.fine_tuning is not None
     ]
-    known = [claim for claim in (Claim.DEPTH, Claim.ACCURACY) if claims and _says_something(findings, claim)]
-    head, others = f"{findings.dataset}: {words.headline(networks)}", _others(networks, chosen)
-    further = [f"{TITLES[claim]}: {status_words([findings], claim)}" for claim in known]
-    further += [f"Fine-tuning: {'; '.join(tuned)}"] if tuned else []
-    about = [words.explain_brackets(chosen), _design(networks)]
-    always = [f"Not shown to beat chance and raw pixels: {joined(doubtful)}." if doubtful else ""]
-    always += [words.brief_gains(chosen)]
-    if chosen and embeds:
-        always.append(f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet")
-    table = use_table(chosen)
-    while _lines(head, *further, *about, *always) + len(table.splitlines()) >= MAX_LINES and (further or about):
-        (further or about).pop()
-    told = [wrapped(text, WIDTH) for text in (*others, *further, *about, *always)]
-    return "\n".join(filter(None, [wrapped(head, WIDTH), table, *told]))
-
-
-def _lines(*texts: str) -> int:
-    return sum(len(wrapped(text, WIDTH).splitlines()) for text in texts)
+    claimed = {
+        claim: f"{TITLES[claim]}: {status_words([findings], claim)}"
+        for claim in (Claim.DEPTH, Claim.ACCURACY)
+        if claims and _says_something(findings, claim)
+    }
+    following = f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet" if chosen else ""
+    head, table = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH), use_table(chosen)
+    texts = {
+        "brackets": words.explain_brackets(chosen),
+        "depth": claimed.get(Claim.DEPTH, ""),
+        "accuracy": claimed.get(Claim.ACCURACY, ""),
+        "tuned": f"Fine-tuning: {'; '.join(tuned)}" if tuned else "",
+        "design": _design(networks),
+        "doubtful": f"Not shown to beat chance and raw pixels: {joined(doubtful)}." if doubtful else "",
+        "gains": words.brief_gains(chosen),
+        "more": more,
+        "next": following if embeds else "",
+    }
+    told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
+    for name in DISPENSABLE_LINES:
+        if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
+            told.pop(name, None)
+    others = [wrapped(text, WIDTH) for text in _others(networks, chosen)]
+    return "\n".join(filter(None, [head, table, *others, *told.values()]))
 
 
 def _says_something(findings: DatasetFindings, claim: Claim) -> bool:

@@ -47,7 +47,7 @@ def test_nothing_runs_after_the_command_that_failed(tmp_path: Path):
 
     wanted = [
         ("first", python("print('one')")),
-        ("second", python("import sys; print('two'); sys.exit('why')")),
+        ("second", python("import sys; print('two', flush=True); sys.exit('why')")),
         ("third", python("open('third', 'w')")),
     ]
     here, log = dict(os.environ), tmp_path / "log"
