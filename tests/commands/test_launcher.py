@@ -68,7 +68,7 @@ def test_the_installed_command_runs_the_code_of_the_clone_that_it_is_called_in(t
         clone = tmp_path / name
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
         shutil.copytree(ROOT / "stages", clone / "stages", dirs_exist_ok=True)
-        check = clone / "stages" / "commands" / "check" / "command.py"
+        check = clone / "stages" / "commands" / "check.py"
         text = check.read_text()
         assert 'f"check: ' in text
         check.write_text(text.replace('f"check: ', f'f"{name} check: '))
