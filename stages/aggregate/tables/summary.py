@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -23,8 +24,10 @@ from stages.aggregate.curves import (
     sign_of,
 )
 from stages.aggregate.inference.layer_comparison import Lead
+from stages.aggregate.result_files import check_result
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
+from stages.shared.files.csv_table import read_table
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 ACCURACY = {
@@ -226,6 +229,15 @@ def summarize(scores: Scores, main_metric: str) -> list[SummaryRow]:
 def summary_table(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     """The rows as the table `SUMMARY_COLUMNS`."""
     return frame(map(vars, rows), SUMMARY_COLUMNS)
+
+
+def read_summary(path: Path) -> list[SummaryRow]:
+    """Read summary.csv.
+
+    Raises:
+        UserError: there is none, it is damaged, or it is of another version.
+    """
+    return summary_rows(read_table(check_result(path), SUMMARY_COLUMNS, what="a summary", stage="aggregate"))
 
 
 def single_folds(summary: Sequence[SummaryRow]) -> list[SummaryRow]:
