@@ -48,6 +48,8 @@ def predict_stages(config: Config, lines: Sequence[Line], threads: int) -> Predi
         lines: of the plan.
         threads: of one cell.
     """
+    if not lines:
+        return {}
     torch.set_num_threads(threads)
     content, log = load(ROOT / "params.yaml"), stage_path("aggregate", "--log")
     predictor = Predictor(config, content, Engine(1, threads), this_machine(), log, len(lines))
