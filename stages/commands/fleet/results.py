@@ -3,14 +3,14 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.commands.dvc_project.workspace import Lock, restore, stage_path
+from stages.commands.dvc_project.workspace import Lock, read_by_aggregate, restore, stage_path
 from stages.commands.grid import cell_name, stage_names
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
@@ -19,6 +19,9 @@ from stages.shared.stage_run.made_of import dvc_hash, entry_of
 from stages.shared.stage_run.snapshot import value_at
 
 AXES = ("datasets", "models", "folds", "seeds")
+
+OF_CELLS = ("measures", "training")
+"""What aggregate reads of cells, by its options."""
 
 SHOWN = 8
 """Cells that a notice names; more are counted."""
@@ -114,7 +117,9 @@ def aggregate(grid: RunParams, known: Lock, said: str, out: Path) -> None:
         content["run"] |= {axis: getattr(grid, axis) for axis in AXES}
         content["run"]["folds"] = [int(fold) if fold.isdigit() else fold for fold in grid.folds]
         YAML().dump(content, folder / "params.yaml")
-        lost = restore({folder / path: md5 for cell in grid.cells() for path, md5 in small_outputs(cell, known)})
+        made = [entry_of(known[name]).outs for cell in grid.cells() for name in stage_names(cell)]
+        read = read_by_aggregate()
+        lost = restore({folder / path: md5 for outs in made for path, md5 in outs.items() if path.startswith(read)})
         if lost:
             raise UserError(
                 f"{lost[0].relative_to(folder)} and {len(lost) - 1} more: must be in DVC's cache, are not; where "
@@ -127,14 +132,3 @@ def aggregate(grid: RunParams, known: Lock, said: str, out: Path) -> None:
         done = subprocess.run(program, cwd=ROOT, check=False)
     if done.returncode != 0:
         raise UserError(f"the aggregate stage must succeed, it ended with {done.returncode}; see its output above")
-
-
-OF_CELLS = ("measures", "training")
-"""What aggregate reads of cells, by its options."""
-
-
-def small_outputs(cell: Cell, known: Lock) -> Iterator[tuple[str, str]]:
-    """Yield the outputs of a cell that aggregate reads, as paths in the project, with DVC's hashes of them."""
-    folders = tuple(f"{stage_path('aggregate', f'--{name}').relative_to(ROOT)}/" for name in OF_CELLS)
-    for name in stage_names(cell):
-        yield from ((path, md5) for path, md5 in entry_of(known[name]).outs.items() if path.startswith(folders))

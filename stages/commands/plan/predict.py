@@ -17,11 +17,14 @@ from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
 from stages.commands.fleet.worker import Source, environment
 from stages.commands.folds import is_absent
+from stages.commands.grid import stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
 from stages.measure.run import worker_count
 from stages.shared.networks.devices import choose_device
+from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import machine, processors, read_durations
+from stages.shared.settings.params import Cell
 from stages.shared.stage_run.snapshot import flat, value_at
 
 T = TypeVar("T")
@@ -168,6 +171,19 @@ class Predictor:
             return None
         seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
         return Cost(seconds, memory, logged=True)
+
+    def cells(self, lines: Sequence[Line], stages: Collection[str]) -> dict[Cell, dict[str, Cost]]:
+        """Predict the stages of every cell that are among some by their names, under a progress bar."""
+        if self.engine.workers:
+            torch.set_num_threads(self.engine.threads)
+        found: dict[Cell, dict[str, Cost]] = {}
+        for line in progress(lines, total=len(lines), what="timing", unit="lines of the plan"):
+            keys = [(line.dataset, line.model, fold) for fold in line.folds]
+            named = {cell: stage_names(cell) for cell in self.config.run.cells() if cell[:3] in keys}
+            kinds = {cell: [name.split("@")[0] for name in named[cell] if name in stages] for cell in named}
+            predicted = self.stages(line, {stage for of in kinds.values() for stage in of})
+            found |= {cell: {stage: predicted[stage] for stage in of} for cell, of in kinds.items() if of}
+        return found
 
     def stages(self, line: Line, stages: Collection[str]) -> dict[str, Cost]:
         """Predict the open stages of one cell of a line."""
