@@ -22,7 +22,7 @@ from stages.commands.fleet.workspaces import remove_left_workspaces
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath
+from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, listed
 from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
@@ -83,13 +83,15 @@ def run(
     import_ray(address)
     config = read_config(PARAMS)
     source = read_source(config, threads, remote=remote)
-    check_and_prepare(config)
+    click.get_current_context().invoke(check, params=PARAMS)
+    prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
+    run_dvc("repro", *prepared)
     stale = open_stages(config.run, allow_missing=remote)
     cells = open_cells(config.run, stale)
     print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
     if cells:
         if remote:
-            run_dvc("push", "--quiet", "--run-cache", *prepared_stages(config))
+            run_dvc("push", "--quiet", "--run-cache", *prepared)
         lines = plan_lines(config, RAW)
         cells = longest_first(lines, cells)
         predicted = predict_cells(config, lines, stale, threads) if memory is None else None
@@ -109,21 +111,6 @@ def run(
             remove_left_workspaces()
             finish(config, ended, remote=remote)
     run_dvc("repro", *(["--pull", "--allow-missing"] if remote else []))
-
-
-def check_and_prepare(config: Config) -> None:
-    """Check the parameters and prepare the images.
-
-    Raises:
-        UserError: a parameter does not hold, or prepare failed.
-    """
-    click.get_current_context().invoke(check, params=PARAMS)
-    run_dvc("repro", *prepared_stages(config))
-
-
-def prepared_stages(config: Config) -> list[str]:
-    """Return the names of the stages that prepare the datasets of the grid."""
-    return [f"prepare@{dataset}" for dataset in config.run.datasets]
 
 
 def open_tasks(
@@ -179,16 +166,15 @@ def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None
     failed = [outcome.name for outcome in outcomes if outcome.failed]
     if failed:
         raise UserError(
-            f"{len(failed)} of {len(outcomes)} cells failed ({', '.join(failed[:5])}{', ...' if failed[5:] else ''}); "
-            "the others are done; fix what their logs name and run this again"
+            f"{len(failed)} of {len(outcomes)} cells failed ({listed(failed)}); the others are done; fix what their "
+            "logs name and run this again"
         )
     open_again = open_cells(config.run, open_stages(config.run, allow_missing=remote))
     if open_again:
-        more = f" and {len(open_again) - 1} more" if len(open_again) > 1 else ""
         raise UserError(
-            f"cell {cell_name(open_again[0])}{more}: must be in DVC's cache and of this code and these parameters, is "
-            "not; if you edited them meanwhile, run this again; else let all machines see one cache (`dvc config "
-            "--local cache.dir`), or use --remote"
+            f"cells {listed([*map(cell_name, open_again)])}: must be in DVC's cache and of this code and these "
+            "parameters, are not; if you edited them meanwhile, run this again; else let all machines see one cache "
+            "(`dvc config --local cache.dir`), or use --remote"
         )
 
 
@@ -262,7 +248,7 @@ def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     config, locked = read_config(PARAMS), read_lock(ROOT)
     cells = {cell_name(known): known for known in config.run.cells()}
     if name not in cells:
-        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {', '.join([*cells][:5])}")
+        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(cells)}")
     check_prepared(locked, cells[name][0], remote=remote)
     (task,) = tasks_of(cells[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
     source = read_source(config, threads, remote=remote)

@@ -11,20 +11,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.commands.dvc_project.workspace import Lock, read_by_aggregate, restore, stage_path
-from stages.commands.grid import cell_name, stage_names
-from stages.commands.project import ROOT
+from stages.commands.grid import AXES, cell_name, stage_names
+from stages.commands.project import ROOT, listed
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, RunParams, load
 from stages.shared.stage_run.made_of import dvc_hash, entry_of
 from stages.shared.stage_run.snapshot import value_at
 
-AXES = ("datasets", "models", "folds", "seeds")
-
 OF_CELLS = ("measures", "training")
 """What aggregate reads of cells, by its options."""
-
-SHOWN = 8
-"""Cells that a notice names; more are counted."""
 
 
 def done_cells(run: RunParams, known: Lock, content: Mapping[str, Any]) -> set[Cell]:
@@ -91,12 +86,6 @@ def notice(run: RunParams, grid: RunParams, done: Collection[Cell]) -> str:
     text = f"Incomplete: {len(missing)} of {len(cells)} cells of the grid are missing ({listed(missing)})."
     more = f" {len(aside)} more are done and left out, since others of their row are not ({listed(aside)})."
     return text + (more if aside else "")
-
-
-def listed(names: Collection[str]) -> str:
-    """Name the first of some cells, and count the others."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join([*names][:SHOWN]) + more
 
 
 def aggregate(grid: RunParams, known: Lock, said: str, out: Path) -> None:
