@@ -35,7 +35,7 @@ def verdict(results: Path, use: str | None, as_json: bool) -> None:
         texts = {"recommendations": recommendations_json(facts.of_use(use)), "findings": findings_json(facts.findings)}
         print(json.dumps({name: json.loads(text) for name, text in texts.items()}, indent=2, ensure_ascii=False))
         return
-    print(verdict_of(facts, results=results, use=use))
+    print(verdict_of(facts, use=use))
 
 
 @click.command(cls=ProjectCommand)

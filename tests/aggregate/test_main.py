@@ -102,7 +102,7 @@ def test_what_is_written_is_what_dvc_expects(results):
 def test_the_verdict_ends_the_stage(whole):
     root, printed = whole
     assert "aggregate: wrote 360 scores of 4 cells, 7 figures, " in printed
-    assert f"\n{verdict(read_facts(root / 'results'), results=root / 'results')}\n" in printed
+    assert f"\n{verdict(read_facts(root / 'results'))}\n" in printed
 
 
 def test_nothing_written_holds_a_time_or_an_absolute_path(whole):
