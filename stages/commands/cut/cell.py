@@ -239,8 +239,8 @@ class CellPaths:
     @classmethod
     def of(cls, cell: Cell) -> "CellPaths":
         """Look them up."""
-        own = (stage_path("embed", f"--{name}", cell) for name in ("prepared", "weights", "out"))
-        return cls(*own, stage_path("aggregate", "--out"))
+        prepared, weights, out = (stage_path("embed", f"--{name}", cell) for name in ("prepared", "weights", "out"))
+        return cls(prepared, weights, out, stage_path("aggregate", "--out"))
 
 
 @dataclass(frozen=True)

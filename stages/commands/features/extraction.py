@@ -237,9 +237,11 @@ class Shards:
 
     def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
         """Embed shards and write them; yield every image."""
+        if not missing:
+            return
         of = self._extractor
         with ExitStack() as stack:
-            embed = of.start(stack) if missing else None
+            embed = of.start(stack)
             for start, paths in missing:
                 shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
                 features = [shard.features]
