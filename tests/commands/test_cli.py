@@ -41,6 +41,8 @@ def test_the_version_is_the_checkouts():
         (["chek"], "unknown command 'chek': did you mean 'check'?"),
         (["study", "ablate"], "unknown command 'study': (known: ablate, check,"),
         (["check", "--param", "x"], "No such option"),
+        (["cut", "--tolerance", "nan"], "nan is not a finite number"),
+        (["fleet", "run", "--memory", "inf"], "inf is not a finite number"),
     ],
 )
 def test_a_mistake_names_the_nearest(args: list[str], said: str):

@@ -22,7 +22,7 @@ from stages.commands.fleet.workspaces import remove_left_workspaces
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, listed
+from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed
 from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
@@ -36,10 +36,10 @@ threads_option = click.option(
 )
 remote_option = click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a cache.")
 gpus_option = click.option(
-    "--gpus-per-cell", type=click.FloatRange(0), help="May be a fraction; by default 1 where there are GPUs, 0: none."
+    "--gpus-per-cell", type=FiniteRange(0), help="May be a fraction; by default 1 where there are GPUs, 0: none."
 )
 memory_option = click.option(
-    "--memory", type=click.FloatRange(0), help="GiB that a cell asks for; by default as `plan` predicts, 0: none."
+    "--memory", type=FiniteRange(0), help="GiB that a cell asks for; by default as `plan` predicts, 0: none."
 )
 
 
@@ -204,13 +204,13 @@ def results(out: Path | None, allow_missing: bool) -> None:
     config, folder = read_config(PARAMS), record_folder()
     contents = record.read_contents(folder, map(cell_name, config.run.cells()))
     recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
-    known = {**read_lock(ROOT), **recorded}
-    done = done_cells(config.run, known, load(PARAMS))
+    locked = read_lock(ROOT)
+    done = done_cells(config.run, [locked, {**locked, **recorded}], load(PARAMS))  # what is recorded may be older
     grid = largest_grid(config.run, done)
     said = notice(config.run, grid, done)
     if said and not allow_missing:
         raise UserError(f"every cell of the grid must be done; found: {said} --allow-missing takes what there is")
-    aggregate(grid, known, said, out or stage_path("aggregate", "--out").with_name("partial"))
+    aggregate(grid, done, said, out or stage_path("aggregate", "--out").with_name("partial"))
 
 
 @fleet.command(name="list", cls=ProjectCommand)
@@ -223,8 +223,10 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
     """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
-    stale = open_stages(config.run, allow_missing=remote)
+    stale, locked = open_stages(config.run, allow_missing=remote), read_lock(ROOT)
     cells = open_cells(config.run, stale)
+    for dataset in dict.fromkeys(cell[0] for cell in cells):
+        check_prepared(locked, dataset, remote=remote)
     lines = plan_lines(config, RAW) if cells else []
     cells = longest_first(lines, cells)
     if not sbatch:

@@ -44,6 +44,8 @@ def predict_cells(config: Config, lines: Sequence[Line], stages: Collection[str]
         stages: that are open.
         threads: of one cell.
     """
+    if not lines:
+        return {}
     content, log = load(ROOT / "params.yaml"), stage_path("aggregate", "--log")
     return Predictor(config, content, Engine(1, threads), this_machine(), log, len(lines)).cells(lines, stages)
 

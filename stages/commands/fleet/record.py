@@ -154,7 +154,7 @@ def read_contents(folder: Path, names: Iterable[str]) -> dict[str, Mapping[str, 
     """Read what was written of those cells that a fleet has met on this cache."""
     contents = {}
     for name in names:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ValueError):  # empty, if the machine lost its power
             contents[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     return contents
 

@@ -28,7 +28,7 @@ from stages.commands.plan.predict import (
     this_machine,
 )
 from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import RAW, ROOT, ProjectCommand, json_option, params_option
+from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option
 from stages.commands.sizes import size
 from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.errors import UserError
@@ -58,7 +58,7 @@ SMALLER = {
 )
 @click.option(
     "--lead",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="Say how many folds, seeds or unseen classes would show such a lead over the last layer, by this project's "
     "finished study.",
 )
