@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import stack
@@ -28,10 +27,11 @@ from stages.aggregate.curves import (
 from stages.aggregate.inference.accuracy import accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.layer_comparison import (
+    UNKNOWN,
     Bounds,
     best_against,
-    best_score,
     is_above,
+    score_intervals,
     ties,
 )
 from stages.aggregate.inference.network_data import NetworkData
@@ -41,12 +41,8 @@ from stages.aggregate.inference.power import Power, power_of
 from stages.aggregate.inference.refits import Refits, unseen_rows
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.tables.scores import Score
 
 Statement = TypeVar("Statement")
-
-
-UNKNOWN = Bounds(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -119,40 +115,6 @@ def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
         lead, tied = (best_against(inference), ties(inference)) if several else (None, None)
         layers[scope] = LayerInference(low, high, best if several else UNKNOWN, tied, lead or UNKNOWN)
     return layers
-
-
-def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds]:
-    """Compute the intervals of the layers' scores, each alone, (2, L), and of that of the layer that looks best.
-
-    Between limits they are intervals of the log-odds, turned back: they end within the limits, and reach farther
-    towards the middle, as the errors of a score near a limit do. From a few folds alone they are only cut off there.
-    NaN of a layer that never varied.
-    """
-    move = _move_log_odds if inference.correlated and np.isfinite(score.high - score.low) else _cut_off
-    sign, gains, best = sign_of(score.better), inference.mean, best_score(inference)
-    alone = inference.contrasts(np.eye(len(gains)))
-    ends = np.full((2, len(gains)), np.nan) if alone is None else alone.intervals().T
-    intervals = np.sort(move(sign * gains, sign * ends, score), axis=0)
-    if best is None:
-        return intervals, UNKNOWN
-    at, statements = np.array(sign * gains.max()), sign * np.array([best.low, best.high, best.value])
-    *bounds, value = move(at, statements, score).tolist()
-    low, high = sorted(bounds)
-    return intervals, Bounds(low, high, value)
-
-
-def _move_log_odds(at: Float64, ends: Float64, score: Score) -> Float64:
-    """Move from scores as far on the scale of log-odds as it is to `ends`, by the delta method."""
-    width = score.high - score.low
-    share = (at - score.low) / width
-    within = (share > 0) & (share < 1)
-    share = np.where(within, share, 0.5)
-    moved = score.low + width * expit(logit(share) + (ends - at) / (width * share * (1 - share)))
-    return np.where(within, moved, _cut_off(at, ends, score))
-
-
-def _cut_off(at: Float64, ends: Float64, score: Score) -> Float64:
-    return np.clip(ends, score.low, score.high)
 
 
 def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:

@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 
 from stages.aggregate.curves import MEAN, average
 from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power, score_intervals
-from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, ties
+from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
+from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.other_classes import class_inference
 from stages.aggregate.inference.other_images import over_images

@@ -10,11 +10,12 @@ from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.status import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.groups import Groups, find_groups
-from stages.aggregate.inference.intervals import infer, score_intervals
+from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
     losses_at_most,
+    score_intervals,
     ties,
 )
 from stages.aggregate.inference.other_classes import fold_inference
