@@ -168,7 +168,7 @@ def test_what_was_killed_again_and_again_goes_on_to_the_same_bytes(
 
     moments = (lambda: trained(80), lambda: trained(240), lambda: embedded(1), lambda: embedded(250))
     for kind, moment in zip(("dvc", "group", "stage", "dvc"), moments, strict=True):
-        killed, said = kill_when(project, KILLERS[kind], moment, target)
+        killed, said = kill_when(project, KILLERS[kind], moment, "dvc", "repro", target)
         assert killed, said
         printed.append(said)
     printed.append("".join(project.run("dvc", "repro", target).stdout))
@@ -260,7 +260,7 @@ def test_what_was_kept_is_not_used_for_other_parameters_nor_if_damaged(
             project,
             KILLERS["group"],
             lambda: (kept_progress(project, "checkpoints") or {}).get("step") == 80,
-            "finetune",
+            *REPRO,
         )
         assert killed, said
 

@@ -45,9 +45,9 @@ def main() -> None:
         written = write_results(
             run.scratch(args.out), results, about, pictures if asked.params.images else NO_PICTURES, of
         )
-    watch.done(written, **run.logged)
+    watch.done(f"{written}, in {args.out}/", **run.logged)
     if not os.environ.get(NO_VERDICT):
-        print(f"\n{verdict(results.facts, results=args.out)}\n", flush=True)
+        print(f"\n{verdict(results.facts)}\n", flush=True)
 
 
 def parse_args() -> argparse.Namespace:

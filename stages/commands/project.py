@@ -1,6 +1,8 @@
 """What every command of `whichlayer` shares: the project's folder, and options that are paths."""
 
+import math
 import os
+from collections.abc import Collection
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 RAW = ROOT / "data" / "raw"
 """Holds <dataset>/ for every dataset."""
+
+
+MAX_LISTED = 5
+"""Things that a message names; more are counted."""
+
+
+def listed(names: Collection[str]) -> str:
+    """Name the first of some things, and count the others."""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join([*names][:MAX_LISTED]) + more
 
 
 class ProjectCommand(click.Command):
@@ -33,6 +45,15 @@ class ProjectPath(click.Path):
         given = str(super().convert(value, param, ctx))
         path = Path(os.path.normpath(Path.cwd() / given))  # not resolve(), which follows links
         return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds; click itself takes NaN, which is below none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse NaN and infinity."""
+        number = float(super().convert(value, param, ctx))
+        return number if math.isfinite(number) else self.fail(f"{value} is not a finite number.", param, ctx)
 
 
 params_option = click.option(

@@ -102,7 +102,7 @@ def test_what_is_written_is_what_dvc_expects(results):
 def test_the_verdict_ends_the_stage(whole):
     root, printed = whole
     assert "aggregate: wrote 360 scores of 4 cells, 7 figures, " in printed
-    assert f"\n{verdict(read_facts(root / 'results'), results=root / 'results')}\n" in printed
+    assert f"\n{verdict(read_facts(root / 'results'))}\n" in printed
 
 
 def test_nothing_written_holds_a_time_or_an_absolute_path(whole):
@@ -293,7 +293,7 @@ def test_a_wrong_section_is_an_error_before_anything_is_read(grid, monkeypatch):
         aggregate(monkeypatch, grid)
 
 
-@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.commands.verdict"])
+@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.commands.results"])
 def test_torch_is_not_imported(module):
     code = f"import {module}, sys; print('torch' in sys.modules, 'zarr' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

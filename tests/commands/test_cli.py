@@ -41,6 +41,8 @@ def test_the_version_is_the_checkouts():
         (["chek"], "unknown command 'chek': did you mean 'check'?"),
         (["study", "ablate"], "unknown command 'study': (known: ablate, check,"),
         (["check", "--param", "x"], "No such option"),
+        (["cut", "--tolerance", "nan"], "nan is not a finite number"),
+        (["fleet", "run", "--memory", "inf"], "inf is not a finite number"),
     ],
 )
 def test_a_mistake_names_the_nearest(args: list[str], said: str):
@@ -79,5 +81,7 @@ def test_commands_work_in_the_project_and_take_paths_from_where_the_user_is(monk
 def test_paths_of_a_stage_are_those_of_dvc_yaml():
     assert stage_path("aggregate", "--out") == ROOT / "data" / "results"
     assert stage_path("aggregate", "--measures") == ROOT / "data" / "measures"
-    cell = {"dataset": "trees", "model": "tiny", "fold": "all", "seed": "3"}
-    assert stage_path("embed", "--out", **cell) == ROOT / "data" / "embeddings" / "trees" / "tiny" / "all" / "3"
+    assert (
+        stage_path("embed", "--out", ("trees", "tiny", "all", 3))
+        == ROOT / "data" / "embeddings" / "trees" / "tiny" / "all" / "3"
+    )

@@ -3,7 +3,10 @@
 import json
 import shutil
 import time
+import zipfile
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 from tests.workflow import Workflow, tiny_images, tiny_params
@@ -12,6 +15,19 @@ LEARNING_RATE = {"finetune.learning_rate": 0.002}
 """Another parameter: what a run that was killed before this edit left must not be taken over."""
 
 DURATION = "undisturbed_seconds"
+
+WRITTEN = "written"
+"""The folder to which commands write in a project."""
+
+IMAGES = "images.zip"
+
+COMMANDS = {
+    "experiment": ("dvc", "exp", "run", "-S", "finetune.learning_rate=0.002"),
+    "fleet": ("whichlayer", "fleet", "run", "--workers", "1"),
+    "features": ("whichlayer", "features", IMAGES, "--from", "mine/net/0/0", "--out", f"{WRITTEN}/vectors.parquet"),
+    "cut": ("whichlayer", "cut", "--dataset", "mine", "--model", "net", "--out", f"{WRITTEN}/network"),
+}
+"""Commands beside `dvc repro` that take long; the names are also those of projects in which each has run."""
 
 
 def start_short(folder: Path) -> Workflow:
@@ -47,11 +63,23 @@ def make_changed(folder: Path) -> None:
     _run(project)
 
 
+def make_commanded(name: str, folder: Path) -> None:
+    """The short project, and what one of `COMMANDS` made of it; of a finished one, where that needs it."""
+    project = start_short(folder)
+    if name in ("features", "cut"):
+        _run(project)
+        with zipfile.ZipFile(folder / IMAGES, "w") as archive:
+            for copy, path in product(range(30), sorted((folder / "data" / "raw").rglob("*.png"))):
+                archive.write(path, f"{copy}/{path.parent.name}/{path.name}")
+    _run(project, *COMMANDS[name])
+
+
 BASES: dict[str, Callable[[Path], None]] = {
     "grid": make_grid,
     "unstarted": make_unstarted,
     "short": make_short,
     "changed": make_changed,
+    **{name: partial(make_commanded, name) for name in COMMANDS},
 }
 
 
@@ -59,11 +87,11 @@ def make_base(bases: Path, name: str) -> None:
     """Make an undisturbed project, if it is not there: whole or not at all."""
     if (bases / name).exists():
         return
-    partial = bases / f"{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    BASES[name](partial)
-    partial.rename(bases / name)
+    unfinished = bases / f"{name}.partial"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    BASES[name](unfinished)
+    unfinished.rename(bases / name)
 
 
 def duration(base: Path) -> float:
@@ -79,9 +107,9 @@ def _start(folder: Path, datasets: list[str]) -> Workflow:
     return project
 
 
-def _run(project: Workflow) -> None:
+def _run(project: Workflow, *command: str) -> None:
     began = time.monotonic()
-    project.run("dvc", "repro")
+    project.run(*(command or ("dvc", "repro")))
     project.run("git", "add", "-A")
-    project.run("git", "commit", "-qm", "Run")
+    project.run("git", "commit", "-qm", "Run", "--allow-empty")
     (project.folder / DURATION).write_text(json.dumps(time.monotonic() - began))

@@ -24,4 +24,5 @@ CAMPAIGNS: dict[str, Campaign] = {
     "outputs": damaged_outputs.CAMPAIGN,
     "scarcity": scarcity.CAMPAIGN,
     "kills": killed_runs.CAMPAIGN,
+    "commands": killed_runs.OF_COMMANDS,
 }

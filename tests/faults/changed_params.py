@@ -56,7 +56,7 @@ def write_values(content: dict[str, Any], path: Path) -> None:
 def _check(params: Path) -> None:
     assert check.callback is not None
     with contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(ROOT):
-        check.callback(params=params)
+        check.callback(params=params, as_json=False)
 
 
 CAMPAIGN = Campaign(

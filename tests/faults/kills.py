@@ -1,4 +1,4 @@
-"""Kill a running `dvc repro` at a chosen moment, in the ways in which that happens, and compare what comes of it."""
+"""Kill a running command at a chosen moment, in the ways in which that happens, and compare what comes of it."""
 
 import contextlib
 import signal
@@ -11,6 +11,7 @@ import psutil
 
 from stages.shared.runtime.processes import is_running
 from stages.shared.stage_run.kept_work import read_record
+from tests.faults.bases import WRITTEN
 from tests.workflow import Workflow
 
 Killer = Callable[["subprocess.Popen[str]"], None]
@@ -73,19 +74,19 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.01)
 
 
-def kill_when(project: Workflow, killer: Killer, moment: Callable[[], object], *targets: str) -> tuple[bool, str]:
-    """Start `dvc repro`, kill it at a moment and wait until all its processes have ended.
+def kill_when(project: Workflow, killer: Killer, moment: Callable[[], object], *command: str) -> tuple[bool, str]:
+    """Start a command, kill it at a moment and wait until all its processes have ended.
 
     Args:
         project: where.
         killer: one of `KILLERS`.
         moment: true from that moment on.
-        targets: of `dvc repro`.
+        command: with its options.
 
     Returns:
         Whether it was killed before it ended by itself, and what it printed.
     """
-    dvc = project.start("dvc", "repro", *targets)
+    dvc = project.start(*command)
     wait_for(lambda: moment() or dvc.poll() is not None, 600)
     killed = dvc.poll() is None
     below = psutil.Process(dvc.pid).children(recursive=True) if killed else []
@@ -107,7 +108,8 @@ def kept_progress(project: Workflow, stage_folder: str) -> dict[str, object] | N
 
 def leftovers(project: Workflow) -> list[str]:
     """Scratch that nobody works on."""
-    return sorted(str(path.relative_to(project.folder)) for path in project.folder.rglob(".*.partial-*"))
+    found = [path for name in (".*.partial-*", ".*.unfinished") for path in project.folder.rglob(name)]
+    return sorted(str(path.relative_to(project.folder)) for path in found)
 
 
 def artifacts(folder: Path) -> dict[str, bytes]:
@@ -115,3 +117,9 @@ def artifacts(folder: Path) -> dict[str, bytes]:
     ignored = ("raw", "durations.jsonl")
     files = [p for p in (folder / "data").rglob("*") if p.is_file() and p.relative_to(folder).parts[1] not in ignored]
     return {str(p.relative_to(folder)): p.read_bytes() for p in [*sorted(files), folder / "dvc.lock"]}
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """What commands wrote in a project."""
+    files = [path for path in (folder / WRITTEN).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

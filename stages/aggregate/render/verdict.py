@@ -6,7 +6,6 @@ beside these lines, each with its own.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tabulate import tabulate
 from wcwidth import wcswidth
@@ -17,36 +16,32 @@ from stages.aggregate.findings.status import Claim, Status
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
-from stages.aggregate.words.formatting import decimals, harmless, joined, number, plural, wrapped
+from stages.aggregate.words.formatting import harmless, joined, number, plural, wrapped
 
 MAX_LINES, WIDTH = 12, 80
-DOCUMENTS = ("summary.md", "report.html")
 
 COLUMNS = ("use", "network", "layer", "score", "last", "before", "ties (at most)")
-DISPENSABLE_LINES = ("accuracy", "depth", "tuned", "more", "design", "brackets")
+DISPENSABLE_LINES = ("accuracy", "depth", "tuned", "design", "brackets")
 """Lines that go, in this order, where there are too many."""
 
 DISPENSABLE = ("before", "ties (at most)", "last", "network")
 """Columns that go, in this order, where a line does not fit."""
 
 
-def verdict(facts: Facts, *, results: Path | None = None, use: str | None = None, embeds: bool = True) -> str:
+def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str:
     """Put the verdict into words.
 
     Args:
         facts: of the study.
-        results: the folder whose documents are named at the end; None: none.
         use: only the layers for this one; None: that of the study (`aggregate.use`).
         embeds: whether there are networks that can embed new images: then the command that does so is named.
     """
-    there = [name for name in DOCUMENTS if results and (results / name).is_file()]
-    more = f"More: {joined(there)} in {harmless(results.as_posix())}/" if there and results else ""
-    blocks, claims = [], (use or facts.use) is None
+    found, claims = facts.of_use(use), (use or facts.use) is None
+    cell, blocks = facts.cell if len({each.dataset for each in found}) > 1 else None, []
     for findings in facts.findings:
-        networks = [each for each in facts.of_use(use) if each.dataset == findings.dataset]
-        last = more if findings is facts.findings[-1] else ""
+        networks = [each for each in found if each.dataset == findings.dataset]
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims, more=last) if networks else nothing
+        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
         blocks.append(told)
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
@@ -58,7 +53,7 @@ def dataset_verdict(
     *,
     embeds: bool = True,
     claims: bool = True,
-    more: str = "",
+    cell: str | None = None,
 ) -> str:
     """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
 
@@ -67,36 +62,32 @@ def dataset_verdict(
         findings: its findings.
         embeds: whether its networks can embed new images.
         claims: whether the findings are told; they are of the main score.
-        more: where there is more of the study.
+        cell: fold and seed by which the command names a cell; None: of a single dataset it need not.
     """
     uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
     chosen = [each for each in best if each is not None]
     doubtful = [each.use for each in chosen if each.doubtful]
-    tuned = [
-        f"{each.use} {each.fine_tuning.status} ({decimals(each.fine_tuning.change, sign=True)})"
-        for each in chosen
-        if each.fine_tuning is not None
-    ]
     claimed = {
         claim: f"{TITLES[claim]}: {status_words([findings], claim)}"
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and _says_something(findings, claim)
     }
-    following = f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet" if chosen else ""
     head, table = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH), use_table(chosen)
     texts = {
         "brackets": words.explain_brackets(chosen),
         "depth": claimed.get(Claim.DEPTH, ""),
         "accuracy": claimed.get(Claim.ACCURACY, ""),
-        "tuned": f"Fine-tuning: {'; '.join(tuned)}" if tuned else "",
+        "tuned": words.brief_fine_tuning(chosen),
         "design": _design(networks),
         "doubtful": f"Not shown to beat chance and raw pixels: {joined(doubtful)}." if doubtful else "",
         "gains": words.brief_gains(chosen),
-        "more": more,
-        "next": following if embeds else "",
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
+    if embeds and chosen:
+        origin = [f"--from {harmless(f'{chosen[0].dataset}/{chosen[0].model}/{cell}')}"] * (cell is not None)
+        command = [f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet", *origin]
+        told["next"] = " \\\n  ".join(command)
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)

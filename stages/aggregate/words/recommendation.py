@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
 from stages.aggregate.recommend.schema import Missing, Recommendation, best_network
 from stages.aggregate.scope import is_proven
@@ -228,6 +229,14 @@ def fine_tuning(found: Recommendation) -> str:
         return ""
     by, scope = change_interval(change.change, change.low, change.high), scope_words(found.metric, change.scope)
     return f"What fine-tuning to step {change.step} did to the best score: {change.status}, {by} ({scope})."
+
+
+def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
+    """Write what fine-tuning did to the best layer's score of several uses in a line; nothing where not known."""
+    changes = {each.use: each.fine_tuning for each in networks if each.fine_tuning}
+    tied = Status.NOT_DISTINGUISHABLE
+    told = [f"{use} {'ties' if made.status == tied else f'{made.change:+.2f}'}" for use, made in changes.items()]
+    return f"Fine-tuning: {', '.join(told)}" if told else ""
 
 
 def without_training(found: Recommendation) -> str:

@@ -9,7 +9,7 @@ import click
 
 from stages.commands.grid import cell_name
 from stages.commands.outputs import check_new
-from stages.commands.project import ProjectCommand, ProjectPath, params_option, use_option
+from stages.commands.project import FiniteRange, ProjectCommand, ProjectPath, params_option, use_option
 
 if TYPE_CHECKING:
     from stages.commands.cut.cell import Source
@@ -51,7 +51,7 @@ def layer_options(command: F) -> F:
 @click.option("--out", required=True, type=ProjectPath(), help="The folder to create.")
 @click.option("--onnx/--no-onnx", default=True, help="Whether to write model.onnx, which takes the extra `export`.")
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0, min_open=True), help="Largest distance from the stored embeddings."
+    "--tolerance", type=FiniteRange(min=0, min_open=True), help="Largest distance from the stored embeddings."
 )
 @click.option("--licence", help="Licence of the pre-trained weights, for the card, if it is not known here.")
 @params_option

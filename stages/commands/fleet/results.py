@@ -3,41 +3,42 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.commands.dvc_project.workspace import Lock, restore, stage_path
-from stages.commands.grid import cell_name, stage_names
-from stages.commands.project import ROOT
+from stages.commands.dvc_project.workspace import Lock, read_by_aggregate, restore, stage_path
+from stages.commands.grid import AXES, cell_name, stage_names
+from stages.commands.project import ROOT, listed
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, RunParams, load
 from stages.shared.stage_run.made_of import dvc_hash, entry_of
 from stages.shared.stage_run.snapshot import value_at
 
-AXES = ("datasets", "models", "folds", "seeds")
-
-SHOWN = 8
-"""Cells that a notice names; more are counted."""
+OF_CELLS = ("measures", "training")
+"""What aggregate reads of cells, by its options."""
 
 
-def done_cells(run: RunParams, known: Lock, content: Mapping[str, Any]) -> set[Cell]:
+def done_cells(run: RunParams, sources: Sequence[Lock], content: Mapping[str, Any]) -> dict[Cell, Lock]:
     """Return the cells whose results are of the code, parameters and images that are here now.
 
     Args:
         run: the grid.
-        known: what dvc.lock would say of stages that are done.
+        sources: what dvc.lock says, or would say, of stages that are done.
         content: of params.yaml.
+
+    Returns:
+        For each cell the last source of which that holds.
     """
 
     @cache
     def hash_of(path: str) -> str:  # of what cells share
         return dvc_hash(Path(path)) if Path(path).exists() else ""
 
-    def is_done(cell: Cell) -> bool:
+    def is_done(cell: Cell, known: Lock) -> bool:
         made: dict[str, str] = {}
         for name in stage_names(cell):
             if name not in known:
@@ -50,7 +51,7 @@ def done_cells(run: RunParams, known: Lock, content: Mapping[str, Any]) -> set[C
             made |= entry.outs
         return True
 
-    return {cell for cell in run.cells() if is_done(cell)}
+    return {cell: known for cell in run.cells() for known in sources if is_done(cell, known)}
 
 
 def largest_grid(run: RunParams, done: Collection[Cell]) -> RunParams:
@@ -90,18 +91,12 @@ def notice(run: RunParams, grid: RunParams, done: Collection[Cell]) -> str:
     return text + (more if aside else "")
 
 
-def listed(names: Collection[str]) -> str:
-    """Name the first of some cells, and count the others."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join([*names][:SHOWN]) + more
-
-
-def aggregate(grid: RunParams, known: Lock, said: str, out: Path) -> None:
+def aggregate(grid: RunParams, done: Mapping[Cell, Lock], said: str, out: Path) -> None:
     """Aggregate a part of the grid, from DVC's cache into a folder of its own.
 
     Args:
         grid: the part.
-        known: what dvc.lock would say of its stages.
+        done: what dvc.lock would say of the stages of each cell.
         said: a sentence for every output.
         out: the folder.
 
@@ -114,27 +109,18 @@ def aggregate(grid: RunParams, known: Lock, said: str, out: Path) -> None:
         content["run"] |= {axis: getattr(grid, axis) for axis in AXES}
         content["run"]["folds"] = [int(fold) if fold.isdigit() else fold for fold in grid.folds]
         YAML().dump(content, folder / "params.yaml")
-        lost = restore({folder / path: md5 for cell in grid.cells() for path, md5 in small_outputs(cell, known)})
+        made = [entry_of(done[cell][name]).outs for cell in grid.cells() for name in stage_names(cell)]
+        read = read_by_aggregate()
+        lost = restore({folder / path: md5 for outs in made for path, md5 in outs.items() if path.startswith(read)})
         if lost:
             raise UserError(
-                f"{lost[0].relative_to(folder)} and {len(lost) - 1} more: must be in DVC's cache, are not; where "
+                f"{listed([str(path.relative_to(folder)) for path in lost])}: must be in DVC's cache, are not; where "
                 "results pass through a remote, `dvc pull` gets them once the fleet has ended"
             )
         options |= {name: folder / options[name].relative_to(ROOT) for name in OF_CELLS}
         options |= {"out": out, "params": folder / "params.yaml"}
         words = [word for name, path in options.items() for word in (f"--{name}", str(path))]
         program = [sys.executable, "-m", "stages.aggregate", *words, "--notice", said]
-        done = subprocess.run(program, cwd=ROOT, check=False)
-    if done.returncode != 0:
-        raise UserError(f"the aggregate stage must succeed, it ended with {done.returncode}; see its output above")
-
-
-OF_CELLS = ("measures", "training")
-"""What aggregate reads of cells, by its options."""
-
-
-def small_outputs(cell: Cell, known: Lock) -> Iterator[tuple[str, str]]:
-    """Yield the outputs of a cell that aggregate reads, as paths in the project, with DVC's hashes of them."""
-    folders = tuple(f"{stage_path('aggregate', f'--{name}').relative_to(ROOT)}/" for name in OF_CELLS)
-    for name in stage_names(cell):
-        yield from ((path, md5) for path, md5 in entry_of(known[name]).outs.items() if path.startswith(folders))
+        ended = subprocess.run(program, cwd=ROOT, check=False)
+    if ended.returncode != 0:
+        raise UserError(f"the aggregate stage must succeed, it ended with {ended.returncode}; see its output above")

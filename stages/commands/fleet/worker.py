@@ -46,8 +46,8 @@ OPEN, RUNNING = "open", "running"
 LOG_LINES = 2000
 """What an outcome has of a cell's output, from its end."""
 
-KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with -\d+)$", re.MULTILINE)
-"""What DVC says of a stage that a signal ended, and that said nothing itself."""
+KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with (?:-\d+|137))$", re.MULTILINE)
+"""What DVC says of a stage that a signal ended, and that said nothing itself; of SIGKILL some shells make 137."""
 
 KEPT = "kept"
 """The folder, below that of the record, of what unfinished trainings go on from."""
@@ -252,7 +252,7 @@ def run_commands(
         if process.returncode != 0:
             said = read_from(log, start)
             failed, by_signal = failed_stage(said) or name, KILLED.search(said)
-            killed = process.returncode == -signal.SIGKILL or bool(by_signal and by_signal[1].endswith("-9"))
+            killed = process.returncode == -signal.SIGKILL or bool(by_signal and by_signal[1].endswith(("-9", "137")))
             break
     return failed, killed, "\n".join(read_from(log, began).splitlines()[-LOG_LINES:])
 

@@ -95,9 +95,10 @@ def score(
                 remove(scratch / folder)
     if left_out:
         notes.insert(0, f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}")
+    notes.append(f"summary.md, report.html, tables and figures are in {out}/")
     for note in dict.fromkeys(notes):
         print(f"score: {note}", file=sys.stderr)
-    print(verdict(results.facts, results=out, embeds=False))
+    print(verdict(results.facts, embeds=False))
 
 
 def _stem(path: Path) -> str:

@@ -12,16 +12,18 @@ import sys
 LAUNCH = "WHICHLAYER_LAUNCH"
 SHARING = ("stages.finetune", "stages.embed")
 
-LAUNCHED = "RANK" in os.environ
+LAUNCHED = {LAUNCH, "RANK"} <= os.environ.keys()
 """Whether a launcher started this process."""
 
-FURTHER = os.environ.get("RANK", "0") != "0"
+FURTHER = LAUNCHED and os.environ["RANK"] != "0"
 """Whether this is one of those that help the first."""
 
 
 def launch(stage: str) -> None:
     """Become the launcher, if the environment names one and the stage can share its work."""
     launcher = shlex.split(os.environ.get(LAUNCH, ""))
+    if "RANK" in os.environ and stage in SHARING and not launcher:  # libraries would wait for other processes
+        sys.exit(f"error: RANK must be set by the launcher that {LAUNCH} names alone, found it without; unset it")
     if launcher and stage in SHARING and not LAUNCHED:
         try:
             os.execvp(launcher[0], [*launcher, "-m", stage, *sys.argv[1:]])

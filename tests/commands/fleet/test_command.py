@@ -78,6 +78,10 @@ def test_a_fleet_gives_what_dvc_repro_gives_and_says_what_ran(serial: Workflow, 
     assert project.computed() == {"prepare@mine", *OF_CELLS, "aggregate"}  # durations came home
     assert "2 computed" in project.run("whichlayer", "fleet", "status").stdout
     assert project.run("whichlayer", "fleet", "list").stdout == ""
+    assert project.run("whichlayer", "fleet", "list", "--sbatch").stdout == "# no cell is open\n"
+    done = project.run("whichlayer", "fleet", "results")
+    assert "Incomplete" not in done.stdout
+    shutil.rmtree(project.folder / "data" / "partial")
     assert project.repro() == set()
 
 

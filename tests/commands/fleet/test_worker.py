@@ -66,6 +66,7 @@ def test_nothing_runs_after_the_command_that_failed(tmp_path: Path):
         ("import os; os.kill(os.getpid(), 9)", True),
         ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with -9\"); exit(1)", True),
         ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with -15\"); exit(1)", False),
+        ("print(\"ERROR: failed to reproduce 'measure@d': failed to run: x, exited with 137\"); exit(1)", True),
         ("print('it said exited with -9'); exit(1)", False),
     ],
 )
