@@ -36,18 +36,24 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
         use: only the layers for this one; None: that of the study (`aggregate.use`).
         embeds: whether there are networks that can embed new images: then the command that does so is named.
     """
-    blocks, claims = [], (use or facts.use) is None
+    found, claims = facts.of_use(use), (use or facts.use) is None
+    cell, blocks = facts.cell if len({each.dataset for each in found}) > 1 else None, []
     for findings in facts.findings:
-        networks = [each for each in facts.of_use(use) if each.dataset == findings.dataset]
+        networks = [each for each in found if each.dataset == findings.dataset]
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims) if networks else nothing
+        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
         blocks.append(told)
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
 
 
 def dataset_verdict(
-    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool = True, claims: bool = True
+    networks: Sequence[Recommendation],
+    findings: DatasetFindings,
+    *,
+    embeds: bool = True,
+    claims: bool = True,
+    cell: str | None = None,
 ) -> str:
     """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
 
@@ -56,6 +62,7 @@ def dataset_verdict(
         findings: its findings.
         embeds: whether its networks can embed new images.
         claims: whether the findings are told; they are of the main score.
+        cell: fold and seed by which the command names a cell; None: of a single dataset it need not.
     """
     uses = dict.fromkeys(each.use for each in networks)
     best = [best_network([each for each in networks if each.use == use]) for use in uses]
@@ -66,7 +73,6 @@ def dataset_verdict(
         for claim in (Claim.DEPTH, Claim.ACCURACY)
         if claims and _says_something(findings, claim)
     }
-    following = f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet" if chosen else ""
     head, table = wrapped(f"{findings.dataset}: {words.headline(networks)}", WIDTH), use_table(chosen)
     texts = {
         "brackets": words.explain_brackets(chosen),
@@ -76,9 +82,12 @@ def dataset_verdict(
         "design": _design(networks),
         "doubtful": f"Not shown to beat chance and raw pixels: {joined(doubtful)}." if doubtful else "",
         "gains": words.brief_gains(chosen),
-        "next": following if embeds else "",
     }
     told = {name: wrapped(text, WIDTH) for name, text in texts.items() if text}
+    if embeds and chosen:
+        origin = [f"--from {harmless(f'{chosen[0].dataset}/{chosen[0].model}/{cell}')}"] * (cell is not None)
+        command = [f"Next: whichlayer features photos/ --use {chosen[0].use} --out photos.parquet", *origin]
+        told["next"] = " \\\n  ".join(command)
     for name in DISPENSABLE_LINES:
         if len("\n".join([head, table, *told.values()]).splitlines()) > MAX_LINES:
             told.pop(name, None)

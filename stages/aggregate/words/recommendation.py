@@ -235,7 +235,7 @@ def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:
     """Write what fine-tuning did to the best layer's score of several uses in a line; nothing where not known."""
     changes = {each.use: each.fine_tuning for each in networks if each.fine_tuning}
     tied = Status.NOT_DISTINGUISHABLE
-    told = [f"{use} {'ties' if made.status is tied else f'{made.change:+.2f}'}" for use, made in changes.items()]
+    told = [f"{use} {'ties' if made.status == tied else f'{made.change:+.2f}'}" for use, made in changes.items()]
     return f"Fine-tuning: {', '.join(told)}" if told else ""
 
 

@@ -95,10 +95,12 @@ def test_of_one_use_there_is_one_row():
     assert re.findall(rf"^({'|'.join(LEADS)}) ", text, re.MULTILINE) == ["retrieval"] * 2
     assert text == verdict(replace(facts(found), use="retrieval"))
     assert text.count("Next: whichlayer features photos/ --use retrieval --out photos.parquet") == 2
+    only = [each for each in found if (each.dataset, each.use) != ("flowers", "retrieval")]
+    one = verdict(facts(only), use="retrieval")
+    assert "flowers: no score tells of this use." in one.splitlines()
+    assert "--from" not in one
     with pytest.raises(UserError, match="found 'clustering'"):
         verdict(facts(found), use="clustering")
-    only = [each for each in found if (each.dataset, each.use) != ("flowers", "retrieval")]
-    assert "flowers: no score tells of this use." in verdict(facts(only), use="retrieval").splitlines()
 
 
 def test_the_best_network_is_taken_and_every_other_has_a_line():
@@ -164,6 +166,10 @@ def test_several_datasets_have_a_block_each():
     blocks = verdict(facts(found)).split("\n\n")
     assert [block.split(":")[0] for block in blocks] == ["flowers", "dtd"]
     assert [len(block.splitlines()) <= 12 for block in blocks] == [True, True]
+    assert [block.splitlines()[-2:] for block in blocks] == [  # which of them is meant is not left open
+        ["Next: whichlayer features photos/ --use classifier --out photos.parquet \\", f"  --from {name}/a/0/0"]
+        for name in ("flowers", "dtd")
+    ]
 
 
 @pytest.mark.parametrize("length", [1, 8, 16])
