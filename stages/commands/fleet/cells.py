@@ -13,7 +13,6 @@ from stages.commands.fleet.worker import Source, Task
 from stages.commands.grid import AXES, CELL_STAGES, STAGES, cell_name, stage_names
 from stages.commands.project import ROOT, listed
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.scratch import PARTIAL
 from stages.shared.settings.params import Cell, load
 from stages.shared.stage_run.made_of import entry_of
 from stages.shared.stage_run.snapshot import value_at
@@ -90,13 +89,12 @@ def tasks_of(cell: Cell, locked: Lock, parts: Sequence[Sequence[str]] = (CELL_ST
     entries = {name: dict(locked[name]) for name in names.values() if name in locked}
     grid = {axis: [value] for axis, value in zip(AXES, cell, strict=True)}
     durations = str(stage_path("measure", "--log").relative_to(ROOT))
-    weights = stage_path("finetune", "--weights", cell).relative_to(ROOT)
-    unfinished = str(weights.with_name(f".{weights.name}{PARTIAL}"))
+    training = str(stage_path("finetune", "--weights", cell).parent.relative_to(ROOT))
     tasks = []
     for stages in parts:
         own = tuple(names[stage] for stage in stages)
         task = Task(cell_name(cell), tuple(inputs_of(stages, cell)), own, durations, grid, entries)
-        tasks.append(replace(task, unfinished=unfinished) if "finetune" in stages else task)
+        tasks.append(replace(task, training=training) if "finetune" in stages else task)
     return tasks
 
 

@@ -18,9 +18,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from stages.commands.dvc_project import workspace as dvc_workspace
 from stages.commands.dvc_project.workspace import FAILED as OF_DVC
 from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
 from stages.commands.fleet import workspaces
-from stages.commands.fleet.workspaces import RESUME, copy_kept, inputs_of_machine, keep_training, own_workspace
+from stages.commands.fleet.workspaces import inputs_of_machine, own_workspace
 from stages.shared.runtime import durations as durations_log
 from stages.shared.runtime.durations import read_durations
 
@@ -51,9 +50,6 @@ KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with (?:-\d+|137))$", re.MULTIL
 
 KEPT = "kept"
 """The folder, below that of the record, of what unfinished trainings go on from."""
-
-POLL_SECONDS = 2.0
-"""How often a worker looks whether a training has kept a point to go on from."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class Task:
         durations: the file to which the stages log how long they took, as a path in the workspace.
         grid: the lists of `run` in params.yaml that make a grid of this cell alone: DVC's work grows with the grid.
         locked: what dvc.lock says of these stages and of those before them, by their names.
-        unfinished: how the paths begin of folders in which the training keeps points to go on from; empty: none trains.
+        training: the folder, a path in the workspace, in which the training keeps what it has; empty: none trains.
         gpus: that it holds; may be a fraction.
         memory: bytes that it asks for; 0: none.
     """
@@ -97,7 +93,7 @@ class Task:
     durations: str
     grid: dict[str, list[Any]]
     locked: dict[str, Any]
-    unfinished: str = ""
+    training: str = ""
     gpus: float = 0.0
     memory: int = 0
 
@@ -135,18 +131,20 @@ def run_task(source: Source, task: Task) -> Outcome:
     began, host = time.monotonic(), socket.gethostname()
     with own_workspace() as workspace, at_work(source, task, host, workspace) as log:
         fill_workspace(workspace, source, task)
-        kept = Path(source.cache, RECORD_FOLDER, KEPT, task.stages[0]) if source.cache and task.unfinished else None
-        if kept and (kept / RESUME).is_file():
-            copy_kept(kept, workspace / f"{task.unfinished}fleet")
-        keep = partial(keep_training, workspace, task.unfinished, kept) if kept else lambda: None
+        kept = Path(source.cache, RECORD_FOLDER, KEPT, task.stages[0]) if source.cache and task.training else None
+        if kept:  # the training lies there, from where another worker goes on with it
+            kept.mkdir(parents=True, exist_ok=True)
+            (workspace / task.training).parent.mkdir(parents=True, exist_ok=True)
+            (workspace / task.training).symlink_to(kept)
         get, *others = commands(source, task)
         with contextlib.ExitStack() as stack:
-            if source.remote[0] and task.unfinished:  # else they are of this cell alone
+            if source.remote[0] and task.training:  # else they are of this cell alone
                 prepared = next(entry for name, entry in task.locked.items() if name.startswith("prepare@"))
-                stack.enter_context(inputs_of_machine(workspace, prepared))
+                point_at_cache(workspace, stack.enter_context(inputs_of_machine(prepared)), source.remote)
             failed, killed, said = run_commands(workspace, [get], environment(source), log)
+        point_at_cache(workspace, source.cache, source.remote)
         if not failed:
-            failed, killed, said = run_commands(workspace, others, environment(source), log, keep)
+            failed, killed, said = run_commands(workspace, others, environment(source), log)
         computed, lock = read_durations(workspace / task.durations), read_lock(workspace)
     locked = {name: lock[name] for name in done(task, failed) if name in lock}
     if kept and task.stages[0] in locked:
@@ -218,11 +216,7 @@ def commands(source: Source, task: Task) -> list[tuple[str, list[str]]]:
 
 
 def run_commands(
-    workspace: Path,
-    wanted: Sequence[tuple[str, list[str]]],
-    environment: dict[str, str],
-    log: Path,
-    keep: Callable[[], None] = lambda: None,
+    workspace: Path, wanted: Sequence[tuple[str, list[str]]], environment: dict[str, str], log: Path
 ) -> tuple[str, bool, str]:
     """Run commands until one fails.
 
@@ -231,24 +225,21 @@ def run_commands(
         wanted: the name by which a failure is reported, and the words, of each.
         environment: of all.
         log: to which what they print is added as they print it.
-        keep: called every `POLL_SECONDS` and at the end of each.
 
     Returns:
         The name of the one that failed, or of the stage that DVC says failed, or an empty string; whether the system
         ended it; and the end of what they printed.
     """
-    began, failed, killed = log.stat().st_size if log.exists() else 0, "", False
+    log.touch()
+    began, failed, killed = log.stat().st_size, "", False
     for name, words in wanted:
-        start = log.stat().st_size if log.exists() else 0
+        start = log.stat().st_size
         with log.open("ab") as file:
             on_linux = end_with_parent if sys.platform == "linux" else None
-            process = subprocess.Popen(
-                words, cwd=workspace, env=environment, stdout=file, stderr=subprocess.STDOUT, preexec_fn=on_linux
-            )
-            while process.returncode is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(POLL_SECONDS)
-                keep()
+            process = subprocess.run(
+                words, cwd=workspace, env=environment, stdout=file, stderr=subprocess.STDOUT, preexec_fn=on_linux,
+                check=False,
+            )  # fmt: skip
         if process.returncode != 0:
             said = read_from(log, start)
             failed, by_signal = failed_stage(said) or name, KILLED.search(said)

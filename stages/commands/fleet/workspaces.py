@@ -1,4 +1,4 @@
-"""Folders of workers: workspaces that go with them, images that a machine keeps, points that a training goes on from.
+"""Folders of workers: workspaces that go with them, and images that a machine keeps.
 
 Nothing of the project is imported here: a fleet sends this module to machines that have no checkout.
 """
@@ -23,9 +23,6 @@ HELD = ".held"
 
 INPUTS_SECONDS = 86400.0
 """How long prepared images stay on a machine after a worker has used them, where no cache is shared."""
-
-RESUME = "resume.json"
-"""Names what a training has kept, whole."""
 
 
 @contextlib.contextmanager
@@ -87,15 +84,16 @@ def removed(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def inputs_of_machine(workspace: Path, entry: object) -> Iterator[None]:
-    """Within, images are pulled that no other worker on this machine has pulled; it waits for one that does.
+def inputs_of_machine(entry: object) -> Iterator[str]:
+    """Give one worker at a time the cache for images that it pulls, so that no other on this machine pulls them again.
 
-    They lie in a folder of this user that goes when nobody has used it for a day, and in the workspace's own cache, to
-    which the results are added.
+    It is a folder of this user that goes when nobody has used it for a day.
 
     Args:
-        workspace: of the worker.
         entry: what dvc.lock says of the stage that prepared them.
+
+    Yields:
+        Its path; empty where other users may have made what is there.
     """
     content = json.dumps(entry, sort_keys=True).encode()
     prefix = Path(tempfile.gettempdir(), f"whichlayer-inputs-{os.getuid()}-")
@@ -106,48 +104,9 @@ def inputs_of_machine(workspace: Path, entry: object) -> Iterator[None]:
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     if not is_own(folder):
-        yield
+        yield ""
         return
     with open(folder / HELD, "a", opener=open_held) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         os.utime(folder)
-        copy_links(folder / "files", workspace / ".dvc" / "cache" / "files")
-        yield
-        copy_links(workspace / ".dvc" / "cache" / "files", folder / "files")
-
-
-def copy_links(source: Path, target: Path) -> None:
-    """Link the files below a folder that another one does not have."""
-    for path in (path for path in source.rglob("*") if path.is_file()):
-        there = target / path.relative_to(source)
-        there.parent.mkdir(parents=True, exist_ok=True)
-        if not there.exists():
-            os.link(path, there)
-
-
-def keep_training(workspace: Path, unfinished: str, kept: Path) -> None:
-    """Copy what a training that is at work in a workspace has kept, to where another worker finds it."""
-    for record in workspace.glob(f"{unfinished}*/{RESUME}"):
-        copy_kept(record.parent, kept)
-
-
-def copy_kept(source: Path, target: Path) -> None:
-    """Copy what a training has kept to go on from; at any moment the copy is whole, or none that can be used.
-
-    Files are copied before the record that names them, and none twice: they do not change. If they go meanwhile, since
-    the training kept a later point, the next call copies that.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        text = (source / RESUME).read_text()
-        before = (target / RESUME).read_text() if (target / RESUME).is_file() else '{"files": {}}'
-        if text == before:
-            return
-        files, there = json.loads(text)["files"], json.loads(before)["files"]
-        for name in (name for name in files if there.get(name) != files[name]):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, target / f"{name}.new")
-            (target / f"{name}.new").replace(target / name)
-        (target / f"{RESUME}.new").write_text(text)
-        (target / f"{RESUME}.new").replace(target / RESUME)
-        for name in there.keys() - files.keys():
-            (target / name).unlink(missing_ok=True)
+        yield str(folder)

@@ -100,8 +100,8 @@ def test_a_task_names_its_stages_in_order_and_what_they_read_of_others():
     assert first.inputs == ("data/prepared/d", "data/made_of/prepare.d.json")
     records = [f"data/made_of/{name}.json" for name in ("prepare.d", "finetune.d-m-0-1", "embed.d-m-0-1")]
     assert sorted(second.inputs) == sorted(["data/thumbnails/d", "data/embeddings/d/m/0/1", *records])  # no weights
-    assert whole.unfinished == first.unfinished == "data/checkpoints/d/m/0/1/.weights.partial-"
-    assert second.unfinished == ""
+    assert whole.training == first.training == "data/checkpoints/d/m/0/1"
+    assert second.training == ""
 
 
 def test_an_unknown_cell_is_refused_with_some_that_are_known():

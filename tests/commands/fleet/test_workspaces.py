@@ -1,6 +1,5 @@
 """Folders of workers: what is removed, what is kept, and what is left alone since it may be another user's."""
 
-import json
 import os
 import shutil
 import stat
@@ -83,78 +82,34 @@ def test_a_workspace_that_is_written_to_while_it_is_removed_is_removed_once_that
     assert not left.exists()
 
 
-def write_kept(folder: Path, step: int, files: dict[str, str]) -> None:
-    """Keep a point as a training does: files, then the record that names them with their hashes."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    hashes = {name: f"hash {text}" for name, text in files.items()}
-    (folder / "resume.json").write_text(json.dumps({"progress": step, "files": hashes}))
-
-
-def read_kept(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_what_a_training_keeps_is_copied_whole_and_follows_it(tmp_path: Path):
-    source, kept = tmp_path / "data" / ".weights.partial-7-7", tmp_path / "kept"
-    unfinished = "data/.weights.partial-"
-    workspaces.keep_training(tmp_path, unfinished, kept)
-    assert not kept.exists()
-    write_kept(source, 1, {"weights/a": "A", "state_1": "one"})
-    (source / "half").write_text("not yet named")
-    workspaces.keep_training(tmp_path, unfinished, kept)
-    (source / "half").unlink()
-    assert read_kept(kept) == read_kept(source)
-    (kept / "weights" / "a").write_text("copied before")
-    (source / "state_1").unlink()
-    write_kept(source, 2, {"weights/a": "A", "weights/b": "B", "state_2": "two"})
-    workspaces.keep_training(tmp_path, unfinished, kept)
-    assert read_kept(kept) == {**read_kept(source), "weights/a": "copied before"}  # no file is copied twice
-    before = read_kept(kept)
-    write_kept(source, 3, {"weights/a": "A", "weights/b": "B", "state_3": "three"})
-    (source / "state_3").unlink()  # the training is further
-    workspaces.keep_training(tmp_path, unfinished, kept)
-    assert read_kept(kept) == before
-
-
-def cached(workspace: Path) -> dict[str, str]:
-    return read_kept(workspace / ".dvc" / "cache" / "files")
-
-
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a machine that has the images of a dataset, which a first workspace pulled."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    with workspaces.inputs_of_machine(tmp_path / "first", {"outs": "images"}):
-        (tmp_path / "first" / ".dvc" / "cache" / "files" / "md5").mkdir(parents=True)
-        (tmp_path / "first" / ".dvc" / "cache" / "files" / "md5" / "a").write_text("pulled")
-    (folder,) = (tmp_path / "temporary").iterdir()
-    return folder
+    """The folder of a machine that has the images of a dataset, which a first worker pulled."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with workspaces.inputs_of_machine({"outs": "images"}) as folder:
+        (Path(folder) / "pulled").touch()
+    return Path(folder)
 
 
-def test_images_that_one_worker_pulled_are_there_for_the_next_and_results_stay_apart(tmp_path: Path, made: Path):
+def test_images_that_one_worker_pulled_are_there_for_the_next(made: Path):
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
-    (tmp_path / "first" / ".dvc" / "cache" / "files" / "result").write_text("of a cell")
-    with workspaces.inputs_of_machine(tmp_path / "second", {"outs": "images"}):
-        assert cached(tmp_path / "second") == {"md5/a": "pulled"}
-    with workspaces.inputs_of_machine(tmp_path / "third", {"outs": "other images"}):
-        assert cached(tmp_path / "third") == {}
+    with workspaces.inputs_of_machine({"outs": "images"}) as folder:
+        assert Path(folder) == made
+        assert (made / "pulled").is_file()
+    with workspaces.inputs_of_machine({"outs": "other images"}) as folder:
+        assert [path.name for path in Path(folder).iterdir()] == [workspaces.HELD]
     assert len([*made.parent.iterdir()]) == 2
 
 
-def test_images_that_nobody_used_for_a_day_go_with_the_next_pull(tmp_path: Path, made: Path):
+def test_images_that_nobody_used_for_a_day_go_with_the_next_pull(made: Path):
     long_ago = time.time() - 2 * 86400
     os.utime(made, (long_ago, long_ago))
-    with workspaces.inputs_of_machine(tmp_path / "second", {"outs": "other images"}):
+    with workspaces.inputs_of_machine({"outs": "other images"}):
         assert not made.exists()
 
 
-def test_a_folder_of_images_that_others_may_write_to_is_neither_read_nor_removed(tmp_path: Path, made: Path):
+def test_a_folder_of_images_that_others_may_write_to_is_neither_used_nor_removed(made: Path):
     made.chmod(0o777)
-    with workspaces.inputs_of_machine(tmp_path / "second", {"outs": "images"}):
-        assert cached(tmp_path / "second") == {}
-        (tmp_path / "second" / ".dvc" / "cache" / "files").mkdir(parents=True)
-        (tmp_path / "second" / ".dvc" / "cache" / "files" / "b").write_text("pulled again")
-    assert read_kept(made / "files") == {"md5/a": "pulled"}
+    with workspaces.inputs_of_machine({"outs": "images"}) as folder:
+        assert folder == ""
+    assert (made / "pulled").is_file()
