@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from stages.commands.dvc_project.workspace import stage_path
-from stages.commands.project import ROOT, ProjectCommand
-from stages.commands.sizes import size
+from stages.commands.project import ROOT, ProjectCommand, size
 from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL
 from stages.shared.stage_run.finished_work import FINISHED

@@ -23,7 +23,7 @@ from safetensors.torch import save
 from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Float32, Source
-from stages.commands.outputs import new_output
+from stages.commands.project import new_output
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels

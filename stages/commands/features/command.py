@@ -26,8 +26,7 @@ from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
 from stages.commands.features import image_files
 from stages.commands.features.extraction import Shard, Shards, open_extractor, unfinished_folder
-from stages.commands.outputs import FEATURES, check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, new_output, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams

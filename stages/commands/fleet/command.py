@@ -13,23 +13,18 @@ from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
 from stages.commands.fleet import record
-from stages.commands.fleet.cells import check_prepared, read_source, tasks_of
+from stages.commands.fleet.cells import aggregate_done, check_prepared, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
 from stages.commands.fleet.predicted import Predicted, longest_first, memory_of, predict_cells, script
-from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
-from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
-from stages.commands.fleet.workspaces import remove_left_workspaces
+from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed
-from stages.commands.sizes import GIB, size
+from stages.commands.project import GIB, PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell, load
-
-PARAMS = ROOT / "params.yaml"
+from stages.shared.settings.params import Cell
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
@@ -204,13 +199,8 @@ def results(out: Path | None, allow_missing: bool) -> None:
     config, folder = read_config(PARAMS), record_folder()
     contents = record.read_contents(folder, map(cell_name, config.run.cells()))
     recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
-    locked = read_lock(ROOT)
-    done = done_cells(config.run, [locked, {**locked, **recorded}], load(PARAMS))  # what is recorded may be older
-    grid = largest_grid(config.run, done)
-    said = notice(config.run, grid, done)
-    if said and not allow_missing:
-        raise UserError(f"every cell of the grid must be done; found: {said} --allow-missing takes what there is")
-    aggregate(grid, done, said, out or stage_path("aggregate", "--out").with_name("partial"))
+    out = out or stage_path("aggregate", "--out").with_name("partial")
+    aggregate_done(config.run, recorded, out, allow_missing=allow_missing)
 
 
 @fleet.command(name="list", cls=ProjectCommand)

@@ -28,8 +28,7 @@ from stages.commands.plan.predict import (
     this_machine,
 )
 from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option
-from stages.commands.sizes import size
+from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import load

@@ -17,8 +17,7 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.commands.check import check_ranking
-from stages.commands.outputs import check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option
 from stages.commands.score.embedding_file import (
     STEP,
     EmbeddingFile,
