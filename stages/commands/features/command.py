@@ -68,7 +68,6 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         files = replace(files, paths=tuple(path for path in files.paths if path not in unreadable))
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
-        image_files.check_any(images, files.paths)
         extractor = open_extractor(params, origin, Wanted(**wanted))
         if extractor.note:
             print(f"features: {extractor.note}", file=sys.stderr)
@@ -77,7 +76,8 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         for shard in shards:
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
-        image_files.check_any(images, paths)
+        if not paths:
+            raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
         with new_output(out) as scratch:
             WRITERS[out.suffix](scratch, shards, len(paths), extractor.width, extractor.about)
             _list_unreadable(out, unreadable)

@@ -69,12 +69,6 @@ class Extractor:
     device: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What determines the features beside the images: JSON values, a hash of the weights among them."""
-        about = {"format": FORMAT, "weights": file_sha256(self.weights), "torch": torch.__version__}
-        return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
-
 
 def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extractor:
     """Find the network that `--from` names.
@@ -203,7 +197,8 @@ class Shards:
         self._images, self._extractor = images, extractor
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
-        identity = extractor.identity
+        identity = {"format": FORMAT, "weights": file_sha256(extractor.weights), "torch": torch.__version__}
+        identity |= {"batch_size": extractor.batch_size, **extractor.decode, **extractor.about, **extractor.device}
         self._shards: list[tuple[Path, Sequence[str]]] = []  # the beginnings of files' paths, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]

@@ -101,16 +101,6 @@ def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
     return reasons
 
 
-def check_any(where: Path, paths: Sequence[str]) -> None:
-    """Check that there are images.
-
-    Raises:
-        UserError: there are none.
-    """
-    if not paths:
-        raise UserError(f"{where}: must hold images, found none that can be read; name their folder or archive")
-
-
 def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:
     """Refuse files that cannot be embedded, if there are any.
 
