@@ -272,8 +272,8 @@ def predict_cells(config: Config, lines: Sequence[Line], stages: Collection[str]
     """
     if not lines:
         return {}
-    content, log = load(PARAMS), stage_path("aggregate", "--log")
-    return Predictor(config, content, Engine(1, threads), this_machine(), log, len(lines)).cells(lines, stages)
+    log = stage_path("aggregate", "--log")
+    return Predictor(config, Engine(1, threads), this_machine(), log, len(lines)).cells(lines, stages)
 
 
 def memory_of(predictions: Mapping[str, Cost], stages: Sequence[str]) -> int:

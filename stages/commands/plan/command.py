@@ -31,7 +31,6 @@ from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import load
 from stages.shared.stage_run.made_of import read_entries
 
 SMALLER = {
@@ -85,7 +84,7 @@ def plan(
         print(f"stages that would run, or come from the cache: {counts}\n\n{table(lines)}")
         print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
         print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
-    predictor = Predictor(config, load(params), engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
+    predictor = Predictor(config, engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
     predicted = predict(predictor, lines, stages) if timed and stages else None
     if as_json:
         planned = record(config, lines, stages, predicted) | ({"pilot": shown} if shown else {})
