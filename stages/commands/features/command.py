@@ -69,8 +69,6 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
         extractor = open_extractor(params, origin, Wanted(**wanted))
-        if extractor.note:
-            print(f"features: {extractor.note}", file=sys.stderr)
         shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)
         shards.fill(skip=skip_unreadable)
         for shard in shards:

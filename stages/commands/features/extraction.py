@@ -57,7 +57,6 @@ class Extractor:
         batch_size: images per forward pass.
         start: makes it ready to run, until the stack is closed, and returns the function that embeds a batch.
         device: what runs it.
-        note: what a user should know; may be empty.
     """
 
     about: Mapping[str, Any]
@@ -67,7 +66,6 @@ class Extractor:
     batch_size: int
     start: Callable[[ExitStack], EmbedPixels]
     device: Mapping[str, str] = field(default_factory=dict)
-    note: str = ""
 
 
 def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extractor:
@@ -108,6 +106,8 @@ def from_cell(source: Source) -> Extractor:
     names, images = [pooled.layer.name for pooled in source.layers], source.cell.images
     embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
     accelerator = embedder.accelerator
+    if source.cell.params.augment:
+        print(f"features: {ROTATED}", file=sys.stderr)
 
     def start(stack: ExitStack) -> EmbedPixels:
         embedder.network.move(accelerator.device)
@@ -128,7 +128,6 @@ def from_cell(source: Source) -> Extractor:
         batch_size=source.cell.params.batch_size,
         start=start,
         device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
-        note=ROTATED if source.cell.params.augment else "",
     )
 
 
