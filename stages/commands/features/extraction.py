@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
-from stages.commands.cut.export import load_program
+from stages.commands.cut.export import load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
@@ -147,18 +147,13 @@ def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
 
     def start(stack: ExitStack) -> EmbedPixels:
         try:
-            program = load_program(cut.program)
+            run = load_run(cut.program)
         except Exception as error:  # torch raises anything on a file that is not its own
             raise UserError(
                 f"{cut.program}: must be a program that torch {torch.__version__} loads, found "
                 f"{type(error).__name__}; {AGAIN}"
             ) from error
-
-        def embed(pixels: Pixels) -> Float32:
-            with torch.inference_mode():
-                return np.asarray(program(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()))
-
-        return embed
+        return lambda pixels: run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
     return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, start)
 

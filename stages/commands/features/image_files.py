@@ -33,15 +33,9 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
     if not where.exists():
         raise UserError(f"{where}: must be a folder, an archive or a list of images, or an image, found nothing there")
 
-    def refuse_link(path: str) -> bool:
-        raise UserError(
-            f"{where / path}: must not be a link to a folder, found one: links to folders are not followed; embed its "
-            "images by a command of their own, or copy them"
-        )
-
     check_regular(where)
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
-        files = open_raw(where, resources, refused=refuse_link)
+        files = open_raw(where, resources)
     else:
         named = [row["path"] for row in read_list(where)] if where.suffix.lower() in LISTS else [where.name]
         for path in named:
