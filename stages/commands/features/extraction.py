@@ -191,12 +191,12 @@ class Shards:
         self._images, self._extractor = images, extractor
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
-        identity = {"format": FORMAT, "weights": file_sha256(extractor.weights), "torch": torch.__version__}
-        identity |= {"batch_size": extractor.batch_size, **extractor.decode, **extractor.about, **extractor.device}
+        versions = {"format": FORMAT, "weights": file_sha256(extractor.weights), "torch": torch.__version__}
+        identity = {"batch_size": extractor.batch_size, **extractor.decode, **extractor.about, **extractor.device}
         self._shards: list[tuple[Path, Sequence[str]]] = []  # the beginnings of files' paths, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
-            determined = json.dumps([identity, [_state(images.where, path) for path in paths]], sort_keys=True)
+            determined = json.dumps([versions, identity, [_state(images.where, path) for path in paths]], sort_keys=True)
             key = hashlib.sha256(determined.encode()).hexdigest()[:16]
             self._shards.append((folder / f"{number:06}-{key}", paths))
 
