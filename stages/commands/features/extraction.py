@@ -196,7 +196,8 @@ class Shards:
         self._shards: list[tuple[Path, Sequence[str]]] = []  # the beginnings of files' paths, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
-            determined = json.dumps([versions, identity, [_state(images.where, path) for path in paths]], sort_keys=True)
+            states = [_state(images.where, path) for path in paths]
+            determined = json.dumps([versions, identity, states], sort_keys=True)
             key = hashlib.sha256(determined.encode()).hexdigest()[:16]
             self._shards.append((folder / f"{number:06}-{key}", paths))
 
