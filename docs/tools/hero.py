@@ -102,9 +102,9 @@ def read_study(results: Path, dataset: str, model: str, seed: int = 0) -> Study:
     curve = depth[np.logical_and.reduce([depth[name] == getattr(row, name) for name in names])]
     best = curve[(curve["split"] == UNSEEN) & (curve["depth"] == row.best_depth) & (curve["fold"] != "mean")]
     fold = str(best.loc[(best["value"] - row.unseen).abs().idxmin(), "fold"])
-    cell = {"dataset": dataset, "model": model, "fold": fold, "seed": str(seed)}
-    images = open_images(stage_path("embed", "--prepared", **cell), fold, dataset=dataset)
-    return Study(row, curve, fold, images, open_embeddings(stage_path("embed", "--out", **cell)))
+    cell = dataset, model, fold, seed
+    images = open_images(stage_path("embed", "--prepared", cell), fold, dataset=dataset)
+    return Study(row, curve, fold, images, open_embeddings(stage_path("embed", "--out", cell)))
 
 
 def draw(study: Study) -> Figure:

@@ -7,12 +7,14 @@ Scope = Literal["classes", "images"]
 
 BOTH: tuple[Scope, ...] = ("classes", "images")
 CLASSES: tuple[Scope, ...] = ("classes",)
+IMAGES: tuple[Scope, ...] = ("images",)
 
 PROVEN: dict[str, tuple[Scope, ...]] = {
     "nmi": CLASSES,
     "ami": CLASSES,
     "knn_purity": BOTH,
-    "silhouette": BOTH,
+    "nn1_accuracy": BOTH,
+    "silhouette": IMAGES,
     "r_precision": BOTH,
     "map_at_r": BOTH,
 }

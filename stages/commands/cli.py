@@ -18,15 +18,15 @@ COMMANDS = {
     "check": ("stages.commands.check", "Check params.yaml and the raw data before a run."),
     "cut": ("stages.commands.cut.command", "Cut a network at one layer: files that load without this project."),
     "plan": ("stages.commands.plan.command", "Say what would run, and what it would take."),
-    "recommend": ("stages.commands.recommend", "Print which layer to take, what ties, and what choosing cost."),
+    "recommend": ("stages.commands.results", "Print which layer to take, what ties, and what choosing cost."),
     "fleet": ("stages.commands.fleet.command", "Run the cells side by side, on one machine or many."),
     "features": ("stages.commands.features.command", "Embed new images with a finished network."),
-    "report": ("stages.commands.report", "Name the page of a finished workflow, or open it in the browser."),
+    "report": ("stages.commands.results", "Name the page of a finished workflow, or open it in the browser."),
     "score": ("stages.commands.score.command", "Score embeddings that any tool made, from files."),
-    "verify": ("stages.commands.verify.command", "Find and repair damaged data, which DVC does not see."),
+    "verify": ("stages.commands.verify", "Find and repair damaged data, which DVC does not see."),
     "unfinished": ("stages.commands.unfinished", "List what stages that were stopped have kept, to go on from."),
     "ablate": ("stages.commands.ablate", "Tabulate DVC experiments: what each choice does to the scores."),
-    "verdict": ("stages.commands.verdict", "Print the verdict of a finished workflow again."),
+    "verdict": ("stages.commands.results", "Print the verdict of a finished workflow again."),
 }
 """Name -> module that has a function of that name, and what it does."""
 

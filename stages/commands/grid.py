@@ -7,6 +7,9 @@ from stages.shared.settings.params import Cell, RunParams
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 CELL_STAGES = STAGES[1:4]
+AXES = ("datasets", "models", "folds", "seeds")
+"""The lists of `run`, in the order of a cell's parts."""
+
 ON_GPU, ON_CPU = CELL_STAGES[:2], CELL_STAGES[2:]
 """Stages that a GPU is for, and those that need none."""
 

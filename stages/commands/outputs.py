@@ -8,6 +8,9 @@ from stages.shared.stage_run.stage_run import publish
 from stages.shared.runtime.errors import UserError, with_command
 from stages.shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 
+FEATURES = "whichlayer"
+"""The key, in the metadata of a Parquet file of features, of what these are of."""
+
 
 def check_new(out: Path) -> None:
     """Check that nothing is where a command is to write; an empty folder may be.

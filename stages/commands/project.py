@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Collection
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 RAW = ROOT / "data" / "raw"
 """Holds <dataset>/ for every dataset."""
+
+
+MAX_LISTED = 5
+"""Things that a message names; more are counted."""
+
+
+def listed(names: Collection[str]) -> str:
+    """Name the first of some things, and count the others."""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join([*names][:MAX_LISTED]) + more
 
 
 class ProjectCommand(click.Command):

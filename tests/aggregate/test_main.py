@@ -293,7 +293,7 @@ def test_a_wrong_section_is_an_error_before_anything_is_read(grid, monkeypatch):
         aggregate(monkeypatch, grid)
 
 
-@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.commands.verdict"])
+@pytest.mark.parametrize("module", ["stages.aggregate.__main__", "stages.commands.results"])
 def test_torch_is_not_imported(module):
     code = f"import {module}, sys; print('torch' in sys.modules, 'zarr' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

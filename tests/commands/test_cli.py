@@ -81,5 +81,7 @@ def test_commands_work_in_the_project_and_take_paths_from_where_the_user_is(monk
 def test_paths_of_a_stage_are_those_of_dvc_yaml():
     assert stage_path("aggregate", "--out") == ROOT / "data" / "results"
     assert stage_path("aggregate", "--measures") == ROOT / "data" / "measures"
-    cell = {"dataset": "trees", "model": "tiny", "fold": "all", "seed": "3"}
-    assert stage_path("embed", "--out", **cell) == ROOT / "data" / "embeddings" / "trees" / "tiny" / "all" / "3"
+    assert (
+        stage_path("embed", "--out", ("trees", "tiny", "all", 3))
+        == ROOT / "data" / "embeddings" / "trees" / "tiny" / "all" / "3"
+    )

@@ -7,8 +7,7 @@ from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Missing
 from stages.aggregate.render.json_files import findings_json, recommendations_json
 from stages.aggregate.render.recommendations import describe
-from stages.commands.recommend import recommend
-from stages.commands.verdict import verdict
+from stages.commands.results import recommend, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import every_use

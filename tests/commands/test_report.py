@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.result_files import finish_results
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
-from stages.commands.report import report
+from stages.commands.results import report
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network
 from tests.aggregate.recommended import recommendation

@@ -20,7 +20,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> hero.Study:
         ("embed", "--prepared"): tmp_path / "prepared",
         ("embed", "--out"): tmp_path / "embeddings",
     }
-    monkeypatch.setattr(hero, "stage_path", lambda stage, option, **cell: paths[stage, option])
+    monkeypatch.setattr(hero, "stage_path", lambda stage, option, cell=None: paths[stage, option])
     return hero.read_study(paths["aggregate", "--out"], "toy", "net")
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.aggregate.columns import stack
@@ -27,10 +27,11 @@ from stages.aggregate.curves import (
 from stages.aggregate.inference.accuracy import accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64, Inference
 from stages.aggregate.inference.layer_comparison import (
+    UNKNOWN,
     Bounds,
     best_against,
-    best_score,
     is_above,
+    score_intervals,
     ties,
 )
 from stages.aggregate.inference.network_data import NetworkData
@@ -42,9 +43,6 @@ from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
 
 Statement = TypeVar("Statement")
-
-
-UNKNOWN = Bounds(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -113,20 +111,10 @@ def infer_layers(refits: Refits) -> dict[Scope, LayerInference]:
     """
     layers, several = {}, refits.score.better != "neither" and len(refits.keys) > 1
     for scope, inference in infer(refits).items():
-        alone = inference.contrasts(np.eye(len(refits.keys)))
-        bounds = np.full((len(refits.keys), 2), np.nan) if alone is None else _scores(refits, alone.intervals())
-        best, lead = (best_score(inference), best_against(inference)) if several else (None, None)
-        limited = best and Bounds(*_scores(refits, (best.low, best.high)), *_scores(refits, [best.value]))
-        tied = ties(inference) if several else None
-        low, high = bounds.T
-        layers[scope] = LayerInference(low, high, limited or UNKNOWN, tied, lead or UNKNOWN)
+        (low, high), best = score_intervals(inference, refits.score)
+        lead, tied = (best_against(inference), ties(inference)) if several else (None, None)
+        layers[scope] = LayerInference(low, high, best if several else UNKNOWN, tied, lead or UNKNOWN)
     return layers
-
-
-def _scores(refits: Refits, gains: ArrayLike) -> Float64:
-    """Turn gains back into scores within their limits, in ascending order."""
-    score = refits.score
-    return np.clip(np.sort(sign_of(score.better) * np.asarray(gains)), score.low, score.high)
 
 
 def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores:

@@ -10,8 +10,11 @@ from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
+from stages.aggregate.curves import sign_of
 from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Estimate, Float64, Inference
+from stages.shared.tables.scores import Score
 
 Layers = NDArray[np.bool_]
 """Which of L layers."""
@@ -42,6 +45,9 @@ class Bounds(Lead):
     """
 
     value: float
+
+
+UNKNOWN = Bounds(np.nan, np.nan, np.nan)
 
 
 def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL) -> Layers:
@@ -77,6 +83,40 @@ def best_score(inference: Inference) -> Bounds | None:
     error = max(alone.standard_error, float(np.sqrt(np.nanmean(chosen_from.variance))))
     optimism = chosen_from.quantile(MEDIAN) * alone.standard_error
     return Bounds(alone.value - chosen_from.quantile(tail) * error, alone.upper(tail), alone.value - optimism)
+
+
+def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds]:
+    """Compute the intervals of the layers' scores, each alone, (2, L), and of that of the layer that looks best.
+
+    Between limits they are intervals of the log-odds, turned back: they end within the limits, and reach farther
+    towards the middle, as the errors of a score near a limit do. From a few folds alone they are only cut off there.
+    NaN of a layer that never varied.
+    """
+    move = _move_log_odds if inference.correlated and np.isfinite(score.high - score.low) else _cut_off
+    sign, gains, best = sign_of(score.better), inference.mean, best_score(inference)
+    alone = inference.contrasts(np.eye(len(gains)))
+    ends = np.full((2, len(gains)), np.nan) if alone is None else alone.intervals().T
+    intervals = np.sort(move(sign * gains, sign * ends, score), axis=0)
+    if best is None:
+        return intervals, UNKNOWN
+    at, statements = np.array(sign * gains.max()), sign * np.array([best.low, best.high, best.value])
+    *bounds, value = move(at, statements, score).tolist()
+    low, high = sorted(bounds)
+    return intervals, Bounds(low, high, value)
+
+
+def _move_log_odds(at: Float64, ends: Float64, score: Score) -> Float64:
+    """Move from scores as far on the scale of log-odds as it is to `ends`, by the delta method."""
+    width = score.high - score.low
+    share = (at - score.low) / width
+    within = (share > 0) & (share < 1)
+    share = np.where(within, share, 0.5)
+    moved = score.low + width * expit(logit(share) + (ends - at) / (width * share * (1 - share)))
+    return np.where(within, moved, _cut_off(at, ends, score))
+
+
+def _cut_off(at: Float64, ends: Float64, score: Score) -> Float64:
+    return np.clip(ends, score.low, score.high)
 
 
 def best_against(inference: Inference, *, control: int = -1, candidates: Layers | None = None) -> Bounds | None:

@@ -239,11 +239,8 @@ class CellPaths:
     @classmethod
     def of(cls, cell: Cell) -> "CellPaths":
         """Look them up."""
-        item = dict(zip(("dataset", "model", "fold", "seed"), map(str, cell), strict=True))
-        prepared, weights, embeddings = (
-            stage_path("embed", f"--{name}", **item) for name in ("prepared", "weights", "out")
-        )
-        return cls(prepared, weights, embeddings, stage_path("aggregate", "--out"))
+        prepared, weights, out = (stage_path("embed", f"--{name}", cell) for name in ("prepared", "weights", "out"))
+        return cls(prepared, weights, out, stage_path("aggregate", "--out"))
 
 
 @dataclass(frozen=True)

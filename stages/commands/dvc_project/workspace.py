@@ -6,7 +6,6 @@ have no checkout.
 """
 
 import configparser
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
+from stages.shared.settings.params import Cell
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -28,48 +28,45 @@ Lock = Mapping[str, Mapping[str, Any]]
 """What dvc.lock says of stages, by their names."""
 
 
-def stage_path(stage: str, option: str, **item: str) -> Path:
+def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
     """Look up in dvc.yaml, the one place that spells artifact paths, what it passes to a stage as an option.
 
     Args:
         stage: for example `aggregate`.
         option: for example `--out`.
-        item: of a stage that has a matrix: which of its cells, `dataset="handwriting", model=...`.
+        cell: of a stage that has a matrix: which of its cells.
     """
     words: list[str] = _stages_of(ROOT / "dvc.yaml")[stage]["cmd"].split()
     path = words[words.index(option) + 1]
-    for name, value in item.items():
-        path = path.replace(f"{{{name}}}", value)
-    return ROOT / path
+    return ROOT / of_cell(path, cell or ())
 
 
-def read_of_others(stages: Sequence[str], others: Sequence[str], **item: str) -> list[str]:
-    """Return the outputs of other stages that some stages read, and what those wrote down of what they read.
-
-    Args:
-        stages: that read.
-        others: whose outputs may be read.
-        item: the cell.
+def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
+    """Return what some stages of a cell read of earlier stages, and what these wrote down of what they read.
 
     Returns:
         Paths in the project.
     """
     known = _stages_of(ROOT / "dvc.yaml")
-
-    def paths(stage: str, part: str) -> list[str]:
-        return [re.sub(r"\$\{item\.(\w+)\}", lambda name: item[name[1]], path) for path in known[stage][part]]
-
-    read = [path for stage in stages for path in paths(stage, "deps")]
-    outs = [path for stage in others for path in paths(stage, "outs")]
+    earlier = [*known][: [*known].index(stages[0])]
+    read = [of_cell(path, cell) for stage in stages for path in known[stage]["deps"]]
+    outs = [of_cell(path, cell) for stage in earlier for path in known[stage]["outs"]]
     records = str(stage_path("aggregate", "--record").parent.relative_to(ROOT))
     return [
         out for out in outs if out.startswith(f"{records}/") or any(f"{path}/".startswith(f"{out}/") for path in read)
     ]
 
 
-def stage_params(stage: str) -> list[str]:
-    """Return the dotted names of the parameters that a stage reads, with `${item.NAME}` for what its cell is."""
-    return list(_stages_of(ROOT / "dvc.yaml")[stage]["params"])
+def stage_params(stage: str, cell: Sequence[str]) -> list[str]:
+    """Return the dotted names of the parameters that a stage of a cell, or of its first parts, reads."""
+    return [of_cell(key, cell) for key in _stages_of(ROOT / "dvc.yaml")[stage]["params"]]
+
+
+def of_cell(text: str, cell: Sequence[object]) -> str:
+    """Put a cell, or its first parts, into a text of dvc.yaml, which has `{dataset}` or `${item.dataset}` for one."""
+    for name, value in zip(("dataset", "model", "fold", "seed"), cell, strict=False):
+        text = text.replace(f"${{item.{name}}}", str(value)).replace(f"{{{name}}}", str(value))
+    return text
 
 
 @cache

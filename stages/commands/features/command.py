@@ -1,24 +1,39 @@
-"""Embed new images with a finished network: one file of features, with the images' paths."""
+"""Embed new images with a finished network: one file of features, with the images' paths.
+
+    .parquet    columns path, sha256, features (a list of D float32)
+    .npz        arrays path, sha256 (N,), features (N, D), about (JSON)
+    .zarr       the same arrays but about, dimensions (sample) and (sample, feature); opens with xarray
+
+Parquet and Zarr are written a shard at a time. What the features are of is kept too: in the Parquet schema's metadata
+(`whichlayer`), the array `about`, the group's attributes.
+"""
 
 import csv
+import json
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zarr
 
 from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
 from stages.commands.features import image_files
-from stages.commands.features.output import writer_of
-from stages.commands.features.shards import Shards, unfinished_folder
-from stages.commands.features.sources import open_extractor
-from stages.commands.outputs import check_new, new_output
+from stages.commands.features.extraction import Shard, Shards, open_extractor, unfinished_folder
+from stages.commands.outputs import FEATURES, check_new, new_output
 from stages.commands.project import ProjectCommand, ProjectPath, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
+from stages.shared.embeddings.embedding_store import SAMPLES_PER_CHUNK
 from stages.shared.runtime.console import Stopwatch
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import read_section
 
 
@@ -44,11 +59,14 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     A run that was cut short goes on where it was when it is started again.
     """
     watch = Stopwatch("features", "", None)
-    write = writer_of(out)
+    if out.suffix not in WRITERS:
+        raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
     check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
-        files, unreadable = image_files.without_other_files(image_files.list_images(images, resources))
+        files = image_files.list_images(images, resources)
+        unreadable = image_files.not_images({path: files.content(path) for path in files.paths})
+        files = replace(files, paths=tuple(path for path in files.paths if path not in unreadable))
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
         image_files.check_any(images, files.paths)
@@ -62,7 +80,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         paths = [path for shard in shards for path in shard.paths]
         image_files.check_any(images, paths)
         with new_output(out) as scratch:
-            write(scratch, shards, len(paths), extractor.width, extractor.about)
+            WRITERS[out.suffix](scratch, shards, len(paths), extractor.width, extractor.about)
             _list_unreadable(out, unreadable)
     of = extractor.about
     kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
@@ -78,3 +96,59 @@ def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:
     with listing.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
     print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)
+
+
+Write = Callable[[Path, Iterable[Shard], int, int, Mapping[str, Any]], None]
+"""Path, shards (read more than once), number of images, number of features, and what they are of."""
+
+
+def write_parquet(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
+    """Write a Parquet table, a row group for each shard."""
+    vector = pa.list_(pa.field("item", pa.float32(), nullable=False), width)
+    fields = [pa.field("path", pa.string()), pa.field("sha256", pa.string()), pa.field("features", vector)]
+    schema = pa.schema(fields, metadata={FEATURES: json.dumps(about)})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for shard in shards:
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(shard.features.reshape(-1)), type=vector)
+            writer.write_table(
+                pa.Table.from_arrays([pa.array(shard.paths), pa.array(shard.sha256), vectors], schema=schema)
+            )
+
+
+def write_npz(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
+    """Write an .npz file, which is put together in memory, as it is read."""
+    features = np.empty((count, width), np.float32)
+    arrays: dict[str, Any] = {"features": features, **_fill(features, shards), "about": json.dumps(about)}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def write_zarr(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:
+    """Write a Zarr group that xarray opens."""
+    group = zarr.create_group(path)
+    features = group.create_array(
+        "features",
+        shape=(count, width),
+        dtype="float32",
+        chunks=(SAMPLES_PER_CHUNK, width),
+        compressors=[zarr.codecs.ZstdCodec(level=1), zarr.codecs.Crc32cCodec()],
+        dimension_names=("sample", "feature"),
+    )
+    for name, values in _fill(features, shards).items():
+        array = group.create_array(name, shape=(count,), dtype=str, dimension_names=("sample",))
+        array[:] = np.array(values, dtype=object)
+    group.attrs.update(**about, coordinates="path sha256")
+
+
+WRITERS: dict[str, Write] = {".parquet": write_parquet, ".npz": write_npz, ".zarr": write_zarr}
+
+
+def _fill(features: Any, shards: Iterable[Shard]) -> dict[str, list[str]]:
+    """Fill an array with the features of all images, and return paths and hashes."""
+    texts: dict[str, list[str]] = {"path": [], "sha256": []}
+    for shard in shards:
+        start = len(texts["path"])
+        features[start : start + len(shard.paths)] = shard.features
+        texts["path"] += shard.paths
+        texts["sha256"] += shard.sha256
+    return texts

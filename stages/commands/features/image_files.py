@@ -3,12 +3,12 @@
 import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from stages.commands.project import listed
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.limits import RawFiles, Resources
@@ -16,7 +16,6 @@ from stages.prepare.raw_files import check_regular, is_archive, open_raw, read_f
 from stages.shared.runtime.errors import CONTROL, UserError
 
 LISTS = (".csv", ".txt")
-MAX_SHOWN = 5
 
 
 def list_images(where: Path, resources: Resources) -> RawFiles:
@@ -81,16 +80,6 @@ def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, 
     return rows
 
 
-def without_other_files(images: RawFiles) -> tuple[RawFiles, dict[str, str]]:
-    """Leave out the files that are no images by what they hold; those with an image's ending are not looked at.
-
-    Returns:
-        The others, and of those left out path and reason.
-    """
-    reasons = not_images({path: images.content(path) for path in images.paths})
-    return replace(images, paths=tuple(path for path in images.paths if path not in reasons)), reasons
-
-
 def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
     """Open the files whose names do not end as an image's, and return why some are none.
 
@@ -99,9 +88,17 @@ def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
     """
     formats = known_formats()
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in formats}
-    unclear = {path: content for path, content in files.items() if PurePosixPath(path).suffix.lower() not in endings}
-    others = [path for path, content in unclear.items() if not _is_image(content)]
-    return dict.fromkeys(others, "not an image of a format that is read")
+    reasons = {}
+    for path in (path for path in files if PurePosixPath(path).suffix.lower() not in endings):
+        file = read_content(files[path])
+        try:
+            with damage_named():
+                is_image = isinstance(file, bytes) and bool(open_image(file))
+        except BadImageError:
+            is_image = False
+        if not is_image:
+            reasons[path] = "not an image of a format that is read"
+    return reasons
 
 
 def check_any(where: Path, paths: Sequence[str]) -> None:
@@ -129,15 +126,4 @@ def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:
 
 def describe(reasons: Mapping[str, str]) -> str:
     """Count files and name the first of them with their reasons."""
-    some = [f"{path} ({reason})" for path, reason in list(reasons.items())[:MAX_SHOWN]]
-    more = f", and {len(reasons) - MAX_SHOWN} more" if len(reasons) > MAX_SHOWN else ""
-    return f"{len(reasons)} that cannot be read: {', '.join(some)}{more}"
-
-
-def _is_image(content: Callable[[], Content]) -> bool:
-    file = read_content(content)
-    try:
-        with damage_named():
-            return isinstance(file, bytes) and bool(open_image(file))
-    except BadImageError:
-        return False
+    return f"{len(reasons)} that cannot be read: {listed([f'{path} ({why})' for path, why in reasons.items()])}"

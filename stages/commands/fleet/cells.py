@@ -6,23 +6,16 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from stages.commands.config import Config
-from stages.commands.dvc_project.workspace import (
-    Lock,
-    cache_folder,
-    default_remote,
-    read_of_others,
-    seen_by_dvc,
-    stage_path,
-)
+from stages.commands.dvc_project.workspace import Lock, cache_folder, default_remote, inputs_of, seen_by_dvc, stage_path
 from stages.commands.fleet.worker import Source, Task
-from stages.commands.grid import CELL_STAGES, cell_name, stage_names
-from stages.commands.project import ROOT
+from stages.commands.grid import AXES, CELL_STAGES, STAGES, cell_name, stage_names
+from stages.commands.project import ROOT, listed
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.scratch import PARTIAL
 from stages.shared.settings.params import Cell, load
+from stages.shared.stage_run.made_of import entry_of
 from stages.shared.stage_run.snapshot import value_at
 
 PARTS = (".dvcignore", "dvc.yaml", "params.yaml", "pyproject.toml", "stages")
@@ -47,10 +40,9 @@ def read_source(config: Config, threads: int, *, remote: bool) -> Source:
     """
     untracked = seen_by_dvc(git("ls-files", "--others", "--", "stages", "dvc.yaml", "params.yaml"))
     if untracked:
-        more = f" and {len(untracked) - 1} more files" if len(untracked) > 1 else ""
         raise UserError(
-            f"{untracked[0]}{more}: must be tracked by git to travel to the workers; `git add` it (a commit is not "
-            "needed), or remove it"
+            f"{listed(untracked)}: must be tracked by git to travel to the workers; `git add` what is needed (a commit "
+            "is not), or remove it"
         )
     paths = [config.models[model].network.weights.path for model in config.run.models]
     weights = [path for path in paths if path is not None and not Path(path).is_absolute()]
@@ -94,19 +86,16 @@ def tasks_of(cell: Cell, locked: Lock, parts: Sequence[Sequence[str]] = (CELL_ST
         locked: what dvc.lock says of every stage.
         parts: the stages of each task.
     """
-    dataset, model, fold, seed = cell
-    item = {"dataset": dataset, "model": model, "fold": fold, "seed": str(seed)}
-    names = dict(zip(("prepare", *CELL_STAGES), (f"prepare@{dataset}", *stage_names(cell)), strict=True))
+    names = dict(zip(STAGES, (f"prepare@{cell[0]}", *stage_names(cell)), strict=False))
     entries = {name: dict(locked[name]) for name in names.values() if name in locked}
-    grid: dict[str, list[Any]] = {"datasets": [dataset], "models": [model], "folds": [fold], "seeds": [seed]}
+    grid = {axis: [value] for axis, value in zip(AXES, cell, strict=True)}
     durations = str(stage_path("measure", "--log").relative_to(ROOT))
-    weights = stage_path("finetune", "--weights", **item).relative_to(ROOT)
+    weights = stage_path("finetune", "--weights", cell).relative_to(ROOT)
     unfinished = str(weights.with_name(f".{weights.name}{PARTIAL}"))
     tasks = []
     for stages in parts:
-        before = [*names][: [*names].index(stages[0])]
-        inputs = read_of_others(stages, before, **item)
-        task = Task(cell_name(cell), tuple(inputs), tuple(names[stage] for stage in stages), durations, grid, entries)
+        own = tuple(names[stage] for stage in stages)
+        task = Task(cell_name(cell), tuple(inputs_of(stages, cell)), own, durations, grid, entries)
         tasks.append(replace(task, unfinished=unfinished) if "finetune" in stages else task)
     return tasks
 
@@ -122,7 +111,7 @@ def check_prepared(locked: Lock, dataset: str, *, remote: bool) -> None:
     if stage not in locked:
         raise UserError(f"{stage} must have run before the cells of {dataset}; {remedy}")
     params = load(ROOT / "params.yaml")
-    for name, value in locked[stage].get("params", {}).get("params.yaml", {}).items():
+    for name, value in entry_of(locked[stage]).parameters.items():
         if value_at(params, name) != value:
             raise UserError(
                 f"{stage} must have run with the parameters that params.yaml has, found others of {name}; {remedy}"

@@ -12,17 +12,17 @@ from tqdm import tqdm
 from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
+from stages.commands.fleet import record
 from stages.commands.fleet.cells import check_prepared, read_source, tasks_of
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
-from stages.commands.fleet.predicted import Predicted, lines_of, longest_first, memory_of, predict_stages
-from stages.commands.fleet.record import FAILED, Record, held_cells, hold_cells, read_contents, read_states, summary
+from stages.commands.fleet.predicted import Predicted, longest_first, memory_of, predict_cells, script
 from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
-from stages.commands.fleet.sbatch import script
 from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
 from stages.commands.fleet.workspaces import remove_left_workspaces
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
+from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import ROOT, FiniteRange, ProjectCommand, ProjectPath
+from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed
 from stages.commands.sizes import GIB, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
@@ -83,18 +83,20 @@ def run(
     import_ray(address)
     config = read_config(PARAMS)
     source = read_source(config, threads, remote=remote)
-    check_and_prepare(config)
+    click.get_current_context().invoke(check, params=PARAMS)
+    prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
+    run_dvc("repro", *prepared)
     stale = open_stages(config.run, allow_missing=remote)
     cells = open_cells(config.run, stale)
     print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
     if cells:
         if remote:
-            run_dvc("push", "--quiet", "--run-cache", *prepared_stages(config))
-        lines = lines_of(config, cells)
+            run_dvc("push", "--quiet", "--run-cache", *prepared)
+        lines = plan_lines(config, RAW)
         cells = longest_first(lines, cells)
-        predicted = predict_stages(config, lines, threads) if memory is None else None
+        predicted = predict_cells(config, lines, stale, threads) if memory is None else None
         at_once = workers or (None if address else max(1, processors() // threads))
-        with hold_cells(record_folder(), [*map(cell_name, cells)]):
+        with record.hold_cells(record_folder(), [*map(cell_name, cells)]):
             try:
                 with connected(address, (at_once or 0) * threads) as ray:
                     gpus = choose_gpus(ray, gpus_per_cell, threads)
@@ -109,21 +111,6 @@ def run(
             remove_left_workspaces()
             finish(config, ended, remote=remote)
     run_dvc("repro", *(["--pull", "--allow-missing"] if remote else []))
-
-
-def check_and_prepare(config: Config) -> None:
-    """Check the parameters and prepare the images.
-
-    Raises:
-        UserError: a parameter does not hold, or prepare failed.
-    """
-    click.get_current_context().invoke(check, params=PARAMS)
-    run_dvc("repro", *prepared_stages(config))
-
-
-def prepared_stages(config: Config) -> list[str]:
-    """Return the names of the stages that prepare the datasets of the grid."""
-    return [f"prepare@{dataset}" for dataset in config.run.datasets]
 
 
 def open_tasks(
@@ -143,9 +130,9 @@ def open_tasks(
     for cell in cells:
         tasks = []
         for stages, task in zip(parts, tasks_of(cell, locked, parts), strict=True):
-            asked = memory_of(predicted[cell[:3]], stages) if predicted else int((memory or 0) * GIB)
-            most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
             if not stale.isdisjoint(task.stages):
+                asked = memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
+                most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
                 tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
         yield tasks
     said = "; ".join(f"{stages}: up to {size(asked)} of memory" for stages, asked in most.items() if asked)
@@ -154,15 +141,16 @@ def open_tasks(
 
 def compute(outcomes: Iterable[Outcome], names: Sequence[str]) -> list[Outcome]:
     """Keep the logs of cells as they end, and say what became of them."""
-    record, began, lines = Record(record_folder(), names), time.monotonic(), dict[str, str]()
-    ended = []
+    folder, began, ended, failed = record_folder(), time.monotonic(), [], []
+    record.begin(folder, names)
+    states = dict.fromkeys(names, OPEN)
     for outcome in progress(outcomes, total=len(names), what="fleet", unit="cells"):
-        lines[outcome.name] = record.add(outcome, stage_path("aggregate", "--log"))
-        tqdm.write(lines[outcome.name])  # above the bar, on a terminal
+        states[outcome.name], line = record.add(folder, outcome, stage_path("aggregate", "--log"))
+        tqdm.write(line)  # above the bar, on a terminal
         sys.stdout.flush()
         ended.append(outcome)
-    failed = [lines[outcome.name] for outcome in ended if outcome.failed]
-    print("\n".join([f"fleet: {summary(record.states)}, {time.monotonic() - began:.0f} s", *failed]), flush=True)
+        failed += [line] if outcome.failed else []
+    print("\n".join([f"fleet: {record.summary(states)}, {time.monotonic() - began:.0f} s", *failed]), flush=True)
     return ended
 
 
@@ -178,16 +166,15 @@ def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None
     failed = [outcome.name for outcome in outcomes if outcome.failed]
     if failed:
         raise UserError(
-            f"{len(failed)} of {len(outcomes)} cells failed ({', '.join(failed[:5])}{', ...' if failed[5:] else ''}); "
-            "the others are done; fix what their logs name and run this again"
+            f"{len(failed)} of {len(outcomes)} cells failed ({listed(failed)}); the others are done; fix what their "
+            "logs name and run this again"
         )
     open_again = open_cells(config.run, open_stages(config.run, allow_missing=remote))
     if open_again:
-        more = f" and {len(open_again) - 1} more" if len(open_again) > 1 else ""
         raise UserError(
-            f"cell {cell_name(open_again[0])}{more}: must be in DVC's cache and of this code and these parameters, is "
-            "not; if you edited them meanwhile, run this again; else let all machines see one cache (`dvc config "
-            "--local cache.dir`), or use --remote"
+            f"cells {listed([*map(cell_name, open_again)])}: must be in DVC's cache and of this code and these "
+            "parameters, are not; if you edited them meanwhile, run this again; else let all machines see one cache "
+            "(`dvc config --local cache.dir`), or use --remote"
         )
 
 
@@ -201,9 +188,9 @@ def status() -> None:
     """Say what became of each cell of the grid in the running fleet, or in the last one."""
     folder = record_folder()
     names = [*map(cell_name, read_config(PARAMS).run.cells())]
-    states, held = read_states(folder, names), held_cells(folder)
+    states, held = record.read_states(folder, names), record.held_cells(folder)
     work = "no fleet is at work" if held.isdisjoint(names) else "a fleet is at work"
-    print(f"{work} on {folder.parent}: {summary({name: state for name, (state, _) in states.items()})}")
+    print(f"{work} on {folder.parent}: {record.summary({name: state for name, (state, _) in states.items()})}")
     for _, line in states.values():
         if line:
             print(f"  {line}")
@@ -215,7 +202,7 @@ def status() -> None:
 def results(out: Path | None, allow_missing: bool) -> None:
     """Aggregate the cells that are done, also while a fleet is at work: the largest part that is a whole grid."""
     config, folder = read_config(PARAMS), record_folder()
-    contents = read_contents(folder, map(cell_name, config.run.cells()))
+    contents = record.read_contents(folder, map(cell_name, config.run.cells()))
     recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
     locked = read_lock(ROOT)
     done = done_cells(config.run, [locked, {**locked, **recorded}], load(PARAMS))  # what is recorded may be older
@@ -236,19 +223,20 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
     """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
-    cells, locked = open_cells(config.run, open_stages(config.run, allow_missing=remote)), read_lock(ROOT)
+    stale, locked = open_stages(config.run, allow_missing=remote), read_lock(ROOT)
+    cells = open_cells(config.run, stale)
     for dataset in dict.fromkeys(cell[0] for cell in cells):
         check_prepared(locked, dataset, remote=remote)
-    lines = lines_of(config, cells)
+    lines = plan_lines(config, RAW) if cells else []
     cells = longest_first(lines, cells)
     if not sbatch:
         for cell in cells:
             print(f"whichlayer fleet cell {cell_name(cell)}{options}")
         return
-    states = read_states(record_folder(), map(cell_name, cells))
+    states = record.read_states(record_folder(), map(cell_name, cells))
     gpus = float(this_machine().gpus > 0) if gpus_per_cell is None else gpus_per_cell
-    predicted = predict_stages(config, lines, threads)
-    failed = [line for state, line in states.values() if line and state in (FAILED, OPEN)]
+    predicted = predict_cells(config, lines, stale, threads)
+    failed = [line for state, line in states.values() if line and state in (record.FAILED, OPEN)]
     print(script(cells, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
 
 
@@ -262,12 +250,12 @@ def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     config, locked = read_config(PARAMS), read_lock(ROOT)
     cells = {cell_name(known): known for known in config.run.cells()}
     if name not in cells:
-        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {', '.join([*cells][:5])}")
+        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(cells)}")
     check_prepared(locked, cells[name][0], remote=remote)
     (task,) = tasks_of(cells[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
     source = read_source(config, threads, remote=remote)
-    with hold_cells(record_folder(), [name]):
-        record = Record(record_folder(), [name])
+    with record.hold_cells(record_folder(), [name]):
+        record.begin(record_folder(), [name])
         outcome = run_task(source, task)
-        print(record.add(outcome, stage_path("aggregate", "--log")))
+        print(record.add(record_folder(), outcome, stage_path("aggregate", "--log"))[1])
     sys.exit(1 if outcome.failed else 0)

@@ -6,11 +6,11 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from stages.commands.dvc_project.workspace import FAILED as OF_DVC
 from stages.commands.fleet.worker import KILLED, OPEN, RUNNING, Outcome, write_state
@@ -33,48 +33,50 @@ def hold_cells(folder: Path, names: Sequence[str]) -> Iterator[None]:
     Raises:
         UserError: another process computes one of them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     listed = folder / f"{socket.gethostname()}-{os.getpid()}.cells"
-    with FileLock(listed.with_suffix(".lock")):
-        with FileLock(folder / "cells.lock", timeout=PATIENCE):
-            taken = _held_by_others(folder, listed)
+    with ExitStack() as stack:
+        with looking(folder):
+            taken = _held(folder)
             for name in (name for name in names if name in taken):
                 raise UserError(
                     f"cell {name}: must be computed by one process at a time, found one at work on this cache "
                     f"({folder}); wait for it (`whichlayer fleet status`), or stop it"
                 )
-            listed.write_text("\n".join(names), encoding="utf-8")
+            file = stack.enter_context(listed.open("w", encoding="utf-8"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            print(*names, sep="\n", file=file, flush=True)
         try:
             yield
         finally:
             listed.unlink(missing_ok=True)
-            listed.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def held_cells(folder: Path) -> set[str]:
     """Return the names of the cells that processes compute, or will."""
+    with looking(folder):
+        return _held(folder)
+
+
+def looking(folder: Path) -> FileLock:
+    """Return the lock of who looks which cells are taken."""
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "cells.lock", timeout=PATIENCE):
-        return _held_by_others(folder)
+    return FileLock(folder / "cells.lock", timeout=PATIENCE)
 
 
-def _held_by_others(folder: Path, own: Path | None = None) -> set[str]:
+def _held(folder: Path) -> set[str]:
     names: set[str] = set()
     for listed in folder.glob("*.cells"):
-        lock = listed.with_suffix(".lock")
-        try:
-            with FileLock(lock, timeout=0):  # its process has ended, perhaps just now
-                listed.unlink(missing_ok=True)
-                lock.unlink(missing_ok=True)
-        except Timeout:
-            with suppress(FileNotFoundError):
-                names |= set() if listed == own else set(listed.read_text(encoding="utf-8").splitlines())
+        with suppress(FileNotFoundError):  # its process has ended just now
+            if is_at_work(listed):
+                names |= set(listed.read_text(encoding="utf-8").splitlines())
+            else:
+                listed.unlink()
     return names
 
 
-def is_at_work(log: Path) -> bool:
-    """Return whether a worker holds the log of a cell."""
-    with log.open("a") as file:
+def is_at_work(path: Path) -> bool:
+    """Return whether a process holds a file: a fleet the list of its cells, a worker the log of a cell."""
+    with path.open("r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -82,47 +84,39 @@ def is_at_work(log: Path) -> bool:
     return False
 
 
-class Record:
-    """What became of each cell of a fleet, in files that other commands read.
+def begin(folder: Path, names: Sequence[str]) -> None:
+    """Forget what became of cells, for other commands, and their logs."""
+    for name in names:
+        write_state(folder, name, OPEN, "")
+        (folder / f"{name}.log").unlink(missing_ok=True)
+
+
+def add(folder: Path, outcome: Outcome, durations: Path) -> tuple[str, str]:
+    """Keep a cell's log and durations, and what became of it.
 
     Args:
         folder: holds a file and a log for each cell.
-        names: of the cells.
+        outcome: of the cell.
+        durations: the log of durations of this workspace, to which the cell's are added.
+
+    Returns:
+        What became of the cell: its state, and one line.
     """
-
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self.folder, self.states = folder, dict.fromkeys(names, OPEN)
-        for name in names:
-            write_state(folder, name, OPEN, "")
-            (folder / f"{name}.log").unlink(missing_ok=True)
-
-    def add(self, outcome: Outcome, durations: Path) -> str:
-        """Keep a cell's log and durations, and what became of it.
-
-        Args:
-            outcome: of the cell.
-            durations: the log of durations of this workspace, to which the cell's are added.
-
-        Returns:
-            What became of the cell, in one line.
-        """
-        log = self.folder / f"{outcome.name}.log"
-        written = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-        if outcome.log not in written:  # no worker that sees this folder wrote it
-            log.write_text(f"{written}{outcome.log}\n", encoding="utf-8")
-        with durations.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(row) + "\n" for row in outcome.computed)
-        state = FAILED if outcome.failed else COMPUTED if outcome.computed else CACHED
-        if outcome.failed:
-            where = outcome.host or "a machine that was lost"
-            what = f"{outcome.failed} failed on {where}: {reason(outcome.log)}; see {log}"
-        else:
-            stages = ", ".join(str(row["stage"]) for row in outcome.computed)
-            ran = f"computed {stages}" if stages else "from the cache"
-            what = f"{ran}, {outcome.seconds:.0f} s on {outcome.host}"
-        self.states[outcome.name] = state
-        write_state(self.folder, outcome.name, state, f"{outcome.name}: {what}", outcome.locked)
-        return f"{outcome.name}: {what}"
+    log = folder / f"{outcome.name}.log"
+    written = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    if outcome.log not in written:  # no worker that sees this folder wrote it
+        log.write_text(f"{written}{outcome.log}\n", encoding="utf-8")
+    with durations.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in outcome.computed)
+    stages = ", ".join(str(row["stage"]) for row in outcome.computed)
+    if outcome.failed:
+        where = outcome.host or "a machine that was lost"
+        state, what = FAILED, f"{outcome.failed} failed on {where}: {reason(outcome.log)}; see {log}"
+    else:
+        state = COMPUTED if stages else CACHED
+        what = f"{f'{state} {stages}'.strip()}, {outcome.seconds:.0f} s on {outcome.host}"
+    write_state(folder, outcome.name, state, f"{outcome.name}: {what}", outcome.locked)
+    return state, f"{outcome.name}: {what}"
 
 
 def reason(log: str) -> str:
@@ -148,7 +142,7 @@ def read_states(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, str]
         state, line = str(content["state"]), str(content["line"])
         if state == RUNNING:
             since = time.time() - content["time"]
-            if is_at_work(folder / f"{name}.log"):
+            if (folder / f"{name}.log").exists() and is_at_work(folder / f"{name}.log"):
                 line += f", since {since:.0f} s"
             else:
                 state, line = OPEN, f"{line}; was lost or stopped there"

@@ -3,25 +3,23 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.commands.dvc_project.workspace import Lock, restore, stage_path
-from stages.commands.grid import cell_name, stage_names
-from stages.commands.project import ROOT
+from stages.commands.dvc_project.workspace import Lock, read_by_aggregate, restore, stage_path
+from stages.commands.grid import AXES, cell_name, stage_names
+from stages.commands.project import ROOT, listed
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, RunParams, load
 from stages.shared.stage_run.made_of import dvc_hash, entry_of
 from stages.shared.stage_run.snapshot import value_at
 
-AXES = ("datasets", "models", "folds", "seeds")
-
-SHOWN = 8
-"""Cells that a notice names; more are counted."""
+OF_CELLS = ("measures", "training")
+"""What aggregate reads of cells, by its options."""
 
 
 def done_cells(run: RunParams, sources: Sequence[Lock], content: Mapping[str, Any]) -> dict[Cell, Lock]:
@@ -93,12 +91,6 @@ def notice(run: RunParams, grid: RunParams, done: Collection[Cell]) -> str:
     return text + (more if aside else "")
 
 
-def listed(names: Collection[str]) -> str:
-    """Name the first of some cells, and count the others."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join([*names][:SHOWN]) + more
-
-
 def aggregate(grid: RunParams, done: Mapping[Cell, Lock], said: str, out: Path) -> None:
     """Aggregate a part of the grid, from DVC's cache into a folder of its own.
 
@@ -117,11 +109,12 @@ def aggregate(grid: RunParams, done: Mapping[Cell, Lock], said: str, out: Path) 
         content["run"] |= {axis: getattr(grid, axis) for axis in AXES}
         content["run"]["folds"] = [int(fold) if fold.isdigit() else fold for fold in grid.folds]
         YAML().dump(content, folder / "params.yaml")
-        lost = restore({folder / path: md5 for cell in grid.cells() for path, md5 in small_outputs(cell, done[cell])})
+        made = [entry_of(done[cell][name]).outs for cell in grid.cells() for name in stage_names(cell)]
+        read = read_by_aggregate()
+        lost = restore({folder / path: md5 for outs in made for path, md5 in outs.items() if path.startswith(read)})
         if lost:
-            more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
             raise UserError(
-                f"{lost[0].relative_to(folder)}{more}: must be in DVC's cache, are not; where "
+                f"{listed([str(path.relative_to(folder)) for path in lost])}: must be in DVC's cache, are not; where "
                 "results pass through a remote, `dvc pull` gets them once the fleet has ended"
             )
         options |= {name: folder / options[name].relative_to(ROOT) for name in OF_CELLS}
@@ -131,14 +124,3 @@ def aggregate(grid: RunParams, done: Mapping[Cell, Lock], said: str, out: Path) 
         ended = subprocess.run(program, cwd=ROOT, check=False)
     if ended.returncode != 0:
         raise UserError(f"the aggregate stage must succeed, it ended with {ended.returncode}; see its output above")
-
-
-OF_CELLS = ("measures", "training")
-"""What aggregate reads of cells, by its options."""
-
-
-def small_outputs(cell: Cell, known: Lock) -> Iterator[tuple[str, str]]:
-    """Yield the outputs of a cell that aggregate reads, as paths in the project, with DVC's hashes of them."""
-    folders = tuple(f"{stage_path('aggregate', f'--{name}').relative_to(ROOT)}/" for name in OF_CELLS)
-    for name in stage_names(cell):
-        yield from ((path, md5) for path, md5 in entry_of(known[name]).outs.items() if path.startswith(folders))

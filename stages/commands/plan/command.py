@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from tabulate import tabulate
 
 from stages.aggregate.facts import read_facts
@@ -16,7 +15,7 @@ from stages.aggregate.words.formatting import plural
 from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
-from stages.commands.grid import CELL_STAGES, ON_GPU, STAGES, all_stages, count_stages, open_stages, stage_names
+from stages.commands.grid import CELL_STAGES, ON_GPU, STAGES, all_stages, count_stages, open_stages
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import (
     FLEET_CELL_SECONDS,
@@ -32,7 +31,6 @@ from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option
 from stages.commands.sizes import size
 from stages.prepare.raw_files import check_regular
-from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import load
 from stages.shared.stage_run.made_of import read_entries
@@ -192,15 +190,7 @@ Around = Mapping[str, Sequence[float]]
 def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:
     """Predict how long the open stages take, and what memory they need, under a progress bar."""
     config, engine = predictor.config, predictor.engine
-    if engine.workers:
-        torch.set_num_threads(engine.threads)
-    cells: list[dict[str, Cost]] = []
-    for line in progress(lines, total=len(lines), what="timing", unit="lines of the table"):
-        keys = [(line.dataset, line.model, fold) for fold in line.folds]
-        names = [stage_names(cell) for cell in config.run.cells() if cell[:3] in keys]
-        open_ones = [[stage for stage, name in zip(CELL_STAGES, of, strict=True) if name in stages] for of in names]
-        predicted = predictor.stages(line, {stage for of in open_ones for stage in of})
-        cells += [{stage: predicted[stage] for stage in of} for of in open_ones if of]
+    cells = [*predictor.cells(lines, stages).values()]
     around = {
         "prepare": [predictor.prepare(RAW, d) for d in config.run.datasets if f"prepare@{d}" in stages],
         "aggregate": [predictor.aggregate(len([*config.run.cells()]))],

@@ -17,11 +17,14 @@ from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
 from stages.commands.fleet.worker import Source, environment
 from stages.commands.folds import is_absent
+from stages.commands.grid import stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
 from stages.measure.run import worker_count
 from stages.shared.networks.devices import choose_device
+from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import machine, processors, read_durations
+from stages.shared.settings.params import Cell
 from stages.shared.stage_run.snapshot import flat, value_at
 
 T = TypeVar("T")
@@ -146,17 +149,16 @@ class Predictor:
         self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
         self._timed: dict[object, Any] = {}
 
-    def earlier(self, stage: str, *, images: int = 0, item: Mapping[str, str], **counts: int) -> Cost | None:
+    def earlier(self, stage: str, *item: str, images: int = 0, **counts: int) -> Cost | None:
         """Look up what earlier runs of a stage took that had the same to do; None if there were none.
 
         Args:
             stage: its name.
+            *item: dataset and model of the cell.
             images: how many it has; earlier runs may have had some more or fewer.
-            item: `dataset` and `model` of the cell.
             **counts: other numbers that must be equal.
         """
-        keys = [re.sub(r"\$\{item\.(\w+)\}", lambda name: item[name[1]], key) for key in stage_params(stage)]
-        wanted = comparable({key: value_at(self.content, key) for key in keys})
+        wanted = comparable({key: value_at(self.content, key) for key in stage_params(stage, item)})
         processes = self.engine.processes if stage == "measure" else 1  # each logs its own memory
         costs = []
         for row in self.rows:
@@ -169,9 +171,22 @@ class Predictor:
         seconds, memory = (statistics.median(column) for column in zip(*costs[-RECENT:], strict=True))
         return Cost(seconds, memory, logged=True)
 
+    def cells(self, lines: Sequence[Line], stages: Collection[str]) -> dict[Cell, dict[str, Cost]]:
+        """Predict the stages of every cell that are among some by their names, under a progress bar."""
+        if self.engine.workers:
+            torch.set_num_threads(self.engine.threads)
+        found: dict[Cell, dict[str, Cost]] = {}
+        for line in progress(lines, total=len(lines), what="timing", unit="lines of the plan"):
+            keys = [(line.dataset, line.model, fold) for fold in line.folds]
+            named = {cell: stage_names(cell) for cell in self.config.run.cells() if cell[:3] in keys}
+            kinds = {cell: [name.split("@")[0] for name in named[cell] if name in stages] for cell in named}
+            predicted = self.stages(line, {stage for of in kinds.values() for stage in of})
+            found |= {cell: {stage: predicted[stage] for stage in of} for cell, of in kinds.items() if of}
+        return found
+
     def stages(self, line: Line, stages: Collection[str]) -> dict[str, Cost]:
         """Predict the open stages of one cell of a line."""
-        images, work, item = line.images, line.work, {"dataset": line.dataset, "model": line.model}
+        images, work = line.images, line.work
         stored = {split: getattr(images, split) for split in self.config.embed.splits}
         classes = (images.classes if stored.get("test") else 0) + (images.unseen_classes if stored.get("unseen") else 0)
         counts = {
@@ -182,7 +197,7 @@ class Predictor:
         timed = {"finetune": self._finetune, "embed": self._embed, "measure": self._measure}
         predictions = {}
         for stage in (stage for stage in counts if stage in stages):
-            predictions[stage] = self.earlier(stage, item=item, **counts[stage]) or timed[stage](line)
+            predictions[stage] = self.earlier(stage, line.dataset, line.model, **counts[stage]) or timed[stage](line)
             if self.here.device != "cpu" and stage != "measure":
                 predictions[stage] = replace(predictions[stage], memory=0)
         return predictions
@@ -240,14 +255,14 @@ class Predictor:
 
     def prepare(self, raw: Path, dataset: str) -> float:
         """Predict the seconds of prepare; nobody knows what a download takes."""
-        earlier = self.earlier("prepare", item={"dataset": dataset})
+        earlier = self.earlier("prepare", dataset)
         if earlier:
             return earlier.seconds
         return 0.0 if is_absent(self.config, raw, dataset) else time_decoding(self.config, raw / dataset, dataset)
 
     def aggregate(self, cells: int) -> float:
         """Predict the seconds of aggregate; without an earlier run, by the number of cells."""
-        earlier = self.earlier("aggregate", item={})
+        earlier = self.earlier("aggregate")
         starts = np.interp(cells, [*AGGREGATE_STARTS], [*AGGREGATE_STARTS.values()])
         return earlier.seconds if earlier else LOADED * float(starts)
 

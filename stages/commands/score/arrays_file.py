@@ -17,7 +17,7 @@ import zarr
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from stages.commands.features.output import KEY
+from stages.commands.outputs import FEATURES
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import irregular
@@ -153,7 +153,7 @@ def _open_parquet(path: Path) -> ArraysFile:
 
     def read(name: str) -> NDArray[Any]:
         if name == "about":
-            return np.array(file.schema_arrow.metadata[KEY.encode()].decode())
+            return np.array(file.schema_arrow.metadata[FEATURES.encode()].decode())
         values = file.read(columns=[name])[name].combine_chunks()
         return values.flatten().to_numpy().reshape(-1, width) if name == "features" else np.array(values.to_pylist())
 

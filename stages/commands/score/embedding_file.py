@@ -22,13 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.features.image_files import read_list
-from stages.commands.score.arrays_file import (
-    SEEN_GROUP,
-    ArraysFile,
-    Described,
-    open_arrays,
-    readable,
-)
+from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile, Described, open_arrays, readable
 from stages.prepare.file_names import check_class_names
 from stages.shared.embeddings.embedding_store import (
     BASELINE,
@@ -245,27 +239,24 @@ def _ids(file: ArraysFile, split: str, count: int) -> NDArray[np.str_]:
 
 def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, NDArray[np.str_]]) -> None:
     """Check that every split has every layer, of (images, features) of numbers, and nothing else."""
-    below = [name.removeprefix(PREFIXES[SEEN]) for name in file.described if name.startswith(PREFIXES[SEEN])]
-    further = [name for name in below if name not in (*names, LABELS, IDS, BASELINE)]
-    if further or (below and SEEN not in labels):
-        what = f"found {PREFIXES[SEEN] + further[0]!r}" if further else f"found no {PREFIXES[SEEN] + LABELS!r}"
-        raise UserError(f"below `{PREFIXES[SEEN]}` must be {LABELS} and the same layers as above it, {what}")
-    for split, layer in product([UNSEEN, *(labels.keys() - {UNSEEN})], names):
-        name, count, of_labels = PREFIXES[split] + layer, len(labels[split]), PREFIXES[split] + LABELS
-        if name not in file.described:
-            raise UserError(f"has no array {name!r}, but {of_labels!r}; give every layer, or no labels")
-        described, shape = file.described[name], file.described[name].shape
+    seen = PREFIXES[SEEN]
+    below = {name.removeprefix(seen) for name in file.described if name.startswith(seen)} - {IDS}
+    if below and below != {LABELS, *names}:
+        found = ", ".join(sorted(below))
+        raise UserError(f"below `{seen}` must be {LABELS} and the same layers as above it, found {found}")
+    for split, layer in product([*labels][::-1], names):
+        name, shape = PREFIXES[split] + layer, file.described[layer].shape
+        described = file.described[name]
         if described.dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1:
             raise UserError(
                 f"array {name!r} must be (images, features) of real numbers, found {described.dtype} of shape "
                 f"{shape}; reduce a layer's output to one vector per image first, for example by its mean over space"
             )
-        if shape[0] != count:
+        if described.shape != (wanted := (len(labels[split]), shape[1])):
             raise UserError(
-                f"array {name!r} must have a row for each of the {count} images of {of_labels!r}, found {shape[0]}"
+                f"array {name!r} must have a row for each image of {PREFIXES[split] + LABELS!r} and as many features "
+                f"as {layer!r}, {wanted}, found {described.shape}"
             )
-        if shape[1] != (width := file.described[layer].shape[-1]):
-            raise UserError(f"array {name!r} must have as many features as {layer!r}, found {width} beside {shape[1]}")
 
 
 def _check_classes(labels: Mapping[str, NDArray[np.str_]]) -> None:

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from stages.aggregate.curves import MEAN, average
+from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
-from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, ties
+from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.other_classes import class_inference
 from stages.aggregate.inference.other_images import over_images
@@ -27,6 +29,11 @@ def stated(replicates, *, metric="nmi", better="higher"):
     return {fold: rows.sort_values("depth") for fold, rows in found.groupby("fold")}
 
 
+def on_log_odds(ends, value):
+    """Symmetric on the scale of log-odds, by the delta method: (..., 2)."""
+    return expit(logit(value) + (np.asarray(ends) - value) / (value * (1 - value)))
+
+
 def columns(rows, name):
     return rows[[f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
 
@@ -37,8 +44,8 @@ def test_intervals_of_the_mean_are_those_of_the_recipe():
     classes = class_inference(made)
     images = over_images(made)
     for name, inference in (("ci_classes", classes), ("ci_images", images)):
-        expected = [each.interval() for each in layer_estimates(inference)]
-        np.testing.assert_allclose(columns(rows, name), np.clip(expected, 0, 1), rtol=1e-12)
+        expected = [on_log_odds(each.interval(), each.value) for each in layer_estimates(inference)]
+        np.testing.assert_allclose(columns(rows, name), expected, rtol=1e-12)
     lead = best_against(classes)
     assert rows["lead_classes_at_least"].unique() == pytest.approx([lead.low])
     assert rows["lead_classes_at_most"].unique() == pytest.approx([lead.high])
@@ -58,11 +65,37 @@ def test_every_layer_of_every_checkpoint_may_lose_something_to_the_best_of_all()
     assert (losses["classes"][1] >= alone - 0.02).all()  # one family more
 
 
-def test_the_best_layers_interval_ends_at_the_scores_limits():
+def test_the_best_layers_interval_ends_within_the_scores_limits():
     made = random_refits(spread=0.5)
-    best = infer_layers(made)["classes"].best
-    assert best.low >= 0
-    assert best.high == 1
+    best, plain = infer_layers(made)["classes"].best, best_score(class_inference(made))
+    assert 0 < best.low < best.value < best.high < 1 < plain.high
+
+
+def test_at_a_limit_and_without_limits_an_interval_is_cut_off_alone():
+    inference = Inference(np.array([0.0, 0.5, 1.0]), 0.01 * np.eye(3), 10)
+    plain = inference.contrasts(np.eye(3)).intervals()
+    (low, high), best = score_intervals(inference, SCORES["nmi"])
+    assert (low[0], high[0]) == (0, plain[0, 1])
+    assert (low[2], high[2]) == (plain[2, 0], 1) == (low[2], best.high)
+    assert (low[1], high[1]) == pytest.approx(tuple(on_log_odds(plain[1], 0.5)))
+    unlimited, _ = score_intervals(inference, SCORES["intrinsic_dimension"])
+    np.testing.assert_array_equal(unlimited, np.clip(plain.T, 0, None))
+    of_folds, _ = score_intervals(replace(inference, correlated=False), SCORES["nmi"])
+    np.testing.assert_array_equal(of_folds, np.clip(plain.T, 0, 1))
+
+
+def test_errors_that_grow_with_the_score_are_allowed_for():
+    """Of exponential variables small means have small variances, and Student's interval ends below the truth."""
+    random = np.random.default_rng(0)
+    held = []
+    for _ in range(2000):
+        draws = random.exponential(0.05, size=15)
+        inference = Inference(np.array([draws.mean()]), np.array([[draws.var(ddof=1) / 15]]), 14)
+        plain = inference.contrasts(np.eye(1)).intervals()[0]
+        (low, high), _ = score_intervals(inference, SCORES["nmi"])
+        held.append((plain[0] <= 0.05 <= plain[1], low[0] <= 0.05 <= high[0]))
+    plain, ours = np.mean(held, axis=0)
+    assert plain < 0.925 < ours
 
 
 def test_a_single_fold_says_nothing_about_other_classes():
@@ -71,8 +104,8 @@ def test_a_single_fold_says_nothing_about_other_classes():
     assert rows["ci_classes_low"].isna().all()
     assert rows["tied_classes"].isna().all()
     images = over_images(made.of_fold(2))
-    expected = [each.interval() for each in layer_estimates(images)]
-    np.testing.assert_allclose(columns(rows, "ci_images"), np.clip(expected, 0, 1), rtol=1e-12)
+    expected = [on_log_odds(each.interval(), each.value) for each in layer_estimates(images)]
+    np.testing.assert_allclose(columns(rows, "ci_images"), expected, rtol=1e-12)
     assert rows["lead"].iloc[0] == pytest.approx(best_against(images).value)
 
 
@@ -85,11 +118,9 @@ def test_folds_and_seeds_as_given(folds, seeds):
     assert found[MEAN]["lead"].notna().all()
 
 
-def test_printed_intervals_end_at_the_scores_limits_but_leads_are_not_clipped():
+def test_leads_are_not_cut_off():
     made = random_refits(spread=0.5)
     rows = stated(made)[MEAN]
-    assert rows["ci_classes_low"].min() == 0
-    assert rows["ci_classes_high"].max() == 1
     expected = best_against(class_inference(made))
     assert rows["lead_classes_at_most"].iloc[0] == pytest.approx(expected.high)
 
@@ -103,7 +134,7 @@ def test_lower_may_be_better():
     np.testing.assert_allclose(columns(rows, "ci_classes"), columns(plain, "ci_classes"), rtol=1e-12)
     best = infer_layers(replace(made, values=-made.values, without=-made.without, score=SCORES["ood_fpr95_knn"]))
     of_gains = best_score(turned)
-    expected = np.clip([-of_gains.high, -of_gains.low, -of_gains.value], 0, 1)
+    expected = on_log_odds([-of_gains.high, -of_gains.low, -of_gains.value], -turned.mean.max())
     assert (best["classes"].best.low, best["classes"].best.high, best["classes"].best.value) == pytest.approx(expected)
 
 

@@ -14,8 +14,8 @@ from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
-    best_score,
     losses_at_most,
+    score_intervals,
     ties,
 )
 from stages.aggregate.inference.other_classes import fold_inference
@@ -62,7 +62,7 @@ def one_network(arrays: dict[str, Any], design: Design, score: Score, *, compare
     for r in range(len(values)):
         inference = infer_from(arrays, r, design, score, [slice(None)])
         if inference is not None:
-            judged.append(layers_of(inference, sign * truth))
+            judged.append(layers_of(inference, truth, score))
             if len(truth) > 1:
                 judged[-1] |= leads_of(inference, sign * truth)
                 judged[-1] |= comparisons_of(inference, sign * truth) if compare else {}
@@ -108,19 +108,17 @@ def groups_of(design: Design) -> tuple[Groups, ...] | None:
     return None if found is None else (found,) * design.folds
 
 
-def layers_of(inference: Inference, gains: Any) -> dict[str, Any]:
-    """Whether the layers' intervals hold, and that of the layer that was chosen, for true `gains`."""
-    alone, best = inference.contrasts(np.eye(len(gains))), best_score(inference)
-    layers, chosen = np.full(len(gains), np.nan), inference.mean.argmax()
-    row = {"coverage": layers, "width": layers, "chosen": np.nan, "chosen, alone": np.nan, "chosen, bias": np.nan}
-    if alone is not None:
-        low, high = alone.intervals().T
-        holds = _hold(low, high, gains)
-        row |= {"coverage": holds, "width": high - low, "chosen, alone": holds[chosen]}
-    if best is not None:
-        row["chosen"] = best.low <= gains[chosen] <= best.high
-        row["chosen, bias"] = best.value - gains[chosen]
-    return row
+def layers_of(inference: Inference, truth: Any, score: Score) -> dict[str, Any]:
+    """Whether the intervals of the layers' scores hold, and that of the layer that was chosen."""
+    (low, high), best = score_intervals(inference, score)
+    holds, chosen = _hold(low, high, truth), inference.mean.argmax()
+    return {
+        "coverage": holds,
+        "width": high - low,
+        "chosen": _hold(best.low, best.high, truth[chosen]),
+        "chosen, alone": holds[chosen],
+        "chosen, bias": best.value - truth[chosen],
+    }
 
 
 def leads_of(inference: Inference, gains: Any) -> dict[str, Any]:

@@ -169,6 +169,9 @@ DESIGNS: dict[str, Design] = {
     "classes25": of_classes(
         "25 classes at a time, in 20 groups", Species(SPECIES), classes=25, images=12, metrics=UNCLUSTERED
     ),
+    "classes50": of_classes(
+        "50 classes at a time, in 20 groups", Species(SPECIES), classes=50, images=8, metrics=UNCLUSTERED
+    ),
     "equal_species": of_classes("nine equally good layers", Species((1.0,) * 9), alike=equal(9)),
     "equal_species3": of_classes("nine equally good layers, three folds", Species((1.0,) * 9), folds=3, alike=equal(9)),
     "layers24": of_classes(

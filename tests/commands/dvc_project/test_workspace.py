@@ -82,9 +82,10 @@ def test_the_stage_that_failed_is_named():
 
 def test_paths_and_parameters_are_those_of_dvc_yaml():
     stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
-    path = stage_path("embed", "--out", dataset="d", model="m", fold="0", seed="3")
+    path = stage_path("embed", "--out", ("d", "m", "0", 3))
     assert str(path.relative_to(ROOT)) in [
         out.replace("${item.dataset}", "d").replace("${item.model}", "m").replace("${item.fold}", "0")
         .replace("${item.seed}", "3") for out in stages["embed"]["outs"]
     ]  # fmt: skip
-    assert stage_params("finetune") == stages["finetune"]["params"]
+    assert stage_params("finetune", ()) == stages["finetune"]["params"]
+    assert "models.m.network" in stage_params("finetune", ("d", "m"))

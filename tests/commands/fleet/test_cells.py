@@ -64,7 +64,7 @@ def test_code_that_git_does_not_know_is_refused(project: Path):
     cells.read_source(CONFIG, 1, remote=False)
     for name in ("b.py", "c.py"):
         (project / "stages" / name).touch()
-    with pytest.raises(UserError, match=r"stages/b\.py and 1 more files: must be tracked by git to travel"):
+    with pytest.raises(UserError, match=r"stages/b\.py, stages/c\.py: must be tracked by git to travel"):
         cells.read_source(CONFIG, 1, remote=False)
 
 
@@ -125,7 +125,7 @@ def test_what_is_done_enters_dvc_lock_in_the_order_of_dvc_and_what_is_open_is_no
     command.finish(config, outcomes, remote=False)
     assert entered == ["finetune@d-m-1-0", "finetune@d-n-0-0", "embed@d-m-1-0"]
     monkeypatch.setattr(command, "open_cells", lambda run, stale: [("d", "m", "0", 0), ("d", "m", "1", 0)])
-    with pytest.raises(UserError, match=r"cell d-m-0-0 and 1 more: must be in DVC's cache and of this code"):
+    with pytest.raises(UserError, match=r"cells d-m-0-0, d-m-1-0: must be in DVC's cache and of this code"):
         command.finish(config, outcomes, remote=False)
     with pytest.raises(UserError, match=r"1 of 3 cells failed \(d-m-0-0\); the others are done"):
         command.finish(config, [*outcomes, replace(done("d-m-0-0"), failed="embed")], remote=False)

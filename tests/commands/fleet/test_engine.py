@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from stages.commands.fleet import engine, worker
-from stages.commands.fleet.record import Record
+from stages.commands.fleet.record import add
 from stages.commands.fleet.worker import Outcome, Source, Task
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
@@ -77,7 +77,7 @@ def test_a_worker_that_failed_is_told_from_one_that_was_lost(error: str, said: s
 
     ray: Any = SimpleNamespace(get=get, exceptions=SimpleNamespace(**kinds))
     outcome = engine.outcome_of(ray, None, Task("c", (), (), "", {}, {}))
-    assert Record(tmp_path, ["c"]).add(outcome, tmp_path / "durations.jsonl").startswith(said)
+    assert add(tmp_path, outcome, tmp_path / "durations.jsonl")[1].startswith(said)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from stages.commands.fleet.record import Record, held_cells, hold_cells, read_states, reason, summary
+from stages.commands.fleet.record import add, begin, held_cells, hold_cells, read_states, reason, summary
 from stages.commands.fleet.worker import Outcome, Source, Task, at_work
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
@@ -62,8 +61,6 @@ def test_a_second_holder_of_one_cell_is_refused_by_its_name_and_another_cell_is_
 def test_a_fleet_that_ends_while_another_looks_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "h-1.cells"])
     assert held_cells(tmp_path) == set()
-    with FileLock(tmp_path / "h-1.lock"):
-        assert held_cells(tmp_path) == set()
 
 
 def test_thousands_of_cells_are_held_by_few_open_files(tmp_path: Path):
@@ -79,18 +76,20 @@ def test_thousands_of_cells_are_held_by_few_open_files(tmp_path: Path):
 def test_the_record_counts_what_ran_what_came_from_the_cache_and_what_failed(tmp_path: Path):
     durations = tmp_path / "durations.jsonl"
     durations.write_text('{"stage": "prepare", "cell": "d", "seconds": 1.0}\n')
-    record = Record(tmp_path, ["a", "b", "c", "d"])
+    begin(tmp_path, "abcd")
     assert read_states(tmp_path, "abcde") == dict.fromkeys("abcd", ("open", ""))
-    record.add(outcome("a", stages=("finetune", "embed")), durations)
-    record.add(outcome("b"), durations)
-    line = record.add(outcome("c", failed="embed@c", stages=("finetune",)), durations)
+    ended = [outcome("a", stages=("finetune", "embed")), outcome("b")]
+    ended.append(outcome("c", failed="embed@c", stages=("finetune",)))
+    added = {each.name: add(tmp_path, each, durations) for each in ended}
+    assert added == {
+        "a": ("computed", "a: computed finetune, embed, 2 s on h"),
+        "b": ("from the cache", "b: from the cache, 2 s on h"),
+        "c": ("failed", f"c: embed@c failed on h: said; see {tmp_path / 'c.log'}"),
+    }
     states = read_states(tmp_path, "abcde")
-    assert {name: state for name, (state, _) in states.items()} == record.states
-    assert record.states == {"a": "computed", "b": "from the cache", "c": "failed", "d": "open"}
-    assert summary(record.states) == "1 computed, 1 from the cache, 1 failed, 1 open"
-    assert states["a"][1] == "a: computed finetune, embed, 2 s on h"
-    assert states["b"][1] == "b: from the cache, 2 s on h"
-    assert states["c"][1] == line == f"c: embed@c failed on h: said; see {tmp_path / 'c.log'}"
+    assert states == {**added, "d": ("open", "")}
+    counted = summary({name: state for name, (state, _) in states.items()})
+    assert counted == "1 computed, 1 from the cache, 1 failed, 1 open"
     rows = [json.loads(line) for line in durations.read_text().splitlines()]
     assert [(row["stage"], row["cell"]) for row in rows] == [
         ("prepare", "d"), ("finetune", "a"), ("embed", "a"), ("finetune", "c"),
@@ -101,24 +100,23 @@ def test_the_record_counts_what_ran_what_came_from_the_cache_and_what_failed(tmp
 def test_a_cell_runs_while_its_worker_does_and_its_log_can_be_read_meanwhile(tmp_path: Path):
     source, folder = Source(b"", str(tmp_path), 1), tmp_path / "fleet"
     folder.mkdir()
-    record = Record(folder, ["a", "b"])
+    begin(folder, "ab")
     with at_work(source, Task("a", (), ("finetune@a", "embed@a"), "", {}, {}), "h", tmp_path) as log:
         log.write_text("step 5")
         runs = f"a: finetune, embed on h, see {folder / 'a.log'}"
         assert read_states(folder, "abc") == {"a": ("running", f"{runs}, since 0 s"), "b": ("open", "")}
         assert (folder / "a.log").read_text() == "step 5"
     assert read_states(folder, "a") == {"a": ("open", f"{runs}; was lost or stopped there")}
-    record.add(outcome("a"), tmp_path / "durations.jsonl")
+    add(folder, outcome("a"), tmp_path / "durations.jsonl")
     assert read_states(folder, "a")["a"][0] == "from the cache"
     assert (folder / "a.log").read_text() == "step 5said\n"
-    Record(folder, ["a"])
+    begin(folder, "a")
     assert read_states(folder, "ab") == {"a": ("open", ""), "b": ("open", "")}
 
 
 def test_a_log_that_the_worker_wrote_is_not_written_twice(tmp_path: Path):
     (tmp_path / "a.log").write_text("before\nsaid\n")
-    record = Record(tmp_path, [])
-    record.add(outcome("a"), tmp_path / "durations.jsonl")
+    add(tmp_path, outcome("a"), tmp_path / "durations.jsonl")
     assert (tmp_path / "a.log").read_text() == "before\nsaid\n"
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zarr
 
-from stages.commands.features.output import WRITERS
-from stages.commands.features.shards import Shard
+from stages.commands.features.command import WRITERS
+from stages.commands.features.extraction import Shard
 from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.embedding_file import EmbeddingFile, open_file, read_embedding_file
 from stages.shared.runtime.errors import UserError
@@ -76,7 +76,10 @@ NAN[[3, 5], 0] = np.nan, np.inf
     [
         (replaced(labels=None), "has no array 'labels'; it must hold an array"),
         ({"labels": arrays()["labels"]}, "has no layer, found only labels"),
-        (replaced(stem=arrays()["stem"][1:]), "'stem' must have a row for each of the 28 images of 'labels', found 27"),
+        (
+            replaced(stem=arrays()["stem"][1:]),
+            r"have a row for each image of 'labels' .* as 'stem', \(28, 4\), found \(27, 4\)",
+        ),
         (
             replaced(stem=np.ones((28, 4, 2, 2))),
             r"'stem' must be \(images, features\) of real numbers, found float64 of",
@@ -103,15 +106,15 @@ NAN[[3, 5], 0] = np.nan, np.inf
             replaced(ids=np.array(["a"] * 28)),
             "'ids' must name each of the 28 images of 'labels' once, found 28 names, 1 ",
         ),
-        (replaced(**{"seen/labels": np.arange(6) // 2}), "has no array 'seen/stem', but 'seen/labels'"),
+        (replaced(**{"seen/labels": np.arange(6) // 2}), "below `seen/` must be labels and the same .* found labels$"),
         (
             replaced(**{"seen/stem": np.ones((6, 4))}),
-            "below `seen/` must be labels and the same layers.*no 'seen/labels'",
+            "below `seen/` must be labels and the same layers.* found stem$",
         ),
-        (with_seen() | {"seen/other": np.ones((24, 4))}, "found 'seen/other'"),
+        (with_seen() | {"seen/other": np.ones((24, 4))}, "found blocks.0, labels, other, stem$"),
         (
             with_seen() | {"seen/stem": np.ones((24, 3))},
-            "'seen/stem' must have as many features as 'stem', found 4 beside 3",
+            r"array 'seen/stem' must have a row .* as many features as 'stem', \(24, 4\), found \(24, 3\)$",
         ),
         (with_seen(prefix="seen"), "a class must be seen or unseen, found 'seen0' in 'seen/labels' and in 'labels'"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from dvc.repo import Repo
 
-from stages.commands.verify import command
+from stages.commands.verify import verify as command
 from stages.shared.runtime.errors import UserError
 from tests.commands.verify.made import contents, damage
 
@@ -30,7 +30,7 @@ def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def verify(*options: str, said: str = "") -> Result:
-    return CliRunner().invoke(command.verify, list(options), input=said)
+    return CliRunner().invoke(command, list(options), input=said)
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> Result:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from dvc.repo import Repo
 
-from stages.commands.verify import command
+from stages.commands.verify import verify as command
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def verify(*options: str) -> tuple[int, str]:
-    done = CliRunner().invoke(command.verify, [*options])
+    done = CliRunner().invoke(command, [*options])
     return done.exit_code, done.stdout
 
 

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from stages.commands.dvc_project import workspace
 from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
-from stages.commands.verify.damage import Hasher, Repair, Survey, plan_repair, put_back, survey
+from stages.commands.verify import Hasher, Repair, Survey, plan_repair, put_back, survey
 from tests.commands.verify.made import contents, damage
 from tests.workflow import ROOT
 
@@ -119,8 +119,8 @@ def test_damage_is_named_and_repaired(project: Path, harm: Callable[[Path], str]
     before = contents(project)
     named = project / harm(project)
     found, plan = look()
-    damaged = [*found.objects.values(), *(each for seen in found.damaged for each in seen.damages)]
-    assert named in [each.path for each in damaged] or (harm is lose_object and found.missing)
+    damaged = [*found.objects, *(path for seen in found.outputs for path in seen.damages)]
+    assert named in damaged or (harm is lose_object and found.missing)
     assert plan.rerun == (["make"] if harm in RUN_AGAIN else [])
     repair()
     assert contents(project) == before
@@ -172,7 +172,7 @@ def bytes_in_entry(folder: Path) -> Path:
 def test_a_damaged_entry_of_the_run_cache_is_named_and_deleted(project: Path, harm: Callable[[Path], Path]):
     before, entry = contents(project), harm(project)
     found, plan = look()
-    assert [each.path for each in found.runs] == [entry]
+    assert [*found.runs] == [entry]
     assert not found.is_whole
     assert plan == Repair([entry], {}, [], [])
     repair()
@@ -199,7 +199,9 @@ def test_an_output_that_is_not_there_is_not_damaged(project: Path):
 def test_a_file_that_a_stage_did_not_write_is_named(project: Path):
     (project / "out" / "planted").write_bytes(b"")
     found, plan = look()
-    assert [each.problem for seen in found.damaged for each in seen.damages] == ["a file that dvc.lock does not name"]
+    assert [problem for seen in found.outputs for problem in seen.damages.values()] == [
+        "a file that dvc.lock does not name"
+    ]
     assert (plan.remove, plan.checkout) == ([project / "out" / "planted"], [project / "out"])
 
 
@@ -207,9 +209,9 @@ def test_raw_data_are_compared_with_what_dvc_remembers_and_with_dvc_lock(project
     raw = project / "raw" / "a.txt"
     damage(raw)
     assert dvc_status(project) == {}
-    assert [each.path for each in look()[0].sources] == [raw]
+    assert [*look()[0].sources] == [raw]
     raw.write_text("edited, which DVC sees")
-    assert [each.path for each in look()[0].sources] == [project / "raw"]
+    assert [*look()[0].sources] == [project / "raw"]
     with Repo(str(project)) as repo:
         repo.reproduce()
     assert look()[0].is_whole
@@ -242,9 +244,7 @@ def test_raw_data_of_a_project_elsewhere_are_those_of_dvc_lock(
     assert look()[0].is_whole
     harm(moved)
     found, plan = look()
-    assert [(each.path, each.problem) for each in found.sources] == [
-        (moved / "raw", "not what make read, as dvc.lock says; put that back, or run `dvc repro`")
-    ]
+    assert found.sources == {moved / "raw": "not what make read, as dvc.lock says; put that back, or run `dvc repro`"}
     assert plan == Repair([], {}, [], [])
 
 
@@ -302,13 +302,9 @@ def pipe_for_listing(folder: Path) -> Path:
 def test_what_is_no_file_is_named_unopened_and_repaired(project: Path, harm: Callable[[Path], Path]):
     before, named = contents(project), harm(project)
     found, _ = look()
-    damages = [*found.objects.values(), *(each for seen in found.damaged for each in seen.damages)]
-    assert [(each.path, each.problem) for each in damages] == [
-        (
-            named,
-            "a file that cannot be read" if named.is_symlink() and harm is not device_for_file else "no regular file",
-        )
-    ]
+    damages = {**found.objects, **{path: each for seen in found.outputs for path, each in seen.damages.items()}}
+    unreadable = named.is_symlink() and harm is not device_for_file
+    assert damages == {named: "a file that cannot be read" if unreadable else "no regular file"}
     repair()
     assert contents(project) == before
     assert look()[0].is_whole
@@ -316,9 +312,8 @@ def test_what_is_no_file_is_named_unopened_and_repaired(project: Path, harm: Cal
 
 def test_a_pipe_among_raw_data_is_named_unopened(project: Path):
     os.mkfifo(project / "raw" / "pipe")
-    assert [(each.path.name, each.problem) for each in look()[0].sources] == [
-        ("pipe", "no regular file at an unchanged time; put it back yourself")
-    ]
+    pipe = project / "raw" / "pipe"
+    assert look()[0].sources == {pipe: "no regular file at an unchanged time; put it back yourself"}
 
 
 @pytest.mark.parametrize("lost", ["all", "stage"])
@@ -340,8 +335,9 @@ def test_a_signal_ends_hashing_in_the_midst_of_a_file(tmp_path: Path):
     with large.open("wb") as file:
         file.truncate(200 * 2**30)  # minutes of zeros, which take no room
     code = (
-        "from stages.commands.verify import damage; from stages.shared.runtime.console import run_main; "
-        f"print('go', flush=True); run_main(lambda: damage.Hasher().hash_all([damage.Path({str(large)!r})], 'x'))"
+        "from pathlib import Path; from stages.commands.verify import Hasher; "
+        "from stages.shared.runtime.console import run_main; "
+        f"print('go', flush=True); run_main(lambda: Hasher().hash_all([Path({str(large)!r})], 'x'))"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The script for SLURM, run with an `sbatch` that does at once what it is told."""
+"""The script for SLURM, of what cells are predicted to take, run with an `sbatch` that does at once what it is told."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.commands.fleet import sbatch
+from stages.commands.fleet import predicted
 from stages.commands.plan.calibrate import Cost
 from stages.shared.runtime.errors import UserError
 
@@ -25,9 +25,9 @@ def predictions(finetune: float, memory: float) -> dict[str, Cost]:
 
 
 PREDICTED = {
-    ("d", "m", "0"): predictions(3600, 4 * GIB),
-    ("d", "m", "1"): predictions(7200, 3 * GIB),
-    ("d", "n", "0"): predictions(60, 0),
+    CELLS[0]: predictions(3600, 4 * GIB),
+    CELLS[1]: predictions(7200, 3 * GIB),
+    CELLS[2]: predictions(60, 0),
 }
 
 FAKE = """#!/bin/bash
@@ -52,7 +52,7 @@ def submit(folder: Path, script: str) -> tuple[list[str], list[str]]:
 
 def written(**changes: object) -> str:
     options = {"threads": 2, "gpus": 1, "memory": None, "options": " --threads 2", "failed": []}
-    return sbatch.script(CELLS, PREDICTED, **{**options, **changes})  # type: ignore[arg-type]
+    return predicted.script(CELLS, PREDICTED, **{**options, **changes})  # type: ignore[arg-type]
 
 
 def option(asked: str, name: str) -> str:
@@ -102,4 +102,4 @@ def test_without_a_gpu_a_job_computes_a_cell_and_what_failed_before_is_said(tmp_
 def test_what_slurm_cannot_give_is_refused_and_nothing_is_submitted_where_nothing_is_open():
     with pytest.raises(UserError, match=r"--gpus-per-cell: SLURM must give a job whole GPUs, found 0\.5"):
         written(gpus=0.5)
-    assert sbatch.script([], PREDICTED, threads=1, gpus=1, memory=None, options="", failed=[]) == "# no cell is open"
+    assert predicted.script([], PREDICTED, threads=1, gpus=1, memory=None, options="", failed=[]) == "# no cell is open"

@@ -10,7 +10,7 @@ import pytest
 from dvc.lock import LockError as DvcLockError
 from dvc.repo import Repo
 
-from stages.commands.dvc_project.locks import locked
+from stages.commands.dvc_project.inventory import locked
 from stages.shared.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")

@@ -1,23 +1,34 @@
-"""Compare every object of the cache, and every file that dvc.lock names, with their MD5, and repair what differs.
+"""Hash what dvc.lock and DVC's cache hold, say what is damaged, and repair it.
 
-MD5 is what DVC names its objects by. Damage is repaired from whole copies where there are any, else by running the
-stage again.
+Every object of the cache, and every file that dvc.lock names, is compared with its MD5, by which DVC names its objects.
+Damage is repaired from whole copies where there are any, else by running the stage again.
 """
 
 import hashlib
+import json
 import os
 import stat
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+import click
+
 from stages.aggregate.words.formatting import plural
-from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, read_run
+from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, locked, read_run
+from stages.commands.dvc_project.workspace import open_repo, run_dvc
+from stages.commands.project import ProjectCommand, json_option
 from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError, printable
 from stages.shared.runtime.scratch import remove
-from stages.shared.stage_run.made_of import RECORDS, Entry, contradiction, entry_of, read_entries
+from stages.shared.stage_run.made_of import RECORDS, contradiction, entry_of, read_entries
+
+Problems = dict[Path, str]
+"""Files that are not what they should be, and what they are instead."""
+
 
 BLOCK = 1 << 18
 
@@ -69,19 +80,6 @@ class Hasher:
 
 
 @dataclass(frozen=True)
-class Damage:
-    """A file that is not what it should be.
-
-    Attributes:
-        path: the file.
-        problem: what it is instead.
-    """
-
-    path: Path
-    problem: str
-
-
-@dataclass(frozen=True)
 class PresentOutput:
     """An output that is in the workspace, as it is.
 
@@ -93,7 +91,7 @@ class PresentOutput:
     """
 
     output: Output
-    damages: list[Damage]
+    damages: Problems
     objects: set[str] | None
     copies: dict[str, Path | bytes]
 
@@ -103,7 +101,8 @@ class Survey:
     """What is whole and what is damaged.
 
     Attributes:
-        objects: damaged objects of the cache, by name.
+        objects: damaged objects of the cache.
+        lost: their names.
         whole: names of its other objects.
         missing: objects that the cache lacks, of outputs that are in the workspace.
         outputs: those in the workspace.
@@ -113,69 +112,60 @@ class Survey:
         counted: how many objects and files were hashed.
     """
 
-    objects: dict[str, Damage]
+    objects: Problems
+    lost: set[str]
     whole: set[str]
     missing: set[str]
     outputs: list[PresentOutput]
     unnamed: list[Output]
-    sources: list[Damage]
-    runs: list[Damage]
+    sources: Problems
+    runs: Problems
     counted: int
-
-    @property
-    def damaged(self) -> list[PresentOutput]:
-        """The outputs in the workspace that are not what dvc.lock says."""
-        return [output for output in self.outputs if output.damages]
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is damaged."""
-        return not (self.objects or self.missing or self.damaged or self.unnamed or self.sources or self.runs)
+        damaged = any(output.damages for output in self.outputs)
+        return not (self.objects or self.missing or damaged or self.unnamed or self.sources or self.runs)
 
 
 def survey(inventory: Inventory, hasher: Hasher) -> Survey:
     """Hash everything and compare. Outputs that are not in the workspace are not missed: they can be made again."""
     objects, runs = inventory.objects(), inventory.runs()
     hashes = hasher.hash_all(list(objects.values()), "verify the cache")
-    damaged = {
-        oid: Damage(path, problem_of(hashes[path]))
-        for oid, path in objects.items()
-        if hashes[path] != oid.partition(".")[0]
-    }
+    lost = {oid for oid, path in objects.items() if hashes[path] != oid.partition(".")[0]}
+    damaged = {objects[oid]: problem_of(hashes[objects[oid]]) for oid in objects if oid in lost}
     present = [output for output in inventory.outputs if os.path.lexists(output.path)]
     read = [source for source in inventory.sources if os.path.lexists(source.path)]
     files = {each: inventory.files_below(each.path) for each in [*present, *read]}
     hashes = hasher.hash_all([path for paths in files.values() for path in paths], "verify the workspace")
     found = {each: {path.relative_to(each.path).as_posix(): hashes[path] for path in files[each]} for each in files}
-    outputs = [compare(inventory, output, found[output], damaged) for output in present]
-    entries = read_entries()
-    edited = {each.output: each for output in outputs if (each := contradicted(inventory, output, entries))}
-    outputs = [edited.get(output.output, output) for output in outputs]
-    for output, each in edited.items():  # as long as the cache has it, DVC takes the result from there
-        damaged[output.oid] = Damage(inventory.object_path(output.oid), each.damages[0].problem)
+    outputs, entries = [], read_entries()
+    for output in present:
+        each, record = compare(inventory, output, found[output], lost), output.path
+        if record.parent.name == RECORDS and not each.damages:
+            name = record.relative_to(inventory.root)
+            problem = contradiction(name, entries.get(output.stage), record.read_bytes())
+            if problem:  # beyond repair; as long as the cache has it, DVC takes the result from there
+                each = PresentOutput(output, {record: problem}, None, {})
+                damaged[inventory.object_path(output.oid)] = problem
+                lost.add(output.oid)
+        outputs.append(each)
     needed = {oid for each in outputs if each.output.cached for oid in each.objects or {each.output.oid}}
     return Survey(
         objects=damaged,
-        whole=objects.keys() - damaged.keys(),
+        lost=lost,
+        whole=objects.keys() - lost,
         missing=needed - objects.keys(),
         outputs=outputs,
         unnamed=[output for output in inventory.unnamed if os.path.lexists(output.path)],
-        sources=list(damaged_sources(inventory, {source: found[source] for source in read})),
-        runs=[Damage(path, problem) for path in runs if (problem := problem_of_run(inventory, path))],
+        sources=dict(damaged_sources(inventory, {source: found[source] for source in read})),
+        runs={path: problem for path in runs if (problem := problem_of_run(inventory, path))},
         counted=len(objects) + len(hashes) + len(runs),
     )
 
 
-def contradicted(inventory: Inventory, output: PresentOutput, entries: Mapping[str, Entry]) -> PresentOutput | None:
-    """Return a record as damaged beyond repair if dvc.lock says that its stage read something else."""
-    record, stage = output.output.path, output.output.stage
-    if record.parent.name != RECORDS or output.damages:
-        return None
-    problem = contradiction(record.relative_to(inventory.root), entries.get(stage), record.read_bytes())
-    return PresentOutput(output.output, [Damage(record, problem)], None, {}) if problem else None
-
-
-def damaged_sources(inventory: Inventory, read: Mapping[Output, Mapping[str, str]]) -> Iterator[Damage]:
+def damaged_sources(inventory: Inventory, read: Mapping[Output, Mapping[str, str]]) -> Iterator[tuple[Path, str]]:
     """Yield the raw files that are not what DVC remembers, and the raw folders that are not what dvc.lock says.
 
     Args:
@@ -185,15 +175,14 @@ def damaged_sources(inventory: Inventory, read: Mapping[Output, Mapping[str, str
     for source, files in read.items():
         remembered = inventory.remembered([source.path / name for name in files])
         named = [
-            Damage(source.path / name, f"{problem_of(md5)} at an unchanged time; put it back yourself")
+            (source.path / name, f"{problem_of(md5)} at an unchanged time; put it back yourself")
             for name, md5 in files.items()
             if md5 == IRREGULAR or md5 != remembered.get(source.path / name, md5)
         ]
         yield from named
         oid = folder_object(files)[0] if source.oid.endswith(".dir") else files.get(".")
         if oid != source.oid and not named:
-            problem = f"not what {source.stage} read, as dvc.lock says; put that back, or run `dvc repro`"
-            yield Damage(source.path, problem)
+            yield source.path, f"not what {source.stage} read, as dvc.lock says; put that back, or run `dvc repro`"
 
 
 def problem_of_run(inventory: Inventory, path: Path) -> str:
@@ -209,34 +198,30 @@ def problem_of_run(inventory: Inventory, path: Path) -> str:
     return ""
 
 
-def compare(inventory: Inventory, output: Output, files: Mapping[str, str], damaged: Collection[str]) -> PresentOutput:
+def compare(inventory: Inventory, output: Output, files: Mapping[str, str], lost: Collection[str]) -> PresentOutput:
     """Compare an output in the workspace with what dvc.lock says of it.
 
     Args:
         inventory: of the project.
         output: what dvc.lock says of it.
         files: MD5 of every file, by its path in the output: `.` of an output that is a file.
-        damaged: names of objects of the cache that are damaged.
+        lost: names of objects of the cache that are damaged.
     """
     listed, copies = {".": output.oid} if not output.oid.endswith(".dir") else None, dict[str, Path | bytes]()
     if listed is None:
         oid, content = folder_object(files)
         if oid == output.oid:  # the files prove the list
             listed, copies[oid] = dict(files), content
-        elif output.oid not in damaged:
+        elif output.oid not in lost:
             listed = inventory.files_of(output.oid)
     if listed is None:
-        other = Damage(output.path, "other files, and no list of those that it had")
-        return PresentOutput(output, [other], None, copies)
+        return PresentOutput(output, {output.path: "other files, and no list of those that it had"}, None, copies)
     copies |= {md5: output.path / name for name, md5 in files.items() if listed.get(name) == md5}
-    differing = [name for name in sorted({*listed, *files}) if files.get(name) != listed.get(name)]
-    damages = [
-        Damage(
-            output.path / name,
-            "a file that dvc.lock does not name" if name not in listed else problem_of(files.get(name)),
-        )
-        for name in differing
-    ]
+    damages = {
+        output.path / name: problem_of(files.get(name)) if name in listed else "a file that dvc.lock does not name"
+        for name in sorted({*listed, *files})
+        if files.get(name) != listed.get(name)
+    }
     return PresentOutput(output, damages, {*listed.values(), output.oid}, copies)
 
 
@@ -276,15 +261,15 @@ class Repair:
 def plan_repair(survey: Survey) -> Repair:
     """Work out what repairs damage."""
     copies = {oid: copy for each in survey.outputs if each.output.cached for oid, copy in each.copies.items()}
-    store = {oid: copies[oid] for oid in sorted({*survey.objects, *survey.missing} & copies.keys())}
+    store = {oid: copies[oid] for oid in sorted({*survey.lost, *survey.missing} & copies.keys())}
     available, lost = survey.whole | store.keys(), []
     for each in survey.outputs:  # what cannot be restored from the cache, of whole outputs, too
         in_cache = each.output.cached and each.objects is not None and each.objects <= available
         if not in_cache and (each.output.cached or each.damages):
             lost.append(each)
-    damages = [damage for each in survey.damaged for damage in each.damages]
-    gone = [each.path for each in [*survey.objects.values(), *survey.runs, *damages] if os.path.lexists(each.path)]
-    checkout = [each.output.path for each in survey.damaged if each not in lost]
+    damages = [path for each in survey.outputs for path in each.damages]
+    gone = [path for path in [*survey.objects, *survey.runs, *damages] if os.path.lexists(path)]
+    checkout = [each.output.path for each in survey.outputs if each.damages and each not in lost]
     rerun = {each.output.stage for each in lost} | {output.stage for output in survey.unnamed}
     return Repair(gone, store, checkout, sorted(rerun))
 
@@ -300,3 +285,108 @@ def put_back(inventory: Inventory, repair: Repair) -> None:
     for oid, copy in repair.store.items():
         inventory.store(oid, copy)
     inventory.checkout(repair.checkout)
+
+
+@click.command(cls=ProjectCommand)
+@click.option("--repair", is_flag=True, help="Repair what is damaged: restore it, or run its stage again.")
+@click.option("--yes", is_flag=True, help="Delete damaged files without asking.")
+@json_option
+def verify(repair: bool, yes: bool, as_json: bool) -> None:
+    """Hash what dvc.lock and DVC's cache hold, say what is damaged, and with --repair repair it.
+
+    DVC goes by the size and time of files, and never hashes the objects of its cache again: it sees neither a disk's
+    silent errors nor a damaged object, and hands that on. This reads every object and every run of the cache,
+    every file of the outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a
+    killed DVC, too, and results that were not made of what dvc.lock says, since something was edited between the end
+    of a stage and DVC's record of it. What a remote holds is not read: `dvc remote modify NAME verify true` makes DVC
+    hash what it takes from there.
+
+    What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
+    is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
+    """
+    if as_json and repair:
+        raise UserError("--json prints what is damaged, and must be without --repair; leave one out")
+    hasher = Hasher()
+    locks, damage = look(hasher, as_json=as_json)
+    if not repair or not (locks or not damage.is_whole):
+        steps = [*(["deletes the locks"] if locks else []), *plan_repair(damage).steps()]
+        if steps and not as_json:
+            print(plain_line(f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}"))
+    else:
+        run_again = repair_damage(hasher, locks, damage, yes)
+        if run_again:
+            run_dvc("repro", *run_again)
+        locks, damage = look(hasher)
+    sys.exit(0 if damage.is_whole and not locks else 1)
+
+
+def look(hasher: Hasher, *, as_json: bool = False) -> tuple[dict[Path, str], Survey]:
+    """Look for damage and locks that nothing holds, and print them, a line each."""
+    with open_repo() as repo, locked(repo) as locks:
+        inventory = Inventory(repo)
+        damage = survey(inventory, hasher)
+    problems = [
+        (" (a lock that nothing holds)", locks),
+        (" (in DVC's cache)", damage.objects),
+        (" (in DVC's run cache)", damage.runs),
+        (" (in DVC's cache)", {inventory.object_path(oid): "no file" for oid in sorted(damage.missing)}),
+        *((f" ({each.output.stage})", each.damages) for each in damage.outputs),
+        *((f" ({each.stage})", {each.path: "dvc.lock does not name it"}) for each in damage.unnamed),
+        ("", damage.sources),
+    ]
+    found = [f"{path}: {problem}{where}" for where, paths in problems for path, problem in paths.items()]
+    lines = [plain_line(line.replace(f"{inventory.root}/", "", 1)) for line in found]
+    if as_json:
+        print(json.dumps({"hashed": damage.counted, "damaged": lines}, indent=2, ensure_ascii=False))
+        return locks, damage
+    print(
+        f"verify: hashed {damage.counted:,} files and objects of the cache; "
+        + (f"{len(lines)} damaged:" if lines else "all are as they were written")
+    )
+    for line in lines:
+        print(f"  {line}")
+    return locks, damage
+
+
+def plain_line(text: str) -> str:
+    """Escape what would reach the terminal, or begin another line."""
+    return printable(text.replace("\n", "\\n"))
+
+
+def repair_damage(hasher: Hasher, locks: Collection[Path], damage: Survey, yes: bool) -> list[str]:
+    """Ask, look again, since much may have happened meanwhile, and repair what is still so.
+
+    Returns:
+        The stages that must run again.
+
+    Raises:
+        UserError: DVC runs now, something would be deleted that the user was not asked about, or raw data are damaged.
+    """
+    consented = doomed(plan_repair(damage), damage, locks)
+    if consented and not yes:
+        click.confirm(f"Delete {plural(len(consented), 'damaged file')}?", abort=True)
+    with open_repo() as repo, locked(repo) as left:
+        inventory = Inventory(repo)
+        damage = survey(inventory, hasher)
+        plan = plan_repair(damage)
+        for path in doomed(plan, damage, left):
+            if path not in consented:
+                raise UserError(f"{path}: must be as it was when you were asked, found it changed since; verify again")
+        for path in left:
+            path.unlink(missing_ok=True)
+        put_back(inventory, plan)
+    return plan.rerun
+
+
+def doomed(plan: Repair, damage: Survey, locks: Collection[Path]) -> list[Path]:
+    """Return what a repair deletes.
+
+    Raises:
+        UserError: stages would run again on damaged raw data.
+    """
+    if damage.sources and plan.rerun:
+        raise UserError(
+            f"{next(iter(damage.sources))}: must be put back before {', '.join(plan.rerun)} can run again, found it "
+            "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
+        )
+    return [*locks, *plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC

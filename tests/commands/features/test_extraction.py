@@ -1,4 +1,4 @@
-"""A cut network as the source, and runs that are cut short: what is done is kept, and the result is the same."""
+"""Where a network comes from, and runs that are cut short: what is done is kept, and the result is the same."""
 
 import os
 import shutil
@@ -19,8 +19,8 @@ from PIL import Image
 
 from stages.commands.cli import whichlayer
 from stages.commands.cut.folder import write_sums
-from stages.commands.features import shards
-from stages.commands.features.shards import unfinished_folder
+from stages.commands.features import extraction
+from stages.commands.features.extraction import parse_cell, unfinished_folder
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
@@ -30,15 +30,15 @@ ROOT = Path(__file__).parents[3]
 DRIVER = """
 import sys, time
 from stages.commands.cut.folder import write_sums
-from stages.commands.features import shards
+from stages.commands.features import extraction
 from stages.commands.cli import main
-shards.IMAGES_PER_SHARD = 10
-decode = shards.decode_many
+extraction.IMAGES_PER_SHARD = 10
+decode = extraction.decode_many
 def slow(*args, **options):
     for found in decode(*args, **options):
         time.sleep(0.02)
         yield found
-shards.decode_many = slow
+extraction.decode_many = slow
 sys.argv = ["whichlayer", "features", *sys.argv[1:]]
 main()
 """
@@ -54,7 +54,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shards, "IMAGES_PER_SHARD", 10)
+    monkeypatch.setattr(extraction, "IMAGES_PER_SHARD", 10)
 
 
 def arguments(cut: Path, out: Path, *options: str) -> list[str]:
@@ -109,7 +109,7 @@ def test_a_damaged_cut_is_named(cut: Path, tmp_path: Path):
 
 def counted(monkeypatch: pytest.MonkeyPatch, *, fail_at: int | None = None) -> list[int]:
     """Count decoded images; fail before one, as a machine may."""
-    decode, seen = shards.decode_many, list[int]()
+    decode, seen = extraction.decode_many, list[int]()
 
     def counting(*args, **options) -> Iterator[object]:
         for found in decode(*args, **options):
@@ -118,7 +118,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, *, fail_at: int | None = None) -> l
             seen.append(len(seen))
             yield found
 
-    monkeypatch.setattr(shards, "decode_many", counting)
+    monkeypatch.setattr(extraction, "decode_many", counting)
     return seen
 
 
@@ -257,8 +257,7 @@ def test_a_damaged_shard_is_embedded_again(cut: Path, tmp_path: Path, whole: byt
         seen = counted(patch)
         done = features(cut, out)
     assert done.exit_code == 0
-    assert f"features: {second}: damaged (" in done.stderr
-    assert "its images are embedded again\n" in done.stderr
+    assert f"features: {second}: damaged; its images are embedded again\n" in done.stderr
     assert len(seen) == 8 + 36
     assert out.read_bytes() == whole
 
@@ -271,8 +270,8 @@ def test_shards_that_were_exchanged_are_embedded_again(cut: Path, tmp_path: Path
     second.rename(first)
     (tmp_path / "first").rename(second)
     done = features(cut, out)
-    assert f"{first}: damaged (it is {second.stem})" in done.stderr
-    assert f"{second}: damaged (it is {first.stem})" in done.stderr
+    assert f"{first}: damaged; its images are embedded again" in done.stderr
+    assert f"{second}: damaged; its images are embedded again" in done.stderr
     assert out.read_bytes() == whole
 
 
@@ -316,3 +315,19 @@ def test_a_killed_run_goes_on(cut: Path, tmp_path: Path, whole: bytes):
     assert running.wait() == 0
     assert out.read_bytes() == whole
     assert {path.name for path in tmp_path.iterdir()} == {"whole.parquet", "a.parquet"}
+
+
+@pytest.mark.parametrize("prefix", ["", "data/embeddings/", "/somewhere/else/"])
+def test_a_cell_is_the_end_of_its_folder_s_path(prefix: str):
+    assert parse_cell(f"{prefix}handwriting/efficientnet_lite0/all/12/") == (
+        "handwriting",
+        "efficientnet_lite0",
+        "all",
+        12,
+    )
+
+
+@pytest.mark.parametrize("origin", ["handwriting/efficientnet_lite0/0", "a/b/c/d", "cuts/mine"])
+def test_what_is_no_cell_is_refused(origin: str):
+    with pytest.raises(UserError, match=r"must be a cell, dataset/model/fold/seed, .* or the folder of a cut"):
+        parse_cell(origin)

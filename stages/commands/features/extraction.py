@@ -1,0 +1,328 @@
+"""What turns images into features: layers of a finished cell's network, or the network of a cut.
+
+A run may be cut short: finished shards of images lie beside the output and are taken up again.
+
+    .<output>.unfinished/<number>-<key>-<hash>.npz    one shard: features, sha256, which images it lacks and why
+
+The key is a hash of all that determines the shard: the network, how images are decoded, and the names, sizes and times
+of its files. A shard of another key is not used, and neither is one whose content has another hash.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
+from stages.commands.cut.export import load_program
+from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.features.image_files import refuse_unreadable
+from stages.embed.params import EmbedParams
+from stages.prepare.decode import decode_many
+from stages.prepare.limits import RawFiles
+from stages.shared.files.digests import cell_id, file_sha256, hash_file
+from stages.shared.images.image_store import Pixels
+from stages.shared.runtime.console import progress
+from stages.shared.runtime.errors import UserError, printable
+from stages.shared.runtime.scratch import remove
+from stages.shared.settings.params import Cell, read_section
+
+FORMAT = "whichlayer.features/1"
+ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
+
+Float32 = NDArray[np.float32]
+EmbedPixels = Callable[[Pixels], Float32]
+"""(B, S, S, 3) uint8, RGB -> (B, D) float32."""
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network and what it takes.
+
+    Attributes:
+        about: what the features are of: dataset, model, fold, seed, step, layer, pooling, scale. Kept in the output.
+        weights: the network's file.
+        width: number of features, D.
+        decode: `size`, `fit` and `fill`: how images are decoded, as the prepare stage does.
+        batch_size: images per forward pass.
+        start: makes it ready to run, until the stack is closed, and returns the function that embeds a batch.
+        device: what runs it.
+        note: what a user should know; may be empty.
+    """
+
+    about: Mapping[str, Any]
+    weights: Path
+    width: int
+    decode: Mapping[str, Any]
+    batch_size: int
+    start: Callable[[ExitStack], EmbedPixels]
+    device: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the features beside the images: JSON values, a hash of the weights among them."""
+        about = {"format": FORMAT, "weights": file_sha256(self.weights), "torch": torch.__version__}
+        return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
+
+
+def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extractor:
+    """Find the network that `--from` names.
+
+    Args:
+        params: the params file.
+        origin: the folder of a cut, or a path that ends in a cell's name; None: that of the best network for the use.
+        wanted: which layers of a cell, at which checkpoint, how scaled; of a cut, its own or nothing.
+
+    Raises:
+        UserError: there is no such cell, layer, step or cut.
+    """
+    if origin and (origin / PREPROCESS).is_file():
+        return from_cut(read_cut(origin), read_section(params, "embed", EmbedParams).batch_size, wanted)
+    cell = parse_cell(str(origin or recommended_cell(stage_path("aggregate", "--out"), wanted.use)))
+    return from_cell(open_source(params, cell, CellPaths.of(cell), wanted))
+
+
+def parse_cell(origin: str) -> Cell:
+    """Read a cell off `<dataset>/<model>/<fold>/<seed>`, which may stand at the end of a longer path.
+
+    Raises:
+        UserError: it does not end so.
+    """
+    parts = origin.rstrip("/").split("/")[-4:]
+    if len(parts) < 4 or not parts[3].isdecimal():
+        raise UserError(
+            f"--from must be a cell, dataset/model/fold/seed, for example handwriting/efficientnet_lite0/0/0, or the "
+            f"folder of a cut, which holds {PREPROCESS}; found {origin!r}"
+        )
+    dataset, model, fold, seed = parts
+    return dataset, model, fold, int(seed)
+
+
+def from_cell(source: Source) -> Extractor:
+    """Take layers of one checkpoint, as the embed stage does, scaled and joined."""
+    names, images = [pooled.layer.name for pooled in source.layers], source.cell.images
+    embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
+    accelerator = embedder.accelerator
+
+    def start(stack: ExitStack) -> EmbedPixels:
+        embedder.network.move(accelerator.device)
+        embed = stack.enter_context(embedder.running())
+
+        def embed_pixels(pixels: Pixels) -> Float32:
+            embedded = embed(np.arange(len(pixels)), pixels)
+            return source.scaler.join([embedded[name] for name in names])
+
+        return embed_pixels
+
+    about, layer = cell_id(source.store.cell) | {"step": source.step}, source.layer
+    return Extractor(
+        about=about | {"layer": layer.name, "pooling": layer.pooling, "scale": source.scaler.scaling},
+        weights=source.checkpoint,
+        width=layer.width,
+        decode={"size": images.size, "fit": source.dataset.fit, "fill": images.fill},
+        batch_size=source.cell.params.batch_size,
+        start=start,
+        device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
+        note=ROTATED if source.cell.params.augment else "",
+    )
+
+
+def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
+    """Take a cut network, on the CPU.
+
+    Raises:
+        UserError: another layer, step or scale is asked for than the one it is cut at.
+    """
+    asked = {"layer": "+".join(wanted.layers) or None, "step": wanted.step, "scale": wanted.scale}
+    for name, value in asked.items():
+        if value not in (None, cut.about[name]):
+            raise UserError(
+                f"--{name}: {cut.program.parent} is cut at {cut.about[name]}, not at {value}; leave it out, or name "
+                "the cell"
+            )
+
+    def start(stack: ExitStack) -> EmbedPixels:
+        try:
+            program = load_program(cut.program)
+        except Exception as error:  # torch raises anything on a file that is not its own
+            raise UserError(
+                f"{cut.program}: must be a program that torch {torch.__version__} loads, found "
+                f"{type(error).__name__}; {AGAIN}"
+            ) from error
+
+        def embed(pixels: Pixels) -> Float32:
+            with torch.inference_mode():
+                return np.asarray(program(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()))
+
+        return embed
+
+    return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, start)
+
+
+IMAGES_PER_SHARD = 1024
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive images, embedded.
+
+    Attributes:
+        paths: (n,) of the images.
+        sha256: (n,) of their files, hexadecimal.
+        features: (n, D) float32.
+        unreadable: path and reason of the images that it lacks.
+    """
+
+    paths: list[str]
+    sha256: list[str]
+    features: Float32
+    unreadable: dict[str, str]
+
+
+class Shards:
+    """The shards of one run, in their folder.
+
+    Args:
+        folder: where they lie.
+        images: what is embedded. Their state is taken once, before any is read.
+        extractor: by what.
+    """
+
+    def __init__(self, folder: Path, images: RawFiles, extractor: Extractor) -> None:
+        self._images, self._extractor = images, extractor
+        # a whole number of batches, so that no batch depends on where a run was cut short
+        size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
+        identity = extractor.identity
+        self._shards: list[tuple[Path, Sequence[str]]] = []  # the beginnings of files' paths, and images
+        for number, start in enumerate(range(0, len(images.paths), size)):
+            paths = images.paths[start : start + size]
+            determined = json.dumps([identity, [_state(images.where, path) for path in paths]], sort_keys=True)
+            key = hashlib.sha256(determined.encode()).hexdigest()[:16]
+            self._shards.append((folder / f"{number:06}-{key}", paths))
+
+    def __iter__(self) -> Iterator[Shard]:
+        """Read the shards in order, of which `fill` has made those that were missing."""
+        return (shard for start, paths in self._shards if (shard := _read(start, paths)))
+
+    def fill(self, *, skip: bool) -> None:
+        """Embed every shard that is not there yet.
+
+        Args:
+            skip: whether images that cannot be decoded are left out.
+
+        Raises:
+            UserError: one cannot be decoded; the shards before it stay.
+        """
+        missing = []
+        for start, paths in self._shards:
+            kept = _read(start, paths)
+            if kept is None:
+                missing.append((start, paths))
+            elif not skip:
+                refuse_unreadable(self._images.where, kept.unreadable)
+        count = sum(len(paths) for _, paths in missing)
+        for _ in progress(self._embed(missing, skip), total=count, what="features", unit="images"):
+            pass
+
+    def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
+        """Embed shards and write them; yield every image."""
+        if not missing:
+            return
+        of = self._extractor
+        with ExitStack() as stack:
+            embed = of.start(stack)
+            for start, paths in missing:
+                shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
+                features = [shard.features]
+                decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
+                for path, (sha256, pixels) in zip(paths, decoded, strict=True):
+                    if isinstance(pixels, str):
+                        shard.unreadable[path] = pixels
+                    else:
+                        shard.paths.append(path)
+                        shard.sha256.append(sha256)
+                        batch.append(pixels)
+                    if batch and (len(batch) == of.batch_size or path == paths[-1]):
+                        features.append(embed(np.stack(batch)))
+                        check_finite(features[-1], of.about["layer"])
+                        batch = []
+                    yield path
+                if not skip:
+                    refuse_unreadable(self._images.where, shard.unreadable)
+                _write(start, replace(shard, features=np.concatenate(features)))
+
+
+def _state(where: Path, path: str) -> tuple[str, int, int]:
+    """Return name, size and time of change of a file; of an archive's member the archive's."""
+    try:
+        found = (where / path if where.is_dir() else where).stat()
+    except OSError:  # a link to nothing: reading will say so
+        return path, -1, -1
+    return path, found.st_size, found.st_mtime_ns
+
+
+def check_finite(features: Float32, layer: str) -> None:
+    """Check the features of a batch.
+
+    Raises:
+        UserError: some are not finite.
+    """
+    bad = int((~np.isfinite(features)).any(axis=1).sum())
+    if bad:
+        raise UserError(
+            f"layer {layer!r} must be finite, found NaN or infinity in {bad} of {len(features)} images of a batch; on "
+            "a GPU, set ACCELERATE_MIXED_PRECISION=no"
+        )
+
+
+def _write(start: Path, shard: Shard) -> None:
+    unfinished, unreadable = start.with_suffix(".tmp"), np.array(json.dumps(shard.unreadable))
+    with unfinished.open("wb") as opened:
+        np.savez(opened, features=shard.features, sha256=np.array(shard.sha256, dtype="U64"), unreadable=unreadable)
+    file = start.with_name(f"{start.name}-{hash_file(unfinished)}.npz")
+    remove(file)  # a folder may have its name
+    unfinished.replace(file)
+
+
+def _read(start: Path, paths: Sequence[str]) -> Shard | None:
+    """Read a shard; None where there is none, or it is damaged, which a line says."""
+    for file in start.parent.glob(f"{start.name}-*.npz"):
+        if file.is_file() and hash_file(file) == file.stem.rpartition("-")[2]:
+            with np.load(file, allow_pickle=False) as saved:
+                unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
+                kept = [path for path in paths if path not in unreadable]
+                return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
+        print(printable(f"features: {file}: damaged; its images are embedded again"), file=sys.stderr, flush=True)
+    return None
+
+
+@contextmanager
+def unfinished_folder(out: Path) -> Iterator[Path]:
+    """Give the folder of an output's shards to one run at a time; it stays if something fails after a shard was done.
+
+    Raises:
+        UserError: another run writes this output.
+    """
+    folder = out.with_name(f".{out.name}.unfinished")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            try:
+                yield folder
+                remove(folder)
+            finally:
+                if not any(folder.glob("*.npz")):
+                    remove(folder)
+    except Timeout:
+        raise UserError(f"{out}: another run is writing it; wait for that, or name another --out") from None

@@ -1,0 +1,88 @@
+"""What a finished workflow found, without running anything: its verdict, which layers to take, its page."""
+
+import json
+import webbrowser
+from pathlib import Path
+
+import click
+
+from stages.aggregate.facts import read_facts
+from stages.aggregate.render.json_files import findings_json, recommendations_json
+from stages.aggregate.render.recommendations import describe
+from stages.aggregate.render.verdict import verdict as verdict_of
+from stages.aggregate.result_files import PAGE, check_result
+from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.outdated import note_outdated
+from stages.commands.outputs import check_new, new_output
+from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
+from stages.shared.runtime.errors import UserError, did_you_mean
+
+results_argument = click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))
+
+
+@click.command(cls=ProjectCommand)
+@results_argument
+@use_option
+@json_option
+def verdict(results: Path, use: str | None, as_json: bool) -> None:
+    """Print the verdict of a finished workflow, without running anything.
+
+    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
+    """
+    note_outdated(results)
+    facts = read_facts(results)
+    if as_json:
+        texts = {"recommendations": recommendations_json(facts.of_use(use)), "findings": findings_json(facts.findings)}
+        print(json.dumps({name: json.loads(text) for name, text in texts.items()}, indent=2, ensure_ascii=False))
+        return
+    print(verdict_of(facts, use=use))
+
+
+@click.command(cls=ProjectCommand)
+@results_argument
+@click.option("--dataset", help="This dataset alone.")
+@click.option("--model", help="This network alone.")
+@use_option
+@json_option
+def recommend(results: Path, dataset: str | None, model: str | None, use: str | None, as_json: bool) -> None:
+    """Print which layer and checkpoint of each network to take features from, for classes that nobody labelled.
+
+    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names. --json prints the
+    records of recommendation.json.
+    """
+    note_outdated(results)
+    chosen = read_facts(results).of_use(use)
+    for what, name in {"dataset": dataset, "model": model}.items():
+        known = {str(getattr(each, what)) for each in chosen}
+        if name is not None and name not in known:
+            raise UserError(f"--{what} must be one of the results, found {name!r}: {did_you_mean(name, known)}")
+        chosen = [each for each in chosen if name in (None, getattr(each, what))]
+    print(recommendations_json(chosen) if as_json else describe(chosen))
+
+
+@click.command(cls=ProjectCommand)
+@results_argument
+@click.option("--against", type=ProjectPath(), help="Results of another study: write a page of both.")
+@click.option("--out", type=ProjectPath(), default=Path("against.html"), help="That page; by default against.html.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser, too.")
+def report(results: Path, against: Path | None, out: Path, show: bool) -> None:
+    """Name the page of a finished workflow: one file, to look at or to send to someone.
+
+    RESULTS is the folder that the aggregate stage wrote; by default the one that dvc.yaml names.
+    """
+    page = (results / PAGE).absolute()
+    if not page.is_file():
+        raise UserError(f"{page}: must be the page of a finished workflow, found no file; run `make repro`")
+    check_result(page)
+    if against:
+        from stages.aggregate.render.against import read_told, render_against  # draws charts
+
+        check_new(out)
+        text = render_against([read_told(results), read_told(against)])
+        with new_output(out) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+        page = out.absolute()
+    print(page)
+    note_outdated(results)
+    if show and not webbrowser.open(page.as_uri()):
+        raise UserError(f"--open: found no browser on this machine; open {page} elsewhere, it needs nothing beside it")
