@@ -36,7 +36,7 @@ function choose(stop) {
   if (image === undefined || !element) return;
   controls.elements[`image${element.dataset.network}`].value = image;
   fillGallery(element);
-  stop.closest("details").querySelectorAll("[data-side]").forEach(markChosen);
+  element.closest("details").querySelectorAll("[data-side]").forEach(markChosen);
   remember();
 }
 
