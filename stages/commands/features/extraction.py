@@ -286,7 +286,7 @@ def check_finite(features: Float32, layer: str) -> None:
 
 def _write(start: Path, shard: Shard) -> None:
     unfinished, sha256 = start.with_suffix(".tmp"), np.array(shard.sha256, dtype="U64")
-    texts = {"of": np.array(start.name), "unreadable": np.array(json.dumps(shard.unreadable))}
+    texts: dict[str, Any] = {"of": np.array(start.name), "unreadable": np.array(json.dumps(shard.unreadable))}
     with unfinished.open("wb") as opened:
         np.savez(opened, features=shard.features, sha256=sha256, **texts)
     file = start.with_name(f"{start.name}-{hash_file(unfinished)}.npz")
