@@ -142,7 +142,8 @@ def _labels(members: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Number the clusters of several starts as they appear: the same partition has the same labels, (S, N)."""
     first = np.where(members.any(axis=2), members.argmax(axis=2), members.shape[2])
     numbers = first.argsort(axis=1, kind="stable").argsort(axis=1)
-    return np.take_along_axis(numbers, members.argmax(axis=1), axis=1).astype(np.int32)
+    labels = np.matmul(numbers[:, None], members, dtype=np.float32)[:, 0]  # every row is in one cluster
+    return np.asarray(labels, np.int32)
 
 
 def _without_empty(rows: Float32, members: NDArray[np.bool_], centres: Float32) -> tuple[Float32, bool]:
