@@ -12,10 +12,10 @@ IMAGES: tuple[Scope, ...] = ("images",)
 PROVEN: dict[str, tuple[Scope, ...]] = {
     "nmi": CLASSES,
     "ami": CLASSES,
-    "knn_purity": CLASSES,
+    "knn_purity": BOTH,
     "nn1_accuracy": BOTH,
     "silhouette": IMAGES,
-    "r_precision": CLASSES,
+    "r_precision": BOTH,
     "map_at_r": BOTH,
 }
 """The scopes in which simulation bears out the level of a score's intervals; docs/uncertainty.md#validation names the

@@ -55,7 +55,7 @@ def right(model):
     return pd.Series(correct.astype(float), index=pd.MultiIndex.from_frame(images))
 
 
-def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="map_at_r"):
+def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity"):
     """Findings on one dataset.
 
     Args:

@@ -30,8 +30,8 @@ def of(tied, *, scope="classes", **changed):
         (of("3;4;5;7"), "Unseen classes separate best at one of layers 4-6 and 8 of 9, not at the last (NMI)"),
         (of("3;5"), "Unseen classes separate best at one of layers 4 and 6 of 9, not at the last (NMI)"),
         (
-            of("4", scope="images", metric="nn1_accuracy"),
-            "These unseen classes separate best at layer 5 of 9, not at the last (1-NN accuracy)",
+            of("4", scope="images", metric="knn_purity"),
+            "These unseen classes separate best at layer 5 of 9, not at the last (k-NN purity)",
         ),
         (of("4", scope="images"), "Unseen classes separate best at layer 5 of 9 (no interval of a proven level) (NMI)"),
         (
@@ -40,8 +40,8 @@ def of(tied, *, scope="classes", **changed):
         ),
         (of("8", best_depth=8), "Unseen classes separate best at layer 9 of 9 (NMI)"),
         (
-            of("0;1;2;3;4;5;6;7;8", scope="images", metric="nn1_accuracy"),
-            "These unseen classes separate best at an undecided layer: layers 1-9 of 9 tie (1-NN accuracy)",
+            of("0;1;2;3;4;5;6;7;8", scope="images", metric="knn_purity"),
+            "These unseen classes separate best at an undecided layer: layers 1-9 of 9 tie (k-NN purity)",
         ),
         (of(None), "Unseen classes separate best at layer 5 of 9 (no interval of a proven level) (NMI)"),
         (of("4", baseline=0.7), "No layer separates unseen classes better than raw pixels (NMI)"),

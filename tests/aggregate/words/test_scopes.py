@@ -15,13 +15,13 @@ def test_only_a_proven_level_is_named():
         "[ ] of other classes: for other unseen classes and retraining (95 %); of other images: for other images of "
         "these classes (no proven level)."
     )
-    assert explain_scopes("nn1_accuracy").count("95 %") == 2
+    assert explain_scopes("knn_purity").count("95 %") == 2
 
 
 def test_intervals_of_another_scope_are_named():
-    shown = [("NMI", "nmi", "classes"), ("OOD", "ood_auroc_knn", "classes"), ("1-NN", "nn1_accuracy", "images")]
+    shown = [("NMI", "nmi", "classes"), ("OOD", "ood_auroc_knn", "classes"), ("purity", "knn_purity", "images")]
     assert explain_intervals("Bands", [*shown, ("ARI", "ari", None)]) == (
-        "Bands: 95 % for other unseen classes and retraining (OOD: not proven); 1-NN: 95 % for other images of these "
+        "Bands: 95 % for other unseen classes and retraining (OOD: not proven); purity: 95 % for other images of these "
         "classes."
     )
     assert explain_intervals("Bands", shown[1:2]) == "Bands: for other unseen classes and retraining (OOD: not proven)."
