@@ -93,7 +93,8 @@ def kill_when(project: Workflow, killer: Killer, moment: Callable[[], object], *
     if killed:
         killer(dvc)
     printed = "".join(dvc.communicate(timeout=300))
-    wait_for(lambda: not any(is_running(process.pid) for process in below), 30)
+    patience = 120 if "fleet" in command else 30  # Ray's own processes notice late that theirs is gone
+    wait_for(lambda: not any(is_running(process.pid) for process in below), patience)
     return killed, printed
 
 

@@ -2,7 +2,7 @@
 
 A run may be cut short: finished shards of images lie beside the output and are taken up again.
 
-    .<output>.unfinished/<number>-<key>-<hash>.npz    one shard: features, sha256, which images it lacks and why
+    .<output>.unfinished/<number>-<key>-<hash>.npz    one shard: features, sha256, its name, and what it lacks
 
 The key is a hash of all that determines the shard: the network, how images are decoded, and the names, sizes and times
 of its files. A shard of another key is not used, and neither is one whose content has another hash.
@@ -212,8 +212,16 @@ class Shards:
             self._shards.append((folder / f"{number:06}-{key}", paths))
 
     def __iter__(self) -> Iterator[Shard]:
-        """Read the shards in order, of which `fill` has made those that were missing."""
-        return (shard for start, paths in self._shards if (shard := _read(start, paths)))
+        """Read the shards in order, of which `fill` has made those that were missing.
+
+        Raises:
+            UserError: one was lost or damaged since.
+        """
+        for start, paths in self._shards:
+            shard = _read(start, paths)
+            if shard is None:
+                raise UserError(f"{start}-*.npz: must stay as it was written, found it lost or damaged; run this again")
+            yield shard
 
     def fill(self, *, skip: bool) -> None:
         """Embed every shard that is not there yet.
@@ -287,9 +295,10 @@ def check_finite(features: Float32, layer: str) -> None:
 
 
 def _write(start: Path, shard: Shard) -> None:
-    unfinished, unreadable = start.with_suffix(".tmp"), np.array(json.dumps(shard.unreadable))
+    unfinished, sha256 = start.with_suffix(".tmp"), np.array(shard.sha256, dtype="U64")
+    texts = {"of": np.array(start.name), "unreadable": np.array(json.dumps(shard.unreadable))}
     with unfinished.open("wb") as opened:
-        np.savez(opened, features=shard.features, sha256=np.array(shard.sha256, dtype="U64"), unreadable=unreadable)
+        np.savez(opened, features=shard.features, sha256=sha256, **texts)
     file = start.with_name(f"{start.name}-{hash_file(unfinished)}.npz")
     remove(file)  # a folder may have its name
     unfinished.replace(file)
@@ -302,7 +311,8 @@ def _read(start: Path, paths: Sequence[str]) -> Shard | None:
             with np.load(file, allow_pickle=False) as saved:
                 unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
                 kept = [path for path in paths if path not in unreadable]
-                return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
+                if str(saved.get("of")) == start.name:
+                    return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
         print(printable(f"features: {file}: damaged; its images are embedded again"), file=sys.stderr, flush=True)
     return None
 

@@ -20,7 +20,7 @@ from PIL import Image
 from stages.commands.cli import whichlayer
 from stages.commands.cut.folder import write_sums
 from stages.commands.features import extraction
-from stages.commands.features.extraction import parse_cell, unfinished_folder
+from stages.commands.features.extraction import Shards, parse_cell, unfinished_folder
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
@@ -273,6 +273,34 @@ def test_shards_that_were_exchanged_are_embedded_again(cut: Path, tmp_path: Path
     assert f"{first}: damaged; its images are embedded again" in done.stderr
     assert f"{second}: damaged; its images are embedded again" in done.stderr
     assert out.read_bytes() == whole
+
+
+def test_shards_whose_names_were_exchanged_are_embedded_again(cut: Path, tmp_path: Path, whole: bytes):
+    out = tmp_path / "a.parquet"
+    cut_short(cut, out)
+    first, second, _ = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))
+    hashes = [path.stem.rpartition("-")[2] for path in (first, second)]
+    moved = [path.with_name(path.name.replace(*pair)) for path, pair in ((first, hashes), (second, hashes[::-1]))]
+    first.rename(moved[1])
+    second.rename(moved[0])
+    assert features(cut, out).exit_code == 0
+    assert out.read_bytes() == whole
+
+
+def test_a_shard_that_is_lost_before_the_output_is_written_is_no_gap(
+    cut: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fill = Shards.fill
+
+    def lose(shards: Shards, *, skip: bool) -> None:
+        fill(shards, skip=skip)
+        next((tmp_path / ".a.parquet.unfinished").glob("000001-*.npz")).unlink()
+
+    monkeypatch.setattr(Shards, "fill", lose)
+    done = features(cut, tmp_path / "a.parquet")
+    assert isinstance(done.exception, UserError)
+    assert "must stay as it was written, found it lost or damaged; run this again" in str(done.exception)
+    assert not (tmp_path / "a.parquet").exists()
 
 
 def test_a_folder_in_the_place_of_a_shard_is_replaced(cut: Path, tmp_path: Path, whole: bytes):
