@@ -166,7 +166,8 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
     step = _check_step(store, store.steps[-1] if step is None else step)
     scale: Scaling | None = wanted.scale or ("l2" if len(layers) > 1 else None)
     if scale is None:
-        taken = [each for each in of_layer if each.best.step == step]
+        of_pooling = [each for each in of_layer if layers[0].pooling in each.best.pooling.split("+")]
+        taken = [each for each in of_pooling if each.best.step == step]
         scalings: dict[str, Scaling] = {
             each.use: each.scaling.recommended if each.scaling else "none" for each in taken
         }

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
 
+from stages.aggregate.words.formatting import plural
 from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
 from stages.commands.features import image_files
@@ -84,7 +85,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
             _list_unreadable(out, unreadable)
     of = extractor.about
     kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
-    watch.done(f"{len(paths)} images at layer {of['layer']} ({kind}) in {out}")
+    watch.done(f"{plural(len(paths), 'image')} at layer {of['layer']} ({kind}) in {out}")
 
 
 def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:
