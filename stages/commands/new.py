@@ -1,5 +1,6 @@
 """Start a study of your own images: the grid and an entry in params.yaml, and a link to the images below data/raw."""
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -13,14 +14,13 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
-from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, use_option
+from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
 from stages.prepare.candidates import Candidate, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
-PARAMS = ROOT / "params.yaml"
 UNSEEN_CLASSES = 5
 MIN_FOLDED_CLASSES = 9
 """Below which three folds, of three unseen classes each, cannot be made."""
@@ -54,12 +54,13 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     Nothing is written if something is wrong. Comments in params.yaml stay, and git undoes the changes.
     """
     config, link = read_config(PARAMS), RAW / name
-    check_free(config, link, folder, models)
+    check_free(config, name, folder, models)
     frozen = all(config.models[model].network.frozen for model in models)
     size = max(config.models[model].network.image_size for model in models)
     candidates = list_candidates(config, folder, size)
     entry = choose_entry(candidates, size, frozen=frozen, probe_folds=config.measure.probe.folds)
-    plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
+    with prefix_errors(str(folder)):
+        plan = plan_folds(candidates, parse_dataset(entry, name), config.prepare.seed)
     folds = [int(fold) for fold in plan.splits if fold.isdecimal()]
     changes: dict[tuple[str, str], Any] = {("run", "datasets"): [name], ("run", "models"): [*models]}
     changes |= {("run", "folds"): folds} | ({("aggregate", "use"): use} if use else {})
@@ -87,7 +88,7 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
         print(f"new: {line}")
 
 
-def check_free(config: Config, link: Path, folder: Path, models: Sequence[str]) -> None:
+def check_free(config: Config, name: str, folder: Path, models: Sequence[str]) -> None:
     """Check that the name is free and the networks known, and that git can undo what is written.
 
     Raises:
@@ -96,8 +97,11 @@ def check_free(config: Config, link: Path, folder: Path, models: Sequence[str]) 
     for model in models:
         if model not in config.models:
             raise UserError(f"--model: {model!r} must be an entry of `models`: {did_you_mean(model, config.models)}")
-    if link.name in config.datasets or ((link.is_symlink() or link.exists()) and not link == ROOT / folder):
-        raise UserError(f"--name: {link.name!r} must be free, found it in `datasets` or {link}; choose another name")
+    if not re.fullmatch(r"\w{1,100}", name, re.ASCII):
+        raise UserError(f"--name: must have letters, digits and underscores alone, found {name!r}; choose another name")
+    link = RAW / name
+    if name in config.datasets or ((link.is_symlink() or link.exists()) and not link == ROOT / folder):
+        raise UserError(f"--name: {name!r} must be free, found it in `datasets` or {link}; choose another name")
     done = subprocess.run(["git", "status", "--porcelain", "--", PARAMS], capture_output=True, text=True, check=False)
     if done.returncode or done.stdout:
         raise UserError(

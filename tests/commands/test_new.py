@@ -122,7 +122,8 @@ def test_images_with_splits_of_their_own_are_divided_by_them(project: Path, tmp_
         (["--model", "efficientnet_lite"], "--model: 'efficientnet_lite' must be an entry of `models`: did you mean"),
         (["--name", "handwriting"], "--name: 'handwriting' must be free, found it in `datasets` or"),
         (["--name", "taken"], "--name: 'taken' must be free"),
-        (["--name", "a-b"], "run.datasets"),
+        (["--name", "a-b"], "--name: must have letters, digits and underscores alone, found 'a-b'"),
+        (["--name", "../b"], "--name: must have letters"),
         (["--model", "efficientnet_lite0"], "needs two seen and two unseen classes, found 3 of at least 23 images"),
     ],
 )
@@ -137,7 +138,9 @@ def test_nothing_is_written_where_something_is_wrong(project: Path, tmp_path: Pa
 
 
 def test_a_folder_without_classes_is_refused(project: Path, tmp_path: Path):
-    for folder in (tmp_path / "gone", images(tmp_path / "one", {"": 3})):
-        assert isinstance(new(folder).exception, UserError)
+    for folder in (tmp_path / "gone", images(tmp_path / "none", {"": 3}), images(tmp_path / "one", {"a": 9})):
+        done = new(folder)
+        assert isinstance(done.exception, UserError)
+        assert str(done.exception).startswith(f"{folder}: ")
     assert not changed(project)
     assert not list((project / "data" / "raw").iterdir())

@@ -91,7 +91,7 @@ def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
     shown = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     parts = [
         f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}.",
-        explain_intervals("Bands and ties", shown),
+        explain_intervals("Bands and ties", shown, step),
         f"{'Other bands' if shown else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
     ]
     return depth_figure(panels, Words(title, " ".join(filter(None, parts))))

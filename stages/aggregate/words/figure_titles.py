@@ -23,7 +23,7 @@ from stages.aggregate.words.formatting import (
     plural,
     shorten,
 )
-from stages.aggregate.words.scopes import SCOPES, explain_intervals
+from stages.aggregate.words.scopes import explain_intervals, scope_sentence
 from stages.aggregate.words.scores import metric_name
 from stages.aggregate.words.summary import Averages
 
@@ -137,13 +137,13 @@ def overview_caption(rows: Sequence[SummaryRow], scope: Scope | None, averages: 
         scope: of the bars; None where they are the spread.
         averages: over what every value is a mean.
     """
-    bars, first = "Bars at the best and the last layer", rows[0]
+    bars, first, step = "Bars at the best and the last layer", rows[0], max(row.step for row in rows)
     parts = [f"{first.dataset}, {at_last_step(row.step for row in rows)}; {averages.words}."]
-    parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)]))
+    parts.append(explain_intervals(bars, [(metric_name(first.metric), first.metric, scope)], step))
     parts.append(f"{bars}: {averages.spread}." if averages.vary and not scope else "")
     lead = next((scope for row in rows for scope in row.leads), None)
     beside = "Beside the last layer: by how much an earlier one beats it on the same classes; one-sided bounds"
-    parts.append(f"{beside} {SCOPES[lead]}." if lead else "")
+    parts.append(f"{beside} {scope_sentence(lead, step)}." if lead else "")
     return " ".join(filter(None, parts))
 
 

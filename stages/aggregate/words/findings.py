@@ -9,7 +9,7 @@ from stages.aggregate.findings.facts import DatasetFindings, FineTuningFinding, 
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds
+from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
 
 TITLES = {
     Claim.ACCURACY: "(i) Accuracy does not imply generalization",
@@ -57,7 +57,7 @@ def finding_texts(datasets: Sequence[DatasetFindings]) -> dict[Claim, Finding]:
         datasets: the findings on each; all have the same main score.
     """
     rows = [row for each in datasets for row in each.rows]
-    scopes, few = explain_scopes(rows[0].metric), few_folds(rows)
+    scopes, few = explain_scopes(rows[0].metric, max(row.step for row in rows)), few_folds(rows)
     return {
         claim: Finding(
             TITLES[claim],
@@ -141,7 +141,8 @@ def _depth_details(findings: DatasetFindings) -> list[str]:
     """Each network's lead in both scopes."""
     details = []
     for row, finding in zip(findings.rows, findings.depth, strict=True):
-        sentences = [f"{capitalized(SCOPES[scope])}: {_lead(lead)}." for scope, lead in finding.leads.items()]
+        scopes = {capitalized(scope_sentence(scope, row.step)): lead for scope, lead in finding.leads.items()}
+        sentences = [f"{scope}: {_lead(lead)}." for scope, lead in scopes.items()]
         lead = [] if row.lead is None else [f"lead over the last layer {decimals(row.lead, sign=True)}."]
         told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if finding.in_scope else [OUT_OF_SCOPE]
         details += [" ".join([f"{row.model}:", *lead, *told])] if row.last_depth > 0 else []
@@ -170,9 +171,10 @@ def _fine_tuning_details(findings: DatasetFindings) -> list[str]:
 
 def _fine_tuning(finding: FineTuningFinding) -> str:
     """What fine-tuning did to g of one network, beside what accuracy did."""
+    changes = {capitalized(scope_sentence(scope, 1)): change for scope, change in finding.changes.items()}
     sentences = [
-        f"{capitalized(SCOPES[scope])}: {change_status(change)}, {change_interval(change.value, *change.interval())}."
-        for scope, change in finding.changes.items()
+        f"{scope}: {change_status(change)}, {change_interval(change.value, *change.interval())}."
+        for scope, change in changes.items()
     ]
     if finding.accuracy:
         sentences.append(f"Accuracy went from chance ({finding.accuracy[0]:.2f}) to {finding.accuracy[1]:.2f}.")

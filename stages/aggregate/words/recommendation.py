@@ -101,7 +101,8 @@ def brief_ties(found: Recommendation) -> str:
 def explain_brackets(networks: Sequence[Recommendation]) -> str:
     """Explain what brackets in tables of uses are, and for which uses their level is proven; nothing of no network."""
     shown = [(each.use, each.metric, each.best.scope) for each in networks]
-    return explain_intervals("[ ]", shown) or ("No interval is known." if shown else "")
+    step = max((each.last_step for each in networks), default=0)
+    return explain_intervals("[ ]", shown, step) or ("No interval is known." if shown else "")
 
 
 def reason(found: Recommendation) -> str | None:

@@ -11,18 +11,18 @@ def test_few_folds_are_said_to_tell_little():
 def test_only_a_proven_level_is_named():
     assert scope_words("nmi", "classes") == "other classes"
     assert scope_words("nmi", "images") == "other images, no proven level"
-    assert explain_scopes("nmi") == (
+    assert explain_scopes("nmi", 100) == (
         "[ ] of other classes: for other unseen classes and retraining (95 %); of other images: for other images of "
         "these classes (no proven level)."
     )
-    assert explain_scopes("knn_purity").count("95 %") == 2
+    assert explain_scopes("knn_purity", 0).count("95 %") == 2
 
 
 def test_intervals_of_another_scope_are_named():
     shown = [("NMI", "nmi", "classes"), ("OOD", "ood_auroc_knn", "classes"), ("purity", "knn_purity", "images")]
-    assert explain_intervals("Bands", [*shown, ("ARI", "ari", None)]) == (
+    assert explain_intervals("Bands", [*shown, ("ARI", "ari", None)], 100) == (
         "Bands: 95 % for other unseen classes and retraining (OOD: not proven); purity: 95 % for other images of these "
         "classes."
     )
-    assert explain_intervals("Bands", shown[1:2]) == "Bands: for other unseen classes and retraining (OOD: not proven)."
-    assert explain_intervals("Bands", []) == ""
+    assert explain_intervals("Bands", shown[1:2], 0) == "Bands: for other unseen classes (OOD: not proven)."
+    assert explain_intervals("Bands", [], 0) == ""

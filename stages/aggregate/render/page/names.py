@@ -98,7 +98,7 @@ def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
             "name": score_words(metric).name,
             "definition": score_words(metric).definition,
             "better": own["better"].iloc[0],
-            "brackets": explain_scopes(metric),
+            "brackets": explain_scopes(metric, max(names["step"])),
             "classes": scores.catalogue[metric].per_image,
             "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
         }

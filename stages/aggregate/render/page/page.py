@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.aggregate.charts import theme
 from stages.aggregate.curves import Scores
+from stages.aggregate.findings.status import Reason
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
 from stages.aggregate.render.page.names import Names, collect_names, script_json
@@ -38,6 +39,8 @@ USES: dict[Use, str] = {
 }
 SCRIPTS = ("data", "charts", "draw", "images", "tables", "reach", "page")
 """Files in `js/`, in the order in which they stand in the page; the last begins."""
+NOT_TRAINED = {Reason.NO_HEAD, Reason.NO_STEPS}
+"""Why claims say nothing where all networks are frozen."""
 SHOWN_CARDS = 6
 """Networks whose answers are open at the top; the others are one click away."""
 
@@ -115,7 +118,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "findings": [
             (status_words(facts.findings, claim), finding)
             for claim, finding in finding_texts(facts.findings).items()
-            if claim != "fine_tuning" or any(each.fine_tuning for each in facts.findings)  # of frozen networks
+            if {each.reason for own in facts.findings for each in own.outcomes(claim)} - NOT_TRAINED
         ],
         "regrets": regret_tables(facts.of_use()),
         "regret_words": REGRET_WORDS,
@@ -127,6 +130,7 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "names": names,
         "networks": [(row, network_words(row)) for row in main],
         "has_images": blob["gallery"]["network"],
+        "has_steps": {(own.dataset, course.network) for own in facts.findings for course in own.training},
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
         "run": study.run,

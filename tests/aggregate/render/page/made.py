@@ -11,7 +11,7 @@ from stages.aggregate.render.page.data import Pictures, Study
 from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.results import compute_results
 from stages.shared.tables.thumbnails import write_thumbnails
-from tests.aggregate.synthetic import thumbnail_rows, write_cells, write_params
+from tests.aggregate.synthetic import freeze, thumbnail_rows, write_cells, write_params
 from tests.sealed import seal_all
 
 HOSTILE = "<script>alert(1)</script>"
@@ -21,9 +21,11 @@ METRICS = ("nmi", "knn_purity", "nn1_accuracy", "ami")
 LAYERS = ("stem", FORMULA, "blocks.1", "blocks.2", "head_conv")
 
 
-def made_study(root: Path) -> Study:
+def made_study(root: Path, *, frozen: bool = False) -> Study:
     """Two networks of five layers over three folds; a class is called HOSTILE, and a layer FORMULA."""
     write_cells(root, DATASETS, MODELS, [0], folds=FOLDS, analyses=True, metrics=METRICS, layers=LAYERS)
+    for model in MODELS if frozen else ():
+        freeze(root, model)
     rename_class(root / "measures", "class 0", HOSTILE)
     renamed = thumbnail_rows().replace({"label": {"class 0": HOSTILE}})
     write_thumbnails(root / "thumbnails/handwriting", "handwriting", renamed)

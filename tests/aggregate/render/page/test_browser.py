@@ -214,14 +214,29 @@ def test_the_address_gives_the_same_view_again(visit):
     again = visit().page
     again.goto(opened.page.url)
     again.locator("details#network0[open] .lines li").first.wait_for()
+    again.evaluate(DRAWN)
+    assert again.locator("[data-network='0'] path.chosen").count() == 2
     for name in ("metric", "step", "right0", "image0"):
         value = f"controls.elements.{name}.value"
         assert again.evaluate(value) == opened.page.evaluate(value)
     assert "1-NN accuracy, step 50" in again.locator("[data-chart=overview] h4").inner_text()
     again.goto(opened.page.url.split("#")[0] + "#metric=99&step=%3Cb%3E&left0=x&image0=zzz&open=nothing")
-    assert again.evaluate("[controls.elements.metric.value, controls.elements.step.value]") == ["0", "last"]
-    again.locator("nav a", has_text="Findings").click()
-    assert again.url.endswith("#findings")
+    values = "['metric', 'step', 'left0', 'fold'].map((name) => controls.elements[name].value)"
+    assert again.evaluate(values) == opened.page.evaluate("['metric', 'step', 'left0', 'fold'].map((n) => initial[n])")
+
+
+def test_the_address_names_what_is_chosen_and_a_link_to_a_section_keeps_it(visit):
+    opened = visit()
+    page, link = opened.page, opened.page.locator("nav a", has_text="Findings")
+    link.click()
+    assert page.url.endswith("#findings")
+    for name, label in (("Score", "1-NN accuracy"), ("Split", "seen classes"), ("Step", "50"), ("Fold", "2")):
+        opened.select(name, label)
+    chosen = "#metric=nn1_accuracy&split=seen&step=50&fold=2"
+    assert page.url.endswith(chosen)
+    link.click()
+    page.wait_for_url(f"**{chosen}")
+    assert page.locator("#findings").evaluate("(heading) => Math.abs(heading.getBoundingClientRect().top)") < 100
 
 
 def test_no_two_controls_have_one_name(visit):

@@ -6,11 +6,12 @@ from html import unescape
 import pytest
 
 from stages.aggregate.charts import theme
+from stages.aggregate.charts.draw import make_figures
 from stages.aggregate.render.page.data import NO_PICTURES
 from stages.aggregate.render.page.page import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.findings import finding_texts
-from tests.aggregate.render.page.made import HOSTILE, METRICS
+from tests.aggregate.render.page.made import HOSTILE, METRICS, made_study
 
 SCRIPT = re.compile(r"<script([^>]*)>(.*?)</script>", flags=re.S)
 
@@ -71,6 +72,16 @@ def test_without_pictures_there_is_no_place_for_them(study):
     page = render_page(replace(study, pictures=NO_PICTURES))
     assert 'data-chart="projection"' not in page
     assert 'class="gallery"' not in page
+
+
+def test_frozen_networks_have_no_training(tmp_path, text):
+    frozen = made_study(tmp_path, frozen=True)
+    assert not any(name.startswith("steps") for name in make_figures(frozen.results, frozen.run.models))
+    words = re.compile(r"step\b|training\b|fine-tun|trained again", re.IGNORECASE)
+    pages = [re.sub("<pre.*?</pre>", "", SCRIPT.sub("", page), flags=re.S) for page in (text, render_page(frozen))]
+    shown = [words.findall(page.split('<h2 id="definitions">')[0].replace('name="step"', "")) for page in pages]
+    assert [len(found) > 10 for found in shown] == [True, False]
+    assert shown[1] == []
 
 
 def test_the_pages_colours_are_the_figures():

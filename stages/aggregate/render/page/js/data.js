@@ -30,11 +30,13 @@ for (const row of rowsOf(data.series)) {
   lastSteps.set(key, Math.max(row.step, lastSteps.get(key) ?? 0));
 }
 
-/** What the selector says: places of score, split and fold, and of the step or "last". */
+/** What the selector says, by names, which mean the same in the address of another page: their places here; "last" stays. */
 function selection() {
-  const value = (name) => Number(controls.elements[name].value);
-  const step = controls.elements.step.value;
-  return { metric: value("metric"), split: value("split"), fold: value("fold"), step: step === "last" ? step : Number(step) };
+  const { metric, split, fold, step } = Object.fromEntries(new FormData(controls));
+  return {
+    metric: data.metrics.findIndex(({ id }) => id === metric), split: SPLITS.indexOf(split), fold: data.folds.indexOf(fold),
+    step: step === "last" ? step : data.steps.indexOf(Number(step)),
+  };
 }
 
 function curve(network, { metric, fold, split, step }) {
@@ -52,7 +54,7 @@ const BANDS = {
 
 /** Say what a selection is, for captions and for people who hear the chart. */
 function when({ fold, step }) {
-  const steps = step === "last" ? "last step" : `step ${data.steps[step]}`;
-  return `${steps}, ${fold === MEAN ? data.mean : `fold ${data.folds[fold]}`}`;
+  const steps = data.steps.length === 1 ? "" : step === "last" ? "last step, " : `step ${data.steps[step]}, `;
+  return `${steps}${fold === MEAN ? data.mean : `fold ${data.folds[fold]}`}`;
 }
 const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;

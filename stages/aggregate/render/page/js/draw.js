@@ -25,6 +25,7 @@ function draw(element) {
     if (plot.contains(reached)) leave();
     if (typeof built === "string") plot.textContent = built;
     else element.view = (await vegaEmbed(plot, spec, OPTIONS)).view;
+    if (element.dataset.side) markChosen(element);
     plot.tabIndex = typeof built === "string" ? -1 : 0;
   });
   pending.set(element, drawing);

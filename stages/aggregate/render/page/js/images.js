@@ -18,11 +18,16 @@ function fillGallery(element) {
   const layers = ["left", "right"].map((side) => gallery(at, side, selection())).filter(Boolean);
   const shown = layers.length ? new Set([...layers[0].rows.map((row) => row.image).filter((image) => String(image) === value), ...queries(layers[0])]) : [];
   element.querySelector(".lines").replaceChildren(...[...shown].map((image) => neighbourLine(image, layers)));
-  for (const mark of element.closest("details").querySelectorAll(".plot .role-mark path")) {
-    mark.classList.toggle("chosen", value !== "" && String(mark.__data__?.datum?.image) === value);
-  }
   note(element, layers.length === 0 ? "No images were kept of this network." :
     `Fold ${layers[0].fold}. Neighbours of all its images that have the image's class: ${layers.map(rightNeighbours).join("; ")}.`);
+}
+
+/** Mark the chosen image in a drawing of images. */
+function markChosen(chart) {
+  const { value } = controls.elements[`image${chart.dataset.network}`];
+  for (const mark of chart.querySelectorAll(".role-mark path")) {
+    mark.classList.toggle("chosen", value !== "" && String(mark.__data__?.datum?.image) === value);
+  }
 }
 
 /** Put the image of a point or picture first in its gallery. */
@@ -31,6 +36,7 @@ function choose(stop) {
   if (image === undefined || !element) return;
   controls.elements[`image${element.dataset.network}`].value = image;
   fillGallery(element);
+  element.closest("details").querySelectorAll("[data-side]").forEach(markChosen);
   remember();
 }
 

@@ -27,12 +27,12 @@ function remember() {
   if (state.size || location.hash.includes("=")) history.replaceState(null, "", `#${state}`);
 }
 
-/** Show what the address says; a link to a section says nothing of what is chosen. */
+/** Show what the address says. */
 function recall() {
   const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
   for (const control of controls.elements) {
-    control.value = state.get(control.name) ?? initial[control.name];
-    if (control.value === "") control.value = initial[control.name];
+    control.value = state.get(control.name);
+    if (control.value !== state.get(control.name)) control.value = initial[control.name];
   }
   for (const section of sections) section.open ||= state.getAll("open").includes(section.id);
   select();
@@ -41,11 +41,13 @@ function recall() {
 document.addEventListener("input", ({ target }) => {
   if (target.form !== controls) return;
   const chart = target.closest(".chart");
-  if (chart) draw(chart).then(() => fillGallery(chart.closest("details").querySelector(".gallery")));
-  else select();
+  if (chart) {
+    draw(chart);
+    fillGallery(chart.closest("details").querySelector(".gallery"));
+  } else select();
   remember();
 });
-addEventListener("hashchange", () => location.hash.includes("=") && recall());
+addEventListener("hashchange", () => (location.hash.includes("=") ? recall() : remember()));  // a link to a section
 controls.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("toggle", ({ target }) => {
   if (target.open) refresh(target);
