@@ -14,6 +14,7 @@ from tabulate import tabulate
 from stages.aggregate.words.formatting import number
 from stages.commands.dvc_project.workspace import read_revision, stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
+from stages.shared.files.csv_table import require_columns
 from stages.shared.runtime.errors import UserError
 
 NEEDED = (
@@ -47,7 +48,7 @@ def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None)
     A cell is g, the best layer's score, ± its standard deviation over seeds, and the layer's depth.
     """
     path = stage_path("aggregate", "--out").relative_to(ROOT) / "summary.csv"
-    summaries = {name: parse_summary(read_revision(path, name), f"{path} of {name}") for name in experiments}
+    summaries = {name: parse_summary(read_revision(path, name), Path(f"{path} of {name}")) for name in experiments}
     table = pd.concat(summaries, names=["experiment"]).reset_index("experiment")
     table = table[table["metric"].isin(metrics)]
     if table.empty:
@@ -72,7 +73,7 @@ def markdown(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
     return tabulate(lines, headers="keys", tablefmt="pipe", disable_numparse=True, missingval="–", colalign=aligned)
 
 
-def parse_summary(text: str, where: str) -> pd.DataFrame:
+def parse_summary(text: str, where: Path) -> pd.DataFrame:
     """Return the rows of a summary.csv that are means over folds, of the layers under their main pooling.
 
     Args:
@@ -86,12 +87,7 @@ def parse_summary(text: str, where: str) -> pd.DataFrame:
         summary = pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""])  # a model may be called `NA`
     except ValueError as error:  # of pandas
         raise UserError(f"{where}: must be a summary.csv of the aggregate stage, found no table ({error})") from None
-    missing = [column for column in NEEDED if column not in summary]
-    if missing:
-        raise UserError(
-            f"{where}: must be a summary.csv of the aggregate stage, lacks {', '.join(missing)}; it was written by "
-            "another version: run that stage again"
-        )
+    require_columns(where, summary.columns, NEEDED, "aggregate")
     summary = summary[summary["fold"] == "mean"]
     first = summary.sort_values("main", ascending=False, kind="stable")  # `main` marks the main score's main pooling
     main = first.groupby(["dataset", "model"])["pooling"].transform("first")

@@ -27,7 +27,11 @@ class ModelParams(Params):
 
 @dataclass(frozen=True)
 class Config:
-    """Every section and every entry of params.yaml, also those that the grid does not use."""
+    """Every section and every entry of params.yaml, also those that the grid does not use.
+
+    Attributes:
+        content: all in plain values.
+    """
 
     run: RunParams
     prepare: PrepareParams
@@ -37,6 +41,7 @@ class Config:
     aggregate: AggregateParams
     datasets: Mapping[str, DatasetParams]
     models: Mapping[str, ModelParams]
+    content: Mapping[str, Any]
 
     def root_seed(self, dataset: str) -> int:
         """Return the seed of a dataset's random choices."""
@@ -71,4 +76,5 @@ def parse_config(content: dict[str, Any]) -> Config:
         aggregate=parse(content["aggregate"], AggregateParams, where="aggregate"),
         datasets={name: parse_dataset(values, name) for name, values in content["datasets"].items()},
         models={name: parse(values, ModelParams, where=f"models.{name}") for name, values in content["models"].items()},
+        content=content,
     )

@@ -58,7 +58,7 @@ def open_cells(run: RunParams, stale: set[str]) -> list[Cell]:
     return [cell for cell in run.cells() if not stale.isdisjoint(stage_names(cell))]
 
 
-def count_stages(names: Iterable[str]) -> str:
-    """Return how many stages of each kind there are: `1 prepare, 4 finetune, ...`."""
+def count_stages(names: Iterable[str]) -> dict[str, int]:
+    """Return how many stages of each kind there are."""
     kinds = [name.split("@")[0] for name in names]
-    return ", ".join(f"{kinds.count(stage)} {stage}" for stage in STAGES)
+    return {stage: kinds.count(stage) for stage in STAGES}

@@ -14,14 +14,13 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from stages.commands.check import check_config
 from stages.commands.config import Config, parse_config, read_config
-from stages.commands.project import RAW, ROOT, ProjectCommand, ProjectPath, use_option
+from stages.commands.project import PARAMS, RAW, ROOT, ProjectCommand, ProjectPath, use_option
 from stages.prepare.candidates import Candidate, class_counts
 from stages.prepare.limits import Resources
 from stages.prepare.params import FolderParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
-PARAMS = ROOT / "params.yaml"
 UNSEEN_CLASSES = 5
 MIN_FOLDED_CLASSES = 9
 """Below which three folds, of three unseen classes each, cannot be made."""

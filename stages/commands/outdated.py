@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.aggregate.result_files import artifact_hash, read_result_digests
-from stages.commands.dvc_project.workspace import stage_path
+from stages.commands.dvc_project.workspace import records_folder, stage_path
 from stages.commands.grid import all_stages, cell_name, stage_names
-from stages.commands.project import ROOT
+from stages.commands.project import PARAMS, ROOT
 from stages.shared.files.digests import DIGESTS
 from stages.shared.runtime.errors import UserError, printable, short_repr
 from stages.shared.settings.params import Cell, RunParams, load
@@ -39,8 +39,8 @@ def _outdated_results(results: Path) -> Iterator[str]:
         return
     stages = sorted(all_stages(RunParams.model_validate(aggregate.parameters["run"])))
     try:
-        check_records(_records(), stages)
-        yield from _edited(aggregate, load(ROOT / "params.yaml"), aggregate.parameters)
+        check_records(records_folder(), stages)
+        yield from _edited(aggregate, load(PARAMS), aggregate.parameters)
     except UserError as error:
         yield str(error)
     yield from _of_other_artifacts(read_entries(stages))
@@ -71,7 +71,7 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
     dataset, model, _, _ = cell
     stages = [f"prepare@{dataset}", *stage_names(cell)]
     entries, tree = read_entries(stages), load(params)
-    check_records(_records(), stages)
+    check_records(records_folder(), stages)
     keys = [*(f"datasets.{dataset}.{name}" for name in ("image_size", "fit", "fill")), f"models.{model}.network"]
     edited = chain.from_iterable(_edited(entry, tree, keys) for entry in entries.values())
     again = _made_again(results, "/".join(map(str, cell)))
@@ -81,10 +81,6 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
             f"{cell_name(cell)}: network, embeddings, results and {params} must be of each other, found otherwise: "
             f"{_listed(found)}; run `dvc repro`, or undo the edit"
         )
-
-
-def _records() -> Path:
-    return stage_path("aggregate", "--record").parent.relative_to(ROOT)
 
 
 def _edited(entry: Entry, params: Mapping[str, Any], keys: Iterable[str]) -> Iterator[str]:

@@ -1,13 +1,19 @@
-"""What every command of `whichlayer` shares: the project's folder, and options that are paths."""
+"""What commands of `whichlayer` share: the project's folder, options, words for people, outputs.
+
+An output is whole or not there at all, and never takes the place of something.
+"""
 
 import math
 import os
-from collections.abc import Collection
-from contextlib import chdir
+from collections.abc import Collection, Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+
+from stages.shared.runtime.errors import UserError, with_command
+from stages.shared.runtime.scratch import is_empty_folder, partial_path, remove, remove_leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project whose code this is, which the launcher found from the working directory."""
@@ -15,6 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 RAW = ROOT / "data" / "raw"
 """Holds <dataset>/ for every dataset."""
 
+PARAMS = ROOT / "params.yaml"
+
+FEATURES = "whichlayer"
+"""The key, in the metadata of a Parquet file of features, of what these are of."""
+
+GIB = 2**30
 
 MAX_LISTED = 5
 """Things that a message names; more are counted."""
@@ -24,6 +36,37 @@ def listed(names: Collection[str]) -> str:
     """Name the first of some things, and count the others."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join([*names][:MAX_LISTED]) + more
+
+
+def size(count: float) -> str:
+    """Write a number of bytes."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
+
+
+def check_new(out: Path) -> None:
+    """Check that nothing is where a command is to write; an empty folder may be.
+
+    Raises:
+        UserError: something is.
+    """
+    if out.exists() and not is_empty_folder(out):
+        advice = with_command("remove it", "rm -r --", out)
+        raise UserError(f"{out}: must not exist; {advice}, or name another path with --out")
+
+
+@contextmanager
+def new_output(out: Path) -> Iterator[Path]:
+    """Give a path beside `out` to write to, which becomes `out` at the end, and is removed if something fails."""
+    from stages.shared.stage_run.stage_run import publish  # takes the state of all code
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
+    scratch = partial_path(out)
+    try:
+        yield scratch
+        publish(scratch, out, replace=False)
+    finally:
+        remove(scratch)
 
 
 class ProjectCommand(click.Command):
@@ -59,7 +102,7 @@ class FiniteRange(click.FloatRange):
 params_option = click.option(
     "--params",
     type=ProjectPath(),
-    default=lambda: ROOT / "params.yaml",
+    default=lambda: PARAMS,
     help="The params file; by default the project's params.yaml.",
 )
 

@@ -13,8 +13,7 @@ from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.aggregate.result_files import PAGE, check_result
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.outdated import note_outdated
-from stages.commands.outputs import check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, json_option, use_option
+from stages.commands.project import ProjectCommand, ProjectPath, check_new, json_option, new_output, use_option
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 results_argument = click.argument("results", type=ProjectPath(), default=lambda: stage_path("aggregate", "--out"))

@@ -2,15 +2,13 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from stages.commands.dvc_project.workspace import stage_path
-from stages.commands.project import ROOT, ProjectCommand
-from stages.commands.sizes import size
+from stages.commands.dvc_project.workspace import of_cell, stage_path
+from stages.commands.project import ROOT, ProjectCommand, size
 from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL
 from stages.shared.stage_run.finished_work import FINISHED
@@ -41,16 +39,14 @@ def describe(stage: str, template: Path) -> Iterator[str]:
         stage: its name.
         template: the output beside which it lies, with `{NAME}` for what differs between cells.
     """
-    pattern = re.sub(r"{\w+}", "*", str(template.relative_to(ROOT)))
-    cells = re.compile(re.escape(pattern).replace(r"\*", "([^/]+)"))
-    head, _, name = pattern.rpartition("/")
-    for folder in sorted(ROOT.glob(f"{head}/.{name}{PARTIAL}*")):
+    pattern = Path(of_cell(str(template.relative_to(ROOT)), "****"))
+    for folder in sorted(ROOT.glob(str(pattern.with_name(f".{pattern.name}{PARTIAL}*")))):
         output, _, mark = folder.name[1:].rpartition(PARTIAL)
-        found = cells.fullmatch(str(folder.with_name(output).relative_to(ROOT)))
+        parts = zip(folder.with_name(output).relative_to(ROOT).parts, pattern.parts, strict=True)
+        cell = "-".join(part for part, name in parts if name == "*")
         record = read_record(folder)
         done = f"after {record['progress']['done']}" if record else "with nothing to go on from"
         state = "runs, kept" if is_alive(mark) else "was stopped"
-        cell = "-".join(found.groups()) if found else "?"
         yield f"{stage}@{cell} {state} {done}: {size(bytes_in(folder))} in {folder.relative_to(ROOT)}"
 
 

@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -18,7 +19,7 @@ from threading import Event
 import click
 
 from stages.aggregate.words.formatting import plural
-from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, locked, read_run
+from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, locked, read_run, stale_list
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
 from stages.commands.project import ProjectCommand, json_option
 from stages.shared.runtime.console import progress
@@ -307,45 +308,45 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
     if as_json and repair:
         raise UserError("--json prints what is damaged, and must be without --repair; leave one out")
     hasher = Hasher()
-    locks, damage = look(hasher, as_json=as_json)
-    if not repair or not (locks or not damage.is_whole):
-        steps = [*(["deletes the locks"] if locks else []), *plan_repair(damage).steps()]
-        if steps and not as_json:
+    with looked(hasher, as_json=as_json) as (inventory, locks, damage):
+        plan, whole = plan_repair(damage), damage.is_whole and not locks
+        steps = [*(["deletes the locks"] if locks else []), *plan.steps()]
+        if repair and not whole:
+            carry_out(plan, inventory, hasher, locks, damage, yes=yes)
+        elif steps and not as_json:
             print(plain_line(f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}"))
-    else:
-        run_again = repair_damage(hasher, locks, damage, yes)
-        if run_again:
-            run_dvc("repro", *run_again)
-        locks, damage = look(hasher)
-    sys.exit(0 if damage.is_whole and not locks else 1)
+    if repair and not whole:
+        if plan.rerun:
+            run_dvc("repro", *plan.rerun)
+        with looked(hasher) as (_, locks, damage):
+            whole = damage.is_whole and not locks
+    sys.exit(0 if whole else 1)
 
 
-def look(hasher: Hasher, *, as_json: bool = False) -> tuple[dict[Path, str], Survey]:
-    """Look for damage and locks that nothing holds, and print them, a line each."""
+@contextmanager
+def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory, Problems, Survey]]:
+    """Look for damage and locks that nothing holds, and print them, a line each; within, DVC can change nothing."""
     with open_repo() as repo, locked(repo) as locks:
         inventory = Inventory(repo)
         damage = survey(inventory, hasher)
-    problems = [
-        (" (a lock that nothing holds)", locks),
-        (" (in DVC's cache)", damage.objects),
-        (" (in DVC's run cache)", damage.runs),
-        (" (in DVC's cache)", {inventory.object_path(oid): "no file" for oid in sorted(damage.missing)}),
-        *((f" ({each.output.stage})", each.damages) for each in damage.outputs),
-        *((f" ({each.stage})", {each.path: "dvc.lock does not name it"}) for each in damage.unnamed),
-        ("", damage.sources),
-    ]
-    found = [f"{path}: {problem}{where}" for where, paths in problems for path, problem in paths.items()]
-    lines = [plain_line(line.replace(f"{inventory.root}/", "", 1)) for line in found]
-    if as_json:
-        print(json.dumps({"hashed": damage.counted, "damaged": lines}, indent=2, ensure_ascii=False))
-        return locks, damage
-    print(
-        f"verify: hashed {damage.counted:,} files and objects of the cache; "
-        + (f"{len(lines)} damaged:" if lines else "all are as they were written")
-    )
-    for line in lines:
-        print(f"  {line}")
-    return locks, damage
+        problems = [
+            (" (a lock that nothing holds)", locks),
+            (" (in DVC's cache)", damage.objects),
+            (" (in DVC's run cache)", damage.runs),
+            (" (in DVC's cache)", {inventory.object_path(oid): "no file" for oid in sorted(damage.missing)}),
+            *((f" ({each.output.stage})", each.damages) for each in damage.outputs),
+            *((f" ({each.stage})", {each.path: "dvc.lock does not name it"}) for each in damage.unnamed),
+            ("", damage.sources),
+        ]
+        found = [f"{path}: {problem}{where}" for where, paths in problems for path, problem in paths.items()]
+        lines = [plain_line(line.replace(f"{inventory.root}/", "", 1)) for line in found]
+        if as_json:
+            print(json.dumps({"hashed": damage.counted, "damaged": lines}, indent=2, ensure_ascii=False))
+        else:
+            said = f"{len(lines)} damaged:" if lines else "all are as they were written"
+            counted = f"verify: hashed {damage.counted:,} files and objects of the cache; {said}"
+            print(counted, *lines, sep="\n  ")
+        yield inventory, locks, damage
 
 
 def plain_line(text: str) -> str:
@@ -353,40 +354,24 @@ def plain_line(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
 
 
-def repair_damage(hasher: Hasher, locks: Collection[Path], damage: Survey, yes: bool) -> list[str]:
-    """Ask, look again, since much may have happened meanwhile, and repair what is still so.
-
-    Returns:
-        The stages that must run again.
-
-    Raises:
-        UserError: DVC runs now, something would be deleted that the user was not asked about, or raw data are damaged.
-    """
-    consented = doomed(plan_repair(damage), damage, locks)
-    if consented and not yes:
-        click.confirm(f"Delete {plural(len(consented), 'damaged file')}?", abort=True)
-    with open_repo() as repo, locked(repo) as left:
-        inventory = Inventory(repo)
-        damage = survey(inventory, hasher)
-        plan = plan_repair(damage)
-        for path in doomed(plan, damage, left):
-            if path not in consented:
-                raise UserError(f"{path}: must be as it was when you were asked, found it changed since; verify again")
-        for path in left:
-            path.unlink(missing_ok=True)
-        put_back(inventory, plan)
-    return plan.rerun
-
-
-def doomed(plan: Repair, damage: Survey, locks: Collection[Path]) -> list[Path]:
-    """Return what a repair deletes.
+def carry_out(
+    plan: Repair, inventory: Inventory, hasher: Hasher, locks: Problems, damage: Survey, *, yes: bool
+) -> None:
+    """Ask, and repair what DVC need not run again for, if nothing has changed meanwhile.
 
     Raises:
-        UserError: stages would run again on damaged raw data.
+        UserError: something has, or stages would run again on damaged raw data.
     """
     if damage.sources and plan.rerun:
         raise UserError(
             f"{next(iter(damage.sources))}: must be put back before {', '.join(plan.rerun)} can run again, found it "
             "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
         )
-    return [*locks, *plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC
+    doomed = [*locks, *plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC
+    if doomed and not yes:
+        click.confirm(f"Delete {plural(len(doomed), 'damaged file')}?", abort=True)
+    if (survey(inventory, hasher), stale_list(inventory.repo)) != (damage, locks):
+        raise UserError(f"{inventory.root}: must be as it was when you were asked, found it changed; verify again")
+    for path in locks:
+        path.unlink(missing_ok=True)
+    put_back(inventory, plan)

@@ -66,7 +66,7 @@ def principal_plane(X: Float32) -> tuple[Float32, float]:
         return plane, 0.0
     axes = min(2, *X.shape)
     solver = "arpack" if min(X.shape) > axes else "full"  # both exact to rounding; arpack finds no more than it must
-    pca = PCA(axes, svd_solver=solver, random_state=0)
+    pca = PCA(axes, svd_solver=solver, random_state=0, copy=False)
     plane[:, :axes] = pca.fit_transform(difference)
     return plane, float(pca.explained_variance_ratio_.sum())
 

@@ -63,19 +63,19 @@ def test_a_score_that_was_not_measured_is_an_error():
 def test_only_the_main_pooling_of_a_network_counts():
     a, b = rows("cifar100", "a", 2, 0.6, 0.5, 0.4), rows("cifar100", "b", 2, 0.7, 0.3, 0.2)
     table = pd.concat([further_pooling(a), a, b, further_pooling(b)])
-    found = parse_summary(table.to_csv(index=False), "summary.csv")
+    found = parse_summary(table.to_csv(index=False), Path("summary.csv"))
     assert set(found["pooling"]) == {"mean"}
     assert found["model"].tolist() == ["a"] * 3 + ["b"] * 3
 
 
 def test_without_the_main_score_the_first_pooling_is_the_main_one():
     a = rows("cifar100", "a", 2, 0.6, 0.5, 0.4).assign(main=False)
-    found = parse_summary(pd.concat([a, further_pooling(a)]).to_csv(index=False), "summary.csv")
+    found = parse_summary(pd.concat([a, further_pooling(a)]).to_csv(index=False), Path("summary.csv"))
     assert set(found["pooling"]) == {"mean"}
 
 
 def test_a_model_may_be_called_na():
-    assert set(parse_summary(rows("mine", "NA", 1, 0.6, 0.5, 0.4).to_csv(), "s")["model"]) == {"NA"}
+    assert set(parse_summary(rows("mine", "NA", 1, 0.6, 0.5, 0.4).to_csv(), Path("s"))["model"]) == {"NA"}
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_a_model_may_be_called_na():
 )
 def test_another_table_is_an_error(text: str, found: str):
     with pytest.raises(UserError, match=found):
-        parse_summary(text, "old.csv")
+        parse_summary(text, Path("old.csv"))
 
 
 def test_single_folds_are_left_out():
     mean, fold = (rows("d", "a", 2, 0.6, 0.5, 0.45).assign(fold=fold) for fold in ("mean", "0"))
     text = pd.concat([fold.assign(unseen=0.99, main=False), mean]).to_csv(index=False)
-    assert parse_summary(text, "here")["unseen"].tolist() == [0.45] * 3
+    assert parse_summary(text, Path("here"))["unseen"].tolist() == [0.45] * 3
 
 
 @pytest.mark.slow

@@ -317,13 +317,14 @@ class Recommendation(Record):
         return self.best if self.unbeaten is None else None
 
     def loss(self, criterion: str) -> float | None:
-        """What another way of choosing loses to the recommended one, on classes that neither knew; None where unknown.
+        """What another way of choosing loses to the recommended one, on classes that neither knew.
 
+        None where that is not known, or where there is but one layer.
         Of several folds, both are scored on the fold that the recommended one did not know; of a single fold, on the
         half of the images on which it was not chosen.
         """
         regrets = {each.criterion: each for each in self.regret}
-        if criterion not in regrets:
+        if criterion not in regrets or self.last_depth == 0:
             return None
         own = regrets.get(OWN)
         if own is None:

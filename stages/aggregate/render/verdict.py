@@ -16,7 +16,7 @@ from stages.aggregate.findings.status import Claim, Status
 from stages.aggregate.recommend.schema import Recommendation, best_network
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
-from stages.aggregate.words.formatting import harmless, joined, number, plural, wrapped
+from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
 
 MAX_LINES, WIDTH = 12, 80
 
@@ -101,13 +101,14 @@ def _says_something(findings: DatasetFindings, claim: Claim) -> bool:
 
 
 def use_table(chosen: Sequence[Recommendation]) -> str:
-    """Lay out the layer of each use, its score, and what the last layer and the one before it lose to it."""
+    """Lay out the layer of each use, its score, and what the last layer and the one before it lose to it, if known."""
     if not chosen:
         return ""
     several = len({each.model for each in chosen}) > 1
     rows = [words.use_cells(each) for each in chosen]
     rows = [{"use": row["use"], "network": harmless(each.model)} | row for row, each in zip(rows, chosen, strict=True)]
-    columns = [heading for heading in COLUMNS if several or heading != "network"]
+    known = [heading for heading in COLUMNS if any(row[heading] != MISSING for row in rows)]
+    columns = [heading for heading in known if several or heading != "network"]
     for count in range(len(DISPENSABLE) + 1):
         kept = [heading for heading in columns if heading not in DISPENSABLE[:count]]
         aligned = ["right" if heading in ("last", "before") else "left" for heading in kept]

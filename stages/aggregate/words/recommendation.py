@@ -89,7 +89,7 @@ def use_cells(found: Recommendation) -> dict[str, str]:
 
 def brief_ties(found: Recommendation) -> str:
     """Number the layers that tie with the recommended one, the shallowest with what it may lose: `4 (-0.22), 6-8`."""
-    if found.shortlist_scope is None:
+    if found.shortlist_scope is None or found.last_depth == 0:
         return MISSING_NUMBER
     if not found.ties:
         return "none" if is_proven(found.metric, found.shortlist_scope) else MISSING_NUMBER

@@ -1,7 +1,7 @@
 """Layers of one checkpoint of a finished cell: which are meant, how scaled, its network, images and embeddings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,22 +42,15 @@ class Scaler:
     Attributes:
         scaling: `none`: as they are, `l2`: to length 1 (zeros stay), in each of several layers; `standard`: every
             feature less its mean, over its standard deviation.
-        mean, deviation: (D,) of `standard`, else None.
+        fitted: mean and deviation, (D,) each, of `standard`, by the names that they have in a program.
     """
 
     scaling: Scaling = "none"
-    mean: Float32 | None = None
-    deviation: Float32 | None = None
+    fitted: Mapping[str, Tensor] = field(default_factory=dict)
 
     def join(self, parts: Sequence[Float32]) -> Float32:
         """Scale the vectors of every layer, (B, D) each, and put them side by side."""
         return join([torch.from_numpy(part) for part in parts], self.scaling, *self.fitted.values()).numpy()
-
-    @property
-    def fitted(self) -> dict[str, Tensor]:
-        """What was fitted, by the names that it has in a program."""
-        fitted = {"scale_mean": self.mean, "scale_deviation": self.deviation}
-        return {name: torch.from_numpy(values) for name, values in fitted.items() if values is not None}
 
 
 def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:
@@ -86,8 +79,9 @@ def fit_scaler(store: Embeddings, layers: Sequence[Layer], step: int, scaling: S
     if scaling != "standard":
         return Scaler(scaling)
     split = SEEN if SEEN in store.splits else store.splits[0]
-    mean, deviation = column_moments(store.features(layers[0], step, split))
-    return Scaler(scaling, mean.astype(np.float32), deviation.astype(np.float32))
+    moments = column_moments(store.features(layers[0], step, split))
+    mean, deviation = (torch.from_numpy(moment.astype(np.float32)) for moment in moments)
+    return Scaler(scaling, {"scale_mean": mean, "scale_deviation": deviation})
 
 
 RECOMMENDED, LAST = "recommended", "last"

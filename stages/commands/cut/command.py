@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from stages.commands.grid import cell_name
-from stages.commands.outputs import check_new
-from stages.commands.project import FiniteRange, ProjectCommand, ProjectPath, params_option, use_option
+from stages.commands.project import FiniteRange, ProjectCommand, ProjectPath, check_new, params_option, use_option
 
 if TYPE_CHECKING:
     from stages.commands.cut.cell import Source

@@ -167,6 +167,12 @@ def load_program(path: Path) -> nn.Module:
         return torch.export.load(path).module()
 
 
+def load_run(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Load a program as a function of arrays, as `load_onnx` does an ONNX file."""
+    program = torch.inference_mode()(load_program(path))
+    return lambda pixels: np.asarray(program(torch.from_numpy(pixels)))
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence torch's internal warnings during export."""

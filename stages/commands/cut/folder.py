@@ -23,7 +23,7 @@ from safetensors.torch import save
 from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Float32, Source
-from stages.commands.outputs import new_output
+from stages.commands.project import new_output
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
@@ -156,17 +156,6 @@ class Cut:
     decode: dict[str, Any]
 
 
-def _runs(program: Path) -> Callable[[Pixels], Float32]:
-    """Load a program as a function of pixels."""
-    loaded = export.load_program(program)
-
-    def run(pixels: Pixels) -> Float32:
-        with torch.inference_mode():
-            return np.asarray(loaded(torch.from_numpy(pixels)))
-
-    return run
-
-
 def write_cut(
     out: Path, source: Source, *, onnx: bool, tolerance: float, licence: str | None, command: str
 ) -> dict[str, Any]:
@@ -192,7 +181,7 @@ def write_cut(
         program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
         export.save_program(program, folder / PROGRAM)
         (folder / WEIGHTS).write_bytes(save({name: value.clone() for name, value in program.state_dict.items()}))
-        distance = {PROGRAM: check_agreement(_runs(folder / PROGRAM), reference, tolerance, PROGRAM)}
+        distance = {PROGRAM: check_agreement(export.load_run(folder / PROGRAM), reference, tolerance, PROGRAM)}
         if onnx:
             export.save_onnx(program, folder / ONNX, images.size)
             distance[ONNX] = check_agreement(export.load_onnx(folder / ONNX), reference, tolerance, ONNX)

@@ -175,15 +175,16 @@ def locked(repo: "Repo") -> Iterator[dict[Path, str]]:
         except LockError:
             remedy = ", or remove that file if none runs and `core.hardlink_lock` is set, with which it outlasts DVC"
             raise still_running(Path(repo.tmp_dir) / "lock", "that DVC does", remedy) from None
-        yield stale_list(Path(repo.tmp_dir) / "rwlock")
+        yield stale_list(repo)
 
 
-def stale_list(path: Path) -> dict[Path, str]:
+def stale_list(repo: "Repo") -> dict[Path, str]:
     """Return the list of files in use if it is damaged, or names processes that have ended.
 
     Raises:
         UserError: it names a DVC that runs.
     """
+    path = Path(repo.tmp_dir) / "rwlock"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         readers = [holder for holders in content.get("read", {}).values() for holder in holders]

@@ -51,10 +51,13 @@ def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
     earlier = [*known][: [*known].index(stages[0])]
     read = [of_cell(path, cell) for stage in stages for path in known[stage]["deps"]]
     outs = [of_cell(path, cell) for stage in earlier for path in known[stage]["outs"]]
-    records = str(stage_path("aggregate", "--record").parent.relative_to(ROOT))
-    return [
-        out for out in outs if out.startswith(f"{records}/") or any(f"{path}/".startswith(f"{out}/") for path in read)
-    ]
+    read += [out for out in outs if records_folder() in Path(out).parents]
+    return [out for out in outs if any(f"{path}/".startswith(f"{out}/") for path in read)]
+
+
+def records_folder() -> Path:
+    """Return the folder, in the project, of what stages wrote down of what they read."""
+    return stage_path("aggregate", "--record").parent.relative_to(ROOT)
 
 
 def stage_params(stage: str, cell: Sequence[str]) -> list[str]:
@@ -119,9 +122,8 @@ def enter(computed: Lock, *, remote: bool) -> None:
 
 def read_by_aggregate() -> tuple[str, ...]:
     """Return how the paths of what aggregate reads of cells begin: measures, training curves, records of inputs."""
-    folders = [stage_path("aggregate", option) for option in ("--measures", "--training")]
-    folders.append(stage_path("aggregate", "--record").parent)
-    return tuple(f"{folder.relative_to(ROOT)}/" for folder in folders)
+    folders = [stage_path("aggregate", option).relative_to(ROOT) for option in ("--measures", "--training")]
+    return tuple(f"{folder}/" for folder in (*folders, records_folder()))
 
 
 def fetch(hashes: Sequence[str]) -> None:

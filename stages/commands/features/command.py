@@ -27,8 +27,7 @@ from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
 from stages.commands.features import image_files
 from stages.commands.features.extraction import Shard, Shards, open_extractor, unfinished_folder
-from stages.commands.outputs import FEATURES, check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, new_output, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
@@ -70,16 +69,14 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         files = replace(files, paths=tuple(path for path in files.paths if path not in unreadable))
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
-        image_files.check_any(images, files.paths)
         extractor = open_extractor(params, origin, Wanted(**wanted))
-        if extractor.note:
-            print(f"features: {extractor.note}", file=sys.stderr)
         shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)
         shards.fill(skip=skip_unreadable)
         for shard in shards:
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
-        image_files.check_any(images, paths)
+        if not paths:
+            raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
         with new_output(out) as scratch:
             WRITERS[out.suffix](scratch, shards, len(paths), extractor.width, extractor.about)
             _list_unreadable(out, unreadable)

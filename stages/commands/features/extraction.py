@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
-from stages.commands.cut.export import load_program
+from stages.commands.cut.export import load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
@@ -57,7 +57,6 @@ class Extractor:
         batch_size: images per forward pass.
         start: makes it ready to run, until the stack is closed, and returns the function that embeds a batch.
         device: what runs it.
-        note: what a user should know; may be empty.
     """
 
     about: Mapping[str, Any]
@@ -67,13 +66,6 @@ class Extractor:
     batch_size: int
     start: Callable[[ExitStack], EmbedPixels]
     device: Mapping[str, str] = field(default_factory=dict)
-    note: str = ""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What determines the features beside the images: JSON values, a hash of the weights among them."""
-        about = {"format": FORMAT, "weights": file_sha256(self.weights), "torch": torch.__version__}
-        return about | {"batch_size": self.batch_size, **self.decode, **self.about, **self.device}
 
 
 def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extractor:
@@ -114,6 +106,8 @@ def from_cell(source: Source) -> Extractor:
     names, images = [pooled.layer.name for pooled in source.layers], source.cell.images
     embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
     accelerator = embedder.accelerator
+    if source.cell.params.augment:
+        print(f"features: {ROTATED}", file=sys.stderr)
 
     def start(stack: ExitStack) -> EmbedPixels:
         embedder.network.move(accelerator.device)
@@ -134,7 +128,6 @@ def from_cell(source: Source) -> Extractor:
         batch_size=source.cell.params.batch_size,
         start=start,
         device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
-        note=ROTATED if source.cell.params.augment else "",
     )
 
 
@@ -154,18 +147,13 @@ def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
 
     def start(stack: ExitStack) -> EmbedPixels:
         try:
-            program = load_program(cut.program)
+            run = load_run(cut.program)
         except Exception as error:  # torch raises anything on a file that is not its own
             raise UserError(
                 f"{cut.program}: must be a program that torch {torch.__version__} loads, found "
                 f"{type(error).__name__}; {AGAIN}"
             ) from error
-
-        def embed(pixels: Pixels) -> Float32:
-            with torch.inference_mode():
-                return np.asarray(program(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()))
-
-        return embed
+        return lambda pixels: run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
     return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, start)
 
@@ -203,11 +191,13 @@ class Shards:
         self._images, self._extractor = images, extractor
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
-        identity = extractor.identity
+        versions = {"format": FORMAT, "weights": file_sha256(extractor.weights), "torch": torch.__version__}
+        identity = {"batch_size": extractor.batch_size, **extractor.decode, **extractor.about, **extractor.device}
         self._shards: list[tuple[Path, Sequence[str]]] = []  # the beginnings of files' paths, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
-            determined = json.dumps([identity, [_state(images.where, path) for path in paths]], sort_keys=True)
+            states = [_state(images.where, path) for path in paths]
+            determined = json.dumps([versions, identity, states], sort_keys=True)
             key = hashlib.sha256(determined.encode()).hexdigest()[:16]
             self._shards.append((folder / f"{number:06}-{key}", paths))
 
@@ -296,7 +286,7 @@ def check_finite(features: Float32, layer: str) -> None:
 
 def _write(start: Path, shard: Shard) -> None:
     unfinished, sha256 = start.with_suffix(".tmp"), np.array(shard.sha256, dtype="U64")
-    texts = {"of": np.array(start.name), "unreadable": np.array(json.dumps(shard.unreadable))}
+    texts: dict[str, Any] = {"of": np.array(start.name), "unreadable": np.array(json.dumps(shard.unreadable))}
     with unfinished.open("wb") as opened:
         np.savez(opened, features=shard.features, sha256=sha256, **texts)
     file = start.with_name(f"{start.name}-{hash_file(unfinished)}.npz")

@@ -37,15 +37,9 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
     if not where.exists():
         raise UserError(f"{where}: must be a folder, an archive or a list of images, or an image, found nothing there")
 
-    def refuse_link(path: str) -> bool:
-        raise UserError(
-            f"{where / path}: must not be a link to a folder, found one: links to folders are not followed; embed its "
-            "images by a command of their own, or copy them"
-        )
-
     check_regular(where)
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
-        files = open_raw(where, resources, refused=refuse_link)
+        files = open_raw(where, resources)
     else:
         is_list = where.suffix.lower() in LISTS
         named = [row["path"] for row in read_list(where, limits=resources.limits)] if is_list else [where.name]
@@ -127,16 +121,6 @@ def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
         if not is_image:
             reasons[path] = "not an image of a format that is read"
     return reasons
-
-
-def check_any(where: Path, paths: Sequence[str]) -> None:
-    """Check that there are images.
-
-    Raises:
-        UserError: there are none.
-    """
-    if not paths:
-        raise UserError(f"{where}: must hold images, found none that can be read; name their folder or archive")
 
 
 def refuse_unreadable(where: Path, reasons: Mapping[str, str]) -> None:

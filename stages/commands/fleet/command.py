@@ -12,24 +12,17 @@ from tqdm import tqdm
 from stages.commands.check import check
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, enter, read_lock, run_dvc, stage_path
-from stages.commands.fleet import record
-from stages.commands.fleet.cells import check_prepared, read_source, tasks_of
+from stages.commands.fleet import cells, record
 from stages.commands.fleet.engine import choose_gpus, connected, import_ray, run_cells
-from stages.commands.fleet.predicted import Predicted, longest_first, memory_of, predict_cells, script
-from stages.commands.fleet.results import aggregate, done_cells, largest_grid, notice
-from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, run_task
-from stages.commands.fleet.workspaces import remove_left_workspaces
+from stages.commands.fleet.worker import OPEN, RECORD_FOLDER, Outcome, Task, remove_left_workspaces, run_task
 from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_cells, open_stages, stage_names
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
-from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed
-from stages.commands.sizes import GIB, size
+from stages.commands.project import GIB, PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed, size
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell, load
-
-PARAMS = ROOT / "params.yaml"
+from stages.shared.settings.params import Cell
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."
@@ -82,29 +75,29 @@ def run(
     """
     import_ray(address)
     config = read_config(PARAMS)
-    source = read_source(config, threads, remote=remote)
+    source = cells.read_source(config, threads, remote=remote)
     click.get_current_context().invoke(check, params=PARAMS)
     prepared = [f"prepare@{dataset}" for dataset in config.run.datasets]
     run_dvc("repro", *prepared)
     stale = open_stages(config.run, allow_missing=remote)
-    cells = open_cells(config.run, stale)
-    print(f"fleet: {len(cells)} of {len(list(config.run.cells()))} cells are open", flush=True)
-    if cells:
+    todo = open_cells(config.run, stale)
+    print(f"fleet: {len(todo)} of {len(list(config.run.cells()))} cells are open", flush=True)
+    if todo:
         if remote:
             run_dvc("push", "--quiet", "--run-cache", *prepared)
         lines = plan_lines(config, RAW)
-        cells = longest_first(lines, cells)
-        predicted = predict_cells(config, lines, stale, threads) if memory is None else None
+        todo = cells.longest_first(lines, todo)
+        predicted = cells.predict_cells(config, lines, stale, threads) if memory is None else None
         at_once = workers or (None if address else max(1, processors() // threads))
-        with record.hold_cells(record_folder(), [*map(cell_name, cells)]):
+        with record.hold_cells(record_folder(), [*map(cell_name, todo)]):
             try:
                 with connected(address, (at_once or 0) * threads) as ray:
                     gpus = choose_gpus(ray, gpus_per_cell, threads)
-                    tasks = [*open_tasks(cells, stale, gpus, memory, predicted)]
+                    tasks = [*open_tasks(todo, stale, gpus, memory, predicted)]
                     outcomes = run_cells(
                         ray, replace(source, without_gpu=not gpus), tasks, at_once=at_once, retries=retries
                     )
-                    ended = compute(outcomes, [*map(cell_name, cells)])
+                    ended = compute(outcomes, [*map(cell_name, todo)])
             except Stopped:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
                 raise
@@ -114,12 +107,12 @@ def run(
 
 
 def open_tasks(
-    cells: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: Predicted | None
+    todo: Sequence[Cell], stale: set[str], gpus: float, memory: float | None, predicted: cells.Predicted | None
 ) -> Iterator[list[Task]]:
     """Yield the tasks of every cell: with a GPU what one is for, and then the rest, or all in one where there is none.
 
     Args:
-        cells: longest first.
+        todo: cells, longest first.
         stale: stages that would run; a task of no such stage is left out.
         gpus: of a cell.
         memory: GiB that each asks for; None: as predicted.
@@ -127,11 +120,11 @@ def open_tasks(
     """
     locked, parts = read_lock(ROOT), (ON_GPU, ON_CPU) if gpus else (CELL_STAGES,)
     most: dict[str, float] = {}
-    for cell in cells:
+    for cell in todo:
         tasks = []
-        for stages, task in zip(parts, tasks_of(cell, locked, parts), strict=True):
+        for stages, task in zip(parts, cells.tasks_of(cell, locked, parts), strict=True):
             if not stale.isdisjoint(task.stages):
-                asked = memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
+                asked = cells.memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
                 most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
                 tasks.append(replace(task, gpus=gpus if stages == ON_GPU else 0, memory=asked))
         yield tasks
@@ -204,13 +197,8 @@ def results(out: Path | None, allow_missing: bool) -> None:
     config, folder = read_config(PARAMS), record_folder()
     contents = record.read_contents(folder, map(cell_name, config.run.cells()))
     recorded = {name: entry for content in contents.values() for name, entry in content["locked"].items()}
-    locked = read_lock(ROOT)
-    done = done_cells(config.run, [locked, {**locked, **recorded}], load(PARAMS))  # what is recorded may be older
-    grid = largest_grid(config.run, done)
-    said = notice(config.run, grid, done)
-    if said and not allow_missing:
-        raise UserError(f"every cell of the grid must be done; found: {said} --allow-missing takes what there is")
-    aggregate(grid, done, said, out or stage_path("aggregate", "--out").with_name("partial"))
+    out = out or stage_path("aggregate", "--out").with_name("partial")
+    cells.aggregate_done(config.run, recorded, out, allow_missing=allow_missing)
 
 
 @fleet.command(name="list", cls=ProjectCommand)
@@ -224,20 +212,20 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
     stale, locked = open_stages(config.run, allow_missing=remote), read_lock(ROOT)
-    cells = open_cells(config.run, stale)
-    for dataset in dict.fromkeys(cell[0] for cell in cells):
-        check_prepared(locked, dataset, remote=remote)
-    lines = plan_lines(config, RAW) if cells else []
-    cells = longest_first(lines, cells)
+    todo = open_cells(config.run, stale)
+    for dataset in dict.fromkeys(cell[0] for cell in todo):
+        cells.check_prepared(locked, dataset, remote=remote)
+    lines = plan_lines(config, RAW) if todo else []
+    todo = cells.longest_first(lines, todo)
     if not sbatch:
-        for cell in cells:
+        for cell in todo:
             print(f"whichlayer fleet cell {cell_name(cell)}{options}")
         return
-    states = record.read_states(record_folder(), map(cell_name, cells))
+    states = record.read_states(record_folder(), map(cell_name, todo))
     gpus = float(this_machine().gpus > 0) if gpus_per_cell is None else gpus_per_cell
-    predicted = predict_cells(config, lines, stale, threads)
+    predicted = cells.predict_cells(config, lines, stale, threads)
     failed = [line for state, line in states.values() if line and state in (record.FAILED, OPEN)]
-    print(script(cells, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
+    print(cells.script(todo, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))
 
 
 @fleet.command(cls=ProjectCommand)
@@ -248,12 +236,12 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
 def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     """Compute one cell, as `whichlayer fleet list` names it, in a workspace of its own; prepare must have run."""
     config, locked = read_config(PARAMS), read_lock(ROOT)
-    cells = {cell_name(known): known for known in config.run.cells()}
-    if name not in cells:
-        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(cells)}")
-    check_prepared(locked, cells[name][0], remote=remote)
-    (task,) = tasks_of(cells[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
-    source = read_source(config, threads, remote=remote)
+    known = {cell_name(each): each for each in config.run.cells()}
+    if name not in known:
+        raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(known)}")
+    cells.check_prepared(locked, known[name][0], remote=remote)
+    (task,) = cells.tasks_of(known[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
+    source = cells.read_source(config, threads, remote=remote)
     with record.hold_cells(record_folder(), [name]):
         record.begin(record_folder(), [name])
         outcome = run_task(source, task)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
@@ -37,14 +36,11 @@ QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
 PATIENCE = 60.0
 """Seconds in which a machine of a cluster must answer."""
 
+TOKEN = secrets.token_hex(32)
+"""Of Ray on this machine, which no file holds; Ray keeps the first that it finds."""
+
 LONGEST_FOLDER = 26
 """Characters of a temporary folder in which the paths of Ray's sockets are no longer than Unix allows, 107 bytes."""
-
-
-@cache
-def new_token() -> str:
-    """Make the token of this process, which no file holds: Ray keeps the first that it finds."""
-    return secrets.token_hex(32)
 
 
 def import_ray(address: str) -> ModuleType:
@@ -61,7 +57,7 @@ def import_ray(address: str) -> ModuleType:
             empty.
     """
     if not address:
-        os.environ |= {**LOOPBACK_ALONE, "RAY_AUTH_TOKEN": new_token()}
+        os.environ |= {**LOOPBACK_ALONE, "RAY_AUTH_TOKEN": TOKEN}
     for name, value in {**SETTINGS, **(FEW_TRIES if address else {})}.items():
         os.environ.setdefault(name, value)
     mode = os.environ["RAY_AUTH_MODE"]

@@ -7,6 +7,7 @@ project's packages, but not this checkout.
 import contextlib
 import ctypes
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -14,13 +15,14 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,10 @@ from ruamel.yaml import YAML
 from stages.commands.dvc_project import workspace as dvc_workspace
 from stages.commands.dvc_project.workspace import FAILED as OF_DVC
 from stages.commands.dvc_project.workspace import failed_stage, point_at_cache, read_lock, write_lock
-from stages.commands.fleet import workspaces
-from stages.commands.fleet.workspaces import RESUME, copy_kept, inputs_of_machine, keep_training, own_workspace
 from stages.shared.runtime import durations as durations_log
 from stages.shared.runtime.durations import read_durations
 
-SENT = (dvc_workspace, durations_log, workspaces)
+SENT = (dvc_workspace, durations_log)
 """Modules of which this one uses functions that use nothing else of the project."""
 
 RECORD_FOLDER = "fleet"
@@ -52,8 +52,14 @@ KILLED = re.compile(rf"^ERROR: {OF_DVC}.*(exited with (?:-\d+|137))$", re.MULTIL
 KEPT = "kept"
 """The folder, below that of the record, of what unfinished trainings go on from."""
 
-POLL_SECONDS = 2.0
-"""How often a worker looks whether a training has kept a point to go on from."""
+PREFIX = "whichlayer-fleet-"
+"""Of the names of workspaces, in the temporary folder of a machine."""
+
+HELD = ".held"
+"""The file in a workspace that its worker keeps locked."""
+
+INPUTS_SECONDS = 86400.0
+"""How long prepared images stay on a machine after a worker has used them, where no cache is shared."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Task:
         durations: the file to which the stages log how long they took, as a path in the workspace.
         grid: the lists of `run` in params.yaml that make a grid of this cell alone: DVC's work grows with the grid.
         locked: what dvc.lock says of these stages and of those before them, by their names.
-        unfinished: how the paths begin of folders in which the training keeps points to go on from; empty: none trains.
+        training: the folder, a path in the workspace, in which the training keeps what it has; empty: none trains.
         gpus: that it holds; may be a fraction.
         memory: bytes that it asks for; 0: none.
     """
@@ -97,7 +103,7 @@ class Task:
     durations: str
     grid: dict[str, list[Any]]
     locked: dict[str, Any]
-    unfinished: str = ""
+    training: str = ""
     gpus: float = 0.0
     memory: int = 0
 
@@ -135,18 +141,20 @@ def run_task(source: Source, task: Task) -> Outcome:
     began, host = time.monotonic(), socket.gethostname()
     with own_workspace() as workspace, at_work(source, task, host, workspace) as log:
         fill_workspace(workspace, source, task)
-        kept = Path(source.cache, RECORD_FOLDER, KEPT, task.stages[0]) if source.cache and task.unfinished else None
-        if kept and (kept / RESUME).is_file():
-            copy_kept(kept, workspace / f"{task.unfinished}fleet")
-        keep = partial(keep_training, workspace, task.unfinished, kept) if kept else lambda: None
+        kept = Path(source.cache, RECORD_FOLDER, KEPT, task.stages[0]) if source.cache and task.training else None
+        if kept:  # the training lies there, from where another worker goes on with it
+            kept.mkdir(parents=True, exist_ok=True)
+            (workspace / task.training).parent.mkdir(parents=True, exist_ok=True)
+            (workspace / task.training).symlink_to(kept)
         get, *others = commands(source, task)
         with contextlib.ExitStack() as stack:
-            if source.remote[0] and task.unfinished:  # else they are of this cell alone
+            if source.remote[0] and task.training:  # else they are of this cell alone
                 prepared = next(entry for name, entry in task.locked.items() if name.startswith("prepare@"))
-                stack.enter_context(inputs_of_machine(workspace, prepared))
+                point_at_cache(workspace, stack.enter_context(inputs_of_machine(prepared)), source.remote)
             failed, killed, said = run_commands(workspace, [get], environment(source), log)
+        point_at_cache(workspace, source.cache, source.remote)
         if not failed:
-            failed, killed, said = run_commands(workspace, others, environment(source), log, keep)
+            failed, killed, said = run_commands(workspace, others, environment(source), log)
         computed, lock = read_durations(workspace / task.durations), read_lock(workspace)
     locked = {name: lock[name] for name in done(task, failed) if name in lock}
     if kept and task.stages[0] in locked:
@@ -218,11 +226,7 @@ def commands(source: Source, task: Task) -> list[tuple[str, list[str]]]:
 
 
 def run_commands(
-    workspace: Path,
-    wanted: Sequence[tuple[str, list[str]]],
-    environment: dict[str, str],
-    log: Path,
-    keep: Callable[[], None] = lambda: None,
+    workspace: Path, wanted: Sequence[tuple[str, list[str]]], environment: dict[str, str], log: Path
 ) -> tuple[str, bool, str]:
     """Run commands until one fails.
 
@@ -231,24 +235,21 @@ def run_commands(
         wanted: the name by which a failure is reported, and the words, of each.
         environment: of all.
         log: to which what they print is added as they print it.
-        keep: called every `POLL_SECONDS` and at the end of each.
 
     Returns:
         The name of the one that failed, or of the stage that DVC says failed, or an empty string; whether the system
         ended it; and the end of what they printed.
     """
-    began, failed, killed = log.stat().st_size if log.exists() else 0, "", False
+    log.touch()
+    began, failed, killed = log.stat().st_size, "", False
     for name, words in wanted:
-        start = log.stat().st_size if log.exists() else 0
+        start = log.stat().st_size
         with log.open("ab") as file:
             on_linux = end_with_parent if sys.platform == "linux" else None
-            process = subprocess.Popen(
-                words, cwd=workspace, env=environment, stdout=file, stderr=subprocess.STDOUT, preexec_fn=on_linux
-            )
-            while process.returncode is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(POLL_SECONDS)
-                keep()
+            process = subprocess.run(
+                words, cwd=workspace, env=environment, stdout=file, stderr=subprocess.STDOUT, preexec_fn=on_linux,
+                check=False,
+            )  # fmt: skip
         if process.returncode != 0:
             said = read_from(log, start)
             failed, by_signal = failed_stage(said) or name, KILLED.search(said)
@@ -291,3 +292,90 @@ def done(task: Task, failed: str) -> tuple[str, ...]:
         return task.stages
     about = [number for number, stage in enumerate(task.stages) if failed.endswith(stage)]
     return task.stages[: about[0] if about else 0]
+
+
+@contextlib.contextmanager
+def own_workspace() -> Iterator[Path]:
+    """Make a folder that is removed at the end; what killed workers left on this machine is removed first."""
+    remove_left_workspaces()
+    made = Path(tempfile.mkdtemp(prefix="whichlayer-"))
+    workspace = made.with_name(made.name.replace("whichlayer-", PREFIX, 1))
+    try:
+        with (made / HELD).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            made.rename(workspace)  # others see it when it is locked
+            yield workspace
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def remove_left_workspaces(patience: float = 0) -> None:
+    """Remove the workspaces on this machine whose workers were killed.
+
+    Args:
+        patience: seconds to wait in all for workers that are about to end.
+    """
+    until = time.monotonic() + patience
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        while is_own(folder) and not removed(folder) and time.monotonic() < until:
+            time.sleep(0.1)
+
+
+def is_own(folder: Path) -> bool:
+    """Return whether it is a folder, and no link, of this user, in which nobody else can have made links."""
+    try:
+        state = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not state.st_mode & 0o022
+
+
+def open_held(path: str, flags: int) -> int:
+    """Open what a worker keeps locked; a link or FIFO in its place is an error, and neither followed nor waited for."""
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{path} is no regular file")
+    return file
+
+
+def removed(folder: Path) -> bool:
+    """Remove a workspace of this user, unless a worker is at work there.
+
+    Returns:
+        Whether it is gone; a stage that outlives its killed worker for a moment may write what was removed again,
+        but for the file that is held.
+    """
+    with contextlib.suppress(OSError), open(folder / HELD, "a", opener=open_held) as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+@contextlib.contextmanager
+def inputs_of_machine(entry: object) -> Iterator[str]:
+    """Give one worker at a time the cache for images that it pulls, so that no other on this machine pulls them again.
+
+    It is a folder of this user that goes when nobody has used it for a day.
+
+    Args:
+        entry: what dvc.lock says of the stage that prepared them.
+
+    Yields:
+        Its path; empty where other users may have made what is there.
+    """
+    content = json.dumps(entry, sort_keys=True).encode()
+    prefix = Path(tempfile.gettempdir(), f"whichlayer-inputs-{os.getuid()}-")
+    folder = Path(f"{prefix}{hashlib.md5(content, usedforsecurity=False).hexdigest()}")
+    for other in prefix.parent.glob(f"{prefix.name}*"):
+        if is_own(other) and time.time() - other.stat().st_mtime > INPUTS_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if not is_own(folder):
+        yield ""
+        return
+    with open(folder / HELD, "a", opener=open_held) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        os.utime(folder)
+        yield str(folder)

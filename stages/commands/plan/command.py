@@ -15,7 +15,7 @@ from stages.aggregate.words.formatting import plural
 from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
-from stages.commands.grid import CELL_STAGES, ON_GPU, STAGES, all_stages, count_stages, open_stages
+from stages.commands.grid import CELL_STAGES, ON_GPU, all_stages, count_stages, open_stages
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import (
     FLEET_CELL_SECONDS,
@@ -28,11 +28,9 @@ from stages.commands.plan.predict import (
     this_machine,
 )
 from stages.commands.plan.work import count_images, work_of
-from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option
-from stages.commands.sizes import size
+from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import load
 from stages.shared.stage_run.made_of import read_entries
 
 SMALLER = {
@@ -82,10 +80,11 @@ def plan(
     stages = open_stages(config.run) if of_project else all_stages(config.run)
     lines = plan_lines(config, RAW)
     if not as_json:
-        print(f"stages that would run, or come from the cache: {count_stages(stages)}\n\n{table(lines)}")
+        counts = ", ".join(f"{count} {stage}" for stage, count in count_stages(stages).items())
+        print(f"stages that would run, or come from the cache: {counts}\n\n{table(lines)}")
         print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
         print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
-    predictor = Predictor(config, load(params), engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
+    predictor = Predictor(config, engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
     predicted = predict(predictor, lines, stages) if timed and stages else None
     if as_json:
         planned = record(config, lines, stages, predicted) | ({"pilot": shown} if shown else {})
@@ -206,9 +205,8 @@ def record(
     config: Config, lines: Sequence[Line], stages: Collection[str], predicted: tuple[Cells, Around] | None
 ) -> dict[str, Any]:
     """Return a plan for programs: stages, the work of every line, bytes on disk, seconds and bytes by stage."""
-    kinds = [name.split("@")[0] for name in stages]
     plan: dict[str, Any] = {
-        "stages": {kind: kinds.count(kind) for kind in STAGES},
+        "stages": count_stages(stages),
         "lines": [asdict(line) for line in lines],
         "disk": needed_disk(config, lines),
     }

@@ -133,16 +133,14 @@ class Predictor:
     """Predicts stages by what earlier runs of the same work logged on this machine; times pieces of the others.
 
     Args:
-        config: the parameters, and `content`: their plain values.
+        config: the parameters.
         engine, here: what runs the cells.
         log: of durations.
         lines: how many lines there are to predict.
     """
 
-    def __init__(
-        self, config: Config, content: Mapping[str, Any], engine: Engine, here: Machine, log: Path, lines: int
-    ) -> None:
-        self.config, self.content, self.engine, self.here = config, content, engine, here
+    def __init__(self, config: Config, engine: Engine, here: Machine, log: Path, lines: int) -> None:
+        self.config, self.engine, self.here = config, engine, here
         self.allowed, self.most = min(ALLOWED, MAX_ALLOWED / (3 * lines)), MAX_ALLOWED / lines
         crowded = engine.slowdown(here) > 1  # what was logged then took longer than one cell alone
         name, rows = machine(engine.environment), () if crowded else read_durations(log)
@@ -158,7 +156,7 @@ class Predictor:
             images: how many it has; earlier runs may have had some more or fewer.
             **counts: other numbers that must be equal.
         """
-        wanted = comparable({key: value_at(self.content, key) for key in stage_params(stage, item)})
+        wanted = comparable({key: value_at(self.config.content, key) for key in stage_params(stage, item)})
         processes = self.engine.processes if stage == "measure" else 1  # each logs its own memory
         costs = []
         for row in self.rows:
@@ -228,7 +226,8 @@ class Predictor:
     def _measure(self, line: Line) -> Cost:
         """Measure a layer of middle width; a cell is measured in processes that import the libraries once more."""
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
-        params, images, width = self.config.measure, line.images, work.middle_width
+        params, images = self.config.measure, line.images
+        width = sorted(layer.layer.width for layer in work.layers)[len(work.layers) // 2]
         layer = self._once(
             (images, width, tuple(steps)),
             lambda: time_measuring(params, images, width, steps, self.allowed, self.most),

@@ -78,11 +78,6 @@ class Work:
     layers: Sequence[PooledLayer]
     baselines: int
 
-    @property
-    def middle_width(self) -> int:
-        """The median of the layers' widths."""
-        return sorted(layer.layer.width for layer in self.layers)[len(self.layers) // 2]
-
 
 def work_of(config: Config, model: str, images: Images) -> Work:
     """Work out what one network has to do on one fold of a dataset, from its true layers and parameters.

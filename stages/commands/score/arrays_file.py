@@ -17,7 +17,7 @@ import zarr
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from stages.commands.outputs import FEATURES
+from stages.commands.project import FEATURES
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import irregular

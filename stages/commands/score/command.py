@@ -5,11 +5,9 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
-from pydantic import BaseModel
 
 from stages.aggregate.params import AggregateParams, Asked
 from stages.aggregate.render.page.provenance import describe_scoring
@@ -17,8 +15,7 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.commands.check import check_ranking
-from stages.commands.outputs import check_new, new_output
-from stages.commands.project import ProjectCommand, ProjectPath, params_option
+from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option
 from stages.commands.score.embedding_file import (
     STEP,
     EmbeddingFile,
@@ -138,37 +135,25 @@ def read_asked(
     """
     measure = read_section(path, "measure", MeasureParams)
     aggregate = read_section(path, "aggregate", AggregateParams)
+    scores, extra = measure.metrics, measure.extra.metrics
     if metrics:
         unknown = next((name for name in metrics if name not in LAYER_SCORES), None)
         if unknown is not None:
             raise UserError(
                 f"--metrics must name scores of layers, found {unknown!r}: {did_you_mean(unknown, LAYER_SCORES)}"
             )
-        measure = _changed(measure, metrics=list(metrics), extra=measure.extra.model_copy(update={"metrics": []}))
+        scores, extra = [*metrics], []
         aggregate = aggregate.model_copy(update={"main_metric": metrics[0]})
-    measure, left_out = _possible(measure, splits)
-    check_ranking(aggregate.main_metric, measure, "--metrics" if metrics else "aggregate.main_metric")
-    measure = _changed(measure, normalize=normalize or measure.normalize)
-    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
-
-
-def _possible(measure: MeasureParams, splits: Collection[str]) -> tuple[MeasureParams, list[str]]:
-    """Leave out what needs a head, training images or seen classes that are not there; there is one checkpoint."""
     analyses = [n for n in measure.analyses if not ANALYSES[n].extra and set(ANALYSES[n].splits) <= set(splits)]
-    left_out = [name for name in (*measure.all_metrics, *measure.analyses) if name in HEAD_SCORES]
+    left_out = [name for name in (*scores, *extra) if name in HEAD_SCORES]
     left_out += [name for name in measure.analyses if name not in analyses]
-    scores = {
-        "metrics": [name for name in measure.metrics if name not in HEAD_SCORES],
-        "extra": {"metrics": [n for n in measure.extra.metrics if n not in HEAD_SCORES], "steps": "ends"},
-    }
-    steps = {name: getattr(measure, name).model_copy(update={"steps": "ends"}) for name in ("probe", "refits")}
-    return _changed(measure, analyses=analyses, **scores, **steps), left_out
-
-
-def _changed(measure: MeasureParams, **values: Any) -> MeasureParams:
-    """Replace values, which are checked."""
-    plain = {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in values.items()}
-    return parse(measure.model_dump() | plain, MeasureParams, where="measure")
+    values = measure.model_dump() | {"analyses": analyses, "normalize": normalize or measure.normalize}
+    values |= {name: values[name] | {"steps": "ends"} for name in ("extra", "probe", "refits")}  # of one checkpoint
+    values["metrics"] = [name for name in scores if name not in HEAD_SCORES]
+    values["extra"]["metrics"] = [name for name in extra if name not in HEAD_SCORES]
+    measure = parse(values, MeasureParams, where="measure")
+    check_ranking(aggregate.main_metric, measure, "--metrics" if metrics else "aggregate.main_metric")
+    return measure, Asked(grid, CHECKPOINT, measure.analyses, aggregate), left_out
 
 
 def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params: MeasureParams, out: Path) -> list[str]:

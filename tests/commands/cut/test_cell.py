@@ -266,8 +266,8 @@ def test_without_seen_images_columns_are_standardized_by_the_others(finished, tm
     params, cell, paths = finish_cell(tmp_path, fold="all", splits=["test"])
     source = open_source(params, cell, paths, Wanted(step=0, layers=["blocks.1"], scale="standard"))
     fitted = StandardScaler().fit(source.store.features(source.layer, 0, "test"))
-    np.testing.assert_allclose(source.scaler.mean, fitted.mean_, rtol=1e-6)
-    np.testing.assert_allclose(source.scaler.deviation, fitted.scale_, rtol=1e-6)
+    np.testing.assert_allclose(source.scaler.fitted["scale_mean"], fitted.mean_, rtol=1e-6)
+    np.testing.assert_allclose(source.scaler.fitted["scale_deviation"], fitted.scale_, rtol=1e-6)
 
 
 def test_several_layers_are_scaled_to_length_1_and_must_differ(finished):

@@ -37,8 +37,7 @@ from stages.commands.cut.folder import (
     write_cut,
     write_sums,
 )
-from stages.commands.outputs import check_new
-from stages.commands.project import ROOT
+from stages.commands.project import ROOT, check_new
 from stages.prepare.decode import decode
 from stages.shared.checkpoints.checkpoints import read_state
 from stages.shared.files.csv_table import write_table

@@ -13,7 +13,7 @@ from dvc.repo import Repo as DvcRepo
 
 from stages.commands.config import Config, parse_config, read_config
 from stages.commands.dvc_project import workspace
-from stages.commands.fleet import cells, command, predicted
+from stages.commands.fleet import cells, command
 from stages.commands.fleet.cells import check_prepared
 from stages.commands.fleet.worker import Outcome
 from stages.commands.grid import ON_CPU, ON_GPU
@@ -100,8 +100,8 @@ def test_a_task_names_its_stages_in_order_and_what_they_read_of_others():
     assert first.inputs == ("data/prepared/d", "data/made_of/prepare.d.json")
     records = [f"data/made_of/{name}.json" for name in ("prepare.d", "finetune.d-m-0-1", "embed.d-m-0-1")]
     assert sorted(second.inputs) == sorted(["data/thumbnails/d", "data/embeddings/d/m/0/1", *records])  # no weights
-    assert whole.unfinished == first.unfinished == "data/checkpoints/d/m/0/1/.weights.partial-"
-    assert second.unfinished == ""
+    assert whole.training == first.training == "data/checkpoints/d/m/0/1"
+    assert second.training == ""
 
 
 def test_an_unknown_cell_is_refused_with_some_that_are_known():
@@ -161,7 +161,7 @@ def test_cells_run_in_the_order_of_their_operations(tmp_path: Path):
     content["run"] |= {"datasets": ["mine"], "models": ["resnet", "vit"], "folds": [0, 1]}
     config = parse_config(content)
     every = list(config.run.cells())
-    ordered = predicted.longest_first(plan_lines(config, tmp_path / "data" / "raw"), every)
+    ordered = cells.longest_first(plan_lines(config, tmp_path / "data" / "raw"), every)
     assert sorted(ordered) == sorted(every)
     assert [cell[1] for cell in ordered] in (["resnet"] * 2 + ["vit"] * 2, ["vit"] * 2 + ["resnet"] * 2)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stages.commands.fleet.results import done_cells, largest_grid, notice
+from stages.commands.fleet.cells import done_cells, largest_grid, notice
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, RunParams
 from stages.shared.stage_run.made_of import dvc_hash

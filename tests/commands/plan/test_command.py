@@ -28,7 +28,7 @@ from stages.commands.plan.command import (
 )
 from stages.commands.plan.predict import Engine, Line, Machine
 from stages.commands.plan.work import Images, Work
-from stages.commands.sizes import size
+from stages.commands.project import size
 from stages.shared.runtime.errors import UserError
 from tests.commands.edited import config, file
 

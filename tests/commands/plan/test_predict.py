@@ -50,7 +50,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def predictor(
     changes: dict[str, Any], log: Path = Path("none"), engine: Engine | None = None, here: Machine = HERE
 ) -> Predictor:
-    return Predictor(config(changes), content(changes), engine or Engine(1, 2), here, log, 1)
+    return Predictor(config(changes), engine or Engine(1, 2), here, log, 1)
 
 
 def test_a_cell_takes_what_its_passes_take(timed: list[str]):

@@ -27,10 +27,9 @@ from stages.aggregate.words.figure_titles import network_words
 from stages.aggregate.words.findings import finding_texts, status_words
 from stages.aggregate.words.recommendation import REGRET_WORDS, explain_brackets, sentences
 from stages.aggregate.words.scores import metric_name
-from stages.shared.tables.scores import Use
 
 HERE = Path(__file__).parent
-USES: dict[Use, str] = {
+USES: dict[str, str] = {
     "discovery": "Discovery of classes, clustering",
     "retrieval": "Retrieval",
     "classifier": "Classifiers",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.commands.fleet import predicted
+from stages.commands.fleet import cells
 from stages.commands.plan.calibrate import Cost
 from stages.shared.runtime.errors import UserError
 
@@ -52,7 +52,7 @@ def submit(folder: Path, script: str) -> tuple[list[str], list[str]]:
 
 def written(**changes: object) -> str:
     options = {"threads": 2, "gpus": 1, "memory": None, "options": " --threads 2", "failed": []}
-    return predicted.script(CELLS, PREDICTED, **{**options, **changes})  # type: ignore[arg-type]
+    return cells.script(CELLS, PREDICTED, **{**options, **changes})  # type: ignore[arg-type]
 
 
 def option(asked: str, name: str) -> str:
@@ -102,4 +102,4 @@ def test_without_a_gpu_a_job_computes_a_cell_and_what_failed_before_is_said(tmp_
 def test_what_slurm_cannot_give_is_refused_and_nothing_is_submitted_where_nothing_is_open():
     with pytest.raises(UserError, match=r"--gpus-per-cell: SLURM must give a job whole GPUs, found 0\.5"):
         written(gpus=0.5)
-    assert predicted.script([], PREDICTED, threads=1, gpus=1, memory=None, options="", failed=[]) == "# no cell is open"
+    assert cells.script([], PREDICTED, threads=1, gpus=1, memory=None, options="", failed=[]) == "# no cell is open"
