@@ -36,6 +36,8 @@ PREPROCESS, CARD, README, SUMS = "preprocess.json", "card.json", "README.md", "S
 
 AGAIN = "cut again (`whichlayer cut`)"
 
+MAX_TEXT = 2**24
+"""Bytes of a file of a cut that is read as text."""
 
 TOLERANCES = {"float32": 2e-3, "float16": 3e-3}
 """Largest distance by default, by the type that the store keeps; see `check_agreement`. Computing in another order, as
@@ -236,7 +238,7 @@ def read_cut(path: Path) -> Cut:
         about |= {"layer": layer["name"], "pooling": layer["pooling"], "scale": layer.get("scale", "none")}
         decode = {"size": decode["image_size"], "fit": decode["fit"], "fill": decode["fill"]}
         return Cut(path / PROGRAM, about, layer["width"], decode)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
 
 
@@ -249,6 +251,8 @@ def _check_sums(folder: Path, names: Sequence[str]) -> None:
     for name in (SUMS, *names):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: must hold {name}, found no such file; {AGAIN}")
+        if name != PROGRAM and (folder / name).stat().st_size > MAX_TEXT:
+            raise UserError(f"{folder / name}: must have at most {MAX_TEXT} bytes, found more; {AGAIN}")
     sums = [line.split("  ", 1) for line in (folder / SUMS).read_text(errors="replace").splitlines()]
     for name in names:
         if [file_sha256(folder / name), name] not in sums:

@@ -191,7 +191,7 @@ def stale_list(repo: "Repo") -> dict[Path, str]:
         pids = sorted({int(holder["pid"]) for holder in [*content.get("write", {}).values(), *readers]})
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return {path: "no list of locks" if path.stat().st_size else "an empty file"}
     for pid in pids:
         try:

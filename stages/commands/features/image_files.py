@@ -2,20 +2,24 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from io import StringIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 from PIL import Image
 
 from stages.commands.project import listed
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
-from stages.prepare.limits import RawFiles, Resources
+from stages.prepare.limits import LimitsParams, RawFiles, Resources, check_count, check_size
 from stages.prepare.raw_files import check_regular, is_archive, open_raw, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
 LISTS = (".csv", ".txt")
+DEFAULT = LimitsParams()
+MAX_LINE = 2**20
+"""Characters of a line of a list."""
 
 
 def list_images(where: Path, resources: Resources) -> RawFiles:
@@ -37,7 +41,8 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
     if where.is_dir() or is_archive(where.name) or is_archive(where.resolve().name):
         files = open_raw(where, resources)
     else:
-        named = [row["path"] for row in read_list(where)] if where.suffix.lower() in LISTS else [where.name]
+        is_list = where.suffix.lower() in LISTS
+        named = [row["path"] for row in read_list(where, limits=resources.limits)] if is_list else [where.name]
         for path in named:
             check_regular(where.parent / path)
         read = lambda path: read_file(where.parent / path, resources.limits)  # noqa: E731
@@ -48,22 +53,26 @@ def list_images(where: Path, resources: Resources) -> RawFiles:
     return files
 
 
-def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, str]]:
+def read_list(
+    path: Path, columns: Sequence[str] = ("path",), *, limits: LimitsParams = DEFAULT
+) -> list[dict[str, str]]:
     """Read the rows of a list of images.
 
     Args:
         path: a CSV, or a text file of paths, one a line.
         columns: those that are wanted; a text file has `path` alone.
+        limits: of its bytes and rows.
 
     Raises:
-        UserError: it cannot be read, a column or cell is empty, or a path stands there twice.
+        UserError: it cannot be read, exceeds a limit, a column or cell is empty, or a path stands there twice.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        table = csv.DictReader(StringIO(text, newline=""), strict=True)
-        rows = [*table] if path.suffix.lower() == ".csv" else [{"path": line} for line in text.splitlines() if line]
+        check_size(path.parent, path.name, path.stat().st_size, limits.file_bytes)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [*islice(_rows(file, columns, is_csv=path.suffix.lower() == ".csv"), limits.files + 1)]
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
+    check_count(path, len(rows), limits.files)
     empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)
     if empty or not rows:
         found = f"a row without {empty}" if empty else "no row"
@@ -72,6 +81,25 @@ def read_list(path: Path, columns: Sequence[str] = ("path",)) -> list[dict[str, 
     if twice:
         raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")
     return rows
+
+
+def _rows(file: TextIO, columns: Sequence[str], *, is_csv: bool) -> Iterator[dict[str, str]]:
+    """Yield the wanted cells of each row that is not blank, empty where a row has none, with a line in memory."""
+    lines = _lines(file)
+    table: Iterator[list[str]] = csv.reader(lines, strict=True)
+    if not is_csv:
+        table = ([line.rstrip("\r\n")] for line in chain(["path"], lines) if line.strip("\r\n"))
+    header = next(table, [])
+    for cells in filter(None, table):
+        row = dict(zip(header, cells, strict=False))
+        yield {column: row.get(column, "") for column in columns}
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise ValueError(f"a line of more than {MAX_LINE} characters")
+        yield line
 
 
 def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:

@@ -132,7 +132,16 @@ def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
     write_sums(path)
     with pytest.raises(UserError, match=r"or card\.json lacks something \(Expecting"):
         read_cut(path)
+    (path / "card.json").write_text("[" * 100_000)
+    write_sums(path)
+    with pytest.raises(UserError, match=r"or card\.json lacks something \(maximum recursion depth"):
+        read_cut(path)
     (path / "card.json").write_text((written.path / "card.json").read_text())
+    write_sums(path)
+    with (path / "SHA256SUMS").open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(UserError, match="SHA256SUMS: must have at most 16777216 bytes, found more; cut again"):
+        read_cut(path)
     write_sums(path)
     for name in ("model.pt2", "SHA256SUMS"):
         (path / name).unlink()

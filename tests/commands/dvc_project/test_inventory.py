@@ -66,6 +66,7 @@ def test_no_lock_and_a_free_one_are_no_stale_ones(project: Path, tmp: Path, cont
         (b"", "an empty file"),
         (b'{"wri', "no list of locks"),
         (b"[]", "no list of locks"),
+        (b"[" * 100_000, "no list of locks"),
         (b'{"read": {"a": [5]}}', "no list of locks"),
         (b"\0" * 9, "no list of"),
     ],
