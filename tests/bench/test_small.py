@@ -1,5 +1,6 @@
 """Every benchmark runs from its command, on as little as it takes: `make bench` runs them one after the other."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,11 @@ SMALL = {
 ON_EMBEDDINGS = {
     "probe_solver": ["--tolerances", "1e-6"],
 }
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_finds_what_it_takes_from_the_stages(path: Path) -> None:
+    importlib.import_module(f"tests.bench.{path.stem}")
 
 
 @pytest.mark.slow

@@ -84,7 +84,11 @@ def export_layer(
     images = torch.zeros(EXAMPLES, 3, image_size, image_size, dtype=torch.uint8)
     what = "layer " + " and ".join(repr(layer.layer.name) for layer in layers)
     whole = _trace(UpToLayer(network, layers).eval(), images, what)
-    program = _trace(scaled(prune(whole.module(), "network."), scaler), images, what)
+    return without_traces(_trace(scaled(prune(whole.module(), "network."), scaler), images, what))
+
+
+def without_traces(program: ExportedProgram) -> ExportedProgram:
+    """Forget where in the code each operation came from, which would name this machine's folders."""
     for node in program.graph.nodes:
         for name in TRACES:
             node.meta.pop(name, None)
