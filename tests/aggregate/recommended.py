@@ -3,6 +3,7 @@
 from stages.aggregate.recommend.schema import (
     Baseline,
     CandidateRecord,
+    ChangeRecord,
     CheckpointRecord,
     FineTuningRecord,
     LayerRecord,
@@ -36,6 +37,7 @@ END = CheckpointRecord(
     step=100, layer="blocks.3", depth=4, value=0.39, loss_at_most=0.012,
     accuracy=0.76, probe_accuracy=0.7, probe_layer="bn2",
 )  # fmt: skip
+LOWERED = ChangeRecord(change=-0.05, low=-0.08, high=-0.02, scope="classes", status="lowered")
 REGRET = [
     RegretRecord(criterion="other_folds", value=0.38, at_most=0.02, at_least=-0.01),
     RegretRecord(criterion="last_layer", value=0.24, at_most=0.16, at_least=0.15),
@@ -68,7 +70,9 @@ RECOMMENDATION = Recommendation(
     shortlist_scope="classes",
     pixels=0.1,
     checkpoints=[START, END],
-    fine_tuning=FineTuningRecord(step=100, change=0.09, low=0.02, high=0.16, scope="classes", status="raised"),
+    fine_tuning=FineTuningRecord(
+        step=100, change=0.09, low=0.02, high=0.16, scope="classes", status="raised", last=LOWERED
+    ),
     regret=REGRET,
     missing=[],
     unmeasured=[],

@@ -216,6 +216,13 @@ def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 
 
+def difference(inference: Inference, first: int, second: int) -> Estimate | None:
+    """Difference of two layers that were named beforehand; None where it did not vary."""
+    each = np.eye(len(inference.mean))
+    contrasts = inference.contrasts(each[[first]] - each[[second]])
+    return None if contrasts is None else contrasts.estimate(0)
+
+
 def is_above(inference: Inference, *, chance: float | None, pixels: int | None) -> bool | None:
     """Return whether some layer is shown to be better than chance, and than the raw pixels.
 

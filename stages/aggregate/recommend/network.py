@@ -1,5 +1,7 @@
 """The recommendation for one use of one network: its best candidate, what ties with it, and how sure that is."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -7,14 +9,15 @@ from stages.aggregate.curves import MEAN, Scores, best_index, point_keys
 from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, state_widest
-from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most
+from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
 from stages.aggregate.inference.other_images import lacks_groups
-from stages.aggregate.inference.refits import unseen_rows
+from stages.aggregate.inference.refits import Refits, unseen_rows
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (
     Baseline,
     CandidateRecord,
+    ChangeRecord,
     CheckpointRecord,
     FineTuningRecord,
     LayerRecord,
@@ -126,23 +129,28 @@ def _best(
 
 
 def _fine_tuning(network: Candidates) -> FineTuningRecord | None:
-    """Compare the best layer of the best later checkpoint with the best one of step 0; None where not known."""
+    """Compare the best later checkpoint with step 0, at each one's best layer and at the last; None where not known."""
     best = best_candidate(network.means[1:]) if network.steps[0] == 0 < len(network.steps) - 1 else None
     if best is None:
         return None
+    step, L = network.steps[1 + best[0]], len(network.points)
+    pair = network.refits[step], network.refits[0]
+    at_best = _change(lambda inference: best_of_two(inference, L), *pair)
+    at_last = _change(lambda inference: difference(inference, L - 1, 2 * L - 1), *pair)
+    return None if at_best is None else FineTuningRecord(**dict(at_best), step=step, last=at_last)
 
-    def difference(inference: Inference) -> Estimate | None:
-        change = best_of_two(inference, len(network.points))
+
+def _change(statement: Callable[[Inference], Estimate | None], *networks: Refits | None) -> ChangeRecord | None:
+    def bounded(inference: Inference) -> Estimate | None:
+        change = statement(inference)
         return change if change and np.isfinite(change.interval()).all() else None
 
-    step = network.steps[1 + best[0]]
-    stated = state_widest(difference, network.refits[step], network.refits[0])
+    stated = state_widest(bounded, *networks)
     if stated is None:
         return None
     scope, change = stated
     low, high = change.interval()
-    status = change_status(change)
-    return FineTuningRecord(step=step, change=change.value, low=low, high=high, scope=scope, status=status)
+    return ChangeRecord(change=change.value, low=low, high=high, scope=scope, status=change_status(change))
 
 
 def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -> list[CheckpointRecord]:

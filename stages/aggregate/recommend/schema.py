@@ -83,24 +83,34 @@ class CheckpointRecord(Record):
     probe_layer: str | None
 
 
-class FineTuningRecord(Record):
-    """What fine-tuning does to the leading score of unseen classes: the best later checkpoint against step 0.
+class ChangeRecord(Record):
+    """What fine-tuning does to a layer's leading score of unseen classes: a later checkpoint against step 0.
 
     Attributes:
-        step: the later checkpoint.
-        change: of the best layer's score, turned so that positive is better.
+        change: of the score, turned so that positive is better.
         low, high: two-sided interval; its level of 95 % is proven only for the scores and scopes that
             docs/uncertainty.md#validation lists.
         scope: `classes` or `images`, as in summary.csv.
         status: whether the interval lies above 0, below it, or holds it.
     """
 
-    step: int
     change: float
     low: float
     high: float
     scope: Scope
     status: Status
+
+
+class FineTuningRecord(ChangeRecord):
+    """What fine-tuning does to the best layer's score: of the best later checkpoint and of step 0, each at its own.
+
+    Attributes:
+        step: the later checkpoint.
+        last: the same of the last layer, at the same checkpoints; `null` where not known.
+    """
+
+    step: int
+    last: ChangeRecord | None = None
 
 
 class BestNetworkRecord(Record):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stages.aggregate.findings.status import Status
 from stages.aggregate.recommend.criteria import criterion_of
-from stages.aggregate.recommend.schema import Missing, Recommendation, best_network
+from stages.aggregate.recommend.schema import ChangeRecord, Missing, Recommendation, best_network
 from stages.aggregate.scope import is_proven
 from stages.aggregate.words.formatting import MISSING as MISSING_NUMBER
 from stages.aggregate.words.formatting import (
@@ -224,12 +224,17 @@ def pair(found: Recommendation) -> str:
 
 
 def fine_tuning(found: Recommendation) -> str:
-    """What fine-tuning did to the best layer's score; nothing where that is not known."""
+    """What fine-tuning did to the best layer's score and to the last one's; nothing where that is not known."""
     change = found.fine_tuning
     if change is None:
         return ""
-    by, scope = change_interval(change.change, change.low, change.high), scope_words(found.metric, change.scope)
-    return f"What fine-tuning to step {change.step} did to the best score: {change.status}, {by} ({scope})."
+    last = f"; to that of the last layer: {_changed(found.metric, change.last)}" if change.last else ""
+    return f"What fine-tuning to step {change.step} did to the best score: {_changed(found.metric, change)}{last}."
+
+
+def _changed(metric: str, change: ChangeRecord) -> str:
+    by = change_interval(change.change, change.low, change.high)
+    return f"{change.status}, {by} ({scope_words(metric, change.scope)})"
 
 
 def brief_fine_tuning(networks: Sequence[Recommendation]) -> str:

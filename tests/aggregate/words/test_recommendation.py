@@ -41,8 +41,9 @@ def test_the_sentences_name_the_layer_what_ties_what_it_takes_and_what_others_lo
         "and 40 % of the multiply-adds. Not distinguishable (other classes), with what each may lose at most (the "
         "recommended one, 0.012): layers 4 (`blocks.2`, 0.051) and 6 (`blocks.4`, 0.034). "
         "On unseen classes that such a choice did not know: last layer -0.140, layer before it -0.080. "
-        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes). Before "
-        "fine-tuning, layer 3 (`blocks.1`) may lose 0.130 at most."
+        "What fine-tuning to step 100 did to the best score: raised, +0.090 [+0.020, +0.160] (other classes); to that "
+        "of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes). Before fine-tuning, layer 3 (`blocks.1`) "
+        "may lose 0.130 at most."
     )
 
 
@@ -90,9 +91,9 @@ def test_what_is_lost_is_turned_where_lower_scores_are_better():
 @pytest.mark.parametrize("status", [Status.RAISED, Status.LOWERED, Status.NOT_DISTINGUISHABLE])
 def test_what_fine_tuning_did_has_words_for_every_status(status):
     change = RECOMMENDATION.fine_tuning.model_copy(update={"status": status})
-    assert f"fine-tuning to step 100 did to the best score: {status}, +0.090 [" in sentences(
-        recommendation(fine_tuning=change)
-    )
+    told = sentences(recommendation(fine_tuning=change))
+    assert f"fine-tuning to step 100 did to the best score: {status}, +0.090 [" in told
+    assert "; to that of the last layer: lowered, -0.050 [-0.080, -0.020] (other classes)." in told
 
 
 def test_a_checkpoint_is_named_unless_the_network_was_measured_as_it_is():
