@@ -93,6 +93,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workspace, "ROOT", tmp_path)
     monkeypatch.setattr(outdated, "ROOT", tmp_path)
+    monkeypatch.setattr(outdated, "PARAMS", tmp_path / "params.yaml")
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     write_params(PARAMS)
     write_lock()
