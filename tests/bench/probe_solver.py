@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from stages.measure.scores import logistic, probe
+from stages.measure.scores import probe
 from stages.shared.embeddings.embedding_store import open_embeddings
 
 C, FOLDS, SEED = 1.0, 5, 0
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("embeddings", type=Path, help="store of a cell")
     parser.add_argument("--depths", type=int, nargs="+", help="layers; by default all")
-    parser.add_argument("--tolerances", type=float, nargs="+", default=[logistic.TOLERANCE, 1e-5, 1e-4])
+    parser.add_argument("--tolerances", type=float, nargs="+", default=[probe.TOLERANCE, 1e-5, 1e-4])
     args = parser.parse_args()
     with threadpool_limits(1):
         counted, differ = differences(args.embeddings, args.depths, args.tolerances)
@@ -49,7 +49,7 @@ def differences(path: Path, depths: list[int] | None, tolerances: list[float]) -
             best = optimum(X, y)
             counted += len(y)
             for tolerance in tolerances:
-                with patch.object(logistic, "TOLERANCE", tolerance):
+                with patch.object(probe, "TOLERANCE", tolerance):
                     found, _ = probe.held_out_predictions(X, y, C=C, folds=FOLDS, seed=SEED)
                 differ[tolerance] += int((found != best).sum())
     return counted, differ

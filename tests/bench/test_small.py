@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from stages.measure.scores.logistic import TOLERANCE
+from stages.measure.scores.probe import TOLERANCE
 from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.bench.__main__ import MODULES
 from tests.bench.probe_solver import differences

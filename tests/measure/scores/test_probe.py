@@ -7,7 +7,14 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages.measure.scores.probe import column_moments, held_out_predictions, span_coordinates, standardize
+from stages.measure.scores import probe
+from stages.measure.scores.probe import (
+    column_moments,
+    fit_and_predict,
+    held_out_predictions,
+    span_coordinates,
+    standardize,
+)
 from tests.measure.synthetic import blobs
 
 
@@ -96,6 +103,38 @@ def test_span_coordinates_keep_every_inner_product(rank):
 def test_narrow_data_are_not_rotated():
     train, held_out = np.ones((6, 11), np.float32), np.ones((3, 11), np.float32)
     assert span_coordinates(train, held_out)[0] is train
+
+
+def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypatch):
+    tried = []
+
+    def solve(train, y, others, C):
+        tried.append((train.dtype, *(other.dtype for other in others)))
+        if train.dtype == np.float32:
+            warnings.warn("Line Search failed", UserWarning, stacklevel=1)
+        return [np.array([len(tried)])] * len(others)
+
+    monkeypatch.setattr(probe, "_solve", solve)
+    one = np.ones((1, 1), np.float32)
+    found = fit_and_predict(np.ones((2, 1), np.float32), np.array([0, 1]), one, one, C=1.0)
+    assert [classes.tolist() for classes in found] == [[2], [2]]
+    assert tried == [(np.float32,) * 3, (np.float64,) * 3]
+
+
+def test_a_warning_about_scikit_learns_future_does_not_concern_the_fit(monkeypatch):
+    tried = []
+
+    def solve(train, y, others, C):
+        tried.append(train.dtype)
+        warnings.warn("'penalty' was deprecated", FutureWarning, stacklevel=1)
+        return [y] * len(others)
+
+    monkeypatch.setattr(probe, "_solve", solve)
+    one = np.ones((2, 1), np.float32)
+    with pytest.warns(FutureWarning, match="was deprecated"):
+        found = fit_and_predict(one, np.array([0, 1]), one, C=1.0)
+    assert [classes.tolist() for classes in found] == [[0, 1]]
+    assert tried == [np.float32]
 
 
 def test_the_seed_chooses_the_folds():
