@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from stages.aggregate.findings.facts import FineTuningFinding, Outcome
+from stages.aggregate.findings.facts import FineTuningFinding, Outcome, TrainingCourse
 from stages.aggregate.findings.status import Claim, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
@@ -49,3 +49,12 @@ def test_networks_that_say_little_are_out_of_scope_unless_no_other_is_left():
     assert known.out_of_scope == {"b": Reason.LESS_ACCURATE, "c": Reason.NO_LAYER_BEATS_PIXELS}
     alone = evidence(network("a"))
     assert replace(alone, depth=[replace(alone.depth[0], in_scope=False)]).out_of_scope == {}
+
+
+def test_a_network_that_is_left_out_remains_in_the_comparison_alone():
+    both = [FineTuningFinding(name, {}) for name in "ab"], [TrainingCourse(name, (0, 9), None, None) for name in "ab"]
+    known = replace(evidence(network("a"), network("b")), fine_tuning=both[0], training=both[1])
+    left = known.without(["b"])
+    assert [row.model for row in left.rows] == ["a"]
+    assert [each.network for part in (left.depth, left.fine_tuning, left.training) for each in part] == ["a"] * 3
+    assert left.accuracy == known.accuracy
