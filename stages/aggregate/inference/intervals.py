@@ -121,12 +121,9 @@ def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores
     """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known."""
     with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
         intervals = infer_curves(scores, networks)
+    points = scores.curves.merge(intervals, how="left", validate="many_to_one")
     of_accuracy = accuracy_intervals(scores, networks)
-    return replace(
-        scores,
-        curves=scores.curves.merge(intervals, how="left", validate="many_to_one"),
-        accuracy=scores.accuracy.merge(of_accuracy, how="left", validate="many_to_one"),
-    )
+    return replace(scores, curves=points.merge(of_accuracy, how="left", validate="many_to_one"))
 
 
 def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:

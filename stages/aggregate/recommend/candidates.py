@@ -35,6 +35,7 @@ class Candidates:
         use: what features are for.
         row: the network's row of summary.csv of the use's leading score.
         points: (L) the layers by depth: columns layer, embedding, depth, parameters, operations.
+        accuracy: of the network's own head by step; NaN where it has no trained one.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
         refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
@@ -46,6 +47,7 @@ class Candidates:
     use: Use
     row: SummaryRow
     points: pd.DataFrame
+    accuracy: "pd.Series[float]"
     gains: Float64
     halves: Float64 | None
     refits: dict[int, Refits | None]
@@ -140,4 +142,5 @@ def _candidates(
         )
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
     on_halves = np.stack(halves, axis=2) if halves else None
-    return Candidates(use, row, points, gains, on_halves, dict(refits), tuple(known), network)
+    accuracy = every.drop_duplicates("step").set_index("step")["accuracy"]
+    return Candidates(use, row, points, accuracy, gains, on_halves, dict(refits), tuple(known), network)

@@ -44,7 +44,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     sure = {} if (refits := network.refits[step]) is None else infer_layers(refits)
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
-    best = _best(network, scores, _layer(network, *chosen, losses), sure)
+    best = _best(network, _layer(network, *chosen, losses), sure)
     unbeaten = row.unbeaten_by(best.value)
     keys, with_pixels = point_keys(network.points), row.baseline is not None
     shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, with_pixels=with_pixels)
@@ -111,9 +111,7 @@ def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float
     return (own, own / whole) if whole else (None, None)
 
 
-def _best(
-    network: Candidates, scores: Scores, chosen: LayerRecord, sure: dict[Scope, LayerInference]
-) -> CandidateRecord:
+def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInference]) -> CandidateRecord:
     scopes = {
         scope: ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
         for scope, each in sure.items()
@@ -121,7 +119,7 @@ def _best(
     return CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
-        accuracy=_accuracy(network, scores, chosen.step),
+        accuracy=network.accuracy[chosen.step],
         lead=next((each.lead.value for each in sure.values() if np.isfinite(each.lead.value)), None),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
@@ -168,17 +166,12 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
                 depth=int(network.points["depth"].iloc[best]),
                 value=network.sign * gains[best],
                 loss_at_most=at_most[best],
-                accuracy=_accuracy(network, scores, step),
+                accuracy=network.accuracy[step],
                 probe_accuracy=probed.max() if len(probed) else None,
                 probe_layer=probed.idxmax() if len(probed) else None,
             )
         )
     return records
-
-
-def _accuracy(network: Candidates, scores: Scores, step: int) -> float | None:
-    point = scores.accuracy_at(vars(network.row), step)
-    return None if point is None else point["value"]
 
 
 def _mean_regrets(regrets: pd.DataFrame) -> list[RegretRecord]:

@@ -147,16 +147,12 @@ def steps_table(scores: Scores) -> pd.DataFrame:
 
 
 def _steps(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
-    name, steps = curve.name, sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
+    steps = sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
     first = {split: curve.best(split, steps[0]) for split in (SEEN, UNSEEN)}
     for step in steps:
-        row = {
-            **{key: name[key] for key in CURVE},
-            "step": step,
-            "n_folds": scores.n_folds(name["fold"]),
-            "n_seeds": scores.n_seeds,
-            **point_columns(scores.accuracy_at(name, step), accuracy="value", accuracy_sd="sd"),
-        }
+        point = (*curve.at(UNSEEN, step), *curve.at(SEEN, step))[0]
+        row = {key: point[key] for key in (*CURVE, "step", "accuracy", "accuracy_sd")}
+        row |= {"n_folds": scores.n_folds(point["fold"]), "n_seeds": scores.n_seeds}
         for (split, chosen_at), names in CHOSEN.items():
             layer = None if (at_first := first[split]) is None else at_first["layer"]
             followed = (point for point in curve.at(split, step) if point["layer"] == layer)

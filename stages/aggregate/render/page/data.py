@@ -193,7 +193,7 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
                 "tied": depths[tied.fillna(value=False)].tolist() if tied.notna().any() else None,
                 "best": None if best is None else int(depths[best]),
                 "chance": rounded(rows["chance"].mean()),
-                "pixels": rounded(scores.baseline_at(first, first["split"], first["step"])),
+                "pixels": rounded(first["pixels"]),
             }
         )
     return series

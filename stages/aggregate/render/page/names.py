@@ -91,7 +91,6 @@ def about_networks(scores: Scores) -> list[dict[str, Any]]:
 def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
     """Describe the scores; `log`: whether they need a logarithmic axis."""
     points = main_curves(scores).groupby("metric", sort=False)
-    pixels = scores.baseline.groupby("metric")["value"].agg(list)
     return [
         {
             "id": metric,
@@ -100,7 +99,7 @@ def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
             "better": own["better"].iloc[0],
             "brackets": explain_scopes(metric, max(names["step"])),
             "classes": scores.catalogue[metric].per_image,
-            "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
+            "log": spans_much([*own["value"], *own["chance"], *own["pixels"]]),
         }
         for metric in names["metric"]
         for own in [points.get_group(metric)]
