@@ -42,11 +42,6 @@ class Panel:
     title: str
     subtitle: str
 
-    @property
-    def unseen(self) -> list[Spec]:
-        """Its points of unseen classes."""
-        return [row for row in self.rows if row["split"] == "unseen"]
-
 
 def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None) -> list[Spec]:
     """Draw one score of one network against depth, on both splits.
@@ -82,17 +77,17 @@ def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
     rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in keys]
     panels = [_panel(curve, step) for curve in chosen]
     if not rows or name["better"] == "neither":
-        points = panels[0].unseen
+        points = chosen[0].at(UNSEEN, chosen[0].last)
         title = words.course_title(name["metric"], points[0]["value"], points[-1]["value"])
     else:
         title = words.layers_title(rows)
-    metrics = [str(curve.name["metric"]) for curve in chosen]
-    bands = {metric: one.unseen[0]["band"] for metric, one in zip(metrics, panels, strict=True) if one.unseen}
-    shown = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
+    shown = [(curve.name["metric"], row) for curve, one in zip(chosen, panels, strict=True) for row in one.rows]
+    bands = {metric: row["band"] for metric, row in shown if row["split"] == "unseen"}
+    scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     parts = [
         f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}.",
-        explain_intervals("Bands and ties", shown, step),
-        f"{'Other bands' if shown else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
+        explain_intervals("Bands and ties", scopes, step),
+        f"{'Other bands' if scopes else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
     ]
     return depth_figure(panels, Words(title, " ".join(filter(None, parts))))
 

@@ -1,14 +1,9 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.render.page.data import all_series
-from stages.aggregate.render.page.names import collect_names, main_curves
+from stages.aggregate.render.page.data import all_series, page_data
+from stages.aggregate.render.page.names import all_networks, main_curves
 from tests.aggregate.render.page.made import HOSTILE, LAYERS, METRICS, MODELS
-
-
-@pytest.fixture(scope="module")
-def names(study):
-    return collect_names(study.results.scores, study.results.tables["classes.csv"])
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +28,13 @@ def shown(study):
     )
 
 
-def test_names_are_the_grids(names):
-    assert names["network"] == [("handwriting", model) for model in MODELS]
-    assert names["fold"] == ["mean", "0", "1", "2"]
-    assert names["metric"] == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
-    assert names["step"] == [0, 50, 100]
-    assert names["label"] == sorted([HOSTILE, *(f"class {i}" for i in range(1, 5))])
+def test_names_are_the_grids(study):
+    blob = page_data(study)
+    assert all_networks(study.results.scores) == [("handwriting", model) for model in MODELS]
+    assert blob["folds"] == ["mean", "0", "1", "2"]
+    assert list(blob["metrics"]) == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
+    assert blob["steps"] == [0, 50, 100]
+    assert set(blob["classes"]["label"]) == {HOSTILE, *(f"class {i}" for i in range(1, 5))}
 
 
 def test_every_point_of_every_main_curve_is_there_once_and_rounded(study, shown):
