@@ -14,8 +14,7 @@ from stages.aggregate.curves import CURVE, MEAN, Curve, curves
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, place, short_names
-from stages.aggregate.words.scopes import explain_intervals
-from stages.aggregate.words.scores import LOWER, metric_name
+from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}

@@ -12,8 +12,7 @@ from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, shorten
-from stages.aggregate.words.scopes import SCOPES
-from stages.aggregate.words.scores import LOWER, metric_name
+from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
 APART = 0.006

@@ -34,11 +34,9 @@ from stages.aggregate.inference.layer_comparison import (
     score_intervals,
     ties,
 )
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.other_classes import over_classes
-from stages.aggregate.inference.other_images import over_images
+from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
 from stages.aggregate.inference.power import Power, power_of
-from stages.aggregate.inference.refits import Refits, unseen_rows
+from stages.aggregate.inference.scopes import over_classes, over_images
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
 

@@ -9,8 +9,7 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN, Name, Scores, point_keys, sign_of
 from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.network_data import NetworkData, Refits
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN

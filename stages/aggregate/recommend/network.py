@@ -10,8 +10,8 @@ from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
-from stages.aggregate.inference.other_images import lacks_groups
-from stages.aggregate.inference.refits import Refits, unseen_rows
+from stages.aggregate.inference.network_data import Refits, unseen_rows
+from stages.aggregate.inference.scopes import lacks_groups
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (

@@ -23,8 +23,7 @@ from stages.aggregate.words.formatting import (
     plural,
     shorten,
 )
-from stages.aggregate.words.scopes import explain_intervals, scope_sentence
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scores import explain_intervals, metric_name, scope_sentence
 from stages.aggregate.words.summary import Averages
 
 UNSURE = "(no interval of a proven level)"

@@ -9,7 +9,7 @@ from stages.aggregate.findings.facts import DatasetFindings, FineTuningFinding, 
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
+from stages.aggregate.words.scores import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
 
 TITLES = {
     Claim.ACCURACY: "(i) Accuracy does not imply generalization",

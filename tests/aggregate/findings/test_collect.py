@@ -11,10 +11,9 @@ from stages.aggregate.findings.collect import collect_findings
 from stages.aggregate.findings.status import Reason, Status
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.other_classes import class_inference
+from stages.aggregate.inference.network_data import Refits, collect_network_data
 from stages.aggregate.inference.per_image_scores import ImageScores
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize
 from stages.measure.metrics import SCORES

@@ -10,8 +10,7 @@ import pandas as pd
 from stages.aggregate.charts.depth import spans_much
 from stages.aggregate.curves import Name, Scores
 from stages.aggregate.words.formatting import short_names
-from stages.aggregate.words.scopes import explain_scopes
-from stages.aggregate.words.scores import score_words
+from stages.aggregate.words.scores import explain_scopes, score_words
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 DECIMALS = 3
