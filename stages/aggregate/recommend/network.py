@@ -12,7 +12,7 @@ from stages.aggregate.inference.intervals import LayerInference, beats_baselines
 from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
 from stages.aggregate.inference.network_data import Refits, unseen_rows
 from stages.aggregate.inference.scopes import lacks_groups
-from stages.aggregate.recommend.candidates import Candidates
+from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (
     Baseline,
@@ -73,7 +73,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
         missing=_missing(network, scores),
-        unmeasured=[name for name in scores.label_free if name not in network.known[0].label_free],
+        unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )
 
 
@@ -87,28 +87,13 @@ def _losses_at_most(network: Candidates) -> Float64:
 
 
 def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> LayerRecord:
-    point = network.points.iloc[layer]
-    parameters, parameters_share = _cost(network, "parameters", layer)
-    operations, operations_share = _cost(network, "operations", layer)
+    point = network.points.rename(columns={"embedding": "pooling"}).to_dict("records")[layer]
     return LayerRecord(
-        layer=point["layer"],
-        depth=int(point["depth"]),
-        pooling=point["embedding"],
+        **{name: point[name] for name in ("layer", "depth", "pooling", *SHARES, *SHARES.values())},
         step=network.steps[step],
         value=network.sign * network.means[step, layer],
         loss_at_most=losses[step, layer],
-        parameters=parameters,
-        parameters_share=parameters_share,
-        operations=operations,
-        operations_share=operations_share,
     )
-
-
-def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float | None]:
-    """What stands up to a layer, and its share of what stands up to the last; (None, None) where that is not known."""
-    values = network.points[what].fillna(0)
-    own, whole = int(values.iloc[layer]), int(values.iloc[-1])
-    return (own, own / whole) if whole else (None, None)
 
 
 def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInference]) -> CandidateRecord:
@@ -187,6 +172,6 @@ def _missing(network: Candidates, scores: Scores) -> list[Missing]:
         Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
         Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
         Missing.OTHER_FOLDS: network.row.n_folds == 1,
-        Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
+        Missing.OPERATIONS: bool(network.points["operations"].isna().all()),
     }
     return [what for what, is_missing in missing.items() if is_missing]
