@@ -366,12 +366,9 @@ class Curve:
 
 
 def curves(points: pd.DataFrame) -> list[Curve]:
-    """Take the points of `Scores.curves` apart by curve, in their order."""
+    """Take the points of `Scores.curves`, by depth, apart by curve, in their order."""
     by_curve: dict[tuple[Any, ...], dict[tuple[str, int], list[Row]]] = {}
     for point in points.to_dict("records"):
         key = tuple(point[column] for column in (*CURVE, "main"))
         by_curve.setdefault(key, {}).setdefault((point["split"], point["step"]), []).append(point)  # type: ignore[arg-type]
-    for by_place in by_curve.values():
-        for own in by_place.values():
-            own.sort(key=lambda point: point["depth"])
     return [Curve(by_place) for by_place in by_curve.values()]

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.columns import stack
+from stages.aggregate.columns import frame
 from stages.aggregate.curves import (
     INTERVAL_ENDS,
     LEAD_ENDS,
@@ -137,7 +137,7 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
         if refits is not None:
             known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
             tables.append(points[list(POINT)].assign(**_columns(known)))
-    return stack(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
+    return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
 
 def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) -> list[Power]:

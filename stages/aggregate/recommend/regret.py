@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import frame, point_columns, stack
+from stages.aggregate.columns import frame, point_columns
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.candidates import Candidates
@@ -101,7 +101,7 @@ def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
         {name: _mean_of if type_ == FLOAT else _same for name, type_ in REGRET_COLUMNS.items() if name not in way}
     )
     known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
-    return stack([of_folds, known], REGRET_COLUMNS)
+    return frame([of_folds, known], REGRET_COLUMNS)
 
 
 def _mean_of(values: "pd.Series[float]") -> float:

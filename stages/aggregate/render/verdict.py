@@ -43,19 +43,14 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
     for findings in facts.findings:
         networks = [each for each in found if each.dataset == findings.dataset]
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
-        blocks.append(told)
+        own = _of_dataset(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
+        blocks.append(own)
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
 
 
-def dataset_verdict(
-    networks: Sequence[Recommendation],
-    findings: DatasetFindings,
-    *,
-    embeds: bool = True,
-    claims: bool = True,
-    cell: str | None = None,
+def _of_dataset(
+    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool, claims: bool, cell: str | None
 ) -> str:
     """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
 

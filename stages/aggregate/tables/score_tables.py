@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import BOOLEAN, frame, point_columns, stack
+from stages.aggregate.columns import BOOLEAN, frame, point_columns
 from stages.aggregate.curves import CURVE, INTERVALS, Curve, Name, Scores, curves
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import CLASS_KEYS
@@ -112,7 +112,7 @@ def score_tables(layers: pd.DataFrame, scores: Scores, networks: Mapping[Name, N
     """
     classes = (table for network in networks.values() if network.images for table in network.images.classes)
     return {
-        "classes.csv": stack(classes, CLASS_COLUMNS),
+        "classes.csv": frame(classes, CLASS_COLUMNS),
         "depth.csv": depth_table(scores),
         "robustness.csv": robustness_table(layers),
         "steps.csv": steps_table(scores),
@@ -176,7 +176,7 @@ def robustness_table(layers: pd.DataFrame) -> pd.DataFrame:
     kinds, severities = ([corrupted[split][i] for split in rows["split"]] for i in (0, 1))
     rows = rows.assign(corruption=kinds, severity=severities, clean=_clean(rows))
     means = rows.groupby(list(CORRUPTED), sort=False, dropna=False)[list(VALUES)].mean(skipna=False)
-    return stack([means.reset_index()], ROBUSTNESS_COLUMNS)
+    return frame([means.reset_index()], ROBUSTNESS_COLUMNS)
 
 
 def _clean(rows: pd.DataFrame) -> "pd.Series[float]":

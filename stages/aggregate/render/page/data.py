@@ -67,7 +67,7 @@ class Study:
 
     results: Results
     run: Run
-    pictures: Pictures
+    pictures: Pictures = NO_PICTURES
 
 
 def page_data(study: Study) -> dict[str, Any]:
