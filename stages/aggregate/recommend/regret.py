@@ -19,20 +19,9 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 REGRET_COLUMNS = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "fold": TEXT,
-    "metric": TEXT,
-    "candidates": TEXT,
-    "criterion": TEXT,
-    "kind": TEXT,
-    "layer": TEXT,
-    "depth": INTEGER,
-    "step": INTEGER,
-    "value": FLOAT,
-    "best_value": FLOAT,
-    "regret_at_most": FLOAT,
-    "regret_at_least": FLOAT,
+    **dict.fromkeys(("dataset", "model", "fold", "metric", "candidates", "criterion", "kind", "layer"), TEXT),
+    **dict.fromkeys(("depth", "step"), INTEGER),
+    **dict.fromkeys(("value", "best_value", "regret_at_most", "regret_at_least"), FLOAT),
 }
 """Columns of regret.csv.
 
@@ -171,12 +160,7 @@ def summarize_regrets(
             at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None
             ends = None
             if at_least is not None and len(means) >= MIN_DATASETS:
-                (low, _), (_, high) = (Estimate(*own, len(means) - 1).interval() for own in _moments(means))
-                ends = low, high
+                both = [Estimate(own.mean(), own.sem(), len(own) - 1).interval() for _, own in means.items()]
+                ends = both[0][0], both[1][1]
             summaries[use][criterion] = at_least, float(means["at_most"].mean()), ends
     return summaries
-
-
-def _moments(means: pd.DataFrame) -> list[tuple[float, float]]:
-    values = means.to_numpy(dtype=float)
-    return list(zip(values.mean(axis=0), values.std(axis=0, ddof=1) / len(values) ** 0.5, strict=True))

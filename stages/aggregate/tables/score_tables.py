@@ -23,17 +23,13 @@ Attributes:
 """
 
 DEPTH_COLUMNS = {
-    **dict.fromkeys(CURVE, TEXT),
-    "split": TEXT,
+    **dict.fromkeys([*CURVE, "split"], TEXT),
     "step": INTEGER,
     "depth": INTEGER,
     "relative_depth": FLOAT,
     "layer": TEXT,
-    "value": FLOAT,
-    "sd": FLOAT,
-    **INTERVALS,
-    "tied_classes": BOOLEAN,
-    "tied_images": BOOLEAN,
+    **dict.fromkeys(["value", "sd", *INTERVALS], FLOAT),
+    **dict.fromkeys(["tied_classes", "tied_images"], BOOLEAN),
     "better": TEXT,
     "parameters": INTEGER,
     "operations": INTEGER,
@@ -57,11 +53,8 @@ CHOSEN = {
 
 STEPS_COLUMNS = {
     **dict.fromkeys(CURVE, TEXT),
-    "step": INTEGER,
-    "n_folds": INTEGER,
-    "n_seeds": INTEGER,
-    "accuracy": FLOAT,
-    "accuracy_sd": FLOAT,
+    **dict.fromkeys(["step", "n_folds", "n_seeds"], INTEGER),
+    **dict.fromkeys(["accuracy", "accuracy_sd"], FLOAT),
     **{
         name: type_
         for names in CHOSEN.values()
@@ -80,16 +73,8 @@ Attributes:
         `mean` over folds.
 """
 
-CORRUPTED = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "layer": TEXT,
-    "depth": INTEGER,
-    "pooling": TEXT,
-    "metric": TEXT,
-    "corruption": TEXT,
-    "severity": INTEGER,
-}
+CORRUPTED = {"dataset": TEXT, "model": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT, "metric": TEXT}
+CORRUPTED |= {"corruption": TEXT, "severity": INTEGER}
 VALUES = {"value": FLOAT, "chance": FLOAT, "relative": FLOAT, "clean": FLOAT}
 ROBUSTNESS_COLUMNS = CORRUPTED | VALUES
 """Columns of robustness.csv.
