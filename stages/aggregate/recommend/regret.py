@@ -160,7 +160,8 @@ def summarize_regrets(
             at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None
             ends = None
             if at_least is not None and len(means) >= MIN_DATASETS:
-                both = [Estimate(own.mean(), own.sem(), len(own) - 1).interval() for _, own in means.items()]
-                ends = both[0][0], both[1][1]
+                errors, df = means.std() / len(means) ** 0.5, len(means) - 1
+                (low, _), (_, high) = (Estimate(means[end].mean(), errors[end], df).interval() for end in means)
+                ends = low, high
             summaries[use][criterion] = at_least, float(means["at_most"].mean()), ends
     return summaries

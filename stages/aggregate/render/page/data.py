@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,34 +40,20 @@ PLACES = 3
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What is shown of the images.
-
-    Attributes:
-        thumbnails: of each dataset (stages.shared.tables.thumbnails).
-        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
-    """
-
-    thumbnails: Mapping[str, pd.DataFrame]
-    galleries: Mapping[Cell, pd.DataFrame]
-
-
-NO_PICTURES = Pictures({}, {})
-
-
-@dataclass(frozen=True)
 class Study:
     """What the page is about.
 
     Attributes:
         results: what was found.
         run: what was run; the order of its models fixes their colours.
-        pictures: of the images.
+        thumbnails: of each dataset (stages.shared.tables.thumbnails); none where images are not shown.
+        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
     """
 
     results: Results
     run: Run
-    pictures: Pictures = NO_PICTURES
+    thumbnails: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    galleries: Mapping[Cell, pd.DataFrame] = field(default_factory=dict)
 
 
 def page_data(study: Study) -> dict[str, Any]:
@@ -86,8 +72,8 @@ def page_data(study: Study) -> dict[str, Any]:
         "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),
         "similarity": layer_similarity(tables["layer_pairs.csv"], scores, networks),
         "classes": class_scores(tables["classes.csv"], summary, scores, networks),
-        "images": all_thumbnails(study.pictures),
-        "gallery": galleries(study.pictures, scores, networks),
+        "images": all_thumbnails(study.thumbnails),
+        "gallery": galleries(study, networks),
         "charts": page_charts(study.run.models),
         "colors": COLORS,
         "shapes": SHAPES,
@@ -197,7 +183,7 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
     return series
 
 
-def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
+def all_thumbnails(thumbnails: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
     """Give every dataset's thumbnails: labels and pictures (base64) in the order of their table, and their type."""
     return {
         dataset: {
@@ -205,12 +191,12 @@ def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
             "labels": list(table["label"]),
             "images": [base64.b64encode(picture).decode() for picture in table["image"]],
         }
-        for dataset, table in pictures.thumbnails.items()
+        for dataset, table in thumbnails.items()
         if len(table)
     }
 
 
-def galleries(pictures: Pictures, scores: Scores, networks: Sequence[Name]) -> Columns:
+def galleries(study: Study, networks: Sequence[Name]) -> Columns:
     """Give where each layer puts the thumbnails' images, of the first seed of each network and fold.
 
     Returns:
@@ -218,13 +204,13 @@ def galleries(pictures: Pictures, scores: Scores, networks: Sequence[Name]) -> C
         image (places in the thumbnails), x, y (turned so that images stay near their places of the layer before), and
         neighbours (lists of such places).
     """
-    rows, done = [], set()
-    for (dataset, model, fold, _), points in pictures.galleries.items():
+    scores, rows, done = study.results.scores, [], set()
+    for (dataset, model, fold, _), points in study.galleries.items():
         if fold not in scores.folds or (dataset, model, fold) in done:
             continue
         done.add((dataset, model, fold))
         points, before = points.assign(dataset=dataset, model=model), None
-        image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
+        image = {sample: i for i, sample in enumerate(study.thumbnails[dataset]["sample_id"])}
         for depth, own in points[scores.on_main_curve(points) & (points["depth"] >= 0)].groupby("depth"):
             plane = own[["x", "y"]].to_numpy(dtype=float)
             if before is not None:

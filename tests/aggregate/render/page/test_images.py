@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from stages.aggregate.render.page.data import Pictures, all_thumbnails, galleries
+from stages.aggregate.render.page.data import all_thumbnails, galleries
 from stages.aggregate.render.page.names import all_networks
 from tests.aggregate.render.page.made import FOLDS, HOSTILE, LAYERS
 
@@ -17,24 +17,24 @@ def networks(study):
 
 
 def test_thumbnails_are_the_pictures_of_the_table(study):
-    table, shown = study.pictures.thumbnails["handwriting"], all_thumbnails(study.pictures)["handwriting"]
+    table, shown = study.thumbnails["handwriting"], all_thumbnails(study.thumbnails)["handwriting"]
     assert [base64.b64decode(text) for text in shown["images"]] == list(table["image"])
     assert shown["labels"] == list(table["label"])
     assert HOSTILE in shown["labels"]
 
 
 def test_a_dataset_without_unseen_images_has_none():
-    assert all_thumbnails(Pictures({"seen_only": pd.DataFrame({"label": [], "image": []})}, {})) == {}
+    assert all_thumbnails({"seen_only": pd.DataFrame({"label": [], "image": []})}) == {}
 
 
 def test_every_layer_puts_images_where_the_gallery_says_but_for_a_turn(study, networks):
-    shown = galleries(study.pictures, study.results.scores, networks)
+    shown = galleries(study, networks)
     assert list(zip(shown["network"], shown["fold"], shown["layer"], strict=True)) == [
         (network, fold, depth) for network in (0, 1) for fold in FOLDS for depth in range(len(LAYERS))
     ]
-    ids, before = list(study.pictures.thumbnails["handwriting"]["sample_id"]), None
+    ids, before = list(study.thumbnails["handwriting"]["sample_id"]), None
     for i, (network, fold, depth) in enumerate(zip(shown["network"], shown["fold"], shown["layer"], strict=True)):
-        own = study.pictures.galleries[(*networks[network], fold, 0)].query("depth == @depth")
+        own = study.galleries[(*networks[network], fold, 0)].query("depth == @depth")
         assert [ids[image] for image in shown["image"][i]] == list(own["sample_id"])
         assert [[ids[other] for other in row] for row in shown["neighbours"][i]] == list(map(list, own["neighbours"]))
         plane, exact = np.column_stack([shown["x"][i], shown["y"][i]]), own[["x", "y"]].to_numpy(dtype=float)
@@ -54,8 +54,6 @@ def turn(angle, flip):
 
 
 def test_only_the_first_seed_is_shown(study, networks):
-    cells = study.pictures.galleries
+    cells = study.galleries
     twice = {(*cell[:3], seed): table for cell, table in cells.items() for seed in (0, 1)}
-    both = replace(study.pictures, galleries=twice)
-    scores = study.results.scores
-    assert galleries(both, scores, networks) == galleries(study.pictures, scores, networks)
+    assert galleries(replace(study, galleries=twice), networks) == galleries(study, networks)

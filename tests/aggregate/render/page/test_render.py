@@ -7,7 +7,6 @@ import pytest
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.draw import make_figures
-from stages.aggregate.render.page.data import NO_PICTURES
 from stages.aggregate.render.page.page import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.findings import finding_texts
@@ -69,7 +68,7 @@ def test_more_networks_than_fit_are_one_click_away(study):
 
 
 def test_without_pictures_there_is_no_place_for_them(study):
-    page = render_page(replace(study, pictures=NO_PICTURES))
+    page = render_page(replace(study, thumbnails={}, galleries={}))
     assert 'data-chart="projection"' not in page
     assert 'class="gallery"' not in page
 
