@@ -101,11 +101,11 @@ def templates() -> Environment:
 def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the template writes as HTML."""
     scores, facts = study.results.scores, study.results.facts
-    main = [row for row in study.results.summary if row.main]
+    networks = [each for own in facts.findings for each in own.networks]
     cards = list(make_cards(facts.of_use(), scores).items())
-    score = main[0].metric
+    score = networks[0].row.metric
     first = [metric for metric in blob["metrics"] if metric == score or scores.catalogue[metric].in_paper]
-    datasets = list(dict.fromkeys(row.dataset for row in main))
+    datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     return {
         "notice": facts.notice,
         "intervals": explain_brackets(facts.of_use()),
@@ -125,9 +125,9 @@ def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
         "main_metric": score,
         "first_metrics": first,
         "more_metrics": [metric for metric in blob["metrics"] if metric not in first],
-        "networks": [(row, network_words(row)) for row in main],
+        "networks": [(each.row, network_words(each.row)) for each in networks],
         "has_images": blob["gallery"]["network"],
-        "has_steps": {(own.dataset, course.network) for own in facts.findings for course in own.training},
+        "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
         "run": study.run,
