@@ -87,7 +87,7 @@ def _losses_at_most(network: Candidates) -> Float64:
 
 
 def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> LayerRecord:
-    point = network.points.rename(columns={"embedding": "pooling"}).to_dict("records")[layer]
+    point = network.points.assign(pooling=network.points["embedding"]).to_dict("records")[layer]
     return LayerRecord(
         **{name: point[name] for name in ("layer", "depth", "pooling", *SHARES, *SHARES.values())},
         step=network.steps[step],

@@ -28,7 +28,7 @@ def test_why_accuracy_cannot_be_judged():
 
 
 def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
-    known = evidence(network("a"), network("b", **NO_INTERVALS))
+    known = evidence(network("a", metric="knn_purity"), network("b", **NO_INTERVALS))
     assert known.outcomes(Claim.DEPTH) == [
         *(Outcome("a", scope, Status.SUPPORTED) for scope in ("classes", "images")),
         Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL),

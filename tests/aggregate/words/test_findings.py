@@ -75,7 +75,8 @@ def test_a_counter_example_of_these_classes_alone_is_called_so():
 
 def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     unsure = {"lead_classes_at_least": -0.1, "lead_images_at_most": 0.0, "lead_images_at_least": -0.2}
-    known = evidence(network("a"), network("b", **unsure), network("c", **ONE_FOLD))
+    rows = network("a"), network("b", **unsure), network("c", **ONE_FOLD)
+    known = evidence(*(replace(row, metric="knn_purity") for row in rows))
     assert summaries(known)[1] == (
         "Supported in 1, inconclusive in 1, cannot be judged in 1 of 3 networks (other classes, each by itself)."
     )
@@ -166,7 +167,7 @@ def test_networks_that_beat_nothing_are_named():
 
 
 def test_a_network_s_lead_is_told_in_both_scopes():
-    (text,) = details(Claim.DEPTH, evidence(network()))
+    (text,) = details(Claim.DEPTH, evidence(network(metric="knn_purity")))
     assert text == (
         f"a: lead over the last layer +0.140. {CLASSES} supported, some earlier layer beats the last by at least 0.030"
         f". {IMAGES} supported, some earlier layer beats the last by at least 0.100."
