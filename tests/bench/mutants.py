@@ -9,7 +9,8 @@ numeric code: an argument that is forgotten, a call that is left out, a transpos
 alone is none.
 
 Everything happens in a copy of the checkout. A module is tested by the test file that mirrors its path and by those
-that import it; what outlives these meets all tests of its stage. A process is forked for each change, in which the
+that import it, or, if there are none, by those of the modules that use it; what outlives these meets all tests of its
+stage. A process is forked for each change, in which the
 libraries are imported already. Changes that cannot alter a result are listed, with the reason, in
 `equivalent_mutants.yaml`: not counted. At least 95 % of the others should be noticed; the exit status says so.
 """
@@ -20,6 +21,7 @@ import contextlib
 import importlib
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -270,14 +272,27 @@ def allowed_seconds(tests: tuple[str, ...]) -> int:
 
 @cache
 def files_that_test(module: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the test files of a module, its own first and then those that import it, and all of its stage."""
+    """Return the test files of a module, its own first and then those that import it, and all of its stage.
+
+    A module that no test file imports is tested through those that use it.
+    """
     mirror = Path("tests", *module.parts[1:-1], f"test_{module.name}")
     name = ".".join(module.with_suffix("").parts)
     folder = Path("tests", *module.parts[1:3]) if module.parts[1] == "shared" else Path("tests", module.parts[1])
     below = sorted(folder.rglob("test_*.py"))
     importing = [path for path in below if f"from {name} import" in path.read_text(encoding="utf-8")]
     narrow = [str(path) for path in dict.fromkeys(([mirror] if mirror.is_file() else []) + importing)]
+    if not narrow:
+        users = [file for file in Path(*module.parts[:2]).rglob("*.py") if imports(file, module)]
+        narrow = list(dict.fromkeys(path for user in sorted(users) for path in files_that_test(user)[0]))
     return tuple(narrow), tuple(map(str, below))
+
+
+def imports(file: Path, module: Path) -> bool:
+    """Whether one module imports another, or something of it."""
+    package, name = ".".join(module.parts[:-1]), module.stem
+    source = file.read_text(encoding="utf-8")
+    return re.search(rf"from {package}(\.{name} import|( import .*\b{name}\b))", source) is not None
 
 
 def run(tests: Sequence[str], seconds: int) -> tuple[int, float]:

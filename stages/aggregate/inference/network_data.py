@@ -145,7 +145,7 @@ def collect_network_data(
     Raises:
         UserError: the cells of one dataset, model and fold hold different images.
     """
-    by_network = dict(list(refits.groupby(["dataset", "model"], sort=False)))
+    by_network = dict(list(refits.groupby(["dataset", "model"])))
     networks: dict[Name, NetworkData] = {}
     for name, rows in layers.groupby(["dataset", "model"], sort=False):
         dataset, model = map(str, name)

@@ -106,7 +106,7 @@ def lloyd(X: Float32, centres: Float32) -> tuple[NDArray[np.int32], Float64]:
     squares = np.einsum("ij,ij->", X, X, dtype=np.float64)
     labels, inertia, starts = np.empty((S, N), np.int32), np.empty(S), np.arange(S)
     nearness, members = np.empty((S, K, N), np.float32), np.zeros((S, K, N), bool)
-    sums, moved, whole = np.empty((S, K, C + 1), np.float32), np.ones((S, K), bool), np.zeros(S, bool)
+    sums, moved, whole = np.zeros((S, K, C + 1), np.float32), np.ones((S, K), bool), np.zeros(S, bool)
     for iteration in range(MAX_ITERATIONS):
         weights = np.concatenate([centres, np.einsum("skc,skc->sk", centres, centres)[..., None] / -2], axis=2)
         nearness[moved] = weights[moved] @ columns  # x c - c c / 2, of the centres that moved

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,17 +59,21 @@ def held_out_predictions(
         (N,) predicted classes, which do not depend on copies, and by name (m,) those of the copies.
     """
     copies = copies or {}
+    wide = X.shape[1] >= 2 * len(X)
+    settings: dict[str, Any] = {"C": C, "solver": "newton-cg", "tol": TOLERANCE, "max_iter": MAX_ITERATIONS}
+    classifier = LogisticRegression(**settings, warm_start=not wide)  # in the same coordinates, folds' optima are near
     predictions = np.empty_like(y)
     of_copies = {name: np.empty(len(originals), y.dtype) for name, (originals, _) in copies.items()}
     for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
         here = {name: np.flatnonzero(np.isin(originals, held_out)) for name, (originals, _) in copies.items()}
         moments = column_moments(X, train)
         parts = [(X, train), (X, held_out), *((copies[name][1], rows) for name, rows in here.items())]
-        fitted, *tested = span_coordinates(*(standardize(part, *moments, rows) for part, rows in parts))
-        predictions[held_out], *found = fit_and_predict(fitted, y[train], *tested, C=C)
+        scaled = [standardize(part, *moments, rows) for part, rows in parts]
+        fitted, *tested = span_coordinates(*scaled) if wide else scaled
+        predictions[held_out], *found = fit_and_predict(classifier, fitted, y[train], *tested)
         for (name, rows), classes in zip(here.items(), found, strict=True):
             of_copies[name][rows] = classes
-        del fitted, tested  # before the next fold's are made
+        del scaled, fitted, tested  # before the next fold's are made
     return predictions, of_copies
 
 
@@ -110,18 +115,16 @@ def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     """Rotate wide data into an orthonormal basis of the training rows' span.
 
     The penalty is the same in any such basis and the optimum lies in the span, so that the predictions are the same
-    from n features as from D. Data of less than two features per training row are returned as they are.
+    from n features as from D, which saves time from two features per row on.
 
     Args:
         train: (n, D) float32, standardized.
         others: further images, each (m, D) float32.
 
     Returns:
-        All parts, (n, n) and each (m, n) where D >= 2 n, else as they are; float32.
+        All parts, (n, n) and each (m, n); float32.
     """
     n, D = train.shape
-    if 2 * n > D:
-        return train, *others
     doubles = train.astype(np.float64)
     products = doubles @ doubles.T
     products[np.diag_indices(n)] += NEGLIGIBLE * D  # what is centred has n - 1 dimensions at most
@@ -130,14 +133,14 @@ def span_coordinates(train: Float32, *others: Float32) -> tuple[Float32, ...]:
     return coordinates.astype(np.float32), *(np.ascontiguousarray(other, np.float32) for other in found)
 
 
-def fit_and_predict(train: Float32, y: Classes, *others: Float32, C: float) -> list[Classes]:
+def fit_and_predict(classifier: LogisticRegression, train: Float32, y: Classes, *others: Float32) -> list[Classes]:
     """Fit in single precision, which is twice as fast; in double precision where that does not converge.
 
     Args:
+        classifier: to fit, from where it ended last if its `warm_start` says so.
         train: (n, D) float32, standardized.
         y: (n,) classes.
         others: images to predict, each (m, D).
-        C: inverse strength of the penalty.
 
     Returns:
         (m,) predicted classes of each of the others.
@@ -146,12 +149,15 @@ def fit_and_predict(train: Float32, y: Classes, *others: Float32, C: float) -> l
         with warnings.catch_warnings():
             for category in UNSOLVED:
                 warnings.simplefilter("error", category)
-            return _solve(train, y, others, C)
+            return _solve(classifier, train, y, others)
     except UNSOLVED:
-        return _solve(train.astype(np.float64), y, [other.astype(np.float64) for other in others], C)
+        doubles = [other.astype(np.float64) for other in others]
+        return _solve(classifier, train.astype(np.float64), y, doubles)
 
 
-def _solve(train: NDArray[np.floating], y: Classes, others: Sequence[NDArray[np.floating]], C: float) -> list[Classes]:
-    probe = LogisticRegression(C=C, solver="newton-cg", tol=TOLERANCE, max_iter=MAX_ITERATIONS).fit(train, y)
+def _solve(
+    classifier: LogisticRegression, train: NDArray[np.floating], y: Classes, others: Sequence[NDArray[np.floating]]
+) -> list[Classes]:
+    classifier.fit(train, y)
     empty = np.empty(0, np.int64)
-    return [np.asarray(probe.predict(other), dtype=np.int64) if len(other) else empty for other in others]
+    return [np.asarray(classifier.predict(other), dtype=np.int64) if len(other) else empty for other in others]

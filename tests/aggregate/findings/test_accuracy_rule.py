@@ -100,6 +100,12 @@ def test_a_pair_that_a_single_bound_would_show_is_not_shown_by_bonferronis():
     assert judge(less_accurate).results["classes"].comparable == 1  # the other way round alone
 
 
+def test_the_scope_that_decides_has_networks_to_compare():
+    one, two = evidence([0.8, 0.7], [0.4, 0.5]), evidence([0.8, 0.78], [0.5, 0.4])
+    deciding = [judge(*scopes).deciding[0] for scopes in ((one, two), (two, one), (two, two), (one, one))]
+    assert deciding == ["images", "classes", "classes", "classes"]
+
+
 def test_what_would_have_been_seen_is_the_least_sensitive_pair():
     found = judge(evidence([0.8, 0.78], [0.5, 0.5], error=0.02)).results["classes"]
     assert found.detectable == pytest.approx(0.02 * (student.ppf(0.975, DF) + student.ppf(0.8, DF)))

@@ -35,9 +35,9 @@ def made(model, folds=4, step=100):
     return Refits((*base.keys, ("pixels", "none")), *pixels, base.score)
 
 
-def tables(model, folds=4):
-    """Scores at step 0 and at the last step; the head's accuracy at the last."""
-    frames = [as_frames(made(model, folds, step), model=model, step=step) for step in (0, 100)]
+def tables(model, folds=4, steps=(0, 100)):
+    """Scores at each step; the head's accuracy at step 100."""
+    frames = [as_frames(made(model, folds, step), model=model, step=step) for step in steps]
     layers, refits = (pd.concat(both) for both in zip(*frames, strict=True))
     for table in (layers, refits):
         table.loc[table["layer"] == "pixels", "depth"] = -1
@@ -54,7 +54,9 @@ def right(model):
     return pd.Series(correct.astype(float), index=pd.MultiIndex.from_frame(images))
 
 
-def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity"):
+def evidence(
+    models, folds=4, margin=0.05, pixels=None, without_refits=(), without_images=(), metric="knn_purity", steps=(0, 100)
+):
     """Findings on one dataset.
 
     Args:
@@ -65,8 +67,10 @@ def evidence(models, folds=4, margin=0.05, pixels=None, without_refits=(), witho
         without_refits: networks whose scores were not fitted again.
         without_images: networks whose images in the last fold are not known.
         metric: the score; by default one whose level is proven in both scopes.
+        steps: that were measured, the last of them 100.
     """
-    layers, refits = (pd.concat(parts) for parts in zip(*(tables(model, folds) for model in models), strict=True))
+    frames = [tables(model, folds, steps) for model in models]
+    layers, refits = (pd.concat(parts) for parts in zip(*frames, strict=True))
     refits = refits[~refits["model"].isin(without_refits)].replace({"metric": {"nmi": metric}})
     layers = layers.replace({"metric": {"nmi": metric}}).assign(
         better="higher", chance=0.05, ceiling=1.0, parameters=1, operations=1
@@ -89,6 +93,12 @@ def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
         assert scope.in_scope == ("poor", "rich")
         assert scope.out_of_scope == {"weak": Reason.LESS_ACCURATE}
         assert [(pair.first, pair.second) for pair in scope.counter_examples] == [("poor", "rich")]
+
+
+def test_networks_that_were_measured_at_the_last_step_alone_are_compared():
+    found = evidence(["poor", "rich"], steps=[100])
+    assert found.accuracy.status is Status.SHOWN
+    assert [(each.changes, each.training) for each in found.networks] == [(None, None)] * 2
 
 
 def test_the_pairs_difference_is_the_recipes():

@@ -81,5 +81,6 @@ def test_groups_may_be_nested_in_classes():
     assert degrees_of_freedom([Groups(frozenset("12345678"), 3), Groups(frozenset("9"), 1)]) == (5, False)
 
 
-def test_without_halves_nothing_is_said():
+def test_one_pair_of_halves_is_the_least_that_says_something():
+    assert over_images(half_scores([0.5, 0.7], B=2)).df == 1
     assert over_images(refits_of(np.ones((1, 1, 3)))) is None

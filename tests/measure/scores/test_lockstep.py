@@ -70,9 +70,12 @@ def test_of_several_candidates_the_one_that_lowers_the_inertia_most_is_taken():
     assert chosen == X[np.argmin(inertia), 0]
 
 
-def test_an_empty_cluster_takes_the_farthest_row():
+@pytest.mark.parametrize("left_over", [0, 1e-9, np.nan])
+def test_an_empty_cluster_takes_the_farthest_row(left_over):
     X = np.array([[0], [1], [2], [10]], np.float32)
     centres = np.array([[[1], [2.2], [50]]], np.float32)  # no row is nearest to 50; row 10 is farthest from its centre
+    freed = [np.full((1, 3, 2), left_over, np.float32) for _ in range(7)]
+    del freed  # numpy gives this memory to the next arrays of that size, as it is
     labels, inertia = lloyd(X, centres)
     fitted = KMeans(3, init=centres[0], n_init=1).fit(X)
     assert adjusted_rand_score(labels[0], fitted.labels_) == 1

@@ -100,15 +100,19 @@ def test_span_coordinates_keep_every_inner_product(rank):
     assert np.allclose(b @ a.T, held_out @ train.T, atol=1e-5)
 
 
-def test_narrow_data_are_not_rotated():
-    train, held_out = np.ones((6, 11), np.float32), np.ones((3, 11), np.float32)
-    assert span_coordinates(train, held_out)[0] is train
+@pytest.mark.parametrize(("features", "rotated"), [(47, False), (48, True)])
+def test_only_wide_data_are_rotated(monkeypatch, features, rotated):
+    calls, inner = [], probe.span_coordinates
+    monkeypatch.setattr(probe, "span_coordinates", lambda *parts: calls.append(parts[0].shape) or inner(*parts))
+    X, y = blobs([12, 12], features, spread=3)
+    assert np.array_equal(held_out_predictions(X, y, C=1.0, folds=3, seed=0)[0], tight(X, y, C=1.0, folds=3, seed=0))
+    assert calls == ([(16, features)] * 3 if rotated else [])
 
 
 def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypatch):
     tried = []
 
-    def solve(train, y, others, C):
+    def solve(classifier, train, y, others):
         tried.append((train.dtype, *(other.dtype for other in others)))
         if train.dtype == np.float32:
             warnings.warn("Line Search failed", UserWarning, stacklevel=1)
@@ -116,7 +120,7 @@ def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypat
 
     monkeypatch.setattr(probe, "_solve", solve)
     one = np.ones((1, 1), np.float32)
-    found = fit_and_predict(np.ones((2, 1), np.float32), np.array([0, 1]), one, one, C=1.0)
+    found = fit_and_predict(None, np.ones((2, 1), np.float32), np.array([0, 1]), one, one)
     assert [classes.tolist() for classes in found] == [[2], [2]]
     assert tried == [(np.float32,) * 3, (np.float64,) * 3]
 
@@ -124,7 +128,7 @@ def test_single_precision_that_does_not_converge_is_repeated_in_double(monkeypat
 def test_a_warning_about_scikit_learns_future_does_not_concern_the_fit(monkeypatch):
     tried = []
 
-    def solve(train, y, others, C):
+    def solve(classifier, train, y, others):
         tried.append(train.dtype)
         warnings.warn("'penalty' was deprecated", FutureWarning, stacklevel=1)
         return [y] * len(others)
@@ -132,7 +136,7 @@ def test_a_warning_about_scikit_learns_future_does_not_concern_the_fit(monkeypat
     monkeypatch.setattr(probe, "_solve", solve)
     one = np.ones((2, 1), np.float32)
     with pytest.warns(FutureWarning, match="was deprecated"):
-        found = fit_and_predict(one, np.array([0, 1]), one, C=1.0)
+        found = fit_and_predict(None, one, np.array([0, 1]), one)
     assert [classes.tolist() for classes in found] == [[0, 1]]
     assert tried == [np.float32]
 
