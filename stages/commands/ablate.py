@@ -23,16 +23,13 @@ NEEDED = (
 )
 """Columns that a summary.csv must have."""
 
+SCORES = ("nmi", "knn_purity", "nn1_accuracy")
+
 
 @click.command(cls=ProjectCommand)
 @click.argument("experiments", nargs=-1, required=True)
 @click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    default=("nmi", "knn_purity", "nn1_accuracy"),
-    show_default=True,
-    help="A score to tabulate; may be given several times.",
+    "--metric", "metrics", multiple=True, default=SCORES, show_default=True, help="A score; may be given several times."
 )
 @click.option("--out", type=ProjectPath(), help="Write the rows of summary.csv, too, each with its experiment.")
 def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None) -> None:

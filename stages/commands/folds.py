@@ -52,13 +52,11 @@ def expected_images(params: DatasetParams) -> list[Candidate]:
     ]
 
 
+Inspect = Callable[[Sequence[Candidate]], None]
+
+
 def find_folds(
-    config: Config,
-    raw: Path,
-    dataset: str,
-    *,
-    counted: bool = False,
-    inspect: Callable[[Sequence[Candidate]], None] | None = None,
+    config: Config, raw: Path, dataset: str, *, counted: bool = False, inspect: Inspect | None = None
 ) -> FoldPlan:
     """Find the folds of a dataset, which must have those of the grid, and the images of each; none is read.
 

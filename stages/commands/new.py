@@ -21,6 +21,7 @@ from stages.prepare.params import FolderParams, parse_dataset
 from stages.prepare.splits import FoldPlan, plan_folds
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
 
+MODEL = "efficientnet_lite0_frozen"
 UNSEEN_CLASSES = 5
 MIN_FOLDED_CLASSES = 9
 """Below which three folds, of three unseen classes each, cannot be made."""
@@ -37,12 +38,7 @@ LIMITS = {"train": 120, "test": 40, "unseen": 100}
 @click.argument("folder", type=ProjectPath())
 @click.option("--name", default="mine", show_default=True, help="What to call the dataset.")
 @click.option(
-    "--model",
-    "models",
-    multiple=True,
-    default=["efficientnet_lite0_frozen"],
-    show_default=True,
-    help="An entry of `models`; may be given several times.",
+    "--model", "models", multiple=True, default=[MODEL], show_default=True, help="Of `models`; may be repeated."
 )
 @use_option
 def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> None:
@@ -149,7 +145,7 @@ def choose_entry(candidates: Sequence[Candidate], size: int, *, frozen: bool, pr
     if classes < unseen + 2:
         raise UserError(
             f"fine-tuning needs two seen and two unseen classes, found {classes} of at least {least} images; add "
-            "classes or images, or measure a network as it is (--model efficientnet_lite0_frozen)"
+            f"classes or images, or measure a network as it is (--model {MODEL})"
         )
     return entry | {"unseen_count": unseen}
 

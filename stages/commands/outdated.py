@@ -1,7 +1,7 @@
 """Whether results, embeddings and networks are of each other, and of params.yaml, as dvc.lock says."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,12 @@ from typing import Any
 from stages.aggregate.result_files import artifact_hash, read_result_digests
 from stages.commands.dvc_project.workspace import records_folder, stage_path
 from stages.commands.grid import all_stages, cell_name, stage_names
-from stages.commands.project import PARAMS, ROOT
+from stages.commands.project import PARAMS, ROOT, listed
 from stages.shared.files.digests import DIGESTS
 from stages.shared.runtime.errors import UserError, printable, short_repr
 from stages.shared.settings.params import Cell, RunParams, load
 from stages.shared.stage_run.made_of import Entry, check_records, dvc_hash, read_entries
 from stages.shared.stage_run.snapshot import differences, flat, value_at
-
-MAX_SHOWN = 3
-"""Differences that one message names."""
 
 
 def note_outdated(results: Path) -> None:
@@ -27,9 +24,8 @@ def note_outdated(results: Path) -> None:
         results: a folder of results; of one that lies elsewhere nothing is known.
     """
     own = results.absolute() == stage_path("aggregate", "--out")
-    found = list(_outdated_results(results)) if own else []
-    if found:
-        text = f"note: {results} is not of what is there now: {_listed(found)}; `dvc repro` brings it up to date"
+    if own and (found := list(_outdated_results(results))):
+        text = f"note: {results} is not of what is there now: {listed(found, '; ')}; `dvc repro` brings it up to date"
         print(printable(text), file=sys.stderr)
 
 
@@ -79,7 +75,7 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
     if found:
         raise UserError(
             f"{cell_name(cell)}: network, embeddings, results and {params} must be of each other, found otherwise: "
-            f"{_listed(found)}; run `dvc repro`, or undo the edit"
+            f"{listed(found, '; ')}; run `dvc repro`, or undo the edit"
         )
 
 
@@ -103,7 +99,3 @@ def _of_other_artifacts(entries: Mapping[str, Entry]) -> Iterator[str]:
                 now = dvc_hash(Path(path))
             if now != md5:
                 yield f"{stage} read another {path}{f' than {maker} has made since' if maker else ''}"
-
-
-def _listed(found: Sequence[str]) -> str:
-    return "; ".join(found[:MAX_SHOWN]) + (f"; and {len(found) - MAX_SHOWN} more" if len(found) > MAX_SHOWN else "")

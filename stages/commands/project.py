@@ -32,10 +32,10 @@ MAX_LISTED = 5
 """Things that a message names; more are counted."""
 
 
-def listed(names: Collection[str]) -> str:
+def listed(names: Collection[str], separator: str = ", ") -> str:
     """Name the first of some things, and count the others."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join([*names][:MAX_LISTED]) + more
+    return separator.join([*names][:MAX_LISTED]) + more
 
 
 def size(count: float) -> str:
@@ -100,16 +100,12 @@ class FiniteRange(click.FloatRange):
 
 
 params_option = click.option(
-    "--params",
-    type=ProjectPath(),
-    default=lambda: PARAMS,
-    help="The params file; by default the project's params.yaml.",
+    "--params", type=ProjectPath(), default=lambda: PARAMS, help="By default the project's params.yaml."
 )
 
+USES = ("classifier", "retrieval", "discovery", "detection")
 use_option = click.option(
-    "--use",
-    type=click.Choice(["classifier", "retrieval", "discovery", "detection"]),
-    help="What features are for; by default aggregate.use, or each.",
+    "--use", type=click.Choice(USES), help="What features are for; by default aggregate.use, or each."
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")

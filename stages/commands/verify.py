@@ -33,7 +33,7 @@ Problems = dict[Path, str]
 
 BLOCK = 1 << 18
 
-UNREADABLE, IRREGULAR = "unreadable", "irregular"
+UNREADABLE, IRREGULAR = "a file that cannot be read", "no regular file"
 """In the place of the MD5 of a file that cannot be read, and of what is no file: a pipe, a device, a link to one."""
 
 
@@ -143,14 +143,14 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
     found = {each: {path.relative_to(each.path).as_posix(): hashes[path] for path in files[each]} for each in files}
     outputs, entries = [], read_entries()
     for output in present:
-        each, record = compare(inventory, output, found[output], lost), output.path
-        if record.parent.name == RECORDS and not each.damages:
-            name = record.relative_to(inventory.root)
-            problem = contradiction(name, entries.get(output.stage), record.read_bytes())
-            if problem:  # beyond repair; as long as the cache has it, DVC takes the result from there
-                each = PresentOutput(output, {record: problem}, None, {})
-                damaged[inventory.object_path(output.oid)] = problem
-                lost.add(output.oid)
+        each, name = compare(inventory, output, found[output], lost), output.path.relative_to(inventory.root)
+        is_whole_record = name.parent.name == RECORDS and not each.damages
+        entry = entries.get(output.stage) if is_whole_record else None
+        problem = contradiction(name, entry, output.path.read_bytes()) if entry else ""
+        if problem:  # beyond repair; as long as the cache has it, DVC takes the result from there
+            each = PresentOutput(output, {output.path: problem}, None, {})
+            damaged[inventory.object_path(output.oid)] = problem
+            lost.add(output.oid)
         outputs.append(each)
     needed = {oid for each in outputs if each.output.cached for oid in each.objects or {each.output.oid}}
     return Survey(
@@ -228,8 +228,7 @@ def compare(inventory: Inventory, output: Output, files: Mapping[str, str], lost
 
 def problem_of(md5: str | None) -> str:
     """Return what a file with the wrong MD5 is; None stands for no file."""
-    problems = {None: "no file", UNREADABLE: "a file that cannot be read", IRREGULAR: "no regular file"}
-    return problems.get(md5, "other content")
+    return "no file" if md5 is None else md5 if md5 in (UNREADABLE, IRREGULAR) else "other content"
 
 
 @dataclass(frozen=True)
@@ -263,10 +262,10 @@ def plan_repair(survey: Survey) -> Repair:
     """Work out what repairs damage."""
     copies = {oid: copy for each in survey.outputs if each.output.cached for oid, copy in each.copies.items()}
     store = {oid: copies[oid] for oid in sorted({*survey.lost, *survey.missing} & copies.keys())}
-    available, lost = survey.whole | store.keys(), []
-    for each in survey.outputs:  # what cannot be restored from the cache, of whole outputs, too
-        in_cache = each.output.cached and each.objects is not None and each.objects <= available
-        if not in_cache and (each.output.cached or each.damages):
+    available = survey.whole | store.keys()
+    lost = []  # what cannot be restored from the cache, of whole outputs, too
+    for each in survey.outputs:
+        if each.damages if not each.output.cached else not (each.objects or {""}) <= available:
             lost.append(each)
     damages = [path for each in survey.outputs for path in each.damages]
     gone = [path for path in [*survey.objects, *survey.runs, *damages] if os.path.lexists(path)]

@@ -157,15 +157,17 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
     step = wanted.step
     if step is None:
         step = _agreed("step", {each.use: each.best.step for each in of_layer or useful})
-    step = _check_step(store, store.steps[-1] if step is None else step)
+    step = store.steps[-1] if step is None else step
+    if step not in store.steps:
+        raise UserError(
+            f"--step: the embeddings of {cell_name(store.cell)} have the steps {', '.join(map(str, store.steps))}, not "
+            f"{step}; put it into finetune.steps, with finetune.keep: all; a frozen network has step 0 alone"
+        )
     scale: Scaling | None = wanted.scale or ("l2" if len(layers) > 1 else None)
     if scale is None:
-        of_pooling = [each for each in of_layer if layers[0].pooling in each.best.pooling.split("+")]
-        taken = [each for each in of_pooling if each.best.step == step]
-        scalings: dict[str, Scaling] = {
-            each.use: each.scaling.recommended if each.scaling else "none" for each in taken
-        }
-        scale = _agreed("scale", scalings)
+        best = [each for each in of_layer if each.best.step == step]
+        best = [each for each in best if layers[0].pooling in each.best.pooling.split("+")]
+        scale = _agreed("scale", {each.use: each.scaling.recommended if each.scaling else "none" for each in best})
     return layers, step, scale or "none"
 
 
@@ -181,23 +183,15 @@ def _recommended(store: Embeddings, found: Sequence[Recommendation]) -> Layer:
     """Find the recommended layer by its module and the poolings of its curve, which may be joined."""
     network = f"{store.dataset}, {store.model}"
     if not found:
-        raise UserError(
-            f"{FILE} must say which layer of {network} to take, but does not have them: run `dvc repro` with both in "
-            "the grid, or name a layer (--layer)"
-        )
-    chosen: dict[str, str] = {
-        each.use: f"{each.best.layer} ({each.best.pooling})" for each in found if each.recommended is not None
-    }
-    if not chosen:
+        raise UserError(f"{FILE} must say which layer of {network} to take: run `dvc repro` with both, or name --layer")
+    useful = [each for each in found if each.recommended is not None]
+    if not useful:
         raise UserError(f"no layer of {network} is recommended: {reason(found[0])}; name one (--layer)")
-    _agreed("layer", chosen)
-    best = next(each.best for each in found if each.use in chosen)
+    _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})
+    best = useful[0].best
     of_module = [layer for layer in store.layers if layer.module == best.layer]
     if not of_module:
-        raise UserError(
-            f"layer {best.layer!r}, which the results name, is not in the embedding store: the layers have changed "
-            "since; run `dvc repro`"
-        )
+        raise UserError(f"layer {best.layer!r}, which the results name, is not in the embedding store; run `dvc repro`")
     return next((layer for layer in of_module if layer.pooling in best.pooling.split("+")), of_module[0])
 
 
@@ -209,19 +203,6 @@ def _named(store: Embeddings, name: str) -> Layer:
             f"{did_you_mean(name, layers)}"
         )
     return layers[name] if name in layers else max(layers.values(), key=lambda layer: layer.depth)
-
-
-def _check_step(store: Embeddings, step: int) -> int:
-    if step in store.steps:
-        return step
-    name = cell_name(store.cell)
-    remedy = (
-        "a frozen network has step 0 alone"
-        if store.frozen
-        else f"put it into finetune.steps, with finetune.keep: all, and run `dvc repro embed@{name}`"
-    )
-    steps = ", ".join(map(str, store.steps))
-    raise UserError(f"--step: the embeddings of {name} have the steps {steps}, not {step}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -305,7 +286,8 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     network = read_model_part(params, model, "network", NetworkParams)
     taps = read_model_part(params, model, "taps", TapsParams)
     embed = read_section(params, "embed", EmbedParams)
-    store = _open_store(paths.embeddings, cell)
+    store = open_embeddings(paths.embeddings)
+    check_cell(store, cell, f"{paths.embeddings}:")
     layers, step, scale = choose(store, paths.results, wanted)
     scaler = fit_scaler(store, layers, step, scale)
     opened = embed_stage.open_cell(
@@ -314,26 +296,14 @@ def open_source(params: Path, cell: Cell, paths: CellPaths, wanted: Wanted) -> S
     )  # fmt: skip
     load_checkpoint(opened.embedder.network, opened.checkpoints[step])
     opened.embedder.network.move(torch.device("cpu"))
-    pooled = [_pooled(opened.embedder.layers, layer, cell) for layer in layers]
+    places: dict[tuple[str, str], PooledLayer] = {
+        (each.tap.path, each.pooling): each for each in opened.embedder.layers
+    }
+    for layer in layers:
+        if (layer.module, layer.pooling) not in places:
+            raise UserError(
+                f"layer {layer.name!r} is in the embedding store, but not among the layers that params.yaml gives the "
+                f"network; run `dvc repro embed@{cell_name(cell)}`"
+            )
+    pooled = [replace(places[layer.module, layer.pooling], layer=layer) for layer in layers]
     return Source(paths, store, step, pooled, read_dataset(params, dataset), network, opened, scaler)
-
-
-def _open_store(path: Path, cell: Cell) -> Embeddings:
-    if not path.exists():
-        raise UserError(
-            f"{path}: must hold the embeddings of {cell_name(cell)}, found none; with this cell in the grid of "
-            f"params.yaml, run `dvc repro embed@{cell_name(cell)}`"
-        )
-    store = open_embeddings(path)
-    check_cell(store, cell, f"{path}:")
-    return store
-
-
-def _pooled(layers: Sequence[PooledLayer], layer: Layer, cell: Cell) -> PooledLayer:
-    for pooled in layers:
-        if (pooled.tap.path, pooled.pooling) == (layer.module, layer.pooling):
-            return replace(pooled, layer=layer)
-    raise UserError(
-        f"layer {layer.name!r} is in the embedding store, but not among the layers that params.yaml gives the network; "
-        f"run `dvc repro embed@{cell_name(cell)}`"
-    )

@@ -17,14 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LAYER_OPTIONS = (
     click.option(
-        "--layer",
-        "layers",
-        multiple=True,
-        help="recommended (the default), last, or a layer's name. Several: joined, each of length 1.",
+        "--layer", "layers", multiple=True, help="recommended (the default), last, or a name. Several are joined."
     ),
-    click.option(
-        "--step", type=click.IntRange(min=0), help="By default the checkpoint that is recommended for the layer."
-    ),
+    click.option("--step", type=click.IntRange(min=0), help="By default the checkpoint recommended for the layer."),
     use_option,
     click.option(
         "--scale",
@@ -69,20 +64,21 @@ def cut(
     """Cut a network of a finished cell at one layer.
 
     Writes the network up to the layer, with resizing, normalization, pooling and scaling, as files that load with torch
-    or onnxruntime alone, and a model card. They are compared with the stored embeddings first.
+    or onnxruntime alone, and a model card. They are compared with the stored embeddings first. Of several layers each
+    is scaled to length 1, and they are joined.
     """
     from stages.commands.cut.cell import CellPaths, Wanted, choose_cell, open_source  # torch takes seconds to import
     from stages.commands.cut.export import check_packages
-    from stages.commands.cut.folder import default_tolerance, write_cut
+    from stages.commands.cut.folder import write_cut
 
     check_new(out)
     if onnx:
         check_packages()
     cell = choose_cell(params, dataset, model, fold, seed)
     source = open_source(params, cell, CellPaths.of(cell), Wanted(**wanted))
-    allowed = default_tolerance(source) if tolerance is None else tolerance
+
     again = command_line(source, out, onnx=onnx, licence=licence)
-    card = write_cut(out, source, onnx=onnx, tolerance=allowed, licence=licence, command=again)
+    card = write_cut(out, source, onnx=onnx, tolerance=tolerance, licence=licence, command=again)
     size, at, agreement = card["size"], card["layer"], card["agreement"]
     print(
         f"cut {cell_name(cell)} at layer {at['place']} (`{at['name']}`): "

@@ -11,7 +11,7 @@ The input `pixels` is (B, 3, S, S) uint8, RGB; the output `embedding` (B, width)
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,6 @@ def take_reference(source: Source) -> Reference:
     return Reference(split, "the embedding store", pixels, source.scaler.join(stored))
 
 
-def default_tolerance(source: Source) -> float:
-    """Return how far a file may be from the reference."""
-    return TOLERANCES["float32" if source.cell.params.augment else source.cell.params.dtype]
-
-
 def check_agreement(run: Run, reference: Reference, tolerance: float, file: str) -> float:
     """Run a file on all images at once and in batches of each of `BATCHES`, and compare.
 
@@ -133,8 +128,8 @@ def check_agreement(run: Run, reference: Reference, tolerance: float, file: str)
         raise UserError(
             f"{file} must give the embeddings of {reference.source} to within {tolerance:g} of their length, found a "
             f"distance of {distance:.3g} on {len(reference.pixels)} images of the split {reference.split!r}, so "
-            "nothing was written. Did embed run in mixed precision (on a GPU it does by default)? Run it again with "
-            "ACCELERATE_MIXED_PRECISION=no. Was anything edited since? Run `dvc repro`. Or allow more with --tolerance"
+            "nothing was written. If embed ran in mixed precision, as on a GPU by default, run it again with "
+            "ACCELERATE_MIXED_PRECISION=no; or allow more with --tolerance"
         )
     return distance
 
@@ -157,7 +152,7 @@ class Cut:
 
 
 def write_cut(
-    out: Path, source: Source, *, onnx: bool, tolerance: float, licence: str | None, command: str
+    out: Path, source: Source, *, onnx: bool, tolerance: float | None, licence: str | None, command: str
 ) -> dict[str, Any]:
     """Write a cut: export, compare with the stored embeddings, describe; nothing is left behind if one of them fails.
 
@@ -165,7 +160,8 @@ def write_cut(
         out: the folder.
         source: what is cut.
         onnx: whether to write model.onnx.
-        tolerance: how far a file may be from the reference, relative to the length of an embedding.
+        tolerance: how far a file may be from the reference, relative to the length of an embedding; None: that of
+            `TOLERANCES`.
         licence: of the pre-trained weights, where the user says it.
         command: that does it again, for the card.
 
@@ -176,6 +172,7 @@ def write_cut(
         UserError: the layer cannot be exported, or a file does not agree.
     """
     images, reference = source.cell.images, take_reference(source)
+    tolerance = tolerance or TOLERANCES["float32" if source.cell.params.augment else source.cell.params.dtype]
     with new_output(out) as folder:
         folder.mkdir()
         program = export.export_layer(source.cell.embedder.network, source.layers, images.size, source.scaler)
@@ -227,7 +224,12 @@ def read_cut(path: Path) -> Cut:
     Raises:
         UserError: it is no such folder, of another version, lacks a file or a key, or a file is not as it was written.
     """
-    _check_sums(path, (PREPROCESS, CARD, PROGRAM))
+    for name in (SUMS, PREPROCESS, CARD, PROGRAM):
+        file = path / name
+        if not file.is_file() or (name != PROGRAM and file.stat().st_size > MAX_TEXT):
+            raise UserError(f"{path}: must hold {name}, of at most {MAX_TEXT} bytes, found no such file; {AGAIN}")
+        if name != SUMS and f"{file_sha256(file)}  {name}" not in (path / SUMS).read_text(errors="replace").split("\n"):
+            raise UserError(f"{file}: must be as it was written ({SUMS}), found other content; {AGAIN}")
     try:
         preprocess, card = (json.loads((path / name).read_bytes()) for name in (PREPROCESS, CARD))
         for content in (preprocess, card):
@@ -240,23 +242,6 @@ def read_cut(path: Path) -> Cut:
         return Cut(path / PROGRAM, about, layer["width"], decode)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {PREPROCESS} or {CARD} lacks something ({error}); {AGAIN}") from None
-
-
-def _check_sums(folder: Path, names: Sequence[str]) -> None:
-    """Compare files of a cut with their hashes.
-
-    Raises:
-        UserError: one is missing or other than it was written, or there are no hashes.
-    """
-    for name in (SUMS, *names):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder}: must hold {name}, found no such file; {AGAIN}")
-        if name != PROGRAM and (folder / name).stat().st_size > MAX_TEXT:
-            raise UserError(f"{folder / name}: must have at most {MAX_TEXT} bytes, found more; {AGAIN}")
-    sums = [line.split("  ", 1) for line in (folder / SUMS).read_text(errors="replace").splitlines()]
-    for name in names:
-        if [file_sha256(folder / name), name] not in sums:
-            raise UserError(f"{folder / name}: must be as it was written ({SUMS}), found other content; {AGAIN}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ A lock that a killed DVC left damaged it cannot read, and an old one it takes fo
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ class Inventory:
             for dep in stage.deps
             if isinstance(dep.hash_info.value, str)  # of parameters it has values
             and dep.protocol == "local"
-            and not any(_overlap(Path(dep.fs_path), path) for path in made)
+            and not any(path.is_relative_to(dep.fs_path) or Path(dep.fs_path).is_relative_to(path) for path in made)
         ]
 
     def object_path(self, oid: str) -> Path:
@@ -78,15 +77,11 @@ class Inventory:
 
     def store(self, oid: str, copy: Path | bytes) -> None:
         """Put an object into the cache, whole or not at all."""
-        path = self.object_path(oid)
-        scratch = path.with_name(f"{path.name}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(copy, bytes):
-            scratch.write_bytes(copy)
+            self._cache.add_bytes(oid, copy)
         else:
-            shutil.copyfile(copy, scratch)
-        scratch.replace(path)
-        self._cache.protect(str(path))
+            self._cache.add(str(copy), self.repo.fs, oid)
+        self._cache.protect(str(self.object_path(oid)))
 
     def checkout(self, outputs: Sequence[Path]) -> None:
         """Take outputs from the cache."""
@@ -115,10 +110,6 @@ class Inventory:
             return {entry["relpath"]: entry["md5"] for entry in entries}
         except (OSError, ValueError, TypeError, KeyError):
             return None
-
-
-def _overlap(path: Path, other: Path) -> bool:
-    return path == other or other in path.parents or path in other.parents
 
 
 def folder_object(files: Mapping[str, str]) -> tuple[str, bytes]:

@@ -22,12 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
 
+from stages.shared.stage_run.stage_run import StageRun
 from stages.aggregate.words.formatting import plural
 from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
 from stages.commands.features import image_files
-from stages.commands.features.extraction import Shard, Shards, open_extractor, unfinished_folder
-from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, new_output, params_option
+from stages.commands.features.extraction import Shard, Shards, open_extractor
+from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check_new, params_option
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
@@ -35,15 +36,13 @@ from stages.shared.embeddings.embedding_store import SAMPLES_PER_CHUNK
 from stages.shared.runtime.console import Stopwatch
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import read_section
+from stages.shared.stage_run.kept_work import claim_work
 
 
 @click.command(cls=ProjectCommand)
 @click.argument("images", type=ProjectPath())
 @click.option(
-    "--from",
-    "origin",
-    type=ProjectPath(),
-    help="A finished cell, or the folder of a cut; by default the cell of the best network for the use.",
+    "--from", "origin", type=ProjectPath(), help="A cell, or the folder of a cut; by default the best network's cell."
 )
 @layer_options
 @click.option("--out", type=ProjectPath(), required=True, help="What to write: .parquet, .npz or .zarr.")
@@ -53,14 +52,17 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     """Embed new images with a finished network, at one layer: a vector for each, with its path.
 
     IMAGES is any folder, with all folders in it; an archive (.zip, .tar, ...); a list (.txt, or .csv with a column
-    `path`); or one image. No labels are needed. A cell is dataset/model/fold/seed, or its folder; of a folder that
-    `whichlayer cut` made, its own layer is taken.
+    `path`); or one image. No labels are needed. A cell is dataset/model/fold/seed, or its folder, and must be finished;
+    of a folder that `whichlayer cut` made, its own layer is taken. Without --from it is a cell of the best network for
+    the use.
 
     A run that was cut short goes on where it was when it is started again.
     """
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
+    if out.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"--out must lie outside {images}, whose files are taken for images; found {out}")
     check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
@@ -70,16 +72,16 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
         extractor = open_extractor(params, origin, Wanted(**wanted))
-        shards = Shards(resources.enter_context(unfinished_folder(out)), files, extractor)
+        run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
+        shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor)
         shards.fill(skip=skip_unreadable)
         for shard in shards:
             unreadable |= shard.unreadable
         paths = [path for shard in shards for path in shard.paths]
         if not paths:
             raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
-        with new_output(out) as scratch:
-            WRITERS[out.suffix](scratch, shards, len(paths), extractor.width, extractor.about)
-            _list_unreadable(out, unreadable)
+        WRITERS[out.suffix](run.scratch(out), shards, len(paths), extractor.width, extractor.about)
+        _list_unreadable(out, unreadable)
     of = extractor.about
     kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
     watch.done(f"{plural(len(paths), 'image')} at layer {of['layer']} ({kind}) in {out}")

@@ -1,43 +1,41 @@
 """What turns images into features: layers of a finished cell's network, or the network of a cut.
 
-A run may be cut short: finished shards of images lie beside the output and are taken up again.
+A run may be cut short: finished shards of images are kept (`stages.shared.stage_run.kept_work`) and taken up again.
 
-    .<output>.unfinished/<number>-<key>-<hash>.npz    one shard: features, sha256, its name, and what it lacks
+    <number>-<key>.npz    one shard: features, sha256, and what it lacks
 
 The key is a hash of all that determines the shard: the network, how images are decoded, and the names, sizes and times
-of its files. A shard of another key is not used, and neither is one whose content has another hash.
+of its files. A shard of another key is not used.
 """
 
-import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
-from stages.commands.cut.export import load_run
+from stages.commands.cut.export import explained, load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.commands.dvc_project.workspace import stage_path
 from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.params import EmbedParams
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import RawFiles
-from stages.shared.files.digests import cell_id, file_sha256, hash_file
+from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.console import progress
-from stages.shared.runtime.errors import UserError, printable
-from stages.shared.runtime.scratch import remove
+from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell, read_section
+from stages.shared.stage_run.kept_work import KeptWork, json_hash
 
-FORMAT = "whichlayer.features/1"
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 
 Float32 = NDArray[np.float32]
@@ -91,14 +89,13 @@ def parse_cell(origin: str) -> Cell:
     Raises:
         UserError: it does not end so.
     """
-    parts = origin.rstrip("/").split("/")[-4:]
-    if len(parts) < 4 or not parts[3].isdecimal():
+    found = re.fullmatch(r"(?:.*/)?([^/]+)/([^/]+)/([^/]+)/([0-9]+)/*", origin)
+    if not found:
         raise UserError(
             f"--from must be a cell, dataset/model/fold/seed, for example handwriting/efficientnet_lite0/0/0, or the "
             f"folder of a cut, which holds {PREPROCESS}; found {origin!r}"
         )
-    dataset, model, fold, seed = parts
-    return dataset, model, fold, int(seed)
+    return found[1], found[2], found[3], int(found[4])
 
 
 def from_cell(source: Source) -> Extractor:
@@ -146,13 +143,8 @@ def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
             )
 
     def start(stack: ExitStack) -> EmbedPixels:
-        try:
+        with explained(f"{cut.program} cannot be loaded", AGAIN):
             run = load_run(cut.program)
-        except Exception as error:  # torch raises anything on a file that is not its own
-            raise UserError(
-                f"{cut.program}: must be a program that torch {torch.__version__} loads, found "
-                f"{type(error).__name__}; {AGAIN}"
-            ) from error
         return lambda pixels: run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
     return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, start)
@@ -179,39 +171,30 @@ class Shard:
 
 
 class Shards:
-    """The shards of one run, in their folder.
+    """The shards of one run, in the folder of its work.
 
     Args:
-        folder: where they lie.
+        work: where they lie; those that an earlier run finished are there already.
         images: what is embedded. Their state is taken once, before any is read.
         extractor: by what.
     """
 
-    def __init__(self, folder: Path, images: RawFiles, extractor: Extractor) -> None:
-        self._images, self._extractor = images, extractor
+    def __init__(self, work: KeptWork, images: RawFiles, extractor: Extractor) -> None:
+        self._work, self._images, self._extractor = work, images, extractor
+        work.folder.mkdir(parents=True, exist_ok=True)
         # a whole number of batches, so that no batch depends on where a run was cut short
         size = max(1, IMAGES_PER_SHARD // extractor.batch_size) * extractor.batch_size
-        versions = {"format": FORMAT, "weights": file_sha256(extractor.weights), "torch": torch.__version__}
+        versions = {"weights": file_sha256(extractor.weights), "torch": torch.__version__}
         identity = {"batch_size": extractor.batch_size, **extractor.decode, **extractor.about, **extractor.device}
-        self._shards: list[tuple[Path, Sequence[str]]] = []  # the beginnings of files' paths, and images
+        self._shards: list[tuple[Path, Sequence[str]]] = []  # files, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
             states = [_state(images.where, path) for path in paths]
-            determined = json.dumps([versions, identity, states], sort_keys=True)
-            key = hashlib.sha256(determined.encode()).hexdigest()[:16]
-            self._shards.append((folder / f"{number:06}-{key}", paths))
+            self._shards.append((work.folder / f"{number:06}-{json_hash([versions, identity, states])}.npz", paths))
 
     def __iter__(self) -> Iterator[Shard]:
-        """Read the shards in order, of which `fill` has made those that were missing.
-
-        Raises:
-            UserError: one was lost or damaged since.
-        """
-        for start, paths in self._shards:
-            shard = _read(start, paths)
-            if shard is None:
-                raise UserError(f"{start}-*.npz: must stay as it was written, found it lost or damaged; run this again")
-            yield shard
+        """Read the shards in order, of which `fill` has made those that were missing."""
+        return (_read(file, paths) for file, paths in self._shards)
 
     def fill(self, *, skip: bool) -> None:
         """Embed every shard that is not there yet.
@@ -222,13 +205,10 @@ class Shards:
         Raises:
             UserError: one cannot be decoded; the shards before it stay.
         """
-        missing = []
-        for start, paths in self._shards:
-            kept = _read(start, paths)
-            if kept is None:
-                missing.append((start, paths))
-            elif not skip:
-                refuse_unreadable(self._images.where, kept.unreadable)
+        missing = [(file, paths) for file, paths in self._shards if file.name not in self._work.files]
+        for file, paths in self._shards:
+            if (file, paths) not in missing and not skip:
+                refuse_unreadable(self._images.where, _read(file, paths).unreadable)
         count = sum(len(paths) for _, paths in missing)
         for _ in progress(self._embed(missing, skip), total=count, what="features", unit="images"):
             pass
@@ -240,7 +220,7 @@ class Shards:
         of = self._extractor
         with ExitStack() as stack:
             embed = of.start(stack)
-            for start, paths in missing:
+            for file, paths in missing:
                 shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
                 features = [shard.features]
                 decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
@@ -258,7 +238,18 @@ class Shards:
                     yield path
                 if not skip:
                     refuse_unreadable(self._images.where, shard.unreadable)
-                _write(start, replace(shard, features=np.concatenate(features)))
+                whole, sha256 = np.concatenate(features), np.array(shard.sha256, "U64")
+                with file.open("wb") as opened:
+                    np.savez(opened, features=whole, sha256=sha256, unreadable=np.array(json.dumps(shard.unreadable)))
+                done = [each for each, _ in self._shards if each.name in self._work.files or each == file]
+                self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
+
+
+def _read(file: Path, paths: Sequence[str]) -> Shard:
+    with np.load(file, allow_pickle=False) as saved:
+        unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
+        kept = [path for path in paths if path not in unreadable]
+        return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
 
 
 def _state(where: Path, path: str) -> tuple[str, int, int]:
@@ -282,47 +273,3 @@ def check_finite(features: Float32, layer: str) -> None:
             f"layer {layer!r} must be finite, found NaN or infinity in {bad} of {len(features)} images of a batch; on "
             "a GPU, set ACCELERATE_MIXED_PRECISION=no"
         )
-
-
-def _write(start: Path, shard: Shard) -> None:
-    unfinished, sha256 = start.with_suffix(".tmp"), np.array(shard.sha256, dtype="U64")
-    texts: dict[str, Any] = {"of": np.array(start.name), "unreadable": np.array(json.dumps(shard.unreadable))}
-    with unfinished.open("wb") as opened:
-        np.savez(opened, features=shard.features, sha256=sha256, **texts)
-    file = start.with_name(f"{start.name}-{hash_file(unfinished)}.npz")
-    remove(file)  # a folder may have its name
-    unfinished.replace(file)
-
-
-def _read(start: Path, paths: Sequence[str]) -> Shard | None:
-    """Read a shard; None where there is none, or it is damaged, which a line says."""
-    for file in start.parent.glob(f"{start.name}-*.npz"):
-        if file.is_file() and hash_file(file) == file.stem.rpartition("-")[2]:
-            with np.load(file, allow_pickle=False) as saved:
-                unreadable: dict[str, str] = json.loads(str(saved["unreadable"]))
-                kept = [path for path in paths if path not in unreadable]
-                if str(saved.get("of")) == start.name:
-                    return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
-        print(printable(f"features: {file}: damaged; its images are embedded again"), file=sys.stderr, flush=True)
-    return None
-
-
-@contextmanager
-def unfinished_folder(out: Path) -> Iterator[Path]:
-    """Give the folder of an output's shards to one run at a time; it stays if something fails after a shard was done.
-
-    Raises:
-        UserError: another run writes this output.
-    """
-    folder = out.with_name(f".{out.name}.unfinished")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            try:
-                yield folder
-                remove(folder)
-            finally:
-                if not any(folder.glob("*.npz")):
-                    remove(folder)
-    except Timeout:
-        raise UserError(f"{out}: another run is writing it; wait for that, or name another --out") from None

@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
@@ -69,7 +69,9 @@ def read_list(
     try:
         check_size(path.parent, path.name, path.stat().st_size, limits.file_bytes)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [*islice(_rows(file, columns, is_csv=path.suffix.lower() == ".csv"), limits.files + 1)]
+            texts = ({"path": line.rstrip("\r\n")} for line in _lines(file) if line.strip("\r\n"))
+            read = csv.DictReader(_lines(file), strict=True) if path.suffix.lower() == ".csv" else texts
+            rows = [{column: row.get(column) or "" for column in columns} for row in islice(read, limits.files + 1)]
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
     check_count(path, len(rows), limits.files)
@@ -81,18 +83,6 @@ def read_list(
     if twice:
         raise UserError(f"{path}: must name every image once, found {twice!r} twice; take one out")
     return rows
-
-
-def _rows(file: TextIO, columns: Sequence[str], *, is_csv: bool) -> Iterator[dict[str, str]]:
-    """Yield the wanted cells of each row that is not blank, empty where a row has none, with a line in memory."""
-    lines = _lines(file)
-    table: Iterator[list[str]] = csv.reader(lines, strict=True)
-    if not is_csv:
-        table = ([line.rstrip("\r\n")] for line in chain(["path"], lines) if line.strip("\r\n"))
-    header = next(table, [])
-    for cells in filter(None, table):
-        row = dict(zip(header, cells, strict=False))
-        yield {column: row.get(column, "") for column in columns}
 
 
 def _lines(file: TextIO) -> Iterator[str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -175,17 +176,13 @@ def largest_grid(run: RunParams, done: Collection[Cell]) -> RunParams:
     lists: dict[str, Any] = {axis: list(getattr(run, axis)) for axis in AXES}
     while all(lists.values()):
         grid = RunParams.model_construct(None, **lists)
-        missing = [cell for cell in grid.cells() if cell not in done]
+        cells = [cell for cell in grid.cells() if cell not in done]
+        missing = Counter(value for cell in cells for value in zip(AXES, cell, strict=True))
         if not missing and grid.numbered:
             return grid
-        total = len([*grid.cells()])
-        shares = {
-            (sum(cell[place] == value for cell in missing) * len(lists[axis]) / total, axis, number)
-            for place, axis in enumerate(AXES)
-            for number, value in enumerate(lists[axis])
-        }
-        _, axis, number = max(shares)
-        del lists[axis][number]
+        values = [(axis, value) for axis in AXES for value in reversed(lists[axis])]
+        axis, value = max(values, key=lambda each: (missing[each] * len(lists[each[0]]), each[0]))
+        lists[axis].remove(value)
     raise UserError("a fold of a network must be done for there to be results, found none; wait until one is")
 
 

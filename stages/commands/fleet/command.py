@@ -29,7 +29,7 @@ threads_option = click.option(
 )
 remote_option = click.option("--remote", is_flag=True, help="Pass results through DVC's default remote, not a cache.")
 gpus_option = click.option(
-    "--gpus-per-cell", type=FiniteRange(0), help="May be a fraction; by default 1 where there are GPUs, 0: none."
+    "--gpus-per-cell", "gpus", type=FiniteRange(0), help="May be a fraction; by default 1 where there are any, 0: none."
 )
 memory_option = click.option(
     "--memory", type=FiniteRange(0), help="GiB that a cell asks for; by default as `plan` predicts, 0: none."
@@ -51,18 +51,14 @@ def fleet() -> None:
 @gpus_option
 @memory_option
 @click.option(
-    "--retries",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="How often what was lost with its worker or machine runs again.",
+    "--retries", type=click.IntRange(0), default=2, show_default=True, help="How often what was lost runs again."
 )
 @click.option("--address", default="", help="Of a Ray cluster, or `auto`; without it Ray starts on this machine.")
 @remote_option
 def run(
     workers: int | None,
     threads: int,
-    gpus_per_cell: float | None,
+    gpus: float | None,
     memory: float | None,
     retries: int,
     address: str,
@@ -92,7 +88,7 @@ def run(
         with record.hold_cells(record_folder(), [*map(cell_name, todo)]):
             try:
                 with connected(address, (at_once or 0) * threads) as ray:
-                    gpus = choose_gpus(ray, gpus_per_cell, threads)
+                    gpus = choose_gpus(ray, gpus, threads)
                     tasks = [*open_tasks(todo, stale, gpus, memory, predicted)]
                     outcomes = run_cells(
                         ray, replace(source, without_gpu=not gpus), tasks, at_once=at_once, retries=retries
@@ -207,7 +203,7 @@ def results(out: Path | None, allow_missing: bool) -> None:
 @click.option("--sbatch", is_flag=True, help="Write a script for SLURM instead: job arrays with what `plan` predicts.")
 @gpus_option
 @memory_option
-def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | None, memory: float | None) -> None:
+def list_cells(threads: int, remote: bool, sbatch: bool, gpus: float | None, memory: float | None) -> None:
     """Print the open cells, longest first: one line each, the command that computes it, for any scheduler."""
     config = read_config(PARAMS)
     options = f"{f' --threads {threads}' if threads > 1 else ''}{' --remote' if remote else ''}"
@@ -222,7 +218,7 @@ def list_cells(threads: int, remote: bool, sbatch: bool, gpus_per_cell: float | 
             print(f"whichlayer fleet cell {cell_name(cell)}{options}")
         return
     states = record.read_states(record_folder(), map(cell_name, todo))
-    gpus = float(this_machine().gpus > 0) if gpus_per_cell is None else gpus_per_cell
+    gpus = float(this_machine().gpus > 0) if gpus is None else gpus
     predicted = cells.predict_cells(config, lines, stale, threads)
     failed = [line for state, line in states.values() if line and state in (record.FAILED, OPEN)]
     print(cells.script(todo, predicted, threads=threads, gpus=gpus, memory=memory, options=options, failed=failed))

@@ -1,13 +1,13 @@
 """What decoding, training on, embedding and measuring take on this machine: a few images are timed, then more."""
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from stages.measure.run import limit_to_one_thread, score
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import Resources
 from stages.prepare.packing import list_images
-from stages.shared.embeddings.embedding_store import EmbeddingWriter, Layer, open_embeddings
+from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.networks.devices import choose_device
 from stages.shared.networks.network import build_network
@@ -156,15 +156,11 @@ def time_batches(step: Step, batch: int, size: int, accelerator: Accelerator, al
     return Cost(whole.seconds / batch, whole.memory / batch)
 
 
+CostOf = Callable[[float], Cost]
+
+
 def grown(
-    cost_of: Callable[[float], Cost],
-    share: float,
-    allowed: float,
-    *,
-    times: int,
-    growth: int = 1,
-    pieces: int = 1,
-    most: float = 0.0,
+    cost_of: CostOf, share: float, allowed: float, *, times: int, growth: int = 1, pieces: int = 1, most: float = 0.0
 ) -> Cost:
     """Find what a share of some work takes, a larger one and so on while it may, and extend that to the whole.
 
@@ -248,69 +244,51 @@ def time_measuring(
     """
     counts = {SEEN: (images.test, images.classes), UNSEEN: (images.unseen, max(2, images.unseen_classes))}
     counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
+
+    def cost_of(share: float) -> Cost:
+        costs: dict[Job, Cost] = {}  # jobs that compute the same take as long as one of them
+        with limit_to_one_thread(params):
+            cell = Cell(make_layer(counts, share, width, steps), params)
+            jobs = plan_jobs(cell.store, params)
+            for job in jobs:
+                without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
+                if (alike := replace(job, step=0)) not in costs:
+                    costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
+        seconds = sum(costs[replace(job, step=0)].seconds for job in jobs)
+        return Cost(seconds, max(cost.memory for cost in costs.values()))
+
     share = min(1.0, MIN_IMAGES / max(count for count, _ in counts.values()))
-    cost_of = partial(measure_share, params, counts, width, steps)
     return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
 
 
-def measure_share(
-    params: MeasureParams, counts: Mapping[str, tuple[int, int]], width: int, steps: Sequence[int], share: float
-) -> Cost:
-    """Measure one layer of a share of the images and classes; jobs that compute the same take as long as one of them.
+@dataclass(frozen=True)
+class MadeEmbeddings(Embeddings):
+    """Embeddings of one layer that lie in memory, the same at every step.
 
-    Args:
-        params: the `measure` section.
-        counts: images and classes of every split.
-        width: number of features.
-        steps: of the checkpoints.
-        share: of the images and classes.
+    Attributes:
+        values: (N, width) of every split.
     """
-    costs: dict[Job, Cost] = {}
-    with tempfile.TemporaryDirectory() as folder, limit_to_one_thread(params):
-        write_layer(Path(folder) / "store", counts, share, width, steps)
-        cell = Cell(open_embeddings(Path(folder) / "store"), params)
-        jobs = plan_jobs(cell.store, params)
-        for job in jobs:
-            without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
-            alike = replace(job, step=0)
-            if alike not in costs:
-                costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
-    seconds = sum(costs[replace(job, step=0)].seconds for job in jobs)
-    return Cost(seconds, max(cost.memory for cost in costs.values()))
+
+    values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def features(self, layer: Layer, step: int, split: str) -> NDArray[np.float32]:
+        """Return the embedding of one split."""
+        return self.values[split]
 
 
-def write_layer(
-    path: Path, counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]
-) -> None:
-    """Write a store of one layer of a share of the images: classes that overlap, the same at every step."""
-    parts, values = [], []
+def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]) -> MadeEmbeddings:
+    """Make embeddings of a share of the images: classes that overlap, with a falling spectrum."""
+    parts, values, rank = [], {}, min(width, RANK)
     for split, (count, classes) in counts.items():
         classes = min(classes, max(MIN_CLASSES, ceil(share * classes)))
-        kept = max(ceil(share * count), 2 * classes)
-        labels = np.arange(kept) % classes
-        ids, names = [f"{split}{i}" for i in range(kept)], [f"{split} {label}" for label in labels]
+        labels = np.arange(max(ceil(share * count), 2 * classes)) % classes
+        ids, names = [f"{split}{i}" for i in range(len(labels))], [f"{split} {label}" for label in labels]
         parts.append(pd.DataFrame({"sample_id": ids, "split": split, "label": names, "group": ""}))
-        values.append(overlapping(labels, classes, width))
-    with EmbeddingWriter(
-        path,
-        samples=pd.concat(parts, ignore_index=True),
-        steps=list(steps),
-        layers=[Layer("layer", "layer", 0, "mean", width, 1, 1)],
-        classes=[],
-        dtype="float32",
-        attributes={"dataset": "plan", "model": "plan", "fold": "0", "seed": 0},
-    ) as writer:
-        for step in steps:
-            for array in values:
-                writer.write("layer", step, array)
-
-
-def overlapping(labels: NDArray[np.integer], classes: int, width: int) -> NDArray[np.float32]:
-    """Make embeddings (N, width) of classes that overlap, with a falling spectrum."""
-    random = np.random.default_rng([classes, width])
-    rank = min(width, RANK)
-    latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(len(labels), rank))
-    latent /= np.sqrt(1 + np.arange(rank))
-    noise = 0.1 * random.normal(size=(len(labels), width))
-    made: NDArray[np.float32] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
-    return made
+        random = np.random.default_rng([classes, width])
+        latent = 0.6 * random.normal(size=(classes, rank))[labels] + random.normal(size=(len(labels), rank))
+        latent /= np.sqrt(1 + np.arange(rank))
+        noise = 0.1 * random.normal(size=(len(labels), width))
+        values[split] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
+    layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
+    no_file = cast(Any, None)
+    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), no_file, no_file, values=values)

@@ -48,17 +48,9 @@ SMALLER = {
     "--workers", type=click.IntRange(1), help="Predict `fleet run` with so many cells at once, not `dvc repro`."
 )
 @click.option("--threads", type=click.IntRange(1), help="Of each cell, as in `fleet run`; by default 1.")
+@click.option("--time/--no-time", "timed", default=True, help="Predict time and memory, by timing what no run tells.")
 @click.option(
-    "--time/--no-time",
-    "timed",
-    default=True,
-    help="Predict time and memory, for which pieces are timed of what no earlier run on this machine tells.",
-)
-@click.option(
-    "--lead",
-    type=FiniteRange(min=0, min_open=True),
-    help="Say how many folds, seeds or unseen classes would show such a lead over the last layer, by this project's "
-    "finished study.",
+    "--lead", type=FiniteRange(min=0, min_open=True), help="Say what would show such a lead over the last layer."
 )
 @json_option
 def plan(
@@ -69,6 +61,9 @@ def plan(
     How many images pass through which network, disk, time and memory: of `dvc repro`, or with --workers of a fleet.
     Time and memory are those of earlier runs of the same work on this machine, else from some seconds of each network's
     real work. Networks get random weights, so that a plan needs no downloads.
+
+    --lead says how many folds, seeds or unseen classes would show such a lead over the last layer, by this project's
+    finished study.
     """
     if threads and not workers:
         raise UserError("--threads is of the cells of a fleet; give --workers, too")
@@ -87,7 +82,11 @@ def plan(
     predictor = Predictor(config, engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
     predicted = predict(predictor, lines, stages) if timed and stages else None
     if as_json:
-        planned = record(config, lines, stages, predicted) | ({"pilot": shown} if shown else {})
+        planned: dict[str, Any] = {"stages": count_stages(stages), "lines": [asdict(line) for line in lines]}
+        planned |= {"disk": needed_disk(config, lines)} | ({"pilot": shown} if shown else {})
+        if predicted is not None:
+            planned["seconds"] = {name: sum(each) for name, each in seconds_of(*predicted).items()}
+            planned["memory"] = memory_of(predicted[0])
         print(json.dumps(planned, indent=2, ensure_ascii=False))
     elif predicted is not None:
         said = time_lines(*predicted, engine, predictor.here) + memory_lines(predicted[0], engine, predictor.here)
@@ -199,21 +198,6 @@ def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]
     else:
         around["DVC"] = [predict_dvc(stages, read_entries())] * len(stages)
     return cells, around
-
-
-def record(
-    config: Config, lines: Sequence[Line], stages: Collection[str], predicted: tuple[Cells, Around] | None
-) -> dict[str, Any]:
-    """Return a plan for programs: stages, the work of every line, bytes on disk, seconds and bytes by stage."""
-    plan: dict[str, Any] = {
-        "stages": count_stages(stages),
-        "lines": [asdict(line) for line in lines],
-        "disk": needed_disk(config, lines),
-    }
-    if predicted is not None:
-        plan["seconds"] = {name: sum(each) for name, each in seconds_of(*predicted).items()}
-        plan["memory"] = memory_of(predicted[0])
-    return plan
 
 
 def seconds_of(cells: Cells, around: Around) -> dict[str, Sequence[float]]:

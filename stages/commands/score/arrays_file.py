@@ -45,11 +45,6 @@ class Described:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    @property
-    def size(self) -> int:
-        """Bytes that its values take in memory, texts of unknown length aside; a wrong shape may be below 0."""
-        return abs(math.prod(self.shape)) * self.dtype.itemsize
-
 
 @dataclass
 class ArraysFile:
@@ -104,7 +99,8 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
             file = _open_zarr(path)
         else:
             file = _open_parquet(path) if path.suffix == ".parquet" else _open_npz(path, resources)
-        size = sum(array.size for array in file.described.values())
+        # in memory, texts of unknown length aside; a wrong shape may be below 0
+        size = sum(abs(math.prod(each.shape)) * each.dtype.itemsize for each in file.described.values())
         if size > (most := max(FREE_BYTES, MAX_RATIO * stored)):
             raise UserError(
                 f"{path}: its arrays must take at most {most:,} bytes, since it has {stored:,}, found {size:,}; write "
@@ -169,24 +165,16 @@ def _open_zarr(path: Path) -> ArraysFile:
     if _metadata(path)["node_type"] != "group":
         raise UserError(f"{path}: must be a Zarr group, found a Zarr array; name the group that holds it")
     arrays = dict(_arrays_of(path))
-    described = {name: _describe(path / name, array) for name, array in arrays.items()}
+    for name, array in arrays.items():  # what is not stored takes time for each chunk, and memory for each fill value
+        chunks = math.prod(math.ceil(length / chunk) for length, chunk in zip(array.shape, array.chunks, strict=True))
+        fill = len(str(array.fill_value))
+        if chunks > MAX_CHUNKS or fill > MAX_FILL:
+            raise UserError(
+                f"{path / name}: must have at most {MAX_CHUNKS:,} chunks and a fill value of at most {MAX_FILL} "
+                f"characters, found {chunks:,} and {fill}; write it again with zarr's defaults"
+            )
+    described = {name: Described(array.shape, np.dtype(array.dtype)) for name, array in arrays.items()}
     return ArraysFile(path, described, False, lambda name: np.asarray(arrays[name][...]))
-
-
-def _describe(path: Path, array: zarr.Array) -> Described:
-    """Describe an array; what is not stored of it takes time for each chunk, and memory for each copy of a fill value.
-
-    Raises:
-        UserError: it has more than `MAX_CHUNKS` chunks, or a fill value of more than `MAX_FILL` characters.
-    """
-    chunks = math.prod(math.ceil(length / chunk) for length, chunk in zip(array.shape, array.chunks, strict=True))
-    fill = len(str(array.fill_value))
-    if chunks > MAX_CHUNKS or fill > MAX_FILL:
-        raise UserError(
-            f"{path}: must have at most {MAX_CHUNKS:,} chunks and a fill value of at most {MAX_FILL} characters, found "
-            f"{chunks:,} and {fill}; write it again with zarr's defaults"
-        )
-    return Described(array.shape, np.dtype(array.dtype))
 
 
 def _arrays_of(group: Path, prefix: str = "") -> Iterator[tuple[str, zarr.Array]]:

@@ -10,6 +10,7 @@ pixels             (N, D) optional: the images themselves, the baseline that lay
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from stages.commands.features.image_files import read_list
 from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile, Described, open_arrays, readable
+from stages.prepare.candidates import describe_counts
 from stages.prepare.file_names import check_class_names
 from stages.shared.embeddings.embedding_store import (
     BASELINE,
@@ -97,7 +99,13 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
         depths |= {name: depth for depth, name in enumerate(_layer_names(file))}
         labels = {split: _labels(file, PREFIXES[split] + LABELS) for split in splits}
         _check_arrays(file, list(depths), labels)
-        _check_classes(labels)
+        check_class_names(sorted({str(label) for of_split in labels.values() for label in of_split}))
+        shared = sorted({*labels.get(SEEN, ())} & {*labels[UNSEEN]})
+        if shared:
+            raise UserError(
+                f"a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and in "
+                f"{LABELS!r}"
+            )
         ids = {split: _ids(file, split, len(labels[split])) for split in splits}
         layers = [
             Layer(name, name if depth >= 0 else "", depth, "none", file.described[name].shape[1], 0, 0)
@@ -165,21 +173,15 @@ def _layer_names(file: ArraysFile) -> list[str]:
     """Return the names of the layers from input to output, without the baseline."""
     others = (LABELS, IDS, LAYERS, BASELINE)
     arrays = [name for name in file.described if not name.startswith(PREFIXES[SEEN]) and name not in others]
-    names = _texts(file, LAYERS) if LAYERS in file.described else arrays
-    wrong = [f"{name!r} is no array" for name in names if name not in arrays]
-    wrong += [f"{name!r} is not among them" for name in arrays if name not in names]
-    wrong += [f"{name!r} stands there twice" for name in names if names.count(name) > 1]
-    if wrong:
-        raise UserError(
-            f"{LAYERS!r} must name every layer once, from input to output, found that {wrong[0]}; beside layers there "
-            f"may be {LABELS}, {IDS} and {BASELINE}"
-        )
-    if not names:
+    if not arrays:
         raise UserError(f"has no layer, found only {', '.join(file.described)}; {LAYOUT}")
-    if LAYERS not in file.described and not file.ordered and len(names) > 1:
+    if LAYERS not in file.described and not file.ordered and len(arrays) > 1:
+        raise UserError(f"must have an array {LAYERS!r}, since a Zarr group has no order; {LAYOUT}")
+    names = _texts(file, LAYERS) if LAYERS in file.described else arrays
+    if sorted(names) != sorted(arrays):
         raise UserError(
-            f"must have an array {LAYERS!r} with the names of the layers from input to output, since a Zarr group has "
-            f"no order; found the layers {', '.join(names)}"
+            f"{LAYERS!r} must name {', '.join(arrays)} once each, from input to output, found {', '.join(names)}; "
+            f"beside layers there may be {LABELS}, {IDS} and {BASELINE}"
         )
     for name in names:  # they name columns, files and arrays
         if not USABLE.fullmatch(name) or name in RESERVED:
@@ -191,29 +193,23 @@ def _layer_names(file: ArraysFile) -> list[str]:
 
 
 def _labels(file: ArraysFile, name: str) -> NDArray[np.str_]:
-    labels = np.array(_texts(file, name), dtype=str)
-    classes, sizes = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise UserError(f"array {name!r} must have at least 2 classes to separate, found {len(classes)}")
-    if sizes.min() < 2:
+    labels = _texts(file, name)
+    sizes = Counter(labels)
+    if len(sizes) < 2 or min(sizes.values()) < 2:
         raise UserError(
-            f"array {name!r} must have at least 2 images of every class, found 1 of {str(classes[sizes.argmin()])!r}; "
-            "take that image out of every array"
+            f"array {name!r} must have at least 2 classes of at least 2 images each, found {describe_counts(sizes)}; "
+            "take classes of one image out of every array"
         )
-    return labels
+    return np.array(labels)
 
 
 def _texts(file: ArraysFile, name: str) -> list[str]:
     """Read names of classes, images or layers; whole numbers become texts."""
-    described = file.described[name]
-    if described.dtype.kind not in "iuUT" or len(described.shape) != 1:
+    dtype, shape = file.described[name].dtype, file.described[name].shape
+    if dtype.kind not in "iuUT" or len(shape) != 1 or shape[0] > MAX_IMAGES:
         raise UserError(
-            f"array {name!r} must be one-dimensional, of texts or whole numbers, found {described.dtype} of shape "
-            f"{described.shape}; objects are not read: save np.array({name}, dtype=str)"
-        )
-    if described.shape[0] > MAX_IMAGES:
-        raise UserError(
-            f"array {name!r} must have at most {MAX_IMAGES:,} entries, found {described.shape[0]:,}; score fewer images"
+            f"array {name!r} must be one-dimensional, of at most {MAX_IMAGES:,} texts or whole numbers, found {dtype} "
+            f"of shape {shape}; objects are not read: save np.array({name}, dtype=str)"
         )
     texts = [str(value) for value in file.read(name).tolist()]
     wrong = next((text for text in texts if not text or CONTROL.search(text)), None)
@@ -225,16 +221,13 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
 def _ids(file: ArraysFile, split: str, count: int) -> NDArray[np.str_]:
     """Return the names of a split's images; without any, the split and a number."""
     name = PREFIXES[split] + IDS
-    if name not in file.described:
-        return np.array([f"{split}/{number:06}" for number in range(count)])
-    ids = np.array(_texts(file, name))
-    different = len(np.unique(ids))
-    if len(ids) != count or different != count:
+    ids = _texts(file, name) if name in file.described else [f"{split}/{number:06}" for number in range(count)]
+    if len(ids) != count or len(set(ids)) != count:
         raise UserError(
             f"array {name!r} must name each of the {count} images of {PREFIXES[split] + LABELS!r} once, found "
-            f"{len(ids)} names, {different} of them different"
+            f"{len(ids)} names, {len(set(ids))} of them different"
         )
-    return ids
+    return np.array(ids)
 
 
 def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, NDArray[np.str_]]) -> None:
@@ -245,28 +238,14 @@ def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, N
         found = ", ".join(sorted(below))
         raise UserError(f"below `{seen}` must be {LABELS} and the same layers as above it, found {found}")
     for split, layer in product([*labels][::-1], names):
-        name, shape = PREFIXES[split] + layer, file.described[layer].shape
-        described = file.described[name]
-        if described.dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1:
+        name, wanted = PREFIXES[split] + layer, (len(labels[split]), *file.described[layer].shape[1:])
+        dtype, shape = file.described[name].dtype, file.described[name].shape
+        if dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1 or shape != wanted:
             raise UserError(
-                f"array {name!r} must be (images, features) of real numbers, found {described.dtype} of shape "
+                f"array {name!r} must be (images, features) of real numbers, with a row for each of "
+                f"{PREFIXES[split] + LABELS!r} and as many features as {layer!r}, {wanted}, found {dtype} of shape "
                 f"{shape}; reduce a layer's output to one vector per image first, for example by its mean over space"
             )
-        if described.shape != (wanted := (len(labels[split]), shape[1])):
-            raise UserError(
-                f"array {name!r} must have a row for each image of {PREFIXES[split] + LABELS!r} and as many features "
-                f"as {layer!r}, {wanted}, found {described.shape}"
-            )
-
-
-def _check_classes(labels: Mapping[str, NDArray[np.str_]]) -> None:
-    """Check that a class is seen or unseen, and that no two look alike."""
-    check_class_names(sorted({str(label) for of_split in labels.values() for label in of_split}))
-    shared = sorted(set(labels.get(SEEN, ())) & set(labels[UNSEEN]))
-    if shared:
-        raise UserError(
-            f"a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and in {LABELS!r}"
-        )
 
 
 def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFile:
@@ -288,11 +267,7 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
     with readable(f"{path}: must be a file that `whichlayer features` wrote", "write it again"):
         about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
         layer = (about or json.loads(str(file.read("about"))))["layer"]
-        return _labelled(path, file.read("path").tolist(), file.read("features"), layer, labels)
-
-
-def _labelled(path: Path, paths: list[str], vectors: NDArray[Any], layer: str, labels: Path | None) -> ArraysFile:
-    """Put together the vectors of a layer and labels, which must be there for every image."""
+        paths, vectors = file.read("path").tolist(), file.read("features")
     rows = read_list(labels, ("path", "label")) if labels else []
     found = {row["path"]: row["label"] for row in rows} or {name: PurePosixPath(name).parent.name for name in paths}
     lacking = [name for name in paths if not found.get(name)]

@@ -77,7 +77,7 @@ def test_what_is_not_there_is_named_with_what_to_run(finished: Finished, tmp_pat
     with pytest.raises(UserError, match=r"trees-tiny-0-3 have the steps 0, 50, not 7; put it into finetune\.steps"):
         open_source(params, cell, paths, Wanted(step=7, layers=["blocks.1"]))
     elsewhere = CellPaths(paths.prepared, paths.weights, tmp_path / "none", paths.results)
-    with pytest.raises(UserError, match=r"found none; .* run `dvc repro embed@trees-tiny-0-3`"):
+    with pytest.raises(UserError, match=r"none: no embeddings there; run the embed stage"):
         open_source(params, cell, elsewhere, Wanted(layers=["blocks.1"]))
 
 
@@ -94,7 +94,7 @@ def test_a_layer_that_params_no_longer_name_is_refused(finished: Finished, tmp_p
 def test_a_frozen_network_has_step_0_alone(tmp_path: Path):
     params, cell, paths = finish_cell(tmp_path, frozen=True)
     assert open_source(params, cell, paths, Wanted(layers=["blocks.0"])).step == 0
-    with pytest.raises(UserError, match=r"have the steps 0, not 50; a frozen network has step 0 alone"):
+    with pytest.raises(UserError, match=r"have the steps 0, not 50; .* a frozen network has step 0 alone"):
         open_source(params, cell, paths, Wanted(step=50, layers=["blocks.0"]))
 
 

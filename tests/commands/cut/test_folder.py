@@ -31,7 +31,6 @@ from stages.commands.cut.folder import (
     Float32,
     Reference,
     check_agreement,
-    default_tolerance,
     read_cut,
     take_reference,
     write_cut,
@@ -117,7 +116,7 @@ def edit(path: Path, **changes: Any) -> None:
 
 def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
     path = tmp_path / "cut"
-    with pytest.raises(UserError, match=r"cut: must hold SHA256SUMS, found no such file; cut again"):
+    with pytest.raises(UserError, match=r"cut: must hold SHA256SUMS, .* found no such file; cut again"):
         read_cut(path)
     shutil.copytree(written.path, path)
     edit(path / "card.json", layer={"name": "blocks.1"})
@@ -140,12 +139,14 @@ def test_what_is_no_cut_is_named(written: Written, tmp_path: Path):
     write_sums(path)
     with (path / "SHA256SUMS").open("r+b") as file:
         file.truncate(2**40)
-    with pytest.raises(UserError, match="SHA256SUMS: must have at most 16777216 bytes, found more; cut again"):
+    with pytest.raises(
+        UserError, match="must hold SHA256SUMS, of at most 16777216 bytes, found no such file; cut again"
+    ):
         read_cut(path)
     write_sums(path)
     for name in ("model.pt2", "SHA256SUMS"):
         (path / name).unlink()
-        with pytest.raises(UserError, match=rf"must hold {name}, found no such file; cut again"):
+        with pytest.raises(UserError, match=rf"must hold {name}, .* found no such file; cut again"):
             read_cut(path)
 
 
@@ -410,4 +411,3 @@ def test_rotated_images_are_no_reference(tmp_path: Path):
     assert reference.source == "the network"
     stored = source.store.features(source.layer, 50, "unseen")
     assert 0.01 < reference.distance(stored) < 1  # rotated by up to ten degrees
-    assert default_tolerance(source) < 0.01

@@ -154,13 +154,13 @@ def test_unreadable_files_stop_it_before_the_work_or_are_listed(cell: Path, tmp_
         images,
         tmp_path / "a.parquet",
     )
-    assert not (tmp_path / ".a.parquet.unfinished").exists()
+    assert not list(tmp_path.glob(".*"))
     (images / "notes.txt").unlink()
     whole = (images / "elm" / "01.jpg").read_bytes()
     (images / "elm" / "01.jpg").write_bytes(whole[: len(whole) // 2])
     message = "found 1 that cannot be read: elm/01.jpg (damaged or unusual: "
     refused(cell, message, images, tmp_path / "a.parquet")
-    kept = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))
+    kept = sorted(tmp_path.glob(".a.parquet*/*.npz"))
     assert len(kept) == 2  # of four shards those before it
     (images / "notes.txt").write_text("not an image")
     (images / "elm" / "02.bmp").write_bytes(b"")
@@ -248,6 +248,7 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     raw, out = cell / "raw", tmp_path / "a.parquet"
     refused(cell, "an archive or a list of images, or an image, found nothing there", tmp_path / "none", out)
     refused(cell, "--out must end in .parquet, .npz, .zarr, found 'a.csv'", raw, tmp_path / "a.csv")
+    refused(cell, f"--out must lie outside {raw}, whose files", raw, raw / "of" / "a.npz")
     refused(cell, "--layer: 'layer9' must be", raw, out, layer="layer9")
     refused(cell, "have the steps 0, 50, not 7", raw, out, "--step", 7)
     done = features(cell, raw, out, "--from", "trees/tiny")

@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +19,9 @@ from PIL import Image
 from stages.commands.cli import whichlayer
 from stages.commands.cut.folder import write_sums
 from stages.commands.features import extraction
-from stages.commands.features.extraction import Shards, parse_cell, unfinished_folder
+from stages.commands.features.extraction import parse_cell
 from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.scratch import PARTIAL
 from tests.commands.edited import file as params_file
 from tests.commands.features.made import Tiny, write_cut, write_images
 from tests.commands.verify.made import damage
@@ -104,7 +104,7 @@ def test_a_damaged_cut_is_named(cut: Path, tmp_path: Path):
     assert "model.pt2: must be as it was written (SHA256SUMS), found other content; cut again" in str(done.exception)
     write_sums(tmp_path / "copy" / "cut")
     done = features(tmp_path / "copy", tmp_path / "b.parquet")
-    assert "model.pt2: must be a program that torch" in str(done.exception)
+    assert "model.pt2 cannot be loaded by torch" in str(done.exception)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, *, fail_at: int | None = None) -> list[int]:
@@ -124,22 +124,24 @@ def counted(monkeypatch: pytest.MonkeyPatch, *, fail_at: int | None = None) -> l
 
 def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(cut: Path, tmp_path: Path, whole: bytes):
     out = tmp_path / "a.parquet"
-    cut_short(cut, out)
+    folder = cut_short(cut, out)
     assert not out.exists()
-    assert len(list((tmp_path / ".a.parquet.unfinished").glob("*.npz"))) == 3  # of 8 images each
+    assert len(list(folder.glob("*.npz"))) == 3  # of 8 images each
     with pytest.MonkeyPatch.context() as patch:
         seen = counted(patch)
         assert features(cut, out).exit_code == 0
     assert len(seen) == 60 - 24
     assert out.read_bytes() == whole
-    assert not (tmp_path / ".a.parquet.unfinished").exists()
+    assert not list(tmp_path.glob(".*"))
 
 
-def cut_short(cut: Path, out: Path, *options: str) -> None:
-    """A run that ends after three shards of 8 images."""
+def cut_short(cut: Path, out: Path, *options: str) -> Path:
+    """Run until three shards of 8 images are done, in a process that has ended; return the folder that it left."""
     with pytest.MonkeyPatch.context() as patch:
         counted(patch, fail_at=25)
         assert features(cut, out, *options).exit_code == 1
+    (folder,) = out.parent.glob(f".{out.name}*")
+    return folder.rename(out.with_name(f".{out.name}{PARTIAL}999999999-0"))
 
 
 def test_an_image_that_has_changed_is_embedded_again_with_its_shard(cut: Path, tmp_path: Path):
@@ -193,154 +195,35 @@ def test_shards_that_lack_an_image_are_not_taken_without_being_asked(cut: Path, 
     assert len(pd.read_parquet(tmp_path / "a.parquet")) == 60
 
 
-def cut_off(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-30])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def zeros(path: Path) -> None:
-    path.write_bytes(bytes(path.stat().st_size))
-
-
-def saved(path: Path, **changes: Any) -> None:
-    """Save the arrays of a shard again, some of them changed; None leaves one out."""
-    with np.load(path) as arrays:
-        changed = {**arrays, **changes}
-    np.savez(path, **{name: array for name, array in changed.items() if array is not None})
-
-
-def without_array(path: Path) -> None:
-    saved(path, unreadable=None)
-
-
-def no_mapping(path: Path) -> None:
-    saved(path, unreadable=np.array('"ash"'))
-
-
-def other_width(path: Path) -> None:
-    saved(path, features=np.zeros((8, 7), np.float32))
-
-
-def other_images(path: Path) -> None:
-    saved(path, features=np.zeros((7, 6), np.float32), sha256=np.zeros(7, "U64"))
-
-
-def other_precision(path: Path) -> None:
-    saved(path, features=np.zeros((8, 6), np.float64))
-
-
-def one_array(path: Path) -> None:
-    with path.open("wb") as file:
-        np.save(file, np.zeros((8, 6), np.float32))
-
-
-def copy_of_another(path: Path) -> None:
-    shutil.copy(sorted(path.parent.glob("*.npz"))[0], path)
-
-
-HARMS = [
-    cut_off, empty, zeros, damage, without_array, no_mapping, other_width, other_images, other_precision, one_array,
-    copy_of_another,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
-def test_a_damaged_shard_is_embedded_again(cut: Path, tmp_path: Path, whole: bytes, harm: Callable[[Path], None]):
+def test_damaged_shards_are_not_used(cut: Path, tmp_path: Path, whole: bytes):
     out = tmp_path / "a.parquet"
-    cut_short(cut, out)
-    second = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))[1]
-    harm(second)
+    damage(sorted(cut_short(cut, out).glob("*.npz"))[1])
     with pytest.MonkeyPatch.context() as patch:
         seen = counted(patch)
         done = features(cut, out)
     assert done.exit_code == 0
-    assert f"features: {second}: damaged; its images are embedded again\n" in done.stderr
-    assert len(seen) == 8 + 36
+    assert "features: starts anew: an earlier run's work cannot be used" in done.stdout
+    assert len(seen) == 60
     assert out.read_bytes() == whole
-
-
-def test_shards_that_were_exchanged_are_embedded_again(cut: Path, tmp_path: Path, whole: bytes):
-    out = tmp_path / "a.parquet"
-    cut_short(cut, out)
-    first, second, _ = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))
-    first.rename(tmp_path / "first")
-    second.rename(first)
-    (tmp_path / "first").rename(second)
-    done = features(cut, out)
-    assert f"{first}: damaged; its images are embedded again" in done.stderr
-    assert f"{second}: damaged; its images are embedded again" in done.stderr
-    assert out.read_bytes() == whole
-
-
-def test_shards_whose_names_were_exchanged_are_embedded_again(cut: Path, tmp_path: Path, whole: bytes):
-    out = tmp_path / "a.parquet"
-    cut_short(cut, out)
-    first, second, _ = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))
-    hashes = [path.stem.rpartition("-")[2] for path in (first, second)]
-    moved = [path.with_name(path.name.replace(*pair)) for path, pair in ((first, hashes), (second, hashes[::-1]))]
-    first.rename(moved[1])
-    second.rename(moved[0])
-    assert features(cut, out).exit_code == 0
-    assert out.read_bytes() == whole
-
-
-def test_a_shard_that_is_lost_before_the_output_is_written_is_no_gap(
-    cut: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    fill = Shards.fill
-
-    def lose(shards: Shards, *, skip: bool) -> None:
-        fill(shards, skip=skip)
-        next((tmp_path / ".a.parquet.unfinished").glob("000001-*.npz")).unlink()
-
-    monkeypatch.setattr(Shards, "fill", lose)
-    done = features(cut, tmp_path / "a.parquet")
-    assert isinstance(done.exception, UserError)
-    assert "must stay as it was written, found it lost or damaged; run this again" in str(done.exception)
-    assert not (tmp_path / "a.parquet").exists()
-
-
-def test_a_folder_in_the_place_of_a_shard_is_replaced(cut: Path, tmp_path: Path, whole: bytes):
-    out = tmp_path / "a.parquet"
-    cut_short(cut, out)
-    second = sorted((tmp_path / ".a.parquet.unfinished").glob("*.npz"))[1]
-    second.unlink()
-    second.mkdir()
-    assert features(cut, out).exit_code == 0
-    assert out.read_bytes() == whole
-
-
-def test_two_runs_do_not_write_one_file(cut: Path, tmp_path: Path):
-    with unfinished_folder(tmp_path / "a.parquet"):
-        done = features(cut, tmp_path / "a.parquet")
-        assert isinstance(done.exception, UserError)
-        assert "a.parquet: another run is writing it; wait for that" in str(done.exception)
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on(cut: Path, tmp_path: Path, whole: bytes):
-    out, folder = tmp_path / "a.parquet", tmp_path / ".a.parquet.unfinished"
+    out = tmp_path / "a.parquet"
     command = [sys.executable, "-c", DRIVER, *arguments(cut, out)]
     running = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     deadline = time.monotonic() + 120
-    while len(list(folder.glob("*.npz"))) < 3:
+    while len(shards := list(tmp_path.glob(".a.parquet*/*.npz"))) < 4:
         assert time.monotonic() < deadline
         assert running.poll() is None
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not out.exists()
-    finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
-    assert 3 <= len(finished) < 8
-    running = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    while not out.exists() and running.poll() is None:
-        found = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
-        assert not found or finished.items() <= found.items()
-        time.sleep(0.05)
-    assert running.wait() == 0
+    assert len(shards) < 8
+    running = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+    assert b"starts anew" not in running.communicate()[0]
+    assert running.returncode == 0
     assert out.read_bytes() == whole
     assert {path.name for path in tmp_path.iterdir()} == {"whole.parquet", "a.parquet"}
 

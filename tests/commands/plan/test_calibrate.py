@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +12,16 @@ from numpy.typing import NDArray
 from stages.commands.plan import calibrate
 from stages.commands.plan.calibrate import (
     Cost,
+    make_layer,
     time_batches,
     time_embedding,
     time_measuring,
     time_training,
-    write_layer,
 )
 from stages.commands.plan.work import Images, work_of
 from stages.measure.cell import Cell
 from stages.measure.jobs import Job, plan_jobs
 from stages.measure.run import limit_to_one_thread, score
-from stages.shared.embeddings.embedding_store import open_embeddings
 from tests.commands.edited import config
 
 TINY = {"library": "timm", "name": "test_resnet.r160_in1k", "weights": {"source": "none"}, "image_size": 32}
@@ -70,9 +68,8 @@ def test_memory_is_that_of_the_images_of_a_batch():
     assert memory == pytest.approx(2**24, rel=0.3)
 
 
-def test_layers_are_written_with_a_share_of_the_classes_and_images(tmp_path: Path):
-    write_layer(tmp_path / "store", {"test": (900, 30), "unseen": (40, 2)}, 0.5, 7, [0, 5])
-    store = open_embeddings(tmp_path / "store")
+def test_layers_are_made_of_a_share_of_the_classes_and_images():
+    store = make_layer({"test": (900, 30), "unseen": (40, 2)}, 0.5, 7, [0, 5])
     assert [len(store.labels(split)) for split in ("test", "unseen")] == [450, 20]
     assert len(np.unique(store.labels("test"))) == 15
     assert np.unique(store.labels("unseen")).tolist() == ["unseen 0", "unseen 1"]
@@ -110,11 +107,10 @@ def test_time_of_many_images_grows_with_their_distances(monkeypatch: pytest.Monk
     assert max(sizes) < 2500
 
 
-def test_pieces_of_the_real_code_add_up_to_all_that_is_asked_for(tmp_path: Path):
+def test_pieces_of_the_real_code_add_up_to_all_that_is_asked_for():
     params = config({"measure.analyses": []}).measure
     layer = time_measuring(params, Images(60, 0, 200, 3, 5), 8, [0], 60.0, 60.0)
-    write_layer(tmp_path / "store", {"unseen": (200, 5)}, 1.0, 8, [0])
-    cell = Cell(open_embeddings(tmp_path / "store"), params)
+    cell = Cell(make_layer({"unseen": (200, 5)}, 1.0, 8, [0]), params)
     (job,), began = plan_jobs(cell.store, params), time.process_time()
     with limit_to_one_thread(params):
         score(cell, job)

@@ -78,18 +78,21 @@ NAN[[3, 5], 0] = np.nan, np.inf
         ({"labels": arrays()["labels"]}, "has no layer, found only labels"),
         (
             replaced(stem=arrays()["stem"][1:]),
-            r"have a row for each image of 'labels' .* as 'stem', \(28, 4\), found \(27, 4\)",
+            r"with a row for each of 'labels' .* as 'stem', \(28, 4\), found float.. of shape \(27, 4\)",
         ),
         (
             replaced(stem=np.ones((28, 4, 2, 2))),
-            r"'stem' must be \(images, features\) of real numbers, found float64 of",
+            r"'stem' must be \(images, features\) of real numbers, .* found float64 of",
         ),
         (replaced(stem=np.ones((28, 0))), r"of shape \(28, 0\)"),
         (replaced(stem=np.ones((28, 2), complex)), "found complex128"),
-        (replaced(stem=np.ones((28, 2)).astype(str)), "of real numbers, found <U32"),
-        (replaced(labels=np.zeros(28, int)), "'labels' must have at least 2 classes to separate, found 1"),
-        (replaced(labels=np.arange(28) // 27), "at least 2 images of every class, found 1 of '1'"),
-        (replaced(labels=np.ones(28)), "'labels' must be one-dimensional, of texts or whole numbers, found float64"),
+        (replaced(stem=np.ones((28, 2)).astype(str)), "of real numbers, .* found <U32"),
+        (replaced(labels=np.zeros(28, int)), "'labels' must have at least 2 classes .*, found '0' .28.; take"),
+        (replaced(labels=np.arange(28) // 27), "of at least 2 images each, found '1' .1., '0' .27.; take"),
+        (
+            replaced(labels=np.ones(28)),
+            "'labels' must be one-dimensional, of at most .* texts or whole numbers, found float64",
+        ),
         (replaced(labels=np.ones((28, 1), int)), r"of shape \(28, 1\)"),
         (
             replaced(labels=np.array(["a", ""] * 14)),
@@ -99,9 +102,12 @@ NAN[[3, 5], 0] = np.nan, np.inf
         (replaced(**{"a@mean": np.ones((28, 2))}), "a layer's name must be of letters.*found 'a@mean'; rename"),
         (replaced(**{"a/b": np.ones((28, 2))}), "found 'a/b'"),
         (replaced(group=np.ones((28, 2))), "none of step, .*; found 'group'"),
-        (replaced(layers=np.array(["stem"])), "found that 'blocks.0' is not among them; beside layers there may be"),
-        (replaced(layers=np.array(["stem", "blocks.0", "x"])), "found that 'x' is no array"),
-        (replaced(layers=np.array(["stem", "blocks.0", "stem"])), "found that 'stem' stands there twice"),
+        (
+            replaced(layers=np.array(["stem"])),
+            "must name stem, blocks.0 once each, .* found stem; beside layers there may be",
+        ),
+        (replaced(layers=np.array(["stem", "blocks.0", "x"])), "found stem, blocks.0, x; beside"),
+        (replaced(layers=np.array(["stem", "blocks.0", "stem"])), "found stem, blocks.0, stem; beside"),
         (
             replaced(ids=np.array(["a"] * 28)),
             "'ids' must name each of the 28 images of 'labels' once, found 28 names, 1 ",
@@ -114,7 +120,7 @@ NAN[[3, 5], 0] = np.nan, np.inf
         (with_seen() | {"seen/other": np.ones((24, 4))}, "found blocks.0, labels, other, stem$"),
         (
             with_seen() | {"seen/stem": np.ones((24, 3))},
-            r"array 'seen/stem' must have a row .* as many features as 'stem', \(24, 4\), found \(24, 3\)$",
+            r"array 'seen/stem' must be .* as many features as 'stem', \(24, 4\), found float.. of shape \(24, 3\)",
         ),
         (with_seen(prefix="seen"), "a class must be seen or unseen, found 'seen0' in 'seen/labels' and in 'labels'"),
     ],
@@ -141,9 +147,7 @@ def test_values_that_are_not_finite_are_counted(tmp_path: Path, resources: ExitS
 
 def test_a_zarr_group_needs_the_order_of_its_layers_and_no_other_groups(tmp_path: Path, resources: ExitStack):
     path = write_zarr(tmp_path / "a", arrays())
-    with pytest.raises(
-        UserError, match=r"must have an array 'layers' .* since a Zarr group has no order; found the layers "
-    ):
+    with pytest.raises(UserError, match=r"must have an array 'layers', since a Zarr group has no order"):
         read(path, resources)
     zarr.open_group(path).create_group("last_step")
     with pytest.raises(UserError, match="of groups, `seen` alone, found the group 'last_step'"):

@@ -213,7 +213,7 @@ def missing(path: Path, name: str, shape: list[int], chunk: list[int], **changes
             [6_000_000],
             [6_000_000],
             {},
-            r"'labels' must have at most 5,000,000 entries, found 6,000,000",
+            r"'labels' must be .* of at most 5,000,000 texts .* of shape \(6000000,\)",
         ),
         ("labels", [10**6], [1], {}, r"labels: must have at most 100,000 chunks .*, found 1,000,000 and 0; write it"),
         ("stem", [28, 10**4], [1, 1], {}, r"stem: must have at most 100,000 chunks .*, found 280,000 and 3; write it"),
@@ -254,7 +254,10 @@ def test_what_is_not_stored_is_the_fill_value(tmp_path: Path):
     [
         ("(1000000000000, 4)", r"its arrays must take at most 268,435,456 bytes, since it has .* found 32,000,000"),
         ("(28, 100000000)", r"its arrays must take at most .* found 22,400,00"),
-        ("(28, -4)", r"array 'stem' must be \(images, features\) of real numbers, found float64 of shape \(28, -4\)"),
+        (
+            "(28, -4)",
+            r"array 'stem' must be \(images, features\) of real numbers, .* found float64 of shape \(28, -4\)",
+        ),
         ("(28, -100000000)", r"its arrays must take at most .* found 22,400,00"),
     ],
 )
@@ -267,7 +270,9 @@ def test_a_header_of_more_than_is_stored_is_refused_before_it_fills_memory(tmp_p
 def test_many_labels_in_few_bytes_are_refused(tmp_path: Path):
     layers: dict[str, Any] = {name: np.zeros((28, 2), np.float32) for name in WIDTHS}
     np.savez_compressed(tmp_path / "a.npz", labels=np.zeros(5_000_001, np.int8), **layers)
-    refused_at_once(tmp_path / "a.npz", "array 'labels' must have at most 5,000,000 entries, found 5,000,001; score")
+    refused_at_once(
+        tmp_path / "a.npz", r"array 'labels' must be .* of at most 5,000,000 texts .* of shape \(5000001,\)"
+    )
 
 
 def test_values_that_compress_well_are_read(tmp_path: Path):
