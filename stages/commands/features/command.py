@@ -61,6 +61,8 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
+    if out.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"--out must lie outside {images}, whose files are taken for images; found {out}")
     check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
