@@ -14,7 +14,7 @@ import os
 from stages.shared.stage_run.stage_run import StageRun
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
-from stages.aggregate.render.page.data import NO_PICTURES, Pictures
+from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
@@ -39,12 +39,11 @@ def main() -> None:
         asked = read_asked(args.params)
         results = compute_results(args.measures, args.training, asked, args.notice)
         about = describe_run(args.params, asked.grid, args.prepared)
-        pictures = Pictures(read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid))
+        pictures = read_all_thumbnails(args.thumbnails, asked.grid), read_galleries(args.measures, asked.grid)
+        study = Study(results, about, *(pictures if asked.params.images else ()))
         folders = {"measures": args.measures, "training": args.training, "thumbnails": args.thumbnails}
         of = input_hashes(asked.grid, **folders, prepared=args.prepared)
-        written = write_results(
-            run.scratch(args.out), results, about, pictures if asked.params.images else NO_PICTURES, of
-        )
+        written = write_results(run.scratch(args.out), study, of)
     watch.done(f"{written}, in {args.out}/", **run.logged)
     if not os.environ.get(NO_VERDICT):
         print(f"\n{verdict(results.facts)}\n", flush=True)

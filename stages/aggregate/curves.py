@@ -14,7 +14,6 @@ and under `auto` the main pooling may differ from layer to layer, so that curves
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
 
@@ -83,8 +82,15 @@ Attributes:
 """
 
 
+ACCURACY_ENDS: dict[Scope, tuple[str, str]] = {
+    "classes": ("accuracy_ci_classes_low", "accuracy_ci_classes_high"),
+    "images": ("accuracy_ci_images_low", "accuracy_ci_images_high"),
+}
+ACCURACY = ["accuracy", "accuracy_sd", "accuracy_chance", *chain(*ACCURACY_ENDS.values())]
+"""What is known of a network's own head at the step of a point; intervals at its last step alone."""
+
 BASELINE = ["dataset", "model", "fold", "metric", "split"]
-ACCURACY = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
+CHECKPOINT = {"dataset": TEXT, "model": TEXT, "fold": TEXT, "step": INTEGER}
 """What names the baseline of a score, and a network's accuracy."""
 
 Row = Mapping[str, Any]
@@ -108,45 +114,23 @@ and the same clusters in another order, differ by rounding."""
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over seeds, and over seeds and folds; `uncertainty` adds `UNCERTAINTY` to the curves.
+    """Means over seeds, and over seeds and folds; `uncertainty` adds `UNCERTAINTY`, and intervals of accuracies.
 
     Attributes:
         curves: one row per curve (dataset, model, fold, pooling, metric; `main` marks the main pooling), split, step
             and depth: layer, value, sd, chance, ceiling, parameters, operations, better, embedding (the layer's own
-            pooling). In the grid's order; each fold, then `MEAN`. `sd` has ddof = 1: over seeds, of `MEAN` over folds
-            if there are several; NaN of a single value.
-        baseline: the same for the raw-pixel baseline: dataset, model, fold, metric, split, step, value.
-        accuracy: the network's own head on test images of seen classes: dataset, model, fold, step, value, sd.
+            pooling); pixels (the value of the raw-pixel baseline); and `ACCURACY` (the network's own head on test
+            images of seen classes). In the grid's order; each fold, then `MEAN`. `sd` has ddof = 1: over seeds, of
+            `MEAN` over folds if there are several; NaN of a single value, as of what was not measured.
         folds: the folds of unseen classes.
         n_seeds: how many seeds every mean is over.
         catalogue: the facts of every score, by name, in the order of tables and figures.
     """
 
     curves: pd.DataFrame
-    baseline: pd.DataFrame
-    accuracy: pd.DataFrame
     folds: tuple[str, ...]
     n_seeds: int
     catalogue: Catalogue
-
-    @cached_property
-    def _baselines(self) -> dict[tuple[Any, ...], float]:
-        values: dict[Any, float] = self.baseline.set_index([*BASELINE, "step"])["value"].to_dict()
-        return {place[:-1]: value for place, value in reversed(values.items())} | values
-
-    @cached_property
-    def _accuracies(self) -> dict[tuple[Any, ...], Row]:
-        rows: list[Any] = self.accuracy.to_dict("records")
-        return {tuple(row[name] for name in ACCURACY): row for row in rows}
-
-    def baseline_at(self, point: Row, split: str, step: int) -> float | None:
-        """The raw-pixel baseline of a point's score; images do not change with training, so any step's value serves."""
-        place = (*(point[name] for name in BASELINE[:-1]), split)
-        return self._baselines.get((*place, step), self._baselines.get(place))
-
-    def accuracy_at(self, point: Row, step: int) -> Row | None:
-        """The accuracy at one step of the network, on the fold, that a point is of; None where it was not measured."""
-        return self._accuracies.get((*(point[name] for name in ("dataset", "model", "fold")), step))
 
     @property
     def without_best(self) -> list[str]:
@@ -200,11 +184,17 @@ def average(layers: pd.DataFrame, run: RunParams, catalogue: Catalogue) -> Score
     embedded = layers[(layers["depth"] >= 0).fillna(False)]
     _check_unseen(embedded)
     groups = [_curves(rows) for _, rows in embedded.groupby(["dataset", "model", "fold"], sort=False)]
+    points = _means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue)
     head = layers[is_head(layers) & (layers["metric"] == "accuracy") & (layers["split"] == SEEN)]
+    accuracy = _means(head, list(CHECKPOINT), run, catalogue)[[*CHECKPOINT, "value", "sd", "chance"]]
+    points = points.merge(accuracy.set_axis([*CHECKPOINT, *ACCURACY[:3]], axis=1), how="left")
+    pixels = _means(layers[is_pixels(layers)], [*BASELINE, "step"], run, catalogue)[[*BASELINE, "step", "value"]]
+    pixels = pixels.rename(columns={"value": "pixels"})
+    first = points[BASELINE].merge(pixels.drop_duplicates(BASELINE), how="left")["pixels"]
+    points = points.merge(pixels, how="left")
+    points["pixels"] = points["pixels"].fillna(first)  # images do not change with training, so any step's value serves
     return Scores(
-        curves=_means(pd.concat(groups, ignore_index=True), list(POINT), run, catalogue),
-        baseline=_means(layers[is_pixels(layers)], [*BASELINE, "step"], run, catalogue),
-        accuracy=_means(head, list(ACCURACY), run, catalogue),
+        curves=points,
         folds=tuple(run.numbered),
         n_seeds=len(run.seeds),
         catalogue=catalogue,
@@ -376,12 +366,9 @@ class Curve:
 
 
 def curves(points: pd.DataFrame) -> list[Curve]:
-    """Take the points of `Scores.curves` apart by curve, in their order."""
+    """Take the points of `Scores.curves`, by depth, apart by curve, in their order."""
     by_curve: dict[tuple[Any, ...], dict[tuple[str, int], list[Row]]] = {}
     for point in points.to_dict("records"):
         key = tuple(point[column] for column in (*CURVE, "main"))
         by_curve.setdefault(key, {}).setdefault((point["split"], point["step"]), []).append(point)  # type: ignore[arg-type]
-    for by_place in by_curve.values():
-        for own in by_place.values():
-            own.sort(key=lambda point: point["depth"])
     return [Curve(by_place) for by_place in by_curve.values()]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.aggregate.columns import stack
+from stages.aggregate.columns import frame
 from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.checkpoints.training_table import open_training, read_training
 from stages.shared.files.csv_table import INTEGER, TEXT
@@ -70,7 +70,7 @@ def read_curves(training: Path, run: RunParams, checkpoints: CheckpointSteps) ->
             )
         accuracy = table["accuracy"].where(table["step"] > 0)
         tables.append(table[list(TRAINING_COLUMNS)].assign(accuracy=accuracy, cell=_name(cell)))
-    return stack(tables, CURVE_COLUMNS)
+    return frame(tables, CURVE_COLUMNS)
 
 
 def read_layers(measures: Path, curves: pd.DataFrame, run: RunParams, checkpoints: CheckpointSteps) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def read_analyses(measures: Path, run: RunParams, analyses: Collection[str]) -> 
         return _with_cell(read_analysis(path.parent, analysis), cell)
 
     return {
-        analysis: stack((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL | columns)
+        analysis: frame((read(analysis, cell) for cell in _of_unseen(run) if analysis in analyses), CELL | columns)
         for analysis, columns in ANALYSIS_TABLES.items()
     }
 
@@ -178,7 +178,7 @@ def read_refits(measures: Path, run: RunParams) -> pd.DataFrame:
     """
     folders = {cell: _file(measures, cell, metric_table.REFITS, None).parent for cell in _of_unseen(run)}
     tables = (_with_cell(metric_table.read_refits(folder), cell) for cell, folder in folders.items())
-    return stack(tables, CELL | REFIT_COLUMNS)
+    return frame(tables, CELL | REFIT_COLUMNS)
 
 
 def read_galleries(measures: Path, run: RunParams) -> dict[Cell, pd.DataFrame]:

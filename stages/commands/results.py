@@ -8,7 +8,7 @@ import click
 
 from stages.aggregate.facts import read_facts
 from stages.aggregate.render.json_files import findings_json, recommendations_json
-from stages.aggregate.render.recommendations import describe
+from stages.aggregate.render.verdict import describe
 from stages.aggregate.render.verdict import verdict as verdict_of
 from stages.aggregate.result_files import PAGE, check_result
 from stages.commands.dvc_project.workspace import stage_path

@@ -55,6 +55,9 @@ IMAGES_PER_BLOCK = 32
 BYTES_PER_BLOCK = 2**28
 """Beyond which no further file is read ahead."""
 
+PIXELS_AT_ONCE = 2**20
+"""Of an image that is converted."""
+
 BYTES_OF_AN_IMAGE = 2**29
 """What decoding takes at most of an image within the limits' defaults: a progressive JPEG of 50 million pixels."""
 
@@ -92,7 +95,7 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         if isinstance(content, bytes):
             _check_cost(image, content)
             image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours
-        upright = ImageOps.exif_transpose(image)
+        upright = ImageOps.exif_transpose(image, in_place=isinstance(content, bytes)) or image
         return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
 
 
@@ -171,13 +174,26 @@ def digest(content: Content) -> str:
 def to_rgb(image: Image.Image, fill: int) -> Image.Image:
     """Convert any mode to RGB: 16-bit scaled to 8, transparent pixels laid over `fill`.
 
+    Rows at a time, since the steps between take up to 24 bytes a pixel.
+
     Raises:
         ValueError: floating-point or 32-bit values, whose range is not defined.
     """
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image = _from_16_bit(image)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no defined range; save it with 8 or 16 bits")
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    rgb = Image.new("RGB", image.size)
+    rows = PIXELS_AT_ONCE // image.width + 1
+    for top in range(0, image.height, rows):
+        part = image.crop((0, top, image.width, min(top + rows, image.height)))
+        rgb.paste(_part_to_rgb(part, fill), (0, top))
+    return rgb
+
+
+def _part_to_rgb(image: Image.Image, fill: int) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        image = _from_16_bit(image)
     if image.has_transparency_data:
         layer = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         background = Image.new("RGBA", layer.size, (fill, fill, fill, 255))

@@ -1,12 +1,13 @@
 """Rows of summary.csv, the course of one network over training, and what is known of a dataset's networks."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pandas as pd
 
 from stages.aggregate.findings.accuracy_rule import NetworkPair, judge_accuracy, judge_scope, why_out_of_scope
 from stages.aggregate.findings.collect import correlate, follow_training
-from stages.aggregate.findings.facts import DatasetFindings, DepthFinding
+from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.tables.summary import SummaryRow
 
@@ -91,7 +92,13 @@ def pair(first: SummaryRow, second: SummaryRow, error: float = 0.005) -> Network
     return NetworkPair(first.model, second.model, Estimate(accuracy, error, 60), Estimate(g, error, 60))
 
 
-def evidence(*rows: SummaryRow, scopes: tuple[str, ...] = ("classes", "images"), **known: object) -> DatasetFindings:
+def evidence(
+    *rows: SummaryRow,
+    scopes: tuple[str, ...] = ("classes", "images"),
+    changes: Mapping[str, dict[str, Estimate]] | None = None,
+    steps: pd.DataFrame = STEPS[:0],
+    beaten: Collection[str] = (),
+) -> DatasetFindings:
     """The findings on the networks of one dataset: all within 0.05 of the best one's accuracy are accurate."""
     judged = [row for row in rows if row.accuracy is not None]
     best = max(judged, key=lambda row: row.accuracy, default=None)
@@ -100,13 +107,9 @@ def evidence(*rows: SummaryRow, scopes: tuple[str, ...] = ("classes", "images"),
         for row in judged
     }
     pairs = [pair(judged[i], judged[j]) for i in range(len(judged)) for j in range(i)]
-    of_scope = {scope: judge_scope(reasons, pairs) for scope in scopes if judged}
-    depth = [DepthFinding(row.model, row.leads, True) for row in rows]
-    accuracy, steps = judge_accuracy(of_scope), known.pop("steps", STEPS.head(0))
-    training = [course for row in rows if (course := follow_training(row, steps))]
-    parts = {
-        "fine_tuning": [],
-        "correlations": correlate(rows, accuracy),
-        "training": training,
-    } | known
-    return DatasetFindings(rows=list(rows), accuracy=accuracy, depth=depth, **parts)
+    accuracy = judge_accuracy({scope: judge_scope(reasons, pairs) for scope in scopes if judged})
+    networks = [
+        NetworkFindings(row, row.model not in beaten, (changes or {}).get(row.model), follow_training(row, steps))
+        for row in rows
+    ]
+    return DatasetFindings(networks, accuracy, correlate(rows, accuracy))

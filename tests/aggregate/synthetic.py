@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.metrics import normalized_mutual_info_score
 
-from stages.aggregate.curves import INTERVALS, MEAN, UNCERTAINTY, Scores
+from stages.aggregate.curves import ACCURACY, MEAN, UNCERTAINTY, Scores
 from stages.shared.tables.gallery import write_gallery
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD, write_layer_scores, write_refits
 from stages.shared.tables.thumbnails import write_thumbnails
@@ -24,17 +24,13 @@ NAMES = ("bn1", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "blocks.4", "blo
 def uncertain(scores: Scores, **known: object) -> Scores:
     """Put `UNCERTAINTY` beside means: what is known of the points of the curves, and nothing else."""
     columns = dict.fromkeys(UNCERTAINTY, np.nan) | dict.fromkeys(("tied_classes", "tied_images"), pd.NA) | known
-    curves = scores.curves.assign(**columns).astype(UNCERTAINTY)
-    accuracy = scores.accuracy.assign(**dict.fromkeys(INTERVALS, np.nan))
-    return replace(scores, curves=curves, accuracy=accuracy)
+    accuracy = dict.fromkeys(ACCURACY[3:], np.nan)
+    return replace(scores, curves=scores.curves.assign(**columns, **accuracy).astype(UNCERTAINTY))
 
 
 def only_means(scores: Scores) -> Scores:
     """Leave out single folds."""
-    tables = {name: getattr(scores, name) for name in ("curves", "baseline", "accuracy")}
-    return replace(
-        scores, **{name: table[table["fold"] == MEAN].reset_index(drop=True) for name, table in tables.items()}
-    )
+    return replace(scores, curves=scores.curves[scores.curves["fold"] == MEAN].reset_index(drop=True))
 
 
 def metric_rows(

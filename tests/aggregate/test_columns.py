@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.columns import BOOLEAN, frame, point_columns, stack
+from stages.aggregate.columns import BOOLEAN, frame, point_columns
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 COLUMNS = {"name": TEXT, "count": INTEGER, "share": FLOAT, "kept": BOOLEAN}
@@ -18,8 +18,8 @@ def test_a_frame_has_its_columns_in_order_and_empty_where_a_row_may_lack_them():
 def test_a_stack_without_rows_has_its_columns():
     empty = pd.DataFrame({"count": [], "other": []})
     for tables in ([], [empty]):
-        assert stack(tables, COLUMNS).dtypes.astype(str).to_dict() | {"name": TEXT} == COLUMNS
-    stacked = stack([empty, pd.DataFrame({"count": [1]}), pd.DataFrame({"count": [5]})], COLUMNS, optional=COLUMNS)
+        assert frame(tables, COLUMNS).dtypes.astype(str).to_dict() | {"name": TEXT} == COLUMNS
+    stacked = frame([empty, pd.DataFrame({"count": [1]}), pd.DataFrame({"count": [5]})], COLUMNS, optional=COLUMNS)
     assert stacked["count"].tolist() == [1, 5]
     assert list(stacked.columns) == list(COLUMNS)
 
@@ -29,7 +29,7 @@ def of_row(row, **more):
 
 
 def of_table(row, **more):
-    return stack([pd.DataFrame([row])], COLUMNS, **more)
+    return frame([pd.DataFrame([row])], COLUMNS, **more)
 
 
 def test_unknown_and_missing_columns_are_errors():

@@ -150,8 +150,15 @@ def test_baseline_and_head_are_kept_apart_from_the_curves():
     rows.append(point(HEAD, None, "", 0.7, split="test", metric="accuracy"))
     scores = average(typed(pd.DataFrame(rows)), ONE, SCORES)
     assert list(scores.curves["layer"]) == ["a", HEAD]
-    assert list(scores.baseline["value"]) == [0.9]
-    assert list(scores.accuracy["value"]) == [0.7]
+    assert set(scores.curves["pixels"]) == {0.9}
+    assert set(scores.curves["accuracy"]) == {0.7}
+
+
+def test_a_baseline_of_another_step_serves_where_there_is_no_own():
+    rows = [point("pixels", -1, "none", value, step=step) for step, value in ((0, 0.9), (10, 0.8))]
+    rows += [point("a", 0, "mean", 0.2, step=step) for step in (0, 10, 20)]
+    points = average(typed(pd.DataFrame(rows)), ONE, SCORES).curves.groupby("step")["pixels"]
+    assert points.unique().map(list).to_dict() == {0: [0.9], 10: [0.8], 20: [0.9]}
 
 
 def test_fold_all_is_no_fold_to_average_over():

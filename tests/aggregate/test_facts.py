@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from stages.aggregate.facts import Facts, read_facts, write_facts
-from stages.aggregate.findings.facts import FineTuningFinding
 from stages.aggregate.inference.contrasts import Estimate
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import STEPS, evidence, network
@@ -12,8 +11,7 @@ from tests.aggregate.recommended import RECOMMENDATION, every_use, useless
 
 def test_they_come_back_as_they_were_written_byte_for_byte(tmp_path):
     rows = network("a", accuracy=0.78, unseen=0.3), network("é", accuracy=0.76), network("c", accuracy=0.2)
-    tuned = [FineTuningFinding("a", {"classes": Estimate(0.2, 0.05, 6)}, (0.05, 0.8))]
-    findings = evidence(*rows, fine_tuning=tuned, steps=STEPS)
+    findings = evidence(*rows, changes={"a": {"classes": Estimate(0.2, 0.05, 6)}}, steps=STEPS)
     facts = Facts([RECOMMENDATION, useless(model="b", fine_tuning=None)], [findings], "discovery", "all/3")
     write_facts(tmp_path / "new", facts)
     assert read_facts(tmp_path / "new") == facts

@@ -17,9 +17,8 @@ from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.schema import best_network
 from stages.aggregate.render.json_files import recommendations_json
 from stages.aggregate.render.page.cards import make_cards
-from stages.aggregate.render.recommendations import describe
 from stages.aggregate.render.summary import markdown
-from stages.aggregate.render.verdict import verdict
+from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.measure.metrics import SCORES

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from stages.aggregate.facts import Facts, write_facts
 from stages.aggregate.recommend.schema import Missing
 from stages.aggregate.render.json_files import findings_json, recommendations_json
-from stages.aggregate.render.recommendations import describe
+from stages.aggregate.render.verdict import describe
 from stages.commands.results import recommend, verdict
 from stages.shared.runtime.errors import UserError
 from tests.aggregate.networks import evidence, network

@@ -19,6 +19,11 @@ def test_control_characters_in_names_are_refused(character):
     assert f"the name of a file must not have control characters, found {f'a/1{character}.png'!r}" in str(error.value)
 
 
+def test_an_id_that_stands_for_two_images_is_refused():
+    with pytest.raises(UserError, match=r"'id' stands for both a/1.png and b/1.png"):
+        check_candidates([candidate("a", "a/1.png"), candidate("b", "b/1.png")])
+
+
 def test_other_names_are_accepted():
     check_candidates([candidate("a, \"b\" 'c' é 王", "x y/\u00a0é;,.png")])
     check_candidates([candidate("نمی\u200cخواهم", "a.png")])  # Persian takes a joiner within a word

@@ -2,8 +2,11 @@ import errno
 import hashlib
 import io
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,6 +235,44 @@ def test_bombs_are_refused_before_they_fill_memory(content, reason):
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
         tracemalloc.stop()
+
+
+PEAK = """
+import sys
+from stages.prepare.decode import decode, pixel_limit
+content = sys.stdin.buffer.read()
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:")) // 1024
+before = peak()
+with pixel_limit(50_000_000):
+    print(*decode(content, 8, "crop", 100)[0, 0], peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks of memory are read where Linux has them")
+@pytest.mark.parametrize(
+    ("mode", "colour", "pixel"),
+    [("RGBA", (0, 0, 0, 0), "100 100 100"), ("LA", (200, 255), "200 200 200"), ("I;16", 5140, "20 20 20")],
+)
+def test_an_image_of_most_pixels_takes_at_most_600_mb(mode, colour, pixel):
+    content = encode(Image.new(mode, (7000, 7000), colour))
+    done = subprocess.run([sys.executable, "-c", PEAK], input=content, capture_output=True, check=True)
+    *found, megabytes = done.stdout.decode().split()
+    assert " ".join(found) == pixel
+    assert int(megabytes) < 600
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_an_image_that_is_converted_in_parts_is_the_same(mode, orientation, monkeypatch):
+    seen = Image.fromarray(noise(60, 40, 4)).convert("L" if mode == "I;16" else mode)
+    image = seen if mode != "I;16" else Image.fromarray(np.asarray(seen).astype(np.uint16) * 200)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(image, "TIFF", exif=exif)
+    whole = decode(content, 16, "pad", 77)
+    monkeypatch.setattr("stages.prepare.decode.PIXELS_AT_ONCE", 100)
+    assert np.array_equal(decode(content, 16, "pad", 77), whole)
 
 
 def test_scans_are_counted_up_to_the_end_of_the_image_and_outside_its_segments():

@@ -10,12 +10,11 @@ from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, panel, records
 from stages.aggregate.charts.intervals import DEVIATION, NO_BAND, with_bands
 from stages.aggregate.charts.theme import Look, Spec, encode_looks
-from stages.aggregate.curves import CURVE, MEAN, Curve, Scores, curves
+from stages.aggregate.curves import CURVE, MEAN, Curve, curves
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, place, short_names
-from stages.aggregate.words.scopes import explain_intervals
-from stages.aggregate.words.scores import LOWER, metric_name
+from stages.aggregate.words.scores import LOWER, explain_intervals, metric_name
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 LOOKS = {"unseen": Look(theme.UNSEEN), "seen": Look(theme.SEEN, "square")}
@@ -41,11 +40,6 @@ class Panel:
     layers: Sequence[str]
     title: str
     subtitle: str
-
-    @property
-    def unseen(self) -> list[Spec]:
-        """Its points of unseen classes."""
-        return [row for row in self.rows if row["split"] == "unseen"]
 
 
 def depth_layers(names: str, angle: float = 0, dots: float = 26, scale: Spec | None = None) -> list[Spec]:
@@ -80,24 +74,24 @@ def _depth(results: Results, chosen: Sequence[Curve]) -> Spec:
     averages, name, step = words.averages(results.scores), chosen[0].name, max(curve.last for curve in chosen)
     keys = {curve.key for curve in chosen}
     rows = [row for row in results.summary if tuple(getattr(row, key) for key in CURVE) in keys]
-    panels = [_panel(results.scores, curve, step) for curve in chosen]
+    panels = [_panel(curve, step) for curve in chosen]
     if not rows or name["better"] == "neither":
-        points = panels[0].unseen
+        points = chosen[0].at(UNSEEN, chosen[0].last)
         title = words.course_title(name["metric"], points[0]["value"], points[-1]["value"])
     else:
         title = words.layers_title(rows)
-    metrics = [str(curve.name["metric"]) for curve in chosen]
-    bands = {metric: one.unseen[0]["band"] for metric, one in zip(metrics, panels, strict=True) if one.unseen}
-    shown = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
+    shown = [(curve.name["metric"], row) for curve, one in zip(chosen, panels, strict=True) for row in one.rows]
+    bands = {metric: row["band"] for metric, row in shown if row["split"] == "unseen"}
+    scopes = [(metric_name(metric), metric, band) for metric, band in bands.items() if band not in (DEVIATION, NO_BAND)]
     parts = [
         f"{name['model']} on {name['dataset']}, step {step}, pooling {name['pooling']}; {averages.words}.",
-        explain_intervals("Bands and ties", shown, step),
-        f"{'Other bands' if shown else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
+        explain_intervals("Bands and ties", scopes, step),
+        f"{'Other bands' if scopes else 'Bands'}: {averages.spread}." if DEVIATION in bands.values() else "",
     ]
     return depth_figure(panels, Words(title, " ".join(filter(None, parts))))
 
 
-def _panel(scores: Scores, curve: Curve, step: int) -> Panel:
+def _panel(curve: Curve, step: int) -> Panel:
     """One score at its last step; the figure's step is named in its subtitle if that is another."""
     last, name, point = curve.last, curve.name, curve.best(UNSEEN, curve.last)
     rows: list[Spec] = []
@@ -108,8 +102,8 @@ def _panel(scores: Scores, curve: Curve, step: int) -> Panel:
             best = points["depth"] == (point["depth"] if point else None)
             banded = with_bands(points).assign(split=classes, x=points["depth"], best=best)
             rows += records(banded, ["split", "x", "value", "low", "high", "band", "tied", "best"])
-            known = {"raw pixels": scores.baseline_at(name, split, last), "chance": points["chance"].mean()}
-            named = {kind: float(level) for kind, level in known.items() if level is not None and pd.notna(level)}
+            known = {"raw pixels": points["pixels"].iloc[0], "chance": points["chance"].mean()}
+            named = {kind: float(level) for kind, level in known.items() if pd.notna(level)}
             levels += [{"split": classes, "kind": kind, "value": level} for kind, level in named.items()]
             layers = list(points["layer"])
     if name["better"] == "neither":

@@ -41,7 +41,8 @@ def make_figures(results: Results, models: Sequence[str]) -> dict[str, Spec]:
     figures: dict[str, Spec] = {}
     for findings in results.facts.findings:
         figures[f"overview-{findings.dataset}"] = overview(results, models, findings)
-        figures |= {f"steps-{findings.dataset}": steps(results, findings)} if findings.training else {}
+        if any(each.training for each in findings.networks):
+            figures[f"steps-{findings.dataset}"] = steps(results, findings)
     figures |= depth(results)
     for findings in results.facts.findings:
         corrupted = robustness(results, models, findings)

@@ -6,14 +6,13 @@ import pandas as pd
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, explain_marks, figure, heading, inner_width, main_rows, panel, records
-from stages.aggregate.charts.intervals import with_bands
+from stages.aggregate.charts.intervals import ends_alone, with_bands
 from stages.aggregate.charts.theme import Look, Spec, Y, encode_looks, layer
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.results import Results
 from stages.aggregate.words import figure_titles as words
 from stages.aggregate.words.formatting import numbered, shorten
-from stages.aggregate.words.scopes import SCOPES
-from stages.aggregate.words.scores import LOWER, metric_name
+from stages.aggregate.words.scores import LOWER, SCOPES, metric_name
 from stages.shared.embeddings.split_names import UNSEEN
 
 APART = 0.006
@@ -78,15 +77,8 @@ def overview_figure(points: pd.DataFrame, findings: DatasetFindings, models: Seq
     rows, leads = [], []
     for i, (model, row) in enumerate(networks.items()):
         own = points[points["model"] == model].sort_values("depth")
-        ends, shift = own["depth"].isin([row.best_depth, row.last_depth]), APART * span * (i - (len(networks) - 1) / 2)
-        own = own.assign(
-            network=model,
-            x=(own["depth"] if same else own["relative_depth"]) + shift,
-            low=own["low"].where(ends),
-            high=own["high"].where(ends),
-            best=own["depth"] == row.best_depth,
-            aside=model in aside,
-        )
+        x = (own["depth"] if same else own["relative_depth"]) + APART * span * (i - (len(networks) - 1) / 2)
+        own = ends_alone(own, row.best_depth, row.last_depth).assign(network=model, x=x, aside=model in aside)
         rows += records(own, ["network", "x", "value", "low", "high", "tied", "best", "aside"])
         if model in shown and row.best_depth != row.last_depth:
             values, place = own.set_index("depth")["value"], span * (1.04 + 0.02 * shown.index(model))

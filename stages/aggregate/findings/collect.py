@@ -19,37 +19,31 @@ from stages.aggregate.findings.facts import (
     Correlation,
     Course,
     DatasetFindings,
-    DepthFinding,
-    FineTuningFinding,
+    NetworkFindings,
     TrainingCourse,
 )
 from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import beats_baselines, infer
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import NetworkData
+from stages.aggregate.inference.network_data import NetworkData, Refits
 from stages.aggregate.inference.per_image_scores import ByFold
-from stages.aggregate.inference.refits import Refits
 from stages.aggregate.scope import Scope, is_proven
 from stages.aggregate.tables.summary import SummaryRow, spearman
 
 
 @dataclass(frozen=True)
 class Network:
-    """One network on one dataset.
+    """One network on one dataset, to be compared with others.
 
     Attributes:
         row: its main row.
         last: the main score of its layers at the last step; None where a value is missing.
-        first: the same at step 0; None where there is no step 0, or no later one.
-        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known.
         head, pixels: of every test image, how often its own head, and the linear probe on raw pixels, are right.
     """
 
     row: SummaryRow
     last: Refits | None
-    first: Refits | None
-    in_scope: bool
     head: ByFold
     pixels: ByFold
 
@@ -69,34 +63,24 @@ def collect_findings(
     findings = []
     for dataset in dict.fromkeys(row.dataset for row in summary):
         rows = [row for row in summary if row.main and row.dataset == dataset]
-        of_dataset = [_network(row, scores, networks[row.dataset, row.model]) for row in rows]
-        accuracy = _judge_accuracy(of_dataset, margin)
-        findings.append(
-            DatasetFindings(
-                rows=rows,
-                accuracy=accuracy,
-                depth=[DepthFinding(each.row.model, each.row.proven_leads, each.in_scope) for each in of_dataset],
-                fine_tuning=[_fine_tuning(network) for network in of_dataset if network.last and network.first],
-                correlations=correlate(rows, accuracy),
-                training=[course for row in rows if (course := follow_training(row, steps)) is not None],
-            )
-        )
+        judged = [_judge_network(row, scores, networks[row.dataset, row.model], steps) for row in rows]
+        accuracy = _judge_accuracy([network for _, network in judged], margin)
+        findings.append(DatasetFindings([found for found, _ in judged], accuracy, correlate(rows, accuracy)))
     return findings
 
 
-def _network(row: SummaryRow, scores: Scores, data: NetworkData) -> Network:
+def _judge_network(
+    row: SummaryRow, scores: Scores, data: NetworkData, steps: pd.DataFrame
+) -> tuple[NetworkFindings, Network]:
     points = scores.main_points(row.dataset, row.model, row.metric)
     keys, tuned = point_keys(points[points["step"] == row.step]), row.step > 0 and (points["step"] == 0).any()
     with_pixels = row.baseline is not None
     above = beats_baselines(data, row.metric, row.step, keys, chance=row.chance, with_pixels=with_pixels)
-    return Network(
-        row=row,
-        last=data.at(row.metric, row.step, keys),
-        first=data.at(row.metric, 0, keys) if tuned else None,
-        in_scope=above is not False,
-        head=data.images.accuracy if data.images else {},
-        pixels=data.images.pixels if data.images else {},
-    )
+    last, first = data.at(row.metric, row.step, keys), data.at(row.metric, 0, keys) if tuned else None
+    changes = _differences_of_g(last, first, row.metric) if last and first else None
+    head, pixels = (data.images.accuracy, data.images.pixels) if data.images else ({}, {})
+    found = NetworkFindings(row, above is not False, changes, follow_training(row, steps))
+    return found, Network(row, last, head, pixels)
 
 
 def _judge_accuracy(networks: Sequence[Network], margin: float) -> AccuracyFinding:
@@ -139,12 +123,6 @@ def _differences_of_g(first: Refits | None, second: Refits | None, metric: str) 
     return {scope: difference for scope, difference in differences.items() if difference is not None}
 
 
-def _fine_tuning(network: Network) -> FineTuningFinding:
-    row = network.row
-    accuracy = None if row.accuracy is None or row.accuracy_chance is None else (row.accuracy_chance, row.accuracy)
-    return FineTuningFinding(row.model, _differences_of_g(network.last, network.first, row.metric), accuracy)
-
-
 def correlate(rows: Sequence[SummaryRow], finding: AccuracyFinding) -> list[Correlation]:
     """Correlate accuracy and g over all networks that have a head, and over the accurate ones where these are fewer."""
     heads = [(row.model, row.accuracy, sign_of(row.better) * row.unseen) for row in rows if row.accuracy is not None]
@@ -161,7 +139,7 @@ def follow_training(row: SummaryRow, steps: pd.DataFrame) -> TrainingCourse | No
     if len(own) < 2:
         return None
     ends = int(own["step"].iloc[0]), int(own["step"].iloc[-1])
-    return TrainingCourse(row.model, ends, _course(own, "accuracy"), _course(own, "unseen"))
+    return TrainingCourse(ends, _course(own, "accuracy"), _course(own, "unseen"))
 
 
 def _course(rows: pd.DataFrame, column: str) -> Course | None:

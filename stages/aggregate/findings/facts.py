@@ -6,54 +6,8 @@ from dataclasses import dataclass, replace
 from stages.aggregate.findings.accuracy_rule import AccuracyFinding, NetworkPair
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.scope import Scope
 from stages.aggregate.tables.summary import SummaryRow
-
-
-@dataclass(frozen=True)
-class DepthFinding:
-    """Finding (ii): whether an earlier layer of one network separates unseen classes better than the last.
-
-    Attributes:
-        network: its name.
-        leads: of the best earlier layer over the last, in each scope in which it has bounds of a proven level, the
-            wider one first.
-        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known. A network
-            that does not has learnt nothing that depth could be asked about.
-    """
-
-    network: str
-    leads: dict[Scope, Lead]
-    in_scope: bool
-
-    @property
-    def statuses(self) -> dict[Scope, Status]:
-        """What holds in each of these scopes."""
-        return {
-            scope: lead_status(lead) if self.in_scope else Status.OUT_OF_SCOPE for scope, lead in self.leads.items()
-        }
-
-
-@dataclass(frozen=True)
-class FineTuningFinding:
-    """Finding (iii): what fine-tuning did to g of one network; it need not help.
-
-    Attributes:
-        network: its name.
-        changes: g at the last step less g at step 0, turned so that a positive difference is better, in each scope in
-            which it has an interval of a proven level, the wider one first.
-        accuracy: that of chance, which a head that was not trained has, and at the last step; None where not measured.
-    """
-
-    network: str
-    changes: dict[Scope, Estimate]
-    accuracy: tuple[float, float] | None = None
-
-    @property
-    def statuses(self) -> dict[Scope, Status]:
-        """What holds in each of these scopes."""
-        return {scope: change_status(change) for scope, change in self.changes.items()}
 
 
 @dataclass(frozen=True)
@@ -79,15 +33,40 @@ class TrainingCourse:
     """A network over training.
 
     Attributes:
-        network: its name.
         steps: the first and the last.
         accuracy, g: their courses; None where no value is known.
     """
 
-    network: str
     steps: tuple[int, int]
     accuracy: Course | None
     g: Course | None
+
+
+@dataclass(frozen=True)
+class NetworkFindings:
+    """What is found of one network on one dataset.
+
+    Attributes:
+        row: its main row of summary.csv, which has its leads.
+        in_scope: whether some layer is shown to beat chance and raw pixels; True where no bound is known. A network
+            that does not has learnt nothing that depth could be asked about.
+        changes: what fine-tuning did to g, which it need not raise: g at the last step less g at step 0, turned so that
+            a positive difference is better, in each scope in which it has an interval of a proven level, the wider one
+            first; None of a network without step 0 or a later one.
+        training: None of a network that was measured at a single step.
+    """
+
+    row: SummaryRow
+    in_scope: bool = True
+    changes: dict[Scope, Estimate] | None = None
+    training: TrainingCourse | None = None
+
+    def statuses(self, claim: Claim) -> dict[Scope, Status]:
+        """What holds of finding (ii) or (iii), in each scope that is known, the wider one first."""
+        if claim is Claim.FINE_TUNING:
+            return {scope: change_status(change) for scope, change in (self.changes or {}).items()}
+        leads = self.row.proven_leads
+        return {scope: lead_status(lead) if self.in_scope else Status.OUT_OF_SCOPE for scope, lead in leads.items()}
 
 
 @dataclass(frozen=True)
@@ -117,20 +96,19 @@ class DatasetFindings:
     """The findings on one dataset.
 
     Attributes:
-        rows: main rows of summary.csv, in the order of the grid.
+        networks: in the order of the grid.
         accuracy: whether accuracy implies generalization.
-        depth: whether an earlier layer beats the last, one for each row.
-        fine_tuning: what fine-tuning did, of networks that have a checkpoint of step 0 and a later one.
         correlations: over all networks that have a head, and over the accurate ones where these are fewer.
-        training: of networks that were measured at several steps.
     """
 
-    rows: list[SummaryRow]
+    networks: list[NetworkFindings]
     accuracy: AccuracyFinding
-    depth: list[DepthFinding]
-    fine_tuning: list[FineTuningFinding]
     correlations: list[Correlation]
-    training: list[TrainingCourse]
+
+    @property
+    def rows(self) -> list[SummaryRow]:
+        """Main rows of summary.csv."""
+        return [each.row for each in self.networks]
 
     @property
     def dataset(self) -> str:
@@ -140,32 +118,27 @@ class DatasetFindings:
     @property
     def out_of_scope(self) -> dict[str, Reason]:
         """The networks that findings (i) or (ii) leave out, and why; none where no other would be left."""
-        networks = dict(self.accuracy.deciding[1].out_of_scope) if self.accuracy.deciding else {}
-        networks |= {each.network: Reason.NO_LAYER_BEATS_PIXELS for each in self.depth if not each.in_scope}
-        return networks if len(networks) < len(self.rows) else {}
+        aside = dict(self.accuracy.deciding[1].out_of_scope) if self.accuracy.deciding else {}
+        aside |= {each.row.model: Reason.NO_LAYER_BEATS_PIXELS for each in self.networks if not each.in_scope}
+        return aside if len(aside) < len(self.networks) else {}
 
-    def without(self, networks: Collection[str]) -> "DatasetFindings":
+    def without(self, names: Collection[str]) -> "DatasetFindings":
         """The same without some networks, but for what says how they compare in accuracy."""
-        return replace(
-            self,
-            rows=[row for row in self.rows if row.model not in networks],
-            depth=[each for each in self.depth if each.network not in networks],
-            fine_tuning=[each for each in self.fine_tuning if each.network not in networks],
-            training=[each for each in self.training if each.network not in networks],
-        )
+        return replace(self, networks=[each for each in self.networks if each.row.model not in names])
 
     def outcomes(self, claim: Claim) -> list[Outcome]:
         """What holds of a claim: of the dataset, or of each network in every scope that is known."""
         if claim is Claim.ACCURACY:
             return [self._accuracy_outcome()]
-        if claim is Claim.FINE_TUNING and not self.fine_tuning:
+        judged = [each for each in self.networks if claim is Claim.DEPTH or each.changes is not None]
+        if not judged:
             return [Outcome(None, None, Status.UNKNOWN, Reason.NO_STEPS)]
         one_layer = claim is Claim.DEPTH and all(row.last_depth == 0 for row in self.rows)
         outcomes: list[Outcome] = []
-        for finding in self.depth if claim is Claim.DEPTH else self.fine_tuning:
-            known = [Outcome(finding.network, scope, status) for scope, status in finding.statuses.items()]
+        for each in judged:
+            known = [Outcome(each.row.model, scope, status) for scope, status in each.statuses(claim).items()]
             reason = Reason.ONE_LAYER if one_layer else Reason.NO_INTERVAL
-            outcomes += known or [Outcome(finding.network, None, Status.UNKNOWN, reason)]
+            outcomes += known or [Outcome(each.row.model, None, Status.UNKNOWN, reason)]
         return outcomes
 
     def _accuracy_outcome(self) -> Outcome:

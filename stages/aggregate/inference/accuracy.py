@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from stages.aggregate.columns import frame
-from stages.aggregate.curves import ACCURACY, INTERVAL_ENDS, INTERVALS, MEAN, Name, Scores
+from stages.aggregate.curves import ACCURACY, ACCURACY_ENDS, CHECKPOINT, MEAN, Name, Scores
 from stages.aggregate.inference.contrasts import Estimate
-from stages.aggregate.inference.groups import MIN_DF, degrees_of_freedom, find_groups
 from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.other_classes import MIN_FOLDS
+from stages.aggregate.inference.per_image_scores import MIN_DF, degrees_of_freedom, find_groups
+from stages.aggregate.inference.scopes import MIN_FOLDS
 from stages.aggregate.scope import Scope
+from stages.shared.files.csv_table import FLOAT
 
 Folds = Sequence["pd.Series[float]"]
 """For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class
@@ -81,11 +82,11 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
     """Infer the intervals of every network's accuracy at its last step, fold by fold and over folds.
 
     Returns:
-        Columns of `ACCURACY` and `INTERVALS`.
+        Columns of `CHECKPOINT` and `ACCURACY_ENDS`.
     """
-    rows = scores.accuracy
+    rows = scores.curves[scores.curves["accuracy"].notna()].drop_duplicates(list(CHECKPOINT))
     last = rows[rows["step"] == rows.groupby(["dataset", "model"])["step"].transform("max")]
-    table: list[dict[Any, Any]] = last[list(ACCURACY)].to_dict("records")
+    table: list[dict[Any, Any]] = last[list(CHECKPOINT)].to_dict("records")
     for point in table:
         images = networks[point["dataset"], point["model"]].images
         by_fold = images.accuracy if images else {}
@@ -93,5 +94,6 @@ def accuracy_intervals(scores: Scores, networks: dict[Name, NetworkData]) -> pd.
         for scope, mean_of in MEANS.items():
             estimate = mean_of(folds)
             if estimate is not None:
-                point |= zip(INTERVAL_ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
-    return frame(table, ACCURACY | INTERVALS, optional=INTERVALS)
+                point |= zip(ACCURACY_ENDS[scope], np.clip(estimate.interval(), 0, 1), strict=True)
+    ends = dict.fromkeys(ACCURACY[3:], FLOAT)
+    return frame(table, CHECKPOINT | ends, optional=ends)

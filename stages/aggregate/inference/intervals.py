@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stages.aggregate.columns import stack
+from stages.aggregate.columns import frame
 from stages.aggregate.curves import (
     INTERVAL_ENDS,
     LEAD_ENDS,
@@ -34,11 +34,9 @@ from stages.aggregate.inference.layer_comparison import (
     score_intervals,
     ties,
 )
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.other_classes import over_classes
-from stages.aggregate.inference.other_images import over_images
+from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
 from stages.aggregate.inference.power import Power, power_of
-from stages.aggregate.inference.refits import Refits, unseen_rows
+from stages.aggregate.inference.scopes import over_classes, over_images
 from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import UNSEEN
 
@@ -121,12 +119,9 @@ def add_uncertainty(scores: Scores, networks: dict[Name, NetworkData]) -> Scores
     """Put beside every score how sure it is (`UNCERTAINTY`); empty where that is not known."""
     with threadpool_limits(1):  # faster on such matrices, and sums do not depend on the number of threads
         intervals = infer_curves(scores, networks)
+    points = scores.curves.merge(intervals, how="left", validate="many_to_one")
     of_accuracy = accuracy_intervals(scores, networks)
-    return replace(
-        scores,
-        curves=scores.curves.merge(intervals, how="left", validate="many_to_one"),
-        accuracy=scores.accuracy.merge(of_accuracy, how="left", validate="many_to_one"),
-    )
+    return replace(scores, curves=points.merge(of_accuracy, how="left", validate="many_to_one"))
 
 
 def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFrame:
@@ -142,7 +137,7 @@ def infer_curves(scores: Scores, networks: dict[Name, NetworkData]) -> pd.DataFr
         if refits is not None:
             known = infer_layers(refits if fold == MEAN else refits.of_fold(scores.folds.index(fold)))
             tables.append(points[list(POINT)].assign(**_columns(known)))
-    return stack(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
+    return frame(tables, POINT | UNCERTAINTY, optional=UNCERTAINTY)
 
 
 def infer_power(scores: Scores, networks: dict[Name, NetworkData], metric: str) -> list[Power]:

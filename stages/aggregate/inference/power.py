@@ -15,8 +15,8 @@ from scipy.stats import qmc
 from stages.aggregate.curves import Name
 from stages.aggregate.inference.contrasts import Float64, Inference, root_of
 from stages.aggregate.inference.layer_comparison import SURE, Layers, contenders
-from stages.aggregate.inference.other_classes import MIN_FOLDS, over_classes, training
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.network_data import Refits
+from stages.aggregate.inference.scopes import MIN_FOLDS, over_classes, training
 
 POWER = 0.8
 """Share of studies that are to show what is there."""

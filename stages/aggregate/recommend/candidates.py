@@ -9,8 +9,7 @@ import pandas as pd
 
 from stages.aggregate.curves import MEAN, Name, Scores, point_keys, sign_of
 from stages.aggregate.inference.contrasts import Float64
-from stages.aggregate.inference.network_data import NetworkData
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.network_data import NetworkData, Refits
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -24,6 +23,9 @@ LEADING: dict[Use, tuple[str, ...]] = {
 }
 """A use and its scores, of which the first that was measured leads (docs/scores.md#uses)."""
 
+SHARES = {"parameters": "parameters_share", "operations": "operations_share"}
+"""What stands up to a layer, and its share of what stands up to the last."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -34,7 +36,8 @@ class Candidates:
     Attributes:
         use: what features are for.
         row: the network's row of summary.csv of the use's leading score.
-        points: (L) the layers by depth: columns layer, embedding, depth, parameters, operations.
+        points: (L) the layers by depth: layer, embedding, depth, and `SHARES`, NaN where that is not known.
+        accuracy: of the network's own head by step; NaN where it has no trained one.
         gains: (J, T, L).
         halves: (J, B, T, L) on halves of the images, 2 i and 2 i + 1 a pair; None where nothing was fitted again.
         refits: (T) of each step, ascending, the layers' scores; None where a value is missing. Without halves all steps
@@ -46,6 +49,7 @@ class Candidates:
     use: Use
     row: SummaryRow
     points: pd.DataFrame
+    accuracy: "pd.Series[float]"
     gains: Float64
     halves: Float64 | None
     refits: dict[int, Refits | None]
@@ -108,6 +112,10 @@ def _candidates(
 ) -> Candidates:
     every = scores.main_points(row.dataset, row.model, row.metric)
     points = every[every["step"] == row.step].reset_index(drop=True)
+    for what, share in SHARES.items():
+        taken = points[what].fillna(0).astype(float)
+        points[share] = taken / taken.iloc[-1]  # NaN where that is 0
+        points[what] = taken.where(points[share].notna())
     measured = {int(step): network.at(row.metric, step, point_keys(points)) for step in every["step"].unique()}
     fitted_again = {step: refits for step, refits in measured.items() if refits and refits.halves.size}
     refits = fitted_again if row.step in fitted_again else measured
@@ -121,23 +129,19 @@ def _candidates(
         return values.reshape(len(scores.folds), len(steps), len(points))
 
     gains = sign_of(row.better) * arranged(row.metric, UNSEEN, *refits)
-    places = [(row.metric, SEEN), ("probe_accuracy", SEEN), *((name, UNSEEN) for name in scores.label_free)]
-    last = {place: arranged(*place, row.step)[:, 0] for place in places}  # (J, L)
-    last[row.metric, SEEN] = sign_of(row.better) * last[row.metric, SEEN]
-    known = []
-    for fold in range(len(gains)):
-        measured_at = {place: values[fold] for place, values in last.items() if np.isfinite(values[fold]).any()}
-        known.append(
-            KnownScores(
-                other_folds=np.delete(gains, fold, axis=0),
-                seen=measured_at.get((row.metric, SEEN)),
-                probe=measured_at.get(("probe_accuracy", SEEN)),
-                label_free={
-                    name: measured_at[name, UNSEEN] for name in scores.label_free if (name, UNSEEN) in measured_at
-                },
-                other_datasets=other_datasets,
-            )
+    seen, probe = (arranged(metric, SEEN, row.step)[:, 0] for metric in (row.metric, "probe_accuracy"))  # (J, L)
+    label_free = {name: arranged(name, UNSEEN, row.step)[:, 0] for name in scores.label_free}
+    known = tuple(
+        KnownScores(
+            other_folds=np.delete(gains, fold, axis=0),
+            seen=sign_of(row.better) * seen[fold],
+            probe=probe[fold],
+            label_free={name: values[fold] for name, values in label_free.items()},
+            other_datasets=other_datasets,
         )
+        for fold in range(len(gains))
+    )
     halves = [each.halves.mean(axis=1) for each in fitted_again.values()] if refits is fitted_again else []
     on_halves = np.stack(halves, axis=2) if halves else None
-    return Candidates(use, row, points, gains, on_halves, dict(refits), tuple(known), network)
+    accuracy = every.drop_duplicates("step").set_index("step")["accuracy"]
+    return Candidates(use, row, points, accuracy, gains, on_halves, dict(refits), known, network)

@@ -30,16 +30,16 @@ class KnownScores:
 
     Attributes:
         other_folds: (J - 1, T, L) main score of the other folds' unseen classes.
-        seen: (L,) main score of test images of the fold's seen classes, at the last step; None where not measured.
-        probe: (L,) accuracy of a linear probe on the same images; None as well.
+        seen: (L,) main score of test images of the fold's seen classes, at the last step.
+        probe: (L,) accuracy of a linear probe on the same images.
         label_free: of the fold's unseen images without their labels, score -> (L,), not turned, at the last step.
         other_datasets: where in this network, 0 at its first and 1 at its last layer, the best layer of each other
             dataset is.
     """
 
     other_folds: Float64
-    seen: Float64 | None
-    probe: Float64 | None
+    seen: Float64
+    probe: Float64
     label_free: Mapping[str, Float64]
     other_datasets: tuple[float, ...]
 
@@ -113,12 +113,12 @@ def other_datasets(known: KnownScores) -> Choice | None:
 
 def seen_score(known: KnownScores) -> Choice | None:
     """The layer that separates the seen classes best."""
-    return _highest(known, known.seen)
+    return _highest(known.seen)
 
 
 def tunnel(known: KnownScores) -> Choice | None:
     """The first layer at which a linear probe reaches 95 % of the best layer's accuracy on seen classes."""
-    if known.probe is None or np.isnan(known.probe).all():
+    if np.isnan(known.probe).all():
         return None
     return [(-1, int((known.probe >= TUNNEL_SHARE * np.nanmax(known.probe)).argmax()))]
 
@@ -126,15 +126,11 @@ def tunnel(known: KnownScores) -> Choice | None:
 def by_label_free(score: str, rule: Rule) -> Callable[[KnownScores], Choice | None]:
     """Take the layer that a rule chooses by a label-free score."""
 
-    def choose(known: KnownScores) -> Choice | None:
-        values = known.label_free.get(score)
-        return _highest(known, None if values is None else RULES[rule](values))
-
-    return choose
+    return lambda known: _highest(RULES[rule](known.label_free[score]))
 
 
-def _highest(known: KnownScores, values: Float64 | None) -> Choice | None:
-    index = None if values is None else best_index(values, "higher")
+def _highest(values: Float64) -> Choice | None:
+    index = best_index(values, "higher")
     return None if index is None else [(-1, index)]
 
 

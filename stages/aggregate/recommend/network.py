@@ -10,9 +10,9 @@ from stages.aggregate.findings.status import change_status
 from stages.aggregate.inference.contrasts import Estimate, Float64, Inference
 from stages.aggregate.inference.intervals import LayerInference, beats_baselines, infer_layers, state_widest
 from stages.aggregate.inference.layer_comparison import best_of_two, difference, losses_at_most
-from stages.aggregate.inference.other_images import lacks_groups
-from stages.aggregate.inference.refits import Refits, unseen_rows
-from stages.aggregate.recommend.candidates import Candidates
+from stages.aggregate.inference.network_data import Refits, unseen_rows
+from stages.aggregate.inference.scopes import lacks_groups
+from stages.aggregate.recommend.candidates import SHARES, Candidates
 from stages.aggregate.recommend.criteria import best_candidate
 from stages.aggregate.recommend.schema import (
     Baseline,
@@ -44,7 +44,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     sure = {} if (refits := network.refits[step]) is None else infer_layers(refits)
     scope, widest = next(iter(sure.items()), (None, None))
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
-    best = _best(network, scores, _layer(network, *chosen, losses), sure)
+    best = _best(network, _layer(network, *chosen, losses), sure)
     unbeaten = row.unbeaten_by(best.value)
     keys, with_pixels = point_keys(network.points), row.baseline is not None
     shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, with_pixels=with_pixels)
@@ -73,7 +73,7 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
         fine_tuning=_fine_tuning(network),
         regret=_mean_regrets(regrets),
         missing=_missing(network, scores),
-        unmeasured=[name for name in scores.label_free if name not in network.known[0].label_free],
+        unmeasured=[name for name in scores.label_free if np.isnan(network.known[0].label_free[name]).all()],
     )
 
 
@@ -87,33 +87,16 @@ def _losses_at_most(network: Candidates) -> Float64:
 
 
 def _layer(network: Candidates, step: int, layer: int, losses: Float64) -> LayerRecord:
-    point = network.points.iloc[layer]
-    parameters, parameters_share = _cost(network, "parameters", layer)
-    operations, operations_share = _cost(network, "operations", layer)
+    point = network.points.assign(pooling=network.points["embedding"]).to_dict("records")[layer]
     return LayerRecord(
-        layer=point["layer"],
-        depth=int(point["depth"]),
-        pooling=point["embedding"],
+        **{name: point[name] for name in ("layer", "depth", "pooling", *SHARES, *SHARES.values())},
         step=network.steps[step],
         value=network.sign * network.means[step, layer],
         loss_at_most=losses[step, layer],
-        parameters=parameters,
-        parameters_share=parameters_share,
-        operations=operations,
-        operations_share=operations_share,
     )
 
 
-def _cost(network: Candidates, what: str, layer: int) -> tuple[int | None, float | None]:
-    """What stands up to a layer, and its share of what stands up to the last; (None, None) where that is not known."""
-    values = network.points[what].fillna(0)
-    own, whole = int(values.iloc[layer]), int(values.iloc[-1])
-    return (own, own / whole) if whole else (None, None)
-
-
-def _best(
-    network: Candidates, scores: Scores, chosen: LayerRecord, sure: dict[Scope, LayerInference]
-) -> CandidateRecord:
+def _best(network: Candidates, chosen: LayerRecord, sure: dict[Scope, LayerInference]) -> CandidateRecord:
     scopes = {
         scope: ScopeRecord(**vars(each.best), lead_at_least=each.lead.low, lead_at_most=each.lead.high)
         for scope, each in sure.items()
@@ -121,7 +104,7 @@ def _best(
     return CandidateRecord(
         **dict(chosen),
         last_value=network.sign * network.means[network.steps.index(chosen.step), -1],
-        accuracy=_accuracy(network, scores, chosen.step),
+        accuracy=network.accuracy[chosen.step],
         lead=next((each.lead.value for each in sure.values() if np.isfinite(each.lead.value)), None),
         classes=scopes.get("classes"),
         images=scopes.get("images"),
@@ -168,17 +151,12 @@ def _compare_checkpoints(network: Candidates, scores: Scores, losses: Float64) -
                 depth=int(network.points["depth"].iloc[best]),
                 value=network.sign * gains[best],
                 loss_at_most=at_most[best],
-                accuracy=_accuracy(network, scores, step),
+                accuracy=network.accuracy[step],
                 probe_accuracy=probed.max() if len(probed) else None,
                 probe_layer=probed.idxmax() if len(probed) else None,
             )
         )
     return records
-
-
-def _accuracy(network: Candidates, scores: Scores, step: int) -> float | None:
-    point = scores.accuracy_at(vars(network.row), step)
-    return None if point is None else point["value"]
 
 
 def _mean_regrets(regrets: pd.DataFrame) -> list[RegretRecord]:
@@ -194,6 +172,6 @@ def _missing(network: Candidates, scores: Scores) -> list[Missing]:
         Missing.HALVES: network.halves is None and scores.catalogue[network.row.metric].refit,
         Missing.GROUPS: any(refits is not None and lacks_groups(refits) for refits in network.refits.values()),
         Missing.OTHER_FOLDS: network.row.n_folds == 1,
-        Missing.OPERATIONS: _cost(network, "operations", -1) == (None, None),
+        Missing.OPERATIONS: bool(network.points["operations"].isna().all()),
     }
     return [what for what, is_missing in missing.items() if is_missing]

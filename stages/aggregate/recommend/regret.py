@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import frame, point_columns, stack
+from stages.aggregate.columns import frame, point_columns
 from stages.aggregate.curves import MEAN, equally_best
 from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.candidates import Candidates
@@ -19,20 +19,9 @@ from stages.aggregate.recommend.schema import Recommendation
 from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 REGRET_COLUMNS = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "fold": TEXT,
-    "metric": TEXT,
-    "candidates": TEXT,
-    "criterion": TEXT,
-    "kind": TEXT,
-    "layer": TEXT,
-    "depth": INTEGER,
-    "step": INTEGER,
-    "value": FLOAT,
-    "best_value": FLOAT,
-    "regret_at_most": FLOAT,
-    "regret_at_least": FLOAT,
+    **dict.fromkeys(("dataset", "model", "fold", "metric", "candidates", "criterion", "kind", "layer"), TEXT),
+    **dict.fromkeys(("depth", "step"), INTEGER),
+    **dict.fromkeys(("value", "best_value", "regret_at_most", "regret_at_least"), FLOAT),
 }
 """Columns of regret.csv.
 
@@ -101,7 +90,7 @@ def regret_table(network: Candidates, folds: Sequence[str]) -> pd.DataFrame:
         {name: _mean_of if type_ == FLOAT else _same for name, type_ in REGRET_COLUMNS.items() if name not in way}
     )
     known = means[ways.size() == len(folds)].reset_index().assign(fold=MEAN)
-    return stack([of_folds, known], REGRET_COLUMNS)
+    return frame([of_folds, known], REGRET_COLUMNS)
 
 
 def _mean_of(values: "pd.Series[float]") -> float:
@@ -171,12 +160,8 @@ def summarize_regrets(
             at_least = float(means["at_least"].mean()) if table["at_least"].notna().all() else None
             ends = None
             if at_least is not None and len(means) >= MIN_DATASETS:
-                (low, _), (_, high) = (Estimate(*own, len(means) - 1).interval() for own in _moments(means))
+                errors, df = means.std() / len(means) ** 0.5, len(means) - 1
+                (low, _), (_, high) = (Estimate(means[end].mean(), errors[end], df).interval() for end in means)
                 ends = low, high
             summaries[use][criterion] = at_least, float(means["at_most"].mean()), ends
     return summaries
-
-
-def _moments(means: pd.DataFrame) -> list[tuple[float, float]]:
-    values = means.to_numpy(dtype=float)
-    return list(zip(values.mean(axis=0), values.std(axis=0, ddof=1) / len(values) ** 0.5, strict=True))

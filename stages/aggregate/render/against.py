@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.frame import Words, draw_svg, explain_marks, figure, heading, inner_width, panel, records
-from stages.aggregate.charts.intervals import with_bands
+from stages.aggregate.charts.intervals import ends_alone, with_bands
 from stages.aggregate.curves import MEAN
 from stages.aggregate.facts import Facts, read_facts
 from stages.aggregate.render.page.page import templates
@@ -86,15 +86,8 @@ def _chart(dataset: str, studies: Sequence[Told]) -> str:
             own = study.curves.loc[study.curves["metric"] == found.metric]
             own = own[(own["dataset"] == found.dataset) & (own["model"] == found.model)]
             if found.dataset == dataset and len(own):
-                ends = own["depth"].isin([found.best.depth, found.last_depth])
-                points = own.assign(
-                    line=f"{study.name}: {found.model}",
-                    use=use_cells(found)["use"],
-                    x=own["relative_depth"],
-                    low=own["low"].where(ends),
-                    high=own["high"].where(ends),
-                    best=own["depth"] == found.best.depth,
-                )
+                points = ends_alone(own, found.best.depth, found.last_depth).assign(x=own["relative_depth"])
+                points = points.assign(line=f"{study.name}: {found.model}", use=use_cells(found)["use"])
                 rows += records(points, ["line", "use", "x", "value", "low", "high", "tied", "best"])
     looks = theme.model_looks(list(dict.fromkeys(row["line"] for row in rows)))
     uses, panels = list(dict.fromkeys(row["use"] for row in rows)), []

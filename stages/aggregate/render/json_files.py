@@ -25,33 +25,24 @@ def write_json_files(out: Path, facts: Facts, summary: Sequence[SummaryRow]) -> 
     """Write facts.json, and what programs of users read: findings.json, recommendation.json and metrics.json."""
     write_facts(out, facts)
     for name, text in (
-        ("metrics.json", metrics_json(summary, facts.recommendations)),
-        ("findings.json", findings_json(facts.findings)),
-        ("recommendation.json", recommendations_json(facts.recommendations)),
+        ("metrics.json", metrics_json(summary, facts.recommendations, facts.notice)),
+        ("findings.json", findings_json(facts.findings, facts.notice)),
+        ("recommendation.json", recommendations_json(facts.recommendations, facts.notice)),
     ):
-        (out / name).write_text(f"{with_notice(text, facts.notice)}\n", encoding="utf-8")
+        (out / name).write_text(f"{text}\n", encoding="utf-8")
 
 
-def with_notice(text: str, notice: str) -> str:
-    """Put the notice, if there is one, into a JSON object, or into every object of a list."""
-    if not notice:
-        return text
-    content = json.loads(text)
-    entries = [{"notice": notice, **each} for each in content] if isinstance(content, list) else None
-    return _strict({"notice": notice, **content} if entries is None else entries)
-
-
-def recommendations_json(recommendations: Sequence[Recommendation]) -> str:
+def recommendations_json(recommendations: Sequence[Recommendation], notice: str = "") -> str:
     """Write recommendation.json: the records, with what words say of them."""
     entries = []
     for found in recommendations:
         record = found.model_dump(mode="json")
         said = {"reason": words.reason(found), "caveat": words.caveat(found), "notes": words.notes(found)}
         entries.append(record | {"recommended": record["best"] if found.recommended else None} | said)
-    return _strict(entries)
+    return _strict(entries, notice)
 
 
-def findings_json(datasets: Sequence[DatasetFindings]) -> str:
+def findings_json(datasets: Sequence[DatasetFindings], notice: str = "") -> str:
     """Write findings.json: every claim in words, and what holds of each dataset or network."""
     entries = []
     for claim, finding in finding_texts(datasets).items():
@@ -62,10 +53,10 @@ def findings_json(datasets: Sequence[DatasetFindings]) -> str:
             for one in each.outcomes(claim)
         ]
         entries.append(vars(finding) | {"outcomes": outcomes})
-    return _strict(entries)
+    return _strict(entries, notice)
 
 
-def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation]) -> str:
+def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommendation], notice: str = "") -> str:
     """Write metrics.json: dataset -> model -> the numbers of its main row and, by use, of what is recommended."""
     tree: dict[str, dict[str, Numbers]] = {}
     for row in rows:
@@ -89,7 +80,7 @@ def metrics_json(rows: Sequence[SummaryRow], recommendations: Sequence[Recommend
                     "uses": {each.use: _rounded(_of_use(each)) for each in own},
                 }
             )
-    return _strict(tree)
+    return _strict(tree, notice)
 
 
 def _of_use(found: Recommendation) -> Numbers:
@@ -109,6 +100,8 @@ def _rounded(numbers: Mapping[str, Any]) -> Numbers:
     return {**numbers, **{k: round(value, DECIMALS) if math.isfinite(value) else None for k, value in floats.items()}}
 
 
-def _strict(content: Any) -> str:
-    """Write JSON in which NaN and infinity have no place, the same text for the same content."""
+def _strict(content: Any, notice: str) -> str:
+    """Write JSON without NaN and infinity; the notice, if any, stands in it, or in every entry of a list."""
+    said = {"notice": notice} if notice else {}
+    content = [said | each for each in content] if isinstance(content, list) else said | content
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

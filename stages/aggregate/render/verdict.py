@@ -6,6 +6,7 @@ beside these lines, each with its own.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from tabulate import tabulate
 from wcwidth import wcswidth
@@ -14,6 +15,7 @@ from stages.aggregate.facts import Facts
 from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.findings.status import Claim, Status
 from stages.aggregate.recommend.schema import Recommendation, best_network
+from stages.aggregate.render.summary import regrets_table
 from stages.aggregate.words import recommendation as words
 from stages.aggregate.words.findings import TITLES, status_words
 from stages.aggregate.words.formatting import MISSING, harmless, joined, number, plural, wrapped
@@ -41,19 +43,14 @@ def verdict(facts: Facts, *, use: str | None = None, embeds: bool = True) -> str
     for findings in facts.findings:
         networks = [each for each in found if each.dataset == findings.dataset]
         nothing = f"{harmless(findings.dataset)}: no score tells of this use."
-        told = dataset_verdict(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
-        blocks.append(told)
+        own = _of_dataset(networks, findings, embeds=embeds, claims=claims, cell=cell) if networks else nothing
+        blocks.append(own)
     notice = [wrapped(facts.notice, WIDTH)] if facts.notice else []
     return "\n".join([*notice, "\n\n".join(blocks)])
 
 
-def dataset_verdict(
-    networks: Sequence[Recommendation],
-    findings: DatasetFindings,
-    *,
-    embeds: bool = True,
-    claims: bool = True,
-    cell: str | None = None,
+def _of_dataset(
+    networks: Sequence[Recommendation], findings: DatasetFindings, *, embeds: bool, claims: bool, cell: str | None
 ) -> str:
     """Put what is known of one dataset into `MAX_LINES` lines, further networks and very long names apart.
 
@@ -140,3 +137,19 @@ def _design(networks: Sequence[Recommendation]) -> str:
     accurate = f"; accuracy on seen classes {number(max(accuracies))}" if accuracies else ""
     folds = f"{plural(first.n_folds, 'fold')} of {first.n_classes} classes"
     return f"{folds}, {first.n_images:,} images, {plural(first.n_seeds, 'seed')}{accurate}."
+
+
+def describe(recommendations: Sequence[Recommendation]) -> str:
+    """Describe every network in lines of at most 80 characters: a table of uses, sentences, and what others lose."""
+    blocks = []
+    for _, group in groupby(recommendations, lambda each: (each.dataset, each.model)):
+        found = list(group)
+        useful = [each for each in found if each.recommended is not None]
+        texts = [f"{found[0].dataset}, {found[0].model}", *map(words.sentences, found), words.explain_brackets(useful)]
+        head, *lines = [wrapped(text, WIDTH) for text in texts]
+        regrets = regrets_table(useful, ("criterion", "baseline"))  # the others are in regret.csv
+        blocks.append(
+            "\n".join(filter(None, [head, use_table(useful), *lines, regrets.text("plain") if regrets else ""]))
+        )
+    notes = dict.fromkeys(note for each in recommendations for note in words.notes(each))
+    return "\n\n".join(filter(None, [*blocks, "\n".join(wrapped(note, WIDTH) for note in notes)]))

@@ -6,35 +6,26 @@ from pathlib import Path
 
 from stages.aggregate.charts.draw import draw_figures
 from stages.aggregate.render.json_files import write_json_files
-from stages.aggregate.render.page.data import NO_PICTURES, Pictures, Study
+from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.page import vega_bundle, write_page
-from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.render.summary import latex, markdown
 from stages.aggregate.result_files import finish_results
-from stages.aggregate.results import Results
 from stages.aggregate.words.summary import closing_note
 from stages.shared.tables.metric_table import write_layer_scores
 
 
-def write_results(
-    out: Path,
-    results: Results,
-    run: Run,
-    pictures: Pictures = NO_PICTURES,
-    inputs: Mapping[str, str] | None = None,
-) -> str:
+def write_results(out: Path, study: Study, inputs: Mapping[str, str] | None = None) -> str:
     """Write every file of data/results.
 
     Args:
         out: the folder; made if missing.
-        results: what to write.
-        run: what was run.
-        pictures: what the page shows of the images.
+        study: what to write.
         inputs: the artifacts that they were made of, with hashes.
 
     Returns:
         What was written, for the closing line.
     """
+    results = study.results
     notice = {"notice": results.facts.notice} if results.facts.notice else {}
     write_layer_scores(out / "layers.csv", results.layers.assign(**notice))
     for name, table in results.tables.items():
@@ -44,8 +35,8 @@ def write_results(
     (out / "summary.tex").write_text(latex(results.summary, results.facts), encoding="utf-8")
     with ThreadPoolExecutor(1) as thread:
         thread.submit(vega_bundle)  # for the page: it takes a second, in which figures are drawn
-        n_figures = draw_figures(out, results, run.models)
-    size = write_page(out / "report.html", Study(results, run, pictures))
+        n_figures = draw_figures(out, results, study.run.models)
+    size = write_page(out / "report.html", study)
     finish_results(out, inputs)
     scores = f"wrote {len(results.layers)} scores of {results.n_cells} cells"
     note = closing_note(results)

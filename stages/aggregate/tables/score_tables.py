@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.columns import BOOLEAN, frame, point_columns, stack
+from stages.aggregate.columns import BOOLEAN, frame, point_columns
 from stages.aggregate.curves import CURVE, INTERVALS, Curve, Name, Scores, curves
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import CLASS_KEYS
@@ -23,17 +23,13 @@ Attributes:
 """
 
 DEPTH_COLUMNS = {
-    **dict.fromkeys(CURVE, TEXT),
-    "split": TEXT,
+    **dict.fromkeys([*CURVE, "split"], TEXT),
     "step": INTEGER,
     "depth": INTEGER,
     "relative_depth": FLOAT,
     "layer": TEXT,
-    "value": FLOAT,
-    "sd": FLOAT,
-    **INTERVALS,
-    "tied_classes": BOOLEAN,
-    "tied_images": BOOLEAN,
+    **dict.fromkeys(["value", "sd", *INTERVALS], FLOAT),
+    **dict.fromkeys(["tied_classes", "tied_images"], BOOLEAN),
     "better": TEXT,
     "parameters": INTEGER,
     "operations": INTEGER,
@@ -57,11 +53,8 @@ CHOSEN = {
 
 STEPS_COLUMNS = {
     **dict.fromkeys(CURVE, TEXT),
-    "step": INTEGER,
-    "n_folds": INTEGER,
-    "n_seeds": INTEGER,
-    "accuracy": FLOAT,
-    "accuracy_sd": FLOAT,
+    **dict.fromkeys(["step", "n_folds", "n_seeds"], INTEGER),
+    **dict.fromkeys(["accuracy", "accuracy_sd"], FLOAT),
     **{
         name: type_
         for names in CHOSEN.values()
@@ -80,16 +73,8 @@ Attributes:
         `mean` over folds.
 """
 
-CORRUPTED = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "layer": TEXT,
-    "depth": INTEGER,
-    "pooling": TEXT,
-    "metric": TEXT,
-    "corruption": TEXT,
-    "severity": INTEGER,
-}
+CORRUPTED = {"dataset": TEXT, "model": TEXT, "layer": TEXT, "depth": INTEGER, "pooling": TEXT, "metric": TEXT}
+CORRUPTED |= {"corruption": TEXT, "severity": INTEGER}
 VALUES = {"value": FLOAT, "chance": FLOAT, "relative": FLOAT, "clean": FLOAT}
 ROBUSTNESS_COLUMNS = CORRUPTED | VALUES
 """Columns of robustness.csv.
@@ -112,7 +97,7 @@ def score_tables(layers: pd.DataFrame, scores: Scores, networks: Mapping[Name, N
     """
     classes = (table for network in networks.values() if network.images for table in network.images.classes)
     return {
-        "classes.csv": stack(classes, CLASS_COLUMNS),
+        "classes.csv": frame(classes, CLASS_COLUMNS),
         "depth.csv": depth_table(scores),
         "robustness.csv": robustness_table(layers),
         "steps.csv": steps_table(scores),
@@ -147,16 +132,12 @@ def steps_table(scores: Scores) -> pd.DataFrame:
 
 
 def _steps(curve: Curve, scores: Scores) -> Iterator[dict[str, Any]]:
-    name, steps = curve.name, sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
+    steps = sorted({step for split, step in curve.points if split in (SEEN, UNSEEN)})
     first = {split: curve.best(split, steps[0]) for split in (SEEN, UNSEEN)}
     for step in steps:
-        row = {
-            **{key: name[key] for key in CURVE},
-            "step": step,
-            "n_folds": scores.n_folds(name["fold"]),
-            "n_seeds": scores.n_seeds,
-            **point_columns(scores.accuracy_at(name, step), accuracy="value", accuracy_sd="sd"),
-        }
+        point = (*curve.at(UNSEEN, step), *curve.at(SEEN, step))[0]
+        row = {key: point[key] for key in (*CURVE, "step", "accuracy", "accuracy_sd")}
+        row |= {"n_folds": scores.n_folds(point["fold"]), "n_seeds": scores.n_seeds}
         for (split, chosen_at), names in CHOSEN.items():
             layer = None if (at_first := first[split]) is None else at_first["layer"]
             followed = (point for point in curve.at(split, step) if point["layer"] == layer)
@@ -180,7 +161,7 @@ def robustness_table(layers: pd.DataFrame) -> pd.DataFrame:
     kinds, severities = ([corrupted[split][i] for split in rows["split"]] for i in (0, 1))
     rows = rows.assign(corruption=kinds, severity=severities, clean=_clean(rows))
     means = rows.groupby(list(CORRUPTED), sort=False, dropna=False)[list(VALUES)].mean(skipna=False)
-    return stack([means.reset_index()], ROBUSTNESS_COLUMNS)
+    return frame([means.reset_index()], ROBUSTNESS_COLUMNS)
 
 
 def _clean(rows: pd.DataFrame) -> "pd.Series[float]":

@@ -10,6 +10,7 @@ import pandas as pd
 
 from stages.aggregate.columns import columns_of, frame, point_columns
 from stages.aggregate.curves import (
+    ACCURACY,
     CURVE,
     INTERVAL_ENDS,
     LEAD_ENDS,
@@ -29,17 +30,6 @@ from stages.aggregate.scope import Scope, is_proven
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
 from stages.shared.files.csv_table import read_table
 from stages.shared.runtime.errors import UserError, did_you_mean
-
-ACCURACY = {
-    "accuracy": "value",
-    "accuracy_sd": "sd",
-    "accuracy_chance": "chance",
-    "accuracy_ci_classes_low": "ci_classes_low",
-    "accuracy_ci_classes_high": "ci_classes_high",
-    "accuracy_ci_images_low": "ci_images_low",
-    "accuracy_ci_images_high": "ci_images_high",
-}
-"""Columns of the network's own accuracy, and what its point calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,19 +251,18 @@ def _columns(curve: Curve, chosen: Row, scores: Scores) -> dict[str, Any]:
     tied = {column: [each for each in points if each[column] is True] for column in TIED.values()}
     first = next((rows[0] for rows in tied.values() if rows), None)
     return {
-        **{name: chosen[name] for name in (*CURVE, "step", "chance", "ceiling", "better", *UNCERTAINTY)},
+        **{name: chosen[name] for name in (*CURVE, "step", "chance", "ceiling", "better", *ACCURACY, *UNCERTAINTY)},
         **point_columns(chosen, unseen="value", unseen_sd="sd", best_layer="layer", best_depth="depth"),
         **point_columns(chosen, best_parameters="parameters", best_operations="operations"),
         **point_columns(seen, seen="value", seen_sd="sd", seen_layer="layer", seen_depth="depth"),
         **point_columns(last, last_value="value", last_value_sd="sd", last_layer="layer", last_depth="depth"),
         **point_columns(last, total_parameters="parameters", total_operations="operations"),
-        **point_columns(scores.accuracy_at(chosen, step), **ACCURACY),
         **point_columns(curve.best(SEEN_MATCHED, step), seen_matched="value"),
         **point_columns(curve.best(UNSEEN_MATCHED, step), unseen_matched="value"),
         **point_columns(first, shallowest_layer="layer", shallowest_depth="depth"),
         **point_columns(first, shallowest_parameters="parameters", shallowest_operations="operations"),
         **{column: ";".join(str(each["depth"]) for each in rows) for column, rows in tied.items()},
-        "baseline": scores.baseline_at(chosen, UNSEEN, step),
+        "baseline": chosen["pixels"],
         "n_folds": scores.n_folds(chosen["fold"]),
         "n_seeds": scores.n_seeds,
     }

@@ -23,8 +23,7 @@ from stages.aggregate.words.formatting import (
     plural,
     shorten,
 )
-from stages.aggregate.words.scopes import explain_intervals, scope_sentence
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scores import explain_intervals, metric_name, scope_sentence
 from stages.aggregate.words.summary import Averages
 
 UNSURE = "(no interval of a proven level)"
@@ -78,16 +77,17 @@ def course_title(metric: str, first: float, last: float) -> str:
 
 def networks_title(findings: DatasetFindings) -> str:
     """Return in how many networks of a dataset an earlier layer separates unseen classes better than the last."""
-    if len(findings.rows) == 1 or not any(each.leads for each in findings.depth):
+    if len(findings.rows) == 1 or not any(row.proven_leads for row in findings.rows):
         return layers_title(findings.rows, "networks")
     return f"An earlier layer separates unseen classes better than the last: {status_words([findings], Claim.DEPTH)}"
 
 
 def training_title(findings: DatasetFindings) -> str:
     """Return what fine-tuning did to g on unseen classes; where no interval of that is known, how g went."""
-    if any(each.changes for each in findings.fine_tuning):
+    if any(each.changes for each in findings.networks):
         return f"What fine-tuning did to g of unseen classes: {status_words([findings], Claim.FINE_TUNING)}"
-    rises = [each.g.last > each.g.first for each in findings.training if each.g]
+    courses = [each.training.g for each in findings.networks if each.training and each.training.g]
+    rises = [course.last > course.first for course in courses]
     if not rises:
         return "g of seen and of unseen classes, of networks that were measured at one step"
     rising = f"{sum(rises)} of {plural(len(rises), 'network')}"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.aggregate.findings.accuracy_rule import NetworkPair
-from stages.aggregate.findings.facts import DatasetFindings, FineTuningFinding, Outcome, TrainingCourse
+from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings, Outcome, TrainingCourse
 from stages.aggregate.findings.status import Claim, Reason, Status, change_status, lead_status
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.words.formatting import capitalized, change_interval, decimals, harmless, joined
-from stages.aggregate.words.scopes import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
+from stages.aggregate.words.scores import NO_INTERVAL, SCOPES, SHORT, explain_scopes, few_folds, scope_sentence
 
 TITLES = {
     Claim.ACCURACY: "(i) Accuracy does not imply generalization",
@@ -140,8 +140,9 @@ def _counter_example(pair: NetworkPair, level: float) -> str:
 def _depth_details(findings: DatasetFindings) -> list[str]:
     """Each network's lead in both scopes."""
     details = []
-    for row, finding in zip(findings.rows, findings.depth, strict=True):
-        scopes = {capitalized(scope_sentence(scope, row.step)): lead for scope, lead in finding.leads.items()}
+    for finding in findings.networks:
+        row = finding.row
+        scopes = {capitalized(scope_sentence(scope, row.step)): lead for scope, lead in row.proven_leads.items()}
         sentences = [f"{scope}: {_lead(lead)}." for scope, lead in scopes.items()]
         lead = [] if row.lead is None else [f"lead over the last layer {decimals(row.lead, sign=True)}."]
         told = (sentences or [f"{capitalized(NO_INTERVAL)}."]) if finding.in_scope else [OUT_OF_SCOPE]
@@ -161,24 +162,26 @@ def _lead(lead: Lead) -> str:
 def _fine_tuning_details(findings: DatasetFindings) -> list[str]:
     """What fine-tuning did to each network in both scopes, and accuracy and g over training."""
     by_steps: dict[tuple[int, int], list[str]] = {}
-    for course in findings.training:
-        by_steps.setdefault(course.steps, []).append(_training(course))
+    for each in findings.networks:
+        if each.training:
+            by_steps.setdefault(each.training.steps, []).append(f"{each.row.model} {_training(each.training)}")
     return [
-        *map(_fine_tuning, findings.fine_tuning),
+        *(_fine_tuning(each) for each in findings.networks if each.changes is not None),
         *(f"Over training, steps {a} to {b}: {'; '.join(texts)}." for (a, b), texts in sorted(by_steps.items())),
     ]
 
 
-def _fine_tuning(finding: FineTuningFinding) -> str:
-    """What fine-tuning did to g of one network, beside what accuracy did."""
-    changes = {capitalized(scope_sentence(scope, 1)): change for scope, change in finding.changes.items()}
+def _fine_tuning(finding: NetworkFindings) -> str:
+    """What fine-tuning did to g of one network, beside what accuracy did from chance, which an untrained head has."""
+    row = finding.row
+    changes = {capitalized(scope_sentence(scope, 1)): change for scope, change in (finding.changes or {}).items()}
     sentences = [
         f"{scope}: {change_status(change)}, {change_interval(change.value, *change.interval())}."
         for scope, change in changes.items()
     ]
-    if finding.accuracy:
-        sentences.append(f"Accuracy went from chance ({finding.accuracy[0]:.2f}) to {finding.accuracy[1]:.2f}.")
-    return f"{finding.network}: {' '.join(sentences) or 'Not compared.'}"
+    if row.accuracy is not None and row.accuracy_chance is not None:
+        sentences.append(f"Accuracy went from chance ({row.accuracy_chance:.2f}) to {row.accuracy:.2f}.")
+    return f"{row.model}: {' '.join(sentences) or 'Not compared.'}"
 
 
 def _training(course: TrainingCourse) -> str:
@@ -189,7 +192,7 @@ def _training(course: TrainingCourse) -> str:
             where = "" if values.first_step == course.steps[0] else f" (step {values.first_step})"
             last = "" if values.first_step == values.last_step else f" to {decimals(values.last)}"
             told.append(f"{name} {decimals(values.first)}{where}{last}")
-    return f"{course.network} {', '.join(told)}"
+    return ", ".join(told)
 
 
 DETAILS = {

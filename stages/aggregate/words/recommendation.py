@@ -19,8 +19,7 @@ from stages.aggregate.words.formatting import (
     place,
     runs,
 )
-from stages.aggregate.words.scopes import explain_intervals, scope_words
-from stages.aggregate.words.scores import metric_name
+from stages.aggregate.words.scores import explain_intervals, metric_name, scope_words
 
 OTHERS = {"last": "last layer", "before": "layer before it"}
 """Cells of other layers, and what they are of."""

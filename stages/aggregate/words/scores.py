@@ -1,6 +1,16 @@
-"""Printed names of the scores, and what each number is in one sentence; a score without an entry has its own name."""
+"""Names of the scores and scopes in words, what each number is, and what the intervals of a table or a chart are of.
 
+Other classes: if other classes of this domain were drawn, as many left out at a time, and the network trained again on
+the rest. Other images: of these classes, with these trained networks. A score without an entry has its own name.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from stages.aggregate.curves import MEAN
+from stages.aggregate.scope import Scope, is_proven
+from stages.aggregate.tables.summary import SummaryRow
+from stages.aggregate.words.formatting import joined
 
 
 @dataclass(frozen=True)
@@ -120,3 +130,61 @@ def score_words(metric: str) -> ScoreWords:
 def metric_name(metric: str) -> str:
     """Spell out a score."""
     return score_words(metric).name
+
+
+SCOPES: dict[Scope, str] = {
+    "classes": "for other unseen classes",
+    "images": "for other images of these classes",
+}
+"""A scope and its words in a sentence about frozen networks; the wider one first."""
+
+SHORT: dict[Scope, str] = {"classes": "other classes", "images": "other images"}
+"""A scope's words beside a number."""
+
+NO_INTERVAL = "no interval of a proven level (docs/uncertainty.md)"
+
+FEW_FOLDS = {
+    1: "One choice of unseen classes cannot tell how others would come out.",
+    2: "Two folds tell too little for an interval over other classes.",
+}
+
+
+def scope_words(metric: str, scope: Scope) -> str:
+    """Name a scope beside a statement, and say where its level is not proven."""
+    return f"{SHORT[scope]}{'' if is_proven(metric, scope) else ', no proven level'}"
+
+
+def scope_sentence(scope: Scope, step: int) -> str:
+    """A scope's words in a sentence about networks that were trained for so many steps; of frozen ones 0."""
+    return SCOPES[scope] + " and retraining" * (scope == "classes" and step > 0)
+
+
+def explain_intervals(what: str, shown: Iterable[tuple[str, str, Scope | None]], step: int) -> str:
+    """Explain what intervals are of, and of which their level is not proven; nothing where there are none.
+
+    Args:
+        what: shows them, `[ ]` for example.
+        shown: the name, the score and the scope of each interval; None: there is none.
+        step: the last of their networks.
+    """
+    shown = list(shown)
+    told: list[str] = []
+    for scope in SCOPES:
+        own = {name: is_proven(metric, scope) for name, metric, its in shown if its == scope}
+        unproven = [name for name, proven in own.items() if not proven]
+        whose = f"{joined(list(own))}: " if told and own else ""
+        level, exception = "95 % " * any(own.values()), f" ({joined(unproven)}: not proven)" if unproven else ""
+        told += [f"{whose}{level}{scope_sentence(scope, step)}{exception}"] if own else []
+    return f"{what}: {'; '.join(told)}." if told else ""
+
+
+def explain_scopes(metric: str, step: int) -> str:
+    """Explain what brackets beside the words of `SHORT` are, of networks with this last step."""
+    levels = {scope: "95 %" if is_proven(metric, scope) else "no proven level" for scope in SCOPES}
+    told = [f"{SHORT[scope]}: {scope_sentence(scope, step)} ({level})" for scope, level in levels.items()]
+    return f"[ ] of {'; of '.join(told)}."
+
+
+def few_folds(rows: Iterable[SummaryRow]) -> str:
+    """What one or two folds cannot tell, of rows of means over folds; nothing of three or more."""
+    return FEW_FOLDS.get(min(row.n_folds for row in rows if row.fold == MEAN), "")

@@ -8,8 +8,7 @@ from stages.aggregate.results import Results
 from stages.aggregate.scope import BOTH, PROVEN
 from stages.aggregate.tables.summary import SummaryRow
 from stages.aggregate.words.formatting import at_last_step, joined
-from stages.aggregate.words.scopes import SHORT, few_folds
-from stages.aggregate.words.scores import SCORE_WORDS
+from stages.aggregate.words.scores import SCORE_WORDS, SHORT, few_folds
 
 
 def explain(rows: Sequence[SummaryRow]) -> list[str]:

@@ -61,6 +61,8 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
     watch = Stopwatch("features", "", None)
     if out.suffix not in WRITERS:
         raise UserError(f"--out must end in {', '.join(WRITERS)}, found {out.name!r}")
+    if out.resolve().is_relative_to(images.resolve()):
+        raise UserError(f"--out must lie outside {images}, whose files are taken for images; found {out}")
     check_new(out)
     limits = read_section(params, "prepare", PrepareParams).limits
     with Resources(limits) as resources, pixel_limit(limits.pixels):
@@ -79,21 +81,15 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         if not paths:
             raise UserError(f"{images}: must hold images, found none that can be read; name their folder or archive")
         WRITERS[out.suffix](run.scratch(out), shards, len(paths), extractor.width, extractor.about)
-        _list_unreadable(out, unreadable)
+    listing = out.with_name(f"{out.name}.unreadable.csv")
+    listing.unlink(missing_ok=True)
+    if unreadable:
+        with listing.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
+        print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)
     of = extractor.about
     kind = f"width {extractor.width}, step {of['step']}, scale {of['scale']}"
     watch.done(f"{plural(len(paths), 'image')} at layer {of['layer']} ({kind}) in {out}")
-
-
-def _list_unreadable(out: Path, unreadable: dict[str, str]) -> None:
-    """Print which files have no features, and list all of them beside the output."""
-    listing = out.with_name(f"{out.name}.unreadable.csv")
-    listing.unlink(missing_ok=True)
-    if not unreadable:
-        return
-    with listing.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *unreadable.items()])
-    print(f"features: left out {image_files.describe(unreadable)}; all of them: {listing}", file=sys.stderr)
 
 
 Write = Callable[[Path, Iterable[Shard], int, int, Mapping[str, Any]], None]

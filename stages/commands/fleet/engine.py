@@ -122,12 +122,13 @@ def start(address: str, cpus: int, folder: str) -> ModuleType:
             does not say that this is meant.
     """
     ray, mode = import_ray(address), "token"
-    here = {"num_cpus": cpus, "include_dashboard": False, "_temp_dir": f"{folder}/ray"}
     try:
-        ray.init(address or "local", **QUIET, **({} if address else here))
         if address:
+            ray.init(address, **QUIET)
             mode = ray.get(ray.remote(num_cpus=0)(os.getenv).remote("RAY_AUTH_MODE", ""), timeout=PATIENCE)
-    except Exception as error:  # Ray raises a bare one where its own processes start too slowly, on a busy machine
+        else:
+            start_here(ray, cpus, folder)
+    except Exception as error:
         what, remedy = "Ray must start on this machine", "try again when it is less busy"
         if address:
             what = f"--address {address}: Ray must answer there"
@@ -141,6 +142,16 @@ def start(address: str, cpus: int, folder: str) -> ModuleType:
             f"found RAY_AUTH_MODE={mode}; start it with RAY_AUTH_MODE=token, or set RAY_AUTH_MODE=disabled here, too"
         )
     return ray
+
+
+def start_here(ray: ModuleType, cpus: int, folder: str) -> None:
+    """Start Ray on this machine; on a busy one its processes may be too slow for it the first time."""
+    options = {"num_cpus": cpus, "include_dashboard": False, "_temp_dir": f"{folder}/ray"}
+    try:
+        ray.init("local", **QUIET, **options)
+    except Exception:  # a bare one
+        ray.shutdown()
+        ray.init("local", **QUIET, **options)
 
 
 def choose_gpus(ray: ModuleType, wished: float | None, threads: int) -> float:

@@ -10,6 +10,7 @@ import click
 import pandas as pd
 
 from stages.aggregate.params import AggregateParams, Asked
+from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.provenance import describe_scoring
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
@@ -87,7 +88,7 @@ def score(
             notes = measure_files(embedded, list(grid.cells()), measure, scratch)
             results = compute_results(scratch / MEASURES, scratch / TRAINING, asked)
             known = {"measure": measure.model_dump(mode="json"), "aggregate": asked.params.model_dump(mode="json")}
-            write_results(scratch, results, describe_scoring(known, grid, "whichlayer score FILE"))
+            write_results(scratch, Study(results, describe_scoring(known, grid, "whichlayer score FILE")))
             for folder in (EMBEDDINGS, TRAINING):
                 remove(scratch / folder)
     if left_out:

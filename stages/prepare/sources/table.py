@@ -3,7 +3,7 @@
 import csv
 import posixpath
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import cast
 
@@ -13,9 +13,12 @@ from stages.prepare.limits import LimitsParams, RawFiles, Resources
 from stages.prepare.params import TableParams
 from stages.prepare.raw_files import open_raw, read_file
 from stages.shared.images.image_store import SPLITS
-from stages.shared.runtime.errors import UserError, did_you_mean
+from stages.shared.runtime.errors import MAX_NAMES, UserError, did_you_mean
 
 COLUMNS = ("path", "label", "split")
+
+MAX_ROW = 2**20
+"""Characters of a row; Python's reader holds all cells of one in memory, and a letter may be one."""
 
 
 def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) -> Listing:
@@ -23,31 +26,30 @@ def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) 
 
     Raises:
         UserError: the CSV is missing, lacks a column or has an empty or impossible cell (named by its line), or names a
-            file that is not there.
+            file that is not there, or twice.
     """
     files = open_raw(raw, resources)
     where = f"{raw}/{params.table}"
     paths = set(files.paths)
-    rows = _rows(_read_table(raw, files, params.table, resources.limits), where, params.group)
-    candidates = [_candidate(row, line, where, files, paths) for line, row in rows]
+    candidates: dict[str, Candidate] = {}
+    for line, row in _rows(_read_table(raw, files, params.table, resources.limits), where, params.group):
+        candidate = _candidate(row, line, where, files, paths)
+        if candidate.source in candidates:
+            raise UserError(f"{where}, line {line}: file {candidate.source!r} must be listed once; remove a row of it")
+        candidates[candidate.source] = candidate
     if not candidates:
         raise UserError(f"{where}: must list images, found no row")
-    listed = {c.source for c in candidates} | {params.table}
-    return Listing(candidates, tuple(path for path in files.paths if path not in listed), files.hidden)
+    ignored = tuple(path for path in files.paths if path not in candidates and path != params.table)
+    return Listing(list(candidates.values()), ignored, files.hidden)
 
 
-def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> str:
+def _read_table(raw: Path, files: RawFiles, name: str, limits: LimitsParams) -> bytes:
     if (raw / name).is_file():
-        content = _read_own(raw / name, limits)
-    elif name in files.paths:
-        content = files.content(name)()
-    else:
-        tables = [path for path in files.paths if path.lower().endswith(".csv")]
-        raise UserError(f"{raw}: has no table {name!r}: {did_you_mean(name, tables)}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{raw}/{name}: not a CSV in UTF-8 with commas: {error}") from None
+        return _read_own(raw / name, limits)
+    if name in files.paths:
+        return files.content(name)()
+    tables = [path for path in files.paths if path.lower().endswith(".csv")]
+    raise UserError(f"{raw}: has no table {name!r}: {did_you_mean(name, tables)}")
 
 
 def _read_own(path: Path, limits: LimitsParams) -> bytes:
@@ -57,9 +59,9 @@ def _read_own(path: Path, limits: LimitsParams) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _rows(text: str, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
-    lines = _lines(text, where)
+    lines = _lines(content, where)
     _, header = next(lines, (1, []))
     named = {**dict.fromkeys(COLUMNS), "group": group}
     wanted = {column: name or column for column, name in named.items() if column in COLUMNS or name}
@@ -70,7 +72,7 @@ def _rows(text: str, where: str, group: str | None) -> Iterator[tuple[int, dict[
     if missing:
         raise UserError(
             f"{where}: must have the columns path, label and, if wanted, split; lacks {', '.join(missing)}; "
-            f"found {', '.join(header) or 'none'}"
+            f"found {', '.join(header[:MAX_NAMES]) or 'none'}"
         )
     for line, cells in lines:
         if len(cells) != len(header):
@@ -81,16 +83,26 @@ def _rows(text: str, where: str, group: str | None) -> Iterator[tuple[int, dict[
         yield line, {column: cells[header.index(name)] for column, name in wanted.items() if name in header}
 
 
-def _lines(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(content: bytes, where: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the cells of each row that is not blank, with the line where it begins, from 1."""
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
-    line = 1
+    text = TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline="")
+    of_row = 0
+
+    def limited() -> Iterator[str]:
+        nonlocal of_row
+        while piece := text.readline(MAX_ROW + 1):
+            of_row += len(piece)
+            if of_row > MAX_ROW:
+                raise ValueError(f"a row of more than {MAX_ROW} characters")
+            yield piece
+
+    reader, line = csv.reader(limited(), strict=True), 1
     try:
         for cells in reader:
             if cells:
                 yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
+            line, of_row = reader.line_num + 1, 0
+    except (csv.Error, ValueError) as error:
         raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.curves import INTERVALS, UNCERTAINTY, Scores
+from stages.aggregate.curves import ACCURACY, UNCERTAINTY, Scores
 from stages.measure.metrics import SCORES
 
 LAYERS = ("stem", "blocks.0", "blocks.1", "head_conv")
@@ -28,15 +28,11 @@ def made_scores(folds: tuple[str, ...] = ("0",), n_seeds: int = 2) -> Scores:
     curves = _with_mean(pd.DataFrame(rows), NAMES)
     curves = curves.assign(chance=0.02, ceiling=1.0, better="higher", embedding="mean")
     curves = curves.assign(**dict.fromkeys(UNCERTAINTY, np.nan)).astype(UNCERTAINTY)
-    baseline = curves[curves["depth"] == 0].assign(value=0.1)
-    accuracy = [
-        {"dataset": "handwriting", "model": model, "fold": fold, "step": step, "value": 0.4 + step / 250, "sd": 0.01}
-        | {"chance": 0.1, "parameters": 50, "operations": 500}
-        for model, fold, step in product(MODELS, folds, (50, 100))
-    ]
-    heads = _with_mean(pd.DataFrame(accuracy), ["dataset", "model", "fold", "step"])
-    heads = heads.assign(chance=0.1, **dict.fromkeys(INTERVALS, np.nan))
-    return Scores(curves=curves, baseline=baseline, accuracy=heads, folds=folds, n_seeds=n_seeds, catalogue=SCORES)
+    trained = curves["step"] > 0
+    curves = curves.assign(pixels=0.1, **dict.fromkeys(ACCURACY, np.nan))
+    curves["accuracy"] = (0.4 + curves["step"] / 250).where(trained)
+    curves["accuracy_sd"], curves["accuracy_chance"] = np.where(trained, 0.01, np.nan), np.where(trained, 0.1, np.nan)
+    return Scores(curves=curves, folds=folds, n_seeds=n_seeds, catalogue=SCORES)
 
 
 def _value(split: str, step: int, depth: int) -> float:

@@ -17,7 +17,7 @@ def means(scores, *metrics):
 
 
 def draw(scores, rows):
-    return Drawing(depth_figure([_panel(scores, curve, 100) for curve in curves(rows)], Words("message", "caption")))
+    return Drawing(depth_figure([_panel(curve, 100) for curve in curves(rows)], Words("message", "caption")))
 
 
 def unseen(curve):

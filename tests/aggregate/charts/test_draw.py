@@ -6,7 +6,7 @@ import pytest
 from stages.aggregate.charts.draw import draw_figures, make_figures
 from stages.aggregate.facts import Facts
 from stages.aggregate.findings.accuracy_rule import AccuracyFinding
-from stages.aggregate.findings.facts import DatasetFindings, DepthFinding, TrainingCourse
+from stages.aggregate.findings.facts import DatasetFindings, NetworkFindings, TrainingCourse
 from stages.aggregate.findings.status import Status
 from stages.aggregate.results import Results
 from stages.aggregate.tables.score_tables import depth_table, steps_table
@@ -38,9 +38,10 @@ def make(scores, *args, models=MODELS, **options):
 def findings_of(rows, accuracy=None, beaten=()):
     """What is known of networks without intervals, of which some may be known not to beat raw pixels."""
     accuracy = accuracy or AccuracyFinding(Status.UNKNOWN, {})
-    depth = [DepthFinding(row.model, {}, row.model not in beaten) for row in rows]
-    courses = [TrainingCourse(row.model, (0, row.step), None, None) for row in rows]
-    return DatasetFindings(rows, accuracy, depth, [], [], courses)
+    networks = [
+        NetworkFindings(row, row.model not in beaten, None, TrainingCourse((0, row.step), None, None)) for row in rows
+    ]
+    return DatasetFindings(networks, accuracy, [])
 
 
 def test_every_figure_is_written_as_png_and_svg(scores, tmp_path):

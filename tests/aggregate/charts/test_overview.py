@@ -22,8 +22,8 @@ def overview(curves, *, aside=(), models=MODELS, shorter=(), **columns):
     points = points[(points["metric"] == "nmi") & (points["fold"] == "mean") & (points["split"] == "unseen")]
     points = points[points["model"].isin(models)]
     columns = {"best_depth": BEST, "baseline": None, "chance": None} | NO_INTERVALS | columns
-    known = evidence(*(network(model, last_depth=LAST - (model in shorter), **columns) for model in models))
-    known = replace(known, depth=[replace(each, in_scope=each.network not in aside) for each in known.depth])
+    rows = (network(model, last_depth=LAST - (model in shorter), **columns) for model in models)
+    known = evidence(*rows, beaten=aside)
     return points, Drawing(overview_figure(with_bands(points), known, MODELS, Words("says", "details")))
 
 

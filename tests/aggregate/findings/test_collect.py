@@ -8,13 +8,12 @@ import pytest
 
 from stages.aggregate.curves import average
 from stages.aggregate.findings.collect import collect_findings
-from stages.aggregate.findings.status import Reason, Status
+from stages.aggregate.findings.status import Claim, Reason, Status
 from stages.aggregate.inference.intervals import add_uncertainty
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.other_classes import class_inference
+from stages.aggregate.inference.network_data import Refits, collect_network_data
 from stages.aggregate.inference.per_image_scores import ImageScores
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize
 from stages.measure.metrics import SCORES
@@ -98,7 +97,8 @@ def test_a_network_as_accurate_with_the_worse_g_is_a_counter_example():
 
 def test_networks_that_were_measured_at_the_last_step_alone_are_compared():
     found = evidence(["poor", "rich"], steps=[100])
-    assert (found.accuracy.status, found.fine_tuning, found.training) == (Status.SHOWN, [], [])
+    assert found.accuracy.status is Status.SHOWN
+    assert [(each.changes, each.training) for each in found.networks] == [(None, None)] * 2
 
 
 def test_the_pairs_difference_is_the_recipes():
@@ -114,26 +114,27 @@ def test_fewer_than_three_folds_speak_of_these_classes_alone(folds):
     found = evidence(["poor", "rich"], folds)
     assert list(found.accuracy.results) == ["images"]
     assert found.accuracy.status is Status.SHOWN_HERE
-    assert all(list(each.statuses) == ["images"] for each in (*found.depth, *found.fine_tuning))
+    for each in found.networks:
+        assert list(each.statuses(Claim.DEPTH)) == list(each.statuses(Claim.FINE_TUNING)) == ["images"]
 
 
 def test_depth_and_fine_tuning_are_judged_in_both_scopes():
     found = evidence(["poor", "rich"])
-    assert [each.network for each in found.depth] == ["poor", "rich"]
-    for each in found.depth:
+    assert [each.row.model for each in found.networks] == ["poor", "rich"]
+    for each in found.networks:
         assert each.in_scope
-        assert each.statuses == dict.fromkeys(("classes", "images"), Status.SUPPORTED)
-    for each in found.fine_tuning:
+        assert each.statuses(Claim.DEPTH) == dict.fromkeys(("classes", "images"), Status.SUPPORTED)
         assert each.changes["classes"].value == pytest.approx(0.1, abs=0.02)
-        assert each.statuses == dict.fromkeys(("classes", "images"), Status.RAISED)
+        assert each.statuses(Claim.FINE_TUNING) == dict.fromkeys(("classes", "images"), Status.RAISED)
 
 
 def test_no_claim_is_made_in_a_scope_in_which_the_level_is_not_proven():
     found = evidence(["poor", "rich"], metric="nmi")
     assert (found.accuracy.status, list(found.accuracy.results)) == (Status.SHOWN, ["classes"])
-    assert [set(each.statuses) for each in found.depth] == [{"classes"}] * 2
+    assert [set(each.statuses(Claim.DEPTH)) for each in found.networks] == [{"classes"}] * 2
     alone = evidence(["poor", "rich"], folds=1, metric="nmi")
-    assert (alone.accuracy.status, [each.statuses for each in alone.depth]) == (Status.UNKNOWN, [{}, {}])
+    assert alone.accuracy.status is Status.UNKNOWN
+    assert [each.statuses(Claim.DEPTH) for each in alone.networks] == [{}, {}]
 
 
 def test_one_accurate_network_cannot_be_judged():
@@ -158,8 +159,8 @@ def test_images_that_one_network_lacks_are_not_compared():
 
 
 def test_accuracy_and_g_are_followed_over_training():
-    (first, _) = evidence(["poor", "rich"]).training
-    assert (first.network, first.steps) == ("poor", (0, 100))
+    (first, _) = (each.training for each in evidence(["poor", "rich"]).networks)
+    assert first.steps == (0, 100)
     assert (first.accuracy.first_step, first.accuracy.last) == (100, pytest.approx(0.91))
     assert (first.g.first_step, first.g.last_step) == (0, 100)
     assert first.g.last - first.g.first == pytest.approx(0.1, abs=0.02)

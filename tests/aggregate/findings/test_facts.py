@@ -1,8 +1,6 @@
 """The outcomes say in a word each what the findings are."""
 
-from dataclasses import replace
-
-from stages.aggregate.findings.facts import FineTuningFinding, Outcome, TrainingCourse
+from stages.aggregate.findings.facts import Outcome
 from stages.aggregate.findings.status import Claim, Reason, Status
 from stages.aggregate.inference.contrasts import Estimate
 from tests.aggregate.networks import NO_INTERVALS, evidence, network
@@ -30,31 +28,27 @@ def test_why_accuracy_cannot_be_judged():
 
 
 def test_depth_and_fine_tuning_have_one_of_every_network_and_scope():
-    known = evidence(network("a"), network("b", **NO_INTERVALS))
+    known = evidence(network("a", metric="knn_purity"), network("b", **NO_INTERVALS))
     assert known.outcomes(Claim.DEPTH) == [
         *(Outcome("a", scope, Status.SUPPORTED) for scope in ("classes", "images")),
         Outcome("b", None, Status.UNKNOWN, Reason.NO_INTERVAL),
     ]
     assert known.outcomes(Claim.FINE_TUNING)[0].reason is Reason.NO_STEPS
-    lowered = FineTuningFinding("a", {"images": Estimate(-0.2, 0.01, 40)})
-    (outcome,) = evidence(network("a"), fine_tuning=[lowered]).outcomes(Claim.FINE_TUNING)
+    lowered = {"a": {"images": Estimate(-0.2, 0.01, 40)}}
+    (outcome,) = evidence(network("a"), changes=lowered).outcomes(Claim.FINE_TUNING)
     assert outcome == Outcome("a", "images", Status.LOWERED)
     (single,) = evidence(network("a", last_depth=0, **NO_INTERVALS)).outcomes(Claim.DEPTH)
     assert single.reason is Reason.ONE_LAYER
 
 
 def test_networks_that_say_little_are_out_of_scope_unless_no_other_is_left():
-    known = evidence(network("a"), network("b", accuracy=0.2), network("c"))
-    known = replace(known, depth=[known.depth[0], known.depth[1], replace(known.depth[2], in_scope=False)])
+    known = evidence(network("a"), network("b", accuracy=0.2), network("c"), beaten=["c"])
     assert known.out_of_scope == {"b": Reason.LESS_ACCURATE, "c": Reason.NO_LAYER_BEATS_PIXELS}
-    alone = evidence(network("a"))
-    assert replace(alone, depth=[replace(alone.depth[0], in_scope=False)]).out_of_scope == {}
+    assert evidence(network("a"), beaten=["a"]).out_of_scope == {}
 
 
 def test_a_network_that_is_left_out_remains_in_the_comparison_alone():
-    both = [FineTuningFinding(name, {}) for name in "ab"], [TrainingCourse(name, (0, 9), None, None) for name in "ab"]
-    known = replace(evidence(network("a"), network("b")), fine_tuning=both[0], training=both[1])
+    known = evidence(network("a"), network("b"))
     left = known.without(["b"])
-    assert [row.model for row in left.rows] == ["a"]
-    assert [each.network for part in (left.depth, left.fine_tuning, left.training) for each in part] == ["a"] * 3
+    assert left.networks == known.networks[:1]
     assert left.accuracy == known.accuracy

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
-from stages.aggregate.findings.facts import DepthFinding, FineTuningFinding
-from stages.aggregate.findings.status import Status, change_status, lead_status
+from stages.aggregate.findings.facts import NetworkFindings
+from stages.aggregate.findings.status import Claim, Status, change_status, lead_status
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
+from tests.aggregate.networks import network
 
 
 @pytest.mark.parametrize(
@@ -32,9 +35,11 @@ def test_the_two_sided_interval_decides(value, status):
 
 
 def test_each_scope_has_its_own_status_as_far_as_it_is_known():
-    supported, unclear = Lead(0.16, 0.37), Lead(-0.1, 0.3)
-    found = DepthFinding("net", {"classes": unclear, "images": supported}, in_scope=True)
-    assert found.statuses == {"classes": Status.INCONCLUSIVE, "images": Status.SUPPORTED}
-    assert DepthFinding("net", {"images": supported}, in_scope=False).statuses == {"images": Status.OUT_OF_SCOPE}
-    tuned = FineTuningFinding("net", {"classes": Estimate(-0.04, 0.05, 6), "images": Estimate(-0.04, 0.01, 40)})
-    assert tuned.statuses == {"classes": Status.NOT_DISTINGUISHABLE, "images": Status.LOWERED}
+    row = network(metric="knn_purity", lead_classes_at_least=-0.1, lead_classes_at_most=0.3, lead_images_at_least=0.16)
+    changes = {"classes": Estimate(-0.04, 0.05, 6), "images": Estimate(-0.04, 0.01, 40)}
+    found = NetworkFindings(row, changes=changes)
+    assert found.statuses(Claim.DEPTH) == {"classes": Status.INCONCLUSIVE, "images": Status.SUPPORTED}
+    beaten = NetworkFindings(replace(row, lead_classes_at_least=None), in_scope=False)
+    assert beaten.statuses(Claim.DEPTH) == {"images": Status.OUT_OF_SCOPE}
+    assert found.statuses(Claim.FINE_TUNING) == {"classes": Status.NOT_DISTINGUISHABLE, "images": Status.LOWERED}
+    assert beaten.statuses(Claim.FINE_TUNING) == {}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.network_data import Refits
 from stages.measure.metrics import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 

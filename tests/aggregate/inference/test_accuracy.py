@@ -110,18 +110,19 @@ def right(seed):
 
 def scores(folds):
     rows = [
-        {"dataset": "d", "model": "m", "fold": fold, "step": step, "value": 0.5, "sd": 0.0}
+        {"dataset": "d", "model": "m", "fold": fold, "step": step, "accuracy": 0.5, "accuracy_sd": 0.0}
         for fold in (*folds, MEAN)
         for step in (50, 100)
     ]
-    return Scores(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(rows), tuple(folds), 2, SCORES)
+    return Scores(pd.DataFrame(rows), tuple(folds), 2, SCORES)
 
 
 def intervals(folds=FOLDS, right=right):
     run = RunParams(datasets=["d"], models=["m"], folds=list(range(len(folds))), seeds=[7, 8])
     of_images = ImageScores({fold: right(int(fold)) for fold in folds}, {}, [], {})
     network = NetworkData(pd.DataFrame(), pd.DataFrame(), run, SCORES, of_images)
-    return accuracy_intervals(scores(folds), {("d", "m"): network}).set_index("fold")
+    found = accuracy_intervals(scores(folds), {("d", "m"): network}).set_index("fold")
+    return found.rename(columns=lambda name: name.removeprefix("accuracy_"))
 
 
 def test_the_table_has_every_fold_and_their_mean_at_the_last_step():

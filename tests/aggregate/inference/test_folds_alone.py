@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from stages.aggregate.inference.layer_comparison import best_of_two
-from stages.aggregate.inference.other_classes import fold_inference, over_classes
+from stages.aggregate.inference.scopes import fold_inference, over_classes
 from stages.measure.metrics import SCORES
 from tests.aggregate.inference.refit_frames import random_refits
 

@@ -11,9 +11,8 @@ from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
 from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.network_data import collect_network_data
-from stages.aggregate.inference.other_classes import class_inference
-from stages.aggregate.inference.other_images import over_images
 from stages.aggregate.inference.power import power_of
+from stages.aggregate.inference.scopes import class_inference, over_images
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
 from tests.aggregate.inference.refit_frames import as_frames, layer_estimates, random_refits, refits_of

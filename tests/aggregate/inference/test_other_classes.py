@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from stages.aggregate.inference.layer_comparison import best_against, best_of_two, ties
-from stages.aggregate.inference.other_classes import class_inference, fold_inference
+from stages.aggregate.inference.scopes import class_inference, fold_inference
 from stages.measure.refits import class_groups
 from tests.aggregate.inference import independent
 from tests.aggregate.inference.refit_frames import layer_estimates, refits_of

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.inference.groups import Groups
-from stages.aggregate.inference.per_image_scores import read_image_scores
+from stages.aggregate.inference.per_image_scores import Groups, read_image_scores
 from stages.measure.metrics import SCORES
 from stages.shared.files.digests import DIGESTS, cell_id, write_digests
 from stages.shared.settings.params import RunParams

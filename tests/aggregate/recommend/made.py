@@ -64,6 +64,6 @@ def candidates(layers: pd.DataFrame, refits: pd.DataFrame) -> list[Candidates]:
 def known(elsewhere=None, *, seen=None, probe=None, depths=(), **label_free) -> KnownScores:
     """What is known of a network of as many layers as the scores on the other folds have, by default five."""
     elsewhere = np.zeros((1, 2, 5)) if elsewhere is None else np.array(elsewhere, dtype=float)
-    seen, probe = (None if part is None else np.array(part, dtype=float) for part in (seen, probe))
+    seen, probe = (np.full(5, np.nan) if part is None else np.array(part, dtype=float) for part in (seen, probe))
     arrays = {name: np.array(values, dtype=float) for name, values in label_free.items()}
     return KnownScores(elsewhere, seen, probe, arrays, depths)

@@ -46,9 +46,8 @@ def test_label_free_scores_choose_by_either_end():
     assert choose("highest_rankme", given) == [(-1, 2)]
     assert choose("lowest_rankme", given) == [(-1, 3)]
     assert choose("nearest_to_one_alpha_req", given) == [(-1, 2)]
-    assert choose("highest_participation_ratio", given) is None
-    assert choose("lowest_participation_ratio", given) is None
     assert choose("highest_rankme", known(rankme=[np.nan] * 5)) is None
+    assert choose("lowest_rankme", known(rankme=[np.nan] * 5)) is None
 
 
 def test_every_label_free_score_has_its_criteria_between_the_others():

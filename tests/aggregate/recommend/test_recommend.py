@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.inference.layer_comparison import best_of_two, losses_at_most, ties
-from stages.aggregate.inference.other_classes import class_inference
+from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.regret import regret_table

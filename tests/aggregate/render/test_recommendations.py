@@ -5,7 +5,7 @@ from wcwidth import wcswidth
 
 from stages.aggregate.recommend.criteria import all_criteria
 from stages.aggregate.recommend.schema import Missing, RegretRecord
-from stages.aggregate.render.recommendations import describe
+from stages.aggregate.render.verdict import describe
 from stages.aggregate.words.scores import SCORE_WORDS
 from stages.measure.metrics import SCORES
 from tests.aggregate.recommended import LEADS, every_use, recommendation, useless

@@ -77,11 +77,6 @@ def test_the_baseline_stands_beside_and_is_never_the_best_layer(scores):
     assert (row.best_operations, row.total_operations) == (200, 300)
 
 
-def test_a_baseline_of_another_step_serves_where_there_is_no_own(scores):
-    first = replace(scores, baseline=scores.baseline[scores.baseline["step"] == 0])
-    assert summarize(first, "nmi")[0].baseline == 0.95
-
-
 def test_another_score_without_any_finite_value_has_no_row_and_is_named():
     rows = [point("a", 0, "mean", value, seed=s, metric=m) for s in (0, 1) for m, value in MIXED]
     scores = averaged(typed(pd.DataFrame(rows)))

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
-from stages.aggregate.findings.facts import Course, FineTuningFinding, TrainingCourse
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.words.figure_titles import (
     layers_title,
@@ -14,7 +14,7 @@ from stages.aggregate.words.figure_titles import (
     training_title,
 )
 from stages.aggregate.words.summary import Averages
-from tests.aggregate.networks import NETWORK, NO_INTERVALS, evidence, network
+from tests.aggregate.networks import NETWORK, NO_INTERVALS, STEPS, evidence, network
 
 ROW = replace(NETWORK, model="small", best_depth=4, last_depth=8, baseline=0.1, chance=0.0, unseen=0.6)
 
@@ -81,18 +81,18 @@ def test_several_networks():
 
 
 def test_what_fine_tuning_did():
-    tuned = [FineTuningFinding("a", {"classes": Estimate(0.2, 0.01, 5), "images": Estimate(0.0, 0.1, 5)})]
-    assert training_title(evidence(network(), fine_tuning=tuned)) == (
+    tuned = {"a": {"classes": Estimate(0.2, 0.01, 5), "images": Estimate(0.0, 0.1, 5)}}
+    assert training_title(evidence(network(), changes=tuned)) == (
         "What fine-tuning did to g of unseen classes: raised (other classes), not distinguishable (other images)"
     )
 
 
 def test_without_intervals_the_course_of_g_is_described():
-    rises, falls = (TrainingCourse("a", (0, 50), None, Course(0, 0.2, 50, last)) for last in (0.4, 0.1))
-    assert training_title(evidence(network(), network("b"), fine_tuning=[], training=[rises, falls])) == (
+    falls = STEPS.assign(model="b", unseen=[0.35, 0.4, 0.3])
+    assert training_title(evidence(network(), network("b"), steps=pd.concat([STEPS, falls]))) == (
         "g of unseen classes is higher after training than before in 1 of 2 networks (no interval of a proven level)"
     )
-    assert training_title(evidence(network(), training=[rises])) == (
+    assert training_title(evidence(network(), steps=STEPS)) == (
         "g of unseen classes is higher after training than before in 1 of 1 network (no interval of a proven level)"
     )
     assert "one step" in training_title(evidence(network()))

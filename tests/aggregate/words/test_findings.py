@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.aggregate.findings.facts import DepthFinding, FineTuningFinding
 from stages.aggregate.findings.status import Claim
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.layer_comparison import Lead
@@ -76,7 +75,8 @@ def test_a_counter_example_of_these_classes_alone_is_called_so():
 
 def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
     unsure = {"lead_classes_at_least": -0.1, "lead_images_at_most": 0.0, "lead_images_at_least": -0.2}
-    known = evidence(network("a"), network("b", **unsure), network("c", **ONE_FOLD))
+    rows = network("a"), network("b", **unsure), network("c", **ONE_FOLD)
+    known = evidence(*(replace(row, metric="knn_purity") for row in rows))
     assert summaries(known)[1] == (
         "Supported in 1, inconclusive in 1, cannot be judged in 1 of 3 networks (other classes, each by itself)."
     )
@@ -94,11 +94,9 @@ def test_the_second_claim_counts_networks_and_details_name_the_status_of_each():
 
 
 def test_the_third_claim_says_what_fine_tuning_did():
-    tuned = [
-        FineTuningFinding("a", LOWERED_HERE, (0.05, 0.79)),
-        FineTuningFinding("b", {"classes": Estimate(0.2, 0.05, 6)}),
-    ]
-    known = evidence(network("a"), network("b"), fine_tuning=tuned, steps=STEPS)
+    tuned = {"a": LOWERED_HERE, "b": {"classes": Estimate(0.2, 0.05, 6)}}
+    rows = network("a", accuracy=0.79, accuracy_chance=0.05), network("b")
+    known = evidence(*rows, changes=tuned, steps=STEPS)
     assert summaries(known)[2] == (
         "Raised in 1, not distinguishable in 1 of 2 networks (other classes, each by itself)."
     )
@@ -110,7 +108,7 @@ def test_the_third_claim_says_what_fine_tuning_did():
     assert changed.startswith(f"b: {CLASSES} raised, +0.200 [")
     assert course == "Over training, steps 0 to 100: a accuracy 0.500 (step 50) to 0.760, g 0.350 to 0.390."
     assert summaries(evidence(network()))[2] == "Cannot be judged (no step 0 beside a later step)."
-    unknown = evidence(network("a"), fine_tuning=[FineTuningFinding("a", {})])
+    unknown = evidence(network("a"), changes={"a": {}})
     assert details(Claim.FINE_TUNING, unknown) == ["a: Not compared."]
 
 
@@ -122,10 +120,10 @@ def test_cautions_say_what_few_folds_cannot_tell(n_folds, few):
 
 
 def test_a_score_of_no_proven_level_claims_none():
-    tuned = FineTuningFinding("a", dict.fromkeys(("classes", "images"), Estimate(0.2, 0.05, 6)))
+    tuned = {"a": dict.fromkeys(("classes", "images"), Estimate(0.2, 0.05, 6))}
     rows = network("a", metric="ood_auroc_knn"), network("b", metric="ood_auroc_knn")
-    assert "95 %" not in repr(finding_texts([evidence(*rows, fine_tuning=[tuned])]))
-    assert "95 %" in repr(finding_texts([evidence(network("a"), network("b"), fine_tuning=[tuned])]))
+    assert "95 %" not in repr(finding_texts([evidence(*rows, changes=tuned)]))
+    assert "95 %" in repr(finding_texts([evidence(network("a"), network("b"), changes=tuned)]))
 
 
 def test_no_claim_is_ever_called_not_supported():
@@ -134,8 +132,7 @@ def test_no_claim_is_ever_called_not_supported():
 
 
 def test_a_network_out_of_scope_is_named_with_the_reason():
-    judged = [DepthFinding("a", {"classes": SUPPORTED}, True), DepthFinding("b", {"classes": SUPPORTED}, False)]
-    known = replace(evidence(network("a"), network("b")), depth=judged)
+    known = evidence(network("a"), network("b"), beaten=["b"])
     assert details(Claim.DEPTH, known)[1].endswith(
         "Out of scope, since no layer is shown to beat chance and raw pixels."
     )
@@ -170,7 +167,7 @@ def test_networks_that_beat_nothing_are_named():
 
 
 def test_a_network_s_lead_is_told_in_both_scopes():
-    (text,) = details(Claim.DEPTH, evidence(network()))
+    (text,) = details(Claim.DEPTH, evidence(network(metric="knn_purity")))
     assert text == (
         f"a: lead over the last layer +0.140. {CLASSES} supported, some earlier layer beats the last by at least 0.030"
         f". {IMAGES} supported, some earlier layer beats the last by at least 0.100."

@@ -1,4 +1,4 @@
-from stages.aggregate.words.scopes import explain_intervals, explain_scopes, few_folds, scope_words
+from stages.aggregate.words.scores import explain_intervals, explain_scopes, few_folds, scope_words
 from tests.aggregate.networks import network
 
 

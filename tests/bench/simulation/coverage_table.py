@@ -9,7 +9,6 @@ import numpy as np
 from stages.aggregate.curves import sign_of
 from stages.aggregate.findings.status import Status, lead_status
 from stages.aggregate.inference.contrasts import Inference
-from stages.aggregate.inference.groups import Groups, find_groups
 from stages.aggregate.inference.intervals import infer
 from stages.aggregate.inference.layer_comparison import (
     best_against,
@@ -18,8 +17,9 @@ from stages.aggregate.inference.layer_comparison import (
     score_intervals,
     ties,
 )
-from stages.aggregate.inference.other_classes import fold_inference
-from stages.aggregate.inference.refits import Refits
+from stages.aggregate.inference.network_data import Refits
+from stages.aggregate.inference.per_image_scores import Groups, find_groups
+from stages.aggregate.inference.scopes import fold_inference
 from stages.aggregate.scope import Scope
 from stages.shared.tables.scores import Score
 from tests.bench.simulation.data_set import draw

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,6 +221,25 @@ def test_the_token_that_is_set_is_the_cluster_s(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("RAY_AUTH_TOKEN", empty)
         with pytest.raises(UserError, match=r"RAY_AUTH_TOKEN must be the token of the cluster, found an empty one; "):
             engine.import_ray("10.0.0.1:6379")
+
+
+@pytest.mark.parametrize(("address", "failures", "tries"), [("", 1, 2), ("", 2, 2), ("head:6379", 1, 1)])
+def test_ray_is_started_on_this_machine_a_second_time_if_it_was_too_slow(
+    address: str, failures: int, tries: int, monkeypatch: pytest.MonkeyPatch
+):
+    tried: list[str] = []
+
+    def init(where: str, **options: Any) -> None:
+        tried.append(where)
+        if len(tried) <= failures:
+            raise Exception("The current node timed out during startup.\nMore")
+
+    ray = SimpleNamespace(init=init, shutdown=lambda: None)
+    monkeypatch.setattr(engine, "import_ray", lambda _: ray)
+    refused = pytest.raises(UserError, match=r"found: The current node timed out during startup\.; ")
+    with nullcontext() if tries > failures else refused:
+        assert engine.start(address, 1, "/tmp/x") is ray
+    assert tried == tries * [address or "local"]
 
 
 @pytest.mark.fleet

@@ -1,8 +1,8 @@
-"""The data of the page's charts and tables, column by column; `Names` says what their places refer to."""
+"""The data of the page's charts and tables, column by column; a network is its place in the list of all."""
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,13 @@ from stages.aggregate.charts.intervals import NO_BAND, with_bands
 from stages.aggregate.charts.layer_pairs import matrix
 from stages.aggregate.charts.page import page_charts
 from stages.aggregate.charts.theme import COLORS, SHAPES
-from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS, MEAN, Scores, best_index
+from stages.aggregate.curves import INTERVAL_ENDS, LEAD_ENDS, MEAN, Name, Scores, best_index
 from stages.aggregate.render.page.names import (
     SPLITS,
     Columns,
-    Names,
     about_metrics,
     about_networks,
+    all_networks,
     main_curves,
     numbers,
     rounded,
@@ -40,54 +40,40 @@ PLACES = 3
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What is shown of the images.
-
-    Attributes:
-        thumbnails: of each dataset (stages.shared.tables.thumbnails).
-        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
-    """
-
-    thumbnails: Mapping[str, pd.DataFrame]
-    galleries: Mapping[Cell, pd.DataFrame]
-
-
-NO_PICTURES = Pictures({}, {})
-
-
-@dataclass(frozen=True)
 class Study:
     """What the page is about.
 
     Attributes:
         results: what was found.
         run: what was run; the order of its models fixes their colours.
-        pictures: of the images.
+        thumbnails: of each dataset (stages.shared.tables.thumbnails); none where images are not shown.
+        galleries: of each cell, in the order of the grid (stages.shared.tables.gallery).
     """
 
     results: Results
     run: Run
-    pictures: Pictures
+    thumbnails: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    galleries: Mapping[Cell, pd.DataFrame] = field(default_factory=dict)
 
 
-def page_data(study: Study, names: Names) -> dict[str, Any]:
+def page_data(study: Study) -> dict[str, Any]:
     """Everything that the page's scripts draw from."""
     scores, tables = study.results.scores, study.results.tables
+    networks = all_networks(scores)
     summary = of_main_curves(tables["summary.csv"], scores)
     return {
         "networks": about_networks(scores),
-        "metrics": about_metrics(scores, names),
-        "folds": names["fold"],
-        "steps": names["step"],
+        "metrics": about_metrics(scores),
+        "folds": [MEAN, *scores.folds],
+        "steps": sorted(map(int, main_curves(scores)["step"].unique())),
         "mean": averages(scores).words if averages(scores).vary else "the only fold",
-        "series": table(all_series(scores), (*CURVE, *POINTS), names),
-        "best": best_layers(summary, names),
-        "training": training_steps(of_main_curves(tables["steps.csv"], scores), names),
-        "similarity": layer_similarity(tables["layer_pairs.csv"], scores, names),
-        "classes": class_scores(tables["classes.csv"], summary, scores, names),
-        "labels": names["label"],
-        "images": all_thumbnails(study.pictures),
-        "gallery": galleries(study.pictures, scores, names),
+        "series": table(all_series(scores), (*CURVE, *POINTS), networks),
+        "best": best_layers(summary, networks),
+        "training": training_steps(of_main_curves(tables["steps.csv"], scores), networks),
+        "similarity": layer_similarity(tables["layer_pairs.csv"], scores, networks),
+        "classes": class_scores(tables["classes.csv"], summary, scores, networks),
+        "images": all_thumbnails(study.thumbnails),
+        "gallery": galleries(study, networks),
         "charts": page_charts(study.run.models),
         "colors": COLORS,
         "shapes": SHAPES,
@@ -99,37 +85,36 @@ def of_main_curves(table: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     return table.merge(main_curves(scores)[["dataset", "model", "pooling"]].drop_duplicates())
 
 
-def best_layers(summary: pd.DataFrame, names: Names) -> Columns:
+def best_layers(summary: pd.DataFrame, networks: Sequence[Name]) -> Columns:
     """Give the best layer of every curve at its last step, with what is known of it in the wider scope.
 
     Args:
         summary: rows of summary.csv, of the main curves.
-        names: what places refer to.
+        networks: all, in the order of the grid.
     """
     wider, narrower = (summary[[*INTERVAL_ENDS[scope], *LEAD_ENDS[scope]]].set_axis(ENDS, axis=1) for scope in BOTH)
-    rows = summary.rename(columns={"best_depth": "best", "unseen": "value", "last_value": "last"})
-    wanted = ("fold", "metric", "best", "value", "last", "lead", *ENDS, "seen", "accuracy")
-    return table(rows.assign(**wider.fillna(narrower)), wanted, names)
+    wanted = ("fold", "metric", "best_depth", "unseen", "last_value", "lead", *ENDS, "seen", "accuracy")
+    return table(summary.assign(**wider.fillna(narrower)), wanted, networks)
 
 
-def training_steps(steps: pd.DataFrame, names: Names) -> Columns:
+def training_steps(steps: pd.DataFrame, networks: Sequence[Name]) -> Columns:
     """Give accuracy and g at every step; deviations of means over folds alone.
 
     Args:
         steps: rows of steps.csv, of the main curves.
-        names: what places refer to.
+        networks: all, in the order of the grid.
     """
     steps = steps.assign(**{name: steps[name].where(steps["fold"] == MEAN) for name in SPREAD})
-    return table(steps, ("fold", "metric", "step", "accuracy", "unseen", "seen", *SPREAD), names)
+    return table(steps, ("fold", "metric", "step", "accuracy", "unseen", "seen", *SPREAD), networks)
 
 
-def layer_similarity(pairs: pd.DataFrame, scores: Scores, names: Names) -> Columns:
+def layer_similarity(pairs: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:
     """Give the linear CKA of all pairs of layers, of the mean over folds and of each fold, seeds averaged.
 
     Args:
         pairs: layer_pairs.csv; may be empty.
         scores: the curves.
-        names: what places refer to.
+        networks: all, in the order of the grid.
 
     Returns:
         Columns network, fold, split; pixels: whether raw pixels come before the first layer; value: the lower triangle
@@ -141,28 +126,27 @@ def layer_similarity(pairs: pd.DataFrame, scores: Scores, names: Names) -> Colum
         values = matrix(own)[1]
         row = dict(zip(keys, key, strict=True)) | {"pixels": bool((own["depth_a"] == -1).any())}
         rows.append(row | {"value": numbers(values[np.tril_indices(len(values))])})
-    return table(rows, ("fold", "split", "pixels", "value"), names)
+    return table(rows, ("fold", "split", "pixels", "value"), networks)
 
 
-def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, names: Names) -> Columns:
+def class_scores(classes: pd.DataFrame, summary: pd.DataFrame, scores: Scores, networks: Sequence[Name]) -> Columns:
     """Give the scores of single classes at the best layer of the mean over folds, and at the last layer.
 
     Args:
         classes: classes.csv; may be empty.
         summary: rows of summary.csv, of the main curves.
         scores: the curves.
-        names: what places refer to.
+        networks: all, in the order of the grid.
 
     Returns:
-        Columns network, fold, metric, split, label, best and last.
+        Columns network, fold, metric, split, label, value_best and value_last.
     """
     means = summary.loc[summary["fold"] == MEAN, ["dataset", "model", "metric", "best_depth", "last_depth"]]
     own = classes[scores.on_main_curve(classes)].merge(means)
     at_best, at_last = (own[own["depth"] == own[depth]] for depth in ("best_depth", "last_depth"))
     keys = ["dataset", "model", "fold", "metric", "split", "label"]
     both = at_best[[*keys, "value"]].merge(at_last[[*keys, "value"]], on=keys, suffixes=("_best", "_last"))
-    rows = both.rename(columns={"value_best": "best", "value_last": "last"})
-    return table(rows, ("fold", "metric", "split", "label", "best", "last"), names)
+    return table(both, ("fold", "metric", "split", "label", "value_best", "value_last"), networks)
 
 
 def all_series(scores: Scores) -> list[dict[str, Any]]:
@@ -193,13 +177,13 @@ def all_series(scores: Scores) -> list[dict[str, Any]]:
                 "tied": depths[tied.fillna(value=False)].tolist() if tied.notna().any() else None,
                 "best": None if best is None else int(depths[best]),
                 "chance": rounded(rows["chance"].mean()),
-                "pixels": rounded(scores.baseline_at(first, first["split"], first["step"])),
+                "pixels": rounded(first["pixels"]),
             }
         )
     return series
 
 
-def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
+def all_thumbnails(thumbnails: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
     """Give every dataset's thumbnails: labels and pictures (base64) in the order of their table, and their type."""
     return {
         dataset: {
@@ -207,12 +191,12 @@ def all_thumbnails(pictures: Pictures) -> dict[str, dict[str, Any]]:
             "labels": list(table["label"]),
             "images": [base64.b64encode(picture).decode() for picture in table["image"]],
         }
-        for dataset, table in pictures.thumbnails.items()
+        for dataset, table in thumbnails.items()
         if len(table)
     }
 
 
-def galleries(pictures: Pictures, scores: Scores, names: Names) -> Columns:
+def galleries(study: Study, networks: Sequence[Name]) -> Columns:
     """Give where each layer puts the thumbnails' images, of the first seed of each network and fold.
 
     Returns:
@@ -220,13 +204,13 @@ def galleries(pictures: Pictures, scores: Scores, names: Names) -> Columns:
         image (places in the thumbnails), x, y (turned so that images stay near their places of the layer before), and
         neighbours (lists of such places).
     """
-    rows, done = [], set()
-    for (dataset, model, fold, _), points in pictures.galleries.items():
-        if fold not in names["fold"] or (dataset, model, fold) in done:
+    scores, rows, done = study.results.scores, [], set()
+    for (dataset, model, fold, _), points in study.galleries.items():
+        if fold not in scores.folds or (dataset, model, fold) in done:
             continue
         done.add((dataset, model, fold))
         points, before = points.assign(dataset=dataset, model=model), None
-        image = {sample: i for i, sample in enumerate(pictures.thumbnails[dataset]["sample_id"])}
+        image = {sample: i for i, sample in enumerate(study.thumbnails[dataset]["sample_id"])}
         for depth, own in points[scores.on_main_curve(points) & (points["depth"] >= 0)].groupby("depth"):
             plane = own[["x", "y"]].to_numpy(dtype=float)
             if before is not None:
@@ -241,4 +225,4 @@ def galleries(pictures: Pictures, scores: Scores, names: Names) -> Columns:
                 | dict(zip("xy", (plane.round(PLACES) + 0.0).T.tolist(), strict=True))
                 | {"neighbours": [[image[sample] for sample in nearest] for nearest in own["neighbours"]]}
             )
-    return table(rows, ("fold", "layer", "explained", "image", "x", "y", "neighbours"), names)
+    return table(rows, ("fold", "layer", "explained", "image", "x", "y", "neighbours"), networks)

@@ -1,4 +1,4 @@
-"""The names to which the page's tables refer by place, and these tables as JSON, safe inside an HTML script element."""
+"""The networks and scores of which the page tells, and its tables as JSON, safe inside an HTML script element."""
 
 import json
 import math
@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 
 from stages.aggregate.charts.depth import spans_much
-from stages.aggregate.curves import MEAN, Scores
+from stages.aggregate.curves import Name, Scores
 from stages.aggregate.words.formatting import short_names
-from stages.aggregate.words.scopes import explain_scopes
-from stages.aggregate.words.scores import score_words
+from stages.aggregate.words.scores import explain_scopes, score_words
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 
 DECIMALS = 3
@@ -23,48 +22,34 @@ UNSAFE = str.maketrans({character: f"\\u{ord(character):04x}" for character in "
 Columns = dict[str, list[Any]]
 """Column -> its values, all of the same length."""
 
-SPLITS = [UNSEEN, SEEN]
+SPLITS = {UNSEEN: "unseen", SEEN: "seen"}
+"""The splits that the page shows, and what it calls them."""
 
 MAX_NAME = 22
 """Characters of a layer's name on an axis."""
 
 
-Names = Mapping[str, Sequence[Any]]
-"""What tables refer to by place: `network` (dataset and model, in the order of the grid), `fold` (`mean`, then each),
-`metric`, `step` (of any network, ascending), `label` (of every class of which there are scores), `split`."""
-
-
-def table(rows: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str], names: Names) -> Columns:
-    """Turn rows into columns, with a place for every name, and for dataset and model that of the network.
+def table(rows: pd.DataFrame | Iterable[Mapping[str, Any]], wanted: Sequence[str], networks: Sequence[Name]) -> Columns:
+    """Turn rows into columns, with the network's place for dataset and model.
 
     Args:
         rows: with dataset and model; a table or mappings, whose lists stay as they are.
-        columns: those wanted beside `network`.
-        names: what places refer to.
+        wanted: the columns beside `network`.
+        networks: all, in the order of the grid.
 
     Raises:
-        KeyError: a name is not in its list.
+        ValueError: a network is not among these.
     """
-    places = {what: {name: i for i, name in enumerate(own)} for what, own in names.items()}
     records: list[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
-    filled: Columns = {"network": [places["network"][row["dataset"], row["model"]] for row in records]}
-    for name in columns:
-        values = [row[name] for row in records]
-        filled[name] = [places[name][value] for value in values] if name in places else numbers(values)
+    filled: Columns = {"network": [networks.index((row["dataset"], row["model"])) for row in records]}
+    for name in wanted:
+        filled[name] = [SPLITS[row[name]] if name == "split" else rounded(row[name]) for row in records]
     return filled
 
 
-def collect_names(scores: Scores, classes: pd.DataFrame) -> Names:
-    """List what the main curves of a grid, and the table of classes, are about."""
-    main = main_curves(scores)
-    return {
-        "network": list(dict.fromkeys(zip(main["dataset"], main["model"], strict=True))),
-        "fold": [MEAN, *scores.folds],
-        "metric": [name for name in scores.catalogue if name in set(main["metric"])],
-        "step": sorted(int(step) for step in main["step"].unique()),
-        "label": sorted(classes["label"].unique()),
-        "split": SPLITS,
-    }
+def all_networks(scores: Scores) -> list[Name]:
+    """List the networks, in the order of the grid."""
+    return list(dict.fromkeys(zip(scores.curves["dataset"], scores.curves["model"], strict=True)))
 
 
 def main_curves(scores: Scores) -> pd.DataFrame:
@@ -88,23 +73,21 @@ def about_networks(scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
-def about_metrics(scores: Scores, names: Names) -> list[dict[str, Any]]:
-    """Describe the scores; `log`: whether they need a logarithmic axis."""
-    points = main_curves(scores).groupby("metric", sort=False)
-    pixels = scores.baseline.groupby("metric")["value"].agg(list)
-    return [
-        {
-            "id": metric,
+def about_metrics(scores: Scores) -> dict[str, dict[str, Any]]:
+    """Describe every score; `log`: whether it needs a logarithmic axis."""
+    main = main_curves(scores)
+    return {
+        metric: {
             "name": score_words(metric).name,
             "definition": score_words(metric).definition,
             "better": own["better"].iloc[0],
-            "brackets": explain_scopes(metric, max(names["step"])),
+            "brackets": explain_scopes(metric, int(main["step"].max())),
             "classes": scores.catalogue[metric].per_image,
-            "log": spans_much([*own["value"], *own["chance"], *pixels.get(metric, [])]),
+            "log": spans_much([*own["value"], *own["chance"], *own["pixels"]]),
         }
-        for metric in names["metric"]
-        for own in [points.get_group(metric)]
-    ]
+        for metric in scores.catalogue
+        if len(own := main[main["metric"] == metric])
+    }
 
 
 def script_json(data: Any) -> str:

@@ -7,7 +7,7 @@ any script but those three that stand in it.
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from stages.aggregate.curves import Scores
 from stages.aggregate.findings.status import Reason
 from stages.aggregate.render.page.cards import make_cards
 from stages.aggregate.render.page.data import Study, page_data
-from stages.aggregate.render.page.names import Names, collect_names, script_json
+from stages.aggregate.render.page.names import script_json
 from stages.aggregate.render.summary import regret_tables
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.figure_titles import network_words
@@ -73,14 +73,13 @@ def write_page(path: Path, study: Study) -> int:
 
 def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
-    names = collect_names(study.results.scores, study.results.tables["classes.csv"])
-    blob, scripts = page_data(study, names), [vega_bundle(), own_script()]
+    blob, scripts = page_data(study), [vega_bundle(), own_script()]
     return (
         templates()
         .get_template("page.html.j2")
         .render(
-            **_texts(study, names, blob),
-            **{name: blob[name] for name in ("mean", "metrics")},
+            **_texts(study, blob),
+            **{name: blob[name] for name in ("mean", "metrics", "folds", "steps")},
             theme=theme,
             data=script_json(blob),
             vega=scripts[0],
@@ -99,14 +98,14 @@ def templates() -> Environment:
     return texts
 
 
-def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any]:
+def _texts(study: Study, blob: Mapping[str, Any]) -> dict[str, Any]:
     """What the template writes as HTML."""
     scores, facts = study.results.scores, study.results.facts
-    main = [row for row in study.results.summary if row.main]
+    networks = [each for own in facts.findings for each in own.networks]
     cards = list(make_cards(facts.of_use(), scores).items())
-    score = main[0].metric
-    first = [metric == score or scores.catalogue[metric].in_paper for metric in names["metric"]]
-    datasets = list(dict.fromkeys(dataset for dataset, _ in names["network"]))
+    score = networks[0].row.metric
+    first = [metric for metric in blob["metrics"] if metric == score or scores.catalogue[metric].in_paper]
+    datasets = list(dict.fromkeys(each.row.dataset for each in networks))
     return {
         "notice": facts.notice,
         "intervals": explain_brackets(facts.of_use()),
@@ -122,24 +121,23 @@ def _texts(study: Study, names: Names, blob: Mapping[str, Any]) -> dict[str, Any
         "regrets": regret_tables(facts.of_use()),
         "regret_words": REGRET_WORDS,
         "datasets": datasets,
-        "uses": _by_use(names["metric"], scores),
+        "uses": _by_use(blob["metrics"], scores),
         "main_metric": score,
-        "first_metrics": [place for place, is_first in enumerate(first) if is_first],
-        "more_metrics": [place for place, is_first in enumerate(first) if not is_first],
-        "names": names,
-        "networks": [(row, network_words(row)) for row in main],
+        "first_metrics": first,
+        "more_metrics": [metric for metric in blob["metrics"] if metric not in first],
+        "networks": [(each.row, network_words(each.row)) for each in networks],
         "has_images": blob["gallery"]["network"],
-        "has_steps": {(own.dataset, course.network) for own in facts.findings for course in own.training},
+        "has_steps": {(each.row.dataset, each.row.model) for each in networks if each.training},
         "network_columns": [column for column in NETWORK_COLUMNS if len(datasets) > 1 or column[0] != "dataset"],
         "layer_columns": LAYER_COLUMNS,
         "run": study.run,
     }
 
 
-def _by_use(metrics: Sequence[str], scores: Scores) -> dict[str, list[int]]:
-    """The places of the scores, by what they are of use for."""
-    uses = [scores.catalogue[metric].use for metric in metrics]
-    return {words: own for use, words in USES.items() if (own := [i for i, each in enumerate(uses) if each == use])}
+def _by_use(metrics: Iterable[str], scores: Scores) -> dict[str, list[str]]:
+    """The scores, by what they are of use for."""
+    by_use = {words: [name for name in metrics if scores.catalogue[name].use == use] for use, words in USES.items()}
+    return {words: own for words, own in by_use.items() if own}
 
 
 @cache

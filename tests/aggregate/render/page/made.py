@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from stages.aggregate.params import read_asked
 from stages.aggregate.read import read_all_thumbnails, read_galleries
-from stages.aggregate.render.page.data import Pictures, Study
+from stages.aggregate.render.page.data import Study
 from stages.aggregate.render.page.provenance import describe_run
 from stages.aggregate.results import compute_results
 from stages.shared.tables.thumbnails import write_thumbnails
@@ -34,9 +34,9 @@ def made_study(root: Path, *, frozen: bool = False) -> Study:
     write_params(params, DATASETS, MODELS, [0], folds=f"[{', '.join(FOLDS)}]", analyses=analyses)
     asked = read_asked(params)
     thumbnails = read_all_thumbnails(root / "thumbnails", asked.grid)
-    pictures = Pictures(thumbnails, read_galleries(root / "measures", asked.grid))
+    galleries = read_galleries(root / "measures", asked.grid)
     run = describe_run(params, asked.grid, root / "prepared")
-    return Study(compute_results(root / "measures", root / "training", asked), run, pictures)
+    return Study(compute_results(root / "measures", root / "training", asked), run, thumbnails, galleries)
 
 
 def rename_class(measures: Path, old: str, new: str) -> None:

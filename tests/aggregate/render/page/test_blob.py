@@ -24,10 +24,8 @@ def test_numbers_are_rounded_whole_ones_are_short_and_what_is_missing_is_null():
     assert script_json(numbers(values)) == "[0.123,0.5,2,0,null,null,null]"
 
 
-def test_names_become_places_and_rows_columns():
-    names = {"network": [("d", "b"), ("d", "a")], "fold": ["mean", "0"]}
-    row = {"dataset": "d", "model": "a", "fold": "0", "x": 0.12345, "left": "out"}
-    rows = [row, row | {"fold": "mean", "model": "b", "x": [1, 2]}]
-    assert table(rows, ["x", "fold"], names) == {"network": [1, 0], "x": [0.123, [1, 2]], "fold": [1, 0]}
-    with pytest.raises(KeyError, match="7"):
-        table([row | {"fold": "7"}], ["fold"], names)
+def test_rows_become_columns_and_networks_places():
+    row = {"dataset": "d", "model": "a", "split": "test", "x": 0.12345, "left": "out"}
+    rows = [row, row | {"split": "unseen", "model": "b", "x": [1, 2]}]
+    columns = table(rows, ["x", "split"], [("d", "b"), ("d", "a")])
+    assert columns == {"network": [1, 0], "x": [0.123, [1, 2]], "split": ["seen", "unseen"]}

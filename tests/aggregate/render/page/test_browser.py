@@ -273,8 +273,8 @@ def test_what_was_not_measured_is_said_in_the_charts_place(visit):
           for (const table of [data.classes, data.training, data.similarity, data.gallery, data.best]) {
             for (const name of Object.keys(table)) table[name] = [];
           }
-          for (const metric of data.metrics) metric.classes = false;
-          for (const curve of curves.keys()) if (curve.startsWith("0,1,")) curves.delete(curve);
+          for (const metric of Object.values(data.metrics)) metric.classes = false;
+          for (const curve of curves.keys()) if (curve.startsWith("0,ami,")) curves.delete(curve);
           select();
         }"""
     )
@@ -290,7 +290,7 @@ def test_what_was_not_measured_is_said_in_the_charts_place(visit):
         "folds": "Not measured.",
         "projection": "No images were kept of this network.",
     }
-    assert opened.page.locator("[data-network='0'][data-metric='1'] .plot").inner_text() == "Not measured like this."
+    assert opened.page.locator("[data-network='0'][data-metric=ami] .plot").inner_text() == "Not measured like this."
     assert "This score chooses no layer" in opened.page.locator("#networks caption").inner_text()
     assert opened.messages == []
 

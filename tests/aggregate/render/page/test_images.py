@@ -6,36 +6,35 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from stages.aggregate.render.page.data import Pictures, all_thumbnails, galleries
-from stages.aggregate.render.page.names import collect_names
-from tests.aggregate.render.page.made import HOSTILE, LAYERS
+from stages.aggregate.render.page.data import all_thumbnails, galleries
+from stages.aggregate.render.page.names import all_networks
+from tests.aggregate.render.page.made import FOLDS, HOSTILE, LAYERS
 
 
 @pytest.fixture(scope="module")
-def names(study):
-    return collect_names(study.results.scores, study.results.tables["classes.csv"])
+def networks(study):
+    return all_networks(study.results.scores)
 
 
 def test_thumbnails_are_the_pictures_of_the_table(study):
-    table, shown = study.pictures.thumbnails["handwriting"], all_thumbnails(study.pictures)["handwriting"]
+    table, shown = study.thumbnails["handwriting"], all_thumbnails(study.thumbnails)["handwriting"]
     assert [base64.b64decode(text) for text in shown["images"]] == list(table["image"])
     assert shown["labels"] == list(table["label"])
     assert HOSTILE in shown["labels"]
 
 
 def test_a_dataset_without_unseen_images_has_none():
-    assert all_thumbnails(Pictures({"seen_only": pd.DataFrame({"label": [], "image": []})}, {})) == {}
+    assert all_thumbnails({"seen_only": pd.DataFrame({"label": [], "image": []})}) == {}
 
 
-def test_every_layer_puts_images_where_the_gallery_says_but_for_a_turn(study, names):
-    shown = galleries(study.pictures, study.results.scores, names)
+def test_every_layer_puts_images_where_the_gallery_says_but_for_a_turn(study, networks):
+    shown = galleries(study, networks)
     assert list(zip(shown["network"], shown["fold"], shown["layer"], strict=True)) == [
-        (network, fold, depth) for network in (0, 1) for fold in (1, 2, 3) for depth in range(len(LAYERS))
+        (network, fold, depth) for network in (0, 1) for fold in FOLDS for depth in range(len(LAYERS))
     ]
-    ids, before = list(study.pictures.thumbnails["handwriting"]["sample_id"]), None
+    ids, before = list(study.thumbnails["handwriting"]["sample_id"]), None
     for i, (network, fold, depth) in enumerate(zip(shown["network"], shown["fold"], shown["layer"], strict=True)):
-        model = names["network"][network][1]
-        own = study.pictures.galleries["handwriting", model, names["fold"][fold], 0].query("depth == @depth")
+        own = study.galleries[(*networks[network], fold, 0)].query("depth == @depth")
         assert [ids[image] for image in shown["image"][i]] == list(own["sample_id"])
         assert [[ids[other] for other in row] for row in shown["neighbours"][i]] == list(map(list, own["neighbours"]))
         plane, exact = np.column_stack([shown["x"][i], shown["y"][i]]), own[["x", "y"]].to_numpy(dtype=float)
@@ -54,9 +53,7 @@ def turn(angle, flip):
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([1, flip])
 
 
-def test_only_the_first_seed_is_shown(study, names):
-    cells = study.pictures.galleries
+def test_only_the_first_seed_is_shown(study, networks):
+    cells = study.galleries
     twice = {(*cell[:3], seed): table for cell, table in cells.items() for seed in (0, 1)}
-    both = replace(study.pictures, galleries=twice)
-    scores = study.results.scores
-    assert galleries(both, scores, names) == galleries(study.pictures, scores, names)
+    assert galleries(replace(study, galleries=twice), networks) == galleries(study, networks)

@@ -7,7 +7,6 @@ import pytest
 
 from stages.aggregate.charts import theme
 from stages.aggregate.charts.draw import make_figures
-from stages.aggregate.render.page.data import NO_PICTURES
 from stages.aggregate.render.page.page import HERE, SHOWN_CARDS, render_page, script_hash, vega_bundle
 from stages.aggregate.render.verdict import verdict
 from stages.aggregate.words.findings import finding_texts
@@ -42,8 +41,8 @@ def test_nothing_in_it_points_elsewhere(text):
 
 def test_its_data_are_json_and_no_name_in_it_is_markup(text):
     data = json.loads(SCRIPT.findall(text)[0][1])
-    assert HOSTILE in data["labels"]
-    assert [metric["id"] for metric in data["metrics"]] == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
+    assert HOSTILE in data["classes"]["label"]
+    assert list(data["metrics"]) == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
     assert len(data["metrics"]) == len(METRICS)
     assert text.count("alert(1)") == text.count("\\u003cscript\\u003ealert(1)\\u003c/script\\u003e") > 0
 
@@ -56,7 +55,7 @@ def test_the_verdict_the_findings_and_every_definition_are_readable_without_scri
         assert all(text in words for texts in finding.details.values() for text in texts)
         assert all(summary in words for summary in finding.summaries.values())
     data = json.loads(SCRIPT.findall(text)[0][1])
-    assert all(metric["definition"] in page for metric in data["metrics"])
+    assert all(metric["definition"] in page for metric in data["metrics"].values())
 
 
 def test_more_networks_than_fit_are_one_click_away(study):
@@ -69,7 +68,7 @@ def test_more_networks_than_fit_are_one_click_away(study):
 
 
 def test_without_pictures_there_is_no_place_for_them(study):
-    page = render_page(replace(study, pictures=NO_PICTURES))
+    page = render_page(replace(study, thumbnails={}, galleries={}))
     assert 'data-chart="projection"' not in page
     assert 'class="gallery"' not in page
 

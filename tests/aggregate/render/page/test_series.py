@@ -1,14 +1,9 @@
 import pandas as pd
 import pytest
 
-from stages.aggregate.render.page.data import all_series
-from stages.aggregate.render.page.names import collect_names, main_curves
+from stages.aggregate.render.page.data import all_series, page_data
+from stages.aggregate.render.page.names import all_networks, main_curves
 from tests.aggregate.render.page.made import HOSTILE, LAYERS, METRICS, MODELS
-
-
-@pytest.fixture(scope="module")
-def names(study):
-    return collect_names(study.results.scores, study.results.tables["classes.csv"])
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +28,13 @@ def shown(study):
     )
 
 
-def test_names_are_the_grids(names):
-    assert names["network"] == [("handwriting", model) for model in MODELS]
-    assert names["fold"] == ["mean", "0", "1", "2"]
-    assert names["metric"] == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
-    assert names["step"] == [0, 50, 100]
-    assert names["label"] == sorted([HOSTILE, *(f"class {i}" for i in range(1, 5))])
+def test_names_are_the_grids(study):
+    blob = page_data(study)
+    assert all_networks(study.results.scores) == [("handwriting", model) for model in MODELS]
+    assert blob["folds"] == ["mean", "0", "1", "2"]
+    assert list(blob["metrics"]) == ["nmi", "ami", "knn_purity", "nn1_accuracy"]
+    assert blob["steps"] == [0, 50, 100]
+    assert set(blob["classes"]["label"]) == {HOSTILE, *(f"class {i}" for i in range(1, 5))}
 
 
 def test_every_point_of_every_main_curve_is_there_once_and_rounded(study, shown):
@@ -85,6 +81,8 @@ def test_where_no_interval_is_known_the_band_is_one_deviation_over_folds(study, 
 
 def test_raw_pixels_are_those_of_the_score_and_split(study, shown):
     keys = ["model", "fold", "metric", "split", "step"]
-    both = study.results.scores.baseline.merge(shown.drop_duplicates(keys), on=keys)
+    layers = study.results.layers[study.results.layers["depth"] == -1]
+    means = pd.concat([layers, layers.assign(fold="mean")]).groupby(keys, as_index=False)["value"].mean()
+    both = means.merge(shown.drop_duplicates(keys), on=keys)
     assert len(both) == 2 * 4 * len(METRICS) * 2 * 3
     assert (both["value"] - both["pixels"]).abs().max() <= 5e-4

@@ -4,32 +4,30 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.render.page.data import best_layers, class_scores, layer_similarity, training_steps
-from stages.aggregate.render.page.names import collect_names
+from stages.aggregate.render.page.names import all_networks
 from tests.aggregate.render.page.made import LAYERS
 
 
 @pytest.fixture(scope="module")
-def names(study):
-    return collect_names(study.results.scores, study.results.tables["classes.csv"])
+def networks(study):
+    return all_networks(study.results.scores)
 
 
-def named(columns, names):
-    """The rows of a table of the page, places spelled out."""
+def named(columns, networks):
+    """The rows of a table of the page, networks and splits as in the tables beside it."""
     table = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-    table["model"] = [names["network"][i][1] for i in table.pop("network")]
-    for column in names.keys() & set(table):
-        table[column] = [names[column][i] for i in table[column]]
-    return table
+    table["model"] = [networks[i][1] for i in table.pop("network")]
+    return table.replace({"split": {"seen": "test"}}) if "split" in table else table
 
 
-def test_best_layers_are_the_summarys(study, names):
-    table = named(best_layers(study.results.tables["summary.csv"], names), names)
+def test_best_layers_are_the_summarys(study, networks):
+    table = named(best_layers(study.results.tables["summary.csv"], networks), networks)
     rows = study.results.tables["summary.csv"]
     both = rows.merge(table, on=["model", "fold", "metric"], suffixes=("_table", ""), validate="1:1")
     assert len(both) == len(rows)
-    assert both["best"].tolist() == both["best_depth"].tolist()
-    for column, own in {"value": "unseen", "last": "last_value", "lead": "lead_table"}.items():
-        assert (both[column].astype(float) - both[own].astype(float)).abs().max() <= 5e-4
+    assert both["best_depth"].tolist() == both["best_depth_table"].tolist()
+    for column in ("unseen", "last_value", "lead"):
+        assert (both[column].astype(float) - both[f"{column}_table"].astype(float)).abs().max() <= 5e-4
     means = both[both["fold"] == "mean"]
     assert (means["lead_at_least"].astype(float) - means["lead_classes_at_least"]).abs().max() <= 5e-4
     assert (means["low"].astype(float) - means["ci_classes_low"]).abs().max() <= 5e-4
@@ -37,8 +35,8 @@ def test_best_layers_are_the_summarys(study, names):
     assert (single["lead_at_least"].astype(float) - single["lead_images_at_least"]).abs().max() <= 5e-4
 
 
-def test_training_is_that_of_steps(study, names):
-    table = named(training_steps(study.results.tables["steps.csv"], names), names)
+def test_training_is_that_of_steps(study, networks):
+    table = named(training_steps(study.results.tables["steps.csv"], networks), networks)
     both = study.results.tables["steps.csv"].merge(
         table, on=["model", "fold", "metric", "step"], suffixes=("_table", "")
     )
@@ -50,8 +48,8 @@ def test_training_is_that_of_steps(study, names):
     assert both.loc[both["step"] == 0, "accuracy"].isna().all()
 
 
-def test_similarity_is_the_mean_over_folds_and_of_each(study, names):
-    table = named(layer_similarity(study.results.tables["layer_pairs.csv"], study.results.scores, names), names)
+def test_similarity_is_the_mean_over_folds_and_of_each(study, networks):
+    table = named(layer_similarity(study.results.tables["layer_pairs.csv"], study.results.scores, networks), networks)
     assert len(table) == 2 * 4
     pairs = study.results.tables["layer_pairs.csv"].query("model == 'small'")
     for fold in ("mean", "1"):
@@ -63,15 +61,15 @@ def test_similarity_is_the_mean_over_folds_and_of_each(study, names):
         assert not row["pixels"]
 
 
-def test_without_the_analysis_there_is_no_similarity(study, names):
+def test_without_the_analysis_there_is_no_similarity(study, networks):
     empty = study.results.tables["layer_pairs.csv"].head(0)
-    assert layer_similarity(empty, study.results.scores, names)["value"] == []
+    assert layer_similarity(empty, study.results.scores, networks)["value"] == []
 
 
-def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, names):
+def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, networks):
     tables = study.results.tables
-    columns = class_scores(tables["classes.csv"], tables["summary.csv"], study.results.scores, names)
-    table = named(columns, names)
+    columns = class_scores(tables["classes.csv"], tables["summary.csv"], study.results.scores, networks)
+    table = named(columns, networks)
     assert set(table["metric"]) == {"knn_purity", "nn1_accuracy"}  # the means over images
     summary = tables["summary.csv"].query("fold == 'mean'").set_index(["model", "metric"])
     classes = tables["classes.csv"].set_index(["model", "fold", "metric", "split", "label", "depth"])["value"]
@@ -79,11 +77,11 @@ def test_scores_of_classes_are_those_at_the_best_and_the_last_layer(study, names
     for row in itertools.islice(table.to_dict("records"), 0, None, 7):
         key = (row["model"], row["fold"], row["metric"], row["split"], row["label"])
         chosen = summary.loc[(row["model"], row["metric"]), "best_depth"]
-        assert row["best"] == pytest.approx(classes[(*key, chosen)], abs=5e-4)
-        assert row["last"] == pytest.approx(classes[(*key, len(LAYERS) - 1)], abs=5e-4)
+        assert row["value_best"] == pytest.approx(classes[(*key, chosen)], abs=5e-4)
+        assert row["value_last"] == pytest.approx(classes[(*key, len(LAYERS) - 1)], abs=5e-4)
 
 
-def test_no_classes_no_rows(study, names):
+def test_no_classes_no_rows(study, networks):
     tables = study.results.tables
-    empty = class_scores(tables["classes.csv"].head(0), tables["summary.csv"], study.results.scores, names)
-    assert empty == {name: [] for name in ("network", "fold", "metric", "split", "label", "best", "last")}
+    empty = class_scores(tables["classes.csv"].head(0), tables["summary.csv"], study.results.scores, networks)
+    assert empty == {name: [] for name in ("network", "fold", "metric", "split", "label", "value_best", "value_last")}

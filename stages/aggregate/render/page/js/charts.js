@@ -12,7 +12,7 @@ const builders = {
     const points = rows.flatMap((row, at) => networkPoints(row, chosen, same ? 1 : 1 / Math.max(data.networks[row.network].layers.length - 1, 1))
       .map((point) => ({ ...point, low: point.best || point.last ? point.low : null, x: point.x + span * Math.min(0.006, 0.04 / all.length) * (at - (rows.length - 1) / 2) })));
     return {
-      say: `${words(chosen)}, ${SPLITS[chosen.split]} classes of ${element.dataset.dataset}, of every layer of every network`,
+      say: `${words(chosen)}, ${chosen.split} classes of ${element.dataset.dataset}, of every layer of every network`,
       sets: { points, leads: rows.flatMap((row, at) => lead(row, chosen, span * (1.04 + 0.02 * at))), levels: levelsOf(rows[0]) },
       params: { names },
       change(spec) {
@@ -24,24 +24,23 @@ const builders = {
     };
   },
 
-  depth(element, chosen) {
-    const at = Number(element.dataset.network), network = data.networks[at];
-    const own = { ...chosen, metric: Number(element.dataset.metric ?? chosen.metric) };
+  depth(element, chosen, at, network) {
+    const own = { ...chosen, metric: element.dataset.metric };
     const rows = [UNSEEN, SEEN].map((split) => curve(at, { ...own, split })).filter((row) => row);
     if (!rows.length) return "Not measured like this.";
     return {
       say: `${network.model}: ${words(own)}, against depth, on unseen and on seen classes`,
       sets: { points: rows.flatMap((row) => networkPoints(row, own, 1)), levels: rows.flatMap(levelsOf) },
-      params: { names: network.short, split: SPLITS[chosen.split] },
+      params: { names: network.short, split: chosen.split },
       change: (spec) => logAxis(spec, own.metric),
     };
   },
 
-  steps(element, chosen) {
-    const at = Number(element.dataset.network), points = [];
+  steps(element, chosen, at, network) {
+    const points = [];
     for (const row of rowsOf(data.training, { network: at, metric: chosen.metric, fold: chosen.fold })) {
       for (const [line, name] of [["g, unseen classes", "unseen"], ["g, seen classes", "seen"], ["accuracy, seen classes", "accuracy"]]) {
-        const value = row[name], sd = row[`${name}_sd`], step = data.steps[row.step];
+        const value = row[name], sd = row[`${name}_sd`], { step } = row;
         if (value !== null) points.push({
           line, step, value, low: sd === null ? null : value - sd, high: sd === null ? null : value + sd,
           tip: { title: line, step, value: sd === null ? number(value) : `${number(value)} ± ${number(sd)}` },
@@ -50,7 +49,7 @@ const builders = {
     }
     if (!points.length) return "This score chooses no layer, so it has no g.";
     return {
-      say: `${data.networks[at].model}: accuracy and the best layer's ${data.metrics[chosen.metric].name} against step`,
+      say: `${network.model}: accuracy and the best layer's ${data.metrics[chosen.metric].name} against step`,
       sets: { points },
       change(spec) {
         for (const layer of spec.layer) layer.encoding.x.axis = { values: [...new Set(points.map((point) => point.step))] };
@@ -58,11 +57,10 @@ const builders = {
     };
   },
 
-  similarity(element, chosen) {
-    const at = Number(element.dataset.network);
+  similarity(element, chosen, at, network) {
     const [row] = rowsOf(data.similarity, { network: at, fold: chosen.fold, split: chosen.split });
     if (!row) return "Not measured (measure.analyses: layer_pairs).";
-    const names = [...(row.pixels ? ["raw pixels"] : []), ...data.networks[at].short];
+    const names = [...(row.pixels ? ["raw pixels"] : []), ...network.short];
     const cells = [];
     names.forEach((_, b) => names.slice(0, b + 1).forEach((_, a) => {
       const value = row.value[(b * (b + 1)) / 2 + a];
@@ -70,37 +68,35 @@ const builders = {
       cells.push({ a, b, value, tip });
       if (a !== b) cells.push({ a: b, b: a, value, tip });
     }));
-    return { say: `${data.networks[at].model}: similarity of every two layers, ${SPLITS[chosen.split]} classes`, sets: { cells }, params: { names } };
+    return { say: `${network.model}: similarity of every two layers, ${chosen.split} classes`, sets: { cells }, params: { names } };
   },
 
-  classes(element, chosen) {
-    const at = Number(element.dataset.network);
-    const metric = data.metrics[chosen.metric].classes ? chosen.metric : data.metrics.findIndex((m) => m.classes);
-    if (metric < 0) return "No measured score is a mean over images, so a single class has none.";
+  classes(element, chosen, at, network) {
+    const metric = [chosen.metric, ...Object.keys(data.metrics)].find((name) => data.metrics[name].classes);
+    if (!metric) return "No measured score is a mean over images, so a single class has none.";
     note(element, metric === chosen.metric ? "" :
       `${data.metrics[chosen.metric].name} is no mean over images, so a single class has none: ${data.metrics[metric].name} is shown.`);
-    const folds = chosen.fold === MEAN ? data.folds.map((_, i) => i).slice(1) : [chosen.fold];
+    const folds = chosen.fold === MEAN ? data.folds.slice(1) : [chosen.fold];
     const rows = folds.flatMap((fold) => rowsOf(data.classes, { network: at, metric, split: chosen.split, fold }));
     const classes = new Map();
     for (const row of rows) classes.set(row.label, [...(classes.get(row.label) ?? []), row]);
     const mean = (own, name) => own.reduce((sum, row) => sum + row[name], 0) / own.length;
-    const named = [...classes].filter(([, own]) => own.every((row) => row.best !== null && row.last !== null))
-      .map(([label, own]) => ({ name: data.labels[label], best: mean(own, "best"), last: mean(own, "last") }));
+    const named = [...classes].filter(([, own]) => own.every((row) => row.value_best !== null && row.value_last !== null))
+      .map(([name, own]) => ({ name, best: mean(own, "value_best"), last: mean(own, "value_last") }));
     const lower = data.metrics[metric].better === "lower";
     named.sort((a, b) => (lower ? a.best - b.best : b.best - a.best));
-    return bestAndLast(named, `${data.networks[at].model}: ${data.metrics[metric].name} of every class`);
+    return bestAndLast(named, `${network.model}: ${data.metrics[metric].name} of every class`);
   },
 
-  folds(element, chosen) {
-    const at = Number(element.dataset.network), network = data.networks[at];
+  folds(element, chosen, at, network) {
     const rows = rowsOf(data.best, { network: at, metric: chosen.metric }).filter((row) => row.fold !== MEAN);
-    const named = rows.map((row) => ({ name: `fold ${data.folds[row.fold]}: layer ${row.best + 1}`, best: row.value, last: row.last }));
+    const named = rows.map((row) => ({ name: `fold ${row.fold}: layer ${row.best_depth + 1}`, best: row.unseen, last: row.last_value }));
     return bestAndLast(named, `${network.model}: ${data.metrics[chosen.metric].name} of every fold, unseen classes`);
   },
 
-  projection(element, chosen) {
-    const at = Number(element.dataset.network), { side } = element.dataset, found = gallery(at, side, chosen);
-    element.querySelector("output").textContent = layerName(data.networks[at], controls.elements[side + at].value - 1);
+  projection(element, chosen, at, network) {
+    const { side } = element.dataset, found = gallery(at, side, chosen);
+    element.querySelector("output").textContent = layerName(network, controls.elements[side + at].value - 1);
     if (!found) return "No images were kept of this network.";
     note(element, `Fold ${found.fold}; the plane holds ${Math.round(100 * found.explained)} % of the variance.`);
     const labels = [...new Set(found.rows.map((row) => found.images.labels[row.image]))].sort();
@@ -109,7 +105,7 @@ const builders = {
       return { label, x: row.x, y: row.y, image: row.image, tip: { title: label, image: source(found.images, row.image) } };
     });
     return {
-      say: `${data.networks[at].model}, ${found.name}, fold ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
+      say: `${network.model}, ${found.name}, fold ${found.fold}: embeddings of images of unseen classes on their first two principal axes, coloured by class`,
       sets: { points },
       change(spec) {
         const { color, shape } = spec.layer[0].encoding;
@@ -130,11 +126,11 @@ function networkPoints(row, chosen, step) {
     const known = low !== null && !(log && low <= 0);           // a logarithmic axis has no place for it
     const tied = row.tied?.includes(at) ?? null, best = at === row.best;
     return [{
-      network: network.model, split: SPLITS[row.split], fold: row.fold, x: at * step, value, tied, best, last: at === last,
+      network: network.model, split: row.split, x: at * step, value, tied, best, last: at === last,
       low: known ? low : null, high: known ? high : null,
       tip: {
         title: network.model, layer: layerName(network, at), [data.metrics[row.metric].name]: number(value),
-        ...(range ? { [BANDS[row.band]]: range } : {}), classes: SPLITS[row.split],
+        ...(range ? { [BANDS[row.band]]: range } : {}), classes: row.split,
         "ties with the best": tied === null ? "not known" : tied ? "yes" : "no",
       },
     }];
@@ -143,7 +139,7 @@ function networkPoints(row, chosen, step) {
 
 /** What a curve compares with. */
 function levelsOf(row) {
-  const split = SPLITS[row.split], levels = Object.entries({ chance: row.chance, "raw pixels": row.pixels });
+  const { split } = row, levels = Object.entries({ chance: row.chance, "raw pixels": row.pixels });
   return levels.filter(([, value]) => value !== null)
     .map(([kind, value]) => ({ split, kind, value, tip: { title: `${kind}, ${split} classes`, value: number(value) } }));
 }

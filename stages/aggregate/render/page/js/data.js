@@ -5,9 +5,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const controls = document.getElementById("controls");
-const MEAN = 0;                       // the first fold is the mean over all
-const [UNSEEN, SEEN] = [0, 1];        // places of the splits
-const SPLITS = ["unseen", "seen"];
+const [MEAN] = data.folds;            // the first is the mean over all
+const [UNSEEN, SEEN] = ["unseen", "seen"];
 
 /** The rows of a table of columns that have these values. */
 function rowsOf(table, match = {}) {
@@ -30,13 +29,10 @@ for (const row of rowsOf(data.series)) {
   lastSteps.set(key, Math.max(row.step, lastSteps.get(key) ?? 0));
 }
 
-/** What the selector says, by names, which mean the same in the address of another page: their places here; "last" stays. */
+/** What the selector says. */
 function selection() {
-  const { metric, split, fold, step } = Object.fromEntries(new FormData(controls));
-  return {
-    metric: data.metrics.findIndex(({ id }) => id === metric), split: SPLITS.indexOf(split), fold: data.folds.indexOf(fold),
-    step: step === "last" ? step : data.steps.indexOf(Number(step)),
-  };
+  const chosen = Object.fromEntries(new FormData(controls));
+  return { ...chosen, step: chosen.step === "last" ? "last" : Number(chosen.step) };
 }
 
 function curve(network, { metric, fold, split, step }) {
@@ -54,7 +50,7 @@ const BANDS = {
 
 /** Say what a selection is, for captions and for people who hear the chart. */
 function when({ fold, step }) {
-  const steps = data.steps.length === 1 ? "" : step === "last" ? "last step, " : `step ${data.steps[step]}, `;
-  return `${steps}${fold === MEAN ? data.mean : `fold ${data.folds[fold]}`}`;
+  const steps = data.steps.length === 1 ? "" : step === "last" ? "last step, " : `step ${step}, `;
+  return `${steps}${fold === MEAN ? data.mean : `fold ${fold}`}`;
 }
 const words = (chosen) => `${data.metrics[chosen.metric].name}, ${when(chosen)}`;

@@ -9,7 +9,8 @@ function note(element, text) {
 const pending = new WeakMap();        // element -> its drawing, so that two of one chart never overlap
 
 function draw(element) {
-  const built = builders[element.dataset.chart](element, selection());
+  const at = Number(element.dataset.network);
+  const built = builders[element.dataset.chart](element, selection(), at, data.networks[at]);
   const plot = element.querySelector(".plot");
   const spec = structuredClone(data.charts[element.dataset.spec]);
   if (typeof built !== "string") {

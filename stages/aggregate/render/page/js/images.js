@@ -4,12 +4,12 @@ const source = (images, at) => `data:${images.type};base64,${images.images[at]}`
 
 /** The shown images of a network's unseen classes at the layer of one side, of the fold chosen, else the first. */
 function gallery(at, side, { fold }) {
-  const network = data.networks[at], images = data.images[network.dataset], kept = fold === MEAN ? 1 : fold;
+  const network = data.networks[at], images = data.images[network.dataset], kept = fold === MEAN ? data.folds[1] : fold;
   const layer = Number(controls.elements[side + at].value) - 1;
   const [found] = rowsOf(data.gallery, { network: at, fold: kept, layer });
   if (!images || !found) return null;
   const rows = found.image.map((image, i) => ({ image, x: found.x[i], y: found.y[i], neighbours: found.neighbours[i] }));
-  return { rows, images, name: `layer ${layerName(network, layer)}`, fold: data.folds[kept], explained: found.explained };
+  return { rows, images, name: `layer ${layerName(network, layer)}`, fold: kept, explained: found.explained };
 }
 
 /** Fill a gallery: the chosen image and two of each class, the nearest of the shown images at the layers of both sides. */

@@ -13,7 +13,7 @@ function select() {
   document.getElementById("definition").textContent = data.metrics[chosen.metric].definition;
   for (const element of document.querySelectorAll(".selected")) element.textContent = words(chosen);
   for (const element of document.querySelectorAll(".when")) element.textContent = when(chosen);
-  for (const element of document.querySelectorAll(".split")) element.textContent = SPLITS[chosen.split];
+  for (const element of document.querySelectorAll(".split")) element.textContent = chosen.split;
   refresh(document);
 }
 

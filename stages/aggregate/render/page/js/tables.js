@@ -26,11 +26,11 @@ const tables = {
     return rowsOf(data.best, { metric: chosen.metric, fold: chosen.fold }).map((row) => {
       const network = data.networks[row.network];
       return {
-        model: network.model, dataset: network.dataset, best: cell(row.best + 1, `${row.best + 1} of ${network.layers.length}`),
-        layer: network.layers[row.best], value: cell(row.value), range: interval(row.low, row.high), last: cell(row.last),
+        model: network.model, dataset: network.dataset, best: cell(row.best_depth + 1, `${row.best_depth + 1} of ${network.layers.length}`),
+        layer: network.layers[row.best_depth], value: cell(row.unseen), range: interval(row.low, row.high), last: cell(row.last_value),
         lead: cell(row.lead, signed(row.lead)), least: cell(row.lead_at_least, signed(row.lead_at_least)), seen: cell(row.seen),
         accuracy: cell(row.accuracy),
-        parameters: share(network.parameters, row.best), operations: share(network.operations, row.best),
+        parameters: share(network.parameters, row.best_depth), operations: share(network.operations, row.best_depth),
       };
     });
   },
