@@ -238,9 +238,9 @@ class Shards:
                     yield path
                 if not skip:
                     refuse_unreadable(self._images.where, shard.unreadable)
-                whole, sha256 = np.concatenate(features), np.array(shard.sha256, "U64")
+                whole, hashes = np.concatenate(features), np.array(shard.sha256, "U64")
                 with file.open("wb") as opened:
-                    np.savez(opened, features=whole, sha256=sha256, unreadable=np.array(json.dumps(shard.unreadable)))
+                    np.savez(opened, features=whole, sha256=hashes, unreadable=np.array(json.dumps(shard.unreadable)))
                 done = [each for each, _ in self._shards if each.name in self._work.files or each == file]
                 self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
 

@@ -43,7 +43,7 @@ def test_the_best_mean_over_folds_is_recommended_with_its_cost(seed, better):
     step, name = means.idxmax() if better == "higher" else means.idxmin()
     best = found.recommended
     assert (best.step, best.layer, best.depth) == (step, name, made.LAYERS.index(name))
-    assert best.value == pytest.approx(means[step, name])
+    assert (best.value, best.last_value) == pytest.approx((means[step, name], means[step, "e"]))
     assert (best.parameters, best.parameters_share) == (10 * (best.depth + 1), pytest.approx((best.depth + 1) / 5))
     assert (best.operations, best.operations_share) == (1000 * (best.depth + 1) ** 2, (best.depth + 1) ** 2 / 25)
     assert found.missing == []
@@ -208,6 +208,16 @@ def test_where_a_value_of_either_checkpoint_is_missing_fine_tuning_is_not_judged
     incomplete = network.refits | {network.steps[unknown]: None}
     found = recommend_network(replace(network, refits=incomplete), scores, regrets)
     assert found.fine_tuning is None
+
+
+def test_a_checkpoint_that_was_not_fitted_again_on_halves_is_no_candidate():
+    layers, refits = made.tables(0)
+    without_halves = layers, refits[(refits["step"] == 50) | (refits["kind"] != "half")]
+    unknown = (layers["step"] == 0) & (layers["layer"] == "b")
+    without_a_value = layers.assign(value=layers["value"].mask(unknown)), refits
+    for tables in (without_halves, without_a_value):
+        for found in of_tables(*tables)[0]:
+            assert (found.candidate_steps, found.best.step) == ([50], 50)
 
 
 def test_what_is_not_measured_is_noted():
