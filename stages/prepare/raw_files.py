@@ -1,11 +1,13 @@
 """The files of `data/raw/<dataset>`, whether they lie in a folder, in an archive, or behind a symlink to either."""
 
+import csv
 import os
 import stat
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from stages.prepare.file_names import check_depth, hidden_folders, inside_archive, is_clutter, utf8
 from stages.prepare.limits import (
@@ -29,6 +31,9 @@ ZIP_STARTS = (b"PK\3\4", b"PK\5\6")
 """The first bytes of a zip archive with files, and of an empty one."""
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions that Python unpacks piece by piece; of the others it unpacks as much as there is."""
+
+MAX_ROW = 2**20
+"""Characters of a row; Python's reader holds all cells of one in memory, and a letter may be one."""
 
 MAX_END_BYTES = 2**16 + 22 + 20 + 56
 """Bytes of a comment, and of the three records that end an archive."""
@@ -161,6 +166,36 @@ def read_file(path: Path, limits: LimitsParams) -> bytes:
         if os.fstat(file.fileno()).st_size > most or len(content := file.read(most + 1)) > most:
             raise OSError(f"more than {most} bytes, prepare.limits.file_bytes")
     return content
+
+
+def csv_rows(text: TextIO, where: object) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row that is not blank, with the line where it begins, from 1.
+
+    Args:
+        text: in which line ends are not translated (`newline=""`).
+        where: it lies, for messages.
+
+    Raises:
+        UserError: it is no CSV in UTF-8, or has a row of more than `MAX_ROW` characters.
+    """
+    of_row = 0
+
+    def limited() -> Iterator[str]:
+        nonlocal of_row
+        while piece := text.readline(MAX_ROW + 1):
+            of_row += len(piece)
+            if of_row > MAX_ROW:
+                raise ValueError(f"a row of more than {MAX_ROW} characters")
+            yield piece
+
+    reader, line = csv.reader(limited(), strict=True), 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line, of_row = reader.line_num + 1, 0
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 
 def list_files(where: Path, limits: LimitsParams, *, refused: Callable[[str], bool] = every_link) -> RawFiles:

@@ -12,7 +12,7 @@ from tests.faults.kills import KILLERS, artifacts, kill_when, leftovers, send_to
 from tests.faults.outcomes import Outcome, failure, same_or_failure
 from tests.workflow import Workflow
 
-KILLS, STOPS, KILLS_OF_COMMAND = 60, 8, 5
+KILLS, STOPS, KILLS_OF_COMMAND = 40, 8, 5
 STOPPERS = {name: send_to_all(signal.Signals[name]) for name in ("SIGINT", "SIGTERM")}
 """Who asks a whole `dvc repro` to end: Ctrl-C in a terminal, the end of a job."""
 

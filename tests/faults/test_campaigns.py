@@ -110,7 +110,7 @@ def test_the_last_outcome_of_a_trial_counts_and_a_cut_line_does_not(tmp_path: Pa
 
 def test_names_of_trials_are_distinct_and_many():
     counts = {name: len(campaign.trials) for name, campaign in CAMPAIGNS.items()}
-    assert counts["kills"] == 60 + 8
+    assert counts["kills"] == 40 + 8
     assert counts["params"] == 2000
     for campaign in CAMPAIGNS.values():
         assert len(set(campaign.trials)) == len(campaign.trials)

@@ -1,6 +1,5 @@
 """The images of any folder or archive, of a list, or one alone, listed without labels and without being decoded."""
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,7 +12,7 @@ from stages.commands.project import listed
 from stages.prepare.candidates import Content
 from stages.prepare.decode import BadImageError, damage_named, known_formats, open_image, read_content
 from stages.prepare.limits import LimitsParams, RawFiles, Resources, check_count, check_size
-from stages.prepare.raw_files import check_regular, is_archive, open_raw, read_file
+from stages.prepare.raw_files import check_regular, csv_rows, is_archive, open_raw, read_file
 from stages.shared.runtime.errors import CONTROL, UserError
 
 LISTS = (".csv", ".txt")
@@ -69,10 +68,12 @@ def read_list(
     try:
         check_size(path.parent, path.name, path.stat().st_size, limits.file_bytes)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            texts = ({"path": line.rstrip("\r\n")} for line in _lines(file) if line.strip("\r\n"))
-            read = csv.DictReader(_lines(file), strict=True) if path.suffix.lower() == ".csv" else texts
-            rows = [{column: row.get(column) or "" for column in columns} for row in islice(read, limits.files + 1)]
-    except (OSError, ValueError, csv.Error) as error:
+            texts = ([line.rstrip("\r\n")] for line in _lines(file) if line.strip("\r\n"))
+            read = (cells for _, cells in csv_rows(file, path)) if path.suffix.lower() == ".csv" else texts
+            header = next(read, []) if path.suffix.lower() == ".csv" else ["path"]
+            named = (dict(zip(header, cells, strict=False)) for cells in islice(read, limits.files + 1))
+            rows = [{column: row.get(column, "") for column in columns} for row in named]
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: must be a list in UTF-8, found {error}; write it again") from None
     check_count(path, len(rows), limits.files)
     empty = next((column for column in columns if not all(row.get(column) for row in rows)), None)

@@ -266,10 +266,11 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
         return file
     with readable(f"{path}: must be a file that `whichlayer features` wrote", "write it again"):
         about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
-        layer = (about or json.loads(str(file.read("about"))))["layer"]
+        layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
         paths, vectors = file.read("path").tolist(), file.read("features")
+        folders = {name: PurePosixPath(name).parent.name for name in paths}
     rows = read_list(labels, ("path", "label")) if labels else []
-    found = {row["path"]: row["label"] for row in rows} or {name: PurePosixPath(name).parent.name for name in paths}
+    found = {row["path"]: row["label"] for row in rows} or folders
     lacking = [name for name in paths if not found.get(name)]
     if lacking:
         raise UserError(
@@ -277,6 +278,6 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
             f"{len(lacking)}, first of {lacking[0]!r}"
         )
     named = {IDS: np.array(paths), LABELS: np.array([found[name] for name in paths])}
-    arrays: dict[str, NDArray[Any]] = {re.sub(r"[^\w.\- ]", "_", layer): vectors, **named}
+    arrays: dict[str, NDArray[Any]] = {layer: vectors, **named}
     described = {name: Described(array.shape, array.dtype) for name, array in arrays.items()}
     return ArraysFile(path, described, True, arrays.__getitem__)

@@ -1,6 +1,5 @@
 """Images listed in a CSV with the columns path, label and, if wanted, split."""
 
-import csv
 import posixpath
 from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
@@ -11,14 +10,11 @@ from stages.prepare.candidates import Candidate, Listing, Split
 from stages.prepare.file_names import inside
 from stages.prepare.limits import LimitsParams, RawFiles, Resources
 from stages.prepare.params import TableParams
-from stages.prepare.raw_files import open_raw, read_file
+from stages.prepare.raw_files import csv_rows, open_raw, read_file
 from stages.shared.images.image_store import SPLITS
 from stages.shared.runtime.errors import MAX_NAMES, UserError, did_you_mean
 
 COLUMNS = ("path", "label", "split")
-
-MAX_ROW = 2**20
-"""Characters of a row; Python's reader holds all cells of one in memory, and a letter may be one."""
 
 
 def list_table(raw: Path, params: TableParams, seed: int, resources: Resources) -> Listing:
@@ -61,7 +57,7 @@ def _read_own(path: Path, limits: LimitsParams) -> bytes:
 
 def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield of each row the line where it begins and its cells by column, that of its group as `group`."""
-    lines = _lines(content, where)
+    lines = csv_rows(TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline=""), where)
     _, header = next(lines, (1, []))
     named = {**dict.fromkeys(COLUMNS), "group": group}
     wanted = {column: name or column for column, name in named.items() if column in COLUMNS or name}
@@ -81,29 +77,6 @@ def _rows(content: bytes, where: str, group: str | None) -> Iterator[tuple[int, 
                 "quote a cell that holds a comma, and take away a comma at the end"
             )
         yield line, {column: cells[header.index(name)] for column, name in wanted.items() if name in header}
-
-
-def _lines(content: bytes, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each row that is not blank, with the line where it begins, from 1."""
-    text = TextIOWrapper(BytesIO(content), encoding="utf-8-sig", newline="")
-    of_row = 0
-
-    def limited() -> Iterator[str]:
-        nonlocal of_row
-        while piece := text.readline(MAX_ROW + 1):
-            of_row += len(piece)
-            if of_row > MAX_ROW:
-                raise ValueError(f"a row of more than {MAX_ROW} characters")
-            yield piece
-
-    reader, line = csv.reader(limited(), strict=True), 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line, of_row = reader.line_num + 1, 0
-    except (csv.Error, ValueError) as error:
-        raise UserError(f"{where}, line {line}: not a CSV in UTF-8 with commas: {error}") from None
 
 
 def _candidate(row: dict[str, str], line: int, where: str, files: RawFiles, paths: set[str]) -> Candidate:

@@ -263,16 +263,19 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     refused(cell, "must hold images, found none that can be read", tmp_path / "texts", out, "--skip-unreadable")
     (tmp_path / "texts" / "link").symlink_to(tmp_path / "texts" / "inner")
     refused(cell, "texts/link: must not be a link to a folder", tmp_path / "texts", out)
-    long = "a" * 2**20 + "\n"
     said_of = {
         "path\n": "no row",
         "file\na\n": "a row without path",
         "path\na\na\n": "'a' twice",
-        long: "a line of",
     }
     for text, said in said_of.items():
         (tmp_path / "list.csv").write_text(text)
         refused(cell, f"found {said}", tmp_path / "list.csv", out)
+    for long in ("a" * 2**20 + "\n", 'path\na,"' + '\n","' * 2**18):
+        (tmp_path / "list.csv").write_text(long)
+        refused(cell, "with commas: a row of more than 1048576 characters", tmp_path / "list.csv", out)
+    (tmp_path / "list.txt").write_text("a" * 2**20 + "\n")
+    refused(cell, "found a line of", tmp_path / "list.txt", out)
     with (tmp_path / "sparse.txt").open("wb") as file:
         file.truncate(2**40)
     refused(cell, "member 'sparse.txt' must have at most 300000000 bytes", tmp_path / "sparse.txt", out)

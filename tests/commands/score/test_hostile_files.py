@@ -19,9 +19,9 @@ import zarr
 from zarr.registry import register_codec
 
 from stages.commands.score.arrays_file import open_arrays
-from stages.commands.score.embedding_file import read_embedding_file
+from stages.commands.score.embedding_file import open_file, read_embedding_file
 from stages.shared.runtime.errors import UserError
-from tests.commands.score.made import WIDTHS, with_seen, write_npz, write_zarr
+from tests.commands.score.made import WIDTHS, arrays, with_seen, write_npz, write_zarr
 from tests.faults.embedding_files import (
     CONTENT,
     changed_header,
@@ -312,3 +312,19 @@ def test_a_wrong_header_of_an_npz_file_is_one_message(tmp_path: Path):
         write_with_header(path, member, changed_header(header_of(path, member), seed))
         count += refused(partial(read_all, path), seed)
     assert 60 <= count < 120
+
+
+@pytest.mark.parametrize("about", [{"layer": ["stem"]}, {"layer": None}, ["stem"], {}])
+def test_wrong_words_on_the_layer_of_features_are_one_message(tmp_path: Path, about: object):
+    path, found = tmp_path / "a.npz", arrays()
+    names = [f"{label}/{number}.png" for number, label in enumerate(found["labels"])]
+    content = {"path": np.array(names), "features": found["stem"]}
+    np.savez(path, **content, about=json.dumps(about))
+    with (
+        ExitStack() as resources,
+        pytest.raises(UserError, match=r"`whichlayer features` wrote, found (Type|Key)"),
+    ):
+        open_file(path, None, resources)
+    np.savez(path, **content, about=json.dumps({"layer": "stem"}))
+    with ExitStack() as resources:
+        assert read_embedding_file(open_file(path, None, resources)).labels["unseen"].tolist() == list(found["labels"])
