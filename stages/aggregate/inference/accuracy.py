@@ -57,7 +57,7 @@ def mean_over_images(folds: Folds) -> Estimate | None:
     if not folds:
         return None
     images = pd.concat([fold.index.to_frame(index=False) for fold in folds]).drop_duplicates()
-    found = find_groups(images["label"].to_numpy(dtype=str), images["group"].to_numpy(dtype=str))
+    found = find_groups(images["label"].to_numpy(), images["group"].to_numpy())
     df = len(images) - 1 if found is None else degrees_of_freedom([found])[0]
     if found is not None and df < MIN_DF:
         return None

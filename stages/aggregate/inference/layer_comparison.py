@@ -64,23 +64,28 @@ def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL
     return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
 
 
-def best_score(inference: Inference) -> Bounds | None:
+def best_score(inference: Inference, spread: Float64 | None = None) -> Bounds | None:
     """Score of the layer that looks best, whose interval knows that it was chosen.
 
     A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
     that of all contenders at once, with the root mean square of their errors where that is larger than its own. Near a
     score's limit the layer that looks best also varies least.
 
+    Args:
+        inference: of L layers.
+        spread: (L,) in which unit each layer's error counts, as against the others; None: in one for all.
+
     Returns:
         The estimate and its two-sided interval; None where that layer's score did not vary.
     """
     L, best = len(inference.mean), int(inference.mean.argmax())
-    contrasts = inference.contrasts(np.eye(L))
+    contrasts, unit = inference.contrasts(np.eye(L)), np.ones(L) if spread is None else spread / spread[best]
     alone = None if contrasts is None else contrasts.estimate(best)
     if contrasts is None or alone is None:
         return None
-    chosen_from, tail = contrasts.take(contenders(inference, np.ones(L, dtype=bool))), (1 + LEVEL) / 2
-    error = max(alone.standard_error, float(np.sqrt(np.nanmean(chosen_from.variance))))
+    likely, tail = contenders(inference, np.ones(L, dtype=bool)), (1 + LEVEL) / 2
+    chosen_from = contrasts.take(likely)
+    error = max(alone.standard_error, float(np.sqrt(np.nanmean((contrasts.variance / unit**2)[likely]))))
     optimism = chosen_from.quantile(MEDIAN) * alone.standard_error
     return Bounds(alone.value - chosen_from.quantile(tail) * error, alone.upper(tail), alone.value - optimism)
 
@@ -93,7 +98,9 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     NaN of a layer that never varied.
     """
     move = _move_log_odds if inference.correlated and np.isfinite(score.high - score.low) else _cut_off
-    sign, gains, best = sign_of(score.better), inference.mean, best_score(inference)
+    sign, gains = sign_of(score.better), inference.mean
+    spread = _spread(sign * gains, score) if move is _move_log_odds else np.ones(len(gains))
+    best = best_score(inference, None if np.isnan(spread[gains.argmax()]) else spread)
     alone = inference.contrasts(np.eye(len(gains)))
     ends = np.full((2, len(gains)), np.nan) if alone is None else alone.intervals().T
     intervals = np.sort(move(sign * gains, sign * ends, score), axis=0)
@@ -107,12 +114,17 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
 
 def _move_log_odds(at: Float64, ends: Float64, score: Score) -> Float64:
     """Move from scores as far on the scale of log-odds as it is to `ends`, by the delta method."""
-    width = score.high - score.low
-    share = (at - score.low) / width
-    within = (share > 0) & (share < 1)
-    share = np.where(within, share, 0.5)
-    moved = score.low + width * expit(logit(share) + (ends - at) / (width * share * (1 - share)))
+    spread, width = _spread(at, score), score.high - score.low
+    within = ~np.isnan(spread)
+    share = np.where(within, (at - score.low) / width, 0.5)
+    moved = score.low + width * expit(logit(share) + (ends - at) / np.where(within, spread, 1.0))
     return np.where(within, moved, _cut_off(at, ends, score))
+
+
+def _spread(at: Float64, score: Score) -> Float64:
+    """By how much scores move for each unit of log-odds; NaN at a limit."""
+    share = (at - score.low) / (score.high - score.low)
+    return np.where((share > 0) & (share < 1), (score.high - score.low) * share * (1 - share), np.nan)
 
 
 def _cut_off(at: Float64, ends: Float64, score: Score) -> Float64:

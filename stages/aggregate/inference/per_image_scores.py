@@ -113,7 +113,7 @@ def read_image_scores(measures: Path, layers: pd.DataFrame, run: RunParams, cata
         if images is None:
             return None
         unseen = images.loc[images["split"] == UNSEEN, IMAGE].drop_duplicates()
-        groups = find_groups(unseen["label"].to_numpy(dtype=str), unseen["group"].to_numpy(dtype=str))
+        groups = find_groups(unseen["label"].to_numpy(), unseen["group"].to_numpy())
         scores.groups.update({} if groups is None else {str(fold): groups})
         scores.classes.extend(class_scores(per_image, images))
         tests = per_image[per_image["split"] == SEEN]

@@ -83,6 +83,12 @@ def test_at_a_limit_and_without_limits_an_interval_is_cut_off_alone():
     np.testing.assert_array_equal(of_folds, np.clip(plain.T, 0, 1))
 
 
+def test_the_best_layer_near_a_limit_takes_no_errors_from_where_scores_vary_more():
+    inference = Inference(np.array([0.999, 0.983]), np.diag([0.001, 0.017]) ** 2, 11)
+    (low, _), best = score_intervals(inference, SCORES["nn1_accuracy"])
+    assert low[1] < best.low < low[0]
+
+
 def test_errors_that_grow_with_the_score_are_allowed_for():
     """Of exponential variables small means have small variances, and Student's interval ends below the truth."""
     random = np.random.default_rng(0)

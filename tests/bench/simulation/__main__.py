@@ -22,16 +22,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.aggregate.findings import status
-from stages.aggregate.inference import (
-    contrasts,
-    groups,
-    intervals,
-    layer_comparison,
-    other_classes,
-    other_images,
-    power,
-    refits,
-)
+from stages.aggregate.inference import contrasts, intervals, layer_comparison, network_data, power, scopes
 from stages.aggregate.scope import PROVEN
 from stages.measure.metrics import SCORES
 from tests.bench.simulation import coverage_table, power_table, store
@@ -79,7 +70,7 @@ def main() -> None:
 def table_of(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, sets: int) -> list[dict[str, Any]]:
     """One row for every score of a kind of a design, of data sets that are simulated if they are not there yet."""
     code = code_hash(design, kind)
-    inference = [coverage_table, contrasts, groups, intervals, layer_comparison, other_classes, other_images, refits]
+    inference = [coverage_table, contrasts, intervals, layer_comparison, network_data, scopes]
     inference.append(status)
     code_of_rows = hash_of(f"{code} {DESIGNS[design].alike}", [str(module.__file__) for module in inference])
     rows = store.read_rows(folder, design, code_of_rows, sets)
@@ -96,7 +87,7 @@ def table_of(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, s
 def power_rows(pool: ProcessPoolExecutor, folder: Path, design: str, kind: Kind, sets: int) -> list[dict[str, Any]]:
     """One row on what studies of a design show, for each score of a kind whose layers are compared in full."""
     code = code_hash(design, kind)
-    inference = [power_table, contrasts, layer_comparison, other_classes, power]
+    inference = [power_table, contrasts, layer_comparison, scopes, power]
     code_of_rows = hash_of(f"power {code}", [str(module.__file__) for module in inference])
     rows = store.read_rows(folder, design, code_of_rows, sets)
     if rows is None:
