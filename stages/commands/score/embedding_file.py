@@ -86,9 +86,7 @@ class EmbeddingFile:
                     "images; take these images out of every array, or compute them again"
                 )
             if float(np.einsum("nd,nd->n", values, values).max()) > MAX_SQUARES:
-                raise UserError(
-                    f"array {name!r} must have vectors no longer than 1e18; scale it down"
-                )
+                raise UserError(f"array {name!r} must have vectors no longer than 1e18; scale it down")
         return values
 
 
