@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +10,7 @@ from tests.reference.pages import table
 
 HEAD = ("dataset", "network", "accuracy", "g", "best layer", "last layer", "best - last", "g before training")
 NAMES = {"calligraphy": "calligraphy", "cifar100": "CIFAR-100"}
+FOLD_HEAD = ("fold", "accuracy", "g", "best layer", "last layer", "lead")
 LAST_STEP = 500
 
 
@@ -20,6 +22,37 @@ def replication_table(study: Path) -> str:
     """
     scores = read_cells(study)
     return table(HEAD, [_row(rows, *key) for key, rows in _networks(scores)])
+
+
+def fold_tables(results: Path) -> str:
+    """Tabulate NMI of the pilot's network, fold by fold, then the mean in both scopes."""
+    summary = pd.read_csv(results / "summary.csv").query("metric == 'nmi'")
+    tables = []
+    for dataset, name in NAMES.items():
+        rows = summary[summary["dataset"] == dataset].set_index("fold")
+        tables += [
+            f"**{name}**",
+            table(FOLD_HEAD, [_fold(fold, row) for fold, row in rows.iterrows()] + [_classes(rows)]),
+        ]
+    return "\n\n".join(tables)
+
+
+def _fold(fold: object, row: "pd.Series[Any]") -> tuple[str, ...]:
+    g = f"{row.unseen:.3f} [{row.ci_images_low:.3f}, {row.ci_images_high:.3f}]"
+    place = f"{row.best_depth + 1} of {row.last_depth + 1} (`{row.best_layer}`)"
+    lead = f"{row.lead:+.3f}, {row.lead_images_at_least:+.3f} to {row.lead_images_at_most:+.3f}"
+    shown = "mean, these classes" if fold == "mean" else str(fold)
+    return shown, f"{row.accuracy:.3f}", g, place, f"{row.last_value:.3f}", lead
+
+
+def _classes(rows: pd.DataFrame) -> tuple[str, ...]:
+    row = rows.loc["mean"]
+    accuracy, g = (
+        f"[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]" for name in ("accuracy_ci_classes", "ci_classes")
+    )
+    ties = ", ".join(str(int(depth) + 1) for depth in row.tied_classes.split(";"))
+    lead = f"{row.lead:+.3f}, {row.lead_classes_at_least:+.3f} to {row.lead_classes_at_most:+.3f}"
+    return "mean, other classes", accuracy, g, f"{ties} tie", "", lead
 
 
 def read_cells(folder: Path) -> pd.DataFrame:
