@@ -95,8 +95,10 @@ def decode(content: Content, size: int, fit: Fit, fill: int) -> NDArray[np.uint8
         if isinstance(content, bytes):
             _check_cost(image, content)
             image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size, twice ours
-        upright = ImageOps.exif_transpose(image, in_place=isinstance(content, bytes)) or image
-        return np.asarray(square(to_rgb(upright, fill), size, fit, fill))
+            ImageOps.exif_transpose(image, in_place=True)  # a second copy may take 200 MB
+        else:
+            image = ImageOps.exif_transpose(image)
+        return np.asarray(square(to_rgb(image, fill), size, fit, fill))
 
 
 @contextmanager

@@ -47,6 +47,9 @@ PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}
 MAX_IMAGES = 5_000_000
 """Of a split; a name takes a hundred bytes in memory, and may take none in a file."""
 
+MAX_SQUARES = 1e36
+"""Of the features of an image, added: squares of distances must not pass the end of float32."""
+
 USABLE = re.compile(r"(?!_)\w[\w.\- ]{0,199}")
 RESERVED = ("step", "class_name", LAST_STEP, *SAMPLE_COLUMNS)
 LAYOUT = "it must hold an array (N, D) per layer and `labels` (N,); docs/use.md has the layout"
@@ -82,6 +85,8 @@ class EmbeddingFile:
                     f"array {name!r} must be finite in float32, found NaN or infinity in {bad} of {len(values)} "
                     "images; take these images out of every array, or compute them again"
                 )
+            if float(np.einsum("nd,nd->n", values, values).max()) > MAX_SQUARES:
+                raise UserError(f"array {name!r} must have vectors no longer than 1e18; scale it down")
         return values
 
 

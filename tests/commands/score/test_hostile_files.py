@@ -328,3 +328,10 @@ def test_wrong_words_on_the_layer_of_features_are_one_message(tmp_path: Path, ab
     np.savez(path, **content, about=json.dumps({"layer": "stem"}))
     with ExitStack() as resources:
         assert read_embedding_file(open_file(path, None, resources)).labels["unseen"].tolist() == list(found["labels"])
+
+
+def test_values_whose_squares_float32_does_not_hold_are_one_message(tmp_path: Path):
+    content = arrays()
+    read_all(write_npz(tmp_path / "a.npz", content | {"stem": content["stem"] * np.float32(1e15)}))
+    with pytest.raises(UserError, match="array 'stem' must have vectors no longer than 1e18"):
+        read_all(write_npz(tmp_path / "b.npz", content | {"stem": content["stem"] * np.float32(1e30)}))
