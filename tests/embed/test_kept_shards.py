@@ -1,11 +1,13 @@
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 
-from stages.embed import cell, embedder
+from stages.embed import cell, embedder, kept_shards
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
@@ -13,6 +15,7 @@ from stages.shared.embeddings import embedding_store
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
+from stages.shared.runtime.console import Stopwatch
 from stages.shared.stage_run.kept_work import KeptWork
 from tests.embed.test_cell import AUGMENT, LAST, MEAN, NETWORK, SEED, SIZE, STD, TAPS, VALUES, Tiny, tiny
 from tests.packed import SEEN, pack
@@ -144,3 +147,16 @@ def test_a_lost_shard_is_not_gone_on_from(
     shard = next((tmp_path / "killed").rglob("stages.0/c/0/1/0"))
     shard.unlink()
     assert KeptWork(tmp_path / "new", {"cell": "a"}).take_over(tmp_path / "killed") == f"{shard} is damaged"
+
+
+def test_what_one_process_embeds_is_kept_and_what_several_do_is_not(monkeypatch: pytest.MonkeyPatch):
+    work, run, watch = object(), object(), Stopwatch("embed", "a", None)
+    monkeypatch.setattr(kept_shards, "claim_work", lambda run, facts, say: work)
+    assert KeptShards.claim(run, watch, Accelerator(cpu=True)).work is work  # type: ignore[arg-type]
+    assert KeptShards.claim(run, watch, SimpleNamespace(num_processes=2)).work is None  # type: ignore[arg-type]
+
+
+def test_a_batch_that_finishes_no_shard_keeps_nothing(tmp_path: Path):
+    writer = SimpleNamespace(steps=STEPS, written=dict.fromkeys(STEPS, 0), shards=[])
+    KeptShards(KeptWork(tmp_path, {})).after_batch("embed", writer)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
