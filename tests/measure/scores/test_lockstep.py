@@ -90,6 +90,12 @@ def test_a_row_between_two_equal_centres_belongs_to_the_first():
     assert inertia.tolist() == pytest.approx([0.5, 2 / 3])
 
 
+def test_a_row_that_equals_a_centre_is_not_drawn():
+    X = np.full((101, 1), 100, np.float32)
+    X[90] = 101  # the rounding of a hundred squared lengths is more than its squared distance
+    assert sorted(seed_centres(X, 2, np.array([[0.0, 0.3]])).ravel()) == [100, 101]
+
+
 @pytest.mark.parametrize("distinct", [1, 2, 3])
 def test_fewer_distinct_rows_than_clusters_leave_clusters_empty(distinct):
     X = np.repeat(overlapping(distinct, 7), 7, axis=0)
