@@ -54,6 +54,7 @@ def study(scores: np.ndarray) -> Inference:
 
 
 def rare(random: np.random.Generator, J: int, K: int, share: float) -> np.ndarray:
+    """Scores of classes of which some are hard, (J, K, 1)."""
     hard, noise = random.random((J, K, 1)) < share, random.standard_normal((J, K, 1))
     return np.where(hard, 0.4 + 0.1 * noise, np.minimum(0.99 + 0.004 * noise, 1))
 
@@ -65,6 +66,7 @@ def rare_holds(inference: Inference, share: float) -> dict[str, bool]:
 
 
 def leads(random: np.random.Generator, J: int, K: int, share: float) -> np.ndarray:
+    """Scores of classes of which some gain by the first layer, (J, K, 2)."""
     hard = random.random((J, K, 1)) < share
     return np.where(hard, [0.8, 0.4], 0.97) + 0.03 * random.standard_normal((J, K, 2))
 
@@ -76,6 +78,7 @@ def leads_hold(inference: Inference, share: float) -> dict[str, bool]:
 
 
 def equal(random: np.random.Generator, J: int, K: int, share: float) -> np.ndarray:
+    """Scores of classes by two layers that are equally good, (J, K, 2)."""
     gain = np.where(random.random((J, K)) < share, -0.3, 0.3 * share / (1 - share))
     return 0.5 + np.stack([gain, np.zeros((J, K))], axis=2) + 0.05 * random.standard_normal((J, K, 2))
 
