@@ -21,7 +21,7 @@ import click
 from stages.aggregate.words.formatting import plural
 from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, locked, read_run, stale_list
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
-from stages.commands.project import ProjectCommand, json_option
+from stages.commands.project import ProjectCommand, json_option, listed
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError, printable
 from stages.shared.runtime.scratch import remove
@@ -110,6 +110,7 @@ class Survey:
         unnamed: outputs in the workspace that dvc.lock does not name.
         sources: damaged files that no stage makes, or folders that are not what a stage read.
         runs: damaged entries of the run cache, and those of results that were not made of what they say.
+        absent: what dvc.lock names and the workspace lacks.
         counted: how many objects and files were hashed.
     """
 
@@ -121,6 +122,7 @@ class Survey:
     unnamed: list[Output]
     sources: Problems
     runs: Problems
+    absent: list[Path]
     counted: int
 
     @property
@@ -162,6 +164,7 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
         unnamed=[output for output in inventory.unnamed if os.path.lexists(output.path)],
         sources=dict(damaged_sources(inventory, {source: found[source] for source in read})),
         runs={path: problem for path in runs if (problem := problem_of_run(inventory, path))},
+        absent=[each.path for each in [*inventory.outputs, *inventory.sources] if each not in files],
         counted=len(objects) + len(hashes) + len(runs),
     )
 
@@ -298,8 +301,8 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
     silent errors nor a damaged object, and hands that on. This reads every object and every run of the cache,
     every file of the outputs that dvc.lock names, and the raw data, whatever their times. It finds the locks of a
     killed DVC, too, and results that were not made of what dvc.lock says, since something was edited between the end
-    of a stage and DVC's record of it. What a remote holds is not read: `dvc remote modify NAME verify true` makes DVC
-    hash what it takes from there.
+    of a stage and DVC's record of it. What is not in the workspace is named, and no damage. What a remote holds is not
+    read: `dvc remote modify NAME verify true` makes DVC hash what it takes from there.
 
     What is damaged is deleted with your consent, and taken from a whole copy in the cache or the workspace; where there
     is none, its stage runs again. The exit status is 1 if something is damaged and not repaired.
@@ -339,12 +342,16 @@ def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory
         ]
         found = [f"{path}: {problem}{where}" for where, paths in problems for path, problem in paths.items()]
         lines = [plain_line(line.replace(f"{inventory.root}/", "", 1)) for line in found]
+        absent = [plain_line(str(path.relative_to(inventory.root))) for path in damage.absent]
         if as_json:
-            print(json.dumps({"hashed": damage.counted, "damaged": lines}, indent=2, ensure_ascii=False))
+            content = {"hashed": damage.counted, "damaged": lines, "absent": absent}
+            print(json.dumps(content, indent=2, ensure_ascii=False))
         else:
             said = f"{len(lines)} damaged:" if lines else "all are as they were written"
             counted = f"verify: hashed {damage.counted:,} files and objects of the cache; {said}"
             print(counted, *lines, sep="\n  ")
+            if absent:
+                print(f"not here, and so not compared: {listed(absent)}")
         yield inventory, locks, damage
 
 

@@ -6,12 +6,14 @@ have no checkout.
 """
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ from stages.shared.settings.params import Cell
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+
+MAX_DEPTH = 10_000
+"""Open brackets, or columns of indentation; with some ten thousand the parser needs more than the stack."""
 
 Lock = Mapping[str, Mapping[str, Any]]
 """What dvc.lock says of stages, by their names."""
@@ -210,6 +215,22 @@ def run_dvc(*words: str) -> None:
         raise UserError(f"`dvc {' '.join(words)}` must succeed, it ended with {done.returncode}; see its output above")
 
 
+def check_depth(file: Path) -> None:
+    """Check that a file is not nested so deep that DVC's parser would end the process.
+
+    Raises:
+        UserError: it is.
+    """
+    content = file.read_bytes() if file.is_file() else b""
+    brackets = re.findall(rb"[\[\]{}]", content)  # those in texts included
+    depth = max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+    if depth > MAX_DEPTH or re.search(rb"^[ ?-]{%d}" % MAX_DEPTH, content, re.MULTILINE):
+        raise UserError(
+            f"{file}: must not be nested deeper than {MAX_DEPTH:,} times, found more; put it back (`git checkout "
+            f"{file.name}`)"
+        )
+
+
 @contextmanager
 def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
     """Open the project with DVC.
@@ -223,6 +244,8 @@ def open_repo(*, wait: bool = False) -> "Iterator[Repo]":
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    for name in ("dvc.yaml", "dvc.lock"):
+        check_depth(ROOT / name)
     try:
         with Repo(str(ROOT), _wait_for_lock=wait) as repo:
             yield repo

@@ -5,7 +5,7 @@ import math
 import stat
 import textwrap
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from stages.commands.project import FEATURES
 from stages.shared.networks.hub import without_advice
 from stages.shared.runtime.errors import UserError
-from stages.shared.runtime.resources import irregular
+from stages.shared.runtime.resources import irregular, limited_memory
 
 SEEN_GROUP = "seen"
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What NumPy writes; zipfile unpacks a block of the others at once, whatever it holds."""
+
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 CODECS = ("bytes", "vlen-utf8", "transpose", "sharding_indexed", "zstd", "gzip", "blosc", "crc32c")
@@ -32,8 +35,14 @@ CODECS = ("bytes", "vlen-utf8", "transpose", "sharding_indexed", "zstd", "gzip",
 FREE_BYTES, MAX_RATIO = 2**28, 200
 """What all arrays together may take whatever the file's size, and else how many times that: a kilobyte may say 1 TB."""
 
+FREE_ROOM = 2**29
+"""Bytes that reading may take beside arrays: a chunk or a text of a kilobyte may unpack to gigabytes."""
+
 MAX_CHUNKS, MAX_FILL = 100_000, 100
 """Of a Zarr array: reading takes a tenth of a millisecond for each chunk."""
+
+GROUP_FILES = ("zarr.json", ".zgroup", ".zarray")
+"""Of format 3, and of earlier ones."""
 
 MAX_METADATA_BYTES = 2**23
 
@@ -54,12 +63,14 @@ class ArraysFile:
         path: the file.
         described: name -> shape and type, in the order of the file, if it keeps one.
         ordered: whether it keeps the order in which arrays were written.
+        notes: what a user should know of it, one sentence each.
     """
 
     path: Path
     described: dict[str, Described]
     ordered: bool
     _values: Callable[[str], NDArray[Any]]
+    notes: Sequence[str] = ()
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one array; objects, which only unpickling would give, are refused.
@@ -67,21 +78,32 @@ class ArraysFile:
         Raises:
             UserError: it is damaged.
         """
-        with readable(f"array {name!r} must be readable", "write the file again"):
+        described = self.described[name]
+        size = abs(math.prod(described.shape)) * described.dtype.itemsize
+        with readable(f"array {name!r} must be readable", "write the file again", room=FREE_ROOM + 3 * size):
             return self._values(name)
 
 
 @contextmanager
-def readable(what: str, remedy: str) -> Iterator[None]:
-    """Name what NumPy, zipfile, zarr and its codecs raise, which is anything on a file that is not their own."""
+def readable(what: str, remedy: str, room: int = FREE_ROOM) -> Iterator[None]:
+    """Name what NumPy, zipfile, zarr and its codecs raise, which is anything on a file that is not their own.
+
+    Args:
+        what: must be readable.
+        remedy: of the user.
+        room: bytes of memory that may be taken meanwhile; more is a MemoryError, where the system keeps such a limit.
+    """
     try:
-        yield
+        with limited_memory(room):
+            yield
     except UserError:
         raise
     except Exception as error:
-        words, memory = without_advice(error), "free memory, or " if isinstance(error, MemoryError) else ""
+        words = without_advice(error)
         reason = textwrap.shorten(type(error).__name__ + (f": {words}" if words else ""), 300)
-        raise UserError(f"{what}, found {reason}; {memory}{remedy}") from None
+        if isinstance(error, MemoryError):
+            reason, remedy = f"no room in {room:,} bytes of memory", f"free memory, or {remedy}"
+        raise UserError(f"{what}, found {reason}; {remedy}") from None
 
 
 def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
@@ -93,6 +115,8 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
     kinds = f"{path}: must be an .npz file, the folder of a Zarr group, or what `whichlayer features` wrote"
     if not path.exists():
         raise UserError(f"{kinds}, found nothing there")
+    if path.is_dir() and not any((path / name).exists() for name in GROUP_FILES):  # it may be large
+        raise UserError(f"{kinds}, found a folder without {GROUP_FILES[0]}")
     with readable(f"{kinds}, and readable", "write it again"):
         stored = _check_regular(path)
         if path.is_dir():
@@ -127,22 +151,39 @@ def _check_regular(path: Path) -> int:
 
 def _open_npz(path: Path, resources: ExitStack) -> ArraysFile:
     archive = resources.enter_context(zipfile.ZipFile(path))
-    described = {}
-    for member in archive.namelist():
-        if not member.endswith("/"):
+    described: dict[str, Described] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if member.compress_type not in METHODS or name in described:
+            found = "twice" if name in described else "compressed in another way"
+            raise UserError(
+                f"{path}: must hold every array once, stored or deflated, found {name!r} {found}; write it again with "
+                "numpy.savez or numpy.savez_compressed"
+            )
+        if not member.is_dir():
             with archive.open(member) as file:
                 shape, _, dtype = HEADERS[npy.read_magic(file)](file)
-            described[member.removesuffix(".npy")] = Described(shape, dtype)
+            described[name] = Described(shape, dtype)
 
     def read(name: str) -> NDArray[Any]:
         with archive.open(f"{name}.npy") as member:
-            return np.asarray(npy.read_array(member, allow_pickle=False))
+            values = np.asarray(npy.read_array(member, allow_pickle=False))
+            if member.read(1):
+                raise ValueError(f"more bytes than those of its shape {values.shape}")
+            return values
 
     return ArraysFile(path, described, True, read)
 
 
 def _open_parquet(path: Path) -> ArraysFile:
     """Open a table that `whichlayer features` wrote; what it is of is the array `about`, as in its .npz files."""
+    with path.open("rb") as table:  # at its end are the bytes of its metadata, some hundred for each column
+        table.seek(max(0, path.stat().st_size - 8))
+        end = table.read()
+    if end.endswith(b"PAR1") and (found := int.from_bytes(end[:4], "little")) > MAX_METADATA_BYTES:
+        raise UserError(
+            f"{path}: must have at most {MAX_METADATA_BYTES} bytes of metadata, found {found}; write it again"
+        )
     file = pq.ParquetFile(path)
     count, width = file.metadata.num_rows, file.schema_arrow.field("features").type.list_size
     shapes = {"path": (count,), "features": (count, width), "about": ()}
@@ -151,7 +192,11 @@ def _open_parquet(path: Path) -> ArraysFile:
         if name == "about":
             return np.array(file.schema_arrow.metadata[FEATURES.encode()].decode())
         values = file.read(columns=[name])[name].combine_chunks()
-        return values.flatten().to_numpy().reshape(-1, width) if name == "features" else np.array(values.to_pylist())
+        return (
+            values.flatten().to_numpy().reshape(-1, width)
+            if name == "features"
+            else np.array(values.to_pylist(), object)
+        )
 
     return ArraysFile(path, {name: Described(shape, np.dtype("f4")) for name, shape in shapes.items()}, True, read)
 
@@ -165,16 +210,26 @@ def _open_zarr(path: Path) -> ArraysFile:
     if _metadata(path)["node_type"] != "group":
         raise UserError(f"{path}: must be a Zarr group, found a Zarr array; name the group that holds it")
     arrays = dict(_arrays_of(path))
+    lacking, notes = 0, []
     for name, array in arrays.items():  # what is not stored takes time for each chunk, and memory for each fill value
-        chunks = math.prod(math.ceil(length / chunk) for length, chunk in zip(array.shape, array.chunks, strict=True))
+        chunks, pieces = (_pieces(array, shape) for shape in (array.chunks, array.shards or array.chunks))
+        missing = pieces - sum(file.is_file() for file in (path / name).rglob("*")) + 1  # beside zarr.json
+        if missing > 0:
+            lacking += chunks
+            notes.append(f"{path / name}: {missing:,} of {pieces:,} chunks are not stored, and read as its fill value")
         fill = len(str(array.fill_value))
-        if chunks > MAX_CHUNKS or fill > MAX_FILL:
+        if max(chunks, lacking) > MAX_CHUNKS or fill > MAX_FILL:
             raise UserError(
-                f"{path / name}: must have at most {MAX_CHUNKS:,} chunks and a fill value of at most {MAX_FILL} "
-                f"characters, found {chunks:,} and {fill}; write it again with zarr's defaults"
+                f"{path / name}: must have at most {MAX_CHUNKS:,} chunks (as all arrays together that lack some) and a "
+                f"fill value of at most {MAX_FILL} characters, found {max(chunks, lacking):,} and {fill}; write it "
+                "again with zarr's defaults"
             )
     described = {name: Described(array.shape, np.dtype(array.dtype)) for name, array in arrays.items()}
-    return ArraysFile(path, described, False, lambda name: np.asarray(arrays[name][...]))
+    return ArraysFile(path, described, False, lambda name: np.asarray(arrays[name][...]), notes)
+
+
+def _pieces(array: zarr.Array, shape: tuple[int, ...]) -> int:
+    return math.prod(math.ceil(length / size) for length, size in zip(array.shape, shape, strict=True))
 
 
 def _arrays_of(group: Path, prefix: str = "") -> Iterator[tuple[str, zarr.Array]]:
@@ -200,7 +255,7 @@ def _metadata(folder: Path) -> dict[str, Any]:
         UserError: it is not of format 3.
     """
     file = folder / "zarr.json"
-    earlier = any((folder / name).exists() for name in (".zgroup", ".zarray"))
+    earlier = any((folder / name).exists() for name in GROUP_FILES[1:])
     if file.exists() and file.stat().st_size > MAX_METADATA_BYTES:
         raise UserError(f"{file}: must have at most {MAX_METADATA_BYTES} bytes, found more; write the group again")
     metadata: dict[str, Any] = {"zarr_format": 2} if earlier and not file.exists() else json.loads(file.read_bytes())

@@ -93,6 +93,7 @@ def score(
                 remove(scratch / folder)
     if left_out:
         notes.insert(0, f"left out, for want of a head, training images or seen classes: {', '.join(left_out)}")
+    notes += [note for file in embedded for note in file.file.notes]
     notes.append(f"summary.md, report.html, tables and figures are in {out}/")
     for note in dict.fromkeys(notes):
         print(f"score: {note}", file=sys.stderr)

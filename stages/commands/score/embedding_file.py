@@ -9,7 +9,9 @@ pixels             (N, D) optional: the images themselves, the baseline that lay
 """
 
 import json
+import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -46,6 +48,12 @@ PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}
 
 MAX_IMAGES = 5_000_000
 """Of a split; a name takes a hundred bytes in memory, and may take none in a file."""
+
+MAX_FEATURES = 500_000
+"""Of a layer: a chunk of the store has 256 rows, of which each takes memory for every feature."""
+
+MAX_TEXT, MAX_CHARACTERS = 4096, 2**27
+"""Of a name, and of all names of an array, each taking as much as the longest."""
 
 MAX_SQUARES = 1e36
 """Of the features of an image, added: squares of distances must not pass the end of float32."""
@@ -216,7 +224,17 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
             f"array {name!r} must be one-dimensional, of at most {MAX_IMAGES:,} texts or whole numbers, found {dtype} "
             f"of shape {shape}; objects are not read: save np.array({name}, dtype=str)"
         )
-    texts = [str(value) for value in file.read(name).tolist()]
+    with readable(f"array {name!r} must be readable", "write the file again"):
+        values = file.read(name)
+        if dtype.kind == "U" and (values.view(f"{dtype.byteorder}u4") > sys.maxunicode).any():
+            raise ValueError("characters that Unicode has not")
+        texts = [str(value) for value in values.tolist()]
+    longest = max(map(len, texts), default=0)
+    if longest > MAX_TEXT or longest * len(texts) > MAX_CHARACTERS:
+        raise UserError(
+            f"array {name!r} must hold texts of at most {MAX_TEXT:,} characters, and of {MAX_CHARACTERS:,} in all if "
+            f"each were as long as the longest, found {len(texts):,} of up to {longest:,}; shorten them"
+        )
     wrong = next((text for text in texts if not text or CONTROL.search(text)), None)
     if wrong is not None:
         raise UserError(f"array {name!r} must not hold empty texts or control characters, found {wrong!r}")
@@ -251,6 +269,11 @@ def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, N
                 f"{PREFIXES[split] + LABELS!r} and as many features as {layer!r}, {wanted}, found {dtype} of shape "
                 f"{shape}; reduce a layer's output to one vector per image first, for example by its mean over space"
             )
+        if shape[1] > MAX_FEATURES:
+            raise UserError(
+                f"array {name!r} must have at most {MAX_FEATURES:,} features, found {shape[1]:,}; average a layer's "
+                "output over space, or scale images down"
+            )
 
 
 def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFile:
@@ -269,7 +292,10 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
         if labels is not None:
             raise UserError(f"--labels: {path} must be a file that `whichlayer features` wrote; leave it out")
         return file
-    with readable(f"{path}: must be a file that `whichlayer features` wrote", "write it again"):
+    count = math.prod(file.described["path"].shape)
+    if count > MAX_IMAGES:
+        raise UserError(f"{path}: must have at most {MAX_IMAGES:,} images, found {count:,}; take a part of them")
+    with prefix_errors(str(path)), readable("must be a file that `whichlayer features` wrote", "write it again"):
         about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
         layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
         paths, vectors = file.read("path").tolist(), file.read("features")
@@ -282,7 +308,8 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
             f"{path}: every image must have a label, in a CSV (--labels) or as the name of its folder, found none of "
             f"{len(lacking)}, first of {lacking[0]!r}"
         )
-    named = {IDS: np.array(paths), LABELS: np.array([found[name] for name in paths])}
-    arrays: dict[str, NDArray[Any]] = {layer: vectors, **named}
+    named = {IDS: paths, LABELS: [found[name] for name in paths]}
+    texts = {name: np.array(each, np.dtypes.StringDType()) for name, each in named.items()}  # each of its own length
+    arrays: dict[str, NDArray[Any]] = {layer: vectors, **texts}
     described = {name: Described(array.shape, array.dtype) for name, array in arrays.items()}
-    return ArraysFile(path, described, True, arrays.__getitem__)
+    return ArraysFile(path, described, True, arrays.__getitem__, file.notes)

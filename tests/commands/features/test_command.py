@@ -281,5 +281,7 @@ def test_a_mistake_is_one_error(cell: Path, tmp_path: Path):
     refused(cell, "member 'sparse.txt' must have at most 300000000 bytes", tmp_path / "sparse.txt", out)
     (tmp_path / "list.txt").write_text("texts/none.png\n")
     refused(cell, "found 1 that cannot be read: texts/none.png", tmp_path / "list.txt", out)
+    (tmp_path / "list.txt").write_text("a\0.png\n")
+    refused(cell, "must not have control characters, found 'a\\x00.png'", tmp_path / "list.txt", out)
     out.touch()
     assert "must not exist; remove it" in str(features(cell, raw, out).exception)

@@ -1,5 +1,6 @@
 """What is read of a file, from either kind, and one error for each thing that is wrong with it."""
 
+import os
 import pickle
 import zipfile
 from contextlib import ExitStack
@@ -175,7 +176,7 @@ def test_files_of_other_kinds_and_damaged_ones_are_refused(tmp_path: Path, resou
     with pytest.raises(UserError, match="found nothing there"):
         read(tmp_path / "none.npz", resources)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match=r"the folder of a Zarr group, or .*, and readable"):
+    with pytest.raises(UserError, match=r"the folder of a Zarr group, or .*, found a folder without zarr\.json"):
         read(tmp_path / "folder", resources)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("labels.npy", "no header")
@@ -223,6 +224,12 @@ def test_labels_may_come_from_a_table_in_any_order(tmp_path: Path):
     table.write_text("\n".join(["path,label", *rows[1:]]))
     with pytest.raises(UserError, match=r"every image must have a label.* none of 1, first of 'ant/0\.png'"):
         read_features(tmp_path / "new.parquet", table)
+
+
+def test_a_pipe_in_the_place_of_labels_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(UserError, match=r"labels\.csv: must be a regular file, found a named pipe"):
+        read_features(written(tmp_path), tmp_path / "labels.csv")
 
 
 def test_images_without_folders_need_labels(tmp_path: Path):

@@ -4,8 +4,11 @@ import json
 import os
 import pickle
 import random
+import resource
 import shutil
+import sys
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -14,10 +17,15 @@ from typing import Any
 
 import numcodecs.pickles
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zarr
+from numcodecs import zstd
 from zarr.registry import register_codec
 
+from stages.commands.project import FEATURES
+from stages.commands.score import arrays_file, embedding_file
 from stages.commands.score.arrays_file import open_arrays
 from stages.commands.score.embedding_file import open_file, read_embedding_file
 from stages.shared.runtime.errors import UserError
@@ -265,6 +273,131 @@ def test_a_header_of_more_than_is_stored_is_refused_before_it_fills_memory(tmp_p
     path = write_npz(tmp_path / "a.npz", CONTENT)
     write_with_header(path, "stem.npy", f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n")
     refused_at_once(path, message)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_npz_file_holds_every_array_once_as_numpy_writes_it(tmp_path: Path):
+    content = {f"{name}.npy": values for name, values in npy_members(write_npz(tmp_path / "a.npz", CONTENT)).items()}
+    read_all(write_members(tmp_path / "a.npz", list(content.items()), zipfile.ZIP_DEFLATED))
+    for name in ("stem.npy", "stem"):
+        with pytest.raises(
+            UserError, match=r"a\.npz: must hold every array once, .* found 'stem' twice; write it again"
+        ):
+            read_all(write_members(tmp_path / "a.npz", [*content.items(), (name, content["stem.npy"])]))
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        refused_at_once(
+            write_members(tmp_path / "a.npz", [*content.items(), ("more.npy", bytes(2**26))], method),
+            r"a\.npz: must hold every array once, stored or deflated, found '.*' compressed in another way",
+        )
+
+
+def npy_members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+
+
+def write_members(path: Path, members: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_header_of_less_than_is_stored_is_refused(tmp_path: Path):
+    """Else a row would be a part of another one."""
+    path = write_npz(tmp_path / "a.npz", CONTENT)
+    write_with_header(path, "stem.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (28, 2)}\n")
+    with pytest.raises(
+        UserError, match=r"array 'stem' must be readable, found ValueError: more bytes than those of its"
+    ):
+        read_all(path)
+
+
+def test_texts_that_are_none_or_too_long_are_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for kind in ("<U7", ">U7", "U1"):
+        labels = CONTENT["labels"].astype(kind)
+        labels.view(f"{labels.dtype.byteorder}u4")[:: labels.itemsize // 4] = sys.maxunicode + 1
+        with pytest.raises(
+            UserError, match="array 'labels' must be readable, found ValueError: characters that Unicode"
+        ):
+            read_all(write_npz(tmp_path / "a.npz", CONTENT | {"labels": labels}))
+    for length, count in ((4096, 28 * 4096), (4096, 28 * 4096 - 1), (4095, 28 * 4096)):
+        monkeypatch.setattr(embedding_file, "MAX_TEXT", length)
+        monkeypatch.setattr(embedding_file, "MAX_CHARACTERS", count)
+        labels = np.where(CONTENT["labels"] == "unseen1", "x" * 4096, CONTENT["labels"])
+        path = write_zarr(tmp_path / f"{length} {count}", CONTENT | {"labels": labels})
+        if (length, count) == (4096, 28 * 4096):
+            read_all(path)
+            continue
+        with pytest.raises(UserError, match=f"at most {length:,} characters, .* found 28 of up to 4,096; shorten"):
+            read_all(path)
+
+
+def test_a_chunk_that_unpacks_to_more_than_its_array_finds_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(arrays_file, "FREE_ROOM", 2**26)
+    path = write_zarr(tmp_path / "a", CONTENT)
+    read_all(path)
+    (chunk,) = (file for file in (path / "stem" / "c").rglob("*") if file.is_file())
+    chunk.write_bytes(zstd.compress(np.zeros(2**28, np.uint8)))
+    with pytest.raises(
+        UserError, match=r"'stem' must be readable, found no room in [\d,]+ bytes of memory; free memory, or"
+    ):
+        read_all(path)
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+
+
+def test_a_text_that_many_rows_of_a_table_share_finds_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(arrays_file, "FREE_ROOM", 2**26)
+    for length in (100, 2**20):
+        names = pa.DictionaryArray.from_arrays(np.arange(300) // 150, [f"{c}/" + "x" * length for c in "ab"])
+        vectors = pa.FixedSizeListArray.from_arrays(np.ones(300, np.float32), 1)
+        table = pa.table({"path": names, "features": vectors})
+        path = tmp_path / f"{length}.parquet"
+        pq.write_table(table.replace_schema_metadata({FEATURES: '{"layer": "stem"}'}), path)
+        with ExitStack() as resources:
+            if length == 100:
+                assert open_file(path, None, resources).read("labels").tolist() == ["a"] * 150 + ["b"] * 150
+                continue
+            with pytest.raises(UserError, match=r"parquet: array 'path' must be readable, found no room in"):
+                open_file(path, None, resources)
+
+
+def test_the_metadata_of_a_table_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pq.write_table(pa.table({f"c{number}": [1] for number in range(200)}), tmp_path / "a.parquet")
+    monkeypatch.setattr(arrays_file, "MAX_METADATA_BYTES", 2**12)
+    refused_at_once(tmp_path / "a.parquet", r"a\.parquet: must have at most 4096 bytes of metadata, found \d{5}; write")
+
+
+def test_chunks_that_are_not_stored_are_said_and_those_of_all_arrays_limited(tmp_path: Path):
+    path = write_zarr(tmp_path / "a", CONTENT)
+    with ExitStack() as resources:
+        assert not open_arrays(path, resources).notes
+        missing(path, "stem", [28, 1000], [7, 500], fill_value=2.5)
+        said = f"{path / 'stem'}: 8 of 8 chunks are not stored, and read as its fill value"
+        assert open_arrays(path, resources).notes == [said]
+    (path / "stem" / "c").mkdir()
+    for name in ("stem", "blocks.0"):
+        missing(path, name, [28, 60_000], [28, 1])
+    refused_at_once(
+        path, r"must have at most 100,000 chunks \(as all arrays together that lack some\) .* found 120,000"
+    )
+
+
+def test_images_and_features_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedding_file, "MAX_FEATURES", WIDTHS["blocks.0"])
+    read_all(write_npz(tmp_path / "a.npz", CONTENT))
+    monkeypatch.setattr(embedding_file, "MAX_FEATURES", WIDTHS["blocks.0"] - 1)
+    with pytest.raises(UserError, match=r"array 'blocks\.0' must have at most 8 features, found 9; average a layer's"):
+        read_all(write_npz(tmp_path / "a.npz", CONTENT))
+    np.savez(tmp_path / "b.npz", path=np.array(["a/1", "b/2"]), features=np.ones((2, 3)), about='{"layer": "stem"}')
+    for most in (2, 1):
+        monkeypatch.setattr(embedding_file, "MAX_IMAGES", most)
+        with ExitStack() as resources:
+            if most == 2:
+                open_file(tmp_path / "b.npz", None, resources)
+                continue
+            with pytest.raises(UserError, match=r"b\.npz: must have at most 1 images, found 2; take a part of them"):
+                open_file(tmp_path / "b.npz", None, resources)
 
 
 def test_many_labels_in_few_bytes_are_refused(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -122,3 +123,13 @@ def test_what_is_damaged_is_said_for_programs_alone_without_a_repair(project: Pa
     assert (done.exit_code, line.startswith("out/big: ")) == (1, True)
     assert line in verify().stdout
     assert "without --repair" in str(verify("--json", "--repair").exception)
+
+
+def test_what_is_not_there_is_said_and_no_damage(project: Path):
+    assert "not here" not in verify().stdout
+    (project / "single").unlink()
+    shutil.rmtree(project / "raw")
+    done = verify()
+    assert "all are as they were written\nnot here, and so not compared: single, raw\n" in done.stdout
+    assert done.exit_code == 0
+    assert json.loads(verify("--json").stdout)["absent"] == ["single", "raw"]

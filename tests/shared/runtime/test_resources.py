@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from stages.shared.runtime.console import run_main
 from stages.shared.runtime.errors import prefix_errors
-from stages.shared.runtime.resources import explain_system_error
+from stages.shared.runtime.resources import explain_system_error, limited_memory
 
 BIG = torch.rand(50_000)
 
@@ -139,3 +139,12 @@ def test_an_error_that_names_no_file_is_said_to_be_of_what_was_at_work(error: Ex
         raise error
     said = explain_system_error(caught.value) or ""
     assert re.match("datasets.mine: (not enough memory|too many files are open|there is no room left)", said)
+
+
+def test_memory_is_limited_meanwhile_alone():
+    with limited_memory(2**26):
+        bytearray(2**24)
+        with pytest.raises(MemoryError):
+            bytearray(2**27)
+    bytearray(2**27)
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
