@@ -6,7 +6,7 @@ data: its score and its lead are estimated and bounded as those of the best of i
 """
 
 from dataclasses import dataclass, replace
-from math import hypot
+from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,8 +199,8 @@ def losses_at_most(inference: Inference) -> Float64:
 def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     """Difference of two networks' g, the score of the best layer of each; positive where the first is better.
 
-    Both maxima are too good, that of the flatter or deeper network more so: by how much is taken off each. The error is
-    that of the difference between the two chosen layers, and half of what was taken off.
+    Both maxima are too good, that of the flatter or deeper network more so: by how much is taken off each. To the
+    variance of the difference between the two chosen layers comes half of the square of what was taken off.
 
     Args:
         inference: of the layers of both networks, one after the other.
@@ -224,7 +224,7 @@ def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     )
     signed = (estimate.value, -estimate.value)
     optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
-    error = hypot(estimate.standard_error, optimism[0] / 2, optimism[1] / 2)
+    error = hypot(estimate.standard_error, optimism[0] / sqrt(2), optimism[1] / sqrt(2))
     return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 
 
