@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Estimate, Float64, Inference
+from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Contrasts, Estimate, Float64, Inference
 from stages.shared.tables.scores import Score
 
 Layers = NDArray[np.bool_]
@@ -64,30 +64,49 @@ def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL
     return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
 
 
-def best_score(inference: Inference, spread: Float64 | None = None) -> Bounds | None:
-    """Score of the layer that looks best, whose interval knows that it was chosen.
+def score_contrasts(inference: Inference, spread: Float64) -> Contrasts | None:
+    """The layers' scores, whose contenders share their errors: each has the root mean square of all at least.
 
-    A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
-    that of all contenders at once, with the root mean square of their errors where that is larger than its own. Near a
-    score's limit the layer that looks best also varies least.
+    Of few classes some errors come out too small, above all that of a score which came out low: near chance every
+    layer's, and near a limit that of the layer that looks best.
 
     Args:
         inference: of L layers.
-        spread: (L,) in which unit each layer's error counts, as against the others; None: in one for all.
+        spread: (L,) in which unit each layer's error counts, as against the others; NaN: it shares none.
+
+    Returns:
+        None where no score varied.
+    """
+    contrasts = inference.contrasts(np.eye(len(spread)))
+    if contrasts is None:
+        return None
+    in_units = contrasts.variance / spread**2
+    sharing = contenders(inference, np.ones(len(spread), dtype=bool)) & ~np.isnan(in_units)
+    if not sharing.any():
+        return contrasts
+    shared = np.maximum(contrasts.variance, in_units[sharing].mean() * spread**2)
+    return replace(contrasts, variance=np.where(sharing, shared, contrasts.variance))
+
+
+def best_score(inference: Inference, contrasts: Contrasts | None) -> Bounds | None:
+    """Score of the layer that looks best, whose interval knows that it was chosen.
+
+    A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
+    that of all contenders at once.
+
+    Args:
+        inference: of L layers.
+        contrasts: their scores, from `score_contrasts`.
 
     Returns:
         The estimate and its two-sided interval; None where that layer's score did not vary.
     """
-    L, best = len(inference.mean), int(inference.mean.argmax())
-    contrasts, unit = inference.contrasts(np.eye(L)), np.ones(L) if spread is None else spread / spread[best]
-    alone = None if contrasts is None else contrasts.estimate(best)
+    alone = None if contrasts is None else contrasts.estimate(int(inference.mean.argmax()))
     if contrasts is None or alone is None:
         return None
-    likely, tail = contenders(inference, np.ones(L, dtype=bool)), (1 + LEVEL) / 2
-    chosen_from = contrasts.take(likely)
-    error = max(alone.standard_error, float(np.sqrt(np.nanmean((contrasts.variance / unit**2)[likely]))))
-    optimism = chosen_from.quantile(MEDIAN) * alone.standard_error
-    return Bounds(alone.value - chosen_from.quantile(tail) * error, alone.upper(tail), alone.value - optimism)
+    chosen_from, tail = contrasts.take(contenders(inference, np.ones(len(inference.mean), dtype=bool))), (1 + LEVEL) / 2
+    low, value = (alone.value - chosen_from.quantile(level) * alone.standard_error for level in (tail, MEDIAN))
+    return Bounds(low, alone.upper(tail), value)
 
 
 def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds]:
@@ -100,10 +119,10 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     move = _move_log_odds if inference.correlated and np.isfinite(score.high - score.low) else _cut_off
     sign, gains = sign_of(score.better), inference.mean
     spread = _spread(sign * gains, score) if move is _move_log_odds else np.ones(len(gains))
-    best = best_score(inference, None if np.isnan(spread[gains.argmax()]) else spread)
-    alone = inference.contrasts(np.eye(len(gains)))
-    ends = np.full((2, len(gains)), np.nan) if alone is None else alone.intervals().T
-    intervals = np.sort(move(sign * gains, sign * ends, score), axis=0)
+    contrasts = score_contrasts(inference, spread)
+    best = best_score(inference, contrasts)
+    ends = np.full((2, len(gains)), np.nan) if contrasts is None else sign * contrasts.intervals().T
+    intervals = np.sort(move(sign * gains, ends, score), axis=0)
     if best is None:
         return intervals, UNKNOWN
     at, statements = np.array(sign * gains.max()), sign * np.array([best.low, best.high, best.value])
