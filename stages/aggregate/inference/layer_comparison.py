@@ -88,25 +88,27 @@ def score_contrasts(inference: Inference, spread: Float64) -> Contrasts | None:
     return replace(contrasts, variance=np.where(sharing, shared, contrasts.variance))
 
 
-def best_score(inference: Inference, contrasts: Contrasts | None) -> Bounds | None:
+def best_score(inference: Inference, sharing: Contrasts) -> Bounds | None:
     """Score of the layer that looks best, whose interval knows that it was chosen.
 
-    A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
-    that of all contenders at once.
+    A chosen layer's score is rather too good than too bad: the end on that side is that of the layer alone, the other
+    end that of all contenders at once, with the error that they share.
 
     Args:
         inference: of L layers.
-        contrasts: their scores, from `score_contrasts`.
+        sharing: their scores, from `score_contrasts`.
 
     Returns:
         The estimate and its two-sided interval; None where that layer's score did not vary.
     """
-    alone = None if contrasts is None else contrasts.estimate(int(inference.mean.argmax()))
-    if contrasts is None or alone is None:
+    L, best, tail = len(inference.mean), int(inference.mean.argmax()), (1 + LEVEL) / 2
+    contrasts, shared = inference.contrasts(np.eye(L)), sharing.estimate(best)
+    alone = None if contrasts is None else contrasts.estimate(best)
+    if contrasts is None or alone is None or shared is None:
         return None
-    chosen_from, tail = contrasts.take(contenders(inference, np.ones(len(inference.mean), dtype=bool))), (1 + LEVEL) / 2
-    low, value = (alone.value - chosen_from.quantile(level) * alone.standard_error for level in (tail, MEDIAN))
-    return Bounds(low, alone.upper(tail), value)
+    chosen_from = contrasts.take(contenders(inference, np.ones(L, dtype=bool)))
+    low = alone.value - chosen_from.quantile(tail) * shared.standard_error
+    return Bounds(low, alone.upper(tail), alone.value - chosen_from.quantile(MEDIAN) * alone.standard_error)
 
 
 def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds]:
@@ -116,11 +118,10 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     towards the middle, as the errors of a score near a limit do. From a few folds alone they are only cut off there.
     NaN of a layer that never varied.
     """
-    move = _move_log_odds if inference.correlated and np.isfinite(score.high - score.low) else _cut_off
-    sign, gains = sign_of(score.better), inference.mean
-    spread = _spread(sign * gains, score) if move is _move_log_odds else np.ones(len(gains))
-    contrasts = score_contrasts(inference, spread)
-    best = best_score(inference, contrasts)
+    limited, sign, gains = np.isfinite(score.high - score.low), sign_of(score.better), inference.mean
+    move = _move_log_odds if inference.correlated and limited else _cut_off
+    contrasts = score_contrasts(inference, _spread(sign * gains, score) if limited else np.ones(len(gains)))
+    best = None if contrasts is None else best_score(inference, contrasts)
     ends = np.full((2, len(gains)), np.nan) if contrasts is None else sign * contrasts.intervals().T
     intervals = np.sort(move(sign * gains, ends, score), axis=0)
     if best is None:
