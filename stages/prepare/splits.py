@@ -125,7 +125,7 @@ def assign_splits(candidates: Sequence[Candidate], params: DatasetParams, seed: 
     return check_sizes(splits, fold, all_unseen=params.all_unseen)
 
 
-def check_sizes(splits: Splits, fold: Fold, *, all_unseen: bool = False) -> Splits:
+def check_sizes(splits: Splits, fold: Fold, *, all_unseen: bool) -> Splits:
     """Return the splits of a fold, if every class has images enough for a score to be defined.
 
     Args:

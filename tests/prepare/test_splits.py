@@ -252,7 +252,7 @@ def test_check_sizes_sees_a_class_that_lost_all_its_images(make_candidates):
     data = make_candidates({label: {"train": 3} for label in "ab"})
     unseen = make_candidates({label: {"unseen": 3} for label in "cd"})
     with pytest.raises(UserError, match=r"at least 2 test image\(s\), found 'a' \(0\), 'b' \(0\);"):
-        check_sizes({"train": data, "test": [], "unseen": unseen}, Fold("0", ("a", "b"), ("c", "d")))
+        check_sizes({"train": data, "test": [], "unseen": unseen}, Fold("0", ("a", "b"), ("c", "d")), all_unseen=False)
 
 
 def test_ids_must_differ(unsplit):

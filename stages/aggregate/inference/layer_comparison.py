@@ -6,14 +6,14 @@ data: its score and its lead are estimated and bounded as those of the best of i
 """
 
 from dataclasses import dataclass, replace
-from math import hypot
+from math import hypot, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stages.aggregate.curves import sign_of
-from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Estimate, Float64, Inference
+from stages.aggregate.inference.contrasts import LEVEL, MEDIAN, Contrasts, Estimate, Float64, Inference
 from stages.shared.tables.scores import Score
 
 Layers = NDArray[np.bool_]
@@ -64,30 +64,51 @@ def contenders(inference: Inference, candidates: Layers, *, level: float = LEVEL
     return candidates & (contrasts.value <= Estimate(0.0, 1.0, contrasts.df).upper(level) * errors)
 
 
-def best_score(inference: Inference, spread: Float64 | None = None) -> Bounds | None:
-    """Score of the layer that looks best, whose interval knows that it was chosen.
+def score_contrasts(inference: Inference, spread: Float64) -> Contrasts | None:
+    """The layers' scores, whose contenders share their errors: each has the root mean square of all at least.
 
-    A chosen layer's score is rather too good than too bad: the end on that side is that of one layer, the other end
-    that of all contenders at once, with the root mean square of their errors where that is larger than its own. Near a
-    score's limit the layer that looks best also varies least.
+    Of few classes some errors come out too small, above all that of a score which came out low: near chance every
+    layer's, and near a limit that of the layer that looks best.
 
     Args:
         inference: of L layers.
-        spread: (L,) in which unit each layer's error counts, as against the others; None: in one for all.
+        spread: (L,) in which unit each layer's error counts, as against the others; NaN: it shares none.
+
+    Returns:
+        None where no score varied.
+    """
+    contrasts = inference.contrasts(np.eye(len(spread)))
+    if contrasts is None:
+        return None
+    in_units = contrasts.variance / spread**2
+    sharing = contenders(inference, np.ones(len(spread), dtype=bool)) & ~np.isnan(in_units)
+    if not sharing.any():
+        return contrasts
+    shared = np.maximum(contrasts.variance, in_units[sharing].mean() * spread**2)
+    return replace(contrasts, variance=np.where(sharing, shared, contrasts.variance))
+
+
+def best_score(inference: Inference, sharing: Contrasts) -> Bounds | None:
+    """Score of the layer that looks best, whose interval knows that it was chosen.
+
+    A chosen layer's score is rather too good than too bad: the end on that side is that of the layer alone, the other
+    end that of all contenders at once, with the error that they share.
+
+    Args:
+        inference: of L layers.
+        sharing: their scores, from `score_contrasts`.
 
     Returns:
         The estimate and its two-sided interval; None where that layer's score did not vary.
     """
-    L, best = len(inference.mean), int(inference.mean.argmax())
-    contrasts, unit = inference.contrasts(np.eye(L)), np.ones(L) if spread is None else spread / spread[best]
+    L, best, tail = len(inference.mean), int(inference.mean.argmax()), (1 + LEVEL) / 2
+    contrasts, shared = inference.contrasts(np.eye(L)), sharing.estimate(best)
     alone = None if contrasts is None else contrasts.estimate(best)
-    if contrasts is None or alone is None:
+    if contrasts is None or alone is None or shared is None:
         return None
-    likely, tail = contenders(inference, np.ones(L, dtype=bool)), (1 + LEVEL) / 2
-    chosen_from = contrasts.take(likely)
-    error = max(alone.standard_error, float(np.sqrt(np.nanmean((contrasts.variance / unit**2)[likely]))))
-    optimism = chosen_from.quantile(MEDIAN) * alone.standard_error
-    return Bounds(alone.value - chosen_from.quantile(tail) * error, alone.upper(tail), alone.value - optimism)
+    chosen_from = contrasts.take(contenders(inference, np.ones(L, dtype=bool)))
+    low = alone.value - chosen_from.quantile(tail) * shared.standard_error
+    return Bounds(low, alone.upper(tail), alone.value - chosen_from.quantile(MEDIAN) * alone.standard_error)
 
 
 def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds]:
@@ -97,13 +118,12 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     towards the middle, as the errors of a score near a limit do. From a few folds alone they are only cut off there.
     NaN of a layer that never varied.
     """
-    move = _move_log_odds if inference.correlated and np.isfinite(score.high - score.low) else _cut_off
-    sign, gains = sign_of(score.better), inference.mean
-    spread = _spread(sign * gains, score) if move is _move_log_odds else np.ones(len(gains))
-    best = best_score(inference, None if np.isnan(spread[gains.argmax()]) else spread)
-    alone = inference.contrasts(np.eye(len(gains)))
-    ends = np.full((2, len(gains)), np.nan) if alone is None else alone.intervals().T
-    intervals = np.sort(move(sign * gains, sign * ends, score), axis=0)
+    limited, sign, gains = np.isfinite(score.high - score.low), sign_of(score.better), inference.mean
+    move = _move_log_odds if inference.correlated and limited else _cut_off
+    contrasts = score_contrasts(inference, _spread(sign * gains, score) if limited else np.ones(len(gains)))
+    best = None if contrasts is None else best_score(inference, contrasts)
+    ends = np.full((2, len(gains)), np.nan) if contrasts is None else sign * contrasts.intervals().T
+    intervals = np.sort(move(sign * gains, ends, score), axis=0)
     if best is None:
         return intervals, UNKNOWN
     at, statements = np.array(sign * gains.max()), sign * np.array([best.low, best.high, best.value])
@@ -199,8 +219,8 @@ def losses_at_most(inference: Inference) -> Float64:
 def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     """Difference of two networks' g, the score of the best layer of each; positive where the first is better.
 
-    Both maxima are too good, that of the flatter or deeper network more so: by how much is taken off each. The error is
-    that of the difference between the two chosen layers, and half of what was taken off.
+    Both maxima are too good, that of the flatter or deeper network more so: by how much is taken off each. To the
+    variance of the difference between the two chosen layers comes half of the square of what was taken off.
 
     Args:
         inference: of the layers of both networks, one after the other.
@@ -224,7 +244,7 @@ def best_of_two(inference: Inference, first_layers: int) -> Estimate | None:
     )
     signed = (estimate.value, -estimate.value)
     optimism = [0.0 if lead is None else plain - lead.value for lead, plain in zip(leads, signed, strict=True)]
-    error = hypot(estimate.standard_error, optimism[0] / 2, optimism[1] / 2)
+    error = hypot(estimate.standard_error, optimism[0] / sqrt(2), optimism[1] / sqrt(2))
     return Estimate(estimate.value - optimism[0] + optimism[1], error, estimate.df)
 
 

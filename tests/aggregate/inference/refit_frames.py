@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from stages.aggregate.inference.layer_comparison import best_score, score_contrasts
 from stages.aggregate.inference.network_data import Refits
 from stages.measure.metrics import SCORES
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
@@ -25,6 +26,11 @@ def refits_of(values, without=None, halves=None, *, score=SCORES["nmi"], frozen=
     without, halves = (none if part is None else part for part in (without, halves))
     keys = tuple((f"layer{i}", "mean") for i in range(values.shape[-1]))
     return Refits(keys, values, without, halves, score, frozen=frozen)
+
+
+def best_of(inference, spread=1.0):
+    """The score of the layer that looks best, without limits unless a `spread` is given."""
+    return best_score(inference, score_contrasts(inference, spread * np.ones(len(inference.mean))))
 
 
 def layer_estimates(inference) -> list:

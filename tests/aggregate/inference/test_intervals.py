@@ -9,13 +9,13 @@ from scipy.special import expit, logit
 from stages.aggregate.curves import MEAN, average
 from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.intervals import infer, infer_curves, infer_layers, infer_power
-from stages.aggregate.inference.layer_comparison import best_against, best_score, losses_at_most, score_intervals, ties
+from stages.aggregate.inference.layer_comparison import best_against, losses_at_most, score_intervals, ties
 from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.power import power_of
 from stages.aggregate.inference.scopes import class_inference, over_images
 from stages.measure.metrics import SCORES
 from stages.shared.settings.params import RunParams
-from tests.aggregate.inference.refit_frames import as_frames, layer_estimates, random_refits, refits_of
+from tests.aggregate.inference.refit_frames import as_frames, best_of, layer_estimates, random_refits, refits_of
 
 
 def stated(replicates, *, metric="nmi", better="higher"):
@@ -66,7 +66,7 @@ def test_every_layer_of_every_checkpoint_may_lose_something_to_the_best_of_all()
 
 def test_the_best_layers_interval_ends_within_the_scores_limits():
     made = random_refits(spread=0.5)
-    best, plain = infer_layers(made)["classes"].best, best_score(class_inference(made))
+    best, plain = infer_layers(made)["classes"].best, best_of(class_inference(made))
     assert 0 < best.low < best.value < best.high < 1 < plain.high
 
 
@@ -138,7 +138,7 @@ def test_lower_may_be_better():
     assert rows["tied_classes"].tolist() == ties(turned).tolist()
     np.testing.assert_allclose(columns(rows, "ci_classes"), columns(plain, "ci_classes"), rtol=1e-12)
     best = infer_layers(replace(made, values=-made.values, without=-made.without, score=SCORES["ood_fpr95_knn"]))
-    of_gains = best_score(turned)
+    of_gains = best_of(turned, spread=-turned.mean * (1 + turned.mean))
     expected = on_log_odds([-of_gains.high, -of_gains.low, -of_gains.value], -turned.mean.max())
     assert (best["classes"].best.low, best["classes"].best.high, best["classes"].best.value) == pytest.approx(expected)
 

@@ -6,13 +6,13 @@ from stages.aggregate.inference.contrasts import Inference
 from stages.aggregate.inference.layer_comparison import (
     best_against,
     best_of_two,
-    best_score,
     contenders,
     is_above,
     losses_at_most,
+    score_contrasts,
     ties,
 )
-from tests.aggregate.inference.refit_frames import layer_estimates
+from tests.aggregate.inference.refit_frames import best_of, layer_estimates
 
 
 def independent(mean, sd=0.02, df=40):
@@ -40,16 +40,31 @@ def test_another_control_and_candidates():
 
 def test_an_estimate_of_the_best_lies_within_its_bounds_and_below_the_largest():
     flat = independent([0.5, 0.51, 0.49, 0.5])
-    best = best_score(flat)
+    best = best_of(flat)
     assert best.low < best.value < 0.51 < best.high
     assert best.high == pytest.approx(0.51 + student.ppf(0.975, 40) * 0.02)
     lead = best_against(flat)
     assert lead.low < lead.value < 0.01 < lead.high
 
 
+def test_layers_that_may_be_the_best_share_their_errors():
+    """Two of three contenders have at least the three errors' root mean square; a layer that is worse has its own."""
+    errors = np.array([0.01, 0.03, 0.02, 0.005, 0.0])
+    found = Inference(np.array([0.5, 0.51, 0.5, 0.1, 0.5]), np.diag(errors**2), 40)
+    shared = np.sqrt((0.01**2 + 0.03**2 + 0.02**2) / 3)
+    contrasts = score_contrasts(found, np.ones(5))
+    np.testing.assert_allclose(np.sqrt(contrasts.variance), [shared, 0.03, shared, 0.005, np.nan], rtol=1e-12)
+    halved = score_contrasts(found, np.array([2.0, 1, 1, 1, 1]))  # the first layer's error counts half
+    unit = np.sqrt((0.005**2 + 0.03**2 + 0.02**2) / 3)
+    np.testing.assert_allclose(np.sqrt(halved.variance)[:3], [2 * unit, 0.03, unit], rtol=1e-12)
+    at_limit = score_contrasts(found, np.array([np.nan, 1, 1, 1, 1]))
+    assert np.sqrt(at_limit.variance[0]) == 0.01
+    assert score_contrasts(independent([0.2, 0.4], sd=0), np.ones(2)) is None
+
+
 def test_a_layer_that_stands_alone_has_the_interval_of_one():
     peak = independent([0.1, 0.9, 0.1, 0.2])
-    best, alone = best_score(peak), layer_estimates(peak)[1]
+    best, alone = best_of(peak), layer_estimates(peak)[1]
     assert (best.low, best.high, best.value) == pytest.approx((*alone.interval(), 0.9))
     assert best_against(peak).value == pytest.approx(0.7)
     assert contenders(peak, np.array([True, False, True, True])).tolist() == [False, False, False, True]

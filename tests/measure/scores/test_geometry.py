@@ -90,6 +90,11 @@ def test_influences_are_the_derivatives_with_respect_to_weights():
         assert influences[image] == pytest.approx(derivative, abs=0.02 * influences.std())
 
 
+def test_one_ratio_that_is_kept_is_no_slope():
+    assert np.isnan(fitted_rate(np.array([0.3, 0.7])))
+    assert fitted_rate(np.array([0.3, 0.5, 0.7])) > 0
+
+
 def test_influences_are_those_of_leaving_a_ratio_out():
     logs = np.random.default_rng(1).exponential(1 / 5, 300)
     rate = fitted_rate(logs)
