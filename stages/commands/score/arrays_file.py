@@ -38,6 +38,12 @@ FREE_BYTES, MAX_RATIO = 2**28, 200
 FREE_ROOM = 2**29
 """Bytes that reading may take beside arrays: a chunk or a text of a kilobyte may unpack to gigabytes."""
 
+BATCH, ARROW_ROOM = 256, 2**30
+"""Rows of a table that are read at once, and what Arrow reserves before it reads any."""
+
+MAX_TEXT = 4096
+"""Characters of a name."""
+
 MAX_CHUNKS, MAX_FILL = 100_000, 100
 """Of a Zarr array: reading takes a tenth of a millisecond for each chunk."""
 
@@ -64,6 +70,7 @@ class ArraysFile:
         described: name -> shape and type, in the order of the file, if it keeps one.
         ordered: whether it keeps the order in which arrays were written.
         notes: what a user should know of it, one sentence each.
+        room: bytes of memory that reading takes in any case.
     """
 
     path: Path
@@ -71,6 +78,7 @@ class ArraysFile:
     ordered: bool
     _values: Callable[[str], NDArray[Any]]
     notes: Sequence[str] = ()
+    room: int = 0
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one array; objects, which only unpickling would give, are refused.
@@ -80,7 +88,9 @@ class ArraysFile:
         """
         described = self.described[name]
         size = abs(math.prod(described.shape)) * described.dtype.itemsize
-        with readable(f"array {name!r} must be readable", "write the file again", room=FREE_ROOM + 3 * size):
+        with readable(
+            f"array {name!r} must be readable", "write the file again", room=FREE_ROOM + self.room + 3 * size
+        ):
             return self._values(name)
 
 
@@ -191,14 +201,22 @@ def _open_parquet(path: Path) -> ArraysFile:
     def read(name: str) -> NDArray[Any]:
         if name == "about":
             return np.array(file.schema_arrow.metadata[FEATURES.encode()].decode())
-        values = file.read(columns=[name])[name].combine_chunks()
-        return (
-            values.flatten().to_numpy().reshape(-1, width)
-            if name == "features"
-            else np.array(values.to_pylist(), object)
-        )
+        batches = (batch.column(0) for batch in file.iter_batches(BATCH, columns=[name]))
+        if name == "features":
+            return np.concatenate([np.empty((0, width), "f4"), *(_vectors(batch, width) for batch in batches)])
+        texts: list[str] = []
+        for batch in batches:
+            texts += batch.to_pylist()
+            if max(map(len, texts[-BATCH:])) > MAX_TEXT:  # it may be stored once for all rows
+                raise ValueError(f"a text of more than {MAX_TEXT:,} characters")
+        return np.array(texts, object)
 
-    return ArraysFile(path, {name: Described(shape, np.dtype("f4")) for name, shape in shapes.items()}, True, read)
+    described = {name: Described(shape, np.dtype("f4")) for name, shape in shapes.items()}
+    return ArraysFile(path, described, True, read, room=ARROW_ROOM)
+
+
+def _vectors(batch: Any, width: int) -> NDArray[Any]:
+    return np.asarray(batch.flatten().to_numpy().reshape(-1, width))
 
 
 def _open_zarr(path: Path) -> ArraysFile:

@@ -25,7 +25,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.features.image_files import read_list
-from stages.commands.score.arrays_file import SEEN_GROUP, ArraysFile, Described, open_arrays, readable
+from stages.commands.score.arrays_file import (
+    FREE_ROOM,
+    MAX_TEXT,
+    SEEN_GROUP,
+    ArraysFile,
+    Described,
+    open_arrays,
+    readable,
+)
 from stages.prepare.candidates import describe_counts
 from stages.prepare.file_names import check_class_names
 from stages.shared.embeddings.embedding_store import (
@@ -52,8 +60,8 @@ MAX_IMAGES = 5_000_000
 MAX_FEATURES = 500_000
 """Of a layer: a chunk of the store has 256 rows, of which each takes memory for every feature."""
 
-MAX_TEXT, MAX_CHARACTERS = 4096, 2**27
-"""Of a name, and of all names of an array, each taking as much as the longest."""
+MAX_CHARACTERS = 2**27
+"""Of all names of an array, each taking as much as the longest."""
 
 MAX_SQUARES = 1e36
 """Of the features of an image, added: squares of distances must not pass the end of float32."""
@@ -295,11 +303,12 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
     count = math.prod(file.described["path"].shape)
     if count > MAX_IMAGES:
         raise UserError(f"{path}: must have at most {MAX_IMAGES:,} images, found {count:,}; take a part of them")
-    with prefix_errors(str(path)), readable("must be a file that `whichlayer features` wrote", "write it again"):
-        about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
-        layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
+    with prefix_errors(str(path)):
         paths, vectors = file.read("path").tolist(), file.read("features")
-        folders = {name: PurePosixPath(name).parent.name for name in paths}
+        with readable("must be a file that `whichlayer features` wrote", "write it again", FREE_ROOM + 2**8 * count):
+            about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
+            layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
+            folders = {name: PurePosixPath(name).parent.name for name in paths}
     rows = read_list(labels, ("path", "label")) if labels else []
     found = {row["path"]: row["label"] for row in rows} or folders
     lacking = [name for name in paths if not found.get(name)]

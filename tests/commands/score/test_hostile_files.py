@@ -24,6 +24,8 @@ import zarr
 from numcodecs import zstd
 from zarr.registry import register_codec
 
+from stages.commands.features.command import WRITERS
+from stages.commands.features.extraction import Shard
 from stages.commands.project import FEATURES
 from stages.commands.score import arrays_file, embedding_file
 from stages.commands.score.arrays_file import open_arrays
@@ -346,20 +348,35 @@ def test_a_chunk_that_unpacks_to_more_than_its_array_finds_no_room(tmp_path: Pat
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 
-def test_a_text_that_many_rows_of_a_table_share_finds_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(arrays_file, "FREE_ROOM", 2**26)
-    for length in (100, 2**20):
+def test_a_long_text_that_many_rows_of_a_table_share_is_refused(tmp_path: Path):
+    for length in (1000, 2**20):
         names = pa.DictionaryArray.from_arrays(np.arange(300) // 150, [f"{c}/" + "x" * length for c in "ab"])
-        vectors = pa.FixedSizeListArray.from_arrays(np.ones(300, np.float32), 1)
+        vectors = pa.FixedSizeListArray.from_arrays(np.arange(600, dtype=np.float32), 2)
         table = pa.table({"path": names, "features": vectors})
         path = tmp_path / f"{length}.parquet"
         pq.write_table(table.replace_schema_metadata({FEATURES: '{"layer": "stem"}'}), path)
         with ExitStack() as resources:
-            if length == 100:
-                assert open_file(path, None, resources).read("labels").tolist() == ["a"] * 150 + ["b"] * 150
+            if length == 1000:
+                file = open_file(path, None, resources)
+                assert file.read("labels").tolist() == ["a"] * 150 + ["b"] * 150
+                np.testing.assert_array_equal(file.read("stem"), np.arange(600).reshape(300, 2))
                 continue
-            with pytest.raises(UserError, match=r"parquet: array 'path' must be readable, found no room in"):
+            with pytest.raises(
+                UserError, match=r"array 'path' must be readable, found ValueError: a text of more than 4,096"
+            ):
                 open_file(path, None, resources)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".npz", ".zarr"])
+def test_features_that_take_more_than_reading_may_take_beside_them_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+):
+    count, width = 1000, 2**15
+    shards = [Shard([f"{n % 2}/{n}" for n in range(count)], ["0" * 64] * count, np.ones((count, width), "f4"), {})]
+    WRITERS[ending](tmp_path / f"a{ending}", shards, count, width, {"layer": "stem"})
+    monkeypatch.setattr(arrays_file, "FREE_ROOM", 2**26)
+    with ExitStack() as resources:
+        assert open_file(tmp_path / f"a{ending}", None, resources).read("stem").shape == (count, width)
 
 
 def test_the_metadata_of_a_table_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
