@@ -176,6 +176,8 @@ def stale_list(repo: "Repo") -> dict[Path, str]:
         UserError: it names a DVC that runs.
     """
     path = Path(repo.tmp_dir) / "rwlock"
+    if path.exists() and not path.is_file():  # a pipe would be waited for, and a device has no end
+        return {path: "no regular file"}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         readers = [holder for holders in content.get("read", {}).values() for holder in holders]

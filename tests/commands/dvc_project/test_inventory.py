@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_no_lock_and_a_free_one_are_no_stale_ones(project: Path, tmp: Path, cont
         (tmp / "rwlock").write_text(content)
     (tmp / "lock").write_text(f" {os.getpid()}\n")  # of zc.lockfile, which ends with its process
     assert stale_locks(project) == {}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_list_of_locks_without_an_end_is_not_read(project: Path, tmp: Path, make: Callable[[Path], None]):
+    (tmp / "rwlock").unlink(missing_ok=True)
+    make(tmp / "rwlock")
+    assert stale_locks(project) == {tmp / "rwlock": "no regular file"}
 
 
 @pytest.mark.parametrize(
