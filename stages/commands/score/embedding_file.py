@@ -57,7 +57,7 @@ PREFIXES = {SEEN: f"{SEEN_GROUP}/", UNSEEN: ""}
 MAX_IMAGES = 5_000_000
 """Of a split; a name takes a hundred bytes in memory, and may take none in a file."""
 
-MAX_FEATURES = 500_000
+MAX_FEATURES = 450_000
 """Of a layer: a chunk of the store has 256 rows, of which each takes memory for every feature."""
 
 MAX_CHARACTERS = 2**27
