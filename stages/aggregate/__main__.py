@@ -21,15 +21,23 @@ from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes
 from stages.aggregate.results import compute_results
 from stages.shared.runtime.console import Stopwatch, run_main
+from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.resources import explain_limits
 from stages.shared.stage_run.arguments import StageParser
 
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
 
 
+ADDRESS_SPACE = 72
+"""GiB, most of which the JavaScript engine that draws figures reserves, and crashes without."""
+
+
 def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
+    if said := explain_limits(RLIMIT_AS=ADDRESS_SPACE):
+        raise UserError(said)
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]

@@ -86,10 +86,14 @@ def limited_memory(room: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
-def explain_limits() -> str | None:
-    """Return in one sentence that a process may not reserve the memory that a stage takes; None if it may."""
-    for name, (least, what, option) in MIN_LIMITS.items() if resource else ():  # Windows has none
-        limit = resource.getrlimit(getattr(resource, name))[0]
+def explain_limits(**least_of: int) -> str | None:
+    """Return in one sentence that a process may not reserve the memory that a stage takes; None if it may.
+
+    Args:
+        least_of: GiB that this stage takes of a limit of `MIN_LIMITS`, where that is more.
+    """
+    for name, (usual, what, option) in MIN_LIMITS.items() if resource else ():  # Windows has none
+        limit, least = resource.getrlimit(getattr(resource, name))[0], least_of.get(name, usual)
         if limit != resource.RLIM_INFINITY and limit < least << 30:
             return (
                 f"the limit on {what} (`ulimit {option}`) must be at least {least} GiB, found {limit / 2**30:.1f}: "
