@@ -20,8 +20,7 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.render.write import write_results
 from stages.aggregate.result_files import input_hashes
 from stages.aggregate.results import compute_results
-from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.runtime.errors import UserError
+from stages.shared.runtime.console import Stopwatch, fail, run_main
 from stages.shared.runtime.resources import explain_limits
 from stages.shared.stage_run.arguments import StageParser
 
@@ -37,7 +36,7 @@ def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
     if said := explain_limits(RLIMIT_AS=ADDRESS_SPACE):
-        raise UserError(said)
+        fail(said)
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
     inputs = [args.measures, args.training, args.thumbnails, args.prepared]
