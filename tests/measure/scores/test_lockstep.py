@@ -102,3 +102,11 @@ def test_fewer_distinct_rows_than_clusters_leave_clusters_empty(distinct):
     labels, inertia = search(X, 5, range(10))
     assert [len(set(own)) for own in labels] == [distinct] * 10
     np.testing.assert_allclose(inertia, 0, atol=1e-4)
+
+
+def test_inertia_is_the_exact_difference_of_numbers_beyond_single_precision():
+    """Two clusters far from the origin: what the squared lengths and the means leave is 30 of 128 million."""
+    cluster = np.array([1001] * 40 + [1002] * 24, np.float32)
+    X = np.concatenate([cluster, -cluster])[:, None]
+    labels, inertia = lloyd(X, np.array([[[1000], [-1000]]], np.float32))
+    assert (inertia.tolist(), labels[0].tolist()) == ([30.0], [0] * 64 + [1] * 64)
