@@ -28,6 +28,11 @@ def test_a_table_comes_back_as_it_was_written(tmp_path: Path):
     assert found.dtypes[["step", "value"]].astype(str).tolist() == ["Int64", "float64"]
 
 
+def test_a_text_of_digits_keeps_its_zeros(tmp_path: Path):
+    write_table(tmp_path / "table.csv", TABLE.assign(fold=["01", "1", "1e3"]), COLUMNS)
+    assert read(tmp_path / "table.csv")["fold"].tolist() == ["01", "1", "1e3"]
+
+
 def test_an_empty_table_has_its_columns_and_types(tmp_path: Path):
     write_table(tmp_path / "table.csv", empty_table(COLUMNS), COLUMNS)
     assert read(tmp_path / "table.csv").dtypes.astype(str).tolist()[1:] == ["Int64", "float64"]
