@@ -28,14 +28,14 @@ NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
 
 
-ADDRESS_SPACE = 72
-"""GiB, most of which the JavaScript engine that draws figures reserves, and crashes without."""
+LEAST = {"RLIMIT_AS": 72, "RLIMIT_DATA": 3}
+"""GiB of limits, most of which the JavaScript engine that draws figures reserves, and crashes without."""
 
 
 def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
-    if said := explain_limits(RLIMIT_AS=ADDRESS_SPACE):
+    if said := explain_limits(**LEAST):
         fail(said)
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]

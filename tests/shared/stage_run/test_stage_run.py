@@ -359,12 +359,16 @@ def test_a_limit_too_low_for_the_libraries_is_one_sentence_before_they_are_impor
     assert re.fullmatch(rf"error: the limit on {said}: .*; raise it, .*\n", done.stderr)
 
 
-def test_figures_take_more_address_space(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("-v 60", "address space (`ulimit -v`) must be at least 72"), ("-d 2", "data (`ulimit -d`) must be at least 3")],
+)
+def test_figures_take_more(limit: str, said: str, tmp_path: Path):
     options = " ".join(f"--{name} {tmp_path}" for name in ("measures", "training", "thumbnails", "prepared", "out"))
-    command = f"ulimit -v {60 << 20}; exec {sys.executable} -m stages.aggregate {options}"
+    command = f"ulimit {limit}{'0' * 6}; exec {sys.executable} -m stages.aggregate {options}"
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: the limit on address space (`ulimit -v`) must be at least 72 GiB, found 60.0")
+    assert done.stderr.startswith(f"error: the limit on {said} GiB, found ")
 
 
 def test_want_of_memory_names_what_the_stage_was_to_write(folder: Path):
