@@ -22,7 +22,7 @@ STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 ROOM = (1, 1_000, 30_000, 300_000)
 ADDRESS_SPACE = (300, 2_000, 4_200)
 MEMORY = (100, 500, 1_100)
-"""Megabytes that may be reserved, and that may be allocated; stages refuse all but the last, and aggregate that, too."""
+"""Megabytes that may be reserved, and that may be allocated; stages refuse all but the last, aggregate all."""
 
 SECONDS = (0.4, 0.7, 1, 1.5, 2, 2.5, 3, 4)
 """Of processor time, after which a signal is sent: Python itself has started before, most stages end after these."""
