@@ -32,7 +32,7 @@ CODECS = ("bytes", "vlen-utf8", "transpose", "sharding_indexed", "zstd", "gzip",
 """What a Zarr array may be stored with. Under other names zarr runs whatever an installed package has registered."""
 
 
-FREE_BYTES, MAX_RATIO = 2**28, 200
+FREE_BYTES, MAX_RATIO = 2**28, 20
 """What all arrays together may take whatever the file's size, and else how many times that: a kilobyte may say 1 TB."""
 
 FREE_ROOM = 2**29
@@ -138,7 +138,7 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
         if size > (most := max(FREE_BYTES, MAX_RATIO * stored)):
             raise UserError(
                 f"{path}: its arrays must take at most {most:,} bytes, since it has {stored:,}, found {size:,}; write "
-                "it again with all values"
+                "it again with all values, not compressed"
             )
         return file
 
