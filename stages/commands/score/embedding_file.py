@@ -232,8 +232,9 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
             f"array {name!r} must be one-dimensional, of at most {MAX_IMAGES:,} texts or whole numbers, found {dtype} "
             f"of shape {shape}; objects are not read: save np.array({name}, dtype=str)"
         )
-    with readable(f"array {name!r} must be readable", "write the file again"):
-        values = file.read(name)
+    values = file.read(name)
+    room = FREE_ROOM + 2**8 * len(values) + values.nbytes
+    with readable(f"array {name!r} must be readable", "write the file again", room):
         if dtype.kind == "U" and (values.view(f"{dtype.byteorder}u4") > sys.maxunicode).any():
             raise ValueError("characters that Unicode has not")
         texts = [str(value) for value in values.tolist()]

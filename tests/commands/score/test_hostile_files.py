@@ -348,6 +348,14 @@ def test_a_chunk_that_unpacks_to_more_than_its_array_finds_no_room(tmp_path: Pat
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 
+def test_many_names_find_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedding_file, "FREE_ROOM", 2**20)
+    labels = np.array([f"{number % 2} of a class with a name of some length" for number in range(400_000)])
+    with ExitStack() as resources:
+        path = write_npz(tmp_path / "a.npz", {"stem": np.ones((len(labels), 1), "f4"), "labels": labels})
+        assert len(read_embedding_file(open_arrays(path, resources)).labels["unseen"]) == len(labels)
+
+
 def test_a_long_text_that_many_rows_of_a_table_share_is_refused(tmp_path: Path):
     for length in (1000, 2**20):
         names = pa.DictionaryArray.from_arrays(np.arange(300) // 150, [f"{c}/" + "x" * length for c in "ab"])
