@@ -27,15 +27,14 @@ from stages.shared.stage_run.arguments import StageParser
 NO_VERDICT = "WHICHLAYER_NO_VERDICT"
 """Set by `make repro`, which prints the verdict itself, also when nothing had to run."""
 
-
-LEAST = {"RLIMIT_AS": 72, "RLIMIT_DATA": 3}
+MIN_LIMITS = {"RLIMIT_AS": 72, "RLIMIT_DATA": 3}
 """GiB of limits, most of which the JavaScript engine that draws figures reserves, and crashes without."""
 
 
 def main() -> None:
     """Parse, read, sum up, write, report."""
     args = parse_args()
-    if said := explain_limits(**LEAST):
+    if said := explain_limits(**MIN_LIMITS):
         fail(said)
     watch = Stopwatch("aggregate", args.cell, args.log)
     keys = ["run", "aggregate", "measure", "embed", "finetune", "prepare", "datasets", "models"]
