@@ -29,8 +29,8 @@ UNSOLVED = (UserWarning, RuntimeWarning)
 NEGLIGIBLE = 1e-10
 """Share of a row's squared length that single precision cannot tell from none, and double precision can."""
 
-FEATURES_PER_BLOCK = 128
-"""Features that are in double precision at once."""
+ELEMENTS_PER_BLOCK = 2**18
+"""Elements of an embedding that are in double precision at once."""
 
 ALL = slice(None)
 
@@ -87,7 +87,7 @@ def column_moments(X: Float32, rows: Rows | slice = ALL) -> tuple[Float64, Float
     Returns:
         (D,) each; a standard deviation of 0 is returned as 1.
     """
-    fitted = [StandardScaler().fit(X[rows, columns]) for columns in blocks(X.shape[1], FEATURES_PER_BLOCK)]
+    fitted = [StandardScaler().fit(X[rows, some]) for some in blocks(X.shape[1], ELEMENTS_PER_BLOCK // len(X))]
     return np.concatenate([each.mean_ for each in fitted]), np.concatenate([each.scale_ for each in fitted])
 
 

@@ -19,6 +19,7 @@ set, and the digests are written after that, the outer store's after the inner o
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -104,7 +105,7 @@ class Embeddings:
     layers: tuple[Layer, ...]
     samples: pd.DataFrame
     classes: tuple[str, ...]
-    _group: zarr.Group
+    _arrays: Mapping[str, zarr.Array]
     _digests: Digests
     last_step: "Embeddings | None" = None
     frozen: bool = False
@@ -144,7 +145,7 @@ class Embeddings:
         index = () if name == BASELINE else (self.steps.index(step),)
         cell = f"{self.dataset}, {self.model}, fold {self.fold}, seed {self.seed}"
         where = f"embeddings of {cell}: layer {name!r} at step {step}"
-        reader = ShardReader(self._digests, name, self._group[name], index)
+        reader = ShardReader(self._digests, name, self._arrays[name], index)
         values = np.asarray(reader.read(np.arange(rows.start, rows.stop)), dtype=np.float32)
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         if bad:
@@ -156,10 +157,14 @@ class Embeddings:
         return values
 
     def _rows(self, split: str) -> slice:
-        rows = np.flatnonzero(self.samples["split"] == split)
-        if len(rows) == 0:
+        if split not in self._rows_of_splits:
             raise UserError(f"split {split!r} was not embedded: {did_you_mean(split, self.splits)}")
-        return slice(int(rows[0]), int(rows[-1]) + 1)
+        return self._rows_of_splits[split]
+
+    @cached_property
+    def _rows_of_splits(self) -> dict[str, slice]:
+        names, first, sizes = np.unique(self.samples["split"].to_numpy(str), return_index=True, return_counts=True)
+        return {str(name): slice(start, start + size) for name, start, size in zip(names, first, sizes, strict=True)}
 
 
 def open_embeddings(path: Path) -> Embeddings:
@@ -185,17 +190,17 @@ def _open(path: Path) -> Embeddings:
     described = [name for name, top in names.items() if top in COORDINATES or "/c/" not in name]
     digests.check("zarr.json", f"{LAST_STEP}/{DIGESTS_GROUP}", *described)
     group = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
-    attrs = group.attrs.asdict()
+    attrs, arrays = group.attrs.asdict(), dict(group.arrays())
     return Embeddings(
         dataset=attrs["dataset"],
         model=attrs["model"],
         fold=attrs["fold"],
         seed=attrs["seed"],
-        steps=tuple(int(s) for s in group["step"][:]),
+        steps=tuple(int(s) for s in arrays["step"][:]),
         layers=tuple(Layer(**layer) for layer in attrs["layers"]),
-        samples=pd.DataFrame({name: group[name][:].tolist() for name in SAMPLE_COLUMNS}),
-        classes=tuple(group["class_name"][:].tolist()),
-        _group=group,
+        samples=pd.DataFrame({name: arrays[name][:].tolist() for name in SAMPLE_COLUMNS}),
+        classes=tuple(arrays["class_name"][:].tolist()),
+        _arrays=arrays,
         _digests=digests,
         frozen=bool(attrs.get("frozen", False)),
     )
