@@ -5,6 +5,18 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
+# `make repro EXACT=1`: the same bytes on every processor that has AVX2, by the same versions of libraries, the same
+# instructions and the same number of threads (docs/default-study.md).
+ifdef EXACT
+export ATEN_CPU_CAPABILITY := avx2
+export ONEDNN_MAX_CPU_ISA := AVX2
+export MKL_CBWR := COMPATIBLE
+export OPENBLAS_CORETYPE := Haswell
+export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
+export OMP_NUM_THREADS := 2
+VERSIONS := -c constraints.txt
+endif
+
 .PHONY: install setup check types pipeline test test-slow test-fleet test-lowest recorded repro status bench coverage faults mutants plan held-out docs
 
 install: .venv/installed
@@ -13,7 +25,7 @@ install: .venv/installed
 	@echo "Installing into .venv, which takes minutes and prints nothing."
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	python -m pip install --quiet --disable-pip-version-check .
+	python -m pip install --quiet --disable-pip-version-check $(VERSIONS) .
 	touch .venv/installed
 
 setup: .venv/ready

@@ -35,7 +35,7 @@ def main() -> None:
     ) as run:
         cell, network, left_out = read_cell(args)
         attributes = {"dataset": args.dataset, "model": args.model, "fold": args.fold, "seed": args.seed}
-        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library)}
+        attributes |= {"frozen": network.frozen, "versions": library_versions("torch", network.library, builds=False)}
         kept = KeptShards.claim(run, watch, cell.embedder.accelerator)
         layers = cell.write(run.scratch(args.out), attributes, kept)
     count = len(cell.checkpoints)

@@ -8,7 +8,7 @@ after round, by the clock and by the processor; on a machine with other work onl
 """
 
 import argparse
-import shutil
+import itertools
 import statistics
 import tempfile
 import time
@@ -67,9 +67,10 @@ def embed_pair(folder: Path, count: int) -> tuple[Callable[[], None], Callable[[
     write_random_checkpoint(folder / "weights", images)
     cell = open_cell(images, network_params(SIZE), TapsParams(), PARAMS, weights=folder / "weights", steps=[0], seed=0)
 
+    outs = (folder / f"out_{number}" for number in itertools.count())
+
     def embed() -> None:
-        cell.write(folder / "out", {"dataset": "noise", "model": "lite0", "fold": "0", "seed": 0})
-        shutil.rmtree(folder / "out")
+        cell.write(next(outs), {"dataset": "noise", "model": "lite0", "fold": "0", "seed": 0})
 
     return lambda: pass_forward(cell, count), embed
 

@@ -1,11 +1,12 @@
 import copy
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.tools.recorded import FIXED, RUNS, differences, limits, numbers_of, read_use
+from tests.tools.recorded import FIXED, ROOT, RUNS, compare_bytes, differences, limits, numbers_of, read_use
 
 RUNS_KNOWN = json.loads(RUNS.read_text())
 NAME, RUN = next(iter(RUNS_KNOWN.items()))
@@ -54,8 +55,17 @@ def test_another_status_is_a_difference():
 def test_bytes_are_compared_where_all_that_fixes_rounding_is_the_same():
     fixed = changed(environment=dict.fromkeys(FIXED, "1"))
     other = copy.deepcopy(fixed) | {"sha256": {"weights": "a", "scores": RUN["sha256"]["scores"]}}
-    assert list(differences({"one": fixed}, other)) == ["weights: must be the bytes of one"]
-    assert list(differences({"one": RUN}, changed(sha256=other["sha256"]))) == []
+    assert list(compare_bytes({"one": fixed}, other)) == [
+        "weights: not the bytes of 'one'",
+        "scores: the bytes of 'one'",
+    ]
+    assert list(compare_bytes({"one": fixed}, fixed | {"seed": 7})) == []
+    assert list(compare_bytes({"one": changed(environment={})}, changed(environment={}))) == []
+
+
+def test_the_makefile_sets_all_that_fixes_rounding():
+    exact = (ROOT / "Makefile").read_text().partition("ifdef EXACT")[2].partition("endif")[0]
+    assert re.findall(r"^export (\w+) := \S", exact, flags=re.M) == list(FIXED)
 
 
 def test_a_use_is_read_after_training_with_the_layers_that_tie_there():

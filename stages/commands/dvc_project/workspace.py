@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from ruamel.yaml import YAML, YAMLError
 from stages.commands.project import ROOT
 from stages.shared.runtime.errors import UserError
 from stages.shared.settings.params import Cell
+from stages.shared.settings.yaml_file import bracket_depth
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -222,9 +222,7 @@ def check_depth(file: Path) -> None:
         UserError: it is.
     """
     content = file.read_bytes() if file.is_file() else b""
-    brackets = re.findall(rb"[\[\]{}]", content)  # those in texts included
-    depth = max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
-    if depth > MAX_DEPTH or re.search(rb"^[ ?-]{%d}" % MAX_DEPTH, content, re.MULTILINE):
+    if bracket_depth(content) > MAX_DEPTH or re.search(rb"^[ ?-]{%d}" % MAX_DEPTH, content, re.MULTILINE):
         raise UserError(
             f"{file}: must not be nested deeper than {MAX_DEPTH:,} times, found more; put it back (`git checkout "
             f"{file.name}`)"

@@ -85,7 +85,13 @@ def processor_name() -> str:
     return next((line for line in lines if line.startswith("model name")), platform.processor())
 
 
-def library_versions(*modules: str) -> dict[str, str]:
-    """Return the versions of the packages that these top-level modules come from, by module; of others nothing."""
+def library_versions(*modules: str, builds: bool = True) -> dict[str, str]:
+    """Return the versions of the packages that these top-level modules come from, by module; of others nothing.
+
+    Args:
+        modules: their names.
+        builds: whether to tell builds apart: 2.13.0+cpu, not 2.13.0.
+    """
     packages = packages_distributions()
-    return {name: version(packages[name][0]) for name in sorted(modules) if name in packages}
+    found = {name: version(packages[name][0]) for name in sorted(modules) if name in packages}
+    return found if builds else {name: number.partition("+")[0] for name, number in found.items()}

@@ -1,7 +1,7 @@
 """A YAML file as plain values, read as DVC reads it, with one sentence about what is wrong in it."""
 
+import re
 import stat
-from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def read_yaml(path: Path) -> Any:
         UserError: it cannot be read, is too large, or is no YAML.
     """
     content = _content(path)
-    if max(_depths(content), default=0) > MAX_DEPTH:
+    if bracket_depth(content) > MAX_DEPTH:
         raise UserError(f"{path}: not valid YAML: more than {MAX_DEPTH} brackets are open at once")
     try:
         parser = YAML(typ="safe", pure=True)  # the parser DVC uses: both see the same values
@@ -70,9 +70,10 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _depths(content: bytes) -> Iterable[int]:
-    """Yield how many brackets are open after each one, those in texts and comments included."""
-    return accumulate((1 if byte in b"[{" else -1) for byte in content if byte in b"[]{}")
+def bracket_depth(content: bytes) -> int:
+    """Largest number of brackets that are open at once, those in texts and comments included."""
+    brackets = re.findall(rb"[\[\]{}]", content)
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def _explained(error: YAMLError) -> str:
