@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def mean_correctness(F: Float32, y: Classes, *, shots: int, seed: int) -> Float6
     members = usable_classes(y, shots)
     if len(members) < 2:
         return np.full(len(y), np.nan)
-    episodes = draw_episodes(members, shots=shots, seed=seed)
+    episodes = _episodes(y.astype(np.int64).tobytes(), shots, seed)
     asked, right = np.zeros(len(y)), np.zeros(len(y))
     for queries, correct in classify(F, episodes):
         asked += np.bincount(queries, minlength=len(y))
@@ -70,6 +71,11 @@ def usable_classes(y: Classes, shots: int) -> list[Rows]:
     classes, first = np.unique(y, return_index=True)
     members = [np.flatnonzero(y == c) for c in classes[np.argsort(first)]]
     return [rows for rows in members if len(rows) > shots]
+
+
+@lru_cache(maxsize=2)  # layers of a split come one after the other, each for two numbers of shots
+def _episodes(y: bytes, shots: int, seed: int) -> "Episodes":
+    return draw_episodes(usable_classes(np.frombuffer(y, np.int64), shots), shots=shots, seed=seed)
 
 
 @dataclass(frozen=True)

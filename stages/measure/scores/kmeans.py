@@ -13,8 +13,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from stages.measure.arrays import Classes, blocks
 from stages.measure.scores import lockstep
@@ -283,7 +281,10 @@ def _distinct(partitions: Iterable[NDArray[np.int32]]) -> list[NDArray[np.int32]
 
 
 def _single_start(X: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.int32]:
-    """Labels of one start of scikit-learn's k-means."""
+    """Labels of one start of scikit-learn's k-means, which is loaded here: many starts do not use it."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():  # reported as `found`
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return np.asarray(KMeans(n_clusters=clusters, n_init=1, random_state=seed).fit(X).labels_)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from stages.measure.arrays import ROUNDING, Classes, Counts, Float32, Float64, Rows, blocks
-from stages.measure.scores.retrieval import average_precisions, precisions
+from stages.measure.scores.retrieval import precisions
 
 BLOCK_BYTES = 64 * 2**20
 ARRAYS_PER_BLOCK = 4
@@ -118,8 +118,7 @@ def rank_neighbours(
         nearest = _nearest(distances, rows, deepest)
         matches = y[nearest] == y[rows, None]
         indices[rows], n_matches[rows] = nearest[:, :kept], matches[:, :k].sum(axis=1)
-        precision[rows] = precisions(matches, n_same_class[rows])
-        average_precision[rows] = average_precisions(matches, n_same_class[rows])
+        precision[rows], average_precision[rows] = precisions(matches, n_same_class[rows])
     return Scan(indices, n_matches, precision, average_precision, sums)
 
 

@@ -2,43 +2,30 @@
 
 import numpy as np
 
-from stages.measure.arrays import Counts, Float64, Matches, Rows
+from stages.measure.arrays import Counts, Float64, Matches
 
 
-def precisions(matches: Matches, n_same_class: Counts) -> Float64:
-    """Share of each image's R nearest neighbours that have its class, R = n_c - 1.
+def precisions(matches: Matches, n_same_class: Counts) -> tuple[Float64, Float64]:
+    """How many of each image's R nearest neighbours have its class, R = n_c - 1, and how early these come.
 
-    Args:
-        matches: (N, k) whether the r-th nearest neighbour has the image's class; k at least the largest R.
-        n_same_class: (N,) R of every image.
-
-    Returns:
-        (N,); 0 of an image that is alone in its class.
-    """
-    precision = np.zeros(len(n_same_class))
-    for rows, R in _equal_depths(n_same_class):
-        precision[rows] = matches[rows, :R].mean(axis=1)
-    return precision
-
-
-def average_precisions(matches: Matches, n_same_class: Counts) -> Float64:
-    """Mean over ranks r = 1 ... R of the precision among the r nearest, counted 0 where the r-th is of another class.
-
-    Source: MAP@R of Musgrave, Belongie and Lim 2020.
+    Source: R-precision and MAP@R of Musgrave, Belongie and Lim 2020.
 
     Args:
         matches: (N, k) whether the r-th nearest neighbour has the image's class; k at least the largest R.
         n_same_class: (N,) R of every image.
 
     Returns:
-        (N,); 0 of an image that is alone in its class.
+        (N,) the share of the R nearest that have the class, and (N,) the mean over ranks r = 1 ... R of that share
+        among the r nearest, counted 0 where the r-th is of another class; 0 of an image that is alone in its class.
     """
-    averages = np.zeros(len(n_same_class))
-    for rows, R in _equal_depths(n_same_class):
+    at_R, averages = np.zeros(len(n_same_class)), np.zeros(len(n_same_class))
+    for R in np.unique(n_same_class[n_same_class > 0]):
+        rows = np.flatnonzero(n_same_class == R)
         relevant = matches[rows, :R]
-        at_rank = np.cumsum(relevant, axis=1, dtype=np.float64) / np.arange(1, R + 1)
-        averages[rows] = (at_rank * relevant).mean(axis=1)
-    return averages
+        found = np.cumsum(relevant, axis=1, dtype=np.float64)
+        at_R[rows] = found[:, -1] / R
+        averages[rows] = (found / np.arange(1, R + 1) * relevant).mean(axis=1)
+    return at_R, averages
 
 
 def chance_of_average_precision(n_same_class: Counts, n_others: Counts) -> Float64:
@@ -57,8 +44,3 @@ def chance_of_average_precision(n_same_class: Counts, n_others: Counts) -> Float
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_same_class.max() + 1))])[n_same_class]
     p, q = n_same_class / n_others, np.maximum(n_same_class - 1, 0) / np.maximum(n_others - 1, 1)
     return np.asarray(p * (q + (1 - q) * harmonic / np.maximum(n_same_class, 1)))
-
-
-def _equal_depths(n_same_class: Counts) -> list[tuple[Rows, int]]:
-    """Indices of the images of every R but 0, and that R."""
-    return [(np.flatnonzero(n_same_class == R), int(R)) for R in np.unique(n_same_class[n_same_class > 0])]

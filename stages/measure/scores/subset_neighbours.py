@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Float64, Matches, Rows
 from stages.measure.scores.neighbours import LAST, Scan, memberships, others, squared_distance_blocks
-from stages.measure.scores.retrieval import average_precisions, precisions
+from stages.measure.scores.retrieval import precisions
 
 NEAREST = 2
 """Neighbours that are kept by index."""
@@ -88,8 +88,7 @@ class _Part:
         inside = np.flatnonzero(self.subset[order]).reshape(len(at), len(scan.n_matches) - 1)[:, : self.deepest]
         found = matches[own].ravel()[inside]
         scan.n_matches[at] = found[:, : self.k].sum(axis=1)
-        scan.precisions[at] = precisions(found, n_same_class)
-        scan.average_precisions[at] = average_precisions(found, n_same_class)
+        scan.precisions[at], scan.average_precisions[at] = precisions(found, n_same_class)
         scan.nearest[at] = self.row_of[order.ravel()[inside[:, :NEAREST]]]
 
 

@@ -1,7 +1,9 @@
 """A YAML file as plain values, read as DVC reads it, with one sentence about what is wrong in it."""
 
+import copy
 import re
 import stat
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,11 @@ def read_yaml(path: Path) -> Any:
     Raises:
         UserError: it cannot be read, is too large, or is no YAML.
     """
-    content = _content(path)
+    return copy.deepcopy(_parsed(path, _content(path)))
+
+
+@lru_cache(maxsize=1)  # a stage reads several sections
+def _parsed(path: Path, content: bytes) -> Any:
     if bracket_depth(content) > MAX_DEPTH:
         raise UserError(f"{path}: not valid YAML: more than {MAX_DEPTH} brackets are open at once")
     try:

@@ -15,6 +15,7 @@ Entry points import this module before the others: from its import on, code may 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -107,7 +108,7 @@ class StageRun:
         """Folders `work` of runs of this cell that were stopped or killed, or whose result DVC has not stored."""
         return [*leftovers(next(iter(self._folders))), *find_finished()]
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, object]:
         """The parameters that the stage reads, as they were at the start, in plain values by dotted name."""
         tree = YAML(typ="safe", pure=True).load(self._text)

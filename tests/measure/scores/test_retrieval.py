@@ -6,7 +6,7 @@ from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
 from stages.measure.metrics import LAYER_SCORES
-from stages.measure.scores.retrieval import average_precisions, chance_of_average_precision, precisions
+from stages.measure.scores.retrieval import chance_of_average_precision, precisions
 from tests.measure.synthetic import blobs, embedded
 
 
@@ -30,15 +30,17 @@ def test_precisions_by_hand():
     """R = 2 for class 0, whose images see (hit, miss), (miss, hit), (hit, hit); R = 0 for class 1's single image."""
     peers = np.array([2, 2, 2, 0])
     matches = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 0]], bool)
-    assert precisions(matches, peers).tolist() == [0.5, 0.5, 1, 0]
-    assert average_precisions(matches, peers).tolist() == [0.5, 0.25, 1, 0]
+    at_R, averages = precisions(matches, peers)
+    assert at_R.tolist() == [0.5, 0.5, 1, 0]
+    assert averages.tolist() == [0.5, 0.25, 1, 0]
 
 
 def test_order_counts_within_the_first_r_only():
     peers = np.array([2, 2, 2, 0])
     early, late = np.array([[1, 0, 1]] * 4, bool), np.array([[0, 1, 1]] * 4, bool)
-    assert precisions(early, peers).tolist() == precisions(late, peers).tolist()
-    assert average_precisions(early, peers)[0] > average_precisions(late, peers)[0]
+    (same, higher), (as_early, lower) = precisions(early, peers), precisions(late, peers)
+    assert same.tolist() == as_early.tolist()
+    assert higher[0] > lower[0]
 
 
 def test_chance_is_the_mean_over_random_orders():
@@ -48,7 +50,7 @@ def test_chance_is_the_mean_over_random_orders():
     draws = []
     for _ in range(1000):
         order = np.array([random.permutation(np.delete(y, i)) for i in range(25)])
-        draws.append(average_precisions(order == y[:, None], peers).mean())
+        draws.append(precisions(order == y[:, None], peers)[1].mean())
     chance = chance_of_average_precision(peers, np.full(len(peers), 24)).mean()
     assert chance == pytest.approx(np.mean(draws), abs=4 * np.std(draws) / np.sqrt(1000))
     assert chance > 0.2
