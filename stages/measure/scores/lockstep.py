@@ -79,7 +79,8 @@ def seed_centres(X: Float32, clusters: int, numbers: Float64) -> Float32:
         cumulative = np.cumsum(closest, axis=1, dtype=np.float64)
         cumulative /= np.maximum(cumulative[:, -1:], np.finfo(np.float64).tiny)  # 0 where every row is a centre
         drawn = numbers[:, 1 + (k - 1) * T : 1 + k * T] + starts[:, None]
-        places = np.searchsorted((cumulative + starts[:, None]).ravel(), drawn, side="right")
+        cumulative += starts[:, None]
+        places = np.searchsorted(cumulative.ravel(), drawn, side="right")
         rows = np.minimum(places - N * starts[:, None], N - 1)  # (S, T)
         nearer = _squared_distances(X, columns, squares, rows.ravel()).reshape(*rows.shape, N)
         np.minimum(nearer, closest[:, None], out=nearer)
@@ -161,8 +162,9 @@ def _without_empty(rows: Float32, members: NDArray[np.bool_], centres: Float32) 
 
 def _squared_distances(X: Float32, columns: Float32, squares: Float32, points: Rows) -> Float32:
     """Squared distances of some rows to all, (P, N): 0 where they are rounding."""
-    distances = X[points] @ columns
+    distances, sums = X[points] @ columns, squares[points, None] + squares
     distances *= -2
-    distances += (1 - ROUNDING) * (squares[points, None] + squares)
+    sums *= 1 - ROUNDING
+    distances += sums
     np.maximum(distances, 0, out=distances)
     return np.asarray(distances)
