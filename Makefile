@@ -67,7 +67,8 @@ test-lowest: setup
 	uv pip install --quiet --python .venv-lowest -c .venv-lowest/lowest.txt -r .venv-lowest/lowest.txt '.[test]'
 	OMP_NUM_THREADS=1 PATH=$(CURDIR)/.venv-lowest/bin:$$PATH python -m pytest -q -n auto --dist loadfile -m "not slow and not fleet" tests/prepare tests/finetune tests/embed tests/measure tests/aggregate tests/shared
 
-# After `make repro`: whether the default study came out as it is recorded in git, as far as machines agree.
+# After `make repro`: whether the default study came out as it is recorded in git, as far as machines agree; with EXACT=1
+# also whether its bytes did.
 recorded: setup
 	python -m tests.tools.recorded
 
