@@ -6,8 +6,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 # `make repro EXACT=1`: the same bytes on every processor that has AVX2, by the same versions of libraries, the same
-# instructions and the same number of threads (docs/default-study.md).
+# instructions and the same number of threads, without a GPU (docs/default-study.md).
 ifdef EXACT
+export ACCELERATE_USE_CPU := true
+export ACCELERATE_MIXED_PRECISION := no
 export ATEN_CPU_CAPABILITY := avx2
 export ONEDNN_MAX_CPU_ISA := AVX2
 export MKL_CBWR := COMPATIBLE
