@@ -1,8 +1,8 @@
-"""Draw README's picture of the default study: the method above, the main score by layer below.
+"""Draw README's picture of the default study: the method above, a score by layer below.
 
 Reads what a finished workflow has in data/: results, prepared images and embeddings.
 
-    python -m docs.tools.hero docs/images/hero.png
+    python -m docs.tools.hero docs/images/hero.png --metric map_at_r
 """
 
 import argparse
@@ -24,6 +24,7 @@ from sklearn.decomposition import PCA
 
 from stages.aggregate.tables.summary import SummaryRow, read_summary
 from stages.aggregate.words.figure_titles import layers_title
+from stages.aggregate.words.scores import metric_name
 from stages.commands.dvc_project.workspace import stage_path
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
@@ -35,7 +36,7 @@ WIDTH, HEIGHT, DPI = 8.3, 7.1, 200
 EDGE, BASE, PICTURE = 0.08, 3.8, 0.4
 """Inches: the margin, the lower end of the upper row, and the side of a shown image."""
 
-TITLE, HEAD, TEXT, SMALL = 13.0, 9.5, 8.5, 7.5
+TITLE, HEAD, TEXT, SMALL = 12.0, 9.5, 8.5, 7.5
 """Points."""
 
 BEST, OTHER, GREY, BLACK, STRIP = "#0072B2", "#444444", "#6C6C6C", "#222222", "#DCE6EE"
@@ -65,7 +66,7 @@ class Study:
     """What the picture shows of one network.
 
     Attributes:
-        row: the main row of summary.csv, the mean over folds.
+        row: the score's row of summary.csv, the mean over folds.
         curve: rows of depth.csv of the same score, of every fold and of their mean.
         fold: whose images and embeddings are shown: its best score is the nearest to the mean.
         images: the dataset in this fold.
@@ -80,7 +81,7 @@ class Study:
 
     @property
     def by_fold(self) -> "pd.Series[float]":
-        """Main score of the best layer on unseen classes, fold by fold."""
+        """Score of the best layer on unseen classes, fold by fold."""
         rows = self.curve[(self.curve["split"] == UNSEEN) & (self.curve["depth"] == self.row.best_depth)]
         return rows.set_index("fold")["value"].drop("mean")
 
@@ -94,9 +95,10 @@ class Study:
         return BEST if depth == self.row.best_depth else OTHER
 
 
-def read_study(results: Path, dataset: str, model: str, seed: int = 0) -> Study:
-    """Read a study of three folds or more, in which the main score's best layer is not the last."""
-    (row,) = (r for r in read_summary(results / "summary.csv") if r.main and (r.dataset, r.model) == (dataset, model))
+def read_study(results: Path, dataset: str, model: str, metric: str = "nmi", seed: int = 0) -> Study:
+    """Read a study of three folds or more, in which the score's best layer is not the last."""
+    key = (dataset, model, metric, "mean")
+    (row,) = (r for r in read_summary(results / "summary.csv") if (r.dataset, r.model, r.metric, r.fold) == key)
     depth = pd.read_csv(results / "depth.csv", dtype={"fold": str})
     names = ("dataset", "model", "pooling", "metric", "step")
     curve = depth[np.logical_and.reduce([depth[name] == getattr(row, name) for name in names])]
@@ -122,9 +124,9 @@ def details(study: Study) -> str:
     """Return what stands below the picture."""
     row, folds = study.row, [f"{score:.2f}" for score in study.by_fold]
     return (
-        f"{row.dataset}, {row.model}, step {row.step}. a: fold {study.fold} (best layer's NMI by fold: "
-        f"{', '.join(folds[:-1])} and {folds[-1]}), first two principal components of the unseen images. b: bands: "
-        "95 % intervals on other classes of this domain, training repeated; bracket: one-sided bounds, layers "
+        f"{row.dataset}, {row.model}, step {row.step}. a: fold {study.fold} (best layer's {metric_name(row.metric)} by "
+        f"fold: {', '.join(folds[:-1])} and {folds[-1]}), first two principal components of the unseen images. b: "
+        "bands: 95 % intervals on other classes of this domain, training repeated; bracket: one-sided bounds, layers "
         "compared on the same classes."
     )
 
@@ -183,8 +185,8 @@ def draw_embeddings(ax: Axes, study: Study, depth: int) -> None:
     frame(ax, study.color(depth), 1.6 if depth == row.best_depth else 0.8)
     scores = study.curve[(study.curve["fold"] == study.fold) & (study.curve["split"] == UNSEEN)].set_index("depth")
     name = {row.best_depth: "best, ", row.last_depth: "last, "}.get(depth, "") + f"layer {depth + 1}"
-    title = f"{name}: NMI {scores.at[depth, 'value']:.2f}"
-    ax.set_title(title, size=TEXT, color=study.color(depth), pad=4, weight="bold")
+    title = f"{name}: {metric_name(row.metric)} {scores.at[depth, 'value']:.2f}"
+    ax.set_title(title, size=SMALL, color=study.color(depth), pad=4, weight="bold")
 
 
 def principal_plane(store: Embeddings, depth: int, step: int) -> NDArray[np.float64]:
@@ -195,7 +197,7 @@ def principal_plane(store: Embeddings, depth: int, step: int) -> NDArray[np.floa
 
 
 def draw_curve(ax: Axes, study: Study) -> None:
-    """Draw the main score against layers: unseen classes with their interval, seen ones thin."""
+    """Draw the score against layers: unseen classes with their interval, seen ones thin."""
     row, seen, unseen = study.row, study.mean(SEEN), study.mean(UNSEEN)
     levels = {"raw pixels": row.baseline, "chance": row.chance}
     low, high, depth = unseen["ci_classes_low"], unseen["ci_classes_high"], unseen["depth"]
@@ -210,7 +212,7 @@ def draw_curve(ax: Axes, study: Study) -> None:
     ax.set_xticks(depth, depth + 1)
     ax.tick_params(labelsize=TEXT)
     ax.set_xlabel(f"layer of {row.model}, from input (1) to output ({row.last_depth + 1})", size=TEXT)
-    ax.set_ylabel("NMI", size=TEXT)
+    ax.set_ylabel(metric_name(row.metric), size=TEXT)
     seeds = f"{row.n_seeds} seeds" if row.n_seeds > 1 else "one seed"
     for x, text, weight in (
         (-46, "b", "bold"),
@@ -269,8 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="the PNG file")
     parser.add_argument("--dataset", default="handwriting")
     parser.add_argument("--model", default="efficientnet_lite0")
+    parser.add_argument("--metric", default="nmi")
     args = parser.parse_args(arguments)
-    study = read_study(stage_path("aggregate", "--out"), args.dataset, args.model)
+    study = read_study(stage_path("aggregate", "--out"), args.dataset, args.model, args.metric)
     with mpl.rc_context(RC):
         draw(study).savefig(args.out, metadata={"Software": None})
 
