@@ -5,8 +5,8 @@
 
 Processors round differently, and training amplifies it. So a number must lie in the range of the recorded runs of
 its seed, widened to either side by its width, at least by `LEAST_MARGIN`; a finding must have a status of theirs; the
-best layer of a use must be one of theirs, or one of theirs tie with it. Of runs with the same environment of `FIXED`
-(`make recorded EXACT=1`) the hashes of weights and scores are compared too; other versions of libraries change them.
+best layer of a use must be one of theirs, or one of theirs tie with it. Of runs with the same environment
+of `FIXED` the bytes must be the same: their hashes are recorded and compared too.
 """
 
 import argparse
@@ -32,7 +32,7 @@ FIXED = (
     *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES"),
     "OMP_NUM_THREADS",
 )
-"""Variables that fix how numbers are rounded, as far as libraries let them; the Makefile sets them."""
+"""Variables that fix how numbers are rounded, as far as libraries let them; `make EXACT=1` sets them."""
 
 Run = dict[str, Any]
 
@@ -48,7 +48,6 @@ def main() -> None:
         return
     found = list(differences(runs, run))
     print("\n".join(found) or "the study is as recorded in git, as far as machines agree")
-    print(*compare_bytes(runs, run), sep="\n")
     sys.exit(bool(found))
 
 
@@ -116,15 +115,10 @@ def differences(runs: Mapping[str, Run], run: Run) -> Iterator[str]:
         known = {each["uses"][use]["layer"] for each in alike}
         if not known & {found["layer"], *found["ties"]}:
             yield f"{use}: layer {' or '.join(map(str, sorted(known)))} must be the best or tie with it, found {found}"
-
-
-def compare_bytes(runs: Mapping[str, Run], run: Run) -> Iterator[str]:
-    """Yield a line for each run of this seed that rounding was fixed for in the same way, and was fixed at all."""
-    for name, known in runs.items():
-        alike = all(known[key] == run[key] for key in ("seed", "environment"))
-        if alike and run["environment"].keys() == set(FIXED):
-            same = {what: sha256 == known["sha256"][what] for what, sha256 in run["sha256"].items()}
-            yield from (f"{what}: {'the' if equal else 'not the'} bytes of {name!r}" for what, equal in same.items())
+    fixed = [name for name, each in runs.items() if each in alike and each["environment"] == run["environment"]]
+    for name in fixed if run["environment"].keys() == set(FIXED) else ():
+        other = [what for what, sha256 in run["sha256"].items() if sha256 != runs[name]["sha256"][what]]
+        yield from (f"{what}: must be the bytes of {name}" for what in other)
 
 
 def limits(known: Sequence[float]) -> tuple[float, float]:
