@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stages.shared.core.finished_work import FINISHED
 from stages.shared.runtime.processes import is_running
-from stages.shared.stage_run.finished_work import FINISHED
 from tests.faults.kills import KILLERS, artifacts, kept_progress, kill_when, leftovers, wait_for
 from tests.workflow import Workflow, tiny_images, tiny_params
 

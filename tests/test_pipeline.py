@@ -152,7 +152,7 @@ def test_nothing_else_imports_commands_and_no_deps_name_them():
 
 def test_one_folder_imports_dvc_and_names_its_files():
     """So what DVC does not call public is met in one place; stages compare dvc.lock with what others read."""
-    own, compares = STAGES / "commands" / "dvc_project", STAGES / "shared" / "stage_run" / "made_of.py"
+    own, compares = STAGES / "commands" / "dvc_project", STAGES / "shared" / "core" / "made_of.py"
     for path in (path for path in SOURCES if own not in path.parents and path != compares):
         names = {n.module or "" for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom)}
         names |= {a.name for n in ast.walk(tree(path)) if isinstance(n, ast.Import) for a in n.names}
@@ -182,7 +182,7 @@ def test_stages_run_as_modules_with_paths_from_dvc_yaml(stage):
 def test_a_stage_guards_the_parameters_inputs_and_outputs_of_dvc_yaml(stage):
     source = tree(STAGES / stage / "__main__.py")
     first = next(n for n in source.body if isinstance(n, ast.ImportFrom) and n.module.startswith("stages."))
-    assert first.module == "stages.shared.stage_run.stage_run", "it must see the code before the rest is imported"
+    assert first.module == "stages.shared.core.stage_run", "it must see the code before the rest is imported"
     values = {ast.unparse(name): value for name, value in assignments(source)}
     (call,) = [n for n in ast.walk(source) if isinstance(n, ast.Call) and ast.unparse(n.func) == "StageRun"]
     guarded = {k.arg: values.get(ast.unparse(k.value), k.value) for k in call.keywords}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.commands.dvc_project.workspace import stage_path
-from stages.shared.settings.params import read_run
+from stages.shared.core.params import read_run
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, REFITS, analysis_path, open_cell, read_layer_scores
 
 

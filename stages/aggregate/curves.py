@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from stages.aggregate.columns import BOOLEAN
 from stages.aggregate.read import is_head, is_pixels
 from stages.aggregate.scope import Scope
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import MEASURE_AGAIN
 from stages.shared.tables.scores import Better, Score
 

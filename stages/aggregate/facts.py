@@ -10,7 +10,7 @@ from stages.aggregate.findings.facts import DatasetFindings
 from stages.aggregate.inference.power import Power
 from stages.aggregate.recommend.schema import Recommendation
 from stages.aggregate.result_files import check_result
-from stages.shared.files.digests import repair_hint
+from stages.shared.core.digests import repair_hint
 from stages.shared.runtime.errors import UserError
 from stages.shared.tables.scores import Use
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from stages.shared.settings.params import CheckpointSteps, Params, RunParams, read_run, read_section
+from stages.shared.core.params import CheckpointSteps, Params, RunParams, read_run, read_section
 
 
 class AskedAnalyses(Params):

@@ -12,10 +12,10 @@ import pandas as pd
 from stages.aggregate.columns import frame
 from stages.shared.checkpoints.training_table import COLUMNS as TRAINING_COLUMNS
 from stages.shared.checkpoints.training_table import open_training, read_training
-from stages.shared.files.csv_table import INTEGER, TEXT
-from stages.shared.files.digests import cell_id, repair_hint, rerun_hint
+from stages.shared.core.csv_table import INTEGER, TEXT
+from stages.shared.core.digests import cell_id, repair_hint, rerun_hint
+from stages.shared.core.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import ALL, Cell, CheckpointSteps, RunParams
 from stages.shared.tables import gallery, metric_table
 from stages.shared.tables import scores as scores_file
 from stages.shared.tables.metric_table import (

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.shared.files.digests import DIGESTS, Digests, read_digests, write_digests
-from stages.shared.settings.params import RunParams
+from stages.shared.core.digests import DIGESTS, Digests, read_digests, write_digests
+from stages.shared.core.params import RunParams
 
 FORMAT = "whichlayer.results/1"
 PAGE = "report.html"

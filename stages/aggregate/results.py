@@ -15,7 +15,7 @@ from stages.aggregate.read import read_analyses, read_catalogue, read_curves, re
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.tables.score_tables import score_tables
 from stages.aggregate.tables.summary import SummaryRow, check_main_score, summarize, summary_table
-from stages.shared.settings.params import ALL
+from stages.shared.core.params import ALL
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from stages.aggregate.words.formatting import number
 from stages.commands.dvc_project.workspace import read_revision, stage_path
 from stages.commands.project import ROOT, ProjectCommand, ProjectPath
-from stages.shared.files.csv_table import require_columns
+from stages.shared.core.csv_table import require_columns
 from stages.shared.runtime.errors import UserError
 
 NEEDED = (

@@ -19,10 +19,10 @@ from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
+from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.networks.params import check_file
 from stages.shared.runtime.errors import UserError, did_you_mean, prefix_errors
-from stages.shared.settings.params import RunParams
 
 
 @click.command(cls=ProjectCommand)

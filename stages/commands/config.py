@@ -1,6 +1,6 @@
 """The whole of params.yaml as one frozen object, for commands: it puts the stages' own models together.
 
-A stage reads its own section and entries alone (`stages/shared/settings/params.py`), so that no stage depends on the
+A stage reads its own section and entries alone (`stages/shared/core/params.py`), so that no stage depends on the
 models of another.
 """
 
@@ -14,8 +14,8 @@ from stages.embed.params import EmbedParams, TapsParams
 from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DatasetParams, PrepareParams, parse_dataset
+from stages.shared.core.params import Params, RunParams, load, parse, parse_run
 from stages.shared.networks.params import NetworkParams
-from stages.shared.settings.params import Params, RunParams, load, parse, parse_run
 
 
 class ModelParams(Params):

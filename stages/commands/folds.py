@@ -12,8 +12,8 @@ from stages.prepare.limits import Resources
 from stages.prepare.params import DatasetParams
 from stages.prepare.source_file import has_only_source_file
 from stages.prepare.splits import FoldPlan, plan_folds
+from stages.shared.core.params import ALL
 from stages.shared.runtime.errors import UserError, prefix_errors
-from stages.shared.settings.params import ALL
 
 DOWNLOADS = {"calligraphy": (20, 0, 0), "cifar100": (100, 500, 100)}
 """Sources that download: number of classes, and of train and test images in each (0: not the same in every class)."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from stages.commands.dvc_project.workspace import changed_stages
-from stages.shared.settings.params import Cell, RunParams
+from stages.shared.core.params import Cell, RunParams
 
 STAGES = ("prepare", "finetune", "embed", "measure", "aggregate")
 CELL_STAGES = STAGES[1:4]

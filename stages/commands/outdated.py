@@ -10,11 +10,11 @@ from stages.aggregate.result_files import artifact_hash, read_result_digests
 from stages.commands.dvc_project.workspace import records_folder, stage_path
 from stages.commands.grid import all_stages, cell_name, stage_names
 from stages.commands.project import PARAMS, ROOT, listed
-from stages.shared.files.digests import DIGESTS
+from stages.shared.core.digests import DIGESTS
+from stages.shared.core.made_of import Entry, check_records, dvc_hash, read_entries
+from stages.shared.core.params import Cell, RunParams, load
+from stages.shared.core.snapshot import differences, flat, value_at
 from stages.shared.runtime.errors import UserError, printable, short_repr
-from stages.shared.settings.params import Cell, RunParams, load
-from stages.shared.stage_run.made_of import Entry, check_records, dvc_hash, read_entries
-from stages.shared.stage_run.snapshot import differences, flat, value_at
 
 
 def note_outdated(results: Path) -> None:

@@ -9,10 +9,10 @@ import click
 
 from stages.commands.dvc_project.workspace import of_cell, stage_path
 from stages.commands.project import ROOT, ProjectCommand, size
+from stages.shared.core.finished_work import FINISHED
+from stages.shared.core.kept_work import read_record
 from stages.shared.runtime.processes import is_alive
 from stages.shared.runtime.scratch import PARTIAL
-from stages.shared.stage_run.finished_work import FINISHED
-from stages.shared.stage_run.kept_work import read_record
 
 RESUMABLE = {"finetune": "--weights", "embed": "--out"}
 """Stages that go on after they were stopped, and which of their outputs grows."""

@@ -22,10 +22,10 @@ from stages.aggregate.words.formatting import plural
 from stages.commands.dvc_project.inventory import Inventory, Output, folder_object, locked, read_run, stale_list
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
 from stages.commands.project import ProjectCommand, json_option, listed
+from stages.shared.core.made_of import RECORDS, contradiction, entry_of, read_entries
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError, printable
 from stages.shared.runtime.scratch import remove
-from stages.shared.stage_run.made_of import RECORDS, contradiction, entry_of, read_entries
 
 Problems = dict[Path, str]
 """Files that are not what they should be, and what they are instead."""

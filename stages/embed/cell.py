@@ -14,11 +14,11 @@ from stages.embed.kept_shards import KeptShards
 from stages.embed.loading import checked_checkpoints, load_checkpoint
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import baseline_layers
+from stages.shared.core.params import Cell as CellName
 from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, EmbeddingWriter
 from stages.shared.images.image_store import MAX_SHARD_BYTES, PackedImages, Pixels, Rows
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import progress
-from stages.shared.settings.params import Cell as CellName
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.embed.params import Kind, Severity
+from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import Pixels
-from stages.shared.settings.seeding import child_seed
 
 ROOT_SEED = 0
 SIZE = 224

@@ -7,11 +7,11 @@ import pandas as pd
 
 from stages.embed.corruptions import ROOT_SEED, corrupt
 from stages.embed.params import EmbedParams, Kind, Severity
+from stages.shared.core.params import ALL
+from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, corrupted_split
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.runtime.errors import UserError, did_you_mean
-from stages.shared.settings.params import ALL
-from stages.shared.settings.seeding import child_seed
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import Self
 
 from accelerate import Accelerator
 
-from stages.shared.stage_run.stage_run import StageRun
+from stages.shared.core.stage_run import StageRun
+from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.embeddings.embedding_store import EmbeddingWriter
 from stages.shared.networks.devices import computing
 from stages.shared.runtime.console import Stopwatch
-from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 
 @dataclass

@@ -10,12 +10,12 @@ from stages.shared.checkpoints.checkpoints import (
     read_info,
     read_state,
 )
-from stages.shared.files.digests import DIGESTS, cell_id, rerun_hint
+from stages.shared.core.digests import DIGESTS, cell_id, rerun_hint
+from stages.shared.core.params import Cell
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell
 
 RERUN = rerun_hint("finetune")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from stages.shared.settings.params import Params
+from stages.shared.core.params import Params
 
 Pooling = Literal["auto", "mean", "token0", "max", "paper"]
 Kind = Literal["blur", "noise", "contrast", "rotation"]

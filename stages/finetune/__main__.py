@@ -10,15 +10,15 @@ stopped goes on from its last checkpoint or later (`stages.finetune.resume_point
 
 import argparse
 
-from stages.shared.stage_run.stage_run import StageRun
+from stages.shared.core.stage_run import StageRun
 from stages.finetune.checks import check_cell
 from stages.finetune.params import FinetuneParams, schedule_length
+from stages.shared.core.arguments import StageParser
+from stages.shared.core.params import read_model_part, read_section
+from stages.shared.core.seeding import cell_seed
 from stages.shared.images.image_store import PackedImages, fold_files, open_images
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.console import Stopwatch, run_main
-from stages.shared.settings.params import read_model_part, read_section
-from stages.shared.settings.seeding import cell_seed
-from stages.shared.stage_run.arguments import StageParser
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.shared.stage_run.stage_run import StageRun
+from stages.shared.core.stage_run import StageRun
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
 from stages.finetune.params import FinetuneParams

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from stages.shared.checkpoints.training_table import write_training
-from stages.shared.files.digests import cell_id
+from stages.shared.core.digests import cell_id
+from stages.shared.core.params import Cell
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell
 
 
 @dataclass

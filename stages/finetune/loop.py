@@ -22,6 +22,7 @@ from torch.optim import AdamW, Optimizer
 from stages.finetune.history import History, diverged
 from stages.finetune.params import FinetuneParams
 from stages.finetune.resume_points import ResumePoints, TrainingState
+from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import PackedImages, Pixels, Rows, batch_rows
 from stages.shared.networks.devices import add_up
 from stages.shared.networks.network import Network
@@ -29,7 +30,6 @@ from stages.shared.networks.transforms import draw_angles
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.launch import LAUNCH
-from stages.shared.settings.seeding import child_seed
 
 ROW_EVERY = 10
 """Optimizer steps between two rows of the history."""

@@ -15,12 +15,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from stages.shared.stage_run.stage_run import StageRun
+from stages.shared.core.stage_run import StageRun
 from stages.finetune.history import History
+from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.networks.devices import computing
 from stages.shared.networks.network import Network
 from stages.shared.runtime.console import Stopwatch
-from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 EVERY_SECONDS = 30.0
 """Least time between two resume points that are not at checkpoints."""

@@ -8,11 +8,11 @@ from stages.measure.analyses.registry import ANALYSES, check_embedded, probing
 from stages.measure.jobs import Job, extra_splits, head_metrics, plan_jobs
 from stages.measure.metrics import LAYER_SCORES, PROBE
 from stages.measure.params import MeasureParams, chosen_steps
+from stages.shared.core.digests import cell_id, rerun_hint
+from stages.shared.core.params import Cell, CheckpointSteps
 from stages.shared.embeddings.embedding_store import Embeddings
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.files.digests import cell_id, rerun_hint
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell, CheckpointSteps
 
 
 def check_cell(store: Embeddings, wanted: Cell, where: str = "--embeddings") -> None:

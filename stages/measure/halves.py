@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.seeding import child_seed
 
 TRIES = 100
 """Draws of groups before it is given up that every class stands in both halves."""

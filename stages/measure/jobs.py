@@ -12,10 +12,10 @@ from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, PROBE, is_clustere
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.measure.scores.kmeans import Search
 from stages.measure.scores.neighbours import others
+from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import Embeddings, Layer
 from stages.shared.embeddings.split_names import SEEN, TRAIN, UNSEEN, parse_corrupted_split
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.seeding import child_seed
 
 
 @dataclass(frozen=True)

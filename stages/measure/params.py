@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES
+from stages.shared.core.params import ALL, Params
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import did_you_mean
-from stages.shared.settings.params import ALL, Params
 
 
 def _known_score(name: str) -> str:

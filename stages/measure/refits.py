@@ -21,7 +21,7 @@ from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.scores.kmeans import Search
 from stages.measure.scores.neighbours import Scan
 from stages.measure.scores.subset_neighbours import subset_scans
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 
 MIN_CLASSES = 4
 """Classes below which none is left out: what remains would be too few to compare."""

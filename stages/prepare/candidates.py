@@ -16,8 +16,8 @@ import regex
 from PIL import Image
 
 from stages.prepare.file_names import check_class_names
+from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import CONTROL, MAX_NAMES, UserError, short_repr
-from stages.shared.settings.seeding import child_seed
 
 Split = Literal["train", "test", "unseen"]
 Content = bytes | Image.Image

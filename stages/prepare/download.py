@@ -10,7 +10,7 @@ import platformdirs
 import requests
 from filelock import FileLock, Timeout
 
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 

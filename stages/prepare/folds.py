@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from stages.prepare.candidates import Candidate, Splits, shuffled
 from stages.prepare.params import DatasetParams
+from stages.shared.core.params import ALL
+from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError, did_you_mean
-from stages.shared.settings.params import ALL
-from stages.shared.settings.seeding import child_seed
 
 MAX_DEFAULT_FOLDS = 4
 """Folds that are made where the entry does not say how many, if as many disjoint choices exist."""

@@ -13,9 +13,9 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 
 from stages.prepare.file_names import has_clutter
+from stages.shared.core.params import Params
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
-from stages.shared.settings.params import Params
 
 try:
     from lzma import LZMAError

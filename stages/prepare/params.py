@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stages.prepare.file_names import inside
 from stages.prepare.limits import DEFAULT_LIMITS, LimitsParams
+from stages.shared.core.params import Params, load_entry, parse
 from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
-from stages.shared.settings.params import Params, load_entry, parse
 
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, Field(min_length=1)]

@@ -9,8 +9,8 @@ from typing import Self
 from stages.prepare.candidates import Listing, Splits, class_counts, describe_counts
 from stages.prepare.duplicates import DuplicateCounts
 from stages.prepare.splits import SMALL, FoldPlan, small_classes
+from stages.shared.core.params import ALL
 from stages.shared.images.image_store import SPLITS
-from stages.shared.settings.params import ALL
 
 FORMAT = "whichlayer.prepare-report/3"
 

@@ -20,9 +20,9 @@ from stages.prepare.candidates import (
 )
 from stages.prepare.folds import Fold, choose_folds, make_fold, why_alone
 from stages.prepare.params import DatasetParams
+from stages.shared.core.params import ALL
+from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import ALL
-from stages.shared.settings.seeding import child_seed
 
 MINIMUM: dict[Split, int] = {"train": 1, "test": 2, "unseen": 2}
 """Images per class below which a score is undefined: a nearest neighbour of the same class needs a second image."""

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from stages.shared.core.params import ALL
+from stages.shared.core.seeding import child_seed
 from stages.shared.images.image_store import Pixels, open_images
-from stages.shared.settings.params import ALL
-from stages.shared.settings.seeding import child_seed
 from stages.shared.tables.thumbnails import SCHEMA, write_thumbnails
 
 MAX_THUMBNAILS = 200

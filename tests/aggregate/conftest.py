@@ -5,7 +5,7 @@ import pytest
 from stages.aggregate.curves import average
 from stages.aggregate.read import read_curves, read_layers
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import CheckpointSteps, RunParams
+from stages.shared.core.params import CheckpointSteps, RunParams
 from tests.aggregate.synthetic import uncertain, write_cells, write_params
 
 DATASETS, MODELS, SEEDS = ["handwriting"], ["small", "small_scratch"], [0, 1]

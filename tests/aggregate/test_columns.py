@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from stages.aggregate.columns import BOOLEAN, frame, point_columns
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 
 COLUMNS = {"name": TEXT, "count": INTEGER, "share": FLOAT, "kept": BOOLEAN}
 

@@ -6,8 +6,8 @@ from stages.aggregate import curves
 from stages.aggregate.curves import MEAN, best_index, equally_best
 from stages.aggregate.tables.summary import check_main_score
 from stages.measure.metrics import SCORES
+from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import HEAD, typed
 from tests.aggregate.synthetic import only_means
 

@@ -22,7 +22,7 @@ from stages.aggregate.render.verdict import describe, verdict
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import summarize
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 
 FOLDS, STEPS, LAYERS = ["0", "1", "2"], [0, 50, 100], "abcde"

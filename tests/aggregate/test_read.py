@@ -13,8 +13,8 @@ from stages.aggregate.read import (
     read_layers,
 )
 from stages.measure.metrics import SCORES
+from stages.shared.core.params import CheckpointSteps, RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import CheckpointSteps, RunParams
 from stages.shared.tables.metric_table import ANALYSIS_TABLES, HEAD
 from stages.shared.tables.scores import Score, write_scores
 from tests.aggregate.conftest import CHECKPOINTS

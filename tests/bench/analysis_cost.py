@@ -25,6 +25,7 @@ from stages.measure.metrics import LAYER_SCORES, needs_of, score_split
 from stages.measure.params import MeasureParams
 from stages.measure.refits import refit
 from stages.measure.run import limit_to_one_thread
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import (
     LAST_STEP,
     EmbeddingWriter,
@@ -32,7 +33,6 @@ from stages.shared.embeddings.embedding_store import (
     open_embeddings,
     write_store_digests,
 )
-from stages.shared.settings.params import parse
 from tests.bench.measure_cost import MEASURE, WIDTHS, correlated
 
 LAYERS = [Layer(f"layer{i}", f"layer{i}", i, "mean", width, 0, 0) for i, width in enumerate(WIDTHS)]

@@ -25,10 +25,10 @@ from stages.measure.embedded_split import EmbeddedSplit, unit_rows
 from stages.measure.jobs import settings_of
 from stages.measure.metrics import LAYER_SCORES, needs_of
 from stages.measure.params import MeasureParams
+from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import Embeddings, open_embeddings
 from stages.shared.embeddings.split_names import UNSEEN
 from stages.shared.runtime.console import progress
-from stages.shared.settings.params import read_section
 
 SHORTLIST = 4
 SINGLE, SCALED = "single", "single, scaled"

@@ -57,7 +57,7 @@ MODULES = (
     "stages/embed",
     "stages/shared/embeddings",
     "stages/shared/images",
-    "stages/shared/files",
+    "stages/shared/core",
 )
 
 COMPARISONS = "Lt_LtE Lt_GtE LtE_Lt LtE_Gt Gt_GtE Gt_LtE GtE_Gt GtE_Lt Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is"

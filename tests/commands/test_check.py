@@ -24,8 +24,8 @@ from stages.commands.check import (
 )
 from stages.commands.config import Config, parse_config
 from stages.prepare.sources import SOURCES
+from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import RunParams
 from tests.commands.edited import COMMITTED, ROOT, config, file
 
 

@@ -11,12 +11,12 @@ from stages.embed import cell, embedder, kept_shards
 from stages.embed.kept_shards import KeptShards
 from stages.embed.params import EmbedParams, TapsParams
 from stages.shared.checkpoints.checkpoints import CheckpointInfo, finish_checkpoints, write_checkpoint
+from stages.shared.core.kept_work import KeptWork
 from stages.shared.embeddings import embedding_store
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.images.image_store import PackedImages
 from stages.shared.networks.network import Network
 from stages.shared.runtime.console import Stopwatch
-from stages.shared.stage_run.kept_work import KeptWork
 from tests.embed.test_cell import AUGMENT, LAST, MEAN, NETWORK, SEED, SIZE, STD, TAPS, VALUES, Tiny, tiny
 from tests.packed import SEEN, pack
 

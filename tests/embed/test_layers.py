@@ -5,9 +5,9 @@ import pytest
 from stages.embed.params import EmbedParams, Kind
 from stages.embed.pooling import baseline_layers, pooled_layers
 from stages.embed.taps.tap import Tap
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import Layer
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import parse
 from tests.pydantic_says import a, at_least, at_least_items, one_of
 
 TAPS = [

@@ -11,8 +11,8 @@ from stages.finetune import resume_points
 from stages.finetune.history import History
 from stages.finetune.loop import FineTuning
 from stages.finetune.resume_points import ResumePoints, global_generators, set_global_generators, weights_hash
+from stages.shared.core.kept_work import KeptWork
 from stages.shared.images.image_store import PackedImages
-from stages.shared.stage_run.kept_work import KeptWork
 from tests.finetune.test_loop import network, training
 from tests.packed import pack
 

@@ -7,9 +7,9 @@ from stages.measure.cell import Cell, draw_halves
 from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import groups_of, settings_of
 from stages.measure.params import MeasureParams
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
 
 

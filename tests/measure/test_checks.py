@@ -7,9 +7,9 @@ from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_cell, check_checkpoints, check_finite, check_params
 from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
+from stages.shared.core.params import CheckpointSteps, parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import CheckpointSteps, parse
 from tests.measure.synthetic import DEFAULT, probe, small_store, write_last_step, write_store
 
 

@@ -4,8 +4,8 @@ import pytest
 from stages.measure.jobs import analyses_of, head_metrics, is_baseline, plan_jobs, settings_of
 from stages.measure.params import MeasureParams
 from stages.measure.scores.kmeans import Search
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, small_store, write_store
 
 

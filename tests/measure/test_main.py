@@ -17,8 +17,8 @@ from stages.measure.halves import complementary_halves, halves_seed
 from stages.measure.jobs import settings_of
 from stages.measure.metrics import HEAD_SCORES, LAYER_SCORES, SCORES
 from stages.measure.params import MeasureParams
+from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.settings.params import read_section
 from stages.shared.tables.gallery import read_gallery
 from stages.shared.tables.metric_table import COLUMNS, read_layer_scores, read_refits
 from stages.shared.tables.scores import read_scores

@@ -16,7 +16,7 @@ from stages.measure.metrics import LAYER_SCORES, SCORES, LayerScore, accuracy, n
 from stages.measure.scores import geometry
 from stages.measure.scores.agreement import assigned_classes
 from stages.measure.scores.kmeans import Search
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 from tests.measure.synthetic import blobs, embedded, settings
 
 every_score = pytest.mark.parametrize("name", LAYER_SCORES)

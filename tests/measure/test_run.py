@@ -9,9 +9,9 @@ from stages.measure import run as scoring
 from stages.measure.jobs import Job, plan_jobs
 from stages.measure.params import MeasureParams
 from stages.measure.run import expected_cost, score_jobs, worker_count
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, LAYERS, write_store
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ from stages.finetune.params import FinetuneParams
 from stages.measure.params import MeasureParams
 from stages.prepare.params import DATASET_PARAMS, DatasetParams, PrepareParams
 from stages.shared.checkpoints import training_table
+from stages.shared.core.params import RunParams
 from stages.shared.networks.params import NetworkParams
-from stages.shared.settings.params import RunParams
 from stages.shared.tables import gallery, metric_table
 from tests.reference.columns import check_described, column_table, record_table
 from tests.reference.default_study import runs_table, spread_table

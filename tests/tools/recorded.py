@@ -19,9 +19,9 @@ from typing import Any
 
 import pandas as pd
 
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
+from stages.shared.core.params import read_run
 from stages.shared.networks.devices import processor_name
-from stages.shared.settings.params import read_run
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "data" / "results"

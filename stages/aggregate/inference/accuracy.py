@@ -17,7 +17,7 @@ from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import MIN_DF, degrees_of_freedom, find_groups
 from stages.aggregate.inference.scopes import MIN_FOLDS
 from stages.aggregate.scope import Scope
-from stages.shared.files.csv_table import FLOAT
+from stages.shared.core.csv_table import FLOAT
 
 Folds = Sequence["pd.Series[float]"]
 """For each fold, how often (over seeds) a network is right, or how much more often than another; by sample id, class

@@ -12,8 +12,8 @@ from stages.aggregate.curves import Catalogue, Key, Name, sign_of
 from stages.aggregate.inference.contrasts import Float64
 from stages.aggregate.inference.per_image_scores import Groups, ImageScores, read_image_scores
 from stages.aggregate.read import is_pixels
+from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF
 from stages.shared.tables.scores import Score
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stages.aggregate.curves import Catalogue
 from stages.aggregate.read import image_paths, is_head, is_pixels
+from stages.shared.core.params import RunParams
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import KEYS, MEASURE_AGAIN
 
 EMBEDDING = ["layer", "pooling"]

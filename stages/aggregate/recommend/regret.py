@@ -16,7 +16,7 @@ from stages.aggregate.inference.contrasts import Estimate, Float64
 from stages.aggregate.recommend.candidates import Candidates
 from stages.aggregate.recommend.criteria import Choice, all_criteria, criterion_of
 from stages.aggregate.recommend.schema import Recommendation
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 
 REGRET_COLUMNS = {
     **dict.fromkeys(("dataset", "model", "fold", "metric", "candidates", "criterion", "kind", "layer"), TEXT),

@@ -17,8 +17,8 @@ from stages.aggregate.render.verdict import verdict
 from stages.aggregate.result_files import check_result
 from stages.aggregate.tables.score_tables import DEPTH_COLUMNS
 from stages.aggregate.words.recommendation import use_cells
+from stages.shared.core.csv_table import read_table
 from stages.shared.embeddings.split_names import UNSEEN
-from stages.shared.files.csv_table import read_table
 
 CELLS = ("layer", "score", "last", "ties (at most)")
 

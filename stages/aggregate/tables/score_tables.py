@@ -10,8 +10,8 @@ from stages.aggregate.columns import BOOLEAN, frame, point_columns
 from stages.aggregate.curves import CURVE, INTERVALS, Curve, Name, Scores, curves
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import CLASS_KEYS
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
 from stages.shared.embeddings.split_names import SEEN, UNSEEN, parse_corrupted_split
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
 
 CLASS_COLUMNS = {**CLASS_KEYS, "label": TEXT, "n_images": INTEGER, "value": FLOAT}
 """Columns of classes.csv.

@@ -27,8 +27,8 @@ from stages.aggregate.curves import (
 from stages.aggregate.inference.layer_comparison import Lead
 from stages.aggregate.result_files import check_result
 from stages.aggregate.scope import Scope, is_proven
+from stages.shared.core.csv_table import read_table
 from stages.shared.embeddings.split_names import SEEN, SEEN_MATCHED, UNSEEN, UNSEEN_MATCHED
-from stages.shared.files.csv_table import read_table
 from stages.shared.runtime.errors import UserError, did_you_mean
 
 

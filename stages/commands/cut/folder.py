@@ -24,8 +24,8 @@ from stages.commands.cut import export
 from stages.commands.cut.card import facts_of, readme
 from stages.commands.cut.cell import Float32, Source
 from stages.commands.project import new_output
+from stages.shared.core.digests import cell_id, file_sha256
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
-from stages.shared.files.digests import cell_id, file_sha256
 from stages.shared.images.image_store import Pixels
 from stages.shared.networks.devices import library_versions
 from stages.shared.runtime.errors import UserError

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from stages.shared.files.digests import files_below
+from stages.shared.core.digests import files_below
+from stages.shared.core.snapshot import CODE
 from stages.shared.runtime.errors import UserError
-from stages.shared.stage_run.snapshot import CODE
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

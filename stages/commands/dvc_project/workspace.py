@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML, YAMLError
 
 from stages.commands.project import ROOT
+from stages.shared.core.params import Cell
+from stages.shared.core.yaml_file import bracket_depth
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell
-from stages.shared.settings.yaml_file import bracket_depth
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

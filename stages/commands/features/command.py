@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
 
-from stages.shared.stage_run.stage_run import StageRun
+from stages.shared.core.stage_run import StageRun
 from stages.aggregate.words.formatting import plural
 from stages.commands.cut.cell import Wanted
 from stages.commands.cut.command import layer_options
@@ -32,11 +32,11 @@ from stages.commands.project import FEATURES, ProjectCommand, ProjectPath, check
 from stages.prepare.decode import pixel_limit
 from stages.prepare.limits import Resources
 from stages.prepare.params import PrepareParams
+from stages.shared.core.kept_work import claim_work
+from stages.shared.core.params import read_section
 from stages.shared.embeddings.embedding_store import SAMPLES_PER_CHUNK
 from stages.shared.runtime.console import Stopwatch
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import read_section
-from stages.shared.stage_run.kept_work import claim_work
 
 
 @click.command(cls=ProjectCommand)

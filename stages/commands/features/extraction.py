@@ -1,6 +1,6 @@
 """What turns images into features: layers of a finished cell's network, or the network of a cut.
 
-A run may be cut short: finished shards of images are kept (`stages.shared.stage_run.kept_work`) and taken up again.
+A run may be cut short: finished shards of images are kept (`stages.shared.core.kept_work`) and taken up again.
 
     <number>-<key>.npz    one shard: features, sha256, and what it lacks
 
@@ -29,12 +29,12 @@ from stages.commands.features.image_files import refuse_unreadable
 from stages.embed.params import EmbedParams
 from stages.prepare.decode import decode_many
 from stages.prepare.limits import RawFiles
-from stages.shared.files.digests import cell_id, file_sha256
+from stages.shared.core.digests import cell_id, file_sha256
+from stages.shared.core.kept_work import KeptWork, json_hash
+from stages.shared.core.params import Cell, read_section
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell, read_section
-from stages.shared.stage_run.kept_work import KeptWork, json_hash
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 

@@ -24,10 +24,10 @@ from stages.commands.grid import AXES, CELL_STAGES, ON_CPU, ON_GPU, STAGES, cell
 from stages.commands.plan.calibrate import Cost
 from stages.commands.plan.predict import Engine, Line, Predictor, this_machine
 from stages.commands.project import PARAMS, ROOT, listed
+from stages.shared.core.made_of import dvc_hash, entry_of
+from stages.shared.core.params import Cell, RunParams, load
+from stages.shared.core.snapshot import value_at
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell, RunParams, load
-from stages.shared.stage_run.made_of import dvc_hash, entry_of
-from stages.shared.stage_run.snapshot import value_at
 
 OF_CELLS = ("measures", "training")
 """What aggregate reads of cells, by its options."""

@@ -19,10 +19,10 @@ from stages.commands.grid import CELL_STAGES, ON_CPU, ON_GPU, cell_name, open_ce
 from stages.commands.plan.command import plan_lines
 from stages.commands.plan.predict import this_machine
 from stages.commands.project import GIB, PARAMS, RAW, ROOT, FiniteRange, ProjectCommand, ProjectPath, listed, size
+from stages.shared.core.params import Cell
 from stages.shared.runtime.console import Stopped, progress
 from stages.shared.runtime.durations import processors
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each cell. Other counts, other digits."

@@ -30,8 +30,8 @@ from stages.commands.plan.predict import (
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
+from stages.shared.core.made_of import read_entries
 from stages.shared.runtime.errors import UserError
-from stages.shared.stage_run.made_of import read_entries
 
 SMALLER = {
     "finetune": "lower finetune.batch_size",

@@ -21,11 +21,11 @@ from stages.commands.grid import stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
 from stages.measure.run import worker_count
+from stages.shared.core.params import Cell
+from stages.shared.core.snapshot import flat, value_at
 from stages.shared.networks.devices import choose_device
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.durations import machine, processors, read_durations
-from stages.shared.settings.params import Cell
-from stages.shared.stage_run.snapshot import flat, value_at
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import numpy as np
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.arrays import Classes, Float32, Float64, Rows, blocks
 from stages.measure.cell import Cell
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 from stages.shared.tables.metric_table import ANALYSIS_TABLES
 
 MOST_IMAGES = 1000

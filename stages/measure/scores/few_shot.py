@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.measure.arrays import Classes, Float32, Float64, Rows
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 
 EPISODES = 600
 """Number of episodes; more where there are many classes."""

@@ -18,7 +18,7 @@ from stages.measure.arrays import Classes, blocks
 from stages.measure.scores import lockstep
 from stages.measure.scores.agreement import adjusted_mutual_information, normalized_mutual_information
 from stages.measure.scores.spectrum import column_products
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 
 COLUMNS = 16
 """Least number of leading columns that are searched; twice the number of clusters if that is more."""

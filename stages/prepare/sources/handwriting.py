@@ -19,10 +19,10 @@ from stages.prepare.candidates import Candidate, Listing
 from stages.prepare.limits import Resources
 from stages.prepare.params import HandwritingParams
 from stages.prepare.source_file import Sha256, SourceFile, read_source_file
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
+from stages.shared.core.params import Id
+from stages.shared.core.seeding import child_seed
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Id
-from stages.shared.settings.seeding import child_seed
 
 FONT_PIXELS = 128  # the size at which a word is drawn, before it is scaled down
 EXTENT = (0.70, 0.96)  # the word's longer side, as a share of the image

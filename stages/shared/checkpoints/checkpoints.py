@@ -1,6 +1,6 @@
 """Checkpoints: `weights/step_<six digits>.safetensors`, each carrying what is needed to build and feed its network.
 
-Beside them lie their digests (`stages.shared.files.digests`), written after the last.
+Beside them lie their digests (`stages.shared.core.digests`), written after the last.
 
 A file's one metadata key, `whichlayer`, is a JSON object with sorted keys (safetensors with several keys is not byte-
 stable): format, step, classes, network (the params entry), augment (degrees and padding of the training transform).
@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
-from stages.shared.settings.params import Cell
+from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
+from stages.shared.core.params import Cell
 
 FORMAT = "whichlayer.checkpoint/1"
 FOLDER_FORMAT = "whichlayer.checkpoints/1"

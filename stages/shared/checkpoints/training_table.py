@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, read_table, write_table
-from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
-from stages.shared.settings.params import Cell
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT, read_table, write_table
+from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, write_digests
+from stages.shared.core.params import Cell
 
 FORMAT = "whichlayer.training/1"
 COLUMNS = {

@@ -9,7 +9,7 @@ Opens with `xarray.open_zarr(path, consolidated=False)`:
 
     last_step/         another such store, only of the last step (absent if it would be empty): the splits `train`
                        (some seen training images) and `<kind>_<severity>` (some seen test images, corrupted)
-    digests/           an empty group; its attributes are the digests of all files (`stages.shared.files.digests`), of
+    digests/           an empty group; its attributes are the digests of all files (`stages.shared.core.digests`), of
                        last_step/ only those of its own digests
 
 Samples of one split are contiguous. Arrays are filled with NaN until written; `complete` is the last attribute to be
@@ -29,10 +29,10 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from stages.shared.files.digests import ArtifactId, Digests, cell_id, read_digests, record_files, repair_hint
-from stages.shared.files.shard_reader import ShardReader
+from stages.shared.core.digests import ArtifactId, Digests, cell_id, read_digests, record_files, repair_hint
+from stages.shared.core.params import Cell
+from stages.shared.core.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError, did_you_mean
-from stages.shared.settings.params import Cell
 
 FORMAT = "whichlayer.embeddings/4"
 DIGESTS_GROUP = "digests"

@@ -3,7 +3,7 @@
     <dataset>/images.zarr         array `pixels` (sample, height, width, 3) uint8;
                                   attributes: format, size, fill, complete
     <dataset>/manifest.csv        one row per sample, in the array's order: sample_id, label, group, source, sha256
-    <dataset>/digests.json        of all of these (`stages.shared.files.digests`)
+    <dataset>/digests.json        of all of these (`stages.shared.core.digests`)
     <dataset>/folds/<fold>.csv    which samples one fold uses, in the manifest's order: sample_id, split
     <dataset>/folds/<fold>.digests.json        of this table
 
@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.shared.files.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
-from stages.shared.files.shard_reader import ShardReader
+from stages.shared.core.digests import DIGESTS, Digests, Record, read_digests, rerun_hint, write_digests
+from stages.shared.core.shard_reader import ShardReader
 from stages.shared.runtime.errors import UserError
 
 FORMAT, FOLD_FORMAT = "whichlayer.images/3", "whichlayer.fold/1"

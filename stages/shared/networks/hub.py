@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import requests
 from safetensors import SafetensorError
 
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import causes, explain_system_error, irregular
 

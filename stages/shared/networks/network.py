@@ -19,13 +19,13 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
+from stages.shared.core.seeding import child_seed
 from stages.shared.networks.hub import without_advice
 from stages.shared.networks.params import Deviation, Mean, NetworkParams, OfRGB
 from stages.shared.networks.transforms import Transform
 from stages.shared.networks.weights import LibraryModel, in_head, load_entry_weights
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.resources import explain_system_error
-from stages.shared.settings.seeding import child_seed
 
 Triple = tuple[float, float, float]
 

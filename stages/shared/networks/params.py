@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
+from stages.shared.core.params import Params
 from stages.shared.runtime.errors import UserError, did_you_mean
 from stages.shared.runtime.resources import irregular
-from stages.shared.settings.params import Params
 
 SHOWN = 16
 """Digits of a hash that a message gives."""

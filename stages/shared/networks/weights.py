@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
 from stages.shared.networks.hub import hub_access, weights_only
 from stages.shared.networks.params import NetworkParams, WeightsParams, check_file
 from stages.shared.runtime.errors import UserError, did_you_mean

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from stages.shared.files.digests import cell_id
-from stages.shared.settings.params import Cell
+from stages.shared.core.digests import cell_id
+from stages.shared.core.params import Cell
 from stages.shared.tables.parquet_table import read_parquet, write_parquet
 
 SCHEMA = pa.schema(

@@ -5,7 +5,7 @@ layers.csv      the tidy metric table: one row per dataset, model, fold, seed, s
 images.parquet  one row per step, split, layer, pooling and image: its contribution to every score, its cluster, and
                 its distances to the training images
 refits.parquet  one row per step, layer, pooling, score and part of the unseen images that it was fitted to again
-digests.json    of all files of the cell (`stages.shared.files.digests`)
+digests.json    of all files of the cell (`stages.shared.core.digests`)
 """
 
 import json
@@ -17,10 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.files import csv_table
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT
-from stages.shared.files.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
-from stages.shared.settings.params import Cell
+from stages.shared.core import csv_table
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT
+from stages.shared.core.digests import DIGESTS, Digests, cell_id, read_digests, rerun_hint, write_digests
+from stages.shared.core.params import Cell
 
 FORMAT = "whichlayer.measures/1"
 

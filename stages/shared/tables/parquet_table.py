@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.files.csv_table import require_columns
-from stages.shared.files.digests import ArtifactId
+from stages.shared.core.csv_table import require_columns
+from stages.shared.core.digests import ArtifactId
 
 OWNER = b"whichlayer"
 """The metadata entry; the only one, so that equal tables are equal bytes."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from stages.shared.files.digests import DIGESTS, read_digests, write_digests
+from stages.shared.core.digests import DIGESTS, read_digests, write_digests
 from stages.shared.tables.parquet_table import read_parquet, write_parquet
 
 SCHEMA = pa.schema(

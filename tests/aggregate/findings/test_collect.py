@@ -17,7 +17,7 @@ from stages.aggregate.inference.scopes import class_inference
 from stages.aggregate.tables.score_tables import steps_table
 from stages.aggregate.tables.summary import single_folds, summarize
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import HEAD
 from tests.aggregate.inference.refit_frames import as_frames, random_refits
 from tests.aggregate.networks import network, single_fold

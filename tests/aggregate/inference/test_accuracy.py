@@ -10,7 +10,7 @@ from stages.aggregate.inference.accuracy import accuracy_intervals, mean_over_cl
 from stages.aggregate.inference.network_data import NetworkData
 from stages.aggregate.inference.per_image_scores import ImageScores
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 
 FOLDS = ("0", "1", "2")
 

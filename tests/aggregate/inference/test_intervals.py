@@ -14,7 +14,7 @@ from stages.aggregate.inference.network_data import collect_network_data
 from stages.aggregate.inference.power import power_of
 from stages.aggregate.inference.scopes import class_inference, over_images
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import as_frames, best_of, layer_estimates, random_refits, refits_of
 
 

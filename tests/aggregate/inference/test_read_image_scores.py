@@ -8,8 +8,8 @@ import pytest
 
 from stages.aggregate.inference.per_image_scores import Groups, read_image_scores
 from stages.measure.metrics import SCORES
-from stages.shared.files.digests import DIGESTS, cell_id, write_digests
-from stages.shared.settings.params import RunParams
+from stages.shared.core.digests import DIGESTS, cell_id, write_digests
+from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import FORMAT, HEAD, typed
 from tests.aggregate.test_curves import point
 

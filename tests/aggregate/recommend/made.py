@@ -12,7 +12,7 @@ from stages.aggregate.recommend.candidates import Candidates, collect_candidates
 from stages.aggregate.recommend.criteria import KnownScores
 from stages.aggregate.tables.summary import SummaryRow, summarize
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import ALL_BUT_ONE_CLASS, HALF, HEAD
 from tests.aggregate.synthetic import uncertain
 

@@ -12,7 +12,7 @@ from stages.aggregate.recommend.network import recommend_network
 from stages.aggregate.recommend.recommend import recommend_all
 from stages.aggregate.recommend.regret import regret_table
 from stages.aggregate.recommend.schema import Missing
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 from tests.aggregate.inference.refit_frames import refits_of
 from tests.aggregate.recommend import made
 

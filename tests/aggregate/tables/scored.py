@@ -4,7 +4,7 @@ import pandas as pd
 
 from stages.aggregate.curves import average
 from stages.measure.metrics import SCORES
-from stages.shared.settings.params import RunParams
+from stages.shared.core.params import RunParams
 from stages.shared.tables.metric_table import typed
 from tests.aggregate.synthetic import only_means, uncertain
 from tests.aggregate.test_curves import point

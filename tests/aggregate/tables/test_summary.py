@@ -13,9 +13,9 @@ from stages.aggregate.tables.summary import (
     summary_table,
 )
 from stages.measure.metrics import SCORES
-from stages.shared.files.csv_table import write_table
+from stages.shared.core.csv_table import write_table
+from stages.shared.core.params import RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import RunParams
 from stages.shared.tables.metric_table import typed
 from tests.aggregate.networks import ONE_FOLD, network
 from tests.aggregate.synthetic import uncertain

@@ -18,7 +18,7 @@ from stages.measure.metrics import LAYER_SCORES, is_clustered
 from stages.measure.refits import class_groups, subset_scores
 from stages.measure.scores import agreement, few_shot
 from stages.measure.scores.kmeans import Search
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 from tests.bench.simulation import batched_kmeans, batched_scores
 from tests.bench.simulation.batched_kmeans import cluster_batch
 from tests.bench.simulation.batched_scores import BATCHED

@@ -39,7 +39,7 @@ from stages.commands.cut.folder import (
 from stages.commands.project import ROOT, check_new
 from stages.prepare.decode import decode
 from stages.shared.checkpoints.checkpoints import read_state
-from stages.shared.files.csv_table import write_table
+from stages.shared.core.csv_table import write_table
 from stages.shared.images.image_store import Pixels, open_images
 from stages.shared.runtime.errors import UserError
 from tests.commands.cut.finished import finish_cell

@@ -19,8 +19,8 @@ from stages.commands.fleet.worker import Outcome
 from stages.commands.grid import ON_CPU, ON_GPU
 from stages.commands.plan.command import plan_lines
 from stages.commands.project import ROOT
+from stages.shared.core.params import RunParams, load
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import RunParams, load
 from tests.workflow import tiny_images
 
 CONFIG = read_config(ROOT / "params.yaml")

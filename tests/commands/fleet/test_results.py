@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from stages.commands.fleet.cells import done_cells, largest_grid, notice
+from stages.shared.core.made_of import dvc_hash
+from stages.shared.core.params import Cell, RunParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Cell, RunParams
-from stages.shared.stage_run.made_of import dvc_hash
 
 
 def grid_of(**lists: Any) -> RunParams:

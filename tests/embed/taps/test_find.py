@@ -10,10 +10,10 @@ from stages.embed.params import TapsParams
 from stages.embed.taps.find import find_taps
 from stages.embed.taps.patterns import expand
 from stages.embed.taps.tap import Tap, find_layout, prefix_at
+from stages.shared.core.params import parse
 from stages.shared.networks.network import Network, build_network, build_skeleton
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import parse
 
 torch.set_num_threads(1)
 

@@ -7,7 +7,7 @@ from stages.measure.analyses.seen_matched import DRAWS, means, seen_matched, sel
 from stages.measure.embedded_split import EmbeddedSplit
 from stages.measure.metrics import LAYER_SCORES
 from stages.measure.scores.kmeans import Search, rotate
-from stages.shared.settings.seeding import child_seed
+from stages.shared.core.seeding import child_seed
 from tests.measure.analyses.synthetic import toy_cell
 from tests.measure.synthetic import blobs, embedded, settings
 

@@ -5,8 +5,8 @@ from stages.measure.jobs import plan_jobs
 from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import Result
+from stages.shared.core.params import parse
 from stages.shared.embeddings.embedding_store import open_embeddings
-from stages.shared.settings.params import parse
 from tests.measure.synthetic import DEFAULT, write_store
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import zarr
 
-from stages.shared.files.digests import write_digests
+from stages.shared.core.digests import write_digests
 from stages.shared.images import image_store as module
 from stages.shared.images.image_store import (
     FORMAT,

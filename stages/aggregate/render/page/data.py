@@ -28,7 +28,7 @@ from stages.aggregate.render.page.provenance import Run
 from stages.aggregate.results import Results
 from stages.aggregate.scope import BOTH
 from stages.aggregate.words.figure_titles import averages
-from stages.shared.settings.params import Cell
+from stages.shared.core.params import Cell
 from stages.shared.tables.thumbnails import MEDIA_TYPE
 
 CURVE = ("fold", "metric", "split", "step")

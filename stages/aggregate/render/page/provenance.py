@@ -13,9 +13,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.aggregate.words.formatting import plural
-from stages.shared.files.digests import Digests
+from stages.shared.core.digests import Digests
+from stages.shared.core.params import SECTIONS, RunParams
 from stages.shared.images.image_store import MANIFEST, open_prepared, read_manifest
-from stages.shared.settings.params import SECTIONS, RunParams
 
 MAX_NAMED = 4
 """Datasets or networks that are named in a sentence; more are counted."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from stages.shared.files.digests import (
+from stages.shared.core.digests import (
     DIGESTS,
     Digests,
     Record,

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+from stages.shared.core.params import Params, load, load_entry, read_model_part, read_run, read_section
 from stages.shared.networks.params import NetworkParams
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import Params, load, load_entry, read_model_part, read_run, read_section
 from tests.pydantic_says import a, at_least, at_least_items, at_most, below, one_of
 
 TEXT = """\

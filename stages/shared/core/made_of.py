@@ -26,10 +26,10 @@ from typing import Any
 from pathspec import GitIgnoreSpec
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.files.digests import rerun_hint
+from stages.shared.core.digests import rerun_hint
+from stages.shared.core.params import read_run
+from stages.shared.core.snapshot import differences, flat
 from stages.shared.runtime.errors import UserError, short_repr
-from stages.shared.settings.params import read_run
-from stages.shared.stage_run.snapshot import differences, flat
 
 LOCK = Path("dvc.lock")
 RECORDS = "made_of"

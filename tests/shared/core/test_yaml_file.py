@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.shared.core.yaml_file import MAX_BYTES, read_yaml
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.yaml_file import MAX_BYTES, read_yaml
 
 
 @pytest.fixture

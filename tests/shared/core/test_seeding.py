@@ -1,6 +1,6 @@
 import pytest
 
-from stages.shared.settings.seeding import cell_seed, child_seed
+from stages.shared.core.seeding import cell_seed, child_seed
 
 
 def test_a_seed_is_the_same_on_every_machine_and_version():

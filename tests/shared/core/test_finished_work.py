@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.stage_run.stage_run import StageRun
+from stages.shared.core.stage_run import StageRun
+from stages.shared.core.finished_work import FINISHED
+from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.runtime.processes import STARTED_BY_DVC
-from stages.shared.stage_run.finished_work import FINISHED
-from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from stages.shared.runtime.errors import UserError
-from stages.shared.stage_run import made_of
-from stages.shared.stage_run.made_of import (
+from stages.shared.core import made_of
+from stages.shared.core.made_of import (
     check_records,
     code_hash,
     dvc_hash,
@@ -19,6 +18,7 @@ from stages.shared.stage_run.made_of import (
     stages_before,
     write_record,
 )
+from stages.shared.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 

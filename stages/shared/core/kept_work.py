@@ -17,8 +17,8 @@ from typing import Any
 
 import xxhash
 
-from stages.shared.stage_run.stage_run import RECORD, StageRun
-from stages.shared.files.digests import hash_file
+from stages.shared.core.stage_run import RECORD, StageRun
+from stages.shared.core.digests import hash_file
 from stages.shared.runtime.scratch import remove
 
 FORMAT = "whichlayer.resume/1"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.shared.files.csv_table import FLOAT, INTEGER, TEXT, empty_table, read_table, require_columns, write_table
+from stages.shared.core.csv_table import FLOAT, INTEGER, TEXT, empty_table, read_table, require_columns, write_table
 from stages.shared.runtime.errors import UserError
 
 COLUMNS = {"fold": TEXT, "step": INTEGER, "value": FLOAT}

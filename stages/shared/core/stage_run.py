@@ -4,12 +4,12 @@ DVC hashes code, parameters and inputs when a stage has ended: what was edited m
 result was made from. And DVC takes every file in an output's folder for the stage's own. So a stage
 
 - compares, at its end, its code, parameters and inputs with what they were at its start, and fails if they differ;
-- writes down what it read (`stages.shared.stage_run.made_of`), and compares what the stages before it wrote down with
+- writes down what it read (`stages.shared.core.made_of`), and compares what the stages before it wrote down with
   what DVC recorded, since an edit may come between a stage's last look and DVC's;
 - writes into scratch folders beside its outputs, which become the outputs only after that;
 - ends when the DVC that started it has ended, and on Ctrl-C.
 
-A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.stage_run.kept_work`.
+A run that is resumable leaves its scratch folder when it does not end well, for `stages.shared.core.kept_work`.
 
 Entry points import this module before the others: from its import on, code may not change and DVC is watched.
 """
@@ -22,13 +22,9 @@ from typing import Self
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared.runtime.errors import UserError, with_command
-from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_path, remove, remove_leftovers
-from stages.shared.runtime.startup import DVC
-from stages.shared.settings.yaml_file import UNREADABLE
-from stages.shared.stage_run.finished_work import find_finished, keep_finished, remove_stored
-from stages.shared.stage_run.made_of import check_records, stage_of, stages_before, write_record
-from stages.shared.stage_run.snapshot import (
+from stages.shared.core.finished_work import find_finished, keep_finished, remove_stored
+from stages.shared.core.made_of import check_records, stage_of, stages_before, write_record
+from stages.shared.core.snapshot import (
     CODE_AT_START,
     State,
     code_changes,
@@ -39,9 +35,13 @@ from stages.shared.stage_run.snapshot import (
     flat,
     value_at,
 )
+from stages.shared.core.yaml_file import UNREADABLE
+from stages.shared.runtime.errors import UserError, with_command
+from stages.shared.runtime.scratch import is_empty_folder, leftovers, partial_path, remove, remove_leftovers
+from stages.shared.runtime.startup import DVC
 
 RECORD = "resume.json"
-"""Says in a folder of kept work how far it is (`stages.shared.stage_run.kept_work`)."""
+"""Says in a folder of kept work how far it is (`stages.shared.core.kept_work`)."""
 
 
 class StageRun:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.shared.core.arguments import StageParser
 from stages.shared.runtime.errors import UserError
-from stages.shared.stage_run.arguments import StageParser
 
 
 @pytest.fixture

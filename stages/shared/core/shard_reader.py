@@ -12,7 +12,7 @@ import numpy as np
 from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
-from stages.shared.files.digests import Digests
+from stages.shared.core.digests import Digests
 
 if TYPE_CHECKING:
     import zarr

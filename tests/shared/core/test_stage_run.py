@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.shared.stage_run.stage_run import RECORD, StageRun
+from stages.shared.core.stage_run import RECORD, StageRun
+from stages.shared.core import snapshot, stage_run
 from stages.shared.runtime.console import Stopped
 from stages.shared.runtime.errors import UserError
 from stages.shared.runtime.processes import process_mark
 from stages.shared.runtime.resources import explain_system_error
-from stages.shared.stage_run import snapshot, stage_run
 from tests.faults.kills import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -270,7 +270,7 @@ def test_what_a_stage_read_is_written_down_beside_its_outputs(folder: Path):
     assert read["parameters"] == {"measure": {"k": 1, "kmeans": {"starts": 10}}}
     files = json.dumps([{"md5": hashlib.md5(b"a").hexdigest(), "relpath": "a"}])
     assert read["raw"] == {str(folder / "input"): f"{hashlib.md5(files.encode()).hexdigest()}.dir"}
-    assert {"stages/measure", "stages/shared/stage_run", "stages/shared/files"} <= read["code"].keys()
+    assert {"stages/measure", "stages/shared/core"} <= read["code"].keys()
     assert not read["code"].keys() & {"stages/shared/runtime", "stages/prepare", "stages/commands", "stages/shared"}
     assert names(folder) == ["input", "made_of", "out", "params.yaml"]
     assert names(folder / "made_of") == ["measure.a-b-0-0.json"]

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from stages.shared.core.yaml_file import read_yaml
 from stages.shared.runtime.errors import UserError, did_you_mean, short_repr
 from stages.shared.runtime.param_errors import describe_wrong_value
-from stages.shared.settings.yaml_file import read_yaml
 
 SECTIONS = ("run", "datasets", "models", "prepare", "finetune", "embed", "measure", "aggregate")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.stage_run.stage_run import RECORD, StageRun
+from stages.shared.core.stage_run import RECORD, StageRun
+from stages.shared.core.kept_work import KeptWork, claim_work
 from stages.shared.runtime.errors import UserError
-from stages.shared.stage_run.kept_work import KeptWork, claim_work
 
 FACTS = {"code": "1", "machine": "2"}
 

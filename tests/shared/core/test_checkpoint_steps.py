@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from stages.shared.core.params import CheckpointSteps, parse
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.params import CheckpointSteps, parse
 
 
 def steps(**values: Any) -> CheckpointSteps:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.shared.files.digests import file_sha256
+from stages.shared.core.digests import file_sha256
 
 CODE = Path(__file__).parents[2]
 ABSENT = "nothing"

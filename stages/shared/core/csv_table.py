@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.shared.files.digests import repair_hint, rerun_hint
+from stages.shared.core.digests import repair_hint, rerun_hint
 from stages.shared.runtime.errors import UserError
 
 TEXT, INTEGER, FLOAT = "string", "Int64", "float64"
