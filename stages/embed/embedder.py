@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stages.embed.params import EmbedParams, TapsParams
 from stages.embed.pooling import PooledLayer, pool, pooled_layers
 from stages.embed.taps.find import find_taps
+from stages.shared.core.seeding import child_seed
 from stages.shared.embeddings.embedding_store import LOGITS
 from stages.shared.images.image_store import SPLITS, PackedImages, Pixels, Rows
 from stages.shared.networks.devices import choose_device, gather
@@ -21,7 +22,6 @@ from stages.shared.networks.network import Network, build_network
 from stages.shared.networks.params import NetworkParams
 from stages.shared.networks.transforms import draw_angles, resize
 from stages.shared.runtime.errors import UserError
-from stages.shared.settings.seeding import child_seed
 
 
 @contextmanager
@@ -179,7 +179,8 @@ def draw_rotation(images: PackedImages, augment: Mapping[str, Any], seed: int) -
 
 def raw_pixels(pixels: Pixels, size: int) -> NDArray[np.float32]:
     """Reduce images: (B, S, S, 3) uint8 -> (B, size * size * 3) float32 in [0, 1], row by row, RGB last."""
-    return resize(torch.from_numpy(pixels), size).permute(0, 2, 3, 1).flatten(1).numpy()
+    few = torch.from_numpy(pixels).split(16)  # at a time: as floats a whole batch is far larger than a cache
+    return torch.cat([resize(images, size) for images in few]).permute(0, 2, 3, 1).flatten(1).numpy()
 
 
 def to_arrays(embeddings: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -5,6 +5,9 @@ compared with a bare one: forward and backward pass, clipping, the optimizer. Bo
 after round, by the clock and by the processor; on a machine with other work only the latter tells something.
 
     python -m tests.bench.embed_throughput --images 2048 --steps 20 --rounds 5
+
+embed is compared at two sizes, at 224 pixels with a quarter of the images: the larger they are, the more of its time is
+the network's.
 """
 
 import argparse
@@ -28,7 +31,9 @@ from stages.shared.runtime.startup import keep_freed_memory
 from tests.bench.cells import PARAMS, network_params, pack_noise, pack_random, write_random_checkpoint
 from tests.bench.durability_cost import finetune_params
 
-SIZE = 64
+SIZES = {64: 1, 224: 4}
+"""Pixels, and by how much fewer images are embedded."""
+
 CLOCKS = {"by the processor": time.process_time, "by the clock": time.perf_counter}
 
 
@@ -41,7 +46,9 @@ def main() -> None:
     keep_freed_memory()  # as a stage does
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        compare("embed: {} of the bare forward pass's images per second", embed_pair(folder, args.images), args.rounds)
+        for size, fewer in SIZES.items():
+            text = f"embed, {size} px: {{}} of the bare forward pass's images per second"
+            compare(text, embed_pair(folder / str(size), args.images // fewer, size), args.rounds)
         compare("finetune: {} of a bare loop's steps per second", finetune_pair(folder, args.steps), args.rounds)
 
 
@@ -61,11 +68,11 @@ def seconds(work: Callable[[], None]) -> np.ndarray:
     return np.array([clock() for clock in CLOCKS.values()]) - began
 
 
-def embed_pair(folder: Path, count: int) -> tuple[Callable[[], None], Callable[[], None]]:
+def embed_pair(folder: Path, count: int, size: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """Forward passes alone, and the whole of embed from packed images to a finished store."""
-    images = pack_random(folder / "images", count, SIZE)
+    images = pack_random(folder / "images", count, size)
     write_random_checkpoint(folder / "weights", images)
-    cell = open_cell(images, network_params(SIZE), TapsParams(), PARAMS, weights=folder / "weights", steps=[0], seed=0)
+    cell = open_cell(images, network_params(size), TapsParams(), PARAMS, weights=folder / "weights", steps=[0], seed=0)
 
     outs = (folder / f"out_{number}" for number in itertools.count())
 
@@ -89,8 +96,8 @@ def pass_forward(cell: Cell, count: int) -> None:
 def finetune_pair(folder: Path, steps: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """Training steps alone, on one batch that is already on the device, and those of the stage, without checkpoints."""
     params = finetune_params(2 * steps).model_copy(update={"steps": [steps]})
-    images = pack_noise(folder / "seen", {"train": 10 * params.batch_size, "test": 10}, SIZE).in_memory()
-    network = build_network(network_params(SIZE), len(images.seen), seed=0)
+    images = pack_noise(folder / "seen", {"train": 10 * params.batch_size, "test": 10}, 64).in_memory()
+    network = build_network(network_params(64), len(images.seen), seed=0)
     training = FineTuning(network, images, params, 2 * steps, 0, choose_device())
     device = training.accelerator.device
     network.move(device)

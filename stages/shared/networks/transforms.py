@@ -50,12 +50,13 @@ class Transform:
         return self._normalized(rotate_and_crop(images, angles.to(pixels.device), self.size))
 
     def _normalized(self, images: Tensor) -> Tensor:
+        """Normalize in place what `resize` or `rotate_and_crop` has just made."""
         mean, std = (torch.tensor(values, device=images.device) for values in (self.mean, self.std))
         if not self.channels_last:
-            return (images.contiguous() - mean.view(3, 1, 1)).div_(std.view(3, 1, 1))
+            return images.contiguous().sub_(mean.view(3, 1, 1)).div_(std.view(3, 1, 1))
         width = images.shape[3]
         rows = images.permute(0, 2, 3, 1).flatten(2)  # a loop over whole rows is fast, one over three colours is not
-        normalized = (rows - mean.repeat(width)).div_(std.repeat(width))
+        normalized = rows.sub_(mean.repeat(width)).div_(std.repeat(width))
         return normalized.view(*rows.shape[:2], width, 3).permute(0, 3, 1, 2)
 
 
