@@ -247,7 +247,7 @@ NEIGHBOURS: tuple[Need, ...] = ("neighbours",)
 LAYER_SCORES = {
     "nmi": LayerScore(
         nmi, better="higher", low=0, high=1, use="discovery", needs=CLUSTERS, refit=True, in_paper=True,
-        chance=lambda split: agreement.chance_of_nmi(split.y, split.clusters), ceiling=1,
+        chance=lambda split: agreement.nmi_with_chance(split.y, split.clusters)[1], ceiling=1,
     ),
     "ami": LayerScore(
         ami, better="higher", low=-1, high=1, use="discovery", needs=CLUSTERS, refit=True,

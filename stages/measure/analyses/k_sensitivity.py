@@ -3,7 +3,7 @@
 from stages.measure.analyses.result import AnalysisResult
 from stages.measure.cell import Cell
 from stages.measure.embedded_split import EmbeddedSplit
-from stages.measure.scores.agreement import chance_of_nmi, normalized_mutual_information
+from stages.measure.scores.agreement import nmi_with_chance
 from stages.measure.scores.kmeans import cluster
 from stages.shared.embeddings.embedding_store import Layer
 
@@ -18,7 +18,7 @@ def k_sensitivity(cell: Cell, layer: Layer, split: EmbeddedSplit) -> AnalysisRes
     rows = []
     for clusters in cluster_counts(K, len(split.y)):
         labels = split.clusters if clusters == K else cluster(split.X, clusters, search, rotated=rotated).labels
-        value, chance = normalized_mutual_information(split.y, labels), chance_of_nmi(split.y, labels)
+        value, chance = nmi_with_chance(split.y, labels)
         rows.append({"clusters": clusters, "nmi": value, "ami": (value - chance) / (1 - chance)})
     return AnalysisResult(tables={"k_sensitivity": rows})
 

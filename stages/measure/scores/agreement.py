@@ -41,8 +41,8 @@ def adjusted_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int32
     """
     if np.array_equal(y, labels):
         return 1.0
-    chance = chance_of_nmi(y, labels)
-    return (normalized_mutual_information(y, labels) - chance) / (1 - chance)
+    value, chance = nmi_with_chance(y, labels)
+    return (value - chance) / (1 - chance)
 
 
 def adjusted_rand_index(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
@@ -67,28 +67,26 @@ def normalized_mutual_information(y: NDArray[np.integer], labels: NDArray[np.int
         y: (N,) classes 0 ... K - 1.
         labels: (N,) clusters.
     """
-    table = contingency(y, labels)
-    together = _entropy(table.sum(axis=1)) + _entropy(table.sum(axis=0))
-    return min(1.0, max(0.0, 2 * (together - _entropy(table)) / together))  # 1, not 1 + 2e-16
+    return _nmi(contingency(y, labels))[0]
 
 
-def chance_of_nmi(y: NDArray[np.integer], labels: NDArray[np.int32]) -> float:
-    """NMI expected when these cluster sizes are dealt to the images at random (Vinh, Epps and Bailey 2010).
+def nmi_with_chance(y: NDArray[np.integer], labels: NDArray[np.int32]) -> tuple[float, float]:
+    """NMI, and that expected when these cluster sizes are dealt to the images at random (Vinh, Epps and Bailey 2010).
 
     Args:
         y: (N,) classes 0 ... K - 1.
         labels: (N,) clusters.
 
     Returns:
-        Expected mutual information under the permutation model over the mean entropy; 0 if there is one cluster only.
+        Both over the mean entropy, the latter from the expected mutual information under the permutation model; both
+        are 0 if there is one cluster only.
     """
     from sklearn.metrics.cluster import expected_mutual_information
 
     table = contingency(y, labels)
+    value, together = _nmi(table)
     table = table[:, table.any(axis=0)]
-    if table.shape[1] == 1:
-        return 0.0
-    return float(expected_mutual_information(table, len(y)) / _mean_entropy(table))
+    return value, 0.0 if table.shape[1] == 1 else float(expected_mutual_information(table, len(y)) / (together / 2))
 
 
 def contingency(y: NDArray[np.integer], labels: NDArray[np.integer]) -> Counts:
@@ -103,9 +101,10 @@ def contingency(y: NDArray[np.integer], labels: NDArray[np.integer]) -> Counts:
     return np.bincount(cells, minlength=classes * clusters).reshape(classes, clusters)
 
 
-def _mean_entropy(table: Counts) -> float:
-    """Mean of the entropies of the rows' and of the columns' sums."""
-    return (_entropy(table.sum(axis=1)) + _entropy(table.sum(axis=0))) / 2
+def _nmi(table: Counts) -> tuple[float, float]:
+    """NMI of a contingency table, and the sum of the entropies of its rows' and its columns' sums."""
+    together = _entropy(table.sum(axis=1)) + _entropy(table.sum(axis=0))
+    return min(1.0, max(0.0, 2 * (together - _entropy(table)) / together)), together  # 1, not 1 + 2e-16
 
 
 def _entropy(counts: Counts) -> float:

@@ -249,16 +249,16 @@ def inertia_of(X: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
 
     Args:
         X: (N, D) float32.
-        labels: (N,) part of every row.
+        labels: (N,) part of every row, numbers from 0 on.
     """
-    parts = np.unique(labels, return_inverse=True)[1]
-    sums, squares = np.zeros((parts.max() + 1, X.shape[1])), 0.0
+    sizes = np.bincount(labels)
+    sums, squares = np.zeros((len(sizes), X.shape[1])), 0.0
     origin = X[0].astype(np.float64)  # near the rows, so that differences of squares keep their digits
     for rows in blocks(len(X)):
-        doubles, members = X[rows] - origin, parts[rows] == np.arange(len(sums))[:, None]
+        doubles, members = X[rows] - origin, labels[rows] == np.arange(len(sums))[:, None]
         squares += float(np.einsum("ij,ij->", doubles, doubles))
         sums += members.astype(np.float64) @ doubles
-    return squares - float((np.einsum("ij,ij->i", sums, sums) / np.bincount(parts)).sum())
+    return squares - float((np.einsum("ij,ij->i", sums, sums) / np.maximum(sizes, 1)).sum())
 
 
 def class_means(X: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
