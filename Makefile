@@ -17,22 +17,25 @@ export OPENBLAS_CORETYPE := Haswell
 export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL AVX512_SPR
 export OMP_NUM_THREADS := 2
 VERSIONS := -c constraints.txt
+INSTALLED := .venv/exact
+else
+INSTALLED := .venv/installed
 endif
 
 .PHONY: install setup check types pipeline test test-slow test-fleet test-lowest recorded repro status bench coverage faults mutants plan held-out docs
 
-install: .venv/installed
+install: $(INSTALLED)
 
-.venv/installed: pyproject.toml stages/commands/launcher.py
+$(INSTALLED): pyproject.toml stages/commands/launcher.py
 	@echo "Installing into .venv, which takes minutes and prints nothing."
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	python -m pip install --quiet --disable-pip-version-check $(VERSIONS) .
-	touch .venv/installed
+	touch $(INSTALLED)
 
 setup: .venv/ready
 
-.venv/ready: .venv/installed
+.venv/ready: $(INSTALLED)
 	python -m pip install --quiet --disable-pip-version-check '.[dev]'
 	touch .venv/ready
 
