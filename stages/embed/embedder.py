@@ -179,8 +179,9 @@ def draw_rotation(images: PackedImages, augment: Mapping[str, Any], seed: int) -
 
 def raw_pixels(pixels: Pixels, size: int) -> NDArray[np.float32]:
     """Reduce images: (B, S, S, 3) uint8 -> (B, size * size * 3) float32 in [0, 1], row by row, RGB last."""
-    few = torch.from_numpy(pixels).split(16)  # at a time: as floats a whole batch is far larger than a cache
-    return torch.cat([resize(images, size) for images in few]).permute(0, 2, 3, 1).flatten(1).numpy()
+    few = 16  # at a time: as floats a whole batch is far larger than a cache
+    parts = [resize(torch.from_numpy(pixels[i : i + few]), size) for i in range(0, len(pixels), few)]
+    return torch.cat(parts).permute(0, 2, 3, 1).flatten(1).numpy()
 
 
 def to_arrays(embeddings: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
