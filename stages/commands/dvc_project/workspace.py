@@ -189,8 +189,7 @@ def point_at_cache(folder: Path, cache: str, remote: tuple[str, str]) -> None:
     }
     settings = configparser.RawConfigParser()
     settings.read(own / "config.local")
-    for section, values in wanted.items():
-        settings.read_dict({section: values})
+    settings.read_dict(wanted)
     with (own / "config.local").open("w", encoding="utf-8") as file:
         settings.write(file)
 
@@ -268,14 +267,7 @@ def changed_stages(*, allow_missing: bool = False) -> list[str]:
     """
     from dvc.utils.serialize import LOADERS, load_yaml
 
-    parsed: dict[str, Any] = {}
-
-    def load_once(path: Any, fs: Any = None, **options: Any) -> Any:
-        if str(path) not in parsed:
-            parsed[str(path)] = load_yaml(path, fs, **options)
-        return parsed[str(path)]
-
-    LOADERS[".yaml"] = load_once
+    LOADERS[".yaml"] = cache(load_yaml)
     try:
         with open_repo(wait=True) as repo:
             changes = repo.status()
