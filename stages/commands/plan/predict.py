@@ -17,10 +17,11 @@ from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
 from stages.commands.fleet.worker import Source, environment
 from stages.commands.folds import is_absent
-from stages.commands.grid import stage_names
+from stages.commands.grid import all_stages, stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
 from stages.measure.run import worker_count
+from stages.shared.core.made_of import read_entries
 from stages.shared.core.params import Cell
 from stages.shared.core.snapshot import flat, value_at
 from stages.shared.networks.devices import choose_device
@@ -129,6 +130,13 @@ class Line:
     work: Work
 
 
+Cells = Sequence[Mapping[str, Cost]]
+"""What the open stages of every cell take."""
+
+Around = Mapping[str, Sequence[float]]
+"""Seconds of other stages, and of what runs them."""
+
+
 class Predictor:
     """Predicts stages by what earlier runs of the same work logged on this machine; times pieces of the others.
 
@@ -146,6 +154,19 @@ class Predictor:
         name, rows = machine(engine.environment), () if crowded else read_durations(log)
         self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
         self._timed: dict[object, Any] = {}
+
+    def predict(self, raw: Path, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:
+        """Predict how long the open stages take, and what memory they need, under a progress bar."""
+        cells, run = [*self.cells(lines, stages).values()], self.config.run
+        around = {
+            "prepare": [self.prepare(raw, name) for name in run.datasets if f"prepare@{name}" in stages],
+            "aggregate": [self.aggregate(len([*run.cells()]))],
+        }
+        if self.engine.workers:
+            around["fleet"] = [fleet_seconds(len(all_stages(run)))]
+        else:
+            around["DVC"] = [predict_dvc(stages, read_entries())] * len(stages)
+        return cells, around
 
     def earlier(self, stage: str, *item: str, images: int = 0, **counts: int) -> Cost | None:
         """Look up what earlier runs of a stage took that had the same to do; None if there were none.
@@ -264,6 +285,15 @@ class Predictor:
         earlier = self.earlier("aggregate")
         starts = np.interp(cells, [*AGGREGATE_STARTS], [*AGGREGATE_STARTS.values()])
         return earlier.seconds if earlier else LOADED * float(starts)
+
+
+def side_by_side(cells: Cells, stages: Collection[str], workers: int) -> float:
+    """Return when the last of some stages ends that a fleet's workers take cell by cell, the longest first."""
+    seconds = [sum(cost.seconds for stage, cost in cell.items() if stage in stages) for cell in cells]
+    ends = [0.0] * workers
+    for cell in sorted(seconds, reverse=True):
+        ends[ends.index(min(ends))] += cell + FLEET_CELL_SECONDS
+    return max(ends)
 
 
 def comparable(parameters: Mapping[str, object]) -> dict[str, object]:
