@@ -97,30 +97,12 @@ def check_sections(config: Config) -> None:
     Raises:
         UserError: at the first that does not hold.
     """
-    check_main_metric(config)
+    check_ranking(config.aggregate.main_metric, config.measure)
     check_use(config)
     check_checkpoints(config)
     check_analyses(config)
     check_seen(config)
     check_folds(config)
-
-
-def check_main_metric(config: Config) -> None:
-    """Check that the score of the verdict is among those that are measured, at the last checkpoint.
-
-    Raises:
-        UserError: it is not; the nearest that are.
-    """
-    wanted, measure = config.aggregate.main_metric, config.measure
-    check_ranking(wanted, measure)
-    for last in sorted({config.checkpoints(model)[-1] for model in config.run.models}):
-        for name, applies in (("extra", wanted in measure.extra.metrics), ("probe", wanted == "probe_accuracy")):
-            steps = getattr(measure, name).steps
-            if applies and isinstance(steps, list) and last not in steps:
-                raise UserError(
-                    f"aggregate.main_metric: {wanted!r} must be measured at the last checkpoint, {last}, found "
-                    f"measure.{name}.steps {_joined(steps)}; add {last} there"
-                )
 
 
 def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.main_metric") -> None:
@@ -157,26 +139,32 @@ def check_checkpoints(config: Config) -> None:
     """Check that the probe, further scores and refits are asked for at checkpoints that every network of the grid has.
 
     Raises:
-        UserError: naming the steps that one lacks, or that the probe, as a further score, has no checkpoint.
+        UserError: naming the steps that one lacks, or that the score of the verdict is not measured at the last, or
+            that the probe, as a further score, has no checkpoint.
     """
-    measure = config.measure
+    measure, main = config.measure, config.aggregate.main_metric
+    decides = {"extra": main in measure.extra.metrics, "probe": main == "probe_accuracy", "refits": False}
     for model in config.run.models:
         kept = config.checkpoints(model)
         giver = f"models.{model}.network.frozen gives" if config.models[model].network.frozen else GIVERS
-        for name in ("probe", "extra", "refits"):
-            wanted = getattr(measure, name).steps
-            absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
+        steps = {name: chosen_steps(getattr(measure, name).steps, kept) for name in decides}
+        for name, wanted in steps.items():
+            if decides[name] and kept[-1] not in wanted:
+                raise UserError(
+                    f"aggregate.main_metric: {main!r} must be measured at the last checkpoint, {kept[-1]}, found "
+                    f"measure.{name}.steps {_joined(wanted)}; add {kept[-1]} there"
+                )
+            absent = [step for step in wanted if step not in kept]
             if absent:
                 raise UserError(
                     f"measure.{name}.steps: must name checkpoints, found {_joined(absent)}; {giver} {_joined(kept)}: "
                     "choose of these, or add steps there"
                 )
-        extra, probe = (chosen_steps(steps, kept) for steps in (measure.extra.steps, measure.probe.steps))
-        if "probe_accuracy" in measure.extra.metrics and not set(extra) & set(probe):
+        if "probe_accuracy" in measure.extra.metrics and not set(steps["extra"]) & set(steps["probe"]):
             raise UserError(
                 "measure.probe.steps: must share a checkpoint with measure.extra.steps, since probe_accuracy is in "
-                f"measure.extra.metrics, found {_joined(probe)} beside {_joined(extra)}; add a step of one to the "
-                "other, or name probe_accuracy in measure.metrics"
+                f"measure.extra.metrics, found {_joined(steps['probe'])} beside {_joined(steps['extra'])}; add a step "
+                "of one to the other, or name probe_accuracy in measure.metrics"
             )
 
 
