@@ -101,8 +101,7 @@ def check_sections(config: Config) -> None:
     check_use(config)
     check_checkpoints(config)
     check_analyses(config)
-    check_seen(config)
-    check_folds(config)
+    check_datasets(config)
 
 
 def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.main_metric") -> None:
@@ -217,33 +216,24 @@ def check_raw(raw: Path, run: RunParams) -> None:
         check_regular(folder, for_dvc=True)
 
 
-def check_seen(config: Config) -> None:
-    """Check that datasets without seen classes meet networks alone that are measured as they are.
+def check_datasets(config: Config) -> None:
+    """Check that the grid's datasets have seen classes for what is fine-tuned, and images for the probe's folds.
 
     Raises:
-        UserError: naming the dataset and the network that would be fine-tuned.
+        UserError: naming the dataset without seen classes and the network, or the limit that is too small.
     """
     tuned = [model for model in config.run.models if not config.models[model].network.frozen]
+    folds, splits, remedy = probed(config)
     for dataset in config.run.datasets:
-        if config.datasets[dataset].all_unseen and tuned:
+        entry = config.datasets[dataset]
+        if entry.all_unseen and tuned:
             raise UserError(
                 f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
                 f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
             )
-
-
-def check_folds(config: Config) -> None:
-    """Check that limits of the grid's datasets leave every class an image for each of the probe's folds.
-
-    Raises:
-        UserError: naming the limit that is too small.
-    """
-    folds, splits, remedy = probed(config)
-    for dataset in config.run.datasets:
-        without = ("train", "test") if config.datasets[dataset].all_unseen else ()
-        for split in (split for split in splits if split not in without):
-            limit = getattr(config.datasets[dataset], split)
-            if limit is not None and limit < folds:
+        for split in splits:
+            limit = getattr(entry, split)
+            if limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
                     f"fold needs an image of every class; raise it, {remedy}"
