@@ -230,10 +230,8 @@ class Predictor:
             return Cost(seconds, memory + work.embed_memory)
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
-        train = self._once(
-            ("train", entry.model_dump_json(exclude=OF_NO_COST)),
-            lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
-        )
+        key = "train", entry.model_dump_json(exclude=OF_NO_COST)
+        train = self._once(key, lambda: time_training(entry, params, size, classes=classes, allowed=allowed))
         memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
         memory += min(params.batch_size, line.images.train) * train.memory
         return Cost(seconds + work.trained * train.seconds, memory)
@@ -249,10 +247,8 @@ class Predictor:
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
         params, images = self.config.measure, line.images
         width = sorted(layer.layer.width for layer in work.layers)[len(work.layers) // 2]
-        layer = self._once(
-            (images, width, tuple(steps)),
-            lambda: time_measuring(params, images, width, steps, self.allowed, self.most),
-        )
+        key = images, width, steps
+        layer = self._once(key, lambda: time_measuring(params, images, width, steps, self.allowed, self.most))
         seconds = (len(work.layers) + work.baselines / len(steps)) * layer.seconds  # raw pixels are alike at all steps
         memory = (LIBRARIES["measure"] + layer.memory) * processes
         return Cost(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
@@ -261,9 +257,9 @@ class Predictor:
         """Time forward passes; the number of classes hardly matters."""
         entry, size = self.config.models[line.model].network, self.config.datasets[line.dataset].image_size
         batch, layers, classes = self.config.embed.batch_size, tuple(line.work.layers), max(1, line.images.classes)
+        key = entry.model_dump_json(exclude=OF_NO_COST), layers
         return self._once(
-            (entry.model_dump_json(exclude=OF_NO_COST), layers),
-            lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed),
+            key, lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed)
         )
 
     def _once(self, key: object, work: Callable[[], T]) -> T:
