@@ -15,7 +15,6 @@ from stages.measure.analyses.registry import Extra, check_embedded, probing
 from stages.measure.metrics import SCORES
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.prepare.candidates import Candidate, class_counts, describe_counts
-from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
@@ -259,7 +258,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     notes = []
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
-        if isinstance(params, TorchvisionParams):
+        if params.source == "torchvision":
             continue
         with prefix_errors(f"datasets.{dataset}"):
             if is_absent(config, raw, dataset):

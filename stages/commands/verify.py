@@ -274,19 +274,6 @@ def plan_repair(inventory: Inventory, survey: Survey) -> Repair:
     return Repair(gone, store, checkout, sorted(rerun))
 
 
-def put_back(inventory: Inventory, repair: Repair) -> None:
-    """Remove what is damaged, and put back what there are whole copies of; to be called under DVC's lock.
-
-    Raises:
-        UserError: DVC cannot check an output out.
-    """
-    for path in repair.remove:
-        remove(path)
-    for oid, copy in repair.store.items():
-        inventory.store(oid, copy)
-    inventory.checkout(repair.checkout)
-
-
 @click.command(cls=ProjectCommand)
 @click.option("--repair", is_flag=True, help="Repair what is damaged: restore it, or run its stage again.")
 @click.option("--yes", is_flag=True, help="Delete damaged files without asking.")
@@ -356,10 +343,10 @@ def plain_line(text: str) -> str:
 
 
 def carry_out(plan: Repair, inventory: Inventory, hasher: Hasher, damage: Survey, *, yes: bool) -> None:
-    """Ask, and repair what DVC need not run again for, if nothing has changed meanwhile.
+    """Ask, and repair what DVC need not run again for, if nothing has changed meanwhile; called under DVC's lock.
 
     Raises:
-        UserError: something has, or stages would run again on damaged raw data.
+        UserError: something has, stages would run again on damaged raw data, or DVC cannot check an output out.
     """
     if damage.sources and plan.rerun:
         raise UserError(
@@ -371,4 +358,8 @@ def carry_out(plan: Repair, inventory: Inventory, hasher: Hasher, damage: Survey
         click.confirm(f"Delete {plural(len(doomed), 'damaged file')}?", abort=True)
     if survey(inventory, hasher) != damage:
         raise UserError(f"{inventory.root}: must be as it was when you were asked, found it changed; verify again")
-    put_back(inventory, plan)
+    for path in plan.remove:
+        remove(path)
+    for oid, copy in plan.store.items():
+        inventory.store(oid, copy)
+    inventory.checkout(plan.checkout)

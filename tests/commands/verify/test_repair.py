@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from stages.commands.dvc_project import workspace
 from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
-from stages.commands.verify import Hasher, Repair, Survey, plan_repair, put_back, survey
+from stages.commands.verify import Hasher, Repair, Survey, carry_out, plan_repair, survey
 from tests.commands.verify.made import contents, damage
 from tests.workflow import ROOT
 
@@ -34,9 +34,10 @@ def look() -> tuple[Survey, Repair]:
 
 def repair() -> Repair:
     with open_repo() as repo:
-        inventory = Inventory(repo)
-        plan = plan_repair(inventory, survey(inventory, Hasher()))
-        put_back(inventory, plan)
+        inventory, hasher = Inventory(repo), Hasher()
+        damage = survey(inventory, hasher)
+        plan = plan_repair(inventory, damage)
+        carry_out(plan, inventory, hasher, damage, yes=True)
     if plan.rerun:
         run_dvc("repro", *plan.rerun)
     return plan
