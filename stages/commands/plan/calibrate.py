@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, plan_jobs
+from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
 from stages.measure.run import limit_to_one_thread, score
 from stages.prepare.decode import decode_many
@@ -246,16 +246,15 @@ def time_measuring(
     counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
 
     def cost_of(share: float) -> Cost:
-        costs: dict[Job, Cost] = {}  # jobs that compute the same take as long as one of them
+        costs = []
         with limit_to_one_thread(params):
             cell = Cell(make_layer(counts, share, width, steps), params)
-            jobs = plan_jobs(cell.store, params)
-            for job in jobs:
+            cost_of_job = cache(lambda job: timed(lambda: score(cell, job)))
+            for job in plan_jobs(cell.store, params):
                 without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
-                if (alike := replace(job, step=0)) not in costs:
-                    costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
-        seconds = sum(costs[replace(job, step=0)].seconds for job in jobs)
-        return Cost(seconds, max(cost.memory for cost in costs.values()))
+                alike = replace(job, step=steps[-1], analyses=without_extra)  # embeddings are the same at every step
+                costs.append(cost_of_job(alike))
+        return Cost(sum(cost.seconds for cost in costs), max(cost.memory for cost in costs))
 
     share = min(1.0, MIN_IMAGES / max(count for count, _ in counts.values()))
     return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
