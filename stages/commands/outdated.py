@@ -23,8 +23,7 @@ def note_outdated(results: Path) -> None:
     Args:
         results: a folder of results; of one that lies elsewhere nothing is known.
     """
-    own = results.absolute() == stage_path("aggregate", "--out")
-    if own and (found := list(_outdated_results(results))):
+    if results.absolute() == stage_path("aggregate", "--out") and (found := list(_outdated_results(results))):
         text = f"note: {results} is not of what is there now: {listed(found, '; ')}; `dvc repro` brings it up to date"
         print(printable(text), file=sys.stderr)
 

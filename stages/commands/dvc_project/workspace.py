@@ -42,8 +42,7 @@ def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
         cell: of a stage that has a matrix: which of its cells.
     """
     words: list[str] = _stages_of(ROOT / "dvc.yaml")[stage]["cmd"].split()
-    path = words[words.index(option) + 1]
-    return ROOT / of_cell(path, cell or ())
+    return ROOT / of_cell(words[words.index(option) + 1], cell or ())
 
 
 def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
