@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -260,19 +260,12 @@ def time_measuring(
     return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
 
 
-@dataclass(frozen=True)
 class MadeEmbeddings(Embeddings):
-    """Embeddings of one layer that lie in memory, the same at every step.
-
-    Attributes:
-        values: (N, width) of every split.
-    """
-
-    values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Embeddings of one layer that lie in memory, the same at every step: its arrays are those of the splits."""
 
     def features(self, layer: Layer, step: int, split: str) -> NDArray[np.float32]:
-        """Return the embedding of one split."""
-        return self.values[split]
+        """Return the embedding of one split, (N, width)."""
+        return np.asarray(self._arrays[split])
 
 
 def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]) -> MadeEmbeddings:
@@ -289,5 +282,4 @@ def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, 
         noise = 0.1 * random.normal(size=(len(labels), width))
         values[split] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
-    no_file = cast(Any, None)
-    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), no_file, no_file, values=values)
+    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), values, _digests=cast(Any, None))
