@@ -111,8 +111,7 @@ class Engine:
 
     def slowdown(self, here: Machine) -> float:
         """Return how many times slower cells are at once than one alone, for want of processors."""
-        busy = self.workers * min(self.threads, here.processors)
-        return max(1.0, busy / here.processors) if self.workers else 1.0
+        return max(1.0, self.workers * min(self.threads, here.processors) / here.processors)
 
     def __str__(self) -> str:
         threads = f" --threads {self.threads}" if self.threads > 1 else ""
