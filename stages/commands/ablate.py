@@ -28,9 +28,7 @@ SCORES = ("nmi", "knn_purity", "nn1_accuracy")
 
 @click.command(cls=ProjectCommand)
 @click.argument("experiments", nargs=-1, required=True)
-@click.option(
-    "--metric", "metrics", multiple=True, default=SCORES, show_default=True, help="A score; may be given several times."
-)
+@click.option("--metric", "metrics", multiple=True, default=SCORES, show_default=True, help="A score; may be repeated.")
 @click.option("--out", type=ProjectPath(), help="Write the rows of summary.csv, too, each with its experiment.")
 def ablate(experiments: Sequence[str], metrics: Sequence[str], out: Path | None) -> None:
     """Tabulate DVC experiments: what each choice of parameters does to g, for every dataset and network.

@@ -15,7 +15,6 @@ from stages.measure.analyses.registry import Extra, check_embedded, probing
 from stages.measure.metrics import SCORES
 from stages.measure.params import MeasureParams, chosen_steps
 from stages.prepare.candidates import Candidate, class_counts, describe_counts
-from stages.prepare.params import TorchvisionParams
 from stages.prepare.raw_files import check_regular
 from stages.prepare.source_file import read_source_file
 from stages.prepare.splits import FoldPlan
@@ -97,30 +96,11 @@ def check_sections(config: Config) -> None:
     Raises:
         UserError: at the first that does not hold.
     """
-    check_main_metric(config)
+    check_ranking(config.aggregate.main_metric, config.measure)
     check_use(config)
     check_checkpoints(config)
     check_analyses(config)
-    check_seen(config)
-    check_folds(config)
-
-
-def check_main_metric(config: Config) -> None:
-    """Check that the score of the verdict is among those that are measured, at the last checkpoint.
-
-    Raises:
-        UserError: it is not; the nearest that are.
-    """
-    wanted, measure = config.aggregate.main_metric, config.measure
-    check_ranking(wanted, measure)
-    for last in sorted({config.checkpoints(model)[-1] for model in config.run.models}):
-        for name, applies in (("extra", wanted in measure.extra.metrics), ("probe", wanted == "probe_accuracy")):
-            steps = getattr(measure, name).steps
-            if applies and isinstance(steps, list) and last not in steps:
-                raise UserError(
-                    f"aggregate.main_metric: {wanted!r} must be measured at the last checkpoint, {last}, found "
-                    f"measure.{name}.steps {_joined(steps)}; add {last} there"
-                )
+    check_datasets(config)
 
 
 def check_ranking(wanted: str, measure: MeasureParams, where: str = "aggregate.main_metric") -> None:
@@ -157,26 +137,32 @@ def check_checkpoints(config: Config) -> None:
     """Check that the probe, further scores and refits are asked for at checkpoints that every network of the grid has.
 
     Raises:
-        UserError: naming the steps that one lacks, or that the probe, as a further score, has no checkpoint.
+        UserError: naming the steps that one lacks, or that the score of the verdict is not measured at the last, or
+            that the probe, as a further score, has no checkpoint.
     """
-    measure = config.measure
+    measure, main = config.measure, config.aggregate.main_metric
+    decides = {"extra": main in measure.extra.metrics, "probe": main == "probe_accuracy", "refits": False}
     for model in config.run.models:
         kept = config.checkpoints(model)
         giver = f"models.{model}.network.frozen gives" if config.models[model].network.frozen else GIVERS
-        for name in ("probe", "extra", "refits"):
-            wanted = getattr(measure, name).steps
-            absent = [step for step in wanted if step not in kept] if isinstance(wanted, list) else []
+        steps = {name: chosen_steps(getattr(measure, name).steps, kept) for name in decides}
+        for name, wanted in steps.items():
+            if decides[name] and kept[-1] not in wanted:
+                raise UserError(
+                    f"aggregate.main_metric: {main!r} must be measured at the last checkpoint, {kept[-1]}, found "
+                    f"measure.{name}.steps {_joined(wanted)}; add {kept[-1]} there"
+                )
+            absent = [step for step in wanted if step not in kept]
             if absent:
                 raise UserError(
                     f"measure.{name}.steps: must name checkpoints, found {_joined(absent)}; {giver} {_joined(kept)}: "
                     "choose of these, or add steps there"
                 )
-        extra, probe = (chosen_steps(steps, kept) for steps in (measure.extra.steps, measure.probe.steps))
-        if "probe_accuracy" in measure.extra.metrics and not set(extra) & set(probe):
+        if "probe_accuracy" in measure.extra.metrics and not set(steps["extra"]) & set(steps["probe"]):
             raise UserError(
                 "measure.probe.steps: must share a checkpoint with measure.extra.steps, since probe_accuracy is in "
-                f"measure.extra.metrics, found {_joined(probe)} beside {_joined(extra)}; add a step of one to the "
-                "other, or name probe_accuracy in measure.metrics"
+                f"measure.extra.metrics, found {_joined(steps['probe'])} beside {_joined(steps['extra'])}; add a step "
+                "of one to the other, or name probe_accuracy in measure.metrics"
             )
 
 
@@ -229,33 +215,24 @@ def check_raw(raw: Path, run: RunParams) -> None:
         check_regular(folder, for_dvc=True)
 
 
-def check_seen(config: Config) -> None:
-    """Check that datasets without seen classes meet networks alone that are measured as they are.
+def check_datasets(config: Config) -> None:
+    """Check that the grid's datasets have seen classes for what is fine-tuned, and images for the probe's folds.
 
     Raises:
-        UserError: naming the dataset and the network that would be fine-tuned.
+        UserError: naming the dataset without seen classes and the network, or the limit that is too small.
     """
     tuned = [model for model in config.run.models if not config.models[model].network.frozen]
+    folds, splits, remedy = probed(config)
     for dataset in config.run.datasets:
-        if config.datasets[dataset].all_unseen and tuned:
+        entry = config.datasets[dataset]
+        if entry.all_unseen and tuned:
             raise UserError(
                 f"datasets.{dataset}.unseen_classes: `all` leaves no class to fine-tune on, which {tuned[0]!r} of "
                 f"run.models needs; set models.{tuned[0]}.network.frozen: true, or name the unseen classes"
             )
-
-
-def check_folds(config: Config) -> None:
-    """Check that limits of the grid's datasets leave every class an image for each of the probe's folds.
-
-    Raises:
-        UserError: naming the limit that is too small.
-    """
-    folds, splits, remedy = probed(config)
-    for dataset in config.run.datasets:
-        without = ("train", "test") if config.datasets[dataset].all_unseen else ()
-        for split in (split for split in splits if split not in without):
-            limit = getattr(config.datasets[dataset], split)
-            if limit is not None and limit < folds:
+        for split in splits:
+            limit = getattr(entry, split)
+            if limit is not None and limit < folds and (split == UNSEEN or not entry.all_unseen):
                 raise UserError(
                     f"datasets.{dataset}.{split}: must be at least measure.probe.folds, {folds}, found {limit}: every "
                     f"fold needs an image of every class; raise it, {remedy}"
@@ -281,7 +258,7 @@ def check_classes(config: Config, raw: Path) -> list[str]:
     notes = []
     for dataset in config.run.datasets:
         params = config.datasets[dataset]
-        if isinstance(params, TorchvisionParams):
+        if params.source == "torchvision":
             continue
         with prefix_errors(f"datasets.{dataset}"):
             if is_absent(config, raw, dataset):

@@ -1,6 +1,7 @@
 """The stages and cells of a grid by DVC's names, and which of them would run."""
 
 from collections.abc import Iterable
+from itertools import dropwhile
 
 from stages.commands.dvc_project.workspace import changed_stages
 from stages.shared.core.params import Cell, RunParams
@@ -46,10 +47,8 @@ def following(changed: Iterable[str], run: RunParams) -> set[str]:
     """Add to changed stages all that depend on them."""
     stale = set(changed)
     for cell in run.cells():
-        before = f"prepare@{cell[0]}" in stale
-        for name in stage_names(cell):
-            before = before or name in stale
-            stale |= {name} if before else set()
+        names = [f"prepare@{cell[0]}", *stage_names(cell)]
+        stale.update(dropwhile(lambda name: name not in stale, names))
     return stale | ({"aggregate"} if stale else set())
 
 

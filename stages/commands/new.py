@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from io import StringIO
 from math import ceil
 from pathlib import Path
@@ -63,15 +64,13 @@ def new(folder: Path, name: str, models: tuple[str, ...], use: str | None) -> No
     changes |= {} if frozen else longer_schedule(config, plan)
     text, content = edited(PARAMS.read_text(encoding="utf-8"), changes, name, entry)
     linked = not link.exists()
-    if linked:
-        link.symlink_to(folder.absolute())
-    try:
+    with ExitStack() as rollback:
+        if linked:
+            link.symlink_to(folder.absolute())
+            rollback.callback(link.unlink)
         notes = check_config(parse_config(content), RAW)
         PARAMS.write_text(text, encoding="utf-8")
-    except BaseException:
-        if linked:
-            link.unlink()
-        raise
+        rollback.pop_all()
     undo = f"git checkout {PARAMS.name}" + (f" && rm {link.relative_to(ROOT)}" if linked else "")
     training = "measured as it is" if frozen else f"fine-tuned on at most {entry['train']} images of a class"
     unseen = len(plan.folds[0][0].unseen)

@@ -23,8 +23,7 @@ def note_outdated(results: Path) -> None:
     Args:
         results: a folder of results; of one that lies elsewhere nothing is known.
     """
-    own = results.absolute() == stage_path("aggregate", "--out")
-    if own and (found := list(_outdated_results(results))):
+    if results.absolute() == stage_path("aggregate", "--out") and (found := list(_outdated_results(results))):
         text = f"note: {results} is not of what is there now: {listed(found, '; ')}; `dvc repro` brings it up to date"
         print(printable(text), file=sys.stderr)
 
@@ -82,10 +81,9 @@ def check_made_of(params: Path, cell: Cell, results: Path) -> None:
 def _edited(entry: Entry, params: Mapping[str, Any], keys: Iterable[str]) -> Iterator[str]:
     """Yield the parameters, of those that a stage read, that have other values now."""
     for name, recorded in entry.parameters.items():
-        for key in (key for key in keys if f"{key}.".startswith(f"{name}.")):
-            before = flat(value_at(recorded, key[len(name) + 1 :]) if key != name else recorded, key)
-            after = flat(value_at(params, key), key)
-            for leaf in differences(before, after):
+        before, after = flat(recorded, name), flat(value_at(params, name), name)
+        for leaf in differences(before, after):
+            if any(f"{leaf}.".startswith(f"{key}.") for key in keys):
                 yield f"{leaf} was {short_repr(before.get(leaf))}, is {short_repr(after.get(leaf))}"
 
 

@@ -81,8 +81,6 @@ class ProjectCommand(click.Command):
 class ProjectPath(click.Path):
     """A path, given from where the user is, as it is seen from the project's folder."""
 
-    name = "path"
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Resolve the path before the command goes to the project's folder."""
         given = str(super().convert(value, param, ctx))

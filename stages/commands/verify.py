@@ -87,13 +87,13 @@ class PresentOutput:
     Attributes:
         output: what dvc.lock says of it.
         damages: its files that are not what dvc.lock says.
-        objects: names of the objects that it is made of; None where that is not known.
+        objects: names of the objects that it is made of; of a folder whose list is lost, of the list alone.
         copies: whole files, or the content of a folder's object, by the name of the object that they are a copy of.
     """
 
     output: Output
     damages: Problems
-    objects: set[str] | None
+    objects: set[str]
     copies: dict[str, Path | bytes]
 
 
@@ -102,10 +102,9 @@ class Survey:
     """What is whole and what is damaged.
 
     Attributes:
-        objects: damaged objects of the cache.
-        lost: their names.
-        whole: names of its other objects.
-        missing: objects that the cache lacks, of outputs that are in the workspace.
+        locks: of DVC, that nothing holds.
+        objects: what is wrong with objects of the cache, by name; of outputs in the workspace also with those that it
+            lacks.
         outputs: those in the workspace.
         unnamed: outputs in the workspace that dvc.lock does not name.
         sources: damaged files that no stage makes, or folders that are not what a stage read.
@@ -114,10 +113,8 @@ class Survey:
         counted: how many objects and files were hashed.
     """
 
-    objects: Problems
-    lost: set[str]
-    whole: set[str]
-    missing: set[str]
+    locks: Problems
+    objects: dict[str, str]
     outputs: list[PresentOutput]
     unnamed: list[Output]
     sources: Problems
@@ -129,15 +126,18 @@ class Survey:
     def is_whole(self) -> bool:
         """Whether nothing is damaged."""
         damaged = any(output.damages for output in self.outputs)
-        return not (self.objects or self.missing or damaged or self.unnamed or self.sources or self.runs)
+        return not (self.locks or self.objects or damaged or self.unnamed or self.sources or self.runs)
 
 
 def survey(inventory: Inventory, hasher: Hasher) -> Survey:
-    """Hash everything and compare. Outputs that are not in the workspace are not missed: they can be made again."""
-    objects, runs = inventory.objects(), inventory.runs()
+    """Hash everything and compare. Outputs that are not in the workspace are not missed: they can be made again.
+
+    Raises:
+        UserError: a DVC process runs.
+    """
+    locks, objects, runs = stale_list(inventory.repo), inventory.objects(), inventory.runs()
     hashes = hasher.hash_all(list(objects.values()), "verify the cache")
-    lost = {oid for oid, path in objects.items() if hashes[path] != oid.partition(".")[0]}
-    damaged = {objects[oid]: problem_of(hashes[objects[oid]]) for oid in objects if oid in lost}
+    damaged = {oid: problem_of(hashes[path]) for oid, path in objects.items() if hashes[path] != oid.partition(".")[0]}
     present = [output for output in inventory.outputs if os.path.lexists(output.path)]
     read = [source for source in inventory.sources if os.path.lexists(source.path)]
     files = {each: inventory.files_below(each.path) for each in [*present, *read]}
@@ -145,21 +145,18 @@ def survey(inventory: Inventory, hasher: Hasher) -> Survey:
     found = {each: {path.relative_to(each.path).as_posix(): hashes[path] for path in files[each]} for each in files}
     outputs, entries = [], read_entries()
     for output in present:
-        each, name = compare(inventory, output, found[output], lost), output.path.relative_to(inventory.root)
+        each, name = compare(inventory, output, found[output], damaged), output.path.relative_to(inventory.root)
         is_whole_record = name.parent.name == RECORDS and not each.damages
         entry = entries.get(output.stage) if is_whole_record else None
         problem = contradiction(name, entry, output.path.read_bytes()) if entry else ""
         if problem:  # beyond repair; as long as the cache has it, DVC takes the result from there
-            each = PresentOutput(output, {output.path: problem}, None, {})
-            damaged[inventory.object_path(output.oid)] = problem
-            lost.add(output.oid)
+            each = PresentOutput(output, {output.path: problem}, {output.oid}, {})
+            damaged[output.oid] = problem
         outputs.append(each)
-    needed = {oid for each in outputs if each.output.cached for oid in each.objects or {each.output.oid}}
+    needed = {oid for each in outputs if each.output.cached for oid in each.objects}
     return Survey(
-        objects=damaged,
-        lost=lost,
-        whole=objects.keys() - lost,
-        missing=needed - objects.keys(),
+        locks=locks,
+        objects=damaged | dict.fromkeys(sorted(needed - objects.keys()), "no file"),
         outputs=outputs,
         unnamed=[output for output in inventory.unnamed if os.path.lexists(output.path)],
         sources=dict(damaged_sources(inventory, {source: found[source] for source in read})),
@@ -202,24 +199,25 @@ def problem_of_run(inventory: Inventory, path: Path) -> str:
     return ""
 
 
-def compare(inventory: Inventory, output: Output, files: Mapping[str, str], lost: Collection[str]) -> PresentOutput:
+def compare(inventory: Inventory, output: Output, files: Mapping[str, str], damaged: Collection[str]) -> PresentOutput:
     """Compare an output in the workspace with what dvc.lock says of it.
 
     Args:
         inventory: of the project.
         output: what dvc.lock says of it.
         files: MD5 of every file, by its path in the output: `.` of an output that is a file.
-        lost: names of objects of the cache that are damaged.
+        damaged: names of objects of the cache that are.
     """
     listed, copies = {".": output.oid} if not output.oid.endswith(".dir") else None, dict[str, Path | bytes]()
     if listed is None:
         oid, content = folder_object(files)
         if oid == output.oid:  # the files prove the list
             listed, copies[oid] = dict(files), content
-        elif output.oid not in lost:
+        elif output.oid not in damaged:
             listed = inventory.files_of(output.oid)
     if listed is None:
-        return PresentOutput(output, {output.path: "other files, and no list of those that it had"}, None, copies)
+        unlisted = {output.path: "other files, and no list of those that it had"}
+        return PresentOutput(output, unlisted, {output.oid}, copies)
     copies |= {md5: output.path / name for name, md5 in files.items() if listed.get(name) == md5}
     damages = {
         output.path / name: problem_of(files.get(name)) if name in listed else "a file that dvc.lock does not name"
@@ -239,7 +237,7 @@ class Repair:
     """What is to be done, in this order.
 
     Attributes:
-        remove: files to delete: damaged objects and entries of the cache, and damaged files of the workspace.
+        remove: files to delete: locks, damaged objects and entries of the cache, and damaged files of the workspace.
         store: objects that the cache lacks then, and the whole copies that they are made of.
         checkout: outputs that the cache has whole then.
         rerun: stages of whose outputs there is no whole copy.
@@ -253,7 +251,7 @@ class Repair:
     def steps(self) -> list[str]:
         """Return what is done, a few words each."""
         done = [
-            (self.remove, "deletes {} that are not whole", "file"),
+            (self.remove, "deletes {}", "damaged file"),
             (self.store, "stores {} in the cache again, from the workspace", "object"),
             (self.checkout, "checks {} out of the cache", "output"),
             (self.rerun, f"runs {{}} again ({', '.join(self.rerun)})", "stage"),
@@ -261,33 +259,19 @@ class Repair:
         return [text.format(plural(len(what), unit)) for what, text, unit in done if what]
 
 
-def plan_repair(survey: Survey) -> Repair:
+def plan_repair(inventory: Inventory, survey: Survey) -> Repair:
     """Work out what repairs damage."""
     copies = {oid: copy for each in survey.outputs if each.output.cached for oid, copy in each.copies.items()}
-    store = {oid: copies[oid] for oid in sorted({*survey.lost, *survey.missing} & copies.keys())}
-    available = survey.whole | store.keys()
-    lost = []  # what cannot be restored from the cache, of whole outputs, too
-    for each in survey.outputs:
-        if each.damages if not each.output.cached else not (each.objects or {""}) <= available:
-            lost.append(each)
+    store = {oid: copies[oid] for oid in sorted(survey.objects.keys() & copies.keys())}
+    lacking = survey.objects.keys() - store.keys()
+    # what cannot be restored from the cache, of whole outputs, too
+    lost = [each for each in survey.outputs if (each.objects & lacking if each.output.cached else each.damages)]
     damages = [path for each in survey.outputs for path in each.damages]
-    gone = [path for path in [*survey.objects, *survey.runs, *damages] if os.path.lexists(path)]
+    damaged = [*survey.locks, *map(inventory.object_path, survey.objects), *survey.runs, *damages]
+    gone = [path for path in damaged if os.path.lexists(path)]
     checkout = [each.output.path for each in survey.outputs if each.damages and each not in lost]
     rerun = {each.output.stage for each in lost} | {output.stage for output in survey.unnamed}
     return Repair(gone, store, checkout, sorted(rerun))
-
-
-def put_back(inventory: Inventory, repair: Repair) -> None:
-    """Remove what is damaged, and put back what there are whole copies of; to be called under DVC's lock.
-
-    Raises:
-        UserError: DVC cannot check an output out.
-    """
-    for path in repair.remove:
-        remove(path)
-    for oid, copy in repair.store.items():
-        inventory.store(oid, copy)
-    inventory.checkout(repair.checkout)
 
 
 @click.command(cls=ProjectCommand)
@@ -310,32 +294,30 @@ def verify(repair: bool, yes: bool, as_json: bool) -> None:
     if as_json and repair:
         raise UserError("--json prints what is damaged, and must be without --repair; leave one out")
     hasher = Hasher()
-    with looked(hasher, as_json=as_json) as (inventory, locks, damage):
-        plan, whole = plan_repair(damage), damage.is_whole and not locks
-        steps = [*(["deletes the locks"] if locks else []), *plan.steps()]
+    with looked(hasher, as_json=as_json) as (inventory, damage):
+        plan, whole = plan_repair(inventory, damage), damage.is_whole
         if repair and not whole:
-            carry_out(plan, inventory, hasher, locks, damage, yes=yes)
-        elif steps and not as_json:
+            carry_out(plan, inventory, hasher, damage, yes=yes)
+        elif not as_json and (steps := plan.steps()):
             print(plain_line(f"`whichlayer verify --repair` repairs this: it {', '.join(steps)}"))
     if repair and not whole:
         if plan.rerun:
             run_dvc("repro", *plan.rerun)
-        with looked(hasher) as (_, locks, damage):
-            whole = damage.is_whole and not locks
+        with looked(hasher) as (_, damage):
+            whole = damage.is_whole
     sys.exit(0 if whole else 1)
 
 
 @contextmanager
-def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory, Problems, Survey]]:
+def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory, Survey]]:
     """Look for damage and locks that nothing holds, and print them, a line each; within, DVC can change nothing."""
-    with open_repo() as repo, locked(repo) as locks:
+    with open_repo() as repo, locked(repo):
         inventory = Inventory(repo)
         damage = survey(inventory, hasher)
         problems = [
-            (" (a lock that nothing holds)", locks),
-            (" (in DVC's cache)", damage.objects),
+            (" (a lock that nothing holds)", damage.locks),
+            (" (in DVC's cache)", {inventory.object_path(oid): problem for oid, problem in damage.objects.items()}),
             (" (in DVC's run cache)", damage.runs),
-            (" (in DVC's cache)", {inventory.object_path(oid): "no file" for oid in sorted(damage.missing)}),
             *((f" ({each.output.stage})", each.damages) for each in damage.outputs),
             *((f" ({each.stage})", {each.path: "dvc.lock does not name it"}) for each in damage.unnamed),
             ("", damage.sources),
@@ -352,7 +334,7 @@ def looked(hasher: Hasher, *, as_json: bool = False) -> Iterator[tuple[Inventory
             print(counted, *lines, sep="\n  ")
             if absent:
                 print(f"not here, and so not compared: {listed(absent)}")
-        yield inventory, locks, damage
+        yield inventory, damage
 
 
 def plain_line(text: str) -> str:
@@ -360,24 +342,24 @@ def plain_line(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
 
 
-def carry_out(
-    plan: Repair, inventory: Inventory, hasher: Hasher, locks: Problems, damage: Survey, *, yes: bool
-) -> None:
-    """Ask, and repair what DVC need not run again for, if nothing has changed meanwhile.
+def carry_out(plan: Repair, inventory: Inventory, hasher: Hasher, damage: Survey, *, yes: bool) -> None:
+    """Ask, and repair what DVC need not run again for, if nothing has changed meanwhile; called under DVC's lock.
 
     Raises:
-        UserError: something has, or stages would run again on damaged raw data.
+        UserError: something has, stages would run again on damaged raw data, or DVC cannot check an output out.
     """
     if damage.sources and plan.rerun:
         raise UserError(
             f"{next(iter(damage.sources))}: must be put back before {', '.join(plan.rerun)} can run again, found it "
             "damaged (listed above); or, if it is meant to be so, `touch` it and run `dvc repro`"
         )
-    doomed = [*locks, *plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC
+    doomed = [*plan.remove, *(output.path for output in damage.unnamed)]  # the last by DVC
     if doomed and not yes:
         click.confirm(f"Delete {plural(len(doomed), 'damaged file')}?", abort=True)
-    if (survey(inventory, hasher), stale_list(inventory.repo)) != (damage, locks):
+    if survey(inventory, hasher) != damage:
         raise UserError(f"{inventory.root}: must be as it was when you were asked, found it changed; verify again")
-    for path in locks:
-        path.unlink(missing_ok=True)
-    put_back(inventory, plan)
+    for path in plan.remove:
+        remove(path)
+    for oid, copy in plan.store.items():
+        inventory.store(oid, copy)
+    inventory.checkout(plan.checkout)

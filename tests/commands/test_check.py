@@ -16,11 +16,10 @@ from PIL import Image
 from stages.commands.check import (
     check,
     check_classes,
-    check_folds,
+    check_datasets,
     check_networks,
     check_raw,
     check_sections,
-    check_seen,
 )
 from stages.commands.config import Config, parse_config
 from stages.prepare.sources import SOURCES
@@ -360,21 +359,23 @@ def test_all_classes_are_unseen_only_beside_networks_that_are_measured_as_they_a
     changes = {"datasets.mine.unseen_classes": "all"}
     message = r"datasets\.mine\.unseen_classes: `all` leaves no class to fine-tune on, which 'efficientnet_lite0' of"
     with pytest.raises(UserError, match=message):
-        check_seen(mine(changes))
-    check_seen(mine(changes | FROZEN))
+        check_datasets(mine(changes))
+    check_datasets(mine(changes | FROZEN))
     another = {"run.models": ["efficientnet_lite0", "efficientnet_lite0_scratch"]}
     with pytest.raises(UserError, match="which 'efficientnet_lite0_scratch' of"):
-        check_seen(mine(changes | FROZEN | another))
-    check_seen(mine({}))
+        check_datasets(mine(changes | FROZEN | another))
+    check_datasets(mine({}))
 
 
 def test_limits_and_counts_of_seen_classes_do_not_matter_where_all_are_unseen(tmp_path: Path):
     write_images(tmp_path, 6)
     changes = {"datasets.mine.unseen_classes": "all", "datasets.mine.test": 2, **FROZEN}
-    check_folds(mine(changes))
+    check_datasets(mine(changes))
     check_classes(mine(changes), tmp_path)
+    of_the_test_split = {"measure.metrics": ["nmi"], "measure.analyses": ["corruptions"], "datasets.mine.unseen": 4}
+    check_datasets(mine(changes | of_the_test_split))
     with pytest.raises(UserError, match=r"datasets\.mine\.unseen: must be at least measure\.probe\.folds, 5, found 4"):
-        check_folds(mine(changes | {"datasets.mine.unseen": 4}))
+        check_datasets(mine(changes | {"datasets.mine.unseen": 4}))
 
 
 def test_training_that_outlasts_its_schedule_is_named(tmp_path: Path):

@@ -148,11 +148,8 @@ PROGRAMS = ("dvc", "whichlayer")
 
 
 @contextmanager
-def locked(repo: "Repo") -> Iterator[dict[Path, str]]:
-    """Keep DVC from changing a project, and yield the locks that nothing holds: {path: what is wrong}.
-
-    DVC has a lock of the project, which ends with its process, and a list of the files that its processes read and
-    write, which does not.
+def locked(repo: "Repo") -> Iterator[None]:
+    """Keep DVC from changing a project, by its lock of the project, which ends with its process.
 
     Raises:
         UserError: a DVC process runs.
@@ -166,11 +163,13 @@ def locked(repo: "Repo") -> Iterator[dict[Path, str]]:
         except LockError:
             remedy = ", or remove that file if none runs and `core.hardlink_lock` is set, with which it outlasts DVC"
             raise still_running(Path(repo.tmp_dir) / "lock", "that DVC does", remedy) from None
-        yield stale_list(repo)
+        yield
 
 
 def stale_list(repo: "Repo") -> dict[Path, str]:
-    """Return the list of files in use if it is damaged, or names processes that have ended.
+    """Return what is wrong with DVC's list of the files in use: that it is damaged, or names processes that have ended.
+
+    That a process is killed does not take it off the list.
 
     Raises:
         UserError: it names a DVC that runs.

@@ -42,8 +42,7 @@ def stage_path(stage: str, option: str, cell: Cell | None = None) -> Path:
         cell: of a stage that has a matrix: which of its cells.
     """
     words: list[str] = _stages_of(ROOT / "dvc.yaml")[stage]["cmd"].split()
-    path = words[words.index(option) + 1]
-    return ROOT / of_cell(path, cell or ())
+    return ROOT / of_cell(words[words.index(option) + 1], cell or ())
 
 
 def inputs_of(stages: Sequence[str], cell: Cell) -> list[str]:
@@ -189,8 +188,7 @@ def point_at_cache(folder: Path, cache: str, remote: tuple[str, str]) -> None:
     }
     settings = configparser.RawConfigParser()
     settings.read(own / "config.local")
-    for section, values in wanted.items():
-        settings.read_dict({section: values})
+    settings.read_dict(wanted)
     with (own / "config.local").open("w", encoding="utf-8") as file:
         settings.write(file)
 
@@ -268,14 +266,7 @@ def changed_stages(*, allow_missing: bool = False) -> list[str]:
     """
     from dvc.utils.serialize import LOADERS, load_yaml
 
-    parsed: dict[str, Any] = {}
-
-    def load_once(path: Any, fs: Any = None, **options: Any) -> Any:
-        if str(path) not in parsed:
-            parsed[str(path)] = load_yaml(path, fs, **options)
-        return parsed[str(path)]
-
-    LOADERS[".yaml"] = load_once
+    LOADERS[".yaml"] = cache(load_yaml)
     try:
         with open_repo(wait=True) as repo:
             changes = repo.status()

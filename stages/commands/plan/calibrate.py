@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from stages.finetune.loop import make_optimizer
 from stages.finetune.params import FinetuneParams
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.cell import Cell
-from stages.measure.jobs import Job, plan_jobs
+from stages.measure.jobs import plan_jobs
 from stages.measure.params import MeasureParams
 from stages.measure.run import limit_to_one_thread, score
 from stages.prepare.decode import decode_many
@@ -246,34 +246,26 @@ def time_measuring(
     counts = {split: (count, classes) for split, (count, classes) in counts.items() if count}
 
     def cost_of(share: float) -> Cost:
-        costs: dict[Job, Cost] = {}  # jobs that compute the same take as long as one of them
+        costs = []
         with limit_to_one_thread(params):
             cell = Cell(make_layer(counts, share, width, steps), params)
-            jobs = plan_jobs(cell.store, params)
-            for job in jobs:
+            cost_of_job = cache(lambda job: timed(lambda: score(cell, job)))
+            for job in plan_jobs(cell.store, params):
                 without_extra = tuple(name for name in job.analyses if ANALYSES[name].extra is None)
-                if (alike := replace(job, step=0)) not in costs:
-                    costs[alike] = timed(partial(score, cell, replace(job, analyses=without_extra)))
-        seconds = sum(costs[replace(job, step=0)].seconds for job in jobs)
-        return Cost(seconds, max(cost.memory for cost in costs.values()))
+                alike = replace(job, step=steps[-1], analyses=without_extra)  # embeddings are the same at every step
+                costs.append(cost_of_job(alike))
+        return Cost(sum(cost.seconds for cost in costs), max(cost.memory for cost in costs))
 
     share = min(1.0, MIN_IMAGES / max(count for count, _ in counts.values()))
     return grown(cost_of, share, allowed, times=2, growth=GROWTH, pieces=2, most=most)
 
 
-@dataclass(frozen=True)
 class MadeEmbeddings(Embeddings):
-    """Embeddings of one layer that lie in memory, the same at every step.
-
-    Attributes:
-        values: (N, width) of every split.
-    """
-
-    values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Embeddings of one layer that lie in memory, the same at every step: its arrays are those of the splits."""
 
     def features(self, layer: Layer, step: int, split: str) -> NDArray[np.float32]:
-        """Return the embedding of one split."""
-        return self.values[split]
+        """Return the embedding of one split, (N, width)."""
+        return np.asarray(self._arrays[split])
 
 
 def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, steps: Sequence[int]) -> MadeEmbeddings:
@@ -290,5 +282,4 @@ def make_layer(counts: Mapping[str, tuple[int, int]], share: float, width: int, 
         noise = 0.1 * random.normal(size=(len(labels), width))
         values[split] = (latent @ random.normal(size=(rank, width)) + noise).astype(np.float32)
     layers, samples = (Layer("layer", "layer", 0, "mean", width, 1, 1),), pd.concat(parts, ignore_index=True)
-    no_file = cast(Any, None)
-    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), no_file, no_file, values=values)
+    return MadeEmbeddings("plan", "plan", "0", 0, tuple(steps), layers, samples, (), values, _digests=cast(Any, None))

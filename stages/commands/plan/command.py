@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,10 @@ from stages.aggregate.words.power import power_sentence
 from stages.commands.config import Config, read_config
 from stages.commands.dvc_project.workspace import cache_folder, stage_path
 from stages.commands.grid import CELL_STAGES, ON_GPU, all_stages, count_stages, open_stages
-from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.predict import (
-    FLEET_CELL_SECONDS,
-    Engine,
-    Line,
-    Machine,
-    Predictor,
-    fleet_seconds,
-    predict_dvc,
-    this_machine,
-)
+from stages.commands.plan.predict import Around, Cells, Engine, Line, Machine, Predictor, side_by_side, this_machine
 from stages.commands.plan.work import count_images, work_of
 from stages.commands.project import RAW, ROOT, FiniteRange, ProjectCommand, json_option, params_option, size
 from stages.prepare.raw_files import check_regular
-from stages.shared.core.made_of import read_entries
 from stages.shared.runtime.errors import UserError
 
 SMALLER = {
@@ -80,18 +69,19 @@ def plan(
         print(f"For each of the folds of a line and one seed of {len(config.run.seeds)}.\n")
         print(disk(needed_disk(config, lines), Path(), cache_folder()), flush=True)
     predictor = Predictor(config, engine, this_machine(), stage_path("aggregate", "--log"), len(lines))
-    predicted = predict(predictor, lines, stages) if timed and stages else None
+    predicted = predictor.predict(RAW, lines, stages) if timed and stages else None
     if as_json:
         planned: dict[str, Any] = {"stages": count_stages(stages), "lines": [asdict(line) for line in lines]}
         planned |= {"disk": needed_disk(config, lines)} | ({"pilot": shown} if shown else {})
-        if predicted is not None:
+        if predicted:
             planned["seconds"] = {name: sum(each) for name, each in seconds_of(*predicted).items()}
             planned["memory"] = memory_of(predicted[0])
         print(json.dumps(planned, indent=2, ensure_ascii=False))
-    elif predicted is not None:
+        return
+    if predicted:
         said = time_lines(*predicted, engine, predictor.here) + memory_lines(predicted[0], engine, predictor.here)
         print("\n".join(said))
-    if shown and not as_json:
+    if shown:
         print("", *shown, sep="\n")
 
 
@@ -178,28 +168,6 @@ def disk(needed: float, here: Path, cache: Path) -> str:
     return line
 
 
-Cells = Sequence[Mapping[str, Cost]]
-"""What the open stages of every cell take."""
-
-Around = Mapping[str, Sequence[float]]
-"""Seconds of other stages, and of what runs them."""
-
-
-def predict(predictor: Predictor, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:
-    """Predict how long the open stages take, and what memory they need, under a progress bar."""
-    config, engine = predictor.config, predictor.engine
-    cells = [*predictor.cells(lines, stages).values()]
-    around = {
-        "prepare": [predictor.prepare(RAW, d) for d in config.run.datasets if f"prepare@{d}" in stages],
-        "aggregate": [predictor.aggregate(len([*config.run.cells()]))],
-    }
-    if engine.workers:
-        around["fleet"] = [fleet_seconds(len(all_stages(config.run)))]
-    else:
-        around["DVC"] = [predict_dvc(stages, read_entries())] * len(stages)
-    return cells, around
-
-
 def seconds_of(cells: Cells, around: Around) -> dict[str, Sequence[float]]:
     """Return what every run of a stage takes, by stage, and what runs them."""
     of_cells = {stage: [cell[stage].seconds for cell in cells if stage in cell] for stage in CELL_STAGES}
@@ -228,28 +196,15 @@ def time_lines(cells: Cells, around: Around, engine: Engine, here: Machine) -> l
     if not engine.workers:
         total = f"  in all {duration(sum(map(sum, by_stage.values())))}, one stage after another"
         return [f"{title}, within a factor of 1.5:", *rows, total]
-    slowdown = engine.slowdown(here)
-
-    def seconds(stages: Sequence[str], at_once: int) -> float:
-        own = [sum(one.seconds for stage, one in cell.items() if stage in stages) for cell in cells]
-        return side_by_side([(each + FLEET_CELL_SECONDS) * slowdown for each in own], at_once)
-
-    few = 0 < here.gpus < engine.workers
-    cells_end = max(seconds(CELL_STAGES, engine.workers), seconds(ON_GPU, here.gpus) if few else 0)
+    slowdown, few = engine.slowdown(here), 0 < here.gpus < engine.workers
+    at_once = {CELL_STAGES: engine.workers} | ({ON_GPU: here.gpus} if few else {})
+    cells_end = slowdown * max(side_by_side(cells, stages, workers) for stages, workers in at_once.items())
     total = f"  in all {duration(sum(map(sum, around.values())) + cells_end)}, "
     total += f"{plural(engine.workers, 'cell')} at once with {plural(engine.threads, 'thread')} each"
     total += f"; finetune and embed of {here.gpus} at once, on {plural(here.gpus, 'GPU')}" if few else ""
     if slowdown > 1:
         total += f"; {slowdown:.1f} times slower than one alone, since processors are too few"
     return [f"{title}:", *rows, total]
-
-
-def side_by_side(seconds: Sequence[float], workers: int) -> float:
-    """Return when the last of some cells ends that workers take one after another, longest first."""
-    ends = [0.0] * workers
-    for cell in sorted(seconds, reverse=True):
-        ends[ends.index(min(ends))] += cell
-    return max(ends)
 
 
 def duration(seconds: float) -> str:

@@ -17,10 +17,11 @@ from stages.commands.config import Config
 from stages.commands.dvc_project.workspace import stage_params
 from stages.commands.fleet.worker import Source, environment
 from stages.commands.folds import is_absent
-from stages.commands.grid import stage_names
+from stages.commands.grid import all_stages, stage_names
 from stages.commands.plan.calibrate import Cost, time_decoding, time_embedding, time_measuring, time_training
 from stages.commands.plan.work import Images, Work
 from stages.measure.run import worker_count
+from stages.shared.core.made_of import read_entries
 from stages.shared.core.params import Cell
 from stages.shared.core.snapshot import flat, value_at
 from stages.shared.networks.devices import choose_device
@@ -110,8 +111,7 @@ class Engine:
 
     def slowdown(self, here: Machine) -> float:
         """Return how many times slower cells are at once than one alone, for want of processors."""
-        busy = self.workers * min(self.threads, here.processors)
-        return max(1.0, busy / here.processors) if self.workers else 1.0
+        return max(1.0, self.workers * min(self.threads, here.processors) / here.processors)
 
     def __str__(self) -> str:
         threads = f" --threads {self.threads}" if self.threads > 1 else ""
@@ -127,6 +127,13 @@ class Line:
     folds: Sequence[str]
     images: Images
     work: Work
+
+
+Cells = Sequence[Mapping[str, Cost]]
+"""What the open stages of every cell take."""
+
+Around = Mapping[str, Sequence[float]]
+"""Seconds of other stages, and of what runs them."""
 
 
 class Predictor:
@@ -146,6 +153,19 @@ class Predictor:
         name, rows = machine(engine.environment), () if crowded else read_durations(log)
         self.rows = [row for row in rows if row.get("machine") == name and not row.get("resumed")]
         self._timed: dict[object, Any] = {}
+
+    def predict(self, raw: Path, lines: Sequence[Line], stages: Collection[str]) -> tuple[Cells, Around]:
+        """Predict how long the open stages take, and what memory they need, under a progress bar."""
+        cells, run = [*self.cells(lines, stages).values()], self.config.run
+        around = {
+            "prepare": [self.prepare(raw, name) for name in run.datasets if f"prepare@{name}" in stages],
+            "aggregate": [self.aggregate(len([*run.cells()]))],
+        }
+        if self.engine.workers:
+            around["fleet"] = [fleet_seconds(len(all_stages(run)))]
+        else:
+            around["DVC"] = [predict_dvc(stages, read_entries())] * len(stages)
+        return cells, around
 
     def earlier(self, stage: str, *item: str, images: int = 0, **counts: int) -> Cost | None:
         """Look up what earlier runs of a stage took that had the same to do; None if there were none.
@@ -209,10 +229,8 @@ class Predictor:
             return Cost(seconds, memory + work.embed_memory)
         size, classes = self.config.datasets[line.dataset].image_size, line.images.classes
         allowed = 4 * self.allowed  # a step has much to do that does not depend on its images
-        train = self._once(
-            ("train", entry.model_dump_json(exclude=OF_NO_COST)),
-            lambda: time_training(entry, params, size, classes=classes, allowed=allowed),
-        )
+        key = "train", entry.model_dump_json(exclude=OF_NO_COST)
+        train = self._once(key, lambda: time_training(entry, params, size, classes=classes, allowed=allowed))
         memory += 4 * 4 * work.parameters  # weights, gradients and AdamW's two moments
         memory += min(params.batch_size, line.images.train) * train.memory
         return Cost(seconds + work.trained * train.seconds, memory)
@@ -228,10 +246,8 @@ class Predictor:
         work, processes, steps = line.work, self.engine.processes, self.config.checkpoints(line.model)
         params, images = self.config.measure, line.images
         width = sorted(layer.layer.width for layer in work.layers)[len(work.layers) // 2]
-        layer = self._once(
-            (images, width, tuple(steps)),
-            lambda: time_measuring(params, images, width, steps, self.allowed, self.most),
-        )
+        key = images, width, steps
+        layer = self._once(key, lambda: time_measuring(params, images, width, steps, self.allowed, self.most))
         seconds = (len(work.layers) + work.baselines / len(steps)) * layer.seconds  # raw pixels are alike at all steps
         memory = (LIBRARIES["measure"] + layer.memory) * processes
         return Cost(2 * LOADED + seconds / min(processes, len(work.layers)), memory)
@@ -240,9 +256,9 @@ class Predictor:
         """Time forward passes; the number of classes hardly matters."""
         entry, size = self.config.models[line.model].network, self.config.datasets[line.dataset].image_size
         batch, layers, classes = self.config.embed.batch_size, tuple(line.work.layers), max(1, line.images.classes)
+        key = entry.model_dump_json(exclude=OF_NO_COST), layers
         return self._once(
-            (entry.model_dump_json(exclude=OF_NO_COST), layers),
-            lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed),
+            key, lambda: time_embedding(entry, layers, batch, size, classes=classes, allowed=self.allowed)
         )
 
     def _once(self, key: object, work: Callable[[], T]) -> T:
@@ -264,6 +280,15 @@ class Predictor:
         earlier = self.earlier("aggregate")
         starts = np.interp(cells, [*AGGREGATE_STARTS], [*AGGREGATE_STARTS.values()])
         return earlier.seconds if earlier else LOADED * float(starts)
+
+
+def side_by_side(cells: Cells, stages: Collection[str], workers: int) -> float:
+    """Return when the last of some stages ends that a fleet's workers take cell by cell, the longest first."""
+    seconds = [sum(cost.seconds for stage, cost in cell.items() if stage in stages) for cell in cells]
+    ends = [0.0] * workers
+    for cell in sorted(seconds, reverse=True):
+        ends[ends.index(min(ends))] += cell + FLEET_CELL_SECONDS
+    return max(ends)
 
 
 def comparable(parameters: Mapping[str, object]) -> dict[str, object]:

@@ -102,12 +102,11 @@ def work_of(config: Config, model: str, images: Images) -> Work:
     passed = tested + len(saved) * embedded + extra
     state = network.body_state() if entry.frozen else network.module.state_dict()
     weights = sum(t.numel() * t.element_size() for t in state.values())
-    parameters = sum(p.numel() for name, p in network.module.named_parameters() if name in state)
     row = sum(layer.layer.width for layer in layers) * BYTES[embed.dtype] + classes * 4
     baselines = baseline_layers(embed.baseline_size)
     pixels = sum(layer.width for layer in baselines) * BYTES[embed.dtype]
     return Work(
-        parameters=parameters,
+        parameters=sum(p.numel() for name, p in network.module.named_parameters() if name in state),
         trained=trained,
         tested=tested,
         passed=passed,

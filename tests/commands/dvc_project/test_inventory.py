@@ -11,7 +11,7 @@ import pytest
 from dvc.lock import LockError as DvcLockError
 from dvc.repo import Repo
 
-from stages.commands.dvc_project.inventory import locked
+from stages.commands.dvc_project.inventory import locked, stale_list
 from stages.shared.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
@@ -45,8 +45,8 @@ def ended() -> int:
 
 
 def stale_locks(project: Path) -> dict[Path, str]:
-    with Repo(str(project)) as repo, locked(repo) as locks:
-        return locks
+    with Repo(str(project)) as repo, locked(repo):
+        return stale_list(repo)
 
 
 def holder(pid: int) -> dict[str, object]:

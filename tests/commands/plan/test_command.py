@@ -22,7 +22,6 @@ from stages.commands.plan.command import (
     needed_disk,
     pilot,
     plan,
-    side_by_side,
     table,
     time_lines,
 )
@@ -119,11 +118,6 @@ def test_where_gpus_are_few_cells_wait_for_them_and_measure_does_not():
     assert measured == f"  in all 4 min, 4 cells at once with 1 thread each{words}"  # 2 x 130
     crowded = time_lines(cells * 4, {"prepare": [], "aggregate": []}, Engine(64), replace(GPU, processors=64))[-1]
     assert crowded == f"  in all 8 min, 64 cells at once with 1 thread each{words}"  # 16 x 30
-
-
-def test_cells_at_once_end_with_the_longest():
-    assert side_by_side([100.0, 40.0, 60.0], 2) == 100.0
-    assert side_by_side([3.0, 3.0, 2.0, 2.0, 2.0], 2) == 7.0  # longest first: 3 2 2 and 3 2
 
 
 def memory(engine: Engine, machine: Machine = MACHINE, **gib: float) -> list[str]:

@@ -9,7 +9,17 @@ import pytest
 
 from stages.commands.plan import predict
 from stages.commands.plan.calibrate import Cost
-from stages.commands.plan.predict import LIBRARIES, LOADED, Engine, Line, Machine, Predictor, fleet_seconds, predict_dvc
+from stages.commands.plan.predict import (
+    LIBRARIES,
+    LOADED,
+    Engine,
+    Line,
+    Machine,
+    Predictor,
+    fleet_seconds,
+    predict_dvc,
+    side_by_side,
+)
 from stages.commands.plan.work import Images, Work
 from stages.embed.pooling import pooled_layers
 from stages.embed.taps.tap import Tap
@@ -149,6 +159,19 @@ def test_aggregate_takes_what_grids_of_its_size_took(monkeypatch: pytest.MonkeyP
 def test_a_fleet_takes_what_was_measured_around_its_cells():
     measured = {14: 20, 128: 40, 506: 120, 3002: 1240}
     assert [fleet_seconds(stages) for stages in measured] == pytest.approx([*measured.values()], rel=0.1)
+
+
+def test_cells_at_once_end_with_the_longest(monkeypatch: pytest.MonkeyPatch):
+    def end(*seconds: float) -> float:
+        cells = [{"finetune": Cost(each, 1.0), "measure": Cost(50.0, 1.0)} for each in seconds]
+        return side_by_side(cells, ["finetune"], 2)
+
+    monkeypatch.setattr(predict, "FLEET_CELL_SECONDS", 0.0)
+    assert end(100.0, 40.0, 60.0) == 100.0
+    assert end(3.0, 3.0, 2.0, 2.0, 2.0) == 7.0  # longest first: 3 2 2 and 3 2
+    monkeypatch.setattr(predict, "FLEET_CELL_SECONDS", 1.5)
+    assert end(3.0, 3.0, 2.0, 2.0, 2.0) == 7.0 + 3 * 1.5
+    assert side_by_side([], ["finetune"], 2) == 0.0
 
 
 def test_a_download_is_not_begun(tmp_path: Path):

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from stages.commands.dvc_project import workspace
 from stages.commands.dvc_project.inventory import Inventory
 from stages.commands.dvc_project.workspace import open_repo, run_dvc
-from stages.commands.verify import Hasher, Repair, Survey, plan_repair, put_back, survey
+from stages.commands.verify import Hasher, Repair, Survey, carry_out, plan_repair, survey
 from tests.commands.verify.made import contents, damage
 from tests.workflow import ROOT
 
@@ -27,15 +27,17 @@ def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def look() -> tuple[Survey, Repair]:
     with open_repo() as repo:
-        damage = survey(Inventory(repo), Hasher())
-    return damage, plan_repair(damage)
+        inventory = Inventory(repo)
+        damage = survey(inventory, Hasher())
+        return damage, plan_repair(inventory, damage)
 
 
 def repair() -> Repair:
     with open_repo() as repo:
-        inventory = Inventory(repo)
-        plan = plan_repair(survey(inventory, Hasher()))
-        put_back(inventory, plan)
+        inventory, hasher = Inventory(repo), Hasher()
+        damage = survey(inventory, hasher)
+        plan = plan_repair(inventory, damage)
+        carry_out(plan, inventory, hasher, damage, yes=True)
     if plan.rerun:
         run_dvc("repro", *plan.rerun)
     return plan
@@ -51,6 +53,11 @@ def listing(folder: Path) -> Path:
     """The object of the folder `out`."""
     (found,) = (folder / ".dvc" / "cache" / "files" / "md5").rglob("*.dir")
     return found
+
+
+def damaged_objects(folder: Path, found: Survey) -> dict[Path, str]:
+    objects = folder / ".dvc" / "cache" / "files" / "md5"
+    return {objects / oid[:2] / oid[2:]: problem for oid, problem in found.objects.items()}
 
 
 def test_a_whole_project_has_nothing_to_repair(project: Path):
@@ -119,8 +126,8 @@ def test_damage_is_named_and_repaired(project: Path, harm: Callable[[Path], str]
     before = contents(project)
     named = project / harm(project)
     found, plan = look()
-    damaged = [*found.objects, *(path for seen in found.outputs for path in seen.damages)]
-    assert named in damaged or (harm is lose_object and found.missing)
+    damaged = [*damaged_objects(project, found), *(path for seen in found.outputs for path in seen.damages)]
+    assert named in damaged or (harm is lose_object and [*found.objects.values()] == ["no file"])
     assert plan.rerun == (["make"] if harm in RUN_AGAIN else [])
     repair()
     assert contents(project) == before
@@ -180,6 +187,18 @@ def test_a_damaged_entry_of_the_run_cache_is_named_and_deleted(project: Path, ha
     assert look()[0].is_whole
     assert contents(project) == before
     assert (project / "runs").read_text() == "make "
+
+
+def test_a_lock_that_nothing_holds_is_named_and_deleted(project: Path):
+    lock = project / ".dvc" / "tmp" / "rwlock"
+    lock.write_bytes(b"")
+    found, plan = look()
+    assert found.locks == {lock: "an empty file"}
+    assert not found.is_whole
+    assert plan == Repair([lock], {}, [], [])
+    repair()
+    assert not lock.exists()
+    assert look()[0].is_whole
 
 
 def test_an_object_that_nothing_names_any_more_is_deleted(project: Path):
@@ -302,7 +321,10 @@ def pipe_for_listing(folder: Path) -> Path:
 def test_what_is_no_file_is_named_unopened_and_repaired(project: Path, harm: Callable[[Path], Path]):
     before, named = contents(project), harm(project)
     found, _ = look()
-    damages = {**found.objects, **{path: each for seen in found.outputs for path, each in seen.damages.items()}}
+    damages = {
+        **damaged_objects(project, found),
+        **{path: each for seen in found.outputs for path, each in seen.damages.items()},
+    }
     unreadable = named.is_symlink() and harm is not device_for_file
     assert damages == {named: "a file that cannot be read" if unreadable else "no regular file"}
     repair()
