@@ -88,21 +88,21 @@ class ArraysFile:
         """
         described = self.described[name]
         size = abs(math.prod(described.shape)) * described.dtype.itemsize
-        with readable(
-            f"array {name!r} must be readable", "write the file again", room=FREE_ROOM + self.room + 3 * size
-        ):
+        with readable(f"array {name!r} must be readable", "write the file again", self.room + 3 * size):
             return self._values(name)
 
 
 @contextmanager
-def readable(what: str, remedy: str, room: int = FREE_ROOM) -> Iterator[None]:
+def readable(what: str, remedy: str, own_room: int = 0) -> Iterator[None]:
     """Name what NumPy, zipfile, zarr and its codecs raise, which is anything on a file that is not their own.
 
     Args:
         what: must be readable.
         remedy: of the user.
-        room: bytes of memory that may be taken meanwhile; more is a MemoryError, where the system keeps such a limit.
+        own_room: bytes of memory that may be taken meanwhile beside `FREE_ROOM`; more is a MemoryError, where the
+            system keeps such a limit.
     """
+    room = FREE_ROOM + own_room
     try:
         with limited_memory(room):
             yield

@@ -25,25 +25,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.features.image_files import read_list
-from stages.commands.score.arrays_file import (
-    FREE_ROOM,
-    MAX_TEXT,
-    SEEN_GROUP,
-    ArraysFile,
-    Described,
-    open_arrays,
-    readable,
-)
+from stages.commands.score.arrays_file import MAX_TEXT, SEEN_GROUP, ArraysFile, Described, open_arrays, readable
 from stages.prepare.candidates import describe_counts
 from stages.prepare.file_names import check_class_names
-from stages.shared.embeddings.embedding_store import (
-    BASELINE,
-    LAST_STEP,
-    SAMPLE_COLUMNS,
-    EmbeddingWriter,
-    Float32,
-    Layer,
-)
+from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, EmbeddingWriter, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import CONTROL, UserError, prefix_errors
 
@@ -86,7 +71,7 @@ class EmbeddingFile:
     ids: dict[str, NDArray[np.str_]]
     file: ArraysFile
 
-    def features(self, layer: Layer, split: str) -> Float32:
+    def features(self, layer: Layer, split: str) -> NDArray[np.float32]:
         """One layer's embedding of one split, (N, D) float32.
 
         Raises:
@@ -233,8 +218,7 @@ def _texts(file: ArraysFile, name: str) -> list[str]:
             f"of shape {shape}; objects are not read: save np.array({name}, dtype=str)"
         )
     values = file.read(name)
-    room = FREE_ROOM + 2**8 * len(values) + values.nbytes
-    with readable(f"array {name!r} must be readable", "write the file again", room):
+    with readable(f"array {name!r} must be readable", "write the file again", 2**8 * len(values) + values.nbytes):
         if dtype.kind == "U" and (values.view(f"{dtype.byteorder}u4") > sys.maxunicode).any():
             raise ValueError("characters that Unicode has not")
         texts = [str(value) for value in values.tolist()]
@@ -306,12 +290,11 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
         raise UserError(f"{path}: must have at most {MAX_IMAGES:,} images, found {count:,}; take a part of them")
     with prefix_errors(str(path)):
         paths, vectors = file.read("path").tolist(), file.read("features")
-        with readable("must be a file that `whichlayer features` wrote", "write it again", FREE_ROOM + 2**8 * count):
+        with readable("must be a file that `whichlayer features` wrote", "write it again", 2**8 * count):
             about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
             layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
             folders = {name: PurePosixPath(name).parent.name for name in paths}
-    rows = read_list(labels, ("path", "label")) if labels else []
-    found = {row["path"]: row["label"] for row in rows} or folders
+    found = {row["path"]: row["label"] for row in read_list(labels, ("path", "label"))} if labels else folders
     lacking = [name for name in paths if not found.get(name)]
     if lacking:
         raise UserError(
