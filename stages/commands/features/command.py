@@ -71,7 +71,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         files = replace(files, paths=tuple(path for path in files.paths if path not in unreadable))
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
-        extractor = open_extractor(params, origin, Wanted(**wanted))
+        extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
         shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor)
         shards.fill(skip=skip_unreadable)
