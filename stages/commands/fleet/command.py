@@ -118,7 +118,8 @@ def open_tasks(
     most: dict[str, float] = {}
     for cell in todo:
         tasks = []
-        for stages, task in zip(parts, cells.tasks_of(cell, locked, parts), strict=True):
+        for stages in parts:
+            task = cells.task_of(cell, locked, stages)
             if not stale.isdisjoint(task.stages):
                 asked = cells.memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
                 most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
@@ -236,7 +237,7 @@ def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     if name not in known:
         raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(known)}")
     cells.check_prepared(locked, known[name][0], remote=remote)
-    (task,) = cells.tasks_of(known[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
+    task = cells.task_of(known[name], locked, ON_GPU if gpu_stages else CELL_STAGES)
     source = cells.read_source(config, threads, remote=remote)
     with record.hold_cells(record_folder(), [name]):
         record.begin(record_folder(), [name])
