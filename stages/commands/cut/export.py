@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.cell import UNSCALED, Scaler, join
+from stages.commands.cut.cell import Scaler, join
 from stages.embed.embedder import layer_embeddings
 from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
@@ -64,9 +64,7 @@ class UpToLayer(nn.Module):
         return tuple(embedded[layer.layer.name] for layer in layers)
 
 
-def export_layer(
-    network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Scaler = UNSCALED
-) -> ExportedProgram:
+def export_layer(network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Scaler) -> ExportedProgram:
     """Export a network up to a layer, with the transform before it and the pooling after it, for batches of any size.
 
     Args:
