@@ -104,9 +104,8 @@ def write_parquet(path: Path, shards: Iterable[Shard], count: int, width: int, a
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for shard in shards:
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(shard.features.reshape(-1)), type=vector)
-            writer.write_table(
-                pa.Table.from_arrays([pa.array(shard.paths), pa.array(shard.sha256), vectors], schema=schema)
-            )
+            columns = [pa.array(shard.paths), pa.array(shard.sha256), vectors]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 def write_npz(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:

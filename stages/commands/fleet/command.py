@@ -90,9 +90,8 @@ def run(
                 with connected(address, (at_once or 0) * threads) as ray:
                     gpus = choose_gpus(ray, gpus, threads)
                     tasks = [*open_tasks(todo, stale, gpus, memory, predicted)]
-                    outcomes = run_cells(
-                        ray, replace(source, without_gpu=not gpus), tasks, at_once=at_once, retries=retries
-                    )
+                    source = replace(source, without_gpu=not gpus)
+                    outcomes = run_cells(ray, source, tasks, at_once=at_once, retries=retries)
                     ended = compute(outcomes, [*map(cell_name, todo)])
             except Stopped:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end

@@ -211,7 +211,7 @@ def _labels(file: ArraysFile, name: str) -> NDArray[np.str_]:
 
 def _texts(file: ArraysFile, name: str) -> list[str]:
     """Read names of classes, images or layers; whole numbers become texts."""
-    dtype, shape = file.described[name].dtype, file.described[name].shape
+    shape, dtype = file.described[name]
     if dtype.kind not in "iuUT" or len(shape) != 1 or shape[0] > MAX_IMAGES:
         raise UserError(
             f"array {name!r} must be one-dimensional, of at most {MAX_IMAGES:,} texts or whole numbers, found {dtype} "
@@ -255,7 +255,7 @@ def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, N
         raise UserError(f"below `{seen}` must be {LABELS} and the same layers as above it, found {found}")
     for split, layer in product([*labels][::-1], names):
         name, wanted = PREFIXES[split] + layer, (len(labels[split]), *file.described[layer].shape[1:])
-        dtype, shape = file.described[name].dtype, file.described[name].shape
+        shape, dtype = file.described[name]
         if dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1 or shape != wanted:
             raise UserError(
                 f"array {name!r} must be (images, features) of real numbers, with a row for each of "
