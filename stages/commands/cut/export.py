@@ -224,11 +224,9 @@ def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     del graph.value_info[:], model.metadata_props[:], graph.metadata_props[:]
-    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer, *model.functions):
+    nodes = [*graph.node, *(node for function in model.functions for node in function.node)]
+    for item in (*nodes, *graph.input, *graph.output, *graph.initializer, *model.functions):
         del item.metadata_props[:]
-    for function in model.functions:
-        for node in function.node:
-            del node.metadata_props[:]
     return model
 
 
