@@ -192,8 +192,7 @@ def check_packages() -> None:
     Raises:
         UserError: one is not.
     """
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise UserError(
             f"model.onnx takes {', '.join(PACKAGES)}, found no {', '.join(missing)}; "
             "pip install '.[export]', or leave the file out with --no-onnx"

@@ -253,8 +253,7 @@ def check_finite(features: Float32, layer: str) -> None:
     Raises:
         UserError: some are not finite.
     """
-    bad = int((~np.isfinite(features)).any(axis=1).sum())
-    if bad:
+    if bad := int((~np.isfinite(features)).any(axis=1).sum()):
         raise UserError(
             f"layer {layer!r} must be finite, found NaN or infinity in {bad} of {len(features)} images of a batch; on "
             "a GPU, set ACCELERATE_MIXED_PRECISION=no"

@@ -152,14 +152,12 @@ def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None
     computed = {stage: entry for outcome in outcomes for stage, entry in outcome.locked.items()}
     by_stage = zip(*map(stage_names, config.run.cells()), strict=True)  # all finetune first
     enter({name: computed[name] for names in by_stage for name in names if name in computed}, remote=remote)
-    failed = [outcome.name for outcome in outcomes if outcome.failed]
-    if failed:
+    if failed := [outcome.name for outcome in outcomes if outcome.failed]:
         raise UserError(
             f"{len(failed)} of {len(outcomes)} cells failed ({listed(failed)}); the others are done; fix what their "
             "logs name and run this again"
         )
-    open_again = open_cells(config.run, open_stages(config.run, allow_missing=remote))
-    if open_again:
+    if open_again := open_cells(config.run, open_stages(config.run, allow_missing=remote)):
         raise UserError(
             f"cells {listed([*map(cell_name, open_again)])}: must be in DVC's cache and of this code and these "
             "parameters, are not; if you edited them meanwhile, run this again; else let all machines see one cache "

@@ -125,8 +125,7 @@ def reason(log: str) -> str:
     If the system ended the stage, DVC's line alone says so.
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    killed = KILLED.findall(log)
-    if killed:
+    if killed := KILLED.findall(log):
         return f"it {killed[-1]}"
     return printable(next((line for line in reversed(lines) if OF_DVC not in line), "nothing was printed"))
 

@@ -80,8 +80,7 @@ class EmbeddingFile:
         name = PREFIXES[split] + layer.name
         with prefix_errors(str(self.file.path)), np.errstate(over="ignore"):
             values = self.file.read(name).astype(np.float32)
-            bad = int((~np.isfinite(values)).any(axis=1).sum())
-            if bad:
+            if bad := int((~np.isfinite(values)).any(axis=1).sum()):
                 raise UserError(
                     f"array {name!r} must be finite in float32, found NaN or infinity in {bad} of {len(values)} "
                     "images; take these images out of every array, or compute them again"
@@ -106,8 +105,7 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
         labels = {split: _labels(file, PREFIXES[split] + LABELS) for split in splits}
         _check_arrays(file, list(depths), labels)
         check_class_names(sorted({str(label) for of_split in labels.values() for label in of_split}))
-        shared = sorted({*labels.get(SEEN, ())} & {*labels[UNSEEN]})
-        if shared:
+        if shared := sorted({*labels.get(SEEN, ())} & {*labels[UNSEEN]}):
             raise UserError(
                 f"a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and in "
                 f"{LABELS!r}"
@@ -295,8 +293,7 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
             layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
             folders = {name: PurePosixPath(name).parent.name for name in paths}
     found = {row["path"]: row["label"] for row in read_list(labels, ("path", "label"))} if labels else folders
-    lacking = [name for name in paths if not found.get(name)]
-    if lacking:
+    if lacking := [name for name in paths if not found.get(name)]:
         raise UserError(
             f"{path}: every image must have a label, in a CSV (--labels) or as the name of its folder, found none of "
             f"{len(lacking)}, first of {lacking[0]!r}"
