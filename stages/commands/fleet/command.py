@@ -175,8 +175,9 @@ def status() -> None:
     """Say what became of each cell of the grid in the running fleet, or in the last one."""
     folder = record_folder()
     names = [*map(cell_name, read_config(PARAMS).run.cells())]
-    states, held = record.read_states(folder, names), record.held_cells(folder)
-    work = "no fleet is at work" if held.isdisjoint(names) else "a fleet is at work"
+    states = record.read_states(folder, names)
+    with record.held_cells(folder) as held:
+        work = "no fleet is at work" if held.isdisjoint(names) else "a fleet is at work"
     print(f"{work} on {folder.parent}: {record.summary({name: state for name, (state, _) in states.items()})}")
     for _, line in states.values():
         if line:
