@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
+from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, open_source, recommended_cell
 from stages.commands.cut.export import explained, load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.commands.dvc_project.workspace import stage_path
@@ -39,7 +38,6 @@ from stages.shared.runtime.errors import UserError
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 
-Float32 = NDArray[np.float32]
 EmbedPixels = Callable[[Pixels], Float32]
 """(B, S, S, 3) uint8, RGB -> (B, D) float32."""
 
