@@ -99,8 +99,7 @@ def refuse_lacking(plan: FoldPlan, dataset: str, wanted: Sequence[str], params: 
         UserError: naming the first that it lacks, those that it has, why, and the remedy.
     """
     names = [*plan.splits]
-    lacking = [fold for fold in wanted if fold not in names]
-    if lacking:
+    if lacking := [fold for fold in wanted if fold not in names]:
         numbered = plural(len(set(names) - {ALL}), "numbered fold")
         among = f"{', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
         raise UserError(

@@ -148,9 +148,8 @@ def layer_scores(source: Source) -> list[dict[str, Any]]:
     table = read_table(check_result(path), DEPTH_COLUMNS, what="a table of scores against depth", stage="aggregate")
     poolings = table["pooling"].str.split("+").map(lambda names: layer.pooling in names or layer.pooling == "none")
     keys = {"dataset": store.dataset, "model": store.model, "layer": layer.module, "fold": MEAN, "step": source.step}
-    of_layer = table[
-        (table[list(keys)] == pd.Series(keys)).all(axis=1) & poolings & table["split"].isin([SEEN, UNSEEN])
-    ]
+    same = (table[list(keys)] == pd.Series(keys)).all(axis=1)
+    of_layer = table[same & poolings & table["split"].isin([SEEN, UNSEEN])]
     scores = []
     for row in of_layer.drop_duplicates(["metric", "split"]).to_dict("records"):
         score = {name: row[name] for name in ("metric", "split", "value")}

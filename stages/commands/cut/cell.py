@@ -65,9 +65,6 @@ def join(parts: Sequence[Tensor], scaling: Scaling, *fitted: Tensor) -> Tensor:
     return torch.cat([*parts], dim=1) if len(parts) > 1 else parts[0]
 
 
-UNSCALED = Scaler()
-
-
 def fit_scaler(store: Embeddings, layers: Sequence[Layer], step: int, scaling: Scaling) -> Scaler:
     """Fit a scaling: `standard` to the seen classes' test images, or to the unseen ones where there are no others.
 
@@ -148,7 +145,7 @@ def choose(store: Embeddings, results: Path, wanted: Wanted) -> tuple[list[Layer
         note_outdated(results)
     found = [each for each in found if (each.dataset, each.model) == store.cell[:2]]
     useful = [each for each in found if each.recommended is not None]
-    layers = [_recommended(store, found) if name == RECOMMENDED else _named(store, name) for name in names]
+    layers = [_recommended(store, found, useful) if name == RECOMMENDED else _named(store, name) for name in names]
     if len({layer.name for layer in layers}) < len(layers):
         raise UserError(
             f"--layer: several layers must differ, found {', '.join(layer.name for layer in layers)}; name each once"
@@ -179,12 +176,17 @@ def _agreed(option: str, by_use: Mapping[str, T]) -> T | None:
     return next(iter(by_use.values()), None)
 
 
-def _recommended(store: Embeddings, found: Sequence[Recommendation]) -> Layer:
-    """Find the recommended layer by its module and the poolings of its curve, which may be joined."""
+def _recommended(store: Embeddings, found: Sequence[Recommendation], useful: Sequence[Recommendation]) -> Layer:
+    """Find the recommended layer by its module and the poolings of its curve, which may be joined.
+
+    Args:
+        store: of the cell.
+        found: what the results say of its network, for each use.
+        useful: those that recommend a layer.
+    """
     network = f"{store.dataset}, {store.model}"
     if not found:
         raise UserError(f"{FILE} must say which layer of {network} to take: run `dvc repro` with both, or name --layer")
-    useful = [each for each in found if each.recommended is not None]
     if not useful:
         raise UserError(f"no layer of {network} is recommended: {reason(found[0])}; name one (--layer)")
     _agreed("layer", {each.use: f"{each.best.layer} ({each.best.pooling})" for each in useful})

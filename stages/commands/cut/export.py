@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from stages.commands.cut.cell import UNSCALED, Scaler, join
+from stages.commands.cut.cell import Scaler, join
 from stages.embed.embedder import layer_embeddings
 from stages.embed.pooling import PooledLayer
 from stages.shared.networks.hub import weights_only
@@ -64,9 +64,7 @@ class UpToLayer(nn.Module):
         return tuple(embedded[layer.layer.name] for layer in layers)
 
 
-def export_layer(
-    network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Scaler = UNSCALED
-) -> ExportedProgram:
+def export_layer(network: Network, layers: Sequence[PooledLayer], image_size: int, scaler: Scaler) -> ExportedProgram:
     """Export a network up to a layer, with the transform before it and the pooling after it, for batches of any size.
 
     Args:
@@ -194,8 +192,7 @@ def check_packages() -> None:
     Raises:
         UserError: one is not.
     """
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise UserError(
             f"model.onnx takes {', '.join(PACKAGES)}, found no {', '.join(missing)}; "
             "pip install '.[export]', or leave the file out with --no-onnx"
@@ -226,11 +223,9 @@ def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     del graph.value_info[:], model.metadata_props[:], graph.metadata_props[:]
-    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer, *model.functions):
+    nodes = [*graph.node, *(node for function in model.functions for node in function.node)]
+    for item in (*nodes, *graph.input, *graph.output, *graph.initializer, *model.functions):
         del item.metadata_props[:]
-    for function in model.functions:
-        for node in function.node:
-            del node.metadata_props[:]
     return model
 
 

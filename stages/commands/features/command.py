@@ -71,7 +71,7 @@ def features(images: Path, origin: Path | None, out: Path, skip_unreadable: bool
         files = replace(files, paths=tuple(path for path in files.paths if path not in unreadable))
         if not skip_unreadable:
             image_files.refuse_unreadable(images, unreadable)
-        extractor = open_extractor(params, origin, Wanted(**wanted))
+        extractor = open_extractor(params, origin, Wanted(**wanted), resources)
         run = StageRun("features", params, keys=[], reads=[extractor.weights], writes=[out], resumable=True)
         shards = Shards(claim_work(resources.enter_context(run), {}, watch.say), files, extractor)
         shards.fill(skip=skip_unreadable)
@@ -104,9 +104,8 @@ def write_parquet(path: Path, shards: Iterable[Shard], count: int, width: int, a
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for shard in shards:
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(shard.features.reshape(-1)), type=vector)
-            writer.write_table(
-                pa.Table.from_arrays([pa.array(shard.paths), pa.array(shard.sha256), vectors], schema=schema)
-            )
+            columns = [pa.array(shard.paths), pa.array(shard.sha256), vectors]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 def write_npz(path: Path, shards: Iterable[Shard], count: int, width: int, about: Mapping[str, Any]) -> None:

@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from stages.commands.cut.cell import CellPaths, Source, Wanted, open_source, recommended_cell
+from stages.commands.cut.cell import CellPaths, Float32, Source, Wanted, open_source, recommended_cell
 from stages.commands.cut.export import explained, load_run
 from stages.commands.cut.folder import AGAIN, PREPROCESS, Cut, read_cut
 from stages.commands.dvc_project.workspace import stage_path
@@ -32,13 +31,13 @@ from stages.prepare.limits import RawFiles
 from stages.shared.core.digests import cell_id, file_sha256
 from stages.shared.core.kept_work import KeptWork, json_hash
 from stages.shared.core.params import Cell, read_section
+from stages.shared.core.snapshot import file_states
 from stages.shared.images.image_store import Pixels
 from stages.shared.runtime.console import progress
 from stages.shared.runtime.errors import UserError
 
 ROTATED = "with embed.augment the stored embeddings are of rotated images; new images are not rotated"
 
-Float32 = NDArray[np.float32]
 EmbedPixels = Callable[[Pixels], Float32]
 """(B, S, S, 3) uint8, RGB -> (B, D) float32."""
 
@@ -53,7 +52,7 @@ class Extractor:
         width: number of features, D.
         decode: `size`, `fit` and `fill`: how images are decoded, as the prepare stage does.
         batch_size: images per forward pass.
-        start: makes it ready to run, until the stack is closed, and returns the function that embeds a batch.
+        embed: embeds a batch.
         device: what runs it.
     """
 
@@ -62,17 +61,18 @@ class Extractor:
     width: int
     decode: Mapping[str, Any]
     batch_size: int
-    start: Callable[[ExitStack], EmbedPixels]
+    embed: EmbedPixels
     device: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extractor:
-    """Find the network that `--from` names.
+def open_extractor(params: Path, origin: Path | None, wanted: Wanted, resources: ExitStack) -> Extractor:
+    """Find the network that `--from` names, and make it ready to run.
 
     Args:
         params: the params file.
         origin: the folder of a cut, or a path that ends in a cell's name; None: that of the best network for the use.
         wanted: which layers of a cell, at which checkpoint, how scaled; of a cut, its own or nothing.
+        resources: let go of it when they are closed.
 
     Raises:
         UserError: there is no such cell, layer, step or cut.
@@ -80,7 +80,7 @@ def open_extractor(params: Path, origin: Path | None, wanted: Wanted) -> Extract
     if origin and (origin / PREPROCESS).is_file():
         return from_cut(read_cut(origin), read_section(params, "embed", EmbedParams).batch_size, wanted)
     cell = parse_cell(str(origin or recommended_cell(stage_path("aggregate", "--out"), wanted.use)))
-    return from_cell(open_source(params, cell, CellPaths.of(cell), wanted))
+    return from_cell(open_source(params, cell, CellPaths.of(cell), wanted), resources)
 
 
 def parse_cell(origin: str) -> Cell:
@@ -98,23 +98,19 @@ def parse_cell(origin: str) -> Cell:
     return found[1], found[2], found[3], int(found[4])
 
 
-def from_cell(source: Source) -> Extractor:
+def from_cell(source: Source, resources: ExitStack) -> Extractor:
     """Take layers of one checkpoint, as the embed stage does, scaled and joined."""
     names, images = [pooled.layer.name for pooled in source.layers], source.cell.images
     embedder = replace(source.cell.embedder, layers=source.layers, logits=False, rotation=None)
     accelerator = embedder.accelerator
     if source.cell.params.augment:
         print(f"features: {ROTATED}", file=sys.stderr)
+    embedder.network.move(accelerator.device)
+    embed_batch = resources.enter_context(embedder.running())
 
-    def start(stack: ExitStack) -> EmbedPixels:
-        embedder.network.move(accelerator.device)
-        embed = stack.enter_context(embedder.running())
-
-        def embed_pixels(pixels: Pixels) -> Float32:
-            embedded = embed(np.arange(len(pixels)), pixels)
-            return source.scaler.join([embedded[name] for name in names])
-
-        return embed_pixels
+    def embed(pixels: Pixels) -> Float32:
+        embedded = embed_batch(np.arange(len(pixels)), pixels)
+        return source.scaler.join([embedded[name] for name in names])
 
     about, layer = cell_id(source.store.cell) | {"step": source.step}, source.layer
     return Extractor(
@@ -123,7 +119,7 @@ def from_cell(source: Source) -> Extractor:
         width=layer.width,
         decode={"size": images.size, "fit": source.dataset.fit, "fill": images.fill},
         batch_size=source.cell.params.batch_size,
-        start=start,
+        embed=embed,
         device={"device": accelerator.device.type, "precision": accelerator.mixed_precision},
     )
 
@@ -141,13 +137,13 @@ def from_cut(cut: Cut, batch_size: int, wanted: Wanted) -> Extractor:
                 f"--{name}: {cut.program.parent} is cut at {cut.about[name]}, not at {value}; leave it out, or name "
                 "the cell"
             )
+    with explained(f"{cut.program} cannot be loaded", AGAIN):
+        run = load_run(cut.program)
 
-    def start(stack: ExitStack) -> EmbedPixels:
-        with explained(f"{cut.program} cannot be loaded", AGAIN):
-            run = load_run(cut.program)
-        return lambda pixels: run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    def embed(pixels: Pixels) -> Float32:
+        return run(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
-    return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, start)
+    return Extractor(cut.about, cut.program, cut.width, cut.decode, batch_size, embed)
 
 
 IMAGES_PER_SHARD = 1024
@@ -189,7 +185,8 @@ class Shards:
         self._shards: list[tuple[Path, Sequence[str]]] = []  # files, and images
         for number, start in enumerate(range(0, len(images.paths), size)):
             paths = images.paths[start : start + size]
-            states = [_state(images.where, path) for path in paths]
+            files = [images.where / path if images.where.is_dir() else images.where for path in paths]
+            states = [(path, *file_states(file).values()) for path, file in zip(paths, files, strict=True)]
             self._shards.append((work.folder / f"{number:06}-{json_hash([versions, identity, states])}.npz", paths))
 
     def __iter__(self) -> Iterator[Shard]:
@@ -215,34 +212,30 @@ class Shards:
 
     def _embed(self, missing: Sequence[tuple[Path, Sequence[str]]], skip: bool) -> Iterator[str]:
         """Embed shards and write them; yield every image."""
-        if not missing:
-            return
         of = self._extractor
-        with ExitStack() as stack:
-            embed = of.start(stack)
-            for file, paths in missing:
-                shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
-                features = [shard.features]
-                decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
-                for path, (sha256, pixels) in zip(paths, decoded, strict=True):
-                    if isinstance(pixels, str):
-                        shard.unreadable[path] = pixels
-                    else:
-                        shard.paths.append(path)
-                        shard.sha256.append(sha256)
-                        batch.append(pixels)
-                    if batch and (len(batch) == of.batch_size or path == paths[-1]):
-                        features.append(embed(np.stack(batch)))
-                        check_finite(features[-1], of.about["layer"])
-                        batch = []
-                    yield path
-                if not skip:
-                    refuse_unreadable(self._images.where, shard.unreadable)
-                whole, hashes = np.concatenate(features), np.array(shard.sha256, "U64")
-                with file.open("wb") as opened:
-                    np.savez(opened, features=whole, sha256=hashes, unreadable=np.array(json.dumps(shard.unreadable)))
-                done = [each for each, _ in self._shards if each.name in self._work.files or each == file]
-                self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
+        for file, paths in missing:
+            shard, batch = Shard([], [], np.empty((0, of.width), np.float32), {}), []
+            features = [shard.features]
+            decoded = decode_many([self._images.content(path) for path in paths], **of.decode)
+            for path, (sha256, pixels) in zip(paths, decoded, strict=True):
+                if isinstance(pixels, str):
+                    shard.unreadable[path] = pixels
+                else:
+                    shard.paths.append(path)
+                    shard.sha256.append(sha256)
+                    batch.append(pixels)
+                if batch and (len(batch) == of.batch_size or path == paths[-1]):
+                    features.append(of.embed(np.stack(batch)))
+                    check_finite(features[-1], of.about["layer"])
+                    batch = []
+                yield path
+            if not skip:
+                refuse_unreadable(self._images.where, shard.unreadable)
+            whole, hashes = np.concatenate(features), np.array(shard.sha256, "U64")
+            with file.open("wb") as opened:
+                np.savez(opened, features=whole, sha256=hashes, unreadable=np.array(json.dumps(shard.unreadable)))
+            done = [each for each, _ in self._shards if each.name in self._work.files or each == file]
+            self._work.keep({"done": f"{len(done)} of {len(self._shards)} shards"}, done)
 
 
 def _read(file: Path, paths: Sequence[str]) -> Shard:
@@ -252,23 +245,13 @@ def _read(file: Path, paths: Sequence[str]) -> Shard:
         return Shard(kept, saved["sha256"].tolist(), saved["features"], unreadable)
 
 
-def _state(where: Path, path: str) -> tuple[str, int, int]:
-    """Return name, size and time of change of a file; of an archive's member the archive's."""
-    try:
-        found = (where / path if where.is_dir() else where).stat()
-    except OSError:  # a link to nothing: reading will say so
-        return path, -1, -1
-    return path, found.st_size, found.st_mtime_ns
-
-
 def check_finite(features: Float32, layer: str) -> None:
     """Check the features of a batch.
 
     Raises:
         UserError: some are not finite.
     """
-    bad = int((~np.isfinite(features)).any(axis=1).sum())
-    if bad:
+    if bad := int((~np.isfinite(features)).any(axis=1).sum()):
         raise UserError(
             f"layer {layer!r} must be finite, found NaN or infinity in {bad} of {len(features)} images of a batch; on "
             "a GPU, set ACCELERATE_MIXED_PRECISION=no"

@@ -108,11 +108,9 @@ def not_images(files: Mapping[str, Callable[[], Content]]) -> dict[str, str]:
         file = read_content(files[path])
         try:
             with damage_named():
-                is_image = isinstance(file, bytes) and bool(open_image(file))
-        except BadImageError:
-            is_image = False
-        if not is_image:
-            reasons[path] = "not an image of a format that is read"
+                open_image(file if isinstance(file, bytes) else b"")  # what cannot be read is no image
+        except BadImageError as error:
+            reasons[path] = str(error)
     return reasons
 
 

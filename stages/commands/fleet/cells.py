@@ -9,7 +9,6 @@ import tarfile
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -94,25 +93,21 @@ def pack(paths: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def tasks_of(cell: Cell, locked: Lock, parts: Sequence[Sequence[str]] = (CELL_STAGES,)) -> list[Task]:
-    """Return what computing a cell consists of.
+def task_of(cell: Cell, locked: Lock, stages: Sequence[str] = CELL_STAGES) -> Task:
+    """Return the task of computing some stages of a cell.
 
     Args:
         cell: of the grid.
         locked: what dvc.lock says of every stage.
-        parts: the stages of each task.
+        stages: which.
     """
     names = dict(zip(STAGES, (f"prepare@{cell[0]}", *stage_names(cell)), strict=False))
     entries = {name: dict(locked[name]) for name in names.values() if name in locked}
     grid = {axis: [value] for axis, value in zip(AXES, cell, strict=True)}
+    own, inputs = tuple(names[stage] for stage in stages), tuple(workspace.inputs_of(stages, cell))
     durations = str(stage_path("measure", "--log").relative_to(ROOT))
     training = str(stage_path("finetune", "--weights", cell).parent.relative_to(ROOT))
-    tasks = []
-    for stages in parts:
-        own = tuple(names[stage] for stage in stages)
-        task = Task(cell_name(cell), tuple(workspace.inputs_of(stages, cell)), own, durations, grid, entries)
-        tasks.append(replace(task, training=training) if "finetune" in stages else task)
-    return tasks
+    return Task(cell_name(cell), inputs, own, durations, grid, entries, training if "finetune" in stages else "")
 
 
 def check_prepared(locked: Lock, dataset: str, *, remote: bool) -> None:

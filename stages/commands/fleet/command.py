@@ -90,9 +90,8 @@ def run(
                 with connected(address, (at_once or 0) * threads) as ray:
                     gpus = choose_gpus(ray, gpus, threads)
                     tasks = [*open_tasks(todo, stale, gpus, memory, predicted)]
-                    outcomes = run_cells(
-                        ray, replace(source, without_gpu=not gpus), tasks, at_once=at_once, retries=retries
-                    )
+                    source = replace(source, without_gpu=not gpus)
+                    outcomes = run_cells(ray, source, tasks, at_once=at_once, retries=retries)
                     ended = compute(outcomes, [*map(cell_name, todo)])
             except Stopped:
                 remove_left_workspaces(patience=10)  # Ray's workers take a moment to end
@@ -118,7 +117,8 @@ def open_tasks(
     most: dict[str, float] = {}
     for cell in todo:
         tasks = []
-        for stages, task in zip(parts, cells.tasks_of(cell, locked, parts), strict=True):
+        for stages in parts:
+            task = cells.task_of(cell, locked, stages)
             if not stale.isdisjoint(task.stages):
                 asked = cells.memory_of(predicted[cell], stages) if predicted else int((memory or 0) * GIB)
                 most[", ".join(stages)] = max(asked, most.get(", ".join(stages), 0))
@@ -152,14 +152,12 @@ def finish(config: Config, outcomes: Sequence[Outcome], *, remote: bool) -> None
     computed = {stage: entry for outcome in outcomes for stage, entry in outcome.locked.items()}
     by_stage = zip(*map(stage_names, config.run.cells()), strict=True)  # all finetune first
     enter({name: computed[name] for names in by_stage for name in names if name in computed}, remote=remote)
-    failed = [outcome.name for outcome in outcomes if outcome.failed]
-    if failed:
+    if failed := [outcome.name for outcome in outcomes if outcome.failed]:
         raise UserError(
             f"{len(failed)} of {len(outcomes)} cells failed ({listed(failed)}); the others are done; fix what their "
             "logs name and run this again"
         )
-    open_again = open_cells(config.run, open_stages(config.run, allow_missing=remote))
-    if open_again:
+    if open_again := open_cells(config.run, open_stages(config.run, allow_missing=remote)):
         raise UserError(
             f"cells {listed([*map(cell_name, open_again)])}: must be in DVC's cache and of this code and these "
             "parameters, are not; if you edited them meanwhile, run this again; else let all machines see one cache "
@@ -177,8 +175,9 @@ def status() -> None:
     """Say what became of each cell of the grid in the running fleet, or in the last one."""
     folder = record_folder()
     names = [*map(cell_name, read_config(PARAMS).run.cells())]
-    states, held = record.read_states(folder, names), record.held_cells(folder)
-    work = "no fleet is at work" if held.isdisjoint(names) else "a fleet is at work"
+    states = record.read_states(folder, names)
+    with record.held_cells(folder) as held:
+        work = "no fleet is at work" if held.isdisjoint(names) else "a fleet is at work"
     print(f"{work} on {folder.parent}: {record.summary({name: state for name, (state, _) in states.items()})}")
     for _, line in states.values():
         if line:
@@ -236,7 +235,7 @@ def cell(name: str, threads: int, remote: bool, gpu_stages: bool) -> None:
     if name not in known:
         raise UserError(f"{name}: must be a cell of the grid (`run` in params.yaml); found {listed(known)}")
     cells.check_prepared(locked, known[name][0], remote=remote)
-    (task,) = cells.tasks_of(known[name], locked, [ON_GPU if gpu_stages else CELL_STAGES])
+    task = cells.task_of(known[name], locked, ON_GPU if gpu_stages else CELL_STAGES)
     source = cells.read_source(config, threads, remote=remote)
     with record.hold_cells(record_folder(), [name]):
         record.begin(record_folder(), [name])

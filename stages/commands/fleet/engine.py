@@ -4,7 +4,7 @@ import os
 import secrets
 import signal
 import tempfile
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -190,41 +190,37 @@ def run_cells(
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     largest = int(max(machine.get("memory", 0) for machine in machines))  # a cell that asks for more has it to itself
     run, packed = ray.remote(num_cpus=source.threads, max_retries=retries)(worker.run_task), ray.put(source)
-    waiting: deque[tuple[Sequence[Task], Outcome | None]] = deque((tasks, None) for tasks in cells)
-    alone, running, again = deque[Any](), dict[Any, Any](), set[str]()
+    waiting, alone, running = deque(cells), deque[Sequence[Task]](), dict[Any, Sequence[Task]]()
+    again, ended = set[str](), defaultdict[str, list[Outcome]](list)
     while waiting or running or alone:
         if not waiting and not running:
             waiting.append(alone.popleft())
         while waiting and (at_once is None or len(running) < at_once):
-            (task, *rest), before = waiting.popleft()
-            if before:
-                task = replace(task, locked=task.locked | before.locked)
+            task, *rest = waiting.popleft()
             options = {"num_gpus": task.gpus, "memory": min(task.memory, largest), "name": task.name}
-            running[run.options(**options).remote(packed, task)] = [task, *rest], before
+            running[run.options(**options).remote(packed, task)] = [task, *rest]
         for reference in ray.wait(list(running), num_returns=1)[0]:
-            tasks, before = running.pop(reference)
-            outcome = outcome_of(ray, reference, tasks[0])
+            task, *rest = running.pop(reference)
+            outcome = outcome_of(ray, reference, task)
             if outcome.killed and outcome.name not in again:
                 again.add(outcome.name)
-                alone.append((tasks, before))
+                alone.append([task, *rest])
                 continue
-            outcome = joined(before, outcome)
-            if outcome.failed or not tasks[1:]:
-                yield outcome
+            ended[outcome.name].append(outcome)
+            if outcome.failed or not rest:
+                yield joined(ended[outcome.name])
             else:
-                waiting.appendleft((tasks[1:], outcome))
+                waiting.appendleft([replace(each, locked=each.locked | outcome.locked) for each in rest])
 
 
-def joined(before: Outcome | None, then: Outcome) -> Outcome:
-    """Return what became of a cell after two of its tasks."""
-    if before is None:
-        return then
+def joined(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return what became of a cell after its tasks."""
     return replace(
-        then,
-        computed=(*before.computed, *then.computed),
-        locked=before.locked | then.locked,
-        log=f"{before.log}\n{then.log}",
-        seconds=before.seconds + then.seconds,
+        outcomes[-1],
+        computed=tuple(row for outcome in outcomes for row in outcome.computed),
+        locked={name: entry for outcome in outcomes for name, entry in outcome.locked.items()},
+        log="\n".join(outcome.log for outcome in outcomes),
+        seconds=sum(outcome.seconds for outcome in outcomes),
     )
 
 

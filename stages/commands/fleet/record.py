@@ -35,8 +35,7 @@ def hold_cells(folder: Path, names: Sequence[str]) -> Iterator[None]:
     """
     listed = folder / f"{socket.gethostname()}-{os.getpid()}.cells"
     with ExitStack() as stack:
-        with looking(folder):
-            taken = _held(folder)
+        with held_cells(folder) as taken:
             for name in (name for name in names if name in taken):
                 raise UserError(
                     f"cell {name}: must be computed by one process at a time, found one at work on this cache "
@@ -51,27 +50,19 @@ def hold_cells(folder: Path, names: Sequence[str]) -> Iterator[None]:
             listed.unlink(missing_ok=True)
 
 
-def held_cells(folder: Path) -> set[str]:
-    """Return the names of the cells that processes compute, or will."""
-    with looking(folder):
-        return _held(folder)
-
-
-def looking(folder: Path) -> FileLock:
-    """Return the lock of who looks which cells are taken."""
+@contextmanager
+def held_cells(folder: Path) -> Iterator[set[str]]:
+    """Give the names of the cells that processes compute, or will; within, no other process looks which are taken."""
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "cells.lock", timeout=PATIENCE)
-
-
-def _held(folder: Path) -> set[str]:
     names: set[str] = set()
-    for listed in folder.glob("*.cells"):
-        with suppress(FileNotFoundError):  # its process has ended just now
-            if is_at_work(listed):
-                names |= set(listed.read_text(encoding="utf-8").splitlines())
-            else:
-                listed.unlink()
-    return names
+    with FileLock(folder / "cells.lock", timeout=PATIENCE):
+        for listed in folder.glob("*.cells"):
+            with suppress(FileNotFoundError):  # its process has ended just now
+                if is_at_work(listed):
+                    names |= set(listed.read_text(encoding="utf-8").splitlines())
+                else:
+                    listed.unlink()
+        yield names
 
 
 def is_at_work(path: Path) -> bool:
@@ -125,8 +116,7 @@ def reason(log: str) -> str:
     If the system ended the stage, DVC's line alone says so.
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    killed = KILLED.findall(log)
-    if killed:
+    if killed := KILLED.findall(log):
         return f"it {killed[-1]}"
     return printable(next((line for line in reversed(lines) if OF_DVC not in line), "nothing was printed"))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -53,8 +53,7 @@ GROUP_FILES = ("zarr.json", ".zgroup", ".zarray")
 MAX_METADATA_BYTES = 2**23
 
 
-@dataclass(frozen=True)
-class Described:
+class Described(NamedTuple):
     """An array's shape and type."""
 
     shape: tuple[int, ...]
@@ -86,23 +85,23 @@ class ArraysFile:
         Raises:
             UserError: it is damaged.
         """
-        described = self.described[name]
-        size = abs(math.prod(described.shape)) * described.dtype.itemsize
-        with readable(
-            f"array {name!r} must be readable", "write the file again", room=FREE_ROOM + self.room + 3 * size
-        ):
+        shape, dtype = self.described[name]
+        size = abs(math.prod(shape)) * dtype.itemsize
+        with readable(f"array {name!r} must be readable", "write the file again", self.room + 3 * size):
             return self._values(name)
 
 
 @contextmanager
-def readable(what: str, remedy: str, room: int = FREE_ROOM) -> Iterator[None]:
+def readable(what: str, remedy: str, own_room: int = 0) -> Iterator[None]:
     """Name what NumPy, zipfile, zarr and its codecs raise, which is anything on a file that is not their own.
 
     Args:
         what: must be readable.
         remedy: of the user.
-        room: bytes of memory that may be taken meanwhile; more is a MemoryError, where the system keeps such a limit.
+        own_room: bytes of memory that may be taken meanwhile beside `FREE_ROOM`; more is a MemoryError, where the
+            system keeps such a limit.
     """
+    room = FREE_ROOM + own_room
     try:
         with limited_memory(room):
             yield
@@ -134,7 +133,7 @@ def open_arrays(path: Path, resources: ExitStack) -> ArraysFile:
         else:
             file = _open_parquet(path) if path.suffix == ".parquet" else _open_npz(path, resources)
         # in memory, texts of unknown length aside; a wrong shape may be below 0
-        size = sum(abs(math.prod(each.shape)) * each.dtype.itemsize for each in file.described.values())
+        size = sum(abs(math.prod(shape)) * dtype.itemsize for shape, dtype in file.described.values())
         if size > (most := max(FREE_BYTES, MAX_RATIO * stored)):
             raise UserError(
                 f"{path}: its arrays must take at most {most:,} bytes, since it has {stored:,}, found {size:,}; write "
@@ -203,7 +202,8 @@ def _open_parquet(path: Path) -> ArraysFile:
             return np.array(file.schema_arrow.metadata[FEATURES.encode()].decode())
         batches = (batch.column(0) for batch in file.iter_batches(BATCH, columns=[name]))
         if name == "features":
-            return np.concatenate([np.empty((0, width), "f4"), *(_vectors(batch, width) for batch in batches)])
+            vectors = (batch.flatten().to_numpy().reshape(-1, width) for batch in batches)
+            return np.concatenate([np.empty((0, width), "f4"), *vectors])
         texts: list[str] = []
         for batch in batches:
             texts += batch.to_pylist()
@@ -213,10 +213,6 @@ def _open_parquet(path: Path) -> ArraysFile:
 
     described = {name: Described(shape, np.dtype("f4")) for name, shape in shapes.items()}
     return ArraysFile(path, described, True, read, room=ARROW_ROOM)
-
-
-def _vectors(batch: Any, width: int) -> NDArray[Any]:
-    return np.asarray(batch.flatten().to_numpy().reshape(-1, width))
 
 
 def _open_zarr(path: Path) -> ArraysFile:

@@ -17,14 +17,7 @@ from stages.aggregate.render.write import write_results
 from stages.aggregate.results import compute_results
 from stages.commands.check import check_ranking
 from stages.commands.project import ProjectCommand, ProjectPath, check_new, new_output, params_option
-from stages.commands.score.embedding_file import (
-    STEP,
-    EmbeddingFile,
-    check_folds,
-    open_file,
-    read_embedding_file,
-    write_store,
-)
+from stages.commands.score.embedding_file import EmbeddingFile, check_folds, open_file, read_embedding_file, write_store
 from stages.measure.analyses.registry import ANALYSES
 from stages.measure.checks import check_params
 from stages.measure.jobs import plan_jobs
@@ -34,6 +27,7 @@ from stages.measure.outputs.notes import notes
 from stages.measure.params import MeasureParams
 from stages.measure.run import measure, worker_count
 from stages.shared.checkpoints import training_table
+from stages.shared.core.digests import cell_id
 from stages.shared.core.params import Cell, CheckpointSteps, RunParams, parse, read_section
 from stages.shared.embeddings.embedding_store import open_embeddings
 from stages.shared.runtime.errors import UserError, did_you_mean
@@ -175,10 +169,10 @@ def measure_files(files: Sequence[EmbeddingFile], cells: Sequence[Cell], params:
     """
     stores = []
     for cell, file in zip(cells, files, strict=True):
-        names: dict[str, str | int] = dict(zip(("dataset", "model", "fold", "seed"), cell, strict=True))
-        write_store(_place(out / EMBEDDINGS, cell), file, names)
-        step = pd.DataFrame([names | {"step": STEP}], columns=list(training_table.COLUMNS))
-        training_table.write_training(_place(out / TRAINING, cell) / "training.csv", step, cell)
+        write_store(_place(out / EMBEDDINGS, cell), file, cell_id(cell))
+        rows = [cell_id(cell) | {"step": step} for step in CHECKPOINT.steps]
+        curve = pd.DataFrame(rows, columns=list(training_table.COLUMNS))
+        training_table.write_training(_place(out / TRAINING, cell) / "training.csv", curve, cell)
         stores.append(open_embeddings(_place(out / EMBEDDINGS, cell)))
         check_params(stores[-1], params)
     said = []

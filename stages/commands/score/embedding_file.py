@@ -25,25 +25,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.commands.features.image_files import read_list
-from stages.commands.score.arrays_file import (
-    FREE_ROOM,
-    MAX_TEXT,
-    SEEN_GROUP,
-    ArraysFile,
-    Described,
-    open_arrays,
-    readable,
-)
+from stages.commands.score.arrays_file import MAX_TEXT, SEEN_GROUP, ArraysFile, Described, open_arrays, readable
 from stages.prepare.candidates import describe_counts
 from stages.prepare.file_names import check_class_names
-from stages.shared.embeddings.embedding_store import (
-    BASELINE,
-    LAST_STEP,
-    SAMPLE_COLUMNS,
-    EmbeddingWriter,
-    Float32,
-    Layer,
-)
+from stages.shared.embeddings.embedding_store import BASELINE, LAST_STEP, SAMPLE_COLUMNS, EmbeddingWriter, Layer
 from stages.shared.embeddings.split_names import SEEN, UNSEEN
 from stages.shared.runtime.errors import CONTROL, UserError, prefix_errors
 
@@ -86,7 +71,7 @@ class EmbeddingFile:
     ids: dict[str, NDArray[np.str_]]
     file: ArraysFile
 
-    def features(self, layer: Layer, split: str) -> Float32:
+    def features(self, layer: Layer, split: str) -> NDArray[np.float32]:
         """One layer's embedding of one split, (N, D) float32.
 
         Raises:
@@ -95,8 +80,7 @@ class EmbeddingFile:
         name = PREFIXES[split] + layer.name
         with prefix_errors(str(self.file.path)), np.errstate(over="ignore"):
             values = self.file.read(name).astype(np.float32)
-            bad = int((~np.isfinite(values)).any(axis=1).sum())
-            if bad:
+            if bad := int((~np.isfinite(values)).any(axis=1).sum()):
                 raise UserError(
                     f"array {name!r} must be finite in float32, found NaN or infinity in {bad} of {len(values)} "
                     "images; take these images out of every array, or compute them again"
@@ -121,8 +105,7 @@ def read_embedding_file(file: ArraysFile) -> EmbeddingFile:
         labels = {split: _labels(file, PREFIXES[split] + LABELS) for split in splits}
         _check_arrays(file, list(depths), labels)
         check_class_names(sorted({str(label) for of_split in labels.values() for label in of_split}))
-        shared = sorted({*labels.get(SEEN, ())} & {*labels[UNSEEN]})
-        if shared:
+        if shared := sorted({*labels.get(SEEN, ())} & {*labels[UNSEEN]}):
             raise UserError(
                 f"a class must be seen or unseen, found {str(shared[0])!r} in {PREFIXES[SEEN] + LABELS!r} and in "
                 f"{LABELS!r}"
@@ -226,15 +209,14 @@ def _labels(file: ArraysFile, name: str) -> NDArray[np.str_]:
 
 def _texts(file: ArraysFile, name: str) -> list[str]:
     """Read names of classes, images or layers; whole numbers become texts."""
-    dtype, shape = file.described[name].dtype, file.described[name].shape
+    shape, dtype = file.described[name]
     if dtype.kind not in "iuUT" or len(shape) != 1 or shape[0] > MAX_IMAGES:
         raise UserError(
             f"array {name!r} must be one-dimensional, of at most {MAX_IMAGES:,} texts or whole numbers, found {dtype} "
             f"of shape {shape}; objects are not read: save np.array({name}, dtype=str)"
         )
     values = file.read(name)
-    room = FREE_ROOM + 2**8 * len(values) + values.nbytes
-    with readable(f"array {name!r} must be readable", "write the file again", room):
+    with readable(f"array {name!r} must be readable", "write the file again", 2**8 * len(values) + values.nbytes):
         if dtype.kind == "U" and (values.view(f"{dtype.byteorder}u4") > sys.maxunicode).any():
             raise ValueError("characters that Unicode has not")
         texts = [str(value) for value in values.tolist()]
@@ -271,7 +253,7 @@ def _check_arrays(file: ArraysFile, names: Sequence[str], labels: Mapping[str, N
         raise UserError(f"below `{seen}` must be {LABELS} and the same layers as above it, found {found}")
     for split, layer in product([*labels][::-1], names):
         name, wanted = PREFIXES[split] + layer, (len(labels[split]), *file.described[layer].shape[1:])
-        dtype, shape = file.described[name].dtype, file.described[name].shape
+        shape, dtype = file.described[name]
         if dtype.kind not in "fiu" or len(shape) != 2 or shape[1] < 1 or shape != wanted:
             raise UserError(
                 f"array {name!r} must be (images, features) of real numbers, with a row for each of "
@@ -306,14 +288,12 @@ def open_file(path: Path, labels: Path | None, resources: ExitStack) -> ArraysFi
         raise UserError(f"{path}: must have at most {MAX_IMAGES:,} images, found {count:,}; take a part of them")
     with prefix_errors(str(path)):
         paths, vectors = file.read("path").tolist(), file.read("features")
-        with readable("must be a file that `whichlayer features` wrote", "write it again", FREE_ROOM + 2**8 * count):
+        with readable("must be a file that `whichlayer features` wrote", "write it again", 2**8 * count):
             about = json.loads((path / "zarr.json").read_bytes())["attributes"] if path.is_dir() else None
             layer = re.sub(r"[^\w.\- ]", "_", (about or json.loads(str(file.read("about"))))["layer"])
             folders = {name: PurePosixPath(name).parent.name for name in paths}
-    rows = read_list(labels, ("path", "label")) if labels else []
-    found = {row["path"]: row["label"] for row in rows} or folders
-    lacking = [name for name in paths if not found.get(name)]
-    if lacking:
+    found = {row["path"]: row["label"] for row in read_list(labels, ("path", "label"))} if labels else folders
+    if lacking := [name for name in paths if not found.get(name)]:
         raise UserError(
             f"{path}: every image must have a label, in a CSV (--labels) or as the name of its folder, found none of "
             f"{len(lacking)}, first of {lacking[0]!r}"

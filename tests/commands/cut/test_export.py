@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.commands.cut import export
+from stages.commands.cut.cell import Scaler
 from stages.commands.cut.export import (
     check_packages,
     export_layer,
@@ -89,7 +90,7 @@ def check(name: str, number: int, folder: Path, *, with_onnx: bool) -> None:
 
 
 def check_layer(network: Network, layer: PooledLayer, folder: Path, *, with_onnx: bool) -> None:
-    program = export_layer(network, [layer], S)
+    program = export_layer(network, [layer], S, Scaler())
     save_program(program, folder / "model.pt2")
     loaded = load_program(folder / "model.pt2")
     parameters = {n for n, _ in network.module.named_parameters()}
@@ -169,7 +170,7 @@ def branches(rest: nn.Module, path: str = "stem") -> tuple[Network, PooledLayer]
 def test_a_layer_is_what_it_was_before_it_is_overwritten_and_nothing_beside_it_is_kept(tmp_path: Path):
     network, layer = branches(nn.Linear(4, 3))
     nn.init.constant_(network.module.get_submodule("stem").bias, -2.0)  # type: ignore[arg-type]
-    save_program(export_layer(network, [layer], S), tmp_path / "model.pt2")
+    save_program(export_layer(network, [layer], S, Scaler()), tmp_path / "model.pt2")
     loaded = load_program(tmp_path / "model.pt2")
     assert {name for name in loaded.state_dict() if "lifted" not in name} == {"stem.weight", "stem.bias"}
     found = loaded(images(7))
@@ -191,13 +192,13 @@ class OfTwoImages(nn.Linear):
 def test_what_cannot_be_exported_for_any_batch_is_named(rest: nn.Module):
     network, layer = branches(rest, "rest")
     with pytest.raises(UserError, match=r"layer 'rest' cannot be exported by torch .*; try another layer, or other"):
-        export_layer(network, [layer], S)
+        export_layer(network, [layer], S, Scaler())
 
 
 def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Path):
     network, layer = branches(nn.Linear(4, 3))
     for name in ("one", "another"):
-        program = export_layer(network, [layer], S)
+        program = export_layer(network, [layer], S, Scaler())
         save_program(program, tmp_path / f"{name}.pt2")
         save_onnx(program, tmp_path / f"{name}.onnx", S)
     for kind in ("pt2", "onnx"):
@@ -210,7 +211,7 @@ def test_a_file_is_the_same_bytes_and_names_nothing_of_this_machine(tmp_path: Pa
 
 def test_missing_packages_and_files_that_are_too_large_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     network, layer = branches(nn.Linear(4, 3))
-    program = export_layer(network, [layer], S)
+    program = export_layer(network, [layer], S, Scaler())
     monkeypatch.setattr(export, "MAX_BYTES", 100)
     with pytest.raises(UserError, match=r"model\.onnx holds at most 2 GiB, found 0\.0 GiB of tensors; use --no-onnx"):
         save_onnx(program, tmp_path / "model.onnx", S)

@@ -89,8 +89,8 @@ def test_weights_in_the_project_travel_and_relative_paths_out_of_it_are_refused(
 def test_a_task_names_its_stages_in_order_and_what_they_read_of_others():
     stages = ("prepare@d", "finetune@d-m-0-1", "embed@d-m-0-1", "measure@d-m-0-1")
     known = {name: {"cmd": name} for name in (*stages[:3], "prepare@e", "aggregate")}
-    (whole,) = cells.tasks_of(("d", "m", "0", 1), known)
-    first, second = cells.tasks_of(("d", "m", "0", 1), known, (ON_GPU, ON_CPU))
+    whole = cells.task_of(("d", "m", "0", 1), known)
+    first, second = (cells.task_of(("d", "m", "0", 1), known, stages) for stages in (ON_GPU, ON_CPU))
     assert whole.name == first.name == second.name == "d-m-0-1"
     assert whole.grid == {"datasets": ["d"], "models": ["m"], "folds": ["0"], "seeds": [1]}
     assert whole.locked == {name: known[name] for name in stages[:3]}

@@ -29,6 +29,12 @@ with hold_cells(Path(sys.argv[1]), sys.argv[2:]):
 """
 
 
+def held(folder: Path) -> set[str]:
+    """The cells that processes hold."""
+    with held_cells(folder) as names:
+        return names
+
+
 @contextmanager
 def holding(folder: Path, *names: str) -> Iterator["subprocess.Popen[str]"]:
     """Another process that holds cells."""
@@ -45,22 +51,22 @@ def holding(folder: Path, *names: str) -> Iterator["subprocess.Popen[str]"]:
 
 def test_a_second_holder_of_one_cell_is_refused_by_its_name_and_another_cell_is_free(tmp_path: Path):
     with holding(tmp_path, "a-0", "b-0") as other:
-        assert held_cells(tmp_path) == {"a-0", "b-0"}
+        assert held(tmp_path) == {"a-0", "b-0"}
         with pytest.raises(UserError, match="cell b-0: must be computed by one process at a time"):
             hold_cells(tmp_path, ["c-0", "b-0"]).__enter__()
         with hold_cells(tmp_path, ["c-0"]):
-            assert held_cells(tmp_path) == {"a-0", "b-0", "c-0"}
-        assert held_cells(tmp_path) == {"a-0", "b-0"}
+            assert held(tmp_path) == {"a-0", "b-0", "c-0"}
+        assert held(tmp_path) == {"a-0", "b-0"}
         other.kill()
         other.wait()
         with hold_cells(tmp_path, ["b-0"]):  # nothing is left of a process that was killed
-            assert held_cells(tmp_path) == {"b-0"}
+            assert held(tmp_path) == {"b-0"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.lock"]
 
 
 def test_a_fleet_that_ends_while_another_looks_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "h-1.cells"])
-    assert held_cells(tmp_path) == set()
+    assert held(tmp_path) == set()
 
 
 def test_thousands_of_cells_are_held_by_few_open_files(tmp_path: Path):
@@ -68,7 +74,7 @@ def test_thousands_of_cells_are_held_by_few_open_files(tmp_path: Path):
     resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/proc/self/fd").iterdir()]) + 20, hard))
     try:
         with hold_cells(tmp_path, [f"cell-{number}" for number in range(3000)]):
-            assert len(held_cells(tmp_path)) == 3000
+            assert len(held(tmp_path)) == 3000
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

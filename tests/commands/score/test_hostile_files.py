@@ -349,7 +349,7 @@ def test_a_chunk_that_unpacks_to_more_than_its_array_finds_no_room(tmp_path: Pat
 
 
 def test_many_names_find_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(embedding_file, "FREE_ROOM", 2**20)
+    monkeypatch.setattr(arrays_file, "FREE_ROOM", 2**20)
     labels = np.array([f"{number % 2} of a class with a name of some length" for number in range(400_000)])
     with ExitStack() as resources:
         path = write_npz(tmp_path / "a.npz", {"stem": np.ones((len(labels), 1), "f4"), "labels": labels})
