@@ -175,6 +175,11 @@ class Inference:
         known = np.where(variance > 0, variance, np.nan)
         return Contrasts(matrix @ self.mean, known, df, correlation if self.correlated else None)
 
+    def against(self, control: int, layers: NDArray[np.bool_]) -> Contrasts | None:
+        """Estimate by how much each of some layers, (L,), is better than one other, as `contrasts`."""
+        each = np.eye(len(self.mean))
+        return self.contrasts(each[layers] - each[control])
+
 
 def _without_rounding(variances: Float64, covariance: Float64) -> Float64:
     """Set variances of contrasts to zero that are rounding beside the largest variance of a layer."""
