@@ -217,7 +217,7 @@ def add_criterion(copy: Copy) -> None:
     criteria = "stages/aggregate/recommend/criteria.py"
     function = '''def first_layer(known: KnownScores) -> Choice:
     """The first layer."""
-    return [(known.last_step, 0)]
+    return [(-1, 0)]
 
 
 '''

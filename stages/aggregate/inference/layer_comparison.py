@@ -121,11 +121,9 @@ def score_intervals(inference: Inference, score: Score) -> tuple[Float64, Bounds
     limited, sign, gains = np.isfinite(score.high - score.low), sign_of(score.better), inference.mean
     move = _move_log_odds if inference.correlated and limited else _cut_off
     contrasts = score_contrasts(inference, _spread(sign * gains, score) if limited else np.ones(len(gains)))
-    best = None if contrasts is None else best_score(inference, contrasts)
+    best = (None if contrasts is None else best_score(inference, contrasts)) or UNKNOWN
     ends = np.full((2, len(gains)), np.nan) if contrasts is None else sign * contrasts.intervals().T
     intervals = np.sort(move(sign * gains, ends, score), axis=0)
-    if best is None:
-        return intervals, UNKNOWN
     at, statements = np.array(sign * gains.max()), sign * np.array([best.low, best.high, best.value])
     *bounds, value = move(at, statements, score).tolist()
     low, high = sorted(bounds)

@@ -66,11 +66,6 @@ LAYER_COLUMNS = [
 ]  # fmt: skip
 
 
-def write_page(path: Path, study: Study) -> int:
-    """Write the page; returns its size in bytes."""
-    return path.write_bytes(render_page(study).encode("utf-8"))
-
-
 def render_page(study: Study) -> str:
     """Render the page: the same text for the same study and the same versions of jinja2 and vl-convert."""
     blob, scripts = page_data(study), [vega_bundle(), own_script()]
