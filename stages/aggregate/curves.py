@@ -36,15 +36,10 @@ MEAN = "mean"
 
 CURVE = ["dataset", "model", "fold", "pooling", "metric"]
 POINT = {
-    "dataset": TEXT,
-    "model": TEXT,
-    "fold": TEXT,
+    **dict.fromkeys(("dataset", "model", "fold"), TEXT),
     "main": "bool",
-    "pooling": TEXT,
-    "metric": TEXT,
-    "split": TEXT,
-    "step": INTEGER,
-    "depth": INTEGER,
+    **dict.fromkeys(("pooling", "metric", "split"), TEXT),
+    **dict.fromkeys(("step", "depth"), INTEGER),
     "layer": TEXT,
 }
 """What names a point of a curve, and its type.
