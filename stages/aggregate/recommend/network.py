@@ -47,8 +47,8 @@ def recommend_network(network: Candidates, scores: Scores, regrets: pd.DataFrame
     tied = np.flatnonzero([True] if widest.tied is None else widest.tied) if widest else ()  # None: of a single layer
     best = _best(network, _layer(network, *chosen, losses), sure)
     unbeaten = row.unbeaten_by(best.value)
-    keys, with_pixels = point_keys(network.points), row.baseline is not None
-    shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, with_pixels=with_pixels)
+    keys = point_keys(network.points)
+    shown = beats_baselines(network.data, row.metric, step, keys, chance=row.chance, pixels=row.baseline)
     counts = unseen_rows(network.data.layers, row.metric, row.step).groupby("fold")[["n_classes", "n_images"]].max()
     return Recommendation(
         dataset=row.dataset,
