@@ -15,13 +15,7 @@ from stages.aggregate.findings.accuracy_rule import (
     judge_scope,
     why_out_of_scope,
 )
-from stages.aggregate.findings.facts import (
-    Correlation,
-    Course,
-    DatasetFindings,
-    NetworkFindings,
-    TrainingCourse,
-)
+from stages.aggregate.findings.facts import Correlation, Course, DatasetFindings, NetworkFindings, TrainingCourse
 from stages.aggregate.inference.accuracy import MEANS
 from stages.aggregate.inference.contrasts import Estimate
 from stages.aggregate.inference.intervals import beats_baselines, infer

@@ -26,14 +26,7 @@ from stages.aggregate.curves import (
 )
 from stages.aggregate.inference.accuracy import accuracy_intervals
 from stages.aggregate.inference.contrasts import Float64, Inference
-from stages.aggregate.inference.layer_comparison import (
-    UNKNOWN,
-    Bounds,
-    best_against,
-    is_above,
-    score_intervals,
-    ties,
-)
+from stages.aggregate.inference.layer_comparison import UNKNOWN, Bounds, best_against, is_above, score_intervals, ties
 from stages.aggregate.inference.network_data import NetworkData, Refits, unseen_rows
 from stages.aggregate.inference.power import Power, power_of
 from stages.aggregate.inference.scopes import over_classes, over_images
